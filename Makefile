@@ -1,0 +1,42 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON = $(shell actions/setup.sh --dev)
+RUN = PYTHONPATH=$(CURDIR) $(PYTHON)
+
+.PHONY: help demo test unit contract e2e lint format bench docs lock clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: ## the whole chain on this machine, no account needed
+	@$(RUN) -m s3c_lab demo
+
+test: lint unit contract e2e ## everything CI runs
+
+unit: ## the quick loop: no network, no programs
+	@$(RUN) -m pytest tests/unit
+
+contract: ## recorded outputs, schemas, the actions under act
+	@$(RUN) -m pytest tests/contract
+
+e2e: ## the real programs on the lab
+	@$(RUN) -m pytest tests/e2e
+
+lint: ## ruff, mypy, import rules, actionlint, zizmor
+	@$(RUN) -m tools.lint
+
+format: ## rewrite the code as lint wants it
+	@$(RUN) -m ruff format . && $(RUN) -m ruff check --fix .
+
+bench: ## our own time beside the bare programs'
+	@$(RUN) -m tools.bench
+
+docs: ## write the generated parts of the READMEs and action.yml files anew
+	@$(RUN) -m tools.docs
+
+lock: ## resolve the dependencies anew, with hashes
+	@tools/lock.sh
+
+clean: ## remove what was made in the checkout (the cache stays)
+	@rm -rf s3c-out .mypy_cache .ruff_cache .pytest_cache && find . -name __pycache__ -type d -prune -exec rm -rf {} +

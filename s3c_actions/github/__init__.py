@@ -1,0 +1,1 @@
+"""The runner: its files and commands. Called by the shell only."""

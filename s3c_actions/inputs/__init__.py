@@ -1,0 +1,256 @@
+"""Inputs: one declaration serves flag, action input, environment variable and README row.
+
+An `Input` named `fail-on` is the flag `--fail-on`, the action input `fail-on`, the environment variable
+`S3C_FAIL_ON`, and a row in every README of a command that takes it. A flag wins over the environment, the environment
+over the default; an empty environment variable is one not given, because that is what a composite action passes for an
+input nobody set. One name means one thing in every command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from s3c_actions.errors import InputError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input(Generic[T]):
+    """One input.
+
+    Attributes:
+        name: kebab-case.
+        help: one or two sentences for people; Markdown code spans are allowed.
+        parse: text → value; raises ValueError with a clause that completes "NAME: 'TEXT' is not …".
+        default: as text, the way it stands in action.yml; None means not given, and then the value is `absent`.
+        absent: the value when neither given nor defaulted.
+        choices: the words allowed, for help texts; `parse` enforces them.
+        example: a value for the README.
+        aliases: peers' and old names, understood with a notice.
+        required: a command that takes it refuses to start without it.
+        secret: masked before first use, never a flag: it comes from the environment or a file.
+        positional: the command's bare argument as well as the flag.
+        many: takes several values (repeatable flag; commas or lines in the environment). `parse` sees them joined by
+            newlines.
+        switch: a bare flag means true.
+    """
+
+    name: str
+    help: str
+    parse: Callable[[str], T]
+    default: str | None = None
+    absent: T = None  # type: ignore[assignment]
+    choices: tuple[str, ...] = ()
+    example: str = ""
+    aliases: tuple[str, ...] = ()
+    required: bool = False
+    secret: bool = False
+    positional: bool = False
+    many: bool = False
+    switch: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable: `S3C_FAIL_ON`."""
+        return variable(self.name)
+
+    def value(self, text: str | None) -> T:
+        """The value of a text given (None: not given).
+
+        Raises:
+            InputError: naming this input.
+        """
+        if text is None or text == "":
+            if self.required:
+                raise InputError(
+                    self.name,
+                    "this input is required.",
+                    remedy=f"Give --{self.name}, or `{self.name}:` under `with:` in a workflow"
+                    + (f", for example {self.example}." if self.example else "."),
+                )
+            if not self.default:
+                return self.absent
+            text = self.default
+        try:
+            return self.parse(text)
+        except ValueError as error:
+            shown = "***" if self.secret else repr(text if len(text) <= 200 else text[:200] + "…")
+            choices = f"Choose from {', '.join(self.choices)}." if self.choices else ""
+            raise InputError(
+                self.name,
+                f"{shown} is not {error}.",
+                remedy=choices or (f"Example: {self.example}" if self.example else ""),
+            ) from error
+
+
+def variable(name: str) -> str:
+    """The environment variable of an input's name."""
+    return "S3C_" + name.upper().replace("-", "_")
+
+
+class Values:
+    """The inputs of one command, parsed: `values[FAIL_ON]` has the type of that input."""
+
+    def __init__(self, parsed: Mapping[str, object], given: Iterable[str]) -> None:
+        self._parsed = dict(parsed)
+        self._given = frozenset(given)
+
+    def __getitem__(self, wanted: Input[T]) -> T:
+        return cast(T, self._parsed[wanted.name])
+
+    def given(self, wanted: Input[Any]) -> bool:
+        """Whether a person gave it, rather than its default."""
+        return wanted.name in self._given
+
+
+def resolve(
+    declared: Iterable[Input[Any]],
+    flags: Mapping[str, str],
+    environment: Mapping[str, str],
+    notice: Callable[[str], None],
+) -> Values:
+    """Parse every input of a command.
+
+    Args:
+        declared: the command's inputs.
+        flags: name (or alias) → text, for the flags given.
+        environment: where the variables are looked up.
+        notice: told when an old name is used.
+
+    Raises:
+        InputError: the first input that is missing or malformed, or given under two of its names.
+    """
+    parsed: dict[str, object] = {}
+    given: set[str] = set()
+    for one in declared:
+        text, by = None, ""
+        for name in (one.name, *one.aliases):
+            said = flags.get(name)
+            if said is None:
+                continue
+            if by:
+                raise InputError(one.name, f"given twice, as `{by}` and as `{name}`.", remedy=f"Keep `{one.name}`.")
+            text, by = said, name
+        if text is None:
+            for name in (one.name, *one.aliases):
+                said = environment.get(variable(name))
+                if said:
+                    text, by = said, name
+                    break
+        if by and by != one.name:
+            notice(f"`{by}` is an old name: it is understood as `{one.name}`.")
+        if text is not None and text != "":
+            given.add(one.name)
+        parsed[one.name] = one.value(text)
+    return Values(parsed, given)
+
+
+# Parsers. Each raises ValueError with the clause that completes "… is not".
+
+
+def text(value: str) -> str:
+    """Any text."""
+    return value
+
+
+def boolean(value: str) -> bool:
+    """YAML 1.2's true and false, and the words people use for them."""
+    words = {
+        "true": True,
+        "false": False,
+        "yes": True,
+        "no": False,
+        "1": True,
+        "0": False,
+        "on": True,
+        "off": False,
+    }
+    if value.strip().lower() not in words:
+        raise ValueError("true or false")
+    return words[value.strip().lower()]
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """A whole number from `low` to `high`."""
+
+    def parse(value: str) -> int:
+        clause = f"a whole number from {low} to {high}"
+        try:
+            number = int(value.strip())
+        except ValueError:
+            raise ValueError(clause) from None
+        if not low <= number <= high:
+            raise ValueError(clause)
+        return number
+
+    return parse
+
+
+def items(value: str) -> tuple[str, ...]:
+    """Values separated by commas or lines, blanks around them dropped."""
+    return tuple(part.strip() for line in value.splitlines() for part in line.split(",") if part.strip())
+
+
+def lines(value: str) -> tuple[str, ...]:
+    """Values one a line, for those that may hold commas."""
+    return tuple(line.strip() for line in value.splitlines() if line.strip())
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """One of the words, in any case."""
+
+    def parse(value: str) -> str:
+        lowered = {word.lower(): word for word in words}
+        if value.strip().lower() not in lowered:
+            raise ValueError(f"one of {', '.join(words)}")
+        return lowered[value.strip().lower()]
+
+    return parse
+
+
+def choices(*words: str) -> Callable[[str], tuple[str, ...]]:
+    """Several of the words, in any case, each once, in the order given."""
+    one = choice(*words)
+
+    def parse(value: str) -> tuple[str, ...]:
+        chosen: list[str] = []
+        for item in items(value):
+            try:
+                word = one(item)
+            except ValueError:
+                raise ValueError(f"made of {', '.join(words)}: {item!r} is none of them") from None
+            if word not in chosen:
+                chosen.append(word)
+        if not chosen:
+            raise ValueError(f"made of {', '.join(words)}: it is empty")
+        return tuple(chosen)
+
+    return parse
+
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def duration(value: str) -> float:
+    """A duration such as `90s`, `5m`, `1h30m`, `7d`; a bare number is seconds. Returns seconds."""
+    left, total = value.strip().lower(), 0.0
+    if not left:
+        raise ValueError("a duration such as 90s, 5m or 1h30m")
+    try:
+        return float(left) if float(left) >= 0 else _bad_duration()
+    except ValueError:
+        pass
+    while left:
+        digits = len(left) - len(left.lstrip("0123456789."))
+        number, unit, left = left[:digits], left[digits : digits + 1], left[digits + 1 :]
+        if unit not in _UNITS or not number or number.count(".") > 1 or number == ".":
+            raise ValueError("a duration such as 90s, 5m or 1h30m")
+        total += float(number) * _UNITS[unit]
+    return total
+
+
+def _bad_duration() -> float:
+    raise ValueError("a duration such as 90s, 5m or 1h30m")

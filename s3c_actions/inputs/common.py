@@ -1,0 +1,58 @@
+"""Inputs that several commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from s3c_actions.inputs import Input, boolean, duration, text
+
+
+def path(value: str) -> Path:
+    """A path, `~` expanded."""
+    if "\0" in value:
+        raise ValueError("a path: it holds a NUL byte")
+    return Path(value).expanduser()
+
+
+OUTPUT_DIR = Input(
+    name="output-dir",
+    help="Folder for everything written: reports, `summary.md`, `result.json`. Made when it is not there.",
+    parse=path,
+    default="s3c-out",
+)
+PLATFORM = Input(
+    name="platform",
+    help="Platform of a multi-platform image, as `os/architecture[/variant]`.",
+    parse=text,
+    absent="",
+    example="linux/amd64",
+)
+TIMEOUT = Input(
+    name="timeout",
+    help="Time limit of each outside program.",
+    parse=duration,
+    default="10m",
+    absent=600.0,
+    example="15m",
+)
+REGISTRY_USERNAME = Input(
+    name="registry-username",
+    help="User name for the image's registry. Without it, Docker's own configuration is used.",
+    parse=text,
+    absent="",
+)
+REGISTRY_PASSWORD = Input(
+    name="registry-password",
+    help="Password or token for the image's registry.",
+    parse=text,
+    absent="",
+    secret=True,
+)
+INSECURE = Input(
+    name="insecure-registry",
+    help="Talk to the registry by plain HTTP, or without checking its certificate. `localhost` is plain by itself.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)

@@ -1,0 +1,194 @@
+"""Runs outside programs: argv lists only, echoed and redacted, both pipes captured, with a time limit."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from s3c_actions.errors import OutsideError
+
+MAX_CAPTURE = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a program ended: `seconds` of wall time, both streams decoded with replacement."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+class ProgramFailed(OutsideError):
+    """A program ended with a code other than 0; `completed` has what it said."""
+
+    def __init__(self, completed: Completed, *, what: str = "", cause: str = "", remedy: str = "") -> None:
+        self.completed = completed
+        said = completed.stderr.strip() or completed.stdout.strip()
+        super().__init__(
+            what or f"{Path(completed.argv[0]).name} ended with exit code {completed.code}.",
+            cause=cause,
+            remedy=remedy,
+            original=said[-4000:],
+        )
+
+
+class ProgramTimedOut(OutsideError):
+    """A program was ended because it ran over its time limit; `limit` in seconds."""
+
+    def __init__(self, argv: Sequence[str], limit: float, said: str) -> None:
+        self.limit = limit
+        super().__init__(
+            f"{Path(argv[0]).name} did not finish within {limit:g} s and was ended.",
+            remedy="Give it more time with the input `timeout`, or look at what it was waiting for.",
+            original=said[-4000:],
+        )
+
+
+@dataclass
+class Secrets:
+    """Values that must never be shown. Add one before its first use."""
+
+    values: set[str] = field(default_factory=set, repr=False)
+
+    def add(self, value: str) -> None:
+        """Hide this value, and each line of it, from everything shown later."""
+        self.values.update(part for part in (value, *value.splitlines()) if len(part) >= 4)
+
+    def redact(self, text: str) -> str:
+        """The text with every secret replaced by `***`, the longest first."""
+        for value in sorted(self.values, key=len, reverse=True):
+            text = text.replace(value, "***")
+        return text
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Starts programs in one environment.
+
+    Args:
+        environment: what programs see; nothing else is inherited.
+        secrets: what is hidden in everything echoed and captured.
+        echo: called with each command line before it runs, already redacted.
+    """
+
+    environment: Mapping[str, str]
+    secrets: Secrets = field(default_factory=Secrets)
+    echo: Callable[[str], None] = lambda _line: None
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        extra: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout: float | None = None,
+        stdin: str = "",
+        check: bool = True,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """Run a program to its end.
+
+        Args:
+            argv: the program and its arguments; never a shell line.
+            extra: environment variables on top of the runner's.
+            cwd: working folder.
+            timeout: seconds, after which the program and its children are ended.
+            stdin: text for its standard input (secrets go here, never into argv).
+            check: raise when the exit code is not 0.
+            on_line: called with each redacted line of standard error as it comes, for progress.
+
+        Raises:
+            OutsideError: the program is not there or may not be started.
+            ProgramTimedOut: it ran over `timeout`.
+            ProgramFailed: it ended with another code than 0, and `check` is set.
+        """
+        args = [str(a) for a in argv]
+        self.echo(self.secrets.redact(shlex.join(args)))
+        started = time.monotonic()
+        try:
+            child = subprocess.Popen(
+                args,
+                env={**self.environment, **(extra or {})},
+                cwd=cwd,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise OutsideError(
+                f"{args[0]} could not be started: {error.strerror}.",
+                cause="It is not installed, or this user may not run it.",
+                remedy="Install it with `s3c programs install`, or give its path.",
+            ) from error
+        streams: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
+        readers = [
+            threading.Thread(target=self._drain, args=(child.stdout, streams["stdout"], None), daemon=True),
+            threading.Thread(target=self._drain, args=(child.stderr, streams["stderr"], on_line), daemon=True),
+            threading.Thread(target=_feed, args=(child.stdin, stdin.encode()), daemon=True),
+        ]
+        for reader in readers:
+            reader.start()
+        try:
+            code = child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            _end(child)
+            said = self.secrets.redact(b"".join(streams["stderr"]).decode(errors="replace"))
+            raise ProgramTimedOut(args, timeout or 0, said) from None
+        except BaseException:
+            _end(child)
+            raise
+        for reader in readers:
+            reader.join(timeout=10)
+        completed = Completed(
+            argv=tuple(self.secrets.redact(a) for a in args),
+            code=code,
+            stdout=self.secrets.redact(b"".join(streams["stdout"]).decode(errors="replace")),
+            stderr=self.secrets.redact(b"".join(streams["stderr"]).decode(errors="replace")),
+            seconds=time.monotonic() - started,
+        )
+        if check and code != 0:
+            raise ProgramFailed(completed)
+        return completed
+
+    def _drain(self, pipe: IO[bytes], into: list[bytes], on_line: Callable[[str], None] | None) -> None:
+        kept = 0
+        for line in iter(lambda: pipe.readline(65536), b""):
+            if kept < MAX_CAPTURE:
+                into.append(line)
+                kept += len(line)
+            if on_line is not None:
+                on_line(self.secrets.redact(line.decode(errors="replace").rstrip("\r\n")))
+        pipe.close()
+
+
+def _feed(pipe: IO[bytes], data: bytes) -> None:
+    try:
+        pipe.write(data)
+        pipe.close()
+    except OSError:
+        pass  # a program that does not read its input has said why on its own
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the program and what it started, politely first."""
+    for how, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
+        try:
+            os.killpg(child.pid, how)
+            child.wait(patience)
+        except (ProcessLookupError, PermissionError):
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        return

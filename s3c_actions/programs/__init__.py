@@ -1,0 +1,1 @@
+"""One module for each outside program, and how a program is had."""

@@ -1,0 +1,1 @@
+"""Findings: their model, their difference, and every form they are shown in."""

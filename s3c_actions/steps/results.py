@@ -1,0 +1,164 @@
+"""What the steps hand on. Every reference in a result is pinned to a digest; a tag is only ever a name beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from s3c_actions.report.difference import Difference
+from s3c_actions.report.model import Finding, ScanReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanResult:
+    """One image scanned.
+
+    Attributes:
+        image: as it was asked for.
+        reference: `registry/repository@digest`, or the path of a tarball.
+        report: the finding model; `files` the reports written, format → path.
+        trivy_json: where Trivy's own JSON lies: what patch takes and `s3c report` reads.
+        refused: findings that close the gate (empty: it is open).
+        difference: against the baseline, None without one.
+        reused: a report of the same digest, database and settings was there.
+    """
+
+    image: str
+    reference: str
+    report: ScanReport
+    trivy_json: Path
+    files: Mapping[str, Path] = field(default_factory=dict)
+    refused: tuple[Finding, ...] = ()
+    difference: Difference | None = None
+    reused: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """A finding that is still there after a patch, and why in a clause people understand."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchResult:
+    """One image patched, or found to need none.
+
+    Attributes:
+        image: as it was asked for; `original` is its pinned reference.
+        reference: pinned: of the patched image, or the original when `patched` is false.
+        tag: the patched tag, or the original's.
+        patched: whether `reference` is a patched image (made now, or found from an earlier run).
+        skipped: nothing was pushed in this run; `reason` says why in a sentence.
+        before, after: the scans that prove it; `after` is None when nothing was patched.
+        fixed: gone by the rescan; `left`: still there; `new`: came with the patch.
+        platforms: the platforms patched, of a multi-platform image.
+    """
+
+    image: str
+    original: str
+    reference: str
+    tag: str
+    patched: bool
+    skipped: bool
+    reason: str = ""
+    before: ScanResult
+    after: ScanResult | None = None
+    fixed: tuple[Finding, ...] = ()
+    left: tuple[Left, ...] = ()
+    new: tuple[Finding, ...] = ()
+    vex: Path | None = None
+    platforms: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def digest(self) -> str:
+        """The digest that the next step takes."""
+        return self.reference.rpartition("@")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """The facts of a signing certificate; times are RFC 3339, `thumbprint` is SHA-256 in hexadecimal."""
+
+    subject: str
+    issuer: str
+    thumbprint: str
+    not_before: str
+    not_after: str
+    days_left: int
+    key: str
+    self_signed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignResult:
+    """One digest signed, or found to be.
+
+    Attributes:
+        reference: pinned.
+        signature_digest: of the signature's manifest.
+        signature_format: `cose` or `jws`.
+        skipped: a valid signature by the same certificate was there.
+        timestamped: an RFC 3161 time-stamp is in it.
+        expires: RFC 3339 expiry of the signature, empty without one.
+        verified: it was verified after signing.
+    """
+
+    reference: str
+    signature_digest: str
+    certificate: Certificate
+    signature_format: str
+    skipped: bool
+    verified: bool
+    timestamped: bool = False
+    expires: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyResult:
+    """One digest verified; a verification that fails raises Refused."""
+
+    reference: str
+    policy: str
+    signature_digest: str
+    signer: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOutcome:
+    """Everything that was done to one image; a step that was not run is None. `error` is the sentence it ended with."""
+
+    image: str
+    reference: str = ""
+    scan: ScanResult | None = None
+    patch: PatchResult | None = None
+    sign: SignResult | None = None
+    verify: VerifyResult | None = None
+    error: str = ""
+
+    @property
+    def final_report(self) -> ScanReport | None:
+        """The last scan that describes `reference`."""
+        if self.patch is not None:
+            return (self.patch.after or self.patch.before).report
+        return self.scan.report if self.scan else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one command did, on one or several images; what is rendered as summary, outputs and result.json."""
+
+    command: str
+    images: tuple[ImageOutcome, ...]
+    exit_code: int = 0
+    error: str = ""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    seconds: float = 0.0
