@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from s3c_actions.errors import S3CError
 from s3c_actions.report.difference import Difference
 from s3c_actions.report.model import Finding, ScanReport
 
@@ -134,7 +135,12 @@ class VerifyResult:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageOutcome:
-    """Everything that was done to one image; a step that was not run is None. `error` is the sentence it ended with."""
+    """Everything that was done to one image; a step that was not run is None.
+
+    Attributes:
+        reference: pinned, of what the last step handed on.
+        failure: the error that ended it; None when every step did its work.
+    """
 
     image: str
     reference: str = ""
@@ -142,7 +148,7 @@ class ImageOutcome:
     patch: PatchResult | None = None
     sign: SignResult | None = None
     verify: VerifyResult | None = None
-    error: str = ""
+    failure: S3CError | None = None
 
     @property
     def final_report(self) -> ScanReport | None:

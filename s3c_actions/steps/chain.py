@@ -1,0 +1,107 @@
+"""Scan, patch, rescan, sign and verify one or several images, composed of the other steps in one process.
+
+The order is the guarantee: every reference and the certificate are checked before anything is pushed, and nothing is
+signed whose last scan does not pass the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from s3c_actions.errors import InputError, Refused, S3CError
+from s3c_actions.progress import Progress
+from s3c_actions.report.gate import Gate
+from s3c_actions.report.model import Finding
+from s3c_actions.steps.results import ImageOutcome, PatchResult, ScanResult, SignResult, VerifyResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainSettings:
+    """What to do.
+
+    Attributes:
+        images: references as people gave them, each once.
+        gate: what may be left in an image that is signed.
+    """
+
+    images: tuple[str, ...]
+    gate: Gate
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainSteps:
+    """The other steps, bound to their settings and collaborators.
+
+    Attributes:
+        resolve: raises InputError when the image is not there.
+        preflight: raises when the certificate cannot sign; None with `sign`.
+        scan, patch, sign, verify: take what the step before handed on; a step that is None is left out.
+    """
+
+    resolve: Callable[[str], None]
+    scan: Callable[[str], ScanResult]
+    patch: Callable[[ScanResult], PatchResult] | None = None
+    preflight: Callable[[], None] | None = None
+    sign: Callable[[str], SignResult] | None = None
+    verify: Callable[[str], VerifyResult] | None = None
+
+
+def run(settings: ChainSettings, steps: ChainSteps, progress: Progress) -> tuple[ImageOutcome, ...]:
+    """Take every image through the chain.
+
+    One image's failure is kept in its outcome and the others go on, so that one broken image in a list does not hide
+    what became of the rest.
+
+    Raises:
+        InputError: an image is given twice or is not there: nothing has been pushed.
+        S3CError: the certificate cannot sign, or a registry cannot be reached: nothing has been pushed.
+    """
+    twice = sorted({image for image in settings.images if settings.images.count(image) > 1})
+    if twice:
+        raise InputError("image", f"{', '.join(twice)} is given more than once.", remedy="Give each image once.")
+    if steps.preflight is not None:
+        steps.preflight()
+    for image in settings.images:
+        steps.resolve(image)
+    return tuple(_one(image, settings, steps, progress) for image in settings.images)
+
+
+def _one(image: str, settings: ChainSettings, steps: ChainSteps, progress: Progress) -> ImageOutcome:
+    outcome = ImageOutcome(image=image)
+    try:
+        scan = steps.scan(image)
+        outcome = replace(outcome, scan=scan, reference=scan.reference)
+        last = scan
+        if steps.patch is not None:
+            patch = steps.patch(scan)
+            last = patch.after or patch.before
+            outcome = replace(outcome, patch=patch, reference=patch.reference)
+        refused = settings.gate.refused(last.report.findings)
+        if refused:
+            raise gate_closed(outcome.reference, settings.gate, refused)
+        if steps.sign is not None:
+            outcome = replace(outcome, sign=steps.sign(outcome.reference))
+        if steps.verify is not None:
+            outcome = replace(outcome, verify=steps.verify(outcome.reference))
+    except S3CError as error:
+        error.image = error.image or image
+        progress.warning(f"{image}: {error.what}")
+        return replace(outcome, failure=error)
+    return outcome
+
+
+def gate_closed(reference: str, gate: Gate, refused: tuple[Finding, ...]) -> Refused:
+    """The error of findings that the gate refuses, naming the worst of them and the packages to bump."""
+    worst = refused[0].severity
+    packages = sorted({f.package or f.target for f in refused if f.fixable})
+    shown = ", ".join(packages[:5]) + (f" and {len(packages) - 5} more" if len(packages) > 5 else "")
+    what = f"{len(refused)} finding{'s' * (len(refused) != 1)} at or over {gate.fail_on and gate.fail_on.title}"
+    return Refused(
+        f"{what}: the gate is closed.",
+        cause=f"The worst is {refused[0].id} ({worst.title})"
+        + (f"; a fix exists for {shown}." if packages else "; none has a fix yet."),
+        remedy="Update what is named, let the patch step run, or set the finding aside with a reason and a date in an "
+        "ignore file. Nothing was signed.",
+        image=reference,
+    )

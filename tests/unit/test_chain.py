@@ -1,0 +1,134 @@
+from pathlib import Path
+
+import pytest
+
+from s3c_actions.errors import InputError, OutsideError, Refused
+from s3c_actions.progress import Silent
+from s3c_actions.report.gate import Gate
+from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
+from s3c_actions.steps import chain
+from s3c_actions.steps.results import Certificate, PatchResult, ScanResult, SignResult, VerifyResult
+
+ORIGINAL = "localhost:5000/app@sha256:" + "a" * 64
+PATCHED = "localhost:5000/app@sha256:" + "b" * 64
+BAD = Finding(kind=Kind.VULNERABILITY, id="CVE-2026-1", severity=Severity.CRITICAL, package="libssl3", fixed="3.1")
+CERTIFICATE = Certificate(
+    subject="CN=s3c-test",
+    issuer="CN=s3c-test",
+    thumbprint="0" * 64,
+    not_before="2026-01-01T00:00:00Z",
+    not_after="2027-01-01T00:00:00Z",
+    days_left=100,
+    key="RSA-2048",
+    self_signed=True,
+)
+
+
+def scanned(reference, *findings):
+    report = ScanReport(image=reference, findings=findings)
+    return ScanResult(image="localhost:5000/app:1", reference=reference, report=report, trivy_json=Path("r.json"))
+
+
+class World:
+    """The steps as the chain sees them, writing down in which order they were called."""
+
+    def __init__(self, *, left=(), missing=(), down=()):
+        self.calls = []
+        self.left, self.missing, self.down = left, missing, down
+
+    def resolve(self, image):
+        self.calls.append(("resolve", image))
+        if image in self.missing:
+            raise InputError("image", f"{image} does not exist.")
+
+    def preflight(self):
+        self.calls.append(("preflight",))
+
+    def scan(self, image):
+        self.calls.append(("scan", image))
+        if image in self.down:
+            raise OutsideError("The registry did not answer.")
+        return scanned(ORIGINAL, BAD)
+
+    def patch(self, scan):
+        self.calls.append(("patch", scan.reference))
+        return PatchResult(
+            image=scan.image,
+            original=scan.reference,
+            reference=PATCHED,
+            tag="1-1",
+            patched=True,
+            skipped=False,
+            before=scan,
+            after=scanned(PATCHED, *self.left),
+        )
+
+    def sign(self, reference):
+        self.calls.append(("sign", reference))
+        return SignResult(
+            reference=reference,
+            signature_digest="sha256:" + "c" * 64,
+            certificate=CERTIFICATE,
+            signature_format="cose",
+            skipped=False,
+            verified=True,
+        )
+
+    def verify(self, reference):
+        self.calls.append(("verify", reference))
+        return VerifyResult(reference=reference, policy="p", signature_digest="sha256:" + "c" * 64, signer="CN=s3c-test")
+
+    def run(self, *images, gate=None):
+        steps = chain.ChainSteps(
+            resolve=self.resolve,
+            scan=self.scan,
+            patch=self.patch,
+            preflight=self.preflight,
+            sign=self.sign,
+            verify=self.verify,
+        )
+        gate = gate or Gate(fail_on=Severity.CRITICAL, fixable_only=True)
+        return chain.run(chain.ChainSettings(images=images, gate=gate), steps, Silent())
+
+
+def test_every_step_hands_on_a_digest():
+    world = World()
+    (outcome,) = world.run("app:1")
+    assert [call[0] for call in world.calls] == ["preflight", "resolve", "scan", "patch", "sign", "verify"]
+    assert world.calls[-2:] == [("sign", PATCHED), ("verify", PATCHED)]
+    assert outcome.reference == PATCHED
+    assert outcome.failure is None
+
+
+def test_nothing_is_signed_that_the_gate_refuses():
+    world = World(left=(BAD,))
+    (outcome,) = world.run("app:1")
+    assert "sign" not in [call[0] for call in world.calls]
+    assert isinstance(outcome.failure, Refused)
+    assert "libssl3" in outcome.failure.cause
+    assert outcome.patch is not None
+
+
+def test_a_finding_without_a_fix_passes_a_gate_for_fixable_ones():
+    unfixed = Finding(kind=Kind.VULNERABILITY, id="CVE-2026-2", severity=Severity.CRITICAL, package="zlib1g")
+    (outcome,) = World(left=(unfixed,)).run("app:1")
+    assert outcome.failure is None
+
+
+def test_a_missing_image_stops_before_anything_is_done():
+    world = World(missing=("b:1",))
+    with pytest.raises(InputError):
+        world.run("a:1", "b:1")
+    assert "scan" not in [call[0] for call in world.calls]
+
+
+def test_the_same_image_twice_is_refused():
+    with pytest.raises(InputError, match="more than once"):
+        World().run("a:1", "a:1")
+
+
+def test_one_image_that_fails_does_not_stop_the_others():
+    broken, fine = World(down=("a:1",)).run("a:1", "b:1")
+    assert isinstance(broken.failure, OutsideError)
+    assert broken.failure.image == "a:1"
+    assert fine.failure is None and fine.verify is not None
