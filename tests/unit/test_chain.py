@@ -76,7 +76,9 @@ class World:
 
     def verify(self, reference):
         self.calls.append(("verify", reference))
-        return VerifyResult(reference=reference, policy="p", signature_digest="sha256:" + "c" * 64, signer="CN=s3c-test")
+        return VerifyResult(
+            reference=reference, policy="p", signature_digest="sha256:" + "c" * 64, signer="CN=s3c-test"
+        )
 
     def run(self, *images, gate=None):
         steps = chain.ChainSteps(
