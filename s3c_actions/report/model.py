@@ -44,9 +44,16 @@ class Finding:
         id: CVE or other advisory id, rule id of a secret or misconfiguration, or the licence's name.
         package, installed, fixed: of a vulnerability; `fixed` is empty when no version fixes it.
         package_type: Trivy's type of the result (`debian`, `python-pkg`, `dockerfile`, …).
-        target: where in the image: the layer's OS, a file path.
+        result_class: Trivy's class of the result (`os-pkgs`, `lang-pkgs`, `config`, `secret`, `license`, …).
+        target: where in the image: the image and its OS, a file path, a language.
+        path: of a language package's own files in the image, where known.
         status: Trivy's word on an unfixed one (`affected`, `will_not_fix`, `end_of_life`, …).
-        score: CVSS base score from 0 to 10, or None when nobody gave one.
+        score, vector: CVSS base score from 0 to 10 and its vector; None and empty when nobody gave one. The severity
+            need not be the score's: distributions rate for their own builds.
+        cwes: weaknesses, `CWE-79`.
+        source: who published the advisory.
+        category: of a secret or licence (`AWS`, `restricted`).
+        layer: diff id of the layer it came with (its digest where Trivy gives no diff id).
         line: the first line in `target`, 0 when it has none.
         suppressed: why an ignore file, VEX or policy set it aside; empty when nothing did.
     """
@@ -71,6 +78,17 @@ class Finding:
     end_line: int = 0
     remedy: str = ""
     suppressed: str = ""
+    result_class: str = ""
+    path: str = ""
+    vector: str = ""
+    cwes: tuple[str, ...] = ()
+    source: str = ""
+    category: str = ""
+
+    @property
+    def os_package(self) -> bool:
+        """Whether the distribution's package manager brought it: what Copa patches by default."""
+        return self.result_class == "os-pkgs"
 
     @property
     def fixable(self) -> bool:
@@ -80,16 +98,8 @@ class Finding:
     @property
     def key(self) -> tuple[str, str, str, str]:
         """Identity across scans, rebuilds and versions: what a baseline is compared by."""
-        where = self.package if self.package else self.target
-        return (self.kind, self.id, where, self.target if self.package_type not in OS_TYPES else "")
-
-
-# Trivy's result types of operating systems (fanal's ftypes.OSType).
-OS_TYPES = frozenset(
-    {"alma", "alpaquita", "alpine", "amazon", "azurelinux", "bottlerocket", "cbl-mariner", "centos", "chainguard"}
-    | {"debian", "echo", "fedora", "minimos", "opensuse", "opensuse-leap", "opensuse-tumbleweed", "oracle", "photon"}
-    | {"redhat", "rocky", "slem", "sles", "suse linux enterprise server", "ubuntu", "wolfi"}
-)
+        # The target of operating-system packages names the image and its tag, which a rebuild changes.
+        return (self.kind, self.id, self.package, "" if self.os_package else self.target)
 
 
 @dataclass(frozen=True)
@@ -98,12 +108,16 @@ class ScanReport:
 
     Attributes:
         image: the reference as it was given to the scanner.
+        artifact_type: Trivy's `container_image`, or what else was scanned (`filesystem`, `repository`, …).
         digest: of the manifest scanned, empty for a tarball.
+        image_id: digest of the image's configuration.
         platform: `linux/amd64`.
+        os: `debian 12.5`; `os_end_of_life` when its distributor mends nothing any more.
         findings: not suppressed, the most severe first.
         suppressed: findings set aside, each with its reason.
         created: RFC 3339 time of the scan.
         database: the vulnerability database's update time, RFC 3339, empty when unknown.
+        diff_ids: of the layers, the lowest first; `history` the instruction that made each, when known for all.
     """
 
     image: str
@@ -117,6 +131,10 @@ class ScanReport:
     database: str = ""
     diff_ids: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    artifact_type: str = "container_image"
+    image_id: str = ""
+    os_end_of_life: bool = False
+    history: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[Severity, int]:
@@ -135,3 +153,13 @@ def count(findings: Iterable[Finding]) -> dict[Severity, int]:
     for finding in findings:
         counts[finding.severity] += 1
     return counts
+
+
+def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The most severe first, those with a fix before those without, then by name; the same for the same findings."""
+    return tuple(
+        sorted(
+            findings,
+            key=lambda f: (-f.severity, not f.fixable, f.kind, f.package, f.id, f.target, f.path, f.line, f.installed),
+        )
+    )
