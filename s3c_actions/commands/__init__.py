@@ -1,1 +1,104 @@
-"""The shell: one module for each command reads inputs, calls steps and renders results."""
+"""The shell: one module for each command reads inputs, calls steps and hands back what was done.
+
+A command never prints, exits or reads the environment: `__main__` gives it a `Context` and renders the `Outcome` it
+returns as console lines, summary, outputs and `result.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from s3c_actions.inputs import Input, Values
+    from s3c_actions.process import Runner, Secrets
+    from s3c_actions.progress import Progress
+    from s3c_actions.steps.results import Outcome
+
+COMMANDS: Mapping[str, str] = {
+    "chain": "Scan, patch, rescan, sign and verify images in one go.",
+    "scan": "Find vulnerabilities, secrets, misconfigurations and licences in images.",
+    "report": "Render, gate and compare an existing Trivy report, without a scan.",
+    "patch": "Patch the operating-system packages of images, and prove by a rescan what is gone.",
+    "sign": "Sign images by digest, and verify what was signed.",
+    "verify": "Verify the signatures of images.",
+    "programs": "List and install the programs that do the work.",
+}
+"""Every command, in the order of the help text; a module of this package has its name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One command of `s3c`, declared as `COMMAND` in its module.
+
+    Attributes:
+        name: as in COMMANDS.
+        help: what it does, in one or two sentences.
+        inputs: in README order. A command whose inputs include OUTPUT_DIR has its `summary.md` and `result.json` written
+            there.
+        run: does it. Raises S3CError when nothing could be done; what became of single images is told by
+            `ImageOutcome.failure` instead, so that the reports of the others are written.
+        examples: command lines for the help text, without the `$`.
+    """
+
+    name: str
+    help: str
+    inputs: tuple[Input[Any], ...]
+    run: Callable[[Values, Context], Outcome]
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a command works with.
+
+    Attributes:
+        environment: the process's environment, the only one there is.
+        runner: starts programs in that environment, and hides `secrets`.
+        secrets: add a value before its first use; secret inputs are in it already.
+        output: folder for everything written (OUTPUT_DIR); not made yet.
+        cache: what may be kept between runs (programs, databases).
+        temp: made for this run and removed after it.
+        cwd: relative paths start here.
+        now: the time of this run, with its zone.
+    """
+
+    environment: Mapping[str, str]
+    runner: Runner
+    progress: Progress
+    secrets: Secrets
+    output: Path
+    cache: Path
+    temp: Path
+    cwd: Path
+    now: datetime
+
+
+def load(name: str) -> Command:
+    """The command of that name, one of COMMANDS."""
+    return cast(Command, importlib.import_module(f"s3c_actions.commands.{name}").COMMAND)
+
+
+def folders(output: Path, images: Iterable[str]) -> dict[str, Path]:
+    """A folder for each image's files, named as people call the image: `s3c-out/voting-db`.
+
+    Names come out the same in every run; images of the same name get a part of their reference's hash behind it.
+    """
+    names = {image: _name(image) for image in images}
+    taken = list(names.values())
+    return {
+        image: output / (name if taken.count(name) == 1 else f"{name}-{hashlib.sha256(image.encode()).hexdigest()[:8]}")
+        for image, name in names.items()
+    }
+
+
+def _name(image: str) -> str:
+    """A file name of a reference or of a tarball's path; never empty, hidden, or holding a separator."""
+    last = image.partition("@")[0].rstrip("/").rpartition("/")[2].partition(":")[0]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip(".-")[:80] or "image"

@@ -160,7 +160,14 @@ class ImageOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one command did, on one or several images; what is rendered as summary, outputs and result.json."""
+    """What one command did, on one or several images; what is rendered as summary, outputs and result.json.
+
+    Attributes:
+        exit_code: the shell ends with the highest of this and of the images' failures.
+        error: a sentence, when the command ended without an image to blame; the shell fills it in.
+        files: written for all images together, format → path (one image's are in its steps' results).
+        text: printed on standard output as it is; for commands that answer a question (`programs list`, `report`).
+    """
 
     command: str
     images: tuple[ImageOutcome, ...]
@@ -168,3 +175,4 @@ class Outcome:
     error: str = ""
     files: Mapping[str, Path] = field(default_factory=dict)
     seconds: float = 0.0
+    text: str = ""
