@@ -40,8 +40,8 @@ class Command:
     Attributes:
         name: as in COMMANDS.
         help: what it does, in one or two sentences.
-        inputs: in README order. A command whose inputs include OUTPUT_DIR has its `summary.md` and `result.json` written
-            there.
+        inputs: in README order. A command whose inputs include OUTPUT_DIR has its `summary.md` and `result.json`
+            written there.
         run: does it. Raises S3CError when nothing could be done; what became of single images is told by
             `ImageOutcome.failure` instead, so that the reports of the others are written.
         examples: command lines for the help text, without the `$`.

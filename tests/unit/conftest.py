@@ -1,0 +1,42 @@
+"""Unit tests start no process and open no connection: an attempt fails the test that made it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+FORBIDDEN = {
+    "subprocess.Popen": "starts a process",
+    "os.exec": "starts a process",
+    "os.fork": "starts a process",
+    "os.forkpty": "starts a process",
+    "os.posix_spawn": "starts a process",
+    "os.system": "starts a process",
+    "socket.bind": "opens a port",
+    "socket.connect": "opens a connection",
+    "socket.getaddrinfo": "asks the network for a name",
+    "socket.gethostbyname": "asks the network for a name",
+}
+
+_state: dict[str, str] = {}
+
+
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    if _state and event in FORBIDDEN:
+        _state["seen"] = f"a unit test {FORBIDDEN[event]}: {event}{arguments!r:.200}"
+        raise RuntimeError(_state["seen"])
+
+
+sys.addaudithook(_watch)
+
+
+@pytest.fixture(autouse=True)
+def no_outside() -> Iterator[dict[str, str]]:
+    """The audit hook is on while a test runs; an attempt that the code under test swallowed is told at the end."""
+    _state.update(active="yes")
+    yield _state
+    seen = _state.get("seen", "")
+    _state.clear()
+    assert not seen, seen
