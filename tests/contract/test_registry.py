@@ -5,6 +5,7 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -49,8 +50,8 @@ class Server:
     """A registry whose answers a test chooses: path → a function of the handler."""
 
     def __init__(self):
-        self.answers = {}
-        self.requests = []
+        self.answers: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}
+        self.requests: list[tuple[str, str, str]] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -273,7 +274,7 @@ def test_an_answer_that_drips(server, client):
             time.sleep(0.1)
 
     server.answers["/v2/app/manifests/1"] = drip
-    with pytest.raises(OutsideError, match="did not answer within|cut off"):
+    with pytest.raises(OutsideError, match=r"did not answer within|cut off"):
         client.resolve(app(server))
 
 
@@ -397,7 +398,7 @@ def test_a_token_for_an_identity_token(server, tmp_path):
 def test_wrong_credentials(server, tmp_path):
     guarded(server, "never", 'Basic realm="x"')
     given = {server.name: Credentials(username="ann", password="s3cret-word")}
-    with pytest.raises(OutsideError, match="HTTP 401.*credentials given are wrong") as caught:
+    with pytest.raises(OutsideError, match=r"HTTP 401.*credentials given are wrong") as caught:
         Registry(environment={"HOME": str(tmp_path)}, credentials=given, timeout=1).resolve(app(server))
     assert "s3cret-word" not in str(vars(caught.value))
 
@@ -412,7 +413,7 @@ def test_no_credentials(server, client):
 def test_a_token_service_that_gives_none(server, client, token):
     with_token(server)
     server.answers["/token"] = reply(200, token)
-    with pytest.raises(OutsideError, match="no token|not JSON"):
+    with pytest.raises(OutsideError, match=r"no token|not JSON"):
         client.resolve(app(server))
 
 
