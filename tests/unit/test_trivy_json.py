@@ -139,7 +139,7 @@ def test_unintelligible_reports_are_refused_and_named(name: str, tmp_path: Any) 
     data, said = UNINTELLIGIBLE[name]
     path = tmp_path / "report.json"
     path.write_bytes(data)
-    with pytest.raises(InputError, match="report: .*report.json") as caught:
+    with pytest.raises(InputError, match=r"report: .*report\.json") as caught:
         trivy_json.read(path)
     assert said in str(caught.value)
     with pytest.raises(OutsideError, match=r"report\.json"):
