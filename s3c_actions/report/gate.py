@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from s3c_actions.report.model import Finding, Severity
+from s3c_actions.errors import Refused
+from s3c_actions.report.model import Finding, Kind, Severity, count
 
 
 @dataclass(frozen=True)
@@ -28,3 +30,65 @@ class Gate:
     def refused(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """The findings that close the gate; it is open when there are none."""
         return tuple(f for f in findings if self.refuses(f))
+
+
+def verdict(refused: Sequence[Finding]) -> str:
+    """Why the gate is closed and what opens it, in one clause without a full stop; package names are untrusted.
+
+    "2 critical findings have a fix: bump libssl3 and curl".
+
+    Args:
+        refused: what closes it, at least one finding.
+    """
+    worst = max(finding.severity for finding in refused)
+    at_worst = [finding for finding in refused if finding.severity is worst]
+    packages = list(dict.fromkeys(f.package for f in at_worst if f.fixable and f.package))
+    if packages:
+        fixable = [f for f in at_worst if f.fixable and f.package]
+        return f"{number(len(fixable), worst)} {_have(len(fixable))} a fix: bump {enumerated(packages)}"
+    ours = [f for f in at_worst if f.kind in {Kind.SECRET, Kind.MISCONFIGURATION}]
+    if ours:
+        places = list(dict.fromkeys(f"{f.id} in {f.target}" for f in ours))
+        return f"{number(len(ours), worst)} to mend: {enumerated(places)}"
+    if all(f.kind is Kind.LICENSE for f in at_worst):
+        names = list(dict.fromkeys(f.id for f in at_worst))
+        return f"{number(len(at_worst), worst)} in licences: {enumerated(names)}"
+    return f"{number(len(at_worst), worst)} without a fix: {enumerated(list(dict.fromkeys(f.id for f in at_worst)))}"
+
+
+def closed(reference: str, gate: Gate, refused: Sequence[Finding], *, consequence: str = "") -> Refused:
+    """The error of findings that the gate refuses.
+
+    Args:
+        reference: the image.
+        gate: that refuses.
+        refused: at least one finding.
+        consequence: a sentence on what was not done because of it.
+    """
+    threshold = gate.fail_on.title if gate.fail_on is not None else "any severity"
+    total = f"{len(refused)} finding{'s' * (len(refused) != 1)} at or over {threshold}"
+    per_severity = ", ".join(f"{n} {severity.name.lower()}" for severity, n in count(refused).items() if n)
+    return Refused(
+        f"{verdict(refused)}.",
+        cause=f"The gate refuses {total} ({per_severity})" + (" that have a fix." if gate.fixable_only else "."),
+        remedy="Update what is named, let the patch step run, or set a finding aside with a reason and a date in an "
+        "ignore file." + (f" {consequence}" if consequence else ""),
+        image=reference,
+    )
+
+
+def number(amount: int, severity: Severity) -> str:
+    """`2 critical findings`."""
+    return f"{amount:,} {severity.name.lower()} finding{'s' * (amount != 1)}"
+
+
+def _have(amount: int) -> str:
+    return "has" if amount == 1 else "have"
+
+
+def enumerated(names: Sequence[str], most: int = 3) -> str:
+    """`a, b and c`, the rest as a count; each name cut at 80 characters."""
+    shown = [name if len(name) <= 80 else name[:79] + "…" for name in names[:most]]
+    if len(names) > most:
+        return f"{', '.join(shown)} and {len(names) - most:,} more"
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 
 from s3c_actions.errors import InputError, Refused, S3CError
 from s3c_actions.progress import Progress
-from s3c_actions.report.gate import Gate
-from s3c_actions.report.model import Finding
+from s3c_actions.report.gate import Gate, closed
 from s3c_actions.steps.results import ImageOutcome, PatchResult, ScanResult, SignResult, VerifyResult
 
 
@@ -79,7 +78,7 @@ def _one(image: str, settings: ChainSettings, steps: ChainSteps, progress: Progr
             outcome = replace(outcome, patch=patch, reference=patch.reference)
         refused = settings.gate.refused(last.report.findings)
         if refused:
-            raise gate_closed(outcome.reference, settings.gate, refused)
+            raise closed(outcome.reference, settings.gate, refused, consequence="Nothing was signed.")
         if steps.sign is not None:
             outcome = replace(outcome, sign=steps.sign(outcome.reference))
         if steps.verify is not None:
@@ -89,19 +88,3 @@ def _one(image: str, settings: ChainSettings, steps: ChainSteps, progress: Progr
         progress.warning(f"{image}: {error.what}")
         return replace(outcome, failure=error)
     return outcome
-
-
-def gate_closed(reference: str, gate: Gate, refused: tuple[Finding, ...]) -> Refused:
-    """The error of findings that the gate refuses, naming the worst of them and the packages to bump."""
-    worst = refused[0].severity
-    packages = sorted({f.package or f.target for f in refused if f.fixable})
-    shown = ", ".join(packages[:5]) + (f" and {len(packages) - 5} more" if len(packages) > 5 else "")
-    what = f"{len(refused)} finding{'s' * (len(refused) != 1)} at or over {gate.fail_on and gate.fail_on.title}"
-    return Refused(
-        f"{what}: the gate is closed.",
-        cause=f"The worst is {refused[0].id} ({worst.title})"
-        + (f"; a fix exists for {shown}." if packages else "; none has a fix yet."),
-        remedy="Update what is named, let the patch step run, or set the finding aside with a reason and a date in an "
-        "ignore file. Nothing was signed.",
-        image=reference,
-    )

@@ -107,7 +107,7 @@ def test_nothing_is_signed_that_the_gate_refuses():
     (outcome,) = world.run("app:1")
     assert "sign" not in [call[0] for call in world.calls]
     assert isinstance(outcome.failure, Refused)
-    assert "libssl3" in outcome.failure.cause
+    assert "libssl3" in outcome.failure.what
     assert outcome.patch is not None
 
 
