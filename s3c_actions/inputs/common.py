@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s3c_actions.inputs import Input, boolean, duration, text
+from s3c_actions.inputs import Input, boolean, duration, items, text
 
 
 def path(value: str) -> Path:
@@ -14,6 +14,18 @@ def path(value: str) -> Path:
     return Path(value).expanduser()
 
 
+IMAGE = Input(
+    name="image",
+    help="Images, as `registry/repository:tag` or `registry/repository@sha256:…`; several separated by commas or lines. "
+    "A tag is resolved once, and everything after works on the digest.",
+    parse=items,
+    absent=(),
+    example="localhost:5000/voting-app:1.4.0",
+    aliases=("image-ref", "images", "target-artifact-reference"),
+    required=True,
+    positional=True,
+    many=True,
+)
 OUTPUT_DIR = Input(
     name="output-dir",
     help="Folder for everything written: reports, `summary.md`, `result.json`. Made when it is not there.",
