@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from s3c_actions.errors import InputError, Refused, S3CError
+from s3c_actions.errors import InputError, S3CError
 from s3c_actions.progress import Progress
 from s3c_actions.report.gate import Gate, closed
 from s3c_actions.steps.results import ImageOutcome, PatchResult, ScanResult, SignResult, VerifyResult
