@@ -14,9 +14,9 @@ def path(value: str) -> Path:
     return Path(value).expanduser()
 
 
-IMAGE = Input(
+IMAGE: Input[tuple[str, ...]] = Input(
     name="image",
-    help="Images, as `registry/repository:tag` or `registry/repository@sha256:…`; several separated by commas or lines. "
+    help="Images, as `registry/repository:tag` or `registry/repository@sha256:…`; several by commas or lines. "
     "A tag is resolved once, and everything after works on the digest.",
     parse=items,
     absent=(),
