@@ -57,6 +57,11 @@ class Input(Generic[T]):
         """The environment variable: `S3C_FAIL_ON`."""
         return variable(self.name)
 
+    @property
+    def flag(self) -> str:
+        """The flag: `--fail-on`; of a secret, the one that names a file: `--registry-password-file`."""
+        return f"--{self.name}-file" if self.secret else f"--{self.name}"
+
     def value(self, text: str | None) -> T:
         """The value of a text given (None: not given).
 
@@ -68,7 +73,7 @@ class Input(Generic[T]):
                 raise InputError(
                     self.name,
                     "this input is required.",
-                    remedy=f"Give --{self.name}, or `{self.name}:` under `with:` in a workflow"
+                    remedy=f"Give {self.flag}, or `{self.name}:` under `with:` in a workflow"
                     + (f", for example {self.example}." if self.example else "."),
                 )
             if not self.default:

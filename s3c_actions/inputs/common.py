@@ -68,3 +68,27 @@ INSECURE = Input(
     absent=False,
     switch=True,
 )
+QUIET = Input(
+    name="quiet",
+    help="Show warnings and errors only.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+VERBOSE = Input(
+    name="verbose",
+    help="Show the programs run and what they say.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+DEBUG = Input(
+    name="debug",
+    help="As verbose, and every error with its traceback.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)

@@ -1,0 +1,67 @@
+"""`s3c` and `python -m s3c_actions`: arguments and environment in, exit code out.
+
+The only reader of the environment, and the only place where an error becomes a message and an exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from types import FrameType
+
+from s3c_actions import __version__
+from s3c_actions.errors import Exit
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: without the program's name; by default what the process was given.
+
+    Returns:
+        The exit code, see `errors.Exit`.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    environment = dict(os.environ)
+    for stream in (sys.stdout, sys.stderr):
+        # Untrusted text must not end us on a terminal of another encoding.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _dispatch(arguments, environment)
+    except KeyboardInterrupt:
+        print("s3c: interrupted. What was pushed stays; run it again to go on.", file=sys.stderr)  # noqa: T201
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Who read our output has gone; Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+
+
+def _dispatch(arguments: list[str], environment: Mapping[str, str]) -> int:
+    first = next((position for position, word in enumerate(arguments) if not word.startswith("-")), None)
+    before = arguments[:first]
+    if "--version" in before:
+        print(f"s3c {__version__}")  # noqa: T201
+        return Exit.DONE
+    if first is None or {"-h", "--help"} & set(before):
+        from s3c_actions import arguments as command_line
+
+        asked = bool({"-h", "--help"} & set(before))
+        print(command_line.overview(__version__), end="", file=sys.stdout if asked else sys.stderr)
+        return Exit.DONE if asked else Exit.WRONG_INPUT
+    from s3c_actions.shell import run
+
+    return run(arguments[first], before + arguments[first + 1 :], environment, sys.stdout, sys.stderr)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""The files a step hands to the runner: outputs and job summary.
+
+https://docs.github.com/actions/reference/workflow-commands-for-github-actions#environment-files
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+SUMMARY_BYTES = 1024 * 1024
+"""Of all a step's summaries; over it GitHub shows none."""
+OUTPUT_BYTES = 1024 * 1024
+"""Of a job's outputs, as UTF-16."""
+
+
+def set_outputs(outputs: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    """Append outputs to the runner's file, each within a random delimiter; nothing outside a runner.
+
+    Args:
+        outputs: name → value; values may be untrusted and have several lines.
+        environment: has GITHUB_OUTPUT on a runner.
+    """
+    path = environment.get("GITHUB_OUTPUT")
+    if not path:
+        return
+    from actions_toolkit.file_command import prepare_key_value_message
+
+    with Path(path).open("a", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        for name, value in outputs.items():
+            file.write(prepare_key_value_message(name, value) + "\n")
+
+
+def append_summary(markdown: str, environment: Mapping[str, str]) -> None:
+    """Append to the step's job summary, cut at a whole line when it would not fit; nothing outside a runner.
+
+    Args:
+        markdown: escaped by whoever rendered it.
+        environment: has GITHUB_STEP_SUMMARY on a runner.
+    """
+    path = environment.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    there = Path(path).stat().st_size if Path(path).exists() else 0
+    with Path(path).open("a", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        file.write(whole_lines(markdown, SUMMARY_BYTES - there - 1024) + "\n")
+
+
+def whole_lines(markdown: str, room: int) -> str:
+    """The text within `room` bytes of UTF-8, cut behind a whole line, with open `<details>` closed and the cut told."""
+    data = markdown.encode(errors="backslashreplace")
+    if len(data) <= room:
+        return markdown
+    ending = "\n\n_Cut here: the rest is in the summary file._"
+    kept = data[: max(0, room - len(ending) - 200)].rpartition(b"\n")[0].decode(errors="ignore")
+    open_details = kept.count("<details") - kept.count("</details>")
+    return kept + "\n\n" + "</details>\n" * open_details + ending if kept else ""

@@ -1,0 +1,153 @@
+"""The log of a GitHub Actions job: groups, annotations, masks.
+
+https://docs.github.com/actions/reference/workflow-commands-for-github-actions. Whatever is not one of our own commands
+is printed between `::stop-commands::TOKEN` and `::TOKEN::`, so that no program's output is taken for one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TextIO
+from uuid import uuid4
+
+from s3c_actions.console import plain
+from s3c_actions.process import Secrets
+
+ANNOTATIONS = 10
+"""Of each type, per step; GitHub drops more."""
+ANNOTATION_CHARACTERS = 4096
+
+
+class ActionsSecrets(Secrets):
+    """Secrets that the runner masks too, from the moment they are added."""
+
+    def __init__(self, log: ActionsProgress) -> None:
+        super().__init__()
+        self._log = log
+
+    def add(self, value: str) -> None:
+        """Hide this value, and each line of it."""
+        before = set(self.values)
+        super().add(value)
+        for part in sorted(self.values - before):
+            self._log.command("add-mask", part)
+
+
+class _Step:
+    def __init__(self, log: ActionsProgress, name: str) -> None:
+        self._log, self._name, self._sentence, self._started = log, plain(name, 40), "", 0.0
+
+    def __enter__(self) -> _Step:
+        self._started = time.monotonic()
+        self._log._begin(self._name)
+        return self
+
+    def __exit__(self, kind: object = None, *_: object) -> None:
+        sentence = self._sentence or ("failed" if kind is not None else "done")
+        self._log._end(f"{self._name:<8} {sentence}  ({time.monotonic() - self._started:.1f} s)")
+
+    def done(self, sentence: str) -> None:
+        """What the step found out."""
+        self._sentence = plain(sentence)
+
+
+class ActionsProgress:
+    """A group for each step, holding the programs run and what they said; its sentence and time below it.
+
+    Args:
+        stream: the step's standard output.
+        quiet: no groups and notes.
+    """
+
+    def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
+        self._stream, self._quiet = stream, quiet
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._said = {"notice": 0, "warning": 0, "error": 0}
+        self._token = ""
+
+    def step(self, name: str) -> _Step:
+        """Begin a step; groups cannot nest, so a step within a step is a line in its group."""
+        return _Step(self, name)
+
+    def note(self, text: str) -> None:
+        """A line in the step's group."""
+        if not self._quiet:
+            self._inert(f"  {plain(text)}")
+
+    def notice(self, text: str) -> None:
+        """An annotation."""
+        if not self._quiet:
+            self.annotate("notice", text)
+
+    def warning(self, text: str) -> None:
+        """An annotation."""
+        self.annotate("warning", text)
+
+    def annotate(self, kind: str, text: str, title: str = "s3c") -> None:
+        """An annotation of kind `notice`, `warning` or `error`; a line of the log when there are too many of them.
+
+        Args:
+            kind: the workflow command.
+            text: may have several lines; untrusted.
+            title: shown above it; untrusted.
+        """
+        lines = "\n".join(plain(line) for line in text.splitlines())
+        with self._lock:
+            self._said[kind] += 1
+            if self._said[kind] > ANNOTATIONS:
+                self._inert("\n".join(f"{kind}: {line}" for line in lines.splitlines()))
+                return
+            self.command(kind, lines[:ANNOTATION_CHARACTERS], title=plain(title, 200))
+
+    def command(self, name: str, message: str = "", **properties: str) -> None:
+        """A workflow command, with everything in it escaped."""
+        # The light module of actions_toolkit: its core costs 0.1 s more at start.
+        from actions_toolkit.command import Command
+
+        with self._lock:
+            self.close()
+            self._write(str(Command(name, properties, message)))
+
+    def close(self) -> None:
+        """Let the runner act upon commands again, as it must when this program ends."""
+        with self._lock:
+            if self._token:
+                self._write(f"::{self._token}::")
+                self._token = ""
+
+    def _begin(self, name: str) -> None:
+        with self._lock:
+            self._depth += 1
+            if self._quiet:
+                return
+            if self._depth == 1:
+                self.command("group", name)
+            else:
+                self._inert(f"{name} …")
+
+    def _end(self, line: str) -> None:
+        with self._lock:
+            self._depth -= 1
+            if self._quiet:
+                return
+            if self._depth == 0:
+                self.command("endgroup")
+            self._inert(line)
+
+    def print(self, text: str) -> None:
+        """Lines that the runner must not act upon, whatever they hold."""
+        self._inert("\n".join(plain(line) for line in text.splitlines()))
+
+    def _inert(self, text: str) -> None:
+        with self._lock:
+            if not self._token:
+                token = uuid4().hex
+                self.command("stop-commands", token)
+                self._token = token
+            self._write(text)
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text + "\n")
+        self._stream.flush()

@@ -1,0 +1,248 @@
+"""Outputs: one declaration serves the action's output, its README row and the value set.
+
+For one image an output is its plain value; for several it is a JSON list with a value for each image, in their order.
+What is not known is an empty string, never 0 or false.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from s3c_actions.report.model import ScanReport, Severity
+from s3c_actions.steps.results import ImageOutcome, Outcome
+
+Value = str | int | bool | Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """One output of an action.
+
+    Attributes:
+        name: kebab-case.
+        help: one sentence for people.
+        commands: the commands that set it.
+        of: the value for one image; None when it is not known.
+        of_all: the value for the whole run, of an output that is not one image's.
+    """
+
+    name: str
+    help: str
+    commands: tuple[str, ...]
+    of: Callable[[ImageOutcome], Value] | None = None
+    of_all: Callable[[Outcome], Value] | None = None
+
+
+def verdict(outcome: ImageOutcome | Outcome) -> str:
+    """`passed`, `refused` (the policy said no) or `failed` (something did not work)."""
+    code = exit_code(outcome) if isinstance(outcome, Outcome) else _failure(outcome)
+    return {0: "passed", 1: "refused"}.get(code, "failed")
+
+
+def exit_code(outcome: Outcome) -> int:
+    """What the process ends with: the gravest of what was refused and what failed."""
+    return max(outcome.exit_code, *(_failure(image) for image in outcome.images), 0)
+
+
+def passed(outcome: Outcome) -> tuple[str, ...]:
+    """The references, by digest, of the images that went through; what a next step may take."""
+    return tuple(image.reference for image in outcome.images if image.failure is None and image.reference)
+
+
+def values(outcome: Outcome, result: Path | None = None, summary: Path | None = None) -> dict[str, str]:
+    """Every output of the outcome's command, as text.
+
+    Args:
+        outcome: what was done.
+        result: where result.json was written.
+        summary: where summary.md was written.
+    """
+    set_by_shell: dict[str, Value] = {"result": result, "summary": summary}
+    found: dict[str, str] = {}
+    for output in of_command(outcome.command):
+        if output.of is not None:
+            each = [output.of(image) for image in outcome.images]
+            found[output.name] = _text(each[0]) if len(each) == 1 else json.dumps([_json(value) for value in each])
+            if not each:
+                found[output.name] = ""
+        elif output.of_all is not None:
+            found[output.name] = _text(output.of_all(outcome))
+        else:
+            found[output.name] = _text(set_by_shell[output.name])
+    return found
+
+
+def of_command(command: str) -> tuple[Output, ...]:
+    """The outputs that a command sets, in README order."""
+    return tuple(output for output in OUTPUTS if command in output.commands)
+
+
+def _failure(image: ImageOutcome) -> int:
+    return int(image.failure.exit_code) if image.failure is not None else 0
+
+
+def _text(value: Value) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _json(value: Value) -> str | int | bool | None:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _report(image: ImageOutcome) -> ScanReport | None:
+    return image.final_report
+
+
+def _count(severity: Severity) -> Callable[[ImageOutcome], Value]:
+    def of(image: ImageOutcome) -> Value:
+        report = image.final_report
+        return None if report is None else report.counts[severity]
+
+    return of
+
+
+def _file(form: str) -> Callable[[ImageOutcome], Value]:
+    return lambda image: files(image).get(form)
+
+
+def files(image: ImageOutcome) -> Mapping[str, Path]:
+    """The report files that describe the image as it was handed on, format → path."""
+    if image.patch is not None:
+        last = image.patch.after or image.patch.before
+    elif image.scan is not None:
+        last = image.scan
+    else:
+        return {}
+    return {"json": last.trivy_json, **last.files}
+
+
+def _skipped(image: ImageOutcome) -> Value:
+    done = [step.skipped for step in (image.patch, image.sign) if step is not None]
+    return all(done) if done else None
+
+
+_SCANNING = ("chain", "scan", "report", "patch")
+_ALL = ("chain", "scan", "report", "patch", "sign", "verify")
+_PATCHING = ("chain", "patch")
+_SIGNING = ("chain", "sign")
+
+OUTPUTS: tuple[Output, ...] = (
+    Output(
+        name="verdict",
+        help="`passed`, `refused` (the policy said no) or `failed`, over all images.",
+        commands=_ALL,
+        of_all=verdict,
+    ),
+    Output(
+        name="references",
+        help="The images that passed, as `registry/repository@digest`, one a line: the `image` of the next action.",
+        commands=_ALL,
+        of_all=lambda outcome: "\n".join(passed(outcome)),
+    ),
+    Output(
+        name="reference",
+        help="The image as `registry/repository@digest`; after a patch, the patched one.",
+        commands=_ALL,
+        of=lambda image: image.reference or None,
+    ),
+    Output(
+        name="digest",
+        help="The digest alone, `sha256:…`.",
+        commands=_ALL,
+        of=lambda image: image.reference.rpartition("@")[2] if "@" in image.reference else None,
+    ),
+    *(
+        Output(
+            name=severity.name.lower(),
+            help=f"How many findings of severity {severity.name} are left."
+            if severity is not Severity.UNKNOWN
+            else "How many findings of unknown severity are left.",
+            commands=_SCANNING,
+            of=_count(severity),
+        )
+        for severity in sorted(Severity, reverse=True)
+    ),
+    Output(
+        name="total",
+        help="How many findings are left.",
+        commands=_SCANNING,
+        of=lambda image: len(report.findings) if (report := _report(image)) else None,
+    ),
+    Output(
+        name="fixable",
+        help="How many of them have a fix.",
+        commands=_SCANNING,
+        of=lambda image: len(report.fixable) if (report := _report(image)) else None,
+    ),
+    Output(
+        name="new",
+        help="How many findings are new against the baseline; empty without one.",
+        commands=("chain", "scan", "report"),
+        of=lambda image: len(image.scan.difference.new) if image.scan and image.scan.difference else None,
+    ),
+    Output(
+        name="patched",
+        help="`true` when `reference` is a patched image, `false` when there was nothing to patch.",
+        commands=_PATCHING,
+        of=lambda image: image.patch.patched if image.patch else None,
+    ),
+    Output(
+        name="tag",
+        help="The patched image's tag.",
+        commands=_PATCHING,
+        of=lambda image: image.patch.tag if image.patch else None,
+    ),
+    Output(
+        name="fixed",
+        help="How many findings the patch fixed, proven by a rescan.",
+        commands=_PATCHING,
+        of=lambda image: len(image.patch.fixed) if image.patch else None,
+    ),
+    Output(
+        name="left",
+        help="How many findings are left after the patch.",
+        commands=_PATCHING,
+        of=lambda image: len(image.patch.left) if image.patch else None,
+    ),
+    Output(
+        name="vex",
+        help="The path of the OpenVEX document that tells what was fixed; empty when nothing was.",
+        commands=_PATCHING,
+        of=lambda image: image.patch.vex if image.patch else None,
+    ),
+    Output(
+        name="signature-digest",
+        help="The digest of the signature's manifest.",
+        commands=(*_SIGNING, "verify"),
+        of=lambda image: (
+            (image.sign and image.sign.signature_digest) or (image.verify and image.verify.signature_digest) or None
+        ),
+    ),
+    Output(
+        name="thumbprint",
+        help="The SHA-256 thumbprint of the signing certificate.",
+        commands=_SIGNING,
+        of=lambda image: image.sign.certificate.thumbprint if image.sign else None,
+    ),
+    Output(
+        name="skipped",
+        help="`true` when nothing was pushed, because it had been done before or there was nothing to do.",
+        commands=("chain", "patch", "sign"),
+        of=_skipped,
+    ),
+    Output(
+        name="json",
+        help="The path of Trivy's JSON report of the image handed on: the `report` of the next action.",
+        commands=_SCANNING,
+        of=_file("json"),
+    ),
+    Output(name="sarif", help="The path of the SARIF report.", commands=_SCANNING, of=_file("sarif")),
+    Output(name="html", help="The path of the HTML report.", commands=_SCANNING, of=_file("html")),
+    Output(name="result", help="The path of `result.json`, which has all of this and more.", commands=_ALL),
+    Output(name="summary", help="The path of `summary.md`.", commands=_ALL),
+)

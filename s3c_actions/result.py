@@ -1,0 +1,201 @@
+"""`result.json`: everything a command did, for programs to read. Its shape is schemas/result-1.json.
+
+Keys are only ever added within a version. Text in it is untrusted data, and secrets have been redacted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from s3c_actions import __version__, outputs
+from s3c_actions.errors import InputError, S3CError
+from s3c_actions.process import Secrets
+from s3c_actions.report.model import Finding, ScanReport
+from s3c_actions.steps.results import (
+    Certificate,
+    ImageOutcome,
+    Outcome,
+    PatchResult,
+    ScanResult,
+    SignResult,
+    VerifyResult,
+)
+
+VERSION = 1
+
+
+def render(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError | None = None) -> str:
+    """The document's text.
+
+    Args:
+        outcome: what was done.
+        now: the time of the run, with its zone.
+        secrets: replaced wherever they stand.
+        error: what ended the command, when no single image is to blame.
+    """
+    # ASCII alone: controls and bidirectional marks of untrusted text come out as escapes.
+    return json.dumps(_redacted(document(outcome, now, error), secrets), indent=2) + "\n"
+
+
+def document(outcome: Outcome, now: datetime, error: S3CError | None = None) -> dict[str, Any]:
+    """The document as JSON values; see `render`."""
+    return {
+        "version": VERSION,
+        "s3c": __version__,
+        "command": outcome.command,
+        "created": now.isoformat(timespec="seconds"),
+        "verdict": outputs.verdict(outcome),
+        "exit_code": outputs.exit_code(outcome),
+        "error": _error(error),
+        "seconds": round(outcome.seconds, 3),
+        "files": _files(outcome.files),
+        "images": [_image(image) for image in outcome.images],
+    }
+
+
+def _image(image: ImageOutcome) -> dict[str, Any]:
+    return {
+        "image": image.image,
+        "reference": image.reference,
+        "digest": image.reference.rpartition("@")[2] if "@" in image.reference else "",
+        "verdict": outputs.verdict(image),
+        "error": _error(image.failure),
+        "findings": _counts(image.final_report) if image.final_report else None,
+        "files": _files(outputs.files(image)),
+        "scan": _scan(image.scan) if image.scan else None,
+        "patch": _patch(image.patch) if image.patch else None,
+        "sign": _sign(image.sign) if image.sign else None,
+        "verify": _verify(image.verify) if image.verify else None,
+    }
+
+
+def _scan(scan: ScanResult) -> dict[str, Any]:
+    difference = scan.difference
+    return {
+        "reference": scan.reference,
+        "platform": scan.report.platform,
+        "os": scan.report.os,
+        "os_end_of_life": scan.report.os_end_of_life,
+        "created": scan.report.created,
+        "scanner_version": scan.report.scanner_version,
+        "database": scan.report.database,
+        "findings": _counts(scan.report),
+        "set_aside": len(scan.report.suppressed),
+        "refused": [_finding(finding) for finding in scan.refused],
+        "difference": None
+        if difference is None
+        else {
+            "new": [_finding(finding) for finding in difference.new],
+            "fixed": [_finding(finding) for finding in difference.fixed],
+            "left": len(difference.left),
+        },
+        "reused": scan.reused,
+        "files": _files({"json": scan.trivy_json, **scan.files}),
+        "seconds": round(scan.seconds, 3),
+    }
+
+
+def _patch(patch: PatchResult) -> dict[str, Any]:
+    return {
+        "original": patch.original,
+        "reference": patch.reference,
+        "tag": patch.tag,
+        "patched": patch.patched,
+        "skipped": patch.skipped,
+        "reason": patch.reason,
+        "before": _counts(patch.before.report),
+        "after": _counts(patch.after.report) if patch.after else None,
+        "fixed": [_finding(finding) for finding in patch.fixed],
+        "left": [{**_finding(left.finding), "reason": left.reason} for left in patch.left],
+        "new": [_finding(finding) for finding in patch.new],
+        "platforms": list(patch.platforms),
+        "vex": str(patch.vex) if patch.vex else None,
+        "seconds": round(patch.seconds, 3),
+    }
+
+
+def _sign(sign: SignResult) -> dict[str, Any]:
+    return {
+        "reference": sign.reference,
+        "signature_digest": sign.signature_digest,
+        "signature_format": sign.signature_format,
+        "skipped": sign.skipped,
+        "verified": sign.verified,
+        "timestamped": sign.timestamped,
+        "expires": sign.expires,
+        "metadata": dict(sign.metadata),
+        "certificate": _certificate(sign.certificate),
+        "seconds": round(sign.seconds, 3),
+    }
+
+
+def _certificate(certificate: Certificate) -> dict[str, Any]:
+    return {
+        "subject": certificate.subject,
+        "issuer": certificate.issuer,
+        "thumbprint": certificate.thumbprint,
+        "not_before": certificate.not_before,
+        "not_after": certificate.not_after,
+        "days_left": certificate.days_left,
+        "key": certificate.key,
+        "self_signed": certificate.self_signed,
+    }
+
+
+def _verify(verify: VerifyResult) -> dict[str, Any]:
+    return {
+        "reference": verify.reference,
+        "policy": verify.policy,
+        "signature_digest": verify.signature_digest,
+        "signer": verify.signer,
+        "metadata": dict(verify.metadata),
+        "seconds": round(verify.seconds, 3),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "id": finding.id,
+        "kind": str(finding.kind),
+        "severity": finding.severity.name,
+        "package": finding.package,
+        "installed": finding.installed,
+        "fixed_version": finding.fixed,
+        "target": finding.target,
+        "title": finding.title,
+    }
+
+
+def _counts(report: ScanReport) -> dict[str, int]:
+    counts = {severity.name.lower(): number for severity, number in report.counts.items()}
+    return {**counts, "total": len(report.findings), "fixable": len(report.fixable)}
+
+
+def _files(files: Mapping[str, Path]) -> dict[str, str]:
+    return {form: str(path) for form, path in files.items()}
+
+
+def _error(error: S3CError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {
+        "what": error.what,
+        "cause": error.cause,
+        "remedy": error.remedy,
+        "image": error.image,
+        "field": error.field if isinstance(error, InputError) else None,
+        "original": error.original,
+        "exit_code": int(error.exit_code),
+    }
+
+
+def _redacted(value: Any, secrets: Secrets) -> Any:
+    if isinstance(value, str):
+        return secrets.redact(value)
+    if isinstance(value, dict):
+        return {key: _redacted(part, secrets) for key, part in value.items()}
+    return [_redacted(part, secrets) for part in value] if isinstance(value, list) else value

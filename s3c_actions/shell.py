@@ -1,0 +1,325 @@
+"""One command from its arguments to its exit code: inputs, console, context, result, outputs, errors.
+
+Everything it uses is an argument, so that a test gives it another environment and other streams.
+"""
+
+from __future__ import annotations
+
+import errno
+import platform
+import shutil
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from s3c_actions import __version__, arguments, inputs
+from s3c_actions.commands import Command, Context, load
+from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines, plain
+from s3c_actions.errors import Exit, InputError, OutsideError, S3CError
+from s3c_actions.inputs.common import DEBUG, OUTPUT_DIR, QUIET, VERBOSE
+from s3c_actions.process import Runner, Secrets
+
+if TYPE_CHECKING:
+    from s3c_actions.github.log import ActionsProgress
+    from s3c_actions.progress import Progress
+    from s3c_actions.steps.results import Outcome
+
+
+@dataclass
+class Console:
+    """Where everything shown goes.
+
+    Attributes:
+        stdout, stderr: results go to the one, everything else to the other.
+        progress: what steps tell; `actions` is the same one when it is the log of GitHub Actions.
+        secrets: hidden in everything shown.
+    """
+
+    stdout: TextIO
+    stderr: TextIO
+    progress: Progress
+    secrets: Secrets
+    actions: ActionsProgress | None = None
+    quiet: bool = False
+    debug: bool = False
+
+    def say(self, text: str) -> None:
+        """Lines of a result, as they are but for control characters; untrusted."""
+        self._lines(text, self.stdout)
+
+    def complain(self, text: str) -> None:
+        """Lines that tell of trouble; untrusted."""
+        self._lines(text, self.stderr)
+
+    def error(self, command: str, error: S3CError) -> None:
+        """An error in the house's form; an annotation too under GitHub Actions."""
+        lines = [self.secrets.redact(line) for line in error_lines(command, error)]
+        if self.debug:
+            self.complain("".join(traceback.format_exception(error)))
+        if self.actions is not None:
+            self.actions.annotate("error", "\n".join(lines), title=f"s3c {command}".strip())
+        else:
+            self.complain("\n".join(lines))
+
+    def bug(self, command: str, error: BaseException) -> None:
+        """A traceback and the versions, for a report."""
+        what = f"s3c {command}: this is a bug of s3c {__version__}; please report it with what stands above."
+        versions = f"s3c {__version__}, Python {platform.python_version()}, {platform.platform()}"
+        self.complain("".join(traceback.format_exception(error)) + versions)
+        if self.actions is not None:
+            self.actions.annotate("error", what)
+        else:
+            self.complain(what)
+
+    def close(self) -> None:
+        """Nothing more is shown."""
+        if self.actions is not None:
+            self.actions.close()
+        self.stdout.flush()
+
+    def _lines(self, text: str, stream: TextIO) -> None:
+        text = self.secrets.redact(text)
+        if self.actions is not None:
+            self.actions.print(text)
+        else:
+            stream.write("".join(f"{plain(line, 20_000)}\n" for line in text.splitlines()))
+            stream.flush()
+
+
+def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    """Run one command.
+
+    Args:
+        name: of the command, as typed.
+        argv: its arguments.
+        environment: the process's.
+        stdout: where results go.
+        stderr: where everything else goes.
+
+    Returns:
+        The exit code, see `errors.Exit`.
+    """
+    console = _console(environment, stdout, stderr)
+    try:
+        command = load(arguments.command_name(name))
+        flags = arguments.read(command, argv)
+        if flags is None:
+            stdout.write(arguments.help_text(command))
+            return Exit.DONE
+        shown = inputs.resolve(arguments.EVERYWHERE, flags, environment, console.progress.notice)
+        debug = shown[DEBUG] or environment.get("RUNNER_DEBUG") == "1"
+        console = _console(
+            environment, stdout, stderr, quiet=shown[QUIET], verbose=shown[VERBOSE] or debug, debug=debug
+        )
+    except S3CError as error:
+        console.error(name if isinstance(error, InputError) and error.field != "command" else "", error)
+        return int(error.exit_code)
+    except Exception as error:
+        console.bug(name, error)
+        return Exit.BUG
+    else:
+        return _Run(command, flags, environment, console).run()
+    finally:
+        console.close()
+
+
+def _console(
+    environment: Mapping[str, str],
+    stdout: TextIO,
+    stderr: TextIO,
+    *,
+    quiet: bool = False,
+    verbose: bool = False,
+    debug: bool = False,
+) -> Console:
+    if environment.get("GITHUB_ACTIONS") == "true":
+        from s3c_actions.github.log import ActionsProgress, ActionsSecrets
+
+        actions = ActionsProgress(stdout, quiet=quiet)
+        return Console(stdout, stderr, actions, ActionsSecrets(actions), actions, quiet, debug)
+    progress: Progress
+    if quiet:
+        progress = QuietProgress(stderr)
+    elif stderr.isatty() and not environment.get("CI") and environment.get("TERM") != "dumb":
+        progress = TerminalProgress(stderr, color=not environment.get("NO_COLOR"), verbose=verbose)
+    else:
+        progress = LogProgress(stderr, verbose=verbose)
+    return Console(stdout, stderr, progress, Secrets(), quiet=quiet, debug=debug)
+
+
+@dataclass
+class _Run:
+    command: Command
+    flags: Mapping[str, str]
+    environment: Mapping[str, str]
+    console: Console
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def run(self) -> int:
+        """Do it, and tell what came of it: the reports are written whatever happens."""
+        from s3c_actions.steps.results import Outcome
+
+        started = time.monotonic()
+        output: Path | None = None
+        ended: S3CError | None = None
+        try:
+            output = self._output()
+            outcome = self._outcome(output)
+        except S3CError as error:
+            ended = error
+        except OSError as error:
+            ended = _translated(error)
+            if ended is None:
+                return self._bug(error, output, started)
+        except Exception as error:
+            return self._bug(error, output, started)
+        if ended is not None:
+            outcome = Outcome(command=self.command.name, images=(), exit_code=int(ended.exit_code), error=ended.what)
+        outcome = replace(outcome, seconds=time.monotonic() - started)
+        return self._tell(outcome, output, ended)
+
+    def _output(self) -> Path | None:
+        if OUTPUT_DIR not in self.command.inputs:
+            return None
+        return inputs.resolve((OUTPUT_DIR,), self.flags, self.environment, lambda _old: None)[OUTPUT_DIR]
+
+    def _outcome(self, output: Path | None) -> Outcome:
+        environment = dict(self.environment)
+        for one in self.command.inputs:
+            if one.secret:
+                for text in (self.flags.get(one.name), environment.pop(one.variable, None)):
+                    if text:
+                        self.console.secrets.add(text)
+        values = inputs.resolve(self.command.inputs, self.flags, self.environment, self.console.progress.notice)
+        temp = Path(tempfile.mkdtemp(prefix="s3c-", dir=environment.get("RUNNER_TEMP") or None))
+        progress = self.console.progress
+        try:
+            context = Context(
+                environment=environment,
+                runner=Runner(
+                    {**environment, "TMPDIR": str(temp)},
+                    self.console.secrets,
+                    echo=lambda line: progress.note(f"$ {line}"),
+                ),
+                progress=progress,
+                secrets=self.console.secrets,
+                output=output or Path(),
+                cache=_cache(environment),
+                temp=temp,
+                cwd=Path.cwd(),
+                now=self.now,
+            )
+            return self.command.run(values, context)
+        finally:
+            shutil.rmtree(temp, ignore_errors=True)
+
+    def _tell(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> int:
+        from s3c_actions import outputs
+
+        name = self.command.name
+        unwritten: S3CError | None = None
+        try:
+            self._write(outcome, output, ended)
+        except OSError as error:
+            unwritten = _unwritable(error)
+        if outcome.text:
+            self.console.say(outcome.text)
+        if ended is not None:
+            self.console.error(name, ended)
+        for image in outcome.images:
+            if image.failure is not None:
+                image.failure.image = image.failure.image or image.image
+                self.console.error(name, image.failure)
+            elif image.reference and not outcome.text:
+                self.console.say(image.reference if self.console.quiet else self._done(image.reference, output))
+        if unwritten is not None:
+            self.console.error(name, unwritten)
+            return max(outputs.exit_code(outcome), int(unwritten.exit_code))
+        return outputs.exit_code(outcome)
+
+    def _done(self, reference: str, output: Path | None) -> str:
+        return f"✔ {reference}" + (f"   report: {output / 'summary.md'}" if output else "")
+
+    def _write(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> None:
+        from s3c_actions import outputs, result
+        from s3c_actions.github import files
+
+        if output is None:
+            return
+        output.mkdir(parents=True, exist_ok=True)
+        summary, facts = output / "summary.md", output / "result.json"
+        markdown = _summary(outcome, ended)
+        summary.write_text(self.console.secrets.redact(markdown), encoding="utf-8", errors="backslashreplace")
+        facts.write_text(result.render(outcome, self.now, self.console.secrets, ended), encoding="utf-8")
+        if self.console.actions is not None:
+            files.append_summary(self.console.secrets.redact(markdown), self.environment)
+            files.set_outputs(outputs.values(outcome, facts, summary), self.environment)
+
+    def _bug(self, error: Exception, output: Path | None, started: float) -> int:
+        from s3c_actions.steps.results import Outcome
+
+        what = f"A bug of s3c ended it: {type(error).__name__}."
+        bug = S3CError(what, remedy="Please report it with the traceback from the log.")
+        outcome = Outcome(
+            command=self.command.name,
+            images=(),
+            exit_code=Exit.BUG,
+            error=what,
+            seconds=time.monotonic() - started,
+        )
+        try:
+            self._write(outcome, output, bug)
+        except Exception as second:
+            self.console.complain("".join(traceback.format_exception(second)))
+        self.console.bug(self.command.name, error)
+        return Exit.BUG
+
+
+def _summary(outcome: Outcome, ended: S3CError | None) -> str:
+    # Until the reports have their Markdown: the verdict of each image alone.
+    from s3c_actions import outputs
+
+    lines = [f"- {outputs.verdict(image)}" for image in outcome.images]
+    return f"### s3c {outcome.command}: {outputs.verdict(outcome)}\n\n" + "\n".join(lines) + "\n"
+
+
+def _cache(environment: Mapping[str, str]) -> Path:
+    if environment.get("S3C_CACHE"):
+        return Path(environment["S3C_CACHE"]).absolute()
+    base = environment.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path(environment.get("HOME") or Path.home()) / ".cache") / "s3c"
+
+
+_STORAGE = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "this user may not write there",
+    errno.EPERM: "this user may not write there",
+}
+
+
+def _translated(error: OSError) -> S3CError | None:
+    """The error of a disk or a folder that is in the way; None when it is something else."""
+    clause = _STORAGE.get(error.errno or 0)
+    if clause is None:
+        return None
+    return OutsideError(
+        f"{error.filename or 'A file'} could not be written: {clause}.",
+        remedy="Make room or give rights there, or move the cache with the environment variable S3C_CACHE, temporary "
+        "files with RUNNER_TEMP or TMPDIR, and the reports with `output-dir`.",
+        original=str(error),
+    )
+
+
+def _unwritable(error: OSError) -> S3CError:
+    return _translated(error) or InputError(
+        "output-dir",
+        f"{error.filename or 'the folder'} could not be written: {error.strerror}.",
+        remedy="Give another folder.",
+    )
