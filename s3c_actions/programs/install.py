@@ -1,0 +1,359 @@
+"""Finds a program, or brings it: explicit path → PATH at the pinned version → cache → release archive → Go module."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from s3c_actions.errors import InputError, OutsideError
+from s3c_actions.process import Runner
+from s3c_actions.programs.cache import locked, scratch, telling_disk
+from s3c_actions.programs.pins import Pin, Platform
+from s3c_actions.progress import Progress
+
+RELEASES = "https://github.com"
+MIRROR_VARIABLE = "S3C_PROGRAMS_MIRROR"
+_VERSION = re.compile(r"v?(\d{1,6}(?:\.\d{1,6}){1,3}(?:[-+][0-9A-Za-z.-]{1,40})?)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A program that can be run.
+
+    Attributes:
+        version: as it told itself, without a leading `v`; the pin's when it cannot tell.
+        origin: `given` (explicit path), `PATH`, `release` (archive with the pinned SHA-256) or `module` (built).
+    """
+
+    name: str
+    path: Path
+    version: str
+    origin: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A program as people ask for it.
+
+    Attributes:
+        explicit: path to use, whatever PATH and the cache have.
+        version: another than the pin's; needs `checksum`.
+        checksum: SHA-256 of that version's release archive for this platform, or of the file at `explicit`.
+    """
+
+    pin: Pin
+    explicit: Path | None = None
+    version: str = ""
+    checksum: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where programs come from; tests give others.
+
+    Attributes:
+        releases: base URL of the release host or of a mirror with the same paths.
+        unreachable: hosts that did not answer in this process, so that nobody waits for them again.
+    """
+
+    releases: str
+    download: Callable[[str, str, Path, Progress], None]
+    extract: Callable[[Path, str, Path], None]
+    build: Callable[..., None]
+    discard: Callable[[Path], None]
+    unreachable: set[str] = field(default_factory=set)
+
+
+_UNREACHABLE: set[str] = set()
+
+
+def sources(environment: Mapping[str, str], mirror: str = "") -> Sources:
+    """The real ones.
+
+    Raises:
+        InputError: the mirror is no http or https URL.
+    """
+    from s3c_actions.programs import archives, gobuild, releases
+
+    base = (mirror or environment.get(MIRROR_VARIABLE, "") or RELEASES).rstrip("/")
+    if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname:
+        raise InputError("programs-mirror", f"{base!r} is not an http or https URL.")
+    return Sources(
+        releases=base,
+        download=releases.download,
+        extract=archives.extract,
+        build=gobuild.build,
+        discard=gobuild.discard_caches,
+        unreachable=_UNREACHABLE,
+    )
+
+
+def locate(
+    pin: Pin,
+    *,
+    explicit: Path | None = None,
+    version: str = "",
+    checksum: str = "",
+    mirror: str = "",
+    cache: Path,
+    runner: Runner,
+    progress: Progress,
+) -> Program:
+    """One program; see `locate_all`."""
+    wanted = Wanted(pin=pin, explicit=explicit, version=version, checksum=checksum)
+    return locate_all((wanted,), cache=cache, runner=runner, progress=progress, mirror=mirror)[0]
+
+
+def locate_all(
+    wanted: Iterable[Wanted],
+    *,
+    cache: Path,
+    runner: Runner,
+    progress: Progress,
+    mirror: str = "",
+    source: Sources | None = None,
+) -> tuple[Program, ...]:
+    """Programs that can be run, each found or installed into the cache.
+
+    Several processes may do this at once on one cache: one installs, the others wait and find it.
+
+    Args:
+        wanted: what to find, in any order.
+        cache: folder that is kept between runs.
+        runner: starts the programs to ask their version, and Go; its environment's PATH is searched.
+        progress: told of downloads, builds and programs passed over.
+        mirror: base URL in place of RELEASES; else the environment's S3C_PROGRAMS_MIRROR.
+        source: other places to bring programs from.
+
+    Raises:
+        InputError: a path, version or checksum given is wrong, unpinned or refused; the cache cannot be written.
+        OutsideError: a checksum does not fit, the disk is full, or a program can neither be downloaded nor built.
+    """
+    source = source or sources(runner.environment, mirror)
+    finder = _Finder(cache=cache, runner=runner, progress=progress, source=source)
+    found = []
+    try:
+        for one in wanted:
+            found.append(finder.find(one))
+    finally:
+        if finder.built and len(found) == finder.asked:
+            source.discard(cache)
+    return tuple(found)
+
+
+def present(wanted: Wanted, *, cache: Path, runner: Runner, progress: Progress) -> Program | None:
+    """The program if it can be had without installing it.
+
+    Raises:
+        InputError: as `locate_all`.
+    """
+    return _Finder(cache=cache, runner=runner, progress=progress, source=None).there(_checked(wanted))
+
+
+@dataclass(kw_only=True)
+class _Finder:
+    cache: Path
+    runner: Runner
+    progress: Progress
+    source: Sources | None
+    built: bool = False
+    asked: int = 0
+
+    def find(self, wanted: Wanted) -> Program:
+        self.asked += 1
+        wanted = _checked(wanted)
+        program = self.there(wanted)
+        if program is not None:
+            return program
+        name = wanted.pin.name
+        home = self._home(wanted)
+
+        def waiting() -> None:
+            self.progress.notice(f"{name} is being installed by another process: waiting for it.")
+
+        with telling_disk(self.cache), locked(home.with_name(f"{home.name}.lock"), notice=waiting):
+            return self._cached(wanted) or self._install(wanted, home)
+
+    def there(self, wanted: Wanted) -> Program | None:
+        if wanted.explicit is not None:
+            return self._given(wanted, wanted.explicit)
+        return (None if wanted.checksum else self._on_path(wanted.pin)) or self._cached(wanted)
+
+    def _given(self, wanted: Wanted, path: Path) -> Program:
+        pin, name = wanted.pin, wanted.pin.name
+        if not path.is_file() or not os.access(path, os.X_OK):
+            raise InputError(f"{name}-path", f"{path} is not a file that may be executed.")
+        if wanted.checksum and sha256(path) != wanted.checksum:
+            raise InputError(
+                f"{name}-checksum",
+                f"{path} does not have this SHA-256: it has {sha256(path)}.",
+                remedy=f"Give the checksum of the file at {name}-path.",
+            )
+        told = self._told(pin, path)
+        pin.check(told)
+        expected = wanted.version or pin.version
+        if told != expected and (wanted.version or not wanted.checksum):
+            raise InputError(
+                f"{name}-path",
+                f"{path} is {f'{name} {told}' if told else 'of an unknown version'}, not {name} {expected}.",
+                remedy=f"Give {name} {expected}; to use this one all the same, give its SHA-256 in {name}-checksum.",
+            )
+        return Program(name=name, path=path.absolute(), version=told or expected, origin="given")
+
+    def _on_path(self, pin: Pin) -> Program | None:
+        on_path = shutil.which(pin.name, path=self.runner.environment.get("PATH", "")) if pin.asks else None
+        if on_path is None:
+            return None
+        path = Path(on_path).absolute()
+        told = self._remembered(pin, path)
+        if told in pin.refused:
+            self.progress.warning(f"{path} is {pin.name} {told}: {pin.refused[told]}. It is passed over; remove it.")
+        elif told != pin.version:
+            self.progress.note(
+                f"{path} is {pin.name} {told or 'of an unknown version'}, not {pin.version}: passed over"
+            )
+        return Program(name=pin.name, path=path, version=told, origin="PATH") if told == pin.version else None
+
+    def _remembered(self, pin: Pin, path: Path) -> str:
+        """The version of a program on PATH; asked once for each state of the file, because asking takes 0.1 s."""
+        state = path.resolve().stat()
+        seen = [str(path), state.st_ino, state.st_size, state.st_mtime_ns]
+        memory = self.cache / "programs" / pin.name / "path.json"
+        known = _json(memory)
+        if known.get("seen") == seen and isinstance(known.get("version"), str):
+            return str(known["version"])
+        told = self._told(pin, path)
+        try:
+            with scratch(memory.parent, "path-") as folder:
+                (folder / memory.name).write_text(json.dumps({"seen": seen, "version": told}))
+                (folder / memory.name).replace(memory)
+        except OSError:
+            pass  # a cache that cannot be written only costs the next run's 0.1 s
+        return told
+
+    def _told(self, pin: Pin, path: Path) -> str:
+        if not pin.asks:
+            return ""
+        try:
+            said = self.runner.run([path, *pin.asks], timeout=60, check=False)
+        except OutsideError:
+            return ""
+        return pin.version_in(said.stdout) or pin.version_in(said.stderr)
+
+    def _home(self, wanted: Wanted) -> Path:
+        version = wanted.version or wanted.pin.version
+        key = wanted.checksum[:12] or wanted.pin.key()
+        return self.cache / "programs" / wanted.pin.name / f"{version}-{Platform.here()}-{key}"
+
+    def _cached(self, wanted: Wanted) -> Program | None:
+        home = self._home(wanted)
+        path, facts = home / wanted.pin.name, _json(home / "origin.json")
+        try:
+            whole = path.stat().st_size == facts.get("size") and os.access(path, os.X_OK)
+        except OSError:
+            whole = False
+        if not whole:
+            return None
+        return Program(
+            name=wanted.pin.name, path=path.absolute(), version=str(facts["version"]), origin=str(facts["origin"])
+        )
+
+    def _install(self, wanted: Wanted, home: Path) -> Program:
+        pin, version = wanted.pin, wanted.version or wanted.pin.version
+        with scratch(home.parent, "install-") as folder:
+            path = folder / pin.name
+            origin = self._bring(wanted, path, folder)
+            told = self._told(pin, path)
+            if pin.asks and told != version:
+                raise OutsideError(
+                    f"What was installed as {pin.name} {version} says it is {told or 'no version at all'}.",
+                    cause="The archive is of another version, or made for another platform.",
+                    remedy=f"Compare the version and {pin.name}-checksum with the project's release page.",
+                )
+            facts = {"version": version, "origin": origin, "size": path.stat().st_size, "sha256": sha256(path)}
+            (folder / "origin.json").write_text(json.dumps(facts, indent=1))
+            for left in folder.iterdir():
+                if left.name not in (pin.name, "origin.json"):
+                    left.unlink()
+            if home.exists():
+                shutil.rmtree(home)  # incomplete: a whole one would have been found
+            folder.rename(home)
+        return Program(name=pin.name, path=(home / pin.name).absolute(), version=version, origin=origin)
+
+    def _bring(self, wanted: Wanted, into: Path, folder: Path) -> str:
+        """Download or build the program to `into`; returns the origin."""
+        from s3c_actions.programs.releases import Unreachable
+
+        pin, version, source = wanted.pin, wanted.version or wanted.pin.version, self.source
+        assert source is not None  # noqa: S101 - only `present` has none, and it installs nothing
+        where = Platform.here()
+        path = pin.release.path_of(version, where) if pin.release else None
+        checksum = wanted.checksum or (pin.release.checksums.get(where, "") if pin.release else "")
+        url, host = f"{source.releases}/{path}", urlsplit(source.releases).netloc
+        why = ""
+        if path and checksum and host not in source.unreachable:
+            try:
+                self.progress.note(f"downloading {url}")
+                archive = folder / url.rpartition("/")[2]
+                source.download(url, checksum, archive, self.progress)
+                source.extract(archive, pin.release.member if pin.release else "", into)
+            except Unreachable as error:
+                if version != pin.version:
+                    raise
+                if error.host_down:
+                    source.unreachable.add(host)
+                why = f" because its release cannot be downloaded ({error.why})"
+            else:
+                return "release"
+        if version != pin.version:
+            raise OutsideError(
+                f"{pin.name} {version} cannot be downloaded: {host} is out of reach, or has no archive for {where}.",
+                remedy=f"Use {pin.name} {pin.version}, which can be built, or give a path in {pin.name}-path.",
+            )
+        self.progress.notice(f"{pin.name} {version} is built from its Go module{why}. This takes some minutes, once.")
+        self.built = True
+        source.build(pin, into, cache=self.cache, runner=self.runner, progress=self.progress)
+        return "module"
+
+
+def _checked(wanted: Wanted) -> Wanted:
+    """The same, its version and checksum in one form."""
+    pin = wanted.pin
+    version, checksum = wanted.version.strip(), wanted.checksum.strip().lower().removeprefix("sha256:")
+    if checksum and not re.fullmatch(r"[0-9a-f]{64}", checksum):
+        raise InputError(f"{pin.name}-checksum", "this is not a SHA-256: it has 64 hexadecimal digits.")
+    if version:
+        parsed = _VERSION.fullmatch(version)
+        if parsed is None:
+            raise InputError(f"{pin.name}-version", f"{version[:80]!r} is not a version such as {pin.version}.")
+        version = parsed[1]
+        pin.check(version)
+        if version != pin.version and not checksum:
+            raise InputError(
+                f"{pin.name}-version",
+                f"{pin.name} {version} has no pinned checksum: s3c pins {pin.version}.",
+                remedy=f"Leave it at {pin.version}, or give the SHA-256 of the archive in {pin.name}-checksum.",
+            )
+    return Wanted(pin=pin, explicit=wanted.explicit, version=version, checksum=checksum)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}

@@ -1,0 +1,30 @@
+"""Programs that only the lab and the lint tools use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from s3c_actions.programs.pins import Pin
+
+MODULES = Path(__file__).parent / "modules"
+
+TRIVY_DB = Pin(
+    name="trivy-db",
+    version="0.0.0-20260813095258-0e0340a01b57",  # the one that trivy 0.74.0 requires
+    module="github.com/aquasecurity/trivy-db",
+    package="github.com/aquasecurity/trivy-db/cmd/trivy-db",
+    licence="Apache-2.0",
+    modules=MODULES,
+)
+ACTIONLINT = Pin(
+    name="actionlint",
+    version="1.7.12",
+    module="github.com/rhysd/actionlint",
+    package="github.com/rhysd/actionlint/cmd/actionlint",
+    licence="MIT",
+    asks=("-version",),
+    says=r"^v?(\d+\.\d+\.\d+)$",
+    modules=MODULES,
+)
+
+PINS: tuple[Pin, ...] = (TRIVY_DB, ACTIONLINT)
