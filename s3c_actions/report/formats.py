@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -42,7 +42,7 @@ class Rendering:
         category: SARIF category; empty means the image's own.
     """
 
-    gate: Gate = Gate()
+    gate: Gate = field(default_factory=Gate)
     difference: Difference | None = None
     dockerfile: str = ""
     dockerfile_text: str = ""

@@ -71,8 +71,8 @@ def closed(reference: str, gate: Gate, refused: Sequence[Finding], *, consequenc
     return Refused(
         f"{verdict(refused)}.",
         cause=f"The gate refuses {total} ({per_severity})" + (" that have a fix." if gate.fixable_only else "."),
-        remedy="Update what is named, let the patch step run, or set a finding aside with a reason and a date in an "
-        "ignore file." + (f" {consequence}" if consequence else ""),
+        remedy="Bump what is named, let the patch step run, or name the finding with a reason and a date in an ignore "
+        "file." + (f" {consequence}" if consequence else ""),
         image=reference,
     )
 

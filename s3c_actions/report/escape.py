@@ -1,0 +1,109 @@
+"""Untrusted text made harmless for each place it is shown in. Every renderer goes through here.
+
+What is not printable by Unicode (controls, ANSI escapes, bidirectional overrides, zero-width characters, lone
+surrogates) is shown as U+FFFD everywhere, so that nothing hides and nothing acts.
+"""
+
+from __future__ import annotations
+
+import html as _html
+import re
+
+_BLANK = {"\n", "\r", "\t", "\v", "\f", "\x85", "\u2028", "\u2029"}
+
+
+def line(text: str, limit: int = 500) -> str:
+    """One line of printable text, cut at `limit` characters."""
+    cut = text[:limit] + "…" if len(text) > limit else text
+    return cut if cut.isprintable() else " ".join(_printable(cut).split())
+
+
+def block(text: str, limit: int = 4000) -> str:
+    """Printable text that keeps its lines, cut at `limit` characters."""
+    cut = text[:limit] + "…" if len(text) > limit else text
+    if cut.isprintable():
+        return cut
+    return "\n".join(_printable(one) for one in cut.splitlines())
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        one if one.isprintable() else " " if one in _BLANK or one.isspace() else "\N{REPLACEMENT CHARACTER}"
+        for one in text
+    )
+
+
+def html(text: str, limit: int = 500) -> str:
+    """For HTML text and quoted attributes."""
+    return _html.escape(line(text, limit))
+
+
+# Everything that has a meaning inside a line of GitHub's Markdown, its tables, its HTML or its mathematics.
+_STRUCTURE = re.compile(r"[\\`*_{}\[\]<>()#!|~&@:$^=+\"']")
+
+
+def _entity(found: re.Match[str]) -> str:
+    return f"&#{ord(found[0])};"
+
+
+# What GitHub links by itself after Markdown was rendered: entities are no help there, a word joiner is.
+_MENTION = re.compile(r"([@#])(?=\w)")
+_BARE_LINK = re.compile(r"\b(www)\.|\b(GH)-(?=\d)", re.IGNORECASE)
+
+
+def markdown(text: str, limit: int = 300) -> str:
+    """Prose for a line of GitHub Markdown: in a paragraph, a list item or a table's cell, never at its beginning.
+
+    Nothing in it formats, links, mentions, opens a tag or ends a cell.
+    """
+    cut = _MENTION.sub("\\1\N{WORD JOINER}", line(text, limit))
+    entities = _STRUCTURE.sub(_entity, cut)
+    return _BARE_LINK.sub(lambda found: f"{found[1]}&#46;" if found[1] else f"{found[2]}&#45;", entities)
+
+
+def code(text: str, limit: int = 200) -> str:
+    """An identifier for a line of GitHub Markdown, in a code span, where nothing is linked or mentioned.
+
+    Spans of HTML: those of backticks cannot hold a `|` in a table without showing the backslash elsewhere.
+    """
+    cut = line(text, limit)
+    return f"<code>{_STRUCTURE.sub(_entity, cut)}</code>" if cut else ""
+
+
+_SAFE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9._~:/?#@!$&'*+,;=%-]*)?")
+
+
+def url(text: str) -> str:
+    """The URL when it is a plain http(s) one that may stand in a link, else empty.
+
+    No brackets, quotes, blanks or user information: nothing that ends a link early or shows another host than it
+    leads to.
+    """
+    return text if len(text) <= 1000 and _SAFE_URL.fullmatch(text) else ""
+
+
+def markdown_link(text: str, target: str) -> str:
+    """A link whose text is an identifier; the identifier alone when the target is no safe URL."""
+    safe = url(target)
+    if not safe:
+        return code(text)
+    # The text inside must not hold Markdown of its own: HTML in a table's cell is passed through as it is.
+    return f'<a href="{_html.escape(safe)}">{_STRUCTURE.sub(_entity, line(text, 200))}</a>'
+
+
+def cell(text: str, limit: int = 2000) -> str:
+    """For a CSV cell: what a spreadsheet would take for a formula gets an apostrophe before it.
+
+    https://owasp.org/www-community/attacks/CSV_Injection; the full-width signs count too.
+    """
+    one = line(text, limit)
+    return f"'{one}" if one.startswith(_FORMULA) else one
+
+
+_FORMULA = (
+    *"=+-@|%",
+    "\N{FULLWIDTH EQUALS SIGN}",
+    "\N{FULLWIDTH PLUS SIGN}",
+    "\N{FULLWIDTH HYPHEN-MINUS}",
+    "\N{FULLWIDTH COMMERCIAL AT}",
+)

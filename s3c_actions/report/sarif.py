@@ -1,0 +1,445 @@
+"""SARIF 2.1.0 as GitHub's code scanning reads it, and as Ratify's vulnerability report verifier judges it.
+
+https://docs.github.com/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
+
+One run for one image on one platform. An alert's identity is its fingerprint: image repository, finding and place, and
+nothing that a new tag, a rebuild or a shifted line changes. The driver is named Trivy and every rule's help begins with
+its `Severity:`, because Ratify 1.4 reads the severity there, and only of drivers it knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import cache
+from itertools import islice
+from operator import attrgetter
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
+
+from s3c_actions.errors import InputError
+from s3c_actions.image import Reference
+from s3c_actions.report import dockerfile, escape
+from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
+
+if TYPE_CHECKING:
+    from s3c_actions.report.formats import Rendering
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+INFORMATION_URI = "https://github.com/aquasecurity/trivy"
+
+MOST_RESULTS = 25_000
+SHOWN_RESULTS = 5_000
+MOST_BYTES = 10_000_000
+MOST_TAGS = 10
+MOST_NAME = 255
+MOST_DESCRIPTION = 1_024
+
+# security-severity's bands: over 9.0 critical, 7.0 to 8.9 high, 4.0 to 6.9 medium, 0.1 to 3.9 low.
+_BANDS = {
+    Severity.CRITICAL: (9.1, 9.5, 10.0),
+    Severity.HIGH: (7.0, 8.0, 8.9),
+    Severity.MEDIUM: (4.0, 5.5, 6.9),
+    Severity.LOW: (0.1, 2.0, 3.9),
+    Severity.UNKNOWN: (0.0, 0.0, 0.0),
+}
+_LEVELS = {
+    Severity.CRITICAL: "error",
+    Severity.HIGH: "error",
+    Severity.MEDIUM: "warning",
+    Severity.LOW: "note",
+    Severity.UNKNOWN: "note",
+}
+_NOUNS = {
+    Kind.VULNERABILITY: "Vulnerability",
+    Kind.SECRET: "Secret",
+    Kind.MISCONFIGURATION: "Misconfiguration",
+    Kind.LICENSE: "License",
+}
+
+
+def render(report: ScanReport, rendering: Rendering) -> bytes:
+    """Render a report as a SARIF file within GitHub's limits.
+
+    Args:
+        report: every finding, whatever the gate's threshold.
+        rendering: its Dockerfile and category are used.
+
+    Returns:
+        JSON. Over the limits the least severe results are left out; how many is in the run's `properties.omitted` and
+        in a notification.
+    """
+    everything = [*report.findings, *report.suppressed]
+    keep = min(len(everything), MOST_RESULTS)
+    while True:
+        data = _encode(_log(report, rendering, everything[:keep], len(everything) - keep))
+        # gzip never makes it larger; the fastest level is an upper bound of what an upload sends.
+        packed = len(data) if len(data) <= MOST_BYTES else len(zlib.compress(data, 1))
+        if packed <= MOST_BYTES or keep == 0:
+            return data
+        keep = int(keep * 0.95 * MOST_BYTES / packed)
+
+
+def category(report: ScanReport) -> str:
+    """The code-scanning category of an image: its repository and platform, never its tag.
+
+    A category with the tag in it would close and open every alert at each release.
+    """
+    parts = ["s3c", _identity(report), report.platform.replace("/", "-")]
+    return "/".join(escape.line(part, 150) for part in parts if part)
+
+
+def fingerprint(report: ScanReport, finding: Finding) -> str:
+    """The finding's identity across tags, rebuilds and layers, as hexadecimal SHA-256; different in another image."""
+    return _fingerprint(_identity(report), finding)
+
+
+def _fingerprint(identity: str, finding: Finding) -> str:
+    return hashlib.sha256("\0".join((identity, *finding.key)).encode("utf-8", "replace")).hexdigest()
+
+
+def security_severity(finding: Finding) -> str:
+    """The CVSS score where it lies in the band of Trivy's severity, else the band's middle.
+
+    Distributions rate lower or higher than the score for their own builds; GitHub's label has to be theirs.
+    """
+    low, middle, high = _BANDS[finding.severity]
+    score = finding.score if finding.score is not None and low <= finding.score <= high else middle
+    return f"{score:.1f}"
+
+
+def _identity(report: ScanReport) -> str:
+    """The image without what changes from build to build."""
+    if report.artifact_type == "container_image":
+        try:
+            return Reference.parse(report.image).name
+        except InputError:
+            return PurePosixPath(report.image.replace("\\", "/")).name
+    return report.image
+
+
+def _log(report: ScanReport, rendering: Rendering, kept: Sequence[Finding], omitted: int) -> Any:
+    import sarif_om as om
+
+    places = _Places(report, rendering)
+    rules = _Rules(kept)
+    identity = _identity(report)
+    seen: Counter[str] = Counter()
+    results = []
+    for finding in kept:
+        mark = _fingerprint(identity, finding)
+        seen[mark] += 1
+        results.append(
+            om.Result(
+                rule_id=rules.id(finding),
+                rule_index=rules.index(finding),
+                level=_LEVELS[finding.severity],
+                message={"text": _message(report, finding)},
+                locations=[places.of(finding)],
+                partial_fingerprints={"primaryLocationLineHash": f"{mark}:{seen[mark]}"},
+                suppressions=_suppressions(finding),
+            )
+        )
+    return om.SarifLog(
+        version="2.1.0",
+        schema_uri=SCHEMA,
+        runs=[
+            om.Run(
+                tool=om.Tool(
+                    driver=om.ToolComponent(
+                        name="Trivy",
+                        full_name="Trivy, read by s3c",
+                        version=escape.line(report.scanner_version, 100) or None,
+                        information_uri=INFORMATION_URI,
+                        rules=rules.described(),
+                    )
+                ),
+                automation_details=om.RunAutomationDetails(id=f"{rendering.category or category(report)}/"),
+                invocations=[_invocation(report, len(kept), omitted)],
+                column_kind="utf16CodeUnits",
+                results=results,
+                properties=_facts(report, omitted),
+            )
+        ],
+    )
+
+
+def _suppressions(finding: Finding) -> list[Any] | None:
+    import sarif_om as om
+
+    if not finding.suppressed:
+        return None
+    return [om.Suppression(kind="external", status="accepted", justification=escape.line(finding.suppressed, 1000))]
+
+
+def _invocation(report: ScanReport, kept: int, omitted: int) -> Any:
+    import sarif_om as om
+
+    told = []
+    if omitted:
+        told.append(
+            om.Notification(
+                level="warning",
+                message=om.Message(
+                    text=f"{omitted:,} of the least severe findings of {escape.line(report.image)} are left out, "
+                    "because code scanning takes no larger file. The JSON report has them all."
+                ),
+            )
+        )
+    if kept > SHOWN_RESULTS:
+        told.append(
+            om.Notification(
+                level="note",
+                message=om.Message(
+                    text=f"Code scanning shows the {SHOWN_RESULTS:,} most severe of these {kept:,} findings."
+                ),
+            )
+        )
+    return om.Invocation(execution_successful=True, tool_execution_notifications=told or None)
+
+
+def _facts(report: ScanReport, omitted: int) -> dict[str, Any]:
+    facts = {
+        "image": report.image,
+        "digest": report.digest,
+        "platform": report.platform,
+        "os": report.os,
+        "scanned": report.created,
+        "database": report.database,
+    }
+    return {name: escape.line(value) for name, value in facts.items() if value} | {
+        "findings": {severity.name.lower(): number for severity, number in report.counts.items()},
+        "suppressed": len(report.suppressed),
+        "omitted": omitted,
+    }
+
+
+def _message(report: ScanReport, finding: Finding) -> str:
+    severity = finding.severity.title
+    image = report.image
+    if finding.kind is Kind.VULNERABILITY:
+        what = f"{finding.package} {finding.installed} in {image} has {finding.id} ({severity})"
+        where = f", at {finding.path or finding.target}" if not finding.os_package else ""
+        end = f"Fixed in {finding.fixed}" if finding.fixed else f"No fix yet ({finding.status or 'affected'})"
+        text = f"{what}{where}: {finding.title}. {end}." if finding.title else f"{what}{where}. {end}."
+    elif finding.kind is Kind.SECRET:
+        text = f"{finding.title or finding.id} ({severity}) in {finding.target} of {image}: {finding.description}"
+    elif finding.kind is Kind.MISCONFIGURATION:
+        text = f"{finding.title or finding.id} ({severity}) in {finding.target}: {finding.description}"
+    else:
+        package = f"{finding.package} ({finding.target})" if finding.package else finding.target
+        text = f"{package} in {image} is under {finding.id}: {finding.category or 'unknown'} ({severity})."
+    # SARIF 2.1.0, 3.11.5 and 3.11.6: braces are placeholders, brackets links.
+    one = escape.line(text, 1000)
+    return one.translate(_MESSAGE) if _needs_escape(one) else one
+
+
+_MESSAGE = str.maketrans({"{": "{{", "}": "}}", "[": "\\[", "]": "\\]", "\\": "\\\\"})
+
+
+def _needs_escape(text: str) -> bool:
+    return "{" in text or "}" in text or "[" in text or "]" in text or "\\" in text
+
+
+class _Places:
+    """Where code scanning shows a finding: the Dockerfile's line that brought its layer, else a relative path."""
+
+    def __init__(self, report: ScanReport, rendering: Rendering) -> None:
+        self._image = report.artifact_type == "container_image"
+        self._fallback = _relative(_identity(report).partition("/")[2] or _identity(report))
+        self._dockerfile = _relative(rendering.dockerfile) if rendering.dockerfile else ""
+        self._lines = dockerfile.layer_lines(rendering.dockerfile_text, report)
+        self._made: dict[tuple[str, int, int], dict[str, Any]] = {}
+
+    def of(self, finding: Finding) -> dict[str, Any]:
+        """The location, serialised: thousands of findings share a few."""
+        if self._image and self._dockerfile:
+            key = (self._dockerfile, self._lines.get(finding.layer, self._lines.get("", 1)), 0)
+        elif finding.os_package:
+            key = (self._fallback, 1, 0)
+        else:
+            key = (_relative(finding.path or finding.target) or self._fallback, max(1, finding.line), finding.end_line)
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = _location(*key)
+        return made
+
+
+def _location(uri: str, line: int, end_line: int) -> dict[str, Any]:
+    import sarif_om as om
+
+    location = om.Location(
+        physical_location=om.PhysicalLocation(
+            artifact_location=om.ArtifactLocation(uri=uri, uri_base_id="%SRCROOT%"),
+            region=om.Region(start_line=line, end_line=end_line if end_line > line else None),
+        )
+    )
+    plain: dict[str, Any] = _plain(location)
+    return plain
+
+
+def _relative(path: str) -> str:
+    """A relative URI reference: no scheme, no leading slash, no way up."""
+    parts = [part for part in escape.line(path, 1000).replace("\\", "/").split("/") if part not in {"", ".", ".."}]
+    return quote("/".join(parts), safe="/~@+,=")
+
+
+class _Rules:
+    """The rules of the results kept, in the results' order, so that the most severe come first."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self._findings: dict[tuple[Kind, str], list[Finding]] = {}
+        for finding in findings:
+            self._findings.setdefault((finding.kind, finding.id), []).append(finding)
+        self._ids: dict[tuple[Kind, str], tuple[int, str]] = {}
+        taken: set[str] = set()
+        for number, (kind, text) in enumerate(self._findings):
+            name = _rule_id(text)
+            if name in taken:
+                name = _rule_id(f"{kind}:{text}")
+            while name in taken:
+                name = _rule_id(f"{name}+")
+            taken.add(name)
+            self._ids[(kind, text)] = (number, name)
+
+    def id(self, finding: Finding) -> str:
+        """The rule's id: the advisory's, so that a deny list of CVEs finds it."""
+        return self._ids[(finding.kind, finding.id)][1]
+
+    def index(self, finding: Finding) -> int:
+        """The rule's place in the list."""
+        return self._ids[(finding.kind, finding.id)][0]
+
+    def described(self) -> list[Any]:
+        """Every rule."""
+        return [_rule(self._ids[key][1], findings) for key, findings in self._findings.items()]
+
+
+def _rule_id(text: str) -> str:
+    one = escape.line(text, 10_000).strip() or "unnamed"
+    if len(one) <= MOST_NAME:
+        return one
+    return f"{one[:200]}…{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"
+
+
+def _rule(rule_id: str, findings: Sequence[Finding]) -> Any:
+    import sarif_om as om
+
+    # The findings are ranked: the first is the most severe, and its severity is the rule's.
+    first = findings[0]
+    title = escape.line(first.title, MOST_DESCRIPTION - 300)
+    short = f"{rule_id}: {title}" if title else f"{rule_id} in {escape.line(first.package or first.target, 300) or '?'}"
+    described = escape.block(first.description, MOST_DESCRIPTION - 1).strip()
+    # A secret's description is its match: another one for each finding, so not the rule's.
+    full = described if described and first.kind is not Kind.SECRET else short
+    return om.ReportingDescriptor(
+        id=rule_id,
+        name=_name(first),
+        short_description=om.MultiformatMessageString(text=short[:MOST_DESCRIPTION]),
+        full_description=om.MultiformatMessageString(text=full),
+        help=om.MultiformatMessageString(
+            text=_help_text(rule_id, findings), markdown=_help_markdown(rule_id, findings, full)
+        ),
+        help_uri=escape.url(first.url) or None,
+        default_configuration=om.ReportingConfiguration(level=_LEVELS[first.severity]),
+        properties={
+            "tags": _tags(first),
+            "precision": "very-high",
+            "security-severity": security_severity(first),
+        },
+    )
+
+
+def _name(finding: Finding) -> str:
+    if finding.kind is Kind.VULNERABILITY:
+        return "OsPackageVulnerability" if finding.os_package else "LanguageSpecificPackageVulnerability"
+    return _NOUNS[finding.kind]
+
+
+def _tags(finding: Finding) -> list[str]:
+    tags = ["security", _NOUNS[finding.kind].lower(), finding.severity.name]
+    if finding.package_type:
+        tags.append(escape.line(finding.package_type, 50))
+    tags += [f"external/cwe/{escape.line(cwe, 20).lower()}" for cwe in finding.cwes]
+    return list(dict.fromkeys(tags))[:MOST_TAGS]
+
+
+def _help_text(rule_id: str, findings: Sequence[Finding]) -> str:
+    first = findings[0]
+    # Ratify takes the first "Severity: WORD" of this text: nothing untrusted may stand before it.
+    lines = [f"Severity: {first.severity.name}", f"{_NOUNS[first.kind]}: {rule_id}"]
+    if first.kind is Kind.VULNERABILITY:
+        lines += [f"Package: {escape.line(one.package, 200)}" for one in _packages(findings)[:10]]
+        lines.append(f"Fixed version: {escape.line(first.fixed, 200) or 'none yet'}")
+    if first.remedy:
+        lines.append(f"Resolution: {escape.line(first.remedy, 500)}")
+    if escape.url(first.url):
+        lines.append(f"Link: {first.url}")
+    return "\n".join(lines)
+
+
+def _help_markdown(rule_id: str, findings: Sequence[Finding], full: str) -> str:
+    first = findings[0]
+    lines = [f"**{_NOUNS[first.kind]} {escape.markdown_link(rule_id, first.url)}** · {first.severity.title}", ""]
+    if first.kind is Kind.VULNERABILITY:
+        lines += ["| Package | Installed | Fixed in | Severity |", "|---|---|---|---|"]
+        packages = _packages(findings)
+        for one in packages[:10]:
+            fixed = escape.code(one.fixed) if one.fixed else escape.markdown(one.status.replace("_", " ") or "no fix")
+            lines.append(
+                f"| {escape.code(one.package)} | {escape.code(one.installed)} | {fixed} | {one.severity.title} |"
+            )
+        lines.append("")
+        if len(packages) > 10:
+            lines += [f"… and {len(packages) - 10:,} more packages.", ""]
+    lines += [f" {escape.markdown(full, 1200)}", ""]
+    if first.remedy:
+        lines += [f"**Resolution:** {escape.markdown(first.remedy, 500)}", ""]
+    links = (link for link in dict.fromkeys((first.url, *first.references)) if escape.url(link))
+    lines += [f"- <{link}>" for link in islice(links, 6)]
+    return "\n".join(lines).rstrip()
+
+
+def _packages(findings: Sequence[Finding]) -> list[Finding]:
+    """One finding for each package and version."""
+    return list({(one.package, one.installed, one.fixed): one for one in findings}.values())
+
+
+@cache
+def _fields(kind: Hashable) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[tuple[str, Any], ...]]:
+    """Reader of all attributes, and each one's SARIF property and default: sarif_om brings no serialiser."""
+    import attr
+
+    fields = attr.fields(cast(type, kind))
+    named = tuple(
+        (one.metadata["schema_property_name"], None if one.default is attr.NOTHING else one.default) for one in fields
+    )
+    if len(fields) == 1:
+        return (lambda value: (getattr(value, fields[0].name),)), named
+    return attrgetter(*(one.name for one in fields)), named
+
+
+def _plain(value: Any) -> Any:
+    """What is no object of sarif_om or a list of them goes as it is."""
+    if isinstance(value, list):
+        return [_plain(member) for member in value]
+    if not hasattr(value, "__attrs_attrs__"):
+        return value
+    read, named = _fields(cast(Hashable, type(value)))
+    return {
+        name: member if type(member) in _SIMPLE else _plain(member)
+        for (name, default), member in zip(named, read(value), strict=True)
+        if member is not None and member is not default and member != default
+    }
+
+
+_SIMPLE = {str, int, bool, dict}
+
+
+def _encode(log: Any) -> bytes:
+    import msgspec
+
+    return msgspec.json.encode(_plain(log))
