@@ -180,7 +180,13 @@ class _Finder:
             self.progress.notice(f"{name} is being installed by another process: waiting for it.")
 
         with telling_disk(self.cache), locked(home.with_name(f"{home.name}.lock"), notice=waiting):
-            return self._cached(wanted) or self._install(wanted, home)
+            program = self._cached(wanted)
+            if program is None:
+                with self.progress.step("install") as step:
+                    program = self._install(wanted, home)
+                    how = "its release archive" if program.origin == "release" else "its Go module"
+                    step.done(f"{name} {program.version} from {how}")
+            return program
 
     def there(self, wanted: Wanted) -> Program | None:
         if wanted.explicit is not None:
