@@ -1,0 +1,81 @@
+"""Inputs of `verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from s3c_actions.inputs import Input, choice, lines
+from s3c_actions.inputs.common import (
+    IMAGE,
+    INSECURE,
+    OUTPUT_DIR,
+    REGISTRY_PASSWORD,
+    REGISTRY_USERNAME,
+    TIMEOUT,
+    path,
+)
+from s3c_actions.inputs.sign import USER_METADATA
+
+LEVELS = ("strict", "permissive", "audit")
+
+
+def paths(value: str) -> tuple[Path, ...]:
+    """Paths, one a line."""
+    return tuple(path(line) for line in lines(value))
+
+
+TRUST_STORE: Input[tuple[Path, ...]] = Input(
+    name="trust-store",
+    help="Certificates to trust: files (PEM or DER) or folders of them, one a line. With `trust-policy`, the folder "
+    "that holds notation's `x509/TYPE/NAME/`.",
+    parse=paths,
+    absent=(),
+    many=True,
+    required=True,
+    example="signing-root.crt",
+)
+TRUST_POLICY: Input[Path | None] = Input(
+    name="trust-policy",
+    help="Notation's trust policy (JSON). Without it, one is made from the inputs below: for every repository, strict.",
+    parse=path,
+    example="trustpolicy.json",
+)
+TRUSTED_IDENTITY: Input[tuple[str, ...]] = Input(
+    name="trusted-identity",
+    help="Subject of a signer to trust, one a line; it names at least C, ST and O. Without it, any signer is trusted "
+    "whose certificate the trust store leads to.",
+    parse=lines,
+    absent=(),
+    many=True,
+    example="C=US, ST=WA, O=wabbit-networks.io",
+)
+LEVEL = Input(
+    name="verification-level",
+    help="Level of the policy that is made. Integrity and origin are held at every level; `strict` holds expiry, "
+    "time-stamp and revocation as well, `permissive` and `audit` only warn of them.",
+    parse=choice(*LEVELS),
+    default="strict",
+    absent="strict",
+    choices=LEVELS,
+)
+TIMESTAMP_ROOTS: Input[tuple[Path, ...]] = Input(
+    name="trusted-timestamp-root",
+    help="Root certificates of time-stamp authorities, one a line. With one, a signature needs a time-stamp of theirs.",
+    parse=paths,
+    absent=(),
+    many=True,
+    example="digicert-tsa-root.cer",
+)
+
+TRUST_INPUTS: tuple[Input[Any], ...] = (TRUST_STORE, TRUST_POLICY, TRUSTED_IDENTITY, LEVEL, TIMESTAMP_ROOTS)
+INPUTS: tuple[Input[Any], ...] = (
+    IMAGE,
+    *TRUST_INPUTS,
+    USER_METADATA,
+    REGISTRY_USERNAME,
+    REGISTRY_PASSWORD,
+    INSECURE,
+    TIMEOUT,
+    OUTPUT_DIR,
+)
