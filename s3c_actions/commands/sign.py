@@ -1,0 +1,255 @@
+"""`s3c sign`: one or several images, all checked before the first is signed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s3c_actions.commands import Command, Context
+from s3c_actions.errors import InputError, S3CError
+from s3c_actions.image import Reference
+from s3c_actions.inputs import Input, Values
+from s3c_actions.inputs import sign as inputs
+from s3c_actions.inputs.common import IMAGE, INSECURE, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
+from s3c_actions.steps.results import ImageOutcome, Outcome
+
+if TYPE_CHECKING:
+    from s3c_actions.programs.notation import Notation
+    from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey, Signer
+
+
+def run(values: Values, context: Context) -> Outcome:
+    """Resolve every image and check the certificate, then sign image by image.
+
+    Raises:
+        InputError: an input, the certificate or an image is wrong: nothing has been signed.
+        OutsideError: the registry or the plugin failed before anything was signed.
+    """
+    from s3c_actions.steps import sign
+
+    started = time.monotonic()
+    with signing(values, context) as signer:
+        pinned = resolve(values, context)
+        before = {reference: signer.signatures(reference) for reference in pinned.values()}
+        outcomes = []
+        for image, reference in pinned.items():
+            with context.progress.step("sign") as step:
+                try:
+                    result = sign.run(signer, reference, context.progress, before[reference])
+                except S3CError as error:
+                    error.image = error.image or image
+                    outcomes.append(ImageOutcome(image=image, reference=reference, failure=error))
+                    step.done(f"{reference}: {error.what}")
+                    continue
+                outcomes.append(ImageOutcome(image=image, reference=reference, sign=result))
+                how = "was signed already by" if result.skipped else "signed by"
+                step.done(f"{reference} {how} {result.certificate.subject}")
+    failures = [one.failure for one in outcomes if one.failure]
+    return Outcome(
+        command="sign",
+        images=tuple(outcomes),
+        exit_code=max((int(error.exit_code) for error in failures), default=0),
+        error=failures[0].what if failures else "",
+        seconds=time.monotonic() - started,
+    )
+
+
+@contextmanager
+def signing(values: Values, context: Context) -> Iterator[Signer]:
+    """The key that the inputs name, checked and ready to sign; what was written for it is removed in the end.
+
+    Raises:
+        InputError: the key, its certificate or another input is wrong.
+        OutsideError: notation could not be had, or the plugin failed.
+    """
+    from s3c_actions.programs.notation import SigningRequest
+    from s3c_actions.steps import sign
+
+    url, root = values[inputs.TIMESTAMP_URL], values[inputs.TIMESTAMP_ROOT]
+    together(values, inputs.TIMESTAMP_URL, inputs.TIMESTAMP_ROOT)
+    settings = sign.SignSettings(
+        key=key_source(values, context),
+        request=SigningRequest(
+            signature_format=values[inputs.SIGNATURE_FORMAT],
+            metadata=values[inputs.USER_METADATA],
+            expiry=values[inputs.SIGNATURE_EXPIRY],
+            force_referrers_tag=values[inputs.FORCE_REFERRERS_TAG],
+            timestamp_url=url,
+            timestamp_root=root,
+        ),
+        warning_days=values[inputs.EXPIRY_WARNING],
+    )
+    with sign.prepare(settings, notation(values, context), context.temp, context.now, context.progress) as signer:
+        yield signer
+
+
+def notation(values: Values, context: Context) -> Notation:
+    """The notation program with the registry's credentials."""
+    from s3c_actions.programs.install import locate
+    from s3c_actions.programs.notation import Notation
+    from s3c_actions.programs.pins import NOTATION
+
+    together(values, REGISTRY_USERNAME, REGISTRY_PASSWORD)
+    program = locate(NOTATION, cache=context.cache, runner=context.runner, progress=context.progress)
+    return Notation(
+        program,
+        context.runner,
+        timeout=values[TIMEOUT],
+        username=values[REGISTRY_USERNAME],
+        password=values[REGISTRY_PASSWORD],
+        insecure=values[INSECURE],
+    )
+
+
+def resolve(values: Values, context: Context) -> dict[str, str]:
+    """Image as given → `registry/repository@digest`, each once; a tag is looked up here and never again.
+
+    Raises:
+        InputError: an image is malformed, not there, or given twice.
+        OutsideError: the registry failed.
+    """
+    pinned: dict[str, str] = {}
+    for image in values[IMAGE]:
+        reference = Reference.parse(image)
+        if not reference.digest:
+            from s3c_actions import credentials
+            from s3c_actions.registry import Registry
+
+            login = credentials.given(values[REGISTRY_USERNAME], values[REGISTRY_PASSWORD])
+            registry = Registry(
+                environment=context.environment,
+                credentials={reference.registry: login} if login else {},
+                insecure=values[INSECURE],
+            )
+            digest = registry.resolve(reference).digest
+            context.progress.notice(f"{image} is {digest} now; this digest is used, whatever becomes of the tag.")
+            reference = reference.at(digest)
+        if reference.pinned in pinned.values():
+            raise InputError("image", f"{reference.pinned} is given more than once.", remedy="Give each image once.")
+        pinned[image] = reference.pinned
+    return pinned
+
+
+def together(values: Values, one: Input[Any], other: Input[Any]) -> None:
+    """Raise InputError when only one of two inputs that need each other is given."""
+    if values.given(one) != values.given(other):
+        there, missing = (one, other) if values.given(one) else (other, one)
+        raise InputError(missing.name, f"it is missing, and {there.name} is given.", remedy="Give both, or neither.")
+
+
+_SOURCES: tuple[Input[Any], ...] = (inputs.KEY, inputs.KEY_PEM, inputs.PKCS12, inputs.KEY_NAME, inputs.PLUGIN)
+
+
+def key_source(values: Values, context: Context) -> KeyFiles | Pkcs12 | PluginKey:
+    """Where the signing key is.
+
+    Raises:
+        InputError: none or several are given, or one is incomplete or cannot be read.
+    """
+    given = [one for one in _SOURCES if values.given(one)]
+    if len(given) != 1:
+        told = " and ".join(f"`{one.name}`" for one in given)
+        raise InputError(
+            given[0].name if given else "key",
+            f"{told} are given, and there is one key to sign with." if given else "no signing key is given.",
+            remedy="Give `key` (or `key-pem`) and `certificate`, `pkcs12`, `key-name`, or `plugin` and `key-id`.",
+        )
+    source = given[0]
+    if source is inputs.PKCS12:
+        return _pkcs12(values)
+    if source is inputs.KEY_NAME:
+        return _named(values, context)
+    if source is inputs.PLUGIN:
+        return _plugin(values, context)
+    return _files(values, context)
+
+
+def _files(values: Values, context: Context) -> KeyFiles:
+    from s3c_actions.steps.sign import KeyFiles
+
+    certificate = values[inputs.CERTIFICATE]
+    if certificate is None:
+        raise InputError("certificate", "it is missing.", remedy="Give the key's certificates in PEM, or use `pkcs12`.")
+    pem = values[inputs.KEY_PEM]
+    field = "key-pem" if pem else "key"
+    if pem:
+        context.secrets.add(pem)
+    return KeyFiles(
+        key=pem.encode() if pem else read(values[inputs.KEY], "key"),
+        certificates=read(certificate, "certificate"),
+        password=values[inputs.KEY_PASSWORD],
+        key_field=field,
+    )
+
+
+def _pkcs12(values: Values) -> Pkcs12:
+    from s3c_actions.steps.sign import Pkcs12
+
+    return Pkcs12(content=read(values[inputs.PKCS12], "pkcs12"), password=values[inputs.KEY_PASSWORD])
+
+
+def _named(values: Values, context: Context) -> KeyFiles | PluginKey:
+    from s3c_actions.programs import notation_keys
+    from s3c_actions.steps.sign import KeyFiles, PluginKey
+
+    named = notation_keys.find(values[inputs.KEY_NAME], context.environment)
+    if named.key is None or named.certificates is None:
+        more = values[inputs.PLUGIN_CONFIG]
+        config = {**named.config, **more}
+        return PluginKey(plugin=named.plugin, libexec=named.libexec, key_id=named.key_id, config=config)
+    return KeyFiles(
+        key=read(named.key, "key-name"),
+        certificates=read(named.certificates, "key-name"),
+        password=values[inputs.KEY_PASSWORD],
+        key_field="key-name",
+        certificate_field="key-name",
+    )
+
+
+def _plugin(values: Values, context: Context) -> PluginKey:
+    from s3c_actions.programs import notation_keys, plugins
+    from s3c_actions.steps.sign import PluginKey
+
+    name, key_id = values[inputs.PLUGIN], values[inputs.KEY_ID]
+    if not key_id:
+        raise InputError("key-id", "it is missing, and plugin is given.", remedy="Name the key as the plugin does.")
+    together(values, inputs.PLUGIN_URL, inputs.PLUGIN_CHECKSUM)
+    libexec = context.temp / "libexec"
+    if values[inputs.PLUGIN_URL]:
+        plugins.from_archive(values[inputs.PLUGIN_URL], values[inputs.PLUGIN_CHECKSUM], name, libexec, context.progress)
+    elif "/" in name:
+        name = plugins.from_executable(Path(name).expanduser(), libexec)
+    else:
+        libexec = notation_keys.folders(context.environment)[1]
+        plugins.named(name)
+    return PluginKey(plugin=name, libexec=libexec, key_id=key_id, config=values[inputs.PLUGIN_CONFIG])
+
+
+def read(path: Path, field: str) -> bytes:
+    """The content of a file that an input names.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path and its permissions."
+        ) from error
+
+
+COMMAND = Command(
+    name="sign",
+    help="Signs images by digest with notation, verifies what was signed, and signs nothing twice. "
+    "The certificate and all images are checked before the first is signed.",
+    inputs=inputs.INPUTS,
+    run=run,
+    examples=(
+        "s3c sign localhost:5000/voting-app@sha256:… --key signing.key --certificate signing.crt",
+        "s3c sign acr.example/app:1.2 --plugin azure-kv --key-id https://kv.vault.azure.net/keys/signing/0123",
+    ),
+)

@@ -1,0 +1,105 @@
+"""`s3c verify`: one or several images, each with its verdict."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from s3c_actions.commands import Command, Context
+from s3c_actions.commands.sign import notation, read, resolve
+from s3c_actions.errors import InputError, Refused
+from s3c_actions.inputs import Values
+from s3c_actions.inputs import verify as inputs
+from s3c_actions.inputs.sign import USER_METADATA
+from s3c_actions.steps.results import ImageOutcome, Outcome
+
+if TYPE_CHECKING:
+    from s3c_actions.steps.verify import VerifySettings
+
+
+def run(values: Values, context: Context) -> Outcome:
+    """Verify every image; one that is refused does not hide the verdict on the others.
+
+    Raises:
+        InputError: an input, the trust store or the trust policy is wrong.
+        OutsideError: the registry failed.
+    """
+    from s3c_actions.steps import verify
+
+    started = time.monotonic()
+    settings = trust(values)
+    program = notation(values, context)
+    outcomes = []
+    with verify.prepare(settings, context.temp, context.progress) as home:
+        for image, reference in resolve(values, context).items():
+            with context.progress.step("verify") as step:
+                try:
+                    result = verify.run(settings, program, home, reference, context.progress)
+                except Refused as refused:
+                    refused.image = refused.image or reference
+                    outcomes.append(ImageOutcome(image=image, reference=reference, failure=refused))
+                    step.done(f"{reference}: {refused.what}")
+                    continue
+                outcomes.append(ImageOutcome(image=image, reference=reference, verify=result))
+                step.done(f"{reference} is signed by {result.signer}, trusted by policy {result.policy!r}")
+    refusals = [one.failure for one in outcomes if one.failure]
+    return Outcome(
+        command="verify",
+        images=tuple(outcomes),
+        exit_code=int(Refused.exit_code) if refusals else 0,
+        error=refusals[0].what if refusals else "",
+        seconds=time.monotonic() - started,
+    )
+
+
+def trust(values: Values) -> VerifySettings:
+    """What the inputs say is to be trusted, as the step's settings.
+
+    Raises:
+        InputError: the policy cannot be read, or is given beside what it would say itself.
+    """
+    from s3c_actions.steps.verify import VerifySettings
+
+    policy = _policy(values)
+    if policy is not None:
+        for one in (inputs.TRUSTED_IDENTITY, inputs.LEVEL, inputs.TIMESTAMP_ROOTS):
+            if values.given(one):
+                raise InputError(
+                    one.name, "it is given beside trust-policy, which says the same.", remedy="Give one of both."
+                )
+    return VerifySettings(
+        stores=values[inputs.TRUST_STORE],
+        policy=policy,
+        level=values[inputs.LEVEL],
+        identities=values[inputs.TRUSTED_IDENTITY],
+        timestamp_roots=values[inputs.TIMESTAMP_ROOTS],
+        metadata=values[USER_METADATA],
+    )
+
+
+def _policy(values: Values) -> Mapping[str, Any] | None:
+    path = values[inputs.TRUST_POLICY]
+    if path is None:
+        return None
+    try:
+        document = json.loads(read(path, "trust-policy"))
+    except ValueError as error:
+        raise InputError("trust-policy", f"{path} is not JSON.", original=str(error)) from error
+    if not isinstance(document, dict):
+        raise InputError("trust-policy", f"{path} is no JSON object.")
+    return document
+
+
+COMMAND = Command(
+    name="verify",
+    help="Verifies the signatures of images with notation, by a trust store and a trust policy, given or made. "
+    "A verdict of no is exit code 1, wrong input 2, a registry that fails 3.",
+    inputs=inputs.INPUTS,
+    run=run,
+    examples=(
+        "s3c verify localhost:5000/voting-app@sha256:… --trust-store signing.crt",
+        "s3c verify acr.example/app:1.2 --trust-store root.crt --trusted-identity 'C=US, ST=WA, O=example'",
+    ),
+)

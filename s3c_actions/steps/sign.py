@@ -1,0 +1,341 @@
+"""Sign digests, each verified afterwards by a trust policy that accepts this one signer; signed once, not twice."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3c_actions import certificates
+from s3c_actions.errors import InputError, OutsideError, Refused
+from s3c_actions.programs.notation import Notation, Signature, SigningRequest
+from s3c_actions.programs.notation_home import Home, TrustPolicy, private_file
+from s3c_actions.steps.results import Certificate, SignResult
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+    from s3c_actions.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyFiles:
+    """A private key and its certificates.
+
+    Attributes:
+        key: PEM; `certificates` PEM, leaf first.
+        password: of the key, empty for one that is not encrypted.
+        key_field, certificate_field: the inputs they came from, for errors.
+    """
+
+    key: bytes = field(repr=False)
+    certificates: bytes
+    password: str = field(default="", repr=False)
+    key_field: str = "key"
+    certificate_field: str = "certificate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pkcs12:
+    """A PKCS#12 file's content and its password."""
+
+    content: bytes = field(repr=False)
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginKey:
+    """A key that a notation plugin signs with.
+
+    Attributes:
+        plugin: the plugin's name; it lies in `libexec`/plugins/NAME/notation-NAME.
+        config: what the plugin is told; values may be secret.
+    """
+
+    plugin: str
+    libexec: Path
+    key_id: str
+    config: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignSettings:
+    """How to sign.
+
+    Attributes:
+        key: where the key is.
+        request: what the signature holds.
+        warning_days: warn when the certificate expires within so many days.
+    """
+
+    key: KeyFiles | Pkcs12 | PluginKey
+    request: SigningRequest
+    warning_days: int = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signer:
+    """A key that has been checked and is ready to sign.
+
+    Attributes:
+        chain: the certificates, leaf first.
+        home: notation's configuration for signing; `trust` the one for verifying what was signed.
+    """
+
+    chain: tuple[x509.Certificate, ...]
+    certificate: Certificate
+    home: Home
+    trust: Home
+    request: SigningRequest
+    notation: Notation
+
+    def signatures(self, reference: str) -> tuple[Signature, ...]:
+        """Every signature at a digest; raises when the digest or the registry is not there."""
+        return self.notation.signatures(self.trust, reference)
+
+
+@contextmanager
+def prepare(
+    settings: SignSettings, notation: Notation, temp: Path, now: datetime, progress: Progress
+) -> Iterator[Signer]:
+    """Check key and certificate against the Notary Project's rules; nothing is pushed.
+
+    A key that a plugin holds is asked for its certificate by signing something that stays on this machine.
+
+    Args:
+        settings: the key and what is signed with it.
+        notation: the program.
+        temp: where a folder that only this user may read is made; it is removed in the end.
+        now: the time of signing.
+        progress: told when a certificate expires soon.
+
+    Raises:
+        CertificateError: the key or a certificate breaks a rule; `rule` says which.
+        InputError: the plugin or the time-stamp authority's certificate cannot be used.
+        OutsideError: the plugin failed.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="s3c-sign-", dir=temp))
+    try:
+        yield _prepared(settings, notation, folder, now, progress)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prepared(settings: SignSettings, notation: Notation, folder: Path, now: datetime, progress: Progress) -> Signer:
+    config, trusted = folder / "config", folder / "trust"
+    config.mkdir()
+    trusted.mkdir()
+    stamps = _timestamp_root(settings.request)
+    source, key, certificate_field = settings.key, None, "certificate"
+    if isinstance(source, PluginKey):
+        home = Home(config, source.libexec)
+        home.use_plugin(source.plugin, source.key_id, source.config)
+        chain = _chain_of_plugin(notation, home, folder / "rehearsal")
+        certificate_field = "key-id"
+    else:
+        home = Home(config)
+        chain, key, certificate_field = _read(source)
+    certificates.check(chain, now, key, certificate_field)
+    if key is not None:
+        home.use_files(
+            private_file(folder / "signing.key", certificates.key_pem(key)),
+            private_file(folder / "signing.crt", certificates.pem(chain)),
+        )
+    for certificate in chain:
+        left = certificates.days_left(certificate, now)
+        if left < settings.warning_days:
+            progress.warning(
+                f"The certificate {certificates.subject(certificate)} expires in {left} days"
+                f" ({certificates.timestamp(certificate.not_valid_after_utc)}): renew it."
+            )
+    trust = Home(trusted)
+    trust.trust(*_pinned(chain, timestamps=bool(stamps)), stamps)
+    return Signer(
+        chain=chain,
+        certificate=describe(chain[0], now),
+        home=home,
+        trust=trust,
+        request=settings.request,
+        notation=notation,
+    )
+
+
+def _read(source: KeyFiles | Pkcs12) -> tuple[tuple[x509.Certificate, ...], PrivateKeyTypes, str]:
+    """Chain, key, and the input that the chain came from."""
+    if isinstance(source, Pkcs12):
+        key, chain = certificates.read_pkcs12(source.content, source.password)
+        return chain, key, "pkcs12"
+    chain = certificates.read_chain(source.certificates, source.certificate_field)
+    return chain, certificates.read_key(source.key, source.password, source.key_field), source.certificate_field
+
+
+def _pinned(chain: tuple[x509.Certificate, ...], *, timestamps: bool) -> tuple[bytes, TrustPolicy]:
+    """Trust anchor and policy that accept this signer and, as far as a policy can tell, no other.
+
+    A self-signed certificate is its own anchor. Below an authority, the direct issuer is the anchor and the subject is
+    pinned, unless it lacks what a policy needs to name it.
+    """
+    identity = certificates.trusted_identity(chain[0])
+    policy = TrustPolicy(identities=(identity or "*",), timestamps=timestamps)
+    return certificates.pem(chain[1:2] or chain), policy
+
+
+def _timestamp_root(request: SigningRequest) -> bytes:
+    if request.timestamp_root is None:
+        return b""
+    try:
+        content = request.timestamp_root.read_bytes()
+    except OSError as error:
+        raise InputError(
+            "timestamp-root-cert", f"{request.timestamp_root} cannot be read: {error.strerror}."
+        ) from error
+    roots = certificates.read_chain(content, "timestamp-root-cert")
+    if len(roots) != 1 or not certificates.self_signed(roots[0]):
+        raise InputError(
+            "timestamp-root-cert",
+            "it is not the one root certificate of a time-stamp authority.",
+            cause="It holds several certificates, or one that another authority issued.",
+            remedy="Give the authority's self-signed root certificate alone.",
+        )
+    return certificates.pem(roots)
+
+
+def _chain_of_plugin(notation: Notation, home: Home, layout: Path) -> tuple[x509.Certificate, ...]:
+    """The certificates a plugin signs with, from a signature of an empty image that stays in `layout`."""
+    digest = _empty_layout(layout)
+    notation.rehearse(home, layout, digest, SigningRequest(signature_format="jws"))
+    for blob in (layout / "blobs" / "sha256").iterdir():
+        try:
+            chain = json.loads(blob.read_bytes())["header"]["x5c"]
+            return certificates.read_chain(
+                b"".join(_pem_block(base64.b64decode(one, validate=True)) for one in chain), "key-id"
+            )
+        except (ValueError, KeyError, TypeError):
+            continue
+    raise OutsideError(
+        "The plugin's signature holds no certificates.", remedy="Look at the plugin: it is out of order."
+    )
+
+
+def _pem_block(der: bytes) -> bytes:
+    return b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
+
+
+def _empty_layout(layout: Path) -> str:
+    """An OCI image layout with one empty artifact; returns its digest."""
+    import hashlib
+
+    blobs = layout / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+
+    def put(content: bytes) -> dict[str, object]:
+        digest = hashlib.sha256(content).hexdigest()
+        (blobs / digest).write_bytes(content)
+        return {"digest": f"sha256:{digest}", "size": len(content)}
+
+    empty = {"mediaType": "application/vnd.oci.empty.v1+json", **put(b"{}")}
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    document = {
+        "schemaVersion": 2,
+        "mediaType": kind,
+        "artifactType": "application/vnd.s3c.rehearsal",
+        "config": empty,
+        "layers": [empty],
+    }
+    manifest = {"mediaType": kind, **put(json.dumps(document).encode())}
+    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [manifest]}))
+    return str(manifest["digest"])
+
+
+def describe(certificate: x509.Certificate, now: datetime) -> Certificate:
+    """The facts of a signing certificate."""
+    return Certificate(
+        subject=certificates.subject(certificate),
+        issuer=certificate.issuer.rfc4514_string(),
+        thumbprint=certificates.thumbprint(certificate),
+        not_before=certificates.timestamp(certificate.not_valid_before_utc),
+        not_after=certificates.timestamp(certificate.not_valid_after_utc),
+        days_left=certificates.days_left(certificate, now),
+        key=certificates.key_spec(certificate),
+        self_signed=certificates.self_signed(certificate),
+    )
+
+
+def run(signer: Signer, reference: str, progress: Progress, before: tuple[Signature, ...] | None = None) -> SignResult:
+    """Sign one digest, unless a valid signature by the same certificate is there, and verify it.
+
+    Args:
+        signer: as `prepare` made it.
+        reference: `registry/repository@digest`.
+        progress: told the signature's digest.
+        before: the signatures there, when they have just been looked up.
+
+    Raises:
+        OutsideError: the registry, the plugin or the time-stamp authority failed.
+        Refused: it was signed, but the signature does not verify.
+    """
+    started = time.monotonic()
+    before = signer.signatures(reference) if before is None else before
+    mine = [one for one in before if _is_wanted(one, signer)]
+    verified = _verified(signer, reference, mine) if mine else None
+    skipped = verified is not None
+    if verified is None:
+        signer.notation.sign(signer.home, reference, signer.request)
+        known = {one.digest for one in before}
+        made = [one for one in signer.signatures(reference) if one.digest not in known and _is_wanted(one, signer)]
+        if not made:
+            raise OutsideError(
+                "The signature was pushed, but the registry does not list it.",
+                cause="The registry lost it, or another signer wrote the referrers tag at the same moment.",
+                remedy="Run it again; with a registry that has the Referrers API, set `force-referrers-tag: false`.",
+                image=reference,
+            )
+        verified = _verified(signer, reference, made)
+        if verified is None:
+            raise Refused(
+                "It was signed, but the signature does not verify.",
+                cause="An older signature by the same identity is accepted in its place, or the new one is damaged.",
+                remedy="Look at `notation inspect`, and remove the signature that is not wanted.",
+                image=reference,
+            )
+    progress.note(f"{reference}: signature {verified.digest}")
+    return SignResult(
+        reference=reference,
+        signature_digest=verified.digest,
+        certificate=signer.certificate,
+        signature_format=verified.signature_format,
+        skipped=skipped,
+        verified=True,
+        timestamped=verified.timestamped,
+        expires=verified.expires,
+        metadata=verified.metadata,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _is_wanted(signature: Signature, signer: Signer) -> bool:
+    """Whether a signature was made with this certificate and holds all that is asked for."""
+    return (
+        signature.thumbprint == signer.certificate.thumbprint
+        and (signature.timestamped or not signer.request.timestamp_url)
+        and all(signature.metadata.get(key) == value for key, value in signer.request.metadata.items())
+    )
+
+
+def _verified(signer: Signer, reference: str, candidates: list[Signature]) -> Signature | None:
+    """The candidate that verifies by the pinned policy, None when none does."""
+    try:
+        accepted = signer.notation.verify(signer.trust, reference, signer.request.metadata).signature_digest
+    except Refused:
+        return None
+    return next((one for one in candidates if one.digest == accepted), None)

@@ -1,0 +1,165 @@
+"""Verify digests by a trust store and a trust policy, given or made."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s3c_actions.errors import InputError, OutsideError
+from s3c_actions.programs.notation_home import Home, TrustPolicy
+from s3c_actions.steps.results import VerifyResult
+
+if TYPE_CHECKING:
+    from s3c_actions.programs.notation import Notation
+    from s3c_actions.progress import Progress
+
+IDENTITY_PREFIX = "x509.subject:"
+_KINDS = ("ca", "signingAuthority", "tsa")
+# Folders of certificates hold other files as well (README, .gitignore).
+_CERTIFICATE_SUFFIXES = (".crt", ".cer", ".pem", ".der")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifySettings:
+    """What to trust.
+
+    Attributes:
+        stores: certificate files, folders of them, or (with a policy) the folder that holds `x509/TYPE/NAME/`.
+        policy: notation's trust policy document; None: one is made of `level`, `identities` and `timestamp_roots`.
+        identities: subjects (RFC 4514) of the signers to trust; none: any that the trust store leads to.
+        timestamp_roots: root certificates of time-stamp authorities.
+        metadata: what a signature has to hold.
+    """
+
+    stores: tuple[Path, ...]
+    policy: Mapping[str, Any] | None = None
+    level: str = "strict"
+    identities: tuple[str, ...] = ()
+    timestamp_roots: tuple[Path, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def prepare(settings: VerifySettings, temp: Path, progress: Progress) -> Iterator[Home]:
+    """Make notation's configuration of what is trusted; the folder is removed in the end.
+
+    Raises:
+        InputError: a file is not there or holds no certificate, or the policy asks for no verification.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="s3c-verify-", dir=temp))
+    try:
+        home = Home(folder)
+        if settings.policy is None:
+            _made(settings, home, progress)
+        else:
+            _given(settings, settings.policy, home)
+        yield home
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _made(settings: VerifySettings, home: Home, progress: Progress) -> None:
+    anchors = b"".join(_certificates(path, "trust-store") for path in settings.stores)
+    stamps = b"".join(_certificates(path, "trusted-timestamp-root") for path in settings.timestamp_roots)
+    if not settings.identities:
+        progress.note("No trusted-identity is given: any signer is trusted whose certificate the trust store leads to.")
+    identities = tuple(
+        one if one.startswith(IDENTITY_PREFIX) else f"{IDENTITY_PREFIX} {one}"
+        for one in settings.identities
+        if one != "*"
+    )
+    policy = TrustPolicy(level=settings.level, identities=identities or ("*",), timestamps=bool(stamps))
+    home.trust(anchors, policy, stamps)
+
+
+def _given(settings: VerifySettings, policy: Mapping[str, Any], home: Home) -> None:
+    statements = policy.get("trustPolicies")
+    if not isinstance(statements, list) or not all(isinstance(one, dict) for one in statements):
+        raise InputError(
+            "trust-policy",
+            "it is no trust policy: `trustPolicies` is missing or no list.",
+            remedy="Write it as https://notaryproject.dev/docs/user-guides/how-to/manage-trust-policy/ shows.",
+        )
+    found = []
+    for store in settings.stores:
+        root = next((one for one in (store / "x509", store / "truststore" / "x509") if one.is_dir()), store)
+        for kind in _KINDS:
+            for folder in sorted(path for path in (root / kind).glob("*") if path.is_dir()):
+                found += [(kind, folder.name, _read(file, "trust-store")) for file in _files(folder)]
+    if not found:
+        raise InputError(
+            "trust-store",
+            f"there is no certificate below x509/ca, x509/signingAuthority or x509/tsa in "
+            f"{', '.join(str(store) for store in settings.stores)}.",
+            cause="With `trust-policy`, certificates lie in `x509/TYPE/NAME/`, as its `trustStores` name them.",
+            remedy="Lay the folder out so, or leave `trust-policy` out and give the certificates alone.",
+        )
+    home.copy_trust_store(found)
+    home.write_policy(policy)
+
+
+def _certificates(path: Path, field: str) -> bytes:
+    """The certificates of a file or of a folder's files, as PEM."""
+    from s3c_actions import certificates
+
+    files = _files(path) if path.is_dir() else [path]
+    found = b"".join(certificates.pem(certificates.read_chain(_read(file, field), field)) for file in files)
+    if not found:
+        raise InputError(field, f"{path} holds no certificate files ({', '.join(_CERTIFICATE_SUFFIXES)}).")
+    return found
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.iterdir() if one.suffix.lower() in _CERTIFICATE_SUFFIXES and one.is_file())
+
+
+def _read(path: Path, field: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(field, f"{path} cannot be read: {error.strerror}.") from error
+
+
+def run(settings: VerifySettings, notation: Notation, home: Home, reference: str, progress: Progress) -> VerifyResult:
+    """Verify one digest.
+
+    Args:
+        settings: as given to `prepare`.
+        notation: the program.
+        home: as `prepare` made it.
+        reference: `registry/repository@digest`.
+        progress: told of what the policy lets pass.
+
+    Raises:
+        Refused: no signature is accepted; the message says why.
+        InputError: the trust policy or the trust store cannot be used.
+        OutsideError: the registry failed.
+    """
+    started = time.monotonic()
+    verified = notation.verify(home, reference, settings.metadata)
+    for warning in verified.warnings:
+        progress.warning(f"{reference}: {warning}")
+    signature = next(
+        (one for one in notation.signatures(home, reference) if one.digest == verified.signature_digest), None
+    )
+    if signature is None:
+        raise OutsideError(
+            "The signature that was verified is no longer in the registry.",
+            cause="It was removed at this moment.",
+            remedy="Run it again.",
+            image=reference,
+        )
+    return VerifyResult(
+        reference=reference,
+        policy=verified.policy,
+        signature_digest=signature.digest,
+        signer=signature.signer,
+        metadata=signature.metadata,
+        seconds=time.monotonic() - started,
+    )

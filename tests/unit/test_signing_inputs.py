@@ -1,0 +1,171 @@
+"""Inputs of sign and verify: combinations and values that are refused, before anything is started."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from s3c_actions.commands import Context
+from s3c_actions.commands import sign as command
+from s3c_actions.commands import verify as verify_command
+from s3c_actions.errors import InputError
+from s3c_actions.inputs import Values, resolve
+from s3c_actions.inputs import sign as inputs
+from s3c_actions.inputs import verify as verify_inputs
+from s3c_actions.process import Runner, Secrets
+from s3c_actions.progress import Silent
+from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey
+
+IMAGE = "localhost:5000/app@sha256:" + "a" * 64
+
+
+def values(**given: str) -> Values:
+    flags = {"image": IMAGE, **{name.replace("_", "-"): text for name, text in given.items()}}
+    secret = {one.variable: flags.pop(one.name) for one in inputs.INPUTS if one.secret and one.name in flags}
+    return resolve(inputs.INPUTS, flags, secret, lambda _notice: None)
+
+
+def context(folder: Path, **environment: str) -> Context:
+    secrets = Secrets()
+    return Context(
+        environment=environment,
+        runner=Runner(environment, secrets),
+        progress=Silent(),
+        secrets=secrets,
+        output=folder / "out",
+        cache=folder / "cache",
+        temp=folder,
+        cwd=folder,
+        now=datetime.now(UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({}, "key"),
+        ({"key": "a", "pkcs12": "b"}, "key"),
+        ({"key": "a", "key_pem": "b", "certificate": "c"}, "key"),
+        ({"plugin": "a", "key_name": "b"}, "key-name"),
+        ({"key": "/dev/null"}, "certificate"),
+        ({"key": "missing.key", "certificate": "/dev/null"}, "key"),
+        ({"key_pem": "-----", "certificate": "missing.crt"}, "certificate"),
+        ({"pkcs12": "missing.pfx"}, "pkcs12"),
+        ({"plugin": "azure-kv"}, "key-id"),
+        ({"plugin": "a", "key_id": "b", "plugin_url": "https://plugins.example/a.tar.gz"}, "plugin-checksum"),
+        ({"plugin": "a", "key_id": "b", "plugin_checksum": "0" * 64}, "plugin-url"),
+        ({"plugin": "./missing/notation-a", "key_id": "b"}, "plugin"),
+        ({"plugin": "..", "key_id": "b"}, "plugin"),
+        ({"key_name": "wabbit"}, "key-name"),
+    ],
+)
+def test_a_key_that_is_missing_incomplete_or_named_twice(given: dict[str, str], field: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        command.key_source(values(**given), context(tmp_path, HOME=str(tmp_path)))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("signature-format", "pkcs7"),
+        ("timestamp-url", "timestamp.example"),
+        ("user-metadata", "novalue"),
+        ("user-metadata", "a=1\na=2"),
+        ("user-metadata", "io.cncf.notary.x=1"),
+        ("signature-expiry", "-1h"),
+        ("signature-expiry", "0"),
+        ("signature-expiry", "1.5s"),
+        ("plugin-checksum", "abc"),
+        ("plugin-config", "=x"),
+        ("force-referrers-tag", "perhaps"),
+        ("certificate-warning-days", "-1"),
+    ],
+)
+def test_a_malformed_input_is_named(name: str, text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        resolve(inputs.INPUTS, {"image": IMAGE, name: text}, {}, lambda _notice: None)
+    assert caught.value.field == name
+
+
+def test_metadata_may_hold_equals_signs_and_commas() -> None:
+    read = values(user_metadata="url=https://ci.example/?a=1,2\ncommit = 1a2b")
+    assert read[inputs.USER_METADATA] == {"url": "https://ci.example/?a=1,2", "commit": "1a2b"}
+
+
+def test_keys_are_found(tmp_path: Path) -> None:
+    (tmp_path / "k").write_bytes(b"KEY")
+    (tmp_path / "c").write_bytes(b"CERT")
+    here = context(tmp_path, HOME=str(tmp_path), NOTATION_CONFIG=str(tmp_path))
+    files = command.key_source(values(key=str(tmp_path / "k"), certificate=str(tmp_path / "c")), here)
+    assert isinstance(files, KeyFiles)
+    assert (files.key, files.certificates, files.key_field) == (b"KEY", b"CERT", "key")
+    pem = command.key_source(values(key_pem="SECRET-KEY", certificate=str(tmp_path / "c"), key_password="pass"), here)
+    assert isinstance(pem, KeyFiles)
+    assert (pem.key, pem.password, pem.key_field) == (b"SECRET-KEY", "pass", "key-pem")
+    assert "SECRET-KEY" not in repr(pem) and "pass" not in repr(pem).replace("password", "")
+    bag = command.key_source(values(pkcs12=str(tmp_path / "k"), key_password="geheim"), here)
+    assert isinstance(bag, Pkcs12)
+    assert "geheim" not in repr(bag)
+    plugin = command.key_source(values(plugin="azure-kv", key_id="id", plugin_config="a=b"), here)
+    assert plugin == PluginKey(plugin="azure-kv", libexec=tmp_path, key_id="id", config={"a": "b"})
+    assert "'b'" not in repr(plugin)
+
+
+def test_keys_of_notations_own_configuration(tmp_path: Path) -> None:
+    (tmp_path / "k").write_bytes(b"KEY")
+    files = {"name": "files", "keyPath": str(tmp_path / "k"), "certPath": str(tmp_path / "k")}
+    vault = {"name": "vault", "id": "i", "pluginName": "azure-kv", "pluginConfig": {"a": "b"}}
+    (tmp_path / "signingkeys.json").write_text(json.dumps({"keys": [files, {"name": "odd"}, vault]}))
+    here = context(tmp_path, NOTATION_CONFIG=str(tmp_path), NOTATION_LIBEXEC="/opt/notation")
+    local = command.key_source(values(key_name="files"), here)
+    assert isinstance(local, KeyFiles)
+    assert (local.key, local.key_field) == (b"KEY", "key-name")
+    remote = command.key_source(values(key_name="vault", plugin_config="c=d"), here)
+    assert remote == PluginKey(
+        plugin="azure-kv", libexec=Path("/opt/notation"), key_id="i", config={"a": "b", "c": "d"}
+    )
+    with pytest.raises(InputError, match="names neither files nor a plugin"):
+        command.key_source(values(key_name="odd"), here)
+    with pytest.raises(InputError, match="files, odd, vault"):
+        command.key_source(values(key_name="other"), here)
+    (tmp_path / "signingkeys.json").write_text("{")
+    with pytest.raises(InputError, match="cannot be read"):
+        command.key_source(values(key_name="files"), here)
+
+
+def test_images_are_given_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="more than once"):
+        command.resolve(values(image=f"{IMAGE}\n{IMAGE.replace('@', ':1.0@')}"), context(tmp_path))
+
+
+def trust(**given: str) -> Values:
+    flags = {"image": IMAGE, **{name.replace("_", "-"): text for name, text in given.items()}}
+    return resolve(verify_inputs.INPUTS, flags, {}, lambda _notice: None)
+
+
+@pytest.mark.parametrize(
+    ("policy", "more", "field"),
+    [
+        ("{", {}, "trust-policy"),
+        ("[]", {}, "trust-policy"),
+        ("{}", {"trusted_identity": "C=US"}, "trusted-identity"),
+        ("{}", {"verification_level": "audit"}, "verification-level"),
+        ("{}", {"trusted_timestamp_root": "x"}, "trusted-timestamp-root"),
+    ],
+)
+def test_a_policy_is_read_and_stands_alone(policy: str, more: dict[str, str], field: str, tmp_path: Path) -> None:
+    file = tmp_path / "trustpolicy.json"
+    file.write_text(policy)
+    with pytest.raises(InputError) as caught:
+        verify_command.trust(trust(trust_store="x", trust_policy=str(file), **more))
+    assert caught.value.field == field
+
+
+def test_verify_needs_something_to_trust() -> None:
+    with pytest.raises(InputError) as caught:
+        trust()
+    assert caught.value.field == "trust-store"
