@@ -66,14 +66,16 @@ find_python
 if command -v sha256sum >/dev/null; then sum=sha256sum; else sum="shasum -a 256"; fi
 key=$($sum <"$lock")
 environment="$cache/env/$(basename "$lock" .txt)-$version-${key:0:16}"
-if [ ! -e "$environment/.ready" ]; then
+# A restored cache may hold an environment whose interpreter this machine no longer has.
+ready() { [ -e "$environment/.ready" ] && [ -x "$environment/bin/python" ]; }
+if ! ready; then
     mkdir -p "$cache/env"
     # Two jobs of one machine may come here together: the second waits, then finds it made.
     if command -v flock >/dev/null; then
         exec 9>"$environment.lock"
         flock 9
     fi
-    if [ ! -e "$environment/.ready" ]; then
+    if ! ready; then
         find_uv
         say "setting up the environment ($(basename "$lock"), $version)"
         "$uv" venv --quiet --clear --no-project --python "$python" "$environment" >&2

@@ -15,19 +15,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from s3c_actions import __version__, arguments, inputs
 from s3c_actions.commands import Command, Context, load
 from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines, plain
 from s3c_actions.errors import Exit, InputError, OutsideError, S3CError
-from s3c_actions.inputs.common import DEBUG, OUTPUT_DIR, QUIET, VERBOSE
+from s3c_actions.inputs.common import DEBUG, OUTPUT_DIR, QUIET, UPLOAD_SARIF, VERBOSE
 from s3c_actions.process import Runner, Secrets
 
 if TYPE_CHECKING:
     from s3c_actions.github.log import ActionsProgress
+    from s3c_actions.inputs import Input
     from s3c_actions.progress import Progress
     from s3c_actions.steps.results import Outcome
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -158,6 +161,7 @@ class _Run:
     flags: Mapping[str, str]
     environment: Mapping[str, str]
     console: Console
+    upload: bool = False
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def run(self) -> int:
@@ -168,7 +172,8 @@ class _Run:
         output: Path | None = None
         ended: S3CError | None = None
         try:
-            output = self._output()
+            output = self._own(OUTPUT_DIR) if OUTPUT_DIR in self.command.inputs else None
+            self.upload = self._own(UPLOAD_SARIF)
             outcome = self._outcome(output)
         except S3CError as error:
             ended = error
@@ -183,10 +188,9 @@ class _Run:
         outcome = replace(outcome, seconds=time.monotonic() - started)
         return self._tell(outcome, output, ended)
 
-    def _output(self) -> Path | None:
-        if OUTPUT_DIR not in self.command.inputs:
-            return None
-        return inputs.resolve((OUTPUT_DIR,), self.flags, self.environment, lambda _old: None)[OUTPUT_DIR]
+    def _own(self, one: Input[T]) -> T:
+        """An input that the shell itself uses."""
+        return inputs.resolve((one,), self.flags, self.environment, lambda _old: None)[one]
 
     def _outcome(self, output: Path | None) -> Outcome:
         environment = dict(self.environment)
@@ -259,6 +263,23 @@ class _Run:
         if self.console.actions is not None:
             files.append_summary(self.console.secrets.redact(markdown), self.environment)
             files.set_outputs(outputs.values(outcome, facts, summary), self.environment)
+            if self.upload:
+                files.set_outputs({"sarif-folder": self._sarif_folder(outcome)}, self.environment)
+
+    def _sarif_folder(self, outcome: Outcome) -> str:
+        """A folder with the last SARIF report of each image alone, to upload; empty when there is none.
+
+        The output folder may also hold the one from before the patch, which has the same category.
+        """
+        from s3c_actions import outputs
+
+        reports = [report for image in outcome.images if (report := outputs.files(image).get("sarif"))]
+        if not reports:
+            return ""
+        folder = Path(tempfile.mkdtemp(prefix="s3c-sarif-", dir=self.environment.get("RUNNER_TEMP") or None))
+        for number, report in enumerate(reports):
+            shutil.copyfile(report, folder / f"{number}.sarif")
+        return str(folder)
 
     def _bug(self, error: Exception, output: Path | None, started: float) -> int:
         from s3c_actions.steps.results import Outcome

@@ -92,3 +92,18 @@ DEBUG = Input(
     absent=False,
     switch=True,
 )
+CACHE = Input(
+    name="cache",
+    help="Keep programs and vulnerability data in the cache of GitHub Actions, also when the gate is closed.",
+    parse=boolean,
+    default="true",
+    absent=True,
+)
+UPLOAD_SARIF = Input(
+    name="upload-sarif",
+    help="Upload the findings to code scanning, one category for each image. Needs the permission "
+    "`security-events: write`.",
+    parse=boolean,
+    default="false",
+    absent=False,
+)

@@ -1,0 +1,166 @@
+"""Writes the generated parts of action.yml files and READMEs from the declarations of inputs and outputs.
+
+A generated part stands between a line with `generated: NAME` and a line with `end`; the rest is written by hand.
+With `--check` nothing is written, and the exit code is 1 when something is out of date.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from s3c_actions import commands, outputs
+from s3c_actions.inputs import Input, variable
+from s3c_actions.inputs.common import CACHE, UPLOAD_SARIF
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Action:
+    """One action: its folder, the command it runs, and the inputs that are the action's own."""
+
+    folder: str
+    command: str
+    own: tuple[Input[Any], ...]
+
+    @property
+    def inputs(self) -> tuple[Input[Any], ...]:
+        """Everything under `inputs:` in its action.yml."""
+        return (*commands.load(self.command).inputs, *self.own)
+
+    @property
+    def outputs(self) -> tuple[outputs.Output, ...]:
+        """Everything under `outputs:` in its action.yml."""
+        return outputs.of_command(self.command)
+
+
+ACTIONS = (
+    Action(".", "chain", (UPLOAD_SARIF, CACHE)),
+    Action("actions/trivy-scan", "scan", (UPLOAD_SARIF, CACHE)),
+    Action("actions/copa-patch", "patch", (UPLOAD_SARIF, CACHE)),
+    Action("actions/notation-sign", "sign", (CACHE,)),
+)
+
+EXIT_CODES = (
+    (0, "done"),
+    (1, "the policy said no: findings over the threshold, or a verification that failed"),
+    (2, "wrong input: the message names it"),
+    (3, "an outside system failed: a registry, a program, a disk"),
+    (4, "a bug of s3c, with a traceback"),
+)
+
+
+def parts(action: Action) -> dict[str, list[str]]:
+    """The generated parts of an action's files, name → lines without indentation."""
+    return {
+        "inputs": [line for one in action.inputs for line in _yaml_input(one)],
+        "outputs": [
+            line
+            for one in action.outputs
+            for line in (
+                f"{one.name}:",
+                f"  description: {_quoted(one.help)}",
+                f"  value: ${{{{ steps.s3c.outputs.{one.name} }}}}",
+            )
+        ],
+        "env": [
+            f"{variable(name)}: ${{{{ inputs.{name} }}}}"
+            for one in action.inputs
+            if one is not CACHE
+            for name in (one.name, *one.aliases)
+        ],
+        "inputs-table": _table(
+            ("Input", "What it is", "Default"),
+            [(f"`{one.name}`", _described(one), f"`{one.default}`" if one.default else "") for one in action.inputs],
+        ),
+        "outputs-table": _table(("Output", "What it is"), [(f"`{one.name}`", one.help) for one in action.outputs]),
+        "exit-codes": _table(("Exit code", "Meaning"), [(str(code), meaning) for code, meaning in EXIT_CODES]),
+    }
+
+
+def files(action: Action) -> list[Path]:
+    """The files of an action that have generated parts."""
+    return [path for name in ("action.yml", "README.md") if (path := ROOT / action.folder / name).exists()]
+
+
+def filled(text: str, generated: dict[str, list[str]]) -> str:
+    """A file's text with its generated parts made anew."""
+
+    def fill(found: re.Match[str]) -> str:
+        lines = generated[found["name"]]
+        return "".join(
+            [found["begin"], *(f"{found['indent']}{line}".rstrip() + "\n" for line in lines), found["close"]],
+        )
+
+    return _PART.sub(fill, text)
+
+
+_PART = re.compile(
+    r"(?P<begin>^(?P<indent> *)(?:#|<!--) generated: (?P<name>[a-z-]+)[^\n]*\n)"
+    r"(?:.*?\n)??(?P<close> *(?:#|<!--) end\b[^\n]*$)",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def _yaml_input(one: Input[Any]) -> list[str]:
+    lines = [f"{one.name}:", f"  description: {_quoted(_described(one))}"]
+    if one.required:
+        lines.append("  required: true")
+    if one.default:
+        lines.append(f"  default: {_quoted(one.default)}")
+    for alias in one.aliases:
+        lines += [
+            f"{alias}:",
+            f"  description: {_quoted(f'An old name of `{one.name}`.')}",
+            f"  deprecationMessage: {_quoted(f'Use {one.name}.')}",
+        ]
+    return lines
+
+
+def _described(one: Input[Any]) -> str:
+    text = one.help
+    if one.choices:
+        words = ", ".join(f"`{choice}`" for choice in one.choices)
+        text += f" Any of {words}." if one.many else f" One of {words}."
+    if one.required:
+        text += " Required."
+    if one.aliases:
+        text += " Also understood: " + ", ".join(f"`{alias}`" for alias in one.aliases) + "."
+    if one.example and not one.default:
+        text += " Example: `" + one.example.replace("\n", " ") + "`."
+    return text
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    return [f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *cells]]
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def main() -> int:
+    """Write, or with `--check` compare; 1 when a file is out of date."""
+    stale = 0
+    for action in ACTIONS:
+        generated = parts(action)
+        for path in files(action):
+            before = path.read_text(encoding="utf-8")
+            after = filled(before, generated)
+            if before == after:
+                continue
+            stale += 1
+            if "--check" not in sys.argv:
+                path.write_text(after, encoding="utf-8")
+            print(f"{path.relative_to(ROOT)} {'is out of date: run make docs' if '--check' in sys.argv else 'written'}")
+    return int(stale > 0 and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
