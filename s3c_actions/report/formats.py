@@ -49,6 +49,11 @@ class Rendering:
     category: str = ""
 
 
+def module(name: str) -> str:
+    """The module that renders a format of RENDERED, to import it ahead of time."""
+    return f"s3c_actions.report.{_RENDERERS[name]}"
+
+
 def render(name: str, report: ScanReport, rendering: Rendering) -> bytes:
     """Render a report.
 
@@ -60,8 +65,8 @@ def render(name: str, report: ScanReport, rendering: Rendering) -> bytes:
     Returns:
         The file's bytes, UTF-8.
     """
-    module = importlib.import_module(f"s3c_actions.report.{_RENDERERS[name]}")
-    return cast(Callable[[ScanReport, Rendering], bytes], module.render)(report, rendering)
+    renderer = importlib.import_module(module(name))
+    return cast(Callable[[ScanReport, Rendering], bytes], renderer.render)(report, rendering)
 
 
 def write(names: Iterable[str], report: ScanReport, rendering: Rendering, folder: Path) -> dict[str, Path]:

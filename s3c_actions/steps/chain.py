@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.progress import Progress
-from s3c_actions.report.gate import Gate, closed
+from s3c_actions.report.gate import Gate
 from s3c_actions.steps.results import ImageOutcome, PatchResult, ScanResult, SignResult, VerifyResult
+from s3c_actions.steps.scan import refusal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +77,10 @@ def _one(image: str, settings: ChainSettings, steps: ChainSteps, progress: Progr
             patch = steps.patch(scan)
             last = patch.after or patch.before
             outcome = replace(outcome, patch=patch, reference=patch.reference)
-        refused = settings.gate.refused(last.report.findings)
-        if refused:
-            raise closed(outcome.reference, settings.gate, refused, consequence="Nothing was signed.")
+        judged = replace(last, reference=outcome.reference, refused=settings.gate.refused(last.report.findings))
+        refused = refusal(judged, settings.gate, consequence="Nothing was signed.")
+        if refused is not None:
+            raise refused
         if steps.sign is not None:
             outcome = replace(outcome, sign=steps.sign(outcome.reference))
         if steps.verify is not None:

@@ -18,21 +18,28 @@ class ScanResult:
     Attributes:
         image: as it was asked for.
         reference: `registry/repository@digest`, or the path of a tarball.
-        report: the finding model; `files` the reports written, format → path.
+        report: the finding model, complete; `files` the reports written, format → path.
+        shown: the findings that the inputs `severity` and `ignore-unfixed` leave to be shown; None shows them all.
         trivy_json: where Trivy's own JSON lies: what patch takes and `s3c report` reads.
         refused: findings that close the gate (empty: it is open).
         difference: against the baseline, None without one.
         reused: a report of the same digest, database and settings was there.
+        blind: why findings that are not there mean nothing (an unknown distribution, …): it closes a gate like a
+            finding does. Empty when all could be looked at, or when a person said to only warn.
+        warnings: sentences on what a person should know or change; they may hold untrusted text.
     """
 
     image: str
     reference: str
     report: ScanReport
+    shown: ScanReport | None = None
     trivy_json: Path
     files: Mapping[str, Path] = field(default_factory=dict)
     refused: tuple[Finding, ...] = ()
     difference: Difference | None = None
     reused: bool = False
+    blind: str = ""
+    warnings: tuple[str, ...] = ()
     seconds: float = 0.0
 
 
@@ -152,10 +159,9 @@ class ImageOutcome:
 
     @property
     def final_report(self) -> ScanReport | None:
-        """The last scan that describes `reference`."""
-        if self.patch is not None:
-            return (self.patch.after or self.patch.before).report
-        return self.scan.report if self.scan else None
+        """What the last scan that describes `reference` shows."""
+        last = self.scan if self.patch is None else self.patch.after or self.patch.before
+        return (last.shown or last.report) if last is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)

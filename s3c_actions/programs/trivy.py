@@ -1,0 +1,308 @@
+"""Trivy: one run makes its JSON report, `trivy convert` makes the SBOMs of that, with no second scan.
+
+https://trivy.dev/docs/v0.74/guide/references/configuration/cli/trivy_image/
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from s3c_actions.errors import OutsideError
+from s3c_actions.process import Completed, Runner
+from s3c_actions.programs import trivy_errors
+from s3c_actions.programs.install import Program
+from s3c_actions.progress import Progress
+
+DB_REPOSITORIES = ("mirror.gcr.io/aquasec/trivy-db:2", "ghcr.io/aquasecurity/trivy-db:2")
+CONVERTED = {"cyclonedx": "cyclonedx", "spdx": "spdx-json"}
+"""Our format → Trivy's, of those that `Trivy.convert` makes."""
+
+SOURCES = {"registry": "remote", "docker": "docker", "containerd": "containerd", "podman": "podman"}
+"""Where an image is taken from, in our words and in Trivy's."""
+
+# Both databases are opened exclusively for as long as a scan runs; Trivy gives up after 5 s.
+_IN_USE = re.compile(r"may be in use by another process")
+_LINE = re.compile(r"^\S+Z\t(?P<level>[A-Z]+)\t(?P<message>.*)$")
+_FAILED_REPOSITORY = re.compile(r"failed to download artifact from (?P<repository>\S+?): ")
+# Trivy's advice to disable what was asked for, and its record of what it was told to skip.
+_DULL = re.compile(r"If your scanning is slow|for faster secret detection|Skipping VEX|Using severities from other")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanOptions:
+    """What Trivy is told, besides the image. Empty means Trivy's own default.
+
+    Attributes:
+        scanners, pkg_types, image_config_scanners: Trivy's words.
+        ignore_file: `.trivyignore` or `.trivyignore.yaml`.
+        vex: paths of VEX documents, `repo` or `oci`.
+        offline: nothing is downloaded or asked: databases and checks are those of the cache.
+        db_repositories, java_db_repositories: OCI repositories, tried in this order.
+        timeout: seconds.
+    """
+
+    scanners: tuple[str, ...]
+    pkg_types: tuple[str, ...] = ()
+    image_config_scanners: tuple[str, ...] = ()
+    platform: str = ""
+    skip_dirs: tuple[str, ...] = ()
+    skip_files: tuple[str, ...] = ()
+    ignore_file: Path | None = None
+    ignore_policy: Path | None = None
+    vex: tuple[str, ...] = ()
+    config: Path | None = None
+    offline: bool = False
+    db_repositories: tuple[str, ...] = ()
+    java_db_repositories: tuple[str, ...] = ()
+    checks_bundle_repository: str = ""
+    insecure: bool = False
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One scan.
+
+    Attributes:
+        image: a pinned reference, an image id, or the path of an archive or OCI layout.
+        source: one of SOURCES, or `archive`.
+        output: path of the JSON report.
+        asked: the image as people gave it, for errors.
+    """
+
+    image: str
+    source: str
+    output: Path
+    options: ScanOptions
+    asked: str
+
+
+class Metadata(msgspec.Struct, frozen=True, rename="pascal"):
+    """`metadata.json` of a database of Trivy's; `downloaded_at` is Go's zero time for one not downloaded by Trivy."""
+
+    updated_at: datetime
+    next_update: datetime = datetime.max
+    downloaded_at: datetime = datetime.min
+    version: int = 0
+
+    def fresh(self, now: datetime) -> bool:
+        """Whether Trivy would use it as it is, without asking for a newer one (pkg/db/db.go)."""
+        if self.downloaded_at.year <= 1:
+            return False
+        return now < self.next_update or now < self.downloaded_at + timedelta(hours=1)
+
+
+class Trivy:
+    """Runs Trivy.
+
+    Args:
+        program: where it is, and its version.
+        runner: starts it.
+        cache: its cache folder: databases, and the layers already looked at.
+        extra: environment variables it gets, such as DOCKER_CONFIG.
+        retry_waits: seconds to wait before each new attempt when a database's registry asks for fewer requests.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        runner: Runner,
+        *,
+        cache: Path,
+        extra: Mapping[str, str] | None = None,
+        retry_waits: tuple[float, ...] = (3.0, 9.0),
+    ) -> None:
+        self.version = program.version
+        self.cache = cache
+        self._path = program.path
+        self._runner = runner
+        self._extra = dict(extra or {})
+        self._retry_waits = retry_waits
+
+    def settings_in_environment(self) -> dict[str, str]:
+        """The variables through which people set Trivy's flags; none of ours."""
+        return {name: value for name, value in self._runner.environment.items() if name.startswith("TRIVY_")}
+
+    def database(self, name: str = "db") -> Metadata | None:
+        """What the cache says of a database (`db`, `java-db`); None when there is none that can be used."""
+        try:
+            return msgspec.json.decode((self.cache / name / "metadata.json").read_bytes(), type=Metadata)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def scan(self, request: Request, progress: Progress) -> None:
+        """Scan one image into Trivy's JSON report.
+
+        The report is complete: every severity, every package, and what was set aside with its reason. A trivy.yaml or
+        TRIVY_ variables of the person may narrow it, except in what makes it the one report that is read here.
+
+        Args:
+            request: what, how and where to.
+            progress: told what Trivy does.
+
+        Raises:
+            InputError: the image, the platform or a file given is not there or not understood.
+            OutsideError: a registry, a database or the machine failed; ProgramTimedOut when it took too long.
+        """
+        options = request.options
+        about = trivy_errors.About(
+            image=request.asked, cache=self.cache, timeout=options.timeout, source=request.source
+        )
+        deadline = time.monotonic() + options.timeout
+        with self._exclusively(deadline, progress, about):
+            self._until_it_works(request, progress, about, deadline)
+        if not request.output.is_file() or request.output.stat().st_size == 0:
+            raise OutsideError(
+                "Trivy ended without an error and without a report.",
+                remedy="Scan again; if it stays so, run the command above by hand.",
+                image=about.image,
+            )
+
+    def convert(self, report: Path, form: str, output: Path) -> None:
+        """Make an SBOM of a JSON report, without a scan.
+
+        Args:
+            report: Trivy's JSON report.
+            form: one of CONVERTED.
+            output: path of the SBOM.
+
+        Raises:
+            OutsideError: Trivy could not.
+        """
+        argv = ["convert", "--quiet=false", "--exit-code=0", f"--format={CONVERTED[form]}", f"--output={output}"]
+        ended = self._runner.run([self._path, *argv, report], extra=self._extra, timeout=120, check=False)
+        if ended.code != 0 or not output.is_file() or output.stat().st_size == 0:
+            raise OutsideError(
+                f"Trivy could not make the {form} SBOM of {report.name}.",
+                remedy="Look at what it said; the other reports are not touched by this.",
+                original=trivy_errors.fatal(ended.stderr),
+            )
+
+    def _until_it_works(self, request: Request, progress: Progress, about: trivy_errors.About, deadline: float) -> None:
+        """Run it; again while its cache is locked, a database's registry is too busy, or another one is left to ask."""
+        waits = list(self._retry_waits)
+        every = request.options.db_repositories or DB_REPOSITORIES
+        repositories = every
+        while True:
+            ended = self._once(request, progress, repositories, deadline)
+            if ended.code == 0:
+                return
+            said = trivy_errors.fatal(ended.stderr)
+            if _IN_USE.search(said) and time.monotonic() < deadline:
+                progress.note("another program uses Trivy's cache; trying again")
+                continue
+            error = trivy_errors.translate(ended.stderr, about)
+            if not trivy_errors.database_failed(said):
+                raise error
+            failed = _FAILED_REPOSITORY.search(said)
+            name = failed["repository"] if failed else ""
+            left = repositories[repositories.index(name) + 1 :] if name in repositories else ()
+            if left:
+                # Trivy itself goes on to the next repository only after a 429 or 5xx.
+                progress.warning(f"{error.what} Trying {left[0]}.")
+                repositories = left
+            elif trivy_errors.too_many_requests(said) and waits and time.monotonic() + waits[0] < deadline:
+                progress.warning(f"{error.what} Trying again in {waits[0]:g} s.")
+                time.sleep(waits.pop(0))
+                repositories = every
+            else:
+                raise error
+
+    def _once(self, request: Request, progress: Progress, repositories: tuple[str, ...], deadline: float) -> Completed:
+        left = max(deadline - time.monotonic(), 1.0)
+        argv = arguments(request, cache=self.cache, repositories=repositories, timeout=left)
+        # Trivy's own limit does not hold while a registry keeps silent; the runner's does.
+        return self._runner.run(
+            [self._path, *argv], extra=self._extra, timeout=left + 2, check=False, on_line=_teller(progress)
+        )
+
+    @contextmanager
+    def _exclusively(self, deadline: float, progress: Progress, about: trivy_errors.About) -> Iterator[None]:
+        """One scan at a time in one cache: Trivy locks both databases for a whole scan and fails on a locked one."""
+        try:
+            self.cache.mkdir(parents=True, exist_ok=True)
+            file = (self.cache / "s3c.lock").open("a")
+        except OSError as error:
+            raise trivy_errors.cache_unusable(error, about) from error
+        with file:
+            told = False
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if not told:
+                        progress.note("another scan uses Trivy's cache; waiting for it")
+                        told = True
+                    if time.monotonic() > deadline:
+                        raise trivy_errors.cache_in_use(about) from None
+                    time.sleep(0.05)
+            yield
+
+
+def arguments(request: Request, *, cache: Path, repositories: tuple[str, ...], timeout: float) -> list[str]:
+    """Trivy's arguments for one scan.
+
+    Every value is glued to its flag, so that none can be taken for a flag; the reference is checked by its parser.
+    """
+    options = request.options
+    argv = ["image", f"--cache-dir={cache}", "--format=json", f"--output={request.output}", "--list-all-pkgs=true"]
+    argv += ["--show-suppressed=true", "--exit-code=0", "--exit-on-eol=0", "--compliance=", "--quiet=false"]
+    argv += ["--debug=false", "--no-progress", "--skip-version-check", "--disable-telemetry"]
+    argv += [f"--timeout={max(1, round(timeout))}s", f"--scanners={','.join(options.scanners)}"]
+    if options.pkg_types:
+        argv.append(f"--pkg-types={','.join(options.pkg_types)}")
+    if options.image_config_scanners:
+        argv.append(f"--image-config-scanners={','.join(options.image_config_scanners)}")
+    if options.platform:
+        argv.append(f"--platform={options.platform}")
+    argv += [f"--skip-dirs={_field(one)}" for one in options.skip_dirs]
+    argv += [f"--skip-files={_field(one)}" for one in options.skip_files]
+    if options.ignore_file:
+        argv.append(f"--ignorefile={options.ignore_file}")
+    if options.ignore_policy:
+        argv.append(f"--ignore-policy={options.ignore_policy}")
+    argv += [f"--vex={_field(one)}" for one in options.vex]
+    if options.config:
+        argv.append(f"--config={options.config}")
+    if options.offline:
+        argv += ["--offline-scan", "--skip-db-update", "--skip-java-db-update", "--skip-check-update"]
+        argv.append("--skip-vex-repo-update")
+    elif "vuln" in options.scanners:
+        argv += [f"--db-repository={one}" for one in repositories]
+    argv += [f"--java-db-repository={one}" for one in options.java_db_repositories]
+    if options.checks_bundle_repository:
+        argv.append(f"--checks-bundle-repository={options.checks_bundle_repository}")
+    if options.insecure:
+        argv.append("--insecure")
+    if request.source == "archive":
+        return [*argv, f"--input={request.image}"]
+    return [*argv, f"--image-src={SOURCES[request.source]}", request.image]
+
+
+def _field(value: str) -> str:
+    """A value of a list flag, quoted as CSV where Trivy would split it."""
+    return '"' + value.replace('"', '""') + '"' if any(one in value for one in ',"\n') else value
+
+
+def _teller(progress: Progress) -> Callable[[str], None]:
+    def tell(line: str) -> None:
+        match = _LINE.match(line)
+        if match is None or _DULL.search(match["message"]):
+            return
+        message = match["message"].replace("\t", " ")
+        if match["level"] in {"WARN", "ERROR"}:
+            message = f"{match['level'].lower()}: {message}"
+        if match["level"] != "FATAL":
+            progress.note(f"trivy: {message}")
+
+    return tell

@@ -1,0 +1,103 @@
+"""Reports kept for reuse: the same content, scanned in the same way with the same data, gives the same report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from s3c_actions.errors import S3CError
+from s3c_actions.report import trivy_json
+from s3c_actions.report.model import ScanReport
+
+KEPT = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A report that was kept: Trivy's JSON, and what is in it."""
+
+    path: Path
+    report: ScanReport
+
+
+class Store:
+    """A folder of reports, each under the hash of everything that made it.
+
+    Args:
+        folder: made when something is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, facts: Mapping[str, object], *, digest: str, now: datetime) -> Kept | None:
+        """The report made from these facts, if there is one that is whole and is what it says.
+
+        Args:
+            facts: everything a report depends on, as JSON can hold it.
+            digest: of the image; the report has to name it.
+            now: a report from the future is not believed.
+        """
+        folder = self._folder / _key(facts)
+        path = folder / "trivy.json"
+        try:
+            about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+            data = path.read_bytes()
+        except (OSError, ValueError):
+            return None
+        if not isinstance(about, dict) or about.get("facts") != facts:
+            return None
+        if about.get("sha256") != hashlib.sha256(data).hexdigest():
+            return None
+        try:
+            report = trivy_json.parse(data)
+            made = datetime.fromisoformat(report.created)
+        except (ValueError, S3CError):
+            return None
+        if report.digest != digest or made.tzinfo is None or made > now:
+            return None
+        return Kept(path=path, report=report)
+
+    def keep(self, facts: Mapping[str, object], report: Path) -> None:
+        """Keep a report; silently not, where the cache cannot be written."""
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            made = Path(tempfile.mkdtemp(prefix=".new-", dir=self._folder))
+            try:
+                shutil.copyfile(report, made / "trivy.json")
+                about = {"facts": dict(facts), "sha256": hashlib.sha256((made / "trivy.json").read_bytes()).hexdigest()}
+                (made / "about.json").write_text(json.dumps(about), encoding="utf-8")
+                target = self._folder / _key(facts)
+                shutil.rmtree(target, ignore_errors=True)
+                # A parallel run may have put the same report there in between: then that one is as good.
+                with suppress(OSError):
+                    made.rename(target)
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
+            self._prune()
+
+    def _prune(self) -> None:
+        kept = sorted(self._folder.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
+        for old in kept[KEPT:]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _key(facts: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def content(path: Path | None) -> str:
+    """SHA-256 of a file, empty for none or one that is not there."""
+    if path is None:
+        return ""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,408 @@
+"""Scan one image: one run of Trivy, every report of it, the gate apart, the difference to a baseline."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import shutil
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.image import Reference
+from s3c_actions.programs.trivy import CONVERTED, Request, ScanOptions, Trivy
+from s3c_actions.progress import Progress
+from s3c_actions.registry import Registry, choose
+from s3c_actions.report import formats, trivy_json
+from s3c_actions.report.coverage import judge
+from s3c_actions.report.difference import compare
+from s3c_actions.report.gate import Gate, closed
+from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
+from s3c_actions.steps.results import ScanResult
+from s3c_actions.steps.reuse import Store, content
+
+ALL_SEVERITIES = tuple(Severity)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanSettings:
+    """How to scan, and what to make of it.
+
+    Attributes:
+        options: what Trivy is told.
+        folder: the image's reports go here.
+        temp: gone after the run.
+        now: for what expires and for the age of a kept report.
+        cwd: where Trivy finds its default files.
+        store: folder of kept reports; None scans anew and keeps nothing.
+        source: `auto`, one of `programs.trivy.SOURCES`, or `archive`.
+        docker: `auto` may fall back on the local Docker daemon.
+        formats: of `report.formats.FILES`.
+        severities: shown in reports for people; `limit_sarif` in SARIF too.
+        ignore_unfixed: vulnerabilities without a fix count for nothing but Trivy's JSON.
+        gate: what is refused, of any severity shown or not.
+        unscanned_fails: packages that could not be checked close a gate.
+        expired: ids of ignore entries that have expired, which Trivy leaves out of account by itself.
+        warnings: sentences that stand in the result from the start.
+    """
+
+    options: ScanOptions
+    folder: Path
+    temp: Path
+    now: datetime
+    cwd: Path
+    store: Path | None = None
+    source: str = "auto"
+    docker: bool = False
+    formats: tuple[str, ...] = ("json",)
+    severities: tuple[Severity, ...] = ALL_SEVERITIES
+    limit_sarif: bool = False
+    ignore_unfixed: bool = False
+    gate: Gate = field(default_factory=Gate)
+    unscanned_fails: bool = True
+    baseline: ScanReport | None = None
+    dockerfile: str = ""
+    dockerfile_text: str = ""
+    category: str = ""
+    expired: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    """What Trivy is pointed at: `name` in its own words, `reference` and `digest` when known before the scan."""
+
+    name: str
+    source: str
+    reference: str = ""
+    digest: str = ""
+    refused: S3CError | None = None
+
+
+def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry, progress: Progress) -> ScanResult:
+    """Scan one image.
+
+    Args:
+        image: a reference, or the path of an archive or OCI layout when `settings.source` says so.
+        settings: how.
+        trivy: the program.
+        registry: resolves the reference once; everything after works on its digest.
+        progress: told a step of its own.
+
+    Returns:
+        The complete report and the one shown; whatever the gate says, all reports are written.
+
+    Raises:
+        InputError: the image, its platform, or a file given is not there or not understood.
+        OutsideError: a registry, a database or Trivy failed, or gave an answer that cannot be relied on.
+    """
+    started = time.monotonic()
+    with progress.step("scan") as step:
+        _clear(settings.folder)
+        target = _resolve(image, settings, registry, progress)
+        warming = threading.Thread(target=_warm, args=(settings.formats,), daemon=True)
+        warming.start()
+        path, reused = _scan(image, target, settings, trivy, progress)
+        report = _believed(path, image, target, settings)
+        database = trivy.database() if "vuln" in settings.options.scanners else None
+        if database is not None:
+            report = replace(report, database=database.updated_at.isoformat())
+        warming.join()
+        result = _result(path, report, image=image, target=target, settings=settings, progress=progress)
+        result = _written(result, settings, trivy)
+        result = replace(result, reused=reused is not None, seconds=time.monotonic() - started)
+        step.done(_sentence(result) if reused is None else f"same digest as before, report reused ({_age(reused)} old)")
+    return result
+
+
+def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused | None:
+    """Why the gate is closed for a scanned image, None when it is open.
+
+    Args:
+        result: of the scan.
+        gate: the one it was scanned with.
+        consequence: a sentence on what was not done because of it.
+    """
+    if result.refused:
+        return closed(result.reference, gate, result.refused, consequence=consequence)
+    if result.blind and gate.fail_on is not None:
+        return Refused(
+            result.blind,
+            cause="That no findings are there does not mean that none are: the gate stays closed.",
+            remedy="Base the image on a distribution that Trivy knows, scan libraries only with `pkg-types: library`, "
+            "or accept it with `unscanned: warn`." + (f" {consequence}" if consequence else ""),
+            image=result.reference,
+        )
+    return None
+
+
+def filtered(report: ScanReport, severities: Iterable[Severity], *, ignore_unfixed: bool) -> ScanReport:
+    """The report with the findings of these severities, and without unfixed vulnerabilities if so wanted."""
+    wanted = frozenset(severities)
+
+    def stays(finding: Finding) -> bool:
+        unfixed = finding.kind is Kind.VULNERABILITY and not finding.fixed
+        return finding.severity in wanted and not (ignore_unfixed and unfixed)
+
+    return replace(
+        report,
+        findings=tuple(f for f in report.findings if stays(f)),
+        suppressed=tuple(f for f in report.suppressed if f.severity in wanted),
+    )
+
+
+def _clear(folder: Path) -> None:
+    """No report of an earlier run is left to be taken for this one's."""
+    for name in formats.FILES.values():
+        (folder / name).unlink(missing_ok=True)
+
+
+def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: Progress) -> _Target:
+    if settings.source == "archive":
+        path = Path(image)
+        if not path.exists() and not Path(image.rpartition(":")[0] or image).is_dir():
+            raise InputError("input", f"{image!r} does not exist.", remedy="Give the path of an image archive.")
+        return _Target(name=image, source="archive", reference=image)
+    reference = Reference.parse(image)
+    if settings.source not in {"auto", "registry"}:
+        return _Target(name=image, source=settings.source)
+    try:
+        found = registry.resolve(reference)
+    except S3CError as error:
+        if settings.source == "registry" or not settings.docker:
+            raise
+        progress.note(f"{error.what} Looking for it in the local Docker.")
+        return _Target(name=image, source="docker", refused=error)
+    if found.is_index and (settings.options.platform or len(found.images) != 1):
+        choose(found, settings.options.platform, reference)
+    pinned = reference.at(found.digest).pinned
+    return _Target(name=pinned, source="registry", reference=pinned, digest=found.digest)
+
+
+def _scan(
+    image: str, target: _Target, settings: ScanSettings, trivy: Trivy, progress: Progress
+) -> tuple[Path, timedelta | None]:
+    """Trivy's JSON in the image's folder, and the age of the kept report when it is one."""
+    path = settings.folder / formats.FILES["json"]
+    store = Store(settings.store) if settings.store is not None else None
+    before = facts(target.digest, settings, trivy) if store is not None else None
+    _make(settings.folder)
+    if store is not None and before is not None:
+        kept = store.find(before, digest=target.digest, now=settings.now)
+        if kept is not None:
+            _copy(kept.path, path)
+            return path, settings.now - datetime.fromisoformat(kept.report.created)
+    new = settings.temp / f"trivy-{threading.get_ident()}.json"
+    new.unlink(missing_ok=True)
+    try:
+        request = Request(image=target.name, source=target.source, output=new, options=settings.options, asked=image)
+        trivy.scan(request, progress)
+    except InputError as error:
+        # That it is not in the local Docker either is less of a reason than what the registry said.
+        if target.refused is not None and error.field == "image":
+            raise target.refused from error
+        raise
+    except OutsideError as error:
+        if target.refused is not None and "local docker" in error.what:
+            raise target.refused from error
+        raise
+    _copy(new, path)
+    new.unlink(missing_ok=True)
+    after = facts(target.digest, settings, trivy) if store is not None else None
+    if store is not None and after is not None and before in (None, after):
+        store.keep(after, path)
+    return path, None
+
+
+def facts(digest: str, settings: ScanSettings, trivy: Trivy) -> dict[str, object] | None:
+    """Everything a report depends on; None when that cannot be known, and then nothing is reused.
+
+    Not known is what a configuration file or policy refers to, what a VEX repository says today, which image a local
+    daemon or an archive has, and a database that Trivy would first replace by a newer one.
+    """
+    options = settings.options
+    config = options.config or (settings.cwd / "trivy.yaml")
+    remote_vex = {"repo", "repository", "oci", "sbom-ref"} & set(options.vex)
+    if not digest or content(config) or options.ignore_policy or remote_vex:
+        return None
+    databases = {}
+    for name in ("db", "java-db"):
+        database = trivy.database(name)
+        if database is None:
+            if name == "db" and "vuln" in options.scanners:
+                return None
+            continue
+        if not options.offline and not database.fresh(settings.now):
+            return None
+        databases[name] = database.updated_at.isoformat()
+    checks = trivy.cache / "policy" / "metadata.json"
+    if {"misconfig"} & {*options.scanners, *options.image_config_scanners}:
+        if not options.offline and not _recent(checks, settings.now):
+            return None
+        databases["checks"] = content(checks)
+    said = {name: _hashed(value) for name, value in sorted(trivy.settings_in_environment().items())}
+    return {
+        "digest": digest,
+        "trivy": trivy.version,
+        "databases": databases,
+        "scanners": list(options.scanners),
+        "image_config_scanners": list(options.image_config_scanners),
+        "pkg_types": list(options.pkg_types),
+        "platform": options.platform,
+        "skip": [list(options.skip_dirs), list(options.skip_files)],
+        "ignore": content(options.ignore_file or settings.cwd / ".trivyignore"),
+        "expired": sorted(settings.expired),
+        "secrets": content(settings.cwd / "trivy-secret.yaml"),
+        "vex": [content(Path(one)) for one in options.vex],
+        "offline": options.offline,
+        "environment": said,
+    }
+
+
+def _hashed(text: str) -> str:
+    """A setting that may hold a password."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _recent(path: Path, now: datetime) -> bool:
+    """Whether Trivy's checks are of the last day, so that it would not look for newer ones."""
+    try:
+        return now.timestamp() - path.stat().st_mtime < timedelta(days=1).total_seconds()
+    except OSError:
+        return False
+
+
+def _believed(path: Path, image: str, target: _Target, settings: ScanSettings) -> ScanReport:
+    """The report of what was asked for: this digest, this platform."""
+    report = trivy_json.read_output(path, image=image)
+    wanted = settings.options.platform
+    if wanted and report.platform and not _same_platform(wanted, report.platform):
+        raise InputError(
+            "platform",
+            f"the image has none for {wanted}: it is for {report.platform} alone.",
+            remedy=f"Leave the platform out, or give {report.platform}.",
+            image=image,
+        )
+    if target.digest and report.digest and report.digest != target.digest:
+        raise OutsideError(
+            f"Trivy scanned {report.digest}, not {target.digest}.",
+            cause="Its registry answered with another image, or a mirror in trivy.yaml has another one.",
+            remedy="Scan again.",
+            image=image,
+        )
+    return replace(report, image=image, digest=target.digest or report.digest)
+
+
+def _same_platform(wanted: str, found: str) -> bool:
+    return all(one == other for one, other in zip(wanted.split("/"), found.split("/"), strict=False))
+
+
+def _result(
+    path: Path, report: ScanReport, *, image: str, target: _Target, settings: ScanSettings, progress: Progress
+) -> ScanResult:
+    reference = target.reference
+    if not reference:
+        name = Reference.parse(image).name
+        reference = f"{name}@{report.digest}" if report.digest else report.image_id
+    coverage = judge(path.read_bytes(), scanners=settings.options.scanners, pkg_types=settings.options.pkg_types)
+    told = (*settings.warnings, *coverage.warnings, *((coverage.blind,) if coverage.blind else ()))
+    for warning in told[len(settings.warnings) :]:
+        progress.warning(warning)
+    counted = filtered(report, ALL_SEVERITIES, ignore_unfixed=settings.ignore_unfixed)
+    shown = filtered(report, settings.severities, ignore_unfixed=settings.ignore_unfixed)
+    difference = None
+    if settings.baseline is not None:
+        earlier = filtered(settings.baseline, settings.severities, ignore_unfixed=settings.ignore_unfixed)
+        difference = compare(earlier, shown)
+    return ScanResult(
+        image=image,
+        reference=reference,
+        report=report,
+        shown=shown,
+        trivy_json=path,
+        refused=settings.gate.refused(counted.findings),
+        difference=difference,
+        blind=coverage.blind if settings.unscanned_fails else "",
+        warnings=told,
+    )
+
+
+def _written(result: ScanResult, settings: ScanSettings, trivy: Trivy) -> ScanResult:
+    """Every report asked for, from the one scan."""
+    rendering = formats.Rendering(
+        gate=settings.gate,
+        difference=result.difference,
+        dockerfile=settings.dockerfile,
+        dockerfile_text=settings.dockerfile_text,
+        category=settings.category,
+    )
+    severities = settings.severities if settings.limit_sarif else ALL_SEVERITIES
+    sarif = filtered(result.report, severities, ignore_unfixed=settings.ignore_unfixed)
+    shown = result.shown or result.report
+    files = {"json": result.trivy_json} if "json" in settings.formats else {}
+    files |= formats.write([f for f in settings.formats if f == "sarif"], sarif, rendering, settings.folder)
+    files |= formats.write([f for f in settings.formats if f != "sarif"], shown, rendering, settings.folder)
+    for name in settings.formats:
+        if name in CONVERTED:
+            files[name] = settings.folder / formats.FILES[name]
+            trivy.convert(result.trivy_json, name, files[name])
+    return replace(result, files={name: files[name] for name in settings.formats})
+
+
+def _warm(names: Iterable[str]) -> None:
+    """Import what renders the reports while Trivy works: 0.1 to 0.2 s that nobody waits for."""
+    for name in names:
+        if name in formats.RENDERED:
+            importlib.import_module(formats.module(name))
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise _unwritable(target.parent, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> OutsideError:
+    return OutsideError(
+        f"Reports cannot be written to {folder}: {error.strerror}.",
+        remedy="Give another folder with --output-dir, or make room there.",
+    )
+
+
+def _sentence(result: ScanResult) -> str:
+    """`35 fixable (22 high, 13 medium) in 8 packages, 4 without a fix`."""
+    report = result.shown or result.report
+    if not report.findings:
+        return "no findings" if not result.blind else "not checked"
+    fixable = report.fixable
+    rest = len(report.findings) - len(fixable)
+    if not fixable:
+        return f"{rest} without a fix"
+    counts = ", ".join(
+        f"{sum(f.severity is s for f in fixable)} {s.name.lower()}"
+        for s in sorted(Severity, reverse=True)
+        if any(f.severity is s for f in fixable)
+    )
+    packages = len({f.package for f in fixable if f.package})
+    where = f" in {packages} package{'s' * (packages != 1)}" if packages else ""
+    return f"{len(fixable)} fixable ({counts}){where}" + (f", {rest} without a fix" if rest else "")
+
+
+def _age(age: timedelta) -> str:
+    seconds = max(int(age.total_seconds()), 0)
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
