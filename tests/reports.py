@@ -41,9 +41,20 @@ def image(results: list[dict[str, Any]], *, name: str = "localhost:5000/voting-a
 def large(amount: int = 30_000, *, seed: int = 1) -> bytes:
     """A report of that many vulnerabilities with texts of the lengths that real ones have; the same for a seed."""
     chance = random.Random(seed)
-    words = (
-        "buffer overflow in the parser of malformed input allows remote attackers to read memory via crafted".split()
-    )
+    words = [
+        "buffer",
+        "overflow",
+        "in",
+        "the",
+        "parser",
+        "allows",
+        "remote",
+        "attackers",
+        "to",
+        "read",
+        "memory",
+        "crafted",
+    ]
     advisories = [
         {
             "VulnerabilityID": f"CVE-{2015 + number % 12}-{number:05d}",

@@ -10,6 +10,7 @@ its `Severity:`, because Ratify 1.4 reads the severity there, and only of driver
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -53,6 +54,7 @@ _LEVELS = {
     Severity.LOW: "note",
     Severity.UNKNOWN: "note",
 }
+_VERSION = re.compile(r"[0-9]+(?:\.[0-9A-Za-z-]+){1,5}")
 _NOUNS = {
     Kind.VULNERABILITY: "Vulnerability",
     Kind.SECRET: "Secret",
@@ -152,7 +154,7 @@ def _log(report: ScanReport, rendering: Rendering, kept: Sequence[Finding], omit
                     driver=om.ToolComponent(
                         name="Trivy",
                         full_name="Trivy, read by s3c",
-                        version=escape.line(report.scanner_version, 100) or None,
+                        version=report.scanner_version if _VERSION.fullmatch(report.scanner_version) else "0 (unknown)",
                         information_uri=INFORMATION_URI,
                         rules=rules.described(),
                     )
@@ -167,12 +169,12 @@ def _log(report: ScanReport, rendering: Rendering, kept: Sequence[Finding], omit
     )
 
 
-def _suppressions(finding: Finding) -> list[Any] | None:
-    import sarif_om as om
-
+def _suppressions(finding: Finding) -> list[dict[str, str]] | None:
     if not finding.suppressed:
         return None
-    return [om.Suppression(kind="external", status="accepted", justification=escape.line(finding.suppressed, 1000))]
+    # sarif_om's Suppression stems from a draft: it has no `status`.
+    reason = escape.line(finding.suppressed, 1000)
+    return [{"kind": "external", "status": "accepted", "justification": reason}]
 
 
 def _invocation(report: ScanReport, kept: int, omitted: int) -> Any:
