@@ -95,6 +95,11 @@ class Reference:
         return f"{self.name}{tag}{digest}"
 
 
+def is_tag(text: str) -> bool:
+    """Whether the text is a tag (OCI distribution spec, pulling manifests)."""
+    return bool(_TAG.fullmatch(text))
+
+
 def is_digest(text: str) -> bool:
     """Whether the text is a digest of a registered algorithm (OCI image spec, descriptor.md)."""
     return bool(_DIGEST.fullmatch(text))

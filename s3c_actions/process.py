@@ -8,7 +8,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -127,11 +128,7 @@ class Runner:
                 start_new_session=True,
             )
         except OSError as error:
-            raise OutsideError(
-                f"{args[0]} could not be started: {error.strerror}.",
-                cause="It is not installed, or this user may not run it.",
-                remedy="Install it with `s3c programs install`, or give its path.",
-            ) from error
+            raise _not_started(args[0], error) from error
         streams: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
         readers = [
             threading.Thread(target=self._drain, args=(child.stdout, streams["stdout"], None), daemon=True),
@@ -162,6 +159,42 @@ class Runner:
             raise ProgramFailed(completed)
         return completed
 
+    @contextmanager
+    def background(
+        self, argv: Sequence[str | Path], *, log: Path, extra: Mapping[str, str] | None = None
+    ) -> Iterator[Callable[[], int | None]]:
+        """Keep a program running while the context lasts; it and its children are ended with it.
+
+        Args:
+            argv: the program and its arguments; never a shell line.
+            log: file for both of its streams.
+            extra: environment variables on top of the runner's.
+
+        Yields:
+            A function that tells its exit code, None while it runs.
+
+        Raises:
+            OutsideError: the program is not there or may not be started.
+        """
+        args = [str(a) for a in argv]
+        self.echo(self.secrets.redact(shlex.join(args)))
+        with log.open("wb") as file:
+            try:
+                child = subprocess.Popen(
+                    args,
+                    env={**self.environment, **(extra or {})},
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise _not_started(args[0], error) from error
+        try:
+            yield child.poll
+        finally:
+            _end(child)
+
     def _drain(self, pipe: IO[bytes], into: list[bytes], on_line: Callable[[str], None] | None) -> None:
         kept = 0
         for line in iter(lambda: pipe.readline(65536), b""):
@@ -171,6 +204,14 @@ class Runner:
             if on_line is not None:
                 on_line(self.secrets.redact(line.decode(errors="replace").rstrip("\r\n")))
         pipe.close()
+
+
+def _not_started(program: str, error: OSError) -> OutsideError:
+    return OutsideError(
+        f"{program} could not be started: {error.strerror}.",
+        cause="It is not installed, or this user may not run it.",
+        remedy="Install it with `s3c programs install`, or give its path.",
+    )
 
 
 def _feed(pipe: IO[bytes], data: bytes) -> None:

@@ -1,0 +1,124 @@
+"""Inputs on what is patched, by which BuildKit, and to which tag."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from s3c_actions import tags
+from s3c_actions.inputs import Input, boolean, choices
+from s3c_actions.inputs.common import path
+from s3c_actions.tags import TagTemplate
+
+SCHEMES = (
+    "unix",
+    "tcp",
+    "docker",
+    "docker-container",
+    "buildx",
+    "podman-container",
+    "nerdctl-container",
+    "kube-pod",
+    "ssh",
+)
+"""Of the addresses that BuildKit and Copa understand."""
+
+
+def buildkit_address(value: str) -> str:
+    """`auto` or an address of a known scheme; a bare path is a socket's."""
+    if value == "auto":
+        return value
+    if value.startswith("/"):
+        value = f"unix://{value}"
+    scheme, separator, rest = value.partition("://")
+    if not separator or scheme not in SCHEMES or not value.isprintable() or " " in value:
+        raise ValueError(f"auto, or an address that begins with {'://, '.join(SCHEMES)}://")
+    if scheme not in {"docker", "buildx"} and not rest:
+        raise ValueError(f"complete: something has to follow {scheme}://")
+    return value
+
+
+REPORT: Input[Path | None] = Input(
+    name="report",
+    help="Trivy's JSON report of the image, made with `--pkg-types os` (or os,library). Without it the image is "
+    "scanned first. For one image only.",
+    parse=path,
+    example="s3c-out/voting-db/trivy.json",
+    aliases=("image-report",),
+)
+TAG: Input[TagTemplate] = Input(
+    name="patched-tag",
+    help="Tag of the patched image, in the original's repository. `{tag}` is the original's tag, `{n}` the next "
+    "free number. A fixed tag moves from one patch of the same original to the next.",
+    parse=TagTemplate.parse,
+    default=tags.DEFAULT,
+    example="{tag}-patched",
+    aliases=("tag",),
+)
+OVERWRITE = Input(
+    name="overwrite-tag",
+    help="Let `patched-tag` replace whatever it stands for, even the original itself.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+ALLOW_PARTIAL = Input(
+    name="allow-partial",
+    help="Take an image in which only some packages could be upgraded. Otherwise that is a failure (exit code 3).",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+    aliases=("ignore-errors",),
+)
+PATCH_TYPES: Input[tuple[str, ...]] = Input(
+    name="patch-types",
+    help="What is upgraded: packages of the operating system, and language packages (`library`, experimental in Copa).",
+    parse=choices("os", "library"),
+    default="os",
+    choices=("os", "library"),
+)
+BUILDKIT: Input[str] = Input(
+    name="buildkit-addr",
+    help="BuildKit to build with: `unix://SOCKET`, `tcp://HOST:PORT`, `docker-container://NAME`, `buildx://NAME`, "
+    "`docker://` (Docker with the containerd image store). `auto` takes one that is there (`BUILDKIT_HOST`, "
+    "/run/buildkit, buildx), else starts its own (needs root and runc).",
+    parse=buildkit_address,
+    default="auto",
+    example="docker-container://buildx_buildkit_default",
+    aliases=("addr", "custom-socket"),
+)
+BUILDKIT_CONFIG: Input[Path | None] = Input(
+    name="buildkit-config",
+    help="`buildkitd.toml` for a BuildKit that s3c starts itself, for example with mirrors for docker.io and ghcr.io.",
+    parse=path,
+    example="buildkitd.toml",
+)
+BUILDKIT_CA: Input[Path | None] = Input(
+    name="buildkit-ca",
+    help="CA certificate of a `tcp://` BuildKit with TLS.",
+    parse=path,
+)
+BUILDKIT_CERTIFICATE: Input[Path | None] = Input(
+    name="buildkit-certificate",
+    help="Client certificate for a `tcp://` BuildKit with TLS.",
+    parse=path,
+)
+BUILDKIT_KEY: Input[Path | None] = Input(
+    name="buildkit-key",
+    help="Path of the client certificate's key.",
+    parse=path,
+)
+HOW: tuple[Input[Any], ...] = (
+    TAG,
+    OVERWRITE,
+    ALLOW_PARTIAL,
+    PATCH_TYPES,
+    BUILDKIT,
+    BUILDKIT_CONFIG,
+    BUILDKIT_CA,
+    BUILDKIT_CERTIFICATE,
+    BUILDKIT_KEY,
+)
+"""Inputs on how to patch, which every command that patches takes."""

@@ -1,0 +1,107 @@
+"""Pushes images that a test makes by hand: layers, configs, manifests and indexes, over the distribution API."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any, cast
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+def digest_of(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def descriptor(media_type: str, data: bytes, **more) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": digest_of(data), "size": len(data), **more}
+
+
+def layer(files: dict[str, bytes]) -> bytes:
+    """A gzipped layer holding these files."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return gzip.compress(raw.getvalue(), mtime=0)
+
+
+class Repository:
+    """One repository of a plain-HTTP registry."""
+
+    def __init__(self, registry: str, name: str):
+        self.registry, self.name = registry, name
+        self.base = f"http://{registry}/v2/{name}"
+
+    def _call(self, method, url, data=None, **headers):
+        request = urllib.request.Request(url, data=data, method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return response.read(), response.headers
+
+    def get(self, what: str) -> dict[str, Any]:
+        """A manifest or index by tag or digest, as JSON."""
+        body, _ = self._call("GET", f"{self.base}/manifests/{what}", Accept=f"{MANIFEST}, {INDEX}, */*")
+        return cast(dict[str, Any], json.loads(body))
+
+    def raw(self, what: str) -> tuple[bytes, str]:
+        body, headers = self._call(
+            "GET",
+            f"{self.base}/manifests/{what}",
+            Accept=f"{MANIFEST}, {INDEX}, application/vnd.docker.distribution.manifest.v2+json",
+        )
+        return body, headers["Content-Type"]
+
+    def blob(self, digest: str) -> bytes:
+        return cast(bytes, self._call("GET", f"{self.base}/blobs/{digest}")[0])
+
+    def tags(self) -> list[str]:
+        try:
+            body, _ = self._call("GET", f"{self.base}/tags/list")
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return []
+            raise
+        return sorted(json.loads(body)["tags"] or [])
+
+    def put_blob(self, data: bytes) -> str:
+        _, headers = self._call("POST", f"{self.base}/blobs/uploads/", b"")
+        place = urllib.parse.urljoin(self.base, headers["Location"])
+        place += ("&" if "?" in place else "?") + urllib.parse.urlencode({"digest": digest_of(data)})
+        self._call("PUT", place, data, **{"Content-Type": "application/octet-stream"})
+        return digest_of(data)
+
+    def put_manifest(self, document: dict[str, Any], tag: str) -> dict[str, Any]:
+        data = json.dumps(document).encode()
+        self._call("PUT", f"{self.base}/manifests/{tag}", data, **{"Content-Type": document["mediaType"]})
+        return descriptor(document["mediaType"], data)
+
+    def image(self, layers: list[bytes], tag: str, *, architecture="amd64", variant="", config=None) -> dict[str, Any]:
+        """Push an image of gzipped layers; returns its descriptor with its platform."""
+        platform = {"os": "linux", "architecture": architecture, **({"variant": variant} if variant else {})}
+        document = {
+            **platform,
+            "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], **(config or {})},
+            "rootfs": {"type": "layers", "diff_ids": [digest_of(gzip.decompress(one)) for one in layers]},
+        }
+        data = json.dumps(document).encode()
+        for blob in (*layers, data):
+            self.put_blob(blob)
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": descriptor(CONFIG, data),
+            "layers": [descriptor(LAYER, one) for one in layers],
+        }
+        return {**self.put_manifest(manifest, tag), "platform": platform}
+
+    def index(self, images: list[dict[str, Any]], tag: str) -> dict[str, Any]:
+        return self.put_manifest({"schemaVersion": 2, "mediaType": INDEX, "manifests": images}, tag)
