@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from s3c_actions.inputs import Input, boolean, choice, choices, items, lines, text
 from s3c_actions.inputs.common import (
@@ -17,6 +18,7 @@ from s3c_actions.inputs.common import (
     TIMEOUT,
     path,
 )
+from s3c_actions.inputs.programs import TRIVY
 from s3c_actions.inputs.report import (
     BASELINE as BASELINE_REPORT,
 )
@@ -220,7 +222,7 @@ BASELINE: Input[tuple[str, ...]] = Input(
     many=True,
 )
 
-LOOK = (
+LOOK: tuple[Input[Any], ...] = (
     SCANNERS,
     SEVERITY,
     LIMIT_SARIF,
@@ -243,22 +245,21 @@ LOOK = (
 )
 """Inputs on how to scan, which every command that scans takes."""
 
-INPUTS = (
-    IMAGE,
-    ARCHIVE,
-    SOURCE,
+AROUND: tuple[Input[Any], ...] = (
     PLATFORM,
-    *LOOK,
     FORMAT,
     OUTPUT_DIR,
     FAIL_ON,
     FIXABLE_ONLY,
     EXIT_CODE,
-    BASELINE,
     DOCKERFILE,
     SARIF_CATEGORY,
     TIMEOUT,
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,
     INSECURE,
+    *TRIVY.all,
 )
+"""Inputs that a scan shares with other steps, which every command that scans takes too."""
+
+INPUTS: tuple[Input[Any], ...] = (IMAGE, ARCHIVE, SOURCE, BASELINE, *LOOK, *AROUND)

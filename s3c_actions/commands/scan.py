@@ -1,0 +1,282 @@
+"""`s3c scan`: one or several images, each with its reports, its gate and its baseline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3c_actions.commands import Command, Context, folders
+from s3c_actions.errors import InputError, S3CError
+from s3c_actions.image import Reference
+from s3c_actions.inputs import Values
+from s3c_actions.inputs import report as reporting
+from s3c_actions.inputs import scan as inputs
+from s3c_actions.inputs.common import INSECURE, PLATFORM, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
+from s3c_actions.steps.results import ImageOutcome, Outcome, ScanResult
+
+if TYPE_CHECKING:
+    from s3c_actions.programs.trivy import ScanOptions, Trivy
+    from s3c_actions.registry import Registry
+    from s3c_actions.report.gate import Gate
+    from s3c_actions.report.model import ScanReport
+    from s3c_actions.steps.scan import ScanSettings
+
+
+def run(values: Values, context: Context) -> Outcome:
+    """Scan image by image; what becomes of one does not keep the others from being scanned.
+
+    Raises:
+        InputError: an input is wrong: nothing has been scanned.
+        OutsideError: Trivy could not be had.
+    """
+    from s3c_actions.steps.scan import refusal
+
+    started = time.monotonic()
+    wanted = _wanted(values)
+    places = folders(context.output, wanted)
+    baselines = dict(zip(wanted, _baselines(values, len(wanted)), strict=True))
+    outcomes = []
+    with scanning(values, context, tuple(image for image, source in wanted.items() if source != "archive")) as scanner:
+        for image, source in wanted.items():
+            try:
+                baseline = _baseline(baselines[image], scanner, places[image])
+                result = scanner.scan(image, places[image], source=source, baseline=baseline)
+            except S3CError as error:
+                error.image = error.image or image
+                outcomes.append(ImageOutcome(image=image, failure=error))
+                continue
+            refused = refusal(result, scanner.settings.gate)
+            if refused is not None and not values[reporting.EXIT_CODE]:
+                context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
+                refused = None
+            outcomes.append(ImageOutcome(image=image, reference=result.reference, scan=result, failure=refused))
+    return Outcome(command="scan", images=tuple(outcomes), seconds=time.monotonic() - started)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scanner:
+    """Everything that a scan needs besides the image, bound once for all images of a run."""
+
+    settings: ScanSettings
+    trivy: Trivy
+    registry: Registry
+    context: Context
+
+    def scan(
+        self, image: str, folder: Path, *, source: str = "registry", baseline: ScanReport | None = None
+    ) -> ScanResult:
+        """Scan one image into a folder; see `steps.scan.run`."""
+        from s3c_actions.steps import scan
+
+        settings = replace(self.settings, folder=folder, source=source, baseline=baseline)
+        return scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
+
+
+@contextmanager
+def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Iterator[Scanner]:
+    """A scanner as the inputs ask for it; credentials written for Trivy are removed in the end.
+
+    Args:
+        values: of a command that has `inputs.scan.LOOK` and `inputs.scan.AROUND` among its inputs.
+        context: of the run.
+        images: references, whose registries the credentials given are for; nobody else is sent them.
+
+    Raises:
+        InputError: an input is wrong.
+        OutsideError: Trivy could not be had.
+    """
+    from s3c_actions import credentials
+    from s3c_actions.commands.programs import located
+    from s3c_actions.programs.trivy import Trivy
+    from s3c_actions.registry import Registry
+
+    login = credentials.given(values[REGISTRY_USERNAME], values[REGISTRY_PASSWORD])
+    logins = {Reference.parse(image).registry: login for image in images} if login else {}
+    settings = _settings(values, context)
+    (program,) = located(values, context, "trivy")
+    with credentials.docker_config(logins, context.environment, context.temp) as extra:
+        yield Scanner(
+            settings=settings,
+            trivy=Trivy(program, context.runner, cache=_trivy_cache(values, context), extra=extra),
+            registry=Registry(
+                environment=context.environment,
+                credentials=logins,
+                insecure=values[INSECURE],
+                timeout=_patience(values),
+            ),
+            context=context,
+        )
+
+
+def gate(values: Values, context: Context) -> Gate:
+    """The gate that `fail-on`, `fixable-only` and `exit-code` ask for.
+
+    Trivy's own `exit-code` fails on whatever `severity` shows; who gives it without `fail-on` means that.
+    """
+    from s3c_actions.report.gate import Gate
+    from s3c_actions.report.model import Severity
+
+    name = values[reporting.FAIL_ON]
+    if not values.given(reporting.FAIL_ON) and values.given(reporting.EXIT_CODE) and values[reporting.EXIT_CODE]:
+        name = min(Severity.of(one) for one in values[inputs.SEVERITY]).name
+        context.progress.notice(f"exit-code is given without fail-on: the gate is closed by {name} and over.")
+    return Gate(Severity.of(name) if name else None, values[reporting.FIXABLE_ONLY])
+
+
+def _wanted(values: Values) -> dict[str, str]:
+    """Image or archive → where it is taken from, each once."""
+    source = values[inputs.SOURCE]
+    wanted: dict[str, str] = {}
+    for image in values[inputs.IMAGE]:
+        Reference.parse(image)
+        if image in wanted:
+            raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
+        wanted[image] = source
+    for path in values[inputs.ARCHIVE]:
+        wanted[path] = "archive"
+    if not wanted:
+        raise InputError(
+            "image", "no image is given.", remedy="Give a reference, or an archive with --input image.tar."
+        )
+    return wanted
+
+
+def _baselines(values: Values, images: int) -> tuple[str, ...]:
+    given = values[inputs.BASELINE]
+    if given and len(given) != images:
+        raise InputError(
+            "baseline",
+            f"{len(given)} are given for {images} images.",
+            remedy="Give one for each image, in their order.",
+        )
+    return given or ("",) * images
+
+
+def _baseline(given: str, scanner: Scanner, folder: Path) -> ScanReport | None:
+    """A report that is there, or the scan of an image."""
+    from s3c_actions.report import trivy_json
+
+    if not given:
+        return None
+    path = Path(given).expanduser()
+    if path.is_file() or path.suffix == ".json":
+        return trivy_json.read(path, field="baseline")
+    Reference.parse(given, field="baseline")
+    plain = replace(scanner, settings=replace(scanner.settings, formats=("json",)))
+    return plain.scan(given, folder / "baseline", source="auto").report
+
+
+def _settings(values: Values, context: Context) -> ScanSettings:
+    from s3c_actions.programs import trivy_ignore
+    from s3c_actions.report.model import Severity
+    from s3c_actions.steps.scan import ScanSettings
+
+    config = values[inputs.TRIVY_CONFIG]
+    _there("trivy-config", config)
+    _there("ignore-policy", values[inputs.IGNORE_POLICY])
+    files = tuple(Path(one).expanduser() for one in values[inputs.IGNORE_FILES])
+    default = context.cwd / trivy_ignore.DEFAULT
+    if not files and not config and default.is_file():
+        context.progress.note(f"{trivy_ignore.DEFAULT} in the working folder is used")
+        files = (default,)
+    entries = [entry for file in files for entry in trivy_ignore.read(file)]
+    told = trivy_ignore.notices(entries, context.now)
+    for sentence in told:
+        context.progress.warning(sentence)
+    dockerfile = values[reporting.DOCKERFILE]
+    if dockerfile is None and (context.cwd / "Dockerfile").is_file():
+        dockerfile = Path("Dockerfile")
+    return ScanSettings(
+        options=_options(values, context, trivy_ignore.merged(files, entries, context.temp)),
+        folder=context.output,
+        temp=context.temp,
+        now=context.now,
+        cwd=context.cwd,
+        store=context.cache / "scans" if values[inputs.REUSE] else None,
+        docker=_docker_is_here(context.environment),
+        formats=values[reporting.FORMAT],
+        severities=tuple(Severity.of(one) for one in values[inputs.SEVERITY]),
+        limit_sarif=values[inputs.LIMIT_SARIF],
+        ignore_unfixed=values[inputs.IGNORE_UNFIXED],
+        gate=gate(values, context),
+        unscanned_fails=values[inputs.UNSCANNED] == "fail",
+        dockerfile=dockerfile.as_posix() if dockerfile else "",
+        dockerfile_text=_text(context.cwd / dockerfile) if dockerfile else "",
+        category=values[reporting.SARIF_CATEGORY],
+        expired=tuple(one.id for one in entries if one.expires and one.expires < context.now),
+        warnings=tuple(told),
+    )
+
+
+def _options(values: Values, context: Context, ignore_file: Path | None) -> ScanOptions:
+    from s3c_actions.programs.trivy import ScanOptions
+
+    scanners = values[inputs.SCANNERS]
+    if "config" in scanners:
+        context.progress.notice("Scanner `config` is an old name: it is understood as `misconfig`.")
+        scanners = tuple(dict.fromkeys("misconfig" if one == "config" else one for one in scanners))
+    for one in values[inputs.VEX]:
+        if one not in {"repo", "oci"}:
+            _there("vex", Path(one))
+    return ScanOptions(
+        scanners=scanners,
+        pkg_types=values[inputs.PKG_TYPES],
+        image_config_scanners=values[inputs.IMAGE_CONFIG_SCANNERS],
+        platform=values[PLATFORM],
+        skip_dirs=values[inputs.SKIP_DIRS],
+        skip_files=values[inputs.SKIP_FILES],
+        ignore_file=ignore_file,
+        ignore_policy=values[inputs.IGNORE_POLICY],
+        vex=values[inputs.VEX],
+        config=values[inputs.TRIVY_CONFIG],
+        offline=values[inputs.OFFLINE],
+        db_repositories=values[inputs.DB_REPOSITORY],
+        java_db_repositories=values[inputs.JAVA_DB_REPOSITORY],
+        checks_bundle_repository=values[inputs.CHECKS_REPOSITORY],
+        insecure=values[INSECURE],
+        timeout=values[TIMEOUT],
+    )
+
+
+def _trivy_cache(values: Values, context: Context) -> Path:
+    given = values[inputs.TRIVY_CACHE] or context.environment.get("TRIVY_CACHE_DIR")
+    return Path(given).absolute() if given else context.cache / "trivy"
+
+
+def _patience(values: Values) -> float:
+    return min(30.0, values[TIMEOUT])
+
+
+def _docker_is_here(environment: Mapping[str, str]) -> bool:
+    return bool(environment.get("DOCKER_HOST")) or Path("/var/run/docker.sock").exists()
+
+
+def _there(field: str, path: Path | None) -> None:
+    if path is not None and not path.expanduser().exists():
+        raise InputError(field, f"{str(path)!r} does not exist.", remedy="Look at the path.")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError("dockerfile", f"{str(path)!r} cannot be read: {error.strerror}.") from error
+
+
+COMMAND = Command(
+    name="scan",
+    help="Scans images with Trivy, once each, and writes every report asked for from that one scan. What is reported "
+    "and what closes the gate (`fail-on`) are set apart.",
+    inputs=inputs.INPUTS,
+    run=run,
+    examples=(
+        "s3c scan nginx:1.27 --severity HIGH,CRITICAL",
+        "s3c scan registry.example/app:1.0 --fail-on HIGH --fixable-only --format sarif,html,cyclonedx",
+        "s3c scan --input image.tar --scanners vuln,secret,misconfig,license",
+        "s3c scan registry.example/app:pr-7 --baseline registry.example/app:main",
+    ),
+)
