@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 LONGEST = 2000
+MOST_LINES = 20
 _ANSI = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]|\x9b[0-?]*[ -/]*[@-~]"
 )
@@ -49,12 +50,12 @@ def error_lines(command: str, error: S3CError) -> list[str]:
     """
     about = f"image {plain(error.image)}; " if error.image else ""
     lines = [f"s3c {command}".strip() + f": {plain(error.what)}"]
-    remedy = [plain(line) for line in error.remedy.splitlines() if line.strip()]
+    remedy = [plain(line) for line in error.remedy.splitlines()[:MOST_LINES] if line.strip()]
     lines += [f"  {line}" for line in ([plain(error.cause)] if error.cause else []) + remedy]
     lines[-1] += f"      ({about}exit {int(error.exit_code)})"
-    said = [plain(line) for line in error.original.splitlines() if line.strip()]
+    said = [plain(line) for line in error.original[-LONGEST * 4 :].splitlines() if line.strip()][-MOST_LINES:]
     if said:
-        lines += ["  It said:", *(f"    {line}" for line in said[-20:])]
+        lines += ["  It said:", *(f"    {line}" for line in said)]
     return lines
 
 

@@ -72,7 +72,7 @@ class Console:
     def bug(self, command: str, error: BaseException) -> None:
         """A traceback and the versions, for a report."""
         what = f"s3c {command}: this is a bug of s3c {__version__}; please report it with what stands above."
-        versions = f"s3c {__version__}, Python {platform.python_version()}, {platform.platform()}"
+        versions = f"s3c {__version__}, Python {platform.python_version()}, {_machine()}"
         self.complain("".join(traceback.format_exception(error)) + versions)
         if self.actions is not None:
             self.actions.annotate("error", what)
@@ -307,6 +307,11 @@ def _summary(outcome: Outcome, ended: S3CError | None) -> str:
 
     lines = [f"- {outputs.verdict(image)}" for image in outcome.images]
     return f"### s3c {outcome.command}: {outputs.verdict(outcome)}\n\n" + "\n".join(lines) + "\n"
+
+
+def _machine() -> str:
+    # platform.platform() would start a program.
+    return f"{platform.system()} {platform.release()} {platform.machine()}"
 
 
 def _cache(environment: Mapping[str, str]) -> Path:
