@@ -54,18 +54,20 @@ def locked(
 
 
 @contextmanager
-def scratch(parent: Path, prefix: str) -> Iterator[Path]:
+def scratch(parent: Path, prefix: str, *, alone: bool = False) -> Iterator[Path]:
     """A folder on the same disk as `parent`, removed at the end unless it was renamed into place.
 
-    Folders left behind by killed processes are removed as well, once they are older than STALE seconds.
+    Folders left behind by killed processes are removed as well: those of this prefix when a lock makes sure that nobody
+    else has one (`alone`), others once they are older than STALE seconds.
     """
     parent.mkdir(parents=True, exist_ok=True)
     for old in parent.glob(".tmp-*"):
         try:
-            if time.time() - old.stat().st_mtime > STALE:
-                shutil.rmtree(old, ignore_errors=True)
+            abandoned = time.time() - old.stat().st_mtime > STALE
         except OSError:
             continue  # its owner removed it in between
+        if abandoned or (alone and old.name.startswith(f".tmp-{prefix}")):
+            shutil.rmtree(old, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f".tmp-{prefix}", dir=parent))
     folder.chmod(0o755)
     try:

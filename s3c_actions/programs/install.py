@@ -274,7 +274,7 @@ class _Finder:
 
     def _install(self, wanted: Wanted, home: Path) -> Program:
         pin, version = wanted.pin, wanted.version or wanted.pin.version
-        with scratch(home.parent, "install-") as folder:
+        with scratch(home.parent, f"{home.name}-", alone=True) as folder:
             path = folder / pin.name
             origin = self._bring(wanted, path, folder)
             told = self._told(pin, path)
@@ -312,10 +312,10 @@ class _Finder:
                 source.download(url, checksum, archive, self.progress)
                 source.extract(archive, pin.release.member if pin.release else "", into)
             except Unreachable as error:
-                if version != pin.version:
-                    raise
                 if error.host_down:
                     source.unreachable.add(host)
+                if version != pin.version:
+                    raise
                 why = f" because its release cannot be downloaded ({error.why})"
             else:
                 return "release"
