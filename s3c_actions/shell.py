@@ -257,7 +257,9 @@ class _Run:
             return
         output.mkdir(parents=True, exist_ok=True)
         summary, facts = output / "summary.md", output / "result.json"
-        markdown = _summary(outcome, ended)
+        from s3c_actions.report.markdown import summary as render
+
+        markdown = render(outcome, ended)
         summary.write_text(self.console.secrets.redact(markdown), encoding="utf-8", errors="backslashreplace")
         facts.write_text(result.render(outcome, self.now, self.console.secrets, ended), encoding="utf-8")
         if self.console.actions is not None:
@@ -299,14 +301,6 @@ class _Run:
             self.console.complain("".join(traceback.format_exception(second)))
         self.console.bug(self.command.name, error)
         return Exit.BUG
-
-
-def _summary(outcome: Outcome, ended: S3CError | None) -> str:
-    # Until the reports have their Markdown: the verdict of each image alone.
-    from s3c_actions import outputs
-
-    lines = [f"- {outputs.verdict(image)}" for image in outcome.images]
-    return f"### s3c {outcome.command}: {outputs.verdict(outcome)}\n\n" + "\n".join(lines) + "\n"
 
 
 def _machine() -> str:

@@ -38,17 +38,15 @@ def html(text: str, limit: int = 500) -> str:
     return _html.escape(line(text, limit))
 
 
-# Everything that has a meaning inside a line of GitHub's Markdown, its tables, its HTML or its mathematics.
-_STRUCTURE = re.compile(r"[\\`*_{}\[\]<>()#!|~&@:$^=+\"']")
+# What has a meaning inside a line of GitHub's Markdown, its tables, its HTML or its mathematics.
+_STRUCTURE = re.compile(r"[\\`*_\[\]<>|~&@#$]|:(?=//)")
+# What GitHub links by itself after Markdown was rendered: entities are no help there, a word joiner is.
+_MENTION = re.compile(r"([@#])(?=\w)")
+_BARE_LINK = re.compile(r"\b(www)\.|\b(GH)-(?=\d)", re.IGNORECASE)
 
 
 def _entity(found: re.Match[str]) -> str:
     return f"&#{ord(found[0])};"
-
-
-# What GitHub links by itself after Markdown was rendered: entities are no help there, a word joiner is.
-_MENTION = re.compile(r"([@#])(?=\w)")
-_BARE_LINK = re.compile(r"\b(www)\.|\b(GH)-(?=\d)", re.IGNORECASE)
 
 
 def markdown(text: str, limit: int = 300) -> str:
@@ -62,15 +60,17 @@ def markdown(text: str, limit: int = 300) -> str:
 
 
 def code(text: str, limit: int = 200) -> str:
-    """An identifier for a line of GitHub Markdown, in a code span, where nothing is linked or mentioned.
+    """An identifier for a line of GitHub Markdown, in a code span, where nothing is linked or mentioned."""
+    cut = line(text, limit).strip()
+    if not cut:
+        return ""
+    if "`" in cut or "|" in cut or "\\" in cut:
+        # In a table a code span needs a backslash before its bar, elsewhere the backslash would show.
+        return f"<code>{markdown(cut, limit)}</code>"
+    return f"`{cut}`"
 
-    Spans of HTML: those of backticks cannot hold a `|` in a table without showing the backslash elsewhere.
-    """
-    cut = line(text, limit)
-    return f"<code>{_STRUCTURE.sub(_entity, cut)}</code>" if cut else ""
 
-
-_SAFE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9._~:/?#@!$&'*+,;=%-]*)?")
+_SAFE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9._~:/?#@!&+,;=%-]*)?")
 
 
 def url(text: str) -> str:
@@ -85,10 +85,7 @@ def url(text: str) -> str:
 def markdown_link(text: str, target: str) -> str:
     """A link whose text is an identifier; the identifier alone when the target is no safe URL."""
     safe = url(target)
-    if not safe:
-        return code(text)
-    # The text inside must not hold Markdown of its own: HTML in a table's cell is passed through as it is.
-    return f'<a href="{_html.escape(safe)}">{_STRUCTURE.sub(_entity, line(text, 200))}</a>'
+    return f"[{markdown(text, 200) or 'link'}]({safe})" if safe else code(text)
 
 
 def cell(text: str, limit: int = 2000) -> str:

@@ -1,0 +1,120 @@
+"""Outcomes as the commands make them, for the tests of what is rendered from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from s3c_actions.report.model import Finding, Kind, ScanReport, Severity, ranked
+from s3c_actions.steps.results import (
+    Certificate,
+    ImageOutcome,
+    Left,
+    PatchResult,
+    ScanResult,
+    SignResult,
+    VerifyResult,
+)
+
+BEFORE = "sha256:" + "65a0dd9b" * 8
+AFTER = "sha256:" + "33955bb0" * 8
+SIGNATURE = "sha256:" + "0f1e2d3c" * 8
+
+
+def vulnerability(number: int, severity: Severity, **changes: Any) -> Finding:
+    """One of Debian's."""
+    facts: dict[str, Any] = {
+        "kind": Kind.VULNERABILITY,
+        "id": f"CVE-2024-{number:04d}",
+        "severity": severity,
+        "package": f"lib{'ssl' if number % 2 else 'curl'}{number % 3}",
+        "installed": "3.0.9-1",
+        "fixed": "3.0.11-1~deb12u2",
+        "package_type": "debian",
+        "result_class": "os-pkgs",
+        "target": "localhost:5000/voting-app:1.4.0 (debian 12.1)",
+        "title": "denial of service in the parser",
+        "url": f"https://avd.aquasec.com/nvd/cve-2024-{number:04d}",
+    }
+    return Finding(**facts | changes)
+
+
+def report(*findings: Finding, digest: str = BEFORE, **changes: Any) -> ScanReport:
+    """Of the voting app."""
+    facts: dict[str, Any] = {
+        "image": "localhost:5000/voting-app:1.4.0",
+        "digest": digest,
+        "platform": "linux/amd64",
+        "os": "debian 12.1",
+        "findings": ranked(findings),
+        "created": "2026-11-23T06:00:00Z",
+        "scanner_version": "0.74.0",
+    }
+    return ScanReport(**facts | changes)
+
+
+def scan(of: ScanReport, **changes: Any) -> ScanResult:
+    """That report's scan."""
+    facts: dict[str, Any] = {
+        "image": of.image,
+        "reference": f"localhost:5000/voting-app@{of.digest}",
+        "report": of,
+        "trivy_json": Path("trivy.json"),
+        "seconds": 1.12,
+    }
+    return ScanResult(**facts | changes)
+
+
+SIGNED = SignResult(
+    reference=f"localhost:5000/voting-app@{AFTER}",
+    signature_digest=SIGNATURE,
+    certificate=Certificate(
+        subject="CN=s3c-test,O=Voting",
+        issuer="CN=s3c-test,O=Voting",
+        thumbprint="ab" * 32,
+        not_before="2026-01-01T00:00:00Z",
+        not_after="2027-06-23T00:00:00Z",
+        days_left=212,
+        key="RSA-2048",
+        self_signed=True,
+    ),
+    signature_format="cose",
+    skipped=False,
+    verified=True,
+    seconds=0.12,
+)
+VERIFIED = VerifyResult(
+    reference=f"localhost:5000/voting-app@{AFTER}",
+    policy="s3c",
+    signature_digest=SIGNATURE,
+    signer="CN=s3c-test,O=Voting",
+    seconds=0.08,
+)
+
+
+def chain() -> ImageOutcome:
+    """Patched, signed and verified, one finding left."""
+    fixed = [vulnerability(number, Severity.HIGH if number < 4 else Severity.MEDIUM) for number in range(1, 7)]
+    left = vulnerability(9, Severity.LOW, fixed="", status="affected", package="zlib1g", title="old bug")
+    before, after = report(*fixed, left), report(left, digest=AFTER)
+    patched = PatchResult(
+        image=before.image,
+        original=f"localhost:5000/voting-app@{BEFORE}",
+        reference=f"localhost:5000/voting-app@{AFTER}",
+        tag="1.4.0-1",
+        patched=True,
+        skipped=False,
+        before=scan(before),
+        after=scan(after, seconds=0.6),
+        fixed=tuple(fixed),
+        left=(Left(finding=left, reason="Debian has no fix yet"),),
+        seconds=6.2,
+    )
+    return ImageOutcome(
+        image=before.image,
+        reference=patched.reference,
+        scan=patched.before,
+        patch=patched,
+        sign=SIGNED,
+        verify=VERIFIED,
+    )
