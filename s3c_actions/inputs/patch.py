@@ -7,7 +7,9 @@ from typing import Any
 
 from s3c_actions import tags
 from s3c_actions.inputs import Input, boolean, choices
-from s3c_actions.inputs.common import path
+from s3c_actions.inputs.common import IMAGE, path
+from s3c_actions.inputs.programs import BUILDKITD, COPA
+from s3c_actions.inputs.scan import AROUND, LOOK
 from s3c_actions.tags import TagTemplate
 
 SCHEMES = (
@@ -120,5 +122,9 @@ HOW: tuple[Input[Any], ...] = (
     BUILDKIT_CA,
     BUILDKIT_CERTIFICATE,
     BUILDKIT_KEY,
+    *COPA.all,
+    *BUILDKITD.all,
 )
 """Inputs on how to patch, which every command that patches takes."""
+
+INPUTS: tuple[Input[Any], ...] = (IMAGE, REPORT, *HOW, *LOOK, *AROUND)

@@ -85,3 +85,8 @@ def _of_distribution(os: _OS, results: list[_Result]) -> Coverage:
     if not any(result.vulnerabilities for result in results):
         return Coverage(blind=f"{end}, and nobody publishes advisories for it: that none was found says nothing.")
     return Coverage(warnings=(f"{end}: more may be wrong than is found. Move to a supported release.",))
+
+
+def lists_os(data: bytes) -> bool:
+    """Whether a report of Trivy says anything of operating-system packages, be it that they have no findings."""
+    return any(result.result_class == "os-pkgs" for result in msgspec.json.decode(data, type=_Report).results)

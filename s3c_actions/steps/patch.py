@@ -76,15 +76,16 @@ class PatchTools:
     """What the step works with.
 
     Attributes:
-        scan: scans a pinned reference; `rescan` does so again after the patch.
+        scan: scans a pinned reference; its second argument names the platform of a multi-platform image
+            (`linux-arm64`), and is empty otherwise. `rescan` does so for a patched image.
         patch: Copa; called only when there is something to patch.
         builds: whether a platform's programs run here, natively or emulated; `host` is the native one's architecture.
         now: the time of the run.
     """
 
     registry: Registry
-    scan: Callable[[str], ScanResult]
-    rescan: Callable[[str], ScanResult]
+    scan: Callable[[str, str], ScanResult]
+    rescan: Callable[[str, str], ScanResult]
     patch: Patcher
     builds: Callable[[str], bool]
     host: str
@@ -100,6 +101,7 @@ class _Part:
     config: ImageConfig
     foundations: tuple[tuple[str, ...], ...]
     before: ScanResult
+    name: str
 
 
 def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = None) -> PatchResult:
@@ -129,11 +131,18 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
         before=scanned,
         platforms=index.platforms if len(parts) > 1 else (),
     )
+    if scanned.blind:
+        raise OutsideError(
+            f"Whether {original.name} needs a patch cannot be told: {scanned.blind}",
+            remedy="Base the image on a distribution that Trivy and Copa know.",
+            image=str(original),
+        )
     patchable = [_patchable(part.before.report, settings.library) for part in parts]
     if not any(patchable):
         left = _left(scanned.report, settings.library)
         reason = _nothing(scanned.report, settings.library)
-        tools.progress.note(reason)
+        with tools.progress.step("patch") as step:
+            step.done(reason)
         return replace(result, reason=reason, left=left, seconds=time.monotonic() - started)
     taken = settings.tag.taken(original, tools.registry.tags(original))
     found = _earlier(settings, tools, original, parts, taken)
@@ -144,6 +153,8 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
         result = replace(
             result, reason=f"{found[0]} is a patch of this image already, and nothing is left to patch in it."
         )
+        with tools.progress.step("patch") as step:
+            step.done(result.reason)
     tag, (reference, rescans) = found
     made = not result.reason
     after = _merged(f"{original.name}:{tag}", reference, rescans)
@@ -199,7 +210,8 @@ def _parts(original: Reference, index: Descriptor, tools: PatchTools, before: Sc
     for reference, config in zip(references, configs, strict=True):
         # A scan of an index is one of its platforms' only.
         own = before if before is not None and len(references) == 1 else None
-        scan = own or tools.scan(reference.at(config.manifest).pinned)
+        name = config.platform.replace("/", "-") if len(references) > 1 else ""
+        scan = own or tools.scan(reference.at(config.manifest).pinned, name)
         if scan.report.diff_ids != config.diff_ids:
             raise InputError(
                 "report",
@@ -210,7 +222,9 @@ def _parts(original: Reference, index: Descriptor, tools: PatchTools, before: Sc
             )
         foundations = _foundations(reference, config, tools.registry)
         parts.append(
-            _Part(reference=reference.at(config.manifest), config=config, foundations=foundations, before=scan)
+            _Part(
+                reference=reference.at(config.manifest), config=config, foundations=foundations, before=scan, name=name
+            )
         )
     return parts
 
@@ -323,8 +337,8 @@ def _earlier(
         images = _images(reference, candidate, parts, tools.registry)
         if images is None:
             continue
-        rescans = [tools.rescan(image.pinned) for image in images]
-        if not any(_patchable(scan.report, settings.library) for scan in rescans):
+        rescans = _rescan(tools, images, parts)
+        if not any(scan.blind or _patchable(scan.report, settings.library) for scan in rescans):
             return tag, (reference, rescans)
         return None  # the newest patch is stale, so the older ones are too
     return None
@@ -411,8 +425,14 @@ def _pushed(
         images = _images(reference, described, parts, tools.registry)
         if images is None:
             raise _rejected(original, tag, reference, "it is not built on the original's layers and platforms")
-        step.done(f"pushed {original.short}:{tag} @ {described.digest[:19]}…")
-    return reference, [tools.rescan(image.pinned) for image in images]
+        packages = {f.package for part in parts for f in _patchable(part.before.report, settings.library)}
+        count = f"{len(packages)} package{'s' * (len(packages) != 1)}"
+        step.done(f"{count} upgraded → {original.short}:{tag} @ {described.digest[:19]}…")
+    return reference, _rescan(tools, images, parts)
+
+
+def _rescan(tools: PatchTools, images: list[Reference], parts: list[_Part]) -> list[ScanResult]:
+    return [tools.rescan(image.pinned, part.name) for image, part in zip(images, parts, strict=True)]
 
 
 def _judge(settings: PatchSettings, parts: list[_Part], rescans: list[ScanResult], result: PatchResult) -> str:
@@ -421,16 +441,18 @@ def _judge(settings: PatchSettings, parts: list[_Part], rescans: list[ScanResult
     Raises:
         OutsideError: it did not, and a partial patch was not allowed.
     """
+    blind = next((scan.blind for scan in rescans if scan.blind), "")
     left = [f for scan in rescans for f in _patchable(scan.report, settings.library)]
     more = any(
         len(scan.report.findings) > len(part.before.report.findings) for part, scan in zip(parts, rescans, strict=True)
     )
-    if not left and not more:
+    if not left and not more and not blind:
         return ""
     packages = sorted({f.package for f in left})
     shown = ", ".join(packages[:5]) + (f" and {len(packages) - 5} more" if len(packages) > 5 else "")
     what = f"{len(left)} fixable findings are left in {shown}" if left else "the patched image has more findings"
-    if settings.allow_partial and result.fixed and not more:
+    what = blind.rstrip(".") or what
+    if settings.allow_partial and result.fixed and not more and not blind:
         return f"Partly patched: {what}."
     original = Reference.parse(result.original)
     raise _rejected(original, result.tag, Reference.parse(result.reference), what)
@@ -464,9 +486,19 @@ def _merged(image: str, reference: Reference, scans: list[ScanResult]) -> ScanRe
         image=image,
         reference=reference.pinned,
         report=report,
+        shown=_shown(scans),
         refused=_unique(finding for scan in scans for finding in scan.refused),
+        blind=next((scan.blind for scan in scans if scan.blind), ""),
+        warnings=tuple(dict.fromkeys(warning for scan in scans for warning in scan.warnings)),
         seconds=sum(scan.seconds for scan in scans),
     )
+
+
+def _shown(scans: list[ScanResult]) -> ScanReport | None:
+    shown = scans[0].shown
+    if shown is None:
+        return None
+    return replace(shown, findings=_unique(f for scan in scans for f in (scan.shown or scan.report).findings))
 
 
 def _unique(findings: Any) -> tuple[Finding, ...]:

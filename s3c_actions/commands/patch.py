@@ -1,0 +1,245 @@
+"""`s3c patch`: one or several images, each patched by Copa and scanned before and after."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3c_actions.commands import Command, Context, folders
+from s3c_actions.errors import InputError, S3CError
+from s3c_actions.image import Reference
+from s3c_actions.inputs import Values
+from s3c_actions.inputs import patch as inputs
+from s3c_actions.inputs import report as reporting
+from s3c_actions.inputs.common import IMAGE, INSECURE, PLATFORM, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
+from s3c_actions.steps.results import ImageOutcome, Outcome, PatchResult, ScanResult
+
+if TYPE_CHECKING:
+    from s3c_actions.commands.scan import Scanner
+    from s3c_actions.credentials import Credentials
+    from s3c_actions.programs.buildkit import BuildKit, Tls
+
+VEX_FILE = "fixed.openvex.json"
+PATCHED = "patched"
+"""Folder of the rescan's reports, in the image's own."""
+
+
+def run(values: Values, context: Context) -> Outcome:
+    """Patch image by image; what becomes of one does not keep the others from being patched.
+
+    Raises:
+        InputError: an input is wrong: nothing has been pushed.
+        OutsideError: a program could not be had.
+    """
+    from s3c_actions.commands.scan import scanning
+    from s3c_actions.steps.scan import refusal
+
+    started = time.monotonic()
+    images = values[IMAGE]
+    _check(values, images)
+    places = folders(context.output, images)
+    outcomes = []
+    with scanning(values, context, images) as scanner, patching(values, context, scanner, images) as patcher:
+        for image in images:
+            try:
+                before = _report(values[inputs.REPORT], image, scanner)
+                result = patcher.patch(image, places[image], before)
+            except S3CError as error:
+                error.image = error.image or image
+                outcomes.append(ImageOutcome(image=image, failure=error))
+                continue
+            refused = refusal(result.after or result.before, scanner.settings.gate)
+            if refused is not None and not values[reporting.EXIT_CODE]:
+                context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
+                refused = None
+            outcomes.append(ImageOutcome(image=image, reference=result.reference, patch=result, failure=refused))
+    return Outcome(command="patch", images=tuple(outcomes), seconds=time.monotonic() - started)
+
+
+def _check(values: Values, images: tuple[str, ...]) -> None:
+    for image in images:
+        Reference.parse(image)
+        if images.count(image) > 1:
+            raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
+    if values[inputs.REPORT] is not None and len(images) > 1:
+        raise InputError("report", f"it is one image's, and {len(images)} are given.", remedy="Give one image with it.")
+    if values[PLATFORM]:
+        raise InputError(
+            "platform",
+            "every platform of an image is patched, so that none is left behind under the new tag.",
+            remedy="Leave it out, or give the digest of the one platform's image.",
+        )
+
+
+def _report(path: Path | None, image: str, scanner: Scanner) -> ScanResult | None:
+    """The scan that a report given stands for; its digest is what the registry says of the image.
+
+    Raises:
+        InputError: it cannot be read, is not Trivy's, or says nothing of the operating system's packages.
+    """
+    from s3c_actions.report import trivy_json
+    from s3c_actions.report.coverage import lists_os
+
+    if path is None:
+        return None
+    report = trivy_json.read(path)
+    if not lists_os(path.read_bytes()):
+        raise InputError(
+            "report",
+            f"{path} says nothing of the operating system's packages.",
+            cause="It was made with `--pkg-types library` without the scanner `vuln`, or of an unknown system.",
+            remedy="Make it with `--scanners vuln --pkg-types os`, or give none to have the image scanned.",
+            image=image,
+        )
+    reference = Reference.parse(image)
+    digest = reference.digest or scanner.registry.resolve(reference).digest
+    pinned = reference.at(digest).pinned
+    gate = scanner.settings.gate
+    return ScanResult(
+        image=image, reference=pinned, report=report, trivy_json=path, refused=gate.refused(report.findings)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patching:
+    """Everything that a patch needs besides the image, bound once for all images of a run."""
+
+    values: Values
+    context: Context
+    scanner: Scanner
+    logins: dict[str, Credentials]
+    stack: ExitStack
+    found: list[BuildKit] = field(default_factory=list)
+
+    def patch(self, image: str, folder: Path, before: ScanResult | None = None) -> PatchResult:
+        """Patch one image, with its reports in a folder and the rescan's in `patched` below it.
+
+        Args:
+            image: as it was asked for.
+            folder: for reports and the OpenVEX document.
+            before: the scan of the original; made when not given.
+
+        Raises:
+            S3CError: as `steps.patch.run`.
+        """
+        from s3c_actions.programs import buildkit
+        from s3c_actions.steps import patch
+
+        values, context = self.values, self.context
+        settings = patch.PatchSettings(
+            image=image,
+            tag=values[inputs.TAG],
+            overwrite=values[inputs.OVERWRITE],
+            allow_partial=values[inputs.ALLOW_PARTIAL],
+            library="library" in values[inputs.PATCH_TYPES],
+            vex=folder / VEX_FILE,
+            temp=context.temp,
+        )
+        options = replace(self.scanner.settings.options, platform="")
+        scanner = replace(self.scanner, settings=replace(self.scanner.settings, options=options))
+        tools = patch.PatchTools(
+            registry=self.scanner.registry,
+            scan=lambda pinned, name: scanner.scan(pinned, folder / name),
+            rescan=lambda pinned, name: scanner.scan(pinned, folder / PATCHED / name),
+            patch=self.copa,
+            builds=lambda platform: buildkit.builds(platform, context.environment.get("PATH", "")),
+            host=buildkit.host_architecture(),
+            progress=context.progress,
+            now=context.now,
+        )
+        return patch.run(settings, tools, before)
+
+    def copa(self, image: Reference, report: Path, tag: str) -> bool:
+        """Run Copa, on a BuildKit that is found or started at the first image that needs one."""
+        from s3c_actions import credentials
+        from s3c_actions.commands.programs import located
+        from s3c_actions.programs.copa import Copa, Patch
+
+        values, context = self.values, self.context
+        (program,) = located(values, context, "copa")
+        if not self.found:
+            self.found.append(self._buildkit())
+        patch = Patch(
+            image=image,
+            report=report,
+            tag=tag,
+            address=self.found[0].address,
+            tls=_tls(values),
+            library="library" in values[inputs.PATCH_TYPES],
+            ignore_errors=values[inputs.ALLOW_PARTIAL],
+            timeout=values[TIMEOUT],
+        )
+        with credentials.docker_config(self.logins, context.environment, context.temp) as extra:
+            return Copa(program.path, context.runner).patch(patch, docker_config=extra, on_line=context.progress.note)
+
+    def _buildkit(self) -> BuildKit:
+        from s3c_actions.commands.programs import located
+        from s3c_actions.programs import buildkit
+
+        values, context = self.values, self.context
+        registries = {Reference.parse(image).registry for image in values[IMAGE]}
+        wanted = buildkit.Wanted(
+            address=values[inputs.BUILDKIT],
+            tls=_tls(values),
+            config=values[inputs.BUILDKIT_CONFIG],
+            insecure=tuple(sorted(registries)) if values[INSECURE] else (),
+            temp=context.temp,
+        )
+        if wanted.config is not None and not wanted.config.is_file():
+            raise InputError("buildkit-config", f"{str(wanted.config)!r} is not a file.", remedy="Look at the path.")
+        return self.stack.enter_context(
+            buildkit.use(
+                wanted, context.runner, context.progress, lambda: located(values, context, "buildkitd")[0].path
+            )
+        )
+
+
+@contextmanager
+def patching(values: Values, context: Context, scanner: Scanner, images: tuple[str, ...]) -> Iterator[Patching]:
+    """A patcher as the inputs ask for it; a BuildKit that it started is ended with the context.
+
+    Args:
+        values: of a command that has `inputs.patch.HOW` and what a scan needs among its inputs.
+        context: of the run.
+        scanner: scans what is patched.
+        images: references, whose registries the credentials given are for; nobody else is sent them.
+
+    Raises:
+        InputError: an input is wrong.
+    """
+    from s3c_actions import credentials
+
+    login = credentials.given(values[REGISTRY_USERNAME], values[REGISTRY_PASSWORD])
+    logins = {Reference.parse(image).registry: login for image in images} if login else {}
+    with ExitStack() as stack:
+        yield Patching(values=values, context=context, scanner=scanner, logins=logins, stack=stack)
+
+
+def _tls(values: Values) -> Tls:
+    from s3c_actions.programs.buildkit import Tls
+
+    tls = Tls(
+        ca=values[inputs.BUILDKIT_CA], certificate=values[inputs.BUILDKIT_CERTIFICATE], key=values[inputs.BUILDKIT_KEY]
+    )
+    for name, path in (("buildkit-ca", tls.ca), ("buildkit-certificate", tls.certificate), ("buildkit-key", tls.key)):
+        if path is not None and not path.is_file():
+            raise InputError(name, f"{str(path)!r} is not a file.", remedy="Look at the path.")
+    return tls
+
+
+COMMAND = Command(
+    name="patch",
+    help="Patches the operating-system packages of images with Copa, pushes the result under a tag of its own, and "
+    "proves by a rescan what is gone. With nothing to fix, nothing is pushed.",
+    inputs=inputs.INPUTS,
+    run=run,
+    examples=(
+        "s3c patch localhost:5000/voting-db:15.0",
+        "s3c patch acr.example/app:1.4 --patched-tag '{tag}-patched' --buildkit-addr docker-container://builder",
+        "s3c patch acr.example/app@sha256:… --report trivy.json --fail-on HIGH --fixable-only",
+    ),
+)
