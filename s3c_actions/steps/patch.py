@@ -402,7 +402,7 @@ def _pushed(
             try:
                 for number, part in enumerate(parts):
                     shutil.copyfile(part.before.trivy_json, folder / f"{number}.json")
-                some = tools.patch(original, folder, tag)
+                some = tools.patch(original.at(original.digest), folder, tag)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
         if not some:
