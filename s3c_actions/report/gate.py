@@ -71,8 +71,13 @@ def closed(reference: str, gate: Gate, refused: Sequence[Finding], *, consequenc
     return Refused(
         f"{verdict(refused)}.",
         cause=f"The gate refuses {total} ({per_severity})" + (" that have a fix." if gate.fixable_only else "."),
-        remedy="Bump what is named, let the patch step run, or name the finding with a reason and a date in an ignore "
-        "file." + (f" {consequence}" if consequence else ""),
+        remedy=(
+            "Bump what is named, let the patch step run, or"
+            if any(f.package and f.fixable for f in refused)
+            else "Mend what is named, or"
+        )
+        + " name the finding with a reason and a date in an ignore file."
+        + (f" {consequence}" if consequence else ""),
         image=reference,
     )
 

@@ -123,7 +123,7 @@ def _image(image: ImageOutcome) -> dict[str, Any]:
         "verified": _verified(image),
         "flow": _flow(image),
         "commands": _commands(image),
-        "warnings": [*scan.warnings, scan.blind] if scan is not None else [],
+        "warnings": list(dict.fromkeys([*scan.warnings, scan.blind])) if scan is not None else [],
         "tables": list(_tables(image)),
     }
 

@@ -1,0 +1,155 @@
+"""`s3c report`: every form, the gate and the difference of a report that is there already."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3c_actions.commands import Command, Context
+from s3c_actions.errors import InputError, OutsideError
+from s3c_actions.inputs import Values
+from s3c_actions.inputs import report as inputs
+from s3c_actions.inputs.programs import TRIVY
+from s3c_actions.inputs.scan import UNSCANNED
+from s3c_actions.steps.results import ImageOutcome, Outcome, ScanResult
+
+if TYPE_CHECKING:
+    from s3c_actions.report.model import ScanReport
+
+TEXT_ROWS = 200
+
+
+def run(values: Values, context: Context) -> Outcome:
+    """Render, gate and compare.
+
+    Raises:
+        InputError: the report, the baseline or the Dockerfile cannot be read or is not what it should be.
+        OutsideError: a file cannot be written, or Trivy cannot make an SBOM.
+    """
+    from s3c_actions.report import coverage, formats, trivy_json
+    from s3c_actions.report.difference import compare
+    from s3c_actions.report.gate import Gate
+    from s3c_actions.report.model import Severity
+    from s3c_actions.steps.scan import refusal
+
+    started = time.monotonic()
+    path = values[inputs.REPORT]
+    report = trivy_json.read(path)
+    baseline = values[inputs.BASELINE]
+    difference = compare(trivy_json.read(baseline, field="baseline"), report) if baseline is not None else None
+    name = values[inputs.FAIL_ON]
+    gate = Gate(Severity.of(name) if name else None, values[inputs.FIXABLE_ONLY])
+    seen = coverage.Coverage()
+    if report.artifact_type == "container_image":
+        seen = coverage.judge(path.read_bytes(), scanners=("vuln",), pkg_types=())
+    for sentence in (*seen.warnings, seen.blind):
+        if sentence:
+            context.progress.warning(sentence)
+    dockerfile = values[inputs.DOCKERFILE]
+    if dockerfile is None and (context.cwd / "Dockerfile").is_file():
+        dockerfile = Path("Dockerfile")
+    rendering = formats.Rendering(
+        gate=gate,
+        difference=difference,
+        dockerfile=dockerfile.as_posix() if dockerfile else "",
+        dockerfile_text=_text(context.cwd / dockerfile) if dockerfile else "",
+        category=values[inputs.SARIF_CATEGORY],
+    )
+    wanted = values[inputs.FORMAT]
+    files = formats.write(wanted, report, rendering, context.output)
+    files |= _from_trivy(values, context, path)
+    result = ScanResult(
+        image=report.image,
+        reference=_reference(report),
+        report=report,
+        trivy_json=path,
+        files={form: files[form] for form in wanted},
+        refused=gate.refused(report.findings),
+        difference=difference,
+        blind=seen.blind if values[UNSCANNED] == "fail" else "",
+        warnings=tuple(sentence for sentence in (*seen.warnings, seen.blind) if sentence),
+        seconds=time.monotonic() - started,
+    )
+    refused = refusal(result, gate)
+    if refused is not None and not values[inputs.EXIT_CODE]:
+        context.progress.warning(f"{report.image}: {refused.what} The step goes on, as exit-code 0 asks.")
+        refused = None
+    image = ImageOutcome(image=report.image, reference=result.reference, scan=result, failure=refused)
+    return Outcome(
+        command="report",
+        images=(image,),
+        seconds=time.monotonic() - started,
+        text=_table(files["table"]) if "table" in files else "",
+    )
+
+
+def _reference(report: ScanReport) -> str:
+    from s3c_actions.image import Reference
+
+    if report.artifact_type != "container_image" or not report.digest:
+        return report.image_id
+    try:
+        return Reference.parse(report.image).at(report.digest).pinned
+    except InputError:
+        return report.image_id
+
+
+def _from_trivy(values: Values, context: Context, report: Path) -> dict[str, Path]:
+    """Its own JSON as it is, and the SBOMs that it makes of it."""
+    from s3c_actions.report.formats import FILES, RENDERED
+
+    made: dict[str, Path] = {}
+    sboms = [form for form in values[inputs.FORMAT] if form not in RENDERED and form != "json"]
+    if "json" in values[inputs.FORMAT]:
+        made["json"] = context.output / FILES["json"]
+        context.output.mkdir(parents=True, exist_ok=True)
+        if made["json"].resolve() != report.resolve():
+            try:
+                shutil.copyfile(report, made["json"])
+            except OSError as error:
+                raise OutsideError(
+                    f"The report could not be copied to {made['json']}.",
+                    cause=f"{error.strerror or error}.",
+                    remedy="Give another folder with --output-dir, or make room there.",
+                ) from error
+    if sboms:
+        from s3c_actions.commands.programs import located
+        from s3c_actions.programs.trivy import Trivy
+
+        (program,) = located(values, context, "trivy")
+        trivy = Trivy(program, context.runner, cache=context.cache / "trivy")
+        context.output.mkdir(parents=True, exist_ok=True)
+        for form in sboms:
+            made[form] = context.output / FILES[form]
+            trivy.convert(report, form, made[form])
+    return made
+
+
+def _table(path: Path) -> str:
+    """The table for standard output, its end left to the file."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if len(lines) <= TEXT_ROWS:
+        return "\n".join(lines) + "\n"
+    return "\n".join(lines[:TEXT_ROWS]) + f"\n… {len(lines) - TEXT_ROWS:,} more lines in {path}\n"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError("dockerfile", f"{str(path)!r} cannot be read: {error.strerror}.") from error
+
+
+COMMAND = Command(
+    name="report",
+    help="Renders an existing JSON report of Trivy in every form, compares it with an earlier one and gates it, with "
+    "no scan.",
+    inputs=(*inputs.INPUTS, UNSCANNED, *TRIVY.all),
+    run=run,
+    examples=(
+        "s3c report trivy.json --format sarif,html,csv --output-dir reports",
+        "s3c report trivy.json --baseline main/trivy.json --fail-on HIGH --fixable-only",
+    ),
+)
