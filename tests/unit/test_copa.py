@@ -35,7 +35,7 @@ class Recorded:
 
 
 def run(name, code=1, lines=None, **more):
-    return Copa(Path("/bin/copa"), Recorded(name, code)).patch(
+    return Copa(Path("/bin/copa"), Recorded(name, code)).patch(  # type: ignore[arg-type]
         patch(**more), docker_config={}, on_line=lines.append if lines is not None else None
     )
 

@@ -352,7 +352,7 @@ def test_an_image_nobody_can_look_into_is_no_image_without_findings(world):
 def test_a_patch_nobody_can_look_into_proves_nothing(world):
     world.image("1", [FIXABLE])
 
-    class Blind(dict):
+    class Blind(dict[str, str]):
         def get(self, key, default=""):
             return "Nothing was recognised." if key == world.tags_.get("1-1") else default
 

@@ -23,7 +23,7 @@ def test_fills_the_fields(template, original, tag):
 
 @pytest.mark.parametrize("text", ["{name}", "a b", "-x", "", "{n}{n}", "a:b", "{tag", "x" * 129, "a\n", "{}", "$(id)"])
 def test_refuses_what_is_no_template(text):
-    with pytest.raises(ValueError, match="^a tag"):
+    with pytest.raises(ValueError, match=r"^a tag"):
         TagTemplate.parse(text)
 
 
