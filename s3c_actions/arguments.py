@@ -108,9 +108,10 @@ def _parser(command: Command) -> _Parser:
         ),
         usage=_usage(command),
     )
+    bare = parser.add_argument_group("Arguments")
     for one in command.inputs:
         if one.positional:
-            parser.add_argument(
+            bare.add_argument(
                 dest=f"bare {one.name}", metavar=one.name.upper(), nargs="*" if one.many else "?", help=_help(one)
             )
     own = parser.add_argument_group("Inputs")

@@ -195,8 +195,8 @@ class _Run:
     def _outcome(self, output: Path | None) -> Outcome:
         environment = dict(self.environment)
         for one in self.command.inputs:
-            if one.secret:
-                for text in (self.flags.get(one.name), environment.pop(one.variable, None)):
+            for name in (one.name, *one.aliases) if one.secret else ():
+                for text in (self.flags.get(name), environment.pop(inputs.variable(name), None)):
                     if text:
                         self.console.secrets.add(text)
         values = inputs.resolve(self.command.inputs, self.flags, self.environment, self.console.progress.notice)
@@ -213,7 +213,7 @@ class _Run:
                 progress=progress,
                 secrets=self.console.secrets,
                 output=output or Path(),
-                cache=_cache(environment),
+                cache=cache_folder(environment),
                 temp=temp,
                 cwd=Path.cwd(),
                 now=self.now,
@@ -308,7 +308,8 @@ def _machine() -> str:
     return f"{platform.system()} {platform.release()} {platform.machine()}"
 
 
-def _cache(environment: Mapping[str, str]) -> Path:
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """Where programs and databases are kept between runs: `S3C_CACHE`, by default the user's cache folder."""
     if environment.get("S3C_CACHE"):
         return Path(environment["S3C_CACHE"]).absolute()
     base = environment.get("XDG_CACHE_HOME")

@@ -108,11 +108,12 @@ _PART = re.compile(
 
 
 def _yaml_input(one: Input[Any]) -> list[str]:
-    lines = [f"{one.name}:", f"  description: {_quoted(_described(one))}"]
+    # No `default:`. An input nobody set stays empty, so that it does not hide an old name that was set, and so that the
+    # command can tell what was asked for from what it assumes.
+    default = f" Default: `{one.default}`." if one.default else ""
+    lines = [f"{one.name}:", f"  description: {_quoted(_described(one) + default)}"]
     if one.required:
         lines.append("  required: true")
-    if one.default:
-        lines.append(f"  default: {_quoted(one.default)}")
     for alias in one.aliases:
         lines += [
             f"{alias}:",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,25 +10,44 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
-CHECKS: list[list[str]] = [
-    [str(BIN / "ruff"), "check", "--quiet", "."],
-    [str(BIN / "ruff"), "format", "--check", "--quiet", "."],
-    [str(BIN / "mypy"), "--no-error-summary"],
-    [str(BIN / "lint-imports"), "--no-cache"],
-]
+WORKFLOWS = [str(path.relative_to(ROOT)) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
+CHECKS: dict[str, list[str]] = {
+    "ruff": [str(BIN / "ruff"), "check", "--quiet", "."],
+    "ruff format": [str(BIN / "ruff"), "format", "--check", "--quiet", "."],
+    "mypy": [str(BIN / "mypy"), "--no-error-summary"],
+    "import rules": [str(BIN / "lint-imports"), "--no-cache"],
+    "zizmor": [str(BIN / "zizmor"), "--pedantic", "--offline", "--quiet", "--no-progress", "."],
+}
 
 
 def main() -> int:
     """Run the checks; 1 when any of them found something."""
+    checks = dict(CHECKS)
+    if WORKFLOWS:
+        checks["actionlint"] = [str(_actionlint()), "-shellcheck=", "-pyflakes=", *WORKFLOWS]
     failed = False
-    for check in CHECKS:
+    for name, check in checks.items():
         ended = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
-        if ended.returncode != 0:
-            failed = True
-            print(f"✘ {Path(check[0]).name}\n{ended.stdout}{ended.stderr}")
-        else:
-            print(f"✔ {Path(check[0]).name}")
+        failed = failed or ended.returncode != 0
+        print(f"✔ {name}" if ended.returncode == 0 else f"✘ {name}\n{ended.stdout}{ended.stderr}")
     return int(failed)
+
+
+def _actionlint() -> Path:
+    """The pinned actionlint, built from its module when the cache has none."""
+    from s3c_actions.console import LogProgress
+    from s3c_actions.process import Runner
+    from s3c_actions.programs.install import locate
+    from s3c_actions.shell import cache_folder
+    from s3c_lab.programs import ACTIONLINT
+
+    found = locate(
+        ACTIONLINT,
+        cache=cache_folder(os.environ),
+        runner=Runner(os.environ),
+        progress=LogProgress(sys.stderr),
+    )
+    return found.path
 
 
 if __name__ == "__main__":

@@ -142,9 +142,11 @@ def resolve(
         if text is None:
             for name in (one.name, *one.aliases):
                 said = environment.get(variable(name))
-                if said:
-                    text, by = said, name
-                    break
+                if not said:
+                    continue
+                if by:
+                    raise InputError(one.name, f"given twice, as `{by}` and as `{name}`.", remedy=f"Keep `{one.name}`.")
+                text, by = said, name
         if by and by != one.name:
             notice(f"`{by}` is an old name: it is understood as `{one.name}`.")
         if text is not None and text != "":
