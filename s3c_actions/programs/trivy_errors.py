@@ -215,7 +215,7 @@ def _platform(match: re.Match[str], _said: str, _about: About) -> S3CError:
 
 
 def _archive(_match: re.Match[str], said: str, about: About) -> S3CError:
-    if "no such file" in said and "unexpected" not in said and not Path(about.image).exists():
+    if re.search(r"as a Docker image: (?:[^\n]*: )?(?:open|stat) [^\n]*: no such file", said):
         return InputError("input", f"{about.image!r} does not exist.", remedy="Give the path of an image archive.")
     return InputError(
         "input",

@@ -1,0 +1,144 @@
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from s3c_actions.process import Runner
+from s3c_actions.programs.install import Program
+from s3c_actions.programs.trivy import ScanOptions, Trivy
+from s3c_actions.steps.reuse import Store
+from s3c_actions.steps.scan import ScanSettings, facts
+
+REPORT = Path(__file__).parent.parent / "data" / "trivy" / "deb.json"
+DIGEST = json.loads(REPORT.read_text())["Metadata"]["RepoDigests"][0].partition("@")[2]
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+FACTS = {"digest": DIGEST, "trivy": "0.74.0"}
+
+
+@pytest.fixture
+def store(tmp_path):
+    kept = Store(tmp_path / "scans")
+    kept.keep(FACTS, REPORT)
+    return kept
+
+
+def test_the_same_facts_give_the_report(store):
+    found = store.find(FACTS, digest=DIGEST, now=NOW)
+    assert found.path.read_bytes() == REPORT.read_bytes()
+    assert len(found.report.findings) > 0
+
+
+def test_other_facts_do_not(store):
+    assert store.find({**FACTS, "trivy": "0.75.0"}, digest=DIGEST, now=NOW) is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "swapped", "gone", "no about"])
+def test_a_damaged_report_is_not_reused(store, tmp_path, damage):
+    (folder,) = (tmp_path / "scans").iterdir()
+    path = folder / "trivy.json"
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "swapped":
+        path.write_bytes((REPORT.parent / "scratch.json").read_bytes())
+    elif damage == "gone":
+        path.unlink()
+    else:
+        (folder / "about.json").write_text("{")
+    assert store.find(FACTS, digest=DIGEST, now=NOW) is None
+
+
+def test_a_report_of_another_image_or_from_the_future_is_not_reused(store):
+    assert store.find(FACTS, digest="sha256:" + "0" * 64, now=NOW) is None
+    assert store.find(FACTS, digest=DIGEST, now=datetime(2026, 1, 1, tzinfo=UTC)) is None
+
+
+def settings(tmp_path, **options):
+    return ScanSettings(
+        options=ScanOptions(**{"scanners": ("vuln",), **options}),
+        folder=tmp_path / "out",
+        temp=tmp_path,
+        now=NOW,
+        cwd=tmp_path,
+    )
+
+
+@pytest.fixture
+def trivy(tmp_path):
+    program = Program(name="trivy", path=Path("/bin/trivy"), version="0.74.0", origin="given")
+    made = Trivy(program, Runner({}), cache=tmp_path / "cache")
+    database(made, NOW)
+    return made
+
+
+def database(trivy, updated, *, next_update=None):
+    (trivy.cache / "db").mkdir(parents=True, exist_ok=True)
+    (trivy.cache / "db" / "metadata.json").write_text(
+        json.dumps(
+            {
+                "Version": 2,
+                "UpdatedAt": updated.isoformat(),
+                "NextUpdate": (next_update or updated + timedelta(days=1)).isoformat(),
+                "DownloadedAt": (updated - timedelta(hours=2)).isoformat(),
+            }
+        )
+    )
+
+
+def test_everything_that_makes_a_report_is_among_its_facts(tmp_path, trivy):
+    plain = facts(DIGEST, settings(tmp_path), trivy)
+    assert plain is not None
+    vex = tmp_path / "v.json"
+    vex.write_text("{}")
+    for options in (
+        {"scanners": ("vuln", "secret")},
+        {"pkg_types": ("os",)},
+        {"platform": "linux/arm64"},
+        {"skip_dirs": ("usr",)},
+        {"skip_files": ("a",)},
+        {"vex": (str(vex),)},
+        {"offline": True},
+        {"image_config_scanners": ("secret",)},
+    ):
+        assert facts(DIGEST, settings(tmp_path, **options), trivy) not in (None, plain), options
+    assert facts("sha256:" + "1" * 64, settings(tmp_path), trivy) != plain
+    assert facts(DIGEST, replace(settings(tmp_path), expired=("CVE-1",)), trivy) != plain
+    for name in (".trivyignore", "trivy-secret.yaml"):
+        (tmp_path / name).write_text("CVE-1")
+        assert facts(DIGEST, settings(tmp_path), trivy) != plain
+        (tmp_path / name).unlink()
+    database(trivy, NOW - timedelta(hours=1))
+    assert facts(DIGEST, settings(tmp_path), trivy) != plain
+
+
+def test_variables_count_and_are_not_written_down(tmp_path, trivy):
+    other = Trivy(
+        Program(name="trivy", path=Path("/bin/trivy"), version="0.74.0", origin="given"),
+        Runner({"TRIVY_PASSWORD": "hunter2"}),
+        cache=trivy.cache,
+    )
+    told = facts(DIGEST, settings(tmp_path), other)
+    assert told != facts(DIGEST, settings(tmp_path), trivy)
+    assert "hunter2" not in json.dumps(told)
+
+
+def test_nothing_is_reused_that_cannot_be_known(tmp_path, trivy):
+    assert facts("", settings(tmp_path), trivy) is None
+    assert facts(DIGEST, settings(tmp_path, vex=("repo",)), trivy) is None
+    assert facts(DIGEST, settings(tmp_path, ignore_policy=Path("p.rego")), trivy) is None
+    assert facts(DIGEST, settings(tmp_path, scanners=("misconfig",)), trivy) is None
+    (tmp_path / "trivy.yaml").write_text("timeout: 5m")
+    assert facts(DIGEST, settings(tmp_path), trivy) is None
+
+
+def test_a_stale_database_is_reused_offline_only(tmp_path, trivy):
+    database(trivy, NOW - timedelta(days=3))
+    assert facts(DIGEST, settings(tmp_path), trivy) is None
+    assert facts(DIGEST, settings(tmp_path, offline=True), trivy) is not None
+
+
+def test_without_a_database_nothing_is_known(tmp_path, trivy):
+    (trivy.cache / "db" / "metadata.json").unlink()
+    assert facts(DIGEST, settings(tmp_path, offline=True), trivy) is None
+    assert facts(DIGEST, settings(tmp_path, scanners=("secret",)), trivy) is not None
