@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,11 +42,11 @@ def run(values: Values, context: Context) -> Outcome:
                 except S3CError as error:
                     error.image = error.image or image
                     outcomes.append(ImageOutcome(image=image, reference=reference, failure=error))
-                    step.done(f"{reference}: {error.what}")
+                    step.done(about(error.what, reference, pinned))
                     continue
                 outcomes.append(ImageOutcome(image=image, reference=reference, sign=result))
                 how = "was signed already by" if result.skipped else "signed by"
-                step.done(f"{reference} {how} {result.certificate.subject}")
+                step.done(about(f"{how} {result.certificate.subject}", reference, pinned))
     failures = [one.failure for one in outcomes if one.failure]
     return Outcome(
         command="sign",
@@ -55,6 +55,11 @@ def run(values: Values, context: Context) -> Outcome:
         error=failures[0].what if failures else "",
         seconds=time.monotonic() - started,
     )
+
+
+def about(sentence: str, reference: str, all_of_them: Collection[str]) -> str:
+    """The sentence, with the image's name before it when there are several images."""
+    return f"{Reference.parse(reference).short}: {sentence}" if len(all_of_them) > 1 else sentence
 
 
 @contextmanager
@@ -88,12 +93,11 @@ def signing(values: Values, context: Context) -> Iterator[Signer]:
 
 def notation(values: Values, context: Context) -> Notation:
     """The notation program with the registry's credentials."""
-    from s3c_actions.programs.install import locate
+    from s3c_actions.commands.programs import located
     from s3c_actions.programs.notation import Notation
-    from s3c_actions.programs.pins import NOTATION
 
     together(values, REGISTRY_USERNAME, REGISTRY_PASSWORD)
-    program = locate(NOTATION, cache=context.cache, runner=context.runner, progress=context.progress)
+    (program,) = located(values, context, "notation")
     return Notation(
         program,
         context.runner,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from s3c_actions.commands import Command, Context
-from s3c_actions.commands.sign import notation, read, resolve
+from s3c_actions.commands.sign import about, notation, read, resolve
 from s3c_actions.errors import InputError, Refused
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import verify as inputs
@@ -33,17 +33,18 @@ def run(values: Values, context: Context) -> Outcome:
     program = notation(values, context)
     outcomes = []
     with verify.prepare(settings, context.temp, context.progress) as home:
-        for image, reference in resolve(values, context).items():
+        pinned = resolve(values, context)
+        for image, reference in pinned.items():
             with context.progress.step("verify") as step:
                 try:
                     result = verify.run(settings, program, home, reference, context.progress)
                 except Refused as refused:
                     refused.image = refused.image or reference
                     outcomes.append(ImageOutcome(image=image, reference=reference, failure=refused))
-                    step.done(f"{reference}: {refused.what}")
+                    step.done(about(refused.what, reference, pinned))
                     continue
                 outcomes.append(ImageOutcome(image=image, reference=reference, verify=result))
-                step.done(f"{reference} is signed by {result.signer}, trusted by policy {result.policy!r}")
+                step.done(about(f'signed by {result.signer}, trusted by policy "{result.policy}"', reference, pinned))
     refusals = [one.failure for one in outcomes if one.failure]
     return Outcome(
         command="verify",

@@ -20,7 +20,7 @@ def _url(value: str) -> str:
     return value.strip().rstrip("/")
 
 
-def _sha256(value: str) -> str:
+def sha256(value: str) -> str:
     """A SHA-256 in hexadecimal, in lower case."""
     digits = value.strip().lower().removeprefix("sha256:")
     if not re.fullmatch(r"[0-9a-f]{64}", digits):
@@ -62,7 +62,7 @@ def _inputs(name: str, version: str) -> ProgramInputs:
             name=f"{name}-checksum",
             help=f"SHA-256 of the release archive of `{name}-version` for this platform, or of the file at "
             f"`{name}-path`.",
-            parse=_sha256,
+            parse=sha256,
             absent="",
             example="0f3c…",
         ),

@@ -17,6 +17,7 @@ from s3c_actions.inputs.common import (
     TIMEOUT,
     path,
 )
+from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR, sha256
 
 RESERVED_PREFIX = "io.cncf.notary"
 
@@ -52,14 +53,6 @@ def whole_seconds(value: str) -> float:
     if seconds < 1 or seconds != int(seconds):
         raise ValueError("a duration of whole seconds, such as 12h or 30d")
     return seconds
-
-
-def sha256(value: str) -> str:
-    """A SHA-256 in hexadecimal, `sha256:` before it allowed."""
-    digest = value.strip().lower().removeprefix("sha256:")
-    if not re.fullmatch(r"[0-9a-f]{64}", digest):
-        raise ValueError("a SHA-256: 64 hexadecimal digits")
-    return digest
 
 
 def web_address(value: str) -> str:
@@ -230,4 +223,6 @@ INPUTS: tuple[Input[Any], ...] = (
     INSECURE,
     TIMEOUT,
     OUTPUT_DIR,
+    *NOTATION.all,
+    PROGRAMS_MIRROR,
 )

@@ -15,6 +15,7 @@ from s3c_actions.inputs.common import (
     TIMEOUT,
     path,
 )
+from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
 from s3c_actions.inputs.sign import USER_METADATA
 
 LEVELS = ("strict", "permissive", "audit")
@@ -78,4 +79,6 @@ INPUTS: tuple[Input[Any], ...] = (
     INSECURE,
     TIMEOUT,
     OUTPUT_DIR,
+    *NOTATION.all,
+    PROGRAMS_MIRROR,
 )
