@@ -318,6 +318,14 @@ _SIGN = (
 )
 _PLUGIN = (
     _Known(
+        r"failed to sign with the plugin \S+ certificate-chain is invalid, (?:invalid self-signed certificate\. Error: )?"
+        r"([^\n]+)",
+        r"the plugin's certificate cannot sign images: \1.",
+        "It was issued for another purpose, or its chain is incomplete.",
+        "Give the key of a signing certificate: critical keyUsage digitalSignature alone, codeSigning at most.",
+        "key-id",
+    ),
+    _Known(
         r"(?:describe-key|generate-signature|generate-envelope|get-plugin-metadata) command for plugin (\S+):? ",
         r"The plugin \1 failed.",
         "The key is not there, this identity may not use it, or its service cannot be reached.",

@@ -1,0 +1,541 @@
+"""Sign and verify with the real notation and a real registry."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import stat
+import subprocess
+import tarfile
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from s3c_actions.process import Runner
+from s3c_actions.programs.install import locate
+from s3c_actions.programs.pins import NOTATION
+from s3c_actions.progress import Silent
+from s3c_lab.certificates import SERVER_AUTH, Identity, make, make_authority, pem, subject
+from tests.e2e.signing import (
+    TimeStamps,
+    answering,
+    own_registry,
+    push_image,
+    put_manifest,
+    s3c,
+    send,
+    signatures,
+    time_stamp_authority,
+    write_plugin,
+)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with own_registry(tmp_path_factory.mktemp("registry")) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def notation() -> Path:
+    environment = dict(os.environ)
+    cache = Path(environment.get("S3C_CACHE") or Path.home() / ".cache" / "s3c")
+    return locate(NOTATION, cache=cache, runner=Runner(environment), progress=Silent()).path
+
+
+@pytest.fixture
+def image(registry: str) -> str:
+    """A new image, `registry/repository@digest`, that nobody has signed."""
+    return push_image(registry, f"sign/{uuid.uuid4().hex[:12]}", "1.0", uuid.uuid4().hex)
+
+
+@pytest.fixture(scope="module")
+def identities() -> dict[str, Identity]:
+    intermediate = make_authority("intermediate", issuer=make_authority("root"), path_length=0)
+    return {
+        "rsa": make("rsa", spec="RSA-2048"),
+        "ec": make("ec", spec="EC-384"),
+        "chain": make("leaf", issuer=intermediate),
+        "unnamed": make("unnamed", issuer=intermediate, subject_name=subject("unnamed", C="")),
+        "stranger": make("stranger"),
+    }
+
+
+@pytest.fixture
+def keys(identities: dict[str, Identity], tmp_path: Path) -> Path:
+    for name, identity in identities.items():
+        identity.write(tmp_path, name)
+    (tmp_path / "root.crt").write_bytes(pem(identities["chain"].chain[-1]))
+    return tmp_path
+
+
+@pytest.fixture
+def time_stamps(tmp_path: Path) -> Iterator[TimeStamps]:
+    with time_stamp_authority(tmp_path / "tsa") as authority:
+        yield authority
+
+
+def pair(keys: Path, name: str) -> tuple[str, ...]:
+    return "--key", str(keys / f"{name}.key"), "--certificate", str(keys / f"{name}.crt")
+
+
+@pytest.mark.parametrize("name", ["rsa", "ec", "chain", "unnamed"])
+@pytest.mark.parametrize("envelope", ["cose", "jws"])
+def test_sign_with_files_and_verify(image: str, keys: Path, name: str, envelope: str) -> None:
+    ended = s3c(keys, "sign", image, *pair(keys, name), "--signature-format", envelope)
+    assert ended.code == 0, ended.stderr
+    sign = ended.image["sign"]
+    assert [sign["signature_digest"]] == signatures(image)
+    assert (sign["signature_format"], sign["skipped"], sign["verified"]) == (envelope, False, True)
+    anchor = "root" if name in {"chain", "unnamed"} else name
+    ended = s3c(keys, "verify", image, "--trust-store", keys / f"{anchor}.crt")
+    assert ended.code == 0, ended.stderr
+    verify = ended.image["verify"]
+    assert verify["signature_digest"] == sign["signature_digest"]
+    assert f"CN={'leaf' if name == 'chain' else name}" in verify["signer"]
+
+
+def test_plain_notation_accepts_what_was_signed(image: str, keys: Path, notation: Path) -> None:
+    assert s3c(keys, "sign", image, *pair(keys, "rsa")).code == 0
+    config = keys / "consumer"
+    (config / "truststore" / "x509" / "ca" / "lab").mkdir(parents=True)
+    shutil.copy(keys / "rsa.crt", config / "truststore" / "x509" / "ca" / "lab")
+    (config / "trustpolicy.json").write_text(
+        json.dumps(
+            {
+                "version": "1.0",
+                "trustPolicies": [
+                    {
+                        "name": "lab",
+                        "registryScopes": ["*"],
+                        "signatureVerification": {"level": "strict"},
+                        "trustStores": ["ca:lab"],
+                        "trustedIdentities": ["x509.subject: C=US, ST=WA, O=s3c lab"],
+                    }
+                ],
+            }
+        )
+    )
+    ended = subprocess.run(
+        [notation, "verify", image],
+        env={**os.environ, "NOTATION_CONFIG": str(config)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_signing_again_pushes_nothing(image: str, keys: Path) -> None:
+    first = s3c(keys, "sign", image, *pair(keys, "rsa"))
+    before = signatures(image)
+    again = s3c(keys, "sign", image, *pair(keys, "rsa"))
+    assert (first.code, again.code) == (0, 0)
+    assert signatures(image) == before
+    assert again.image["sign"]["skipped"] is True
+    assert again.image["sign"]["signature_digest"] == first.image["sign"]["signature_digest"]
+    assert s3c(keys, "sign", image, *pair(keys, "ec")).image["sign"]["skipped"] is False
+    assert len(signatures(image)) == 2
+
+
+def test_a_renewed_certificate_of_the_same_subject_signs_anew_and_only_once(image: str, keys: Path) -> None:
+    authority = make_authority("yearly")
+    for name in ("old", "new"):
+        make("same subject", issuer=authority).write(keys, name)
+    assert s3c(keys, "sign", image, *pair(keys, "old")).code == 0
+    renewed = s3c(keys, "sign", image, *pair(keys, "new"))
+    assert renewed.code == 0, renewed.stderr
+    assert renewed.image["sign"]["skipped"] is False
+    again = s3c(keys, "sign", image, *pair(keys, "new"))
+    assert again.image["sign"]["skipped"] is True
+    assert len(signatures(image)) == 2
+
+
+def test_pkcs12_and_encrypted_keys(image: str, keys: Path, identities: dict[str, Identity]) -> None:
+    (keys / "leaf.pfx").write_bytes(identities["chain"].pkcs12("geheim-12"))
+    password = {"S3C_KEY_PASSWORD": "geheim-12"}
+    ended = s3c(keys, "sign", image, "--pkcs12", keys / "leaf.pfx", environment=password)
+    assert ended.code == 0, ended.stderr
+    identities["ec"].write(keys, "locked", "geheim-12")
+    ended = s3c(keys, "sign", image, *pair(keys, "locked"), environment=password)
+    assert ended.code == 0, ended.stderr
+    assert "geheim" not in ended.stderr + ended.stdout + json.dumps(ended.result)
+    pushed = len(signatures(image))
+    assert pushed == 2
+    wrong = s3c(keys, "sign", image, *pair(keys, "locked"), environment={"S3C_KEY_PASSWORD": "falsch-12"})
+    assert (wrong.code, len(signatures(image))) == (2, pushed)
+    assert "the password does not open" in wrong.stderr
+    pem_text = identities["rsa"].key_pem().decode()
+    ended = s3c(keys, "sign", image, "--certificate", keys / "rsa.crt", environment={"S3C_KEY_PEM": pem_text})
+    assert ended.code == 0, ended.stderr
+
+
+def test_metadata_is_signed_and_asked_for(image: str, keys: Path) -> None:
+    signed = s3c(keys, "sign", image, *pair(keys, "rsa"), "--user-metadata", "commit=1a2b", "--user-metadata", "run=7")
+    assert signed.image["sign"]["metadata"] == {"commit": "1a2b", "run": "7"}
+    store = ("--trust-store", keys / "rsa.crt")
+    ended = s3c(keys, "verify", image, *store, "--user-metadata", "commit=1a2b")
+    assert (ended.code, ended.image["verify"]["metadata"]) == (0, {"commit": "1a2b", "run": "7"})
+    refused = s3c(keys, "verify", image, *store, "--user-metadata", "commit=ffff")
+    assert refused.code == 1
+    assert "does not hold the metadata" in refused.image["error"]["what"]
+    # What is asked for and not in the signature is signed; what is in it already is not signed again.
+    assert s3c(keys, "sign", image, *pair(keys, "rsa"), "--user-metadata", "run=7").image["sign"]["skipped"] is True
+    assert s3c(keys, "sign", image, *pair(keys, "rsa"), "--user-metadata", "run=8").image["sign"]["skipped"] is False
+
+
+def test_an_expired_signature_is_refused_and_signed_again(image: str, keys: Path) -> None:
+    signed = s3c(keys, "sign", image, *pair(keys, "rsa"), "--signature-expiry", "3s")
+    assert signed.code == 0, signed.stderr
+    expires = datetime.fromisoformat(signed.image["sign"]["expires"])
+    time.sleep(max(0.0, (expires - datetime.now(UTC)).total_seconds()) + 1)
+    refused = s3c(keys, "verify", image, "--trust-store", keys / "rsa.crt")
+    assert refused.code == 1
+    assert "Its signature expired on" in refused.image["error"]["what"]
+    again = s3c(keys, "sign", image, *pair(keys, "rsa"))
+    assert (again.code, again.image["sign"]["skipped"]) == (0, False), again.stderr
+
+
+def test_a_time_stamp_outlives_the_certificate(image: str, keys: Path, time_stamps: TimeStamps) -> None:
+    start = datetime.now(UTC)
+    short = make("short-lived", end=start.replace(microsecond=0) + timedelta(seconds=12))
+    short.write(keys, "short")
+    stamp = ("--timestamp-url", time_stamps.url, "--timestamp-root-cert", time_stamps.root)
+    signed = s3c(keys, "sign", image, *pair(keys, "short"), *stamp)
+    assert signed.code == 0, signed.stderr
+    assert signed.image["sign"]["timestamped"] is True
+    assert "expires in 0 days" in signed.stderr
+    assert s3c(keys, "sign", image, *pair(keys, "short"), *stamp).image["sign"]["skipped"] is True
+    time.sleep(max(0.0, 13 - (datetime.now(UTC) - start).total_seconds()))
+    store = ("--trust-store", keys / "short.crt")
+    trusted = s3c(keys, "verify", image, *store, "--trusted-timestamp-root", time_stamps.root)
+    assert trusted.code == 0, trusted.stderr
+    refused = s3c(keys, "verify", image, *store)
+    assert refused.code == 1
+    assert "has expired" in refused.image["error"]["what"]
+    late = s3c(keys, "sign", image, *pair(keys, "short"), *stamp)
+    assert (late.code, len(signatures(image))) == (2, 1)
+    assert "expired on" in late.stderr
+
+
+def test_time_stamp_failures(image: str, keys: Path, time_stamps: TimeStamps) -> None:
+    def sign(url: str, root: Path) -> tuple[int, str]:
+        ended = s3c(keys, "sign", image, *pair(keys, "rsa"), "--timestamp-url", url, "--timestamp-root-cert", root)
+        return ended.code, ended.stderr
+
+    code, said = sign("http://localhost:9/", time_stamps.root)
+    assert (code, "time-stamp authority could not be reached" in said) == (3, True), said
+    code, said = sign(time_stamps.url, keys / "root.crt")
+    assert (code, "not signed by an authority under the root certificate" in said) == (3, True), said
+    code, said = sign(time_stamps.url, keys / "chain.crt")
+    assert (code, "timestamp-root-cert: it is not the one root certificate" in said) == (2, True), said
+    with answering(500) as broken:
+        code, said = sign(f"http://{broken}/", time_stamps.root)
+    assert (code, "gave no time-stamp" in said) == (3, True), said
+    assert signatures(image) == []
+    signed = s3c(keys, "sign", image, *pair(keys, "rsa"))
+    assert signed.code == 0
+    store = ("--trust-store", keys / "rsa.crt", "--trusted-timestamp-root", time_stamps.root)
+    refused = s3c(keys, "verify", image, *store)
+    assert (refused.code, "has no time-stamp" in refused.stderr) == (1, True), refused.stderr
+
+
+def test_a_key_of_notations_configuration(image: str, keys: Path, notation: Path) -> None:
+    environment = {"NOTATION_CONFIG": str(keys / "mine")}
+    subprocess.run(
+        [notation, "cert", "generate-test", "--default", "lab.example"],
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+    )
+    before = {path: path.read_bytes() for path in (keys / "mine").rglob("*") if path.is_file()}
+    ended = s3c(keys, "sign", image, "--key-name", "lab.example", environment=environment)
+    assert ended.code == 0, ended.stderr
+    assert "CN=lab.example" in ended.image["sign"]["certificate"]["subject"]
+    after = {path: path.read_bytes() for path in (keys / "mine").rglob("*") if path.is_file()}
+    assert after == before
+    missing = s3c(keys, "sign", image, "--key-name", "other", environment=environment)
+    assert (missing.code, "It has lab.example." in missing.stderr) == (2, True)
+
+
+def test_a_plugin_by_path_and_by_name(image: str, keys: Path, identities: dict[str, Identity]) -> None:
+    executable = write_plugin(keys / "vault", identities["rsa"])
+    key = ("--key-id", keys / "vault", "--plugin-config", "tenant=lab")
+    ended = s3c(keys, "sign", image, "--plugin", executable, *key)
+    assert ended.code == 0, ended.stderr
+    assert ended.image["sign"]["certificate"]["subject"] == "CN=rsa,O=s3c lab,ST=WA,C=US"
+    installed = keys / "libexec" / "plugins" / "lab"
+    installed.mkdir(parents=True)
+    shutil.copy(executable, installed)
+    again = s3c(keys, "sign", image, "--plugin", "lab", *key, environment={"NOTATION_LIBEXEC": str(keys / "libexec")})
+    assert (again.code, again.image["sign"]["skipped"]) == (0, True), again.stderr
+    assert len(signatures(image)) == 1
+
+
+def test_plugin_failures(image: str, keys: Path, identities: dict[str, Identity]) -> None:
+    executable = write_plugin(keys / "vault", identities["rsa"])
+
+    def sign(plugin: str | Path, key: str | Path, *more: str) -> tuple[int, str]:
+        ended = s3c(keys, "sign", image, "--plugin", plugin, "--key-id", key, *more)
+        return ended.code, ended.stderr
+
+    code, said = sign(executable, keys / "vault", "--plugin-config", "tenant=other")
+    assert (code, "this tenant may not sign" in said) == (3, True), said
+    code, said = sign(executable, "nowhere", "--plugin-config", "tenant=lab")
+    assert (code, "there is no key nowhere" in said) == (3, True), said
+    code, said = sign("absent", "nowhere")
+    assert (code, "plugin: the plugin is not installed" in said) == (2, True), said
+    renamed = executable.rename(executable.with_name("notation-renamed"))
+    code, said = sign(renamed, keys / "vault")
+    assert (code, "calls itself `lab`" in said) == (2, True), said
+    # A certificate that only the plugin knows is held against the same rules, before anything is pushed.
+    wrong = write_plugin(keys / "wrong", make("web", spec="RSA-2048", extended=(SERVER_AUTH,)))
+    code, said = sign(wrong, keys / "wrong", "--plugin-config", "tenant=lab")
+    assert (code, "extended" in said) == (2, True), said
+    crashing = write_plugin(keys / "crash", identities["rsa"], "raise SystemExit('boom')\n")
+    code, said = sign(crashing, keys / "crash")
+    assert (code, "plugin lab failed" in said.lower()) == (3, True), said
+    assert signatures(image) == []
+
+
+def test_a_plugin_out_of_an_archive(image: str, keys: Path, identities: dict[str, Identity]) -> None:
+    executable = write_plugin(keys / "vault", identities["rsa"])
+    good, evil, lean = keys / "good.tar.gz", keys / "evil.tar.gz", keys / "lean.tar.gz"
+    with tarfile.open(good, "w:gz") as archive:
+        archive.add(executable, "notation-lab")
+        archive.add(keys / "rsa.crt", "LICENSE")
+    with tarfile.open(evil, "w:gz") as archive:
+        member = tarfile.TarInfo("../../escaped")
+        member.size = 4
+        archive.addfile(member, io.BytesIO(b"evil"))
+        archive.add(executable, "notation-lab")
+    with tarfile.open(lean, "w:gz") as archive:
+        archive.add(keys / "rsa.crt", "LICENSE")
+
+    def sign(archive: Path, checksum: str = "") -> tuple[int, str]:
+        checksum = checksum or hashlib.sha256(archive.read_bytes()).hexdigest()
+        address = ("--plugin-url", address_of(archive), "--plugin-checksum", checksum)
+        key = ("--key-id", keys / "vault", "--plugin-config", "tenant=lab")
+        ended = s3c(keys, "sign", image, "--plugin", "lab", *address, *key)
+        return ended.code, ended.stderr
+
+    from http.server import SimpleHTTPRequestHandler
+
+    from tests.e2e.signing import serving
+
+    class Files(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object, **_: object) -> None:
+            super().__init__(*arguments, directory=str(keys))  # type: ignore[arg-type]
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with serving(Files) as host:
+
+        def address_of(archive: Path) -> str:
+            return f"http://{host}/{archive.name}"
+
+        code, said = sign(good, "0" * 64)
+        assert (code, "SHA-256" in said) == (3, True), said
+        code, said = sign(evil)
+        assert (code, "names a file outside of itself" in said) == (3, True), said
+        code, said = sign(lean)
+        assert (code, "notation-lab is not in it" in said) == (3, True), said
+        assert signatures(image) == []
+        assert not list(keys.rglob("escaped"))
+        code, said = sign(good)
+        assert code == 0, said
+    assert len(signatures(image)) == 1
+
+
+def test_a_strangers_signature_is_refused(image: str, keys: Path) -> None:
+    unsigned = s3c(keys, "verify", image, "--trust-store", keys / "rsa.crt")
+    assert unsigned.code == 1
+    assert unsigned.image["error"]["what"] == "It has no signature."
+    assert s3c(keys, "sign", image, *pair(keys, "stranger")).code == 0
+    refused = s3c(keys, "verify", image, "--trust-store", keys / "rsa.crt")
+    assert refused.code == 1
+    assert "a certificate that the trust store does not lead to" in refused.image["error"]["what"]
+    assert s3c(keys, "sign", image, *pair(keys, "chain")).code == 0
+    store = ("--trust-store", keys / "root.crt")
+    other = s3c(keys, "verify", image, *store, "--trusted-identity", "C=US, ST=WA, O=somebody else")
+    assert other.code == 1
+    assert "another identity than the trusted ones" in other.image["error"]["what"]
+    ours = s3c(keys, "verify", image, *store, "--trusted-identity", "C=US, ST=WA, O=s3c lab")
+    assert ours.code == 0, ours.stderr
+
+
+def test_a_signature_moved_from_another_image_is_refused(image: str, keys: Path) -> None:
+    assert s3c(keys, "sign", image, *pair(keys, "rsa")).code == 0
+    name = image.partition("@")[0]
+    registry, _, repository = name.partition("/")
+    victim = push_image(registry, repository, "victim", "another image")
+    manifests = f"http://{registry}/v2/{repository}/manifests"
+    _, _, body = send("GET", f"{manifests}/{signatures(image)[0]}", Accept="application/vnd.oci.image.manifest.v1+json")
+    moved = json.loads(body)
+    _, _, content = send("GET", f"{manifests}/victim", Accept="application/vnd.oci.image.manifest.v1+json")
+    moved["subject"] |= {"digest": victim.partition("@")[2], "size": len(content)}
+    signature = put_manifest(registry, repository, "moved", moved)
+    entry = {
+        "mediaType": moved["mediaType"],
+        "digest": signature.partition("@")[2],
+        "size": len(json.dumps(moved).encode()),
+        "artifactType": "application/vnd.cncf.notary.signature",
+    }
+    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [entry]}
+    put_manifest(registry, repository, victim.partition("@")[2].replace(":", "-"), index)
+    refused = s3c(keys, "verify", victim, "--trust-store", keys / "rsa.crt")
+    assert refused.code == 1
+    assert "was made for another image" in refused.image["error"]["what"]
+    # And it is no reason not to sign: the image has no valid signature.
+    signed = s3c(keys, "sign", victim, *pair(keys, "rsa"))
+    assert (signed.code, signed.image["sign"]["skipped"]) == (0, False), signed.stderr
+
+
+def test_wrong_trust_is_wrong_input(image: str, keys: Path) -> None:
+    assert s3c(keys, "sign", image, *pair(keys, "chain")).code == 0
+    policy = {
+        "version": "1.0",
+        "trustPolicies": [
+            {
+                "name": "lab",
+                "registryScopes": ["*"],
+                "signatureVerification": {"level": "strict"},
+                "trustStores": ["ca:lab"],
+                "trustedIdentities": ["*"],
+            }
+        ],
+    }
+    file = keys / "policy.json"
+
+    def verify(store: Path, **changes: object) -> tuple[int, str]:
+        changed = {**policy, "trustPolicies": [{**policy["trustPolicies"][0], **changes}]}  # type: ignore[dict-item]
+        file.write_text(json.dumps(changed))
+        ended = s3c(keys, "verify", image, "--trust-store", store, "--trust-policy", file)
+        return ended.code, ended.stderr
+
+    store = keys / "store"
+    (store / "x509" / "ca" / "lab").mkdir(parents=True)
+    shutil.copy(keys / "root.crt", store / "x509" / "ca" / "lab")
+    assert verify(store)[0] == 0
+    code, said = verify(store, trustStores=["ca:other"])
+    assert (code, "trust-store: a store that the trust policy names is not there" in said) == (2, True), said
+    code, said = verify(keys / "root.crt")
+    assert (code, "trust-store: there is no certificate below" in said) == (2, True), said
+    code, said = verify(store, registryScopes=["registry.example/other"])
+    assert (code, "trust-policy: no statement in it is for this repository" in said) == (2, True), said
+    code, said = verify(store, signatureVerification={"level": "skip"}, trustStores=[], trustedIdentities=[])
+    assert (code, "`skip`" in said) == (2, True), said
+    code, said = verify(store, signatureVerification={"level": "lenient"})
+    assert (code, "trust-policy: notation does not accept it" in said) == (2, True), said
+    code, said = verify(store, trustedIdentities=["x509.subject: CN=leaf"])
+    assert (code, "trust-policy" in said) == (2, True), said
+    # The level audit lets every failure pass with a warning; a signer nobody trusts is refused all the same.
+    shutil.copy(keys / "rsa.crt", store / "x509" / "ca" / "lab" / "root.crt")
+    code, said = verify(store, signatureVerification={"level": "audit"})
+    assert (code, "does not lead to" in said) == (1, True), said
+    for content in (b"", b"nonsense"):
+        (keys / "odd.crt").write_bytes(content)
+        ended = s3c(keys, "verify", image, "--trust-store", keys / "odd.crt")
+        assert (ended.code, "trust-store: it holds no certificate" in ended.stderr) == (2, True)
+    leaf = s3c(keys, "verify", image, "--trust-store", keys / "missing.crt")
+    assert leaf.code == 2
+
+
+def test_a_leaf_is_no_trust_anchor(image: str, keys: Path, identities: dict[str, Identity]) -> None:
+    assert s3c(keys, "sign", image, *pair(keys, "chain")).code == 0
+    (keys / "leaf.crt").write_bytes(pem(identities["chain"].certificate))
+    ended = s3c(keys, "verify", image, "--trust-store", keys / "leaf.crt")
+    assert (ended.code, "neither an authority's nor self-signed" in ended.stderr) == (2, True), ended.stderr
+
+
+def test_of_several_images_one_bad_keeps_all_unsigned(image: str, registry: str, keys: Path) -> None:
+    good = push_image(registry, f"sign/{uuid.uuid4().hex[:12]}", "1.0", "second")
+    tagged = good.partition("@")[0] + ":1.0"
+    for bad in (tagged[:-3] + "9.9", f"{registry}/nowhere@sha256:{'0' * 64}", f"localhost:9/a@sha256:{'0' * 64}"):
+        ended = s3c(keys, "sign", image, tagged, bad, *pair(keys, "rsa"))
+        assert ended.code in {2, 3}, ended.stderr
+        assert signatures(image) == signatures(good) == []
+    both = s3c(keys, "sign", image, tagged, *pair(keys, "rsa"))
+    assert both.code == 0, both.stderr
+    assert "this digest is used" in both.stderr
+    digests = [one["sign"]["signature_digest"] for one in both.result["images"]]
+    assert [signatures(image), signatures(good)] == [[digests[0]], [digests[1]]]
+    verified = s3c(keys, "verify", image, tagged, "--trust-store", keys / "rsa.crt")
+    assert verified.code == 0, verified.stderr
+
+
+def test_a_bad_certificate_pushes_nothing(image: str, keys: Path) -> None:
+    now = datetime.now(UTC)
+    make("gone", start=now - timedelta(days=2), end=now - timedelta(days=1)).write(keys, "gone")
+    make("authority", authority=True).write(keys, "authority")
+    for name, told in (("gone", "expired on"), ("authority", "may not sign images")):
+        ended = s3c(keys, "sign", image, *pair(keys, name))
+        assert (ended.code, told in ended.stderr) == (2, True), ended.stderr
+    mixed = s3c(keys, "sign", image, "--key", keys / "rsa.key", "--certificate", keys / "ec.crt")
+    assert (mixed.code, "does not belong to" in mixed.stderr) == (2, True)
+    assert signatures(image) == []
+
+
+@pytest.mark.parametrize(("code", "told"), [(401, "credentials"), (403, "does not allow"), (500, "failed by itself")])
+def test_a_registry_that_fails(code: int, told: str, keys: Path) -> None:
+    with answering(code) as registry:
+        reference = f"{registry}/app@sha256:{'0' * 64}"
+        signed = s3c(keys, "sign", reference, *pair(keys, "rsa"))
+        verified = s3c(keys, "verify", reference, "--trust-store", keys / "rsa.crt")
+    for ended in (signed, verified):
+        assert (ended.code, told in ended.stderr) == (3, True), ended.stderr
+
+
+def test_a_registry_that_is_down(keys: Path) -> None:
+    ended = s3c(keys, "verify", f"localhost:9/app@sha256:{'0' * 64}", "--trust-store", keys / "rsa.crt")
+    assert (ended.code, "could not be reached" in ended.stderr) == (3, True), ended.stderr
+
+
+def test_killed_between_signing_and_verifying_and_run_again(image: str, keys: Path, notation: Path) -> None:
+    wrapper = keys / "notation"
+    wrapper.write_text(f'#!/bin/sh\n[ "$1" = verify ] && kill -9 $PPID\nexec {notation} "$@"\n')
+    wrapper.chmod(0o755)
+    killed = s3c(keys, "sign", image, *pair(keys, "rsa"), "--notation-path", wrapper)
+    assert killed.code == -9
+    pushed = signatures(image)
+    assert len(pushed) == 1
+    again = s3c(keys, "sign", image, *pair(keys, "rsa"))
+    assert (again.code, again.image["sign"]["skipped"]) == (0, True), again.stderr
+    assert signatures(image) == pushed
+
+
+def test_no_key_is_left_behind_or_shown(image: str, keys: Path, notation: Path) -> None:
+    temp = keys / "temp"
+    temp.mkdir()
+    seen = keys / "seen"
+    wrapper = keys / "notation"
+    # While notation signs, the private key is a file that only its owner may read, in a folder that only it may enter.
+    wrapper.write_text(
+        f'#!/bin/sh\n[ "$1" = sign ] && find {temp} -printf "%m %f\\n" > {seen} && tr "\\0" " " < /proc/$$/cmdline'
+        f' >> {seen} && env >> {seen}\nexec {notation} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    make("locked").write(keys, "locked", "geheim-34")
+    ended = s3c(
+        keys,
+        "sign",
+        image,
+        *pair(keys, "locked"),
+        "--notation-path",
+        wrapper,
+        environment={"S3C_KEY_PASSWORD": "geheim-34", "RUNNER_TEMP": str(temp), "TMPDIR": str(temp)},
+    )
+    assert ended.code == 0, ended.stderr
+    lines = seen.read_text().splitlines()
+    assert "600 signing.key" in lines
+    assert "geheim-34" not in seen.read_text()
+    assert list(temp.iterdir()) == []
+    assert stat.S_IMODE((keys / "locked.key").stat().st_mode) == 0o600
