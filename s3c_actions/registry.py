@@ -77,10 +77,11 @@ class Descriptor:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """A manifest or index whose digest has been checked; `document` is its JSON."""
+    """A manifest or index whose digest has been checked; `document` is the JSON of `content`."""
 
     descriptor: Descriptor
     document: Mapping[str, Any]
+    content: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +174,7 @@ class Registry:
             annotations=_texts(document.get("annotations")),
             manifests=_descriptors(document, reference) if kind in INDEXES else (),
         )
-        return Manifest(descriptor=descriptor, document=document)
+        return Manifest(descriptor=descriptor, document=document, content=body)
 
     def config(self, reference: Reference, *, platform: str = "", field: str = "image") -> ImageConfig:
         """The configuration of an image.
@@ -195,13 +196,7 @@ class Registry:
         digest = str(about.get("digest", "")) if isinstance(about, dict) else ""
         if not is_digest(digest):
             raise _unbelievable(reference, "its manifest names no configuration")
-        response = self._get(reference, f"/v2/{reference.repository}/blobs/{digest}")
-        if response.status_code == 404:
-            raise _unbelievable(reference, f"its configuration {digest} is missing")
-        body = self._body(response, reference, MAX_CONFIG)
-        if hashlib.new(digest.partition(":")[0], body).hexdigest() != digest.partition(":")[2]:
-            raise _unbelievable(reference, f"its configuration is not the content of {digest}")
-        document = _json(body, reference)
+        document = _json(self.blob(reference, digest), reference)
         rootfs = document.get("rootfs")
         layers = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
         if not isinstance(layers, list) or not all(isinstance(one, str) for one in layers):
@@ -214,6 +209,24 @@ class Registry:
             labels=_texts(own.get("Labels") if isinstance(own, dict) else None),
             document=document,
         )
+
+    def blob(self, reference: Reference, digest: str) -> bytes:
+        """Content of the reference's repository that a manifest names, at most MAX_CONFIG.
+
+        Args:
+            reference: names the repository.
+            digest: of the content.
+
+        Raises:
+            OutsideError: it is missing, is other content, or the registry failed.
+        """
+        response = self._get(reference, f"/v2/{reference.repository}/blobs/{digest}")
+        if response.status_code == 404:
+            raise _unbelievable(reference, f"{digest}, which a manifest names, is missing")
+        body = self._body(response, reference, MAX_CONFIG)
+        if hashlib.new(digest.partition(":")[0], body).hexdigest() != digest.partition(":")[2]:
+            raise _unbelievable(reference, f"what it sends for {digest} is other content")
+        return body
 
     def tags(self, reference: Reference, *, field: str = "image") -> tuple[str, ...]:
         """Every tag of a repository, in the registry's order.

@@ -18,6 +18,7 @@ from s3c_actions.steps.results import ImageOutcome, Outcome
 
 if TYPE_CHECKING:
     from s3c_actions.programs.notation import Notation
+    from s3c_actions.registry import Registry
     from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey, Signer
 
 
@@ -87,7 +88,14 @@ def signing(values: Values, context: Context) -> Iterator[Signer]:
         ),
         warning_days=values[inputs.EXPIRY_WARNING],
     )
-    with sign.prepare(settings, notation(values, context), context.temp, context.now, context.progress) as signer:
+    with sign.prepare(
+        settings,
+        notation=notation(values, context),
+        registry=registry_of(values, context),
+        temp=context.temp,
+        now=context.now,
+        progress=context.progress,
+    ) as signer:
         yield signer
 
 
@@ -108,6 +116,20 @@ def notation(values: Values, context: Context) -> Notation:
     )
 
 
+def registry_of(values: Values, context: Context) -> Registry:
+    """The registries of the images, each with the credentials given."""
+    from s3c_actions import credentials
+    from s3c_actions.registry import Registry
+
+    login = credentials.given(values[REGISTRY_USERNAME], values[REGISTRY_PASSWORD])
+    hosts = {Reference.parse(image).registry for image in values[IMAGE]}
+    return Registry(
+        environment=context.environment,
+        credentials=dict.fromkeys(hosts, login) if login else {},
+        insecure=values[INSECURE],
+    )
+
+
 def resolve(values: Values, context: Context) -> dict[str, str]:
     """Image as given → `registry/repository@digest`, each once; a tag is looked up here and never again.
 
@@ -119,16 +141,7 @@ def resolve(values: Values, context: Context) -> dict[str, str]:
     for image in values[IMAGE]:
         reference = Reference.parse(image)
         if not reference.digest:
-            from s3c_actions import credentials
-            from s3c_actions.registry import Registry
-
-            login = credentials.given(values[REGISTRY_USERNAME], values[REGISTRY_PASSWORD])
-            registry = Registry(
-                environment=context.environment,
-                credentials={reference.registry: login} if login else {},
-                insecure=values[INSECURE],
-            )
-            digest = registry.resolve(reference).digest
+            digest = registry_of(values, context).resolve(reference).digest
             context.progress.notice(f"{image} is {digest} now; this digest is used, whatever becomes of the tag.")
             reference = reference.at(digest)
         if reference.pinned in pinned.values():

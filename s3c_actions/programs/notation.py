@@ -139,6 +139,24 @@ class Notation:
         argv = ["sign", "--oci-layout", *_request_flags(request), f"{layout}@{digest}"]
         self._execute(home, argv, _not_signed, extra={"NOTATION_EXPERIMENTAL": "1"})
 
+    def verify_layout(self, home: Home, layout: Path, digest: str, scope: str) -> None:
+        """Verify an artifact of an OCI image layout on disk, with the signatures that lie there and no others.
+
+        Args:
+            home: holds policy and trust store.
+            layout: its folder.
+            digest: of the artifact.
+            scope: `registry/repository`, by which the policy's statement is chosen.
+
+        Raises:
+            Refused: no signature there is accepted.
+            InputError: the trust policy or trust store cannot be used.
+        """
+        argv = ["verify", "--verbose", "--oci-layout", f"{layout}@{digest}", "--scope", scope]
+        said = self._execute(home, argv, _not_verified, extra={"NOTATION_EXPERIMENTAL": "1"}).stdout
+        if "Successfully verified signature for" not in said:
+            raise _refused("", said)
+
     def signatures(self, home: Home, reference: str) -> tuple[Signature, ...]:
         """The signatures at a digest, unverified, oldest first as far as the registry keeps them so.
 
@@ -226,7 +244,7 @@ class Notation:
 
 
 def _request_flags(request: SigningRequest) -> list[str]:
-    flags = ["--key", KEY_NAME, "--signature-format", request.signature_format]
+    flags = ["--verbose", "--key", KEY_NAME, "--signature-format", request.signature_format]
     if request.expiry:
         flags += ["--expiry", f"{int(request.expiry)}s"]
     if request.timestamp_url:
@@ -318,15 +336,15 @@ _SIGN = (
 )
 _PLUGIN = (
     _Known(
-        r"failed to sign with the plugin \S+ certificate-chain is invalid, (?:invalid self-signed certificate\. Error: )?"
-        r"([^\n]+)",
+        r"failed to sign with the plugin \S+ certificate-chain is invalid, "
+        r"(?:invalid self-signed certificate\. Error: )?([^\n]+)",
         r"the plugin's certificate cannot sign images: \1.",
         "It was issued for another purpose, or its chain is incomplete.",
         "Give the key of a signing certificate: critical keyUsage digitalSignature alone, codeSigning at most.",
         "key-id",
     ),
     _Known(
-        r"(?:describe-key|generate-signature|generate-envelope|get-plugin-metadata) command for plugin (\S+):? ",
+        r"(?:describe-key|generate-signature|generate-envelope|get-plugin-metadata) command for plugin ([^\s:]+)",
         r"The plugin \1 failed.",
         "The key is not there, this identity may not use it, or its service cannot be reached.",
         "Look at what the plugin said, at `key-id` and `plugin-config`.",
@@ -552,5 +570,5 @@ def _translated(said: str, known: tuple[_Known, ...]) -> S3CError | None:
 
 def _last(said: str) -> str:
     """Notation's own error, without the log around it."""
-    errors = [line for line in said.splitlines() if line.startswith("Error:")]
-    return (errors[-1] if errors else said.strip())[-2000:]
+    errors = [line for line in said.splitlines() if line.startswith(("Error:", "level=error"))]
+    return ("\n".join(errors) or said.strip())[-2000:]

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 
 from s3c_actions import certificates
 from s3c_actions.errors import InputError, OutsideError, Refused
+from s3c_actions.image import Reference
 from s3c_actions.programs.notation import Notation, Signature, SigningRequest
 from s3c_actions.programs.notation_home import Home, TrustPolicy, private_file
+from s3c_actions.programs.oci_layout import OCI_MANIFEST, Layout
 from s3c_actions.steps.results import Certificate, SignResult
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
     from s3c_actions.progress import Progress
+    from s3c_actions.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,7 @@ class Signer:
     Attributes:
         chain: the certificates, leaf first.
         home: notation's configuration for signing; `trust` the one for verifying what was signed.
+        folder: for temporary files.
     """
 
     chain: tuple[x509.Certificate, ...]
@@ -97,6 +101,8 @@ class Signer:
     trust: Home
     request: SigningRequest
     notation: Notation
+    registry: Registry
+    folder: Path
 
     def signatures(self, reference: str) -> tuple[Signature, ...]:
         """Every signature at a digest; raises when the digest or the registry is not there."""
@@ -105,7 +111,7 @@ class Signer:
 
 @contextmanager
 def prepare(
-    settings: SignSettings, notation: Notation, temp: Path, now: datetime, progress: Progress
+    settings: SignSettings, *, notation: Notation, registry: Registry, temp: Path, now: datetime, progress: Progress
 ) -> Iterator[Signer]:
     """Check key and certificate against the Notary Project's rules; nothing is pushed.
 
@@ -114,6 +120,7 @@ def prepare(
     Args:
         settings: the key and what is signed with it.
         notation: the program.
+        registry: read when a signature has to be judged apart from others.
         temp: where a folder that only this user may read is made; it is removed in the end.
         now: the time of signing.
         progress: told when a certificate expires soon.
@@ -125,12 +132,14 @@ def prepare(
     """
     folder = Path(tempfile.mkdtemp(prefix="s3c-sign-", dir=temp))
     try:
-        yield _prepared(settings, notation, folder, now, progress)
+        yield _prepared(settings, notation=notation, registry=registry, folder=folder, now=now, progress=progress)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _prepared(settings: SignSettings, notation: Notation, folder: Path, now: datetime, progress: Progress) -> Signer:
+def _prepared(
+    settings: SignSettings, *, notation: Notation, registry: Registry, folder: Path, now: datetime, progress: Progress
+) -> Signer:
     config, trusted = folder / "config", folder / "trust"
     config.mkdir()
     trusted.mkdir()
@@ -139,7 +148,7 @@ def _prepared(settings: SignSettings, notation: Notation, folder: Path, now: dat
     if isinstance(source, PluginKey):
         home = Home(config, source.libexec)
         home.use_plugin(source.plugin, source.key_id, source.config)
-        chain = _chain_of_plugin(notation, home, folder / "rehearsal")
+        chain = _chain_of_plugin(notation, home, Layout(folder / "rehearsal"))
         certificate_field = "key-id"
     else:
         home = Home(config)
@@ -166,6 +175,8 @@ def _prepared(settings: SignSettings, notation: Notation, folder: Path, now: dat
         trust=trust,
         request=settings.request,
         notation=notation,
+        registry=registry,
+        folder=folder,
     )
 
 
@@ -209,13 +220,12 @@ def _timestamp_root(request: SigningRequest) -> bytes:
     return certificates.pem(roots)
 
 
-def _chain_of_plugin(notation: Notation, home: Home, layout: Path) -> tuple[x509.Certificate, ...]:
+def _chain_of_plugin(notation: Notation, home: Home, layout: Layout) -> tuple[x509.Certificate, ...]:
     """The certificates a plugin signs with, from a signature of an empty image that stays in `layout`."""
-    digest = _empty_layout(layout)
-    notation.rehearse(home, layout, digest, SigningRequest(signature_format="jws"))
-    for blob in (layout / "blobs" / "sha256").iterdir():
+    notation.rehearse(home, layout.folder, _add_empty(layout), SigningRequest(signature_format="jws"))
+    for blob in layout.blobs():
         try:
-            chain = json.loads(blob.read_bytes())["header"]["x5c"]
+            chain = json.loads(blob)["header"]["x5c"]
             return certificates.read_chain(
                 b"".join(_pem_block(base64.b64decode(one, validate=True)) for one in chain), "key-id"
             )
@@ -230,31 +240,17 @@ def _pem_block(der: bytes) -> bytes:
     return b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
 
 
-def _empty_layout(layout: Path) -> str:
-    """An OCI image layout with one empty artifact; returns its digest."""
-    import hashlib
-
-    blobs = layout / "blobs" / "sha256"
-    blobs.mkdir(parents=True)
-
-    def put(content: bytes) -> dict[str, object]:
-        digest = hashlib.sha256(content).hexdigest()
-        (blobs / digest).write_bytes(content)
-        return {"digest": f"sha256:{digest}", "size": len(content)}
-
-    empty = {"mediaType": "application/vnd.oci.empty.v1+json", **put(b"{}")}
-    kind = "application/vnd.oci.image.manifest.v1+json"
+def _add_empty(layout: Layout) -> str:
+    """Add an artifact without content; returns its digest."""
+    empty = {"mediaType": "application/vnd.oci.empty.v1+json", **layout.add(b"{}")}
     document = {
         "schemaVersion": 2,
-        "mediaType": kind,
+        "mediaType": OCI_MANIFEST,
         "artifactType": "application/vnd.s3c.rehearsal",
         "config": empty,
         "layers": [empty],
     }
-    manifest = {"mediaType": kind, **put(json.dumps(document).encode())}
-    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [manifest]}))
-    return str(manifest["digest"])
+    return layout.add_manifest(json.dumps(document).encode())
 
 
 def describe(certificate: x509.Certificate, now: datetime) -> Certificate:
@@ -304,8 +300,8 @@ def run(signer: Signer, reference: str, progress: Progress, before: tuple[Signat
         if verified is None:
             raise Refused(
                 "It was signed, but the signature does not verify.",
-                cause="An older signature by the same identity is accepted in its place, or the new one is damaged.",
-                remedy="Look at `notation inspect`, and remove the signature that is not wanted.",
+                cause="The signature was changed in the registry, or the certificate is revoked.",
+                remedy="Look at it with `notation inspect`, and at who may push to the repository.",
                 image=reference,
             )
     progress.note(f"{reference}: signature {verified.digest}")
@@ -338,4 +334,25 @@ def _verified(signer: Signer, reference: str, candidates: list[Signature]) -> Si
         accepted = signer.notation.verify(signer.trust, reference, signer.request.metadata).signature_digest
     except Refused:
         return None
-    return next((one for one in candidates if one.digest == accepted), None)
+    found = next((one for one in candidates if one.digest == accepted), None)
+    if found is not None:
+        return found
+    # Notation stops at the first signature it accepts. That was one by the same subject under the same authority, as
+    # after a certificate's renewal: each candidate is judged apart from it.
+    return next((one for one in candidates if _verifies_alone(signer, Reference.parse(reference), one)), None)
+
+
+def _verifies_alone(signer: Signer, reference: Reference, signature: Signature) -> bool:
+    folder = Path(tempfile.mkdtemp(prefix="layout-", dir=signer.folder))
+    layout = Layout(folder / "image")
+    image = signer.registry.manifest(reference)
+    digest = layout.add_manifest(image.content, image.descriptor.media_type)
+    manifest = signer.registry.manifest(reference.at(signature.digest))
+    for content in (manifest.document["config"], *manifest.document["layers"]):
+        layout.add(signer.registry.blob(reference, content["digest"]))
+    layout.add_manifest(manifest.content)
+    try:
+        signer.notation.verify_layout(signer.trust, layout.folder, digest, reference.name)
+    except Refused:
+        return False
+    return True
