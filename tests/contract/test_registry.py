@@ -225,7 +225,7 @@ def test_content_that_is_not_the_digest_asked_for(server, client):
 
 def test_a_config_that_is_not_its_digest(server, client):
     server.image(config=CONFIG.replace(b"amd64", b"arm64"))
-    with pytest.raises(OutsideError, match="not the content of"):
+    with pytest.raises(OutsideError, match="is other content"):
         client.config(app(server))
 
 
