@@ -1,7 +1,7 @@
 """Scan, patch, rescan, sign and verify one or several images, composed of the other steps in one process.
 
-The order is the guarantee: every reference and the certificate are checked before anything is pushed, and nothing is
-signed whose last scan does not pass the gate.
+The order is the guarantee: every reference is looked up before anything is pushed (the key was checked when the signing
+step was bound), and nothing is signed whose last scan does not pass the gate.
 """
 
 from __future__ import annotations
@@ -34,15 +34,14 @@ class ChainSteps:
     """The other steps, bound to their settings and collaborators.
 
     Attributes:
-        resolve: raises InputError when the image is not there.
-        preflight: raises when the certificate cannot sign; None with `sign`.
+        resolve: raises InputError when the image is not there; called for several images only, because a single
+            one's scan does it.
         scan, patch, sign, verify: take what the step before handed on; a step that is None is left out.
     """
 
-    resolve: Callable[[str], None]
+    resolve: Callable[[str], object]
     scan: Callable[[str], ScanResult]
     patch: Callable[[ScanResult], PatchResult] | None = None
-    preflight: Callable[[], None] | None = None
     sign: Callable[[str], SignResult] | None = None
     verify: Callable[[str], VerifyResult] | None = None
 
@@ -55,15 +54,14 @@ def run(settings: ChainSettings, steps: ChainSteps, progress: Progress) -> tuple
 
     Raises:
         InputError: an image is given twice or is not there: nothing has been pushed.
-        S3CError: the certificate cannot sign, or a registry cannot be reached: nothing has been pushed.
+        OutsideError: a registry cannot be reached: nothing has been pushed.
     """
     twice = sorted({image for image in settings.images if settings.images.count(image) > 1})
     if twice:
         raise InputError("image", f"{', '.join(twice)} is given more than once.", remedy="Give each image once.")
-    if steps.preflight is not None:
-        steps.preflight()
-    for image in settings.images:
-        steps.resolve(image)
+    if len(settings.images) > 1:
+        for image in settings.images:
+            steps.resolve(image)
     return tuple(_one(image, settings, steps, progress) for image in settings.images)
 
 
@@ -77,8 +75,7 @@ def _one(image: str, settings: ChainSettings, steps: ChainSteps, progress: Progr
             patch = steps.patch(scan)
             last = patch.after or patch.before
             outcome = replace(outcome, patch=patch, reference=patch.reference)
-        judged = replace(last, reference=outcome.reference, refused=settings.gate.refused(last.report.findings))
-        refused = refusal(judged, settings.gate, consequence="Nothing was signed.")
+        refused = refusal(replace(last, reference=outcome.reference), settings.gate, consequence="Nothing was signed.")
         if refused is not None:
             raise refused
         if steps.sign is not None:

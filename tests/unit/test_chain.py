@@ -24,9 +24,17 @@ CERTIFICATE = Certificate(
 )
 
 
+GATE = Gate(fail_on=Severity.CRITICAL, fixable_only=True)
+
+
 def scanned(reference, *findings):
-    report = ScanReport(image=reference, findings=findings)
-    return ScanResult(image="localhost:5000/app:1", reference=reference, report=report, trivy_json=Path("r.json"))
+    return ScanResult(
+        image="localhost:5000/app:1",
+        reference=reference,
+        report=ScanReport(image=reference, findings=findings),
+        trivy_json=Path("r.json"),
+        refused=GATE.refused(findings),
+    )
 
 
 class World:
@@ -40,9 +48,6 @@ class World:
         self.calls.append(("resolve", image))
         if image in self.missing:
             raise InputError("image", f"{image} does not exist.")
-
-    def preflight(self):
-        self.calls.append(("preflight",))
 
     def scan(self, image):
         self.calls.append(("scan", image))
@@ -80,23 +85,21 @@ class World:
             reference=reference, policy="p", signature_digest="sha256:" + "c" * 64, signer="CN=s3c-test"
         )
 
-    def run(self, *images, gate=None):
+    def run(self, *images):
         steps = chain.ChainSteps(
             resolve=self.resolve,
             scan=self.scan,
             patch=self.patch,
-            preflight=self.preflight,
             sign=self.sign,
             verify=self.verify,
         )
-        gate = gate or Gate(fail_on=Severity.CRITICAL, fixable_only=True)
-        return chain.run(chain.ChainSettings(images=images, gate=gate), steps, Silent())
+        return chain.run(chain.ChainSettings(images=images, gate=GATE), steps, Silent())
 
 
 def test_every_step_hands_on_a_digest():
     world = World()
     (outcome,) = world.run("app:1")
-    assert [call[0] for call in world.calls] == ["preflight", "resolve", "scan", "patch", "sign", "verify"]
+    assert [call[0] for call in world.calls] == ["scan", "patch", "sign", "verify"]
     assert world.calls[-2:] == [("sign", PATCHED), ("verify", PATCHED)]
     assert outcome.reference == PATCHED
     assert outcome.failure is None

@@ -1,0 +1,57 @@
+"""Inputs of the whole chain: those of its steps, and which of them are run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from s3c_actions.inputs import Input, boolean
+from s3c_actions.inputs import report as reporting
+from s3c_actions.inputs.common import IMAGE, PLATFORM
+from s3c_actions.inputs.patch import HOW
+from s3c_actions.inputs.scan import AROUND, LOOK
+from s3c_actions.inputs.sign import KEY_INPUTS, SIGNATURE_INPUTS
+from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
+
+PATCH = Input(
+    name="patch",
+    help="Patch what can be patched, and go on with the patched image. `false` goes on with the image as it is.",
+    parse=boolean,
+    default="true",
+    absent=True,
+)
+SIGN = Input(
+    name="sign",
+    help="Sign and verify what passes the gate. `false` stops after the gate, and needs no key.",
+    parse=boolean,
+    default="true",
+    absent=True,
+)
+# What is signed is vouched for, so the chain has a gate where the single steps have none until they are given one.
+FAIL_ON = replace(
+    reporting.FAIL_ON,
+    help="Lowest severity that keeps an image from being signed, or `none`. The reports stay complete whatever the "
+    "gate says.",
+    default="CRITICAL",
+)
+FIXABLE_ONLY = replace(reporting.FIXABLE_ONLY, default="true", absent=True)
+OPTIONAL_TRUST_STORE = replace(
+    TRUST_STORE,
+    help="Certificates to trust when verifying, as in `s3c verify`. Without it, the signing certificate's own anchor.",
+    required=False,
+)
+
+_OWN = {one.name: one for one in (FAIL_ON, FIXABLE_ONLY, OPTIONAL_TRUST_STORE)}
+_SCANNING = tuple(_OWN.get(one.name, one) for one in (*LOOK, *AROUND) if one is not PLATFORM)
+_TRUST = tuple(_OWN.get(one.name, one) for one in TRUST_INPUTS)
+
+INPUTS: tuple[Input[Any], ...] = (
+    IMAGE,
+    PATCH,
+    SIGN,
+    *KEY_INPUTS,
+    *SIGNATURE_INPUTS,
+    *_TRUST,
+    *HOW,
+    *_SCANNING,
+)
