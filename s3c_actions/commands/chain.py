@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command, Context, folders
@@ -31,6 +30,7 @@ def run(values: Values, context: Context) -> Outcome:
         InputError: an input, the certificate or an image is wrong: nothing has been pushed.
         OutsideError: a program could not be had, or a registry could not be reached: nothing has been pushed.
     """
+    from s3c_actions.commands.patch import refuse_platform
     from s3c_actions.commands.scan import gate
     from s3c_actions.steps import chain
 
@@ -38,6 +38,8 @@ def run(values: Values, context: Context) -> Outcome:
     images = values[IMAGE]
     for image in images:
         Reference.parse(image)
+    if values[inputs.PATCH]:
+        refuse_platform(values)
     settings = chain.ChainSettings(images=images, gate=gate(values, context))
     with ExitStack() as stack:
         outcomes = chain.run(settings, _steps(values, context, stack), context.progress)
@@ -91,12 +93,9 @@ def _verify(values: Values, context: Context, signer: Signer, stack: ExitStack) 
 
     notation: Notation = signer.notation
     settings: VerifySettings = trust(values)
-    given = bool(settings.stores)
-    home: Home = (
-        stack.enter_context(verify.prepare(settings, context.temp, context.progress)) if given else signer.trust
-    )
-    if not given:
-        settings = replace(settings, metadata=signer.request.metadata)
+    home: Home = signer.trust
+    if settings.stores:
+        home = stack.enter_context(verify.prepare(settings, context.temp, context.progress))
 
     def verify_one(reference: str) -> VerifyResult:
         with context.progress.step("verify") as step:

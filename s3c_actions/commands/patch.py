@@ -67,6 +67,11 @@ def _check(values: Values, images: tuple[str, ...]) -> None:
             raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
     if values[inputs.REPORT] is not None and len(images) > 1:
         raise InputError("report", f"it is one image's, and {len(images)} are given.", remedy="Give one image with it.")
+    refuse_platform(values)
+
+
+def refuse_platform(values: Values) -> None:
+    """Raise InputError when one platform is asked for."""
     if values[PLATFORM]:
         raise InputError(
             "platform",
@@ -141,10 +146,11 @@ class Patching:
         )
         options = replace(self.scanner.settings.options, platform="")
         scanner = replace(self.scanner, settings=replace(self.scanner.settings, options=options))
+        rescanner = replace(scanner, settings=replace(scanner.settings, title="rescan"))
         tools = patch.PatchTools(
             registry=self.scanner.registry,
             scan=lambda pinned, name: scanner.scan(pinned, folder / name),
-            rescan=lambda pinned, name: scanner.scan(pinned, folder / PATCHED / name),
+            rescan=lambda pinned, name: rescanner.scan(pinned, folder / PATCHED / name),
             patch=self.copa,
             builds=lambda platform: buildkit.builds(platform, context.environment.get("PATH", "")),
             host=buildkit.host_architecture(),

@@ -7,8 +7,9 @@ from typing import Any
 
 from s3c_actions.inputs import Input, boolean
 from s3c_actions.inputs import report as reporting
-from s3c_actions.inputs.common import IMAGE, PLATFORM
+from s3c_actions.inputs.common import IMAGE
 from s3c_actions.inputs.patch import HOW
+from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
 from s3c_actions.inputs.scan import AROUND, LOOK
 from s3c_actions.inputs.sign import KEY_INPUTS, SIGNATURE_INPUTS
 from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
@@ -42,7 +43,7 @@ OPTIONAL_TRUST_STORE = replace(
 )
 
 _OWN = {one.name: one for one in (FAIL_ON, FIXABLE_ONLY, OPTIONAL_TRUST_STORE)}
-_SCANNING = tuple(_OWN.get(one.name, one) for one in (*LOOK, *AROUND) if one is not PLATFORM)
+_SCANNING = tuple(_OWN.get(one.name, one) for one in (*LOOK, *AROUND))
 _TRUST = tuple(_OWN.get(one.name, one) for one in TRUST_INPUTS)
 
 INPUTS: tuple[Input[Any], ...] = (
@@ -54,4 +55,6 @@ INPUTS: tuple[Input[Any], ...] = (
     *_TRUST,
     *HOW,
     *_SCANNING,
+    *NOTATION.all,
+    PROGRAMS_MIRROR,
 )

@@ -38,6 +38,7 @@ class ScanSettings:
         temp: gone after the run.
         now: for what expires and for the age of a kept report.
         cwd: where Trivy finds its default files.
+        title: what people see this scan called: `scan` or `rescan`.
         store: folder of kept reports; None scans anew and keeps nothing.
         source: `auto`, one of `programs.trivy.SOURCES`, or `archive`.
         docker: `auto` may fall back on the local Docker daemon.
@@ -55,6 +56,7 @@ class ScanSettings:
     temp: Path
     now: datetime
     cwd: Path
+    title: str = "scan"
     store: Path | None = None
     source: str = "auto"
     docker: bool = False
@@ -101,7 +103,7 @@ def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry,
         OutsideError: a registry, a database or Trivy failed, or gave an answer that cannot be relied on.
     """
     started = time.monotonic()
-    with progress.step("scan") as step:
+    with progress.step(settings.title) as step:
         _clear(settings.folder)
         target = _resolve(image, settings, registry, progress)
         warming = threading.Thread(target=_warm, args=(settings.formats,), daemon=True)
