@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from s3c_actions.errors import OutsideError
+from s3c_actions.report.difference import Difference
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity, ranked
 from s3c_actions.steps.results import (
     Certificate,
@@ -117,4 +120,58 @@ def chain() -> ImageOutcome:
         patch=patched,
         sign=SIGNED,
         verify=VERIFIED,
+    )
+
+
+def hostile(text: str) -> ImageOutcome:
+    """A chain that failed in the end, with this text in every place that is not ours to choose."""
+    text = text if text.strip() else "x"
+    fields: dict[str, Any] = {
+        "id": text,
+        "package": text,
+        "installed": text,
+        "fixed": text,
+        "target": text,
+        "title": text,
+        "url": text,
+        "remedy": text,
+        "status": text,
+    }
+    found = [
+        Finding(kind=kind, severity=Severity.HIGH, suppressed="", **fields)
+        for kind in (Kind.VULNERABILITY, Kind.SECRET)
+    ]
+    aside = Finding(kind=Kind.VULNERABILITY, severity=Severity.LOW, suppressed=text, **fields)
+    of = report(*found, suppressed=(aside,), os=text, os_end_of_life=True, image=text)
+    of_scan = scan(
+        of,
+        image=text,
+        reference=text,
+        refused=of.findings[:1],
+        difference=Difference(fixed=of.findings, new=of.findings, left=()),
+        blind=text,
+    )
+    patched = PatchResult(
+        image=text,
+        original=text,
+        reference=text,
+        tag=text,
+        patched=True,
+        skipped=False,
+        reason=text,
+        before=of_scan,
+        after=of_scan,
+        fixed=of.findings,
+        left=tuple(Left(finding=one, reason=text) for one in of.findings),
+        new=of.findings,
+    )
+    certificate = replace(SIGNED.certificate, subject=text, key=text)
+    return ImageOutcome(
+        image=text,
+        reference=f"{text} @sha256:{'0' * 64}",
+        scan=of_scan,
+        patch=patched,
+        sign=replace(SIGNED, certificate=certificate, signature_digest=text, expires=text),
+        verify=replace(VERIFIED, signer=text, policy=text),
+        failure=OutsideError(text, cause=text, remedy=text, original=text),
     )

@@ -59,12 +59,15 @@ def markdown(text: str, limit: int = 300) -> str:
     return _BARE_LINK.sub(lambda found: f"{found[1]}&#46;" if found[1] else f"{found[2]}&#45;", entities)
 
 
+_NO_SPAN = re.compile(r"[`|\\$]")
+
+
 def code(text: str, limit: int = 200) -> str:
     """An identifier for a line of GitHub Markdown, in a code span, where nothing is linked or mentioned."""
     cut = line(text, limit).strip()
     if not cut:
         return ""
-    if "`" in cut or "|" in cut or "\\" in cut:
+    if _NO_SPAN.search(cut):
         # In a table a code span needs a backslash before its bar, elsewhere the backslash would show.
         return f"<code>{markdown(cut, limit)}</code>"
     return f"`{cut}`"

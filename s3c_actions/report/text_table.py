@@ -27,9 +27,12 @@ _WIDEST = (8, 24, 28, 20, 24)
 def render(report: ScanReport, rendering: Rendering) -> bytes:
     """Render a report, 120 columns wide; long cells are cut, findings are not."""
     facts = [report.digest, report.platform, report.os]
-    out = [line(report.image, WIDTH), "  ".join(line(fact, 80) for fact in facts if fact), "", summary(report), ""]
+    out = [_cut(report.image), _cut("  ".join(line(fact, 80) for fact in facts if fact)), "", summary(report), ""]
     if report.os_end_of_life:
-        out += [f"{line(report.os, 80)} is past its end of life: its distributor mends nothing any more.", ""]
+        out += [
+            f"{_fit(line(report.os), 50).rstrip()} is past its end of life: its distributor mends nothing any more.",
+            "",
+        ]
     if rendering.difference is not None:
         change = rendering.difference
         out += [
@@ -99,6 +102,10 @@ def _of(one: str) -> int:
     if unicodedata.combining(one) or unicodedata.category(one) in {"Mn", "Me"}:
         return 0
     return 2 if unicodedata.east_asian_width(one) in "WF" else 1
+
+
+def _cut(text: str) -> str:
+    return _fit(line(text), WIDTH).rstrip()
 
 
 def _fit(text: str, width: int) -> str:
