@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import pkcs12
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 _CURVES: dict[str, type[ec.EllipticCurve]] = {
     "EC-224": ec.SECP224R1,
@@ -121,6 +121,7 @@ def make(
     extended_critical: bool = False,
     authority: bool | None = None,
     path_length: int | None = None,
+    ocsp: str = "",
 ) -> Identity:
     """A certificate; by default a self-signed one that may sign images.
 
@@ -138,6 +139,7 @@ def make(
         extended_critical: as RFC 3161 asks of a time-stamp authority.
         authority: basicConstraints' CA; None: no such extension.
         path_length: basicConstraints' pathLenConstraint.
+        ocsp: address of the authority's OCSP responder.
     """
     now = datetime.now(UTC).replace(microsecond=0)
     own = key or make_key(spec)
@@ -158,6 +160,9 @@ def make(
         builder = builder.add_extension(x509.BasicConstraints(ca=authority, path_length=path_length), critical=True)
     if extended and not authority:
         builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=extended_critical)
+    if ocsp:
+        responder = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(ocsp))
+        builder = builder.add_extension(x509.AuthorityInformationAccess([responder]), critical=False)
     if issuer is not None or authority:
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(own.public_key()), critical=False)
     if issuer is not None:

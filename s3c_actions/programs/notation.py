@@ -432,7 +432,7 @@ _TRUST = (
         "trust-policy",
     ),
     _Known(
-        r"trust ?policy.*(malformed|invalid|missing|unsupported|not found|must|cannot|duplicate)"
+        r"trust ?policy.*(malformed|invalid|missing|unsupported|not present|must|cannot|duplicate)"
         r"|trust policy statement|distinguished name \(DN\)",
         "notation does not accept it.",
         "It breaks the rules for trust policies; the original message says which.",
