@@ -1,0 +1,283 @@
+"""Our own time beside the bare programs', on a lab of its own. Prints figures; judges nothing.
+
+Programs are run through a shim that writes down how long each took, so that in every run
+`ours = wall time - time of the programs`. Each figure is the median of RUNS runs, after one that is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from s3c_actions.image import Reference
+from s3c_actions.registry import Registry
+from s3c_actions.shell import cache_folder
+from tests import reports
+
+ROOT = Path(__file__).resolve().parent.parent
+FORMATS = ("json", "sarif", "table", "cyclonedx", "spdx")
+SHIM = """#!/bin/sh
+started=$(date +%s%N)
+"{program}" "$@"
+code=$?
+printf '{name} %s %s\\n' $(( $(date +%s%N) - started )) "$1" >>"{log}"
+exit $code
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a command: seconds of wall time, and of each program it ran (`trivy image` → seconds)."""
+
+    wall: float
+    programs: tuple[tuple[str, float], ...]
+    peak: float
+
+    @property
+    def theirs(self) -> float:
+        """Seconds that the programs took."""
+        return sum(seconds for _, seconds in self.programs)
+
+    @property
+    def ours(self) -> float:
+        """Seconds that nobody but us took."""
+        return self.wall - self.theirs
+
+
+@dataclass
+class Bench:
+    """Measures commands on one lab."""
+
+    lab: dict[str, str]
+    folder: Path
+    runs: int
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.log = self.folder / "programs.log"
+        self.shims: list[str] = []
+        listed = json.loads(_output([sys.executable, "-m", "s3c_actions", "programs", "where", "--json"]))
+        self.paths = {one["name"]: one["path"] for one in listed}
+        for name in ("trivy", "copa", "notation"):
+            shim = self.folder / name
+            shim.write_text(SHIM.format(program=self.paths[name], name=name, log=self.log))
+            shim.chmod(0o755)
+            self.shims += [f"--{name}-path", str(shim)]
+        self.scan_flags = ["--trivy-cache-dir", self.lab["trivy_cache"], "--offline"]
+        self.key = ["--key", self.lab["key"], "--certificate", self.lab["certificate"]]
+
+    def s3c(self, *arguments: str) -> Run:
+        """Run our command once."""
+        return self.run([sys.executable, "-m", "s3c_actions", *arguments])
+
+    def run(self, command: Iterable[str | Path]) -> Run:
+        """Run any command once, in a folder of its own."""
+        self.log.write_text("")
+        argv = [str(one) for one in command]
+        with tempfile.TemporaryDirectory(dir=self.folder) as cwd, (self.folder / "output").open("w+") as output:
+            started = time.perf_counter()
+            child = subprocess.Popen(argv, cwd=cwd, stdout=output, stderr=output, env=_environment())
+            _, status, usage = os.wait4(child.pid, 0)
+            wall = time.perf_counter() - started
+            child.returncode = os.waitstatus_to_exitcode(status)
+            if child.returncode != 0:
+                output.seek(0)
+                sys.exit(f"{argv} ended with {child.returncode}:\n{output.read()[-3000:]}")
+        programs = []
+        for line in self.log.read_text().splitlines():
+            name, nanoseconds, first = line.split(" ", 2)
+            programs.append((f"{name} {first}", int(nanoseconds) / 1e9))
+        return Run(wall, tuple(programs), usage.ru_maxrss / 1024)
+
+    def several(self, once: Callable[[int], Run]) -> list[Run]:
+        """RUNS counted runs after one that is not; `once` is given the number of the run."""
+        return [once(number) for number in range(self.runs + 1)][1:]
+
+    def row(self, what: str, goal: str, figure: str) -> None:
+        """Keep a row, and tell it at once."""
+        self.rows.append((what, goal, figure))
+        print(f"{what}: {figure}", flush=True)
+
+    def own(self, what: str, goal: str, runs: list[Run]) -> None:
+        """A row of our own time on top of the programs'."""
+        ours, theirs = _median(run.ours for run in runs), _median(run.theirs for run in runs)
+        self.row(what, goal, f"{ours:.2f} s on top of {theirs:.2f} s of the programs ({1 + ours / theirs:.2f} ×)")
+
+
+def main() -> int:
+    """Measure everything and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--runs", type=int, default=5, help="counted runs of each command (%(default)s)")
+    options = parser.parse_args()
+    name = f"bench-{os.getpid()}"
+    lab_command = [sys.executable, "-m", "s3c_lab"]
+    made = json.loads(_output([*lab_command, "up", "--name", name, "--port", "0", "--json"]))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(made, Path(folder), options.runs)
+            for measure in (start, scan, formats, patch, sign, chain, large):
+                measure(bench)
+    finally:
+        _output([*lab_command, "down", "--name", name])
+    table = Table("what", "goal", f"median of {options.runs}", title="s3c beside the bare programs")
+    for row in bench.rows:
+        table.add_row(*row)
+    Console().print(table)
+    return 0
+
+
+def start(bench: Bench) -> None:
+    """What every command pays."""
+    python = sys.executable
+    for what, command in (
+        ("s3c --help", [python, "-m", "s3c_actions", "--help"]),
+        ("import s3c_actions", [python, "-c", "import s3c_actions"]),
+    ):
+        runs = bench.several(lambda _, command=command: bench.run(command))  # type: ignore[misc]
+        bench.row(what, "≤ 0.15 s", f"{_median(run.wall for run in runs):.3f} s")
+    runs = bench.several(lambda _: bench.run([ROOT / "actions" / "setup.sh"]))
+    bench.row("environment, warm cache", "≤ 0.3 s", f"{_median(run.wall for run in runs):.3f} s")
+
+
+def scan(bench: Bench) -> None:
+    """A scan with its default reports, against the bare Trivy that makes the JSON."""
+    image = bench.lab["images"][1]
+    ours, bare = [], []
+    for number in range(bench.runs + 1):
+        # In turn, so that a machine whose speed drifts does not favour one of them.
+        mine = bench.s3c("scan", image, "--reuse", "false", *bench.scan_flags, *bench.shims)
+        theirs = bench.run([*_trivy(bench), "--list-all-pkgs", "--format", "json", "--output", "t.json", image])
+        if number:
+            ours.append(mine)
+            bare.append(theirs)
+    bench.own("scan: one image, json+sarif+html+table", "≤ 0.25 s", ours)
+    ratio = _median(a.wall / b.wall for a, b in zip(ours, bare, strict=True))
+    bench.row("scan against bare trivy image", "", f"{ratio:.2f} × ({_median(b.wall for b in bare):.2f} s bare)")
+
+
+def formats(bench: Bench) -> None:
+    """Five reports of one scan against a Trivy run for each."""
+    image = bench.lab["images"][1]
+    theirs = {"spdx": "spdx-json"}
+
+    def each(_: int) -> Run:
+        made = [
+            bench.run([*_trivy(bench), "--format", theirs.get(one, one), "--output", "out", image]) for one in FORMATS
+        ]
+        return Run(sum(one.wall for one in made), (), 0)
+
+    one = bench.several(
+        lambda _: bench.s3c(
+            "scan", image, "--reuse", "false", "--format", ",".join(FORMATS), *bench.scan_flags, *bench.shims
+        )
+    )
+    five = bench.several(each)
+    mine, five_runs = _median(run.wall for run in one), _median(run.wall for run in five)
+    what = "five reports: one scan against five"
+    bench.row(what, "≤ 0.5 ×", f"{mine / five_runs:.2f} × ({mine:.2f} s, {five_runs:.2f} s)")
+
+
+def patch(bench: Bench) -> None:
+    """A patch that pushes, each time under another tag."""
+    image = bench.lab["images"][1]
+    flags = ["--buildkit-addr", bench.lab["buildkit"], *bench.scan_flags, *bench.shims]
+    runs = bench.several(lambda number: bench.s3c("patch", image, "--patched-tag", f"bench-{number}", *flags))
+    bench.own("patch: scan, copa, rescan", "≤ 0.25 s a step", runs)
+
+
+def sign(bench: Bench) -> None:
+    """A signature that is new each time, and its verification."""
+    image = _pinned(bench.lab["images"][1])
+    notation = bench.shims[-2:]
+    runs = bench.several(
+        lambda number: bench.s3c("sign", image, "--user-metadata", f"run={number}", *bench.key, *notation)
+    )
+    bench.own("sign: sign and verify after", "≤ 0.25 s", runs)
+    runs = bench.several(lambda _: bench.s3c("verify", image, "--trust-store", bench.lab["certificate"], *notation))
+    bench.own("verify", "≤ 0.25 s", runs)
+
+
+def chain(bench: Bench) -> None:
+    """The whole chain, and the same again on an image it has been through."""
+    image = bench.lab["images"][0]
+    flags = ["--buildkit-addr", bench.lab["buildkit"], *bench.scan_flags, *bench.key, *bench.shims]
+    runs = bench.several(
+        lambda number: bench.s3c(
+            "chain",
+            image,
+            "--reuse",
+            "false",
+            "--patched-tag",
+            f"chain-{number}",
+            "--user-metadata",
+            f"run={number}",
+            *flags,
+        )
+    )
+    bench.own("chain: scan, patch, rescan, sign, verify", "≤ 1.10 × the programs", runs)
+    bench.s3c("chain", image, *flags)
+    before = _state(image)
+    again = bench.several(lambda _: bench.s3c("chain", image, *flags))
+    pushes = len(_state(image) ^ before)
+    bench.row(
+        "chain again, nothing changed", "≤ 2 s, 0 pushes", f"{_median(r.wall for r in again):.2f} s, {pushes} pushes"
+    )
+
+
+def large(bench: Bench) -> None:
+    """30,000 findings to every format."""
+    report = bench.folder / "large.json"
+    report.write_bytes(reports.large())
+    own = bench.several(lambda _: bench.s3c("report", str(report), "--format", "json,sarif,html,csv,table"))
+    wall, peak = _median(run.wall for run in own), max(run.peak for run in own)
+    bench.row("30,000 findings: json, sarif, html, csv, table", "≤ 2 s, ≤ 300 MB", f"{wall:.2f} s, {peak:.0f} MB peak")
+    every = "json,sarif,html,csv,table,cyclonedx,spdx"
+    runs = bench.several(lambda _: bench.s3c("report", str(report), "--format", every, *bench.shims[:2]))
+    bench.own("30,000 findings: with the SBOMs by trivy convert", "≤ 2 s of ours", runs)
+
+
+def _trivy(bench: Bench) -> list[str]:
+    flags = ["--quiet", "--skip-db-update", "--skip-java-db-update", "--skip-version-check", "--scanners", "vuln"]
+    source = ["--image-src", "remote", "--cache-dir", bench.lab["trivy_cache"]]
+    return [bench.paths["trivy"], "image", *flags, *source]
+
+
+def _state(image: str) -> set[tuple[str, str]]:
+    """Every tag of the image's repository (signatures have referrers tags), with its digest."""
+    reference = Reference.parse(image)
+    registry = Registry(environment={})
+    return {(tag, registry.resolve(reference.tagged(tag)).digest) for tag in registry.tags(reference)}
+
+
+def _pinned(image: str) -> str:
+    reference = Reference.parse(image)
+    return reference.at(Registry(environment={}).resolve(reference).digest).pinned
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("S3C_", "GITHUB_"))}
+    return kept | {"PYTHONPATH": str(ROOT), "S3C_CACHE": str(cache_folder(dict(os.environ)))}
+
+
+def _median(values: Iterable[float]) -> float:
+    return statistics.median(values)
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())
