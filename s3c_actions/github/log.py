@@ -93,7 +93,7 @@ class ActionsProgress:
             text: may have several lines; untrusted.
             title: shown above it; untrusted.
         """
-        lines = "\n".join(plain(line) for line in text.splitlines())
+        lines = "\n".join(plain(line) for line in text[: ANNOTATION_CHARACTERS * 4].splitlines())
         with self._lock:
             self._said[kind] += 1
             if self._said[kind] > ANNOTATIONS:

@@ -1,0 +1,126 @@
+"""Runs workflows with act (nektos/act, from the locked environment) on this machine, as a runner does."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import ruamel.yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+STANDINS = ROOT / "tests" / "standins"
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a workflow ended.
+
+    Attributes:
+        succeeded: every job of it did.
+        log: what act printed.
+        outputs: of the step with the id `s3c…`, step id → name → value, as later steps see them.
+        services: what GitHub's stand-ins were asked, one line each.
+        folder: of the stand-ins; has `sarif/` after an upload.
+    """
+
+    succeeded: bool
+    log: str
+    outputs: dict[str, dict[str, str]]
+    services: list[str]
+    folder: Path
+
+
+def run(
+    workflow: str, folder: Path, *, files: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None
+) -> Job:
+    """Run a workflow that says `uses: org/s3c/…@v1`.
+
+    Args:
+        workflow: its YAML. Its last step gets no special treatment: outputs are collected by one appended to each job.
+        folder: a new one.
+        files: of the caller's repository, path → text.
+        secrets: name → value.
+    """
+    repository, services, kept = folder / "repository", folder / "services", folder / "outputs"
+    for made in (repository / ".github" / "workflows", services, kept):
+        made.mkdir(parents=True)
+    (repository / ".github" / "workflows" / "workflow.yml").write_text(_collecting(workflow))
+    for path, text in (files or {}).items():
+        (repository / path).parent.mkdir(parents=True, exist_ok=True)
+        (repository / path).write_text(text)
+    _git(repository, "init", "--quiet")
+    _git(repository, "add", "--all")
+    _git(repository, "-c", "user.name=tester", "-c", "user.email=tester@example.org", "commit", "--quiet", "-m", "test")
+    ended = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "act"),
+            "push",
+            *("--platform", "ubuntu-latest=-self-hosted"),
+            *("--action-cache-path", str(folder / "actions")),
+            *("--local-repository", f"org/s3c@v1={ROOT}"),
+            *(
+                part
+                for name, commit in _pinned().items()
+                for part in ("--local-repository", f"{name}@{commit}={STANDINS / name.partition('/')[2]}")
+            ),
+            *("--env", f"STANDINS={services}"),
+            *("--env", f"KEPT={kept}"),
+            *(part for name, value in (secrets or {}).items() for part in ("--secret", f"{name}={value}")),
+        ],
+        cwd=repository,
+        env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    log = services / "log"
+    return Job(
+        succeeded=ended.returncode == 0,
+        log=ended.stdout + ended.stderr,
+        outputs={path.name: _outputs(path.read_text()) for path in kept.iterdir()},
+        services=log.read_text().splitlines() if log.exists() else [],
+        folder=services,
+    )
+
+
+def _pinned() -> dict[str, str]:
+    """The repositories of other people's actions that ours use, name → commit."""
+    texts = [(ROOT / "action.yml").read_text(), *(path.read_text() for path in ROOT.glob("actions/*/action.yml"))]
+    found = re.findall(r"uses: ([^/\s]+/[^/@\s]+)[^@\s]*@([0-9a-f]{40})", "\n".join(texts))
+    return dict(found)
+
+
+def _collecting(workflow: str) -> str:
+    """The workflow with a last step in each job that keeps the outputs of every step that has an id."""
+    yaml = ruamel.yaml.YAML(typ="safe", pure=True)
+    document = yaml.load(workflow)
+    for job in document["jobs"].values():
+        ids = [step["id"] for step in job["steps"] if "id" in step]
+        job["steps"].append(
+            {
+                "if": "always()",
+                "env": {f"OUTPUTS_{one}": f"${{{{ toJSON(steps.{one}.outputs) }}}}" for one in ids},
+                "run": "\n".join(f'printf "%s" "$OUTPUTS_{one}" >"$KEPT/{one}"' for one in ids) or "true",
+            }
+        )
+    import io
+
+    text = io.StringIO()
+    yaml.dump(document, text)
+    return text.getvalue()
+
+
+def _outputs(text: str) -> dict[str, str]:
+    import json
+
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)

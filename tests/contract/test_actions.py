@@ -1,0 +1,168 @@
+"""The actions: what their files declare, and how a runner runs them (act). Images come with the end-to-end tests."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ruamel.yaml
+
+from s3c_actions import arguments, commands
+from s3c_actions.inputs import variable
+from tests import act
+from tools import docs
+
+ROOT = docs.ROOT
+ACTIONS = pytest.mark.parametrize("action", docs.ACTIONS, ids=lambda action: action.command)
+
+
+def loaded(action: docs.Action) -> dict[str, Any]:
+    return ruamel.yaml.YAML(typ="safe", pure=True).load(ROOT / action.folder / "action.yml")  # type: ignore[no-any-return]
+
+
+def names(action: docs.Action) -> set[str]:
+    return {name for one in action.inputs for name in (one.name, *one.aliases)}
+
+
+def the_step(action: docs.Action) -> dict[str, Any]:
+    return next(step for step in loaded(action)["runs"]["steps"] if step.get("id") == "s3c")
+
+
+@ACTIONS
+def test_inputs_are_those_of_the_command(action) -> None:
+    declared = loaded(action)["inputs"]
+    assert set(declared) == names(action)
+    # A default here would hide an old name that was set, and what was asked for.
+    assert not [name for name, one in declared.items() if "default" in one]
+    assert all(one["description"] for one in declared.values())
+
+
+@ACTIONS
+def test_every_input_reaches_the_command_through_its_variable(action) -> None:
+    forwarded = the_step(action)["env"]
+    assert forwarded == {variable(name): f"${{{{ inputs.{name} }}}}" for name in names(action) - {"cache"}}
+
+
+@ACTIONS
+def test_outputs_are_those_of_the_command(action) -> None:
+    declared = loaded(action)["outputs"]
+    assert {name: one["value"] for name, one in declared.items()} == {
+        output.name: f"${{{{ steps.s3c.outputs.{output.name} }}}}" for output in action.outputs
+    }
+
+
+@ACTIONS
+def test_the_readme_has_a_row_for_each(action) -> None:
+    readme = ROOT / action.folder / "README.md"
+    if action.folder == ".":
+        return
+    text = readme.read_text()
+    for name in [one.name for one in action.inputs] + [output.name for output in action.outputs]:
+        assert f"| `{name}` |" in text
+
+
+@ACTIONS
+def test_the_help_text_has_a_flag_for_each(action) -> None:
+    command = commands.load(action.command)
+    text = arguments.help_text(command)
+    for one in command.inputs:
+        assert one.flag in text or (one.positional and one.name.upper() in text), one.name
+
+
+def test_what_is_generated_is_up_to_date() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "tools.docs", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+@ACTIONS
+def test_no_expression_in_a_script_and_every_script_strict(action) -> None:
+    for step in loaded(action)["runs"]["steps"]:
+        if "run" in step:
+            assert "${{" not in step["run"]
+            assert step["run"].startswith("set -euo pipefail\n")
+            assert step["shell"] == "bash"
+        else:
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"])
+
+
+@ACTIONS
+def test_marketplace_metadata(action) -> None:
+    document = loaded(action)
+    assert document["name"]
+    assert document["description"]
+    assert set(document["branding"]) == {"icon", "color"}
+
+
+def test_short_names_lead_to_the_actions() -> None:
+    links = {path.name: path.readlink().name for path in (ROOT / "actions").iterdir() if path.is_symlink()}
+    assert links == {"scan": "trivy-scan", "patch": "copa-patch", "sign": "notation-sign"}
+    tracked = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    dangling = [line.split("\t")[1] for line in tracked.splitlines() if line.startswith("120000")]
+    assert all((ROOT / one).exists() for one in dangling)
+
+
+def test_nothing_reads_what_a_composite_action_does_not_get() -> None:
+    # act sets INPUT_* for composite actions, GitHub does not: reading one would work here only.
+    sources = [*(ROOT / "s3c_actions").rglob("*.py"), *(ROOT / "actions").glob("*.sh")]
+    assert sources
+    assert not [path for path in sources if re.search(r"INPUT_[A-Z$]|get_input", path.read_text())]
+
+
+BAD = """
+on: push
+jobs:
+  job:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: org/s3c/actions/scan@v1
+        id: scan
+        with:
+          image: "$(touch pwned) ::set-output name=digest::sha256:0"
+          old-baseline: ""
+      - run: echo unreachable
+"""
+
+
+def test_wrong_input_ends_the_job_and_is_told(tmp_path) -> None:
+    shadow = "raise SystemExit('a module of the workspace was imported')\n"
+    files = {"json.py": shadow, "argparse.py": shadow, "s3c_actions/__init__.py": shadow, "sitecustomize.py": shadow}
+    job = act.run(BAD.replace('          old-baseline: ""\n', ""), tmp_path, files=files)
+    assert not job.succeeded
+    assert "is not an image reference" in job.log
+    assert "exit 2)" in job.log
+    assert "a module of the workspace was imported" not in job.log
+    assert not re.search(r"\| unreachable", job.log)
+    outputs = job.outputs["scan"]
+    assert outputs["verdict"] == "failed"
+    assert outputs["digest"] == ""
+    assert outputs["result"] == "s3c-out/result.json"
+    # The cache is saved also when it fails, under the key it was looked for.
+    restore, save = job.services
+    assert save.split()[1:] == restore.split()[1:3]
+    assert re.search(r" s3c-1-\w+-\w+-[0-9a-f]{16}-scan-\d{4}-\d\d-\d\d ", restore)
+
+
+def test_an_unknown_severity_is_told_with_the_choices(tmp_path) -> None:
+    job = act.run(
+        BAD.replace('"$(touch pwned) ::set-output name=digest::sha256:0"', "app:1\n          cache: false").replace(
+            'old-baseline: ""', "severity: WORST"
+        ),
+        tmp_path,
+    )
+    assert not job.succeeded
+    assert "severity: 'WORST' is not made of" in job.log
+    assert job.services == []
+
+
+def test_the_guard_of_the_environment_runs_from_anywhere(tmp_path) -> None:
+    ended = subprocess.run(
+        [str(ROOT / "actions" / "run.sh"), "--version"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert re.fullmatch(r"s3c \d+\.\d+\.\d+\n", ended.stdout)
+    assert list(Path(tmp_path).iterdir()) == []
