@@ -16,6 +16,7 @@ CHECKS: dict[str, list[str]] = {
     "ruff format": [str(BIN / "ruff"), "format", "--check", "--quiet", "."],
     "mypy": [str(BIN / "mypy"), "--no-error-summary"],
     "import rules": [str(BIN / "lint-imports"), "--no-cache"],
+    "generated files": [sys.executable, "-m", "tools.docs", "--check"],
     "zizmor": [str(BIN / "zizmor"), "--pedantic", "--offline", "--quiet", "--no-progress", "."],
 }
 
