@@ -122,6 +122,7 @@ def make(
     authority: bool | None = None,
     path_length: int | None = None,
     ocsp: str = "",
+    alternatives: tuple[x509.GeneralName, ...] = (),
 ) -> Identity:
     """A certificate; by default a self-signed one that may sign images.
 
@@ -140,6 +141,7 @@ def make(
         authority: basicConstraints' CA; None: no such extension.
         path_length: basicConstraints' pathLenConstraint.
         ocsp: address of the authority's OCSP responder.
+        alternatives: other names of the subject, such as a server's.
     """
     now = datetime.now(UTC).replace(microsecond=0)
     own = key or make_key(spec)
@@ -163,6 +165,8 @@ def make(
     if ocsp:
         responder = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(ocsp))
         builder = builder.add_extension(x509.AuthorityInformationAccess([responder]), critical=False)
+    if alternatives:
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     if issuer is not None or authority:
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(own.public_key()), critical=False)
     if issuer is not None:

@@ -57,9 +57,28 @@ def build(pin: Pin, into: Path, *, cache: Path, runner: Runner, progress: Progre
     runner = replace(runner, environment=_environment(runner.environment, pin, cache))
     go = toolchain(required(pin), cache=cache, runner=runner, progress=progress)
     with locked(cache / "go.lock", shared=True), scratch(cache, "build-") as folder:
-        for name in ("go.mod", "go.sum"):
-            shutil.copyfile(pin.modules / pin.name / name, folder / name)
+        for file in pin.recipe:
+            shutil.copyfile(file, folder / file.name)
         _compile(go.path, pin, folder, into, runner=runner, progress=progress)
+
+
+def copy_folder(pin: Pin, folder: str, into: Path, *, cache: Path, runner: Runner, progress: Progress) -> None:
+    """Copy a folder of the pinned module, such as its Helm chart, to `into`, which must not exist.
+
+    Raises:
+        OutsideError: as `build`.
+    """
+    runner = replace(runner, environment=_environment(runner.environment, pin, cache))
+    go = toolchain(required(pin), cache=cache, runner=runner, progress=progress)
+    with locked(cache / "go.lock", shared=True), scratch(cache, "build-") as temp:
+        for file in pin.recipe:
+            shutil.copyfile(file, temp / file.name)
+        try:
+            runner.run([go.path, "mod", "download", pin.module], cwd=temp)
+            listed = runner.run([go.path, "list", "-m", "-f", "{{.Dir}}", pin.module], cwd=temp)
+        except ProgramFailed as error:
+            raise _explained(f"The module of {pin.name} {pin.version} could not be had.", error) from error
+        shutil.copytree(Path(listed.stdout.strip()) / folder, into)
 
 
 def discard_caches(cache: Path) -> None:
@@ -71,7 +90,7 @@ def discard_caches(cache: Path) -> None:
 
 def required(pin: Pin) -> tuple[int, ...]:
     """The Go version that the pin's go.mod asks for."""
-    found = re.search(r"^go (\S+)$", (pin.modules / pin.name / "go.mod").read_text(), re.MULTILINE)
+    found = re.search(r"^go (\S+)$", pin.recipe[0].read_text(), re.MULTILINE)
     return _numbers(found[1]) if found else ()
 
 
@@ -133,7 +152,7 @@ def _environment(environment: Mapping[str, str], pin: Pin, cache: Path) -> dict[
         if name not in CLEARED and not name.startswith(("S3C_", "CGO_"))
     }
     return kept | {
-        "CGO_ENABLED": "0",
+        "CGO_ENABLED": "1" if pin.cgo else "0",
         "GO111MODULE": "on",
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
@@ -152,12 +171,13 @@ def _compile(go: Path, pin: Pin, folder: Path, into: Path, *, runner: Runner, pr
         if line.startswith("go: downloading "):
             downloads.one()
 
+    tags = ",".join(pin.tags)
     try:
-        listed = runner.run([go, "list", "-deps", pin.package], cwd=folder, on_line=downloading)
+        listed = runner.run([go, "list", "-deps", "-tags", tags, pin.package], cwd=folder, on_line=downloading)
         packages = _Counter(progress, f"{pin.name}: building packages", len(listed.stdout.splitlines()))
         ldflags = " ".join(("-s -w", *pin.ldflags))
         runner.run(
-            [go, "build", "-v", "-ldflags", ldflags, "-o", into, pin.package],
+            [go, "build", "-v", "-tags", tags, "-ldflags", ldflags, "-o", into, pin.package],
             cwd=folder,
             on_line=lambda line: packages.one() if line and " " not in line else None,
         )

@@ -89,6 +89,9 @@ class Pin:
         says: finds the version in what it then prints.
         refused: versions never to be run, with the reason.
         modules: the folder that has the go.mod and go.sum in `NAME/`.
+        shared: the folder's name, where one module makes several programs.
+        tags: build tags.
+        cgo: it is linked with C, statically; the C compiler is the machine's.
     """
 
     name: str
@@ -103,6 +106,15 @@ class Pin:
     says: str = ""
     refused: Mapping[str, str] = field(default_factory=dict)
     modules: Path = MODULES
+    shared: str = ""
+    tags: tuple[str, ...] = ()
+    cgo: bool = False
+
+    @property
+    def recipe(self) -> tuple[Path, ...]:
+        """The files it is built from: go.mod, go.sum and, for our own, Go sources."""
+        folder = self.modules / (self.shared or self.name)
+        return (folder / "go.mod", folder / "go.sum", *sorted(folder.glob("*.go")))
 
     def version_in(self, output: str) -> str:
         """The version a program told, without a leading `v`; empty when it told none."""
@@ -127,10 +139,11 @@ class Pin:
         """Identifies the recipe, in 12 hexadecimal digits: another flag, checksum or dependency makes another one."""
         digest = hashlib.sha256()
         checksums = sorted(self.release.checksums.items()) if self.release else []
-        for part in (self.version, self.package, *self.ldflags, self.experiments, *(f"{p}={s}" for p, s in checksums)):
+        how = (*self.ldflags, self.experiments, *(f"tag {tag}" for tag in self.tags), *(["cgo"] if self.cgo else []))
+        for part in (self.version, self.package, *how, *(f"{p}={s}" for p, s in checksums)):
             digest.update(part.encode() + b"\0")
-        for name in ("go.mod", "go.sum"):
-            digest.update((self.modules / self.name / name).read_bytes() + b"\0")
+        for file in self.recipe:
+            digest.update(file.read_bytes() + b"\0")
         return digest.hexdigest()[:12]
 
 

@@ -1,0 +1,3 @@
+module s3c.invalid/programs/pause
+
+go 1.26.0

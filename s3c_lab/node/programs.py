@@ -1,0 +1,134 @@
+"""The programs of a lab node, each built static from its pinned Go module.
+
+None is taken from PATH: they are mounted into a container that has no libraries of this machine.
+"""
+
+from __future__ import annotations
+
+from s3c_actions.programs.pins import Pin
+from s3c_lab.programs import MODULES
+
+KUBERNETES = "1.37.2"
+_CONTAINERD = "github.com/containerd/containerd/v2"
+_RATIFY = "github.com/ratify-project/ratify"
+
+
+def _kubernetes(name: str) -> Pin:
+    # Unless told, they report a version that clients refuse.
+    told = {"gitVersion": f"v{KUBERNETES}", "gitMajor": "1", "gitMinor": "37"}
+    return Pin(
+        name=name,
+        version=KUBERNETES,
+        module="k8s.io/kubernetes",
+        package=f"k8s.io/kubernetes/cmd/{name}",
+        licence="Apache-2.0",
+        ldflags=tuple(f"-X k8s.io/component-base/version.{key}={value}" for key, value in told.items()),
+        modules=MODULES,
+        shared="kubernetes",
+    )
+
+
+def _containerd(name: str) -> Pin:
+    return Pin(
+        name=name,
+        version="2.4.2",
+        module=_CONTAINERD,
+        package=f"{_CONTAINERD}/cmd/{name}",
+        licence="Apache-2.0",
+        ldflags=(f"-X {_CONTAINERD}/version.Version=v2.4.2",),
+        tags=("no_btrfs", "no_devmapper", "no_zfs"),
+        modules=MODULES,
+        shared="containerd",
+    )
+
+
+def _ratify_plugin(name: str) -> Pin:
+    return Pin(
+        name=name,
+        version="1.4.6",
+        module=_RATIFY,
+        package=f"{_RATIFY}/plugins/verifier/{name}",
+        licence="Apache-2.0",
+        modules=MODULES,
+        shared="ratify",
+    )
+
+
+ETCD = Pin(
+    name="etcd",
+    version="3.7.3",
+    module="go.etcd.io/etcd/server/v3",
+    package="go.etcd.io/etcd/server/v3",
+    licence="Apache-2.0",
+    modules=MODULES,
+)
+RUNC = Pin(
+    name="runc",
+    version="1.5.2",
+    module="github.com/opencontainers/runc",
+    package="github.com/opencontainers/runc",
+    licence="Apache-2.0",
+    ldflags=("-X main.version=1.5.2", "-extldflags=-static"),
+    tags=("seccomp", "netgo", "osusergo"),
+    cgo=True,
+    modules=MODULES,
+)
+COREDNS = Pin(
+    name="coredns",
+    version="1.15.0",
+    module="github.com/coredns/coredns",
+    package="github.com/coredns/coredns",
+    licence="Apache-2.0",
+    modules=MODULES,
+)
+PAUSE = Pin(
+    name="pause",
+    version="1.0.0",
+    module="s3c.invalid/programs/pause",
+    package="s3c.invalid/programs/pause",
+    licence="Apache-2.0",
+    modules=MODULES,
+)
+HELM = Pin(
+    name="helm",
+    version="3.22.0",
+    module="helm.sh/helm/v3",
+    package="helm.sh/helm/v3/cmd/helm",
+    licence="Apache-2.0",
+    ldflags=("-X helm.sh/helm/v3/internal/version.version=v3.22.0",),
+    modules=MODULES,
+)
+GATEKEEPER = Pin(
+    name="gatekeeper",
+    version="3.23.1",
+    module="github.com/open-policy-agent/gatekeeper/v3",
+    package="github.com/open-policy-agent/gatekeeper/v3",
+    licence="Apache-2.0",
+    ldflags=("-X github.com/open-policy-agent/gatekeeper/v3/pkg/version.Version=v3.23.1",),
+    modules=MODULES,
+)
+RATIFY = Pin(
+    name="ratify",
+    version="1.4.6",
+    module=_RATIFY,
+    package=f"{_RATIFY}/cmd/ratify",
+    licence="Apache-2.0",
+    ldflags=(f"-X {_RATIFY}/internal/version.Version=v1.4.6",),
+    modules=MODULES,
+)
+RATIFY_PLUGINS = (_ratify_plugin("sbom"), _ratify_plugin("vulnerabilityreport"))
+KUBECTL = _kubernetes("kubectl")
+
+# What runs on the node itself, in the order it is needed there.
+NODE = (
+    *(_containerd(name) for name in ("containerd", "containerd-shim-runc-v2", "ctr")),
+    RUNC,
+    ETCD,
+    *(_kubernetes(name) for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")),
+    _kubernetes("kube-proxy"),
+    KUBECTL,
+    COREDNS,
+    PAUSE,
+)
+# What makes the gate.
+GATE = (HELM, GATEKEEPER, RATIFY, *RATIFY_PLUGINS)
