@@ -105,3 +105,24 @@ class Repository:
 
     def index(self, images: list[dict[str, Any]], tag: str) -> dict[str, Any]:
         return self.put_manifest({"schemaVersion": 2, "mediaType": INDEX, "manifests": images}, tag)
+
+    def mount(self, digest: str, origin: str) -> None:
+        """Take a blob over from another repository of the registry, without sending it."""
+        query = urllib.parse.urlencode({"mount": digest, "from": origin})
+        self._call("POST", f"{self.base}/blobs/uploads/?{query}", b"")
+
+    def put_raw(self, data: bytes, media_type: str, tag: str) -> None:
+        self._call("PUT", f"{self.base}/manifests/{tag}", data, **{"Content-Type": media_type})
+
+
+def copy_image(reference: str, repository: str) -> str:
+    """Copy an image of one platform within its registry, under the same tag; returns the copy's reference."""
+    registry, _, rest = reference.partition("/")
+    origin, _, tag = rest.partition(":")
+    data, media_type = Repository(registry, origin).raw(tag)
+    manifest = json.loads(data)
+    copy = Repository(registry, repository)
+    for blob in (manifest["config"], *manifest["layers"]):
+        copy.mount(blob["digest"], origin)
+    copy.put_raw(data, media_type, tag)
+    return f"{registry}/{repository}:{tag}"

@@ -1,0 +1,152 @@
+"""`s3c-lab` and `python -m s3c_lab`: a supply chain on this machine, to try the toolkit on and to test it with."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+
+from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines
+from s3c_actions.errors import Exit, S3CError
+from s3c_actions.process import Runner
+from s3c_actions.progress import Progress
+from s3c_actions.shell import cache_folder
+from s3c_lab import demo, lab
+from s3c_lab.machine import Machine, with_system_path
+
+_ABOUT = """\
+A supply chain on this machine: a registry with the two vulnerable images of an example voting app, BuildKit, a
+vulnerability database and a signing key. What takes long is kept in S3C_CACHE, so the second start takes seconds.
+
+Needs Debian or Ubuntu, and root (or sudo without a password) to install and start Docker and BuildKit.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: without the program's name; by default what the process was given.
+
+    Returns:
+        The exit code, see `s3c_actions.errors.Exit`.
+    """
+    options = _parser().parse_args(argv)
+    environment = with_system_path(dict(os.environ))
+    progress = _progress(options.quiet, options.verbose)
+    signal.signal(signal.SIGTERM, _interrupt)
+    machine = Machine(
+        runner=Runner(environment=environment, echo=progress.note), progress=progress, cache=cache_folder(environment)
+    )
+    try:
+        return int(options.run(options, machine))
+    except S3CError as error:
+        print("\n".join(error_lines(f"lab {options.command}", error)).replace("s3c lab", "s3c-lab", 1), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"s3c-lab: interrupted. `s3c-lab down --name {options.name}` removes what was made.", file=sys.stderr)
+        return Exit.INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        return Exit.BUG
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="s3c-lab", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, told: str, run: object, default: str = lab.NAME) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=told, description=told)
+        added.set_defaults(run=run)
+        added.add_argument(
+            "--name", default=default, help="of the lab; labs of different names stand side by side (%(default)s)"
+        )
+        added.add_argument("-q", "--quiet", action="store_true", help="warnings and errors only")
+        added.add_argument("-v", "--verbose", action="store_true", help="show what is run, and what it says")
+        return added
+
+    port = f"of the registry on localhost; 0 takes a free one (default: the one it had, else {lab.PORT})"
+    up = command("up", "Bring the lab up, or what is missing of it.", _up)
+    up.add_argument("--port", type=int, help=port)
+    up.add_argument("--json", action="store_true", help="print what the lab is made of as JSON")
+    status = command("status", "Tell what is running and what is missing; exit code 1 when something is.", _status)
+    status.add_argument("--all", action="store_true", help="every lab of this cache")
+    status.add_argument("--json", action="store_true", help="print it as JSON")
+    down = command("down", "Take the lab down; the cache stays.", _down)
+    down.add_argument("--all", action="store_true", help="every lab of this cache")
+    show = command(
+        "demo", "Scan, patch, rescan, sign and verify the example's images, and show what came of it.", _demo
+    )
+    show.set_defaults(name="demo")
+    show.add_argument("--port", type=int, help=port)
+    show.add_argument("--output-dir", type=Path, default=Path("s3c-out"), help="folder for the reports (%(default)s)")
+    show.add_argument("--keep", action="store_true", help="leave the lab running")
+    return parser
+
+
+def _up(options: argparse.Namespace, machine: Machine) -> int:
+    made = lab.up(options.name, options.port, machine)
+    if options.json:
+        print(json.dumps(asdict(made), indent=2))
+        return Exit.DONE
+    print(f"\nThe lab {made.name} is up. Images: {', '.join(made.images)}")
+    print(f"Try: s3c chain {' '.join(made.images)} {' '.join(made.flags())}")
+    print(f"Take it down with: s3c-lab down{_named(made.name)}")
+    return Exit.DONE
+
+
+def _status(options: argparse.Namespace, machine: Machine) -> int:
+    found = {}
+    for name in lab.names(machine) if options.all else [options.name]:
+        made = lab.read(lab.folder_of(name, machine))
+        found[name] = lab.parts(made, machine) if made else ()
+    if options.json:
+        print(json.dumps({name: [asdict(part) for part in parts] for name, parts in found.items()}, indent=2))
+    else:
+        if not found:
+            print("There is no lab.")
+        for name, parts in found.items():
+            print(f"{name}:" if parts else f"{name}: not up")
+            for part in parts:
+                print(f"  {'✔' if part.there else '✘'} {part.name:<9} {part.told}")
+    return Exit.DONE if all(parts and all(part.there for part in parts) for parts in found.values()) else Exit.REFUSED
+
+
+def _down(options: argparse.Namespace, machine: Machine) -> int:
+    for name in lab.names(machine) if options.all else [options.name]:
+        there = lab.down(name, machine)
+        print(f"The lab {name} is down." if there else f"There was no lab {name}.")
+    return Exit.DONE
+
+
+def _demo(options: argparse.Namespace, machine: Machine) -> int:
+    return demo.run(options.name, options.port, options.output_dir, machine, keep=options.keep)
+
+
+def _named(name: str) -> str:
+    return "" if name == lab.NAME else f" --name {name}"
+
+
+def _progress(quiet: bool, verbose: bool) -> Progress:
+    if quiet:
+        return QuietProgress(sys.stderr)
+    if sys.stderr.isatty() and not os.environ.get("CI"):
+        return TerminalProgress(sys.stderr, color=not os.environ.get("NO_COLOR"), verbose=verbose)
+    return LogProgress(sys.stderr, verbose=verbose)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""Vulnerability advisories of a Debian image, read from the changelogs of the packages that fix it.
+
+A changelog entry (Debian Policy 4.4) that is newer than what is installed names the CVEs it fixes: that pair of CVE and
+fixed version is what Debian's security tracker would say. They are written in the tracker's shape, from which trivy-db
+builds its database.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+LONGEST_TITLE = 160
+_ENTRY = re.compile(r"^(?P<source>\S+) \((?P<version>[^()\s]+)\) [^;\n]+;.*?\burgency=(?P<urgency>\w+)", re.I)
+_CVE = re.compile(r"CVE-\d{4}-\d{4,7}")
+_ITEM = re.compile(r"^\s{2,}([*+-])\s+")
+_NOISE = re.compile(r"\(?\b(?:Closes|LP):? *:? *(?:Bug)?#\d+(?:, *#?\d+)*\)?|\(\s*[,;/ ]*\)|\[\s*[,;/ ]*\]", re.I)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """A binary package with its source package, as dpkg has them."""
+
+    package: str
+    source: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advisory:
+    """One CVE in one source package: the version that fixes it, Debian's urgency word, and a title."""
+
+    cve: str
+    source: str
+    version: str
+    urgency: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a changelog; `lines` are those between its header and its signature."""
+
+    source: str
+    version: str
+    urgency: str
+    lines: tuple[str, ...]
+
+
+def read_installed(text: str) -> dict[str, Installed]:
+    """Packages by name, from lines of package, source package and source version with tabs between them.
+
+    Raises:
+        ValueError: a line has another number of fields.
+    """
+    found = {}
+    for line in text.splitlines():
+        package, source, version = line.split("\t")
+        found[package] = Installed(package=package, source=source, version=version)
+    return found
+
+
+def entries(changelog: str) -> Iterator[Entry]:
+    """The entries of a Debian changelog, newest first."""
+    header: re.Match[str] | None = None
+    lines: list[str] = []
+    for line in changelog.splitlines():
+        found = _ENTRY.match(line)
+        if found:
+            if header:
+                yield _entry(header, lines)
+            header, lines = found, []
+        elif not line.startswith(" -- "):
+            lines.append(line)
+    if header:
+        yield _entry(header, lines)
+
+
+def fixes(changelog: str, installed: Installed, newer: Callable[[str, str], bool]) -> list[Advisory]:
+    """What the entries newer than the installed version fix, each by the first version that names it.
+
+    Args:
+        changelog: of a binary package of that source.
+        installed: what the image has.
+        newer: whether the first Debian version is later than the second.
+    """
+    found: dict[str, Advisory] = {}
+    for entry in entries(changelog):
+        if not newer(entry.version, installed.version):
+            break
+        for cve, title in titles(entry.lines).items():
+            # Entries come newest first, so an older one overwrites.
+            found[cve] = Advisory(
+                cve=cve,
+                source=installed.source,
+                version=entry.version,
+                urgency=entry.urgency,
+                title=f"{installed.source}: {title}" if title else f"{installed.source}: fixed in {entry.version}",
+            )
+    return list(found.values())
+
+
+def titles(lines: Iterable[str]) -> dict[str, str]:
+    """The CVEs an entry names, each with the words of its item, or those of the item above; "" where there are none."""
+    found: dict[str, str] = {}
+    above = ""
+    for depth, text in _items(lines):
+        words = _words(text)
+        for cve in _CVE.findall(text):
+            own = words if len(words) >= 8 else above if depth else words
+            if len(own) > len(found.get(cve, "")) or cve not in found:
+                found.setdefault(cve, own)
+        if not depth:
+            above = words
+    return found
+
+
+def write_tracker(advisories: Iterable[Advisory], folder: Path, *, codename: str, release: str) -> None:
+    """Write advisories in the shape of Debian's security tracker, below `vuln-list-debian` in the folder.
+
+    Args:
+        advisories: in any order.
+        folder: where `vuln-list-debian` is made.
+        codename: such as `bookworm`.
+        release: its number, such as `12`.
+    """
+    root = folder / "vuln-list-debian" / "tracker"
+    for empty in ("CVE", "DSA", "DLA"):
+        (root / empty).mkdir(parents=True, exist_ok=True)
+    _write(root / "distributions.json", {codename: {"major-version": release, "support": "security", "contact": ""}})
+    by_cve: dict[str, list[Advisory]] = {}
+    fixed: dict[str, str] = {}
+    for advisory in sorted(advisories, key=lambda one: (one.cve, one.source)):
+        by_cve.setdefault(advisory.cve, []).append(advisory)
+        fixed[advisory.source] = advisory.version
+    for cve, same in by_cve.items():
+        annotations = []
+        for one in same:
+            fact = {"Type": "package", "Package": one.source, "Kind": "fixed", "Version": one.version}
+            # trivy-db takes the severity from the annotation without a release, and it has to come first.
+            annotations += [{**fact, "Severity": one.urgency}, {**fact, "Release": codename}]
+        _write(
+            root / "CVE" / f"{cve}.json",
+            {"Header": {"ID": cve, "Description": same[0].title}, "Annotations": annotations},
+        )
+    for source, version in fixed.items():
+        for kind in ("source", "updates-source"):
+            _write(
+                root / kind / codename / "main" / source[0] / f"{source}.json",
+                {"Package": [source], "Version": [version]},
+            )
+
+
+def _entry(header: re.Match[str], lines: list[str]) -> Entry:
+    return Entry(header["source"], header["version"], header["urgency"].lower(), tuple(lines))
+
+
+def _items(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Each item's depth (0 for `*`) and its text on one line."""
+    depth, parts = 0, list[str]()
+    for line in lines:
+        bullet = _ITEM.match(line)
+        if bullet or not line.strip():
+            if parts:
+                yield depth, " ".join(parts)
+            parts = []
+        if bullet:
+            depth = 0 if bullet[1] == "*" else 1
+            parts = [line[bullet.end() :].strip()]
+        elif line.strip():
+            parts.append(line.strip())
+    if parts:
+        yield depth, " ".join(parts)
+
+
+def _words(text: str) -> str:
+    text = _NOISE.sub(" ", _CVE.sub(" ", text))
+    text = _NOISE.sub(" ", text)
+    text = re.sub(r"\s+", " ", re.sub(r"\s*,(?:\s*,)+", ",", text)).strip(" ,.;:-()[]/&")
+    text = re.sub(r"^(?:and|for|fixes|fix)\b[ :,]*$", "", text, flags=re.I)
+    return text if len(text) <= LONGEST_TITLE else text[: LONGEST_TITLE - 1].rstrip() + "…"
+
+
+def _write(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))

@@ -1,0 +1,86 @@
+"""The unpatched Debian base: debootstrap of the main suite alone, without its updates."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from s3c_actions.errors import OutsideError
+from s3c_actions.process import ProgramFailed
+from s3c_actions.programs.cache import locked, scratch
+from s3c_lab.machine import Machine
+
+CODENAME = "bookworm"
+RELEASE = "12"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+DAYS = 7
+"""How long a base is taken for current. A point release brings the updates of months, so a week is early enough."""
+
+# Its progress is on standard output, and ours is taken from the other.
+_ALOUD = 'exec "$@" >&2'
+_FINISH = """
+set -eu
+root=$1
+printf '#!/bin/sh\\nexit 101\\n' >"$root/usr/sbin/policy-rc.d"
+chmod 0755 "$root/usr/sbin/policy-rc.d"
+printf 'deb %s %s main\\n' "$2" "$3" >"$root/etc/apt/sources.list"
+rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/* "$root"/debootstrap
+cd "$root"
+tar --create --file "$4" --numeric-owner --sort=name --exclude='./dev/*' --exclude='./proc/*' --exclude='./sys/*' .
+chmod 0644 "$4"
+"""
+
+
+def base(machine: Machine) -> Path:
+    """A tarball of the base's root file system, made at most every DAYS days.
+
+    Raises:
+        OutsideError: debootstrap failed, and there is no older base.
+    """
+    folder = machine.cache / "lab" / "base"
+    made = folder / f"{CODENAME}-{machine.architecture}.tar"
+    with locked(folder / ".lock", notice=lambda: machine.progress.note("another lab makes the base")):
+        if fresh(made, DAYS):
+            return made
+        try:
+            _make(made, machine)
+        except OutsideError as error:
+            if not made.exists():
+                raise
+            machine.progress.warning(f"The Debian base is older than {DAYS} days and could not be made anew: {error}")
+        return made
+
+
+def fresh(file: Path, days: float) -> bool:
+    """Whether the file is there and was made in the last so many days."""
+    return file.exists() and time.time() - file.stat().st_mtime < days * 86400
+
+
+def _make(made: Path, machine: Machine) -> None:
+    machine.require_root()
+    machine.install({"debootstrap": "debootstrap"})
+    if not KEYRING.exists():
+        machine.apt("install", "-y", "-qq", "--no-install-recommends", "debian-archive-keyring")
+    mirror, _ = machine.mirrors(CODENAME)
+    with scratch(made.parent, "base-") as temp:
+        root, tarball = temp / "root", temp / "base.tar"
+        command = ["debootstrap", "--variant=minbase", "--include=ca-certificates", f"--keyring={KEYRING}"]
+        try:
+            machine.runner.run(
+                machine.as_root(["/bin/sh", "-c", _ALOUD, "sh", *command, CODENAME, root, mirror]),
+                timeout=1800,
+                on_line=machine.progress.note,
+            )
+            machine.runner.run(
+                machine.as_root(["/bin/sh", "-c", _FINISH, "sh", str(root), mirror, CODENAME, str(tarball)])
+            )
+        except ProgramFailed as error:
+            raise OutsideError(
+                f"debootstrap could not make a Debian {RELEASE} base from {mirror}.",
+                cause="The mirror cannot be reached or lacks packages, or the disk is full.",
+                remedy="Look at this machine's apt sources and proxy: the lab takes the same mirror.",
+                original=error.completed.stdout[-2000:] + error.completed.stderr[-2000:],
+            ) from error
+        finally:
+            machine.runner.run(machine.as_root(["rm", "-rf", "--one-file-system", str(root)]), check=False)
+        tarball.replace(made)

@@ -1,0 +1,91 @@
+"""`make demo`: the whole chain on both images of the example, by the command people type."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from s3c_actions.console import plain
+from s3c_actions.errors import Exit
+from s3c_lab import lab
+from s3c_lab.machine import Machine
+
+
+def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bool) -> int:
+    """Bring a lab up, run the chain on it, show the summary, and take the lab down again.
+
+    Args:
+        name: of the lab.
+        port: of its registry; None for the one it had, else the lab's default.
+        output: folder for the reports, made when it is not there.
+        machine: what the lab works with.
+        keep: leave the lab running.
+
+    Returns:
+        The chain's exit code.
+
+    Raises:
+        InputError, OutsideError: as `lab.up` and `lab.down` do.
+    """
+    output = output.absolute()
+    try:
+        made = lab.up(name, port, machine)
+        code = _chain(made, output, machine)
+        if (output / "summary.md").is_file():
+            _show((output / "summary.md").read_text())
+    finally:
+        if not keep:
+            lab.down(name, machine)
+    _closing_words(made, output, code, keep=keep)
+    return code
+
+
+def _chain(made: lab.Lab, output: Path, machine: Machine) -> int:
+    arguments = ["chain", *made.images, *made.flags(), "--output-dir", str(output)]
+    arguments += ["--format", "json,sarif,html,csv,table"]
+    print(f"\n$ s3c {shlex.join(arguments)}", flush=True)
+    # A process of its own, on this terminal: what people see is what the command shows.
+    root = Path(__file__).parent.parent
+    path = os.pathsep.join(filter(None, [str(root), machine.environment.get("PYTHONPATH", "")]))
+    child = subprocess.run(
+        [sys.executable, "-m", "s3c_actions", *arguments],
+        env={**machine.environment, "PYTHONPATH": path},
+        check=False,
+    )
+    return child.returncode
+
+
+def _show(summary: str) -> None:
+    """Show Markdown on the terminal."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    print()
+    Console().print(Markdown(_without_html(summary)))
+
+
+def _without_html(summary: str) -> str:
+    """The summary without its HTML (terminals fold nothing) and without the diagram, which only GitHub draws."""
+    text = re.sub(r"^```mermaid\n.*?^```\n", "", summary, flags=re.M | re.S)
+    return re.sub(r"</?(?:details|summary|br|sub|sup)[^<>]*>", "", text)
+
+
+def _closing_words(made: lab.Lab, output: Path, code: int, *, keep: bool) -> None:
+    print(f"\nVulnerability data: {plain(made.advisories)}.")
+    print(f"Reports: {output}")
+    for file in sorted(path for path in output.rglob("*") if path.is_file()):
+        print(f"  {file.relative_to(output)}")
+    if code == Exit.DONE:
+        print("\nBoth images were scanned, patched, scanned again, signed and verified.")
+    if keep:
+        print(f"The lab is still up, its registry at {made.registry}.")
+        print(
+            f"Run the line above again: nothing is left to do. Take the lab down with: s3c-lab down --name {made.name}"
+        )
+    else:
+        print("The lab is down again, and nothing runs any more. `s3c-lab demo --keep` leaves it up to look around;")
+        print("`s3c-lab up` starts one to work with.")

@@ -1,0 +1,97 @@
+"""Docker: the one that runs, else Debian's, started and ended by the lab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3c_actions.errors import OutsideError
+from s3c_lab import daemons
+from s3c_lab.machine import Machine
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+PACKAGES = {"dockerd": "docker.io", "runc": "runc"}
+_REMEDY = "Start Docker yourself, or look at the log for what the kernel refuses."
+
+
+def pid_file(machine: Machine) -> Path:
+    """Where a Docker that the lab started is told of."""
+    return machine.cache / "lab" / "dockerd.pid"
+
+
+def ensure(machine: Machine) -> str:
+    """Make Docker answer; returns a clause on where it came from.
+
+    Raises:
+        OutsideError: it cannot be installed, started or talked to.
+    """
+    if _answers(machine):
+        return "already running" if daemons.running(pid_file(machine)) is None else "started by the lab"
+    if host := machine.environment.get("DOCKER_HOST"):
+        raise OutsideError(
+            f"Docker at {host} does not answer.",
+            cause="The environment variable DOCKER_HOST names it.",
+            remedy="Start that one, or unset DOCKER_HOST.",
+        )
+    machine.require_root()
+    installed = machine.install(PACKAGES)
+    if _answers(machine):
+        return "installed"  # the package's own service started it
+    log = machine.cache / "lab" / "dockerd.log"
+    if Path("/run/systemd/system").is_dir():
+        machine.runner.run(machine.as_root(["systemctl", "start", "docker"]), check=False, timeout=120)
+        if _answers(machine):
+            return "started by systemd"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    daemons.start(["dockerd"], pid_file(machine), log, machine, root=True)
+    daemons.await_ready("Docker", lambda: _answers(machine), pid_file(machine), log, seconds=60, remedy=_REMEDY)
+    return "installed and started" if installed else "started"
+
+
+def stop(machine: Machine) -> bool:
+    """End a Docker that the lab started, unless containers run in it; returns whether it was ended."""
+    if daemons.running(pid_file(machine)) is None:
+        pid_file(machine).unlink(missing_ok=True)
+        return False
+    with connect(machine) as docker:
+        if docker.containers.list():
+            return False
+    return daemons.stop(pid_file(machine), machine)
+
+
+@contextmanager
+def connect(machine: Machine) -> Iterator[DockerClient]:
+    """A client of the machine's Docker, closed at the end.
+
+    Raises:
+        OutsideError: it does not answer.
+    """
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        client = docker.from_env(environment=dict(machine.environment), timeout=600)
+        client.ping()
+    except DockerException as error:
+        raise OutsideError(
+            "Docker does not answer.",
+            cause="It does not run, or this user may not open its socket.",
+            remedy="Start it with `s3c-lab up`; add the user to the group docker, or run the lab as root.",
+            original=str(error),
+        ) from error
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _answers(machine: Machine) -> bool:
+    try:
+        with connect(machine):
+            return True
+    except OutsideError:
+        return False

@@ -1,0 +1,271 @@
+"""One lab: a registry with vulnerable images, BuildKit, a vulnerability database and a signing key, in a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from s3c_actions.errors import InputError, OutsideError
+from s3c_actions.image import Reference
+from s3c_actions.programs.cache import locked, telling_disk
+from s3c_actions.programs.install import Wanted, locate_all
+from s3c_actions.programs.pins import BUILDKITD, COPA, NOTATION, TRIVY
+from s3c_lab import buildkit_server, certificates, daemons, docker_engine, images, registry_server, vulnerabilities
+from s3c_lab.machine import Machine
+
+NAME = "lab"
+PORT = 5000
+STATE = "lab.json"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
+_DAEMONS = ("buildkitd", "registry")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab:
+    """A lab that is up: what others need to know of it.
+
+    Attributes:
+        registry: host and port; the same name on this machine and in everything the lab starts.
+        buildkit: address that Copa takes.
+        images: references of the example's images, the app first.
+        trivy_cache: Trivy's cache folder, with a database that needs no update.
+        advisories: where the database came from, a clause for people.
+        key: PEM of a private key for signing.
+        certificate: PEM of its self-signed certificate.
+    """
+
+    name: str
+    folder: str
+    registry: str
+    buildkit: str
+    images: tuple[str, ...]
+    trivy_cache: str
+    advisories: str
+    key: str
+    certificate: str
+
+    def flags(self) -> list[str]:
+        """What `s3c chain` needs to work on this lab."""
+        return [
+            *("--buildkit-addr", self.buildkit),
+            *("--trivy-cache-dir", self.trivy_cache, "--offline"),
+            *("--key", self.key, "--certificate", self.certificate),
+        ]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a lab and whether it is there; `told` says where, or what is missing."""
+
+    name: str
+    there: bool
+    told: str
+
+
+def folder_of(name: str, machine: Machine) -> Path:
+    """Where a lab's state lies.
+
+    Raises:
+        InputError: the name cannot be a folder's.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            "name",
+            f"{name!r} cannot be a lab's name.",
+            remedy="Use up to 40 lower-case letters, digits, dots, dashes and underscores.",
+        )
+    return machine.cache / "lab" / "labs" / name
+
+
+def names(machine: Machine) -> list[str]:
+    """The labs that have a folder."""
+    folder = machine.cache / "lab" / "labs"
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def up(name: str, port: int | None, machine: Machine) -> Lab:
+    """Bring a lab up, or what is missing of it; a lab that is up is left as it is.
+
+    Args:
+        name: labs of different names stand side by side.
+        port: of the registry; 0 for a free one, None for the one it had, else PORT.
+        machine: what the lab works with.
+
+    Raises:
+        InputError: a wrong name, a port that is taken.
+        OutsideError: something could not be installed, made or started.
+    """
+    folder = folder_of(name, machine)
+    with telling_disk(machine.cache), _alone(folder, machine):
+        return _up(name, folder, port, machine)
+
+
+def _up(name: str, folder: Path, port: int | None, machine: Machine) -> Lab:
+    before = read(folder)
+    registry_pid, buildkit_pid = folder / "registry.pid", folder / "buildkitd.pid"
+    had = _port(before) if before else None
+    if before and port is None:
+        port = had
+    if port is None:
+        port = PORT
+    if before and had and port in (0, had) and all(part.there for part in parts(before, machine)):
+        machine.progress.notice(f"the lab {name} is up already")
+        return before
+    if daemons.running(registry_pid) is None and port:
+        registry_server.check_port(port)  # before anything that takes long
+    elif daemons.running(registry_pid) is not None and (not had or port not in (0, had)):
+        # An up that was killed half-way, or another port than before.
+        _stop_daemons(folder, machine)
+    port = port or had or registry_server.free_port()
+    registry = f"localhost:{port}"
+    progress = machine.progress
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with progress.step("docker") as step:
+        step.done(f"Docker {docker_engine.ensure(machine)}")
+    with progress.step("programs") as step:
+        wanted = (Wanted(pin=pin) for pin in (TRIVY, COPA, NOTATION, BUILDKITD))
+        found = locate_all(wanted, cache=machine.cache, runner=machine.runner, progress=progress)
+        step.done(", ".join(f"{one.name} {one.version}" for one in found))
+    with progress.step("images") as step:
+        stored = images.stored(machine)
+        step.done(f"{images.APP}, {images.DATABASE} and their Debian base, none of them updated")
+    with progress.step("registry") as step:
+        if daemons.running(registry_pid) is None:
+            _copy_storage(stored, folder / "registry")
+            registry_server.start(folder, port, machine)
+        step.done(registry)
+    with progress.step("buildkit") as step:
+        address = f"unix://{folder / 'buildkitd.sock'}"
+        if daemons.running(buildkit_pid) is None or not buildkit_server.answers(folder / "buildkitd.sock"):
+            daemons.stop(buildkit_pid, machine)
+            address = buildkit_server.start(folder, registry, machine)
+        step.done(address)
+    references = tuple(f"{registry}/{image}" for image in (images.APP, images.DATABASE))
+    with progress.step("database") as step:
+        database = vulnerabilities.database(references, stored.name, machine)
+        vulnerabilities.copy(database, folder / "trivy")
+        step.done(f"vulnerability data: {database.origin}")
+    key, certificate = folder / "keys" / "s3c-lab.key", folder / "keys" / "s3c-lab.crt"
+    if not certificate.exists():
+        certificates.make("s3c-lab").write(folder / "keys", "s3c-lab")
+    lab = Lab(
+        name=name,
+        folder=str(folder),
+        registry=registry,
+        buildkit=address,
+        images=references,
+        trivy_cache=str(folder / "trivy"),
+        advisories=database.origin,
+        key=str(key),
+        certificate=str(certificate),
+    )
+    new = folder / f"{STATE}.new"
+    new.write_text(json.dumps(asdict(lab), indent=2) + "\n")
+    new.replace(folder / STATE)
+    return lab
+
+
+def read(folder: Path) -> Lab | None:
+    """The lab of a folder; None when it was never up, or its state cannot be understood."""
+    try:
+        told = json.loads((folder / STATE).read_text())
+        lab = Lab(**{**told, "images": tuple(told["images"])})
+        Reference.parse(f"{lab.registry}/x")
+    except (OSError, ValueError, TypeError, KeyError, InputError):
+        return None
+    return lab
+
+
+def parts(lab: Lab, machine: Machine) -> tuple[Part, ...]:
+    """What a lab is made of, and what of it is there."""
+    folder = Path(lab.folder)
+    registry = daemons.running(folder / "registry.pid")
+    buildkit = daemons.running(folder / "buildkitd.pid")
+    serves = registry is not None and registry_server.answers(_port(lab))
+    builds = buildkit is not None and buildkit_server.answers(folder / "buildkitd.sock")
+    try:
+        with docker_engine.connect(machine) as docker:
+            engine = Part("docker", True, f"version {docker.version()['Version']}")
+    except OutsideError:
+        engine = Part("docker", False, "does not answer")
+    database = (folder / "trivy" / "db" / "trivy.db").is_file()
+    return (
+        engine,
+        Part("registry", serves, f"{lab.registry} (pid {registry})" if serves else "not running"),
+        Part("buildkit", builds, f"{lab.buildkit} (pid {buildkit})" if builds else "not running"),
+        Part("database", database, lab.advisories if database else "missing"),
+        Part("key", Path(lab.key).is_file() and Path(lab.certificate).is_file(), lab.certificate),
+    )
+
+
+def down(name: str, machine: Machine) -> bool:
+    """Take a lab down and remove everything it made but what is cached for the next one; returns whether it was there.
+
+    Docker is ended too, when a lab started it, no lab is left and no container runs.
+
+    Raises:
+        InputError: a wrong name.
+        OutsideError: something could not be ended or removed.
+    """
+    folder = folder_of(name, machine)
+    if not folder.exists():
+        return False
+    with _alone(folder, machine):
+        _stop_daemons(folder, machine)
+        for mount in reversed(_mounts(folder)):
+            machine.runner.run(machine.as_root(["umount", mount]), check=False)
+        if left := _mounts(folder):
+            raise OutsideError(
+                f"{left[0]} could not be unmounted.",
+                cause="A program still uses it.",
+                remedy="End that program and run `s3c-lab down` again.",
+            )
+        machine.runner.run(machine.as_root(["rm", "-rf", "--one-file-system", str(folder)]))
+    _lock(folder).unlink(missing_ok=True)
+    if not names(machine):
+        with machine.progress.step("docker") as step:
+            step.done("ended, as a lab had started it" if docker_engine.stop(machine) else "left as it is")
+    return True
+
+
+def _stop_daemons(folder: Path, machine: Machine) -> None:
+    for daemon in _DAEMONS:
+        with machine.progress.step(daemon) as step:
+            step.done("ended" if daemons.stop(folder / f"{daemon}.pid", machine) else "was not running")
+
+
+def _mounts(folder: Path) -> list[str]:
+    """Mount points below the folder, outer ones first (proc(5), mountinfo)."""
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    plain = [point.encode().decode("unicode_escape") for point in points]
+    return [point for point in plain if Path(point).is_relative_to(folder)]
+
+
+def _copy_storage(stored: Path, storage: Path) -> None:
+    """Give a registry the images; storage of an `up` that was killed in between is replaced, a whole one is kept."""
+    whole = storage.with_suffix(".whole")
+    if whole.exists() and storage.exists():
+        return
+    shutil.rmtree(storage, ignore_errors=True)
+    shutil.copytree(stored, storage)
+    whole.touch()
+
+
+def _port(lab: Lab) -> int:
+    return int(lab.registry.rpartition(":")[2])
+
+
+def _lock(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.lock"
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, machine: Machine) -> Iterator[None]:
+    with locked(_lock(folder), notice=lambda: machine.progress.notice("waiting for another command on this lab")):
+        yield

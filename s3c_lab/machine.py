@@ -1,0 +1,151 @@
+"""The machine the lab stands on: root where it is needed, Debian's packages, and where they come from."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from s3c_actions.errors import OutsideError
+from s3c_actions.process import ProgramFailed, Runner
+from s3c_actions.progress import Progress
+
+MIRROR = "http://deb.debian.org/debian"
+SECURITY_MIRROR = "http://deb.debian.org/debian-security"
+APT_MINUTES = 15
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What the lab works with.
+
+    Attributes:
+        runner: starts programs; its PATH has the folders of the system's programs.
+        cache: folder that is kept between runs.
+    """
+
+    runner: Runner
+    progress: Progress
+    cache: Path
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What programs see."""
+        return self.runner.environment
+
+    @property
+    def architecture(self) -> str:
+        """Debian's name of the processor."""
+        return _ARCHITECTURES.get(platform.machine(), platform.machine())
+
+    def find(self, program: str) -> Path | None:
+        """The program's path, on PATH."""
+        found = shutil.which(program, path=self.environment["PATH"])
+        return Path(found) if found else None
+
+    def as_root(self, argv: Sequence[str | Path]) -> list[str]:
+        """The command, through sudo where this user is not root."""
+        words = [str(word) for word in argv]
+        return words if os.geteuid() == 0 else ["sudo", "-n", "-E", *words]
+
+    def require_root(self) -> None:
+        """Make sure that `as_root` works.
+
+        Raises:
+            OutsideError: this user is not root and may not become it without a password.
+        """
+        if os.geteuid() == 0:
+            return
+        cause = "This user is not root, and sudo is not installed."
+        if self.find("sudo"):
+            if self.runner.run(["sudo", "-n", "true"], check=False).code == 0:
+                return
+            cause = "This user is not root, and sudo asks for a password."
+        raise OutsideError(
+            "The lab needs root, to install packages and to run Docker and BuildKit.",
+            cause=cause,
+            remedy="Run it as root, or run `sudo -v` before it.",
+        )
+
+    def install(self, programs: Mapping[str, str]) -> tuple[str, ...]:
+        """Install the Debian packages of the programs that are not there.
+
+        Args:
+            programs: package by program.
+
+        Returns:
+            The packages installed.
+
+        Raises:
+            OutsideError: apt-get is not there or failed.
+        """
+        missing = tuple(dict.fromkeys(package for program, package in programs.items() if not self.find(program)))
+        if not missing:
+            return ()
+        if not self.find("apt-get"):
+            raise OutsideError(
+                f"{' and '.join(missing)} must be installed, and there is no apt-get here.",
+                remedy=f"Install them by hand, or use a Debian or Ubuntu machine (packages: {' '.join(missing)}).",
+            )
+        self.require_root()
+        self.progress.note(f"apt-get install {' '.join(missing)}")
+        try:
+            self.apt("update", "-qq")
+            self.apt("install", "-y", "-qq", "--no-install-recommends", *missing)
+        except ProgramFailed as error:
+            raise OutsideError(
+                f"apt-get could not install {', '.join(missing)}.",
+                cause="The package mirror cannot be reached, or another apt-get is running.",
+                remedy=f"Run `apt-get install {' '.join(missing)}` and look at what it says.",
+                original=error.original,
+            ) from error
+        return missing
+
+    def apt(self, *words: str, cwd: Path | None = None) -> None:
+        """Run apt-get as root, without questions and without starting services.
+
+        Raises:
+            ProgramFailed: with what it said.
+        """
+        self.runner.run(
+            self.as_root(["apt-get", "-o", "DPkg::Lock::Timeout=300", *words]),
+            extra={"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"},
+            cwd=cwd,
+            timeout=APT_MINUTES * 60,
+            on_line=self.progress.note,
+        )
+
+    def mirrors(self, codename: str) -> tuple[str, str]:
+        """Where this machine takes a Debian release from: URLs of the archive and of its security archive.
+
+        Args:
+            codename: such as `bookworm`; a machine of another release or distribution answers Debian's own addresses.
+        """
+        said = ""
+        if self.find("apt-get"):
+            said = self.runner.run(
+                ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"],
+                check=False,
+            ).stdout
+        return read_mirrors(said.splitlines(), codename)
+
+
+def read_mirrors(targets: Iterable[str], codename: str) -> tuple[str, str]:
+    """The archive's and the security archive's URL, from lines of URL, suite and component as apt tells them."""
+    found: dict[str, str] = {}
+    for line in targets:
+        url, _, rest = line.partition(" ")
+        if rest.endswith(" main") and url.startswith(("http://", "https://")):
+            found.setdefault(rest.removesuffix(" main"), url.rstrip("/"))
+    return found.get(codename, MIRROR), found.get(f"{codename}-security", SECURITY_MIRROR)
+
+
+def with_system_path(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with the folders of the system's own programs on PATH: other users than root miss them."""
+    path = environment.get("PATH", os.defpath).split(os.pathsep)
+    return {**environment, "PATH": os.pathsep.join(dict.fromkeys([*path, *_SBIN]))}

@@ -1,0 +1,218 @@
+"""The vulnerability database: Trivy's public one where it can be reached, else one built from Debian's changelogs."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from s3c_actions.errors import OutsideError
+from s3c_actions.process import ProgramFailed, ProgramTimedOut
+from s3c_actions.programs.cache import locked, scratch
+from s3c_actions.programs.install import locate
+from s3c_actions.programs.pins import TRIVY
+from s3c_lab import docker_engine
+from s3c_lab.advisories import Advisory, fixes, read_installed, write_tracker
+from s3c_lab.base import CODENAME, RELEASE, fresh
+from s3c_lab.machine import Machine
+from s3c_lab.programs import TRIVY_DB
+
+PUBLIC = "mirror.gcr.io"
+"""The registry Trivy takes its database from before all others."""
+PUBLIC_DAYS = 1
+BUILT_DAYS = 7
+
+# Runs inside an image: what is installed, and the changelogs of everything that has an update.
+_COLLECT = r"""
+set -eu
+apt-get update -qq
+dpkg-query --show --showformat '${Package}\t${source:Package}\t${source:Version}\n' >/out/installed
+mkdir /tmp/debs && cd /tmp/debs
+apt-get --simulate dist-upgrade | sed -n 's/^Inst \([^ ]*\) \[.*/\1/p' >upgradable
+if [ -s upgradable ]; then xargs apt-get download -qq <upgradable; fi
+for deb in *.deb; do
+    [ -e "$deb" ] || continue
+    package=$(dpkg-deb --field "$deb" Package)
+    dpkg-deb --fsys-tarfile "$deb" >tree.tar
+    # Some packages have a link to the changelog of another one, which is there as well.
+    tar --extract --file tree.tar --to-stdout --wildcards './usr/share/doc/*/changelog.Debian.gz' >"/out/$package.gz" ||
+        rm "/out/$package.gz"
+done
+chmod -R a+rX /out
+"""
+
+
+@dataclass(frozen=True)
+class Database:
+    """A Trivy cache folder's `db`, and where it came from as a sentence for people."""
+
+    folder: Path
+    origin: str
+
+
+def database(images: Iterable[str], key: str, machine: Machine) -> Database:
+    """A database that is recent enough.
+
+    Args:
+        images: references to look at when it has to be built; Docker can pull them.
+        key: changes when the images do.
+        machine: whose mirror, programs and cache are used.
+
+    Raises:
+        OutsideError: it can neither be downloaded nor built.
+    """
+    parent = machine.cache / "lab" / "trivy-db"
+    with locked(parent / ".lock", notice=lambda: machine.progress.note("another lab makes the database")):
+        for kept, days in ((parent / "public", PUBLIC_DAYS), (parent / f"built-{key}", BUILT_DAYS)):
+            if fresh(kept / "origin", days):
+                return _read(kept)
+        if reachable():
+            try:
+                return _download(parent / "public", machine)
+            except OutsideError as error:
+                machine.progress.warning(f"Trivy's public database could not be downloaded: {error.what}")
+        return _build(parent / f"built-{key}", tuple(images), machine)
+
+
+def reachable(seconds: float = 3.0) -> bool:
+    """Whether the public database's registry answers."""
+    try:
+        with urllib.request.urlopen(f"https://{PUBLIC}/v2/", timeout=seconds):
+            return True
+    except urllib.error.HTTPError as answer:
+        return answer.code == 401  # it wants a token, which Trivy gets
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def collect(installed: str, changelogs: dict[str, str], machine: Machine) -> list[Advisory]:
+    """The advisories of one image.
+
+    Args:
+        installed: as `read_installed` takes it.
+        changelogs: by binary package.
+        machine: compares versions.
+    """
+    packages = read_installed(installed)
+
+    def newer(first: str, second: str) -> bool:
+        return machine.runner.run(["dpkg", "--compare-versions", first, "gt", second], check=False).code == 0
+
+    # Binary packages of one source have one changelog.
+    by_source = {packages[name].source: name for name in sorted(changelogs) if name in packages}
+    return [one for name in by_source.values() for one in fixes(changelogs[name], packages[name], newer)]
+
+
+def _read(folder: Path) -> Database:
+    return Database(folder / "db", (folder / "origin").read_text().strip())
+
+
+def _keep(temp: Path, kept: Path, origin: str) -> Database:
+    if not (temp / "db" / "trivy.db").is_file() or not (temp / "db" / "metadata.json").is_file():
+        raise OutsideError("The vulnerability database was not written.", original=str(sorted(temp.rglob("*")))[:500])
+    (temp / "origin").write_text(origin + "\n")
+    for old in kept.parent.glob(kept.name.partition("-")[0] + "*"):
+        shutil.rmtree(old)
+    temp.chmod(0o755)
+    temp.replace(kept)
+    return _read(kept)
+
+
+def _download(kept: Path, machine: Machine) -> Database:
+    trivy = locate(TRIVY, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+    with scratch(kept.parent, "public-") as temp:
+        try:
+            machine.runner.run(
+                [trivy.path, "image", "--download-db-only", "--cache-dir", temp, "--no-progress"],
+                timeout=600,
+                on_line=machine.progress.note,
+            )
+        except (ProgramFailed, ProgramTimedOut) as error:
+            raise OutsideError("Trivy could not download its database.", original=error.original) from error
+        return _keep(temp, kept, "Trivy's public database")
+
+
+def _build(kept: Path, images: tuple[str, ...], machine: Machine) -> Database:
+    advisories: dict[tuple[str, str], Advisory] = {}
+    with scratch(kept.parent, "built-") as temp:
+        for number, image in enumerate(images):
+            machine.progress.note(f"reading the changelogs of the updates of {image}")
+            found = temp / f"image-{number}"
+            found.mkdir()
+            _look_into(image, found, machine)
+            changelogs = {
+                file.name.removesuffix(".gz"): gzip.decompress(file.read_bytes()).decode(errors="replace")
+                for file in found.glob("*.gz")
+            }
+            for one in collect((found / "installed").read_text(), changelogs, machine):
+                advisories[one.cve, one.source] = one
+            shutil.rmtree(found)
+        if not advisories:
+            raise OutsideError(
+                "No vulnerability was found in the changelogs of Debian's updates.",
+                cause="The security archive has no updates for the base, or cannot be reached.",
+                remedy="Look at this machine's apt sources: the lab takes the same mirror.",
+            )
+        write_tracker(advisories.values(), temp, codename=CODENAME, release=RELEASE)
+        program = locate(TRIVY_DB, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+        try:
+            machine.runner.run(
+                [program.path, "build", "--only-update", "debian", "--cache-dir", temp, "--output-dir", temp / "db"],
+                timeout=600,
+                on_line=machine.progress.note,
+            )
+        except ProgramFailed as error:
+            raise OutsideError("trivy-db could not build the database.", original=error.original) from error
+        shutil.rmtree(temp / "vuln-list-debian")
+        packages = len({one.source for one in advisories.values()})
+        return _keep(
+            temp,
+            kept,
+            f"built by trivy-db from Debian's changelogs ({len(advisories)} vulnerabilities in {packages} packages)",
+        )
+
+
+def _look_into(image: str, out: Path, machine: Machine) -> None:
+    from docker.errors import ContainerError, DockerException
+
+    with docker_engine.connect(machine) as docker:
+        try:
+            docker.images.pull(image)
+            try:
+                docker.containers.run(
+                    image,
+                    entrypoint=["/bin/sh", "-c", _COLLECT],
+                    user="0",
+                    remove=True,
+                    network_mode="host",
+                    volumes={str(out): {"bind": "/out", "mode": "rw"}},
+                )
+            finally:
+                docker.images.remove(image, force=True)
+        except ContainerError as error:
+            raise OutsideError(
+                f"The updates of {image} could not be read.",
+                cause="The package mirror cannot be reached from a container.",
+                remedy="Look at this machine's apt sources: the lab takes the same mirror.",
+                image=image,
+                original=str(error),
+            ) from error
+        except DockerException as error:
+            raise OutsideError(f"Docker could not look into {image}.", image=image, original=str(error)) from error
+
+
+def copy(database: Database, cache: Path) -> None:
+    """Put the database into a Trivy cache folder, by hard links where that works: nobody writes to it in place."""
+    target = cache / "db"
+    if target.exists():
+        shutil.rmtree(target)
+    target.mkdir(parents=True)
+    for file in database.folder.iterdir():
+        try:
+            (target / file.name).hardlink_to(file)
+        except OSError:
+            shutil.copy2(file, target / file.name)
