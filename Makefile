@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON = $(shell actions/setup.sh --dev)
 RUN = PYTHONPATH=$(CURDIR) $(PYTHON)
 
-.PHONY: help demo test unit contract e2e lint format bench docs lock clean
+.PHONY: help demo test unit contract e2e lint format bench docs lock modules clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,10 +33,13 @@ bench: ## our own time beside the bare programs'
 	@$(RUN) -m tools.bench
 
 docs: ## write the generated parts of the READMEs and action.yml files anew
-	@$(RUN) -m tools.docs
+	@$(RUN) -m tools.docs && $(RUN) -m tools.licenses
 
 lock: ## resolve the dependencies anew, with hashes
 	@tools/lock.sh
+
+modules: ## resolve the Go modules of the programs anew, with checksums
+	@$(RUN) -m tools.modules
 
 clean: ## remove what was made in the checkout (the cache stays)
 	@rm -rf s3c-out .mypy_cache .ruff_cache .pytest_cache && find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,6 +17,7 @@ CHECKS: dict[str, list[str]] = {
     "mypy": [str(BIN / "mypy"), "--no-error-summary"],
     "import rules": [str(BIN / "lint-imports"), "--no-cache"],
     "generated files": [sys.executable, "-m", "tools.docs", "--check"],
+    "licences": [sys.executable, "-m", "tools.licenses", "--check"],
     "zizmor": [str(BIN / "zizmor"), "--pedantic", "--offline", "--quiet", "--no-progress", "."],
 }
 

