@@ -283,7 +283,7 @@ class _Known:
 
     def told(self, said: str) -> S3CError | None:
         """The error, when this is what notation said; `what` may hold groups of the pattern."""
-        found = re.search(self.pattern, said, re.IGNORECASE | re.DOTALL)
+        found = re.search(self.pattern, said, re.IGNORECASE)
         if not found:
             return None
         what = found.expand(self.what)
@@ -561,8 +561,10 @@ def _refused(reference: str, reasons: str) -> Refused:
 
 
 def _translated(said: str, known: tuple[_Known, ...]) -> S3CError | None:
+    # The log's own lines hold names that come from outside; only its errors are judged.
+    errors = "\n".join(line for line in said.splitlines() if not line.startswith("level=info"))
     for one in known:
-        error = one.told(said)
+        error = one.told(errors)
         if error is not None:
             return error
     return None
