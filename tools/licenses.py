@@ -91,8 +91,8 @@ def licence(name: str) -> str:
 
 
 def _field(facts: PackageMetadata, name: str) -> str:
-    value = facts[name] if name in facts else ""
-    return "" if value == "UNKNOWN" else value.strip()
+    value = (facts.get_all(name) or [""])[0]
+    return "" if value == "UNKNOWN" else str(value).strip()
 
 
 def _classifiers(facts: PackageMetadata) -> str:
