@@ -116,6 +116,8 @@ def _image(image: ImageOutcome) -> dict[str, Any]:
         "verdict": _verdict(image),
         "error": _error(image.failure) if image.failure is not None else None,
         "counts": _counts(image),
+        "changes": [_change(image, severity) for severity in _FOUR],
+        "digest": _safe(escape.code(_short(image.reference.rpartition("@")[2]))),
         "severities": _columns(image),
         "system": _system(image.final_report),
         "difference": _difference(scan),
@@ -205,6 +207,15 @@ def _counts(image: ImageOutcome) -> list[dict[str, Any]]:
         numbers = [_safe(f"{bold}{report.counts[severity]:,}{bold}") for severity in columns]
         rows.append({"name": _safe(name), "numbers": numbers, "note": note})
     return rows
+
+
+_FOUR = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
+
+
+def _change(image: ImageOutcome, severity: Severity) -> Markup:
+    """`22 → **0**`, or one number when nothing was patched."""
+    numbers = [f"{report.counts[severity]:,}" for _, report in _scans(image)]
+    return _safe(f"{numbers[0]} → **{numbers[1]}**" if len(numbers) == 2 else "".join(numbers))
 
 
 def _system(report: ScanReport | None) -> str:
