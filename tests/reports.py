@@ -88,3 +88,110 @@ def large(amount: int = 30_000, *, seed: int = 1) -> bytes:
         )
     target = "localhost:5000/voting-app:1.4.0 (debian 12.5)"
     return image([{"Target": target, "Class": "os-pkgs", "Type": "debian", "Vulnerabilities": found}])
+
+
+def _vulnerability(package: str, installed: str, fixed: str, severity: str, **more: Any) -> dict[str, Any]:
+    return {
+        "VulnerabilityID": f"CVE-2024-{sum(map(ord, package + installed)) % 10_000:04d}",
+        "PkgName": package,
+        "InstalledVersion": installed,
+        "FixedVersion": fixed,
+        "Status": "fixed" if fixed else "affected",
+        "Severity": severity,
+        "Title": f"{package}: denial of service",
+        "Description": "A crafted request makes the parser use too much memory.",
+        "PrimaryURL": "https://avd.aquasec.com/nvd/cve-2024-0001",
+        "References": ["https://example.org/advisory"],
+        "Layer": {"DiffID": DIFF_IDS[0]},
+    } | more
+
+
+def _of(target: str, result_class: str, kind: str, *found: dict[str, Any]) -> dict[str, Any]:
+    return {"Target": target, "Class": result_class, "Type": kind, "Vulnerabilities": list(found)}
+
+
+SHAPES: dict[str, bytes] = {
+    "alpine": image(
+        [
+            _of(
+                "localhost:5000/web:3 (alpine 3.20.1)",
+                "os-pkgs",
+                "alpine",
+                _vulnerability("libcrypto3", "3.3.1-r0", "3.3.1-r1", "HIGH"),
+                _vulnerability("busybox", "1.36.1-r28", "", "MEDIUM", Title=""),
+            )
+        ],
+        name="localhost:5000/web:3",
+    ),
+    "distroless": image(
+        [
+            _of(
+                "gcr/base (debian 12.5)",
+                "os-pkgs",
+                "debian",
+                _vulnerability("libc6", "2.36-9", "", "LOW", Description=""),
+            )
+        ],
+        name="localhost:5000/distroless/base:latest",
+    ),
+    "npm": image(
+        [
+            _of(
+                "Node.js",
+                "lang-pkgs",
+                "node-pkg",
+                _vulnerability("@babel/traverse", "7.22.0", "7.23.2", "CRITICAL", PkgPath="app/node_modules/@babel/x"),
+            )
+        ]
+    ),
+    "go": image(
+        [_of("usr/bin/app", "lang-pkgs", "gobinary", _vulnerability("stdlib", "v1.21.0", "1.21.8, 1.22.1", "HIGH"))]
+    ),
+    "python": image(
+        [
+            _of(
+                "Python",
+                "lang-pkgs",
+                "python-pkg",
+                _vulnerability("Jinja2", "3.1.2", "3.1.3", "MEDIUM", PkgPath="usr/lib/Jinja2-3.1.2.dist-info/METADATA"),
+                _vulnerability("pip", "22.0", "", "UNKNOWN", CVSS={"nvd": {"V3Score": 9.9}}, SeveritySource="nvd"),
+            )
+        ]
+    ),
+    "licences": image(
+        [
+            {
+                "Target": "OS Packages",
+                "Class": "license",
+                "Licenses": [
+                    {
+                        "Severity": "HIGH",
+                        "Category": "restricted",
+                        "PkgName": "bash",
+                        "FilePath": "",
+                        "Name": "GPL-3.0-only",
+                    },
+                    {"Severity": "LOW", "Category": "notice", "PkgName": "zlib", "FilePath": "", "Name": "Zlib"},
+                ],
+            }
+        ]
+    ),
+    "suppressed": image(
+        [
+            _of("localhost:5000/web:3 (debian 12.5)", "os-pkgs", "debian")
+            | {
+                "ExperimentalModifiedFindings": [
+                    {
+                        "Type": "vulnerability",
+                        "Status": "not_affected",
+                        "Statement": "vulnerable_code_not_in_execute_path",
+                        "Source": "vex.json",
+                        "Finding": _vulnerability("curl", "7.88.1", "7.88.2", "HIGH"),
+                    }
+                ]
+            }
+        ]
+    ),
+    "empty": image([]),
+}
+"""Reports in Trivy's shape, of images that cannot be had here; the recorded ones are in `data/trivy`."""

@@ -434,7 +434,8 @@ def _plain(value: Any) -> Any:
     return {
         name: member if type(member) in _SIMPLE else _plain(member)
         for (name, default), member in zip(named, read(value), strict=True)
-        if member is not None and member is not default and member != default
+        # A result without a level has its rule's, not the default.
+        if member is not None and (member != default or name == "level")
     }
 
 

@@ -1,0 +1,72 @@
+"""Every kind of report as SARIF, by the standard's schema and by the checker with GitHub's ingestion rules."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from s3c_actions.report import sarif, trivy_json
+from s3c_actions.report.formats import Rendering
+from tests import reports
+from tests.unit.test_report_hostile import HOSTILE, report
+
+HERE = Path(__file__).parent
+RECORDED = {path.stem: path.read_bytes() for path in sorted((HERE.parent / "data" / "trivy").glob("*.json"))}
+READ = {name: trivy_json.parse(data) for name, data in (RECORDED | reports.SHAPES).items()}
+READ |= {"large": trivy_json.parse(reports.large(300))}
+READ |= {f"hostile-{name}": report(HOSTILE[name]) for name in ("markdown", "html", "separators", "long-line")}
+
+
+@pytest.fixture(scope="module")
+def multitool() -> Path:
+    """The checker's folder, installed from the lock file with its integrity hashes, once for a machine."""
+    cache = Path(os.environ.get("S3C_CACHE") or Path.home() / ".cache" / "s3c") / "tests" / "sarif-multitool-5.7.0"
+    package = cache / "node_modules" / "@microsoft" / "sarif-multitool-linux"
+    if not (package / "Sarif.Multitool").is_file():
+        if shutil.which("npm") is None:
+            subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "npm"], check=True)
+        cache.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copyfile(HERE / "sarif-multitool" / name, cache / name)
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=cache, check=True)
+        (package / "Sarif.Multitool").chmod(0o755)
+    return package
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sarif")
+    for name, one in READ.items():
+        rendering = Rendering(dockerfile="Dockerfile", dockerfile_text="FROM debian:12\nRUN step 8\n")
+        (folder / f"{name}.sarif").write_bytes(sarif.render(one, rendering))
+    return folder
+
+
+def test_the_standards_schema(multitool: Path, written: Path) -> None:
+    schema = json.loads((multitool / "sarif-2.1.0.json").read_text(encoding="utf-8-sig"))
+    validator = jsonschema.validators.validator_for(schema)(schema)
+    for path in written.iterdir():
+        problems = [f"{e.json_path}: {e.message:.200}" for e in validator.iter_errors(json.loads(path.read_bytes()))]
+        assert not problems, (path.name, problems[:5])
+
+
+def test_githubs_rules(multitool: Path, written: Path, tmp_path: Path) -> None:
+    argv = [multitool / "Sarif.Multitool", "validate", *written.iterdir(), "--rule-kind", "Sarif;Ghas"]
+    ended = subprocess.run(
+        [*argv, "--output", tmp_path / "found.sarif", "--max-file-size-in-kb", "100000"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Analysis completed successfully." in ended.stdout, ended.stdout + ended.stderr
+    found = json.loads((tmp_path / "found.sarif").read_bytes())["runs"][0]
+    said = [f"{one['ruleId']} {one['locations'][0]['physicalLocation']['artifactLocation']}: {one['message']}"
+            for one in found.get("results", [])]  # fmt: skip
+    assert not said, said[:10]
+    assert f"{len(READ)} files scanned" in ended.stdout
