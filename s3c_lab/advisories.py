@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LONGEST_TITLE = 160
+SHORTEST_TITLE = 8
 _ENTRY = re.compile(r"^(?P<source>\S+) \((?P<version>[^()\s]+)\) [^;\n]+;.*?\burgency=(?P<urgency>\w+)", re.I)
 _CVE = re.compile(r"CVE-\d{4}-\d{4,7}")
 _ITEM = re.compile(r"^\s{2,}([*+-])\s+")
+_AUTHORS = re.compile(r" \((?:[A-Z][\w.'-]*,? ?(?:and )?)+\)$")
 _NOISE = re.compile(r"\(?\b(?:Closes|LP):? *:? *(?:Bug)?#\d+(?:, *#?\d+)*\)?|\(\s*[,;/ ]*\)|\[\s*[,;/ ]*\]", re.I)
 
 
@@ -31,11 +33,19 @@ class Installed:
 
 @dataclass(frozen=True, kw_only=True)
 class Advisory:
-    """One CVE in one source package: the version that fixes it, Debian's urgency word, and a title."""
+    """One CVE in one source package.
+
+    Attributes:
+        version: the first one that fixes it.
+        newest: the one that the archive has.
+        urgency: Debian's word for it.
+        title: the changelog's words for it.
+    """
 
     cve: str
     source: str
     version: str
+    newest: str
     urgency: str
     title: str
 
@@ -88,7 +98,9 @@ def fixes(changelog: str, installed: Installed, newer: Callable[[str, str], bool
         newer: whether the first Debian version is later than the second.
     """
     found: dict[str, Advisory] = {}
+    newest = ""
     for entry in entries(changelog):
+        newest = newest or entry.version
         if not newer(entry.version, installed.version):
             break
         for cve, title in titles(entry.lines).items():
@@ -97,6 +109,7 @@ def fixes(changelog: str, installed: Installed, newer: Callable[[str, str], bool
                 cve=cve,
                 source=installed.source,
                 version=entry.version,
+                newest=newest,
                 urgency=entry.urgency,
                 title=f"{installed.source}: {title}" if title else f"{installed.source}: fixed in {entry.version}",
             )
@@ -107,14 +120,14 @@ def titles(lines: Iterable[str]) -> dict[str, str]:
     """The CVEs an entry names, each with the words of its item, or those of the item above; "" where there are none."""
     found: dict[str, str] = {}
     above = ""
-    for depth, text in _items(lines):
-        words = _words(text)
-        for cve in _CVE.findall(text):
-            own = words if len(words) >= 8 else above if depth else words
-            if len(own) > len(found.get(cve, "")) or cve not in found:
-                found.setdefault(cve, own)
+    for depth, head, text in _items(lines):
+        words = _words(head)
+        if len(words) < SHORTEST_TITLE:
+            words = above if depth else ""
         if not depth:
             above = words
+        for cve in _CVE.findall(text):
+            found[cve] = found.get(cve) or words
     return found
 
 
@@ -132,10 +145,10 @@ def write_tracker(advisories: Iterable[Advisory], folder: Path, *, codename: str
         (root / empty).mkdir(parents=True, exist_ok=True)
     _write(root / "distributions.json", {codename: {"major-version": release, "support": "security", "contact": ""}})
     by_cve: dict[str, list[Advisory]] = {}
-    fixed: dict[str, str] = {}
+    newest: dict[str, str] = {}
     for advisory in sorted(advisories, key=lambda one: (one.cve, one.source)):
         by_cve.setdefault(advisory.cve, []).append(advisory)
-        fixed[advisory.source] = advisory.version
+        newest[advisory.source] = advisory.newest
     for cve, same in by_cve.items():
         annotations = []
         for one in same:
@@ -146,7 +159,7 @@ def write_tracker(advisories: Iterable[Advisory], folder: Path, *, codename: str
             root / "CVE" / f"{cve}.json",
             {"Header": {"ID": cve, "Description": same[0].title}, "Annotations": annotations},
         )
-    for source, version in fixed.items():
+    for source, version in newest.items():
         for kind in ("source", "updates-source"):
             _write(
                 root / kind / codename / "main" / source[0] / f"{source}.json",
@@ -158,29 +171,28 @@ def _entry(header: re.Match[str], lines: list[str]) -> Entry:
     return Entry(header["source"], header["version"], header["urgency"].lower(), tuple(lines))
 
 
-def _items(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """Each item's depth (0 for `*`) and its text on one line."""
-    depth, parts = 0, list[str]()
+def _items(lines: Iterable[str]) -> Iterator[tuple[int, str, str]]:
+    """Each item's depth (0 for `*`), its first paragraph and all of its text, each on one line."""
+    depth, head, rest, ended = 0, list[str](), list[str](), False
     for line in lines:
         bullet = _ITEM.match(line)
-        if bullet or not line.strip():
-            if parts:
-                yield depth, " ".join(parts)
-            parts = []
         if bullet:
-            depth = 0 if bullet[1] == "*" else 1
-            parts = [line[bullet.end() :].strip()]
+            if head:
+                yield depth, " ".join(head), " ".join(head + rest)
+            depth, head, rest, ended = int(bullet[1] != "*"), [line[bullet.end() :].strip()], [], False
         elif line.strip():
-            parts.append(line.strip())
-    if parts:
-        yield depth, " ".join(parts)
+            (rest if ended else head).append(line.strip())
+        else:
+            ended = bool(head)
+    if head:
+        yield depth, " ".join(head), " ".join(head + rest)
 
 
 def _words(text: str) -> str:
-    text = _NOISE.sub(" ", _CVE.sub(" ", text))
-    text = _NOISE.sub(" ", text)
-    text = re.sub(r"\s+", " ", re.sub(r"\s*,(?:\s*,)+", ",", text)).strip(" ,.;:-()[]/&")
-    text = re.sub(r"^(?:and|for|fixes|fix)\b[ :,]*$", "", text, flags=re.I)
+    text = _NOISE.sub(" ", _NOISE.sub(" ", _CVE.sub(" ", text)))
+    text = re.sub(r"\s+", " ", re.sub(r"\s*,(?:\s*,)+", ",", text))
+    text = re.sub(r" (?=[,;:.])", "", text).strip(' ,.;:-+/&"')
+    text = _AUTHORS.sub("", re.sub(r"^fix(?:es)?(?:: *|$)", "", text, flags=re.I))
     return text if len(text) <= LONGEST_TITLE else text[: LONGEST_TITLE - 1].rstrip() + "…"
 
 

@@ -65,10 +65,10 @@ def _show(summary: str) -> None:
     from rich.markdown import Markdown
 
     print()
-    Console().print(Markdown(_without_html(summary)))
+    Console().print(Markdown(without_html(summary)))
 
 
-def _without_html(summary: str) -> str:
+def without_html(summary: str) -> str:
     """The summary without its HTML (terminals fold nothing) and without the diagram, which only GitHub draws."""
     text = re.sub(r"^```mermaid\n.*?^```\n", "", summary, flags=re.M | re.S)
     return re.sub(r"</?(?:details|summary|br|sub|sup)[^<>]*>", "", text)

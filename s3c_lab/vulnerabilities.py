@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import shutil
 import urllib.error
 import urllib.request
@@ -15,7 +16,7 @@ from s3c_actions.process import ProgramFailed, ProgramTimedOut
 from s3c_actions.programs.cache import locked, scratch
 from s3c_actions.programs.install import locate
 from s3c_actions.programs.pins import TRIVY
-from s3c_lab import docker_engine
+from s3c_lab import advisories, docker_engine
 from s3c_lab.advisories import Advisory, fixes, read_installed, write_tracker
 from s3c_lab.base import CODENAME, RELEASE, fresh
 from s3c_lab.machine import Machine
@@ -66,6 +67,7 @@ def database(images: Iterable[str], key: str, machine: Machine) -> Database:
         OutsideError: it can neither be downloaded nor built.
     """
     parent = machine.cache / "lab" / "trivy-db"
+    key = hashlib.sha256(key.encode() + Path(advisories.__file__).read_bytes()).hexdigest()[:16]
     with locked(parent / ".lock", notice=lambda: machine.progress.note("another lab makes the database")):
         for kept, days in ((parent / "public", PUBLIC_DAYS), (parent / f"built-{key}", BUILT_DAYS)):
             if fresh(kept / "origin", days):
@@ -137,7 +139,7 @@ def _download(kept: Path, machine: Machine) -> Database:
 
 
 def _build(kept: Path, images: tuple[str, ...], machine: Machine) -> Database:
-    advisories: dict[tuple[str, str], Advisory] = {}
+    known: dict[tuple[str, str], Advisory] = {}
     with scratch(kept.parent, "built-") as temp:
         for number, image in enumerate(images):
             machine.progress.note(f"reading the changelogs of the updates of {image}")
@@ -149,15 +151,15 @@ def _build(kept: Path, images: tuple[str, ...], machine: Machine) -> Database:
                 for file in found.glob("*.gz")
             }
             for one in collect((found / "installed").read_text(), changelogs, machine):
-                advisories[one.cve, one.source] = one
+                known[one.cve, one.source] = one
             shutil.rmtree(found)
-        if not advisories:
+        if not known:
             raise OutsideError(
                 "No vulnerability was found in the changelogs of Debian's updates.",
                 cause="The security archive has no updates for the base, or cannot be reached.",
                 remedy="Look at this machine's apt sources: the lab takes the same mirror.",
             )
-        write_tracker(advisories.values(), temp, codename=CODENAME, release=RELEASE)
+        write_tracker(known.values(), temp, codename=CODENAME, release=RELEASE)
         program = locate(TRIVY_DB, cache=machine.cache, runner=machine.runner, progress=machine.progress)
         try:
             machine.runner.run(
@@ -168,11 +170,11 @@ def _build(kept: Path, images: tuple[str, ...], machine: Machine) -> Database:
         except ProgramFailed as error:
             raise OutsideError("trivy-db could not build the database.", original=error.original) from error
         shutil.rmtree(temp / "vuln-list-debian")
-        packages = len({one.source for one in advisories.values()})
+        packages = len({one.source for one in known.values()})
         return _keep(
             temp,
             kept,
-            f"built by trivy-db from Debian's changelogs ({len(advisories)} vulnerabilities in {packages} packages)",
+            f"built by trivy-db from Debian's changelogs ({len(known)} vulnerabilities in {packages} packages)",
         )
 
 

@@ -160,9 +160,9 @@ def test_the_database_of_vulnerabilities_knows_the_images(
     lab: Lab, s3c: Callable[..., Ended], position: int, tmp_path: Path
 ) -> None:
     ended = s3c(
-        "scan", lab.images[position], "--trivy-cache-dir", lab.trivy_cache, "--offline", "--ignore-unfixed", "true",
-        "--format", "json",
-    )  # fmt: skip
+        *("scan", lab.images[position], "--format", "json", "--ignore-unfixed"),
+        *("--trivy-cache-dir", lab.trivy_cache, "--offline"),
+    )
     assert ended.code == 0, ended.stderr
     (report,) = tmp_path.rglob("trivy.json")
     found: list[dict[str, Any]] = [
