@@ -25,12 +25,14 @@ def descriptor(media_type: str, data: bytes, **more) -> dict[str, Any]:
 
 
 def layer(files: dict[str, bytes]) -> bytes:
-    """A gzipped layer holding these files."""
+    """A gzipped layer holding these files; a name that ends with a slash is a folder."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w") as tar:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
+            if name.endswith("/"):
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(entry, io.BytesIO(content))
     return gzip.compress(raw.getvalue(), mtime=0)
 

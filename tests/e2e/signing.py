@@ -127,8 +127,8 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 @contextmanager
-def own_registry(folder: Path) -> Iterator[str]:
-    """`localhost:PORT` of a registry of our own, with storage in the folder."""
+def own_registry(folder: Path, more: str = "") -> Iterator[str]:
+    """`localhost:PORT` of a registry of our own, with storage in the folder; `more` goes into its configuration."""
     import socket
     import time
 
@@ -140,6 +140,7 @@ def own_registry(folder: Path) -> Iterator[str]:
 log: {{level: error}}
 storage: {{filesystem: {{rootdirectory: {folder}/storage}}, delete: {{enabled: true}}}}
 http: {{addr: "{host.replace("localhost", "127.0.0.1")}"}}
+{more}
 """
     )
     with (folder / "log").open("wb") as log:
@@ -147,7 +148,7 @@ http: {{addr: "{host.replace("localhost", "127.0.0.1")}"}}
     try:
         for _ in range(100):
             try:
-                if send("GET", f"http://{host}/v2/")[0] == 200:
+                if send("GET", f"http://{host}/v2/")[0] in {200, 401}:
                     break
             except OSError:
                 time.sleep(0.1)

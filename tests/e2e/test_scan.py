@@ -1,0 +1,469 @@
+"""`s3c scan` with the real Trivy, a real registry and a database made by trivy-db."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import scanning
+from tests.e2e.oci import Repository, layer
+from tests.e2e.scanning import HIGH, LOW, MEDIUM
+from tests.e2e.signing import ROOT, Ended, answering, own_registry, s3c
+
+PASSWORD = "s3cret,with:comma"
+# Of bcrypt, as Apache's htpasswd writes it, with the password above.
+HTPASSWD = "robot:$2b$05$abcdefghijklmnopqrstuuOzFEOgokQwBHv5waFc6z4mq06fl65KW\n"
+
+
+class World:
+    """A registry with images, a database, a counting Trivy, and `s3c scan` on them."""
+
+    def __init__(self, folder: Path, registry: str):
+        self.folder, self.registry = folder, registry
+        self.cache = scanning.database(folder)
+        self.trivy = scanning.Counting(folder)
+        self.repository = Repository(registry, "app")
+        self.repository.image([layer(scanning.debian())], "1.0")
+        self.repository.image([layer(scanning.planted())], "planted")
+        files = scanning.debian()
+        files["var/lib/dpkg/status"] = files["var/lib/dpkg/status"].replace(b"3.0.11-1~deb12u2", b"3.0.13-1~deb12u1")
+        self.repository.image([layer(files)], "fixed")
+        images = [
+            self.repository.image([layer(scanning.debian())], f"1.0-{one}", architecture=one)
+            for one in ("amd64", "arm64")
+        ]
+        self.repository.index(images, "multi")
+
+    @property
+    def image(self) -> str:
+        return f"{self.registry}/app:1.0"
+
+    def at(self, tag: str) -> str:
+        return f"{self.registry}/app:{tag}"
+
+    def scan(self, folder: Path, *arguments: str | Path, online: bool = False, **environment: str) -> Ended:
+        """Scan with the explicit Trivy, offline, in this folder."""
+        self.trivy.forget()
+        cache = () if "--trivy-cache-dir" in arguments else ("--trivy-cache-dir", self.cache)
+        words = ["scan", *arguments, "--trivy-path", self.trivy.path, *cache]
+        if not online:
+            words.append("--offline")
+        variables = {"S3C_CACHE": str(self.folder / "s3c"), "HOME": str(self.folder), **environment}
+        return s3c(folder, *words, environment=variables)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("scan")
+    (folder / "registry").mkdir()
+    with own_registry(folder / "registry") as host:
+        yield World(folder, host)
+
+
+def found(path: Path) -> set[str]:
+    """Ids of the vulnerabilities in Trivy's JSON."""
+    return {one["VulnerabilityID"] for result in results(path) for one in result.get("Vulnerabilities") or []}
+
+
+def results(path: Path) -> list[dict]:
+    return json.loads(path.read_text()).get("Results") or []
+
+
+def reports(folder: Path, name: str = "app") -> Path:
+    return folder / "s3c-out" / name
+
+
+def rules(path: Path) -> set[str]:
+    return {one["ruleId"] for one in json.loads(path.read_text())["runs"][0].get("results", [])}
+
+
+def ids_in_csv(path: Path) -> str:
+    rows = list(csv.reader(path.open(newline="", encoding="utf-8-sig")))
+    assert len(rows) > 1
+    return "\n".join(",".join(row) for row in rows)
+
+
+def test_every_format_comes_from_one_run_of_trivy(world, tmp_path):
+    ended = world.scan(
+        tmp_path, world.image, "--format", "json,sarif,html,csv,table,cyclonedx,spdx", "--reuse", "false"
+    )
+    assert ended.code == 0, ended.stderr
+    assert len(world.trivy.calls("image")) == 1
+    folder = reports(tmp_path)
+    assert found(folder / "trivy.json") == {HIGH, MEDIUM, LOW}
+    assert len(rules(folder / "report.sarif")) == 3
+    assert HIGH in (folder / "report.html").read_text()
+    assert HIGH in ids_in_csv(folder / "report.csv")
+    assert HIGH in (folder / "report.txt").read_text()
+    bill = json.loads((folder / "sbom.cdx.json").read_text())
+    assert bill["bomFormat"] == "CycloneDX"
+    assert {"libssl3", "zlib1g"} <= {one["name"] for one in bill["components"]}
+    spdx = json.loads((folder / "sbom.spdx.json").read_text())
+    assert spdx["spdxVersion"].startswith("SPDX-")
+    assert {"libssl3", "zlib1g"} <= {one["name"] for one in spdx["packages"]}
+    assert ended.image["reference"].startswith(f"{world.registry}/app@sha256:")
+
+
+def test_a_tag_and_its_digest_give_the_same(world, tmp_path):
+    by_tag = world.scan(tmp_path, world.image)
+    by_digest = world.scan(tmp_path, by_tag.image["reference"])
+    assert by_digest.code == 0, by_digest.stderr
+    assert by_digest.image["reference"] == by_tag.image["reference"]
+
+
+def test_an_archive_and_a_layout(world, tmp_path):
+    archive = scanning.docker_archive(tmp_path / "image.tar", scanning.debian(), "app:1.0")
+    layout = scanning.oci_layout(tmp_path / "layout", world.repository, "1.0")
+    for path in (archive, layout):
+        ended = world.scan(tmp_path, "--input", path)
+        assert ended.code == 0, ended.stderr
+        assert ended.image["reference"] == str(path)
+    assert found(reports(tmp_path, "image.tar") / "trivy.json") == {HIGH, MEDIUM, LOW}
+    assert found(reports(tmp_path, "layout") / "trivy.json") == {HIGH, MEDIUM, LOW}
+
+
+def test_the_local_daemon_when_the_registry_does_not_have_it(world, tmp_path):
+    name = f"{world.registry}/only-local:1"
+    archive = scanning.docker_archive(tmp_path / "image.tar", scanning.debian(), name)
+    subprocess.run(["docker", "load", "--quiet", "--input", archive], check=True, capture_output=True)
+    try:
+        for source in ("auto", "docker"):
+            ended = world.scan(tmp_path, name, "--image-source", source)
+            assert ended.code == 0, ended.stderr
+            assert ended.image["reference"].startswith("sha256:")
+            assert found(reports(tmp_path, "only-local") / "trivy.json") == {HIGH, MEDIUM, LOW}
+        assert world.scan(tmp_path, name, "--image-source", "registry").code == 2
+    finally:
+        subprocess.run(["docker", "rmi", name], check=True, capture_output=True)
+
+
+def test_severity_is_for_people_and_the_record_is_complete(world, tmp_path):
+    ended = world.scan(tmp_path, world.image, "--severity", "HIGH,CRITICAL", "--format", "json,sarif,csv")
+    assert ended.code == 0, ended.stderr
+    folder = reports(tmp_path)
+    assert found(folder / "trivy.json") == {HIGH, MEDIUM, LOW}
+    assert len(rules(folder / "report.sarif")) == 3
+    shown = ids_in_csv(folder / "report.csv")
+    assert HIGH in shown
+    assert MEDIUM not in shown
+    limited = ("--severity", "HIGH", "--limit-severities-for-sarif", "--format", "sarif")
+    assert world.scan(tmp_path, world.image, *limited).code == 0
+    assert len(rules(folder / "report.sarif")) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--fail-on", "CRITICAL"), 0),
+        (("--fail-on", "HIGH"), 1),
+        (("--fail-on", "HIGH", "--severity", "CRITICAL"), 1),
+        (("--fail-on", "HIGH", "--exit-code", "0"), 0),
+        (("--exit-code", "1"), 1),
+        (("--exit-code", "1", "--severity", "CRITICAL"), 0),
+        (("--fail-on", "LOW", "--ignore-unfixed"), 1),
+    ],
+)
+def test_the_gate(world, tmp_path, arguments, code):
+    ended = world.scan(tmp_path, world.image, *arguments)
+    assert ended.code == code, ended.stderr
+    assert (reports(tmp_path) / "report.sarif").exists()
+
+
+def test_the_gate_lets_pass_what_nobody_can_fix(world, tmp_path):
+    assert world.scan(tmp_path, world.at("fixed"), "--fail-on", "LOW").code == 1
+    assert world.scan(tmp_path, world.at("fixed"), "--fail-on", "LOW", "--fixable-only").code == 0
+    assert world.scan(tmp_path, world.at("fixed"), "--fail-on", "LOW", "--ignore-unfixed").code == 0
+
+
+def test_the_difference_to_a_report_and_to_an_image(world, tmp_path):
+    assert world.scan(tmp_path, world.image).code == 0
+    old = tmp_path / "old.json"
+    shutil.copy(reports(tmp_path) / "trivy.json", old)
+    for baseline in (old, world.image):
+        ended = world.scan(tmp_path, world.at("fixed"), "--baseline", baseline)
+        assert ended.code == 0, ended.stderr
+        difference = ended.image["difference"]
+        assert {key: len(value) if isinstance(value, list) else value for key, value in difference.items()} == {
+            "fixed": 2,
+            "new": 0,
+            "left": 1,
+        }
+
+
+def test_the_same_scan_again_starts_no_trivy(world, tmp_path):
+    ours = tmp_path / "s3c"
+    assert world.scan(tmp_path, world.image, S3C_CACHE=str(ours)).code == 0
+    assert len(world.trivy.calls("image")) == 1
+    again = world.scan(tmp_path, world.image, "--severity", "HIGH", "--fail-on", "HIGH", S3C_CACHE=str(ours))
+    assert world.trivy.calls("image") == []
+    assert "same digest as before, report reused" in again.stderr
+    assert again.code == 1
+    other = world.scan(tmp_path, world.image, "--scanners", "vuln", S3C_CACHE=str(ours))
+    assert len(world.trivy.calls("image")) == 1, other.stderr
+    world.scan(tmp_path, world.image, "--reuse", "false", S3C_CACHE=str(ours))
+    assert len(world.trivy.calls("image")) == 1
+    for kept in (ours / "scans").glob("*/trivy.json"):
+        kept.write_text("{}")
+    assert world.scan(tmp_path, world.image, S3C_CACHE=str(ours)).code == 0
+    assert len(world.trivy.calls("image")) == 1
+    assert found(reports(tmp_path) / "trivy.json") == {HIGH, MEDIUM, LOW}
+
+
+def test_online_a_fresh_database_is_used_and_its_report_reused(world, tmp_path):
+    scanning.downloaded(world.cache)
+    ours = str(tmp_path / "s3c")
+    assert world.scan(tmp_path, world.image, online=True, S3C_CACHE=ours).code == 0
+    assert len(world.trivy.calls("image")) == 1
+    assert world.scan(tmp_path, world.image, online=True, S3C_CACHE=ours).code == 0
+    assert world.trivy.calls("image") == []
+
+
+def test_what_is_set_aside_and_when_it_expires(world, tmp_path):
+    soon = (datetime.now(UTC) + timedelta(days=3)).date()
+    (tmp_path / "a.yaml").write_text(
+        f"vulnerabilities:\n  - id: {HIGH}\n    expired_at: 2026-01-01\n  - id: {MEDIUM}\n    expired_at: {soon}\n"
+        "    statement: not reachable\n"
+    )
+    (tmp_path / "b").write_text(f"{LOW} exp:2099-01-01\n")
+    ended = world.scan(tmp_path, world.image, "--ignore-files", "a.yaml,b", "--format", "json,sarif")
+    assert ended.code == 0, ended.stderr
+    assert found(reports(tmp_path) / "trivy.json") == {HIGH}
+    assert f"{HIGH} is reported again: its entry in a.yaml expired on 2026-01-01" in ended.stderr
+    assert f"{MEDIUM} will be reported again in" in ended.stderr
+    alone = world.scan(tmp_path, world.image, "--trivyignores", "b")
+    assert "`trivyignores` is an old name" in alone.stderr
+    assert found(reports(tmp_path) / "trivy.json") == {HIGH, MEDIUM}
+    (tmp_path / ".trivyignore").write_text(f"{HIGH}\n")
+    world.scan(tmp_path, world.image)
+    assert found(reports(tmp_path) / "trivy.json") == {MEDIUM, LOW}
+
+
+def test_vex_sets_aside_what_is_not_affected(world, tmp_path):
+    (tmp_path / "vex.json").write_text(
+        json.dumps(
+            {
+                "@context": "https://openvex.dev/ns/v0.2.0",
+                "@id": "https://openvex.dev/docs/test",
+                "author": "test",
+                "timestamp": "2026-01-01T00:00:00Z",
+                "version": 1,
+                "statements": [
+                    {
+                        "vulnerability": {"name": HIGH},
+                        "products": [{"@id": "pkg:deb/debian/libssl3@3.0.11-1~deb12u2"}],
+                        "status": "not_affected",
+                        "justification": "vulnerable_code_not_in_execute_path",
+                    }
+                ],
+            }
+        )
+    )
+    ended = world.scan(tmp_path, world.image, "--vex", "vex.json", "--fail-on", "HIGH")
+    assert ended.code == 0, ended.stderr
+    assert found(reports(tmp_path) / "trivy.json") == {MEDIUM, LOW}
+
+
+def test_every_scanner_and_the_old_names(world, tmp_path):
+    scanners = ("--scanners", "vuln,secret,config,license")
+    ended = world.scan(tmp_path, world.at("planted"), *scanners, "--vuln-type", "os", "--format", "json,sarif")
+    assert ended.code == 0, ended.stderr
+    assert "`config` is an old name: it is understood as `misconfig`" in ended.stderr
+    assert "`vuln-type` is an old name: it is understood as `pkg-types`" in ended.stderr
+    kinds = {key for one in results(reports(tmp_path) / "trivy.json") for key, value in one.items() if value}
+    assert {"Vulnerabilities", "Secrets", "Misconfigurations", "Licenses"} <= kinds
+    assert "aws-access-key-id" in (reports(tmp_path) / "report.sarif").read_text()
+
+
+def test_skipped_folders_and_files(world, tmp_path):
+    arguments = ("--scanners", "secret", "--reuse", "false")
+    assert world.scan(tmp_path, world.at("planted"), *arguments).code == 0
+    assert any(one.get("Secrets") for one in results(reports(tmp_path) / "trivy.json"))
+    for skip in (("--skip-dirs", "app"), ("--skip-files", "app/*.env")):
+        assert world.scan(tmp_path, world.at("planted"), *arguments, *skip).code == 0
+        assert not any(one.get("Secrets") for one in results(reports(tmp_path) / "trivy.json"))
+
+
+def test_a_trivy_config_file(world, tmp_path):
+    (tmp_path / "mine.yaml").write_text("severity:\n  - HIGH\nexit-code: 7\nformat: table\n")
+    ended = world.scan(tmp_path, world.image, "--trivy-config", "mine.yaml")
+    assert ended.code == 0, ended.stderr
+    assert found(reports(tmp_path) / "trivy.json") == {HIGH}
+
+
+def test_platforms(world, tmp_path):
+    ended = world.scan(tmp_path, world.at("multi"), "--platform", "linux/arm64")
+    assert ended.code == 0, ended.stderr
+    config = json.loads((reports(tmp_path) / "trivy.json").read_text())["Metadata"]["ImageConfig"]
+    assert config["architecture"] == "arm64"
+    missing = world.scan(tmp_path, world.at("multi"), "--platform", "linux/s390x")
+    assert missing.code == 2
+    assert "linux/amd64, linux/arm64" in missing.stderr
+    single = world.scan(tmp_path, world.image, "--platform", "linux/s390x")
+    assert single.code == 2
+    assert "linux/amd64 alone" in single.stderr
+
+
+def test_several_images_each_for_itself(world, tmp_path):
+    ended = world.scan(tmp_path, world.image, world.at("nope"), world.at("fixed"), "--fail-on", "HIGH")
+    assert ended.code == 2, ended.stderr
+    assert [bool(one.get("reference")) for one in ended.result["images"]] == [True, False, True]
+    assert "tag nope does not exist" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        (scanning.debian("8"), "gets no security updates any more"),
+        ({"bin/app": b"app"}, "nothing was checked"),
+        ({"etc/os-release": b"ID=plan9\n"}, "nothing was checked"),
+        ({"etc/debian_version": b"12.5\n"}, "package database was removed"),
+    ],
+)
+def test_an_image_that_cannot_be_looked_into_is_not_clean(world, tmp_path, files, why):
+    world.repository.image([layer(files)], "blind")
+    ended = world.scan(tmp_path, world.at("blind"), "--fail-on", "CRITICAL")
+    assert ended.code == 1, ended.stderr
+    assert why in ended.stderr
+    assert world.scan(tmp_path, world.at("blind"), "--fail-on", "CRITICAL", "--unscanned", "warn").code == 0
+    assert world.scan(tmp_path, world.at("blind")).code == 0
+
+
+def test_credentials_for_this_registry_alone_and_never_in_arguments(world, tmp_path):
+    (tmp_path / "htpasswd").write_text(HTPASSWD)
+    storage = world.folder / "registry" / "storage"
+    (tmp_path / "storage").symlink_to(storage)
+    auth = f"auth: {{htpasswd: {{realm: test, path: {tmp_path}/htpasswd}}}}"
+    with own_registry(tmp_path, auth) as host:
+        image = f"{host}/app:1.0"
+        refused = world.scan(tmp_path, image, "--image-source", "registry")
+        assert refused.code == 3, refused.stderr
+        login = {"S3C_REGISTRY_USERNAME": "robot", "S3C_REGISTRY_PASSWORD": PASSWORD}
+        ended = world.scan(tmp_path, image, "--verbose", "--reuse", "false", **login)
+        assert ended.code == 0, ended.stderr
+        assert found(reports(tmp_path) / "trivy.json") == {HIGH, MEDIUM, LOW}
+        assert PASSWORD not in ended.stderr + ended.stdout + " ".join(world.trivy.calls("image"))
+        wrong = world.scan(tmp_path, image, "--image-source", "registry", **{**login, "S3C_REGISTRY_PASSWORD": "nope"})
+        assert wrong.code == 3
+        half = world.scan(tmp_path, image, S3C_REGISTRY_USERNAME="robot")
+        assert half.code == 2
+        assert "registry-password" in half.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "field"),
+    [
+        (("{image}", "--severity", "AWFUL"), 2, "severity"),
+        (("Not An Image",), 2, "image"),
+        ((), 2, "image"),
+        (("--input", "nothere.tar"), 2, "input"),
+        (("--input", "garbage.tar"), 2, "input"),
+        (("{image}", "--ignore-files", "nope"), 2, "ignore-files"),
+        (("{image}", "--ignore-files", "garbage.yaml"), 2, "ignore-files"),
+        (("{image}", "--vex", "nope.json"), 2, "vex"),
+        (("{image}", "--vex", "garbage.yaml"), 2, "vex"),
+        (("{image}", "--trivy-config", "nope.yaml"), 2, "trivy-config"),
+        (("{image}", "--trivy-config", "garbage.yaml"), 2, "trivy-config"),
+        (("{image}", "--ignore-policy", "garbage.yaml"), 2, "ignore-policy"),
+        (("{image}", "--baseline", "nope.json"), 2, "baseline"),
+        (("{image}", "--baseline", "a.json,b.json"), 2, "baseline"),
+        (("{image}", "{image}"), 2, "image"),
+        (("{registry}/app:nope",), 2, "image"),
+        (("{registry}/nope:1",), 2, "image"),
+        (("{image}", "--trivy-cache-dir", "empty"), 2, "offline"),
+        (("localhost:1/app:1",), 3, ""),
+    ],
+)
+def test_what_is_wrong_is_named_and_nothing_is_left_to_be_taken_for_a_report(world, tmp_path, arguments, code, field):
+    (tmp_path / "garbage.tar").write_text("garbage")
+    (tmp_path / "garbage.yaml").write_text("a: [")
+    words = [one.format(image=world.image, registry=world.registry) for one in arguments]
+    ended = world.scan(tmp_path, *words, "--image-source", "registry", "--reuse", "false")
+    assert ended.code == code, ended.stderr
+    assert f"s3c scan: {field}: " in ended.stderr if field else "refused the connection" in ended.stderr
+    assert not list((tmp_path / "s3c-out").rglob("trivy.json"))
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_a_registry_that_refuses_or_fails(world, tmp_path, status):
+    with answering(status) as host:
+        ended = world.scan(tmp_path, f"{host}/app:1", "--image-source", "registry")
+    assert ended.code == 3, ended.stderr
+    assert host in ended.stderr
+
+
+def test_a_database_from_the_next_repository(world, tmp_path):
+    with answering(429) as busy:
+        good = scanning.push_database(Repository(world.registry, "trivy-db"), world.cache)
+        for first in (f"{world.registry}/nope:2", f"{busy}/trivy-db:2"):
+            cache = tmp_path / f"cache-{first.partition(':')[2].partition('/')[2].partition(':')[0]}"
+            repositories = ("--db-repository", f"{first},{good}", "--trivy-cache-dir", cache)
+            ended = world.scan(tmp_path, world.image, *repositories, "--reuse", "false", online=True)
+            assert ended.code == 0, ended.stderr
+            assert found(reports(tmp_path) / "trivy.json") == {HIGH, MEDIUM, LOW}
+
+
+def test_no_database_to_be_had(world, tmp_path):
+    with answering(429) as busy:
+        cache = ("--trivy-cache-dir", tmp_path / "cache")
+        ended = world.scan(tmp_path, world.image, "--db-repository", f"{busy}/trivy-db:2", *cache, online=True)
+    assert ended.code == 3, ended.stderr
+    assert "too many requests (429)" in ended.stderr
+    assert "Trying again in" in ended.stderr
+    assert not (reports(tmp_path) / "trivy.json").exists()
+
+
+def test_a_program_that_ends_well_without_a_report_is_a_failure(world, tmp_path):
+    liar = tmp_path / "trivy"
+    liar.write_text('#!/bin/sh\n[ "$1" = image ] || echo "Version: 0.74.0"\n')
+    liar.chmod(0o755)
+    ended = s3c(
+        tmp_path, "scan", world.image, "--trivy-path", liar, "--offline", environment={"S3C_CACHE": str(tmp_path / "c")}
+    )
+    assert ended.code == 3, ended.stderr
+    assert "without a report" in ended.stderr
+
+
+def test_a_scan_that_takes_too_long_is_ended(world, tmp_path):
+    slow = tmp_path / "trivy"
+    slow.write_text('#!/bin/sh\n[ "$1" = image ] && exec sleep 60\necho "Version: 0.74.0"\n')
+    slow.chmod(0o755)
+    arguments = ("scan", world.image, "--trivy-path", slow, "--offline", "--timeout", "1s")
+    started = time.monotonic()
+    ended = s3c(tmp_path, *arguments, environment={"S3C_CACHE": str(tmp_path / "c")})
+    assert ended.code == 3, ended.stderr
+    assert "did not finish within" in ended.stderr
+    assert time.monotonic() - started < 20
+
+
+def test_scans_side_by_side_on_one_cache(world, tmp_path):
+    running = []
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        words = ["scan", world.image, "--trivy-path", world.trivy.path, "--trivy-cache-dir", world.cache, "--offline"]
+        running.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "s3c_actions", *map(str, words), "--reuse", "false"],
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "S3C_CACHE": str(tmp_path / "s3c")},
+                stderr=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                text=True,
+            )
+        )
+    for one in running:
+        _, said = one.communicate(timeout=120)
+        assert one.returncode == 0, said
+    for number in range(3):
+        assert found(reports(tmp_path / str(number)) / "trivy.json") == {HIGH, MEDIUM, LOW}
