@@ -94,6 +94,8 @@ def _scan(scan: ScanResult) -> dict[str, Any]:
             "left": len(difference.left),
         },
         "reused": scan.reused,
+        "blind": scan.blind,
+        "warnings": list(scan.warnings),
         "files": _files({"json": scan.trivy_json, **scan.files}),
         "seconds": round(scan.seconds, 3),
     }

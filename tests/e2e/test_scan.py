@@ -192,7 +192,7 @@ def test_the_difference_to_a_report_and_to_an_image(world, tmp_path):
     for baseline in (old, world.image):
         ended = world.scan(tmp_path, world.at("fixed"), "--baseline", baseline)
         assert ended.code == 0, ended.stderr
-        difference = ended.image["difference"]
+        difference = ended.image["scan"]["difference"]
         assert {key: len(value) if isinstance(value, list) else value for key, value in difference.items()} == {
             "fixed": 2,
             "new": 0,
@@ -334,6 +334,7 @@ def test_an_image_that_cannot_be_looked_into_is_not_clean(world, tmp_path, files
     ended = world.scan(tmp_path, world.at("blind"), "--fail-on", "CRITICAL")
     assert ended.code == 1, ended.stderr
     assert why in ended.stderr
+    assert why in ended.image["scan"]["blind"]
     assert world.scan(tmp_path, world.at("blind"), "--fail-on", "CRITICAL", "--unscanned", "warn").code == 0
     assert world.scan(tmp_path, world.at("blind")).code == 0
 
