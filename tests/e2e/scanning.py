@@ -97,8 +97,8 @@ def database(folder: Path) -> Path:
     cache = folder / "trivy"
     (cache / "db").mkdir(parents=True)
     words = ["build", "--only-update", "debian", "--update-interval", "24h"]
-    folders = ["--cache-dir", folder / "made", "--output-dir", cache / "db"]
-    subprocess.run([program(TRIVY_DB), *words, *folders], check=True, capture_output=True)
+    words += ["--cache-dir", str(folder / "made"), "--output-dir", str(cache / "db")]
+    subprocess.run([str(program(TRIVY_DB)), *words], check=True, capture_output=True)
     downloaded(cache)
     return cache
 

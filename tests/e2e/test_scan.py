@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,8 +76,8 @@ def found(path: Path) -> set[str]:
     return {one["VulnerabilityID"] for result in results(path) for one in result.get("Vulnerabilities") or []}
 
 
-def results(path: Path) -> list[dict]:
-    return json.loads(path.read_text()).get("Results") or []
+def results(path: Path) -> list[dict[str, Any]]:
+    return list(json.loads(path.read_text()).get("Results") or [])
 
 
 def reports(folder: Path, name: str = "app") -> Path:
