@@ -127,7 +127,7 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 @contextmanager
-def own_registry(folder: Path, more: str = "") -> Iterator[str]:
+def own_registry(folder: Path, more: str = "", program: Path = Path("docker-registry")) -> Iterator[str]:
     """`localhost:PORT` of a registry of our own, with storage in the folder; `more` goes into its configuration."""
     import socket
     import time
@@ -144,7 +144,7 @@ http: {{addr: "{host.replace("localhost", "127.0.0.1")}"}}
 """
     )
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"], stdout=log, stderr=log)
+        process = subprocess.Popen([program, "serve", folder / "config.yml"], stdout=log, stderr=log)
     try:
         for _ in range(100):
             try:

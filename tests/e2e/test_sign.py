@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.process import Runner
 from s3c_actions.programs.install import locate
 from s3c_actions.programs.pins import NOTATION
-from s3c_actions.progress import Silent
+from s3c_lab import registry_server
 from s3c_lab.certificates import SERVER_AUTH, Identity, make, make_authority, pem, subject
+from s3c_lab.machine import Machine
 from tests.e2e.signing import (
     TimeStamps,
     answering,
@@ -38,16 +38,14 @@ from tests.e2e.signing import (
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with own_registry(tmp_path_factory.mktemp("registry")) as host:
+def registry(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with own_registry(tmp_path_factory.mktemp("registry"), program=registry_server.program(machine)) as host:
         yield host
 
 
 @pytest.fixture(scope="module")
-def notation() -> Path:
-    environment = dict(os.environ)
-    cache = Path(environment.get("S3C_CACHE") or Path.home() / ".cache" / "s3c")
-    return locate(NOTATION, cache=cache, runner=Runner(environment), progress=Silent()).path
+def notation(machine: Machine) -> Path:
+    return locate(NOTATION, cache=machine.cache, runner=machine.runner, progress=machine.progress).path
 
 
 @pytest.fixture
