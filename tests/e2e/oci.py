@@ -51,8 +51,7 @@ class Repository:
 
     def get(self, what: str) -> dict[str, Any]:
         """A manifest or index by tag or digest, as JSON."""
-        body, _ = self._call("GET", f"{self.base}/manifests/{what}", Accept=f"{MANIFEST}, {INDEX}, */*")
-        return cast(dict[str, Any], json.loads(body))
+        return cast(dict[str, Any], json.loads(self.raw(what)[0]))
 
     def raw(self, what: str) -> tuple[bytes, str]:
         body, headers = self._call(

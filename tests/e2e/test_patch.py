@@ -1,0 +1,312 @@
+"""`s3c patch` with the real Trivy, Copa, BuildKit and registry."""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from s3c_lab import registry_server
+from tests.e2e.oci import Repository, layer
+
+ROOT = Path(__file__).resolve().parents[2]
+# bcrypt of "s3cret-word", as docker-registry's htpasswd file wants it.
+HTPASSWD = "ann:$2b$05$AVAkJgRTZN5DnJmXFwQ6ZOy.lymlme1L7jYxCB7xZ3zzkOSbObnPO\n"
+
+
+class Cli:
+    """`s3c patch` on the lab, as a process of its own."""
+
+    def __init__(self, lab, folder, cache):
+        self.lab, self.folder = lab, folder
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PYTHONPATH": str(ROOT),
+            "TRIVY_CACHE_DIR": lab.trivy_cache,
+            "S3C_CACHE": str(cache),
+            "NO_COLOR": "1",
+        }
+
+    def argv(self, image, *flags, buildkit=None):
+        address = buildkit or self.lab.buildkit
+        return [
+            *(sys.executable, "-m", "s3c_actions", "patch", image, "--offline", "--format", "json"),
+            *("--output-dir", str(self.folder / "out"), "--buildkit-addr", address, *flags),
+        ]
+
+    def __call__(self, image, *flags, code=0, buildkit=None, **environment):
+        shutil.rmtree(self.folder / "out", ignore_errors=True)
+        ended = subprocess.run(
+            self.argv(image, *flags, buildkit=buildkit),
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        self.said = ended.stdout + ended.stderr
+        assert ended.returncode == code, self.said
+        file = self.folder / "out" / "result.json"
+        (image,) = json.loads(file.read_text())["images"] if file.exists() else [{}]
+        return image
+
+    def scanned(self, image):
+        """Trivy's report of an image."""
+        argv = [sys.executable, "-m", "s3c_actions", "scan", image, "--offline", "--format", "json"]
+        argv += ["--output-dir", str(self.folder / "scan")]
+        subprocess.run(argv, env=self.environment, check=True, capture_output=True)
+        (path,) = (self.folder / "scan").rglob("trivy.json")
+        return path
+
+
+@pytest.fixture
+def cli(lab, machine, tmp_path):
+    return Cli(lab, tmp_path, machine.cache)
+
+
+@pytest.fixture(scope="module")
+def layers(lab, machine):
+    """The layers of an image whose packages have security updates pending, and which knows where to get them."""
+    base = Repository(lab.registry, "library/debian")
+    blobs = [base.blob(one["digest"]) for one in base.get("stable-slim")["layers"]]
+    main, security = machine.mirrors("bookworm")
+    sources = f"deb {main} bookworm main\ndeb {security} bookworm-security main\n"
+    return [*blobs, layer({"etc/apt/sources.list": sources.encode()})]
+
+
+@pytest.fixture
+def repository(lab, request):
+    """A repository of the test's own."""
+    return Repository(
+        lab.registry, f"patch-e2e/{os.getpid()}/{request.node.originalname.replace('_', '-')[:60].rstrip('-')}"
+    )
+
+
+@pytest.fixture
+def image(repository, layers):
+    repository.image(layers, "1.0")
+    return f"{repository.registry}/{repository.name}:1.0"
+
+
+def started(argv, port):
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 20
+    while True:
+        try:
+            urllib.request.urlopen(f"http://localhost:{port}/v2/", timeout=1)
+        except urllib.error.HTTPError:
+            return process
+        except OSError:
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.05)
+            continue
+        return process
+
+
+class OwnRegistry:
+    """Debian's docker-registry with its storage in a test's folder, to be read-only or guarded."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder, self.process = program, folder, None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.name = f"localhost:{self.port}"
+
+    def serve(self, *, read_only=False, guarded=False):
+        self.stop()
+        config = {
+            "version": "0.1",
+            "storage": {
+                "filesystem": {"rootdirectory": str(self.folder / "storage")},
+                "maintenance": {"readonly": {"enabled": read_only}},
+            },
+            "http": {"addr": f"127.0.0.1:{self.port}"},
+        }
+        if guarded:
+            (self.folder / "htpasswd").write_text(HTPASSWD)
+            config["auth"] = {"htpasswd": {"realm": "lab", "path": str(self.folder / "htpasswd")}}
+        (self.folder / "registry.yml").write_text(json.dumps(config))
+        self.process = started([self.program, "serve", str(self.folder / "registry.yml")], self.port)
+
+    def stop(self):
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+
+@pytest.fixture
+def registry(machine, tmp_path):
+    own = OwnRegistry(registry_server.program(machine), tmp_path)
+    own.serve()
+    yield own
+    own.stop()
+
+
+def test_patches_proves_and_does_so_once(cli, image, repository):
+    done = cli(image)
+    patch = done["patch"]
+    assert patch["patched"] is True and patch["skipped"] is False
+    assert patch["tag"] == "1.0-1" and repository.tags() == ["1.0", "1.0-1"]
+    assert done["reference"].startswith(f"{repository.registry}/{repository.name}@sha256:")
+    assert repository.raw("1.0-1")[1] and patch["reference"] == done["reference"]
+    assert len(patch["fixed"]) > 0 and patch["new"] == []
+    fixed = {one["id"] for one in patch["fixed"]}
+    vex = json.loads((cli.folder / "out" / repository.name.rpartition("/")[2] / "fixed.openvex.json").read_text())
+    assert {one["vulnerability"]["name"] for one in vex["statements"]} == fixed
+    assert all(one["reason"] for one in patch["left"])
+
+    # With no BuildKit at all: a second run finds the first one's image and starts nothing.
+    again = cli(image, buildkit="unix:///nowhere.sock")["patch"]
+    assert (again["patched"], again["skipped"], again["reference"]) == (True, True, patch["reference"])
+    assert {one["id"] for one in again["fixed"]} == fixed
+    assert repository.tags() == ["1.0", "1.0-1"]
+
+    # The patched image itself has nothing left to patch.
+    none = cli(done["reference"], buildkit="unix:///nowhere.sock")["patch"]
+    assert (none["patched"], none["skipped"], none["reference"]) == (False, True, patch["reference"])
+    assert repository.tags() == ["1.0", "1.0-1"]
+
+
+def test_a_partial_patch_is_none(cli, repository, layers):
+    repository.image([*layers, layer({"etc/apt/sources.list": b"# none\n"})], "1.0")
+    image = f"{repository.registry}/{repository.name}:1.0"
+    cli(image, code=3)
+    assert repository.tags() == ["1.0"]
+    assert "allow-partial" in cli.said
+
+
+def test_every_platform_is_patched(cli, repository, layers):
+    parts = [
+        repository.image([*layers, layer({"which": variant.encode()})], f"part-{variant or 'v1'}", variant=variant)
+        for variant in ("", "v2")
+    ]
+    repository.index(parts, "1.0")
+    patch = cli(f"{repository.registry}/{repository.name}:1.0")["patch"]
+    assert patch["patched"] is True and patch["platforms"] == ["linux/amd64", "linux/amd64/v2"]
+    listed = repository.get("1.0-1")["manifests"]
+    assert [one["platform"].get("variant", "") for one in listed] == ["", "v2"]
+    assert not {one["digest"] for one in listed} & {one["digest"] for one in parts}
+
+
+def test_a_platform_that_cannot_be_patched_is_named_and_nothing_is_pushed(cli, repository, layers):
+    mine = repository.image(layers, "mine")
+    other = repository.image([layer({"etc/hostname": b"x"})], "other", architecture="s390x")
+    repository.index([mine, other], "1.0")
+    before = repository.tags()
+    cli(f"{repository.registry}/{repository.name}:1.0", code=2)
+    assert "linux/s390x" in cli.said and "Nothing was pushed" in cli.said
+    assert repository.tags() == before
+
+
+def test_buildkit_that_is_gone(cli, image, repository):
+    cli(image, code=3, buildkit="unix:///nowhere/buildkitd.sock")
+    assert "BuildKit at unix:///nowhere/buildkitd.sock did not answer" in cli.said
+    assert "buildkit-addr auto" in cli.said
+    assert repository.tags() == ["1.0"]
+
+
+def test_something_else_than_buildkit(cli, image, lab):
+    cli(image, code=3, buildkit=f"tcp://{lab.registry.replace('localhost', '127.0.0.1')}")
+    assert "is not BuildKit" in cli.said
+
+
+def test_copa_out_of_time(cli, image, repository):
+    report = cli.scanned(image)
+    cli(image, "--report", str(report), "--timeout", "2s", code=3)
+    assert "Copa did not finish within 2 s" in cli.said
+    assert repository.tags() == ["1.0"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda text: text[: len(text) // 2], "cut off|not JSON|ends"),
+        (lambda text: '{"bomFormat": "CycloneDX"}', "Trivy"),
+        (lambda text: text.replace('"os-pkgs"', '"lang-pkgs"'), "operating system's packages"),
+        (lambda text: text, "layers differ"),
+    ],
+)
+def test_a_report_that_will_not_do(cli, image, repository, layers, lab, spoil, says):
+    path = cli.scanned(f"{lab.registry}/library/debian:stable-slim")
+    report = cli.folder / "report.json"
+    report.write_text(spoil(path.read_text()))
+    repository.image([*layers, layer({"extra": b"x"})], "1.0")
+    cli(image, "--report", str(report), code=2)
+    assert "report:" in cli.said and re.search(says, cli.said), cli.said
+    assert repository.tags() == ["1.0"]
+
+
+def test_a_registry_that_takes_nothing(cli, registry, layers):
+    Repository(registry.name, "app").image(layers, "1.0")
+    registry.serve(read_only=True)
+    cli(f"{registry.name}/app:1.0", code=3)
+    assert f"{registry.name} did not take the patched image" in cli.said
+    assert Repository(registry.name, "app").tags() == ["1.0"]
+
+
+def test_credentials_reach_copa_and_nobody_else(cli, registry, layers):
+    Repository(registry.name, "app").image(layers, "1.0")
+    registry.serve(guarded=True)
+    cli(f"{registry.name}/app:1.0", code=3)
+    assert "HTTP 401" in cli.said
+    login = {"S3C_REGISTRY_USERNAME": "ann", "S3C_REGISTRY_PASSWORD": "s3cret-word"}
+    assert cli(f"{registry.name}/app:1.0", **login)["patch"]["tag"] == "1.0-1"
+    assert "s3cret-word" not in cli.said
+    kept = [file for file in cli.folder.rglob("*") if file.is_file() and "storage" not in file.parts]
+    assert kept and not [file for file in kept if b"s3cret-word" in file.read_bytes()]
+
+
+def test_a_run_killed_in_the_middle_is_run_again(cli, image, repository):
+    child = subprocess.Popen(
+        cli.argv(image), env=cli.environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    assert child.stderr is not None
+    for line in child.stderr:
+        if "Updating package database" in line:
+            break
+    child.send_signal(signal.SIGKILL)
+    child.wait(10)
+    patch = cli(image)["patch"]
+    assert patch["patched"] is True and patch["fixed"]
+    tags = repository.tags()
+    again = cli(image, buildkit="unix:///nowhere.sock")["patch"]
+    assert again["patched"] is True and again["skipped"] is True
+    assert repository.tags() == tags
+
+
+def test_a_label_cannot_put_another_image_in_its_place(cli, repository, layers):
+    """Copa takes the image that the label `BaseImage` names as the base of its patch, whatever that is."""
+    evil = repository.image([*layers, layer({"usr/local/bin/backdoor": b"evil"})], "evil")
+    hostile = {"title": "::set-output name=x::$(id)\n\x1b[31m<script>{{7*7}}"}
+    label = f"{repository.registry}/{repository.name}@{evil['digest']}"
+    repository.image(
+        [*layers, layer({"app": b"mine"})], "1.0", config={"Labels": hostile, "labels": {"BaseImage": label}}
+    )
+    cli(f"{repository.registry}/{repository.name}:1.0", code=3)
+    assert "not built on the original's layers" in cli.said
+    assert "\x1b[31m" not in cli.said and "\n::set-output" not in cli.said
+
+
+def test_a_buildkit_of_our_own_leaves_nothing_behind(cli, repository, layers, lab):
+    repository.image([*layers, layer({"own": gzip.compress(b"x")})], "1.0")
+    temp = cli.folder / "temp"
+    temp.mkdir()
+    image = f"{repository.registry}/{repository.name}:1.0"
+    flags = ("--buildkit-config", str(Path(lab.folder) / "buildkitd.toml"))
+    assert cli(image, *flags, buildkit="auto", RUNNER_TEMP=str(temp), TMPDIR=str(temp))["patch"]["patched"] is True
+    assert list(temp.iterdir()) == []
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert f"--root {temp}" not in running
