@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -97,6 +99,8 @@ def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Itera
     login = credentials.given(values[REGISTRY_USERNAME], values[REGISTRY_PASSWORD])
     logins = {Reference.parse(image).registry: login for image in images} if login else {}
     settings = _settings(values, context)
+    # Importing it takes as long as Trivy takes to tell its version.
+    threading.Thread(target=importlib.import_module, args=("requests",), daemon=True).start()
     (program,) = located(values, context, "trivy")
     with credentials.docker_config(logins, context.environment, context.temp) as extra:
         yield Scanner(

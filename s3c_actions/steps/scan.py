@@ -356,7 +356,9 @@ def _written(result: ScanResult, settings: ScanSettings, trivy: Trivy) -> ScanRe
 
 
 def _warm(names: Iterable[str]) -> None:
-    """Import what renders the reports while Trivy works: 0.1 to 0.2 s that nobody waits for."""
+    """Import what renders the reports and the summary while Trivy works: 0.1 to 0.2 s that nobody waits for."""
+    for module in ("jinja2.sandbox", "s3c_actions.report.markdown"):
+        importlib.import_module(module)
     for name in names:
         if name in formats.RENDERED:
             importlib.import_module(formats.module(name))
