@@ -186,7 +186,9 @@ def _compile(go: Path, pin: Pin, folder: Path, into: Path, *, runner: Runner, pr
 
 
 def _explained(what: str, error: ProgramFailed) -> OutsideError:
-    said = "\n".join(line for line in error.original.splitlines() if not line.startswith("go: downloading "))
+    # What is left are errors: `go build -v` names each package on a line of its own, without a blank.
+    lines = [line for line in error.original.splitlines() if " " in line and not line.startswith("go: downloading ")]
+    said = "\n".join(lines)
     known = (
         (
             "no space left on device",

@@ -166,7 +166,7 @@ def test_a_build_is_held_to_the_pin(tmp_path, with_go):
     ],
 )
 def test_a_build_that_fails_is_explained(tmp_path, with_go, said, cause):
-    runner = Table(with_go, failure=f"go: downloading example.com/x v1.0.0\n{said}")
+    runner = Table(with_go, failure=f"go: downloading example.com/x v1.0.0\nexample.com/x/internal\n{said}")
     with pytest.raises(OutsideError, match=cause) as caught:
         build(COPA, tmp_path / "out", cache=tmp_path / "cache", runner=runner, progress=Silent())
     assert caught.value.what == "copa 0.14.2 could not be built."
