@@ -227,7 +227,6 @@ def down(name: str, machine: Machine) -> bool:
                 remedy="End that program and run `s3c-lab down` again.",
             )
         machine.runner.run(machine.as_root(["rm", "-rf", "--one-file-system", str(folder)]))
-    _lock(folder).unlink(missing_ok=True)
     if not names(machine):
         with machine.progress.step("docker") as step:
             step.done("ended, as a lab had started it" if docker_engine.stop(machine) else "left as it is")

@@ -16,12 +16,15 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from s3c_actions.errors import OutsideError
 from s3c_lab import daemons, docker_engine
+from s3c_lab.base import base
 from s3c_lab.lab import Lab, folder_of, names
 from s3c_lab.machine import Machine
 from tests.e2e.signing import ROOT, Ended
@@ -257,6 +260,15 @@ def test_a_docker_that_cannot_be_reached(other: str) -> None:
     up = s3c_lab("up", "--name", other, "--port", "0", DOCKER_HOST="unix:///nonexistent/docker.sock")
     assert up.returncode == 3
     assert "DOCKER_HOST" in up.stderr
+
+
+def test_a_mirror_that_cannot_be_reached(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = "http://127.0.0.1:9/debian"
+    monkeypatch.setattr(Machine, "mirrors", lambda *_: (nowhere, nowhere))
+    with pytest.raises(OutsideError, match=f"could not make a Debian 12 base from {nowhere}") as told:
+        base(replace(machine, cache=tmp_path))
+    assert "Failed getting release file" in told.value.original
+    assert [path.name for path in (tmp_path / "lab" / "base").iterdir()] == [".lock"]
 
 
 def test_a_name_that_leaves_the_folder() -> None:
