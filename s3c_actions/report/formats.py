@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from s3c_actions.errors import OutsideError
+from s3c_actions.report.collecting import paused
 from s3c_actions.report.difference import Difference
 from s3c_actions.report.gate import Gate
 from s3c_actions.report.model import ScanReport
@@ -66,7 +67,8 @@ def render(name: str, report: ScanReport, rendering: Rendering) -> bytes:
         The file's bytes, UTF-8.
     """
     renderer = importlib.import_module(module(name))
-    return cast(Callable[[ScanReport, Rendering], bytes], renderer.render)(report, rendering)
+    with paused():
+        return cast(Callable[[ScanReport, Rendering], bytes], renderer.render)(report, rendering)
 
 
 def write(names: Iterable[str], report: ScanReport, rendering: Rendering, folder: Path) -> dict[str, Path]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from s3c_actions.errors import InputError, OutsideError
+from s3c_actions.report.collecting import paused
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity, ranked
 
 SCHEMA_VERSION = 2
@@ -255,7 +256,8 @@ def parse(data: bytes) -> ScanReport:
         NotTrivys: with what was found instead.
     """
     try:
-        return _model(_checked(_DECODER.decode(data)))
+        with paused():
+            return _model(_checked(_DECODER.decode(data)))
     except (UnicodeDecodeError, RecursionError) as error:
         raise NotTrivys(f"is not JSON that can be read: {error}") from error
     except msgspec.ValidationError as error:

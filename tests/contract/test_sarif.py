@@ -14,7 +14,8 @@ import pytest
 from s3c_actions.report import sarif, trivy_json
 from s3c_actions.report.formats import Rendering
 from tests import reports
-from tests.unit.test_report_hostile import HOSTILE, report
+from tests.hostile import HOSTILE
+from tests.unit.test_report_hostile import report
 
 HERE = Path(__file__).parent
 RECORDED = {path.stem: path.read_bytes() for path in sorted((HERE.parent / "data" / "trivy").glob("*.json"))}
@@ -57,7 +58,13 @@ def test_the_standards_schema(multitool: Path, written: Path) -> None:
 
 
 def test_githubs_rules(multitool: Path, written: Path, tmp_path: Path) -> None:
-    argv = [multitool / "Sarif.Multitool", "validate", *written.iterdir(), "--rule-kind", "Sarif;Ghas"]
+    argv: list[str | Path] = [
+        multitool / "Sarif.Multitool",
+        "validate",
+        *written.iterdir(),
+        "--rule-kind",
+        "Sarif;Ghas",
+    ]
     ended = subprocess.run(
         [*argv, "--output", tmp_path / "found.sarif", "--max-file-size-in-kb", "100000"],
         capture_output=True,
