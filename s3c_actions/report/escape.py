@@ -54,9 +54,14 @@ def markdown(text: str, limit: int = 300) -> str:
 
     Nothing in it formats, links, mentions, opens a tag or ends a cell.
     """
-    cut = _MENTION.sub("\\1\N{WORD JOINER}", line(text, limit))
+    cut = line(text, limit)
+    if "@" in cut or "#" in cut:
+        cut = _MENTION.sub("\\1\N{WORD JOINER}", cut)
     entities = _STRUCTURE.sub(_entity, cut)
-    return _BARE_LINK.sub(lambda found: f"{found[1]}&#46;" if found[1] else f"{found[2]}&#45;", entities)
+    lower = entities.lower()
+    if "www." in lower or "gh-" in lower:
+        return _BARE_LINK.sub(lambda found: f"{found[1]}&#46;" if found[1] else f"{found[2]}&#45;", entities)
+    return entities
 
 
 _NO_SPAN = re.compile(r"[`|\\$]")

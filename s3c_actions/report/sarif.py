@@ -134,17 +134,18 @@ def _log(report: ScanReport, rendering: Rendering, kept: Sequence[Finding], omit
     for finding in kept:
         mark = _fingerprint(identity, finding)
         seen[mark] += 1
-        results.append(
-            om.Result(
-                rule_id=rules.id(finding),
-                rule_index=rules.index(finding),
-                level=_LEVELS[finding.severity],
-                message={"text": _message(report, finding)},
-                locations=[places.of(finding)],
-                partial_fingerprints={"primaryLocationLineHash": f"{mark}:{seen[mark]}"},
-                suppressions=_suppressions(finding),
-            )
-        )
+        # Thousands of them: they are written as they are, objects only for what there is one of.
+        result = {
+            "ruleId": rules.id(finding),
+            "ruleIndex": rules.index(finding),
+            "level": _LEVELS[finding.severity],
+            "message": {"text": _message(report, finding)},
+            "locations": [places.of(finding)],
+            "partialFingerprints": {"primaryLocationLineHash": f"{mark}:{seen[mark]}"},
+        }
+        if finding.suppressed:
+            result["suppressions"] = _suppressions(finding)
+        results.append(result)
     return om.SarifLog(
         version="2.1.0",
         schema_uri=SCHEMA,
@@ -169,10 +170,7 @@ def _log(report: ScanReport, rendering: Rendering, kept: Sequence[Finding], omit
     )
 
 
-def _suppressions(finding: Finding) -> list[dict[str, str]] | None:
-    if not finding.suppressed:
-        return None
-    # sarif_om's Suppression stems from a draft: it has no `status`.
+def _suppressions(finding: Finding) -> list[dict[str, str]]:
     reason = escape.line(finding.suppressed, 1000)
     return [{"kind": "external", "status": "accepted", "justification": reason}]
 
@@ -340,13 +338,11 @@ def _rule(rule_id: str, findings: Sequence[Finding]) -> Any:
     return om.ReportingDescriptor(
         id=rule_id,
         name=_name(first),
-        short_description=om.MultiformatMessageString(text=short[:MOST_DESCRIPTION]),
-        full_description=om.MultiformatMessageString(text=full),
-        help=om.MultiformatMessageString(
-            text=_help_text(rule_id, findings), markdown=_help_markdown(rule_id, findings, full)
-        ),
+        short_description={"text": short[:MOST_DESCRIPTION]},
+        full_description={"text": full},
+        help={"text": _help_text(rule_id, findings), "markdown": _help_markdown(rule_id, findings, full)},
         help_uri=escape.url(first.url) or None,
-        default_configuration=om.ReportingConfiguration(level=_LEVELS[first.severity]),
+        default_configuration={"level": _LEVELS[first.severity]},
         properties={
             "tags": _tags(first),
             "precision": "very-high",
@@ -427,15 +423,14 @@ def _fields(kind: Hashable) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[tup
 def _plain(value: Any) -> Any:
     """What is no object of sarif_om or a list of them goes as it is."""
     if isinstance(value, list):
-        return [_plain(member) for member in value]
+        return value if value and type(value[0]) in _SIMPLE else [_plain(member) for member in value]
     if not hasattr(value, "__attrs_attrs__"):
         return value
     read, named = _fields(cast(Hashable, type(value)))
     return {
         name: member if type(member) in _SIMPLE else _plain(member)
         for (name, default), member in zip(named, read(value), strict=True)
-        # A result without a level has its rule's, not the default.
-        if member is not None and (member != default or name == "level")
+        if member is not None and member != default
     }
 
 
