@@ -130,6 +130,7 @@ def test_csv(text: str) -> None:
     check_csv(text)
 
 
+@settings(deadline=None, max_examples=50)
 @given(ANY)
 def test_csv_of_any_text(text: str) -> None:
     check_csv(text)
@@ -152,6 +153,7 @@ def test_table(text: str) -> None:
     check_table(text)
 
 
+@settings(deadline=None, max_examples=50)
 @given(ANY)
 def test_table_of_any_text(text: str) -> None:
     check_table(text)
@@ -211,7 +213,7 @@ def test_html(text: str) -> None:
     check_html(text)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(ANY)
 def test_html_of_any_text(text: str) -> None:
     check_html(text)
@@ -263,7 +265,7 @@ def test_sarif(text: str) -> None:
     check_sarif(text)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(ANY)
 def test_sarif_of_any_text(text: str) -> None:
     check_sarif(text)
@@ -329,7 +331,7 @@ def test_markdown(text: str) -> None:
     check_markdown(text)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(ANY)
 def test_markdown_of_any_text(text: str) -> None:
     check_markdown(text)
