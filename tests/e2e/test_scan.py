@@ -469,3 +469,15 @@ def test_scans_side_by_side_on_one_cache(world, tmp_path):
         assert one.returncode == 0, said
     for number in range(3):
         assert found(reports(tmp_path / str(number)) / "trivy.json") == {HIGH, MEDIUM, LOW}
+
+
+def test_the_labs_real_images_have_something_to_fix(lab, tmp_path):
+    formats = ("--format", "json,sarif,html,csv,table,cyclonedx,spdx")
+    trivy = ("--trivy-cache-dir", lab.trivy_cache, "--offline", "--trivy-path", scanning.program(scanning.TRIVY))
+    ended = s3c(tmp_path, "scan", *lab.images, *formats, *trivy, "--fail-on", "HIGH", "--fixable-only")
+    assert ended.code == 1, ended.stderr
+    assert len(ended.result["images"]) == len(lab.images) == 2
+    for image in ended.result["images"]:
+        assert image["scan"]["findings"]["high"] > 0
+        assert image["scan"]["os"].startswith("debian 12")
+        assert {Path(one).name for one in image["files"].values()} >= {"report.sarif", "report.html", "sbom.cdx.json"}
