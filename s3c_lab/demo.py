@@ -11,7 +11,7 @@ from pathlib import Path
 
 from s3c_actions.console import plain
 from s3c_actions.errors import Exit
-from s3c_lab import lab
+from s3c_lab import lab, registry_server
 from s3c_lab.machine import Machine
 
 
@@ -20,7 +20,7 @@ def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bo
 
     Args:
         name: of the lab.
-        port: of its registry; None for the one it had, else the lab's default.
+        port: of its registry; None for the one it had, else the lab's default, else a free one.
         output: folder for the reports, made when it is not there.
         machine: what the lab works with.
         keep: leave the lab running.
@@ -32,6 +32,9 @@ def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bo
         InputError, OutsideError: as `lab.up` and `lab.down` do.
     """
     output = output.absolute()
+    if port is None and lab.read(lab.folder_of(name, machine)) is None and not registry_server.is_free(lab.PORT):
+        machine.progress.notice(f"port {lab.PORT} is taken, so the registry gets another one")
+        port = 0
     try:
         made = lab.up(name, port, machine)
         code = _chain(made, output, machine)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 PACKAGES = {"dockerd": "docker.io", "runc": "runc"}
+BRIDGE = Path("/sys/class/net/docker0")
 _REMEDY = "Start Docker yourself, or look at the log for what the kernel refuses."
 
 
@@ -60,7 +61,11 @@ def stop(machine: Machine) -> bool:
     with connect(machine) as docker:
         if docker.containers.list():
             return False
-    return daemons.stop(pid_file(machine), machine)
+    ended = daemons.stop(pid_file(machine), machine)
+    # Docker leaves its bridge behind.
+    if ended and BRIDGE.exists() and machine.find("ip"):
+        machine.runner.run(machine.as_root(["ip", "link", "delete", BRIDGE.name]), check=False)
+    return ended
 
 
 @contextmanager

@@ -252,8 +252,17 @@ def _copy_storage(stored: Path, storage: Path) -> None:
     if whole.exists() and storage.exists():
         return
     shutil.rmtree(storage, ignore_errors=True)
-    shutil.copytree(stored, storage)
+    shutil.copytree(stored, storage, copy_function=_link_blob)
     whole.touch()
+
+
+def _link_blob(source: str, target: str) -> None:
+    """A registry never writes to a blob's `data` again, so labs can share it; its other files it does write to."""
+    if Path(source).name == "data":
+        with contextlib.suppress(OSError):
+            Path(target).hardlink_to(source)
+            return
+    shutil.copy2(source, target)
 
 
 def _port(lab: Lab) -> int:

@@ -55,6 +55,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def is_free(port: int) -> bool:
+    """Whether a registry could listen on a port of the loopback interface."""
+    try:
+        check_port(port)
+    except InputError:
+        return False
+    return True
+
+
 def check_port(port: int) -> None:
     """Make sure that nothing listens on a port of the loopback interface.
 
