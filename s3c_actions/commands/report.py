@@ -42,7 +42,8 @@ def run(values: Values, context: Context) -> Outcome:
     name = values[inputs.FAIL_ON]
     gate = Gate(Severity.of(name) if name else None, values[inputs.FIXABLE_ONLY])
     seen = coverage.Coverage()
-    if report.artifact_type == "container_image":
+    # A report may leave the packages out (--list-all-pkgs=false): findings of them prove that they were looked at.
+    if report.artifact_type == "container_image" and not any(finding.os_package for finding in report.findings):
         seen = coverage.judge(path.read_bytes(), scanners=("vuln",), pkg_types=())
     for sentence in (*seen.warnings, seen.blind):
         if sentence:
