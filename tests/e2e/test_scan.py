@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from s3c_actions.programs.pins import TRIVY
 from tests.e2e import scanning
 from tests.e2e.oci import Repository, layer
 from tests.e2e.scanning import HIGH, LOW, MEDIUM
@@ -473,7 +474,7 @@ def test_scans_side_by_side_on_one_cache(world, tmp_path):
 
 def test_the_labs_real_images_have_something_to_fix(lab, tmp_path):
     formats = ("--format", "json,sarif,html,csv,table,cyclonedx,spdx")
-    trivy = ("--trivy-cache-dir", lab.trivy_cache, "--offline", "--trivy-path", scanning.program(scanning.TRIVY))
+    trivy = ("--trivy-cache-dir", lab.trivy_cache, "--offline", "--trivy-path", scanning.program(TRIVY))
     ended = s3c(tmp_path, "scan", *lab.images, *formats, *trivy, "--fail-on", "HIGH", "--fixable-only")
     assert ended.code == 1, ended.stderr
     assert len(ended.result["images"]) == len(lab.images) == 2
