@@ -6,7 +6,6 @@ Everything it uses is an argument, so that a test gives it another environment a
 from __future__ import annotations
 
 import errno
-import platform
 import shutil
 import tempfile
 import time
@@ -72,7 +71,7 @@ class Console:
     def bug(self, command: str, error: BaseException) -> None:
         """A traceback and the versions, for a report."""
         what = f"s3c {command}: this is a bug of s3c {__version__}; please report it with what stands above."
-        versions = f"s3c {__version__}, Python {platform.python_version()}, {_machine()}"
+        versions = f"s3c {__version__}, {_machine()}"
         self.complain("".join(traceback.format_exception(error)) + versions)
         if self.actions is not None:
             self.actions.annotate("error", what)
@@ -304,8 +303,10 @@ class _Run:
 
 
 def _machine() -> str:
+    import platform
+
     # platform.platform() would start a program.
-    return f"{platform.system()} {platform.release()} {platform.machine()}"
+    return f"Python {platform.python_version()}, {platform.system()} {platform.release()} {platform.machine()}"
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
