@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from s3c_actions.errors import S3CError
+from s3c_actions.report import escape
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -33,12 +34,7 @@ def plain(text: str, longest: int = LONGEST) -> str:
         text: untrusted.
         longest: in characters; what is over it is cut, with `…`.
     """
-    text = _ANSI.sub("", text[: longest * 4])
-    if not text.isprintable():
-        text = "".join(
-            one if one.isprintable() else " " if one.isspace() else "\N{REPLACEMENT CHARACTER}" for one in text
-        )
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    return escape.line(_ANSI.sub("", text[: longest * 4]), longest - 1)
 
 
 def error_lines(command: str, error: S3CError) -> list[str]:
@@ -158,10 +154,10 @@ class TerminalProgress:
             self._status = None
 
     def _label(self, note: str) -> str:
-        from rich.markup import escape
+        from rich.markup import escape as literal
 
         width = max(20, shutil.get_terminal_size().columns - 20)
-        return escape(f"{' > '.join(self._running)}  {note[:width]}")
+        return literal(f"{' > '.join(self._running)}  {note[:width]}")
 
     def _line(self, text: str) -> None:
         with self._lock:

@@ -70,7 +70,7 @@ INSECURE = Input(
 )
 QUIET = Input(
     name="quiet",
-    help="Show warnings and errors only.",
+    help="Show warnings and errors only, and print the resulting references, one a line.",
     parse=boolean,
     default="false",
     absent=False,

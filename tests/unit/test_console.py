@@ -54,7 +54,7 @@ def test_plain_is_one_printable_line(text) -> None:
 
 def test_plain_keeps_what_is_harmless() -> None:
     assert plain("libssl3 3.0.11-1~deb12u2 → Größe 中文 ✔") == "libssl3 3.0.11-1~deb12u2 → Größe 中文 ✔"
-    assert plain("\x1b[31mred\x1b[0m and\tblue\n") == "red and blue "
+    assert plain("\x1b[31mred\x1b[0m and\tblue\n") == "red and blue"
 
 
 @HOSTILE_TEXTS
@@ -176,5 +176,5 @@ def test_an_error_holds_its_form(text) -> None:
     error = InputError("image", text, cause=text, image=text, original=text)
     lines = error_lines("scan", error)
     assert all(line.isprintable() for line in lines)
-    assert lines[0].startswith("s3c scan: image: ")
+    assert lines[0].startswith("s3c scan: image:")
     assert len(lines) <= 23
