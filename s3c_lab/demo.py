@@ -14,6 +14,9 @@ from s3c_actions.errors import Exit
 from s3c_lab import lab, registry_server
 from s3c_lab.machine import Machine
 
+LONGEST_SHOWN = 12
+"""Lines of a folded part of the summary that a terminal is given."""
+
 
 def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bool) -> int:
     """Bring a lab up, run the chain on it, show the summary, and take the lab down again.
@@ -72,9 +75,16 @@ def _show(summary: str) -> None:
 
 
 def without_html(summary: str) -> str:
-    """The summary without its HTML (terminals fold nothing) and without the diagram, which only GitHub draws."""
+    """The summary as a terminal shows it: no diagram, no HTML, and of what is folded only what is short."""
     text = re.sub(r"^```mermaid\n.*?^```\n", "", summary, flags=re.M | re.S)
-    return re.sub(r"</?(?:details|summary|br|sub|sup)[^<>]*>", "", text)
+    # The innermost folds are the lists; those around them are the images.
+    text = re.sub(r"<details><summary>([^\n]*?)</summary>((?:(?!<details>).)*?)</details>", _unfold, text, flags=re.S)
+    return re.sub(r"</?[a-z]+>", "", re.sub(r"<br ?/?>", " ", text))
+
+
+def _unfold(folded: re.Match[str]) -> str:
+    lines = folded[2].strip().splitlines()
+    return f"{folded[1]}: in summary.md" if len(lines) > LONGEST_SHOWN else "\n".join([folded[1], "", *lines])
 
 
 def _closing_words(made: lab.Lab, output: Path, code: int, *, keep: bool) -> None:

@@ -290,6 +290,14 @@ def test_the_flags_are_inputs_of_the_chain(tmp_path: Path) -> None:
 
 
 def test_the_summary_is_shown_without_html_and_diagram() -> None:
-    diagram, folded = "```mermaid\nflowchart LR\n  a --> b\n```\n", "<details><summary>Fixed</summary>"
-    summary = f"# Done\n\n{diagram}{folded}\n\n| a | b |\n\n</details>\n"
-    assert without_html(summary) == "# Done\n\nFixed\n\n| a | b |\n\n\n"
+    diagram, folded = "```mermaid\nflowchart LR\n  a --> b\n```\n", "<details><summary>Left</summary>"
+    summary = f"# Done<br>now\n\n{diagram}{folded}\n\n| a | b |\n\n</details>\n"
+    assert without_html(summary) == "# Done now\n\nLeft\n\n| a | b |\n"
+
+
+def test_what_is_folded_and_long_is_only_named() -> None:
+    rows = "| a | b |\n" * 30
+    summary = f"<details><summary>Fixed (30)</summary>\n\n{rows}\n</details>\n\n"
+    summary += "<details><summary>Left</summary>\nx\n</details>"
+    outer = f"<details><summary>app</summary>\n\n{summary}\n</details>"
+    assert without_html(outer) == "app\n\nFixed (30): in summary.md\n\nLeft\n\nx\n"
