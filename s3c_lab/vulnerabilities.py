@@ -179,32 +179,37 @@ def _build(kept: Path, images: tuple[str, ...], machine: Machine) -> Database:
 
 
 def _look_into(image: str, out: Path, machine: Machine) -> None:
-    from docker.errors import ContainerError, DockerException
+    from docker.errors import DockerException
 
     with docker_engine.connect(machine) as docker:
         try:
             docker.images.pull(image)
             try:
-                docker.containers.run(
+                container = docker.containers.create(
                     image,
                     entrypoint=["/bin/sh", "-c", _COLLECT],
                     user="0",
-                    remove=True,
                     network_mode="host",
                     volumes={str(out): {"bind": "/out", "mode": "rw"}},
                 )
+                try:
+                    container.start()
+                    code = int(container.wait()["StatusCode"])
+                    said = container.logs(stdout=False).decode(errors="replace")
+                finally:
+                    container.remove(force=True, v=True)  # with the volume that the image declares
             finally:
                 docker.images.remove(image, force=True)
-        except ContainerError as error:
-            raise OutsideError(
-                f"The updates of {image} could not be read.",
-                cause="The package mirror cannot be reached from a container.",
-                remedy="Look at this machine's apt sources: the lab takes the same mirror.",
-                image=image,
-                original=str(error),
-            ) from error
         except DockerException as error:
             raise OutsideError(f"Docker could not look into {image}.", image=image, original=str(error)) from error
+    if code:
+        raise OutsideError(
+            f"The updates of {image} could not be read.",
+            cause="The package mirror cannot be reached from a container.",
+            remedy="Look at this machine's apt sources: the lab takes the same mirror.",
+            image=image,
+            original=said,
+        )
 
 
 def copy(database: Database, cache: Path) -> None:

@@ -148,13 +148,15 @@ def test_votes_are_taken_after_patching(
 
 
 def test_the_database_refuses_to_start_without_a_password(lab: Lab, machine: Machine) -> None:
-    from docker.errors import ContainerError
-
     with docker_engine.connect(machine) as docker:
+        docker.images.pull(lab.images[1])
+        container = docker.containers.create(lab.images[1])
         try:
-            with pytest.raises(ContainerError, match="no password: set POSTGRES_PASSWORD_FILE"):
-                docker.containers.run(lab.images[1], remove=True, stderr=True)
+            container.start()
+            assert container.wait()["StatusCode"] == 1
+            assert b"no password: set POSTGRES_PASSWORD_FILE" in container.logs()
         finally:
+            container.remove(force=True, v=True)
             docker.images.remove(lab.images[1], force=True)
 
 
@@ -191,17 +193,18 @@ def test_up_twice_changes_nothing_and_status_tells_it(lab: Lab) -> None:
 
 
 def test_two_labs_side_by_side_and_down_leaves_nothing(lab: Lab, machine: Machine, other: str) -> None:
-    before = _traces(machine)
     up = s3c_lab("up", "--name", other, "--port", "0", "--json")
     assert up.returncode == 0, up.stderr
     second = json.loads(up.stdout)
     assert second["registry"] != lab.registry
+    port = second["registry"].rpartition(":")[2]
+    assert len(_traces(other, port, machine)["processes"]) == 2
     for registry in (lab.registry, second["registry"]):
         assert json.loads(get(f"http://{registry}/v2/voting-app/tags/list"))["tags"] == ["1.4.0"]
     down = s3c_lab("down", "--name", other)
     assert down.returncode == 0, down.stderr
     assert not folder_of(other, machine).exists()
-    assert _traces(machine) == before
+    assert _traces(other, port, machine) == {"tags": [], "mounts": [], "processes": []}
     with pytest.raises(OSError, match="refused"):
         get(f"http://{second['registry']}/v2/")
     assert json.loads(get(f"http://{lab.registry}/v2/voting-app/tags/list"))["tags"] == ["1.4.0"]
@@ -277,18 +280,13 @@ def test_a_name_that_leaves_the_folder() -> None:
     assert "name:" in ended.stderr
 
 
-def _traces(machine: Machine) -> dict[str, Any]:
-    """What a lab could leave behind."""
+def _traces(name: str, port: str, machine: Machine) -> dict[str, list[str]]:
+    """What a lab could leave behind; other labs may come and go meanwhile."""
     with docker_engine.connect(machine) as docker:
         return {
-            "containers": sorted(one.id or "" for one in docker.containers.list(all=True)),
-            "networks": sorted(one.id or "" for one in docker.networks.list()),
-            "volumes": sorted(one.id or "" for one in docker.volumes.list()),
-            "tags": sorted(tag for image in docker.images.list() for tag in image.tags),
-            "mounts": sorted(
-                line.split(" ", 4)[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if "s3c" in line
-            ),
-            "processes": sorted(line for line in _processes() if "/lab/labs/" in line),
+            "tags": [tag for image in docker.images.list() for tag in image.tags if f":{port}/" in tag],
+            "mounts": [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"/{name}/" in line],
+            "processes": [line for line in _processes() if f"/labs/{name}/" in line],
         }
 
 
