@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import shutil
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -94,18 +95,17 @@ def read(command: Command, argv: Sequence[str]) -> dict[str, str] | None:
 
 
 def _parser(command: Command) -> _Parser:
+    width = min(shutil.get_terminal_size().columns, 110)
     parser = _Parser(
         prog=f"s3c {command.name}",
-        description=command.help,
+        description=textwrap.fill(command.help.replace("`", ""), width),
         epilog="Every flag is an environment variable too: --output-dir is S3C_OUTPUT_DIR.\n\nExamples:\n"
         + "\n".join(f"  {example}" for example in command.examples)
         if command.examples
         else None,
         add_help=False,
         allow_abbrev=False,
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
-            prog, max_help_position=30, width=min(shutil.get_terminal_size().columns, 110)
-        ),
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=width),
         usage=_usage(command),
     )
     bare = parser.add_argument_group("Arguments")
@@ -143,6 +143,8 @@ def _add(group: argparse._ArgumentGroup, one: Input[Any]) -> None:
 
 
 def _metavar(one: Input[Any]) -> str:
+    if one.parse is boolean:
+        return "true|false"
     if one.choices and len("|".join(one.choices)) <= 24 and not one.many:
         return "|".join(one.choices)
     return "VALUE,…" if one.many else "VALUE"
@@ -154,7 +156,9 @@ def _help(one: Input[Any]) -> str:
         text += f" Read from a file (- is standard input), or from {one.variable}."
     if one.choices:
         text += f" One of {', '.join(one.choices)}." if not one.many else f" Of {', '.join(one.choices)}."
-    if one.default and not (one.switch and one.default == "false"):
+    if one.switch and one.default == "true":
+        text += f" On by default: --no-{one.name} turns it off."
+    elif one.default and not one.switch:
         text += f" [{one.default}]"
     return text.replace("%", "%%").replace("`", "")
 
@@ -166,6 +170,13 @@ def _without_values(argv: Sequence[str], declared: Iterable[Input[Any]]) -> list
     for position, argument in enumerate(argv):
         if argument == "--":
             return rewritten + list(argv[position:])
+        before = argv[position - 1] if position else ""
+        if before in switches and argument.lower() in {"true", "false"}:
+            raise InputError(
+                switches[before].name,
+                f"{argument!r} stands behind {before}, which takes no value there, and would be taken for an argument.",
+                remedy=f"Write {before} or --no-{before[2:]}, or {before}={argument.lower()}.",
+            )
         flag, equals, text = argument.partition("=")
         if equals and flag in switches:
             one = switches[flag]

@@ -97,6 +97,10 @@ class TerminalProgress:
         """Begin a step."""
         return _Step(name, self._begin, self._end)
 
+    def about(self, image: str) -> None:
+        """The image's name above its steps."""
+        self._line(self._paint("1", plain(image)))
+
     def note(self, text: str) -> None:
         """What is going on: beside the spinner, or as a line of its own when verbose."""
         text = plain(text)
@@ -193,6 +197,10 @@ class LogProgress:
         """Begin a step."""
         return _Step(name, self._begin, self._end)
 
+    def about(self, image: str) -> None:
+        """The image's name above its steps."""
+        self._line(plain(image))
+
     def note(self, text: str) -> None:
         """A line, when verbose or when nothing was said for a while."""
         if self._verbose or time.monotonic() - self._last >= self._heartbeat:
@@ -231,6 +239,9 @@ class QuietProgress:
     def step(self, name: str) -> _Step:
         """A step that says nothing."""
         return _Step(name, lambda _name: None, lambda _name, _sentence, _seconds, _failed: None)
+
+    def about(self, image: str) -> None:
+        """Say nothing."""
 
     def note(self, text: str) -> None:
         """Say nothing."""

@@ -182,7 +182,7 @@ OUTPUTS: tuple[Output, ...] = (
     Output(
         name="new",
         help="How many findings are new against the baseline; empty without one.",
-        commands=("chain", "scan", "report"),
+        commands=("scan", "report"),
         of=lambda image: len(image.scan.difference.new) if image.scan and image.scan.difference else None,
     ),
     Output(

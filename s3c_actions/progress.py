@@ -11,6 +11,9 @@ class Progress(Protocol):
     def step(self, name: str) -> StepContext:
         """Begin a named step (`scan`, `patch`, …); ends with its time and the sentence given to `done`."""
 
+    def about(self, image: str) -> None:
+        """The image that the steps to come are about; called when there are several."""
+
     def note(self, text: str) -> None:
         """A line of what is going on, such as a program's command or its progress."""
 
@@ -49,6 +52,9 @@ class Silent:
     def step(self, name: str) -> StepContext:
         """A step that says nothing."""
         return _SilentStep()
+
+    def about(self, image: str) -> None:
+        """Say nothing."""
 
     def note(self, text: str) -> None:
         """Say nothing."""

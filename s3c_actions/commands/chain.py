@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command, Context, folders
-from s3c_actions.errors import S3CError
+from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import chain as inputs
@@ -96,6 +96,13 @@ def _verify(values: Values, context: Context, signer: Signer, stack: ExitStack) 
     home: Home = signer.trust
     if settings.stores:
         home = stack.enter_context(verify.prepare(settings, context.temp, context.progress))
+        if not verify.leads_to(settings, signer.chain):
+            raise InputError(
+                "trust-store",
+                f"it does not lead to the certificate that signs, {signer.certificate.subject}.",
+                cause="Every image would be signed, and then refused by this trust store.",
+                remedy="Give the root of the signing certificate, or sign with a key that this trust store trusts.",
+            )
 
     def verify_one(reference: str) -> VerifyResult:
         with context.progress.step("verify") as step:

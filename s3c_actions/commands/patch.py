@@ -45,6 +45,8 @@ def run(values: Values, context: Context) -> Outcome:
     outcomes = []
     with scanning(values, context, images) as scanner, patching(values, context, scanner, images) as patcher:
         for image in images:
+            if len(images) > 1:
+                context.progress.about(image)
             try:
                 before = _report(values[inputs.REPORT], image, scanner)
                 result = patcher.patch(image, places[image], before)

@@ -44,6 +44,8 @@ def run(values: Values, context: Context) -> Outcome:
     outcomes = []
     with scanning(values, context, tuple(image for image, source in wanted.items() if source != "archive")) as scanner:
         for image, source in wanted.items():
+            if len(wanted) > 1:
+                context.progress.about(image)
             try:
                 baseline = _baseline(baselines[image], scanner, places[image])
                 result = scanner.scan(image, places[image], source=source, baseline=baseline)

@@ -141,7 +141,11 @@ def resolve(values: Values, context: Context) -> dict[str, str]:
     for image in values[IMAGE]:
         reference = Reference.parse(image)
         if not reference.digest:
-            digest = registry_of(values, context).resolve(reference).digest
+            try:
+                digest = registry_of(values, context).resolve(reference).digest
+            except S3CError as error:
+                error.image = error.image or image
+                raise
             context.progress.notice(f"{image} is {digest} now; this digest is used, whatever becomes of the tag.")
             reference = reference.at(digest)
         if reference.pinned in pinned.values():

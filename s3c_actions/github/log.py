@@ -71,6 +71,11 @@ class ActionsProgress:
         """Begin a step; groups cannot nest, so a step within a step is a line in its group."""
         return _Step(self, name)
 
+    def about(self, image: str) -> None:
+        """The image's name above its steps' groups."""
+        if not self._quiet:
+            self._inert(plain(image))
+
     def note(self, text: str) -> None:
         """A line in the step's group."""
         if not self._quiet:

@@ -43,7 +43,8 @@ OPTIONAL_TRUST_STORE = replace(
 )
 
 _OWN = {one.name: one for one in (FAIL_ON, FIXABLE_ONLY, OPTIONAL_TRUST_STORE)}
-_SCANNING = tuple(_OWN.get(one.name, one) for one in (*LOOK, *AROUND))
+# Without `exit-code`: a chain that ends well although it did not sign would let the next step take it for signed.
+_SCANNING = tuple(_OWN.get(one.name, one) for one in (*LOOK, *AROUND) if one is not reporting.EXIT_CODE)
 _TRUST = tuple(_OWN.get(one.name, one) for one in TRUST_INPUTS)
 
 INPUTS: tuple[Input[Any], ...] = (

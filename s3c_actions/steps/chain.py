@@ -61,11 +61,20 @@ def run(settings: ChainSettings, steps: ChainSteps, progress: Progress) -> tuple
         raise InputError("image", f"{', '.join(twice)} is given more than once.", remedy="Give each image once.")
     if len(settings.images) > 1:
         for image in settings.images:
-            steps.resolve(image)
-    return tuple(_one(image, settings, steps, progress) for image in settings.images)
+            try:
+                steps.resolve(image)
+            except S3CError as error:
+                error.image = error.image or image
+                raise
+    outcomes = []
+    for image in settings.images:
+        if len(settings.images) > 1:
+            progress.about(image)
+        outcomes.append(_one(image, settings, steps))
+    return tuple(outcomes)
 
 
-def _one(image: str, settings: ChainSettings, steps: ChainSteps, progress: Progress) -> ImageOutcome:
+def _one(image: str, settings: ChainSettings, steps: ChainSteps) -> ImageOutcome:
     outcome = ImageOutcome(image=image)
     try:
         scan = steps.scan(image)
@@ -84,6 +93,5 @@ def _one(image: str, settings: ChainSettings, steps: ChainSteps, progress: Progr
             outcome = replace(outcome, verify=steps.verify(outcome.reference))
     except S3CError as error:
         error.image = error.image or image
-        progress.warning(f"{image}: {error.what}")
         return replace(outcome, failure=error)
     return outcome

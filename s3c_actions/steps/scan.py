@@ -84,6 +84,11 @@ class _Target:
     digest: str = ""
     refused: S3CError | None = None
 
+    @property
+    def pinned(self) -> str:
+        """The reference with its digest; empty when none is known."""
+        return self.reference if self.digest else ""
+
 
 def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry, progress: Progress) -> ScanResult:
     """Scan one image.
@@ -191,7 +196,7 @@ def _scan(
     """Trivy's JSON in the image's folder, and the age of the kept report when it is one."""
     path = settings.folder / formats.FILES["json"]
     store = Store(settings.store) if settings.store is not None else None
-    before = facts(target.digest, settings, trivy) if store is not None else None
+    before = facts(target.pinned, settings, trivy) if store is not None else None
     _make(settings.folder)
     if store is not None and before is not None:
         kept = store.find(before, digest=target.digest, now=settings.now)
@@ -214,22 +219,27 @@ def _scan(
         raise
     _copy(new, path)
     new.unlink(missing_ok=True)
-    after = facts(target.digest, settings, trivy) if store is not None else None
+    after = facts(target.pinned, settings, trivy) if store is not None else None
     if store is not None and after is not None and before in (None, after):
         store.keep(after, path)
     return path, None
 
 
-def facts(digest: str, settings: ScanSettings, trivy: Trivy) -> dict[str, object] | None:
+def facts(reference: str, settings: ScanSettings, trivy: Trivy) -> dict[str, object] | None:
     """Everything a report depends on; None when that cannot be known, and then nothing is reused.
 
     Not known is what a configuration file or policy refers to, what a VEX repository says today, which image a local
     daemon or an archive has, and a database that Trivy would first replace by a newer one.
+
+    Args:
+        reference: with its digest; empty when it has none. The repository counts, because Trivy's report names it.
+        settings: of the scan.
+        trivy: the program with its cache.
     """
     options = settings.options
     config = options.config or (settings.cwd / "trivy.yaml")
     remote_vex = {"repo", "repository", "oci", "sbom-ref"} & set(options.vex)
-    if not digest or content(config) or options.ignore_policy or remote_vex:
+    if not reference or content(config) or options.ignore_policy or remote_vex:
         return None
     databases = {}
     for name in ("db", "java-db"):
@@ -248,7 +258,7 @@ def facts(digest: str, settings: ScanSettings, trivy: Trivy) -> dict[str, object
         databases["checks"] = content(checks)
     said = {name: _hashed(value) for name, value in sorted(trivy.settings_in_environment().items())}
     return {
-        "digest": digest,
+        "reference": reference,
         "trivy": trivy.version,
         "databases": databases,
         "scanners": list(options.scanners),

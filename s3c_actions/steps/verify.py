@@ -16,6 +16,8 @@ from s3c_actions.programs.notation_home import Home, TrustPolicy
 from s3c_actions.steps.results import VerifyResult
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from s3c_actions.programs.notation import Notation
     from s3c_actions.progress import Progress
 
@@ -86,12 +88,7 @@ def _given(settings: VerifySettings, policy: Mapping[str, Any], home: Home) -> N
             "it is no trust policy: `trustPolicies` is missing or no list.",
             remedy="Write it as https://notaryproject.dev/docs/user-guides/how-to/manage-trust-policy/ shows.",
         )
-    found = []
-    for store in settings.stores:
-        root = next((one for one in (store / "x509", store / "truststore" / "x509") if one.is_dir()), store)
-        for kind in _KINDS:
-            for folder in sorted(path for path in (root / kind).glob("*") if path.is_dir()):
-                found += [(kind, folder.name, _read(file, "trust-store")) for file in _files(folder)]
+    found = _laid_out(settings.stores)
     if not found:
         raise InputError(
             "trust-store",
@@ -102,6 +99,33 @@ def _given(settings: VerifySettings, policy: Mapping[str, Any], home: Home) -> N
         )
     home.copy_trust_store(found)
     home.write_policy(policy)
+
+
+def _laid_out(stores: tuple[Path, ...]) -> list[tuple[str, str, bytes]]:
+    """Kind, name and content of each certificate file in folders laid out as notation's trust store."""
+    found = []
+    for store in stores:
+        root = next((one for one in (store / "x509", store / "truststore" / "x509") if one.is_dir()), store)
+        for kind in _KINDS:
+            for folder in sorted(path for path in (root / kind).glob("*") if path.is_dir()):
+                found += [(kind, folder.name, _read(file, "trust-store")) for file in _files(folder)]
+    return found
+
+
+def leads_to(settings: VerifySettings, chain: tuple[x509.Certificate, ...]) -> bool:
+    """Whether a signer's certificates, leaf first, have one of the trust store among them: what authenticity is.
+
+    Raises:
+        InputError: a file is not there or holds no certificate.
+    """
+    from s3c_actions import certificates
+
+    if settings.policy is None:
+        stored = [_certificates(path, "trust-store") for path in settings.stores]
+    else:
+        stored = [content for kind, _, content in _laid_out(settings.stores) if kind != "tsa"]
+    trusted = [one for content in stored for one in certificates.read_chain(content, "trust-store")]
+    return any(one in trusted for one in chain)
 
 
 def _certificates(path: Path, field: str) -> bytes:

@@ -18,7 +18,7 @@ from s3c_lab import lab as labs
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine, with_system_path
-from tests.e2e.oci import copy_image
+from tests.e2e.oci import Repository, copy_image, layer
 from tests.e2e.signing import Ended
 from tests.e2e.signing import s3c as run_s3c
 
@@ -60,6 +60,22 @@ def fresh(lab: Lab) -> Callable[[str], str]:
         return copy_image(original, f"{mine}/{short}")
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def layers(lab: Lab, machine: Machine) -> list[bytes]:
+    """The layers of an image whose packages have security updates pending, and which knows where to get them."""
+    base = Repository(lab.registry, "library/debian")
+    blobs = [base.blob(one["digest"]) for one in base.get("stable-slim")["layers"]]
+    main, security = machine.mirrors("bookworm")
+    sources = f"deb {main} bookworm main\ndeb {security} bookworm-security main\n"
+    return [*blobs, layer({"etc/apt/sources.list": sources.encode()})]
+
+
+@pytest.fixture
+def repository(lab: Lab, request: pytest.FixtureRequest) -> Repository:
+    """A repository of the test's own."""
+    return Repository(lab.registry, f"e2e/{os.getpid()}/{request.node.originalname.replace('_', '-')[:60].rstrip('-')}")
 
 
 @pytest.fixture(scope="session")

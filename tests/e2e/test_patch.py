@@ -75,24 +75,6 @@ def cli(lab, machine, tmp_path):
     return Cli(lab, tmp_path, machine.cache)
 
 
-@pytest.fixture(scope="module")
-def layers(lab, machine):
-    """The layers of an image whose packages have security updates pending, and which knows where to get them."""
-    base = Repository(lab.registry, "library/debian")
-    blobs = [base.blob(one["digest"]) for one in base.get("stable-slim")["layers"]]
-    main, security = machine.mirrors("bookworm")
-    sources = f"deb {main} bookworm main\ndeb {security} bookworm-security main\n"
-    return [*blobs, layer({"etc/apt/sources.list": sources.encode()})]
-
-
-@pytest.fixture
-def repository(lab, request):
-    """A repository of the test's own."""
-    return Repository(
-        lab.registry, f"patch-e2e/{os.getpid()}/{request.node.originalname.replace('_', '-')[:60].rstrip('-')}"
-    )
-
-
 @pytest.fixture
 def image(repository, layers):
     repository.image(layers, "1.0")

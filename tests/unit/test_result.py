@@ -97,7 +97,6 @@ def test_outputs_of_one_image_are_plain() -> None:
         "unknown": "0",
         "total": "1",
         "fixable": "0",
-        "new": "1",
         "patched": "true",
         "tag": "1.0-1",
         "fixed": "2",
@@ -112,6 +111,12 @@ def test_outputs_of_one_image_are_plain() -> None:
         "result": "out/result.json",
         "summary": "out/summary.md",
     }
+
+
+def test_what_is_new_is_an_output_where_there_can_be_a_baseline() -> None:
+    scanned = replace(samples.outcome(samples.chained()), command="scan")
+    assert outputs.values(scanned)["new"] == "1"
+    assert outputs.values(samples.outcome(samples.chained())).get("new") is None
 
 
 def test_outputs_of_several_images_are_lists_and_only_what_passed_goes_on() -> None:

@@ -13,6 +13,7 @@ from s3c_actions.steps.scan import ScanSettings, facts
 
 REPORT = Path(__file__).parent.parent / "data" / "trivy" / "deb.json"
 DIGEST = json.loads(REPORT.read_text())["Metadata"]["RepoDigests"][0].partition("@")[2]
+REFERENCE = f"localhost:5000/app@{DIGEST}"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FACTS = {"digest": DIGEST, "trivy": "0.74.0"}
 
@@ -87,7 +88,7 @@ def database(trivy, updated, *, next_update=None):
 
 
 def test_everything_that_makes_a_report_is_among_its_facts(tmp_path, trivy):
-    plain = facts(DIGEST, settings(tmp_path), trivy)
+    plain = facts(REFERENCE, settings(tmp_path), trivy)
     assert plain is not None
     vex = tmp_path / "v.json"
     vex.write_text("{}")
@@ -101,15 +102,17 @@ def test_everything_that_makes_a_report_is_among_its_facts(tmp_path, trivy):
         {"offline": True},
         {"image_config_scanners": ("secret",)},
     ):
-        assert facts(DIGEST, settings(tmp_path, **options), trivy) not in (None, plain), options
-    assert facts("sha256:" + "1" * 64, settings(tmp_path), trivy) != plain
-    assert facts(DIGEST, replace(settings(tmp_path), expired=("CVE-1",)), trivy) != plain
+        assert facts(REFERENCE, settings(tmp_path, **options), trivy) not in (None, plain), options
+    assert facts(REFERENCE[:-1] + "1", settings(tmp_path), trivy) != plain
+    # Trivy's report names the repository, and so do its SBOMs.
+    assert facts(f"other.example/{REFERENCE}", settings(tmp_path), trivy) != plain
+    assert facts(REFERENCE, replace(settings(tmp_path), expired=("CVE-1",)), trivy) != plain
     for name in (".trivyignore", "trivy-secret.yaml"):
         (tmp_path / name).write_text("CVE-1")
-        assert facts(DIGEST, settings(tmp_path), trivy) != plain
+        assert facts(REFERENCE, settings(tmp_path), trivy) != plain
         (tmp_path / name).unlink()
     database(trivy, NOW - timedelta(hours=1))
-    assert facts(DIGEST, settings(tmp_path), trivy) != plain
+    assert facts(REFERENCE, settings(tmp_path), trivy) != plain
 
 
 def test_variables_count_and_are_not_written_down(tmp_path, trivy):
@@ -118,27 +121,27 @@ def test_variables_count_and_are_not_written_down(tmp_path, trivy):
         Runner({"TRIVY_PASSWORD": "hunter2"}),
         cache=trivy.cache,
     )
-    told = facts(DIGEST, settings(tmp_path), other)
-    assert told != facts(DIGEST, settings(tmp_path), trivy)
+    told = facts(REFERENCE, settings(tmp_path), other)
+    assert told != facts(REFERENCE, settings(tmp_path), trivy)
     assert "hunter2" not in json.dumps(told)
 
 
 def test_nothing_is_reused_that_cannot_be_known(tmp_path, trivy):
     assert facts("", settings(tmp_path), trivy) is None
-    assert facts(DIGEST, settings(tmp_path, vex=("repo",)), trivy) is None
-    assert facts(DIGEST, settings(tmp_path, ignore_policy=Path("p.rego")), trivy) is None
-    assert facts(DIGEST, settings(tmp_path, scanners=("misconfig",)), trivy) is None
+    assert facts(REFERENCE, settings(tmp_path, vex=("repo",)), trivy) is None
+    assert facts(REFERENCE, settings(tmp_path, ignore_policy=Path("p.rego")), trivy) is None
+    assert facts(REFERENCE, settings(tmp_path, scanners=("misconfig",)), trivy) is None
     (tmp_path / "trivy.yaml").write_text("timeout: 5m")
-    assert facts(DIGEST, settings(tmp_path), trivy) is None
+    assert facts(REFERENCE, settings(tmp_path), trivy) is None
 
 
 def test_a_stale_database_is_reused_offline_only(tmp_path, trivy):
     database(trivy, NOW - timedelta(days=3))
-    assert facts(DIGEST, settings(tmp_path), trivy) is None
-    assert facts(DIGEST, settings(tmp_path, offline=True), trivy) is not None
+    assert facts(REFERENCE, settings(tmp_path), trivy) is None
+    assert facts(REFERENCE, settings(tmp_path, offline=True), trivy) is not None
 
 
 def test_without_a_database_nothing_is_known(tmp_path, trivy):
     (trivy.cache / "db" / "metadata.json").unlink()
-    assert facts(DIGEST, settings(tmp_path, offline=True), trivy) is None
-    assert facts(DIGEST, settings(tmp_path, scanners=("secret",)), trivy) is not None
+    assert facts(REFERENCE, settings(tmp_path, offline=True), trivy) is None
+    assert facts(REFERENCE, settings(tmp_path, scanners=("secret",)), trivy) is not None

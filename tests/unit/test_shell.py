@@ -147,6 +147,7 @@ def test_an_old_name_is_understood_with_a_notice(run, tmp_path) -> None:
     ("argv", "said"),
     [
         ([], "image: this input is required."),
+        (["--only-fixed", "true", "a"], "only-fixed: 'true' stands behind --only-fixed, which takes no value there"),
         (["a", "--severty", "LOW"], "--severty is not a flag of `s3c scan`.\n  Did you mean --severity?"),
         (["a", "--sev=LOW"], "--sev is not a flag"),
         (["a", "--severity", "WORSE"], "severity: 'WORSE' is not one of LOW, HIGH."),
