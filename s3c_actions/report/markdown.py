@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -40,6 +41,7 @@ class Table:
     Attributes:
         title: for the fold, without the number.
         head: the header row and the line under it.
+        count: how many rows there would be; only the first MOST_ROWS are made.
         opened: unfolded to begin with.
         total: how many things the rows stand for, when that is not their number.
     """
@@ -47,12 +49,13 @@ class Table:
     title: str
     head: Markup
     rows: list[str]
+    count: int
     opened: bool = False
     total: str = ""
     shown: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.shown = min(len(self.rows), MOST_ROWS)
+        self.shown = len(self.rows)
 
     @property
     def text(self) -> Markup:
@@ -62,7 +65,7 @@ class Table:
     @property
     def omitted(self) -> int:
         """How many rows do not."""
-        return len(self.rows) - self.shown
+        return self.count - self.shown
 
 
 def summary(outcome: Outcome, error: S3CError | None = None, *, budget: int = SUMMARY_BYTES) -> str:
@@ -89,14 +92,13 @@ def summary(outcome: Outcome, error: S3CError | None = None, *, budget: int = SU
     tables = [table for view in views for table in view["tables"]]
     text = template.render(values)
     if len(text.encode()) > budget:
-        shown = [table.shown for table in tables]
         for table in tables:
             table.shown = 0
         room = budget - len(template.render(values).encode()) - 100 * len(tables)
         # The worst stands in a table's first rows: so the tables share the room.
-        for number, (table, most) in enumerate(zip(tables, shown, strict=True)):
+        for number, table in enumerate(tables):
             share = room // (len(tables) - number)
-            for row in table.rows[:most]:
+            for row in table.rows:
                 size = len(row.encode()) + 1
                 if size > share:
                     break
@@ -270,9 +272,9 @@ def _tables(image: ImageOutcome) -> Iterable[Table]:
     if suppressed:
         rows = [
             f"| {_id(f)} | {f.severity.title} | {_where(f)} | {escape.markdown(f.suppressed, 200)} |"
-            for f in suppressed
+            for f in suppressed[:MOST_ROWS]
         ]
-        yield Table("Set aside", _head("Finding", "Severity", "Where", "Reason"), rows)
+        yield Table("Set aside", _head("Finding", "Severity", "Where", "Reason"), rows, len(suppressed))
 
 
 def _patch_tables(patch: PatchResult) -> Iterable[Table]:
@@ -282,30 +284,30 @@ def _patch_tables(patch: PatchResult) -> Iterable[Table]:
         rows = [
             f"| {_id(one.finding)} | {one.finding.severity.title} | {_where(one.finding)} | "
             f"{escape.markdown(one.reason, 200)} |"
-            for one in patch.left
+            for one in patch.left[:MOST_ROWS]
         ]
-        yield Table("Left", _head("Finding", "Severity", "Package", "Why it is left"), rows)
+        yield Table("Left", _head("Finding", "Severity", "Package", "Why it is left"), rows, len(patch.left))
     if patch.fixed:
         upgrades: dict[tuple[str, str, str], list[Finding]] = {}
         for finding in patch.fixed:
             upgrades.setdefault((finding.package, finding.installed, finding.fixed), []).append(finding)
         rows = [
             f"| {escape.code(package)} | {escape.code(installed, 60)} → {escape.code(fixed, 60)} | {_ids(found)} |"
-            for (package, installed, fixed), found in upgrades.items()
+            for (package, installed, fixed), found in islice(upgrades.items(), MOST_ROWS)
         ]
         packages = len({package for package, _, _ in upgrades})
         total = f"{len(patch.fixed):,} in {packages:,} package{'s' * (packages != 1)}"
-        yield Table("Fixed", _head("Package", "From → to", "Findings"), rows, total=total)
+        yield Table("Fixed", _head("Package", "From → to", "Findings"), rows, len(upgrades), total=total)
 
 
 def _findings(title: str, findings: Sequence[Finding], *, opened: bool = False) -> Table:
     rows = [
         f"| {finding.severity.title} | {_id(finding)} | {_where(finding)} | {_fix(finding)} | "
         f"{escape.markdown(finding.title, 120)} |"
-        for finding in findings
+        for finding in findings[:MOST_ROWS]
     ]
     head = _head("Severity", "Finding", "Where", "Fix", "What it is")
-    return Table(title, head, rows, opened=opened and len(rows) <= 20)
+    return Table(title, head, rows, len(findings), opened=opened and len(findings) <= 20)
 
 
 def _head(*columns: str) -> Markup:

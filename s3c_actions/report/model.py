@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from functools import cached_property
 
 import msgspec
 
@@ -142,12 +143,12 @@ class ScanReport:
     os_end_of_life: bool = False
     history: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def counts(self) -> dict[Severity, int]:
         """Findings by severity, each severity present, the most severe first."""
         return count(self.findings)
 
-    @property
+    @cached_property
     def fixable(self) -> tuple[Finding, ...]:
         """The findings for which a fix exists."""
         return tuple(f for f in self.findings if f.fixable)

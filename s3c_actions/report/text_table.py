@@ -45,10 +45,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         if found:
             out += [f"{heading} ({len(found):,})", *_table(columns, (_row(finding) for finding in found)), ""]
     if report.suppressed:
-        rows = (
-            (one.severity.name, line(one.id), line(one.package or one.target), line(one.suppressed))
-            for one in report.suppressed
-        )
+        rows = ((one.severity.name, one.id, one.package or one.target, one.suppressed) for one in report.suppressed)
         out += [f"Set aside ({len(report.suppressed):,})", *_table(("SEVERITY", "ID", "WHERE", "REASON"), rows), ""]
     return "\n".join(out).encode()
 
@@ -64,31 +61,28 @@ def summary(report: ScanReport) -> str:
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
+    """The cells of a finding, which `_table` escapes."""
     severity = finding.severity.name
     if finding.kind is Kind.VULNERABILITY:
         fixed = line(finding.fixed) or (finding.status.replace("_", " ") if finding.status.isascii() else "") or "-"
-        return (
-            severity,
-            line(finding.id),
-            line(finding.package),
-            line(finding.installed),
-            line(fixed),
-            line(finding.title),
-        )
+        return (severity, finding.id, finding.package, finding.installed, fixed, finding.title)
     if finding.kind is Kind.LICENSE:
-        return (severity, line(finding.id), line(finding.package), line(finding.category), line(finding.target))
+        return (severity, finding.id, finding.package, finding.category, finding.target)
     where = str(finding.line) if finding.line else "-"
-    return (severity, line(finding.id), line(finding.target), where, line(finding.title))
+    return (severity, finding.id, finding.target, where, finding.title)
 
 
 def _table(columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    cells = [columns, *rows]
-    widths = [
-        min(most, max(_columns(row[n]) for row in cells))
-        for n, most in zip(range(len(columns) - 1), _WIDEST, strict=False)
-    ]
-    widths.append(WIDTH - sum(widths) - 2 * len(widths))
-    return ["  ".join(_fit(text, width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    fitted, left = [], WIDTH
+    for number, column in enumerate(zip(columns, *rows, strict=True)):
+        # Each text once: in thousands of rows most of them repeat.
+        lines = {text: line(text) for text in set(column)}
+        last = number == len(columns) - 1
+        width = left if last else min(_WIDEST[number], max(map(_columns, lines.values())))
+        cells = {text: _fit(one, width) for text, one in lines.items()}
+        fitted.append([cells[text] for text in column])
+        left -= width + 2
+    return ["  ".join(row).rstrip() for row in zip(*fitted, strict=True)]
 
 
 def _columns(text: str) -> int:
