@@ -81,11 +81,13 @@ class Runner:
         environment: what programs see; nothing else is inherited.
         secrets: what is hidden in everything echoed and captured.
         echo: called with each command line before it runs, already redacted.
+        meanwhile: called when a program is running and nobody has anything to do but to wait for it.
     """
 
     environment: Mapping[str, str]
     secrets: Secrets = field(default_factory=Secrets)
     echo: Callable[[str], None] = lambda _line: None
+    meanwhile: Callable[[], None] = lambda: None
 
     def run(
         self,
@@ -138,6 +140,7 @@ class Runner:
         for reader in readers:
             reader.start()
         try:
+            self.meanwhile()
             code = child.wait(timeout)
         except subprocess.TimeoutExpired:
             _end(child)

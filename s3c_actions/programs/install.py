@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -81,19 +82,26 @@ def sources(environment: Mapping[str, str], mirror: str = "") -> Sources:
     Raises:
         InputError: the mirror is no http or https URL.
     """
-    from s3c_actions.programs import archives, gobuild, releases
-
     base = (mirror or environment.get(MIRROR_VARIABLE, "") or RELEASES).rstrip("/")
     if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname:
         raise InputError("programs-mirror", f"{base!r} is not an http or https URL.")
     return Sources(
         releases=base,
-        download=releases.download,
-        extract=archives.extract,
-        build=gobuild.build,
-        discard=gobuild.discard_caches,
+        download=_later("releases", "download"),
+        extract=_later("archives", "extract"),
+        build=_later("gobuild", "build"),
+        discard=_later("gobuild", "discard_caches"),
         unreachable=_UNREACHABLE,
     )
+
+
+def _later(module: str, name: str) -> Callable[..., None]:
+    """A function whose module is imported when it is called: most runs find every program and install none."""
+
+    def function(*arguments: Any, **named: Any) -> None:
+        getattr(importlib.import_module(f"s3c_actions.programs.{module}"), name)(*arguments, **named)
+
+    return function
 
 
 def locate(

@@ -54,7 +54,7 @@ def translate(stderr: str, about: About) -> S3CError:
     """
     said = fatal(stderr)
     for pattern, make in _TABLE:
-        match = pattern.search(said)
+        match = re.search(pattern, said, re.DOTALL)
         if match:
             error = make(match, said, about)
             if error is not None:
@@ -302,29 +302,27 @@ def _registry_failed(_match: re.Match[str], _said: str, _about: About) -> S3CErr
     )
 
 
-_TABLE: tuple[tuple[re.Pattern[str], _Make], ...] = tuple(
-    (re.compile(pattern, re.DOTALL), make)
-    for pattern, make in (
-        (r"no space left on device|disk quota exceeded", _disk_full),
-        (r"cannot be specified on the first run", _first_run),
-        (r"DB schema|version of DB schema", _old_schema),
-        (r"may be in use by another process", lambda _m, _s, about: cache_in_use(about)),
-        (r"config file \"(?P<path>.*?)\" loading error: (?P<why>.*)", _config),
-        (r"flag error: .*? for \"(?P<flag>[^\"]*)\" flag: (?P<why>.*)", _flag),
-        (r"(?:error: )(?P<path>[^:]*?) parse error: (?P<why>.*)", _ignore_file),
-        (r"VEX error", _vex),
-        (r"ignore[- ]policy|rego|policy", _ignore_policy),
-        (r"context deadline exceeded", _time_out),
-        (r"DB|checks bundle", _database),
-        (r"no child with platform (?P<platform>\S+)", _platform),
-        (r"initialize archive image|as an OCI Image", _archive),
-        (r"(docker|containerd|podman) error:", _daemon),
-        (r"MANIFEST_UNKNOWN|NAME_UNKNOWN|404 Not Found", _absent),
-        (r"TOOMANYREQUESTS|429", _busy),
-        (r"UNAUTHORIZED|DENIED|401 Unauthorized|403 Forbidden", _refused),
-        (r"x509:|certificate", _certificate),
-        (r"unsupported artifact type|invalid character|unsupported MediaType", _not_an_image),
-        (r"connection refused|no such host|network is unreachable|i/o timeout|: EOF|connection reset", _unreachable),
-        (r"remote error", _registry_failed),
-    )
+# Not compiled here: most runs have no error.
+_TABLE: tuple[tuple[str, _Make], ...] = (
+    (r"no space left on device|disk quota exceeded", _disk_full),
+    (r"cannot be specified on the first run", _first_run),
+    (r"DB schema|version of DB schema", _old_schema),
+    (r"may be in use by another process", lambda _m, _s, about: cache_in_use(about)),
+    (r"config file \"(?P<path>.*?)\" loading error: (?P<why>.*)", _config),
+    (r"flag error: .*? for \"(?P<flag>[^\"]*)\" flag: (?P<why>.*)", _flag),
+    (r"(?:error: )(?P<path>[^:]*?) parse error: (?P<why>.*)", _ignore_file),
+    (r"VEX error", _vex),
+    (r"ignore[- ]policy|rego|policy", _ignore_policy),
+    (r"context deadline exceeded", _time_out),
+    (r"DB|checks bundle", _database),
+    (r"no child with platform (?P<platform>\S+)", _platform),
+    (r"initialize archive image|as an OCI Image", _archive),
+    (r"(docker|containerd|podman) error:", _daemon),
+    (r"MANIFEST_UNKNOWN|NAME_UNKNOWN|404 Not Found", _absent),
+    (r"TOOMANYREQUESTS|429", _busy),
+    (r"UNAUTHORIZED|DENIED|401 Unauthorized|403 Forbidden", _refused),
+    (r"x509:|certificate", _certificate),
+    (r"unsupported artifact type|invalid character|unsupported MediaType", _not_an_image),
+    (r"connection refused|no such host|network is unreachable|i/o timeout|: EOF|connection reset", _unreachable),
+    (r"remote error", _registry_failed),
 )

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 from s3c_actions.errors import OutsideError
@@ -50,9 +51,19 @@ class Rendering:
     category: str = ""
 
 
-def module(name: str) -> str:
-    """The module that renders a format of RENDERED, to import it ahead of time."""
-    return f"s3c_actions.report.{_RENDERERS[name]}"
+def prepare(names: Iterable[str]) -> None:
+    """Import and compile ahead of time what renders these formats (those that are not rendered here are skipped)."""
+    for name in names:
+        if name in _RENDERERS:
+            getattr(_renderer(name), "prepare", _nothing)()
+
+
+def _nothing() -> None:
+    """What a renderer prepares that has nothing to."""
+
+
+def _renderer(name: str) -> ModuleType:
+    return importlib.import_module(f"s3c_actions.report.{_RENDERERS[name]}")
 
 
 def render(name: str, report: ScanReport, rendering: Rendering) -> bytes:
@@ -66,7 +77,7 @@ def render(name: str, report: ScanReport, rendering: Rendering) -> bytes:
     Returns:
         The file's bytes, UTF-8.
     """
-    renderer = importlib.import_module(module(name))
+    renderer = _renderer(name)
     with paused():
         return cast(Callable[[ScanReport, Rendering], bytes], renderer.render)(report, rendering)
 

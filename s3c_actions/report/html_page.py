@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from s3c_actions.report.formats import Rendering
 
 STATIC_ROWS = 100
+_TEMPLATE = "report.html.j2"
 
 _KINDS = {
     Kind.VULNERABILITY: "vulnerability",
@@ -49,7 +50,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
     script, script_hash = _script()
     page = (
         _environment()
-        .get_template("report.html.j2")
+        .get_template(_TEMPLATE)
         .render(
             report={
                 "image": escape.line(report.image),
@@ -75,6 +76,12 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         )
     )
     return page.encode()
+
+
+def prepare() -> None:
+    """Do ahead of time what `render` needs to have done once."""
+    _environment().get_template(_TEMPLATE)
+    _script()
 
 
 def _facts(report: ScanReport) -> tuple[tuple[str, str], ...]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SUMMARY_BYTES = 1_000_000
 MOST_ROWS = 500
 MOST_IDS = 8
+_TEMPLATE, _PARTS = "summary.md.j2", "parts.md.j2"
 
 
 def _safe(text: str) -> Markup:
@@ -80,7 +81,7 @@ def summary(outcome: Outcome, error: S3CError | None = None, *, budget: int = SU
         Markdown that ends with a newline; empty when there is nothing to tell.
     """
     views = [_image(image) for image in outcome.images]
-    template = _environment().get_template("summary.md.j2")
+    template = _environment().get_template(_TEMPLATE)
     values = {
         "command": outcome.command,
         "images": views,
@@ -106,6 +107,12 @@ def summary(outcome: Outcome, error: S3CError | None = None, *, budget: int = SU
                 table.shown += 1
         text = template.render(values)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n" if text.strip() else ""
+
+
+def prepare() -> None:
+    """Do ahead of time what `summary` needs to have done once."""
+    for name in (_TEMPLATE, _PARTS):
+        _environment().get_template(name)
 
 
 def _image(image: ImageOutcome) -> dict[str, Any]:

@@ -85,6 +85,11 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         keep = int(keep * 0.95 * MOST_BYTES / packed)
 
 
+def prepare() -> None:
+    """Do ahead of time what `render` needs to have done once: importing some modules is most of a small report."""
+    import sarif_om  # noqa: F401
+
+
 def category(report: ScanReport) -> str:
     """The code-scanning category of an image: its repository and platform, never its tag.
 

@@ -111,3 +111,17 @@ def test_summary_is_cut_at_whole_rows_with_a_count(budget: int) -> None:
     assert rows
     assert f"… and {1000 - len(rows):,} more rows" in source
     assert source.count("<details") == source.count("</details>")
+
+
+def test_what_is_prepared_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A summary or page compiles nothing once `prepare` has run, as it does while the first program does its work."""
+    formats.prepare(("json", *formats.RENDERED))
+    markdown.prepare()
+
+    def compile_again(*_: object, **__: object) -> None:
+        raise AssertionError("a template is compiled that was not prepared")
+
+    monkeypatch.setattr("jinja2.Environment.compile", compile_again)
+    assert "CVE-2024-0001" in formats.render("html", MIXED, formats.Rendering()).decode()
+    for outcome in SITUATIONS.values():
+        assert markdown.summary(outcome)
