@@ -191,6 +191,7 @@ class LogProgress:
     def __init__(self, stream: TextIO, *, verbose: bool = False, heartbeat: float = 10.0) -> None:
         self._stream, self._verbose, self._heartbeat = stream, verbose, heartbeat
         self._lock = threading.RLock()
+        self._running: list[str] = []
         self._last = time.monotonic()
 
     def step(self, name: str) -> _Step:
@@ -203,8 +204,10 @@ class LogProgress:
 
     def note(self, text: str) -> None:
         """A line, when verbose or when nothing was said for a while."""
-        if self._verbose or time.monotonic() - self._last >= self._heartbeat:
+        if self._verbose:
             self._line(f"  {plain(text)}")
+        elif time.monotonic() - self._last >= self._heartbeat:
+            self._line(f"  {f'{self._running[-1]}: ' if self._running else ''}{plain(text)}")
 
     def notice(self, text: str) -> None:
         """A line of its own."""
@@ -215,11 +218,13 @@ class LogProgress:
         self._line(f"warning: {plain(text)}")
 
     def _begin(self, name: str) -> None:
+        self._running.append(name)
         self._last = time.monotonic()
         if self._verbose:
             self._line(f"{name} …")
 
     def _end(self, name: str, sentence: str, seconds: float, failed: bool) -> None:
+        self._running.pop()
         said = sentence or ("failed" if failed else "done")
         self._line(f"{name:<8} {said}  ({seconds:.1f} s)")
 

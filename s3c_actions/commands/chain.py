@@ -111,7 +111,7 @@ def _verify(values: Values, context: Context, signer: Signer, stack: ExitStack) 
             except S3CError as error:
                 step.done(error.what)
                 raise
-            step.done(f"valid, trusted by policy {result.policy!r}")
+            step.done(f'valid, trusted by policy "{result.policy}"')
         return result
 
     return verify_one

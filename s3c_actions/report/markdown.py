@@ -295,16 +295,23 @@ def _patch_tables(patch: PatchResult) -> Iterable[Table]:
         ]
         yield Table("Left", _head("Finding", "Severity", "Package", "Why it is left"), rows, len(patch.left))
     if patch.fixed:
-        upgrades: dict[tuple[str, str, str], list[Finding]] = {}
+        upgrades: dict[tuple[str, str], list[Finding]] = {}
         for finding in patch.fixed:
-            upgrades.setdefault((finding.package, finding.installed, finding.fixed), []).append(finding)
+            upgrades.setdefault((finding.package, finding.installed), []).append(finding)
         rows = [
-            f"| {escape.code(package)} | {escape.code(installed, 60)} → {escape.code(fixed, 60)} | {_ids(found)} |"
-            for (package, installed, fixed), found in islice(upgrades.items(), MOST_ROWS)
+            f"| {escape.code(package)} | {escape.code(installed, 60)} | {_fixed_in(found)} | {_ids(found)} |"
+            for (package, installed), found in islice(upgrades.items(), MOST_ROWS)
         ]
-        packages = len({package for package, _, _ in upgrades})
+        packages = len({package for package, _ in upgrades})
         total = f"{len(patch.fixed):,} in {packages:,} package{'s' * (packages != 1)}"
-        yield Table("Fixed", _head("Package", "From → to", "Findings"), rows, len(upgrades), total=total)
+        yield Table("Fixed", _head("Package", "Was", "Fixed in", "Findings"), rows, len(upgrades), total=total)
+
+
+def _fixed_in(findings: Sequence[Finding]) -> str:
+    """The versions that brought the fixes; the one installed now is the newest of them, or newer."""
+    versions = list(dict.fromkeys(finding.fixed for finding in findings))
+    more = len(versions) - MOST_IDS
+    return ", ".join(escape.code(one, 60) for one in versions[:MOST_IDS]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _findings(title: str, findings: Sequence[Finding], *, opened: bool = False) -> Table:
@@ -406,7 +413,8 @@ def _commands(image: ImageOutcome) -> list[Markup]:
         return []
     commands = []
     if image.sign is not None or image.verify is not None:
-        commands += [f"notation inspect {reference}", f"s3c verify {reference}"]
+        # Whom to trust is for the reader to say: nothing written here may stand in for it.
+        commands += [f"notation inspect {reference}", f"s3c verify {reference} --trust-store CERTIFICATE"]
     if image.final_report is not None:
         commands.append(f"trivy image {reference}")
     return [_safe(command) for command in commands]
