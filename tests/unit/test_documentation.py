@@ -3,14 +3,16 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
+import ruamel.yaml
 
 from s3c_actions import arguments, inputs
 from s3c_actions.commands import COMMANDS, load
 
 ROOT = Path(__file__).parents[2]
+YAML = ruamel.yaml.YAML(typ="safe", pure=True)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *ROOT.glob("docs/*.md")]
 PAGES += sorted(ROOT.glob("actions/*/README.md"))
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -23,16 +25,16 @@ def command_lines(page: Path) -> list[str]:
     return [line for line in lines if re.match(rf"s3c ({'|'.join(COMMANDS)}) ", line)]
 
 
-def workflows(page: Path) -> list[dict]:
+def workflows(page: Path) -> list[dict[str, Any]]:
     """The steps shown in YAML that use an action of this repository."""
     found = []
     for kind, block in BLOCK.findall(page.read_text()):
         if kind in {"yaml", "yml"}:
-            found += steps(yaml.safe_load(block))
+            found += steps(YAML.load(block))
     return found
 
 
-def steps(node) -> list[dict]:
+def steps(node) -> list[dict[str, Any]]:
     if isinstance(node, dict):
         own = [node] if str(node.get("uses", "")).startswith("org/s3c") else []
         return own + [step for value in node.values() for step in steps(value)]
@@ -65,5 +67,5 @@ def test_a_command_line_is_understood(page, line):
 @pytest.mark.parametrize(("page", "step"), STEPS, ids=[f"{page.parent.name}/{page.name}" for page, _ in STEPS])
 def test_a_step_gives_inputs_that_there_are(page, step):
     folder = ROOT / step["uses"].removeprefix("org/s3c").partition("@")[0].strip("/")
-    declared = yaml.safe_load((folder / "action.yml").read_text())["inputs"]
+    declared = YAML.load((folder / "action.yml").read_text())["inputs"]
     assert set(step.get("with", {})) <= set(declared)
