@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING
 
 from s3c_actions.report.escape import cell
@@ -20,16 +18,19 @@ HEADER = (
 
 def render(report: ScanReport, rendering: Rendering) -> bytes:
     """Render a report; nothing is left out, and no cell is a formula to a spreadsheet."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(HEADER)
-    image = (cell(report.image), cell(report.digest), cell(report.platform))
-    writer.writerows(_row(finding, image) for finding in report.findings)
-    writer.writerows(_row(finding, image) for finding in report.suppressed)
-    return out.getvalue().encode()
+    image = (_field(cell(one)) for one in (report.image, report.digest, report.platform))
+    end = f",{','.join(image)}\r\n"
+    # Python's csv module looks at each character on its own: three quarters of the time of a large report.
+    rows = (",".join(map(_field, _row(finding))) + end for finding in (*report.findings, *report.suppressed))
+    return f"{','.join(HEADER)}\r\n{''.join(rows)}".encode()
 
 
-def _row(finding: Finding, image: tuple[str, str, str]) -> tuple[str, ...]:
+def _field(text: str) -> str:
+    """Quoted as RFC 4180, 2.6 and 2.7, has it; a cell has no line ends, they are blanks by now."""
+    return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
     return (
         finding.severity.name,
         finding.kind,
@@ -46,5 +47,4 @@ def _row(finding: Finding, image: tuple[str, str, str]) -> tuple[str, ...]:
         cell(finding.url),
         cell(finding.purl),
         cell(finding.suppressed),
-        *image,
     )

@@ -330,9 +330,8 @@ def _rule_id(text: str) -> str:
     return f"{one[:200]}…{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
-def _rule(rule_id: str, findings: Sequence[Finding]) -> Any:
-    import sarif_om as om
-
+def _rule(rule_id: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    """A reportingDescriptor (SARIF 2.1.0, 3.49), written as it is: a large report has as many as results."""
     # The findings are ranked: the first is the most severe, and its severity is the rule's.
     first = findings[0]
     title = escape.line(first.title, MOST_DESCRIPTION - 300)
@@ -340,20 +339,25 @@ def _rule(rule_id: str, findings: Sequence[Finding]) -> Any:
     described = escape.block(first.description, MOST_DESCRIPTION - 1).strip()
     # A secret's description is its match: another one for each finding, so not the rule's.
     full = described if described and first.kind is not Kind.SECRET else short
-    return om.ReportingDescriptor(
-        id=rule_id,
-        name=_name(first),
-        short_description={"text": short[:MOST_DESCRIPTION]},
-        full_description={"text": full},
-        help={"text": _help_text(rule_id, findings), "markdown": _help_markdown(rule_id, findings, full)},
-        help_uri=escape.url(first.url) or None,
-        default_configuration={"level": _LEVELS[first.severity]},
-        properties={
+    link = escape.url(first.url)
+    packages = _packages(findings) if first.kind is Kind.VULNERABILITY else []
+    return {
+        "id": rule_id,
+        "name": _name(first),
+        "shortDescription": {"text": short[:MOST_DESCRIPTION]},
+        "fullDescription": {"text": full},
+        "help": {
+            "text": _help_text(rule_id, first, packages, link),
+            "markdown": _help_markdown(rule_id, first, packages, full),
+        },
+        **({"helpUri": link} if link else {}),
+        "defaultConfiguration": {"level": _LEVELS[first.severity]},
+        "properties": {
             "tags": _tags(first),
             "precision": "very-high",
             "security-severity": security_severity(first),
         },
-    )
+    }
 
 
 def _name(finding: Finding) -> str:
@@ -370,26 +374,23 @@ def _tags(finding: Finding) -> list[str]:
     return list(dict.fromkeys(tags))[:MOST_TAGS]
 
 
-def _help_text(rule_id: str, findings: Sequence[Finding]) -> str:
-    first = findings[0]
+def _help_text(rule_id: str, first: Finding, packages: Sequence[Finding], link: str) -> str:
     # Ratify takes the first "Severity: WORD" of this text: nothing untrusted may stand before it.
     lines = [f"Severity: {first.severity.name}", f"{_NOUNS[first.kind]}: {rule_id}"]
     if first.kind is Kind.VULNERABILITY:
-        lines += [f"Package: {escape.line(one.package, 200)}" for one in _packages(findings)[:10]]
+        lines += [f"Package: {escape.line(one.package, 200)}" for one in packages[:10]]
         lines.append(f"Fixed version: {escape.line(first.fixed, 200) or 'none yet'}")
     if first.remedy:
         lines.append(f"Resolution: {escape.line(first.remedy, 500)}")
-    if escape.url(first.url):
-        lines.append(f"Link: {first.url}")
+    if link:
+        lines.append(f"Link: {link}")
     return "\n".join(lines)
 
 
-def _help_markdown(rule_id: str, findings: Sequence[Finding], full: str) -> str:
-    first = findings[0]
+def _help_markdown(rule_id: str, first: Finding, packages: Sequence[Finding], full: str) -> str:
     lines = [f"**{_NOUNS[first.kind]} {escape.markdown_link(rule_id, first.url)}** · {first.severity.title}", ""]
     if first.kind is Kind.VULNERABILITY:
         lines += ["| Package | Installed | Fixed in | Severity |", "|---|---|---|---|"]
-        packages = _packages(findings)
         for one in packages[:10]:
             fixed = escape.code(one.fixed) if one.fixed else escape.markdown(one.status.replace("_", " ") or "no fix")
             lines.append(
