@@ -121,7 +121,8 @@ def files(image: ImageOutcome) -> Mapping[str, Path]:
     return {"json": last.trivy_json, **last.files}
 
 
-def _skipped(image: ImageOutcome) -> Value:
+def skipped(image: ImageOutcome) -> bool | None:
+    """Whether nothing was pushed, because nothing needed to be; None when the command pushes nothing anyway."""
     done = [step.skipped for step in (image.patch, image.sign) if step is not None]
     return all(done) if done else None
 
@@ -233,7 +234,7 @@ OUTPUTS: tuple[Output, ...] = (
         name="skipped",
         help="`true` when nothing was pushed, because it had been done before or there was nothing to do.",
         commands=("chain", "patch", "sign"),
-        of=_skipped,
+        of=skipped,
     ),
     Output(
         name="json",

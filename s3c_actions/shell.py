@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from s3c_actions.github.log import ActionsProgress
     from s3c_actions.inputs import Input
     from s3c_actions.progress import Progress
-    from s3c_actions.steps.results import Outcome
+    from s3c_actions.steps.results import ImageOutcome, Outcome
 
 T = TypeVar("T")
 
@@ -242,14 +242,17 @@ class _Run:
                 image.failure.image = image.failure.image or image.image
                 self.console.error(name, image.failure)
             elif image.reference and not outcome.text:
-                self.console.say(image.reference if self.console.quiet else self._done(image.reference, output))
+                self.console.say(image.reference if self.console.quiet else self._done(image, output))
         if unwritten is not None:
             self.console.error(name, unwritten)
             return max(outputs.exit_code(outcome), int(unwritten.exit_code))
         return outputs.exit_code(outcome)
 
-    def _done(self, reference: str, output: Path | None) -> str:
-        return f"✔ {reference}" + (f"   report: {output / 'summary.md'}" if output else "")
+    def _done(self, image: ImageOutcome, output: Path | None) -> str:
+        from s3c_actions import outputs
+
+        nothing = "   nothing to do" if outputs.skipped(image) else ""
+        return f"✔ {image.reference}{nothing}" + (f"   report: {output / 'summary.md'}" if output else "")
 
     def _write(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> None:
         from s3c_actions import outputs, result

@@ -79,7 +79,7 @@ def _sign(signer: Signer, context: Context) -> Callable[[str], SignResult]:
             except S3CError as error:
                 step.done(error.what)
                 raise
-            how = "was signed already by" if result.skipped else "signed by"
+            how = "already signed by" if result.skipped else "signed by"
             step.done(f"{how} {result.certificate.subject}")
         return result
 

@@ -46,7 +46,7 @@ def run(values: Values, context: Context) -> Outcome:
                     step.done(about(error.what, reference, pinned))
                     continue
                 outcomes.append(ImageOutcome(image=image, reference=reference, sign=result))
-                how = "was signed already by" if result.skipped else "signed by"
+                how = "already signed by" if result.skipped else "signed by"
                 step.done(about(f"{how} {result.certificate.subject}", reference, pinned))
     failures = [one.failure for one in outcomes if one.failure]
     return Outcome(

@@ -81,6 +81,10 @@ def summary(outcome: Outcome, error: S3CError | None = None, *, budget: int = SU
         Markdown that ends with a newline; empty when there is nothing to tell.
     """
     views = [_image(image) for image in outcome.images]
+    names = [view["name"] for view in views]
+    for view, image in zip(views, outcome.images, strict=True):
+        if names.count(view["name"]) > 1:
+            view["name"] = image.image
     template = _environment().get_template(_TEMPLATE)
     values = {
         "command": outcome.command,
@@ -145,7 +149,13 @@ def _name(image: str) -> str:
 
 
 def _error(error: S3CError) -> dict[str, str]:
-    return {"what": error.what, "cause": error.cause, "remedy": error.remedy, "original": error.original[:2000]}
+    return {
+        "what": error.what,
+        "image": _safe(escape.code(error.image)) if error.image else "",
+        "cause": error.cause,
+        "remedy": error.remedy,
+        "original": error.original[:2000],
+    }
 
 
 def _verdict(image: ImageOutcome) -> str:

@@ -122,7 +122,8 @@ def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry,
         result = _result(path, report, image=image, target=target, settings=settings, progress=progress)
         result = _written(result, settings, trivy)
         result = replace(result, reused=reused is not None, seconds=time.monotonic() - started)
-        step.done(_sentence(result) if reused is None else f"same digest as before, report reused ({_age(reused)} old)")
+        again = "" if reused is None else f" (same digest as before, report reused: {_age(reused)} old)"
+        step.done(_sentence(result) + again)
     return result
 
 
