@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from s3c_actions.errors import Exit
 from s3c_actions.report import escape
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
 
@@ -182,10 +183,13 @@ def _totals(report: ScanReport) -> str:
 
 
 def _overall(outcome: Outcome) -> str:
-    failed = sum(image.failure is not None for image in outcome.images)
     total = len(outcome.images)
-    if failed:
-        return f"{failed} of {total} images failed"
+    codes = [image.failure.exit_code for image in outcome.images if image.failure is not None]
+    refused = codes.count(Exit.REFUSED)
+    failed = len(codes) - refused
+    if codes:
+        told = [f"{failed} of {total} images failed"] * bool(failed) + [f"{refused} of {total} refused"] * bool(refused)
+        return ", ".join(told)
     verdicts = {_verdict(image) for image in outcome.images}
     if len(verdicts) == 1 and not outcome.images[0].scan:
         return f"{total} images: {verdicts.pop()}"

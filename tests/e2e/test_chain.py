@@ -360,6 +360,19 @@ def test_a_copa_that_takes_too_long(chain, fresh):
     assert (chain.began, state(image)) == (["copa patch"], before)
 
 
+def test_ended_by_a_signal_it_leaves_nothing(chain, fresh):
+    """As a cancelled job ends it; the shim of Copa is what sends it, and then waits to be ended in its turn."""
+    image = fresh("voting-app")
+    before = state(image)
+    pid = chain.folder / "pid"
+    chain.shim("copa", before=f'[ "$1" = patch ] && echo $$ >"{pid}" && kill -TERM $PPID && exec sleep 600')
+    ended = chain(image)
+    assert ended.code == 130, ended.stderr
+    assert "run it again" in ended.stderr and "Traceback" not in ended.stderr
+    assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+    assert state(image) == before
+
+
 class Slow(BaseHTTPRequestHandler):
     """A registry that takes its time; `asked` holds the methods of the requests."""
 
