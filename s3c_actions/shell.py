@@ -187,7 +187,13 @@ class _Run:
         if ended is not None:
             outcome = Outcome(command=self.command.name, images=(), exit_code=int(ended.exit_code), error=ended.what)
         outcome = replace(outcome, seconds=time.monotonic() - started)
-        return self._tell(outcome, output, ended)
+        try:
+            return self._tell(outcome, output, ended)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            # Uncaught it would end in Python's own exit code 1, which here means that the policy said no.
+            return self._bug(error, output, started)
 
     def _own(self, one: Input[T]) -> T:
         """An input that the shell itself uses."""

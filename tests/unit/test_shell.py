@@ -239,6 +239,16 @@ def test_results_are_written_before_an_exit_code_other_than_0(run) -> None:
     assert (ran.folder / "s3c-out" / "summary.md").read_text()
 
 
+def test_a_bug_while_it_is_told_is_a_bug_and_no_verdict(run, monkeypatch) -> None:
+    def broken(*_: object) -> str:
+        raise NameError("bug")
+
+    monkeypatch.setattr("s3c_actions.report.markdown.summary", broken)
+    ran = run("a:1")
+    assert ran.code == Exit.BUG
+    assert "Traceback" in ran.err and "this is a bug of s3c" in ran.err
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
