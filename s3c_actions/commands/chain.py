@@ -13,6 +13,7 @@ from s3c_actions.image import Reference
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import chain as inputs
 from s3c_actions.inputs.common import IMAGE
+from s3c_actions.inputs.sign import KEY
 from s3c_actions.steps.results import Outcome, SignResult, VerifyResult
 
 if TYPE_CHECKING:
@@ -55,7 +56,12 @@ def _steps(values: Values, context: Context, stack: ExitStack) -> ChainSteps:
 
     images = values[IMAGE]
     places = folders(context.output, images)
-    signer = stack.enter_context(signing(values, context)) if values[inputs.SIGN] else None
+    try:
+        signer = stack.enter_context(signing(values, context)) if values[inputs.SIGN] else None
+    except InputError as error:
+        if error.field == KEY.name and not values.given(KEY):
+            error.remedy += " To stop before signing, set `sign` to false."
+        raise
     verify = _verify(values, context, signer, stack) if signer is not None else None
     scanner = stack.enter_context(scanning(values, context, images))
     patcher = stack.enter_context(patching(values, context, scanner, images)) if values[inputs.PATCH] else None

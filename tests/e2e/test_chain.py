@@ -305,6 +305,15 @@ def test_wrong_input_is_named_before_anything_is_done(chain, fresh, spoilt, flag
     assert (chain.began, state(image)) == ([], before)
 
 
+def test_without_a_key_it_says_how_to_do_without(chain, fresh):
+    image = fresh("voting-app")
+    before = state(image)
+    ended = chain(image, key=False)
+    assert (ended.code, "s3c chain: key: no signing key is given" in ended.stderr) == (2, True), ended.stderr
+    assert "set `sign` to false" in ended.stderr
+    assert (chain.began, state(image)) == ([], before)
+
+
 def test_a_certificate_that_will_not_do_is_told_before_anything_is_pushed(chain, fresh, tmp_path):
     image = fresh("voting-app")
     before = state(image)
