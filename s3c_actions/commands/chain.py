@@ -14,6 +14,7 @@ from s3c_actions.inputs import Values
 from s3c_actions.inputs import chain as inputs
 from s3c_actions.inputs.common import IMAGE
 from s3c_actions.inputs.sign import KEY
+from s3c_actions.inputs.verify import TRUST_INPUTS
 from s3c_actions.steps.results import Outcome, SignResult, VerifyResult
 
 if TYPE_CHECKING:
@@ -100,6 +101,13 @@ def _verify(values: Values, context: Context, signer: Signer, stack: ExitStack) 
     notation: Notation = signer.notation
     settings: VerifySettings = trust(values)
     home: Home = signer.trust
+    for one in TRUST_INPUTS:
+        if values.given(one) and not settings.stores:
+            raise InputError(
+                "trust-store",
+                f"it is missing, and {one.name} is given.",
+                remedy="Give the certificates to trust, or leave both out to trust the signing certificate's anchor.",
+            )
     if settings.stores:
         home = stack.enter_context(verify.prepare(settings, context.temp, context.progress))
         if not verify.leads_to(settings, signer.chain):

@@ -291,6 +291,8 @@ def test_killed_between_any_two_steps_it_ends_the_same_when_run_again(chain, rep
         ("{}", ("--platform", "linux/arm64"), "platform"),
         ("{}", ("--signature-format", "pgp"), "signature-format"),
         ("{}", ("--trust-store", "nowhere.crt"), "trust-store"),
+        ("{}", ("--trusted-identity", "C=US, ST=WA, O=elsewhere"), "trust-store"),
+        ("{}", ("--verification-level", "audit"), "trust-store"),
         ("{}", ("--ignore-files", "nowhere"), "ignore-files"),
         ("{}", ("--no-such-flag",), "command line"),
     ],
