@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -100,12 +101,11 @@ def identity(stat: str) -> tuple[int, int, str]:
 def stop(pid_file: Path, machine: Machine, *, patience: float = 15.0) -> bool:
     """End the daemon, politely first, and remove its pid file; returns whether it was running."""
     was = running(pid_file) is not None
-    for how, seconds in (("TERM", patience), ("KILL", 5.0)):
+    for how, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
         pid = running(pid_file)
         if pid is None:
             break
-        kill = ["kill", f"-{how}", str(pid)]
-        machine.runner.run(machine.as_root(kill) if _foreign(pid) else kill, check=False)
+        _signal(pid, how, machine)
         until = time.monotonic() + seconds
         while running(pid_file) is not None and time.monotonic() < until:
             time.sleep(0.05)
@@ -119,6 +119,15 @@ def tail(log: Path, lines: int = 15) -> str:
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
     except OSError:
         return ""
+
+
+def _signal(pid: int, how: signal.Signals, machine: Machine) -> None:
+    """Signal a process; another user's through sudo, because a program for it is not on every machine."""
+    if _foreign(pid):
+        machine.runner.run(machine.as_root(["kill", f"-{how.value}", str(pid)]), check=False)
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, how)
 
 
 def _foreign(pid: int) -> bool:

