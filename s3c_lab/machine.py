@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,7 @@ from s3c_actions.errors import OutsideError
 from s3c_actions.process import ProgramFailed, Runner
 from s3c_actions.progress import Progress
 
-MIRROR = "http://deb.debian.org/debian"
-SECURITY_MIRROR = "http://deb.debian.org/debian-security"
+DEBOOTSTRAP = Path("/usr/sbin/debootstrap")
 APT_MINUTES = 15
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -124,7 +124,10 @@ class Machine:
         """Where this machine takes a Debian release from: URLs of the archive and of its security archive.
 
         Args:
-            codename: such as `bookworm`; a machine of another release or distribution answers Debian's own addresses.
+            codename: such as `bookworm`; on a machine of another release or distribution, debootstrap knows them.
+
+        Raises:
+            OutsideError: neither apt nor debootstrap names an archive.
         """
         said = ""
         if self.find("apt-get"):
@@ -132,17 +135,39 @@ class Machine:
                 ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"],
                 check=False,
             ).stdout
-        return read_mirrors(said.splitlines(), codename)
+        archive, security = read_mirrors(said.splitlines(), codename)
+        if not archive:
+            self.install({"debootstrap": "debootstrap"})
+            archive = default_mirror(DEBOOTSTRAP)
+        if not archive:
+            raise OutsideError(
+                f"No archive of Debian {codename} is known here.",
+                cause="Neither apt's sources nor debootstrap name one.",
+                remedy=f"Add Debian {codename} to apt's sources.",
+            )
+        return archive, security or f"{archive}-security"
 
 
 def read_mirrors(targets: Iterable[str], codename: str) -> tuple[str, str]:
-    """The archive's and the security archive's URL, from lines of URL, suite and component as apt tells them."""
+    """The archive's and the security archive's URL, from lines of URL, suite and component as apt tells them.
+
+    Either is "" when no line names it.
+    """
     found: dict[str, str] = {}
     for line in targets:
         url, _, rest = line.partition(" ")
         if rest.endswith(" main") and url.startswith(("http://", "https://")):
             found.setdefault(rest.removesuffix(" main"), url.rstrip("/"))
-    return found.get(codename, MIRROR), found.get(f"{codename}-security", SECURITY_MIRROR)
+    return found.get(codename, ""), found.get(f"{codename}-security", "")
+
+
+def default_mirror(debootstrap: Path) -> str:
+    """The archive that debootstrap takes by itself; "" when it names none."""
+    try:
+        found = re.search(r'^DEF_MIRROR="(http\S+)"$', debootstrap.read_text(), re.MULTILINE)
+    except OSError:
+        return ""
+    return found[1].rstrip("/") if found else ""
 
 
 def with_system_path(environment: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from s3c_lab import buildkit_server, daemons
 from s3c_lab.advisories import Advisory, Installed, entries, fixes, read_installed, titles, write_tracker
 from s3c_lab.demo import without_html
 from s3c_lab.lab import Lab, folder_of, names, read
-from s3c_lab.machine import MIRROR, SECURITY_MIRROR, Machine, read_mirrors, with_system_path
+from s3c_lab.machine import Machine, default_mirror, read_mirrors, with_system_path
 
 CHANGELOG = """\
 demo (1.3-1) bookworm-security; urgency=high
@@ -162,7 +162,14 @@ def test_the_machines_mirror_is_taken() -> None:
 
 def test_a_machine_of_another_distribution_takes_debians_own() -> None:
     targets = ["http://mirror.example/ubuntu/ noble main", "file:/local bookworm main", "rubbish"]
-    assert read_mirrors(targets, "bookworm") == (MIRROR, SECURITY_MIRROR)
+    assert read_mirrors(targets, "bookworm") == ("", "")
+
+
+def test_debootstrap_knows_an_archive(tmp_path: Path) -> None:
+    script = tmp_path / "debootstrap"
+    script.write_text('VERSION="1"\nDEF_MIRROR="http://mirror.example/debian/"\nDEF_HTTPS_MIRROR="https://x.example"\n')
+    assert default_mirror(script) == "http://mirror.example/debian"
+    assert default_mirror(tmp_path / "absent") == ""
 
 
 def test_the_system_folders_are_added_behind_the_path() -> None:
