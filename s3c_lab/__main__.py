@@ -77,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     port = f"of the registry on localhost; 0 takes a free one (default: the one it had, else {lab.PORT})"
     up = command("up", "Bring the lab up, or what is missing of it.", _up)
     up.add_argument("--port", type=int, help=port)
+    where = up.add_mutually_exclusive_group()
+    where.add_argument(
+        "--node", action="store_true", help="with a Kubernetes node, and Gatekeeper and Ratify on it (beta)"
+    )
+    where.add_argument(
+        "--kubeconfig", type=Path, metavar="FILE", help="install Gatekeeper and Ratify on this cluster instead"
+    )
     up.add_argument("--json", action="store_true", help="print what the lab is made of as JSON")
     status = command("status", "Tell what is running and what is missing; exit code 1 when something is.", _status)
     status.add_argument("--all", action="store_true", help="every lab of this cache")
@@ -94,12 +101,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(options: argparse.Namespace, machine: Machine) -> int:
-    made = lab.up(options.name, options.port, machine)
+    made = lab.up(options.name, options.port, machine, node=options.node, kubeconfig=options.kubeconfig)
     if options.json:
         print(json.dumps(asdict(made), indent=2))
         return Exit.DONE
     print(f"\nThe lab {made.name} is up. Images: {', '.join(made.images)}")
     print(f"Try: s3c chain {' '.join(made.images)} {' '.join(made.flags())}")
+    if made.kubeconfig:
+        print(f"Cluster: kubectl --kubeconfig {made.kubeconfig} get constraints")
     print(f"Take it down with: s3c-lab down{_named(made.name)}")
     return Exit.DONE
 

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from s3c_actions.errors import InputError, OutsideError
@@ -17,6 +17,7 @@ from s3c_actions.programs.install import Wanted, locate_all
 from s3c_actions.programs.pins import BUILDKITD, COPA, NOTATION, TRIVY
 from s3c_lab import buildkit_server, certificates, daemons, docker_engine, images, registry_server, vulnerabilities
 from s3c_lab.machine import Machine
+from s3c_lab.node import cluster
 
 NAME = "lab"
 PORT = 5000
@@ -37,6 +38,8 @@ class Lab:
         advisories: where the database came from, a clause for people.
         key: PEM of a private key for signing.
         certificate: PEM of its self-signed certificate.
+        kubeconfig: of the cluster with the gate on it; "" without one.
+        node: that cluster is the lab's own node.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Lab:
     advisories: str
     key: str
     certificate: str
+    kubeconfig: str = ""
+    node: bool = False
 
     def flags(self) -> list[str]:
         """What `s3c chain` needs to work on this lab."""
@@ -88,13 +93,15 @@ def names(machine: Machine) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
-def up(name: str, port: int | None, machine: Machine) -> Lab:
+def up(name: str, port: int | None, machine: Machine, *, node: bool = False, kubeconfig: Path | None = None) -> Lab:
     """Bring a lab up, or what is missing of it; a lab that is up is left as it is.
 
     Args:
         name: labs of different names stand side by side.
         port: of the registry; 0 for a free one, None for the one it had, else PORT.
         machine: what the lab works with.
+        node: with a Kubernetes node and the gate on it.
+        kubeconfig: of a cluster to install the gate on instead.
 
     Raises:
         InputError: a wrong name, a port that is taken.
@@ -102,7 +109,18 @@ def up(name: str, port: int | None, machine: Machine) -> Lab:
     """
     folder = folder_of(name, machine)
     with telling_disk(machine.cache), _alone(folder, machine):
-        return _up(name, folder, port, machine)
+        before = read(folder)
+        lab = _up(name, folder, port, machine)
+        if kubeconfig is not None:
+            cluster.use(kubeconfig, Path(lab.certificate), machine)
+            lab = replace(lab, kubeconfig=str(kubeconfig.absolute()), node=False)
+        elif node or (before is not None and before.node):
+            made = cluster.up(name, folder, lab.registry, Path(lab.certificate), machine)
+            lab = replace(lab, kubeconfig=str(made), node=True)
+        elif before is not None:
+            lab = replace(lab, kubeconfig=before.kubeconfig)
+        _write(lab)
+    return lab
 
 
 def _up(name: str, folder: Path, port: int | None, machine: Machine) -> Lab:
@@ -165,10 +183,15 @@ def _up(name: str, folder: Path, port: int | None, machine: Machine) -> Lab:
         key=str(key),
         certificate=str(certificate),
     )
-    new = folder / f"{STATE}.new"
-    new.write_text(json.dumps(asdict(lab), indent=2) + "\n")
-    new.replace(folder / STATE)
+    _write(lab)
     return lab
+
+
+def _write(lab: Lab) -> None:
+    state = Path(lab.folder) / STATE
+    new = state.with_name(f"{STATE}.new")
+    new.write_text(json.dumps(asdict(lab), indent=2) + "\n")
+    new.replace(state)
 
 
 def read(folder: Path) -> Lab | None:
@@ -201,7 +224,13 @@ def parts(lab: Lab, machine: Machine) -> tuple[Part, ...]:
         Part("buildkit", builds, f"{lab.buildkit} (pid {buildkit})" if builds else "not running"),
         Part("database", database, lab.advisories if database else "missing"),
         Part("key", Path(lab.key).is_file() and Path(lab.certificate).is_file(), lab.certificate),
+        *([_node_part(lab, engine.there, machine)] if lab.node else []),
     )
+
+
+def _node_part(lab: Lab, docker: bool, machine: Machine) -> Part:
+    there = docker and cluster.running(lab.name, machine)
+    return Part("node", there, f"kubectl --kubeconfig {lab.kubeconfig}" if there else "not running")
 
 
 def down(name: str, machine: Machine) -> bool:
@@ -217,6 +246,9 @@ def down(name: str, machine: Machine) -> bool:
     if not folder.exists():
         return False
     with _alone(folder, machine):
+        if cluster.made(folder):
+            with machine.progress.step("node") as step:
+                step.done("removed" if cluster.down(name, machine) else "was not there")
         _stop_daemons(folder, machine)
         for mount in reversed(_mounts(folder)):
             machine.runner.run(machine.as_root(["umount", mount]), check=False)

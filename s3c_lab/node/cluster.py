@@ -1,0 +1,183 @@
+"""A cluster with the gate on it: the lab's own node, or one that is there already."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from s3c_actions.errors import InputError
+from s3c_actions.programs import gobuild
+from s3c_actions.programs.cache import locked, scratch
+from s3c_actions.programs.install import Program, Wanted, locate_all
+from s3c_actions.programs.pins import Pin
+from s3c_lab.machine import Machine
+from s3c_lab.node import archives, container, gate, image
+from s3c_lab.node.files import PAUSE
+from s3c_lab.node.programs import GATE, GATEKEEPER, HELM, KUBECTL, NODE, RATIFY, RATIFY_PLUGINS
+from s3c_lab.node.programs import PAUSE as PAUSE_PIN
+
+FOLDER = "node"
+
+
+def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machine) -> Path:
+    """Start a node, if it does not run, and install the gate on it; returns the kubeconfig.
+
+    Args:
+        name: of the lab.
+        folder: of the lab's state; the node's own is below it.
+        registry: `localhost:PORT`.
+        certificate: PEM; whose signatures the gate trusts.
+        machine: what the lab works with.
+
+    Raises:
+        OutsideError: something could not be built, started or installed.
+    """
+    progress = machine.progress
+    own = folder / FOLDER
+    with progress.step("programs") as step:
+        programs = _located((*NODE, *GATE), machine)
+        step.done(f"Kubernetes {KUBECTL.version}, Gatekeeper {GATEKEEPER.version}, Ratify {RATIFY.version}")
+    with progress.step("node") as step:
+        kubeconfig = own / "kubeconfig"
+        if not (kubeconfig.exists() and running(name, machine)):
+            container.remove(node_name(name), machine)
+            shutil.rmtree(own, ignore_errors=True)
+            settings = container.NodeSettings(
+                name=node_name(name),
+                image=image.loaded(machine),
+                programs={pin.name: programs[pin.name].path for pin in NODE},
+                images=_archives(programs, machine),
+                registry=registry,
+                folder=own,
+            )
+            kubeconfig = container.start(settings, machine).kubeconfig
+        step.done(f"Ready: kubectl --kubeconfig {kubeconfig}")
+    _gate(kubeconfig, certificate, programs, machine, lab=True)
+    return kubeconfig
+
+
+def use(kubeconfig: Path, certificate: Path, machine: Machine) -> Path:
+    """Install the gate on a cluster that is there; returns its kubeconfig.
+
+    Raises:
+        InputError: there is no such file.
+        OutsideError: the cluster does not answer or refuses something.
+    """
+    if not kubeconfig.is_file():
+        raise InputError("kubeconfig", f"{kubeconfig} is not a file.", remedy="Name the kubeconfig of the cluster.")
+    with machine.progress.step("programs") as step:
+        programs = _located((HELM, KUBECTL), machine)
+        step.done(", ".join(f"{one.name} {one.version}" for one in programs.values()))
+    _gate(kubeconfig, certificate, programs, machine, lab=False)
+    return kubeconfig
+
+
+def down(name: str, machine: Machine) -> bool:
+    """Take the lab's node away; returns whether there was one."""
+    was = container.remove(node_name(name), machine)
+    if was:
+        image.unload(machine)
+    return was
+
+
+def made(folder: Path) -> bool:
+    """Whether a lab's folder tells of a node, running or not."""
+    return (folder / FOLDER).exists()
+
+
+def running(name: str, machine: Machine) -> bool:
+    """Whether the lab's node runs."""
+    return container.running(node_name(name), machine)
+
+
+def node_name(lab: str) -> str:
+    """The node's name: a lab's name may have characters that a host's may not."""
+    return "s3c-" + re.sub(r"[^a-z0-9]+", "-", lab).strip("-")
+
+
+def _gate(kubeconfig: Path, certificate: Path, programs: Mapping[str, Program], machine: Machine, *, lab: bool) -> None:
+    with machine.progress.step("gate") as step:
+        settings = gate.GateSettings(
+            kubeconfig=kubeconfig,
+            helm=programs["helm"].path,
+            kubectl=programs["kubectl"].path,
+            charts={pin.name: _chart(pin, machine) for pin in (GATEKEEPER, RATIFY)},
+            certificate=certificate.read_text(),
+            lab=lab,
+        )
+        gate.install(settings, machine.runner, machine.progress)
+        step.done(f"Gatekeeper and Ratify admit what {certificate.name} signed, and nothing else")
+
+
+def _located(pins: tuple[Pin, ...], machine: Machine) -> Mapping[str, Program]:
+    if any(pin.cgo for pin in pins) and not (machine.find("gcc") and machine.find("pkg-config")):
+        machine.install({"gcc": "gcc", "pkg-config": "pkg-config"})
+    wanted = (Wanted(pin=pin) for pin in pins)
+    found = locate_all(wanted, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+    return {program.name: program for program in found}
+
+
+def _archives(programs: Mapping[str, Program], machine: Machine) -> tuple[Path, ...]:
+    """The images of Pods that the node is born with; written once for each build of the programs."""
+    plugins = {f"/.ratify/plugins/{pin.name}": programs[pin.name].path for pin in RATIFY_PLUGINS}
+    images = (
+        (
+            PAUSE_PIN,
+            archives.StaticImage(
+                reference=PAUSE, programs={"/pause": programs["pause"].path}, entrypoint=("/pause",), user="65535:65535"
+            ),
+        ),
+        (
+            GATEKEEPER,
+            archives.StaticImage(
+                reference=f"s3c-lab.invalid/gatekeeper:v{GATEKEEPER.version}",
+                programs={"/manager": programs["gatekeeper"].path},
+                entrypoint=("/manager",),
+                user="65532:65532",
+            ),
+        ),
+        (
+            RATIFY,
+            archives.StaticImage(
+                reference=f"s3c-lab.invalid/ratify:v{RATIFY.version}",
+                programs={"/app/ratify": programs["ratify"].path} | plugins,
+                entrypoint=("/app/ratify", "serve", "--http", ":6001"),
+                user="65532:65532",
+                environment={"RATIFY_CONFIG": "/.ratify/"},
+            ),
+        ),
+    )
+    folder = machine.cache / "lab" / "node"
+    made = []
+    with locked(folder / ".lock"):
+        for pin, one in images:
+            kept = folder / f"{pin.name}-{pin.version}-{archives.key(one)}.tar"
+            if not kept.exists():
+                with scratch(folder, "archive-") as temp:
+                    archives.write(one, temp / kept.name)
+                    for old in folder.glob(f"{pin.name}-*.tar"):
+                        old.unlink()
+                    (temp / kept.name).replace(kept)
+            made.append(kept)
+    return tuple(made)
+
+
+def _chart(pin: Pin, machine: Machine) -> Path:
+    """The chart as the project released it: it lies in the pinned module, which go.sum authenticates."""
+    kept = machine.cache / "lab" / "charts" / f"{pin.name}-{pin.version}"
+    with locked(kept.parent / f".{pin.name}.lock"):
+        if not kept.exists():
+            with scratch(kept.parent, "chart-") as temp:
+                gobuild.copy_folder(
+                    pin,
+                    f"charts/{pin.name}",
+                    temp / "chart",
+                    cache=machine.cache,
+                    runner=machine.runner,
+                    progress=machine.progress,
+                )
+                (temp / "chart").rename(kept)
+            gobuild.discard_caches(machine.cache)
+    return kept

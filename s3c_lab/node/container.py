@@ -1,0 +1,264 @@
+"""The container that is a whole Kubernetes node: started, waited for, taken away.
+
+The registry is a process on the host's loopback interface, which containers do not reach. A second, tiny container in
+the host's network hands its connections on through a socket in a shared folder; so localhost:PORT is the same registry
+on the host, on the node and in Pods of the node's network.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s3c_actions.errors import OutsideError
+from s3c_lab import docker_engine
+from s3c_lab.machine import Machine
+from s3c_lab.node import files, pki
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+READY = 180.0
+ENTRY = Path(__file__).parent / "entry.sh"
+SOCKET = "/var/lib/s3c-registry"
+LABEL = "s3c-lab"
+# In the order of linux/capability.h: bit n of the bounding set is the n-th. The newest three are left out: Docker 20.10
+# does not know them, and SYS_ADMIN includes them.
+CAPABILITIES = (
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSettings:
+    """One node.
+
+    Attributes:
+        name: of the container, the host in it and the Kubernetes node.
+        image: made by `image.loaded`.
+        programs: the static programs of the node, by name.
+        images: OCI archives that are imported into containerd.
+        registry: `localhost:PORT`, the registry's one name on the host, the node and in Pods.
+        folder: for keys, configuration and the kubeconfig.
+    """
+
+    name: str
+    image: str
+    programs: Mapping[str, Path]
+    images: tuple[Path, ...]
+    registry: str
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A node that runs: `kubeconfig` for the host, `port` of its API server on 127.0.0.1."""
+
+    name: str
+    kubeconfig: Path
+    port: int
+
+
+def start(settings: NodeSettings, machine: Machine) -> Node:
+    """Start the node and wait until it is Ready.
+
+    Raises:
+        OutsideError: Docker refuses the container, or a part of the node ends or is not ready in time.
+    """
+    from docker.errors import DockerException
+
+    certificates = pki.node_certificates(settings.name)
+    configuration = files.node_files(registry=settings.registry, pki=certificates)
+    _write(settings.folder / "etc", configuration)
+    (settings.folder / "registry").mkdir(parents=True, exist_ok=True)
+    _link(settings.programs, settings.folder / "bin")
+    began = time.monotonic()
+    with docker_engine.connect(machine) as docker:
+        try:
+            _run(docker, f"{settings.name}-registry", settings.image, _forwarder(settings), _forward(settings.registry))
+            _run(docker, settings.name, settings.image, _privileges(settings, docker), ["/bin/bash", "/s3c-node.sh"])
+            ports = docker.api.inspect_container(settings.name)["NetworkSettings"]["Ports"]
+            port = int(ports["6443/tcp"][0]["HostPort"])
+        except (DockerException, KeyError, IndexError, TypeError) as error:
+            raise OutsideError(
+                f"Docker did not start the node {settings.name}.",
+                cause="This machine may not let containers have the capabilities a node needs.",
+                remedy="Use a machine where root may run such containers, or another cluster with --kubeconfig.",
+                original=str(error),
+            ) from error
+        kubeconfig = settings.folder / "kubeconfig"
+        _write_private(kubeconfig, files.kubeconfig("admin", port, certificates).encode())
+        node = Node(name=settings.name, kubeconfig=kubeconfig, port=port)
+        machine.progress.note(f"node {settings.name} is started: waiting for Kubernetes")
+        _wait(node, settings.programs["kubectl"], docker, machine, began)
+    machine.progress.note(f"node {settings.name} is Ready after {time.monotonic() - began:.1f} s")
+    return node
+
+
+def remove(name: str, machine: Machine) -> bool:
+    """Take the node away, with its volumes, interfaces and control groups; returns whether it was there."""
+    from docker.errors import NotFound
+
+    was = False
+    with docker_engine.connect(machine) as docker:
+        for container in (name, f"{name}-registry"):
+            try:
+                docker.api.remove_container(container, v=True, force=True)
+                was = True
+            except NotFound:
+                continue
+    return was
+
+
+def running(name: str, machine: Machine) -> bool:
+    """Whether the node's containers run."""
+    from docker.errors import NotFound
+
+    with docker_engine.connect(machine) as docker:
+        try:
+            return all(
+                docker.api.inspect_container(one)["State"]["Running"] is True for one in (name, f"{name}-registry")
+            )
+        except NotFound:
+            return False
+
+
+def bounding_set() -> tuple[str, ...]:
+    """The capabilities this machine has to give; a privileged container fails where one is missing."""
+    status = Path("/proc/self/status").read_text()
+    bits = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapBnd:")), 16)
+    return tuple(name for bit, name in enumerate(CAPABILITIES) if bits >> bit & 1)
+
+
+def _privileges(settings: NodeSettings, docker: DockerClient) -> dict[str, Any]:
+    """All a privileged container has, of what is to be had."""
+    mounts = {
+        settings.folder / "etc": "/etc/s3c-node",
+        settings.folder / "bin": "/usr/local/bin",
+        ENTRY: "/s3c-node.sh",
+    }
+    mounts |= {path: f"/var/lib/s3c-images/{path.name}" for path in settings.images}
+    host = docker.api.create_host_config(
+        binds=[
+            *(f"{source}:{target}:ro" for source, target in mounts.items()),
+            f"{settings.folder / 'registry'}:{SOCKET}",
+        ],
+        cap_add=list(bounding_set()),
+        security_opt=["apparmor=unconfined", "seccomp=unconfined"],
+        device_cgroup_rules=["a *:* rwm"],
+        tmpfs={"/run": "", "/tmp": "exec"},  # noqa: S108 - the container's own
+        port_bindings={6443: ("127.0.0.1",)},
+    )
+    host |= {"MaskedPaths": [], "ReadonlyPaths": [], "CgroupnsMode": "private"}
+    return {"host_config": host, "hostname": settings.name, "ports": [6443], "volumes": ["/var/lib/s3c-node"]}
+
+
+def _forwarder(settings: NodeSettings) -> dict[str, Any]:
+    host = {"NetworkMode": "host", "Binds": [f"{settings.folder / 'registry'}:{SOCKET}"]}
+    return {"host_config": host}
+
+
+def _forward(registry: str) -> list[str]:
+    port = registry.rpartition(":")[2]
+    return ["socat", f"UNIX-LISTEN:{SOCKET}/socket,fork,unlink-early", f"TCP:127.0.0.1:{port}"]
+
+
+def _run(docker: DockerClient, name: str, image: str, more: dict[str, Any], command: list[str]) -> None:
+    made = docker.api.create_container(image, command, name=name, labels={LABEL: name}, detach=True, **more)
+    docker.api.start(made["Id"])
+
+
+def _wait(node: Node, kubectl: Path, docker: DockerClient, machine: Machine, began: float) -> None:
+    ask: list[str | Path] = [kubectl, "--kubeconfig", node.kubeconfig, "--request-timeout=5s", "get"]
+    ready = [*ask, "node", node.name, "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}']
+    account = [*ask, "serviceaccount", "default"]  # without which no Pod is accepted
+    said = ""
+    while time.monotonic() - began < READY:
+        answer = machine.runner.run(ready, check=False, timeout=30)
+        if answer.stdout == "True":
+            answer = machine.runner.run(account, check=False, timeout=30)
+            if answer.code == 0:
+                return
+        said = answer.stderr or said
+        if not docker.api.inspect_container(node.name)["State"]["Running"]:
+            raise OutsideError(
+                f"The node {node.name} ended before it was ready.",
+                cause="One of its parts cannot run on this machine's kernel, or with what this machine permits.",
+                remedy="Read what that part said last.",
+                original=docker.api.logs(node.name, tail=40).decode(errors="replace").strip(),
+            )
+        time.sleep(0.3)
+    raise OutsideError(
+        f"The node {node.name} was not ready within {READY:.0f} s.",
+        cause="The machine may be too busy or short of memory.",
+        remedy=f"Look at `docker exec {node.name} tail -n 20 /var/log/s3c-node/kubelet.log`, or try again.",
+        original=said.strip(),
+    )
+
+
+def _link(programs: Mapping[str, Path], folder: Path) -> None:
+    """One folder with all programs.
+
+    They cannot be mounted one by one: runc seals itself in an overlay of its folder, where such mounts are missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, path in programs.items():
+        (folder / name).unlink(missing_ok=True)
+        try:
+            (folder / name).hardlink_to(path)
+        except OSError:  # on another disk, or of another user
+            shutil.copy2(path, folder / name)
+
+
+def _write(folder: Path, content: Mapping[str, bytes]) -> None:
+    for path, data in content.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write_private(target, data)
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+        file.write(data)

@@ -1,0 +1,225 @@
+"""The lab's Kubernetes node with the real Gatekeeper and Ratify: what gets in, what does not, and what stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3c_actions.programs.install import locate
+from s3c_lab import lab as labs
+from s3c_lab.lab import Lab
+from s3c_lab.machine import Machine
+from s3c_lab.node.programs import KUBECTL
+from tests.e2e.conftest import PREFIX
+from tests.e2e.signing import Ended
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster as kubectl reaches it."""
+
+    kubectl: Path
+    kubeconfig: str
+
+    def __call__(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        argv = [str(self.kubectl), "--kubeconfig", self.kubeconfig, *arguments]
+        return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=120)
+
+    def create(self, manifest: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        return self("create", "-f", "-", stdin=json.dumps(manifest))
+
+
+def pod_spec(image: str, **more: Any) -> dict[str, Any]:
+    return {"terminationGracePeriodSeconds": 0, "containers": [{"name": "main", "image": image}], **more}
+
+
+def pod(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+def workload(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """An object of a kind that makes Pods of this spec."""
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": spec}
+    selected = {"selector": {"matchLabels": labels}, "template": template}
+    once = {**template, "spec": {**spec, "restartPolicy": "Never"}}
+    version, body = {
+        "Deployment": ("apps/v1", selected),
+        "StatefulSet": ("apps/v1", {**selected, "serviceName": name}),
+        "DaemonSet": ("apps/v1", selected),
+        "ReplicaSet": ("apps/v1", selected),
+        "Job": ("batch/v1", {"template": once}),
+        "CronJob": ("batch/v1", {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": once}}}),
+    }[kind]
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": body}
+
+
+@pytest.fixture(scope="module")
+def gated(lab: Lab, machine: Machine, request: pytest.FixtureRequest) -> Lab:
+    """The lab of this run, with a node and the gate; the lab's own fixture takes it down."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    assert capture is not None
+    with capture.global_and_fixture_disabled():
+        return labs.up(lab.name, None, machine, node=True)
+
+
+@pytest.fixture(scope="module")
+def cluster(gated: Lab, machine: Machine) -> Cluster:
+    kubectl = locate(KUBECTL, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+    return Cluster(kubectl.path, gated.kubeconfig)
+
+
+@pytest.fixture
+def unsigned(fresh: Callable[[str], str]) -> str:
+    return fresh("voting-app")
+
+
+@pytest.fixture
+def signed(gated: Lab, fresh: Callable[[str], str], s3c: Callable[..., Ended]) -> str:
+    """An image by digest, signed with the key whose certificate the gate trusts."""
+    ended = s3c("sign", fresh("voting-app"), "--key", gated.key, "--certificate", gated.certificate)
+    assert ended.code == 0, ended.stderr
+    return str(ended.image["reference"])
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[str]:
+    """A name for this test's objects, which are removed at its end."""
+    mine = f"t{abs(hash(request.node.nodeid)) % 10**9}-{os.getpid()}"
+    yield mine
+    kinds = "deployments,statefulsets,daemonsets,replicasets,jobs,cronjobs,pods"
+    cluster("delete", kinds, "--ignore-not-found", "--wait=false", f"--field-selector=metadata.name={mine}")
+
+
+def test_the_node_is_ready_and_reports_the_pinned_version(gated: Lab, cluster: Cluster) -> None:
+    (node,) = json.loads(cluster("get", "nodes", "-o", "json").stdout)["items"]
+    conditions = {one["type"]: one["status"] for one in node["status"]["conditions"]}
+    assert conditions["Ready"] == "True"
+    assert node["status"]["nodeInfo"]["kubeletVersion"] == f"v{KUBECTL.version}"
+
+
+def test_the_gate_fails_closed(cluster: Cluster) -> None:
+    hooks = json.loads(cluster("get", "validatingwebhookconfigurations", "-o", "json").stdout)["items"]
+    (hook,) = (h for item in hooks for h in item["webhooks"] if h["name"] == "validation.gatekeeper.sh")
+    provider = json.loads(cluster("get", "provider", "ratify-provider", "-o", "json").stdout)
+    assert hook["failurePolicy"] == "Fail"
+    assert hook["timeoutSeconds"] >= provider["spec"]["timeout"]
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"])
+def test_an_unsigned_image_is_denied_in_every_kind_that_makes_pods(
+    kind: str, cluster: Cluster, unsigned: str, name: str
+) -> None:
+    denied = cluster.create(workload(kind, name, pod_spec(unsigned)))
+    assert denied.returncode != 0
+    assert "[ratify-verification]" in denied.stderr
+    assert unsigned.rpartition(":")[0] in denied.stderr
+    assert "s3c sign" in denied.stderr
+    assert "trace " in denied.stderr
+
+
+def test_an_unsigned_image_is_denied_in_a_bare_pod(cluster: Cluster, unsigned: str, name: str) -> None:
+    denied = cluster.create(pod(name, pod_spec(unsigned)))
+    assert denied.returncode != 0
+    assert "[ratify-verification]" in denied.stderr
+
+
+def test_an_unsigned_init_container_is_denied_beside_a_signed_one(
+    cluster: Cluster, unsigned: str, signed: str, name: str
+) -> None:
+    spec = pod_spec(signed, initContainers=[{"name": "before", "image": unsigned}])
+    denied = cluster.create(pod(name, spec))
+    assert denied.returncode != 0
+    assert unsigned.rpartition(":")[0] in denied.stderr
+    assert signed not in denied.stderr
+
+
+def test_a_signed_image_is_admitted_and_runs(cluster: Cluster, signed: str, name: str) -> None:
+    created = cluster.create(workload("Deployment", name, pod_spec(signed)))
+    assert created.returncode == 0, created.stderr
+    available = cluster("wait", "--for=condition=Available", f"deployment/{name}", "--timeout=90s")
+    assert available.returncode == 0, cluster("describe", "pods", "-l", f"app={name}").stdout
+
+
+def test_an_unsigned_ephemeral_container_is_denied_in_a_signed_pod(
+    cluster: Cluster, unsigned: str, signed: str, name: str
+) -> None:
+    assert cluster.create(pod(name, pod_spec(signed))).returncode == 0
+    assert cluster("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=90s").returncode == 0
+    denied = cluster("debug", name, f"--image={unsigned}", "--container=late", "--attach=false", "--", "/bin/true")
+    assert denied.returncode != 0
+    assert "[ratify-verification]" in denied.stderr
+
+
+def test_a_signed_tag_is_pinned_to_the_digest_that_was_verified(
+    gated: Lab, cluster: Cluster, fresh: Callable[[str], str], s3c: Callable[..., Ended], name: str
+) -> None:
+    tag = fresh("voting-app")
+    digest = s3c("sign", tag, "--key", gated.key, "--certificate", gated.certificate).image["reference"]
+    created = cluster.create(pod(name, pod_spec(tag)))
+    assert created.returncode == 0, created.stderr
+    (container,) = json.loads(cluster("get", "pod", name, "-o", "json").stdout)["spec"]["containers"]
+    assert container["image"] == digest
+
+
+def test_denied_then_signed_then_admitted_within_the_cache_time(
+    gated: Lab, cluster: Cluster, unsigned: str, s3c: Callable[..., Ended], name: str
+) -> None:
+    assert cluster.create(pod(name, pod_spec(unsigned))).returncode != 0
+    assert s3c("sign", unsigned, "--key", gated.key, "--certificate", gated.certificate).code == 0
+    until = time.monotonic() + 40  # Gatekeeper's, Ratify's and its store's caches: 10 s each
+    while (again := cluster.create(pod(name, pod_spec(unsigned)))).returncode != 0 and time.monotonic() < until:
+        time.sleep(2)
+    assert again.returncode == 0, again.stderr
+
+
+def test_an_image_that_is_not_there_is_denied(gated: Lab, cluster: Cluster, name: str) -> None:
+    denied = cluster.create(pod(name, pod_spec(f"{gated.registry}/nowhere:1")))
+    assert denied.returncode != 0
+    assert f"{gated.registry}/nowhere:1" in denied.stderr
+
+
+def test_a_second_lab_stands_beside_the_first_and_leaves_nothing_behind(
+    gated: Lab, cluster: Cluster, machine: Machine
+) -> None:
+    before = _traces()
+    second = f"{PREFIX}{os.getpid()}-second"
+    made = labs.up(second, 0, machine, node=True)
+    try:
+        other = Cluster(cluster.kubectl, made.kubeconfig)
+        assert made.registry != gated.registry
+        assert "Ready" in other("get", "nodes").stdout
+        assert "Ready" in cluster("get", "nodes").stdout
+    finally:
+        labs.down(second, machine)
+    assert _traces() == before
+
+
+def _traces() -> dict[str, set[str]]:
+    """What a node could leave on the host."""
+
+    def lines(*argv: str) -> set[str]:
+        return set(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split("\n"))
+
+    return {
+        "containers": lines("docker", "ps", "--all", "--quiet"),
+        "volumes": lines("docker", "volume", "ls", "--quiet"),
+        "images": lines("docker", "images", "--quiet", "--no-trunc"),
+        "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},
+        "interfaces": {path.name for path in Path("/sys/class/net").iterdir()},
+        "control groups": {
+            str(path) for path in Path("/sys/fs/cgroup").rglob("*") if path.is_dir() and not path.is_symlink()
+        },
+        "rules": {line for line in lines("iptables-save") if "KUBE" in line or "CNI" in line},
+        "processes": {
+            name for name in lines("ps", "-e", "-o", "comm=") if name.startswith(("kube", "containerd-shim"))
+        },
+    }
