@@ -56,6 +56,8 @@ authorization: {{mode: Webhook}}
 clusterDNS: ["{dns}"]
 clusterDomain: cluster.local
 serializeImagePulls: false
+# Gatekeeper starts once the certificate it made for itself has reached its Pod: at the default of 1 m, minutes later.
+syncFrequency: 2s
 # The disk is the host's: nothing of it is the node's to judge or to clean.
 imageGCHighThresholdPercent: 100
 evictionHard: {{memory.available: 100Mi, nodefs.available: "0%", nodefs.inodesFree: "0%", imagefs.available: "0%"}}
