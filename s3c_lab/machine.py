@@ -85,8 +85,16 @@ class Machine:
             OutsideError: apt-get is not there or failed.
         """
         missing = tuple(dict.fromkeys(package for program, package in programs.items() if not self.find(program)))
-        if not missing:
-            return ()
+        if missing:
+            self.install_packages(missing)
+        return missing
+
+    def install_packages(self, missing: Sequence[str]) -> None:
+        """Install Debian packages.
+
+        Raises:
+            OutsideError: apt-get is not there or failed.
+        """
         if not self.find("apt-get"):
             raise OutsideError(
                 f"{' and '.join(missing)} must be installed, and there is no apt-get here.",
@@ -104,7 +112,6 @@ class Machine:
                 remedy=f"Run `apt-get install {' '.join(missing)}` and look at what it says.",
                 original=error.original,
             ) from error
-        return missing
 
     def apt(self, *words: str, cwd: Path | None = None) -> None:
         """Run apt-get as root, without questions and without starting services.

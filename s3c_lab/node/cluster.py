@@ -10,7 +10,7 @@ from pathlib import Path
 from s3c_actions.errors import InputError
 from s3c_actions.programs import gobuild
 from s3c_actions.programs.cache import locked, scratch
-from s3c_actions.programs.install import Program, Wanted, locate_all
+from s3c_actions.programs.install import Program, Wanted, locate_all, present
 from s3c_actions.programs.pins import Pin
 from s3c_lab.machine import Machine
 from s3c_lab.node import archives, container, gate, image
@@ -19,6 +19,8 @@ from s3c_lab.node.programs import GATE, GATEKEEPER, HELM, KUBECTL, NODE, RATIFY,
 from s3c_lab.node.programs import PAUSE as PAUSE_PIN
 
 FOLDER = "node"
+# What runc, the one program in C too, is built with.
+_C_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config")
 
 
 def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machine) -> Path:
@@ -112,11 +114,24 @@ def _gate(kubeconfig: Path, certificate: Path, programs: Mapping[str, Program], 
 
 
 def _located(pins: tuple[Pin, ...], machine: Machine) -> Mapping[str, Program]:
-    if any(pin.cgo for pin in pins) and not (machine.find("gcc") and machine.find("pkg-config")):
-        machine.install({"gcc": "gcc", "pkg-config": "pkg-config"})
+    if any(pin.cgo and not _built(pin, machine) for pin in pins) and not _links_seccomp(machine):
+        machine.install_packages(_C_PACKAGES)
     wanted = (Wanted(pin=pin) for pin in pins)
     found = locate_all(wanted, cache=machine.cache, runner=machine.runner, progress=machine.progress)
     return {program.name: program for program in found}
+
+
+def _built(pin: Pin, machine: Machine) -> bool:
+    return present(Wanted(pin=pin), cache=machine.cache, runner=machine.runner, progress=machine.progress) is not None
+
+
+def _links_seccomp(machine: Machine) -> bool:
+    """Whether a static program can be linked with libseccomp here."""
+    if not (machine.find("gcc") and machine.find("pkg-config")):
+        return False
+    if machine.runner.run(["pkg-config", "--exists", "libseccomp"], check=False).code != 0:
+        return False
+    return machine.runner.run(["gcc", "-print-file-name=libc.a"]).stdout.startswith("/")
 
 
 def _archives(programs: Mapping[str, Program], machine: Machine) -> tuple[Path, ...]:
