@@ -17,6 +17,7 @@ from s3c_actions.programs.install import locate
 from s3c_lab import lab as labs
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
+from s3c_lab.node.cluster import node_name
 from s3c_lab.node.programs import KUBECTL
 from tests.e2e.conftest import PREFIX
 from tests.e2e.signing import Ended
@@ -79,7 +80,8 @@ def cluster(gated: Lab, machine: Machine) -> Cluster:
 
 @pytest.fixture
 def unsigned(fresh: Callable[[str], str]) -> str:
-    return fresh("voting-app")
+    """Another image than `signed`: whoever signs one of a repository's copies signs them all."""
+    return fresh("voting-db")
 
 
 @pytest.fixture
@@ -190,36 +192,70 @@ def test_an_image_that_is_not_there_is_denied(gated: Lab, cluster: Cluster, name
 def test_a_second_lab_stands_beside_the_first_and_leaves_nothing_behind(
     gated: Lab, cluster: Cluster, machine: Machine
 ) -> None:
-    before = _traces()
-    second = f"{PREFIX}{os.getpid()}-second"
-    made = labs.up(second, 0, machine, node=True)
+    name = f"{PREFIX}{os.getpid()}-second"
+    made = labs.up(name, 0, machine, node=True)
     try:
         other = Cluster(cluster.kubectl, made.kubeconfig)
         assert made.registry != gated.registry
-        assert "Ready" in other("get", "nodes").stdout
-        assert "Ready" in cluster("get", "nodes").stdout
+        assert other("get", "nodes", "-o", "name").stdout.split() == [f"node/{node_name(name)}"]
+        assert cluster("get", "nodes", "-o", "name").stdout.split() == [f"node/{node_name(gated.name)}"]
+        second = Footprint.of(made)
+        there = second.traces()
     finally:
-        labs.down(second, machine)
-    assert _traces() == before
+        labs.down(name, machine)
+    assert all(there.values()), "the test looks for traces where a node that runs has none"
+    assert second.traces() == {kind: [] for kind in there}
 
 
-def _traces() -> dict[str, set[str]]:
-    """What a node could leave on the host."""
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """By what to tell a node's traces from those of everything else on this machine."""
 
-    def lines(*argv: str) -> set[str]:
-        return set(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split("\n"))
+    folder: Path
+    containers: list[str]
+    volumes: list[str]
+    link: str
+    port: str
 
-    return {
-        "containers": lines("docker", "ps", "--all", "--quiet"),
-        "volumes": lines("docker", "volume", "ls", "--quiet"),
-        "images": lines("docker", "images", "--quiet", "--no-trunc"),
-        "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},
-        "interfaces": {path.name for path in Path("/sys/class/net").iterdir()},
-        "control groups": {
-            str(path) for path in Path("/sys/fs/cgroup").rglob("*") if path.is_dir() and not path.is_symlink()
-        },
-        "rules": {line for line in lines("iptables-save") if "KUBE" in line or "CNI" in line},
-        "processes": {
-            name for name in lines("ps", "-e", "-o", "comm=") if name.startswith(("kube", "containerd-shim"))
-        },
-    }
+    @classmethod
+    def of(cls, lab: Lab) -> Footprint:
+        node = node_name(lab.name)
+        inspected = json.loads(_said("docker", "inspect", node, f"{node}-registry"))
+        mounts = (mount for one in inspected for mount in one["Mounts"])
+        return cls(
+            folder=Path(lab.folder),
+            containers=[one["Id"] for one in inspected],
+            volumes=[mount["Name"] for mount in mounts if mount["Type"] == "volume"],
+            # The other end of the node's only cable.
+            link=_said("docker", "exec", node, "cat", "/sys/class/net/eth0/iflink").strip(),
+            port=inspected[0]["NetworkSettings"]["Ports"]["6443/tcp"][0]["HostPort"],
+        )
+
+    def traces(self) -> dict[str, list[str]]:
+        """What there is of the node on the host."""
+        groups = (str(path) for path in Path("/sys/fs/cgroup").rglob("*") if not path.is_symlink())
+        return {
+            "files": [str(self.folder)] if self.folder.exists() else [],
+            "containers": self._ours(_said("docker", "ps", "--all", "--quiet", "--no-trunc")),
+            "volumes": [one for one in _said("docker", "volume", "ls", "--quiet").split() if one in self.volumes],
+            "control groups": self._ours("\n".join(groups)),
+            "processes": self._ours("\n".join(_read(one) for one in Path("/proc").glob("[0-9]*/cgroup"))),
+            "interfaces": [
+                one.name for one in Path("/sys/class/net").iterdir() if _read(one / "ifindex").strip() == self.link
+            ],
+            "rules": [one for one in _said("iptables-save").splitlines() if f"--dport {self.port} " in one],
+        }
+
+    def _ours(self, lines: str) -> list[str]:
+        return [line for line in lines.splitlines() if any(one in line for one in self.containers)]
+
+
+def _said(*argv: str) -> str:
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""  # it ended in the meantime
