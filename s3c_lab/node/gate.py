@@ -17,6 +17,8 @@ NAMESPACE = "gatekeeper-system"
 MANIFESTS = Path(__file__).parent.parent.parent / "manifests"
 READY = 180.0
 WEBHOOK = 30.0
+# Nothing listens on port 1, and no image has this digest.
+_NOT_THERE = f"localhost:1/s3c-gate-probe@sha256:{64 * '0'}"
 
 # localhost means the node only to a Pod in the node's network.
 _HOST_NETWORK = """\
@@ -64,6 +66,7 @@ def install(settings: GateSettings, runner: Runner, progress: Progress) -> None:
     gate.trust()
     gate.policy()
     gate.wait_for("deployment/ratify")
+    gate.prove()
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class _Gate:
         self.progress.note(f"{name}: chart installed in {time.monotonic() - began:.1f} s")
 
     def trust(self) -> None:
-        """Whom Ratify trusts and how: key, verifier, store, policy."""
+        """Whom Ratify trusts and how: key, verifier, policy. Where it looks for signatures, the chart's values say."""
         from ruamel.yaml import YAML
 
         yaml = YAML(typ="safe", pure=True)
@@ -97,7 +100,7 @@ class _Gate:
         key = yaml.load(folder / "key-management-provider-inline.yaml")
         key["spec"]["parameters"]["value"] = self.settings.certificate
         self._apply(json.dumps(key))
-        for name in ("verifier", "store-lab" if self.settings.lab else "store", "policy"):
+        for name in ("verifier", "policy"):
             self._apply((folder / f"{name}.yaml").read_text())
 
     def policy(self) -> None:
@@ -106,6 +109,25 @@ class _Gate:
         self._apply((folder / "template.yaml").read_text())
         self.wait_for("crd/ratifyverification.constraints.gatekeeper.sh", condition="established")
         self._apply((folder / "constraint.yaml").read_text())
+
+    def prove(self) -> None:
+        """Wait until Ratify's verdict denies an image: it runs before Gatekeeper knows its certificate."""
+        began = time.monotonic()
+        argv = self._kubectl(
+            "run", "s3c-gate-probe", f"--image={_NOT_THERE}", "--namespace=default", "--dry-run=server"
+        )
+        while True:
+            completed = self.runner.run(argv, check=False, timeout=30)
+            if "[ratify-verification]" in completed.stderr and "(trace " in completed.stderr:
+                return
+            if time.monotonic() - began > READY:
+                raise OutsideError(
+                    f"The gate was not in force within {READY:.0f} s: an image that is not there should be denied.",
+                    cause="Ratify may be failing, or Gatekeeper may not reach it.",
+                    remedy=f"Look at the logs of the Pods in {NAMESPACE}.",
+                    original=(completed.stderr or completed.stdout).strip(),
+                )
+            time.sleep(0.3)
 
     def wait_for(self, *things: str, condition: str = "available") -> None:
         """Wait for a condition of each thing, which may not exist yet."""

@@ -57,6 +57,7 @@ def workload(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
         "StatefulSet": ("apps/v1", {**selected, "serviceName": name}),
         "DaemonSet": ("apps/v1", selected),
         "ReplicaSet": ("apps/v1", selected),
+        "ReplicationController": ("v1", {"selector": labels, "template": template}),
         "Job": ("batch/v1", {"template": once}),
         "CronJob": ("batch/v1", {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": once}}}),
     }[kind]
@@ -97,7 +98,7 @@ def name(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[str]:
     """A name for this test's objects, which are removed at its end."""
     mine = f"t{abs(hash(request.node.nodeid)) % 10**9}-{os.getpid()}"
     yield mine
-    kinds = "deployments,statefulsets,daemonsets,replicasets,jobs,cronjobs,pods"
+    kinds = "deployments,statefulsets,daemonsets,replicasets,replicationcontrollers,podtemplates,jobs,cronjobs,pods"
     cluster("delete", kinds, "--ignore-not-found", "--wait=false", f"--field-selector=metadata.name={mine}")
 
 
@@ -116,7 +117,9 @@ def test_the_gate_fails_closed(cluster: Cluster) -> None:
     assert hook["timeoutSeconds"] >= provider["spec"]["timeout"]
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"])
+@pytest.mark.parametrize(
+    "kind", ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob"]
+)
 def test_an_unsigned_image_is_denied_in_every_kind_that_makes_pods(
     kind: str, cluster: Cluster, unsigned: str, name: str
 ) -> None:
@@ -134,6 +137,29 @@ def test_an_unsigned_image_is_denied_in_a_bare_pod(cluster: Cluster, unsigned: s
     assert "[ratify-verification]" in denied.stderr
 
 
+def test_an_unsigned_image_is_denied_in_a_template_of_pods(cluster: Cluster, unsigned: str, name: str) -> None:
+    template = {"metadata": {"labels": {"app": name}}, "spec": pod_spec(unsigned)}
+    made = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": name}, "template": template}
+    denied = cluster.create(made)
+    assert denied.returncode != 0
+    assert "[ratify-verification]" in denied.stderr
+
+
+def test_an_image_signed_by_somebody_else_is_denied(
+    cluster: Cluster,
+    unsigned: str,
+    signing_key: tuple[Path, Path],
+    s3c: Callable[..., Ended],
+    name: str,
+) -> None:
+    key, certificate = signing_key
+    assert s3c("sign", unsigned, "--key", key, "--certificate", certificate).code == 0
+    denied = cluster.create(pod(name, pod_spec(unsigned)))
+    assert denied.returncode != 0
+    assert "[ratify-verification]" in denied.stderr
+    assert "it has no signature" not in denied.stderr
+
+
 def test_an_unsigned_init_container_is_denied_beside_a_signed_one(
     cluster: Cluster, unsigned: str, signed: str, name: str
 ) -> None:
@@ -149,6 +175,15 @@ def test_a_signed_image_is_admitted_and_runs(cluster: Cluster, signed: str, name
     assert created.returncode == 0, created.stderr
     available = cluster("wait", "--for=condition=Available", f"deployment/{name}", "--timeout=90s")
     assert available.returncode == 0, cluster("describe", "pods", "-l", f"app={name}").stdout
+
+
+def test_a_running_deployment_is_not_changed_to_an_unsigned_image(
+    cluster: Cluster, unsigned: str, signed: str, name: str
+) -> None:
+    assert cluster.create(workload("Deployment", name, pod_spec(signed))).returncode == 0
+    denied = cluster("set", "image", f"deployment/{name}", f"main={unsigned}")
+    assert denied.returncode != 0
+    assert "[ratify-verification]" in denied.stderr
 
 
 def test_an_unsigned_ephemeral_container_is_denied_in_a_signed_pod(
@@ -187,6 +222,36 @@ def test_an_image_that_is_not_there_is_denied(gated: Lab, cluster: Cluster, name
     denied = cluster.create(pod(name, pod_spec(f"{gated.registry}/nowhere:1")))
     assert denied.returncode != 0
     assert f"{gated.registry}/nowhere:1" in denied.stderr
+
+
+def test_nothing_is_admitted_while_ratify_is_away(cluster: Cluster, signed: str, name: str) -> None:
+    ratify = ("deployment/ratify", "--namespace=gatekeeper-system")
+    assert cluster("scale", *ratify, "--replicas=0").returncode == 0
+    try:
+        gone = ("pods", "--selector=app.kubernetes.io/name=ratify", "--namespace=gatekeeper-system", "--timeout=60s")
+        assert cluster("wait", "--for=delete", *gone).returncode == 0
+        denied = cluster.create(pod(name, pod_spec(signed)))
+        assert denied.returncode != 0
+        assert "ratify" in denied.stderr
+    finally:
+        assert cluster("scale", *ratify, "--replicas=1").returncode == 0
+        assert cluster("rollout", "status", *ratify, "--timeout=90s").returncode == 0
+
+
+def test_up_again_leaves_the_node_and_the_gate_in_force(
+    gated: Lab, cluster: Cluster, machine: Machine, signed: str, unsigned: str, name: str
+) -> None:
+    node = cluster("get", "nodes", "-o", "jsonpath={.items[*].metadata.uid}").stdout
+    assert labs.up(gated.name, None, machine) == gated
+    assert cluster("get", "nodes", "-o", "jsonpath={.items[*].metadata.uid}").stdout == node
+    assert "s3c sign" in cluster.create(pod(name, pod_spec(unsigned))).stderr
+    assert cluster.create(pod(name, pod_spec(signed))).returncode == 0
+
+
+def test_the_node_with_the_gate_needs_less_than_a_gibibyte_and_a_half(gated: Lab) -> None:
+    # Of memory that is the processes' own: the rest is the kernel's cache of files, which it gives back.
+    resident = _said("docker", "exec", node_name(gated.name), "ps", "-e", "-o", "rss=").split()
+    assert 100_000 < sum(map(int, resident)) < 1.5 * 2**20
 
 
 def test_a_second_lab_stands_beside_the_first_and_leaves_nothing_behind(

@@ -15,11 +15,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from ruamel.yaml import YAML
 
-from s3c_lab.node import archives, files, pki
+from s3c_actions.errors import InputError
+from s3c_actions.process import Runner
+from s3c_actions.progress import Silent
+from s3c_lab.machine import Machine
+from s3c_lab.node import archives, cluster, files, pki
 from s3c_lab.node.cluster import node_name
 from s3c_lab.node.gate import MANIFESTS
 
-WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"}
+WORKLOADS = {
+    *("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob"),
+    *("Pod", "PodTemplate"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +77,14 @@ def test_the_kubelet_runs_without_cgroup_v2_and_touches_no_limit_it_may_not(keys
 @pytest.mark.parametrize(("lab", "node"), [("lab", "s3c-lab"), ("my_lab.2", "s3c-my-lab-2"), ("a-", "s3c-a")])
 def test_a_node_has_a_name_that_a_host_may_have(lab: str, node: str) -> None:
     assert node_name(lab) == node
+
+
+def test_a_kubeconfig_that_is_not_there_is_named_before_anything_is_installed(tmp_path: Path) -> None:
+    missing = tmp_path / "kubeconfig"
+    machine = Machine(runner=Runner(environment={}), progress=Silent(), cache=tmp_path)
+    with pytest.raises(InputError, match="is not a file") as raised:
+        cluster.use(missing, tmp_path / "certificate", machine)
+    assert raised.value.field == "kubeconfig"
 
 
 def test_an_image_archive_is_whole_and_the_same_each_time(tmp_path: Path) -> None:
