@@ -105,7 +105,7 @@ def _gate(kubeconfig: Path, certificate: Path, programs: Mapping[str, Program], 
             kubeconfig=kubeconfig,
             helm=programs["helm"].path,
             kubectl=programs["kubectl"].path,
-            charts={pin.name: _chart(pin, machine) for pin in (GATEKEEPER, RATIFY)},
+            charts={pin.name: chart(pin, machine) for pin in (GATEKEEPER, RATIFY)},
             certificate=certificate.read_text(),
             lab=lab,
         )
@@ -179,7 +179,7 @@ def _archives(programs: Mapping[str, Program], machine: Machine) -> tuple[Path, 
     return tuple(made)
 
 
-def _chart(pin: Pin, machine: Machine) -> Path:
+def chart(pin: Pin, machine: Machine) -> Path:
     """The chart as the project released it: it lies in the pinned module, which go.sum authenticates."""
     kept = machine.cache / "lab" / "charts" / f"{pin.name}-{pin.version}"
     with locked(kept.parent / f".{pin.name}.lock"):
