@@ -1,0 +1,74 @@
+"""YAML as the API server reads it: YAML 1.1 without dates and base-60 numbers, every key once, aliases bounded."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+from yaml.constructor import ConstructorError
+
+# An object of the API server is 1.5 MiB at most; more values than this come of aliases of aliases only.
+MOST_VALUES = 1_000_000
+_PREFIX = "tag:yaml.org,2002:"
+_NUMBERS = {
+    "int": r"[-+]?0b[01_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+",
+    "float": r"[-+]?(?:[0-9][0-9_]*)?\.[0-9_]+(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?[0-9]+(?:\.(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)",
+}
+
+
+class KubernetesLoader(yaml.CSafeLoader):  # type: ignore[misc]
+    """Makes the values that JSON has, as sigs.k8s.io/yaml does."""
+
+    def get_node(self) -> Any:
+        """The next document's nodes.
+
+        Raises:
+            yaml.YAMLError: a key stands twice in a mapping or is no text, or aliases make the document larger than any
+                object may be.
+        """
+        root = super().get_node()
+        _size(root, {})
+        return root
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """A mapping with text as its keys."""
+        self.flatten_mapping(node)
+        return {str(key.value): self.construct_object(value, deep=deep) for key, value in node.value}
+
+
+def _size(node: Any, known: dict[int, int]) -> int:
+    """How many values a node becomes once every alias is written out."""
+    if node is None or node.id == "scalar":
+        return 1
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = MOST_VALUES  # what contains itself has no end
+    inner = node.value
+    if node.id == "mapping":
+        _check_keys(node)
+        inner = [value for _, value in node.value]
+    size = 1 + sum(_size(one, known) for one in inner)
+    if size > MOST_VALUES:
+        raise ConstructorError(None, None, "aliases make it larger than any object may be", node.start_mark)
+    known[id(node)] = size
+    return size
+
+
+def _check_keys(node: Any) -> None:
+    seen = set()
+    for key, _ in node.value:
+        if key.id != "scalar":
+            raise ConstructorError(None, None, "a key is no text", key.start_mark)
+        if key.value in seen and key.tag != f"{_PREFIX}merge":
+            raise ConstructorError(None, None, f"the key {key.value!r} stands twice in one mapping", key.start_mark)
+        seen.add(key.value)
+
+
+KubernetesLoader.yaml_implicit_resolvers = {
+    first: [one for one in resolvers if one[0].removeprefix(_PREFIX) not in {"timestamp", *_NUMBERS}]
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+for _name, _pattern in _NUMBERS.items():
+    KubernetesLoader.add_implicit_resolver(f"{_PREFIX}{_name}", re.compile(f"(?:{_pattern})$"), list("-+0123456789."))
