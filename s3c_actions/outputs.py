@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from s3c_actions.report.model import ScanReport, Severity
@@ -128,9 +128,11 @@ def skipped(image: ImageOutcome) -> bool | None:
 
 
 _SCANNING = ("chain", "scan", "report", "patch")
-_ALL = ("chain", "scan", "report", "patch", "sign", "verify")
+_ALL = ("chain", "scan", "report", "patch", "sign", "verify", "deploy", "gate")
 _PATCHING = ("chain", "patch")
 _SIGNING = ("chain", "sign")
+_DEPLOYING = ("deploy",)
+_ADMITTING = ("deploy", "gate")
 
 OUTPUTS: tuple[Output, ...] = (
     Output(
@@ -219,7 +221,7 @@ OUTPUTS: tuple[Output, ...] = (
     Output(
         name="signature-digest",
         help="The digest of the signature's manifest.",
-        commands=(*_SIGNING, "verify"),
+        commands=(*_SIGNING, "verify", "deploy"),
         of=lambda image: (
             (image.sign and image.sign.signature_digest) or (image.verify and image.verify.signature_digest) or None
         ),
@@ -235,6 +237,36 @@ OUTPUTS: tuple[Output, ...] = (
         help="`true` when nothing was pushed, because it had been done before or there was nothing to do.",
         commands=("chain", "patch", "sign"),
         of=skipped,
+    ),
+    Output(
+        name="admission",
+        help="What the cluster's gate says of the image: `admitted`, `denied`, or `unknown` when it was not asked.",
+        commands=_ADMITTING,
+        of=lambda image: image.admission.verdict if image.admission else None,
+    ),
+    Output(
+        name="applied",
+        help="The objects applied, a JSON list of `{kind, namespace, name, action}`; also after a failure half-way.",
+        commands=_DEPLOYING,
+        of_all=lambda outcome: json.dumps([asdict(one) for one in outcome.deploy.applied]) if outcome.deploy else None,
+    ),
+    Output(
+        name="unchanged",
+        help="`true` when everything was deployed already.",
+        commands=_DEPLOYING,
+        of_all=lambda outcome: outcome.deploy.unchanged if outcome.deploy else None,
+    ),
+    Output(
+        name="address",
+        help="Where the application is reached; empty when the cluster does not say.",
+        commands=_DEPLOYING,
+        of_all=lambda outcome: (outcome.deploy.address or None) if outcome.deploy else None,
+    ),
+    Output(
+        name="manifests",
+        help="The paths of the manifests with digests in them, one a line: for a GitOps repository.",
+        commands=_DEPLOYING,
+        of_all=lambda outcome: "\n".join(map(str, outcome.deploy.manifests)) if outcome.deploy else None,
     ),
     Output(
         name="json",

@@ -16,7 +16,9 @@ from s3c_actions.errors import InputError, S3CError
 from s3c_actions.process import Secrets
 from s3c_actions.report.model import Finding, ScanReport
 from s3c_actions.steps.results import (
+    Admission,
     Certificate,
+    DeployResult,
     ImageOutcome,
     Outcome,
     PatchResult,
@@ -54,6 +56,7 @@ def document(outcome: Outcome, now: datetime, error: S3CError | None = None) -> 
         "seconds": round(outcome.seconds, 3),
         "files": _files(outcome.files),
         "images": [_image(image) for image in outcome.images],
+        "deploy": _deploy(outcome.deploy) if outcome.deploy else None,
     }
 
 
@@ -70,6 +73,7 @@ def _image(image: ImageOutcome) -> dict[str, Any]:
         "patch": _patch(image.patch) if image.patch else None,
         "sign": _sign(image.sign) if image.sign else None,
         "verify": _verify(image.verify) if image.verify else None,
+        "admission": _admission(image.admission) if image.admission else None,
     }
 
 
@@ -156,6 +160,39 @@ def _verify(verify: VerifyResult) -> dict[str, Any]:
         "signer": verify.signer,
         "metadata": dict(verify.metadata),
         "seconds": round(verify.seconds, 3),
+    }
+
+
+def _admission(admission: Admission) -> dict[str, Any]:
+    return {
+        "verdict": admission.verdict,
+        "places": list(admission.places),
+        "reason": admission.reason,
+        "remedy": admission.remedy,
+        "trace": admission.trace,
+        "constraint": admission.constraint,
+    }
+
+
+def _deploy(deploy: DeployResult) -> dict[str, Any]:
+    return {
+        "cluster": deploy.cluster,
+        "manifests": [str(path) for path in deploy.manifests],
+        "gate": {
+            "unsigned_denied": deploy.unsigned_denied,
+            "denial": deploy.denial,
+            "constraints": list(deploy.constraints),
+            "exempt": dict(deploy.exempt),
+        },
+        "applied": [
+            {"kind": one.kind, "namespace": one.namespace, "name": one.name, "action": one.action}
+            for one in deploy.applied
+        ],
+        "unchanged": deploy.unchanged,
+        "address": deploy.address,
+        "warnings": list(deploy.warnings),
+        "error": _error(deploy.failure),
+        "seconds": round(deploy.seconds, 3),
     }
 
 

@@ -243,10 +243,15 @@ class _Run:
             self.console.say(outcome.text)
         if ended is not None:
             self.console.error(name, ended)
+        stopped = outcome.deploy.failure if outcome.deploy is not None else None
+        if stopped is not None and not any(image.failure for image in outcome.images):
+            self.console.error(name, stopped)
         for image in outcome.images:
             if image.failure is not None:
                 image.failure.image = image.failure.image or image.image
                 self.console.error(name, image.failure)
+            elif stopped is not None:
+                continue
             elif image.reference and not outcome.text:
                 self.console.say(image.reference if self.console.quiet else self._done(image, output))
         if unwritten is not None:

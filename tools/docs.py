@@ -44,6 +44,7 @@ ACTIONS = (
     Action("actions/trivy-scan", "scan", (UPLOAD_SARIF, CACHE)),
     Action("actions/copa-patch", "patch", (UPLOAD_SARIF, CACHE)),
     Action("actions/notation-sign", "sign", (CACHE,)),
+    Action("actions/ratify-deploy", "deploy", (CACHE,)),
 )
 
 EXIT_CODES = (

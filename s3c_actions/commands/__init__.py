@@ -28,6 +28,8 @@ COMMANDS: Mapping[str, str] = {
     "patch": "Patch the operating-system packages of images, and prove by a rescan what is gone.",
     "sign": "Sign images by digest, and verify what was signed.",
     "verify": "Verify the signatures of images.",
+    "deploy": "Deploy manifests by signed digests, behind a gate that is proved.",
+    "gate": "Prove that the cluster's gate closes: an unsigned image is denied.",
     "programs": "List and install the programs that do the work.",
 }
 """Every command, in the order of the help text; a module of this package has its name."""

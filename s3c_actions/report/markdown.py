@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from s3c_actions.errors import Exit
-from s3c_actions.report import escape
+from s3c_actions.report import deployment, escape
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def summary(outcome: Outcome, error: S3CError | None = None, *, budget: int = SU
         "verdict": _overall(outcome) if len(views) > 1 else "",
         "good": not any(image.failure for image in outcome.images),
         "seconds": _seconds(outcome.seconds),
+        "deploy": deployment.view(outcome) if outcome.deploy is not None else None,
     }
     tables = [table for view in views for table in view["tables"]]
     text = template.render(values)

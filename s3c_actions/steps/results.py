@@ -141,6 +141,74 @@ class VerifyResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Admission:
+    """What the cluster's gate says of one image, asked by dry run before anything is applied.
+
+    Attributes:
+        image: as the manifests name it; `reference` is what stands there now, pinned.
+        verdict: `admitted`, `denied`, or `unknown` (the gate was not asked).
+        places: where the manifests use it, for people.
+        reason, remedy, trace, constraint: of a denial.
+    """
+
+    image: str
+    reference: str
+    verdict: str
+    places: tuple[str, ...] = ()
+    reason: str = ""
+    remedy: str = ""
+    trace: str = ""
+    constraint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppliedObject:
+    """One object and what became of it.
+
+    Attributes:
+        action: `created`, `configured`, `unchanged`, `pruned`, `restored` (as it was) or `removed` (made, and taken
+            away again).
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    action: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployResult:
+    """One deployment, also one that stopped half-way.
+
+    Attributes:
+        cluster: address of the API server; empty when none was asked.
+        manifests: the rewritten files.
+        unsigned_denied: the unsigned image of the proof that the gate closes, empty without a proof; `denial` is what
+            the gate said of it.
+        exempt: namespaces that go around the gate.
+        applied: in the order in which it was done; in a dry run, nothing.
+        unchanged: everything was there already.
+        address: where the application is reached; empty when it is not known.
+        warnings: sentences on what a person should know or change.
+        failure: what ended it; `applied` was done before that.
+    """
+
+    cluster: str = ""
+    manifests: tuple[Path, ...] = ()
+    admissions: tuple[Admission, ...] = ()
+    unsigned_denied: str = ""
+    denial: str = ""
+    constraints: tuple[str, ...] = ()
+    exempt: Mapping[str, str] = field(default_factory=dict)
+    applied: tuple[AppliedObject, ...] = ()
+    unchanged: bool = False
+    address: str = ""
+    warnings: tuple[str, ...] = ()
+    failure: S3CError | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageOutcome:
     """Everything that was done to one image; a step that was not run is None.
 
@@ -155,6 +223,7 @@ class ImageOutcome:
     patch: PatchResult | None = None
     sign: SignResult | None = None
     verify: VerifyResult | None = None
+    admission: Admission | None = None
     failure: S3CError | None = None
 
     @property
@@ -172,6 +241,7 @@ class Outcome:
         exit_code: the shell ends with the highest of this and of the images' failures.
         error: a sentence, when the command ended without an image to blame; the shell fills it in.
         files: written for all images together, format → path (one image's are in its steps' results).
+        deploy: what was deployed, of the commands that deploy.
         text: printed on standard output as it is; for commands that answer a question (`programs list`, `report`).
     """
 
@@ -181,4 +251,5 @@ class Outcome:
     error: str = ""
     files: Mapping[str, Path] = field(default_factory=dict)
     seconds: float = 0.0
+    deploy: DeployResult | None = None
     text: str = ""

@@ -1,0 +1,225 @@
+"""Server-side apply of objects in an order that works, with what it changed, and the way back.
+
+https://kubernetes.io/docs/reference/using-api/server-side-apply/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from s3c_actions.cluster.client import ApiError, Cluster, Object, Resource
+from s3c_actions.errors import InputError
+
+# What others need comes first, as Helm sorts it; kinds that are not listed come after these and before workloads.
+_FIRST = (
+    "Namespace",
+    "CustomResourceDefinition",
+    "ResourceQuota",
+    "LimitRange",
+    "PriorityClass",
+    "StorageClass",
+    "ServiceAccount",
+    "Secret",
+    "ConfigMap",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+    "Service",
+)
+_LAST = (
+    "DaemonSet",
+    "Pod",
+    "ReplicationController",
+    "ReplicaSet",
+    "Deployment",
+    "StatefulSet",
+    "Job",
+    "CronJob",
+    "Ingress",
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Target:
+    """One object and where it goes; `source` is the manifest it comes from."""
+
+    document: Object
+    resource: Resource
+    namespace: str
+    source: str
+
+    @property
+    def kind(self) -> str:
+        """Its kind."""
+        return str(self.document["kind"])
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.document["metadata"]["name"])
+
+    @property
+    def group(self) -> str:
+        """Its API group, empty for the core's."""
+        return str(self.document["apiVersion"]).rpartition("/")[0]
+
+    @property
+    def where(self) -> str:
+        """For people: `Deployment shop/voting-app`."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What became of one object.
+
+    Attributes:
+        action: `created`, `configured`, `unchanged`, `pruned`, `restored` or `removed`.
+        before: as it was; None when it was not there.
+        after: as it is.
+    """
+
+    target: Target
+    action: str
+    before: Object | None
+    after: Object
+
+
+def targets(
+    documents: Iterable[tuple[Object, str]], cluster: Cluster, namespace: str, labels: dict[str, str] | None = None
+) -> tuple[Target, ...]:
+    """Where each object goes, in the order in which they are applied.
+
+    Args:
+        documents: object and the manifest it comes from.
+        cluster: asked how it serves each kind.
+        namespace: of objects that name none; when it was asked for, objects that name another are refused by caller.
+        labels: set on every object (not on Pod templates), to know later what belongs together.
+
+    Raises:
+        InputError: the cluster does not know a kind, or an object is given twice.
+    """
+    found: dict[tuple[str, str, str, str], Target] = {}
+    for document, source in documents:
+        metadata = {**document["metadata"]}
+        if "name" not in metadata:
+            raise InputError(
+                "manifests",
+                f"{source}: {document['kind']} {metadata.get('generateName')} has a generated name.",
+                cause="A second run would make a second one.",
+                remedy="Give it `metadata.name`.",
+            )
+        if labels:
+            metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
+        resource = cluster.resource(str(document["apiVersion"]), str(document["kind"]))
+        place = str(metadata.get("namespace") or namespace) if resource.namespaced else ""
+        one = Target(
+            document={key: value for key, value in document.items() if key != "status"} | {"metadata": metadata},
+            resource=resource,
+            namespace=place,
+            source=source,
+        )
+        key = (resource.path, resource.plural, place, one.name)
+        if key in found:
+            raise InputError("manifests", f"{one.where} stands in {found[key].source} and in {source}.")
+        found[key] = one
+    return tuple(sorted(found.values(), key=lambda one: _rank(one.kind)))
+
+
+def _rank(kind: str) -> int:
+    if kind in _FIRST:
+        return _FIRST.index(kind)
+    return len(_FIRST) + (1 + _LAST.index(kind) if kind in _LAST else 0)
+
+
+def apply(cluster: Cluster, target: Target, *, force: bool) -> Change:
+    """Apply one object; what the server made of it tells whether anything changed.
+
+    Raises:
+        S3CError: as `Cluster.apply` does.
+    """
+    before = cluster.get(target.resource, target.name, target.namespace)
+    after = cluster.apply(target.resource, target.document, target.namespace, dry_run=False, force=force)
+    version = before and before["metadata"].get("resourceVersion")
+    if before is None:
+        action = "created"
+    else:
+        action = "unchanged" if version == after["metadata"].get("resourceVersion") else "configured"
+    return Change(target=target, action=action, before=before, after=after)
+
+
+def undo(cluster: Cluster, change: Change) -> Change | None:
+    """Take one change back: delete what was made, put back what was there; None when there is nothing to do.
+
+    Raises:
+        S3CError: the cluster refuses it.
+    """
+    target = change.target
+    if change.action == "created":
+        cluster.delete(target.resource, target.name, target.namespace)
+        return Change(target=target, action="removed", before=change.after, after={})
+    if change.action != "configured" or change.before is None:
+        return None
+    metadata = {key: value for key, value in change.before["metadata"].items() if key != "resourceVersion"}
+    document = {key: value for key, value in change.before.items() if key != "status"} | {"metadata": metadata}
+    url = target.resource.url(target.namespace, target.name)
+    after = cluster.request("PUT", url, body=document)
+    return Change(target=target, action="restored", before=change.after, after=after)
+
+
+def prune(
+    cluster: Cluster,
+    label: str,
+    kept: Iterable[Target],
+    namespaces: Iterable[str],
+    deleted: Callable[[Change], None],
+) -> None:
+    """Delete objects of a label that are no longer in the manifests, in the namespaces deployed to.
+
+    Args:
+        cluster: where.
+        label: `key=value`.
+        kept: what stays.
+        namespaces: where to look.
+        deleted: told each one.
+    """
+    there = {(one.resource.plural, one.namespace, one.name) for one in kept}
+    for api_version, kind in PRUNABLE:
+        try:
+            resource = cluster.resource(api_version, kind)
+        except InputError:
+            continue
+        for namespace in namespaces:
+            for one in cluster.list(resource, namespace, labelSelector=label):
+                metadata = one["metadata"]
+                if metadata.get("ownerReferences") or (resource.plural, namespace, metadata["name"]) in there:
+                    continue
+                document = {**one, "apiVersion": api_version, "kind": kind}
+                target = Target(document=document, resource=resource, namespace=namespace, source="")
+                try:
+                    cluster.delete(resource, metadata["name"], namespace)
+                except ApiError as error:
+                    error.what = f"{target.where} could not be pruned. {error.what}"
+                    raise
+                deleted(Change(target=target, action="pruned", before=one, after={}))
+
+
+PRUNABLE = (
+    ("networking.k8s.io/v1", "Ingress"),
+    ("batch/v1", "CronJob"),
+    ("batch/v1", "Job"),
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "DaemonSet"),
+    ("apps/v1", "ReplicaSet"),
+    ("v1", "Pod"),
+    ("v1", "Service"),
+    ("v1", "ConfigMap"),
+    ("v1", "Secret"),
+    ("v1", "ServiceAccount"),
+)
+"""Kinds that `prune` looks at: what an application is made of. Volumes and namespaces hold data, and stay."""

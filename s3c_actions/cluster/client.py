@@ -1,0 +1,324 @@
+"""One Kubernetes cluster: requests to its API, the resources it knows, and its refusals in words.
+
+Built on the `kubernetes` client's configuration and transport: sign-in of every kind a kubeconfig knows (certificates,
+tokens, `exec` plugins such as kubelogin), TLS, proxies. Objects are plain JSON, as manifests have them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from s3c_actions.cluster import denials
+from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+MANAGER = "s3c"
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """How the API serves one kind.
+
+    Attributes:
+        path: `/api/v1` or `/apis/GROUP/VERSION`.
+        plural: `deployments`.
+        namespaced: its objects live in namespaces.
+    """
+
+    path: str
+    plural: str
+    namespaced: bool
+
+    def url(self, namespace: str = "", name: str = "") -> str:
+        """The path of its objects, or of one; names are quoted."""
+        inside = f"/namespaces/{quote(namespace, safe='')}" if self.namespaced and namespace else ""
+        return f"{self.path}{inside}/{self.plural}" + (f"/{quote(name, safe='')}" if name else "")
+
+
+class ApiError(OutsideError):
+    """The API server refused a request; `status` is the HTTP code, `message` what it said, `reason` its word for it."""
+
+    def __init__(self, status: int, reason: str, message: str, *, what: str, cause: str = "", remedy: str = "") -> None:
+        super().__init__(what, cause=cause, remedy=remedy, original=message[:4000])
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+
+class Cluster:
+    """Talks to one cluster.
+
+    Args:
+        client: of the `kubernetes` library, configured.
+        address: of the API server, for messages.
+        namespace: where objects go whose manifest names none.
+        timeout: seconds for one answer.
+    """
+
+    def __init__(self, client: ApiClient, *, address: str, namespace: str = "default", timeout: float = 30.0) -> None:
+        self._client = client
+        self.address = address
+        self.namespace = namespace
+        self._timeout = timeout
+        self._groups: dict[str, dict[str, Resource]] = {}
+
+    def __repr__(self) -> str:
+        return f"Cluster({self.address})"
+
+    def resource(self, api_version: str, kind: str) -> Resource:
+        """How the API serves a kind.
+
+        Raises:
+            InputError: it does not know the kind (field `manifests`).
+            OutsideError: it does not answer.
+        """
+        if api_version not in self._groups:
+            path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+            try:
+                listed = self.request("GET", path).get("resources") or []
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+                listed = []
+            self._groups[api_version] = {
+                one["kind"]: Resource(path=path, plural=one["name"], namespaced=bool(one.get("namespaced")))
+                for one in listed
+                if "/" not in one["name"]
+            }
+        found = self._groups[api_version].get(kind)
+        if found is None:
+            raise InputError(
+                "manifests",
+                f"the cluster knows no {kind} of {api_version}.",
+                cause="Its custom resource definition is not installed, or this version of Kubernetes serves another.",
+                remedy="Look at `kubectl api-resources`.",
+            )
+        return found
+
+    def get(self, resource: Resource, name: str, namespace: str = "") -> Object | None:
+        """One object; None when it is not there."""
+        try:
+            return self.request("GET", resource.url(namespace, name))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def list(self, resource: Resource, namespace: str = "", **query: str) -> list[Object]:
+        """All objects, of one namespace or of all; `query` as the API has it (`labelSelector`, …)."""
+        found: list[Object] = []
+        ask = {"limit": "500", **query}
+        while True:
+            page = self.request("GET", resource.url(namespace), query=ask)
+            found += page.get("items") or []
+            onward = (page.get("metadata") or {}).get("continue")
+            if not onward:
+                return found
+            ask["continue"] = onward
+
+    def apply(self, resource: Resource, document: Object, namespace: str = "", *, dry_run: bool, force: bool) -> Object:
+        """Server-side apply by our field manager; returns the object as the server has it then.
+
+        Raises:
+            AdmissionDenied: an admission webhook denied it.
+            OutsideError: it is refused otherwise, or another field manager owns a field and `force` is not set.
+        """
+        query = {"fieldManager": MANAGER, "force": str(force).lower(), "fieldValidation": "Strict"}
+        query |= {"dryRun": "All"} if dry_run else {}
+        url = resource.url(namespace, document["metadata"]["name"])
+        return self.request("PATCH", url, query=query, body=document, content_type=APPLY)
+
+    def create(self, resource: Resource, document: Object, namespace: str = "", *, dry_run: bool) -> Object:
+        """Create an object. Raises as `apply` does."""
+        query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        return self.request("POST", resource.url(namespace), query=query, body=document)
+
+    def delete(self, resource: Resource, name: str, namespace: str = "") -> None:
+        """Delete an object and, in the background, what it owns; one that is gone already is no error."""
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        try:
+            self.request("DELETE", resource.url(namespace, name), body=body)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Object | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        """One request; the answer's JSON object.
+
+        Raises:
+            AdmissionDenied: an admission webhook denied it.
+            ApiError: the API server refused it otherwise.
+            InputError: it does not accept the kubeconfig's credentials.
+            OutsideError: it cannot be reached.
+        """
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            response = self._client.call_api(
+                *self._client.param_serialize(
+                    method,
+                    path,
+                    query_params=list((query or {}).items()),
+                    header_params={"Accept": "application/json", "Content-Type": content_type},
+                    body=body if content_type == "application/json" or body is None else json.dumps(body),
+                    auth_settings=["BearerToken"],
+                ),
+                _request_timeout=self._timeout,
+            )
+            content = response.read()  # type: ignore[no-untyped-call]
+        except ApiException as error:
+            raise self._translated(method, path, error.status or 0, error.body) from error
+        except (HTTPError, OSError) as error:
+            raise self._unreachable(error) from error
+        if response.status >= 300:
+            raise self._translated(method, path, response.status, content)
+        answer = json.loads(content)
+        if not isinstance(answer, dict):
+            raise OutsideError(f"{self.address} is no Kubernetes API: it answered no JSON object.")
+        return answer
+
+    def _translated(self, method: str, path: str, status: int, body: str | bytes | None) -> S3CError:
+        """What the API server's `Status` says, in words; told apart as far as it tells them apart."""
+        try:
+            said = json.loads(body or b"{}")
+        except ValueError:
+            said = {}
+        said = said if isinstance(said, dict) else {}
+        message = str(said.get("message") or (body.decode(errors="replace") if isinstance(body, bytes) else body) or "")
+        reason = str(said.get("reason") or "")
+        if status == 0:
+            return self._unreachable(OSError(message))
+        if status == 401:
+            return InputError(
+                "kubeconfig",
+                f"{self.address} does not accept its credentials (HTTP 401).",
+                cause="They have expired, or are another cluster's.",
+                remedy="Sign in anew (`az aks get-credentials`, `kubelogin`, …) and try again.",
+                original=message[:2000],
+            )
+        if denial := denials.parse(message):
+            return AdmissionDenied(denial, message)
+        if status == 403 and (lacking := denials.permission(message)):
+            return ApiError(
+                status,
+                reason,
+                message,
+                what=f"The cluster does not let {lacking.user} {lacking.verb} {lacking.resource}"
+                + (f" in the namespace {lacking.namespace}." if lacking.namespace else "."),
+                cause="A role with that permission is missing.",
+                remedy=f"Bind a role with the verb `{lacking.verb}` on `{lacking.resource}` to it.",
+            )
+        if status == 409 and reason == "Conflict":
+            return ApiError(
+                status,
+                reason,
+                message,
+                what="Another field manager owns what is to be changed.",
+                cause="It was applied with another tool before (`kubectl apply`, Helm, …).",
+                remedy="Take the fields over with `force-conflicts: true`.",
+            )
+        return ApiError(status, reason, message, what=f"The cluster refused to {_verb(method)} {path} (HTTP {status}).")
+
+    def _unreachable(self, error: Exception) -> OutsideError:
+        text = str(error)
+        if "CERTIFICATE_VERIFY_FAILED" in text or "SSLError" in text:
+            cause = "Its certificate is not the one the kubeconfig trusts: the cluster was made anew, or is another."
+            remedy = "Fetch the kubeconfig anew."
+        elif "refused" in text:
+            cause, remedy = "No API server listens there: it is stopped, or the port is another.", "Start it."
+        elif "resolve" in text.lower() or "Name or service" in text:
+            cause = "Its name cannot be resolved: the cluster is gone, or private."
+            remedy = "Look at the kubeconfig; run it where the private cluster can be reached."
+        else:
+            cause = "The network, a firewall or the API server itself is in the way."
+            remedy = "Try again; look at the addresses that may reach the cluster."
+        return OutsideError(
+            f"The cluster at {self.address} does not answer.", cause=cause, remedy=remedy, original=text[:1000]
+        )
+
+
+class AdmissionDenied(Refused):
+    """An admission webhook denied an object.
+
+    Attributes:
+        denials: one for each thing that was wrong, as a rule an image.
+        unavailable: no verdict was given: the webhook, or what stands behind it, could not be asked.
+    """
+
+    def __init__(self, found: tuple[denials.Denial, ...], message: str) -> None:
+        super().__init__(
+            found[0].what if len(found) == 1 else " ".join(one.what for one in found),
+            cause=found[0].cause if len(found) == 1 else "",
+            remedy=" ".join(dict.fromkeys(one.remedy for one in found if one.remedy)),
+            image=found[0].image if len(found) == 1 else "",
+            original=message[:4000],
+        )
+        self.denials = found
+        self.unavailable = any(one.unavailable for one in found)
+
+
+def connect(kubeconfig: str, context: str, *, timeout: float) -> Cluster:
+    """Connect by a kubeconfig; nothing is asked of the cluster yet.
+
+    Args:
+        kubeconfig: the file; several, separated as in KUBECONFIG, are merged.
+        context: of it; its current one when empty.
+        timeout: seconds for one answer.
+
+    Raises:
+        InputError: the file or the context is not there, or cannot be used.
+    """
+    import yaml
+    from kubernetes import config
+    from kubernetes.config.config_exception import ConfigException
+
+    if not any(Path(one).is_file() for one in kubeconfig.split(":")):
+        raise InputError(
+            "kubeconfig",
+            f"{kubeconfig} is not a file.",
+            remedy="Fetch it (`az aks get-credentials …`), or name another.",
+        )
+    try:
+        contexts, current = config.list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
+        chosen = next((one for one in contexts if one["name"] == context), None) if context else current
+        if chosen is None:
+            raise InputError(
+                "context",
+                f"{context} is not a context of {kubeconfig}.",
+                remedy=f"Choose from {', '.join(one['name'] for one in contexts)}.",
+            )
+        client = config.new_client_from_config(kubeconfig, chosen["name"])  # type: ignore[no-untyped-call]
+    except (ConfigException, yaml.YAMLError, OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            "kubeconfig", f"{kubeconfig} cannot be used.", remedy="Fetch it anew.", original=str(error)[:1000]
+        ) from error
+    if not client.configuration.verify_ssl:
+        import urllib3
+
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the kubeconfig asks for it
+    namespace = str((chosen.get("context") or {}).get("namespace") or "default")
+    return Cluster(client, address=client.configuration.host, namespace=namespace, timeout=timeout)
+
+
+def _verb(method: str) -> str:
+    return {"GET": "show", "PATCH": "apply", "POST": "create", "DELETE": "delete"}.get(method, method)

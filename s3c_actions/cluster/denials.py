@@ -1,0 +1,222 @@
+"""What an admission webhook says when it denies an object, as one line for each image: image, reason, remedy, trace.
+
+Read are the messages of the template in manifests/gatekeeper, those of Ratify's own stock template, and what the API
+server says when the webhook cannot be asked. Whatever else a webhook says is kept as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+_DENIED = re.compile(r'admission webhook "(?P<webhook>[^"]+)" denied the request(?:: (?P<said>.*))?', re.DOTALL)
+_FAILED = re.compile(r'failed calling webhook "(?P<webhook>[^"]+)": (?P<why>.*)', re.DOTALL)
+_ENTRY = re.compile(r"^\[(?P<constraint>[a-z0-9.-]+)\] ", re.MULTILINE)
+_TRACE = re.compile(r"\(?trace(?:[ -]?id)?:? (?P<trace>[0-9A-Za-z-]{4,64})\)?", re.IGNORECASE)
+_REFERENCE = r"[A-Za-z0-9.\[\]:_-]+(?:/[A-Za-z0-9._-]+)*(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?"
+_IMAGE = re.compile(rf"^(?P<image>{_REFERENCE}) (?:is not trusted|could not be verified): (?P<why>.*)$", re.DOTALL)
+_NO_ANSWER = re.compile(
+    rf"^Ratify could not be asked about (?P<images>{_REFERENCE}(?:, {_REFERENCE})*): (?P<why>.*)$", re.DOTALL
+)
+# The mutation, which comes before, turns tags into digests.
+_MUTATION = re.compile(rf"failed to get subject descriptor for image (?P<image>{_REFERENCE}): (?P<why>.*)", re.DOTALL)
+# Ratify prints a structure of Go's in the middle of its sentence.
+_NOISE = re.compile(r"\{Descriptor:\{.*?\} ArtifactType:[^}]*\} ?")
+_SILENT = re.compile(rf"^(?P<image>{_REFERENCE}): (?P<why>Ratify said nothing about it\..*)$", re.DOTALL)
+_STOCK = re.compile(rf"^Subject failed verification: (?P<image>{_REFERENCE})\s*(?P<why>.*)$", re.DOTALL)
+
+_FORBIDDEN = re.compile(
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"'
+    r'(?: in API group "(?P<group>[^"]*)")?(?: in the namespace "(?P<namespace>[^"]+)")?'
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denial:
+    """Why one thing was not admitted.
+
+    Attributes:
+        image: as the object names it; empty when the message names none.
+        reason: a clause; `remedy` a sentence on what to change.
+        trace: Ratify's trace id, to look up in its log.
+        constraint: of Gatekeeper; `webhook` when another webhook denied it.
+        unavailable: no verdict was given: something could not be asked.
+        original: what was said.
+    """
+
+    image: str = ""
+    reason: str
+    remedy: str = ""
+    trace: str = ""
+    constraint: str = ""
+    webhook: str = ""
+    unavailable: bool = False
+    original: str = ""
+
+    @property
+    def what(self) -> str:
+        """`app@sha256:… was not admitted: it has no signature (constraint ratify-verification, trace 54ab39d7).`."""
+        by = [f"constraint {self.constraint}"] if self.constraint else [f"webhook {self.webhook}"]
+        by += [f"trace {self.trace}"] if self.trace else []
+        return f"{self.image or 'The object'} was not admitted: {self.reason} ({', '.join(by)})."
+
+    @property
+    def cause(self) -> str:
+        """The rest of what was said, where the reason is ours."""
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permission:
+    """What somebody may not do; `resource` as RBAC has it, with its group (`deployments.apps`)."""
+
+    user: str
+    verb: str
+    resource: str
+    namespace: str
+
+
+# What to change, by what Ratify and notation say; the first that fits. `{image}` is the denied one.
+_REASONS: tuple[tuple[str, str, str, bool], ...] = (
+    (
+        r"x509: certificate has expired|certificate .*(?:expired|not valid)|outside its validity",
+        "its signature's certificate has expired",
+        "Sign {image} again with a certificate that is valid.",
+        False,
+    ),
+    (
+        r"signature (?:is|has) expired|digital signature has expired",
+        "its signature has expired",
+        "Sign {image} again.",
+        False,
+    ),
+    (
+        r"not produced by a trusted signer|does not contain any trusted certificate|X\.509 trusted identities|"
+        r"authenticity (?:check|validation) failed",
+        "it is signed, but not by anyone the cluster trusts",
+        "Sign {image} with the trusted key, or add the signer's certificate to Ratify's KeyManagementProvider.",
+        False,
+    ),
+    (
+        r"integrity (?:check|validation) failed|signature is invalid",
+        "its signature is not valid: it was changed after signing",
+        "Sign {image} again, and look at who may push to the repository.",
+        False,
+    ),
+    (
+        r"connection refused|no such host|i/o timeout|deadline exceeded|no route to host|no endpoints|\bEOF\b",
+        "{asked} could not be asked",
+        "Look at {asked}: it has to answer before anything is admitted.",
+        True,
+    ),
+    (
+        r"\b40[13]\b|unauthorized|denied: requested access|authentication required",
+        "the cluster may not read its registry",
+        "Give Ratify's identity the right to pull (AcrPull) from it.",
+        True,
+    ),
+    (
+        r"could not resolve descriptor for a subject",
+        "Ratify finds it in no registry: it is not there, or the cluster cannot reach or may not read it",
+        "Look whether it is there, and at Ratify's log for what the registry said.",
+        True,
+    ),
+    (
+        r"manifest unknown|not found|\b404\b|name unknown",
+        "it is not in its registry",
+        "Push it, or look at the name and the digest.",
+        False,
+    ),
+    (
+        r"has no signature|no (?:signature|referrer)s? (?:is |was |were )?(?:found|associated)|no verifier reports",
+        "it has no signature",
+        "Sign it with `s3c sign {image}`, or deploy the digest that is signed.",
+        False,
+    ),
+)
+
+
+def parse(message: str) -> tuple[Denial, ...]:
+    """The denials in the API server's message, or in an event's; none when no webhook denied anything."""
+    if failed := _FAILED.search(message):
+        why = " ".join(failed["why"].split())
+        reason, remedy, _ = _explained(why, "", "the gate itself (Gatekeeper)")
+        return (
+            Denial(
+                reason=reason if "asked" in reason else f"the gate itself could not be asked: {why[:200]}",
+                remedy=remedy if "asked" in reason else "Look at the Pods in gatekeeper-system.",
+                webhook=failed["webhook"],
+                unavailable=True,
+                original=why,
+            ),
+        )
+    denied = _DENIED.search(message)
+    if denied is None:
+        return ()
+    said, webhook = (denied["said"] or "it gave no reason").strip(), denied["webhook"]
+    entries = list(_ENTRY.finditer(said))
+    if not entries and (about := _MUTATION.search(said)):
+        image, why = about["image"], " ".join(about["why"].split())
+        reason, remedy, unavailable = _explained(why, image, "its registry")
+        return (
+            Denial(
+                image=image,
+                reason=reason,
+                remedy=remedy,
+                webhook=webhook,
+                unavailable=unavailable,
+                original=said,
+            ),
+        )
+    if not entries:
+        return (Denial(reason=" ".join(said.split()).rstrip("."), webhook=webhook, original=said),)
+    ends = [entry.start() for entry in entries[1:]] + [len(said)]
+    found: list[Denial] = []
+    for entry, end in zip(entries, ends, strict=True):
+        found += _entry(entry["constraint"], said[entry.end() : end].strip(), webhook)
+    return tuple(dict.fromkeys(found))
+
+
+def permission(message: str) -> Permission | None:
+    """What RBAC says is not allowed; None when it says something else."""
+    found = _FORBIDDEN.search(message)
+    if found is None:
+        return None
+    group = found["group"] or ""
+    return Permission(
+        user=found["user"],
+        verb=found["verb"],
+        resource=found["resource"] + (f".{group}" if group else ""),
+        namespace=found["namespace"] or "",
+    )
+
+
+def _entry(constraint: str, said: str, webhook: str) -> list[Denial]:
+    found = _TRACE.search(said)
+    trace = found["trace"] if found else ""
+    text = said[: found.start()].rstrip(" (.,") if found else said
+    base = Denial(reason="", constraint=constraint, webhook=webhook, trace=trace, original=said)
+    if asked := _NO_ANSWER.match(text):
+        why = " ".join(asked["why"].split())
+        remedy = "Look at the Pods in gatekeeper-system: nothing is admitted while Ratify is away."
+        return [
+            replace(
+                base, image=image, reason=f"Ratify could not be asked: {why[:300]}", remedy=remedy, unavailable=True
+            )
+            for image in asked["images"].split(", ")
+        ]
+    for pattern in (_IMAGE, _SILENT, _STOCK):
+        if about := pattern.match(text):
+            image, why = about["image"], " ".join(_NOISE.sub("", about["why"]).split()) or "Ratify gave no reason"
+            reason, remedy, unavailable = _explained(why, image, "its registry")
+            return [replace(base, image=image, reason=reason, remedy=remedy, unavailable=unavailable)]
+    return [replace(base, reason=" ".join(text.split()).rstrip(".")[:500])]
+
+
+def _explained(why: str, image: str, asked: str) -> tuple[str, str, bool]:
+    """Reason, remedy, and whether there was no verdict."""
+    for pattern, reason, remedy, unavailable in _REASONS:
+        if re.search(pattern, why, re.IGNORECASE):
+            facts = {"image": image, "asked": asked}
+            return reason.format(**facts), remedy.format(**facts), unavailable
+    return why.rstrip(".")[:500], "", False

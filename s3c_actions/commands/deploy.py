@@ -1,0 +1,202 @@
+"""`s3c deploy`: manifests by signed digests, behind a proved gate."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3c_actions.commands import Command, Context
+from s3c_actions.commands.sign import notation, together
+from s3c_actions.commands.verify import trust
+from s3c_actions.errors import InputError, Refused, S3CError
+from s3c_actions.image import Reference
+from s3c_actions.inputs import Values
+from s3c_actions.inputs import deploy as inputs
+from s3c_actions.inputs.common import INSECURE, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
+from s3c_actions.inputs.verify import TRUST_STORE
+from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, VerifyResult
+
+if TYPE_CHECKING:
+    from s3c_actions.cluster.client import Cluster
+    from s3c_actions.cluster.images import Replacement
+    from s3c_actions.cluster.manifests import Manifest
+    from s3c_actions.registry import Registry
+    from s3c_actions.steps.deploy import DeploySettings
+
+SIGNATURE = "application/vnd.cncf.notary.signature"
+MANIFESTS = "manifests"
+"""Folder of the rewritten manifests, in the output folder."""
+
+
+def run(values: Values, context: Context) -> Outcome:
+    """Deploy what the inputs say.
+
+    Raises:
+        InputError: an input, a manifest or an image is wrong: nothing was applied.
+        OutsideError: the registry or the cluster failed before anything was applied.
+    """
+    from s3c_actions.cluster.images import Replacement
+    from s3c_actions.steps import deploy
+
+    started = time.monotonic()
+    settings = settings_of(values, context, tuple(Replacement.parse(one) for one in values[inputs.IMAGES]))
+    with ExitStack() as stack:
+        registry = registry_of(values, context, settings.manifests, settings.replacements)
+        tools = deploy.DeployTools(
+            resolve=(lambda reference: resolved(registry, reference)) if values[inputs.RESOLVE] else None,
+            verify=verifier(values, context, stack),
+            signatures=lambda reference: [one.digest for one in registry.referrers(reference, SIGNATURE)],
+            cluster=None if values[inputs.RENDER_ONLY] else cluster_of(values, context),
+            progress=context.progress,
+        )
+        result, verified = deploy.run(settings, tools)
+    for warning in result.warnings:
+        context.progress.warning(warning)
+    return outcome("deploy", result, verified, time.monotonic() - started)
+
+
+def settings_of(values: Values, context: Context, replacements: tuple[Replacement, ...]) -> DeploySettings:
+    """What the inputs say is to be deployed; the manifests are read here.
+
+    Raises:
+        InputError: a manifest cannot be used, or the inputs leave nobody to judge the signatures.
+    """
+    from s3c_actions.cluster import manifests
+    from s3c_actions.steps.deploy import DeploySettings
+
+    if not values[inputs.REQUIRE_GATE] and not values[TRUST_STORE]:
+        raise InputError(
+            "trust-store",
+            "with `require-gate: false` and no trust-store nobody would look at the signatures.",
+            remedy="Give the certificates to trust, or require the gate.",
+        )
+    sources = values[inputs.MANIFESTS]
+    read = manifests.read(sources, cwd=context.cwd, stdin=sys.stdin.buffer.read)
+    return DeploySettings(
+        manifests=read,
+        replacements=replacements,
+        output=context.output / MANIFESTS,
+        namespace=values[inputs.NAMESPACE],
+        create_namespace=values[inputs.CREATE_NAMESPACE],
+        require_gate=values[inputs.REQUIRE_GATE],
+        prune=values[inputs.PRUNE],
+        timeout=values[inputs.ROLLOUT_TIMEOUT],
+        rollback=values[inputs.ROLLBACK],
+        force=values[inputs.FORCE],
+        dry_run=values[inputs.DRY_RUN],
+    )
+
+
+def cluster_of(values: Values, context: Context) -> Cluster:
+    """The cluster that the inputs, KUBECONFIG or the home folder name.
+
+    Raises:
+        InputError: the kubeconfig or the context cannot be used.
+    """
+    from s3c_actions.cluster.client import connect
+
+    home = Path(context.environment.get("HOME") or Path.home()) / ".kube" / "config"
+    given = values[inputs.KUBECONFIG]
+    kubeconfig = str(Path(given).expanduser()) if given else context.environment.get("KUBECONFIG") or str(home)
+    return connect(kubeconfig, values[inputs.KUBE_CONTEXT], timeout=min(values[TIMEOUT], 60.0))
+
+
+def registry_of(
+    values: Values, context: Context, manifests: tuple[Manifest, ...], replacements: tuple[Replacement, ...]
+) -> Registry:
+    """The images' registries. Credentials given go to one registry alone, never to every one a manifest names.
+
+    Raises:
+        InputError: credentials are given, and whose they are cannot be told.
+    """
+    from s3c_actions import credentials
+    from s3c_actions.registry import Registry
+
+    together(values, REGISTRY_USERNAME, REGISTRY_PASSWORD)
+    login = credentials.given(values[REGISTRY_USERNAME], values[REGISTRY_PASSWORD])
+    hosts = {one.image.registry for one in replacements}
+    if login and not hosts:
+        hosts = {Reference.parse(use.image, field="manifests").registry for one in manifests for use in one.uses}
+    if login and len(hosts) > 1:
+        raise InputError(
+            "registry-username",
+            f"the images are in several registries ({', '.join(sorted(hosts))}).",
+            remedy="Use `docker login` for each, and leave the credentials out.",
+        )
+    return Registry(
+        environment=context.environment,
+        credentials=dict.fromkeys(hosts, login) if login else {},
+        insecure=values[INSECURE],
+    )
+
+
+def resolved(registry: Registry, reference: Reference) -> tuple[Reference, tuple[str, ...]]:
+    """A reference by digest, and the platforms it runs on.
+
+    Raises:
+        InputError: it is not there.
+        OutsideError: the registry failed.
+    """
+    descriptor = registry.resolve(reference)
+    pinned = reference.at(descriptor.digest)
+    return pinned, descriptor.platforms or (registry.config(pinned).platform,)
+
+
+def verifier(values: Values, context: Context, stack: ExitStack) -> Callable[[str], VerifyResult] | None:
+    """Verification by the trust store given; None without one."""
+    if not values[TRUST_STORE]:
+        return None
+    from s3c_actions.steps import verify
+
+    settings = trust(values)
+    program = notation(values, context)
+    home = stack.enter_context(verify.prepare(settings, context.temp, context.progress))
+    return lambda reference: verify.run(settings, program, home, reference, context.progress)
+
+
+def outcome(command: str, result: DeployResult, verified: Mapping[str, VerifyResult], seconds: float) -> Outcome:
+    """The command's outcome: what became of each image, and of the whole."""
+    images = []
+    for one in result.admissions:
+        failure: S3CError | None = None
+        if one.verdict == "denied":
+            failure = result.failure if len(result.admissions) == 1 else None
+            said = f"{one.reference} was not admitted: {one.reason.rstrip('.')}."
+            failure = failure or Refused(said, remedy=one.remedy, image=one.reference)
+        images.append(
+            ImageOutcome(
+                image=one.image,
+                reference=one.reference,
+                verify=verified.get(one.reference),
+                admission=one,
+                failure=failure,
+            )
+        )
+    failure = result.failure
+    return Outcome(
+        command=command,
+        images=tuple(images),
+        exit_code=int(failure.exit_code) if failure else 0,
+        error=failure.what if failure else "",
+        seconds=seconds,
+        deploy=replace(result, seconds=seconds),
+    )
+
+
+COMMAND = Command(
+    name="deploy",
+    help="Deploys manifests to Kubernetes with every image by its signed digest. First the images are verified and the "
+    "gate is proved to deny an unsigned one; nothing is applied before. Then the rollout is watched to its end.",
+    inputs=inputs.INPUTS,
+    run=run,
+    examples=(
+        "s3c deploy k8s/ --image registry.example/app@sha256:… --trust-store signing.crt",
+        "s3c deploy - --namespace shop --create-namespace",
+        "s3c deploy k8s/ --render-only --output-dir out",
+    ),
+)

@@ -1,0 +1,190 @@
+"""Inputs of `deploy` and `gate`: what is deployed, to which cluster, and what its gate has to be."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from s3c_actions.inputs import Input, boolean, duration, items, text
+from s3c_actions.inputs.common import (
+    IMAGE,
+    INSECURE,
+    OUTPUT_DIR,
+    REGISTRY_PASSWORD,
+    REGISTRY_USERNAME,
+    TIMEOUT,
+)
+from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
+from s3c_actions.inputs.sign import USER_METADATA
+from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LABEL = re.compile(
+    r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?=[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+)
+
+
+def namespace_name(value: str) -> str:
+    """A namespace's name (RFC 1123 label)."""
+    if not _NAME.fullmatch(value):
+        raise ValueError("a namespace: lower case letters, digits and -, at most 63")
+    return value
+
+
+def label(value: str) -> str:
+    """One label, `key=value`."""
+    if not _LABEL.fullmatch(value):
+        raise ValueError("a label such as app.kubernetes.io/part-of=shop")
+    return value
+
+
+MANIFESTS: Input[tuple[str, ...]] = Input(
+    name="manifests",
+    help="Kubernetes manifests: files, folders (with all below them) and globs; several by commas or lines. `-` reads "
+    "standard input: the output of `kustomize build` or `helm template`.",
+    parse=items,
+    absent=(),
+    example="k8s/",
+    aliases=("manifest",),
+    required=True,
+    positional=True,
+    many=True,
+)
+IMAGES: Input[tuple[str, ...]] = replace(
+    IMAGE,
+    help="Images to deploy, as `registry/repository@sha256:…`: each takes the place of every image of its repository "
+    "in the manifests. `NAME=REFERENCE` takes the place of the image NAME instead. Images that are not given are "
+    "deployed by the digest their tag has now.",
+    required=False,
+    positional=False,
+    example="registry.example/voting-app@sha256:…",
+)
+KUBECONFIG: Input[str] = Input(
+    name="kubeconfig",
+    help="How to reach the cluster. Without it `KUBECONFIG`, else `~/.kube/config`.",
+    parse=text,
+    absent="",
+    example="~/.kube/config",
+)
+KUBE_CONTEXT: Input[str] = Input(
+    name="context",
+    help="Context of the kubeconfig; without it, its current one.",
+    parse=text,
+    absent="",
+)
+NAMESPACE: Input[str] = Input(
+    name="namespace",
+    help="Namespace of objects that name none; one that names another is refused. Without it, the kubeconfig's.",
+    parse=namespace_name,
+    absent="",
+    example="shop",
+)
+CREATE_NAMESPACE = Input(
+    name="create-namespace",
+    help="Make namespaces that are not there.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+REQUIRE_GATE = Input(
+    name="require-gate",
+    help="Deploy only behind a gate (Gatekeeper and Ratify) that has no holes for what is deployed and is proved to "
+    "deny an unsigned image. `false` makes a missing gate a warning.",
+    parse=boolean,
+    default="true",
+    absent=True,
+)
+RENDER_ONLY = Input(
+    name="render-only",
+    help="Write the manifests with digests and stop: for a GitOps repository. No cluster is asked.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+RESOLVE = Input(
+    name="resolve",
+    help="Look images up in their registry. With `false` none is asked, and every image needs a digest.",
+    parse=boolean,
+    default="true",
+    absent=True,
+)
+DRY_RUN = Input(
+    name="dry-run",
+    help="Check everything, prove the gate, let the cluster try every object, and stop.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+ROLLOUT_TIMEOUT = Input(
+    name="rollout-timeout",
+    help="How long everything may take to come up.",
+    parse=duration,
+    default="5m",
+    absent=300.0,
+)
+ROLLBACK = Input(
+    name="rollback-on-failure",
+    help="Take back what was applied when something fails: what was made is deleted, what was changed is put back.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+PRUNE: Input[str] = Input(
+    name="prune",
+    help="A label, `key=value`: it is set on every object, and objects that have it and are no longer in the manifests "
+    "are deleted. Volumes and namespaces stay.",
+    parse=label,
+    absent="",
+    example="app.kubernetes.io/part-of=shop",
+)
+FORCE = Input(
+    name="force-conflicts",
+    help="Take over fields that another tool (`kubectl`, Helm) manages.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+    aliases=("force",),
+)
+OPTIONAL_TRUST_STORE = replace(
+    TRUST_STORE,
+    help="Certificates to trust, as in `s3c verify`: every image's signature is verified before anything is applied. "
+    "Without it, that is left to the cluster's gate.",
+    required=False,
+)
+
+CLUSTER: tuple[Input[Any], ...] = (KUBECONFIG, KUBE_CONTEXT)
+HOW: tuple[Input[Any], ...] = (
+    *CLUSTER,
+    NAMESPACE,
+    CREATE_NAMESPACE,
+    REQUIRE_GATE,
+    RENDER_ONLY,
+    RESOLVE,
+    DRY_RUN,
+    ROLLOUT_TIMEOUT,
+    ROLLBACK,
+    PRUNE,
+    FORCE,
+)
+"""Inputs on how to deploy."""
+
+INPUTS: tuple[Input[Any], ...] = (
+    MANIFESTS,
+    IMAGES,
+    *HOW,
+    *(OPTIONAL_TRUST_STORE if one is TRUST_STORE else one for one in TRUST_INPUTS),
+    USER_METADATA,
+    REGISTRY_USERNAME,
+    REGISTRY_PASSWORD,
+    INSECURE,
+    TIMEOUT,
+    OUTPUT_DIR,
+    *NOTATION.all,
+    PROGRAMS_MIRROR,
+)
