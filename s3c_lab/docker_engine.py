@@ -73,7 +73,7 @@ def connect(machine: Machine) -> Iterator[DockerClient]:
     """A client of the machine's Docker, closed at the end.
 
     Raises:
-        OutsideError: it does not answer.
+        OutsideError: it does not answer, or refuses what it is asked within the context.
     """
     import docker
     from docker.errors import DockerException
@@ -90,6 +90,13 @@ def connect(machine: Machine) -> Iterator[DockerClient]:
         ) from error
     try:
         yield client
+    except DockerException as error:
+        raise OutsideError(
+            "Docker did not do what the lab asked of it.",
+            cause=f"Most often its disk is full. A Docker of the lab's logs to {machine.cache / 'lab' / 'dockerd.log'}.",
+            remedy="Read what it said, mend it, and run the command again.",
+            original=str(error),
+        ) from error
     finally:
         client.close()
 
