@@ -93,8 +93,8 @@ def connect(machine: Machine) -> Iterator[DockerClient]:
     except DockerException as error:
         raise OutsideError(
             "Docker did not do what the lab asked of it.",
-            cause=f"Most often its disk is full. A Docker of the lab's logs to {machine.cache / 'lab' / 'dockerd.log'}.",
-            remedy="Read what it said, mend it, and run the command again.",
+            cause="Most often its disk is full.",
+            remedy=f"Make room and run it again. A lab's Docker logs to {machine.cache / 'lab' / 'dockerd.log'}.",
             original=str(error),
         ) from error
     finally:

@@ -101,7 +101,7 @@ def test_marketplace_metadata(action) -> None:
 
 def test_short_names_lead_to_the_actions() -> None:
     links = {path.name: path.readlink().name for path in (ROOT / "actions").iterdir() if path.is_symlink()}
-    assert links == {"scan": "trivy-scan", "patch": "copa-patch", "sign": "notation-sign"}
+    assert links == {"scan": "trivy-scan", "patch": "copa-patch", "sign": "notation-sign", "deploy": "ratify-deploy"}
     tracked = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     dangling = [line.split("\t")[1] for line in tracked.splitlines() if line.startswith("120000")]
     assert all((ROOT / one).exists() for one in dangling)
