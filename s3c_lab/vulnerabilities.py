@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import shutil
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ from pathlib import Path
 from s3c_actions.errors import OutsideError
 from s3c_actions.process import ProgramFailed, ProgramTimedOut
 from s3c_actions.programs.cache import locked, scratch
+from s3c_actions.programs.gobuild import required, toolchain
 from s3c_actions.programs.install import locate
 from s3c_actions.programs.pins import TRIVY
 from s3c_lab import advisories, docker_engine
@@ -161,15 +163,23 @@ def _build(kept: Path, images: tuple[str, ...], machine: Machine) -> Database:
             )
         write_tracker(known.values(), temp, codename=CODENAME, release=RELEASE)
         program = locate(TRIVY_DB, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+        # It asks Go for the names of the standard library's packages before it looks at what it was told to do.
+        go = toolchain(required(TRIVY_DB), cache=machine.cache, runner=machine.runner, progress=machine.progress)
         try:
             machine.runner.run(
                 [program.path, "build", "--only-update", "debian", "--cache-dir", temp, "--output-dir", temp / "db"],
+                extra={
+                    "PATH": os.pathsep.join([str(go.path.parent), machine.environment.get("PATH", "")]),
+                    "GOTOOLCHAIN": "local",
+                    "GOCACHE": str(temp / "go"),
+                },
                 timeout=600,
                 on_line=machine.progress.note,
             )
         except ProgramFailed as error:
             raise OutsideError("trivy-db could not build the database.", original=error.original) from error
         shutil.rmtree(temp / "vuln-list-debian")
+        shutil.rmtree(temp / "go", ignore_errors=True)
         packages = len({one.source for one in known.values()})
         return _keep(
             temp,
