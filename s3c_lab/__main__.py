@@ -106,10 +106,10 @@ def _up(options: argparse.Namespace, machine: Machine) -> int:
         print(json.dumps(asdict(made), indent=2))
         return Exit.DONE
     print(f"\nThe lab {made.name} is up. Images: {', '.join(made.images)}")
-    print(f"Try: s3c chain {' '.join(made.images)} {' '.join(made.flags())}")
+    print(f"Try: bin/s3c chain {' '.join(made.images)} {' '.join(made.flags())}")
     if made.kubeconfig:
         print(f"Cluster: kubectl --kubeconfig {made.kubeconfig} get constraints")
-    print(f"Take it down with: s3c-lab down{_named(made.name)}")
+    print(f"Take it down with: bin/s3c-lab down{_named(made.name)}")
     return Exit.DONE
 
 

@@ -108,8 +108,10 @@ def _closing_words(made: lab.Lab, output: Path, code: int, *, keep: bool) -> Non
     if keep:
         print(f"The lab is still up, its registry at {made.registry}.")
         print(
-            f"Run the line above again: nothing is left to do. Take the lab down with: s3c-lab down --name {made.name}"
+            f"Run the line above again: nothing is left to do. Take it down with: bin/s3c-lab down --name {made.name}"
         )
     else:
-        print("The lab is down again, and nothing runs any more. `s3c-lab demo --keep` leaves it up to look around;")
-        print("`s3c-lab up` starts one to work with.")
+        print(
+            "The lab is down again, and nothing runs any more. `bin/s3c-lab demo --keep` leaves it up to look around;"
+        )
+        print("`bin/s3c-lab up` starts one to work with.")
