@@ -119,35 +119,25 @@ class Runner:
         args = [str(a) for a in argv]
         self.echo(self.secrets.redact(shlex.join(args)))
         started = time.monotonic()
-        try:
-            child = subprocess.Popen(
-                args,
-                env={**self.environment, **(extra or {})},
-                cwd=cwd,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise _not_started(args[0], error) from error
+        starting = _Starting(args, env={**self.environment, **(extra or {})}, cwd=cwd)
         streams: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
-        readers = [
-            threading.Thread(target=self._drain, args=(child.stdout, streams["stdout"], None), daemon=True),
-            threading.Thread(target=self._drain, args=(child.stderr, streams["stderr"], on_line), daemon=True),
-            threading.Thread(target=_feed, args=(child.stdin, stdin.encode()), daemon=True),
-        ]
-        for reader in readers:
-            reader.start()
         try:
+            child = starting.child()
+            readers = [
+                threading.Thread(target=self._drain, args=(child.stdout, streams["stdout"], None), daemon=True),
+                threading.Thread(target=self._drain, args=(child.stderr, streams["stderr"], on_line), daemon=True),
+                threading.Thread(target=_feed, args=(child.stdin, stdin.encode()), daemon=True),
+            ]
+            for reader in readers:
+                reader.start()
             self.meanwhile()
             code = child.wait(timeout)
         except subprocess.TimeoutExpired:
-            _end(child)
+            starting.end()
             said = self.secrets.redact(b"".join(streams["stderr"]).decode(errors="replace"))
             raise ProgramTimedOut(args, timeout or 0, said) from None
         except BaseException:
-            _end(child)
+            starting.end()
             raise
         for reader in readers:
             reader.join(timeout=10)
@@ -215,6 +205,49 @@ def _not_started(program: str, error: OSError) -> OutsideError:
         cause="It is not installed, or this user may not run it.",
         remedy="Install it with `s3c programs install`, or give its path.",
     )
+
+
+class _Starting:
+    """A program being started in a thread of its own.
+
+    A signal's exception comes in the main thread, at any moment: in there it would come between the start of the
+    program and the knowledge of its process id, and the program would outlive us.
+    """
+
+    def __init__(self, args: list[str], *, env: dict[str, str], cwd: Path | None) -> None:
+        self._args, self._env, self._cwd = args, env, cwd
+        self._child: subprocess.Popen[bytes] | None = None
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._start, daemon=True)
+        self._thread.start()
+
+    def _start(self) -> None:
+        try:
+            self._child = subprocess.Popen(
+                self._args,
+                env=self._env,
+                cwd=self._cwd,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._error = error
+
+    def child(self) -> subprocess.Popen[bytes]:
+        """The program, once it runs; raises OutsideError when it could not be started."""
+        self._thread.join()
+        if self._child is None:
+            error = self._error or OSError("no reason is known")
+            raise _not_started(self._args[0], error) from error
+        return self._child
+
+    def end(self) -> None:
+        """End the program, if it was started."""
+        self._thread.join()
+        if self._child is not None:
+            _end(self._child)
 
 
 def _feed(pipe: IO[bytes], data: bytes) -> None:
