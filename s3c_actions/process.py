@@ -172,21 +172,15 @@ class Runner:
         args = [str(a) for a in argv]
         self.echo(self.secrets.redact(shlex.join(args)))
         with log.open("wb") as file:
+            starting = _Starting(
+                args,
+                env={**self.environment, **(extra or {})},
+                streams=(subprocess.DEVNULL, file, subprocess.STDOUT),
+            )
             try:
-                child = subprocess.Popen(
-                    args,
-                    env={**self.environment, **(extra or {})},
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise _not_started(args[0], error) from error
-        try:
-            yield child.poll
-        finally:
-            _end(child)
+                yield starting.child().poll
+            finally:
+                starting.end()
 
     def _drain(self, pipe: IO[bytes], into: list[bytes], on_line: Callable[[str], None] | None) -> None:
         kept = 0
@@ -214,29 +208,37 @@ class _Starting:
     program and the knowledge of its process id, and the program would outlive us.
     """
 
-    def __init__(self, args: list[str], *, env: dict[str, str], cwd: Path | None) -> None:
-        self._args, self._env, self._cwd = args, env, cwd
+    def __init__(
+        self,
+        args: list[str],
+        *,
+        env: dict[str, str],
+        cwd: Path | None = None,
+        streams: tuple[int | IO[bytes], int | IO[bytes], int | IO[bytes]] = (subprocess.PIPE,) * 3,
+    ) -> None:
+        self._args, self._env, self._cwd, self._streams = args, env, cwd, streams
         self._child: subprocess.Popen[bytes] | None = None
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._start, daemon=True)
-        self._thread.start()
 
     def _start(self) -> None:
+        stdin, stdout, stderr = self._streams
         try:
             self._child = subprocess.Popen(
                 self._args,
                 env=self._env,
                 cwd=self._cwd,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
                 start_new_session=True,
             )
         except OSError as error:
             self._error = error
 
     def child(self) -> subprocess.Popen[bytes]:
-        """The program, once it runs; raises OutsideError when it could not be started."""
+        """Start the program; raises OutsideError when that cannot be done."""
+        self._thread.start()
         self._thread.join()
         if self._child is None:
             error = self._error or OSError("no reason is known")
@@ -245,7 +247,8 @@ class _Starting:
 
     def end(self) -> None:
         """End the program, if it was started."""
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         if self._child is not None:
             _end(self._child)
 
