@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import pytest
 
 from s3c_actions.report import sarif, trivy_json
 from s3c_actions.report.formats import Rendering
-from tests import reports
+from tests import npm, reports
 from tests.hostile import HOSTILE
 from tests.unit.test_report_hostile import report
 
@@ -27,16 +25,8 @@ READ |= {f"hostile-{name}": report(HOSTILE[name]) for name in ("markdown", "html
 @pytest.fixture(scope="module")
 def multitool() -> Path:
     """The checker's folder, installed from the lock file with its integrity hashes, once for a machine."""
-    cache = Path(os.environ.get("S3C_CACHE") or Path.home() / ".cache" / "s3c") / "tests" / "sarif-multitool-5.7.0"
-    package = cache / "node_modules" / "@microsoft" / "sarif-multitool-linux"
-    if not (package / "Sarif.Multitool").is_file():
-        if shutil.which("npm") is None:
-            subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "npm"], check=True)
-        cache.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copyfile(HERE / "sarif-multitool" / name, cache / name)
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=cache, check=True)
-        (package / "Sarif.Multitool").chmod(0o755)
+    package = npm.installed(HERE / "sarif-multitool") / "@microsoft" / "sarif-multitool-linux"
+    (package / "Sarif.Multitool").chmod(0o755)
     return package
 
 
