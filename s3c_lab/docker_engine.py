@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.errors import OutsideError
+from s3c_actions.programs.cache import locked
 from s3c_lab import daemons
 from s3c_lab.machine import Machine
 
@@ -25,11 +26,16 @@ def pid_file(machine: Machine) -> Path:
 
 
 def ensure(machine: Machine) -> str:
-    """Make Docker answer; returns a clause on where it came from.
+    """Make Docker answer; returns a clause on where it came from. Labs that come up at once start one between them.
 
     Raises:
         OutsideError: it cannot be installed, started or talked to.
     """
+    with _alone(machine):
+        return _ensured(machine)
+
+
+def _ensured(machine: Machine) -> str:
     if _answers(machine):
         return "already running" if daemons.running(pid_file(machine)) is None else "started by the lab"
     if host := machine.environment.get("DOCKER_HOST"):
@@ -53,8 +59,18 @@ def ensure(machine: Machine) -> str:
     return "installed and started" if installed else "started"
 
 
-def stop(machine: Machine) -> bool:
-    """End a Docker that the lab started, unless containers run in it; returns whether it was ended."""
+def stop(machine: Machine, *, needed: Callable[[], bool] = lambda: False) -> bool:
+    """End a Docker that the lab started, unless containers run in it; returns whether it was ended.
+
+    Args:
+        machine: whose Docker.
+        needed: whether a lab wants it after all; asked when no other command starts or ends it.
+    """
+    with _alone(machine):
+        return not needed() and _stopped(machine)
+
+
+def _stopped(machine: Machine) -> bool:
     if daemons.running(pid_file(machine)) is None:
         pid_file(machine).unlink(missing_ok=True)
         return False
@@ -66,6 +82,15 @@ def stop(machine: Machine) -> bool:
     if ended and BRIDGE.exists() and machine.find("ip"):
         machine.runner.run(machine.as_root(["ip", "link", "delete", BRIDGE.name]), check=False)
     return ended
+
+
+@contextmanager
+def _alone(machine: Machine) -> Iterator[None]:
+    with locked(
+        machine.cache / "lab" / ".docker.lock",
+        notice=lambda: machine.progress.note("another lab starts or ends Docker"),
+    ):
+        yield
 
 
 @contextmanager

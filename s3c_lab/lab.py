@@ -261,7 +261,8 @@ def down(name: str, machine: Machine) -> bool:
         machine.runner.run(machine.as_root(["rm", "-rf", "--one-file-system", str(folder)]))
     if not names(machine):
         with machine.progress.step("docker") as step:
-            step.done("ended, as a lab had started it" if docker_engine.stop(machine) else "left as it is")
+            ended = docker_engine.stop(machine, needed=lambda: bool(names(machine)))
+            step.done("ended, as a lab had started it" if ended else "left as it is")
     return True
 
 

@@ -13,16 +13,27 @@ import pytest
 
 from s3c_actions.console import LogProgress
 from s3c_actions.process import Runner
+from s3c_actions.programs.install import locate
 from s3c_actions.shell import cache_folder
 from s3c_lab import lab as labs
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine, with_system_path
+from s3c_lab.node.programs import KUBECTL
+from tests.e2e.cluster import Kubectl
 from tests.e2e.oci import Repository, copy_image, layer
-from tests.e2e.signing import Ended
+from tests.e2e.signing import Ended, push_image
 from tests.e2e.signing import s3c as run_s3c
 
 PREFIX = "test-"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of the node go to one of `make e2e`'s processes: one node serves them, and they change its gate."""
+    for item in items:
+        if "gated" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("node"))
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +59,52 @@ def lab(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Lab]:
     yield made
     with capture.global_and_fixture_disabled():
         labs.down(name, machine)
+
+
+@pytest.fixture(scope="session")
+def gated(lab: Lab, machine: Machine, request: pytest.FixtureRequest) -> Lab:
+    """The lab of this run, with a node and the gate on it; the lab's own fixture takes it down."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    assert capture is not None
+    with capture.global_and_fixture_disabled():
+        return labs.up(lab.name, None, machine, node=True)
+
+
+@pytest.fixture(scope="session")
+def kubectl(gated: Lab, machine: Machine) -> Kubectl:
+    """kubectl on the lab's node."""
+    program = locate(KUBECTL, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+    return Kubectl(program.path, gated.kubeconfig)
+
+
+@pytest.fixture
+def sign(gated: Lab, s3c: Callable[..., Ended]) -> Callable[..., str]:
+    """Signs an image, with the key whose certificate the gate trusts unless told otherwise; returns it by digest."""
+
+    def run(image: str, key: str | Path = gated.key, certificate: str | Path = gated.certificate, *flags: str) -> str:
+        ended = s3c("sign", image, "--key", key, "--certificate", certificate, *flags)
+        assert ended.code == 0, ended.stderr
+        return str(ended.image["reference"])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def signed(gated: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A copy of the voting app by digest, which the gate admits."""
+    (original,) = (image for image in gated.images if "/voting-app:" in image)
+    copy = copy_image(original, f"{uuid.uuid4().hex[:12]}/voting-app")
+    flags = ("--key", gated.key, "--certificate", gated.certificate)
+    ended = run_s3c(tmp_path_factory.mktemp("signed"), "sign", copy, *flags)
+    assert ended.code == 0, ended.stderr
+    return str(ended.image["reference"])
+
+
+@pytest.fixture
+def unsigned(gated: Lab) -> str:
+    """An image by digest that nobody signed: its content, and so its digest, is this test's alone."""
+    repository = f"e2e/{uuid.uuid4().hex[:12]}"
+    return push_image(gated.registry, repository, "1", repository)
 
 
 @pytest.fixture
@@ -93,6 +150,6 @@ def s3c(tmp_path: Path) -> Callable[..., Ended]:
 def _take_down_the_dead(machine: Machine) -> None:
     """Labs of test runs that were killed."""
     for name in labs.names(machine):
-        pid = name.removeprefix(PREFIX)
+        pid = name.removeprefix(PREFIX).partition("-")[0]
         if name.startswith(PREFIX) and pid.isdigit() and not Path(f"/proc/{pid}").exists():
             labs.down(name, machine)

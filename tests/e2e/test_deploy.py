@@ -4,91 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from s3c_actions.programs.install import locate
-from s3c_lab import lab as labs
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
-from s3c_lab.machine import Machine
-from s3c_lab.node.programs import KUBECTL
-from tests.e2e.signing import Ended, push_image, signatures
+from tests.e2e.cluster import CONSTRAINT, WEBHOOK, Kubectl
+from tests.e2e.signing import Ended, signatures
 
 APP = Path(__file__).parent.parent.parent / "manifests" / "app" / "overlays" / "lab"
-CONSTRAINT = "ratifyverification/ratify-verification"
-WEBHOOK = "validatingwebhookconfiguration/gatekeeper-validating-webhook-configuration"
-GATE = "gatekeeper-system"
-
-
-class Kubectl:
-    """kubectl on the lab's node."""
-
-    def __init__(self, program: Path, kubeconfig: str) -> None:
-        self.program = program
-        self.kubeconfig = kubeconfig
-
-    def __call__(self, *arguments: str, check: bool = True) -> str:
-        argv = [str(self.program), "--kubeconfig", self.kubeconfig, *arguments]
-        ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=180)
-        assert ended.returncode == 0 or not check, ended.stderr
-        return ended.stdout
-
-    def names(self, namespace: str, kinds: str = "deployment,statefulset,pod,configmap") -> set[str]:
-        found = self("get", kinds, "-n", namespace, "-o", "name", check=False).split()
-        return {name for name in found if "kube-root-ca" not in name}
-
-    @contextmanager
-    def patched(self, thing: str, patch: str, back: str) -> Iterator[None]:
-        """A JSON patch that lasts as long as the block."""
-        self("patch", thing, "--type=json", "-p", patch)
-        try:
-            yield
-        finally:
-            self("patch", thing, "--type=json", "-p", back)
-
-    @contextmanager
-    def stopped(self, deployment: str) -> Iterator[None]:
-        """A deployment of the gate without Pods."""
-        self("scale", "-n", GATE, f"deployment/{deployment}", "--replicas=0")
-        self(
-            "wait",
-            "-n",
-            GATE,
-            "--for=delete",
-            "pod",
-            "-l",
-            f"app.kubernetes.io/name={deployment}",
-            "--timeout=90s",
-            check=False,
-        )
-        time.sleep(12)  # what Gatekeeper keeps of Ratify's answers
-        try:
-            yield
-        finally:
-            self("scale", "-n", GATE, f"deployment/{deployment}", "--replicas=1")
-            self("rollout", "status", "-n", GATE, f"deployment/{deployment}", "--timeout=120s")
-            time.sleep(3)
-
-
-@pytest.fixture(scope="module")
-def gated(lab: Lab, machine: Machine, request: pytest.FixtureRequest) -> Lab:
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    assert capture is not None
-    with capture.global_and_fixture_disabled():
-        return labs.up(lab.name, None, machine, node=True)
-
-
-@pytest.fixture(scope="module")
-def kubectl(gated: Lab, machine: Machine) -> Kubectl:
-    program = locate(KUBECTL, cache=machine.cache, runner=machine.runner, progress=machine.progress)
-    return Kubectl(program.path, gated.kubeconfig)
 
 
 @pytest.fixture
@@ -115,30 +43,6 @@ def deploy(gated: Lab, namespace: str, s3c: Callable[..., Ended], tmp_path: Path
         return s3c("deploy", file, "--create-namespace", *given, *flags)
 
     return run
-
-
-@pytest.fixture
-def sign(gated: Lab, s3c: Callable[..., Ended]) -> Callable[..., str]:
-    def run(image: str, key: str | Path = gated.key, certificate: str | Path = gated.certificate) -> str:
-        ended = s3c("sign", image, "--key", key, "--certificate", certificate)
-        assert ended.code == 0, ended.stderr
-        return str(ended.result["images"][0]["reference"])
-
-    return run
-
-
-@pytest.fixture
-def unsigned(gated: Lab) -> str:
-    """An image that nobody signed: its content, and so its digest, is this test's alone."""
-    repository = f"e2e/{uuid.uuid4().hex[:12]}"
-    digest = push_image(gated.registry, repository, "1", repository).rpartition("@")[2]
-    return f"{gated.registry}/{repository}@{digest}"
-
-
-@pytest.fixture
-def app(gated: Lab, sign: Callable[..., str]) -> str:
-    (image,) = (one for one in gated.images if "/voting-app:" in one)
-    return sign(image)
 
 
 def deployment(image: str, name: str = "web", more: str = "", command: str = "sleep, infinity") -> str:
@@ -221,31 +125,31 @@ def test_a_strangers_signature(
     assert ended.result["images"][0]["admission"]["trace"]
 
 
-def test_an_unsigned_init_container(app: str, unsigned: str, deploy: Callable[..., Ended]) -> None:
+def test_an_unsigned_init_container(signed: str, unsigned: str, deploy: Callable[..., Ended]) -> None:
     more = f"      initContainers: [{{name: first, image: '{unsigned}'}}]\n"
-    ended = deploy(deployment(app, more=more), "--dry-run", trust_store="")
+    ended = deploy(deployment(signed, more=more), "--dry-run", trust_store="")
     assert ended.code == 1, ended.stderr
     verdicts = {one["reference"]: one["admission"]["verdict"] for one in ended.result["images"]}
-    assert verdicts == {app: "admitted", unsigned: "denied"}
+    assert verdicts == {signed: "admitted", unsigned: "denied"}
 
 
-def test_holes_are_found_by_looking(app: str, deploy: Callable[..., Ended], kubectl: Kubectl) -> None:
+def test_holes_are_found_by_looking(signed: str, deploy: Callable[..., Ended], kubectl: Kubectl) -> None:
     ignore = '[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"%s"}]'
     with kubectl.patched(WEBHOOK, ignore % "Ignore", ignore % "Fail"):
-        ended = deploy(deployment(app), "--dry-run")
+        ended = deploy(deployment(signed), "--dry-run")
         assert ended.code == 1
         assert "fails open" in ended.stderr
-        ended = deploy(deployment(app), "--dry-run", "--require-gate", "false")
+        ended = deploy(deployment(signed), "--dry-run", "--require-gate", "false")
         assert ended.code == 0, ended.stderr
         assert any("fails open" in one for one in ended.result["deploy"]["warnings"])
 
 
 def test_a_namespace_that_is_not_covered(
-    app: str, deploy: Callable[..., Ended], kubectl: Kubectl, namespace: str
+    signed: str, deploy: Callable[..., Ended], kubectl: Kubectl, namespace: str
 ) -> None:
     more = json.dumps([{"op": "add", "path": "/spec/match/excludedNamespaces/-", "value": namespace}])
     with kubectl.patched(CONSTRAINT, more, '[{"op":"remove","path":"/spec/match/excludedNamespaces/2"}]'):
-        ended = deploy(deployment(app))
+        ended = deploy(deployment(signed))
     assert ended.code == 1
     assert f"The namespace {namespace} goes around the gate" in ended.stderr
     assert kubectl("get", "namespace", namespace, "--ignore-not-found", "-o", "jsonpath={.status.phase}") in {
@@ -280,11 +184,11 @@ def test_a_deployment_whose_pods_are_denied(
 
 
 def test_a_rollout_that_does_not_come_up_says_why(
-    app: str, deploy: Callable[..., Ended], kubectl: Kubectl, namespace: str
+    signed: str, deploy: Callable[..., Ended], kubectl: Kubectl, namespace: str
 ) -> None:
-    good = deployment(app)
+    good = deployment(signed)
     assert deploy(good).code == 0
-    ended = deploy(deployment(app, command="/absent"), "--rollback-on-failure", rollout_timeout="15s")
+    ended = deploy(deployment(signed, command="/absent"), "--rollback-on-failure", rollout_timeout="15s")
     assert ended.code == 3, ended.stderr
     assert re.search(
         r"Container main of web-\S+: (RunContainerError|CrashLoopBackOff|CreateContainerError)", ended.stderr
@@ -298,22 +202,24 @@ def test_a_rollout_that_does_not_come_up_says_why(
     assert again.code == 0, again.stderr
 
 
-def test_prune_deletes_what_is_gone(app: str, deploy: Callable[..., Ended], kubectl: Kubectl, namespace: str) -> None:
+def test_prune_deletes_what_is_gone(
+    signed: str, deploy: Callable[..., Ended], kubectl: Kubectl, namespace: str
+) -> None:
     flags = ("--prune", "app.kubernetes.io/part-of=shop")
-    assert deploy(deployment(app) + "---\n" + deployment(app, "other"), *flags).code == 0
+    assert deploy(deployment(signed) + "---\n" + deployment(signed, "other"), *flags).code == 0
     kubectl("create", "configmap", "mine", "-n", namespace)
-    ended = deploy(deployment(app), *flags)
+    ended = deploy(deployment(signed), *flags)
     assert ended.code == 0, ended.stderr
     assert ("other", "pruned") in {(one["name"], one["action"]) for one in ended.result["deploy"]["applied"]}
     assert kubectl.names(namespace, "deployment,configmap") == {"deployment.apps/web", "configmap/mine"}
 
 
-def test_half_way_failures_list_what_was_applied(app: str, deploy: Callable[..., Ended], kubectl: Kubectl) -> None:
+def test_half_way_failures_list_what_was_applied(signed: str, deploy: Callable[..., Ended], kubectl: Kubectl) -> None:
     """The quota counts only what is really made, so the dry run cannot see it."""
     quota = (
         "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: few}\nspec: {hard: {count/deployments.apps: '1'}}\n---\n"
     )
-    ended = deploy(quota + deployment(app, "a") + "---\n" + deployment(app, "b"))
+    ended = deploy(quota + deployment(signed, "a") + "---\n" + deployment(signed, "b"))
     assert ended.code == 3, ended.stderr
     assert "quota" in ended.stderr
     names = [one["name"] for one in ended.result["deploy"]["applied"] if one["kind"] != "Namespace"]
@@ -322,30 +228,30 @@ def test_half_way_failures_list_what_was_applied(app: str, deploy: Callable[...,
 
 
 def test_permissions_and_credentials_are_named(
-    app: str, deploy: Callable[..., Ended], gated: Lab, tmp_path: Path
+    signed: str, deploy: Callable[..., Ended], gated: Lab, tmp_path: Path
 ) -> None:
     config = Path(gated.kubeconfig).read_text()
     wrong = tmp_path / "wrong"
     wrong.write_text("apiVersion: v1\nkind: Config\nclusters: [\n")
-    ended = deploy(deployment(app), kubeconfig=wrong)
+    ended = deploy(deployment(signed), kubeconfig=wrong)
     assert ended.code == 2, ended.stderr
     assert "kubeconfig" in ended.stderr
-    ended = deploy(deployment(app), "--context", "nobody")
+    ended = deploy(deployment(signed), "--context", "nobody")
     assert ended.code == 2
     assert "nobody is not a context" in ended.stderr
     assert config == Path(gated.kubeconfig).read_text()
 
 
-def test_gate_check_and_demo(app: str, unsigned: str, gated: Lab, s3c: Callable[..., Ended]) -> None:
+def test_gate_check_and_demo(signed: str, unsigned: str, gated: Lab, s3c: Callable[..., Ended]) -> None:
     def gate(task: str, *images: str) -> Ended:
         return s3c("gate", task, "--kubeconfig", gated.kubeconfig, *(f"--image={one}" for one in images))
 
-    ended = gate("check", app)
+    ended = gate("check", signed)
     assert ended.code == 0, ended.stderr
     denied = ended.result["deploy"]["gate"]["unsigned_denied"]
-    assert denied.rpartition("@")[2] in signatures(app)
-    assert gate("check", app, unsigned).code == 1
-    ended = gate("demo", app, unsigned)
+    assert denied.rpartition("@")[2] in signatures(signed)
+    assert gate("check", signed, unsigned).code == 1
+    ended = gate("demo", signed, unsigned)
     assert ended.code == 0, ended.stderr
     assert "has no signature" in ended.stderr
     assert "is admitted" in ended.stderr
@@ -356,11 +262,11 @@ def test_gate_check_and_demo(app: str, unsigned: str, gated: Lab, s3c: Callable[
     [("ratify", "Ratify does not run"), ("gatekeeper-controller-manager", "Gatekeeper does not run")],
 )
 def test_a_gate_that_is_stopped(
-    deployment_name: str, told: str, app: str, deploy: Callable[..., Ended], kubectl: Kubectl, namespace: str
+    deployment_name: str, told: str, signed: str, deploy: Callable[..., Ended], kubectl: Kubectl, namespace: str
 ) -> None:
     kubectl("create", "namespace", namespace)
     with kubectl.stopped(deployment_name):
-        ended = deploy(deployment(app), "--dry-run")
+        ended = deploy(deployment(signed), "--dry-run")
         assert ended.code == 1, ended.stderr
         assert told in ended.stderr
         assert ended.result["deploy"]["applied"] == []

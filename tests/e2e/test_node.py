@@ -9,110 +9,39 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from s3c_actions.programs.install import locate
 from s3c_lab import lab as labs
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.cluster import node_name
 from s3c_lab.node.programs import KUBECTL
+from tests.e2e.cluster import Kubectl, pod, pod_spec, workload
 from tests.e2e.conftest import PREFIX
 from tests.e2e.signing import Ended
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """A cluster as kubectl reaches it."""
-
-    kubectl: Path
-    kubeconfig: str
-
-    def __call__(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        argv = [str(self.kubectl), "--kubeconfig", self.kubeconfig, *arguments]
-        return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=120)
-
-    def create(self, manifest: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-        return self("create", "-f", "-", stdin=json.dumps(manifest))
-
-
-def pod_spec(image: str, **more: Any) -> dict[str, Any]:
-    return {"terminationGracePeriodSeconds": 0, "containers": [{"name": "main", "image": image}], **more}
-
-
-def pod(name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
-
-
-def workload(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """An object of a kind that makes Pods of this spec."""
-    labels = {"app": name}
-    template = {"metadata": {"labels": labels}, "spec": spec}
-    selected = {"selector": {"matchLabels": labels}, "template": template}
-    once = {**template, "spec": {**spec, "restartPolicy": "Never"}}
-    version, body = {
-        "Deployment": ("apps/v1", selected),
-        "StatefulSet": ("apps/v1", {**selected, "serviceName": name}),
-        "DaemonSet": ("apps/v1", selected),
-        "ReplicaSet": ("apps/v1", selected),
-        "ReplicationController": ("v1", {"selector": labels, "template": template}),
-        "Job": ("batch/v1", {"template": once}),
-        "CronJob": ("batch/v1", {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": once}}}),
-    }[kind]
-    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": body}
-
-
-@pytest.fixture(scope="module")
-def gated(lab: Lab, machine: Machine, request: pytest.FixtureRequest) -> Lab:
-    """The lab of this run, with a node and the gate; the lab's own fixture takes it down."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    assert capture is not None
-    with capture.global_and_fixture_disabled():
-        return labs.up(lab.name, None, machine, node=True)
-
-
-@pytest.fixture(scope="module")
-def cluster(gated: Lab, machine: Machine) -> Cluster:
-    kubectl = locate(KUBECTL, cache=machine.cache, runner=machine.runner, progress=machine.progress)
-    return Cluster(kubectl.path, gated.kubeconfig)
-
-
 @pytest.fixture
-def unsigned(fresh: Callable[[str], str]) -> str:
-    """Another image than `signed`: whoever signs one of a repository's copies signs them all."""
-    return fresh("voting-db")
-
-
-@pytest.fixture
-def signed(gated: Lab, fresh: Callable[[str], str], s3c: Callable[..., Ended]) -> str:
-    """An image by digest, signed with the key whose certificate the gate trusts."""
-    ended = s3c("sign", fresh("voting-app"), "--key", gated.key, "--certificate", gated.certificate)
-    assert ended.code == 0, ended.stderr
-    return str(ended.image["reference"])
-
-
-@pytest.fixture
-def name(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[str]:
+def name(request: pytest.FixtureRequest, kubectl: Kubectl) -> Iterator[str]:
     """A name for this test's objects, which are removed at its end."""
     mine = f"t{abs(hash(request.node.nodeid)) % 10**9}-{os.getpid()}"
     yield mine
     kinds = "deployments,statefulsets,daemonsets,replicasets,replicationcontrollers,podtemplates,jobs,cronjobs,pods"
-    cluster("delete", kinds, "--ignore-not-found", "--wait=false", f"--field-selector=metadata.name={mine}")
+    kubectl("delete", kinds, "--ignore-not-found", "--wait=false", f"--field-selector=metadata.name={mine}")
 
 
-def test_the_node_is_ready_and_reports_the_pinned_version(gated: Lab, cluster: Cluster) -> None:
-    (node,) = json.loads(cluster("get", "nodes", "-o", "json").stdout)["items"]
+def test_the_node_is_ready_and_reports_the_pinned_version(gated: Lab, kubectl: Kubectl) -> None:
+    (node,) = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
     conditions = {one["type"]: one["status"] for one in node["status"]["conditions"]}
     assert conditions["Ready"] == "True"
     assert node["status"]["nodeInfo"]["kubeletVersion"] == f"v{KUBECTL.version}"
 
 
-def test_the_gate_fails_closed(cluster: Cluster) -> None:
-    hooks = json.loads(cluster("get", "validatingwebhookconfigurations", "-o", "json").stdout)["items"]
+def test_the_gate_fails_closed(kubectl: Kubectl) -> None:
+    hooks = json.loads(kubectl("get", "validatingwebhookconfigurations", "-o", "json"))["items"]
     (hook,) = (h for item in hooks for h in item["webhooks"] if h["name"] == "validation.gatekeeper.sh")
-    provider = json.loads(cluster("get", "provider", "ratify-provider", "-o", "json").stdout)
+    provider = json.loads(kubectl("get", "provider", "ratify-provider", "-o", "json"))
     assert hook["failurePolicy"] == "Fail"
     assert hook["timeoutSeconds"] >= provider["spec"]["timeout"]
 
@@ -121,32 +50,32 @@ def test_the_gate_fails_closed(cluster: Cluster) -> None:
     "kind", ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob"]
 )
 def test_an_unsigned_image_is_denied_in_every_kind_that_makes_pods(
-    kind: str, cluster: Cluster, unsigned: str, name: str
+    kind: str, kubectl: Kubectl, unsigned: str, name: str
 ) -> None:
-    denied = cluster.create(workload(kind, name, pod_spec(unsigned)))
+    denied = kubectl.create(workload(kind, name, pod_spec(unsigned)))
     assert denied.returncode != 0
     assert "[ratify-verification]" in denied.stderr
-    assert unsigned.rpartition(":")[0] in denied.stderr
+    assert unsigned in denied.stderr
     assert "s3c sign" in denied.stderr
     assert "trace " in denied.stderr
 
 
-def test_an_unsigned_image_is_denied_in_a_bare_pod(cluster: Cluster, unsigned: str, name: str) -> None:
-    denied = cluster.create(pod(name, pod_spec(unsigned)))
+def test_an_unsigned_image_is_denied_in_a_bare_pod(kubectl: Kubectl, unsigned: str, name: str) -> None:
+    denied = kubectl.create(pod(name, pod_spec(unsigned)))
     assert denied.returncode != 0
     assert "[ratify-verification]" in denied.stderr
 
 
-def test_an_unsigned_image_is_denied_in_a_template_of_pods(cluster: Cluster, unsigned: str, name: str) -> None:
+def test_an_unsigned_image_is_denied_in_a_template_of_pods(kubectl: Kubectl, unsigned: str, name: str) -> None:
     template = {"metadata": {"labels": {"app": name}}, "spec": pod_spec(unsigned)}
     made = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": name}, "template": template}
-    denied = cluster.create(made)
+    denied = kubectl.create(made)
     assert denied.returncode != 0
     assert "[ratify-verification]" in denied.stderr
 
 
 def test_an_image_signed_by_somebody_else_is_denied(
-    cluster: Cluster,
+    kubectl: Kubectl,
     unsigned: str,
     signing_key: tuple[Path, Path],
     s3c: Callable[..., Ended],
@@ -154,98 +83,89 @@ def test_an_image_signed_by_somebody_else_is_denied(
 ) -> None:
     key, certificate = signing_key
     assert s3c("sign", unsigned, "--key", key, "--certificate", certificate).code == 0
-    denied = cluster.create(pod(name, pod_spec(unsigned)))
+    denied = kubectl.create(pod(name, pod_spec(unsigned)))
     assert denied.returncode != 0
     assert "[ratify-verification]" in denied.stderr
     assert "it has no signature" not in denied.stderr
 
 
 def test_an_unsigned_init_container_is_denied_beside_a_signed_one(
-    cluster: Cluster, unsigned: str, signed: str, name: str
+    kubectl: Kubectl, unsigned: str, signed: str, name: str
 ) -> None:
     spec = pod_spec(signed, initContainers=[{"name": "before", "image": unsigned}])
-    denied = cluster.create(pod(name, spec))
+    denied = kubectl.create(pod(name, spec))
     assert denied.returncode != 0
-    assert unsigned.rpartition(":")[0] in denied.stderr
+    assert unsigned in denied.stderr
     assert signed not in denied.stderr
 
 
-def test_a_signed_image_is_admitted_and_runs(cluster: Cluster, signed: str, name: str) -> None:
-    created = cluster.create(workload("Deployment", name, pod_spec(signed)))
+def test_a_signed_image_is_admitted_and_runs(kubectl: Kubectl, signed: str, name: str) -> None:
+    created = kubectl.create(workload("Deployment", name, pod_spec(signed)))
     assert created.returncode == 0, created.stderr
-    available = cluster("wait", "--for=condition=Available", f"deployment/{name}", "--timeout=90s")
-    assert available.returncode == 0, cluster("describe", "pods", "-l", f"app={name}").stdout
+    available = kubectl.run("wait", "--for=condition=Available", f"deployment/{name}", "--timeout=90s")
+    assert available.returncode == 0, kubectl("describe", "pods", "-l", f"app={name}")
 
 
 def test_a_running_deployment_is_not_changed_to_an_unsigned_image(
-    cluster: Cluster, unsigned: str, signed: str, name: str
+    kubectl: Kubectl, unsigned: str, signed: str, name: str
 ) -> None:
-    assert cluster.create(workload("Deployment", name, pod_spec(signed))).returncode == 0
-    denied = cluster("set", "image", f"deployment/{name}", f"main={unsigned}")
+    assert kubectl.create(workload("Deployment", name, pod_spec(signed))).returncode == 0
+    denied = kubectl.run("set", "image", f"deployment/{name}", f"main={unsigned}")
     assert denied.returncode != 0
     assert "[ratify-verification]" in denied.stderr
 
 
 def test_an_unsigned_ephemeral_container_is_denied_in_a_signed_pod(
-    cluster: Cluster, unsigned: str, signed: str, name: str
+    kubectl: Kubectl, unsigned: str, signed: str, name: str
 ) -> None:
-    assert cluster.create(pod(name, pod_spec(signed))).returncode == 0
-    assert cluster("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=90s").returncode == 0
-    denied = cluster("debug", name, f"--image={unsigned}", "--container=late", "--attach=false", "--", "/bin/true")
+    assert kubectl.create(pod(name, pod_spec(signed))).returncode == 0
+    kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=90s")
+    denied = kubectl.run("debug", name, f"--image={unsigned}", "--container=late", "--attach=false", "--", "/bin/true")
     assert denied.returncode != 0
     assert "[ratify-verification]" in denied.stderr
 
 
 def test_a_signed_tag_is_pinned_to_the_digest_that_was_verified(
-    gated: Lab, cluster: Cluster, fresh: Callable[[str], str], s3c: Callable[..., Ended], name: str
+    gated: Lab, kubectl: Kubectl, fresh: Callable[[str], str], s3c: Callable[..., Ended], name: str
 ) -> None:
     tag = fresh("voting-app")
     digest = s3c("sign", tag, "--key", gated.key, "--certificate", gated.certificate).image["reference"]
-    created = cluster.create(pod(name, pod_spec(tag)))
+    created = kubectl.create(pod(name, pod_spec(tag)))
     assert created.returncode == 0, created.stderr
-    (container,) = json.loads(cluster("get", "pod", name, "-o", "json").stdout)["spec"]["containers"]
+    (container,) = json.loads(kubectl("get", "pod", name, "-o", "json"))["spec"]["containers"]
     assert container["image"] == digest
 
 
 def test_denied_then_signed_then_admitted_within_the_cache_time(
-    gated: Lab, cluster: Cluster, unsigned: str, s3c: Callable[..., Ended], name: str
+    gated: Lab, kubectl: Kubectl, unsigned: str, s3c: Callable[..., Ended], name: str
 ) -> None:
-    assert cluster.create(pod(name, pod_spec(unsigned))).returncode != 0
+    assert kubectl.create(pod(name, pod_spec(unsigned))).returncode != 0
     assert s3c("sign", unsigned, "--key", gated.key, "--certificate", gated.certificate).code == 0
     until = time.monotonic() + 40  # Gatekeeper's, Ratify's and its store's caches: 10 s each
-    while (again := cluster.create(pod(name, pod_spec(unsigned)))).returncode != 0 and time.monotonic() < until:
+    while (again := kubectl.create(pod(name, pod_spec(unsigned)))).returncode != 0 and time.monotonic() < until:
         time.sleep(2)
     assert again.returncode == 0, again.stderr
 
 
-def test_an_image_that_is_not_there_is_denied(gated: Lab, cluster: Cluster, name: str) -> None:
-    denied = cluster.create(pod(name, pod_spec(f"{gated.registry}/nowhere:1")))
+def test_an_image_that_is_not_there_is_denied(gated: Lab, kubectl: Kubectl, name: str) -> None:
+    denied = kubectl.create(pod(name, pod_spec(f"{gated.registry}/nowhere:1")))
     assert denied.returncode != 0
     assert f"{gated.registry}/nowhere:1" in denied.stderr
 
 
-def test_nothing_is_admitted_while_ratify_is_away(cluster: Cluster, signed: str, name: str) -> None:
-    ratify = ("deployment/ratify", "--namespace=gatekeeper-system")
-    assert cluster("scale", *ratify, "--replicas=0").returncode == 0
-    try:
-        gone = ("pods", "--selector=app.kubernetes.io/name=ratify", "--namespace=gatekeeper-system", "--timeout=60s")
-        assert cluster("wait", "--for=delete", *gone).returncode == 0
-        denied = cluster.create(pod(name, pod_spec(signed)))
-        assert denied.returncode != 0
-        assert "ratify" in denied.stderr
-    finally:
-        assert cluster("scale", *ratify, "--replicas=1").returncode == 0
-        assert cluster("rollout", "status", *ratify, "--timeout=90s").returncode == 0
+def test_nothing_is_admitted_while_ratify_is_away(kubectl: Kubectl, signed: str, name: str) -> None:
+    with kubectl.stopped("ratify"):
+        kubectl.until_denied(pod(name, pod_spec(signed)), "Ratify could not be asked")
 
 
 def test_up_again_leaves_the_node_and_the_gate_in_force(
-    gated: Lab, cluster: Cluster, machine: Machine, signed: str, unsigned: str, name: str
+    gated: Lab, kubectl: Kubectl, machine: Machine, signed: str, unsigned: str, name: str
 ) -> None:
-    node = cluster("get", "nodes", "-o", "jsonpath={.items[*].metadata.uid}").stdout
+    node = kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.uid}")
     assert labs.up(gated.name, None, machine) == gated
-    assert cluster("get", "nodes", "-o", "jsonpath={.items[*].metadata.uid}").stdout == node
-    assert "s3c sign" in cluster.create(pod(name, pod_spec(unsigned))).stderr
-    assert cluster.create(pod(name, pod_spec(signed))).returncode == 0
+    assert kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.uid}") == node
+    assert "s3c sign" in kubectl.create(pod(name, pod_spec(unsigned))).stderr
+    assert kubectl.create(pod(name, pod_spec(signed))).returncode == 0
 
 
 def test_the_node_with_the_gate_needs_less_than_a_gibibyte_and_a_half(gated: Lab) -> None:
@@ -255,15 +175,15 @@ def test_the_node_with_the_gate_needs_less_than_a_gibibyte_and_a_half(gated: Lab
 
 
 def test_a_second_lab_stands_beside_the_first_and_leaves_nothing_behind(
-    gated: Lab, cluster: Cluster, machine: Machine
+    gated: Lab, kubectl: Kubectl, machine: Machine
 ) -> None:
     name = f"{PREFIX}{os.getpid()}-second"
     made = labs.up(name, 0, machine, node=True)
     try:
-        other = Cluster(cluster.kubectl, made.kubeconfig)
+        other = Kubectl(kubectl.program, made.kubeconfig)
         assert made.registry != gated.registry
-        assert other("get", "nodes", "-o", "name").stdout.split() == [f"node/{node_name(name)}"]
-        assert cluster("get", "nodes", "-o", "name").stdout.split() == [f"node/{node_name(gated.name)}"]
+        assert other("get", "nodes", "-o", "name").split() == [f"node/{node_name(name)}"]
+        assert kubectl("get", "nodes", "-o", "name").split() == [f"node/{node_name(gated.name)}"]
         second = Footprint.of(made)
         there = second.traces()
     finally:

@@ -24,6 +24,9 @@ from s3c_lab.node.files import PAUSE
 from s3c_lab.node.programs import GATE, GATEKEEPER, NODE, RATIFY
 from tests.e2e.conftest import PREFIX
 
+# Beside no other test of a node: each takes what Docker has of them away when it is the last.
+pytestmark = pytest.mark.xdist_group("node")
+
 # What the charts pull, by the program in it.
 PULLED = (
     (GATEKEEPER, "/manager", "docker.io/openpolicyagent/gatekeeper"),
