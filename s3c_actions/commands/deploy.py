@@ -14,6 +14,7 @@ from s3c_actions.commands import Command, Context
 from s3c_actions.commands.sign import notation, together
 from s3c_actions.commands.verify import trust
 from s3c_actions.errors import InputError, Refused, S3CError
+from s3c_actions.evidence import SIGNATURE
 from s3c_actions.image import Reference
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import deploy as inputs
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from s3c_actions.registry import Registry
     from s3c_actions.steps.deploy import DeploySettings
 
-SIGNATURE = "application/vnd.cncf.notary.signature"
 MANIFESTS = "manifests"
 """Folder of the rewritten manifests, in the output folder."""
 

@@ -6,8 +6,9 @@ import time
 from dataclasses import replace
 
 from s3c_actions.commands import Command, Context
-from s3c_actions.commands.deploy import SIGNATURE, cluster_of, outcome, registry_of, resolved
+from s3c_actions.commands.deploy import cluster_of, outcome, registry_of, resolved
 from s3c_actions.errors import Refused
+from s3c_actions.evidence import SIGNATURE
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import deploy as deploying
 from s3c_actions.inputs import gate as inputs
