@@ -26,5 +26,16 @@ ACTIONLINT = Pin(
     says=r"^v?(\d+\.\d+\.\d+)$",
     modules=MODULES,
 )
+OPENTOFU = Pin(
+    name="tofu",
+    version="1.12.6",
+    module="github.com/opentofu/opentofu",
+    package="github.com/opentofu/opentofu/cmd/tofu",
+    licence="MPL-2.0",
+    ldflags=("-X github.com/opentofu/opentofu/version.dev=no",),
+    asks=("version",),
+    says=r"^OpenTofu v(\d+\.\d+\.\d+)$",
+    modules=MODULES,
+)
 
-PINS: tuple[Pin, ...] = (TRIVY_DB, ACTIONLINT)
+PINS: tuple[Pin, ...] = (TRIVY_DB, ACTIONLINT, OPENTOFU)

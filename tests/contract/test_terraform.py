@@ -1,0 +1,301 @@
+"""`infra/terraform` against the providers' own schemas, as their published bindings describe them.
+
+Nothing is planned here, which would take the providers and an account: every resource, argument, block and reference is
+looked up in the TypeScript declarations that HashiCorp generated from the providers' schemas.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import hcl2
+import pytest
+
+from s3c_actions.console import LogProgress
+from s3c_actions.process import Runner
+from s3c_actions.programs.install import locate
+from s3c_actions.shell import cache_folder
+from s3c_lab.programs import OPENTOFU
+from tests import npm
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TERRAFORM = ROOT / "infra" / "terraform"
+MODULES = (TERRAFORM, TERRAFORM / "gate")
+META = {"count", "depends_on", "for_each", "lifecycle", "provider", "dynamic"}
+
+
+def test_it_is_formatted() -> None:
+    environment = dict(os.environ)
+    tofu = locate(
+        OPENTOFU,
+        cache=cache_folder(environment),
+        runner=Runner(environment),
+        progress=LogProgress(sys.stderr),
+    )
+    ended = subprocess.run(
+        [tofu.path, "fmt", "-check", "-diff", "-recursive", TERRAFORM], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("folder", MODULES, ids=lambda folder: folder.name)
+def test_every_argument_is_in_the_providers_schema(folder: Path) -> None:
+    module = read(folder)
+    problems = []
+    for kind, prefix in (("resource", ""), ("data", "data-")):
+        for type_name, name, body in module.blocks(kind):
+            if type_name not in module.builtin:
+                declared = schema(type_name, prefix)
+                problems += list(_held_against(declared, declared.config, body, f"{kind} {type_name}.{name}"))
+    for name, body in module.providers():
+        declared = provider_schema(name)
+        problems += list(_held_against(declared, declared.config, body, f"provider {name}"))
+    assert not problems
+    assert len(list(module.blocks("resource"))) > 1
+
+
+@pytest.mark.parametrize("folder", MODULES, ids=lambda folder: folder.name)
+def test_every_reference_leads_somewhere(folder: Path) -> None:
+    module = read(folder)
+    problems = []
+    for path, reference in module.references():
+        root, *rest = reference.split(".")
+        if root in ("var", "local"):
+            known = module.variables if root == "var" else module.locals
+            if rest[0] not in known:
+                problems.append(f"{path}: {reference}")
+            continue
+        kind, rest = ("data", rest) if root == "data" else ("resource", [root, *rest])
+        type_name, name, *attributes = rest
+        if (type_name, name) not in {(one, two) for one, two, _ in module.blocks(kind)}:
+            problems.append(f"{path}: {reference} is not declared")
+        elif attributes and attributes[0] not in schema(type_name, "data-" if kind == "data" else "").attributes:
+            problems.append(f"{path}: {reference} has no such attribute")
+    assert not problems
+
+
+@pytest.mark.parametrize("folder", MODULES, ids=lambda folder: folder.name)
+def test_every_variable_is_used_and_explained(folder: Path) -> None:
+    module = read(folder)
+    used = {reference.split(".")[1] for _, reference in module.references() if reference.startswith("var.")}
+    assert set(module.variables) == used
+    assert all(len(variable["description"]) > 10 for variable in module.variables.values())
+
+
+def test_files_it_reads_are_there() -> None:
+    for folder in MODULES:
+        for text in _strings(read(folder).document):
+            for path in re.findall(r"\$\{local\.manifests\}(/[\w./-]+)", text):
+                assert (ROOT / "manifests" / path.lstrip("/")).is_file(), path
+
+
+def test_the_charts_are_those_of_the_lab() -> None:
+    from s3c_lab.node.programs import GATEKEEPER, RATIFY
+
+    charts = {name: body for _, name, body in read(TERRAFORM / "gate").blocks("resource")}
+    assert charts["gatekeeper"]["version"] == GATEKEEPER.version
+    values = (ROOT / "manifests" / "ratify" / "values.yaml").read_text()
+    assert f"--version {charts['ratify']['version']} " in values
+    assert f"({RATIFY.version})" in values
+
+
+def test_nothing_has_more_rights_than_are_explained() -> None:
+    """Each role assignment has a row in the document, with the role and the scope that the code gives it."""
+    rows = {}
+    for line in (ROOT / "docs" / "azure-roles.md").read_text().splitlines():
+        if match := re.match(r"\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \| [^|]{20,} \|$", line):
+            rows[match[1]] = [match[number].strip() for number in (2, 3, 4)]
+    module = read(TERRAFORM)
+    roles = {name: body["name"].removeprefix("${var.name} ") for _, name, body in module.of("azurerm_role_definition")}
+    scopes = {
+        "azurerm_container_registry": "registry",
+        "azurerm_key_vault": "vault",
+        "azurerm_kubernetes_cluster": "cluster",
+    }
+    found = {}
+    for _, name, body in module.of("azurerm_role_assignment"):
+        own = re.search(r"azurerm_role_definition\.(\w+)\.", body.get("role_definition_id", ""))
+        scope = scopes[re.findall(r"azurerm_\w+", body["scope"])[0]]
+        scope = "namespace" if "/namespaces/" in body["scope"] else scope
+        who = re.findall(r'azurerm_user_assigned_identity\.(\w+)(?:\["([\w-]+)"\])?', body["principal_id"])
+        whose = (who[0][1] or who[0][0]) if who else "nodes" if "kubelet" in body["principal_id"] else "you"
+        found[name] = [whose, roles[own[1]] if own else body["role_definition_name"], scope]
+    assert found == rows
+
+
+def test_no_secret_and_no_shared_account() -> None:
+    """What the toolkit promises of the infrastructure."""
+    module = read(TERRAFORM)
+    one = {type_name: body for type_name, _, body in module.blocks("resource")}
+    registry, vault = one["azurerm_container_registry"], one["azurerm_key_vault"]
+    cluster, certificate = one["azurerm_kubernetes_cluster"], one["azurerm_key_vault_certificate"]
+    assert registry["admin_enabled"] is False
+    assert registry["anonymous_pull_enabled"] is False
+    assert vault["rbac_authorization_enabled"] is True
+    assert vault["purge_protection_enabled"] is True
+    assert "access_policy" not in vault
+    assert cluster["local_account_disabled"] is True
+    assert cluster["oidc_issuer_enabled"] is True
+    assert cluster["workload_identity_enabled"] is True
+    (policy,) = certificate["certificate_policy"]
+    assert policy["key_properties"][0]["exportable"] is False
+    assert policy["x509_certificate_properties"][0]["key_usage"] == ["digitalSignature"]
+    secret = re.compile(r"azuread_application_password|client_secret|admin_password|kube_admin_config|\bsensitive\b")
+    assert not [text for text in _strings(module.document) if secret.search(text)]
+
+
+def test_the_check_itself_finds_what_is_wrong() -> None:
+    declared = schema("azurerm_key_vault")
+    body = {"nam": "x", "network_acls": [{"bypass": "None", "defaultaction": "Deny"}]}
+    problems = list(_held_against(declared, declared.config, body, "it"))
+    assert "it: there is no argument nam" in problems
+    assert "it: name is missing" in problems
+    assert "it.network_acls: there is no argument defaultaction" in problems
+    assert "it.network_acls: default_action is missing" in problems
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One resource, data source or provider, as its bindings declare it.
+
+    Attributes:
+        interfaces: name → argument (snake case) → whether it is required, and its interface when it is a block.
+        config: the name of the outermost one.
+        attributes: what can be read of it.
+    """
+
+    interfaces: Mapping[str, Mapping[str, tuple[bool, str]]]
+    config: str
+    attributes: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Module:
+    """The `.tf` files of one folder."""
+
+    document: Mapping[str, list[Any]]
+    builtin = frozenset({"terraform_data"})
+
+    def blocks(self, kind: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        for block in self.document.get(kind, []):
+            for type_name, named in block.items():
+                for name, body in named.items():
+                    yield type_name, name, body
+
+    def of(self, type_name: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        return (block for block in self.blocks("resource") if block[0] == type_name)
+
+    def providers(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for block in self.document.get("provider", []):
+            yield from block.items()
+
+    @property
+    def variables(self) -> dict[str, dict[str, Any]]:
+        return {name: body for block in self.document["variable"] for name, body in block.items()}
+
+    @property
+    def locals(self) -> set[str]:
+        return {name for block in self.document.get("locals", []) for name in block}
+
+    def references(self) -> Iterator[tuple[str, str]]:
+        """What expressions refer to, as `var.name` or `azurerm_type.name.attribute`."""
+        word = r"[A-Za-z_][\w-]*"
+        pattern = (
+            rf"(?<![\w.\"/])((?:var|local|data\.{word}|(?:azurerm|helm|time)_\w+)\.{word}(?:\[[^\]]*\])?(?:\.{word})*)"
+        )
+        for text in _strings({kind: self.document[kind] for kind in self.document if kind != "terraform"}):
+            for found in re.findall(pattern, text):
+                yield text, re.sub(r"\[[^\]]*\]", "", found)
+
+
+@cache
+def read(folder: Path) -> Module:
+    merged: dict[str, list[Any]] = {}
+    for path in sorted(folder.glob("*.tf")):
+        with path.open() as file:
+            document = _plain(hcl2.load(file))
+        for kind, blocks in document.items():
+            merged.setdefault(kind, []).extend(blocks)
+    return Module(merged)
+
+
+def _plain(value: Any) -> Any:
+    """The parser's tree without its own marks and quotes."""
+    if isinstance(value, dict):
+        return {_plain(key): _plain(one) for key, one in value.items() if not re.fullmatch(r"__\w+__", key)}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"':
+        return value[1:-1]
+    return value
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from _strings(key)
+            yield from _strings(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _strings(one)
+    elif isinstance(value, str):
+        yield value
+
+
+def schema(type_name: str, prefix: str = "") -> Schema:
+    provider, _, rest = type_name.partition("_")
+    return _schema(provider, prefix + (f"{provider}-" if prefix else "") + rest.replace("_", "-"))
+
+
+def provider_schema(name: str) -> Schema:
+    return _schema(name, "provider")
+
+
+@cache
+def _schema(provider: str, folder: str) -> Schema:
+    package = npm.installed(Path(__file__).parent / "terraform") / "@cdktf" / f"provider-{provider}"
+    text = (package / "lib" / folder / "index.d.ts").read_text()
+    interfaces = {}
+    for found in re.finditer(r"^export interface (\w+)[^{]*\{(.*?)^\}", text, re.MULTILINE | re.DOTALL):
+        arguments = re.findall(r"^    readonly (\w+)(\??): (\w*)", found[2], re.MULTILINE)
+        interfaces[found[1]] = {_snake(name): (not optional, kind) for name, optional, kind in arguments}
+    (config,) = (
+        name
+        for name in interfaces
+        if (name.endswith("Config") and f"config?: {name}" in text) or f"config: {name}" in text
+    )
+    main = text[text.rindex("export declare class") :]
+    attributes = frozenset(_snake(name) for name in re.findall(r"^    get (\w+)\(\)", main, re.MULTILINE))
+    return Schema(interfaces, config, attributes)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _held_against(declared: Schema, interface: str, body: Mapping[str, Any], where: str) -> Iterator[str]:
+    arguments = declared.interfaces[interface]
+    given = {name: value for name, value in body.items() if name not in META}
+    for dynamic in body.get("dynamic", []):
+        for name, one in dynamic.items():
+            given[name] = one["content"]
+    for name, (required, _) in arguments.items():
+        if required and name not in given:
+            yield f"{where}: {name} is missing"
+    for name, value in given.items():
+        if name not in arguments:
+            yield f"{where}: there is no argument {name}"
+            continue
+        kind = arguments[name][1]
+        if kind in declared.interfaces:
+            for block in value if isinstance(value, list) else [value]:
+                if isinstance(block, dict):
+                    yield from _held_against(declared, kind, block, f"{where}.{name}")
