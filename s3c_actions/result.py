@@ -18,6 +18,7 @@ from s3c_actions.report.model import Finding, ScanReport
 from s3c_actions.steps.results import (
     Admission,
     Certificate,
+    Comparison,
     DeployResult,
     ImageOutcome,
     Outcome,
@@ -30,8 +31,8 @@ from s3c_actions.steps.results import (
 VERSION = 1
 
 
-def render(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError | None = None) -> str:
-    """The document's text.
+def document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError | None = None) -> dict[str, Any]:
+    """The document as JSON values.
 
     Args:
         outcome: what was done.
@@ -39,13 +40,9 @@ def render(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError | 
         secrets: replaced wherever they stand.
         error: what ended the command, when no single image is to blame.
     """
-    # ASCII alone: controls and bidirectional marks of untrusted text come out as escapes.
-    return json.dumps(_redacted(document(outcome, now, error), secrets), indent=2) + "\n"
-
-
-def document(outcome: Outcome, now: datetime, error: S3CError | None = None) -> dict[str, Any]:
-    """The document as JSON values; see `render`."""
-    return {
+    if any(image.failure is error for image in outcome.images):
+        error = None
+    made = {
         "version": VERSION,
         "s3c": __version__,
         "command": outcome.command,
@@ -58,9 +55,28 @@ def document(outcome: Outcome, now: datetime, error: S3CError | None = None) -> 
         "images": [_image(image) for image in outcome.images],
         "deploy": _deploy(outcome.deploy) if outcome.deploy else None,
     }
+    return _redacted(made, secrets) if secrets.values else made
+
+
+def text(document: Mapping[str, Any]) -> str:
+    """The document's text: indented, except that what has no parts of its own is one line."""
+    return _text(document, "") + "\n"
+
+
+def _text(value: Any, indent: str) -> str:
+    # ASCII alone: controls and bidirectional marks of untrusted text come out as escapes.
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    if not any(isinstance(part, dict | list) and part for part in parts):
+        return json.dumps(value)
+    deeper = f"{indent}  "
+    if isinstance(value, Mapping):
+        lines = [f"{deeper}{json.dumps(name)}: {_text(part, deeper)}" for name, part in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    return "[\n" + ",\n".join(deeper + _text(part, deeper) for part in value) + f"\n{indent}]"
 
 
 def _image(image: ImageOutcome) -> dict[str, Any]:
+    scan = image.scan or (image.patch.before if image.patch else None)
     return {
         "image": image.image,
         "reference": image.reference,
@@ -68,12 +84,37 @@ def _image(image: ImageOutcome) -> dict[str, Any]:
         "verdict": outputs.verdict(image),
         "error": _error(image.failure),
         "findings": _counts(image.final_report) if image.final_report else None,
+        "remaining": _remaining(image),
+        "set_aside": [
+            {**_finding(finding), "reason": finding.suppressed}
+            for finding in (image.final_report.suppressed if image.final_report else ())
+        ],
+        "base": _base(image.base) if image.base else None,
         "files": _files(outputs.files(image)),
-        "scan": _scan(image.scan) if image.scan else None,
+        "scan": _scan(scan) if scan else None,
         "patch": _patch(image.patch) if image.patch else None,
+        "rescan": _scan(image.patch.after) if image.patch and image.patch.after else None,
         "sign": _sign(image.sign) if image.sign else None,
         "verify": _verify(image.verify) if image.verify else None,
         "admission": _admission(image.admission) if image.admission else None,
+    }
+
+
+def _remaining(image: ImageOutcome) -> list[dict[str, Any]]:
+    report = image.final_report
+    if report is None:
+        return []
+    reasons = {left.finding.key: left.reason for left in image.patch.left} if image.patch else {}
+    return [{**_finding(finding), "reason": reasons.get(finding.key, "")} for finding in report.findings]
+
+
+def _base(base: Comparison) -> dict[str, Any]:
+    change = base.difference
+    return {
+        "name": base.name,
+        "new": [_finding(finding) for finding in change.new],
+        "fixed": [_finding(finding) for finding in change.fixed],
+        "left": len(change.left),
     }
 
 
@@ -87,7 +128,7 @@ def _scan(scan: ScanResult) -> dict[str, Any]:
         "created": scan.report.created,
         "scanner_version": scan.report.scanner_version,
         "database": scan.report.database,
-        "findings": _counts(scan.report),
+        "findings": _counts(scan.shown or scan.report),
         "set_aside": len(scan.report.suppressed),
         "refused": [_finding(finding) for finding in scan.refused],
         "difference": None
@@ -113,8 +154,8 @@ def _patch(patch: PatchResult) -> dict[str, Any]:
         "patched": patch.patched,
         "skipped": patch.skipped,
         "reason": patch.reason,
-        "before": _counts(patch.before.report),
-        "after": _counts(patch.after.report) if patch.after else None,
+        "before": _counts(patch.before.shown or patch.before.report),
+        "after": _counts(patch.after.shown or patch.after.report) if patch.after else None,
         "fixed": [_finding(finding) for finding in patch.fixed],
         "left": [{**_finding(left.finding), "reason": left.reason} for left in patch.left],
         "new": [_finding(finding) for finding in patch.new],
@@ -202,10 +243,16 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "kind": str(finding.kind),
         "severity": finding.severity.name,
         "package": finding.package,
+        "package_type": finding.package_type,
+        "class": finding.result_class,
         "installed": finding.installed,
         "fixed_version": finding.fixed,
+        "status": finding.status,
         "target": finding.target,
+        "line": finding.line,
         "title": finding.title,
+        "url": finding.url,
+        "remedy": finding.remedy,
     }
 
 

@@ -273,13 +273,14 @@ class _Run:
             return
         output.mkdir(parents=True, exist_ok=True)
         summary, facts = output / "summary.md", output / "result.json"
-        from s3c_actions.report.markdown import summary as render
+        from s3c_actions.report import summary as rendering
 
-        markdown = render(outcome, ended)
-        summary.write_text(self.console.secrets.redact(markdown), encoding="utf-8", errors="backslashreplace")
-        facts.write_text(result.render(outcome, self.now, self.console.secrets, ended), encoding="utf-8")
+        document = result.document(outcome, self.now, self.console.secrets, ended)
+        markdown = rendering.render(document)
+        summary.write_text(markdown, encoding="utf-8", errors="backslashreplace")
+        facts.write_text(result.text(document), encoding="utf-8")
         if self.console.actions is not None:
-            files.append_summary(self.console.secrets.redact(markdown), self.environment)
+            files.append_summary(markdown, self.environment)
             files.set_outputs(outputs.values(outcome, facts, summary), self.environment)
             if self.upload:
                 files.set_outputs({"sarif-folder": self._sarif_folder(outcome)}, self.environment)
@@ -324,9 +325,9 @@ def _summary_ahead() -> None:
     """Import and compile what the summary is made with, while the first program runs: 0.05 s that nobody waits for."""
 
     def prepare() -> None:
-        from s3c_actions.report import markdown
+        from s3c_actions.report import summary
 
-        markdown.prepare()
+        summary.prepare()
 
     threading.Thread(target=prepare, daemon=True).start()
 

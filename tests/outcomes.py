@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from s3c_actions.errors import OutsideError
+from s3c_actions import result
+from s3c_actions.errors import OutsideError, S3CError
+from s3c_actions.process import Secrets
 from s3c_actions.report.difference import Difference
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity, ranked
 from s3c_actions.steps.results import (
+    Admission,
     Certificate,
+    Comparison,
     ImageOutcome,
     Left,
+    Outcome,
     PatchResult,
     ScanResult,
     SignResult,
@@ -22,6 +28,7 @@ from s3c_actions.steps.results import (
 BEFORE = "sha256:" + "65a0dd9b" * 8
 AFTER = "sha256:" + "33955bb0" * 8
 SIGNATURE = "sha256:" + "0f1e2d3c" * 8
+NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 
 
 def vulnerability(number: int, severity: Severity, **changes: Any) -> Finding:
@@ -123,6 +130,11 @@ def chain() -> ImageOutcome:
     )
 
 
+def document(outcome: Outcome, error: S3CError | None = None) -> dict[str, Any]:
+    """Its `result.json`."""
+    return result.document(outcome, NOW, Secrets(), error)
+
+
 def hostile(text: str) -> ImageOutcome:
     """A chain that failed in the end, with this text in every place that is not ours to choose."""
     text = text if text.strip() else "x"
@@ -173,5 +185,9 @@ def hostile(text: str) -> ImageOutcome:
         patch=patched,
         sign=replace(SIGNED, certificate=certificate, signature_digest=text, expires=text),
         verify=replace(VERIFIED, signer=text, policy=text),
+        admission=Admission(
+            image=text, reference=text, verdict="denied", places=(text,), reason=text, trace=text, constraint=text
+        ),
+        base=Comparison(name=text, difference=Difference(fixed=of.findings, new=of.findings, left=())),
         failure=OutsideError(text, cause=text, remedy=text, original=text),
     )

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from s3c_actions.report.markdown import whole_lines
+
 SUMMARY_BYTES = 1024 * 1024
 """Of all a step's summaries; over it GitHub shows none."""
 OUTPUT_BYTES = 1024 * 1024
@@ -43,15 +45,5 @@ def append_summary(markdown: str, environment: Mapping[str, str]) -> None:
         return
     there = Path(path).stat().st_size if Path(path).exists() else 0
     with Path(path).open("a", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        file.write(whole_lines(markdown, SUMMARY_BYTES - there - 1024) + "\n")
-
-
-def whole_lines(markdown: str, room: int) -> str:
-    """The text within `room` bytes of UTF-8, cut behind a whole line, with open `<details>` closed and the cut told."""
-    data = markdown.encode(errors="backslashreplace")
-    if len(data) <= room:
-        return markdown
-    ending = "\n\n_Cut here: the rest is in the summary file._"
-    kept = data[: max(0, room - len(ending) - 200)].rpartition(b"\n")[0].decode(errors="ignore")
-    open_details = kept.count("<details") - kept.count("</details>")
-    return kept + "\n\n" + "</details>\n" * open_details + ending if kept else ""
+        ending = "_Cut here: the rest is in the summary file._"
+        file.write(whole_lines(markdown, SUMMARY_BYTES - there - 1024, ending) + "\n")

@@ -2,86 +2,80 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from markupsafe import Markup
+from collections import Counter
+from typing import Any
 
 from s3c_actions.report import escape
-
-if TYPE_CHECKING:
-    from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome
+from s3c_actions.report.markdown import safe
+from s3c_actions.report.views import ADMISSIONS, Document, error
 
 MOST_ROWS = 200
 _MARKS = {"admitted": "✅", "denied": "❌", "unknown": "•"}
 
 
-def view(outcome: Outcome) -> dict[str, Any]:
+def view(document: Document) -> dict[str, Any]:
     """The facts for the template; what is not marked safe is escaped there.
 
     Args:
-        outcome: of a command that has `deploy`.
+        document: a `result.json` whose `deploy` is not null.
     """
-    deploy = outcome.deploy
-    if deploy is None:
-        raise ValueError("nothing was deployed")
-    failed = deploy.failure is not None or any(image.failure for image in outcome.images)
-    error = deploy.failure
+    deploy, images = document["deploy"], document["images"]
+    failed = deploy["error"] is not None or any(image["error"] for image in images)
     return {
         "good": not failed,
-        "verdict": _verdict(outcome, deploy),
-        "error": None
-        if error is None
-        else {"what": error.what, "cause": error.cause, "remedy": error.remedy, "original": error.original[:2000]},
-        "address": deploy.address,
-        "images": [_image(image) for image in outcome.images[:MOST_ROWS]],
-        "warnings": list(deploy.warnings),
+        "verdict": _verdict(document),
+        "error": error(deploy["error"]) if deploy["error"] is not None else None,
+        "address": deploy["address"],
+        "images": [_image(image) for image in images[:MOST_ROWS]],
+        "warnings": deploy["warnings"][:MOST_ROWS],
         "facts": _facts(deploy),
         "objects": [
-            {"action": one.action, "kind": one.kind, "name": f"{one.namespace}/{one.name}".lstrip("/")}
-            for one in deploy.applied[:MOST_ROWS]
+            {"action": one["action"], "kind": one["kind"], "name": f"{one['namespace']}/{one['name']}".lstrip("/")}
+            for one in deploy["applied"][:MOST_ROWS]
         ],
-        "omitted": max(0, len(deploy.applied) - MOST_ROWS),
-        "total": len(deploy.applied),
+        "omitted": max(0, len(deploy["applied"]) - MOST_ROWS),
+        "total": len(deploy["applied"]),
     }
 
 
-def _verdict(outcome: Outcome, deploy: DeployResult) -> str:
-    if deploy.failure is not None:
-        return deploy.failure.what.rstrip(".")
-    denied = sum(image.failure is not None for image in outcome.images)
+def _verdict(document: Document) -> str:
+    deploy, images = document["deploy"], document["images"]
+    if deploy["error"] is not None:
+        return str(deploy["error"]["what"]).rstrip(".")
+    denied = sum(image["error"] is not None for image in images)
     if denied:
-        return f"{denied} of {len(outcome.images)} images denied"
-    if outcome.command == "gate":
-        return "The gate closes" if deploy.unsigned_denied else "The gate was tried"
-    if deploy.unchanged:
+        return f"{denied} of {len(images)} images denied"
+    if document["command"] == "gate":
+        return "The gate closes" if deploy["gate"]["unsigned_denied"] else "The gate was tried"
+    if deploy["unchanged"]:
         return "Nothing to do: everything is deployed already"
-    if not deploy.applied:
-        return f"Checked, nothing applied: {len(outcome.images)} images by digest"
-    actions = [one.action for one in deploy.applied]
-    return "Deployed: " + ", ".join(f"{actions.count(one)} {one}" for one in dict.fromkeys(actions))
+    if not deploy["applied"]:
+        return f"Checked, nothing applied: {len(images)} images by digest"
+    actions = Counter(one["action"] for one in deploy["applied"])
+    return "Deployed: " + ", ".join(f"{number} {action}" for action, number in actions.items())
 
 
-def _image(image: ImageOutcome) -> dict[str, Any]:
-    admission = image.admission
-    verdict = admission.verdict if admission is not None else "unknown"
-    said = {"admitted": "admitted", "denied": "denied", "unknown": "not asked"}[verdict]
-    if admission is not None and admission.reason:
-        said = f"{said}: {admission.reason}" + (f" (trace {admission.trace})" if admission.trace else "")
+def _image(image: Document) -> dict[str, Any]:
+    admission = image["admission"]
+    verdict = admission["verdict"] if admission is not None else "unknown"
+    said = ADMISSIONS[verdict]
+    if admission is not None and admission["reason"]:
+        said = f"{said}: {admission['reason']}" + (f" (trace {admission['trace']})" if admission["trace"] else "")
     return {
         "mark": _MARKS[verdict],
-        "image": Markup(escape.code(image.image)),  # noqa: S704 escaped just here
-        "reference": Markup(escape.code(admission.reference if admission is not None else image.reference)),  # noqa: S704
-        "signer": image.verify.signer if image.verify is not None else "left to the gate",
+        "image": safe(escape.code(image["image"])),
+        "reference": safe(escape.code(admission["reference"] if admission is not None else image["reference"])),
+        "signer": image["verify"]["signer"] if image["verify"] is not None else "left to the gate",
         "admission": said,
     }
 
 
-def _facts(deploy: DeployResult) -> list[str]:
-    facts = []
-    if deploy.unsigned_denied:
-        facts.append(f"The gate was proved, by an image that nobody signed: {deploy.denial}")
-    if deploy.constraints:
-        facts.append(f"In force: {', '.join(deploy.constraints)}.")
-    if deploy.exempt:
-        facts.append(f"Namespaces that go around the gate: {', '.join(deploy.exempt)}.")
+def _facts(deploy: Document) -> list[str]:
+    facts, gate = [], deploy["gate"]
+    if gate["unsigned_denied"]:
+        facts.append(f"The gate was proved, by an image that nobody signed: {gate['denial']}")
+    if gate["constraints"]:
+        facts.append(f"In force: {', '.join(gate['constraints'])}.")
+    if gate["exempt"]:
+        facts.append(f"Namespaces that go around the gate: {', '.join(gate['exempt'])}.")
     return facts

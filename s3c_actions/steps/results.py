@@ -209,11 +209,25 @@ class DeployResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What one image brings against another one: in a pull request, against the base branch's.
+
+    Attributes:
+        name: what people call the other one (`main`); untrusted.
+        difference: from that one's findings to those of the image handed on.
+    """
+
+    name: str
+    difference: Difference
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageOutcome:
     """Everything that was done to one image; a step that was not run is None.
 
     Attributes:
         reference: pinned, of what the last step handed on.
+        base: against the baseline, None without one.
         failure: the error that ended it; None when every step did its work.
     """
 
@@ -224,6 +238,7 @@ class ImageOutcome:
     sign: SignResult | None = None
     verify: VerifyResult | None = None
     admission: Admission | None = None
+    base: Comparison | None = None
     failure: S3CError | None = None
 
     @property

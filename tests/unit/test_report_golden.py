@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.report import csv_file, formats, markdown, text_table
+from s3c_actions.report import csv_file, formats, summary, text_table
 from s3c_actions.report.difference import compare
 from s3c_actions.report.gate import Gate, closed
 from s3c_actions.report.model import Severity
@@ -79,16 +79,16 @@ def check(name: str, made: str) -> None:
 
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_summary(name: str) -> None:
-    check(f"{name}.md", markdown.summary(SITUATIONS[name]))
+    check(f"{name}.md", summary.render(outcomes.document(SITUATIONS[name])))
 
 
 def test_summary_of_an_error_before_any_image() -> None:
     error = InputError("severity", "'AWFUL' is not made of LOW, HIGH.", remedy="Choose from LOW, HIGH.")
-    check("error.md", markdown.summary(Outcome(command="scan", images=()), error))
+    check("error.md", summary.render(outcomes.document(Outcome(command="scan", images=()), error)))
 
 
 def test_summary_of_a_command_without_images_is_empty() -> None:
-    assert markdown.summary(Outcome(command="programs", images=())) == ""
+    assert summary.render(outcomes.document(Outcome(command="programs", images=()))) == ""
 
 
 def test_table() -> None:
@@ -104,7 +104,7 @@ def test_csv() -> None:
 def test_summary_is_cut_at_whole_rows_with_a_count(budget: int) -> None:
     many = outcomes.report(*(outcomes.vulnerability(number, Severity.MEDIUM) for number in range(1, 1001)))
     outcome = Outcome(command="scan", images=(ImageOutcome(image=many.image, scan=outcomes.scan(many)),))
-    source = markdown.summary(outcome, budget=budget)
+    source = summary.render(outcomes.document(outcome), budget=budget)
     rows = [line for line in source.splitlines() if line.startswith("| Medium")]
     assert len(source.encode()) <= budget
     assert all(row.endswith(" |") and row.count(" | ") == 4 for row in rows)
@@ -116,7 +116,7 @@ def test_summary_is_cut_at_whole_rows_with_a_count(budget: int) -> None:
 def test_what_is_prepared_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A summary or page compiles nothing once `prepare` has run, as it does while the first program does its work."""
     formats.prepare(("json", *formats.RENDERED))
-    markdown.prepare()
+    summary.prepare()
 
     def compile_again(*_: object, **__: object) -> None:
         raise AssertionError("a template is compiled that was not prepared")
@@ -124,4 +124,4 @@ def test_what_is_prepared_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("jinja2.Environment.compile", compile_again)
     assert "CVE-2024-0001" in formats.render("html", MIXED, formats.Rendering()).decode()
     for outcome in SITUATIONS.values():
-        assert markdown.summary(outcome)
+        assert summary.render(outcomes.document(outcome))

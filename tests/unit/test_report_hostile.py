@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from s3c_actions.report import csv_file, formats, html_page, markdown, sarif, text_table
+from s3c_actions.report import comment, csv_file, formats, html_page, sarif, summary, text_table
 from s3c_actions.report.difference import Difference
 from s3c_actions.report.gate import Gate
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity, ranked
@@ -310,15 +310,21 @@ def skeleton(tokens: list[Token]) -> list[str]:
     return [f"{token.type} {token.tag}" for token in blocks if token.type != "inline"]
 
 
+RENDERERS = {
+    "summary": summary.render,
+    "comment": lambda document: comment.render([document], run_url="https://github.example/run", note="A note."),
+}
+
+
 def check_markdown(text: str) -> None:
     for several in (False, True):
-        ours, theirs = (outcome(one, several) for one in (text, "no harm"))
-        source = markdown.summary(ours)
-        assert skeleton(check_inline(source)) == skeleton(check_inline(markdown.summary(theirs)))
-        assert not [line for line in source.splitlines() if line.lstrip().startswith(("::", "##["))]
-        assert not unprintable(source.replace("\N{WORD JOINER}", ""))
-        # In the text, and nowhere evaluated.
-        assert "49" not in source or "49" in markdown.summary(theirs) or "49" in text
+        for render in RENDERERS.values():
+            source, harmless = (render(outcomes.document(outcome(one, several))) for one in (text, "no harm"))
+            assert skeleton(check_inline(source)) == skeleton(check_inline(harmless))
+            assert not [line for line in source.splitlines() if line.lstrip().startswith(("::", "##["))]
+            assert not unprintable(source.replace("\N{WORD JOINER}", ""))
+            # In the text, and nowhere evaluated.
+            assert "49" not in source or "49" in harmless or "49" in text
 
 
 def outcome(text: str, several: bool) -> Outcome:
@@ -338,5 +344,6 @@ def test_markdown_of_any_text(text: str) -> None:
 
 
 def test_a_million_characters_do_not_make_a_large_summary() -> None:
-    source = markdown.summary(Outcome(command="chain", images=(outcomes.hostile("A|`" * 500_000),)))
-    assert len(source.encode()) < 200_000
+    of = outcomes.document(Outcome(command="chain", images=(outcomes.hostile("A|`" * 500_000),)))
+    assert len(summary.render(of).encode()) < 200_000
+    assert len(comment.render([of]).encode()) <= comment.COMMENT_BYTES

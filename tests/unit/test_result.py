@@ -24,7 +24,7 @@ def rendered(outcome: Outcome, error: S3CError | None = None, *secret: str) -> d
     secrets = Secrets()
     for one in secret:
         secrets.add(one)
-    text = result.render(outcome, NOW, secrets, error)
+    text = result.text(result.document(outcome, NOW, secrets, error))
     assert text.isascii()
     document = json.loads(text)
     jsonschema.Draft202012Validator(SCHEMA).validate(document)

@@ -243,7 +243,7 @@ def test_a_bug_while_it_is_told_is_a_bug_and_no_verdict(run, monkeypatch) -> Non
     def broken(*_: object) -> str:
         raise NameError("bug")
 
-    monkeypatch.setattr("s3c_actions.report.markdown.summary", broken)
+    monkeypatch.setattr("s3c_actions.report.summary.render", broken)
     ran = run("a:1")
     assert ran.code == Exit.BUG
     assert "Traceback" in ran.err and "this is a bug of s3c" in ran.err

@@ -1,0 +1,43 @@
+"""The job summary and `summary.md`: the verdict first, the facts under it, long lists folded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from s3c_actions.report import deployment, markdown, views
+from s3c_actions.report.views import Document
+
+SUMMARY_BYTES = 1_000_000
+_TEMPLATE = "summary.md.j2"
+_PARTS = "parts.md.j2"
+
+
+def render(document: Document, *, budget: int = SUMMARY_BYTES) -> str:
+    """Render what a command did.
+
+    Args:
+        document: a `result.json`, of one image, several or none.
+        budget: the most bytes of UTF-8; the least severe rows are left out first, and counted.
+
+    Returns:
+        Markdown that ends with a newline; empty when there is nothing to tell.
+    """
+    images: list[dict[str, Any]] = [
+        views.image(one) | {"name": name}
+        for one, name in zip(document["images"], views.named(document["images"]), strict=True)
+    ]
+    values = {
+        "command": document["command"],
+        "images": images,
+        "error": views.error(document["error"]) if document["error"] is not None else None,
+        "verdict": views.overall(document["images"]) if len(images) > 1 else "",
+        "good": all(image["good"] for image in images),
+        "deploy": deployment.view(document) if document["deploy"] is not None else None,
+    }
+    return markdown.render(_TEMPLATE, values, [table for image in images for table in image["tables"]], budget)
+
+
+def prepare() -> None:
+    """Do ahead of time what `render` needs to have done once."""
+    for name in (_TEMPLATE, _PARTS):
+        markdown.environment().get_template(name)

@@ -1,0 +1,462 @@
+"""What summary and comment say of one image, from its part of a `result.json` (schemas/result-1.json).
+
+A document may come from a fork: everything in it is untrusted, and only its shape may be relied on. What is marked safe
+was escaped here; all other text is escaped by the templates.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from markupsafe import Markup
+
+from s3c_actions.report import escape
+from s3c_actions.report.markdown import MOST_ROWS, Table, head, safe
+
+MOST_IDS = 8
+MOST_WARNINGS = 10
+FOUR = ("critical", "high", "medium", "low")
+ADMISSIONS = {"admitted": "admitted", "denied": "denied", "unknown": "not asked"}
+
+Document = Mapping[str, Any]
+
+
+def image(one: Document, *, titles: bool = True) -> dict[str, Any]:
+    """The facts of one image for the templates.
+
+    Args:
+        one: a member of a document's `images`.
+        titles: findings with what they are about; without, rows are half as long.
+    """
+    counts = _counts(one)
+    return {
+        "name": name(one["image"]),
+        "image": safe(escape.code(one["image"])),
+        "reference": safe(escape.code(one["reference"])) if one["reference"] not in {"", one["image"]} else "",
+        "good": one["error"] is None,
+        "verdict": verdict(one),
+        "error": error(one["error"]) if one["error"] is not None else None,
+        "counts": counts,
+        "severities": columns(one),
+        "changes": [_change(one, severity) for severity in FOUR],
+        "digest": safe(escape.code(short(one["digest"]))),
+        "system": _system(one),
+        "base": _base(one),
+        "new": len(one["base"]["new"]) if one["base"] is not None else None,
+        "signed": _signed(one),
+        "verified": _verified(one),
+        "admission": _admission(one),
+        "chart": _chart(one),
+        "flow": _flow(one),
+        "commands": _commands(one),
+        "warnings": warnings(one),
+        "tables": list(_tables(one, titles)),
+    }
+
+
+def name(reference: str) -> str:
+    """What people call an image: the last part, without tag and digest."""
+    return reference.partition("@")[0].rstrip("/").rpartition("/")[2].partition(":")[0] or reference
+
+
+def named(images: Sequence[Document]) -> list[str]:
+    """The names of several, in full where two would be called the same."""
+    names = [name(one["image"]) for one in images]
+    return [each if names.count(each) == 1 else one["image"] for each, one in zip(names, images, strict=True)]
+
+
+def error(one: Document) -> dict[str, str]:
+    """An error for `told` in the templates."""
+    return {
+        "what": one["what"],
+        "image": safe(escape.code(one["image"])) if one["image"] else "",
+        "cause": one["cause"],
+        "remedy": one["remedy"],
+        "original": one["original"][:2000],
+    }
+
+
+def verdict(one: Document) -> str:
+    """What became of it, in a few words without a full stop."""
+    if one["error"] is not None:
+        return str(one["error"]["what"]).rstrip(".")
+    done = []
+    if one["patch"] is not None:
+        done.append("patched" if one["patch"]["patched"] else "nothing to patch")
+    if one["sign"] is not None:
+        done.append("signed" if one["verify"] is None else "signed and verified")
+    elif one["verify"] is not None:
+        done.append("verified")
+    if one["admission"] is not None:
+        done.append(ADMISSIONS[one["admission"]["verdict"]])
+    found = one["findings"]
+    if found is not None and not done:
+        return "nothing found" if not found["total"] else _totals(found)
+    if found is not None and found["fixable"]:
+        done.append(f"{found['fixable']:,} fixable left")
+    return ", ".join(done) or "done"
+
+
+def overall(images: Sequence[Document]) -> str:
+    """What became of several."""
+    total = len(images)
+    verdicts = [one["verdict"] for one in images]
+    failed, refused = verdicts.count("failed"), verdicts.count("refused")
+    if failed or refused:
+        told = [f"{failed} of {total} images failed"] * bool(failed)
+        return ", ".join(told + [f"{refused} of {total} {'refused' if failed else 'images refused'}"] * bool(refused))
+    said = {verdict(one) for one in images}
+    return f"{total} images: {said.pop()}" if len(said) == 1 else f"{total} images passed"
+
+
+def warnings(one: Document) -> list[str]:
+    """What a person should know or change, each once."""
+    scans = [scan for scan in (one["scan"], one["rescan"]) if scan is not None]
+    found = [text for scan in scans for text in (*scan["warnings"], scan["blind"]) if text]
+    each = list(dict.fromkeys(found))
+    more = len(each) - MOST_WARNINGS
+    return each[:MOST_WARNINGS] + ([f"and {more:,} more warnings: they are in the log"] if more > 0 else [])
+
+
+def short(digest: str) -> str:
+    """`sha256:33955bb0…`, or nothing when it is no digest."""
+    return f"{digest[:15]}…" if re.fullmatch(r"sha(256|384|512):[0-9a-f]{64,128}", digest) else ""
+
+
+def seconds(value: float) -> str:
+    """A time as people read it."""
+    return f"{value:.1f} s" if value < 90 else f"{int(value // 60)} min {int(value % 60)} s"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 package`, `8 packages`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def _totals(found: Mapping[str, int]) -> str:
+    counts = ", ".join(f"{found[severity]:,} {severity}" for severity in (*FOUR, "unknown") if found[severity])
+    return f"{plural(found['total'], 'finding')} ({counts})"
+
+
+# Counts
+
+
+def _scans(one: Document) -> list[tuple[str, Mapping[str, int]]]:
+    """The rows of the table of counts."""
+    patch = one["patch"]
+    if patch is not None and patch["after"] is not None:
+        return [("before", patch["before"]), ("**after**", one["findings"] or patch["after"])]
+    found = one["findings"]
+    return [("found", found)] if found is not None else []
+
+
+def columns(one: Document) -> list[str]:
+    """The severities of the table of counts, of which the last is for findings that nobody rated."""
+    scans = _scans(one)
+    return [*FOUR, *(["unknown"] if any(found["unknown"] for _, found in scans) else [])] if scans else []
+
+
+def _counts(one: Document) -> list[dict[str, Any]]:
+    rows = []
+    for title, found in _scans(one):
+        after = title not in {"before", "found"}
+        bold = "**" if after else ""
+        rows.append(
+            {
+                "name": safe(title),
+                "numbers": [safe(f"{bold}{found[severity]:,}{bold}") for severity in columns(one)],
+                "note": _note(found, after=after),
+            }
+        )
+    return rows
+
+
+def _note(found: Mapping[str, int], *, after: bool) -> str:
+    total, fixable = found["total"], found["fixable"]
+    if not total:
+        return "nothing left" if after else "nothing found"
+    if not fixable:
+        can = "none has a fix yet" if total > 1 else "it has no fix yet"
+    elif fixable == total:
+        can = "all have a fix" if total > 1 else "it has a fix"
+    else:
+        can = f"{fixable:,} {'has' if fixable == 1 else 'have'} a fix"
+    return f"{total:,} left, {can}" if after else can
+
+
+def _change(one: Document, severity: str) -> Markup:
+    """`22 → **0**`, or one number when nothing was patched."""
+    numbers = [f"{found[severity]:,}" for _, found in _scans(one)]
+    return safe(f"{numbers[0]} → **{numbers[1]}**" if len(numbers) == 2 else "".join(numbers))
+
+
+_BAR = 40
+
+
+def _chart(one: Document) -> Markup:
+    """Bars of text, one for each severity: what the patch fixed, what has a fix, what has none."""
+    found = one["findings"]
+    if found is None or (not one["remaining"] and not (one["patch"] and one["patch"]["fixed"])):
+        return safe("")
+    fixed = _by_severity(one["patch"]["fixed"] if one["patch"] is not None else ())
+    fixable = _by_severity(each for each in one["remaining"] if _fixable(each))
+    rows = [s for s in (*FOUR, "unknown") if s != "unknown" or found[s] or fixed.get(s)]
+    totals = {s: fixed.get(s, 0) + found[s] for s in rows}
+    most = max(totals.values())
+    width = max(len(f"{total:,}") for total in totals.values())
+    lines = []
+    for severity in rows:
+        mended = fixed.get(severity, 0), fixable.get(severity, 0)
+        parts = (*mended, max(0, totals[severity] - sum(mended)))
+        bar = "".join(sign * _cells(part, most) for sign, part in zip("░▒█", parts, strict=True))
+        lines.append(f"{severity.capitalize():<9}{totals[severity]:>{width},}  {bar}".rstrip())
+    used = [bool(fixed), bool(fixable), any(found[s] - fixable.get(s, 0) > 0 for s in rows)]
+    legend = zip(("░ fixed", "▒ has a fix", "█ no fix yet"), used, strict=True)
+    return safe("\n".join([*lines, "", "   ".join(text for text, shown in legend if shown)]))
+
+
+def _cells(part: int, most: int) -> int:
+    """At least one for what is there at all; one for each when few."""
+    return part if most <= _BAR else max(round(part * _BAR / most), int(part > 0))
+
+
+def _by_severity(findings: Iterable[Document]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for finding in findings:
+        severity = finding["severity"].lower()
+        counts[severity] = counts.get(severity, 0) + 1
+    return counts
+
+
+def _fixable(finding: Document) -> bool:
+    return bool(finding["fixed_version"]) if finding["kind"] == "vuln" else finding["kind"] != "license"
+
+
+# Sentences
+
+
+def _system(one: Document) -> str:
+    scan = one["rescan"] or one["scan"]
+    if scan is None or not scan["os_end_of_life"]:
+        return ""
+    return f"{escape.line(scan['os'], 80)} is past its end of life: its distributor mends nothing any more."
+
+
+def _base(one: Document) -> Markup:
+    base = one["base"]
+    if base is None:
+        return safe("")
+    new, fixed, left = len(base["new"]), len(base["fixed"]), base["left"]
+    worst = next((s for s in (*FOUR, "unknown") if _by_severity(base["new"]).get(s)), "")
+    said = f"**{new:,} new**" + (f" ({_by_severity(base['new'])[worst]:,} {worst})" if worst else "")
+    return safe(f"Compared with {escape.code(base['name'], 100)}: {said}, {fixed:,} fixed, {left:,} unchanged.")
+
+
+def _signed(one: Document) -> Markup:
+    sign = one["sign"]
+    if sign is None:
+        return safe("")
+    certificate = sign["certificate"]
+    facts = [
+        escape.markdown(certificate["key"], 60),
+        _expiry(certificate["days_left"]),
+        sign["signature_format"].upper(),
+    ]
+    facts += ["time-stamped"] * sign["timestamped"]
+    facts += [f"signature expires {escape.markdown(sign['expires'][:10])}"] * bool(sign["expires"])
+    verb = "Already signed" if sign["skipped"] else "Signed"
+    return safe(f"{verb} by {escape.code(certificate['subject'])} ({', '.join(facts)})")
+
+
+def _expiry(days: int) -> str:
+    if days < 0:
+        return f"certificate expired {plural(-days, 'day')} ago"
+    return f"certificate expires in {plural(days, 'day')}"
+
+
+def _verified(one: Document) -> Markup:
+    verify = one["verify"]
+    if verify is None:
+        return safe("")
+    policy = escape.code(verify["policy"], 100)
+    if one["sign"] is not None and one["sign"]["certificate"]["subject"] == verify["signer"]:
+        return safe(f"verified by policy {policy}")
+    return safe(f"Signature by {escape.code(verify['signer'])} is valid and trusted by policy {policy}")
+
+
+def _admission(one: Document) -> Markup:
+    admission = one["admission"]
+    if admission is None:
+        return safe("")
+    said = ADMISSIONS[admission["verdict"]]
+    if admission["verdict"] == "denied":
+        by = f" by {escape.code(admission['constraint'], 100)}" if admission["constraint"] else ""
+        trace = f", trace {escape.code(admission['trace'], 60)}" if admission["trace"] else ""
+        said = f"**denied**{by}{trace}"
+    return safe(f"admission: {said}")
+
+
+# Tables
+
+
+def _tables(one: Document, titles: bool) -> Iterable[Table]:
+    base = one["base"]
+    if base is not None and base["new"]:
+        yield findings("New since the base", base["new"], titles=titles, opened=True)
+    patch = one["patch"]
+    if patch is not None:
+        if patch["new"]:
+            yield findings("Came with the patch", patch["new"], titles=titles, opened=True)
+        if one["remaining"]:
+            yield _left(one["remaining"])
+        if patch["fixed"]:
+            yield _fixed(patch)
+    elif one["scan"] is not None:
+        refused = one["scan"]["refused"]
+        if refused:
+            yield findings("What closes the gate", refused, titles=titles, opened=True)
+        keys = {_key(finding) for finding in refused}
+        rest = [finding for finding in one["remaining"] if _key(finding) not in keys]
+        if rest:
+            yield findings("Other findings" if refused else "Findings", rest, titles=titles)
+    if one["set_aside"]:
+        rows = [
+            f"| {_id(f)} | {f['severity'].capitalize()} | {_where(f)} | {escape.markdown(f['reason'], 200)} |"
+            for f in one["set_aside"][:MOST_ROWS]
+        ]
+        yield Table("Set aside", head("Finding", "Severity", "Where", "Reason"), rows, len(one["set_aside"]))
+
+
+def _key(finding: Document) -> tuple[Any, ...]:
+    return (finding["kind"], finding["id"], finding["package"], finding["target"], finding["line"])
+
+
+def _left(remaining: Sequence[Document]) -> Table:
+    rows = [
+        f"| {_id(f)} | {f['severity'].capitalize()} | {_where(f)} | {escape.markdown(f['reason'], 200)} |"
+        for f in remaining[:MOST_ROWS]
+    ]
+    return Table("Left", head("Finding", "Severity", "Where", "Why it is left"), rows, len(remaining))
+
+
+def _fixed(patch: Document) -> Table:
+    upgrades: dict[tuple[str, str], list[Document]] = {}
+    for finding in patch["fixed"]:
+        upgrades.setdefault((finding["package"], finding["installed"]), []).append(finding)
+    rows = [
+        f"| {escape.code(package)} | {escape.code(installed, 60)} → {_fixed_in(found)} | {_ids(found)} |"
+        for (package, installed), found in islice(upgrades.items(), MOST_ROWS)
+    ]
+    packages = plural(len({package for package, _ in upgrades}), "package")
+    total = f"{len(patch['fixed']):,} in {packages}"
+    return Table("Fixed", head("Package", "From → to", "Findings"), rows, len(upgrades), total=total)
+
+
+def _fixed_in(found: Sequence[Document]) -> str:
+    """The versions that brought the fixes; the one installed now is the newest of them, or newer."""
+    versions = list(dict.fromkeys(finding["fixed_version"] for finding in found))
+    more = len(versions) - MOST_IDS
+    return ", ".join(escape.code(one, 60) for one in versions[:MOST_IDS]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def findings(title: str, of: Sequence[Document], *, titles: bool, opened: bool = False) -> Table:
+    """A table of findings, a row each."""
+    rows = [
+        f"| {finding['severity'].capitalize()} | {_id(finding)} | {_where(finding)} | {_fix(finding)} |"
+        + (f" {escape.markdown(finding['title'], 120)} |" if titles else "")
+        for finding in of[:MOST_ROWS]
+    ]
+    columns = ["Severity", "Finding", "Where", "Fix", *(["What it is"] if titles else [])]
+    return Table(title, head(*columns), rows, len(of), opened=opened and len(of) <= 20)
+
+
+def _id(finding: Document) -> str:
+    return escape.markdown_link(finding["id"], finding["url"])
+
+
+def _ids(found: Sequence[Document]) -> str:
+    more = len(found) - MOST_IDS
+    return ", ".join(_id(finding) for finding in found[:MOST_IDS]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _where(finding: Document) -> str:
+    if finding["package"]:
+        return f"{escape.code(finding['package'])} {escape.markdown(finding['installed'], 60)}".rstrip()
+    line = f":{finding['line']}" if finding["line"] else ""
+    return escape.code(f"{finding['target']}{line}")
+
+
+def _fix(finding: Document) -> str:
+    if finding["kind"] == "vuln":
+        fixed = escape.code(finding["fixed_version"], 60)
+        return fixed or escape.markdown(finding["status"].replace("_", " ") or "none yet", 40)
+    return escape.markdown(finding["remedy"], 80)
+
+
+# The chain
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
+
+
+def _flow(one: Document) -> Markup:
+    """A Mermaid flowchart of the steps taken, when there was more than one; figures and digests only."""
+    steps: list[tuple[str, list[str], float | None]] = []
+    scan, patch, rescan, sign, verify = (one[step] for step in ("scan", "patch", "rescan", "sign", "verify"))
+    if scan is not None:
+        steps.append(("scan", _label(scan), scan["seconds"]))
+    if patch is not None:
+        said = f"{len(patch['fixed']):,} fixed" if patch["patched"] else "nothing to patch"
+        steps.append(("patch", [said, short(patch["reference"].rpartition("@")[2])], patch["seconds"]))
+    if rescan is not None:
+        steps.append(("rescan", _label(rescan), rescan["seconds"]))
+    if sign is not None:
+        said = "already signed" if sign["skipped"] else "signed"
+        steps.append(("sign", [said, short(sign["signature_digest"])], sign["seconds"]))
+    if verify is not None:
+        steps.append(("verify", ["valid", short(verify["signature_digest"])], verify["seconds"]))
+    if one["admission"] is not None:
+        steps.append(("admit", [ADMISSIONS[one["admission"]["verdict"]], short(one["digest"])], None))
+    if len(steps) < 2:
+        return safe("")
+    lines = ["flowchart LR"]
+    for number, (title, said_of_it, took) in enumerate(steps):
+        time = [seconds(took)] if took is not None else []
+        label = "<br/>".join([f"<b>{title}</b>", *(text for text in said_of_it if text), *time])
+        lines.append(f'  s{number}["{label}"]')
+    if one["error"] is not None:
+        lines.append(f'  s{len(steps)}["<b>stopped</b>"]:::stopped')
+    last = len(steps) + (one["error"] is not None)
+    lines.append(f"  {' --> '.join(f's{number}' for number in range(last))}")
+    if one["error"] is not None:
+        lines.append("  classDef stopped stroke:#cf222e,stroke-width:2px")
+    return safe("\n".join(lines))
+
+
+def _label(scan: Document) -> list[str]:
+    found = scan["findings"]
+    said = f"{found['total']:,} found, {found['fixable']:,} fixable" if found["total"] else "nothing found"
+    return [said, short(scan["reference"].rpartition("@")[2])]
+
+
+def _commands(one: Document) -> list[Markup]:
+    """What a reader can run to see for themselves; only for references of plain characters."""
+    reference = one["reference"]
+    if "@sha256:" not in reference or len(reference) > 600 or not _PLAIN.fullmatch(reference):
+        return []
+    commands = []
+    if one["sign"] is not None or one["verify"] is not None:
+        # Whom to trust is for the reader to say: nothing written here may stand in for it.
+        commands += [
+            f"notation inspect {reference}",
+            f"notation verify {reference}  # by your own trust policy",
+            f"s3c verify {reference} --trust-store CERTIFICATE",
+        ]
+    if one["findings"] is not None:
+        commands.append(f"trivy image {reference}")
+    if one["admission"] is not None:
+        commands.append("kubectl get constraints  # the gate, and what it has found")
+    return [safe(command) for command in commands]
