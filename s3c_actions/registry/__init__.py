@@ -1,0 +1,30 @@
+"""A registry, as the OCI distribution specification 1.1 has it: what is read from it, written to it and copied.
+
+https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md
+"""
+
+from s3c_actions.registry.content import (
+    DOCKER_INDEX,
+    DOCKER_MANIFEST,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Descriptor,
+    ImageConfig,
+    Manifest,
+    choose,
+)
+from s3c_actions.registry.reading import Registry
+from s3c_actions.registry.writing import Writer
+
+__all__ = [
+    "DOCKER_INDEX",
+    "DOCKER_MANIFEST",
+    "OCI_INDEX",
+    "OCI_MANIFEST",
+    "Descriptor",
+    "ImageConfig",
+    "Manifest",
+    "Registry",
+    "Writer",
+    "choose",
+]

@@ -1,0 +1,357 @@
+"""HTTP to registries: addresses, sessions, tokens, and what their refusals mean.
+
+https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md, and for tokens
+https://distribution.github.io/distribution/spec/auth/. Every answer is limited in size and time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from s3c_actions import credentials as logins
+from s3c_actions.credentials import Credentials
+from s3c_actions.errors import OutsideError
+from s3c_actions.image import DEFAULT_REGISTRY, Reference
+from s3c_actions.registry.content import MAX_MANIFEST, json_object, unbelievable
+
+if TYPE_CHECKING:
+    from requests import Response, Session
+
+MAX_RETRY_AFTER = 20
+HTTP_ERRORS = {429: "asked for fewer requests", 500: "failed inside", 502: "failed inside", 503: "is overloaded"}
+WRITE_ERRORS = {
+    400: ("It does not accept this kind of content, or found it damaged.", "Look at what the registry says of it."),
+    404: ("There is no such repository, and pushing does not make it.", "Make the repository first."),
+    405: ("The registry is read-only, or the tag or repository is locked.", "Push to another tag or registry."),
+    409: ("The tag is locked, or another push is changing it at this moment.", "Unlock the tag, or push to another."),
+    413: ("The registry, or a proxy in between, takes no content of this size.", "Raise its limit."),
+}
+READS = frozenset({"GET", "HEAD"})
+
+
+class Connection:
+    """Requests to registries, authorized as each asks for it; see `reading.Registry` for the arguments.
+
+    Built on `requests`: the `oras` library waits without a time limit, retries a refused connection for two minutes,
+    checks no digest, knows no referrers and reads the process's environment by itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        environment: Mapping[str, str],
+        credentials: Mapping[str, Credentials],
+        insecure: bool,
+        timeout: float,
+        retries: int,
+    ) -> None:
+        self._environment = environment
+        self._given = dict(credentials)
+        self._insecure = insecure
+        self._timeout = timeout
+        self._retries = retries
+        self._session: Session | None = None
+        self._bases: dict[str, str] = {}
+        self._authorizations: dict[tuple[str, str, bool, str], str] = {}
+
+    def __repr__(self) -> str:
+        return f"Connection(insecure={self._insecure}, timeout={self._timeout})"
+
+    def request(
+        self,
+        method: str,
+        reference: Reference,
+        path: str,
+        *,
+        accept: str = "application/json",
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        expected: Collection[int] = (200, 404, 405),
+        also: str = "",
+    ) -> Response:
+        """One request, whose answer the caller reads and closes.
+
+        Args:
+            method: GET and HEAD need the right to pull, all others to push.
+            reference: names the registry and the repository.
+            path: from the registry's root, or an address that the registry gave.
+            accept: media types.
+            content: the body.
+            headers: further ones.
+            expected: status codes that come back; all others raise.
+            also: another repository of the registry, to be read from.
+
+        Raises:
+            OutsideError: the registry could not be asked, refused, or sends to a host of its own.
+        """
+        base = self._base(reference.registry)
+        url = path if "://" in path else urljoin(base, path)
+        if urlsplit(url).netloc != urlsplit(base).netloc or urlsplit(url).scheme != urlsplit(base).scheme:
+            raise unbelievable(reference, "it sends to another host for the rest")
+        writes = method not in READS
+        key = (reference.registry, reference.repository, writes, also)
+        sent = {"Accept": accept, **(headers or {})}
+        if key in self._authorizations:
+            sent["Authorization"] = self._authorizations[key]
+        response = self._send(reference.registry, url, sent, method=method, content=content)
+        if response.status_code == 401:
+            authorization = self._authorize(reference, response, writes, also)
+            if authorization and authorization != sent.get("Authorization"):
+                response.close()
+                self._authorizations[key] = sent["Authorization"] = authorization
+                response = self._send(reference.registry, url, sent, method=method, content=content)
+        if response.status_code in expected:
+            return response
+        raise self._refused(reference, response, writes)
+
+    def body(self, response: Response, reference: Reference, limit: int) -> bytes:
+        """A whole answer.
+
+        Args:
+            response: of a request for `reference`; closed.
+            reference: for the error.
+            limit: in bytes.
+
+        Raises:
+            OutsideError: it is larger, takes longer than the time limit, or was cut off.
+        """
+        until = time.monotonic() + self._timeout
+        found = bytearray()
+        for chunk in self.chunks(response, reference, 65536):
+            found += chunk
+            if len(found) > limit:
+                response.close()
+                raise unbelievable(reference, f"an answer is larger than {limit // 1024 // 1024} MiB")
+            if time.monotonic() > until:
+                import requests
+
+                response.close()
+                raise unreachable(reference.registry, requests.Timeout(), self._timeout)
+        return bytes(found)
+
+    def chunks(self, response: Response, reference: Reference, size: int) -> Iterator[bytes]:
+        """An answer in pieces of at most `size` bytes, each within the time limit; closes it in the end.
+
+        Raises:
+            OutsideError: it was cut off, or nothing came for too long.
+        """
+        import requests
+
+        try:
+            yield from response.iter_content(size)
+        except requests.RequestException as error:
+            raise unreachable(reference.registry, error, self._timeout) from None
+        finally:
+            response.close()
+
+    def _base(self, registry: str) -> str:
+        if registry in self._bases:
+            return self._bases[registry]
+        host = "registry-1.docker.io" if registry == DEFAULT_REGISTRY else registry
+        base = f"https://{host}"
+        if is_local(registry):
+            base = f"http://{host}"
+        elif self._insecure:
+            # As Docker does it: HTTPS without checking the certificate, then plain HTTP.
+            try:
+                self._send(registry, f"https://{host}/v2/", {})
+            except OutsideError:
+                base = f"http://{host}"
+        self._bases[registry] = base
+        return base
+
+    def _http(self) -> Session:
+        if self._session is None:
+            import requests
+            from requests.adapters import HTTPAdapter
+            from urllib3.util.retry import Retry
+
+            self._session = requests.Session()
+            # Without this, `requests` would look for credentials in ~/.netrc.
+            self._session.auth = lambda request: request
+            self._session.headers["User-Agent"] = "s3c"
+            adapter = HTTPAdapter(
+                max_retries=Retry(
+                    total=self._retries,
+                    connect=1,
+                    read=1,
+                    redirect=5,
+                    status_forcelist=(429, 500, 502, 503, 504),
+                    backoff_factor=0.5,
+                    retry_after_max=MAX_RETRY_AFTER,
+                    raise_on_status=False,
+                    # Nothing that is sent does harm when it comes twice; chunks of an upload tell their place.
+                    allowed_methods=None,
+                )
+            )
+            self._session.mount("https://", adapter)
+            self._session.mount("http://", adapter)
+            self._session.verify = not self._insecure
+            if self._insecure:
+                import urllib3
+
+                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        return self._session
+
+    def _send(
+        self,
+        registry: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        method: str = "GET",
+        content: bytes | Mapping[str, str] | None = None,
+    ) -> Response:
+        session = self._http()
+        import requests
+
+        try:
+            return session.request(
+                method,
+                url,
+                headers=dict(headers),
+                data=content,
+                timeout=(min(10.0, self._timeout), self._timeout),
+                stream=True,
+            )
+        except (requests.RequestException, UnicodeError) as error:
+            raise unreachable(registry, error, self._timeout) from None
+
+    def _authorize(self, reference: Reference, response: Response, writes: bool, also: str) -> str:
+        """The `Authorization` that a 401's challenge asks for (RFC 7235; distribution's token specification)."""
+        registry = reference.registry
+        challenge = response.headers.get("WWW-Authenticate", "")
+        scheme, _, rest = challenge.partition(" ")
+        login = self._given.get(registry) or logins.from_docker(registry, self._environment)
+        if scheme.lower() == "basic":
+            return f"Basic {login.basic()}" if login and login.username else ""
+        if scheme.lower() != "bearer":
+            return ""
+        asked = {key.lower(): value for key, value in re.findall(r'([A-Za-z_]+)="([^"]*)"', rest)}
+        realm = asked.get("realm", "")
+        safe = urlsplit(realm).scheme == "https" or (
+            urlsplit(realm).scheme == "http" and response.url.startswith("http:")
+        )
+        if not safe:
+            raise unbelievable(reference, f"it asks to log in at {realm[:200]!r}, which is not a safe address")
+        about = {"service": asked["service"]} if "service" in asked else {}
+        scopes = _scopes(asked.get("scope", ""), reference, writes, also)
+        if login and login.identity_token:
+            form = {
+                **about,
+                "scope": " ".join(scopes),
+                "grant_type": "refresh_token",
+                "refresh_token": login.identity_token,
+                "client_id": "s3c",
+            }
+            answer = self._send(registry, realm, {}, method="POST", content=form)
+        else:
+            headers = {"Authorization": f"Basic {login.basic()}"} if login else {}
+            query = urlencode([*about.items(), *(("scope", one) for one in scopes)])
+            answer = self._send(registry, f"{realm}{'&' if '?' in realm else '?'}{query}", headers)
+        if answer.status_code != 200:
+            raise self._refused(reference, answer, writes)
+        document = json_object(self.body(answer, reference, MAX_MANIFEST), reference)
+        token = document.get("token") or document.get("access_token")
+        if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+            raise unbelievable(reference, "its token service gave no token")
+        return f"Bearer {token}"
+
+    def _refused(self, reference: Reference, response: Response, writes: bool) -> OutsideError:
+        code, registry = response.status_code, reference.registry
+        said = _error_text(response)
+        response.close()
+        login = registry in self._given
+        if code in {401, 403}:
+            return OutsideError(
+                f"{registry} did not let us {'write to' if writes else 'read'} {reference.repository} (HTTP {code}).",
+                cause=f"The credentials given are wrong or may not {'write to' if writes else 'read'} it."
+                if login
+                else "It is private (or does not exist there), and no credentials that open it were found."
+                if not writes
+                else "No credentials that may push to it were found.",
+                remedy=f"Run `docker login {registry}`, or give registry-username and registry-password.",
+                image=str(reference),
+                original=said,
+            )
+        if writes and code in WRITE_ERRORS:
+            cause, remedy = WRITE_ERRORS[code]
+            return OutsideError(
+                f"{registry} did not take what was sent to {reference.repository} (HTTP {code}).",
+                cause=cause,
+                remedy=remedy,
+                image=str(reference),
+                original=said,
+            )
+        return OutsideError(
+            f"{registry} answered HTTP {code} for {reference.repository}.",
+            cause=f"The registry {HTTP_ERRORS.get(code, 'could not handle the request')}; "
+            f"it was asked {self._retries + 1} times."
+            if code in HTTP_ERRORS or code >= 500
+            else "Something at that address is not a registry, or a proxy stands in between.",
+            remedy="Try again later, or look at the registry's own status." if code >= 429 else "Look at the address.",
+            image=str(reference),
+            original=said,
+        )
+
+
+def _scopes(asked: str, reference: Reference, writes: bool, also: str) -> list[str]:
+    """What a token is asked for: what the challenge says, and what is known to be needed where it says less."""
+    scopes = [asked] if asked else []
+    if writes and not re.search(r"push|delete|\*", asked):
+        scopes = [f"repository:{reference.repository}:pull,push"]
+    return scopes + [f"repository:{also}:pull"] * bool(also)
+
+
+def is_local(registry: str) -> bool:
+    """Whether a registry is this machine's, and so spoken to in plain HTTP, as Docker and Notation do."""
+    host = registry.rpartition(":")[0] if re.search(r":[0-9]+$", registry) else registry
+    return host in {"localhost", "[::1]"} or bool(re.fullmatch(r"127(?:\.[0-9]{1,3}){3}", host))
+
+
+def _error_text(response: Response) -> str:
+    """What the registry said, from the error format of the distribution specification; cut, since it is untrusted."""
+    import requests
+
+    try:
+        body = next(response.iter_content(4096), b"")
+        errors = json.loads(body)["errors"]
+        return "; ".join(f"{one.get('code', '')}: {one.get('message', '')}" for one in errors)[:500]
+    except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
+def unreachable(registry: str, error: Exception, timeout: float) -> OutsideError:
+    """Tell apart the ways in which no answer comes; the order matters, as the library's errors nest."""
+    import requests
+
+    text = str(error)
+    if isinstance(error, requests.exceptions.SSLError):
+        what, cause = "TLS with it failed", "Its certificate is not trusted, or it speaks plain HTTP."
+        remedy = "Trust its authority (REQUESTS_CA_BUNDLE), or give insecure-registry if you must."
+    elif isinstance(error, requests.Timeout) or "timed out" in text:
+        what, cause = f"it did not answer within {timeout:g} s", "It is overloaded, or a firewall drops the packets."
+        remedy = "Try again later, or look at the network in between."
+    elif "NameResolution" in text or "Failed to resolve" in text or isinstance(error, UnicodeError):
+        what, cause = "its name cannot be resolved", "The name is misspelt, or this machine has no DNS for it."
+        remedy = "Look at the registry's name in the image reference."
+    elif "refused" in text:
+        what, cause = "it refused the connection", "No registry listens there: it is down, or the port is another."
+        remedy = "Start it, or look at the port in the image reference."
+    elif isinstance(error, requests.exceptions.ChunkedEncodingError) or "IncompleteRead" in text:
+        what, cause = "its answer was cut off", "The connection broke, or the registry is out of order."
+        remedy = "Try again."
+    else:
+        what, cause, remedy = (
+            "the connection failed",
+            "The network or a proxy in between is out of order.",
+            "Try again.",
+        )
+    return OutsideError(
+        f"{registry}: {what}.", cause=cause, remedy=remedy, original=f"{type(error).__name__}: {text[:300]}"
+    )

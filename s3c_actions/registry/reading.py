@@ -1,0 +1,321 @@
+"""Reading registries: digests, manifests, configs, layers, tags, referrers.
+
+Every manifest and blob is checked against its digest before anything in it is believed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urljoin
+
+from s3c_actions.credentials import Credentials
+from s3c_actions.errors import InputError, S3CError
+from s3c_actions.image import Reference, is_digest
+from s3c_actions.registry.connection import Connection
+from s3c_actions.registry.content import (
+    ACCEPT,
+    INDEXES,
+    MANIFESTS,
+    MAX_CONFIG,
+    MAX_MANIFEST,
+    OCI_INDEX,
+    Descriptor,
+    ImageConfig,
+    Manifest,
+    choose,
+    descriptors,
+    json_object,
+    platform_of,
+    texts,
+    unbelievable,
+)
+
+if TYPE_CHECKING:
+    from requests import Response
+
+MAX_PAGES = 100
+PIECE = 1024 * 1024
+
+
+class Registry:
+    """Reads registries; one object holds the sessions and tokens of a run.
+
+    Args:
+        environment: where Docker's configuration is looked up.
+        credentials: registry → credentials that were given; for the others Docker's configuration is asked.
+        insecure: plain HTTP, or certificates not checked.
+        timeout: seconds for one answer, all of its body.
+        retries: how often a 429 or 5xx is tried again.
+    """
+
+    def __init__(
+        self,
+        *,
+        environment: Mapping[str, str],
+        credentials: Mapping[str, Credentials] | None = None,
+        insecure: bool = False,
+        timeout: float = 30.0,
+        retries: int = 3,
+    ) -> None:
+        self.connection = Connection(
+            environment=environment,
+            credentials=credentials or {},
+            insecure=insecure,
+            timeout=timeout,
+            retries=retries,
+        )
+
+    def __repr__(self) -> str:
+        return f"Registry({self.connection!r})"
+
+    def resolve(self, reference: Reference, *, field: str = "image") -> Descriptor:
+        """The digest, type, size and platforms of a reference; its tag when it has no digest.
+
+        Args:
+            reference: what to look up.
+            field: the input it came from, for the error.
+
+        Raises:
+            InputError: it is not in the registry; names the tags that are there, when they can be listed.
+            OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+        """
+        return self.manifest(reference, field=field).descriptor
+
+    def manifest(self, reference: Reference, *, field: str = "image") -> Manifest:
+        """The manifest or index of a reference. Raises as `resolve` does."""
+        found = self.find(reference)
+        if found is None:
+            raise self._absent(reference, field)
+        return found
+
+    def find(self, reference: Reference) -> Manifest | None:
+        """The manifest or index of a reference, None when it is not in the registry.
+
+        Raises:
+            OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+        """
+        wanted = reference.digest or reference.tag or "latest"
+        path = f"/v2/{reference.repository}/manifests/{wanted}"
+        response = self._get(reference, path, accept=ACCEPT)
+        if response.status_code == 404:
+            response.close()
+            return None
+        body = self.connection.body(response, reference, MAX_MANIFEST)
+        algorithm = (reference.digest or "sha256:").partition(":")[0]
+        digest = f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}"
+        said = response.headers.get("Docker-Content-Digest", digest)
+        if (reference.digest and digest != reference.digest) or (said.startswith(f"{algorithm}:") and said != digest):
+            raise unbelievable(reference, f"the manifest's digest is {digest}, not {reference.digest or said}")
+        document = json_object(body, reference)
+        kind = document.get("mediaType") or response.headers.get("Content-Type", "").partition(";")[0].strip()
+        if kind not in INDEXES | MANIFESTS:
+            raise unbelievable(reference, f"{str(kind)[:100]!r} is not the type of an image's manifest or index")
+        descriptor = Descriptor(
+            digest=digest,
+            media_type=kind,
+            size=len(body),
+            artifact_type=str(document.get("artifactType") or ""),
+            annotations=texts(document.get("annotations")),
+            manifests=descriptors(document, reference) if kind in INDEXES else (),
+        )
+        return Manifest(descriptor=descriptor, document=document, content=body)
+
+    def config(self, reference: Reference, *, platform: str = "", field: str = "image") -> ImageConfig:
+        """The configuration of an image.
+
+        Args:
+            reference: an image or an index.
+            platform: which of an index's images; its only one, else `linux/amd64`, when not given.
+            field: the input the reference came from, for the error.
+
+        Raises:
+            InputError: it is not in the registry, or has no such platform (`platform`).
+            OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+        """
+        manifest = self.manifest(reference, field=field)
+        if manifest.descriptor.is_index:
+            chosen = choose(manifest.descriptor, platform, reference)
+            manifest = self.manifest(reference.at(chosen.digest), field=field)
+        about = manifest.document.get("config")
+        digest = str(about.get("digest", "")) if isinstance(about, dict) else ""
+        if not is_digest(digest):
+            raise unbelievable(reference, "its manifest names no configuration")
+        document = json_object(self.blob(reference, digest), reference)
+        rootfs = document.get("rootfs")
+        layers = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+        if not isinstance(layers, list) or not all(isinstance(one, str) for one in layers):
+            raise unbelievable(reference, "its configuration lists no layers")
+        own = document.get("config")
+        return ImageConfig(
+            manifest=manifest.descriptor.digest,
+            platform=platform_of(document),
+            diff_ids=tuple(layers),
+            labels=texts(own.get("Labels") if isinstance(own, dict) else None),
+            document=document,
+        )
+
+    def blob(self, reference: Reference, digest: str) -> bytes:
+        """Content of the reference's repository that a manifest names, at most MAX_CONFIG.
+
+        Args:
+            reference: names the repository.
+            digest: of the content.
+
+        Raises:
+            OutsideError: it is missing, is other content, or the registry failed.
+        """
+        response = self._get(reference, f"/v2/{reference.repository}/blobs/{digest}")
+        if response.status_code == 404:
+            raise unbelievable(reference, f"{digest}, which a manifest names, is missing")
+        body = self.connection.body(response, reference, MAX_CONFIG)
+        if hashlib.new(digest.partition(":")[0], body).hexdigest() != digest.partition(":")[2]:
+            raise unbelievable(reference, f"what it sends for {digest} is other content")
+        return body
+
+    def layer(self, reference: Reference, digest: str, size: int) -> Iterator[bytes]:
+        """Content of any size, in pieces; the digest is checked before the last of them is handed out.
+
+        Args:
+            reference: names the repository.
+            digest: of the content.
+            size: in bytes, as its manifest says.
+
+        Raises:
+            OutsideError: it is missing, is other content, or the registry failed.
+        """
+        response = self._get(reference, f"/v2/{reference.repository}/blobs/{digest}")
+        if response.status_code != 200:
+            response.close()
+            raise unbelievable(reference, f"{digest}, which a manifest names, is missing")
+        hashed, came, held = hashlib.new(digest.partition(":")[0]), 0, b""
+        for piece in self.connection.chunks(response, reference, PIECE):
+            hashed.update(piece)
+            came += len(piece)
+            if came > size:
+                response.close()
+                raise unbelievable(
+                    reference, f"what it sends for {digest} is larger than the {size} bytes it should be"
+                )
+            if held:
+                yield held
+            held = piece
+        if hashed.hexdigest() != digest.partition(":")[2] or came != size:
+            raise unbelievable(reference, f"what it sends for {digest} is other content")
+        if held:
+            yield held
+
+    def tags(self, reference: Reference, *, field: str = "image") -> tuple[str, ...]:
+        """Every tag of a repository, in the registry's order.
+
+        Raises:
+            InputError: the registry does not know the repository.
+            OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+        """
+        found: list[str] = []
+        path = f"/v2/{reference.repository}/tags/list?" + urlencode({"n": 1000})
+        for _ in range(MAX_PAGES):
+            response = self._get(reference, path)
+            if response.status_code == 404:
+                raise _no_repository(reference, field)
+            page = json_object(self.connection.body(response, reference, MAX_MANIFEST), reference).get("tags") or []
+            if not isinstance(page, list):
+                raise unbelievable(reference, "its list of tags is not a list")
+            found += [tag for tag in page if isinstance(tag, str)]
+            following = _next(response)
+            if not following:
+                return tuple(dict.fromkeys(found))
+            path = following
+        raise unbelievable(reference, f"its list of tags has more than {MAX_PAGES} pages")
+
+    def referrers(self, reference: Reference, artifact_type: str = "") -> tuple[Descriptor, ...]:
+        """What refers to a digest (signatures, reports), by the referrers API, else by its fallback tag.
+
+        Args:
+            reference: with a digest.
+            artifact_type: only those of this type; all when empty.
+
+        Raises:
+            OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+        """
+        if not reference.digest:
+            raise ValueError(f"{reference} has no digest")
+        path = f"/v2/{reference.repository}/referrers/{reference.digest}"
+        found: list[Descriptor] = []
+        for number in range(MAX_PAGES):
+            # Filtered here: a registry is free to ignore the query, and then says so in a header only.
+            response = self._get(reference, path, accept=OCI_INDEX)
+            if response.status_code in {404, 405} and number == 0:
+                return self._fallback_referrers(reference, artifact_type)
+            document = json_object(self.connection.body(response, reference, MAX_MANIFEST), reference)
+            found += descriptors(document, reference)
+            following = _next(response)
+            if not following:
+                return tuple(one for one in found if artifact_type in ("", one.artifact_type))
+            path = following
+        raise unbelievable(reference, f"its list of referrers has more than {MAX_PAGES} pages")
+
+    def _fallback_referrers(self, reference: Reference, artifact_type: str) -> tuple[Descriptor, ...]:
+        # Whatever type it claims to be of: older clients wrote other ones.
+        path = f"/v2/{reference.repository}/manifests/{referrers_tag(reference.digest)}"
+        response = self._get(reference, path, accept=OCI_INDEX)
+        if response.status_code == 404:
+            response.close()
+            return ()
+        listed = descriptors(json_object(self.connection.body(response, reference, MAX_MANIFEST), reference), reference)
+        return tuple(one for one in listed if artifact_type in ("", one.artifact_type))
+
+    def _absent(self, reference: Reference, field: str) -> S3CError:
+        if reference.digest:
+            return InputError(
+                field,
+                f"{reference.digest} does not exist in {reference.name}.",
+                cause="It was never pushed there, or has been deleted.",
+                remedy="Look at the repository's name and the digest.",
+                image=str(reference),
+            )
+        wanted = reference.tag or "latest"
+        try:
+            tags = [tag for tag in self.tags(reference, field=field) if not re.fullmatch(r"sha256-[0-9a-f]{64}", tag)]
+        except InputError as unknown:
+            return unknown
+        except S3CError:
+            tags = []  # some registries let nobody list tags; that the tag is not there is known all the same
+        near = difflib.get_close_matches(wanted, tags, n=5, cutoff=0.5) or sorted(tags, reverse=True)[:10]
+        more = f" and {len(tags) - len(near)} more" if len(tags) > len(near) else ""
+        return InputError(
+            field,
+            f"tag {wanted} does not exist in {reference.name}"
+            + (f"; tags there: {', '.join(near)}{more}." * bool(near) or "."),
+            cause="" if near else "The repository is empty, or its tags may not be listed.",
+            remedy="Give one of the tags that are there." if near else "Look at the name and the tag.",
+            image=str(reference),
+        )
+
+    def _get(self, reference: Reference, path: str, *, accept: str = "application/json") -> Response:
+        return self.connection.request("GET", reference, path, accept=accept)
+
+
+def _next(response: Response) -> str:
+    """The following page (RFC 8288), empty when this was the last."""
+    link = response.links.get("next", {}).get("url", "")
+    return urljoin(response.url, link) if link else ""
+
+
+def _no_repository(reference: Reference, field: str) -> InputError:
+    return InputError(
+        field,
+        f"repository {reference.repository} does not exist in {reference.registry}.",
+        cause="Nothing was pushed there, or the name is misspelt.",
+        remedy="Look at the name.",
+        image=str(reference),
+    )
+
+
+def referrers_tag(digest: str) -> str:
+    """The tag of the index that lists a digest's referrers, by the referrers tag schema: `sha256-HEX`."""
+    algorithm, _, encoded = digest.partition(":")
+    return f"{algorithm[:32]}-{encoded[:64]}"

@@ -1,0 +1,288 @@
+"""Writing to a registry: Debian's real one, which lists no referrers itself, and one that misbehaves."""
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections import Counter
+
+import pytest
+
+from s3c_actions.console import LogProgress
+from s3c_actions.errors import OutsideError
+from s3c_actions.image import Reference
+from s3c_actions.process import Runner
+from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Registry, Writer
+from s3c_actions.shell import cache_folder
+from s3c_lab import daemons, registry_server
+from s3c_lab.machine import Machine, with_system_path
+from tests.contract.test_registry import Server, digest_of, reply
+
+EMPTY = b"{}"
+EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """The address of Debian's docker-registry."""
+    environment = with_system_path(dict(os.environ))
+    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_folder(environment))
+    folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
+    registry_server.start(folder, port, machine)
+    yield f"localhost:{port}"
+    daemons.stop(folder / "registry.pid", machine)
+
+
+@pytest.fixture
+def registry(tmp_path):
+    return Registry(environment={"HOME": str(tmp_path)}, timeout=10)
+
+
+@pytest.fixture
+def place(real, request):
+    """A repository of the test's own."""
+    return Reference.parse(f"{real}/{request.node.originalname.replace('_', '-')}")
+
+
+def artifact(writer, place, *, subject=None, kind="application/x.report", annotations=None):
+    """An artifact of an empty configuration; returns its descriptor."""
+    writer.push_blob(place, digest_of(EMPTY), EMPTY)
+    empty = {"mediaType": EMPTY_TYPE, "digest": digest_of(EMPTY), "size": len(EMPTY)}
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": kind,
+        "config": empty,
+        "layers": [empty],
+        "annotations": annotations or {},
+    }
+    if subject is not None:
+        document["subject"] = {"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size}
+    return writer.push_manifest(place, json.dumps(document).encode(), OCI_MANIFEST)
+
+
+@pytest.mark.parametrize("size", [0, 1, 99, 100, 101, 250, 300])
+def test_a_blob_in_chunks_comes_back_as_it_was(registry, place, size):
+    content = os.urandom(size)
+    writer = Writer(registry, chunk=100)
+    pieces = (content[start : start + 70] for start in range(0, size, 70))
+    assert writer.push_blob(place, digest_of(content), pieces)
+    assert registry.blob(place, digest_of(content)) == content
+    assert b"".join(registry.layer(place, digest_of(content), size)) == content
+    assert writer.push_blob(place, digest_of(content), content) is False
+
+
+def test_content_that_is_not_its_digest_is_refused(registry, place):
+    with pytest.raises(OutsideError, match=r"did not take what was sent") as caught:
+        Writer(registry, chunk=10).push_blob(place, digest_of(b"other"), b"x" * 35)
+    assert "DIGEST_INVALID" in caught.value.original
+    assert not Writer(registry).has_blob(place, digest_of(b"other"))
+
+
+def test_a_layer_of_another_size_or_content_is_told_before_its_end(registry, place):
+    content = os.urandom(3 * 1024 * 1024)
+    Writer(registry).push_blob(place, digest_of(content), content)
+    for size in (len(content) - 1, len(content) + 1):
+        got = b""
+        with pytest.raises(OutsideError, match="cannot be believed"):
+            for piece in registry.layer(place, digest_of(content), size):
+                got += piece
+        assert len(got) < len(content)
+
+
+def test_a_blob_is_mounted_from_another_repository(registry, place):
+    writer, content = Writer(registry), b"mounted"
+    writer.push_blob(place, digest_of(content), content)
+    other = Reference(place.registry, "mounted/there")
+    assert writer.mount(other, digest_of(content), place.repository)
+    assert registry.blob(other, digest_of(content)) == content
+    assert not writer.mount(other, digest_of(b"nowhere"), place.repository)
+    assert not writer.has_blob(other, digest_of(b"nowhere"))
+
+
+def test_manifests_by_tag_and_by_digest(registry, place):
+    writer = Writer(registry)
+    tagged = artifact(writer, place.tagged("1"))
+    assert registry.resolve(place.tagged("1")).digest == tagged.digest
+    alone = artifact(writer, place, annotations={"a": "b"})
+    assert registry.manifest(place.at(alone.digest)).document["annotations"] == {"a": "b"}
+    with pytest.raises(ValueError, match="is not the digest"):
+        writer.push_manifest(place.at("sha256:" + "0" * 64), b"{}", OCI_MANIFEST)
+
+
+def test_a_manifest_whose_parts_are_missing_is_refused(registry, place):
+    document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": []}
+    document["config"] = {"mediaType": EMPTY_TYPE, "digest": digest_of(b"missing"), "size": 7}
+    with pytest.raises(OutsideError, match="did not take what was sent") as caught:
+        Writer(registry).push_manifest(place.tagged("1"), json.dumps(document).encode(), OCI_MANIFEST)
+    assert "MANIFEST_BLOB_UNKNOWN" in caught.value.original
+
+
+def test_referrers_are_listed_where_the_registry_does_not_do_it(registry, place):
+    writer = Writer(registry)
+    subject = artifact(writer, place.tagged("1"))
+    reports = [artifact(writer, place, subject=subject, annotations={"number": str(n)}) for n in range(3)]
+    again = artifact(writer, place, subject=subject, annotations={"number": "0"})
+    found = registry.referrers(place.at(subject.digest), "application/x.report")
+    assert [one.digest for one in found] == [one.digest for one in reports]
+    assert (again.digest, found[0].annotations) == (reports[0].digest, {"number": "0"})
+    assert registry.resolve(place.tagged(subject.digest.replace(":", "-"))).media_type == OCI_INDEX
+
+
+def test_an_artifact_without_a_type_is_of_its_configuration_s(registry, place):
+    writer = Writer(registry)
+    subject = artifact(writer, place.tagged("1"))
+    artifact(writer, place, subject=subject, kind="")
+    assert [one.artifact_type for one in registry.referrers(place.at(subject.digest))] == [EMPTY_TYPE]
+
+
+def test_a_deleted_referrer_is_listed_no_more(registry, place):
+    writer = Writer(registry)
+    subject = artifact(writer, place.tagged("1"))
+    old, new = (artifact(writer, place, subject=subject, annotations={"at": at}) for at in ("1", "2"))
+    assert writer.delete_manifest(place.at(old.digest))
+    assert [one.digest for one in registry.referrers(place.at(subject.digest))] == [new.digest]
+    assert registry.find(place.at(old.digest)) is None
+    assert writer.delete_manifest(place.at(old.digest)) is False
+
+
+# A registry whose answers a test chooses
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
+
+
+class Uploads:
+    """A registry that keeps what is sent, and can lose an answer, need a token, or list referrers by itself."""
+
+    def __init__(self, server):
+        self.server, self.kept, self.scopes, self.token = server, bytearray(), [], ""
+        self.fail: Counter[str] = Counter()
+        server.answers["/v2/app/blobs/uploads/"] = self.begin
+        server.answers["/v2/app/blobs/uploads/1"] = self.go_on
+        server.answers["/token"] = self.give
+
+    def allowed(self, handler):
+        if not self.token or handler.headers.get("Authorization") == f"Bearer {self.token}":
+            return True
+        challenge = f'Bearer realm="{self.server.url}/token",service="reg",scope="repository:app:pull"'
+        reply(401, b"{}", {"WWW-Authenticate": challenge})(handler)
+        return False
+
+    def give(self, handler):
+        self.scopes.append(re.findall(r"scope=([^&]+)", handler.path))
+        reply(200, json.dumps({"token": self.token}).encode())(handler)
+
+    def begin(self, handler):
+        if self.allowed(handler):
+            reply(202, b"", {"Location": "/v2/app/blobs/uploads/1"})(handler)
+
+    def go_on(self, handler):
+        if not self.allowed(handler):
+            return
+        headers = {"Location": "/v2/app/blobs/uploads/1", "Range": f"0-{len(self.kept) - 1}"}
+        if handler.command == "PATCH":
+            start = int(handler.headers["Content-Range"].partition("-")[0])
+            if start != len(self.kept):
+                reply(416, b"", headers)(handler)
+                return
+            body = handler.form.encode("latin-1")
+            if self.fail["half"]:
+                self.fail["half"] -= 1
+                body = body[:5]
+            self.kept += body
+            if self.fail["patch"] or len(body) < int(handler.headers["Content-Length"]):
+                self.fail["patch"] -= 1
+                reply(500, b"")(handler)
+                return
+        headers["Range"] = f"0-{len(self.kept) - 1}"
+        reply({"PATCH": 202, "PUT": 201, "GET": 204, "DELETE": 204}[handler.command], b"", headers)(handler)
+
+
+@pytest.mark.parametrize("lost", ["patch", "half"])
+def test_a_chunk_whose_answer_was_lost_is_not_sent_twice(server, registry, lost):
+    uploads = Uploads(server)
+    uploads.fail[lost] = 1
+    content = b"0123456789" * 4
+    place = Reference.parse(f"{server.name}/app")
+    assert Writer(registry, chunk=10).push_blob(place, digest_of(content), content)
+    assert bytes(uploads.kept) == content
+
+
+def test_a_token_to_push_is_asked_for_where_the_challenge_says_pull(server, registry):
+    uploads = Uploads(server)
+    uploads.token = "tkn"
+    Writer(registry).push_blob(Reference.parse(f"{server.name}/app"), digest_of(b"x"), b"x")
+    assert uploads.scopes[-1] == ["repository%3Aapp%3Apull%2Cpush"]
+
+
+def test_a_mount_asks_for_a_token_that_reads_the_other_repository(server, registry):
+    uploads = Uploads(server)
+    uploads.token = "tkn"
+    assert not Writer(registry).mount(Reference.parse(f"{server.name}/app"), digest_of(b"x"), "other")
+    assert uploads.scopes[0] == ["repository%3Aapp%3Apull%2Cpush", "repository%3Aother%3Apull"]
+    assert {method for method, path, _ in server.requests if path.endswith("uploads/1")} == {"DELETE"}
+
+
+def test_a_token_that_expires_in_an_upload_is_asked_for_again(server, registry):
+    uploads = Uploads(server)
+    uploads.token = "first"
+    content = b"0123456789" * 4
+
+    def pieces():
+        yield content[:20]
+        uploads.token = "second"
+        yield content[20:]
+
+    Writer(registry, chunk=10).push_blob(Reference.parse(f"{server.name}/app"), digest_of(content), pieces())
+    assert bytes(uploads.kept) == content
+
+
+def test_an_upload_elsewhere_is_not_followed(server, registry):
+    server.answers["/v2/app/blobs/uploads/"] = reply(202, b"", {"Location": "http://169.254.169.254/latest"})
+    with pytest.raises(OutsideError, match="another host"):
+        Writer(registry).push_blob(Reference.parse(f"{server.name}/app"), digest_of(b"x"), b"x")
+
+
+def test_an_upload_that_breaks_is_abandoned(server, registry):
+    Uploads(server)
+
+    def pieces():
+        yield b"0123456789" * 3
+        raise OutsideError("the source broke")
+
+    with pytest.raises(OutsideError, match="the source broke"):
+        Writer(registry, chunk=10).push_blob(Reference.parse(f"{server.name}/app"), digest_of(b"x"), pieces())
+    assert [method for method, path, _ in server.requests if path.endswith("uploads/1")][-1] == "DELETE"
+
+
+@pytest.mark.parametrize(
+    ("code", "says"), [(403, "did not let us write"), (405, "did not take"), (413, "did not take"), (507, "HTTP 507")]
+)
+def test_a_refused_push_is_told(server, registry, code, says):
+    server.answers["/v2/app/manifests/1"] = reply(code, b'{"errors":[{"code":"DENIED","message":"no"}]}')
+    with pytest.raises(OutsideError, match=says) as caught:
+        Writer(registry).push_manifest(Reference.parse(f"{server.name}/app:1"), b"{}", OCI_MANIFEST)
+    assert caught.value.original == "DENIED: no"
+    assert caught.value.remedy
+
+
+def test_a_registry_that_lists_referrers_is_left_to_it(server, registry):
+    subject = "sha256:" + "c" * 64
+    content = json.dumps({"mediaType": OCI_MANIFEST, "subject": {"digest": subject}}).encode()
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    server.answers[f"/v2/app/manifests/{digest}"] = reply(201, b"", {"OCI-Subject": subject})
+    Writer(registry).push_manifest(Reference.parse(f"{server.name}/app"), content, OCI_MANIFEST)
+    assert [path for _, path, _ in server.requests] == [f"/v2/app/manifests/{digest}"]
+
+
+def test_a_digest_that_the_registry_made_of_it_is_compared(server, registry):
+    server.answers["/v2/app/manifests/1"] = reply(201, b"", {"Docker-Content-Digest": "sha256:" + "0" * 64})
+    with pytest.raises(OutsideError, match="took the manifest for"):
+        Writer(registry).push_manifest(Reference.parse(f"{server.name}/app:1"), b"{}", OCI_MANIFEST)
