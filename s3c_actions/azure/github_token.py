@@ -1,0 +1,75 @@
+"""The token with which a job of GitHub Actions proves which workflow it is (OpenID Connect).
+
+https://docs.github.com/actions/reference/security/oidc#methods-for-requesting-the-oidc-token
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from s3c_actions.errors import OutsideError
+
+URL, TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+PERMISSION = "permissions:\n  contents: read\n  id-token: write"
+
+
+def offered(environment: Mapping[str, str]) -> bool:
+    """Whether this job may ask for a token: it has `id-token: write`."""
+    return bool(environment.get(URL) and environment.get(TOKEN))
+
+
+def fetch(environment: Mapping[str, str], audience: str) -> str:
+    """A new token; it lives for some minutes.
+
+    Args:
+        environment: holds where to ask, and what to ask with.
+        audience: whom it is for.
+
+    Raises:
+        OutsideError: GitHub gave none.
+    """
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util.retry import Retry
+
+    retries = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
+    try:
+        with requests.Session() as session:
+            session.mount("https://", HTTPAdapter(max_retries=retries))
+            # A callable for `auth` keeps `requests` from looking for credentials in ~/.netrc.
+            answer = session.get(
+                f"{environment[URL]}&audience={quote(audience, safe='')}",
+                auth=lambda request: request,
+                headers={"Authorization": f"bearer {environment[TOKEN]}", "User-Agent": "s3c"},
+                timeout=(10, 30),
+            )
+        value = answer.json().get("value") if answer.status_code == 200 else None
+    except (requests.RequestException, ValueError, AttributeError) as error:
+        # The error's text may hold the address, which is this job's own; its kind tells enough.
+        raise _none(type(error).__name__) from None
+    if not isinstance(value, str) or value.count(".") != 2:
+        raise _none(f"HTTP {answer.status_code} {answer.reason}")
+    return value
+
+
+def _none(original: str) -> OutsideError:
+    return OutsideError(
+        "GitHub gave no OIDC token for this job.",
+        cause="Its token service has a fault, or the job is over.",
+        remedy="Run the job again; see https://www.githubstatus.com.",
+        original=original,
+    )
+
+
+def claims(token: str) -> dict[str, str]:
+    """`iss`, `sub` and `aud` of a token, not verified: for messages alone. Empty when it cannot be read."""
+    payload = token.split(".")[1] if token.count(".") == 2 else ""
+    try:
+        document = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        found = {name: document.get(name) for name in ("iss", "sub", "aud")}
+    except (ValueError, AttributeError):
+        return {}
+    return {name: str(value[0] if isinstance(value, list) and value else value) for name, value in found.items()}

@@ -1,0 +1,418 @@
+"""Who we are at Azure: a credential made of what is there, told by name.
+
+Sources, in the order in which `auto` takes them: the OIDC token of a GitHub job exchanged by a federated credential
+(https://learn.microsoft.com/entra/workload-id/workload-identity-federation), a workload identity's token file
+(https://azure.github.io/azure-workload-identity/docs/), a client secret or certificate in the environment
+(https://learn.microsoft.com/python/api/overview/azure/identity-readme#environment-variables), the session of `az login`
+or azure/login, a managed identity.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s3c_actions.azure import clouds, github_token, login_errors
+from s3c_actions.azure.clouds import Cloud
+from s3c_actions.azure.login_errors import Login
+from s3c_actions.errors import InputError, OutsideError, S3CError
+from s3c_actions.inputs.azure import https_host, tenant
+from s3c_actions.process import Secrets
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
+
+# https://learn.microsoft.com/azure/virtual-machines/instance-metadata-service
+METADATA_SERVICE = ("169.254.169.254", 80)
+PROBE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentitySettings:
+    """What the inputs say; what they leave out comes from the variables that every tool of Azure's reads.
+
+    Attributes:
+        tenant, client: ids; empty: `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`.
+        cloud: where to log in, and how services are called.
+        authority: host to log in at in place of the cloud's; empty: `AZURE_AUTHORITY_HOST`, else the cloud's.
+        source: one of `inputs.azure.SOURCES`.
+    """
+
+    tenant: str = ""
+    client: str = ""
+    cloud: Cloud = clouds.PUBLIC
+    authority: str = ""
+    source: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """An identity that was chosen.
+
+    Attributes:
+        credential: for every client of the Azure SDK. It raises S3CError, translated, and hides each token it gives.
+        source: one of `inputs.azure.SOURCES`, never `auto`.
+        told: a clause for people, such as `GitHub's OIDC token, as client …`.
+        tenant, client: ids; empty when the source knows them alone.
+    """
+
+    credential: Credential = field(repr=False)
+    source: str
+    told: str
+    cloud: Cloud
+    tenant: str = ""
+    client: str = ""
+
+
+class Credential:
+    """A `TokenCredential` of azure-core's: one of azure-identity's, with its errors translated and its tokens hidden.
+
+    Args:
+        make: azure-identity's, made when the first token is asked for: it is slow to import.
+        secrets: gets every token before anybody else does.
+        login: who logs in, for errors.
+        now: this machine's time.
+    """
+
+    def __init__(
+        self, make: Callable[[], Any], secrets: Secrets, login: Callable[[], Login], now: Callable[[], datetime]
+    ) -> None:
+        self._make, self._secrets, self._login, self._now = cache(make), secrets, login, now
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """A token for the scopes, as azure-core's protocol has it; raises S3CError when there is none."""
+        token: AccessToken = self._asked(lambda: self._make().get_token(*scopes, **options))
+        return token
+
+    def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        """The same with what is known of the token."""
+        token: AccessTokenInfo = self._asked(lambda: self._make().get_token_info(*scopes, options=options))
+        return token
+
+    def _asked(self, ask: Callable[[], Any]) -> Any:
+        from azure.core.exceptions import AzureError
+
+        try:
+            token = ask()
+        except AzureError as error:
+            raise _told(error, self._login(), self._now()) from None
+        self._secrets.add(token.token)
+        return token
+
+
+def _told(error: Exception, login: Login, now: datetime) -> S3CError:
+    """What a credential raised, for people."""
+    from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+
+    said = str(error)
+    if isinstance(error, ServiceRequestError | ServiceResponseError):
+        return OutsideError(
+            f"Microsoft Entra ID at {login.authority} could not be reached.",
+            cause="The network, a proxy or a firewall is in the way, or `authority-host` is misspelt.",
+            remedy=f"Let this machine reach https://{login.authority}, and try again.",
+            original=said[:2000],
+        )
+    if "not configured to acquire tokens for tenant" in said:
+        return InputError(
+            "tenant-id",
+            f"the service belongs to another tenant than {login.tenant or 'the one logged in to'}.",
+            cause="The vault, registry or cluster is another directory's, or `tenant-id` is.",
+            remedy="Give the tenant that the service is in.",
+            original=said[:2000],
+        )
+    return login_errors.translated(said, login, now)
+
+
+def choose(
+    settings: IdentitySettings,
+    environment: Mapping[str, str],
+    secrets: Secrets,
+    *,
+    probe: Callable[[], bool] | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Identity:
+    """The identity that the settings ask for, or the first that is there. No token is asked for yet.
+
+    Args:
+        settings: from the inputs.
+        environment: the process's.
+        secrets: what is hidden everywhere.
+        probe: whether a managed identity answers on this machine; by default its metadata service is tried.
+        now: this machine's time.
+
+    Raises:
+        InputError: an id is missing, or the source asked for is not there.
+        OutsideError: there is no identity at all.
+    """
+    # Without a handler of its own, azure-identity would write each failure to standard error; it is told by its error.
+    logging.getLogger("azure").addHandler(logging.NullHandler())
+    for name in ("AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD", github_token.TOKEN, "IDENTITY_HEADER"):
+        if environment.get(name):
+            secrets.add(environment[name])
+    found = _Choice(settings, environment, secrets, probe or _metadata_service_answers, now)
+    makers: dict[str, Callable[[], Identity | None]] = {
+        "github-oidc": found.github,
+        "workload-identity": found.workload,
+        "environment": found.environment_,
+        "azure-cli": found.cli,
+        "managed-identity": found.managed,
+    }
+    if settings.source != "auto":
+        made = makers[settings.source]()
+        if made is None:
+            raise found.missing(settings.source)
+        return made
+    for make in makers.values():
+        made = make()
+        if made is not None:
+            return made
+    raise found.nothing()
+
+
+@dataclass(frozen=True)
+class _Choice:
+    settings: IdentitySettings
+    environment: Mapping[str, str]
+    secrets: Secrets = field(repr=False)
+    probe: Callable[[], bool]
+    now: Callable[[], datetime]
+
+    @property
+    def tenant(self) -> str:
+        return self.settings.tenant or self.environment.get("AZURE_TENANT_ID", "")
+
+    @property
+    def client(self) -> str:
+        return self.settings.client or self.environment.get("AZURE_CLIENT_ID", "")
+
+    @property
+    def authority(self) -> str:
+        if self.settings.authority:
+            return self.settings.authority
+        given = self.environment.get("AZURE_AUTHORITY_HOST", "")
+        if not given:
+            return self.settings.cloud.authority
+        try:
+            return https_host(given)
+        except ValueError as error:
+            raise InputError("authority-host", f"AZURE_AUTHORITY_HOST: {given[:200]!r} is not {error}.") from None
+
+    def github(self) -> Identity | None:
+        """The job's OIDC token, asked for anew whenever Entra is: it lives for minutes, a job for hours."""
+        if not github_token.offered(self.environment):
+            return None
+        if self.settings.source == "auto" and not (self.tenant and self.client):
+            return None
+        self._ids("github-oidc")
+        audience = self.settings.cloud.exchange_audience
+        return self._federated(
+            "github-oidc", "GitHub's OIDC token", lambda: github_token.fetch(self.environment, audience)
+        )
+
+    def workload(self) -> Identity | None:
+        """A token file that the platform keeps fresh; read anew each time, because its token may be short-lived."""
+        path = self.environment.get("AZURE_FEDERATED_TOKEN_FILE")
+        if not path:
+            return None
+        self._ids("workload-identity")
+
+        def read() -> str:
+            try:
+                return Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise OutsideError(
+                    f"The workload identity's token {path} cannot be read.",
+                    cause="The Pod's service account is not annotated for workload identity, or the volume is missing.",
+                    remedy="Look at AZURE_FEDERATED_TOKEN_FILE, or choose another source with `azure-identity`.",
+                    original=getattr(error, "strerror", "") or "",
+                ) from None
+
+        return self._federated("workload-identity", "the workload identity", read)
+
+    def environment_(self) -> Identity | None:
+        """A client secret or certificate in the environment."""
+        secret = self.environment.get("AZURE_CLIENT_SECRET")
+        certificate = self.environment.get("AZURE_CLIENT_CERTIFICATE_PATH")
+        if not (secret or certificate):
+            return None
+        self._ids("environment")
+
+        def make() -> Any:
+            from azure.identity import CertificateCredential, ClientSecretCredential
+
+            if secret:
+                return ClientSecretCredential(self.tenant, self.client, secret, authority=self.authority)
+            password = self.environment.get("AZURE_CLIENT_CERTIFICATE_PASSWORD")
+            try:
+                return CertificateCredential(
+                    self.tenant, self.client, certificate, authority=self.authority, password=password
+                )
+            except (ValueError, OSError) as error:
+                raise InputError(
+                    "azure-identity",
+                    "the certificate of the environment cannot be used.",
+                    cause="AZURE_CLIENT_CERTIFICATE_PATH names no PEM or PKCS#12 file with a certificate and its key, "
+                    "or AZURE_CLIENT_CERTIFICATE_PASSWORD does not open it.",
+                    remedy="Mend the variable, or unset it to use another identity.",
+                    original=type(error).__name__,
+                ) from None
+
+        return self._identity("environment", f"a {'secret' if secret else 'certificate'} of the environment", make)
+
+    def cli(self) -> Identity | None:
+        """The session of `az login`, which is what azure/login leaves behind."""
+        if not _az_is_logged_in(self.environment):
+            return None
+
+        def make() -> Any:
+            from azure.identity import AzureCliCredential
+
+            return AzureCliCredential(tenant_id=self.settings.tenant, process_timeout=60)
+
+        return self._identity("azure-cli", "the session of az (azure/login)", make, known=False)
+
+    def managed(self) -> Identity | None:
+        """The identity that Azure gives this machine."""
+        platform = any(self.environment.get(name) for name in ("IDENTITY_ENDPOINT", "MSI_ENDPOINT"))
+        # GitHub's own runners are machines of Azure's, with a metadata service and no identity.
+        if not platform and (self.environment.get("RUNNER_ENVIRONMENT") == "github-hosted" or not self.probe()):
+            return None
+
+        def make() -> Any:
+            from azure.identity import ManagedIdentityCredential
+
+            return ManagedIdentityCredential(client_id=self.client or None, _exclude_workload_identity_credential=True)
+
+        return self._identity("managed-identity", "the managed identity", make, known=bool(self.client))
+
+    def missing(self, source: str) -> S3CError:
+        """The error of a source that was asked for and is not there."""
+        if source == "github-oidc":
+            return self._no_permission()
+        cause = {
+            "workload-identity": "AZURE_FEDERATED_TOKEN_FILE is not set.",
+            "environment": "Neither AZURE_CLIENT_SECRET nor AZURE_CLIENT_CERTIFICATE_PATH is set.",
+            "azure-cli": "The program `az` is not on PATH, or nobody is logged in.",
+            "managed-identity": "Neither a metadata service nor IDENTITY_ENDPOINT is here.",
+        }[source]
+        return InputError(
+            "azure-identity",
+            f"there is no {source} here.",
+            cause=cause,
+            remedy="Set it up, or set `azure-identity: auto`.",
+        )
+
+    def nothing(self) -> S3CError:
+        """The error of a machine where no source was found."""
+        if self.environment.get("GITHUB_ACTIONS") == "true":
+            return self._ids_missing() if github_token.offered(self.environment) else self._no_permission()
+        return OutsideError(
+            "There is no Azure identity here.",
+            cause="Neither GitHub's OIDC token, a workload identity, AZURE_CLIENT_SECRET, `az login` nor a managed "
+            "identity was found.",
+            remedy="On a machine of yours, run `az login`; in a workflow, give the job `id-token: write`, and set "
+            "`tenant-id` and `client-id`.",
+        )
+
+    def _no_permission(self) -> S3CError:
+        return InputError(
+            "azure-identity",
+            "this job may not ask GitHub for an OIDC token.",
+            cause="It does not have the permission `id-token: write`; a pull request from a fork never has it.",
+            remedy=f"Add it to the job:\n{github_token.PERMISSION}",
+        )
+
+    def _ids_missing(self) -> S3CError:
+        field_name = "tenant-id" if not self.tenant else "client-id"
+        return InputError(
+            field_name,
+            "it is missing, and without it Azure cannot be logged in to.",
+            remedy="Give both under `with:`; they are no secrets:\n"
+            "tenant-id: ${{ vars.AZURE_TENANT_ID }}\nclient-id: ${{ vars.AZURE_CLIENT_ID }}",
+        )
+
+    def _ids(self, source: str) -> None:
+        if self.tenant and self.client:
+            try:
+                tenant(self.tenant)
+            except ValueError as error:
+                raise InputError("tenant-id", f"AZURE_TENANT_ID: {self.tenant[:200]!r} is not {error}.") from None
+            return
+        if source == "github-oidc":
+            raise self._ids_missing()
+        name = "tenant-id" if not self.tenant else "client-id"
+        raise InputError(
+            name,
+            f"it is missing, and {source} is there.",
+            remedy=f"Give it, or set AZURE_{name.upper().replace('-', '_')}.",
+        )
+
+    def _federated(self, source: str, told: str, token: Callable[[], str]) -> Identity:
+        last: dict[str, str] = {}
+
+        def assertion() -> str:
+            value = token()
+            self.secrets.add(value)
+            last.clear()
+            last.update(github_token.claims(value))
+            return value
+
+        def make() -> Any:
+            from azure.identity import ClientAssertionCredential
+
+            return ClientAssertionCredential(self.tenant, self.client, assertion, authority=self.authority)
+
+        return self._identity(source, told, make, claims=last)
+
+    def _identity(
+        self,
+        source: str,
+        told: str,
+        make: Callable[[], Any],
+        *,
+        known: bool = True,
+        claims: Mapping[str, str] | None = None,
+    ) -> Identity:
+        tenant, client = (self.tenant, self.client) if known else (self.settings.tenant, "")
+        authority = self.authority
+        return Identity(
+            credential=Credential(
+                make,
+                self.secrets,
+                lambda: Login(tenant=tenant, client=client, authority=authority, claims=claims),
+                self.now,
+            ),
+            source=source,
+            told=told + (f", as client {client}" if client else ""),
+            cloud=self.settings.cloud,
+            tenant=tenant,
+            client=client,
+        )
+
+
+def _az_is_logged_in(environment: Mapping[str, str]) -> bool:
+    if not shutil.which("az", path=environment.get("PATH")):
+        return False
+    folder = environment.get("AZURE_CONFIG_DIR") or str(Path(environment.get("HOME") or "/") / ".azure")
+    try:
+        # Written by az with a byte order mark.
+        profile = json.loads((Path(folder) / "azureProfile.json").read_text(encoding="utf-8-sig"))
+        return bool(profile["subscriptions"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _metadata_service_answers() -> bool:
+    try:
+        with socket.create_connection(METADATA_SERVICE, timeout=PROBE_SECONDS):
+            return True
+    except OSError:
+        return False
