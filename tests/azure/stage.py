@@ -1,0 +1,67 @@
+"""The stand-ins set up together: a tenant, an application that a job of GitHub's may log in as, and their world."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.azure.entra import Application, Entra, GitHub
+from tests.azure.world import World, environment_without_azure, world
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Azure:
+    """What a test needs of it; `application` trusts `github`'s job."""
+
+    world: World
+    entra: Entra
+    github: GitHub
+    application: Application
+
+    @property
+    def ids(self) -> list[str]:
+        """The flags that say whom to log in as."""
+        return ["--tenant-id", self.entra.tenant, "--client-id", self.application.client]
+
+    @property
+    def job(self) -> dict[str, str]:
+        """The environment of a process in the job, without anything of this machine's own Azure or GitHub."""
+        return environment_without_azure(os.environ) | self.world.environment | self.github.environment
+
+    def run(
+        self, cwd: Path, *argv: str | Path, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program in the world, as in the job unless another environment is given."""
+        return subprocess.run(
+            self.world.inside(argv, cwd),
+            env=dict(self.job if environment is None else environment),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    def python(self, cwd: Path, code: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run some Python that may import the product."""
+        return self.run(cwd, sys.executable, "-c", code, environment={**environment, "PYTHONPATH": str(ROOT)})
+
+    def written(self) -> list[str]:
+        """Every secret that was given out or asked with so far: none of them may be found anywhere."""
+        return [*self.entra.given, *self.github.given, self.github.request_token]
+
+
+@contextmanager
+def azure(folder: Path) -> Iterator[Azure]:
+    """A fresh one; needs root."""
+    with world(folder) as made:
+        entra, github = Entra(), GitHub()
+        entra.install(made)
+        github.install(made, entra)
+        yield Azure(made, entra, github, entra.add(github.federated))

@@ -1,0 +1,201 @@
+"""Who we are at Azure, asked of azure-identity itself against the stand-in of Microsoft Entra ID."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from tests.azure.entra import VAULT, Federated, Signer, tokens
+from tests.azure.stage import Azure
+from tests.azure.stage import azure as staged
+
+# Asks for tokens by the settings on standard input, and tells what came of it.
+ASK = """
+import json, os, sys, time
+from s3c_actions.azure import identity
+from s3c_actions.errors import S3CError
+from s3c_actions.process import Secrets
+asked = json.loads(os.environ["ASKED"])
+secrets = Secrets()
+try:
+    chosen = identity.choose(identity.IdentitySettings(**asked["settings"]), os.environ, secrets)
+    given = []
+    for scope in asked["scopes"]:
+        given.append(chosen.credential.get_token(scope).token)
+        time.sleep(asked["pause"])
+    hidden = all(secrets.redact(token) == "***" for token in given)
+    print(json.dumps({"source": chosen.source, "told": chosen.told, "tokens": given, "hidden": hidden}))
+except S3CError as error:
+    told = {"what": error.what, "said": str(error), "exit": int(error.exit_code), "original": error.original}
+    print(json.dumps(told))
+"""
+
+
+@pytest.fixture
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
+    with staged(tmp_path_factory.mktemp("azure")) as made:
+        yield made
+
+
+def ask(
+    azure: Azure,
+    folder: Path,
+    environment: dict[str, str],
+    settings: Mapping[str, str] | None = None,
+    *,
+    pause: float = 0,
+    times: int = 1,
+) -> Any:
+    asked = {"settings": settings or {}, "scopes": [f"{VAULT}/.default"] * times, "pause": pause}
+    ended = azure.python(folder, ASK, {**environment, "ASKED": json.dumps(asked)})
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr == ""
+    return json.loads(ended.stdout)
+
+
+def own(azure: Azure) -> dict[str, str]:
+    """The environment outside of a job."""
+    return {name: value for name, value in azure.job.items() if not name.startswith("ACTIONS_")}
+
+
+def test_a_job_exchanges_its_own_token_for_one_of_entras(azure: Azure, tmp_path: Path) -> None:
+    ids = {"tenant": azure.entra.tenant, "client": azure.application.client}
+    told = ask(azure, tmp_path, azure.job, ids)
+    assert (told["source"], told["hidden"]) == ("github-oidc", True)
+    claims = jwt.decode(told["tokens"][0], options={"verify_signature": False})
+    assert (claims["aud"], claims["appid"]) == (VAULT, azure.application.client)
+    (asked,) = tokens(azure.world.sites)
+    assert asked.form()["client_assertion"] == azure.github.given[0]
+    assert "client_secret" not in asked.form()
+
+
+def test_a_job_that_outlives_its_tokens_asks_with_a_fresh_one_each_time(azure: Azure, tmp_path: Path) -> None:
+    azure.entra.token_lifetime, azure.github.lifetime = 2, 2
+    ids = {"tenant": azure.entra.tenant, "client": azure.application.client}
+    told = ask(azure, tmp_path, azure.job, ids, pause=2.1, times=3)
+    assert len(set(told["tokens"])) == 3
+    assertions = [one.form()["client_assertion"] for one in tokens(azure.world.sites)]
+    assert assertions == azure.github.given
+    assert len(set(assertions)) == 3
+
+
+def test_a_workload_identity_reads_its_file_each_time(azure: Azure, tmp_path: Path) -> None:
+    cluster = Signer("https://oidc.prod-aks.azure.com/abc/")
+    azure.entra.issuers[cluster.issuer] = cluster.jwks
+    subject = "system:serviceaccount:runners:s3c"
+    azure.application.federated.append(Federated(cluster.issuer, subject))
+    file = tmp_path / "token"
+    file.write_text(cluster.issue({"sub": subject, "aud": "api://AzureADTokenExchange"}, 60, time.time()))
+    environment = own(azure) | {
+        "AZURE_FEDERATED_TOKEN_FILE": str(file),
+        "AZURE_CLIENT_ID": azure.application.client,
+        "AZURE_TENANT_ID": azure.entra.tenant,
+    }
+    assert ask(azure, tmp_path, environment)["source"] == "workload-identity"
+    file.write_text(cluster.issue({"sub": subject, "aud": "api://AzureADTokenExchange"}, -1, time.time()))
+    expired = ask(azure, tmp_path, environment)
+    assert "AZURE_FEDERATED_TOKEN_FILE" in expired["said"]
+    assert "AADSTS700024" in expired["original"]
+    file.unlink()
+    assert f"{file} cannot be read" in ask(azure, tmp_path, environment)["what"]
+
+
+def test_a_secret_in_the_environment(azure: Azure, tmp_path: Path) -> None:
+    application = azure.entra.add(secret="geheim-77")
+    environment = own(azure) | {
+        "AZURE_CLIENT_ID": application.client,
+        "AZURE_TENANT_ID": azure.entra.tenant,
+        "AZURE_CLIENT_SECRET": "geheim-77",
+    }
+    told = ask(azure, tmp_path, environment)
+    assert (told["source"], "geheim" in json.dumps(told)) == ("environment", False)
+    wrong = ask(azure, tmp_path, {**environment, "AZURE_CLIENT_SECRET": "falsch-88"})
+    assert "wrong or has expired" in wrong["what"]
+    assert "falsch-88" not in json.dumps(wrong)
+
+
+def test_the_session_that_azure_login_leaves(azure: Azure, tmp_path: Path) -> None:
+    token = azure.entra.access_token(azure.application, VAULT)
+    program = tmp_path / "bin" / "az"
+    program.parent.mkdir()
+    # What `az account get-access-token --output json` prints.
+    answer = {"accessToken": token, "expires_on": int(time.time()) + 3600, "tokenType": "Bearer"}
+    program.write_text(f"#!/bin/sh\necho \"$*\" >{tmp_path}/asked\ncat <<'END'\n{json.dumps(answer)}\nEND\n")
+    program.chmod(0o755)
+    (tmp_path / "azureProfile.json").write_text(json.dumps({"subscriptions": [{"id": "1"}]}), encoding="utf-8-sig")
+    environment = own(azure)
+    environment |= {"PATH": f"{program.parent}:{environment['PATH']}", "AZURE_CONFIG_DIR": str(tmp_path)}
+    told = ask(azure, tmp_path, environment)
+    assert (told["source"], told["tokens"]) == ("azure-cli", [token])
+    assert f"--resource {VAULT}" in (tmp_path / "asked").read_text()
+
+
+def test_the_managed_identity_of_this_machine(azure: Azure, tmp_path: Path) -> None:
+    azure.entra.managed = azure.application
+    assert ask(azure, tmp_path, own(azure))["source"] == "managed-identity"
+    (asked,) = azure.world.sites.asked("169.254.169.254")
+    assert (asked.query["resource"], asked.headers["metadata"]) == (VAULT, "true")
+
+
+# What is changed on the stand-in or in the settings, the exit code, and what the error has to hold.
+@pytest.mark.parametrize(
+    ("change", "code", "told"),
+    [
+        (
+            "subject",
+            3,
+            ["does not trust this workflow", "repo:org/voting-app:pull_request", "federated-credential create"],
+        ),
+        ("issuer", 3, ["https://token.actions.githubusercontent.com", "federated-credential create"]),
+        ("audience", 3, ["has the audience api://AzureADTokenExchange", "azure-cloud"]),
+        ("client", 2, ["client-id: there is no application", "application (client) id"]),
+        ("tenant", 2, ["tenant-id: there is no tenant", "azure-cloud"]),
+        ("service", 3, ["is not known in the tenant", "tenant-id"]),
+        ("expired", 3, ["not within its time of validity", "fresh token"]),
+        ("signature", 3, ["could not check the outside token's signature"]),
+        ("clock", 3, ["clock is 15 minutes behind Azure's"]),
+    ],
+)
+def test_what_entra_refuses_is_told(change: str, code: int, told: list[str], azure: Azure, tmp_path: Path) -> None:
+    settings = {"tenant": azure.entra.tenant, "client": azure.application.client}
+    trusted = azure.github.federated
+    if change == "subject":
+        azure.github.subject = "repo:org/voting-app:pull_request"
+    elif change == "issuer":
+        azure.application.federated.clear()
+    elif change == "audience":
+        azure.application.federated[:] = [Federated(trusted.issuer, trusted.subject, "api://other")]
+    elif change == "client":
+        settings["client"] = "00000000-0000-4000-8000-000000000000"
+    elif change == "tenant":
+        settings["tenant"] = "00000000-0000-4000-8000-000000000000"
+    elif change == "service":
+        azure.entra.resources.remove(VAULT)
+    elif change == "expired":
+        azure.github.lifetime = -1
+    elif change == "signature":
+        azure.entra.issuers[trusted.issuer] = Signer(trusted.issuer, kid=azure.github.signer.kid).jwks
+    else:
+        azure.entra.offset = 900
+    error = ask(azure, tmp_path, azure.job, settings)
+    assert error["exit"] == code
+    for words in told:
+        assert words in error["said"]
+    assert not any(secret in json.dumps(error) for secret in azure.written())
+
+
+def test_a_job_that_may_not_ask(azure: Azure, tmp_path: Path) -> None:
+    ids = {"tenant": azure.entra.tenant, "client": azure.application.client}
+    error = ask(azure, tmp_path, own(azure) | {"GITHUB_ACTIONS": "true", "RUNNER_ENVIRONMENT": "github-hosted"}, ids)
+    assert error["exit"] == 2
+    assert "permissions:\n  contents: read\n  id-token: write" in error["said"]
+    stale = azure.job | {"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "stale-token"}
+    error = ask(azure, tmp_path, stale, ids)
+    assert (error["exit"], error["original"]) == (3, "HTTP 401 Unauthorized")
+    assert azure.entra.given == []
