@@ -291,13 +291,14 @@ class _Run:
         The output folder may also hold the one from before the patch, which has the same category.
         """
         from s3c_actions import outputs
+        from s3c_actions.report import sarif
 
         reports = [report for image in outcome.images if (report := outputs.files(image).get("sarif"))]
         if not reports:
             return ""
         folder = Path(tempfile.mkdtemp(prefix="s3c-sarif-", dir=self.environment.get("RUNNER_TEMP") or None))
         for number, report in enumerate(reports):
-            shutil.copyfile(report, folder / f"{number}.sarif")
+            (folder / f"{number}.sarif").write_bytes(sarif.uploadable(report.read_bytes()))
         return str(folder)
 
     def _bug(self, error: Exception, output: Path | None, started: float) -> int:

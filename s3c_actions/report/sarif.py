@@ -85,6 +85,23 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         keep = int(keep * 0.95 * MOST_BYTES / packed)
 
 
+def uploadable(sarif: bytes) -> bytes:
+    """The file without its suppressed results: what goes to code scanning.
+
+    GitHub does not read `suppressions`, so what somebody set aside with a reason would be an open alert. Left out, its
+    alert closes; the report keeps it for every other reader.
+
+    Args:
+        sarif: what `render` returned.
+    """
+    import msgspec
+
+    log = msgspec.json.decode(sarif)
+    for run in log["runs"]:
+        run["results"] = [result for result in run["results"] if not result.get("suppressions")]
+    return msgspec.json.encode(log)
+
+
 def prepare() -> None:
     """Do ahead of time what `render` needs to have done once: importing some modules is most of a small report."""
     import sarif_om  # noqa: F401

@@ -314,10 +314,14 @@ def test_sarif_of_the_last_scan_is_laid_out_for_the_upload(run, runner, tmp_path
     runner["S3C_UPLOAD_SARIF"] = "true"
     for name in ("out", "out/after"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "report.sarif").write_text(name)
+        results = [{"ruleId": name}, {"ruleId": "ignored", "suppressions": [{"kind": "external"}]}]
+        (tmp_path / name / "report.sarif").write_text(json.dumps({"runs": [{"results": results}]}))
     run(environment=runner)
     folder = Path(outputs_of(tmp_path / "output")["sarif-folder"])
-    assert [one.read_text() for one in folder.iterdir()] == ["out/after"]
+    # GitHub would make an open alert of a suppressed result.
+    assert [json.loads(one.read_text()) for one in folder.iterdir()] == [
+        {"runs": [{"results": [{"ruleId": "out/after"}]}]}
+    ]
     runner["S3C_UPLOAD_SARIF"] = "perhaps"
     assert run(environment=runner).code == Exit.WRONG_INPUT
 
