@@ -35,6 +35,11 @@ class Job:
     folder: Path
 
 
+def one_job(steps: str) -> str:
+    """The workflow of one job with these steps, a YAML list as it stands below `steps:`."""
+    return f"on: push\njobs:\n  job:\n    runs-on: ubuntu-latest\n    steps:{steps}"
+
+
 def run(
     workflow: str, folder: Path, *, files: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None
 ) -> Job:

@@ -114,12 +114,8 @@ def test_nothing_reads_what_a_composite_action_does_not_get() -> None:
     assert not [path for path in sources if re.search(r"INPUT_[A-Z$]|get_input", path.read_text())]
 
 
-BAD = """
-on: push
-jobs:
-  job:
-    runs-on: ubuntu-latest
-    steps:
+BAD = act.one_job(
+    """
       - uses: org/s3c/actions/scan@v1
         id: scan
         with:
@@ -127,6 +123,7 @@ jobs:
           old-baseline: ""
       - run: echo unreachable
 """
+)
 
 
 def test_wrong_input_ends_the_job_and_is_told(tmp_path) -> None:

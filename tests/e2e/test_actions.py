@@ -15,12 +15,8 @@ from tests import act
 
 SCHEMA = json.loads((act.ROOT / "s3c_actions" / "schemas" / "result-1.json").read_text())
 
-STEPS = """
-on: push
-jobs:
-  job:
-    runs-on: ubuntu-latest
-    steps:
+STEPS = act.one_job(
+    """
       - uses: org/s3c/actions/scan@v1
         id: scan
         with:
@@ -46,13 +42,10 @@ jobs:
           certificate: CERTIFICATE
           output-dir: KEPT/sign
 """
+)
 
-CHAIN = """
-on: push
-jobs:
-  job:
-    runs-on: ubuntu-latest
-    steps:
+CHAIN = act.one_job(
+    """
       - uses: org/s3c@v1
         id: first
         with: &inputs
@@ -71,13 +64,10 @@ jobs:
           <<: *inputs
           output-dir: KEPT/second
 """
+)
 
-GATE = """
-on: push
-jobs:
-  job:
-    runs-on: ubuntu-latest
-    steps:
+GATE = act.one_job(
+    """
       - uses: org/s3c/actions/scan@v1
         id: scan
         with:
@@ -89,6 +79,7 @@ jobs:
           output-dir: KEPT/scan
       - run: echo the step behind the gate ran
 """
+)
 
 
 def filled(workflow: str, lab: Lab, tmp_path: Path, **more: str) -> str:
