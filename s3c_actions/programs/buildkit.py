@@ -244,6 +244,12 @@ def _look(runner: Runner) -> tuple[BuildKit | None, list[str]]:
     return None, refused
 
 
+def _short(temp: Path | None) -> Path:
+    """Where a socket can lie: BuildKit takes a path of 104 characters, and a runner's temp folder may have more."""
+    places = (temp, Path(tempfile.gettempdir()), Path("/tmp"))  # noqa: S108 - only a folder of our own in it is used
+    return next(place for place in places if place is not None and len(str(place)) < 64)
+
+
 @contextmanager
 def _own(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[], Path]) -> Iterator[BuildKit]:
     """A daemon of our own, with its state in a temp folder that goes with it."""
@@ -256,9 +262,7 @@ def _own(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[]
     if worker is None:
         raise _not_ours("a daemon of our own needs runc, which is not on PATH (Debian: `apt-get install runc`)")
     program = daemon()
-    # A socket's path holds 107 characters at most, which a runner's temp folder can exceed.
-    temp = wanted.temp if wanted.temp and len(str(wanted.temp)) < 70 else None
-    folder = Path(tempfile.mkdtemp(prefix="s3c-buildkit-", dir=temp))
+    folder = Path(tempfile.mkdtemp(prefix="s3c-buildkit-", dir=_short(wanted.temp)))
     try:
         config = wanted.config or folder / "buildkitd.toml"
         if wanted.config is None:

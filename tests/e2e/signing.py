@@ -38,7 +38,9 @@ class Ended:
         return dict(only)
 
 
-def s3c(folder: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> Ended:
+def s3c(
+    folder: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None, stdin: str | None = None
+) -> Ended:
     """Run the command as people do, in a process of its own; reports go into the folder."""
     output = folder / "s3c-out"
     result = output / "result.json"
@@ -49,6 +51,7 @@ def s3c(folder: Path, *arguments: str | Path, environment: Mapping[str, str] | N
         [sys.executable, "-m", "s3c_actions", *map(str, arguments), "--output-dir", str(output)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,
@@ -127,8 +130,8 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 @contextmanager
-def own_registry(folder: Path, more: str = "", program: Path = Path("docker-registry")) -> Iterator[str]:
-    """`localhost:PORT` of a registry of our own, with storage in the folder; `more` goes into its configuration."""
+def own_registry(folder: Path, program: Path, more: str = "") -> Iterator[str]:
+    """`localhost:PORT` of a registry of our own with storage in the folder; `more` goes into its configuration."""
     import socket
     import time
 

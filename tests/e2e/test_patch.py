@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -285,11 +286,12 @@ def test_a_label_cannot_put_another_image_in_its_place(cli, repository, layers):
 
 def test_a_buildkit_of_our_own_leaves_nothing_behind(cli, repository, layers, lab):
     repository.image([*layers, layer({"own": gzip.compress(b"x")})], "1.0")
-    temp = cli.folder / "temp"
-    temp.mkdir()
     image = f"{repository.registry}/{repository.name}:1.0"
     flags = ("--buildkit-config", str(Path(lab.folder) / "buildkitd.toml"))
-    assert cli(image, *flags, buildkit="auto", RUNNER_TEMP=str(temp), TMPDIR=str(temp))["patch"]["patched"] is True
-    assert list(temp.iterdir()) == []
+    long = cli.folder / ("temp" * 20)  # too long for the path of a socket
+    long.mkdir()
+    with tempfile.TemporaryDirectory() as short:
+        assert cli(image, *flags, buildkit="auto", RUNNER_TEMP=str(long), TMPDIR=short)["patch"]["patched"] is True
+        assert [*long.iterdir(), *Path(short).iterdir()] == []
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert f"--root {temp}" not in running
+    assert f"--root {short}" not in running

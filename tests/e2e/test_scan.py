@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from s3c_actions.programs.pins import TRIVY
+from s3c_lab import registry_server
+from s3c_lab.machine import Machine
 from tests.e2e import scanning
 from tests.e2e.oci import Repository, layer
 from tests.e2e.scanning import HIGH, LOW, MEDIUM
@@ -65,10 +67,10 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("scan")
     (folder / "registry").mkdir()
-    with own_registry(folder / "registry") as host:
+    with own_registry(folder / "registry", registry_server.program(machine)) as host:
         yield World(folder, host)
 
 
@@ -341,12 +343,12 @@ def test_an_image_that_cannot_be_looked_into_is_not_clean(world, tmp_path, files
     assert world.scan(tmp_path, world.at("blind")).code == 0
 
 
-def test_credentials_for_this_registry_alone_and_never_in_arguments(world, tmp_path):
+def test_credentials_for_this_registry_alone_and_never_in_arguments(world, machine, tmp_path):
     (tmp_path / "htpasswd").write_text(HTPASSWD)
     storage = world.folder / "registry" / "storage"
     (tmp_path / "storage").symlink_to(storage)
     auth = f"auth: {{htpasswd: {{realm: test, path: {tmp_path}/htpasswd}}}}"
-    with own_registry(tmp_path, auth) as host:
+    with own_registry(tmp_path, registry_server.program(machine), auth) as host:
         image = f"{host}/app:1.0"
         refused = world.scan(tmp_path, image, "--image-source", "registry")
         assert refused.code == 3, refused.stderr

@@ -39,7 +39,7 @@ from tests.e2e.signing import (
 
 @pytest.fixture(scope="module")
 def registry(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with own_registry(tmp_path_factory.mktemp("registry"), program=registry_server.program(machine)) as host:
+    with own_registry(tmp_path_factory.mktemp("registry"), registry_server.program(machine)) as host:
         yield host
 
 

@@ -65,7 +65,10 @@ def main(notation: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "registry").mkdir()
-        with own_registry(folder / "registry") as registry, time_stamp_authority(folder / "tsa") as stamps:
+        with (
+            own_registry(folder / "registry", Path("docker-registry")) as registry,
+            time_stamp_authority(folder / "tsa") as stamps,
+        ):
             record(Recorder(notation, folder), registry, stamps.url, stamps.root)
 
 
