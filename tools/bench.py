@@ -28,6 +28,21 @@ from tests import reports
 
 ROOT = Path(__file__).resolve().parent.parent
 FORMATS = ("json", "sarif", "table", "cyclonedx", "spdx")
+DOCUMENT = """\
+# Number {number}
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: app-{number}, labels: {{app: app-{number}}}}}
+spec:
+  selector: {{matchLabels: {{app: app-{number}}}}}
+  template:
+    metadata: {{labels: {{app: app-{number}}}}}
+    spec:
+      containers:
+        - name: main
+          image: {image}  # replaced
+          args: ["--number", "{number}"]
+"""
 SHIM = """#!/bin/sh
 started=$(date +%s%N)
 "{program}" "$@"
@@ -129,7 +144,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             bench = Bench(made, Path(folder), options.runs)
-            for measure in (start, scan, formats, patch, sign, chain, large):
+            for measure in (start, scan, formats, patch, sign, chain, large, documents):
                 measure(bench)
     finally:
         _output([*lab_command, "down", "--name", name])
@@ -249,6 +264,16 @@ def large(bench: Bench) -> None:
     every = "json,sarif,html,csv,table,cyclonedx,spdx"
     runs = bench.several(lambda _: bench.s3c("report", str(report), "--format", every, *bench.shims("trivy")))
     bench.own("30,000 findings: with the SBOMs by trivy convert", "≤ 2 s of ours", runs)
+
+
+def documents(bench: Bench) -> None:
+    """Manifests of 10,000 documents with every image by its digest."""
+    before, after = "registry.example/app:1.4", f"registry.example/app@sha256:{64 * '1'}"
+    file = bench.folder / "documents.yaml"
+    file.write_text("---\n".join(DOCUMENT.format(number=number, image=before) for number in range(10_000)))
+    flags = ("--render-only", "--resolve=false", "--image", f"{before}={after}")
+    runs = bench.several(lambda _: bench.s3c("deploy", str(file), *flags))
+    bench.row("10,000 documents rewritten", "≤ 5 s", f"{_median(run.wall for run in runs):.2f} s")
 
 
 def _trivy(bench: Bench) -> list[str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from s3c_actions.cluster import images, manifests
 from s3c_actions.errors import InputError
@@ -134,17 +132,6 @@ def test_an_address_in_brackets_is_quoted():
     after = found(KINDS["Pod"]).rewritten({"registry.example:5000/app:1.4": f"[::1]:5000/app@{DIGEST}"})
     (document,) = manifests.objects(after, "app.yaml")
     assert document["spec"]["containers"][0]["image"] == f"[::1]:5000/app@{DIGEST}"
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=6), st.sampled_from(["\n", "\r\n"]), st.text("# é\t")
-)
-def test_only_the_images_differ(kinds, end, comment):
-    text = f"---\n#{comment}\n".join(KINDS[kind] for kind in kinds).replace("\n", end)
-    after = found(text).rewritten({"registry.example:5000/app:1.4": "new:2"})
-    assert after == text.replace("registry.example:5000/app:1.4", "new:2")
-    assert found(after).rewritten({"new:2": "registry.example:5000/app:1.4"}) == text
 
 
 @pytest.mark.parametrize(
