@@ -1,0 +1,161 @@
+"""SARIF to code scanning by the API, for CI systems in which the upload-sarif action is not at hand.
+
+https://docs.github.com/rest/code-scanning/code-scanning#upload-an-analysis-as-sarif-data
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from s3c_actions.errors import InputError
+from s3c_actions.github import trouble
+
+if TYPE_CHECKING:
+    from github import Github
+
+PERMISSION = "security-events: write"
+BYTES = 10 * 1024 * 1024
+"""Of a file, gzipped."""
+RUNS, RESULTS, RULES = 20, 25_000, 25_000
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What was scanned.
+
+    Attributes:
+        repository: `owner/name`.
+        commit: full SHA.
+        ref: full ref.
+        checkout_uri: `file:///…/` of the checkout, when paths in the file are absolute.
+    """
+
+    repository: str
+    commit: str
+    ref: str
+    checkout_uri: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A file to upload, looked at.
+
+    Attributes:
+        path: of the file.
+        data: what it holds.
+        tool: name of the first run's tool.
+        results: how many it has.
+    """
+
+    path: Path
+    data: bytes
+    tool: str
+    results: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """What became of one file: `complete`, `failed` or still `pending` when nobody waited longer."""
+
+    id: str
+    status: str
+    errors: tuple[str, ...] = ()
+
+
+def read(path: Path) -> Report:
+    """Look at a file before GitHub does: what it would refuse minutes later is told at once.
+
+    Raises:
+        InputError: it is not SARIF 2.1.0, or over a limit of code scanning.
+    """
+
+    def refuse(why: str, remedy: str = "") -> NoReturn:
+        raise InputError("sarif", f"{path} {why}.", remedy=remedy)
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        refuse(f"cannot be read: {error.strerror}", "Look at the path.")
+    try:
+        document = json.loads(data)
+        version, runs = document["version"], document["runs"]
+        tools = [str(run["tool"]["driver"]["name"]) for run in runs]
+        results = [len(run.get("results") or ()) for run in runs]
+        rules = [len(run["tool"]["driver"].get("rules") or ()) for run in runs]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        refuse("is not a SARIF log", "Give a file that `s3c scan --format sarif` or another scanner wrote.")
+    if version != "2.1.0":
+        refuse(f"is of version {str(version)[:20]!r}, and code scanning reads 2.1.0")
+    if not 1 <= len(runs) <= RUNS:
+        refuse(f"has {len(runs)} runs, and code scanning takes 1 to {RUNS}", "Upload them as several files.")
+    for what, numbers, most in (("results", results, RESULTS), ("rules", rules, RULES)):
+        if max(numbers) > most:
+            refuse(
+                f"has {max(numbers):,} {what} in one run, and code scanning takes {most:,}",
+                "Report fewer: `limit-severities-for-sarif` leaves out what `severity` does not name.",
+            )
+    return Report(path=path, data=data, tool=tools[0], results=sum(results))
+
+
+def upload(
+    client: Github,
+    target: Target,
+    report: Report,
+    *,
+    wait: float,
+    note: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Upload:
+    """Hand a file in, and wait for what GitHub makes of it.
+
+    Args:
+        client: of the repository's GitHub.
+        target: what was scanned.
+        report: the file.
+        wait: how long at most, in seconds; 0 does not ask.
+        note: told how it goes.
+        sleep: replaced in tests.
+        clock: replaced in tests.
+
+    Raises:
+        InputError: it is too large.
+        GitHubError: GitHub does not take it, or does not say what became of it.
+    """
+    packed = base64.b64encode(gzip.compress(report.data, mtime=0))
+    if len(packed) > BYTES:
+        raise InputError(
+            "sarif",
+            f"{report.path} is of {len(packed):,} bytes when packed, and code scanning takes {BYTES:,}.",
+            remedy="Report fewer: `limit-severities-for-sarif` leaves out what `severity` does not name.",
+        )
+    where = f"/repos/{target.repository}/code-scanning/sarifs"
+    content: dict[str, Any] = {
+        "commit_sha": target.commit,
+        "ref": target.ref,
+        "sarif": packed.decode(),
+        "tool_name": report.tool,
+    }
+    if target.checkout_uri:
+        content["checkout_uri"] = target.checkout_uri
+    with trouble.told(f"{report.path} could not be uploaded", permission=PERMISSION):
+        _, receipt = client.requester.requestJsonAndCheck("POST", where, input=content)
+    made, ends, pause = str(receipt["id"]), clock() + wait, FIRST_PAUSE
+    while clock() < ends:
+        sleep(min(pause, max(0.0, ends - clock())))
+        pause = min(pause * 2, LONGEST_PAUSE)
+        with trouble.told(f"What became of {report.path} is not known", permission=PERMISSION):
+            _, answer = client.requester.requestJsonAndCheck("GET", f"{where}/{made}")
+        status = str(answer.get("processing_status", ""))
+        if status in {"complete", "failed"}:
+            return Upload(id=made, status=status, errors=tuple(map(str, answer.get("errors") or ())))
+        note(f"GitHub is looking at {report.path}")
+    return Upload(id=made, status="pending")

@@ -1,0 +1,209 @@
+"""From results to comments: which there are to be, on which pull requests, and what became of them.
+
+A comment is rendered from `result.json` documents alone, so that the action, `s3c comment` and the workflow for forks,
+whose documents are somebody else's, say the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s3c_actions.errors import InputError, S3CError
+from s3c_actions.github import api, artifact, marker, run, trouble
+from s3c_actions.github.comments import Conversation, Done, Message
+from s3c_actions.github.run import Run
+from s3c_actions.image import Reference
+from s3c_actions.inputs import github as inputs
+
+if TYPE_CHECKING:
+    from github import Github
+
+    from s3c_actions.inputs import Values
+    from s3c_actions.process import Secrets
+    from s3c_actions.progress import Progress
+
+BODY_BYTES = 65_536 - marker.CHARACTERS - 1_000
+"""GitHub counts characters; bytes are never fewer."""
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How comments are written.
+
+    Attributes:
+        mode: `always`, `changes` (one that says the same stays as it is), `failures` (none is begun for what passed).
+        name: keeps apart what comments on the same image in the same job.
+        anew: a comment that changed is written anew at the end, and the old one hidden as outdated.
+        merge: one comment for all images.
+        note: a sentence at the end of each.
+    """
+
+    mode: str = "always"
+    name: str = ""
+    anew: bool = False
+    merge: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivered:
+    """One comment and what became of it; `url` is empty when there is none."""
+
+    pull_request: int
+    done: Done
+    url: str
+
+
+def messages(documents: Sequence[Document], about: Run, settings: Settings) -> list[Message]:
+    """The comments that documents make: one for each image repository, or one for all.
+
+    A deployment is one thing, whatever images it is made of.
+
+    Args:
+        documents: as schemas/result-1.json has them, in the order in which the runs ended.
+        about: the run that they come from.
+        settings: how.
+    """
+    from s3c_actions.report import comment
+
+    groups: dict[str, list[Document]] = {}
+    for document in documents:
+        if settings.merge:
+            groups.setdefault("merged", []).append(document)
+        elif document["deploy"] is not None:
+            groups.setdefault("deploy", []).append(document)
+        else:
+            for image in document["images"]:
+                groups.setdefault(f"image {_repository(image)}", []).append({**document, "images": [image]})
+    made = []
+    for group, members in groups.items():
+        said = comment.render(members, note=settings.note, limit=BODY_BYTES)
+        if not said:
+            continue
+        made.append(
+            Message(
+                key=marker.key(about.workflow, about.job, settings.name, group),
+                body=comment.render(members, run_url=about.url, note=settings.note, limit=BODY_BYTES),
+                says=said,
+                run=about.id,
+                begins=settings.mode != "failures" or any(_verdict(one) != "passed" for one in members),
+                only_changes=settings.mode == "changes",
+                anew=settings.anew,
+            )
+        )
+    return made
+
+
+def deliver(
+    client: Github, about: Run, written: Sequence[Message], *, pull_request: int | None = None
+) -> list[Delivered]:
+    """Write comments on the pull requests that a run is about.
+
+    Args:
+        client: of the repository's GitHub.
+        about: the run.
+        written: the comments.
+        pull_request: number of the one to write on, instead of looking it up.
+
+    Returns:
+        What became of each; nothing when the run is about no open pull request.
+
+    Raises:
+        GitHubError: one could not be looked up, read or written.
+    """
+    if not written:
+        return []
+    numbers = [pull_request] if pull_request is not None else run.pull_requests(about, client)
+    delivered = []
+    for number in numbers:
+        conversation = Conversation(client, about.repository, number)
+        for message in written:
+            done, url = conversation.put(message)
+            delivered.append(Delivered(pull_request=number, done=done, url=url))
+    return delivered
+
+
+def told(delivered: Sequence[Delivered]) -> str:
+    """One sentence for people."""
+    if not delivered:
+        return "no open pull request to comment on"
+    return ", ".join(f"#{one.pull_request}: {one.done.value} {one.url}".strip() for one in delivered)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What a step's comments came to.
+
+    Attributes:
+        urls: of the comments.
+        left: name of an artifact to leave the results in for another workflow, empty when none is needed.
+        error: what went wrong, when a person should change something.
+    """
+
+    urls: tuple[str, ...] = ()
+    left: str = ""
+    error: S3CError | None = None
+
+
+def publish(
+    result: Path, values: Values, environment: Mapping[str, str], secrets: Secrets, progress: Progress
+) -> Published:
+    """Comment what a step did; nothing that goes wrong with GitHub is raised.
+
+    Args:
+        result: the step's `result.json`.
+        values: of `inputs.github.COMMENTING`.
+        environment: of the process.
+        secrets: the token is added.
+        progress: told what became of it.
+    """
+    settings = Settings(mode=values[inputs.COMMENT], name=values[inputs.COMMENT_NAME], anew=values[inputs.COMMENT_ANEW])
+    try:
+        about = run.of(environment)
+        token = values[inputs.TOKEN] or environment.get("GITHUB_TOKEN", "")
+        if not token:
+            raise InputError("github-token", "it is empty.", remedy="Leave it out to use the run's own.")
+        secrets.add(token)
+        client = api.connect(token, environment, progress.notice)
+        written = messages([json.loads(result.read_text(encoding="utf-8"))], about, settings)
+        with progress.step("comment") as step:
+            try:
+                done = deliver(client, about, written)
+            except S3CError:
+                step.done("not written")
+                raise
+            step.done(told(done) if written else "nothing to comment")
+        return Published(urls=tuple(one.url for one in done if one.url))
+    except trouble.GitHubError as error:
+        if error.trouble is not trouble.Trouble.PERMISSION:
+            return Published(error=error)
+        left = artifact.PREFIX + marker.key(about.workflow, about.job, settings.name, *(one.key for one in written))
+        if not about.read_only:
+            return Published(left=left, error=error)
+        progress.notice(
+            "This run's token may only read, as always for a fork or Dependabot: the comment is left to a workflow "
+            f"that may write. The results are in the artifact {left}; docs/github.md has that workflow."
+        )
+        return Published(left=left)
+    except S3CError as error:
+        return Published(error=error)
+
+
+def _verdict(document: Document) -> str:
+    """Of the images that the comment is about, where it is about some only."""
+    verdicts = [image["verdict"] for image in document["images"]] or [document["verdict"]]
+    return "passed" if set(verdicts) == {"passed"} and document["error"] is None else "failed"
+
+
+def _repository(image: Document) -> str:
+    """What stays the same of an image from one pull request's commit to the next: neither tag nor digest."""
+    try:
+        return Reference.parse(image["image"]).name
+    except InputError:
+        return str(image["image"])

@@ -1,0 +1,24 @@
+"""Fixtures that contract and end-to-end tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.github.server import GitHub, serving
+from tests.github.state import Token
+
+
+@pytest.fixture(params=["api.github.com"])
+def github(request: pytest.FixtureRequest) -> Iterator[GitHub]:
+    """GitHub's stand-in with a pull request and a run's token. A call that GitHub does not describe fails the test.
+
+    Parametrized indirectly with `ghes-3.19`, it is an Enterprise Server with its API below /api/v3.
+    """
+    name: str = request.param
+    with serving(name, "" if name == "api.github.com" else "/api/v3") as made:
+        made.state.tokens["run-token"] = Token()
+        made.state.pull(7)
+        yield made
+    assert not made.violations, made.violations
