@@ -70,7 +70,7 @@ def values(outcome: Outcome, result: Path | None = None, summary: Path | None = 
                 found[output.name] = ""
         elif output.of_all is not None:
             found[output.name] = _text(output.of_all(outcome))
-        else:
+        elif output.name in set_by_shell:
             found[output.name] = _text(set_by_shell[output.name])
     return found
 
@@ -276,6 +276,11 @@ OUTPUTS: tuple[Output, ...] = (
     ),
     Output(name="sarif", help="The path of the SARIF report.", commands=_SCANNING, of=_file("sarif")),
     Output(name="html", help="The path of the HTML report.", commands=_SCANNING, of=_file("html")),
+    Output(
+        name="comment-url",
+        help="The addresses of the comments on the pull request, one a line.",
+        commands=("chain", "scan", "patch", "deploy"),
+    ),
     Output(name="result", help="The path of `result.json`, which has all of this and more.", commands=_ALL),
     Output(name="summary", help="The path of `summary.md`.", commands=_ALL),
 )

@@ -22,12 +22,13 @@ from s3c_actions import __version__, arguments, inputs
 from s3c_actions.commands import Command, Context, load
 from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines, plain
 from s3c_actions.errors import Exit, InputError, OutsideError, S3CError
+from s3c_actions.inputs import github as commenting
 from s3c_actions.inputs.common import DEBUG, OUTPUT_DIR, QUIET, UPLOAD_SARIF, VERBOSE
 from s3c_actions.process import Runner, Secrets
 
 if TYPE_CHECKING:
     from s3c_actions.github.log import ActionsProgress
-    from s3c_actions.inputs import Input
+    from s3c_actions.inputs import Input, Values
     from s3c_actions.progress import Progress
     from s3c_actions.steps.results import ImageOutcome, Outcome
 
@@ -163,6 +164,7 @@ class _Run:
     environment: Mapping[str, str]
     console: Console
     upload: bool = False
+    comment: Values | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def run(self) -> int:
@@ -175,6 +177,10 @@ class _Run:
         try:
             output = self._own(OUTPUT_DIR) if OUTPUT_DIR in self.command.inputs else None
             self.upload = self._own(UPLOAD_SARIF)
+            if self.command.comments:
+                self.comment = inputs.resolve(
+                    commenting.COMMENTING, self.flags, self.environment, self.console.progress.notice
+                )
             outcome = self._outcome(output)
         except S3CError as error:
             ended = error
@@ -201,7 +207,7 @@ class _Run:
 
     def _outcome(self, output: Path | None) -> Outcome:
         environment = dict(self.environment)
-        for one in self.command.inputs:
+        for one in (*self.command.inputs, *(commenting.COMMENTING if self.command.comments else ())):
             for name in (one.name, *one.aliases) if one.secret else ():
                 for text in (self.flags.get(name), environment.pop(inputs.variable(name), None)):
                     if text:
@@ -257,7 +263,37 @@ class _Run:
         if unwritten is not None:
             self.console.error(name, unwritten)
             return max(outputs.exit_code(outcome), int(unwritten.exit_code))
-        return outputs.exit_code(outcome)
+        commented = self._commented(output) if output is not None else Exit.DONE
+        return max(outputs.exit_code(outcome), int(commented))
+
+    def _commented(self, output: Path) -> Exit:
+        """Comment on the pull request, when asked; what goes wrong there is told, and no verdict."""
+        from s3c_actions.github import files
+
+        if self.comment is None or self.comment[commenting.COMMENT] == "off":
+            return Exit.DONE
+        from s3c_actions.github import delivery
+
+        told = delivery.publish(
+            output / "result.json", self.comment, self.environment, self.console.secrets, self.console.progress
+        )
+        if self.console.actions is not None:
+            files.set_outputs({"comment-url": "\n".join(told.urls)}, self.environment)
+            if told.left:
+                files.set_outputs(self._left_for_a_comment(output, told.left), self.environment)
+        if told.error is None:
+            return Exit.DONE
+        if not self.comment[commenting.COMMENT_REQUIRED]:
+            self.console.progress.warning("\n".join(error_lines(self.command.name, told.error)))
+            return Exit.DONE
+        self.console.error(self.command.name, told.error)
+        return told.error.exit_code
+
+    def _left_for_a_comment(self, output: Path, name: str) -> dict[str, str]:
+        """Name and folder of the artifact that another workflow comments from."""
+        folder = Path(tempfile.mkdtemp(prefix="s3c-comment-", dir=self.environment.get("RUNNER_TEMP") or None))
+        shutil.copyfile(output / "result.json", folder / "result.json")
+        return {"comment-artifact": name, "comment-folder": str(folder)}
 
     def _done(self, image: ImageOutcome, output: Path | None) -> str:
         from s3c_actions import outputs

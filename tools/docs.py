@@ -16,6 +16,7 @@ from typing import Any
 from s3c_actions import commands, outputs
 from s3c_actions.inputs import Input, variable
 from s3c_actions.inputs.common import CACHE, UPLOAD_SARIF
+from s3c_actions.inputs.github import COMMENTING, UPLOAD_REQUIRED
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,13 +40,16 @@ class Action:
         return outputs.of_command(self.command)
 
 
+_REPORTING = (*COMMENTING, UPLOAD_SARIF, UPLOAD_REQUIRED, CACHE)
 ACTIONS = (
-    Action(".", "chain", (UPLOAD_SARIF, CACHE)),
-    Action("actions/trivy-scan", "scan", (UPLOAD_SARIF, CACHE)),
-    Action("actions/copa-patch", "patch", (UPLOAD_SARIF, CACHE)),
+    Action(".", "chain", _REPORTING),
+    Action("actions/trivy-scan", "scan", _REPORTING),
+    Action("actions/copa-patch", "patch", _REPORTING),
     Action("actions/notation-sign", "sign", (CACHE,)),
-    Action("actions/ratify-deploy", "deploy", (CACHE,)),
+    Action("actions/ratify-deploy", "deploy", (*COMMENTING, CACHE)),
 )
+OF_THE_FILE = (CACHE, UPLOAD_REQUIRED)
+"""Inputs that action.yml itself acts upon: the command is not given them."""
 
 EXIT_CODES = (
     (0, "done"),
@@ -72,12 +76,12 @@ def parts(action: Action) -> dict[str, list[str]]:
         "env": [
             f"{variable(name)}: ${{{{ inputs.{name} }}}}"
             for one in action.inputs
-            if one is not CACHE
+            if one not in OF_THE_FILE
             for name in (one.name, *one.aliases)
         ],
         "inputs-table": _table(
             ("Input", "What it is", "Default"),
-            [(f"`{one.name}`", _described(one), f"`{one.default}`" if one.default else "") for one in action.inputs],
+            [(f"`{one.name}`", _described(one), _default(one)) for one in action.inputs],
         ),
         "outputs-table": _table(("Output", "What it is"), [(f"`{one.name}`", one.help) for one in action.outputs]),
         "exit-codes": _table(("Exit code", "Meaning"), [(str(code), meaning) for code, meaning in EXIT_CODES]),
@@ -115,6 +119,8 @@ def _yaml_input(one: Input[Any]) -> list[str]:
     lines = [f"{one.name}:", f"  description: {_quoted(_described(one) + default)}"]
     if one.required:
         lines.append("  required: true")
+    if one.expression:
+        lines.append(f"  default: {one.expression}")
     for alias in one.aliases:
         lines += [
             f"{alias}:",
@@ -136,6 +142,11 @@ def _described(one: Input[Any]) -> str:
     if one.example and not one.default:
         text += " Example: `" + one.example.replace("\n", " ") + "`."
     return text
+
+
+def _default(one: Input[Any]) -> str:
+    default = one.default or one.expression
+    return f"`{default}`" if default else ""
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:

@@ -30,6 +30,8 @@ COMMANDS: Mapping[str, str] = {
     "verify": "Verify the signatures of images.",
     "deploy": "Deploy manifests by signed digests, behind a gate that is proved.",
     "gate": "Prove that the cluster's gate closes: an unsigned image is denied.",
+    "comment": "Write results as comments on their pull request.",
+    "upload": "Upload SARIF files to code scanning, and tell what became of them.",
     "programs": "List and install the programs that do the work.",
 }
 """Every command, in the order of the help text; a module of this package has its name."""
@@ -47,6 +49,7 @@ class Command:
         run: does it. Raises S3CError when nothing could be done; what became of single images is told by
             `ImageOutcome.failure` instead, so that the reports of the others are written.
         examples: command lines for the help text, without the `$`.
+        comments: whether the shell comments on the pull request what it did, when asked (`inputs.github.COMMENTING`).
     """
 
     name: str
@@ -54,6 +57,7 @@ class Command:
     inputs: tuple[Input[Any], ...]
     run: Callable[[Values, Context], Outcome]
     examples: tuple[str, ...] = ()
+    comments: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -137,6 +137,7 @@ COMMAND = Command(
     "Nothing is signed that does not pass the gate; a second run on the same image pushes nothing.",
     inputs=inputs.INPUTS,
     run=run,
+    comments=True,
     examples=(
         "s3c chain localhost:5000/voting-db:15.0 --key signing.key --certificate signing.crt",
         "s3c chain registry.example/app:1.4 registry.example/db:15.0 --key-name release --fail-on HIGH",

@@ -194,6 +194,7 @@ COMMAND = Command(
     "gate is proved to deny an unsigned one; nothing is applied before. Then the rollout is watched to its end.",
     inputs=inputs.INPUTS,
     run=run,
+    comments=True,
     examples=(
         "s3c deploy k8s/ --image registry.example/app@sha256:… --trust-store signing.crt",
         "s3c deploy - --namespace shop --create-namespace",

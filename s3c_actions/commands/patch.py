@@ -245,6 +245,7 @@ COMMAND = Command(
     "proves by a rescan what is gone. With nothing to fix, nothing is pushed.",
     inputs=inputs.INPUTS,
     run=run,
+    comments=True,
     examples=(
         "s3c patch localhost:5000/voting-db:15.0",
         "s3c patch acr.example/app:1.4 --patched-tag '{tag}-patched' --buildkit-addr docker-container://builder",

@@ -279,6 +279,7 @@ COMMAND = Command(
     "and what closes the gate (`fail-on`) are set apart.",
     inputs=inputs.INPUTS,
     run=run,
+    comments=True,
     examples=(
         "s3c scan nginx:1.27 --severity HIGH,CRITICAL",
         "s3c scan registry.example/app:1.0 --fail-on HIGH --fixable-only --format sarif,html,cyclonedx",

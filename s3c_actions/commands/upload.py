@@ -77,6 +77,7 @@ COMMAND = Command(
     run=run,
     examples=(
         "s3c upload s3c-out/report.sarif",
-        "s3c upload reports/ --repository octo/shop --commit $(git rev-parse HEAD) --ref refs/heads/main",
+        "s3c upload reports/ --repository octo/shop --commit 4b6472266afd7b471e86085a6659e8c7f2b119da "
+        "--ref refs/heads/main",
     ),
 )

@@ -36,6 +36,7 @@ class Input(Generic[T]):
         many: takes several values (repeatable flag; commas or lines in the environment). `parse` sees them joined by
             newlines.
         switch: a bare flag means true.
+        expression: the default in action.yml alone, for what only a workflow knows.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Input(Generic[T]):
     positional: bool = False
     many: bool = False
     switch: bool = False
+    expression: str = ""
 
     @property
     def variable(self) -> str:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import re
 import threading
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from s3c_actions.github import api, delivery, marker
-from s3c_actions.github import run as runs
 from s3c_actions.github.comments import Conversation, Done, Message
 from s3c_actions.github.trouble import GitHubError, Trouble
 from tests.github.server import GitHub
-from tests.github.state import READ_ONLY, Token
+from tests.github.state import READ_ONLY
 
 EITHER = pytest.mark.parametrize("github", ["api.github.com", "ghes-3.19"], indirect=True)
 
@@ -144,7 +141,7 @@ def test_anew_with_the_old_one_hidden(github: GitHub) -> None:
 def test_jobs_of_a_matrix_do_not_overwrite_each_other(github: GitHub) -> None:
     ended: list[Done] = []
     jobs = [
-        threading.Thread(target=lambda key=key: ended.append(conversation(github).put(message(key, key=key))[0]))  # type: ignore[misc]
+        threading.Thread(target=lambda key=key: ended.append(conversation(github).put(message(key, key=key))[0]))
         for key in ("a" * 16, "b" * 16)
     ]
     for job in jobs:
@@ -195,25 +192,32 @@ def test_a_body_at_githubs_limit_fits(github: GitHub) -> None:
     assert "Body is too long (maximum is 65536 characters)" in caught.value.original
 
 
-@pytest.mark.parametrize(
-    ("spoil", "trouble", "said"),
-    [
-        (lambda github: github.state.tokens["run-token"].__setattr__("revoked", True), Trouble.TOKEN, "does not know"),
-        (
-            lambda github: github.state.tokens.update({"run-token": Token(permissions=READ_ONLY)}),
-            Trouble.PERMISSION,
-            "permissions:\n  pull-requests: write",
-        ),
-        (lambda github: github.state.pulls[7].__setattr__("locked", True), Trouble.LOCKED, "the conversation is locked"),
-        (lambda github: github.state.pulls.clear(), Trouble.MISSING, "has nothing there"),
-        (lambda github: github.__setattr__("limit", 0), Trouble.LIMIT, "is used up until"),
-        (lambda github: github.fail("GET", 503, times=9), Trouble.FAULT, "error of its own, several times"),
-        (lambda github: github.fail("GET", 200, times=9, delay=1.2), Trouble.FAULT, "took too long to answer"),
-        (lambda github: github.fail("POST /repos", 403, message=SECONDARY, headers={"Retry-After": "3600"}), Trouble.LIMIT, "is used up until"),
-        (lambda github: github.fail("POST /repos", 429, message="", headers={"Retry-After": "3600"}), Trouble.LIMIT, "is used up until"),
-        (lambda github: github.fail("POST /repos", 400, message="no"), Trouble.REFUSED, "GitHub refuses it"),
-    ],
-)  # fmt: skip
+SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+PRIMARY = "API rate limit exceeded for installation ID 1."
+LATER = {"Retry-After": "3600"}
+SPOILED: dict[str, tuple[Callable[[GitHub], object], Trouble, str]] = {
+    "revoked": (lambda it: setattr(it.state.tokens["run-token"], "revoked", True), Trouble.TOKEN, "does not know"),
+    "read-only": (
+        lambda it: setattr(it.state.tokens["run-token"], "permissions", READ_ONLY),
+        Trouble.PERMISSION,
+        "permissions:\n  pull-requests: write",
+    ),
+    "locked": (lambda it: setattr(it.state.pulls[7], "locked", True), Trouble.LOCKED, "the conversation is locked"),
+    "missing": (lambda it: it.state.pulls.clear(), Trouble.MISSING, "has nothing there"),
+    "primary": (lambda it: setattr(it, "limit", 0), Trouble.LIMIT, "is used up until"),
+    "secondary": (
+        lambda it: it.fail("POST /repos", 403, message=SECONDARY, headers=LATER),
+        Trouble.LIMIT,
+        "is used up until",
+    ),
+    "429": (lambda it: it.fail("POST /repos", 429, headers=LATER), Trouble.LIMIT, "is used up until"),
+    "down": (lambda it: it.fail("GET", 503, times=9), Trouble.FAULT, "error of its own, several times"),
+    "slow": (lambda it: it.fail("GET", 200, times=9, delay=1.2), Trouble.FAULT, "took too long to answer"),
+    "refused": (lambda it: it.fail("POST /repos", 400), Trouble.REFUSED, "GitHub refuses it"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "trouble", "said"), SPOILED.values(), ids=SPOILED)
 def test_what_goes_wrong_is_told(github: GitHub, spoil: Any, trouble: Trouble, said: str) -> None:
     spoil(github)
     with pytest.raises(GitHubError) as caught:
@@ -224,18 +228,15 @@ def test_what_goes_wrong_is_told(github: GitHub, spoil: Any, trouble: Trouble, s
     assert github.state.of(7) == []
 
 
-SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-
-
 @pytest.mark.parametrize(
     ("status", "message_", "headers"),
     [
         (403, SECONDARY, {"Retry-After": "1"}),
         (429, SECONDARY, {"Retry-After": "1"}),
-        (403, "API rate limit exceeded for installation ID 1.", {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "0"}),
+        (403, PRIMARY, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "0"}),
         (500, "Server Error", {}),
     ],
-)  # fmt: skip
+)
 def test_what_passes_is_waited_for(github: GitHub, status: int, message_: str, headers: dict[str, str]) -> None:
     said: list[str] = []
     github.fail("GET /repos", status, message=message_, headers=headers)
