@@ -123,12 +123,12 @@ def files(image: ImageOutcome) -> Mapping[str, Path]:
 
 def skipped(image: ImageOutcome) -> bool | None:
     """Whether nothing was pushed, because nothing needed to be; None when the command pushes nothing anyway."""
-    done = [step.skipped for step in (image.patch, image.sign) if step is not None]
+    done = [step.skipped for step in (image.patch, image.sign, image.mirror) if step is not None]
     return all(done) if done else None
 
 
 _SCANNING = ("chain", "scan", "report", "patch")
-_ALL = ("chain", "scan", "report", "patch", "sign", "verify", "deploy", "gate")
+_ALL = ("chain", "scan", "report", "patch", "sign", "verify", "deploy", "gate", "mirror")
 _PATCHING = ("chain", "patch")
 _SIGNING = ("chain", "sign")
 _DEPLOYING = ("deploy",)
@@ -235,8 +235,20 @@ OUTPUTS: tuple[Output, ...] = (
     Output(
         name="skipped",
         help="`true` when nothing was pushed, because it had been done before or there was nothing to do.",
-        commands=("chain", "patch", "sign"),
+        commands=("chain", "patch", "sign", "mirror"),
         of=skipped,
+    ),
+    Output(
+        name="source",
+        help="The image that was copied, as `registry/repository@digest`.",
+        commands=("mirror",),
+        of=lambda image: image.mirror.source if image.mirror else None,
+    ),
+    Output(
+        name="replaced",
+        help="The digest that the target's tag had before; empty when there was none, or the same.",
+        commands=("mirror",),
+        of=lambda image: (image.mirror.replaced or None) if image.mirror else None,
     ),
     Output(
         name="admission",

@@ -21,6 +21,7 @@ from s3c_actions.steps.results import (
     Comparison,
     DeployResult,
     ImageOutcome,
+    MirrorResult,
     Outcome,
     PatchResult,
     ScanResult,
@@ -97,6 +98,7 @@ def _image(image: ImageOutcome) -> dict[str, Any]:
         "sign": _sign(image.sign) if image.sign else None,
         "verify": _verify(image.verify) if image.verify else None,
         "admission": _admission(image.admission) if image.admission else None,
+        "mirror": _mirror(image.mirror) if image.mirror else None,
     }
 
 
@@ -201,6 +203,24 @@ def _verify(verify: VerifyResult) -> dict[str, Any]:
         "signer": verify.signer,
         "metadata": dict(verify.metadata),
         "seconds": round(verify.seconds, 3),
+    }
+
+
+def _mirror(mirror: MirrorResult) -> dict[str, Any]:
+    return {
+        "source": mirror.source,
+        "reference": mirror.reference,
+        "tag": mirror.tag,
+        "replaced": mirror.replaced,
+        "platforms": list(mirror.platforms),
+        "skipped": mirror.skipped,
+        "manifests": mirror.manifests,
+        "blobs": mirror.blobs,
+        "mounted": mirror.mounted,
+        "found": mirror.found,
+        "size": mirror.size,
+        "referrers": mirror.referrers,
+        "seconds": round(mirror.seconds, 3),
     }
 
 

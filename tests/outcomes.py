@@ -18,6 +18,7 @@ from s3c_actions.steps.results import (
     Comparison,
     ImageOutcome,
     Left,
+    MirrorResult,
     Outcome,
     PatchResult,
     ScanResult,
@@ -187,6 +188,16 @@ def hostile(text: str) -> ImageOutcome:
         verify=replace(VERIFIED, signer=text, policy=text),
         admission=Admission(
             image=text, reference=text, verdict="denied", places=(text,), reason=text, trace=text, constraint=text
+        ),
+        mirror=MirrorResult(
+            image=text,
+            source=text,
+            reference=text,
+            tag=text,
+            replaced=text,
+            platforms=(text,),
+            skipped=False,
+            referrers=1,
         ),
         base=Comparison(name=text, difference=Difference(fixed=of.findings, new=of.findings, left=())),
         failure=OutsideError(text, cause=text, remedy=text, original=text),

@@ -13,6 +13,7 @@ from s3c_actions.registry.content import (
     Manifest,
     choose,
 )
+from s3c_actions.registry.copying import Copied, Copier
 from s3c_actions.registry.reading import Registry
 from s3c_actions.registry.writing import Writer
 
@@ -21,6 +22,8 @@ __all__ = [
     "DOCKER_MANIFEST",
     "OCI_INDEX",
     "OCI_MANIFEST",
+    "Copied",
+    "Copier",
     "Descriptor",
     "ImageConfig",
     "Manifest",

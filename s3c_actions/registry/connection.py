@@ -34,6 +34,10 @@ WRITE_ERRORS = {
 READS = frozenset({"GET", "HEAD"})
 
 
+class Unreachable(OutsideError):
+    """No answer came, or only a part of one; the same again may go well."""
+
+
 class Connection:
     """Requests to registries, authorized as each asks for it; see `reading.Registry` for the arguments.
 
@@ -326,7 +330,7 @@ def _error_text(response: Response) -> str:
         return ""
 
 
-def unreachable(registry: str, error: Exception, timeout: float) -> OutsideError:
+def unreachable(registry: str, error: Exception, timeout: float) -> Unreachable:
     """Tell apart the ways in which no answer comes; the order matters, as the library's errors nest."""
     import requests
 
@@ -352,6 +356,6 @@ def unreachable(registry: str, error: Exception, timeout: float) -> OutsideError
             "The network or a proxy in between is out of order.",
             "Try again.",
         )
-    return OutsideError(
+    return Unreachable(
         f"{registry}: {what}.", cause=cause, remedy=remedy, original=f"{type(error).__name__}: {text[:300]}"
     )

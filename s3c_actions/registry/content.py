@@ -5,6 +5,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.0/descriptor.md. Nothing 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -106,6 +107,11 @@ def choose(index: Descriptor, platform: str, reference: Reference) -> Descriptor
         remedy="Give one of those.",
         image=str(reference),
     )
+
+
+def digest_of(content: bytes, algorithm: str = "sha256") -> str:
+    """The digest of content, by the algorithm that every registry knows unless another is given."""
+    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
 def platform_of(document: Mapping[str, Any]) -> str:

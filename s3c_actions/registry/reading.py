@@ -28,6 +28,7 @@ from s3c_actions.registry.content import (
     Manifest,
     choose,
     descriptors,
+    digest_of,
     json_object,
     platform_of,
     texts,
@@ -106,7 +107,7 @@ class Registry:
             return None
         body = self.connection.body(response, reference, MAX_MANIFEST)
         algorithm = (reference.digest or "sha256:").partition(":")[0]
-        digest = f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}"
+        digest = digest_of(body, algorithm)
         said = response.headers.get("Docker-Content-Digest", digest)
         if (reference.digest and digest != reference.digest) or (said.startswith(f"{algorithm}:") and said != digest):
             raise unbelievable(reference, f"the manifest's digest is {digest}, not {reference.digest or said}")
@@ -172,7 +173,7 @@ class Registry:
         if response.status_code == 404:
             raise unbelievable(reference, f"{digest}, which a manifest names, is missing")
         body = self.connection.body(response, reference, MAX_CONFIG)
-        if hashlib.new(digest.partition(":")[0], body).hexdigest() != digest.partition(":")[2]:
+        if digest_of(body, digest.partition(":")[0]) != digest:
             raise unbelievable(reference, f"what it sends for {digest} is other content")
         return body
 

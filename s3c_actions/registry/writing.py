@@ -5,7 +5,6 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#push
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from urllib.parse import urlencode, urljoin
 
 from s3c_actions.errors import OutsideError
 from s3c_actions.image import Reference
-from s3c_actions.registry.content import INDEXES, OCI_INDEX, Descriptor, json_object, texts, unbelievable
+from s3c_actions.registry.content import INDEXES, OCI_INDEX, Descriptor, digest_of, json_object, texts, unbelievable
 from s3c_actions.registry.reading import Registry, referrers_tag
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ class Writer:
                 failed.
         """
         document = json_object(content, target)
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        digest = digest_of(content, (target.digest or "sha256:").partition(":")[0])
         if target.digest not in ("", digest):
             raise ValueError(f"{target} is not the digest of the content, {digest}")
         path = f"/v2/{target.repository}/manifests/{target.tag or digest}"

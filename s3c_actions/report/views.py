@@ -49,6 +49,7 @@ def image(one: Document, *, titles: bool = True) -> dict[str, Any]:
         "signed": _signed(one),
         "verified": _verified(one),
         "admission": _admission(one),
+        "mirrored": _mirrored(one),
         "chart": _chart(one),
         "flow": _flow(one),
         "commands": _commands(one),
@@ -92,6 +93,8 @@ def verdict(one: Document) -> str:
         done.append("verified")
     if one["admission"] is not None:
         done.append(ADMISSIONS[one["admission"]["verdict"]])
+    if one.get("mirror") is not None:
+        done.append("already mirrored" if one["mirror"]["skipped"] else "mirrored")
     found = one["findings"]
     if found is not None and not done:
         return "nothing found" if not found["total"] else _totals(found)
@@ -129,6 +132,11 @@ def short(digest: str) -> str:
 def seconds(value: float) -> str:
     """A time as people read it."""
     return f"{value:.1f} s" if value < 90 else f"{int(value // 60)} min {int(value % 60)} s"
+
+
+def size(count: int) -> str:
+    """A number of bytes as people read it."""
+    return f"{count / 2**20:,.1f} MiB" if count >= 2**20 else f"{count / 2**10:,.1f} KiB"
 
 
 def plural(count: int, noun: str) -> str:
@@ -297,6 +305,27 @@ def _admission(one: Document) -> Markup:
         trace = f", trace {escape.code(admission['trace'], 60)}" if admission["trace"] else ""
         said = f"**denied**{by}{trace}"
     return safe(f"admission: {said}")
+
+
+def _mirrored(one: Document) -> Markup:
+    mirror = one.get("mirror")
+    if mirror is None:
+        return safe("")
+    source = escape.code(mirror["source"])
+    if mirror["skipped"]:
+        said = f"everything of {source} was there"
+    else:
+        parts = [f"{plural(mirror['manifests'], 'manifest')} and {plural(mirror['blobs'], 'blob')} sent"]
+        parts += [f"{plural(mirror['mounted'], 'blob')} mounted"] * bool(mirror["mounted"])
+        parts += [f"{mirror['found']:,} found there"] * bool(mirror["found"])
+        said = f"copied from {source}: {', '.join(parts)} ({size(mirror['size'])})"
+    said += f"; {plural(mirror['referrers'], 'referrer')} came along" if mirror["referrers"] else ""
+    if mirror["platforms"]:
+        said += f"; {escape.markdown(', '.join(mirror['platforms']), 500)}"
+    if mirror["tag"]:
+        said += f"; tag {escape.code(mirror['tag'])}"
+        said += f", which was {escape.code(short(mirror['replaced']))}" if mirror["replaced"] else ""
+    return safe(said)
 
 
 # Tables

@@ -141,6 +141,37 @@ class VerifyResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MirrorResult:
+    """One image copied to another repository, or found to be there.
+
+    Attributes:
+        source: pinned; `reference` is what stands at the target, pinned, and has the same digest unless several
+            platforms were chosen of more.
+        tag: set at the target, empty without one; `replaced` is the digest it had before, when it was another.
+        platforms: what was copied, as `os/architecture[/variant]`.
+        skipped: everything was there.
+        manifests, blobs, mounted, found: how many were sent, taken over from another repository, were there already.
+        size: bytes sent.
+        referrers: signatures and the like that came along.
+    """
+
+    image: str
+    source: str
+    reference: str
+    tag: str
+    replaced: str = ""
+    platforms: tuple[str, ...] = ()
+    skipped: bool
+    manifests: int = 0
+    blobs: int = 0
+    mounted: int = 0
+    found: int = 0
+    size: int = 0
+    referrers: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Admission:
     """What the cluster's gate says of one image, asked by dry run before anything is applied.
 
@@ -238,6 +269,7 @@ class ImageOutcome:
     sign: SignResult | None = None
     verify: VerifyResult | None = None
     admission: Admission | None = None
+    mirror: MirrorResult | None = None
     base: Comparison | None = None
     failure: S3CError | None = None
 

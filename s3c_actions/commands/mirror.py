@@ -1,0 +1,109 @@
+"""`s3c mirror`: an image by digest from any registry to another."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from s3c_actions.commands import Command, Context
+from s3c_actions.errors import InputError
+from s3c_actions.image import Reference
+from s3c_actions.inputs import Values
+from s3c_actions.inputs import mirror as inputs
+from s3c_actions.steps.results import ImageOutcome, MirrorResult, Outcome
+
+if TYPE_CHECKING:
+    from s3c_actions.registry import Registry
+
+
+def run(values: Values, context: Context) -> Outcome:
+    """Copy the image.
+
+    Raises:
+        InputError: an input is wrong, or the image is not there.
+        OutsideError: a registry failed; the target's tag is as it was.
+    """
+    from s3c_actions.steps import mirror
+
+    started = time.monotonic()
+    image = values[inputs.SOURCE]
+    source = Reference.parse(image, field="source")
+    settings = mirror.MirrorSettings(
+        image=image,
+        source=source,
+        target=_target(values, source),
+        platforms=values[inputs.PLATFORMS],
+        referrers=values[inputs.REFERRERS],
+    )
+    registries = _registries(values, context, settings.source, settings.target)
+    with context.progress.step("mirror") as step:
+        result = mirror.run(settings, *registries, context.progress)
+        step.done(_told(result))
+    if result.replaced:
+        context.progress.notice(f"{settings.target} was {result.replaced} before.")
+    return Outcome(
+        command="mirror",
+        images=(ImageOutcome(image=image, reference=result.reference, mirror=result),),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _target(values: Values, source: Reference) -> Reference:
+    target = Reference.parse(values[inputs.TARGET], field="target")
+    if target.digest:
+        raise InputError("target", "it has a digest, and the source says which that is.", remedy="Give a tag, or none.")
+    if not target.tag:
+        # As everywhere: a name without a tag and digest means the tag `latest`.
+        target = replace(target, tag=source.tag or ("" if source.digest else "latest"))
+    if target.name == source.name and (target.tag == source.tag or not target.tag):
+        raise InputError("target", "it is the source.", remedy="Give another repository, registry or tag.")
+    return target
+
+
+def _registries(values: Values, context: Context, source: Reference, target: Reference) -> tuple[Registry, Registry]:
+    from s3c_actions import credentials
+    from s3c_actions.commands.sign import together
+    from s3c_actions.registry import Registry
+
+    together(values, inputs.USERNAME, inputs.PASSWORD)
+    together(values, inputs.SOURCE_USERNAME, inputs.SOURCE_PASSWORD)
+    login = credentials.given(values[inputs.USERNAME], values[inputs.PASSWORD])
+    own = credentials.given(values[inputs.SOURCE_USERNAME], values[inputs.SOURCE_PASSWORD])
+    to = Registry(
+        environment=context.environment,
+        credentials={target.registry: login} if login else {},
+        insecure=values[inputs.TARGET_INSECURE],
+    )
+    if source.registry == target.registry and own is None:
+        return to, to
+    return (
+        Registry(
+            environment=context.environment,
+            credentials={source.registry: own} if own else {},
+            insecure=values[inputs.SOURCE_INSECURE],
+        ),
+        to,
+    )
+
+
+def _told(result: MirrorResult) -> str:
+    if result.skipped:
+        return f"{result.reference} is there already"
+    sent = f"{result.blobs} layers and configurations ({result.size / 2**20:,.1f} MiB) and {result.manifests} manifests"
+    more = [f"{result.mounted} mounted"] * bool(result.mounted) + [f"{result.found} were there"] * bool(result.found)
+    return f"→ {result.reference}: {sent} sent" + "".join(f", {one}" for one in more)
+
+
+COMMAND = Command(
+    name="mirror",
+    help="Copies an image to another registry, by digest and to the byte, with all its platforms. Only what is missing "
+    "there is sent; in the end the target is read back and its digest compared.",
+    inputs=inputs.INPUTS,
+    run=run,
+    examples=(
+        "s3c mirror docker.io/library/postgres:15.0 registry.example/mirror/postgres",
+        "s3c mirror postgres@sha256:… registry.example/mirror/postgres:15.0 --platforms linux/amd64,linux/arm64",
+        "s3c mirror registry.example/team/app:1.4 registry.example/release/app:1.4 --referrers",
+    ),
+)
