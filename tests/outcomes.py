@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions import result
-from s3c_actions.errors import OutsideError, S3CError
+from s3c_actions.errors import OutsideError, Refused, S3CError
 from s3c_actions.process import Secrets
 from s3c_actions.report.difference import Difference
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity, ranked
 from s3c_actions.steps.results import (
     Admission,
+    AppliedObject,
     Certificate,
     Comparison,
+    DeployResult,
     ImageOutcome,
     Left,
     MirrorResult,
@@ -128,6 +130,47 @@ def chain() -> ImageOutcome:
         patch=patched,
         sign=SIGNED,
         verify=VERIFIED,
+    )
+
+
+def deployed(text: str = "", *, denied: bool = False) -> Outcome:
+    """The voting app deployed, or denied; with this text in every place that is not ours to choose."""
+    app, place = text or "localhost:5000/voting-app:1.4.0", text or "app.yaml, line 12 (Deployment app, container web)"
+    admission = Admission(image=app, reference=text or VERIFIED.reference, verdict="admitted", places=(place,))
+    if denied:
+        why = Refused(
+            text or f"{VERIFIED.reference} was not admitted: it has no signature.", image=text or VERIFIED.reference
+        )
+        reason, trace = text or "it has no signature", text or "54ab39d7"
+        admission = replace(admission, verdict="denied", reason=reason, remedy=text or "Sign it.", trace=trace)
+    applied = [
+        AppliedObject(kind=text or kind, namespace=text or namespace, name=text or "shop", action=action)
+        for kind, namespace, action in (("Namespace", "", "created"), ("Deployment", "shop", "configured"))
+    ]
+    return Outcome(
+        command="deploy",
+        images=(
+            ImageOutcome(
+                image=app,
+                reference=admission.reference,
+                verify=replace(VERIFIED, signer=text) if text else VERIFIED,
+                admission=admission,
+                failure=why if denied else None,
+            ),
+        ),
+        deploy=DeployResult(
+            cluster=text or "https://cluster.example",
+            manifests=(Path("s3c-out/manifests/app.yaml"),),
+            admissions=(admission,),
+            unsigned_denied=text or f"localhost:5000/voting-app@{SIGNATURE}",
+            denial=text or "it was not admitted: it has no signature (constraint ratify-verification).",
+            constraints=(text or "ratify-verification",),
+            exempt={text or "kube-system": text or "the constraint does not match it"},
+            applied=() if denied else tuple(applied),
+            address="" if denied else text or "http://voting.example",
+            warnings=(text,) if text else (),
+            failure=why if denied else None,
+        ),
     )
 
 

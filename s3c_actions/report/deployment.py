@@ -64,7 +64,7 @@ def _image(image: Document) -> dict[str, Any]:
     return {
         "mark": _MARKS[verdict],
         "image": safe(escape.code(image["image"])),
-        "reference": safe(escape.code(admission["reference"] if admission is not None else image["reference"])),
+        "reference": safe(escape.code(image["reference"] or image["image"])),
         "signer": image["verify"]["signer"] if image["verify"] is not None else "left to the gate",
         "admission": said,
     }

@@ -62,6 +62,8 @@ SITUATIONS = {
         command="sign",
         images=(ImageOutcome(image=MIXED.image, reference=outcomes.SIGNED.reference, sign=outcomes.SIGNED),),
     ),
+    "deployed": outcomes.deployed(),
+    "denied": outcomes.deployed(denied=True),
     "several": Outcome(
         command="chain",
         images=(outcomes.chain(), scanned(), ImageOutcome(image="localhost:5000/voting-db:15.0", failure=DOWN)),

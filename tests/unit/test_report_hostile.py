@@ -9,7 +9,7 @@ import html.parser
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -316,10 +316,18 @@ RENDERERS = {
 }
 
 
+MADE: tuple[Callable[[str], Outcome], ...] = (
+    lambda text: outcome(text, several=False),
+    lambda text: outcome(text, several=True),
+    lambda text: outcomes.deployed(text if text.strip() else "x"),
+    lambda text: outcomes.deployed(text if text.strip() else "x", denied=True),
+)
+
+
 def check_markdown(text: str) -> None:
-    for several in (False, True):
+    for made in MADE:
         for render in RENDERERS.values():
-            source, harmless = (render(outcomes.document(outcome(one, several))) for one in (text, "no harm"))
+            source, harmless = (render(outcomes.document(made(one))) for one in (text, "no harm"))
             assert skeleton(check_inline(source)) == skeleton(check_inline(harmless))
             assert not [line for line in source.splitlines() if line.lstrip().startswith(("::", "##["))]
             assert not unprintable(source.replace("\N{WORD JOINER}", ""))
