@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
-from s3c_actions import __version__, arguments, inputs
+from s3c_actions import __version__, arguments, inputs, temporary
 from s3c_actions.commands import Command, Context, load
 from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines, plain
 from s3c_actions.errors import Exit, InputError, OutsideError, S3CError
@@ -213,9 +213,9 @@ class _Run:
                     if text:
                         self.console.secrets.add(text)
         values = inputs.resolve(self.command.inputs, self.flags, self.environment, self.console.progress.notice)
-        temp = Path(tempfile.mkdtemp(prefix="s3c-", dir=environment.get("RUNNER_TEMP") or None))
         progress = self.console.progress
-        try:
+        place = environment.get("RUNNER_TEMP")
+        with temporary.folder(Path(place) if place else None) as temp:
             context = Context(
                 environment=environment,
                 runner=Runner(
@@ -233,8 +233,6 @@ class _Run:
                 now=self.now,
             )
             return self.command.run(values, context)
-        finally:
-            shutil.rmtree(temp, ignore_errors=True)
 
     def _tell(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> int:
         from s3c_actions import outputs

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from s3c_actions import temporary
 from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.process import Runner
 from s3c_actions.progress import Progress
@@ -262,8 +263,7 @@ def _own(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[]
     if worker is None:
         raise _not_ours("a daemon of our own needs runc, which is not on PATH (Debian: `apt-get install runc`)")
     program = daemon()
-    folder = Path(tempfile.mkdtemp(prefix="s3c-buildkit-", dir=_short(wanted.temp)))
-    try:
+    with temporary.folder(_short(wanted.temp)) as folder:
         config = wanted.config or folder / "buildkitd.toml"
         if wanted.config is None:
             config.write_text(configuration(wanted.insecure), encoding="utf-8")
@@ -290,8 +290,6 @@ def _own(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[]
                 time.sleep(0.05)
             progress.note(f"BuildKit: {where} (started for this run)")
             yield BuildKit(address=where, origin="started for this run")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _answers(where: str, runner: Runner) -> bool:

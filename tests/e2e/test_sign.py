@@ -501,11 +501,16 @@ def test_killed_between_signing_and_verifying_and_run_again(image: str, keys: Pa
     wrapper = keys / "notation"
     wrapper.write_text(f'#!/bin/sh\n[ "$1" = verify ] && kill -9 $PPID\nexec {notation} "$@"\n')
     wrapper.chmod(0o755)
-    killed = s3c(keys, "sign", image, *pair(keys, "rsa"), "--notation-path", wrapper)
+    temp = keys / "temp"
+    temp.mkdir()
+    place = {"RUNNER_TEMP": str(temp), "TMPDIR": str(temp)}
+    killed = s3c(keys, "sign", image, *pair(keys, "rsa"), "--notation-path", wrapper, environment=place)
     assert killed.code == -9
+    assert list(temp.rglob("signing.key"))
     pushed = signatures(image)
     assert len(pushed) == 1
-    again = s3c(keys, "sign", image, *pair(keys, "rsa"))
+    again = s3c(keys, "sign", image, *pair(keys, "rsa"), environment=place)
+    assert list(temp.iterdir()) == [], "the key of the run that was killed is gone too"
     assert (again.code, again.image["sign"]["skipped"]) == (0, True), again.stderr
     assert signatures(image) == pushed
 
