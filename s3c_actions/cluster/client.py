@@ -98,6 +98,7 @@ class Cluster:
             }
         found = self._groups[api_version].get(kind)
         if found is None:
+            del self._groups[api_version]  # it may be known a moment later
             raise InputError(
                 "manifests",
                 f"the cluster knows no {kind} of {api_version}.",

@@ -23,7 +23,7 @@ CONSTRAINTS = "constraints.gatekeeper.sh/v1beta1"
 PROVIDERS = "externaldata.gatekeeper.sh/v1beta1"
 CONFIGS = "config.gatekeeper.sh/v1alpha1"
 ADMISSION = "admissionregistration.k8s.io/v1"
-_INSTALL = "Install the gate with manifests/gatekeeper and manifests/ratify."
+_INSTALL = "Install it, or mend it, with `s3c gate install`."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "sign": "Sign images by digest, and verify what was signed.",
     "verify": "Verify the signatures of images.",
     "deploy": "Deploy manifests by signed digests, behind a gate that is proved.",
-    "gate": "Prove that the cluster's gate closes: an unsigned image is denied.",
+    "gate": "Install the cluster's gate, and prove that it closes: an unsigned image is denied.",
     "comment": "Write results as comments on their pull request.",
     "upload": "Upload SARIF files to code scanning, and tell what became of them.",
     "mirror": "Copy an image by digest to another registry: all platforms, and what refers to it on request.",

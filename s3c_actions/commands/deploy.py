@@ -100,10 +100,14 @@ def cluster_of(values: Values, context: Context) -> Cluster:
     """
     from s3c_actions.cluster.client import connect
 
+    return connect(kubeconfig_of(values, context), values[inputs.KUBE_CONTEXT], timeout=min(values[TIMEOUT], 60.0))
+
+
+def kubeconfig_of(values: Values, context: Context) -> str:
+    """The kubeconfig that the input, KUBECONFIG or the home folder names; several files are separated by `:`."""
     home = Path(context.environment.get("HOME") or Path.home()) / ".kube" / "config"
     given = values[inputs.KUBECONFIG]
-    kubeconfig = str(Path(given).expanduser()) if given else context.environment.get("KUBECONFIG") or str(home)
-    return connect(kubeconfig, values[inputs.KUBE_CONTEXT], timeout=min(values[TIMEOUT], 60.0))
+    return str(Path(given).expanduser()) if given else context.environment.get("KUBECONFIG") or str(home)
 
 
 def registry_of(

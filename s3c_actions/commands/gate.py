@@ -1,37 +1,81 @@
-"""`s3c gate`: whether the cluster's gate closes, by looking and by trying. Nothing is made or changed."""
+"""`s3c gate`: the gate installed, and whether it closes, by looking and by trying."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command, Context
 from s3c_actions.commands.deploy import cluster_of, outcome, registry_of, resolved
-from s3c_actions.errors import Refused
+from s3c_actions.commands.install_gate import install
+from s3c_actions.errors import InputError, Refused
 from s3c_actions.evidence import SIGNATURE
+from s3c_actions.image import Reference
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import deploy as deploying
 from s3c_actions.inputs import gate as inputs
 from s3c_actions.steps.results import Admission, DeployResult, Outcome
 
+if TYPE_CHECKING:
+    from s3c_actions.cluster.client import Cluster
+    from s3c_actions.registry import Registry
+
+
+PATIENCE = 40.0
+"""Seconds in which a verdict from before the gate was changed is forgotten: three caches of 10 s each."""
+
 
 def run(values: Values, context: Context) -> Outcome:
-    """Look at the gate, prove it by an image that nobody signed, and try the images given, all by dry run.
+    """Install the gate if asked to; look at it, prove it, and try the images given, all by dry run.
 
     Raises:
         InputError: an input or an image is wrong.
         Refused: the gate has holes, or is open.
         OutsideError: the registry, the cluster or the gate does not answer.
     """
-    from s3c_actions.cluster import gate
     from s3c_actions.cluster.images import Replacement
-    from s3c_actions.steps.deploy import judged
 
     started = time.monotonic()
+    installing = values[inputs.TASK] == "install"
     images = tuple(Replacement.parse(one) for one in values[inputs.TRIED])
+    if not images and not installing:
+        raise InputError(
+            inputs.TRIED.name,
+            f"`{values[inputs.TASK]}` needs an image to try.",
+            remedy="Give one that is signed, for example with --image registry.example/app@sha256:….",
+        )
     registry = registry_of(values, context, (), images)
     references = {str(one.image): resolved(registry, one.image)[0] for one in images}
     cluster = cluster_of(values, context)
+    if not installing:
+        told = outcome("gate", _tried(values, context, cluster, registry, references), {}, time.monotonic() - started)
+        return told if values[inputs.TASK] == "check" else without_failures(told)
+    installed = install(values, context, cluster)
+    if installed.failure is None and references:
+        tried = _tried(values, context, cluster, registry, references, patience=PATIENCE)
+        installed = replace(tried, applied=installed.applied, unchanged=installed.unchanged)
+    told = outcome("gate", installed, {}, time.monotonic() - started)
+    if told.images or installed.failure is not None:
+        return told
+    what = "as it should be already, and closes" if installed.unchanged else "installed, and closes"
+    return replace(told, text=f"✔ the gate of {cluster.address} is {what}")
+
+
+def _tried(
+    values: Values,
+    context: Context,
+    cluster: Cluster,
+    registry: Registry,
+    references: Mapping[str, Reference],
+    *,
+    patience: float = 0.0,
+) -> DeployResult:
+    """What the gate makes of images; a denial counts after `patience` seconds."""
+    from s3c_actions.cluster import gate
+    from s3c_actions.steps.deploy import judged
+
     namespace = values[deploying.NAMESPACE] or cluster.namespace
     with context.progress.step("gate") as step:
         looked = gate.inspect(gate.gather(cluster), [("", "Pod", namespace)])
@@ -47,9 +91,11 @@ def run(values: Values, context: Context) -> Outcome:
             denial = gate.prove(cluster, unsigned, namespace, looked.constraints).what
             step.done(denial)
     admissions = []
+    until = time.monotonic() + patience
     for image, reference in references.items():
         with context.progress.step("try") as step:
-            denied = gate.attempt(cluster, reference.pinned, namespace)
+            while (denied := gate.attempt(cluster, reference.pinned, namespace)) and time.monotonic() < until:
+                time.sleep(1)
             admissions.append(judged(Admission(image=image, reference=reference.pinned, verdict="unknown"), denied))
             step.done(f"{reference.pinned} is admitted" if denied is None else denied.denials[0].what)
     if not unsigned and all(one.verdict == "admitted" for one in admissions):
@@ -58,7 +104,7 @@ def run(values: Values, context: Context) -> Outcome:
             cause="Ratify trusts something else than Notary Project signatures, or trusts everything.",
             remedy="Look at Ratify's Policy and Verifier.",
         )
-    result = DeployResult(
+    return DeployResult(
         cluster=cluster.address,
         admissions=tuple(admissions),
         unsigned_denied=unsigned,
@@ -66,8 +112,6 @@ def run(values: Values, context: Context) -> Outcome:
         constraints=looked.constraints,
         exempt=looked.exempt,
     )
-    told = outcome("gate", result, {}, time.monotonic() - started)
-    return told if values[inputs.TASK] == "check" else without_failures(told)
 
 
 def without_failures(told: Outcome) -> Outcome:
@@ -79,10 +123,15 @@ def without_failures(told: Outcome) -> Outcome:
 COMMAND = Command(
     name="gate",
     help="Proves that the cluster's gate closes: looks for holes, then has the cluster try, by dry run, a Pod of an "
-    "image that nobody signed, and the images given. `check` fails when one of those is denied; `demo` shows why.",
+    "image that nobody signed, and the images given. `check` fails when one of those is denied; `demo` shows why. "
+    "`install` first puts Gatekeeper and Ratify on the cluster by their Helm charts, failing closed, or brings those "
+    "that are there to the same state; it may be run again at any time.",
     inputs=inputs.INPUTS,
     run=run,
     examples=(
+        "s3c gate install --trust-store signing.crt",
+        "s3c gate install --vault kv-voting --vault-certificate signing --tenant-id "
+        "01234567-89ab-cdef-0123-456789abcdef --ratify-client-id 89abcdef-0123-4567-89ab-0123456789ab",
         "s3c gate check --image registry.example/app@sha256:…",
         "s3c gate demo --image registry.example/app:unsigned --image registry.example/app:signed",
     ),

@@ -10,7 +10,7 @@ from s3c_actions.inputs import Values
 from s3c_actions.inputs import programs as inputs
 from s3c_actions.inputs.programs import ProgramInputs
 from s3c_actions.programs.install import Program, Wanted, locate_all, present
-from s3c_actions.programs.pins import BUILDKITD, COPA, NOTATION, TRIVY, Pin
+from s3c_actions.programs.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY, Pin
 from s3c_actions.steps.results import Outcome
 
 DECLARED: dict[str, tuple[Pin, ProgramInputs]] = {
@@ -18,6 +18,7 @@ DECLARED: dict[str, tuple[Pin, ProgramInputs]] = {
     "copa": (COPA, inputs.COPA),
     "notation": (NOTATION, inputs.NOTATION),
     "buildkitd": (BUILDKITD, inputs.BUILDKITD),
+    "helm": (HELM, inputs.HELM),
 }
 ORIGINS = {
     "given": "the path given",

@@ -1,18 +1,54 @@
-"""Inputs of `gate`."""
+"""Inputs of `gate`: what is tried, and of what a gate is made that is installed."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from s3c_actions.inputs import Input, choice
-from s3c_actions.inputs.common import INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
-from s3c_actions.inputs.deploy import CLUSTER, IMAGES, NAMESPACE
+from s3c_actions.inputs import Input, choice, items
+from s3c_actions.inputs.azure import TENANT_ID, guid
+from s3c_actions.inputs.common import INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT, path
+from s3c_actions.inputs.deploy import CLUSTER, IMAGES, MANIFESTS, NAMESPACE, ROLLOUT_TIMEOUT, namespace_name
+from s3c_actions.inputs.programs import HELM, PROGRAMS_MIRROR
+from s3c_actions.inputs.verify import TRUST_STORE, TRUSTED_IDENTITY, paths
 
-TASKS = ("check", "demo")
+TASKS = ("check", "demo", "install")
+_VAULT = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]")
+_VAULT_URL = re.compile(r"https://[A-Za-z0-9-]+\.[A-Za-z0-9.-]+/?")
+_CERTIFICATE = re.compile(r"[A-Za-z0-9-]{1,127}")
+
+
+def vault_url(value: str) -> str:
+    """The address of a Key Vault, from its name or its address."""
+    value = value.strip()
+    if _VAULT_URL.fullmatch(value):
+        return value.rstrip("/")
+    if not _VAULT.fullmatch(value) or "--" in value:
+        raise ValueError("the name of a Key Vault, or its address https://NAME.vault.azure.net")
+    return f"https://{value.lower()}.vault.azure.net"
+
+
+def vault_object(value: str) -> str:
+    """The name of something in a Key Vault."""
+    if not _CERTIFICATE.fullmatch(value):
+        raise ValueError("a name in a Key Vault: letters, digits and -")
+    return value
+
+
+def namespaces(value: str) -> tuple[str, ...]:
+    """Namespaces; a `*` at the end stands for any ending, as in Gatekeeper's match."""
+    found = items(value)
+    for one in found:
+        namespace_name(one.removesuffix("*").rstrip("-") if one.endswith("*") else one)
+    return found
+
+
 TASK: Input[str] = Input(
     name="task",
-    help="`check` fails when an image given is denied; `demo` shows what becomes of each.",
+    help="`check` fails when an image given is denied; `demo` shows what becomes of each; `install` installs "
+    "Gatekeeper and Ratify, or brings those that are there to the same state, and then proves that they close.",
     parse=choice(*TASKS),
     default="check",
     absent="check",
@@ -21,16 +57,108 @@ TASK: Input[str] = Input(
 )
 TRIED: Input[tuple[str, ...]] = replace(
     IMAGES,
-    help="Images to try. Of a signed one, the unsigned counterpart for the proof is found by itself: its signature, "
-    "which is something in its repository that nobody signed.",
-    required=True,
+    help="Images to try; `check` and `demo` need one. Of a signed one, the unsigned counterpart for the proof is found "
+    "by itself: its signature, which is something in its repository that nobody signed.",
 )
+SIGNERS: Input[tuple[Path, ...]] = replace(
+    TRUST_STORE,
+    help="`install`: certificates whose signatures are admitted: files (PEM or DER) or folders of them, one a line.",
+    required=False,
+)
+IDENTITIES: Input[tuple[str, ...]] = replace(
+    TRUSTED_IDENTITY,
+    help="`install`: subject of a signer to admit, one a line; it names at least C, ST and O. Without it, anyone is "
+    "whom the certificates vouch for.",
+)
+VAULT: Input[str] = Input(
+    name="vault",
+    help="`install`: name or address of the Azure Key Vault that has the signing certificate, instead of "
+    "`trust-store`. Ratify fetches it with workload identity. Goes with `vault-certificate`, `tenant-id` and "
+    "`ratify-client-id`.",
+    parse=vault_url,
+    absent="",
+    example="kv-voting",
+)
+VAULT_CERTIFICATE: Input[str] = Input(
+    name="vault-certificate",
+    help="Name of the certificate in `vault`.",
+    parse=vault_object,
+    absent="",
+    example="signing",
+)
+RATIFY_CLIENT: Input[str] = Input(
+    name="ratify-client-id",
+    help="`install`: client of Ratify's managed identity, which may read the vault and pull from the registry, and is "
+    "federated with the service account gatekeeper-system:ratify-admin. Ratify reads Azure Container Registry with it.",
+    parse=guid,
+    absent="",
+    example="01234567-89ab-cdef-0123-456789abcdef",
+)
+EXEMPT: Input[tuple[str, ...]] = Input(
+    name="exempt-namespaces",
+    help="`install`: namespaces that go around the gate, besides kube-system and gatekeeper-system, such as those of a "
+    "cloud's own Pods, which you cannot sign.",
+    parse=namespaces,
+    absent=(),
+    many=True,
+    example="app-routing-system",
+)
+OTHER_MANIFESTS: Input[tuple[str, ...]] = replace(
+    MANIFESTS,
+    help="`install`: manifests of your own for the gate, such as Ratify's Store, Verifier or Policy: one of the same "
+    "kind and name takes the place of the one that s3c brings.",
+    required=False,
+    positional=False,
+    example="ratify/",
+)
+
+
+def _chart(name: str) -> Input[Path | None]:
+    return Input(
+        name=f"{name.lower()}-chart",
+        help=f"`install`: {name}'s Helm chart, a folder or an archive. Without it, the one in its pinned module.",
+        parse=path,
+        example=f"charts/{name.lower()}",
+    )
+
+
+def _values(name: str) -> Input[tuple[Path, ...]]:
+    return Input(
+        name=f"{name.lower()}-values",
+        help=f"`install`: files of values for {name}'s chart, one a line, over those of s3c: its images' mirror, "
+        "replicas, resources.",
+        parse=paths,
+        absent=(),
+        many=True,
+        example="values.yaml",
+    )
+
+
+CHARTS = {name.lower(): (_chart(name), _values(name)) for name in ("Gatekeeper", "Ratify")}
+"""Chart and values, by release."""
+
+INSTALLING: tuple[Input[Any], ...] = (
+    SIGNERS,
+    IDENTITIES,
+    VAULT,
+    VAULT_CERTIFICATE,
+    TENANT_ID,
+    RATIFY_CLIENT,
+    EXEMPT,
+    OTHER_MANIFESTS,
+    *(one for pair in CHARTS.values() for one in pair),
+    ROLLOUT_TIMEOUT,
+    *HELM.all,
+    PROGRAMS_MIRROR,
+)
+"""What `install` takes beyond the others."""
 
 INPUTS: tuple[Input[Any], ...] = (
     TASK,
     TRIED,
     *CLUSTER,
     NAMESPACE,
+    *INSTALLING,
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,
     INSECURE,

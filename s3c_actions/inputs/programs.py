@@ -10,7 +10,7 @@ from typing import Any
 from s3c_actions.inputs import Input, boolean, choice, choices, text
 from s3c_actions.inputs.common import path
 
-NAMES = ("trivy", "copa", "notation", "buildkitd")
+NAMES = ("trivy", "copa", "notation", "buildkitd", "helm")
 
 
 def _url(value: str) -> str:
@@ -73,6 +73,7 @@ TRIVY = _inputs("trivy", "0.74.0")
 COPA = _inputs("copa", "0.14.2")
 NOTATION = _inputs("notation", "1.3.2")
 BUILDKITD = _inputs("buildkitd", "0.34.2")
+HELM = _inputs("helm", "3.22.0")
 
 PROGRAMS_MIRROR = Input(
     name="programs-mirror",
@@ -116,5 +117,6 @@ INPUTS: tuple[Input[Any], ...] = (
     *COPA.all,
     *NOTATION.all,
     *BUILDKITD.all,
+    *HELM.all,
     PROGRAMS_MIRROR,
 )

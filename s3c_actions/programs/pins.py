@@ -245,4 +245,34 @@ BUILDKITD = Pin(
     says=r"^buildkitd \S+ v?(\S+)",
 )
 
-PINS: tuple[Pin, ...] = (TRIVY, COPA, NOTATION, BUILDKITD)
+HELM = Pin(
+    name="helm",
+    version="3.22.0",
+    module="helm.sh/helm/v3",
+    package="helm.sh/helm/v3/cmd/helm",
+    licence="Apache-2.0",
+    ldflags=("-X helm.sh/helm/v3/internal/version.version=v3.22.0",),
+    asks=("version", "--template", "{{.Version}}"),
+    says=r"^v?(\d\S*)$",
+)
+# What runs in the cluster, from the images that their charts name; the lab builds them.
+GATEKEEPER = Pin(
+    name="gatekeeper",
+    version="3.23.1",
+    module="github.com/open-policy-agent/gatekeeper/v3",
+    package="github.com/open-policy-agent/gatekeeper/v3",
+    licence="Apache-2.0",
+    ldflags=("-X github.com/open-policy-agent/gatekeeper/v3/pkg/version.Version=v3.23.1",),
+)
+RATIFY = Pin(
+    name="ratify",
+    version="1.4.6",
+    module="github.com/ratify-project/ratify",
+    package="github.com/ratify-project/ratify/cmd/ratify",
+    licence="Apache-2.0",
+    ldflags=("-X github.com/ratify-project/ratify/internal/version.Version=v1.4.6",),
+)
+
+PINS: tuple[Pin, ...] = (TRIVY, COPA, NOTATION, BUILDKITD, HELM)
+CHARTS: tuple[Pin, ...] = (GATEKEEPER, RATIFY)
+"""The pinned modules that hold the Helm chart of the same name."""

@@ -46,7 +46,9 @@ def _verdict(document: Document) -> str:
     if denied:
         return f"{denied} of {len(images)} images denied"
     if document["command"] == "gate":
-        return "The gate closes" if deploy["gate"]["unsigned_denied"] else "The gate was tried"
+        installed = "Nothing to do: the gate is there, and" if deploy["unchanged"] else "The gate is installed, and"
+        gate = installed if deploy["applied"] else "The gate"
+        return f"{gate} closes" if deploy["gate"]["unsigned_denied"] else f"{gate} was tried"
     if deploy["unchanged"]:
         return "Nothing to do: everything is deployed already"
     if not deploy["applied"]:

@@ -67,17 +67,29 @@ def prepare(settings: VerifySettings, temp: Path, progress: Progress) -> Iterato
 
 
 def _made(settings: VerifySettings, home: Home, progress: Progress) -> None:
-    anchors = b"".join(_certificates(path, "trust-store") for path in settings.stores)
+    anchors = trusted_certificates(settings.stores)
     stamps = b"".join(_certificates(path, "trusted-timestamp-root") for path in settings.timestamp_roots)
     if not settings.identities:
         progress.note("No trusted-identity is given: any signer is trusted whose certificate the trust store leads to.")
-    identities = tuple(
-        one if one.startswith(IDENTITY_PREFIX) else f"{IDENTITY_PREFIX} {one}"
-        for one in settings.identities
-        if one != "*"
-    )
-    policy = TrustPolicy(level=settings.level, identities=identities or ("*",), timestamps=bool(stamps))
+    identities = trusted_identities(settings.identities) or ("*",)
+    policy = TrustPolicy(level=settings.level, identities=identities, timestamps=bool(stamps))
     home.trust(anchors, policy, stamps)
+
+
+def trusted_certificates(stores: tuple[Path, ...]) -> bytes:
+    """The certificates of files and folders, as PEM, one after another.
+
+    Raises:
+        InputError: a file cannot be read or holds no certificate (field `trust-store`).
+    """
+    return b"".join(_certificates(path, "trust-store") for path in stores)
+
+
+def trusted_identities(subjects: tuple[str, ...]) -> tuple[str, ...]:
+    """Subjects as the Notary Project's trust policies have them; none for `*`, which means anyone."""
+    return tuple(
+        one if one.startswith(IDENTITY_PREFIX) else f"{IDENTITY_PREFIX} {one}" for one in subjects if one != "*"
+    )
 
 
 def _given(settings: VerifySettings, policy: Mapping[str, Any], home: Home) -> None:

@@ -8,19 +8,29 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from s3c_actions.errors import InputError
-from s3c_actions.programs import gobuild
 from s3c_actions.programs.cache import locked, scratch
+from s3c_actions.programs.charts import chart
 from s3c_actions.programs.install import Program, Wanted, locate_all, present
-from s3c_actions.programs.pins import Pin
+from s3c_actions.programs.pins import CHARTS, GATEKEEPER, HELM, RATIFY, Pin
 from s3c_lab.machine import Machine
-from s3c_lab.node import archives, container, gate, image
+from s3c_lab.node import archives, container, image
 from s3c_lab.node.files import PAUSE
-from s3c_lab.node.programs import GATE, GATEKEEPER, HELM, KUBECTL, NODE, RATIFY, RATIFY_PLUGINS
+from s3c_lab.node.programs import GATE, KUBECTL, NODE, RATIFY_PLUGINS
 from s3c_lab.node.programs import PAUSE as PAUSE_PIN
 
 FOLDER = "node"
+VALUES = Path(__file__).parent
 # What runc, the one program in C too, is built with.
 _C_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config")
+_HOST_NETWORK = """\
+resources: [all.yaml]
+patches:
+- target: {kind: Deployment, name: ratify}
+  patch: |
+    - {op: add, path: /spec/template/spec/hostNetwork, value: true}
+    - {op: add, path: /spec/template/spec/dnsPolicy, value: ClusterFirstWithHostNet}
+    - {op: add, path: /spec/strategy, value: {type: Recreate}}
+"""
 
 
 def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machine) -> Path:
@@ -56,7 +66,7 @@ def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machi
             )
             kubeconfig = container.start(settings, machine).kubeconfig
         step.done(f"Ready: kubectl --kubeconfig {kubeconfig}")
-    _gate(kubeconfig, certificate, programs, machine, lab=True)
+    _gate(kubeconfig, certificate, programs, machine, own=own)
     return kubeconfig
 
 
@@ -70,9 +80,9 @@ def use(kubeconfig: Path, certificate: Path, machine: Machine) -> Path:
     if not kubeconfig.is_file():
         raise InputError("kubeconfig", f"{kubeconfig} is not a file.", remedy="Name the kubeconfig of the cluster.")
     with machine.progress.step("programs") as step:
-        programs = _located((HELM, KUBECTL), machine)
+        programs = _located((HELM,), machine)
         step.done(", ".join(f"{one.name} {one.version}" for one in programs.values()))
-    _gate(kubeconfig, certificate, programs, machine, lab=False)
+    _gate(kubeconfig, certificate, programs, machine, own=None)
     return kubeconfig
 
 
@@ -99,18 +109,47 @@ def node_name(lab: str) -> str:
     return "s3c-" + re.sub(r"[^a-z0-9]+", "-", lab).strip("-")
 
 
-def _gate(kubeconfig: Path, certificate: Path, programs: Mapping[str, Program], machine: Machine, *, lab: bool) -> None:
-    with machine.progress.step("gate") as step:
-        settings = gate.GateSettings(
-            kubeconfig=kubeconfig,
-            helm=programs["helm"].path,
-            kubectl=programs["kubectl"].path,
-            charts={pin.name: chart(pin, machine) for pin in (GATEKEEPER, RATIFY)},
-            certificate=certificate.read_text(),
-            lab=lab,
-        )
-        gate.install(settings, machine.runner, machine.progress)
-        step.done(f"Gatekeeper and Ratify admit what {certificate.name} signed, and nothing else")
+def _gate(
+    kubeconfig: Path, certificate: Path, programs: Mapping[str, Program], machine: Machine, *, own: Path | None
+) -> None:
+    """The gate, installed as `s3c gate install` does it; `own` is the folder of the lab's own node, if it is one.
+
+    Raises:
+        S3CError: it is not in force.
+    """
+    from s3c_actions.cluster import gate_manifests
+    from s3c_actions.cluster.client import connect
+    from s3c_actions.programs.helm import Chart, Helm
+    from s3c_actions.steps import install_gate
+
+    charts = []
+    for pin in CHARTS:
+        path = chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+        values = [gate_manifests.values(pin.name), *([VALUES / f"{pin.name}-values.yaml"] if own else [])]
+        renderer = _host_network(own, programs["kubectl"].path) if own and pin is RATIFY else None
+        charts.append(Chart(name=pin.name, path=path, values=tuple(values), post_renderer=renderer))
+    settings = install_gate.GateSettings(
+        charts=tuple(charts),
+        objects=gate_manifests.with_others(
+            (gate_manifests.certificates(certificate.read_text()), *gate_manifests.policy()), ()
+        ),
+    )
+    helm = Helm(programs["helm"].path, machine.runner, kubeconfig=str(kubeconfig), context="", timeout=300)
+    cluster = connect(str(kubeconfig), "", timeout=30)
+    done = install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=machine.progress))
+    if done.failure is not None:
+        raise done.failure
+
+
+def _host_network(folder: Path, kubectl: Path) -> Path:
+    """A program that puts Ratify into the node's network, where alone localhost means the node."""
+    home = folder / "post-renderer"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "kustomization.yaml").write_text(_HOST_NETWORK)
+    script = home / "render"
+    script.write_text(f'#!/bin/sh\ncat >"{home}/all.yaml" && exec "{kubectl}" kustomize "{home}"\n')
+    script.chmod(0o700)
+    return script
 
 
 def _located(pins: tuple[Pin, ...], machine: Machine) -> Mapping[str, Program]:
@@ -177,22 +216,3 @@ def _archives(programs: Mapping[str, Program], machine: Machine) -> tuple[Path, 
                     (temp / kept.name).replace(kept)
             made.append(kept)
     return tuple(made)
-
-
-def chart(pin: Pin, machine: Machine) -> Path:
-    """The chart as the project released it: it lies in the pinned module, which go.sum authenticates."""
-    kept = machine.cache / "lab" / "charts" / f"{pin.name}-{pin.version}"
-    with locked(kept.parent / f".{pin.name}.lock"):
-        if not kept.exists():
-            with scratch(kept.parent, "chart-") as temp:
-                gobuild.copy_folder(
-                    pin,
-                    f"charts/{pin.name}",
-                    temp / "chart",
-                    cache=machine.cache,
-                    runner=machine.runner,
-                    progress=machine.progress,
-                )
-                (temp / "chart").rename(kept)
-            gobuild.discard_caches(machine.cache)
-    return kept

@@ -5,12 +5,11 @@ None is taken from PATH: they are mounted into a container that has no libraries
 
 from __future__ import annotations
 
-from s3c_actions.programs.pins import Pin
+from s3c_actions.programs.pins import GATEKEEPER, HELM, RATIFY, Pin
 from s3c_lab.programs import MODULES
 
 KUBERNETES = "1.37.2"
 _CONTAINERD = "github.com/containerd/containerd/v2"
-_RATIFY = "github.com/ratify-project/ratify"
 
 
 def _kubernetes(name: str) -> Pin:
@@ -45,11 +44,10 @@ def _containerd(name: str) -> Pin:
 def _ratify_plugin(name: str) -> Pin:
     return Pin(
         name=name,
-        version="1.4.6",
-        module=_RATIFY,
-        package=f"{_RATIFY}/plugins/verifier/{name}",
+        version=RATIFY.version,
+        module=RATIFY.module,
+        package=f"{RATIFY.module}/plugins/verifier/{name}",
         licence="Apache-2.0",
-        modules=MODULES,
         shared="ratify",
     )
 
@@ -87,33 +85,6 @@ PAUSE = Pin(
     module="s3c.invalid/programs/pause",
     package="s3c.invalid/programs/pause",
     licence="Apache-2.0",
-    modules=MODULES,
-)
-HELM = Pin(
-    name="helm",
-    version="3.22.0",
-    module="helm.sh/helm/v3",
-    package="helm.sh/helm/v3/cmd/helm",
-    licence="Apache-2.0",
-    ldflags=("-X helm.sh/helm/v3/internal/version.version=v3.22.0",),
-    modules=MODULES,
-)
-GATEKEEPER = Pin(
-    name="gatekeeper",
-    version="3.23.1",
-    module="github.com/open-policy-agent/gatekeeper/v3",
-    package="github.com/open-policy-agent/gatekeeper/v3",
-    licence="Apache-2.0",
-    ldflags=("-X github.com/open-policy-agent/gatekeeper/v3/pkg/version.Version=v3.23.1",),
-    modules=MODULES,
-)
-RATIFY = Pin(
-    name="ratify",
-    version="1.4.6",
-    module=_RATIFY,
-    package=f"{_RATIFY}/cmd/ratify",
-    licence="Apache-2.0",
-    ldflags=(f"-X {_RATIFY}/internal/version.Version=v1.4.6",),
     modules=MODULES,
 )
 RATIFY_PLUGINS = (_ratify_plugin("sbom"), _ratify_plugin("vulnerabilityreport"))

@@ -98,7 +98,7 @@ def test_files_it_reads_are_there() -> None:
 
 
 def test_the_charts_are_those_of_the_lab() -> None:
-    from s3c_lab.node.programs import GATEKEEPER, RATIFY
+    from s3c_actions.programs.pins import GATEKEEPER, RATIFY
 
     charts = {name: body for _, name, body in read(TERRAFORM / "gate").blocks("resource")}
     assert charts["gatekeeper"]["version"] == GATEKEEPER.version

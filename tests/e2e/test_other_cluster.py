@@ -9,20 +9,22 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from s3c_actions.programs.charts import chart
 from s3c_actions.programs.install import Wanted, locate_all
+from s3c_actions.programs.pins import GATEKEEPER, RATIFY
 from s3c_lab import lab as labs
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node import archives, container, image
-from s3c_lab.node.cluster import chart
 from s3c_lab.node.files import PAUSE
-from s3c_lab.node.programs import GATE, GATEKEEPER, NODE, RATIFY
+from s3c_lab.node.programs import GATE, NODE
 from tests.e2e.conftest import PREFIX
+from tests.e2e.signing import Ended
 
 # Beside no other test of a node: each takes what Docker has of them away when it is the last.
 pytestmark = pytest.mark.xdist_group("node")
@@ -67,7 +69,8 @@ def _images(folder: Path, machine: Machine, programs: dict[str, Path]) -> Iterat
     made = [(PAUSE, {"/pause": programs["pause"]}, "/pause")]
     for pin, program, repository in PULLED:
         made.append((f"{repository}:v{pin.version}", {program: programs[pin.name]}, program))
-        definitions = (chart(pin, machine) / "crds").glob("*.yaml")
+        home = chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+        definitions = (home / "crds").glob("*.yaml")
         files = {"/kubectl": programs["kubectl"], **{f"/crds/{file.name}": file for file in definitions}}
         made.append((f"{repository}-crds:v{pin.version}", files, "/kubectl"))
     for number, (reference, files, entrypoint) in enumerate(made):
@@ -85,23 +88,64 @@ def _images(folder: Path, machine: Machine, programs: dict[str, Path]) -> Iterat
         yield archive
 
 
-def test_the_gate_is_installed_on_a_cluster_that_is_there_and_outlives_the_lab(
-    machine: Machine, programs: dict[str, Path], kubeconfig: Path
+def test_the_gate_is_installed_on_a_cluster_that_is_there_kept_and_mended(
+    machine: Machine,
+    programs: dict[str, Path],
+    kubeconfig: Path,
+    signing_key: tuple[Path, Path],
+    s3c: Callable[..., Ended],
 ) -> None:
     def kubectl(*arguments: str) -> subprocess.CompletedProcess[str]:
         argv = [str(programs["kubectl"]), "--kubeconfig", str(kubeconfig), *arguments]
         return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
 
+    def install(*flags: str | Path) -> Ended:
+        return s3c("gate", "install", "--kubeconfig", kubeconfig, "--helm-path", programs["helm"], *flags)
+
+    def actions(ended: Ended) -> dict[str, str]:
+        return {one["kind"]: one["action"] for one in ended.result["deploy"]["applied"] if one["kind"] != "Chart"}
+
+    def charts(ended: Ended) -> list[str]:
+        return [one["action"] for one in ended.result["deploy"]["applied"] if one["kind"] == "Chart"]
+
     unsigned = f"run --dry-run=server x --image=localhost:1/x@sha256:{64 * '1'}".split()
     assert kubectl(*unsigned).returncode == 0
+    nobody = install()
+    assert (nobody.code, "trust-store: nobody is trusted" in nobody.stderr) == (2, True), nobody.stderr
+
+    # By the lab, whose gate outlives it.
     name = f"{PREFIX}{os.getpid()}-gates-another"
     made = labs.up(name, 0, machine, kubeconfig=kubeconfig)
     try:
         assert (made.kubeconfig, made.node) == (str(kubeconfig), False)
-        assert "[ratify-verification]" in kubectl(*unsigned).stderr
-        (key,) = json.loads(kubectl("get", "keymanagementproviders", "-o", "json").stdout)["items"]
-        assert key["spec"]["parameters"]["value"] == Path(made.certificate).read_text()
-        assert key["status"]["issuccess"] is True
     finally:
         labs.down(name, machine)
     assert "[ratify-verification]" in kubectl(*unsigned).stderr
+
+    # By the product, for other signers and with another namespace exempt: what need not change stays.
+    _, certificate = signing_key
+    trust = ("--trust-store", certificate, "--exempt-namespaces", "kube-public")
+    first = install(*trust)
+    assert first.code == 0, first.stderr
+    assert charts(first) == ["unchanged", "configured"]
+    assert actions(first)["KeyManagementProvider"] == actions(first)["RatifyVerification"] == "configured"
+    assert actions(first)["Policy"] == "unchanged"
+    assert "constraint ratify-verification, trace " in first.result["deploy"]["gate"]["denial"]
+    assert kubectl(*unsigned, "--namespace=kube-public").returncode == 0
+    assert "[ratify-verification]" in kubectl(*unsigned).stderr
+    (key,) = json.loads(kubectl("get", "keymanagementproviders", "-o", "json").stdout)["items"]
+    assert key["spec"]["parameters"]["value"] == certificate.read_text()
+    again = install(*trust)
+    assert again.code == 0, again.stderr
+    assert again.result["deploy"]["unchanged"] is True
+    assert "as it should be already" in again.stdout
+
+    # What somebody opened is closed again.
+    hook = "validatingwebhookconfiguration/gatekeeper-validating-webhook-configuration"
+    opened = '[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"Ignore"}]'
+    assert kubectl("patch", hook, "--type=json", "-p", opened).returncode == 0
+    mended = install(*trust)
+    assert mended.code == 0, mended.stderr
+    assert charts(mended) == ["configured", "configured"]
+    policy = kubectl("get", hook, "-o", "jsonpath={.webhooks[0].failurePolicy}").stdout
+    assert policy == "Fail"

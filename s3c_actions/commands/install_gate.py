@@ -1,0 +1,130 @@
+"""`s3c gate install`: the gate of the inputs, put on the cluster."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from s3c_actions.commands import Context
+from s3c_actions.commands.deploy import kubeconfig_of
+from s3c_actions.errors import InputError
+from s3c_actions.inputs import Values
+from s3c_actions.inputs import deploy as deploying
+from s3c_actions.inputs import gate as inputs
+from s3c_actions.inputs.azure import TENANT_ID
+from s3c_actions.inputs.common import TIMEOUT
+from s3c_actions.steps.results import DeployResult
+
+if TYPE_CHECKING:
+    from s3c_actions.cluster.client import Cluster, Object
+    from s3c_actions.programs.helm import Chart
+
+_OF_VAULT = (inputs.VAULT, inputs.VAULT_CERTIFICATE, TENANT_ID, inputs.RATIFY_CLIENT)
+
+
+def install(values: Values, context: Context, cluster: Cluster) -> DeployResult:
+    """Install what the inputs say, and prove it.
+
+    Raises:
+        InputError: an input is wrong: nothing was changed.
+        OutsideError: helm or a chart could not be had, or the cluster does not answer.
+    """
+    from s3c_actions.commands.programs import located
+    from s3c_actions.programs.helm import Helm
+    from s3c_actions.steps import install_gate
+
+    objects = _objects(values, context)
+    charts = _charts(values, context)
+    (program,) = located(values, context, "helm")
+    helm = Helm(
+        program.path,
+        context.runner,
+        kubeconfig=kubeconfig_of(values, context),
+        context=values[deploying.KUBE_CONTEXT],
+        timeout=values[TIMEOUT],
+    )
+    settings = install_gate.GateSettings(
+        charts=charts,
+        objects=objects,
+        namespace=values[deploying.NAMESPACE] or cluster.namespace,
+        timeout=values[deploying.ROLLOUT_TIMEOUT],
+    )
+    return install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=context.progress))
+
+
+def _objects(values: Values, context: Context) -> tuple[Object, ...]:
+    """The gate's own objects and the user's, in the order in which they are applied."""
+    from s3c_actions.cluster import gate_manifests, manifests
+    from s3c_actions.steps.verify import trusted_identities
+
+    sources = values[inputs.OTHER_MANIFESTS]
+    read = manifests.read(sources, cwd=context.cwd, stdin=sys.stdin.buffer.read) if sources else ()
+    others = [document for one in read for document in manifests.objects(one.text, one.source)]
+    own = gate_manifests.policy(trusted_identities(values[inputs.IDENTITIES]), values[inputs.EXEMPT])
+    if trust := _trust(values):
+        own = (trust, *own)
+    elif not any(one["kind"] == "KeyManagementProvider" for one in others):
+        raise InputError(
+            "trust-store",
+            "nobody is trusted: neither trust-store nor vault is given.",
+            remedy="Give the certificate whose signatures are to be admitted, or the Key Vault that has it.",
+        )
+    return gate_manifests.with_others(own, others)
+
+
+def _trust(values: Values) -> Object | None:
+    """Whom to trust; None when that is left to the user's own manifests."""
+    from s3c_actions.cluster import gate_manifests
+    from s3c_actions.steps.verify import trusted_certificates
+
+    stores, vault = values[inputs.SIGNERS], values[inputs.VAULT]
+    if stores and vault:
+        raise InputError("vault", "it is given beside trust-store.", remedy="Give one of both.")
+    if stores:
+        return gate_manifests.certificates(trusted_certificates(stores).decode())
+    given = [one for one in _OF_VAULT if values[one]]
+    if not vault and (not given or given == [inputs.RATIFY_CLIENT]):
+        return None
+    if missing := [one.name for one in _OF_VAULT if one not in given]:
+        raise InputError(
+            missing[0],
+            f"it is missing, and {given[0].name} is given.",
+            remedy=f"Trust in a Key Vault takes {', '.join(one.name for one in _OF_VAULT)}.",
+        )
+    return gate_manifests.key_vault(
+        vault,
+        values[inputs.VAULT_CERTIFICATE],
+        tenant=values[TENANT_ID],
+        client=values[inputs.RATIFY_CLIENT],
+    )
+
+
+def _charts(values: Values, context: Context) -> tuple[Chart, ...]:
+    """Both charts with our values and the user's over them."""
+    from s3c_actions.cluster import gate_manifests
+    from s3c_actions.programs.charts import chart
+    from s3c_actions.programs.helm import Chart
+    from s3c_actions.programs.pins import CHARTS
+
+    wanted = []
+    for pin in CHARTS:
+        given, more = inputs.CHARTS[pin.name]
+        path = values[given]
+        for file in (*([path] if path else []), *values[more]):
+            if not file.exists():
+                field = given.name if file is path else more.name
+                raise InputError(field, f"{file} is not there.", remedy="Look at the path.")
+        wanted.append((pin, path, [gate_manifests.values(pin.name), *values[more]]))
+    if made := gate_manifests.ratify_values(values[inputs.RATIFY_CLIENT], values[inputs.EXEMPT]):
+        file = context.temp / "ratify-values.json"
+        file.write_text(json.dumps(made))
+        wanted[-1][2].insert(1, file)
+    return tuple(
+        Chart(
+            name=pin.name,
+            path=path or chart(pin, cache=context.cache, runner=context.runner, progress=context.progress),
+            values=tuple(files),
+        )
+        for pin, path, files in wanted
+    )

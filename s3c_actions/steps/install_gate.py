@@ -1,0 +1,290 @@
+"""Installs the gate, or brings the one that is there to its settings, and proves that it closes.
+
+What is installed may be installed again: what is as it should be is left alone. In between, whatever Gatekeeper cannot
+have answered is denied, never admitted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from s3c_actions.cluster import apply, gate, rollout
+from s3c_actions.cluster.apply import Change, Target
+from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Object, Resource
+from s3c_actions.cluster.gate_manifests import CONSTRAINT_GROUP, RATIFY_GROUP
+from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.programs.helm import NAMESPACE, Chart, Helm, Release
+from s3c_actions.progress import Progress
+from s3c_actions.steps.results import AppliedObject, DeployResult
+
+T = TypeVar("T")
+
+GATEKEEPER, RATIFY = "gatekeeper", "ratify"
+DEPLOYMENTS = {GATEKEEPER: "gatekeeper-controller-manager", RATIFY: "ratify"}
+# Nothing listens on port 1, and no image has this digest.
+NOT_THERE = f"localhost:1/s3c-gate-probe@sha256:{64 * '0'}"
+ABANDONED = 120.0
+"""Seconds after which a change that Helm has begun and not ended is taken for one that was killed."""
+TAKEN = 30.0
+"""Seconds for Ratify to read what it is told, and for Gatekeeper's Service to lead to it."""
+POLL = 0.3
+_DEPLOYMENTS = Resource(path="/apis/apps/v1", plural="deployments", namespaced=True)
+_SECRETS = Resource(path="/api/v1", plural="secrets", namespaced=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateSettings:
+    """The gate of one cluster.
+
+    Attributes:
+        charts: Gatekeeper's, then Ratify's, with their values.
+        objects: whom to trust, how to verify, what is asked about; in the order in which they are applied.
+        namespace: where the gate is proved.
+        timeout: seconds for everything to come up.
+    """
+
+    charts: tuple[Chart, ...]
+    objects: tuple[Object, ...]
+    namespace: str = "default"
+    timeout: float = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateTools:
+    """What the step works with; `helm` and `cluster` reach the same cluster."""
+
+    helm: Helm
+    cluster: Cluster
+    progress: Progress
+
+
+def run(settings: GateSettings, tools: GateTools) -> DeployResult:
+    """Install the gate and wait until it is proved to be in force.
+
+    Returns:
+        What was changed, and the denial that proves the gate; `failure` is what ended it half-way.
+
+    Raises:
+        InputError: the kubeconfig, a chart or a manifest cannot be used.
+        OutsideError: the cluster does not answer.
+    """
+    installer = _Installer(settings, tools)
+    began = time.monotonic()
+    try:
+        result = installer.run()
+    except S3CError as error:
+        if not installer.applied:
+            raise
+        result = DeployResult(failure=error)
+    applied = tuple(installer.applied)
+    return replace(
+        result,
+        cluster=tools.cluster.address,
+        applied=applied,
+        unchanged=bool(applied) and all(one.action == "unchanged" for one in applied),
+        seconds=time.monotonic() - began,
+    )
+
+
+class _Installer:
+    def __init__(self, settings: GateSettings, tools: GateTools) -> None:
+        self.settings = settings
+        self.helm, self.cluster, self.progress = tools.helm, tools.cluster, tools.progress
+        self.applied: list[AppliedObject] = []
+        self.until = time.monotonic() + settings.timeout
+
+    def run(self) -> DeployResult:
+        # Helm mends what somebody changed by hand, but only when it is asked to do something.
+        sound = not self.looked().holes
+        for chart in self.settings.charts:
+            with self.progress.step(chart.name) as step:
+                action = self.chart(chart, sound)
+                # From Gatekeeper on nothing is admitted that it does not look at.
+                self.await_deployment(DEPLOYMENTS[chart.name])
+                step.done(f"chart {action}, and it runs")
+        with self.progress.step("policy") as step:
+            for document in self.settings.objects:
+                self.apply(document)
+            for document in self.settings.objects:
+                if _group(document) == RATIFY_GROUP:
+                    self.await_taken(document)
+            step.done(_told(self.applied))
+        with self.progress.step("proof") as step:
+            result = self.prove()
+            step.done(f"an image that is not there is denied, by {', '.join(result.constraints)}")
+        return result
+
+    def looked(self) -> gate.Gate:
+        return gate.inspect(gate.gather(self.cluster), [("", "Pod", self.settings.namespace)])
+
+    def chart(self, chart: Chart, sound: bool) -> str:
+        release = self.release(chart.name)
+        if sound and release is not None and (release.status, release.fingerprint) == ("deployed", chart.fingerprint):
+            action = "unchanged"
+        else:
+            self.retried(lambda: self.helm.upgrade(chart))
+            action = "created" if release is None else "configured"
+        self.applied.append(AppliedObject(kind="Chart", namespace=NAMESPACE, name=chart.name, action=action))
+        return action
+
+    def release(self, name: str) -> Release | None:
+        """The release as it is, once nobody is at it any more."""
+        told = False
+        while (release := self.helm.release(name)) is not None and release.pending:
+            if release.age > ABANDONED:
+                self.progress.notice(
+                    f"A change of {name} was begun {release.age:.0f} s ago and never ended: it is undone."
+                )
+                secret = f"sh.helm.release.v1.{name}.v{release.revision}"
+                self.cluster.delete(_SECRETS, secret, NAMESPACE)
+                continue
+            if not told:
+                self.progress.notice(f"Another change of {name} is going on: waiting for its end.")
+                told = True
+            time.sleep(POLL)
+        return release
+
+    def await_deployment(self, name: str) -> None:
+        document: Object = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}}
+        target = Target(document=document, resource=_DEPLOYMENTS, namespace=NAMESPACE, source="")
+        change = Change(target=target, action="configured", before=None, after={})
+        rollout.wait(self.cluster, [change], timeout=self.left(), note=self.progress.note)
+
+    def apply(self, document: Object) -> None:
+        resource = self.resource(document)
+        namespace = str(document["metadata"].get("namespace") or "") if resource.namespaced else ""
+        target = Target(document=document, resource=resource, namespace=namespace, source="")
+
+        def once() -> Change:
+            try:
+                return apply.apply(self.cluster, target, force=True)
+            except S3CError as error:
+                error.what = f"{target.where}: {error.what}"
+                raise
+
+        change = self.retried(once)
+        self.applied.append(
+            AppliedObject(kind=target.kind, namespace=namespace, name=target.name, action=change.action)
+        )
+        self.progress.note(f"{target.where} {change.action}")
+
+    def resource(self, document: Object) -> Resource:
+        """How the cluster serves a kind; that of a constraint is known once Gatekeeper has read its template."""
+        api_version, kind = str(document["apiVersion"]), str(document["kind"])
+        until = time.monotonic() + (self.left() if _group(document) == CONSTRAINT_GROUP else TAKEN)
+        while True:
+            try:
+                return self.cluster.resource(api_version, kind)
+            except InputError as error:
+                if error.field != "manifests":
+                    raise
+                if time.monotonic() > until:
+                    error.original = self.template_errors(kind)
+                    raise
+            time.sleep(POLL)
+
+    def template_errors(self, kind: str) -> str:
+        """What Gatekeeper says of the templates of a kind."""
+        said = []
+        for one in gate.gather(self.cluster).templates:
+            if one["spec"]["crd"]["spec"]["names"]["kind"] == kind:
+                said += [
+                    str(error)
+                    for pod in (one.get("status") or {}).get("byPod") or ()
+                    for error in pod.get("errors") or ()
+                ]
+        return "\n".join(said)[:4000]
+
+    def await_taken(self, document: Object) -> None:
+        """Wait until Ratify has read one of its own objects, and can do what it says."""
+        resource, name = self.resource(document), str(document["metadata"]["name"])
+        namespace = str(document["metadata"].get("namespace") or "")
+        until = time.monotonic() + TAKEN
+        while True:
+            status = (self.cluster.get(resource, name, namespace) or {}).get("status") or {}
+            if status.get("issuccess") is True:
+                return
+            if time.monotonic() > until:
+                raise _not_taken(document, str(status.get("error") or status.get("brieferror") or ""))
+            time.sleep(POLL)
+
+    def prove(self) -> DeployResult:
+        """Wait until there are no holes and Ratify's verdict denies an image: it runs before Gatekeeper knows it."""
+        until = time.monotonic() + min(self.left(), max(TAKEN, self.settings.timeout / 2))
+        while True:
+            looked = self.looked()
+            denied = None if looked.holes else gate.attempt(self.cluster, NOT_THERE, self.settings.namespace)
+            if denied is not None and _by_ratify(denied, looked):
+                return DeployResult(
+                    unsigned_denied=NOT_THERE,
+                    denial=denied.what,
+                    constraints=looked.constraints,
+                    exempt=looked.exempt,
+                )
+            if time.monotonic() > until:
+                raise _not_in_force(looked, denied)
+            time.sleep(POLL)
+
+    def retried(self, task: Callable[[], T]) -> T:
+        """Do what Gatekeeper's webhook is asked about: it tells it is ready a moment before its Service leads to it."""
+        until = time.monotonic() + TAKEN
+        while True:
+            try:
+                return task()
+            except S3CError as error:
+                passing = (isinstance(error, AdmissionDenied) and error.unavailable) or (
+                    isinstance(error, ApiError) and error.status == 404
+                )
+                if not (passing or "failed calling webhook" in error.original) or time.monotonic() > until:
+                    raise
+            time.sleep(POLL)
+
+    def left(self) -> float:
+        return max(1.0, self.until - time.monotonic())
+
+
+def _not_taken(document: Object, said: str) -> OutsideError:
+    kind, name = str(document["kind"]), str(document["metadata"]["name"])
+    cause, remedy = "", f"Look at `kubectl describe {kind.lower()} {name}` and at Ratify's log."
+    if document["spec"].get("type") == "azurekeyvault":
+        cause = "Its identity may not read the vault, or is not federated with gatekeeper-system:ratify-admin."
+        remedy = "Let it get the certificate and its secret, and look at vault, tenant and client."
+    return OutsideError(f"Ratify does not take {kind} {name}.", cause=cause, remedy=remedy, original=said[:4000])
+
+
+def _by_ratify(denied: AdmissionDenied, looked: gate.Gate) -> bool:
+    """Whether it was Ratify's own verdict: it leaves a trace."""
+    return any(one.constraint in looked.constraints and one.trace for one in denied.denials)
+
+
+def _not_in_force(looked: gate.Gate, denied: AdmissionDenied | None) -> S3CError:
+    if looked.holes:
+        return Refused(
+            " ".join(hole.what for hole in looked.holes),
+            cause="The gate was installed, and is not in force.",
+            remedy=looked.holes[0].remedy,
+        )
+    if denied is None:
+        return Refused(
+            f"The gate is open: a Pod of {NOT_THERE}, which is not there, was admitted.",
+            cause="Something in the cluster lets it pass that looks right.",
+            remedy="Look at the constraint's status and at Ratify's Policy and Verifier.",
+        )
+    return OutsideError(
+        "Ratify does not answer Gatekeeper: everything is denied.",
+        cause=denied.cause,
+        remedy=f"Look at the logs of the Pods in {NAMESPACE}.",
+        original=denied.original,
+    )
+
+
+def _group(document: Object) -> str:
+    return str(document["apiVersion"]).rpartition("/")[0]
+
+
+def _told(applied: list[AppliedObject]) -> str:
+    own = [one.action for one in applied if one.kind != "Chart"]
+    return ", ".join(f"{own.count(action)} {action}" for action in dict.fromkeys(own)) or "nothing to apply"
