@@ -131,8 +131,8 @@ _SCANNING = ("chain", "scan", "report", "patch")
 _ALL = ("chain", "scan", "report", "patch", "sign", "verify", "deploy", "gate", "mirror")
 _PATCHING = ("chain", "patch")
 _SIGNING = ("chain", "sign")
-_DEPLOYING = ("deploy",)
-_ADMITTING = ("deploy", "gate")
+_DEPLOYING = ("chain", "deploy")
+_ADMITTING = ("chain", "deploy", "gate")
 
 OUTPUTS: tuple[Output, ...] = (
     Output(

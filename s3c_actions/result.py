@@ -226,6 +226,8 @@ def _mirror(mirror: MirrorResult) -> dict[str, Any]:
 
 def _admission(admission: Admission) -> dict[str, Any]:
     return {
+        "image": admission.image,
+        "reference": admission.reference,
         "verdict": admission.verdict,
         "places": list(admission.places),
         "reason": admission.reason,
@@ -239,6 +241,7 @@ def _deploy(deploy: DeployResult) -> dict[str, Any]:
     return {
         "cluster": deploy.cluster,
         "manifests": [str(path) for path in deploy.manifests],
+        "admissions": [_admission(one) for one in deploy.admissions],
         "gate": {
             "unsigned_denied": deploy.unsigned_denied,
             "denial": deploy.denial,

@@ -1,23 +1,27 @@
-"""`s3c chain`: scan, patch, rescan, sign and verify one or several images in one process."""
+"""`s3c chain`: scan, patch, rescan, sign, verify and deploy one or several images in one process."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command, Context, folders
+from s3c_actions.commands.deploy import denied, registry_of, settings_of, tools_of, verifier
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import chain as inputs
+from s3c_actions.inputs import deploy as deploying
 from s3c_actions.inputs.common import IMAGE
 from s3c_actions.inputs.sign import KEY
-from s3c_actions.inputs.verify import TRUST_INPUTS
-from s3c_actions.steps.results import Outcome, SignResult, VerifyResult
+from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
+from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
 
 if TYPE_CHECKING:
+    from s3c_actions.cluster.images import Replacement
     from s3c_actions.programs.notation import Notation
     from s3c_actions.programs.notation_home import Home
     from s3c_actions.steps.chain import ChainSteps
@@ -43,27 +47,57 @@ def run(values: Values, context: Context) -> Outcome:
     if values[inputs.PATCH]:
         refuse_platform(values)
     settings = chain.ChainSettings(images=images, gate=gate(values, context))
+    deployed: DeployResult | None = None
     with ExitStack() as stack:
-        outcomes = chain.run(settings, _steps(values, context, stack), context.progress)
-    return Outcome(command="chain", images=outcomes, seconds=time.monotonic() - started)
+        signer, verify = _signing(values, context, stack)
+        deploy = _deploying(values, context, verify) if values[inputs.DEPLOY] else None
+        outcomes = chain.run(settings, _steps(values, context, stack, signer, verify), context.progress)
+        if deploy is not None:
+            outcomes, deployed = chain.deploy(outcomes, deploy, denied, context.progress)
+    for warning in deployed.warnings if deployed is not None else ():
+        context.progress.warning(warning)
+    failure = deployed.failure if deployed is not None else None
+    return Outcome(
+        command="chain",
+        images=outcomes,
+        exit_code=int(failure.exit_code) if failure is not None else 0,
+        error=failure.what if failure is not None else "",
+        seconds=time.monotonic() - started,
+        deploy=deployed,
+    )
 
 
-def _steps(values: Values, context: Context, stack: ExitStack) -> ChainSteps:
-    """The steps that the inputs ask for, bound. The key is checked first: a wrong one ends the run soonest."""
-    from s3c_actions.commands.patch import patching
-    from s3c_actions.commands.scan import scanning
+def _signing(
+    values: Values, context: Context, stack: ExitStack
+) -> tuple[Signer | None, Callable[[str], VerifyResult] | None]:
+    """Who signs, and who verifies. The key is checked first: a wrong one ends the run soonest."""
     from s3c_actions.commands.sign import signing
-    from s3c_actions.steps.chain import ChainSteps
 
-    images = values[IMAGE]
-    places = folders(context.output, images)
+    if not values[inputs.SIGN]:
+        return None, verifier(values, context, stack) if values[inputs.DEPLOY] else None
     try:
-        signer = stack.enter_context(signing(values, context)) if values[inputs.SIGN] else None
+        signer = stack.enter_context(signing(values, context))
     except InputError as error:
         if error.field == KEY.name and not values.given(KEY):
             error.remedy += " To stop before signing, set `sign` to false."
         raise
-    verify = _verify(values, context, signer, stack) if signer is not None else None
+    return signer, _verifying(values, context, signer, stack)
+
+
+def _steps(
+    values: Values,
+    context: Context,
+    stack: ExitStack,
+    signer: Signer | None,
+    verify: Callable[[str], VerifyResult] | None,
+) -> ChainSteps:
+    """The steps that the inputs ask for, bound."""
+    from s3c_actions.commands.patch import patching
+    from s3c_actions.commands.scan import scanning
+    from s3c_actions.steps.chain import ChainSteps
+
+    images = values[IMAGE]
+    places = folders(context.output, images)
     scanner = stack.enter_context(scanning(values, context, images))
     patcher = stack.enter_context(patching(values, context, scanner, images)) if values[inputs.PATCH] else None
 
@@ -72,7 +106,7 @@ def _steps(values: Values, context: Context, stack: ExitStack) -> ChainSteps:
         scan=lambda image: scanner.scan(image, places[image]),
         patch=(lambda scan: patcher.patch(scan.image, places[scan.image], scan)) if patcher is not None else None,
         sign=_sign(signer, context) if signer is not None else None,
-        verify=verify,
+        verify=_told(verify, context) if signer is not None and verify is not None else None,
     )
 
 
@@ -93,7 +127,7 @@ def _sign(signer: Signer, context: Context) -> Callable[[str], SignResult]:
     return sign_one
 
 
-def _verify(values: Values, context: Context, signer: Signer, stack: ExitStack) -> Callable[[str], VerifyResult]:
+def _verifying(values: Values, context: Context, signer: Signer, stack: ExitStack) -> Callable[[str], VerifyResult]:
     """Verification as a consumer would do it: by the trust store given, else by the signing certificate's anchor."""
     from s3c_actions.commands.verify import trust
     from s3c_actions.steps import verify
@@ -117,11 +151,16 @@ def _verify(values: Values, context: Context, signer: Signer, stack: ExitStack) 
                 cause="Every image would be signed, and then refused by this trust store.",
                 remedy="Give the root of the signing certificate, or sign with a key that this trust store trusts.",
             )
+    return lambda reference: verify.run(settings, notation, home, reference, context.progress)
+
+
+def _told(verify: Callable[[str], VerifyResult], context: Context) -> Callable[[str], VerifyResult]:
+    """A verification as a step that is shown."""
 
     def verify_one(reference: str) -> VerifyResult:
         with context.progress.step("verify") as step:
             try:
-                result = verify.run(settings, notation, home, reference, context.progress)
+                result = verify(reference)
             except S3CError as error:
                 step.done(error.what)
                 raise
@@ -131,10 +170,67 @@ def _verify(values: Values, context: Context, signer: Signer, stack: ExitStack) 
     return verify_one
 
 
+def _deploying(
+    values: Values, context: Context, verify: Callable[[str], VerifyResult] | None
+) -> Callable[[Sequence[ImageOutcome]], DeployResult]:
+    """The deploy step, bound: manifests are read and the cluster is asked for now, before anything is pushed.
+
+    What the chain has verified is not verified again. Other images of the manifests are held to the trust store given,
+    else left to the gate; where none is required, they have to be signed as the chain's are.
+    """
+    from s3c_actions.steps import deploy
+
+    if not values[inputs.MANIFESTS]:
+        raise InputError(
+            inputs.MANIFESTS.name, "it is missing, and deploy is given.", remedy="Name the manifests to deploy."
+        )
+    if verify is None and not values[deploying.REQUIRE_GATE]:
+        raise InputError(
+            "trust-store",
+            "with `require-gate: false` and `sign: false` nobody would look at the signatures.",
+            remedy="Give the certificates to trust, or require the gate.",
+        )
+    settings = settings_of(values, context, _replacements({image: image for image in values[IMAGE]}))
+    registry = registry_of(values, context, settings.manifests, settings.replacements)
+    tools = tools_of(values, context, registry, None)
+    if tools.cluster is not None:
+        tools.cluster.request("GET", "/version")
+    strictly = bool(values[TRUST_STORE]) or not values[deploying.REQUIRE_GATE]
+
+    def deploy_all(images: Sequence[ImageOutcome]) -> DeployResult:
+        known = {one.reference: one.verify for one in images if one.verify is not None}
+
+        def verified(pinned: str) -> VerifyResult | None:
+            if pinned in known:
+                return known[pinned]
+            return verify(pinned) if strictly and verify is not None else None
+
+        chosen = _replacements({one.image: one.reference for one in images})
+        return deploy.run(replace(settings, replacements=chosen), replace(tools, verify=verified))[0]
+
+    return deploy_all
+
+
+def _replacements(images: Mapping[str, str]) -> tuple[Replacement, ...]:
+    """What came of each image, in place of all images of its repository; of two of one repository, each of its tag."""
+    from s3c_actions.cluster.images import Replacement
+
+    given = {image: Reference.parse(image) for image in images}
+    names = [one.name for one in given.values()]
+    return tuple(
+        Replacement(
+            name=one if names.count(one.name) > 1 else replace(one, tag="", digest=""),
+            image=Reference.parse(images[image]),
+        )
+        for image, one in given.items()
+    )
+
+
 COMMAND = Command(
     name="chain",
     help="Takes images from vulnerable to patched, signed and verified: scan, patch, rescan, gate, sign, verify. "
-    "Nothing is signed that does not pass the gate; a second run on the same image pushes nothing.",
+    "Nothing is signed that does not pass the gate; a second run on the same image pushes nothing. With `deploy`, "
+    "manifests are then deployed by the digests that came out, unless one of the images failed.",
     inputs=inputs.INPUTS,
     run=run,
     comments=True,
@@ -142,5 +238,6 @@ COMMAND = Command(
         "s3c chain localhost:5000/voting-db:15.0 --key signing.key --certificate signing.crt",
         "s3c chain registry.example/app:1.4 registry.example/db:15.0 --key-name release --fail-on HIGH",
         "s3c chain registry.example/app:1.4 --sign false",
+        "s3c chain registry.example/app:1.4 --key-name release --deploy --manifests k8s/ --namespace shop",
     ),
 )

@@ -20,14 +20,14 @@ from s3c_actions.inputs import Values
 from s3c_actions.inputs import deploy as inputs
 from s3c_actions.inputs.common import INSECURE, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
 from s3c_actions.inputs.verify import TRUST_STORE
-from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, VerifyResult
+from s3c_actions.steps.results import Admission, DeployResult, ImageOutcome, Outcome, VerifyResult
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster
     from s3c_actions.cluster.images import Replacement
     from s3c_actions.cluster.manifests import Manifest
     from s3c_actions.registry import Registry
-    from s3c_actions.steps.deploy import DeploySettings
+    from s3c_actions.steps.deploy import DeploySettings, DeployTools
 
 MANIFESTS = "manifests"
 """Folder of the rewritten manifests, in the output folder."""
@@ -45,15 +45,16 @@ def run(values: Values, context: Context) -> Outcome:
 
     started = time.monotonic()
     settings = settings_of(values, context, tuple(Replacement.parse(one) for one in values[inputs.IMAGES]))
+    if not values[inputs.REQUIRE_GATE] and not values[TRUST_STORE]:
+        raise InputError(
+            "trust-store",
+            "with `require-gate: false` and no trust-store nobody would look at the signatures.",
+            remedy="Give the certificates to trust, or require the gate.",
+        )
     with ExitStack() as stack:
         registry = registry_of(values, context, settings.manifests, settings.replacements)
-        tools = deploy.DeployTools(
-            resolve=(lambda reference: resolved(registry, reference)) if values[inputs.RESOLVE] else None,
-            verify=verifier(values, context, stack),
-            signatures=lambda reference: [one.digest for one in registry.referrers(reference, SIGNATURE)],
-            cluster=None if values[inputs.RENDER_ONLY] else cluster_of(values, context),
-            progress=context.progress,
-        )
+        verify = verifier(values, context, stack)
+        tools = tools_of(values, context, registry, verify, resolve=values[inputs.RESOLVE])
         result, verified = deploy.run(settings, tools)
     for warning in result.warnings:
         context.progress.warning(warning)
@@ -64,17 +65,11 @@ def settings_of(values: Values, context: Context, replacements: tuple[Replacemen
     """What the inputs say is to be deployed; the manifests are read here.
 
     Raises:
-        InputError: a manifest cannot be used, or the inputs leave nobody to judge the signatures.
+        InputError: a manifest cannot be used.
     """
     from s3c_actions.cluster import manifests
     from s3c_actions.steps.deploy import DeploySettings
 
-    if not values[inputs.REQUIRE_GATE] and not values[TRUST_STORE]:
-        raise InputError(
-            "trust-store",
-            "with `require-gate: false` and no trust-store nobody would look at the signatures.",
-            remedy="Give the certificates to trust, or require the gate.",
-        )
     sources = values[inputs.MANIFESTS]
     read = manifests.read(sources, cwd=context.cwd, stdin=sys.stdin.buffer.read)
     return DeploySettings(
@@ -89,6 +84,37 @@ def settings_of(values: Values, context: Context, replacements: tuple[Replacemen
         rollback=values[inputs.ROLLBACK],
         force=values[inputs.FORCE],
         dry_run=values[inputs.DRY_RUN],
+    )
+
+
+def tools_of(
+    values: Values,
+    context: Context,
+    registry: Registry,
+    verify: Callable[[str], VerifyResult | None] | None,
+    *,
+    resolve: bool = True,
+) -> DeployTools:
+    """The step's collaborators.
+
+    Args:
+        values: the inputs.
+        context: of the command.
+        registry: with the credentials for the images.
+        verify: as `DeployTools.verify`.
+        resolve: look images up.
+
+    Raises:
+        InputError: the kubeconfig or the context cannot be used.
+    """
+    from s3c_actions.steps.deploy import DeployTools
+
+    return DeployTools(
+        resolve=(lambda reference: resolved(registry, reference)) if resolve else None,
+        verify=verify,
+        signatures=lambda reference: [one.digest for one in registry.referrers(reference, SIGNATURE)],
+        cluster=None if values[inputs.RENDER_ONLY] else cluster_of(values, context),
+        progress=context.progress,
     )
 
 
@@ -169,9 +195,7 @@ def outcome(command: str, result: DeployResult, verified: Mapping[str, VerifyRes
     for one in result.admissions:
         failure: S3CError | None = None
         if one.verdict == "denied":
-            failure = result.failure if len(result.admissions) == 1 else None
-            said = f"{one.reference} was not admitted: {one.reason.rstrip('.')}."
-            failure = failure or Refused(said, remedy=one.remedy, image=one.reference)
+            failure = (result.failure if len(result.admissions) == 1 else None) or denied(one)
         images.append(
             ImageOutcome(
                 image=one.image,
@@ -190,6 +214,12 @@ def outcome(command: str, result: DeployResult, verified: Mapping[str, VerifyRes
         seconds=seconds,
         deploy=replace(result, seconds=seconds),
     )
+
+
+def denied(admission: Admission) -> Refused:
+    """The error of an image that is not admitted."""
+    said = f"{admission.reference} was not admitted: {admission.reason.rstrip('.')}."
+    return Refused(said, remedy=admission.remedy, image=admission.reference)
 
 
 COMMAND = Command(

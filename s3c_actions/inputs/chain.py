@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from s3c_actions.inputs import Input, boolean
+from s3c_actions.inputs import deploy as deploying
 from s3c_actions.inputs import report as reporting
 from s3c_actions.inputs.common import IMAGE
 from s3c_actions.inputs.patch import HOW
@@ -28,6 +29,26 @@ SIGN = Input(
     default="true",
     absent=True,
 )
+DEPLOY = Input(
+    name="deploy",
+    help="Deploy `manifests` with the images of the chain in them, each by its digest, once all of them have got "
+    "through; as `s3c deploy` does.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+MANIFESTS = replace(
+    deploying.MANIFESTS,
+    help="With `deploy`: " + deploying.MANIFESTS.help,
+    required=False,
+    positional=False,
+)
+DRY_RUN = replace(
+    deploying.DRY_RUN,
+    help="With `deploy`: prove the gate, let the cluster try every object, and stop. What was patched and signed "
+    "before stays in the registry.",
+)
 # What is signed is vouched for, so the chain has a gate where the single steps have none until they are given one.
 FAIL_ON = replace(
     reporting.FAIL_ON,
@@ -45,6 +66,9 @@ OPTIONAL_TRUST_STORE = replace(
 _OWN = {one.name: one for one in (FAIL_ON, FIXABLE_ONLY, OPTIONAL_TRUST_STORE)}
 # Without `exit-code`: a chain that ends well although it did not sign would let the next step take it for signed.
 _SCANNING = tuple(_OWN.get(one.name, one) for one in (*LOOK, *AROUND) if one is not reporting.EXIT_CODE)
+_DEPLOYING = tuple(
+    DRY_RUN if one is deploying.DRY_RUN else one for one in deploying.HOW if one is not deploying.RESOLVE
+)
 _TRUST = tuple(_OWN.get(one.name, one) for one in TRUST_INPUTS)
 
 INPUTS: tuple[Input[Any], ...] = (
@@ -54,6 +78,9 @@ INPUTS: tuple[Input[Any], ...] = (
     *KEY_INPUTS,
     *SIGNATURE_INPUTS,
     *_TRUST,
+    DEPLOY,
+    MANIFESTS,
+    *_DEPLOYING,
     *HOW,
     *_SCANNING,
     *NOTATION.all,

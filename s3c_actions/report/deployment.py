@@ -26,7 +26,7 @@ def view(document: Document) -> dict[str, Any]:
         "verdict": _verdict(document),
         "error": error(deploy["error"]) if deploy["error"] is not None else None,
         "address": deploy["address"],
-        "images": [_image(image) for image in images[:MOST_ROWS]],
+        "images": [_image(image) for image in _rows(document)[:MOST_ROWS]],
         "warnings": deploy["warnings"][:MOST_ROWS],
         "facts": _facts(deploy),
         "objects": [
@@ -52,9 +52,18 @@ def _verdict(document: Document) -> str:
     if deploy["unchanged"]:
         return "Nothing to do: everything is deployed already"
     if not deploy["applied"]:
-        return f"Checked, nothing applied: {len(images)} images by digest"
+        return f"Checked, nothing applied: {len(deploy['admissions'])} images by digest"
     actions = Counter(one["action"] for one in deploy["applied"])
     return "Deployed: " + ", ".join(f"{number} {action}" for action, number in actions.items())
+
+
+def _rows(document: Document) -> list[Document]:
+    """The images that the deployment alone tells of: of a chain those that did not come through it."""
+    if document["command"] != "chain":
+        return list(document["images"])
+    own = {image["reference"] for image in document["images"]}
+    others = [one for one in document["deploy"]["admissions"] if one["reference"] not in own]
+    return [{"image": one["image"], "reference": one["reference"], "verify": None, "admission": one} for one in others]
 
 
 def _image(image: Document) -> dict[str, Any]:

@@ -1,18 +1,27 @@
-"""Scan, patch, rescan, sign and verify one or several images, composed of the other steps in one process.
+"""Scan, patch, rescan, sign, verify and deploy one or several images, composed of the other steps in one process.
 
 The order is the guarantee: every reference is looked up before anything is pushed (the key was checked when the signing
-step was bound), and nothing is signed whose last scan does not pass the gate.
+step was bound), nothing is signed whose last scan does not pass the gate, and nothing is deployed unless every image
+got through.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from s3c_actions.errors import InputError, S3CError
+from s3c_actions.errors import InputError, Refused, S3CError
 from s3c_actions.progress import Progress
 from s3c_actions.report.gate import Gate
-from s3c_actions.steps.results import ImageOutcome, PatchResult, ScanResult, SignResult, VerifyResult
+from s3c_actions.steps.results import (
+    Admission,
+    DeployResult,
+    ImageOutcome,
+    PatchResult,
+    ScanResult,
+    SignResult,
+    VerifyResult,
+)
 from s3c_actions.steps.scan import refusal
 
 
@@ -95,3 +104,44 @@ def _one(image: str, settings: ChainSettings, steps: ChainSteps) -> ImageOutcome
         error.image = error.image or image
         return replace(outcome, failure=error)
     return outcome
+
+
+def deploy(
+    images: tuple[ImageOutcome, ...],
+    deployed: Callable[[Sequence[ImageOutcome]], DeployResult],
+    denied: Callable[[Admission], Refused],
+    progress: Progress,
+) -> tuple[tuple[ImageOutcome, ...], DeployResult | None]:
+    """Deploy what came out of the chain.
+
+    Args:
+        images: as `run` returned them.
+        deployed: the deploy step, bound; given the images.
+        denied: the error of an image that is not admitted.
+        progress: told when nothing is deployed.
+
+    Returns:
+        The images, each with what the cluster's gate said of it; and what was done, with the failure that ended it.
+        None: nothing was tried, because an image had failed before.
+    """
+    failed = [one for one in images if one.failure is not None]
+    if failed:
+        progress.warning(f"Nothing is deployed: {len(failed)} of {len(images)} images did not get through the chain.")
+        return images, None
+    if len(images) > 1:
+        progress.about("deployment")
+    try:
+        result = deployed(images)
+    except S3CError as error:
+        result = DeployResult(failure=error)
+    return tuple(_admitted(one, result, denied) for one in images), result
+
+
+def _admitted(image: ImageOutcome, result: DeployResult, denied: Callable[[Admission], Refused]) -> ImageOutcome:
+    """An image with the gate's word on it; where the manifests name it in several ways, a denial counts."""
+    found = [one for one in result.admissions if one.reference == image.reference]
+    if not found:
+        return image
+    admission = next((one for one in found if one.verdict == "denied"), found[0])
+    failure = denied(admission) if admission.verdict == "denied" else None
+    return replace(image, admission=admission, failure=failure)

@@ -65,13 +65,13 @@ class DeployTools:
 
     Attributes:
         resolve: the image's reference by digest, and its platforms; None: no registry is asked.
-        verify: a pinned reference's signature; raises Refused. None: that is left to the gate.
+        verify: a pinned reference's signature; raises Refused. None, or an answer of None: that is left to the gate.
         signatures: digests of the signatures of a pinned reference, whoever made them.
         cluster: None: the manifests are rewritten, and that is all.
     """
 
     resolve: Callable[[Reference], tuple[Reference, tuple[str, ...]]] | None
-    verify: Callable[[str], VerifyResult] | None
+    verify: Callable[[str], VerifyResult | None] | None
     signatures: Callable[[Reference], Sequence[str]]
     cluster: Cluster | None
     progress: Progress
@@ -244,18 +244,26 @@ def _verify(used: Sequence[_Image], tools: DeployTools, found: _Found) -> None:
         found.warnings.append("No trust-store is given: whose signatures count is left to the cluster's gate.")
         return
     refused: dict[str, Refused] = {}
+    left = []
     with tools.progress.step("verify") as step:
         for pinned in dict.fromkeys(one.reference.pinned for one in used):
             try:
-                found.verified[pinned] = tools.verify(pinned)
+                verified = tools.verify(pinned)
             except Refused as error:
                 error.image = error.image or pinned
                 refused[pinned] = error
+                continue
+            if verified is None:
+                left.append(pinned)
+            else:
+                found.verified[pinned] = verified
         step.done(
             f"{len(refused)} of {len(refused) + len(found.verified)} images are not signed by whom they should be"
             if refused
             else f"{len(found.verified)} images are signed by whom they should be"
         )
+    if left:
+        found.warnings.append(f"Whose signature counts is left to the cluster's gate for {', '.join(left)}.")
     if refused:
         found.result = replace(
             found.result,

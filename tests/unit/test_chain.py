@@ -2,12 +2,21 @@ from pathlib import Path
 
 import pytest
 
+from s3c_actions.commands.chain import _replacements
 from s3c_actions.errors import InputError, OutsideError, Refused
 from s3c_actions.progress import Silent
 from s3c_actions.report.gate import Gate
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
 from s3c_actions.steps import chain
-from s3c_actions.steps.results import Certificate, PatchResult, ScanResult, SignResult, VerifyResult
+from s3c_actions.steps.results import (
+    Admission,
+    Certificate,
+    DeployResult,
+    PatchResult,
+    ScanResult,
+    SignResult,
+    VerifyResult,
+)
 
 ORIGINAL = "localhost:5000/app@sha256:" + "a" * 64
 PATCHED = "localhost:5000/app@sha256:" + "b" * 64
@@ -137,3 +146,69 @@ def test_one_image_that_fails_does_not_stop_the_others():
     assert isinstance(broken.failure, OutsideError)
     assert broken.failure.image == "a:1"
     assert fine.failure is None and fine.verify is not None
+
+
+def denied(admission):
+    return Refused(f"{admission.reference} was not admitted.")
+
+
+def deployed(outcomes, *admissions, failure=None):
+    """What becomes of the images when the deploy step answers with these admissions, and what it was given."""
+    given = []
+
+    def step(images):
+        given.extend(images)
+        if failure is not None:
+            raise failure
+        return DeployResult(admissions=admissions)
+
+    images, result = chain.deploy(outcomes, step, denied, Silent())
+    return images, result, given
+
+
+def test_what_came_out_is_deployed_and_each_image_has_the_gates_word():
+    outcomes = World().run("app:1")
+    admission = Admission(image="localhost:5000/app:1", reference=PATCHED, verdict="admitted")
+    other = Admission(image="redis", reference="docker.io/library/redis@sha256:" + "d" * 64, verdict="admitted")
+    (image,), result, given = deployed(outcomes, other, admission)
+    assert [one.reference for one in given] == [PATCHED]
+    assert (image.admission, image.failure) == (admission, None)
+    assert result is not None and result.admissions == (other, admission)
+
+
+def test_nothing_is_deployed_when_an_image_failed():
+    outcomes = World(down=("a:1",)).run("a:1", "b:1")
+    images, result, given = deployed(outcomes)
+    assert (images, result, given) == (outcomes, None, [])
+
+
+def test_a_denial_is_the_images_own_failure():
+    outcomes = World().run("app:1")
+    (image,), _, _ = deployed(
+        outcomes,
+        Admission(image="app", reference=PATCHED, verdict="admitted"),
+        Admission(image="app:1", reference=PATCHED, verdict="denied", reason="it has no signature"),
+    )
+    assert image.admission is not None and image.admission.verdict == "denied"
+    assert isinstance(image.failure, Refused)
+
+
+def test_a_deployment_that_could_not_begin_does_not_hide_what_was_signed():
+    outcomes = World().run("app:1")
+    (image,), result, _ = deployed(outcomes, failure=OutsideError("The cluster does not answer."))
+    assert image.sign is not None and image.failure is None
+    assert result is not None and result.failure is not None and "does not answer" in result.failure.what
+
+
+@pytest.mark.parametrize(
+    ("images", "names"),
+    [
+        (("localhost:5000/app:1", "localhost:5000/db:2"), ("localhost:5000/app", "localhost:5000/db")),
+        (("localhost:5000/app:1", "localhost:5000/app:2"), ("localhost:5000/app:1", "localhost:5000/app:2")),
+        ((f"localhost:5000/app:1@sha256:{'e' * 64}",), ("localhost:5000/app",)),
+    ],
+)
+def test_an_image_replaces_all_of_its_repository_and_of_two_each_its_tag(images, names):
+    found = _replacements(dict.fromkeys(images, PATCHED))
+    assert tuple(str(one.name) for one in found) == names
+    assert {one.image.pinned for one in found} == {PATCHED}

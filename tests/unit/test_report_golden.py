@@ -13,7 +13,7 @@ from s3c_actions.report import csv_file, formats, summary, text_table
 from s3c_actions.report.difference import compare
 from s3c_actions.report.gate import Gate, closed
 from s3c_actions.report.model import Severity
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.steps.results import Admission, AppliedObject, DeployResult, ImageOutcome, Outcome
 from tests import outcomes
 
 GOLDEN = Path(__file__).parent.parent / "data" / "golden"
@@ -51,8 +51,31 @@ DOWN = OutsideError(
     remedy="Start it, or look at the network.",
     original="dial tcp 127.0.0.1:5000: connect: connection refused",
 )
+
+
+def deployed(failure: OutsideError | None = None) -> Outcome:
+    """A chain with its deployment, whose manifests use another image as well."""
+    image = outcomes.chain()
+    verdict = "admitted" if failure is None else "unknown"
+    own = Admission(image="localhost:5000/voting-db:15.0", reference=image.reference, verdict=verdict)
+    other = replace(own, image="redis:7", reference=f"docker.io/library/redis@sha256:{'d' * 64}")
+    deploy = DeployResult(
+        cluster="https://127.0.0.1:6443",
+        admissions=(own, other),
+        unsigned_denied=f"{MIXED.image}@sha256:{'e' * 64}",
+        denial="it has no signature",
+        constraints=("ratify-verification",),
+        applied=(AppliedObject(kind="Deployment", namespace="shop", name="voting-app", action="created"),),
+        address="http://votes.example",
+        failure=failure,
+    )
+    return Outcome(command="chain", images=(replace(image, admission=own),), deploy=deploy)
+
+
 SITUATIONS = {
     "chain": Outcome(command="chain", images=(outcomes.chain(),)),
+    "chain-deployed": deployed(),
+    "chain-deploy-failed": deployed(DOWN),
     "gate-closed": Outcome(command="scan", images=(scanned(),)),
     "nothing-found": Outcome(
         command="scan", images=(ImageOutcome(image=MIXED.image, scan=outcomes.scan(outcomes.report())),)

@@ -108,6 +108,11 @@ def test_outputs_of_one_image_are_plain() -> None:
         "json": "out/after/trivy.json",
         "sarif": "out/after/report.sarif",
         "html": "out/after/report.html",
+        "admission": "",
+        "applied": "",
+        "unchanged": "",
+        "address": "",
+        "manifests": "",
         "result": "out/result.json",
         "summary": "out/summary.md",
     }
