@@ -1,4 +1,4 @@
-"""Who we are at a registry: credentials given as inputs, or those of Docker's configuration.
+"""Who we are at a registry: credentials given as inputs, those of Docker's configuration, or exchanged for an identity.
 
 `config.json` as the Docker CLI has it (`auths`, `credHelpers`, `credsStore`), in `$DOCKER_CONFIG` or `~/.docker`.
 """
@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.image import DEFAULT_REGISTRY
@@ -36,8 +34,13 @@ class Credentials:
         return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
-def given(username: str, password: str) -> Credentials | None:
-    """The credentials of the inputs `registry-username` and `registry-password`, None when neither is given.
+def given(username: str, password: str, stem: str = "registry") -> Credentials | None:
+    """The credentials of two inputs, None when neither is given.
+
+    Args:
+        username: of the input `STEM-username`.
+        password: of the input `STEM-password`.
+        stem: of the inputs' names.
 
     Raises:
         InputError: one of them is given without the other, or the name holds a colon (RFC 7617 forbids it).
@@ -47,12 +50,12 @@ def given(username: str, password: str) -> Credentials | None:
     if not username or not password:
         have, miss = ("username", "password") if username else ("password", "username")
         raise InputError(
-            f"registry-{miss}",
-            f"registry-{have} is given without it.",
+            f"{stem}-{miss}",
+            f"it is missing, and {stem}-{have} is given.",
             remedy="Give both, or neither to use Docker's own configuration.",
         )
     if ":" in username:
-        raise InputError("registry-username", "a user name cannot hold a colon.")
+        raise InputError(f"{stem}-username", "a user name cannot hold a colon.")
     return Credentials(username=username, password=password)
 
 
@@ -101,27 +104,93 @@ def from_docker(registry: str, environment: Mapping[str, str]) -> Credentials | 
     return None
 
 
-@contextmanager
-def docker_config(
-    credentials: Mapping[str, Credentials], environment: Mapping[str, str], temp: Path | None = None
-) -> Iterator[dict[str, str]]:
-    """Let child programs use credentials that were given as inputs, through a Docker configuration of their own.
+class Exchange(Protocol):
+    """Logs in to registries by an identity, such as Azure's, where nobody gave credentials."""
 
-    The person's configuration is carried over, with the given registries' entries replaced; the folder is gone when
-    the context ends.
+    def __call__(self, registry: str) -> Credentials | None:
+        """Credentials, valid for some time to come; None: no registry of its kind, or nobody who may log in."""
+
+    def refusal(self, registry: str, repository: str, writes: bool, said: str) -> tuple[str, str] | None:
+        """Probable cause and remedy when the registry refuses; None when it is not one of its kind.
+
+        Args:
+            registry: host.
+            repository: that was to be read or written.
+            writes: whether it was to be written.
+            said: by the registry.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logins:
+    """Who we are at each registry, in one run.
+
+    Attributes:
+        environment: where Docker's configuration is looked up.
+        given: registry → credentials of the inputs.
+        exchange: asked where neither of them knows any.
+    """
+
+    environment: Mapping[str, str] = field(repr=False)
+    given: Mapping[str, Credentials] = field(default_factory=dict)
+    exchange: Exchange | None = None
+
+    def of(self, registry: str) -> Credentials | None:
+        """The credentials for a registry: those given, else Docker's, else exchanged ones.
+
+        Raises:
+            OutsideError: Docker's configuration cannot be used, or the exchange failed.
+        """
+        if registry in self.given:
+            return self.given[registry]
+        found = from_docker(registry, self.environment)
+        return found if found is not None or self.exchange is None else self.exchange(registry)
+
+    def beside_docker(self, registries: Collection[str]) -> dict[str, Credentials]:
+        """The credentials that Docker's configuration does not have, and programs have to be handed."""
+        found = dict(self.given)
+        for registry in sorted(set(registries) - set(found)):
+            if self.exchange is not None and from_docker(registry, self.environment) is None:
+                login = self.exchange(registry)
+                if login is not None:
+                    found[registry] = login
+        return found
+
+
+def for_programs(logins: Logins, registries: Collection[str], temp: Path) -> Callable[[], dict[str, str]]:
+    """Let programs log in as we do, through a Docker configuration of their own: all of them read that.
+
+    The person's configuration is carried over, with what we have beside it.
 
     Args:
-        credentials: registry → credentials; with none, the environment is left as it is.
-        environment: where the person's own configuration is looked up.
-        temp: where the folder is made; the system's temp folder by default.
+        logins: of the run.
+        registries: that the programs will talk to.
+        temp: where the configuration is written; whoever made the folder removes it.
 
-    Yields:
-        Environment variables for the child: `DOCKER_CONFIG`, and `BUILDX_CONFIG` so that builders are still found.
+    Returns:
+        A function that gives the environment variables for a program that starts now, with logins that are fresh:
+        `DOCKER_CONFIG`, and `BUILDX_CONFIG` so that builders are still found; nothing when Docker's own will do.
     """
-    if not credentials:
-        yield {}
-        return
+    environment = logins.environment
     own = docker_folder(environment)
+    folder = Path(tempfile.mkdtemp(prefix="s3c-docker-", dir=temp))
+    written: dict[str, Credentials] = {}
+
+    def variables() -> dict[str, str]:
+        wanted = logins.beside_docker(registries)
+        if not wanted:
+            return {}
+        if wanted != written:
+            _write_config(folder, own, wanted)
+            written.clear()
+            written.update(wanted)
+        buildx = environment.get("BUILDX_CONFIG") or str(own / "buildx")
+        return {"DOCKER_CONFIG": str(folder), "BUILDX_CONFIG": buildx}
+
+    return variables
+
+
+def _write_config(folder: Path, own: Path, credentials: Mapping[str, Credentials]) -> None:
     document = _read(own / "config.json")
     auths = dict(document.get("auths") or {})
     helpers = dict(document.get("credHelpers") or {})
@@ -134,18 +203,14 @@ def docker_config(
     # A credentials store is asked before `auths`: with it, what was given would not count.
     document = {key: value for key, value in document.items() if key != "credsStore"}
     document.update(auths=auths, credHelpers=helpers)
-    folder = Path(tempfile.mkdtemp(prefix="s3c-docker-", dir=temp))
-    try:
-        file = folder / "config.json"
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(document), encoding="utf-8")
-        for shared in ("contexts", "cli-plugins"):
-            if (own / shared).is_dir():
-                (folder / shared).symlink_to((own / shared).resolve())
-        buildx = environment.get("BUILDX_CONFIG") or str(own / "buildx")
-        yield {"DOCKER_CONFIG": str(folder), "BUILDX_CONFIG": buildx}
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    # A program that runs may read it at this moment: it sees the old one or the new one.
+    new = folder / "config.json.new"
+    new.touch(mode=0o600)
+    new.write_text(json.dumps(document), encoding="utf-8")
+    new.replace(folder / "config.json")
+    for shared in ("contexts", "cli-plugins"):
+        if (own / shared).is_dir() and not (folder / shared).exists():
+            (folder / shared).symlink_to((own / shared).resolve())
 
 
 def _read(path: Path) -> dict[str, Any]:

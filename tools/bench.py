@@ -21,6 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from s3c_actions.credentials import Logins
 from s3c_actions.image import Reference
 from s3c_actions.registry import Registry
 from s3c_actions.shell import cache_folder
@@ -285,13 +286,13 @@ def _trivy(bench: Bench) -> list[str]:
 def _state(image: str) -> set[tuple[str, str]]:
     """Every tag of the image's repository (signatures have referrers tags), with its digest."""
     reference = Reference.parse(image)
-    registry = Registry(environment={})
+    registry = Registry(Logins(environment={}))
     return {(tag, registry.resolve(reference.tagged(tag)).digest) for tag in registry.tags(reference)}
 
 
 def _pinned(image: str) -> str:
     reference = Reference.parse(image)
-    return reference.at(Registry(environment={}).resolve(reference).digest).pinned
+    return reference.at(Registry(Logins(environment={})).resolve(reference).digest).pinned
 
 
 def _environment() -> dict[str, str]:

@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -74,6 +74,7 @@ class Context:
         temp: made for this run and removed after it.
         cwd: relative paths start here.
         now: the time of this run, with its zone.
+        shared: what the steps of this run make once, such as logins.
     """
 
     environment: Mapping[str, str]
@@ -85,6 +86,7 @@ class Context:
     temp: Path
     cwd: Path
     now: datetime
+    shared: dict[str, object] = field(default_factory=dict, repr=False)
 
 
 def load(name: str) -> Command:

@@ -25,6 +25,9 @@ def azure_identity(values: Values, context: Context) -> Identity:
     """
     from s3c_actions.azure import clouds, identity
 
+    made = context.shared.get("azure identity")
+    if isinstance(made, identity.Identity):
+        return made
     settings = identity.IdentitySettings(
         tenant=values[inputs.TENANT_ID],
         client=values[inputs.CLIENT_ID],
@@ -34,4 +37,5 @@ def azure_identity(values: Values, context: Context) -> Identity:
     )
     chosen = identity.choose(settings, context.environment, context.secrets)
     context.progress.note(f"Azure: {chosen.told} ({chosen.cloud.name} cloud)")
+    context.shared["azure identity"] = chosen
     return chosen

@@ -98,7 +98,7 @@ def _steps(
 
     images = values[IMAGE]
     places = folders(context.output, images)
-    scanner = stack.enter_context(scanning(values, context, images))
+    scanner = scanning(values, context, images)
     patcher = stack.enter_context(patching(values, context, scanner, images)) if values[inputs.PATCH] else None
 
     return ChainSteps(

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command, Context
-from s3c_actions.commands.sign import notation, together
+from s3c_actions.commands.sign import notation
 from s3c_actions.commands.verify import trust
 from s3c_actions.errors import InputError, Refused, S3CError
 from s3c_actions.evidence import SIGNATURE
 from s3c_actions.image import Reference
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import deploy as inputs
-from s3c_actions.inputs.common import INSECURE, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
+from s3c_actions.inputs.common import REGISTRY_USERNAME, TIMEOUT
 from s3c_actions.inputs.verify import TRUST_STORE
 from s3c_actions.steps.results import Admission, DeployResult, ImageOutcome, Outcome, VerifyResult
 
@@ -53,7 +53,7 @@ def run(values: Values, context: Context) -> Outcome:
         )
     with ExitStack() as stack:
         registry = registry_of(values, context, settings.manifests, settings.replacements)
-        verify = verifier(values, context, stack)
+        verify = verifier(values, context, stack, hosts_of(values, settings.manifests, settings.replacements))
         tools = tools_of(values, context, registry, verify, resolve=values[inputs.RESOLVE])
         result, verified = deploy.run(settings, tools)
     for warning in result.warnings:
@@ -139,30 +139,28 @@ def kubeconfig_of(values: Values, context: Context) -> str:
 def registry_of(
     values: Values, context: Context, manifests: tuple[Manifest, ...], replacements: tuple[Replacement, ...]
 ) -> Registry:
+    """A client for the images' registries; raises as `hosts_of` does."""
+    from s3c_actions.commands.logins import logins, registry
+
+    return registry(values, logins(values, context, hosts_of(values, manifests, replacements)))
+
+
+def hosts_of(values: Values, manifests: tuple[Manifest, ...], replacements: tuple[Replacement, ...]) -> set[str]:
     """The images' registries. Credentials given go to one registry alone, never to every one a manifest names.
 
     Raises:
         InputError: credentials are given, and whose they are cannot be told.
     """
-    from s3c_actions import credentials
-    from s3c_actions.registry import Registry
-
-    together(values, REGISTRY_USERNAME, REGISTRY_PASSWORD)
-    login = credentials.given(values[REGISTRY_USERNAME], values[REGISTRY_PASSWORD])
-    hosts = {one.image.registry for one in replacements}
-    if login and not hosts:
-        hosts = {Reference.parse(use.image, field="manifests").registry for one in manifests for use in one.uses}
-    if login and len(hosts) > 1:
+    given = {one.image.registry for one in replacements}
+    named = {Reference.parse(use.image, field="manifests").registry for one in manifests for use in one.uses}
+    hosts = given or named
+    if values[REGISTRY_USERNAME] and len(hosts) > 1:
         raise InputError(
             "registry-username",
             f"the images are in several registries ({', '.join(sorted(hosts))}).",
             remedy="Use `docker login` for each, and leave the credentials out.",
         )
-    return Registry(
-        environment=context.environment,
-        credentials=dict.fromkeys(hosts, login) if login else {},
-        insecure=values[INSECURE],
-    )
+    return hosts if values[REGISTRY_USERNAME] else given | named
 
 
 def resolved(registry: Registry, reference: Reference) -> tuple[Reference, tuple[str, ...]]:
@@ -177,14 +175,16 @@ def resolved(registry: Registry, reference: Reference) -> tuple[Reference, tuple
     return pinned, descriptor.platforms or (registry.config(pinned).platform,)
 
 
-def verifier(values: Values, context: Context, stack: ExitStack) -> Callable[[str], VerifyResult] | None:
+def verifier(
+    values: Values, context: Context, stack: ExitStack, registries: Collection[str] | None = None
+) -> Callable[[str], VerifyResult] | None:
     """Verification by the trust store given; None without one."""
     if not values[TRUST_STORE]:
         return None
     from s3c_actions.steps import verify
 
     settings = trust(values)
-    program = notation(values, context)
+    program = notation(values, context, registries)
     home = stack.enter_context(verify.prepare(settings, context.temp, context.progress))
     return lambda reference: verify.run(settings, program, home, reference, context.progress)
 

@@ -84,7 +84,7 @@ def _trust(values: Values) -> Object | None:
     if stores:
         return gate_manifests.certificates(trusted_certificates(stores).decode())
     given = [one for one in _OF_VAULT if values[one]]
-    if not vault and (not given or given == [inputs.RATIFY_CLIENT]):
+    if not vault and inputs.VAULT_CERTIFICATE not in given:
         return None
     if missing := [one.name for one in _OF_VAULT if one not in given]:
         raise InputError(

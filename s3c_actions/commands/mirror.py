@@ -62,29 +62,14 @@ def _target(values: Values, source: Reference) -> Reference:
 
 
 def _registries(values: Values, context: Context, source: Reference, target: Reference) -> tuple[Registry, Registry]:
-    from s3c_actions import credentials
-    from s3c_actions.commands.sign import together
+    from s3c_actions.commands.logins import logins
     from s3c_actions.registry import Registry
 
-    together(values, inputs.USERNAME, inputs.PASSWORD)
-    together(values, inputs.SOURCE_USERNAME, inputs.SOURCE_PASSWORD)
-    login = credentials.given(values[inputs.USERNAME], values[inputs.PASSWORD])
-    own = credentials.given(values[inputs.SOURCE_USERNAME], values[inputs.SOURCE_PASSWORD])
-    to = Registry(
-        environment=context.environment,
-        credentials={target.registry: login} if login else {},
-        insecure=values[inputs.TARGET_INSECURE],
-    )
-    if source.registry == target.registry and own is None:
+    to = Registry(logins(values, context, {target.registry}), insecure=values[inputs.TARGET_INSECURE])
+    own = logins(values, context, {source.registry}, inputs.SOURCE_USERNAME, inputs.SOURCE_PASSWORD)
+    if source.registry == target.registry and not own.given:
         return to, to
-    return (
-        Registry(
-            environment=context.environment,
-            credentials={source.registry: own} if own else {},
-            insecure=values[inputs.SOURCE_INSECURE],
-        ),
-        to,
-    )
+    return Registry(own, insecure=values[inputs.SOURCE_INSECURE]), to
 
 
 def _told(result: MirrorResult) -> str:

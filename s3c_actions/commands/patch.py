@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,12 +15,11 @@ from s3c_actions.image import Reference
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import patch as inputs
 from s3c_actions.inputs import report as reporting
-from s3c_actions.inputs.common import IMAGE, INSECURE, PLATFORM, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
+from s3c_actions.inputs.common import IMAGE, INSECURE, PLATFORM, TIMEOUT
 from s3c_actions.steps.results import ImageOutcome, Outcome, PatchResult, ScanResult
 
 if TYPE_CHECKING:
     from s3c_actions.commands.scan import Scanner
-    from s3c_actions.credentials import Credentials
     from s3c_actions.programs.buildkit import BuildKit, Tls
 
 VEX_FILE = "fixed.openvex.json"
@@ -43,7 +42,8 @@ def run(values: Values, context: Context) -> Outcome:
     _check(values, images)
     places = folders(context.output, images)
     outcomes = []
-    with scanning(values, context, images) as scanner, patching(values, context, scanner, images) as patcher:
+    scanner = scanning(values, context, images)
+    with patching(values, context, scanner, images) as patcher:
         for image in images:
             if len(images) > 1:
                 context.progress.about(image)
@@ -118,7 +118,7 @@ class Patching:
     values: Values
     context: Context
     scanner: Scanner
-    logins: dict[str, Credentials]
+    login: Callable[[], Mapping[str, str]]
     stack: ExitStack
     found: list[BuildKit] = field(default_factory=list)
 
@@ -163,7 +163,6 @@ class Patching:
 
     def copa(self, image: Reference, report: Path, tag: str) -> bool:
         """Run Copa, on a BuildKit that is found or started at the first image that needs one."""
-        from s3c_actions import credentials
         from s3c_actions.commands.programs import located
         from s3c_actions.programs.copa import Copa, Patch
 
@@ -181,8 +180,8 @@ class Patching:
             ignore_errors=values[inputs.ALLOW_PARTIAL],
             timeout=values[TIMEOUT],
         )
-        with credentials.docker_config(self.logins, context.environment, context.temp) as extra:
-            return Copa(program.path, context.runner).patch(patch, docker_config=extra, on_line=context.progress.note)
+        copa = Copa(program.path, context.runner)
+        return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
 
     def _buildkit(self) -> BuildKit:
         from s3c_actions.commands.programs import located
@@ -220,11 +219,12 @@ def patching(values: Values, context: Context, scanner: Scanner, images: tuple[s
         InputError: an input is wrong.
     """
     from s3c_actions import credentials
+    from s3c_actions.commands.logins import logins
 
-    login = credentials.given(values[REGISTRY_USERNAME], values[REGISTRY_PASSWORD])
-    logins = {Reference.parse(image).registry: login for image in images} if login else {}
+    hosts = {Reference.parse(image).registry for image in images}
+    login = credentials.for_programs(logins(values, context, hosts), hosts, context.temp)
     with ExitStack() as stack:
-        yield Patching(values=values, context=context, scanner=scanner, logins=logins, stack=stack)
+        yield Patching(values=values, context=context, scanner=scanner, login=login, stack=stack)
 
 
 def _tls(values: Values) -> Tls:

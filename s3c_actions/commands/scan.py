@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from s3c_actions.image import Reference
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import report as reporting
 from s3c_actions.inputs import scan as inputs
-from s3c_actions.inputs.common import INSECURE, PLATFORM, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
+from s3c_actions.inputs.common import INSECURE, PLATFORM, TIMEOUT
 from s3c_actions.steps.results import ImageOutcome, Outcome, ScanResult
 
 if TYPE_CHECKING:
@@ -42,22 +41,22 @@ def run(values: Values, context: Context) -> Outcome:
     places = folders(context.output, wanted)
     baselines = dict(zip(wanted, _baselines(values, len(wanted)), strict=True))
     outcomes = []
-    with scanning(values, context, tuple(image for image, source in wanted.items() if source != "archive")) as scanner:
-        for image, source in wanted.items():
-            if len(wanted) > 1:
-                context.progress.about(image)
-            try:
-                baseline = _baseline(baselines[image], scanner, places[image])
-                result = scanner.scan(image, places[image], source=source, baseline=baseline)
-            except S3CError as error:
-                error.image = error.image or image
-                outcomes.append(ImageOutcome(image=image, failure=error))
-                continue
-            refused = refusal(result, scanner.settings.gate)
-            if refused is not None and not values[reporting.EXIT_CODE]:
-                context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
-                refused = None
-            outcomes.append(ImageOutcome(image=image, reference=result.reference, scan=result, failure=refused))
+    scanner = scanning(values, context, tuple(image for image, source in wanted.items() if source != "archive"))
+    for image, source in wanted.items():
+        if len(wanted) > 1:
+            context.progress.about(image)
+        try:
+            baseline = _baseline(baselines[image], scanner, places[image])
+            result = scanner.scan(image, places[image], source=source, baseline=baseline)
+        except S3CError as error:
+            error.image = error.image or image
+            outcomes.append(ImageOutcome(image=image, failure=error))
+            continue
+        refused = refusal(result, scanner.settings.gate)
+        if refused is not None and not values[reporting.EXIT_CODE]:
+            context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
+            refused = None
+        outcomes.append(ImageOutcome(image=image, reference=result.reference, scan=result, failure=refused))
     return Outcome(command="scan", images=tuple(outcomes), seconds=time.monotonic() - started)
 
 
@@ -80,9 +79,8 @@ class Scanner:
         return scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
 
 
-@contextmanager
-def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Iterator[Scanner]:
-    """A scanner as the inputs ask for it; credentials written for Trivy are removed in the end.
+def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scanner:
+    """A scanner as the inputs ask for it.
 
     Args:
         values: of a command that has `inputs.scan.LOOK` and `inputs.scan.AROUND` among its inputs.
@@ -94,28 +92,23 @@ def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Itera
         OutsideError: Trivy could not be had.
     """
     from s3c_actions import credentials
+    from s3c_actions.commands.logins import logins, registry
     from s3c_actions.commands.programs import located
     from s3c_actions.programs.trivy import Trivy
-    from s3c_actions.registry import Registry
 
-    login = credentials.given(values[REGISTRY_USERNAME], values[REGISTRY_PASSWORD])
-    logins = {Reference.parse(image).registry: login for image in images} if login else {}
+    hosts = {Reference.parse(image).registry for image in images}
     settings = _settings(values, context)
     # Importing it takes as long as Trivy takes to tell its version.
     threading.Thread(target=importlib.import_module, args=("requests",), daemon=True).start()
     (program,) = located(values, context, "trivy")
-    with credentials.docker_config(logins, context.environment, context.temp) as extra:
-        yield Scanner(
-            settings=settings,
-            trivy=Trivy(program, context.runner, cache=_trivy_cache(values, context), extra=extra),
-            registry=Registry(
-                environment=context.environment,
-                credentials=logins,
-                insecure=values[INSECURE],
-                timeout=_patience(values),
-            ),
-            context=context,
-        )
+    who = logins(values, context, hosts)
+    login = credentials.for_programs(who, hosts, context.temp)
+    return Scanner(
+        settings=settings,
+        trivy=Trivy(program, context.runner, cache=_trivy_cache(values, context), login=login),
+        registry=registry(values, who, timeout=_patience(values)),
+        context=context,
+    )
 
 
 def gate(values: Values, context: Context) -> Gate:

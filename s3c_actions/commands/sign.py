@@ -13,7 +13,7 @@ from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.inputs import Input, Values
 from s3c_actions.inputs import sign as inputs
-from s3c_actions.inputs.common import IMAGE, INSECURE, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
+from s3c_actions.inputs.common import IMAGE, INSECURE, TIMEOUT
 from s3c_actions.steps.results import ImageOutcome, Outcome
 
 if TYPE_CHECKING:
@@ -99,35 +99,34 @@ def signing(values: Values, context: Context) -> Iterator[Signer]:
         yield signer
 
 
-def notation(values: Values, context: Context) -> Notation:
-    """The notation program with the registry's credentials."""
+def notation(values: Values, context: Context, registries: Collection[str] | None = None) -> Notation:
+    """The notation program with the credentials of the registries; by default of those of the input `image`."""
+    from s3c_actions import credentials
+    from s3c_actions.commands.logins import logins
     from s3c_actions.commands.programs import located
     from s3c_actions.programs.notation import Notation
 
-    together(values, REGISTRY_USERNAME, REGISTRY_PASSWORD)
+    hosts = _hosts(values) if registries is None else registries
+    login = credentials.for_programs(logins(values, context, hosts), hosts, context.temp)
     (program,) = located(values, context, "notation")
     return Notation(
         program,
         context.runner,
         timeout=values[TIMEOUT],
-        username=values[REGISTRY_USERNAME],
-        password=values[REGISTRY_PASSWORD],
+        login=login,
         insecure=values[INSECURE],
     )
 
 
 def registry_of(values: Values, context: Context) -> Registry:
     """The registries of the images, each with the credentials given."""
-    from s3c_actions import credentials
-    from s3c_actions.registry import Registry
+    from s3c_actions.commands.logins import logins, registry
 
-    login = credentials.given(values[REGISTRY_USERNAME], values[REGISTRY_PASSWORD])
-    hosts = {Reference.parse(image).registry for image in values[IMAGE]}
-    return Registry(
-        environment=context.environment,
-        credentials=dict.fromkeys(hosts, login) if login else {},
-        insecure=values[INSECURE],
-    )
+    return registry(values, logins(values, context, _hosts(values)))
+
+
+def _hosts(values: Values) -> set[str]:
+    return {Reference.parse(image).registry for image in values[IMAGE]}
 
 
 def resolve(values: Values, context: Context) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from s3c_actions.inputs import Input, boolean, duration, items, text
+from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import (
     IMAGE,
     INSECURE,
@@ -183,6 +184,7 @@ INPUTS: tuple[Input[Any], ...] = (
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,
     INSECURE,
+    *IDENTITY_INPUTS,
     TIMEOUT,
     OUTPUT_DIR,
     *NOTATION.all,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.inputs import Input, choice, items
-from s3c_actions.inputs.azure import TENANT_ID, guid
+from s3c_actions.inputs.azure import IDENTITY_INPUTS, guid
 from s3c_actions.inputs.common import INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT, path
 from s3c_actions.inputs.deploy import CLUSTER, IMAGES, MANIFESTS, NAMESPACE, ROLLOUT_TIMEOUT, namespace_name
 from s3c_actions.inputs.programs import HELM, PROGRAMS_MIRROR
@@ -142,7 +142,6 @@ INSTALLING: tuple[Input[Any], ...] = (
     IDENTITIES,
     VAULT,
     VAULT_CERTIFICATE,
-    TENANT_ID,
     RATIFY_CLIENT,
     EXEMPT,
     OTHER_MANIFESTS,
@@ -162,6 +161,7 @@ INPUTS: tuple[Input[Any], ...] = (
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,
     INSECURE,
+    *IDENTITY_INPUTS,
     TIMEOUT,
     OUTPUT_DIR,
 )

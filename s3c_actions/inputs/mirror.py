@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from s3c_actions.inputs import Input, boolean, items, text
+from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME
 
 
@@ -92,5 +93,6 @@ INPUTS: tuple[Input[Any], ...] = (
     SOURCE_USERNAME,
     SOURCE_PASSWORD,
     SOURCE_INSECURE,
+    *IDENTITY_INPUTS,
     OUTPUT_DIR,
 )

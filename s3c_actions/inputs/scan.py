@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from s3c_actions.inputs import Input, boolean, choice, choices, items, lines, text
+from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import (
     IMAGE as ANY_IMAGE,
 )
@@ -258,6 +259,7 @@ AROUND: tuple[Input[Any], ...] = (
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,
     INSECURE,
+    *IDENTITY_INPUTS,
     *TRIVY.all,
 )
 """Inputs that a scan shares with other steps, which every command that scans takes too."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.inputs import Input, boolean, choice, duration, integer, lines, text
+from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import (
     IMAGE,
     INSECURE,
@@ -221,6 +222,7 @@ INPUTS: tuple[Input[Any], ...] = (
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,
     INSECURE,
+    *IDENTITY_INPUTS,
     TIMEOUT,
     OUTPUT_DIR,
     *NOTATION.all,

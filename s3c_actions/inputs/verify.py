@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.inputs import Input, choice, lines
+from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import (
     IMAGE,
     INSECURE,
@@ -77,6 +78,7 @@ INPUTS: tuple[Input[Any], ...] = (
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,
     INSECURE,
+    *IDENTITY_INPUTS,
     TIMEOUT,
     OUTPUT_DIR,
     *NOTATION.all,

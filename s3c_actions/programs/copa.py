@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -70,7 +70,7 @@ class Copa:
         return argv
 
     def patch(
-        self, patch: Patch, *, docker_config: dict[str, str], on_line: Callable[[str], None] | None = None
+        self, patch: Patch, *, docker_config: Mapping[str, str], on_line: Callable[[str], None] | None = None
     ) -> bool:
         """Patch an image and push the result.
 

@@ -92,7 +92,7 @@ class Notation:
         program: where it is.
         runner: starts it.
         timeout: seconds for each run.
-        username, password: for the registry; without them notation looks into Docker's configuration.
+        login: gives the environment variables with which it logs in to registries, asked at each start.
         insecure: talk plain HTTP to the registry.
     """
 
@@ -102,18 +102,14 @@ class Notation:
         runner: Runner,
         *,
         timeout: float | None = None,
-        username: str = "",
-        password: str = "",
+        login: Callable[[], Mapping[str, str]] = dict,
         insecure: bool = False,
     ) -> None:
         self._program = program
         self._runner = runner
         self._timeout = timeout
         self._insecure = insecure
-        self._login: dict[str, str] = {}
-        if password:
-            runner.secrets.add(password)
-            self._login = {"NOTATION_USERNAME": username, "NOTATION_PASSWORD": password}
+        self._login = login
 
     def sign(self, home: Home, reference: str, request: SigningRequest) -> None:
         """Sign with the key of `home` and push the signature.
@@ -236,7 +232,11 @@ class Notation:
     def _execute(
         self, home: Home, argv: list[str], translate: _Translate, extra: Mapping[str, str] | None = None
     ) -> Completed:
-        environment = {**home.environment, **self._login, **(extra or {})}
+        login = dict(self._login())
+        if login:
+            # Notation would take these before what stands in Docker's configuration.
+            login |= {"NOTATION_USERNAME": "", "NOTATION_PASSWORD": ""}
+        environment = {**home.environment, **login, **(extra or {})}
         try:
             return self._runner.run([self._program.path, *argv], extra=environment, timeout=self._timeout)
         except ProgramFailed as error:

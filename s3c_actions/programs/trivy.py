@@ -108,7 +108,7 @@ class Trivy:
         program: where it is, and its version.
         runner: starts it.
         cache: its cache folder: databases, and the layers already looked at.
-        extra: environment variables it gets, such as DOCKER_CONFIG.
+        login: gives the environment variables with which it logs in to registries, asked at each start.
         retry_waits: seconds to wait before each new attempt when a database's registry asks for fewer requests.
     """
 
@@ -118,14 +118,14 @@ class Trivy:
         runner: Runner,
         *,
         cache: Path,
-        extra: Mapping[str, str] | None = None,
+        login: Callable[[], Mapping[str, str]] = dict,
         retry_waits: tuple[float, ...] = (3.0, 9.0),
     ) -> None:
         self.version = program.version
         self.cache = cache
         self._path = program.path
         self._runner = runner
-        self._extra = dict(extra or {})
+        self._login = login
         self._retry_waits = retry_waits
 
     def settings_in_environment(self) -> dict[str, str]:
@@ -179,7 +179,7 @@ class Trivy:
             OutsideError: Trivy could not.
         """
         argv = ["convert", "--quiet=false", "--exit-code=0", f"--format={CONVERTED[form]}", f"--output={output}"]
-        ended = self._runner.run([self._path, *argv, report], extra=self._extra, timeout=120, check=False)
+        ended = self._runner.run([self._path, *argv, report], extra=self._login(), timeout=120, check=False)
         if ended.code != 0 or not output.is_file() or output.stat().st_size == 0:
             raise OutsideError(
                 f"Trivy could not make the {form} SBOM of {report.name}.",
@@ -222,7 +222,7 @@ class Trivy:
         argv = arguments(request, cache=self.cache, repositories=repositories, timeout=left)
         # Trivy's own limit does not hold while a registry keeps silent; the runner's does.
         return self._runner.run(
-            [self._path, *argv], extra=self._extra, timeout=left + 2, check=False, on_line=_teller(progress)
+            [self._path, *argv], extra=self._login(), timeout=left + 2, check=False, on_line=_teller(progress)
         )
 
     @contextmanager

@@ -13,8 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from s3c_actions import credentials as logins
-from s3c_actions.credentials import Credentials
+from s3c_actions.credentials import Logins
 from s3c_actions.errors import OutsideError
 from s3c_actions.image import DEFAULT_REGISTRY, Reference
 from s3c_actions.registry.content import MAX_MANIFEST, json_object, unbelievable
@@ -48,14 +47,12 @@ class Connection:
     def __init__(
         self,
         *,
-        environment: Mapping[str, str],
-        credentials: Mapping[str, Credentials],
+        logins: Logins,
         insecure: bool,
         timeout: float,
         retries: int,
     ) -> None:
-        self._environment = environment
-        self._given = dict(credentials)
+        self._logins = logins
         self._insecure = insecure
         self._timeout = timeout
         self._retries = retries
@@ -231,7 +228,7 @@ class Connection:
         registry = reference.registry
         challenge = response.headers.get("WWW-Authenticate", "")
         scheme, _, rest = challenge.partition(" ")
-        login = self._given.get(registry) or logins.from_docker(registry, self._environment)
+        login = self._logins.of(registry)
         if scheme.lower() == "basic":
             return f"Basic {login.basic()}" if login and login.username else ""
         if scheme.lower() != "bearer":
@@ -270,8 +267,19 @@ class Connection:
         code, registry = response.status_code, reference.registry
         said = _error_text(response)
         response.close()
-        login = registry in self._given
+        login = registry in self._logins.given
         if code in {401, 403}:
+            exchange = None if login else self._logins.exchange
+            told = exchange.refusal(registry, reference.repository, writes, said) if exchange else None
+            if told is not None:
+                return OutsideError(
+                    f"{registry} did not let us {'write to' if writes else 'read'} {reference.repository} "
+                    f"(HTTP {code}).",
+                    cause=told[0],
+                    remedy=told[1],
+                    image=str(reference),
+                    original=said,
+                )
             return OutsideError(
                 f"{registry} did not let us {'write to' if writes else 'read'} {reference.repository} (HTTP {code}).",
                 cause=f"The credentials given are wrong or may not {'write to' if writes else 'read'} it."

@@ -8,11 +8,11 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin
 
-from s3c_actions.credentials import Credentials
+from s3c_actions.credentials import Logins
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference, is_digest
 from s3c_actions.registry.connection import Connection
@@ -46,8 +46,7 @@ class Registry:
     """Reads registries; one object holds the sessions and tokens of a run.
 
     Args:
-        environment: where Docker's configuration is looked up.
-        credentials: registry → credentials that were given; for the others Docker's configuration is asked.
+        logins: who we are there.
         insecure: plain HTTP, or certificates not checked.
         timeout: seconds for one answer, all of its body.
         retries: how often a 429 or 5xx is tried again.
@@ -55,16 +54,14 @@ class Registry:
 
     def __init__(
         self,
+        logins: Logins,
         *,
-        environment: Mapping[str, str],
-        credentials: Mapping[str, Credentials] | None = None,
         insecure: bool = False,
         timeout: float = 30.0,
         retries: int = 3,
     ) -> None:
         self.connection = Connection(
-            environment=environment,
-            credentials=credentials or {},
+            logins=logins,
             insecure=insecure,
             timeout=timeout,
             retries=retries,

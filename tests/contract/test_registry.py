@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from s3c_actions.credentials import Credentials
+from s3c_actions.credentials import Credentials, Logins
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.image import Reference
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Registry
@@ -104,7 +104,7 @@ def server():
 
 @pytest.fixture
 def client(tmp_path):
-    return Registry(environment={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, timeout=1.0, retries=1)
+    return Registry(Logins(environment={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}), timeout=1.0, retries=1)
 
 
 def app(server, tag="1"):
@@ -297,7 +297,7 @@ def test_tls_that_is_not_there(server, client, monkeypatch):
     server.image()
     with pytest.raises(OutsideError, match="TLS"):
         client.resolve(app(server))
-    insecure = Registry(environment={"HOME": "/nonexistent"}, timeout=2, insecure=True)
+    insecure = Registry(Logins(environment={"HOME": "/nonexistent"}), timeout=2, insecure=True)
     assert insecure.resolve(app(server)).digest == digest_of(MANIFEST)
 
 
@@ -326,7 +326,7 @@ def with_token(server, wanted="Bearer tkn"):
 def test_basic_auth_from_inputs(server, tmp_path):
     guarded(server, BASIC, 'Basic realm="x"')
     given = {server.name: Credentials(username="ann", password="s3cret-word")}
-    client = Registry(environment={"HOME": str(tmp_path)}, credentials=given, timeout=1)
+    client = Registry(Logins(environment={"HOME": str(tmp_path)}, given=given), timeout=1)
     assert client.resolve(app(server)).digest == digest_of(MANIFEST)
     assert "s3cret-word" not in repr(client) + repr(given)
 
@@ -334,7 +334,7 @@ def test_basic_auth_from_inputs(server, tmp_path):
 def test_basic_auth_from_docker_s_configuration(server, tmp_path):
     guarded(server, BASIC, 'Basic realm="x"')
     (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"auth": BASIC[6:]}}}))
-    client = Registry(environment={"DOCKER_CONFIG": str(tmp_path)}, timeout=1)
+    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1)
     assert client.resolve(app(server)).digest == digest_of(MANIFEST)
 
 
@@ -347,14 +347,14 @@ def test_basic_auth_from_a_credential_helper(server, tmp_path, monkeypatch, key)
     (tmp_path / "config.json").write_text(json.dumps({key: {server.name: "lab"} if key == "credHelpers" else "lab"}))
     path = f"{tmp_path}:/usr/bin:/bin"
     monkeypatch.setenv("PATH", path)
-    client = Registry(environment={"DOCKER_CONFIG": str(tmp_path), "PATH": path}, timeout=1)
+    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path), "PATH": path}), timeout=1)
     assert client.resolve(app(server)).digest == digest_of(MANIFEST)
 
 
 def test_a_credential_helper_that_is_missing(server, tmp_path):
     guarded(server, BASIC, 'Basic realm="x"')
     (tmp_path / "config.json").write_text('{"credsStore": "nowhere"}')
-    client = Registry(environment={"DOCKER_CONFIG": str(tmp_path)}, timeout=1)
+    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1)
     with pytest.raises(OutsideError, match="gave no credentials"):
         client.resolve(app(server))
 
@@ -362,7 +362,7 @@ def test_a_credential_helper_that_is_missing(server, tmp_path):
 def test_an_unreadable_docker_configuration(server, tmp_path):
     guarded(server, BASIC, 'Basic realm="x"')
     (tmp_path / "config.json").write_text('{"auths": ')
-    client = Registry(environment={"DOCKER_CONFIG": str(tmp_path)}, timeout=1)
+    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1)
     with pytest.raises(OutsideError, match="cannot be read"):
         client.resolve(app(server))
 
@@ -380,7 +380,7 @@ def test_a_token_for_credentials(server, tmp_path):
     with_token(server)
     server.answers["/token"] = reply(200, b'{"access_token":"tkn"}')
     given = {server.name: Credentials(username="ann", password="s3cret-word")}
-    Registry(environment={"HOME": str(tmp_path)}, credentials=given, timeout=1).resolve(app(server))
+    Registry(Logins(environment={"HOME": str(tmp_path)}, given=given), timeout=1).resolve(app(server))
     assert [who for _, path, who in server.requests if path.startswith("/token")] == [BASIC]
 
 
@@ -394,7 +394,7 @@ def test_a_token_for_an_identity_token(server, tmp_path):
 
     server.answers["/token"] = exchange
     (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"identitytoken": "refresh-me"}}}))
-    Registry(environment={"DOCKER_CONFIG": str(tmp_path)}, timeout=1).resolve(app(server))
+    Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1).resolve(app(server))
     assert "grant_type=refresh_token" in forms[0] and "refresh_token=refresh-me" in forms[0]
 
 
@@ -402,7 +402,7 @@ def test_wrong_credentials(server, tmp_path):
     guarded(server, "never", 'Basic realm="x"')
     given = {server.name: Credentials(username="ann", password="s3cret-word")}
     with pytest.raises(OutsideError, match=r"HTTP 401.*credentials given are wrong") as caught:
-        Registry(environment={"HOME": str(tmp_path)}, credentials=given, timeout=1).resolve(app(server))
+        Registry(Logins(environment={"HOME": str(tmp_path)}, given=given), timeout=1).resolve(app(server))
     assert "s3cret-word" not in str(vars(caught.value))
 
 

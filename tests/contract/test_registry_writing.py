@@ -10,6 +10,7 @@ from collections import Counter
 import pytest
 
 from s3c_actions.console import LogProgress
+from s3c_actions.credentials import Logins
 from s3c_actions.errors import OutsideError
 from s3c_actions.image import Reference
 from s3c_actions.process import Runner
@@ -36,7 +37,7 @@ def real(tmp_path_factory):
 
 @pytest.fixture
 def registry(tmp_path):
-    return Registry(environment={"HOME": str(tmp_path)}, timeout=10)
+    return Registry(Logins(environment={"HOME": str(tmp_path)}), timeout=10)
 
 
 @pytest.fixture

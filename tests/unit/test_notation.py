@@ -160,7 +160,7 @@ def test_a_list_that_cannot_be_understood_is_an_error(said: str, tmp_path: Path)
         notation(Player({}, recording={"code": 0, "stdout": said, "stderr": ""})).signatures(Home(tmp_path), REFERENCE)
 
 
-def test_the_command_line_holds_what_is_asked_and_no_secret(tmp_path: Path) -> None:
+def test_the_command_line_holds_what_is_asked_and_the_login_is_docker_s(tmp_path: Path) -> None:
     playing = player("sign-good")
     request = SigningRequest(
         metadata={"commit": "1a2b", "url": "https://a/?b=c"},
@@ -169,7 +169,7 @@ def test_the_command_line_holds_what_is_asked_and_no_secret(tmp_path: Path) -> N
         timestamp_url="http://tsa.example/",
         timestamp_root=Path("/tmp/root.crt"),
     )
-    notation(playing, username="user", password="passw0rd", insecure=True).sign(Home(tmp_path), REFERENCE, request)
+    notation(playing, login=lambda: {"DOCKER_CONFIG": "/d"}, insecure=True).sign(Home(tmp_path), REFERENCE, request)
     ((argv, extra),) = playing.asked
     assert argv[-1] == REFERENCE
     for flag, value in [
@@ -185,9 +185,7 @@ def test_the_command_line_holds_what_is_asked_and_no_secret(tmp_path: Path) -> N
         "url=https://a/?b=c",
     ]
     assert {"--force-referrers-tag=false", "--insecure-registry"} <= set(argv)
-    assert "passw0rd" not in " ".join(argv)
-    assert (extra["NOTATION_USERNAME"], extra["NOTATION_PASSWORD"]) == ("user", "passw0rd")
-    assert playing.secrets.redact("passw0rd") == "***"
+    assert (extra["DOCKER_CONFIG"], extra["NOTATION_USERNAME"], extra["NOTATION_PASSWORD"]) == ("/d", "", "")
     assert {extra[name] for name in ("NOTATION_CONFIG", "NOTATION_LIBEXEC")} == {str(tmp_path)}
     assert extra["NOTATION_CACHE"].startswith(str(tmp_path))
 
