@@ -6,18 +6,14 @@ in the page's own table for readers without scripts.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from s3c_actions.report import escape
+from s3c_actions.report import escape, page
 from s3c_actions.report.gate import verdict
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity, count
 
 if TYPE_CHECKING:
-    import jinja2
-
     from s3c_actions.report.formats import Rendering
 
 STATIC_ROWS = 100
@@ -48,8 +44,8 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
     fixable = count(report.fixable)
     data = msgspec.json.encode({"rows": rows, "aside": aside}).decode()
     script, script_hash = _script()
-    page = (
-        _environment()
+    text = (
+        page.environment()
         .get_template(_TEMPLATE)
         .render(
             report={
@@ -75,12 +71,13 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
             "base-uri 'none'; form-action 'none'",
         )
     )
-    return page.encode()
+    return text.encode()
 
 
 def prepare() -> None:
     """Do ahead of time what `render` needs to have done once."""
-    _environment().get_template(_TEMPLATE)
+    for name in (_TEMPLATE, "page.css"):
+        page.environment().get_template(name)
     _script()
 
 
@@ -129,22 +126,7 @@ def _static(row: list[Any]) -> dict[str, Any]:
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("s3c_actions.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-@cache
 def _script() -> tuple[str, str]:
     """The page's script and its hash for the content security policy, which allows no other."""
-    loader = _environment().loader
-    assert loader is not None  # noqa: S101 - set above
-    source = loader.get_source(_environment(), "report.js")[0]
-    return source, "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+    source = page.source("report.js")
+    return source, page.fingerprint(source)
