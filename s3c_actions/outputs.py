@@ -112,13 +112,14 @@ def _file(form: str) -> Callable[[ImageOutcome], Value]:
 
 def files(image: ImageOutcome) -> Mapping[str, Path]:
     """The report files that describe the image as it was handed on, format → path."""
+    traced = image.trace.files if image.trace is not None else {}
     if image.patch is not None:
         last = image.patch.after or image.patch.before
     elif image.scan is not None:
         last = image.scan
     else:
-        return {}
-    return {"json": last.trivy_json, **last.files}
+        return traced
+    return {"json": last.trivy_json, **last.files, **traced}
 
 
 def skipped(image: ImageOutcome) -> bool | None:
@@ -128,7 +129,7 @@ def skipped(image: ImageOutcome) -> bool | None:
 
 
 _SCANNING = ("chain", "scan", "report", "patch")
-_ALL = ("chain", "scan", "report", "patch", "sign", "verify", "deploy", "gate", "mirror")
+_ALL = ("chain", "scan", "report", "patch", "sign", "verify", "trace", "deploy", "gate", "mirror")
 _PATCHING = ("chain", "patch")
 _SIGNING = ("chain", "sign")
 _DEPLOYING = ("chain", "deploy")
@@ -292,6 +293,18 @@ OUTPUTS: tuple[Output, ...] = (
         name="comment-url",
         help="The addresses of the comments on the pull request, one a line.",
         commands=("chain", "scan", "patch", "deploy"),
+    ),
+    Output(
+        name="trace",
+        help="The path of the page that tells the image's whole story, to keep as an artifact.",
+        commands=("trace",),
+        of=_file("trace"),
+    ),
+    Output(
+        name="admitted",
+        help="Whether the image would be admitted today: `admitted`, `denied` or `unknown`.",
+        commands=("trace",),
+        of=lambda image: image.trace.story.judgement.verdict.value if image.trace else None,
     ),
     Output(name="result", help="The path of `result.json`, which has all of this and more.", commands=_ALL),
     Output(name="summary", help="The path of `summary.md`.", commands=_ALL),

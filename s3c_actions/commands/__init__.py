@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "patch": "Patch the operating-system packages of images, and prove by a rescan what is gone.",
     "sign": "Sign images by digest, and verify what was signed.",
     "verify": "Verify the signatures of images.",
+    "trace": "Tell the whole story of a digest from the registry alone.",
     "deploy": "Deploy manifests by signed digests, behind a gate that is proved.",
     "gate": "Install the cluster's gate, and prove that it closes: an unsigned image is denied.",
     "comment": "Write results as comments on their pull request.",

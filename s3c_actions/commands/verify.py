@@ -55,8 +55,12 @@ def run(values: Values, context: Context) -> Outcome:
     )
 
 
-def trust(values: Values) -> VerifySettings:
+def trust(values: Values, *, metadata: bool = True) -> VerifySettings:
     """What the inputs say is to be trusted, as the step's settings.
+
+    Args:
+        values: of a command that has the inputs of trust.
+        metadata: whether it also has the one of what a signature has to hold.
 
     Raises:
         InputError: the policy cannot be read, or is given beside what it would say itself.
@@ -76,7 +80,7 @@ def trust(values: Values) -> VerifySettings:
         level=values[inputs.LEVEL],
         identities=values[inputs.TRUSTED_IDENTITY],
         timestamp_roots=values[inputs.TIMESTAMP_ROOTS],
-        metadata=values[USER_METADATA],
+        metadata=values[USER_METADATA] if metadata else {},
     )
 
 

@@ -27,10 +27,10 @@ _WIDEST = (8, 24, 28, 20, 24)
 def render(report: ScanReport, rendering: Rendering) -> bytes:
     """Render a report, 120 columns wide; long cells are cut, findings are not."""
     facts = [report.digest, report.platform, report.os]
-    out = [_cut(report.image), _cut("  ".join(line(fact, 80) for fact in facts if fact)), "", summary(report), ""]
+    out = [cut(report.image), cut("  ".join(line(fact, 80) for fact in facts if fact)), "", summary(report), ""]
     if report.os_end_of_life:
         out += [
-            f"{_fit(line(report.os), 50).rstrip()} is past its end of life: its distributor mends nothing any more.",
+            f"{fit(line(report.os), 50).rstrip()} is past its end of life: its distributor mends nothing any more.",
             "",
         ]
     if rendering.difference is not None:
@@ -79,7 +79,7 @@ def _table(columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]
         lines = {text: line(text) for text in set(column)}
         last = number == len(columns) - 1
         width = left if last else min(_WIDEST[number], max(map(_columns, lines.values())))
-        cells = {text: _fit(one, width) for text, one in lines.items()}
+        cells = {text: fit(one, width) for text, one in lines.items()}
         fitted.append([cells[text] for text in column])
         left -= width + 2
     return ["  ".join(row).rstrip() for row in zip(*fitted, strict=True)]
@@ -98,11 +98,13 @@ def _of(one: str) -> int:
     return 2 if unicodedata.east_asian_width(one) in "WF" else 1
 
 
-def _cut(text: str) -> str:
-    return _fit(line(text), WIDTH).rstrip()
+def cut(text: str) -> str:
+    """One line of printable text, no wider than WIDTH columns."""
+    return fit(line(text), WIDTH).rstrip()
 
 
-def _fit(text: str, width: int) -> str:
+def fit(text: str, width: int) -> str:
+    """The text in so many columns of a terminal: filled up, or cut with `…`."""
     taken = _columns(text)
     if taken <= width:
         return text + " " * (width - taken)

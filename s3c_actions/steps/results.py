@@ -9,6 +9,7 @@ from pathlib import Path
 from s3c_actions.errors import S3CError
 from s3c_actions.report.difference import Difference
 from s3c_actions.report.model import Finding, ScanReport
+from s3c_actions.report.story import Story
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +173,16 @@ class MirrorResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TraceResult:
+    """The story of one digest; `files` are the page and the JSON written of it, format → path."""
+
+    reference: str
+    story: Story
+    files: Mapping[str, Path] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Admission:
     """What the cluster's gate says of one image, asked by dry run before anything is applied.
 
@@ -271,6 +282,7 @@ class ImageOutcome:
     admission: Admission | None = None
     mirror: MirrorResult | None = None
     base: Comparison | None = None
+    trace: TraceResult | None = None
     failure: S3CError | None = None
 
     @property

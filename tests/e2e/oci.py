@@ -112,6 +112,10 @@ class Repository:
         query = urllib.parse.urlencode({"mount": digest, "from": origin})
         self._call("POST", f"{self.base}/blobs/uploads/?{query}", b"")
 
+    def delete(self, digest: str, kind: str = "manifests") -> None:
+        """Delete a manifest, or one of the `blobs`."""
+        self._call("DELETE", f"{self.base}/{kind}/{digest}")
+
     def put_raw(self, data: bytes, media_type: str, tag: str) -> None:
         self._call("PUT", f"{self.base}/manifests/{tag}", data, **{"Content-Type": media_type})
 
@@ -127,3 +131,37 @@ def copy_image(reference: str, repository: str) -> str:
         copy.mount(blob["digest"], origin)
     copy.put_raw(data, media_type, tag)
     return f"{registry}/{repository}:{tag}"
+
+
+def attach(repository: Repository, subject: str, artifact_type: str, content: bytes, **annotations: str) -> str:
+    """Attach a document to a digest by the referrers tag schema, as a client of a registry without the API does."""
+    referrer = document_of(repository, subject, artifact_type, content, annotations)
+    list_referrers(repository, subject, [referrer])
+    return str(referrer["digest"])
+
+
+def document_of(
+    repository: Repository, subject: str, artifact_type: str, content: bytes, annotations: dict[str, str]
+) -> dict[str, Any]:
+    """Push a document's manifest; returns its descriptor as a list of referrers has it."""
+    data, media_type = repository.raw(subject)
+    for blob in (content, b"{}"):
+        repository.put_blob(blob)
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": artifact_type,
+        "config": descriptor("application/vnd.oci.empty.v1+json", b"{}"),
+        "layers": [descriptor(artifact_type, content)],
+        "subject": descriptor(media_type, data),
+        "annotations": annotations,
+    }
+    pushed = repository.put_manifest(manifest, digest_of(json.dumps(manifest).encode()))
+    return {**pushed, "artifactType": artifact_type, "annotations": annotations}
+
+
+def list_referrers(repository: Repository, subject: str, more: list[dict[str, Any]]) -> None:
+    """Add descriptors to the index under the tag of the referrers tag schema."""
+    tag = subject.replace(":", "-")
+    listed = repository.get(tag)["manifests"] if tag in repository.tags() else []
+    repository.index([*listed, *more], tag)

@@ -1,0 +1,40 @@
+"""Inputs of `trace`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from s3c_actions.inputs import Input, choice
+from s3c_actions.inputs.common import IMAGE, INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
+from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
+from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
+
+SHOWN = ("text", "json")
+
+SHOW: Input[str] = Input(
+    name="format",
+    help="What is printed. The page `trace.html` and `trace.json` are written whatever is printed.",
+    parse=choice(*SHOWN),
+    default="text",
+    absent="text",
+    choices=SHOWN,
+)
+OPTIONAL_TRUST_STORE = replace(
+    TRUST_STORE,
+    help="Certificates to trust, as in `s3c verify`. Without it signatures are shown and not verified.",
+    required=False,
+)
+
+INPUTS: tuple[Input[Any], ...] = (
+    IMAGE,
+    SHOW,
+    *(OPTIONAL_TRUST_STORE if one is TRUST_STORE else one for one in TRUST_INPUTS),
+    REGISTRY_USERNAME,
+    REGISTRY_PASSWORD,
+    INSECURE,
+    TIMEOUT,
+    OUTPUT_DIR,
+    *NOTATION.all,
+    PROGRAMS_MIRROR,
+)
