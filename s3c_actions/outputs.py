@@ -308,4 +308,10 @@ OUTPUTS: tuple[Output, ...] = (
     ),
     Output(name="result", help="The path of `result.json`, which has all of this and more.", commands=_ALL),
     Output(name="summary", help="The path of `summary.md`.", commands=_ALL),
+    Output(
+        name="pull-request",
+        help="The address of the pull request that proposes the images; empty when there is nothing to propose.",
+        commands=("propose",),
+        of_all=lambda outcome: outcome.pull_request,
+    ),
 )

@@ -304,6 +304,8 @@ class _Run:
         from s3c_actions.github import files
 
         if output is None:
+            if self.console.actions is not None:
+                files.set_outputs(outputs.values(outcome), self.environment)
             return
         output.mkdir(parents=True, exist_ok=True)
         summary, facts = output / "summary.md", output / "result.json"

@@ -47,6 +47,7 @@ ACTIONS = (
     Action("actions/copa-patch", "patch", _REPORTING),
     Action("actions/notation-sign", "sign", (CACHE,)),
     Action("actions/ratify-deploy", "deploy", (*COMMENTING, CACHE)),
+    Action("actions/propose", "propose", ()),
 )
 OF_THE_FILE = (CACHE, UPLOAD_REQUIRED)
 """Inputs that action.yml itself acts upon: the command is not given them."""

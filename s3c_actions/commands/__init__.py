@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "trace": "Tell the whole story of a digest from the registry alone.",
     "deploy": "Deploy manifests by signed digests, behind a gate that is proved.",
     "gate": "Install the cluster's gate, and prove that it closes: an unsigned image is denied.",
+    "propose": "Propose patched images as a pull request that writes their digests into manifests.",
     "comment": "Write results as comments on their pull request.",
     "upload": "Upload SARIF files to code scanning, and tell what became of them.",
     "mirror": "Copy an image by digest to another registry: all platforms, and what refers to it on request.",

@@ -302,6 +302,7 @@ class Outcome:
         files: written for all images together, format → path (one image's are in its steps' results).
         deploy: what was deployed, of the commands that deploy.
         text: printed on standard output as it is; for commands that answer a question (`programs list`, `report`).
+        pull_request: address of the one that was opened or brought up to date.
     """
 
     command: str
@@ -312,3 +313,4 @@ class Outcome:
     seconds: float = 0.0
     deploy: DeployResult | None = None
     text: str = ""
+    pull_request: str = ""

@@ -141,6 +141,8 @@ class Description:
         return part
 
     def _hold(self, value: Any, schema: Mapping[str, Any], where: str) -> None:
+        # A discriminator only helps to choose among what oneOf says; the validator looks it up at another place.
+        schema = {name: part for name, part in schema.items() if name != "discriminator"}
         validator = OAS30Validator(
             _schema(schema), registry=self._registry, format_checker=OAS30Validator.FORMAT_CHECKER
         )
@@ -203,8 +205,8 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def _group(name: str) -> str:
-    # A path within a repository may hold slashes; every other parameter is one segment.
-    return f"(?P<{re.sub(r'[^a-z0-9_]', '_', name)}>{'.+' if name == 'path' else '[^/]+'})"
+    # What GitHub marks with `x-multi-segment`; every other parameter is one segment.
+    return f"(?P<{re.sub(r'[^a-z0-9_]', '_', name)}>{'.+' if name in {'path', 'ref'} else '[^/]+'})"
 
 
 def _typed(value: str, schema: Mapping[str, Any]) -> Any:

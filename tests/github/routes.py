@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tests.github import git
 from tests.github.contract import Forbidden
 from tests.github.state import Artifact, Comment, Pull, State, Token, Upload
 
@@ -183,11 +184,13 @@ def _label(request: Request, name: str) -> dict[str, Any]:
 
 def _list_pulls(request: Request) -> Any:
     state = request.query.get("state", ["open"])[0]
-    head = request.query.get("head", [""])[0]
+    head, base = (request.query.get(name, [""])[0] for name in ("head", "base"))
     found = [
         one
         for one in request.state.pulls.values()
-        if state in {"all", one.state} and (not head or head == f"{one.head_repository.partition('/')[0]}:{one.branch}")
+        if state in {"all", one.state}
+        and (not head or head == f"{one.head_repository.partition('/')[0]}:{one.branch}")
+        and (not base or base == one.base)
     ]
     return request.page([_pull(request.github, one, PULLS) for one in found])
 
@@ -196,21 +199,61 @@ def _get_pull(request: Request) -> Any:
     return _pull(request.github, request.pull("pull_number"), PULL)
 
 
-def _pull(github: GitHub, pull: Pull, template: str) -> dict[str, Any]:
+def _create_pull(request: Request) -> Any:
+    from tests.github.server import Answered
+
+    request.needs("pull-requests:write")
+    body, state = request.body, request.state
+    if body["head"] not in state.git.branches or body["base"] not in state.git.branches:
+        request.ends(422, "Validation Failed", errors=[{"resource": "PullRequest", "field": "head", "code": "invalid"}])
+    made = state.pull(
+        100 + len(state.pulls),
+        branch=body["head"],
+        sha=state.git.branches[body["head"]],
+        title=body["title"],
+        body=body.get("body") or "",
+        base=body["base"],
+    )
+    return Answered(201, _pull(request.github, made, PULLS, "post", 201))
+
+
+def _edit_pull(request: Request) -> Any:
+    request.needs("pull-requests:write")
+    pull = request.pull("pull_number")
+    for name in ("title", "body", "state"):
+        setattr(pull, name, request.body.get(name, getattr(pull, name)))
+    return _pull(request.github, pull, PULL, "patch", 200)
+
+
+def _get_the_repository(request: Request) -> Any:
+    example = json.dumps(request.github.described.example(REPO))
+    here = f"{request.github.api}/repos/{request.state.repository}"
+    made: dict[str, Any] = json.loads(example.replace("https://api.github.com/repos/octocat/Hello-World", here))
+    owner, name = request.state.repository.split("/")
+    for of_a_fork in ("source", "parent", "template_repository"):
+        made.pop(of_a_fork, None)
+    whose = {**made["owner"], "login": owner}
+    made["language"] = None
+    return {**made, "name": name, "full_name": request.state.repository, "owner": whose, "default_branch": "main"}
+
+
+def _pull(github: GitHub, pull: Pull, template: str, method: str = "get", status: int = 200) -> dict[str, Any]:
     state = github.state
-    made = github.described.example(template)
+    made = github.described.example(template, method, status)
     made = made[0] if isinstance(made, list) else made
     head_owner, _, name = pull.head_repository.partition("/")
     head = {**made["head"], "label": f"{head_owner}:{pull.branch}", "ref": pull.branch, "sha": pull.sha}
     head["repo"] = {**made["base"]["repo"], "full_name": pull.head_repository, "name": name}
     head["repo"]["fork"] = pull.head_repository != state.repository
-    base = {**made["base"], "ref": "main", "repo": {**made["base"]["repo"], "full_name": state.repository}}
+    base = {**made["base"], "ref": pull.base, "repo": {**made["base"]["repo"], "full_name": state.repository}}
     return {
         **made,
         "number": pull.number,
         "state": pull.state,
         "locked": pull.locked,
         "title": pull.title,
+        "body": pull.body,
+        "url": f"{github.api}/repos/{state.repository}/pulls/{pull.number}",
         "html_url": f"{github.url}/{state.repository}/pull/{pull.number}",
         "requested_teams": [],
         "head": head,
@@ -378,6 +421,10 @@ ROUTES: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("get", ALERTS, _list_alerts),
             ("get", ARTIFACTS, _list_artifacts),
             ("get", ARCHIVE, _download),
+            ("get", REPO, _get_the_repository),
+            ("post", PULLS, _create_pull),
+            ("patch", PULL, _edit_pull),
+            *git.ROUTES,
         )
     },
 }

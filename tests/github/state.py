@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.github.git import Git
+
 ACTIONS = "github-actions[bot]"
 FULL = frozenset({"contents:read", "pull-requests:write", "security-events:write", "actions:read"})
 READ_ONLY = frozenset({"contents:read", "pull-requests:read", "actions:read"})
@@ -50,6 +52,8 @@ class Pull:
     state: str = "open"
     locked: bool = False
     title: str = "A change"
+    body: str = ""
+    base: str = "main"
     labels: list[str] = field(default_factory=list)
 
 
@@ -92,6 +96,7 @@ class State:
     artifacts: list[Artifact] = field(default_factory=list)
     uploads: dict[str, Upload] = field(default_factory=dict)
     alerts: list[dict[str, Any]] = field(default_factory=list)
+    git: Git = field(default_factory=Git)
     code_scanning: bool = True
     pending: int = 1
     last_id: int = 1000

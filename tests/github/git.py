@@ -1,0 +1,181 @@
+"""What the stand-in for GitHub knows of git: branches, commits and trees, as the Git database of its REST API has them.
+
+https://docs.github.com/rest/git, https://docs.github.com/rest/repos/contents
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.github.routes import Request
+
+REPO = "/repos/{owner}/{repo}"
+GET_REF, REFS, EDIT_REF = f"{REPO}/git/ref/{{ref}}", f"{REPO}/git/refs", f"{REPO}/git/refs/{{ref}}"
+COMMITS, COMMIT = f"{REPO}/git/commits", f"{REPO}/git/commits/{{commit_sha}}"
+TREES = f"{REPO}/git/trees"
+CONTENTS = f"{REPO}/contents/{{path}}"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit: its tree, its parents and its message."""
+
+    tree: str
+    parents: tuple[str, ...]
+    message: str
+
+
+@dataclass
+class Git:
+    """The repository's branches, commits and trees; a tree is flat, path → content."""
+
+    branches: dict[str, str] = field(default_factory=dict)
+    commits: dict[str, Commit] = field(default_factory=dict)
+    trees: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
+
+    def commit(self, branch: str, files: Mapping[str, str], message: str = "Begin") -> str:
+        """Put files on a branch, on top of what it has; returns the commit."""
+        parent = self.branches.get(branch)
+        before = self.trees[self.commits[parent].tree] if parent else {}
+        tree = self.tree({**before, **{path: text.encode() for path, text in files.items()}})
+        self.branches[branch] = made = self.make(Commit(tree, (parent,) if parent else (), message))
+        return made
+
+    def files(self, branch: str) -> dict[str, str]:
+        """What a branch has."""
+        return {path: text.decode() for path, text in self.trees[self.commits[self.branches[branch]].tree].items()}
+
+    def tree(self, files: Mapping[str, bytes]) -> str:
+        """Keep a tree; returns its name."""
+        name = _name(repr(sorted(files.items())))
+        self.trees[name] = dict(files)
+        return name
+
+    def make(self, commit: Commit) -> str:
+        """Keep a commit; returns its name, another one each time, as with the time that git writes into it."""
+        name = _name(f"{len(self.commits)} {commit}")
+        self.commits[name] = commit
+        return name
+
+
+def _name(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
+def _get_ref(request: Request) -> Any:
+    branch = request.path["ref"].removeprefix("heads/")
+    return _ref(request, branch, GET_REF, "get", 200)
+
+
+def _create_ref(request: Request) -> Any:
+    from tests.github.server import Answered
+
+    request.needs("contents:write")
+    branch = request.body["ref"].removeprefix("refs/heads/")
+    if branch in request.state.git.branches:
+        request.ends(422, "Reference already exists")
+    request.state.git.branches[branch] = request.body["sha"]
+    return Answered(201, _ref(request, branch, REFS, "post", 201))
+
+
+def _edit_ref(request: Request) -> Any:
+    request.needs("contents:write")
+    git, branch = request.state.git, request.path["ref"].removeprefix("heads/")
+    if branch not in git.branches:
+        request.ends(422, "Reference does not exist")
+    if not request.body.get("force") and git.branches[branch] not in git.commits[request.body["sha"]].parents:
+        request.ends(422, "Update is not a fast forward")
+    git.branches[branch] = request.body["sha"]
+    return _ref(request, branch, EDIT_REF, "patch", 200)
+
+
+def _ref(request: Request, branch: str, template: str, method: str, status: int) -> dict[str, Any]:
+    sha = request.state.git.branches.get(branch) or request.ends(404, "Not Found")
+    made: dict[str, Any] = request.github.described.example(template, method, status)
+    api = f"{request.github.api}/repos/{request.state.repository}"
+    at = {**made["object"], "sha": sha, "type": "commit", "url": f"{api}/git/commits/{sha}"}
+    return {**made, "ref": f"refs/heads/{branch}", "url": f"{api}/git/refs/heads/{branch}", "object": at}
+
+
+def _get_commit(request: Request) -> Any:
+    return _commit(request, request.path["commit_sha"], COMMIT, "get", 200)
+
+
+def _create_commit(request: Request) -> Any:
+    from tests.github.server import Answered
+
+    request.needs("contents:write")
+    body = request.body
+    if body["tree"] not in request.state.git.trees:
+        request.ends(422, "Tree SHA does not exist")
+    made = request.state.git.make(Commit(body["tree"], tuple(body.get("parents") or ()), body["message"]))
+    return Answered(201, _commit(request, made, COMMITS, "post", 201))
+
+
+def _commit(request: Request, sha: str, template: str, method: str, status: int) -> dict[str, Any]:
+    commit = request.state.git.commits.get(sha) or request.ends(404, "Not Found")
+    made: dict[str, Any] = request.github.described.example(template, method, status)
+    api = f"{request.github.api}/repos/{request.state.repository}/git"
+    parents = [{"sha": one, "url": f"{api}/commits/{one}", "html_url": request.github.url} for one in commit.parents]
+    tree = {"sha": commit.tree, "url": f"{api}/trees/{commit.tree}"}
+    return {
+        **made,
+        "sha": sha,
+        "url": f"{api}/commits/{sha}",
+        "message": commit.message,
+        "tree": tree,
+        "parents": parents,
+    }
+
+
+def _create_tree(request: Request) -> Any:
+    from tests.github.server import Answered
+
+    request.needs("contents:write")
+    git, body = request.state.git, request.body
+    base = git.trees.get(body["base_tree"]) or request.ends(422, "base_tree is not a valid tree oid")
+    name = git.tree({**base, **{one["path"]: one["content"].encode() for one in body["tree"]}})
+    made: dict[str, Any] = request.github.described.example(TREES, "post", 201)
+    return Answered(201, {**made, "sha": name})
+
+
+def _get_contents(request: Request) -> Any:
+    git = request.state.git
+    reference = request.query.get("ref", ["main"])[0]
+    commit = git.commits.get(git.branches.get(reference, reference)) or request.ends(404, "No commit found for the ref")
+    path = request.path["path"]
+    content = git.trees[commit.tree].get(path)
+    if content is None:
+        request.ends(404, "Not Found")
+    address = f"{request.github.api}/repos/{request.state.repository}/contents/{path}"
+    # GitHub's example shows a folder; this is the shape of a file.
+    return {
+        "type": "file",
+        "encoding": "base64",
+        "size": len(content),
+        "name": path.rpartition("/")[2],
+        "path": path,
+        "content": base64.encodebytes(content).decode(),
+        "sha": hashlib.sha256(content).hexdigest()[:40],
+        "url": address,
+        "git_url": address,
+        "html_url": f"{request.github.url}/{request.state.repository}/blob/main/{path}",
+        "download_url": f"{request.github.url}/raw/{path}",
+        "_links": {"self": address, "git": address, "html": address},
+    }
+
+
+ROUTES: tuple[tuple[str, str, Callable[[Request], Any]], ...] = (
+    ("get", GET_REF, _get_ref),
+    ("post", REFS, _create_ref),
+    ("patch", EDIT_REF, _edit_ref),
+    ("get", COMMIT, _get_commit),
+    ("post", COMMITS, _create_commit),
+    ("post", TREES, _create_tree),
+    ("get", CONTENTS, _get_contents),
+)
