@@ -186,8 +186,8 @@ OUTPUTS: tuple[Output, ...] = (
     Output(
         name="new",
         help="How many findings are new against the baseline; empty without one.",
-        commands=("scan", "report"),
-        of=lambda image: len(image.scan.difference.new) if image.scan and image.scan.difference else None,
+        commands=_SCANNING,
+        of=lambda image: len(image.base.difference.new) if image.base else None,
     ),
     Output(
         name="patched",

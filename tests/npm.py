@@ -10,6 +10,7 @@ from pathlib import Path
 
 from s3c_actions.programs.cache import locked
 from s3c_actions.shell import cache_folder
+from tests.debian import program
 
 
 def installed(folder: Path) -> Path:
@@ -23,14 +24,11 @@ def installed(folder: Path) -> Path:
     cache = cache_folder(dict(os.environ)) / "tests" / f"{folder.name}-{key}"
     with locked(cache.with_suffix(".lock")):
         if not (cache / ".ready").exists():
-            if shutil.which("npm") is None:
-                subprocess.run(["apt-get", "update", "-qq"], check=True)
-                subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "npm"], check=True)
             shutil.rmtree(cache, ignore_errors=True)
             cache.mkdir(parents=True)
             for name in ("package.json", "package-lock.json"):
                 shutil.copyfile(folder / name, cache / name)
             flags = ("--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund")
-            subprocess.run(["npm", "ci", *flags], cwd=cache, check=True)
+            subprocess.run([program("npm", "npm"), "ci", *flags], cwd=cache, check=True)
             (cache / ".ready").touch()
     return cache / "node_modules"

@@ -22,6 +22,7 @@ from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, SignR
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
+    from s3c_actions.commands.scan import Scanner
     from s3c_actions.programs.notation import Notation
     from s3c_actions.programs.notation_home import Home
     from s3c_actions.steps.chain import ChainSteps
@@ -36,8 +37,9 @@ def run(values: Values, context: Context) -> Outcome:
         InputError: an input, the certificate or an image is wrong: nothing has been pushed.
         OutsideError: a program could not be had, or a registry could not be reached: nothing has been pushed.
     """
+    from s3c_actions.commands import baseline
     from s3c_actions.commands.patch import refuse_platform
-    from s3c_actions.commands.scan import gate
+    from s3c_actions.commands.scan import gate, scanning
     from s3c_actions.steps import chain
 
     started = time.monotonic()
@@ -47,11 +49,17 @@ def run(values: Values, context: Context) -> Outcome:
     if values[inputs.PATCH]:
         refuse_platform(values)
     settings = chain.ChainSettings(images=images, gate=gate(values, context))
+    baselines = baseline.given(values, context, images)
+    places = folders(context.output, images)
     deployed: DeployResult | None = None
     with ExitStack() as stack:
         signer, verify = _signing(values, context, stack)
         deploy = _deploying(values, context, verify) if values[inputs.DEPLOY] else None
-        outcomes = chain.run(settings, _steps(values, context, stack, signer, verify), context.progress)
+        scanner = scanning(values, context, images)
+        steps = _steps(values, context, stack, scanner=scanner, signer=signer, verify=verify)
+        earlier = {image: baselines.of(image, scanner, places[image]) for image in images}
+        outcomes = chain.run(settings, steps, context.progress)
+        outcomes = tuple(baselines.compared(one, earlier[one.image], scanner) for one in outcomes)
         if deploy is not None:
             outcomes, deployed = chain.deploy(outcomes, deploy, denied, context.progress)
     for warning in deployed.warnings if deployed is not None else ():
@@ -88,17 +96,17 @@ def _steps(
     values: Values,
     context: Context,
     stack: ExitStack,
+    *,
+    scanner: Scanner,
     signer: Signer | None,
     verify: Callable[[str], VerifyResult] | None,
 ) -> ChainSteps:
     """The steps that the inputs ask for, bound."""
     from s3c_actions.commands.patch import patching
-    from s3c_actions.commands.scan import scanning
     from s3c_actions.steps.chain import ChainSteps
 
     images = values[IMAGE]
     places = folders(context.output, images)
-    scanner = scanning(values, context, images)
     patcher = stack.enter_context(patching(values, context, scanner, images)) if values[inputs.PATCH] else None
 
     return ChainSteps(
@@ -239,5 +247,6 @@ COMMAND = Command(
         "s3c chain registry.example/app:1.4 registry.example/db:15.0 --key-name release --fail-on HIGH",
         "s3c chain registry.example/app:1.4 --sign false",
         "s3c chain registry.example/app:1.4 --key-name release --deploy --manifests k8s/ --namespace shop",
+        "s3c chain registry.example/app:pr-7 --baseline registry.example/app:main --baseline-name main",
     ),
 )

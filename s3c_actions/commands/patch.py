@@ -34,6 +34,7 @@ def run(values: Values, context: Context) -> Outcome:
         InputError: an input is wrong: nothing has been pushed.
         OutsideError: a program could not be had.
     """
+    from s3c_actions.commands import baseline
     from s3c_actions.commands.scan import scanning
     from s3c_actions.steps.scan import refusal
 
@@ -41,6 +42,7 @@ def run(values: Values, context: Context) -> Outcome:
     images = values[IMAGE]
     _check(values, images)
     places = folders(context.output, images)
+    baselines = baseline.given(values, context, images)
     outcomes = []
     scanner = scanning(values, context, images)
     with patching(values, context, scanner, images) as patcher:
@@ -48,6 +50,7 @@ def run(values: Values, context: Context) -> Outcome:
             if len(images) > 1:
                 context.progress.about(image)
             try:
+                earlier = baselines.of(image, scanner, places[image])
                 before = _report(values[inputs.REPORT], image, scanner)
                 result = patcher.patch(image, places[image], before)
             except S3CError as error:
@@ -58,7 +61,8 @@ def run(values: Values, context: Context) -> Outcome:
             if refused is not None and not values[reporting.EXIT_CODE]:
                 context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
                 refused = None
-            outcomes.append(ImageOutcome(image=image, reference=result.reference, patch=result, failure=refused))
+            outcome = ImageOutcome(image=image, reference=result.reference, patch=result, failure=refused)
+            outcomes.append(baselines.compared(outcome, earlier, scanner))
     return Outcome(command="patch", images=tuple(outcomes), seconds=time.monotonic() - started)
 
 

@@ -13,7 +13,7 @@ from s3c_actions.inputs import Values
 from s3c_actions.inputs import report as inputs
 from s3c_actions.inputs.programs import TRIVY
 from s3c_actions.inputs.scan import UNSCANNED
-from s3c_actions.steps.results import ImageOutcome, Outcome, ScanResult
+from s3c_actions.steps.results import Comparison, ImageOutcome, Outcome, ScanResult
 
 if TYPE_CHECKING:
     from s3c_actions.report.model import ScanReport
@@ -28,6 +28,8 @@ def run(values: Values, context: Context) -> Outcome:
         InputError: the report, the baseline or the Dockerfile cannot be read or is not what it should be.
         OutsideError: a file cannot be written, or Trivy cannot make an SBOM.
     """
+    from s3c_actions.commands.baseline import called
+    from s3c_actions.report import baseline as baselines
     from s3c_actions.report import coverage, formats, trivy_json
     from s3c_actions.report.difference import compare
     from s3c_actions.report.gate import Gate
@@ -38,7 +40,7 @@ def run(values: Values, context: Context) -> Outcome:
     path = values[inputs.REPORT]
     report = trivy_json.read(path)
     baseline = values[inputs.BASELINE]
-    difference = compare(trivy_json.read(baseline, field="baseline"), report) if baseline is not None else None
+    difference = compare(baselines.read(baseline, report.image), report) if baseline is not None else None
     name = values[inputs.FAIL_ON]
     gate = Gate(Severity.of(name) if name else None, values[inputs.FIXABLE_ONLY])
     seen = coverage.Coverage()
@@ -77,7 +79,8 @@ def run(values: Values, context: Context) -> Outcome:
     if refused is not None and not values[inputs.EXIT_CODE]:
         context.progress.warning(f"{report.image}: {refused.what} The step goes on, as exit-code 0 asks.")
         refused = None
-    image = ImageOutcome(image=report.image, reference=result.reference, scan=result, failure=refused)
+    base = Comparison(name=called(values, context) or str(baseline), difference=difference) if difference else None
+    image = ImageOutcome(image=report.image, reference=result.reference, scan=result, base=base, failure=refused)
     return Outcome(
         command="report",
         images=(image,),

@@ -34,20 +34,21 @@ def run(values: Values, context: Context) -> Outcome:
         InputError: an input is wrong: nothing has been scanned.
         OutsideError: Trivy could not be had.
     """
+    from s3c_actions.commands import baseline
     from s3c_actions.steps.scan import refusal
 
     started = time.monotonic()
     wanted = _wanted(values)
     places = folders(context.output, wanted)
-    baselines = dict(zip(wanted, _baselines(values, len(wanted)), strict=True))
+    baselines = baseline.given(values, context, wanted)
     outcomes = []
     scanner = scanning(values, context, tuple(image for image, source in wanted.items() if source != "archive"))
     for image, source in wanted.items():
         if len(wanted) > 1:
             context.progress.about(image)
         try:
-            baseline = _baseline(baselines[image], scanner, places[image])
-            result = scanner.scan(image, places[image], source=source, baseline=baseline)
+            earlier = baselines.of(image, scanner, places[image])
+            result = scanner.scan(image, places[image], source=source, baseline=earlier)
         except S3CError as error:
             error.image = error.image or image
             outcomes.append(ImageOutcome(image=image, failure=error))
@@ -56,7 +57,8 @@ def run(values: Values, context: Context) -> Outcome:
         if refused is not None and not values[reporting.EXIT_CODE]:
             context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
             refused = None
-        outcomes.append(ImageOutcome(image=image, reference=result.reference, scan=result, failure=refused))
+        outcome = ImageOutcome(image=image, reference=result.reference, scan=result, failure=refused)
+        outcomes.append(baselines.compared(outcome, earlier, scanner))
     return Outcome(command="scan", images=tuple(outcomes), seconds=time.monotonic() - started)
 
 
@@ -142,31 +144,6 @@ def _wanted(values: Values) -> dict[str, str]:
             "image", "no image is given.", remedy="Give a reference, or an archive with --input image.tar."
         )
     return wanted
-
-
-def _baselines(values: Values, images: int) -> tuple[str, ...]:
-    given = values[inputs.BASELINE]
-    if given and len(given) != images:
-        raise InputError(
-            "baseline",
-            f"{len(given)} are given for {images} images.",
-            remedy="Give one for each image, in their order.",
-        )
-    return given or ("",) * images
-
-
-def _baseline(given: str, scanner: Scanner, folder: Path) -> ScanReport | None:
-    """A report that is there, or the scan of an image."""
-    from s3c_actions.report import trivy_json
-
-    if not given:
-        return None
-    path = Path(given).expanduser()
-    if path.is_file() or path.suffix == ".json":
-        return trivy_json.read(path, field="baseline")
-    Reference.parse(given, field="baseline")
-    plain = replace(scanner, settings=replace(scanner.settings, formats=("json",)))
-    return plain.scan(given, folder / "baseline", source="auto").report
 
 
 def _settings(values: Values, context: Context) -> ScanSettings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from s3c_actions.inputs import Input, boolean, choice, choices, integer
+from s3c_actions.inputs import Input, boolean, choice, choices, integer, text
 from s3c_actions.inputs.common import OUTPUT_DIR, path
 
 FORMATS = ("json", "sarif", "html", "csv", "table", "cyclonedx", "spdx")
@@ -76,10 +76,18 @@ EXIT_CODE = Input(
 )
 BASELINE = Input(
     name="baseline",
-    help="What to compare with: Trivy's JSON report of an earlier scan.",
+    help="What to compare with: Trivy's JSON report of an earlier scan, or the `result.json` of an earlier run.",
     parse=path,
     absent=None,
     example="main/trivy.json",
+)
+BASELINE_NAME = Input(
+    name="baseline-name",
+    help="What the baseline is called in comment and summary. Without it, the branch that the pull request goes to, "
+    "else the baseline itself.",
+    parse=text,
+    absent="",
+    example="main",
 )
 DOCKERFILE = Input(
     name="dockerfile",
@@ -98,4 +106,15 @@ SARIF_CATEGORY = Input(
     example="s3c/voting-app",
 )
 
-INPUTS = (REPORT, FORMAT, OUTPUT_DIR, FAIL_ON, FIXABLE_ONLY, EXIT_CODE, BASELINE, DOCKERFILE, SARIF_CATEGORY)
+INPUTS = (
+    REPORT,
+    FORMAT,
+    OUTPUT_DIR,
+    FAIL_ON,
+    FIXABLE_ONLY,
+    EXIT_CODE,
+    BASELINE,
+    BASELINE_NAME,
+    DOCKERFILE,
+    SARIF_CATEGORY,
+)

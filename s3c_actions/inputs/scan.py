@@ -24,6 +24,7 @@ from s3c_actions.inputs.report import (
     BASELINE as BASELINE_REPORT,
 )
 from s3c_actions.inputs.report import (
+    BASELINE_NAME,
     DOCKERFILE,
     EXIT_CODE,
     FAIL_ON,
@@ -216,7 +217,8 @@ UNSCANNED = Input(
 )
 BASELINE: Input[tuple[str, ...]] = Input(
     name="baseline",
-    help=BASELINE_REPORT.help.rstrip(".") + ", or an image, which is then scanned too. One for each image.",
+    help=BASELINE_REPORT.help.rstrip(".") + ", or an image, which is then scanned too. One for each image, or one "
+    "`result.json` that has them all.",
     parse=items,
     absent=(),
     example="registry.example/voting-app:main",
@@ -250,6 +252,8 @@ AROUND: tuple[Input[Any], ...] = (
     PLATFORM,
     FORMAT,
     OUTPUT_DIR,
+    BASELINE,
+    BASELINE_NAME,
     FAIL_ON,
     FIXABLE_ONLY,
     EXIT_CODE,
@@ -264,4 +268,4 @@ AROUND: tuple[Input[Any], ...] = (
 )
 """Inputs that a scan shares with other steps, which every command that scans takes too."""
 
-INPUTS: tuple[Input[Any], ...] = (IMAGE, ARCHIVE, SOURCE, BASELINE, *LOOK, *AROUND)
+INPUTS: tuple[Input[Any], ...] = (IMAGE, ARCHIVE, SOURCE, *LOOK, *AROUND)

@@ -45,10 +45,12 @@ def render(
     names = views.named(images)
     shown = [views.image(one, titles=False) | {"name": name} for one, name in zip(images, names, strict=True)]
     rest = f"the [job summary]({escape.url(run_url)})" if escape.url(run_url) else "the job summary"
+    compared = any(image["new"] is not None for image in shown)
+    columns = ["", "Image", *(f">{one.capitalize()}" for one in views.FOUR), *([">New"] if compared else []), "Digest"]
     several = Table(
         title="",
-        head=markdown.head("", "Image", *(f">{severity.capitalize()}" for severity in views.FOUR), ">New", "Digest"),
-        rows=[_row(image) for image in shown[: markdown.MOST_ROWS]] if len(shown) > 1 else [],
+        head=markdown.head(*columns),
+        rows=[_row(image, compared) for image in shown[: markdown.MOST_ROWS]] if len(shown) > 1 else [],
         count=len(shown),
     )
     errors = [one["error"] for one in results if one["error"] is not None]
@@ -106,12 +108,13 @@ def _worse(one: str, other: str) -> str:
     return max(one, other, key=("passed", "refused", "failed").index)
 
 
-def _row(image: dict[str, Any]) -> str:
+def _row(image: dict[str, Any], compared: bool) -> str:
     mark = "✅" if image["good"] else "❌"
-    changes = " | ".join(image["changes"])
-    new = "" if image["new"] is None else f"**{image['new']:,}**" if image["new"] else "0"
+    cells = list(image["changes"])
+    if compared:
+        cells.append("" if image["new"] is None else f"**{image['new']:,}**" if image["new"] else "0")
     name, said = escape.markdown(image["name"], 100), escape.markdown(image["verdict"])
-    return f"| {mark} | **{name}**<br/>{said} | {changes} | {new} | {image['digest']} |"
+    return f"| {mark} | **{name}**<br/>{said} | {' | '.join(cells)} | {image['digest']} |"
 
 
 def _base(images: Sequence[Document]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from s3c_actions.report import escape
 from s3c_actions.report.markdown import safe
-from s3c_actions.report.views import ADMISSIONS, Document, error
+from s3c_actions.report.views import ADMISSIONS, Document, error, name, prose, shortened
 
 MOST_ROWS = 200
 _MARKS = {"admitted": "✅", "denied": "❌", "unknown": "•"}
@@ -25,7 +26,7 @@ def view(document: Document) -> dict[str, Any]:
         "good": not failed,
         "verdict": _verdict(document),
         "error": error(deploy["error"]) if deploy["error"] is not None else None,
-        "address": deploy["address"],
+        "address": safe(escape.markdown_link(deploy["address"], deploy["address"])),
         "images": [_image(image) for image in _rows(document)[:MOST_ROWS]],
         "warnings": deploy["warnings"][:MOST_ROWS],
         "facts": _facts(deploy),
@@ -40,11 +41,11 @@ def view(document: Document) -> dict[str, Any]:
 
 def _verdict(document: Document) -> str:
     deploy, images = document["deploy"], document["images"]
+    denied = [image for image in images if image["error"] is not None and image["admission"] is not None]
+    if denied:
+        return _denied(denied, len(images))
     if deploy["error"] is not None:
         return str(deploy["error"]["what"]).rstrip(".")
-    denied = sum(image["error"] is not None for image in images)
-    if denied:
-        return f"{denied} of {len(images)} images denied"
     if document["command"] == "gate":
         installed = "Nothing to do: the gate is there, and" if deploy["unchanged"] else "The gate is installed, and"
         gate = installed if deploy["applied"] else "The gate"
@@ -55,6 +56,13 @@ def _verdict(document: Document) -> str:
         return f"Checked, nothing applied: {len(deploy['admissions'])} images by digest"
     actions = Counter(one["action"] for one in deploy["applied"])
     return "Deployed: " + ", ".join(f"{number} {action}" for action, number in actions.items())
+
+
+def _denied(denied: Sequence[Document], total: int) -> str:
+    admission = denied[0]["admission"]
+    if len(denied) == 1 and admission["reason"]:
+        return f"{name(denied[0]['image'])} was not admitted: {admission['reason']}"
+    return f"{len(denied)} of {total} images denied"
 
 
 def _rows(document: Document) -> list[Document]:
@@ -75,7 +83,9 @@ def _image(image: Document) -> dict[str, Any]:
     return {
         "mark": _MARKS[verdict],
         "image": safe(escape.code(image["image"])),
-        "reference": safe(escape.code(image["reference"] or image["image"])),
+        "reference": safe(escape.code(shortened(image["reference"] or image["image"]))),
+        "name": name(image["image"]),
+        "remedy": prose(admission["remedy"] if admission is not None else ""),
         "signer": image["verify"]["signer"] if image["verify"] is not None else "left to the gate",
         "admission": said,
     }

@@ -64,7 +64,7 @@ class Table:
 def head(*columns: str) -> Markup:
     """A table's header: columns' titles, a `>` before those whose numbers stand on the right."""
     titles = " | ".join(column.removeprefix(">") for column in columns)
-    return safe(f"| {titles} |\n|{''.join('--:|' if column.startswith('>') else '---|' for column in columns)}")
+    return safe(f"| {titles} |\n|{''.join('--:|' if column.startswith('>') else ':--|' for column in columns)}")
 
 
 def render(name: str, values: dict[str, Any], tables: Sequence[Table], budget: int) -> str:

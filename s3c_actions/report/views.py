@@ -7,7 +7,7 @@ was escaped here; all other text is escaped by the templates.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -18,6 +18,8 @@ from s3c_actions.report.markdown import MOST_ROWS, Table, head, safe
 
 MOST_IDS = 8
 MOST_WARNINGS = 10
+SOON = 30
+"""Days that a certificate is still good for when people are told."""
 FOUR = ("critical", "high", "medium", "low")
 ADMISSIONS = {"admitted": "admitted", "denied": "denied", "unknown": "not asked"}
 
@@ -35,7 +37,10 @@ def image(one: Document, *, titles: bool = True) -> dict[str, Any]:
     return {
         "name": name(one["image"]),
         "image": safe(escape.code(one["image"])),
-        "reference": safe(escape.code(one["reference"])) if one["reference"] not in {"", one["image"]} else "",
+        "reference": safe(escape.code(shortened(one["reference"])))
+        if one["reference"] not in {"", one["image"]}
+        else "",
+        "pinned": safe(escape.code(one["reference"])) if one["digest"] else "",
         "good": one["error"] is None,
         "verdict": verdict(one),
         "error": error(one["error"]) if one["error"] is not None else None,
@@ -47,13 +52,15 @@ def image(one: Document, *, titles: bool = True) -> dict[str, Any]:
         "base": _base(one),
         "new": len(one["base"]["new"]) if one["base"] is not None else None,
         "signed": _signed(one),
+        "signature": _signature(one),
+        "scanner": _scanner(one),
         "verified": _verified(one),
         "admission": _admission(one),
         "mirrored": _mirrored(one),
         "chart": _chart(one),
         "flow": _flow(one),
         "commands": _commands(one),
-        "warnings": warnings(one),
+        "warnings": [prose(text) for text in warnings(one)],
         "tables": list(_tables(one, titles)),
     }
 
@@ -74,10 +81,20 @@ def error(one: Document) -> dict[str, str]:
     return {
         "what": one["what"],
         "image": safe(escape.code(one["image"])) if one["image"] else "",
-        "cause": one["cause"],
-        "remedy": one["remedy"],
+        "cause": prose(one["cause"]),
+        "remedy": prose(one["remedy"]),
         "original": one["original"][:2000],
     }
+
+
+def prose(text: str, limit: int = 2000) -> Markup:
+    """Sentences in which what stands between backticks is code, so that a command can be copied as it is."""
+    parts = escape.line(text, limit).split("`")
+    if len(parts) % 2 == 0:
+        return safe(escape.markdown(text, limit))
+    return safe(
+        "".join(escape.code(part, limit) if n % 2 else escape.markdown(part, limit) for n, part in enumerate(parts))
+    )
 
 
 def verdict(one: Document) -> str:
@@ -91,7 +108,7 @@ def verdict(one: Document) -> str:
         done.append("signed" if one["verify"] is None else "signed and verified")
     elif one["verify"] is not None:
         done.append("verified")
-    if one["admission"] is not None:
+    if one["admission"] is not None and one["admission"]["verdict"] != "unknown":
         done.append(ADMISSIONS[one["admission"]["verdict"]])
     if one.get("mirror") is not None:
         done.append("already mirrored" if one["mirror"]["skipped"] else "mirrored")
@@ -127,6 +144,12 @@ def warnings(one: Document) -> list[str]:
 def short(digest: str) -> str:
     """`sha256:33955bb0…`, or nothing when it is no digest."""
     return f"{digest[:15]}…" if re.fullmatch(r"sha(256|384|512):[0-9a-f]{64,128}", digest) else ""
+
+
+def shortened(reference: str) -> str:
+    """With as much of the digest as people read."""
+    name_of, _, digest = reference.rpartition("@")
+    return f"{name_of}@{short(digest)}" if short(digest) else reference
 
 
 def seconds(value: float) -> str:
@@ -198,7 +221,7 @@ def _note(found: Mapping[str, int], *, after: bool) -> str:
 def _change(one: Document, severity: str) -> Markup:
     """`22 → **0**`, or one number when nothing was patched."""
     numbers = [f"{found[severity]:,}" for _, found in _scans(one)]
-    return safe(f"{numbers[0]} → **{numbers[1]}**" if len(numbers) == 2 else "".join(numbers))
+    return safe(f"{numbers[0]}&nbsp;→&nbsp;**{numbers[1]}**" if len(numbers) == 2 else "".join(numbers))
 
 
 _BAR = 40
@@ -267,22 +290,31 @@ def _signed(one: Document) -> Markup:
     sign = one["sign"]
     if sign is None:
         return safe("")
-    certificate = sign["certificate"]
-    facts = [
-        escape.markdown(certificate["key"], 60),
-        _expiry(certificate["days_left"]),
-        sign["signature_format"].upper(),
-    ]
-    facts += ["time-stamped"] * sign["timestamped"]
-    facts += [f"signature expires {escape.markdown(sign['expires'][:10])}"] * bool(sign["expires"])
+    days = sign["certificate"]["days_left"]
+    until = f"expires in {plural(days, 'day')}" if days >= 0 else f"expired {plural(-days, 'day')} ago"
     verb = "Already signed" if sign["skipped"] else "Signed"
-    return safe(f"{verb} by {escape.code(certificate['subject'])} ({', '.join(facts)})")
+    soon = "⚠️ " if days < SOON else ""
+    return safe(f"{verb} by {escape.code(sign['certificate']['subject'])} ({soon}certificate {until})")
 
 
-def _expiry(days: int) -> str:
-    if days < 0:
-        return f"certificate expired {plural(-days, 'day')} ago"
-    return f"certificate expires in {plural(days, 'day')}"
+def _signature(one: Document) -> Markup:
+    """What only few ask for."""
+    sign = one["sign"]
+    if sign is None:
+        return safe("")
+    facts = [escape.markdown(sign["certificate"]["key"], 60), sign["signature_format"].upper()]
+    facts += ["time-stamped"] * sign["timestamped"]
+    facts += [f"expires {escape.markdown(sign['expires'][:10])}"] * bool(sign["expires"])
+    return safe(f"signature {escape.code(sign['signature_digest'])} ({', '.join(facts)})")
+
+
+def _scanner(one: Document) -> str:
+    scan = one["rescan"] or one["scan"]
+    if scan is None:
+        return ""
+    database = f"vulnerability data of {scan['database'][:10]}" if scan["database"] else ""
+    facts = (f"Trivy {scan['scanner_version'][:40]}", database, scan["os"][:80], scan["platform"][:200])
+    return " · ".join(fact for fact in facts if fact)
 
 
 def _verified(one: Document) -> Markup:
@@ -332,23 +364,26 @@ def _mirrored(one: Document) -> Markup:
 
 
 def _tables(one: Document, titles: bool) -> Iterable[Table]:
-    base = one["base"]
-    if base is not None and base["new"]:
-        yield findings("New since the base", base["new"], titles=titles, opened=True)
+    refused = one["scan"]["refused"] if one["scan"] is not None and one["patch"] is None else []
+    closing = {_key(finding) for finding in refused}
+    new = one["base"]["new"] if one["base"] is not None else []
+    fresh = {_key(finding) for finding in new}
+    # What is new and closes the gate stands in the gate's table, marked.
+    quiet = [finding for finding in new if _key(finding) not in closing]
+    if refused:
+        yield findings("What closes the gate", refused, titles=titles, opened=True, new=fresh)
+    if quiet:
+        yield findings("New since the base", quiet, titles=titles, opened=True)
     patch = one["patch"]
     if patch is not None:
         if patch["new"]:
             yield findings("Came with the patch", patch["new"], titles=titles, opened=True)
-        if one["remaining"]:
-            yield _left(one["remaining"])
         if patch["fixed"]:
             yield _fixed(patch)
+        if one["remaining"]:
+            yield _left(one["remaining"])
     elif one["scan"] is not None:
-        refused = one["scan"]["refused"]
-        if refused:
-            yield findings("What closes the gate", refused, titles=titles, opened=True)
-        keys = {_key(finding) for finding in refused}
-        rest = [finding for finding in one["remaining"] if _key(finding) not in keys]
+        rest = [finding for finding in one["remaining"] if _key(finding) not in closing]
         if rest:
             yield findings("Other findings" if refused else "Findings", rest, titles=titles)
     if one["set_aside"]:
@@ -391,11 +426,13 @@ def _fixed_in(found: Sequence[Document]) -> str:
     return ", ".join(escape.code(one, 60) for one in versions[:MOST_IDS]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def findings(title: str, of: Sequence[Document], *, titles: bool, opened: bool = False) -> Table:
-    """A table of findings, a row each."""
+def findings(
+    title: str, of: Sequence[Document], *, titles: bool, opened: bool = False, new: Container[tuple[Any, ...]] = ()
+) -> Table:
+    """A table of findings, a row each; those whose key is in `new` are marked."""
     rows = [
-        f"| {finding['severity'].capitalize()} | {_id(finding)} | {_where(finding)} | {_fix(finding)} |"
-        + (f" {escape.markdown(finding['title'], 120)} |" if titles else "")
+        f"| {finding['severity'].capitalize()} | {_id(finding)}{' **new**' if _key(finding) in new else ''} | "
+        f"{_where(finding)} | {_fix(finding)} |" + (f" {escape.markdown(finding['title'], 120)} |" if titles else "")
         for finding in of[:MOST_ROWS]
     ]
     columns = ["Severity", "Finding", "Where", "Fix", *(["What it is"] if titles else [])]

@@ -12,7 +12,7 @@ import pytest
 from s3c_actions import outputs, result
 from s3c_actions.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.process import Secrets
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.steps.results import Comparison, ImageOutcome, Outcome
 from tests.hostile import HOSTILE
 from tests.unit import samples
 
@@ -97,6 +97,7 @@ def test_outputs_of_one_image_are_plain() -> None:
         "unknown": "0",
         "total": "1",
         "fixable": "0",
+        "new": "",
         "patched": "true",
         "tag": "1.0-1",
         "fixed": "2",
@@ -118,10 +119,13 @@ def test_outputs_of_one_image_are_plain() -> None:
     }
 
 
-def test_what_is_new_is_an_output_where_there_can_be_a_baseline() -> None:
-    scanned = replace(samples.outcome(samples.chained()), command="scan")
-    assert outputs.values(scanned)["new"] == "1"
-    assert outputs.values(samples.outcome(samples.chained())).get("new") is None
+def test_what_is_new_is_an_output_where_there_is_a_baseline() -> None:
+    image = samples.chained()
+    assert image.scan is not None and image.scan.difference is not None
+    compared = replace(image, base=Comparison(name="main", difference=image.scan.difference))
+    assert outputs.values(samples.outcome(compared))["new"] == "1"
+    assert outputs.values(samples.outcome(image))["new"] == ""
+    assert rendered(samples.outcome(compared))["images"][0]["base"]["name"] == "main"
 
 
 def test_outputs_of_several_images_are_lists_and_only_what_passed_goes_on() -> None:
