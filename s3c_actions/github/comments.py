@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from s3c_actions.github import marker, trouble
@@ -60,6 +60,32 @@ class Message:
         return marker.marked(self.body, key=self.key, says=self.says, run=self.run)
 
 
+_COMMENTS = """
+query Comments($owner: String!, $name: String!, $number: Int!, $after: String) {
+  repository(owner: $owner, name: $name) {
+    pullRequest(number: $number) {
+      comments(first: 100, after: $after) {
+        nodes { fullDatabaseId url body viewerDidAuthor }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+  }
+}
+"""
+"""By GraphQL, because it tells what is ours: a run's token may not ask who it is, and a list by REST would take that
+question as a call of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ours:
+    """A comment that this token wrote, with a marker."""
+
+    id: int
+    url: str
+    text: str
+    marker: Marker
+
+
 class Conversation:
     """The comments of one pull request. Read once; every write that finds it changed reads it again.
 
@@ -71,8 +97,10 @@ class Conversation:
 
     def __init__(self, client: Github, repository: str, number: int) -> None:
         self._client = client
+        owner, _, name = repository.partition("/")
+        self._place = {"owner": owner, "name": name, "number": number}
         self._issue = client.get_repo(repository).get_issue(number)
-        self._marked: list[tuple[IssueComment, Marker]] | None = None
+        self._ours: list[_Ours] | None = None
 
     def put(self, message: Message) -> tuple[Done, str]:
         """Have one comment say it.
@@ -93,35 +121,34 @@ class Conversation:
                 # Somebody deleted it since it was read.
                 if error.trouble is not trouble.Trouble.MISSING or not mine or attempt == ATTEMPTS - 1:
                     raise
-                self._marked = None
+                self._ours = None
         raise AssertionError
 
-    def _put(self, message: Message, mine: list[tuple[IssueComment, Marker]]) -> tuple[Done, str]:
+    def _put(self, message: Message, mine: list[_Ours]) -> tuple[Done, str]:
         if not mine:
             if not message.begins:
                 return Done.NOT_BEGUN, ""
             return Done.CREATED, self._create(message)
-        (comment, there), *others = mine
-        for other, _ in others:
-            self._delete(other)
-        if there.run > message.run > 0:
-            return Done.NEWER, comment.html_url
-        if self._same(message, comment, there):
-            return Done.UNCHANGED, comment.html_url
-        if message.anew and there.says != marker.digest(message.says):
-            comment.edit(marker.retired(comment.body))
+        first, *others = mine
+        for other in others:
+            self._delete(self._issue.get_comment(other.id))
+        if first.marker.run > message.run > 0:
+            return Done.NEWER, first.url
+        if self._same(message, first):
+            return Done.UNCHANGED, first.url
+        comment = self._issue.get_comment(first.id)
+        if message.anew and first.marker.says != marker.digest(message.says):
+            comment.edit(marker.retired(first.text))
             comment.minimize("OUTDATED")
             return Done.CREATED, self._create(message)
         comment.edit(message.marked)
-        return Done.UPDATED, comment.html_url
+        return Done.UPDATED, first.url
 
-    def _same(self, message: Message, comment: IssueComment, there: Marker) -> bool:
-        read = marker.read(comment.body)
-        body = read[1] if read else ""
-        if marker.digest(body) != there.text:
-            return False
-        expected, now = (there.says, message.says) if message.only_changes else (there.text, message.body)
-        return expected == marker.digest(now)
+    def _same(self, message: Message, there: _Ours) -> bool:
+        read = marker.read(there.text)
+        edited = read is None or marker.digest(read[1]) != there.marker.text
+        expected, now = (there.marker.says, message.says) if message.only_changes else (there.marker.text, message.body)
+        return not edited and expected == marker.digest(now)
 
     def _create(self, message: Message) -> str:
         """Write it, and look whether somebody did the same meanwhile: the first one stays, and says what is newer."""
@@ -149,17 +176,22 @@ class Conversation:
         with suppress(UnknownObjectException):
             comment.delete()
 
-    def _mine(self, key: str) -> list[tuple[IssueComment, Marker]]:
+    def _mine(self, key: str) -> list[_Ours]:
         """The comments with that key that this token wrote, the oldest first; somebody else's marker is a forgery."""
-        if self._marked is None:
-            read = ((one, marker.read(one.body)) for one in self._issue.get_comments())
-            self._marked = [(one, found[0]) for one, found in read if found]
-        candidates = [(one, found) for one, found in self._marked if found.key == key]
-        return [(one, found) for one, found in candidates if one.user.login == self._author]
+        if self._ours is None:
+            self._ours = list(self._read())
+        return [one for one in self._ours if one.marker.key == key]
 
-    @cached_property
-    def _author(self) -> str:
-        # The user's own record is closed to a run's token; this is not.
-        _, answer = self._client.requester.graphql_query("query { viewer { login } }", {})
-        login: str = answer["data"]["viewer"]["login"]
-        return login
+    def _read(self) -> Iterator[_Ours]:
+        after: str | None = None
+        while True:
+            variables = {**self._place, "after": after}
+            _, answer = self._client.requester.graphql_query(_COMMENTS, variables)
+            page = answer["data"]["repository"]["pullRequest"]["comments"]
+            for one in page["nodes"]:
+                found = marker.read(one["body"]) if one["viewerDidAuthor"] else None
+                if found:
+                    yield _Ours(id=int(one["fullDatabaseId"]), url=one["url"], text=one["body"], marker=found[0])
+            after = page["pageInfo"]["endCursor"]
+            if not page["pageInfo"]["hasNextPage"]:
+                return

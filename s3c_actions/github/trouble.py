@@ -78,9 +78,8 @@ def _translated(error: Any, doing: str, permission: str) -> GitHubError:
     status, said = error.status, str(data.get("message") or "")
     errors = [one for one in data.get("errors") or () if isinstance(one, dict)]
     details = [str(one.get("message", "")) for one in errors]
-    if any(one.get("type") == "FORBIDDEN" for one in errors):
-        # GraphQL answers 200, whatever came of it.
-        status, said = 403, details[0]
+    # GraphQL answers 200, whatever came of it.
+    status = next((_BY_TYPE[kind] for one in errors if (kind := one.get("type")) in _BY_TYPE), status)
     trouble = _trouble(error, status, said.lower())
     why, cause, remedy = _SENTENCES[trouble]
     asked = wait_asked(error.status, error.headers or {}, time.time())
@@ -107,6 +106,7 @@ def _trouble(error: Any, status: int, said: str) -> Trouble:
     return _BY_STATUS.get(status, Trouble.FAULT)
 
 
+_BY_TYPE = {"FORBIDDEN": 403, "NOT_FOUND": 404, "RATE_LIMITED": 429}
 _BY_STATUS = {
     400: Trouble.REFUSED,
     401: Trouble.TOKEN,

@@ -57,7 +57,7 @@ def test_among_300_comments(github: GitHub) -> None:
     github.state.comment(8, github.state.of(7)[150].body)
     github.calls.clear()
     assert conversation(github).put(message())[0] is Done.UNCHANGED
-    assert len(github.calls) == 5  # four pages, and who we are
+    assert len(github.calls) == 4
     assert conversation(github).put(message("else"))[0] is Done.UPDATED
     assert len(github.state.of(7)) == 301
 
@@ -211,8 +211,8 @@ SPOILED: dict[str, tuple[Callable[[GitHub], object], Trouble, str]] = {
         "is used up until",
     ),
     "429": (lambda it: it.fail("POST /repos", 429, headers=LATER), Trouble.LIMIT, "is used up until"),
-    "down": (lambda it: it.fail("GET", 503, times=9), Trouble.FAULT, "error of its own, several times"),
-    "slow": (lambda it: it.fail("GET", 200, times=9, delay=1.2), Trouble.FAULT, "took too long to answer"),
+    "down": (lambda it: it.fail("graphql", 503, times=9), Trouble.FAULT, "error of its own, several times"),
+    "slow": (lambda it: it.fail("graphql", 200, times=9, delay=1.2), Trouble.FAULT, "took too long to answer"),
     "refused": (lambda it: it.fail("POST /repos", 400), Trouble.REFUSED, "GitHub refuses it"),
 }
 
@@ -239,7 +239,7 @@ def test_what_goes_wrong_is_told(github: GitHub, spoil: Any, trouble: Trouble, s
 )
 def test_what_passes_is_waited_for(github: GitHub, status: int, message_: str, headers: dict[str, str]) -> None:
     said: list[str] = []
-    github.fail("GET /repos", status, message=message_, headers=headers)
+    github.fail("POST /graphql", status, message=message_, headers=headers)
     github.fail("POST /repos", status, message=message_, headers=headers)
     it = api.connect("run-token", {"GITHUB_API_URL": github.api}, said.append)
     assert Conversation(it, github.state.repository, 7).put(message())[0] is Done.CREATED

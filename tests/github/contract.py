@@ -176,14 +176,25 @@ class GraphQL:
         if not isinstance(result, graphql.ExecutionResult):
             raise Violation("GraphQL: an answer that is awaited.")
         for error in result.errors or ():
-            if not isinstance(error.original_error, Forbidden):
+            if not isinstance(error.original_error, (Forbidden, Missing)):
                 raise Violation(f"GraphQL: {error.message}")
-        said = [{"type": "FORBIDDEN", "path": error.path, "message": error.message} for error in result.errors or ()]
+        said = [
+            {"type": _type(error.original_error), "path": error.path, "message": error.message}
+            for error in result.errors or ()
+        ]
         return {"data": result.data, **({"errors": said} if said else {})}
 
 
 class Forbidden(Exception):
     """What a resolver raises when the token may not do it."""
+
+
+class Missing(Exception):
+    """What a resolver raises when there is no such thing."""
+
+
+def _type(error: Exception | None) -> str:
+    return "FORBIDDEN" if isinstance(error, Forbidden) else "NOT_FOUND"
 
 
 @cache

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tests.github import git
-from tests.github.contract import Forbidden
+from tests.github.contract import Forbidden, Missing
 from tests.github.state import Artifact, Comment, Pull, State, Token, Upload
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _comment(github: GitHub, comment: Comment) -> dict[str, Any]:
         "id": comment.id,
         "node_id": f"IC_{comment.id}",
         "url": f"{github.api}/repos/{state.repository}/issues/comments/{comment.id}",
-        "html_url": f"{github.url}/{state.repository}/pull/{comment.number}#issuecomment-{comment.id}",
+        "html_url": _page(github, comment),
         "issue_url": f"{github.api}/repos/{state.repository}/issues/{comment.number}",
         "body": comment.body,
         "user": {
@@ -164,6 +164,10 @@ def _comment(github: GitHub, comment: Comment) -> dict[str, Any]:
         "updated_at": _time(comment.updated),
         **({"minimized": minimized} if "minimized" in made else {}),
     }
+
+
+def _page(github: GitHub, comment: Comment) -> str:
+    return f"{github.url}/{github.state.repository}/pull/{comment.number}#issuecomment-{comment.id}"
 
 
 def _list_labels(request: Request) -> Any:
@@ -356,8 +360,9 @@ def blob(state: State, path: str, *, sent: str | None) -> Answered:
     return Answered(200, next(one.data for one in state.artifacts if one.id == wanted))
 
 
-def graphql(state: State, token: Token) -> dict[str, Any]:
+def graphql(github: GitHub, token: Token) -> dict[str, Any]:
     """What queries and mutations get, by GitHub's names."""
+    state = github.state
 
     def minimize(_info: Any, input: Mapping[str, str]) -> dict[str, Any]:  # noqa: A002
         if not token.may("pull-requests:write", "issues:write"):
@@ -366,7 +371,32 @@ def graphql(state: State, token: Token) -> dict[str, Any]:
         comment.minimized = str(input["classifier"])
         return {"minimizedComment": {"__typename": "IssueComment", "isMinimized": True, "minimizedReason": "outdated"}}
 
-    return {"viewer": {"login": token.login}, "minimizeComment": minimize}
+    def repository(_info: Any, owner: str, name: str, **_more: Any) -> dict[str, Any]:
+        if f"{owner}/{name}" != state.repository:
+            raise Missing(f"Could not resolve to a Repository with the name '{owner}/{name}'.")
+        return {"pullRequest": pull_request}
+
+    def pull_request(_info: Any, number: int) -> dict[str, Any]:
+        if number not in state.pulls:
+            raise Missing(f"Could not resolve to a PullRequest with the number of {number}.")
+        return {"comments": lambda _info, first, after=None, **_more: page(state.of(number), first, int(after or 0))}
+
+    def page(comments: list[Comment], first: int, start: int) -> dict[str, Any]:
+        shown, end = comments[start : start + first], start + first
+        return {
+            "nodes": [
+                {
+                    "fullDatabaseId": str(one.id),
+                    "url": _page(github, one),
+                    "body": one.body,
+                    "viewerDidAuthor": one.author == token.login,
+                }
+                for one in shown
+            ],
+            "pageInfo": {"hasNextPage": end < len(comments), "endCursor": str(end)},
+        }
+
+    return {"repository": repository, "minimizeComment": minimize}
 
 
 def _get_user(request: Request) -> Any:

@@ -148,7 +148,7 @@ class GitHub:
             token = self._authorized(call)
             content = json.loads(body)
             call.body = content
-            root = routes.graphql(self.state, token)
+            root = routes.graphql(self, token)
             return Answered(200, graphql_schema().answer(content["query"], content.get("variables") or {}, root))
         operation = self.described.operation(call.method, call.path)
         call.body = self.described.check_request(operation, call.query, body)

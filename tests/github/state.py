@@ -86,6 +86,7 @@ class State:
 
     Attributes:
         code_scanning: whether it is switched on.
+        last_id: ids of comments are over 32 bits by now, which GraphQL's Int does not hold.
         pending: how often the status of an upload is `pending`.
     """
 
@@ -99,7 +100,7 @@ class State:
     git: Git = field(default_factory=Git)
     code_scanning: bool = True
     pending: int = 1
-    last_id: int = 1000
+    last_id: int = 2_900_000_000
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def next_id(self) -> int:
