@@ -257,7 +257,7 @@ class _Run:
             elif stopped is not None:
                 continue
             elif image.reference and not outcome.text:
-                self.console.say(image.reference if self.console.quiet else self._done(image, output))
+                self.console.say(image.reference if self.console.quiet else self._done(image, outcome, output))
         if unwritten is not None:
             self.console.error(name, unwritten)
             return max(outputs.exit_code(outcome), int(unwritten.exit_code))
@@ -293,10 +293,11 @@ class _Run:
         shutil.copyfile(output / "result.json", folder / "result.json")
         return {"comment-artifact": name, "comment-folder": str(folder)}
 
-    def _done(self, image: ImageOutcome, output: Path | None) -> str:
+    def _done(self, image: ImageOutcome, outcome: Outcome, output: Path | None) -> str:
         from s3c_actions import outputs
 
-        nothing = "   nothing to do" if outputs.skipped(image) else ""
+        deployed = outcome.deploy is not None and not outcome.deploy.unchanged
+        nothing = "   nothing to do" if outputs.skipped(image) and not deployed else ""
         return f"✔ {image.reference}{nothing}" + (f"   report: {output / 'summary.md'}" if output else "")
 
     def _write(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> None:

@@ -18,8 +18,9 @@ from s3c_actions.errors import Exit, S3CError
 from s3c_actions.process import Runner
 from s3c_actions.progress import Progress
 from s3c_actions.shell import cache_folder
-from s3c_lab import demo, lab
+from s3c_lab import demo, docker_engine, lab
 from s3c_lab.machine import Machine, with_system_path
+from s3c_lab.node import cluster
 
 _ABOUT = """\
 A supply chain on this machine: a registry with the two vulnerable images of an example voting app, BuildKit, a
@@ -90,13 +91,17 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="print it as JSON")
     down = command("down", "Take the lab down; the cache stays.", _down)
     down.add_argument("--all", action="store_true", help="every lab of this cache")
+    command("prepare", "Bring into the cache what `up --node` needs: tens of minutes the first time.", _prepare)
     show = command(
-        "demo", "Scan, patch, rescan, sign and verify the example's images, and show what came of it.", _demo
+        "demo",
+        "Scan, patch, rescan, sign, verify and deploy the example's images, and show what came of it.",
+        _demo,
     )
     show.set_defaults(name="demo")
     show.add_argument("--port", type=int, help=port)
     show.add_argument("--output-dir", type=Path, default=Path("s3c-out"), help="folder for the reports (%(default)s)")
     show.add_argument("--keep", action="store_true", help="leave the lab running")
+    show.add_argument("--chain-only", action="store_true", help="stop before the cluster")
     return parser
 
 
@@ -138,7 +143,24 @@ def _down(options: argparse.Namespace, machine: Machine) -> int:
 
 
 def _demo(options: argparse.Namespace, machine: Machine) -> int:
-    return demo.run(options.name, options.port, options.output_dir, machine, keep=options.keep)
+    return demo.run(
+        options.name,
+        options.port,
+        options.output_dir,
+        machine,
+        keep=options.keep,
+        cluster=not options.chain_only,
+    )
+
+
+def _prepare(options: argparse.Namespace, machine: Machine) -> int:
+    docker_engine.ensure(machine)
+    try:
+        cluster.prepare(machine)
+    finally:
+        if not lab.names(machine):
+            docker_engine.stop(machine, needed=lambda: bool(lab.names(machine)))
+    return Exit.DONE
 
 
 def _named(name: str) -> str:

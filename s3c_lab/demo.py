@@ -1,4 +1,4 @@
-"""`make demo`: the whole chain on both images of the example, by the command people type."""
+"""`make demo`: both images of the example from vulnerable to running in a cluster, by the commands people type."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from s3c_actions.console import plain
 from s3c_actions.errors import Exit, S3CError
-from s3c_lab import lab, registry_server
+from s3c_lab import lab, registry_server, voting
+from s3c_lab.ahead import Ahead
 from s3c_lab.machine import Machine
 
 LONGEST_SHOWN = 12
 """Lines of a folded part of the summary that a terminal is given."""
 
 
-def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bool) -> int:
-    """Bring a lab up, run the chain on it, show the summary, and take the lab down again.
+def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bool, cluster: bool = True) -> int:
+    """Bring a lab up, run the chain on it, deploy what came out, show the summary, and take the lab down again.
+
+    What the node needs is built in the background while the chain runs.
 
     Args:
         name: of the lab.
@@ -27,30 +31,47 @@ def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bo
         output: folder for the reports, made when it is not there.
         machine: what the lab works with.
         keep: leave the lab running.
+        cluster: go on to a cluster when the chain is done.
 
     Returns:
-        The chain's exit code.
+        The exit code of what did not end as it has to; 0 when everything did.
 
     Raises:
-        InputError, OutsideError: as `lab.up` and `lab.down` do.
+        InputError, OutsideError: as `lab.up` and `lab.down` do; the app does not answer.
     """
     output = output.absolute()
     if port is None and lab.read(lab.folder_of(name, machine)) is None and not registry_server.is_free(lab.PORT):
         machine.progress.notice(f"port {lab.PORT} is taken, so the registry gets another one")
         port = 0
     try:
-        made = lab.up(name, port, machine)
-        code = _chain(made, output, machine)
+        with Ahead(machine) as ahead:
+            made = lab.up(name, port, machine, programs_there=ahead.start if cluster else lambda: None)
+            chain = _arguments(made, output)
+            with ahead.silent():
+                code = _s3c(chain, machine)
+            if code == Exit.DONE and cluster:
+                print(flush=True)
+                ahead.wait()
+                made = lab.up(name, None, machine, node=True)
+                code = _deploy(made, chain, output, machine)
         if (output / "summary.md").is_file():
             _show((output / "summary.md").read_text())
+        paths = voting.paths(output / "result.json") if code == Exit.DONE else []
     except BaseException:
         if not keep:
             _down_after_failure(name, machine)
         raise
     if not keep:
         lab.down(name, machine)
-    _closing_words(made, output, code, keep=keep)
+    _closing_words(made, output, code, paths, keep=keep, cluster=cluster)
     return code
+
+
+def _deploy(made: lab.Lab, chain: Sequence[str], output: Path, machine: Machine) -> int:
+    def s3c(arguments: Sequence[str]) -> int:
+        return _s3c(arguments, machine)
+
+    return voting.show(voting.Stage(lab=made, machine=machine, manifests=output / "app.yaml", s3c=s3c), chain)
 
 
 def _down_after_failure(name: str, machine: Machine) -> None:
@@ -61,11 +82,14 @@ def _down_after_failure(name: str, machine: Machine) -> None:
         machine.progress.warning(f"The lab could not be taken down: {error}")
 
 
-def _chain(made: lab.Lab, output: Path, machine: Machine) -> int:
+def _arguments(made: lab.Lab, output: Path) -> list[str]:
     arguments = ["chain", *made.images, *made.flags(), "--output-dir", str(output)]
-    arguments += ["--format", "json,sarif,html,csv,table"]
+    return [*arguments, "--format", "json,sarif,html,csv,table"]
+
+
+def _s3c(arguments: Sequence[str], machine: Machine) -> int:
+    """Run our command as people do, in a process of its own on this terminal: what they see is what it shows."""
     print(f"\n$ s3c {shlex.join(arguments)}", flush=True)
-    # A process of its own, on this terminal: what people see is what the command shows.
     root = Path(__file__).parent.parent
     path = os.pathsep.join(filter(None, [str(root), machine.environment.get("PYTHONPATH", "")]))
     child = subprocess.run(
@@ -98,17 +122,19 @@ def _unfold(folded: re.Match[str]) -> str:
     return f"{folded[1]}: in summary.md" if len(lines) > LONGEST_SHOWN else "\n".join([folded[1], "", *lines])
 
 
-def _closing_words(made: lab.Lab, output: Path, code: int, *, keep: bool) -> None:
+def _closing_words(made: lab.Lab, output: Path, code: int, paths: Sequence[str], *, keep: bool, cluster: bool) -> None:
     print(f"\nVulnerability data: {plain(made.advisories)}.")
     print(f"Reports: {output}")
     for file in sorted(path for path in output.rglob("*") if path.is_file()):
         print(f"  {file.relative_to(output)}")
     if code == Exit.DONE:
-        print("\nBoth images were scanned, patched, scanned again, signed and verified.")
+        print("\nBoth images were scanned, patched, scanned again, signed and verified" + "." * (not cluster), end="")
+        print(", and run in a cluster that refused them unsigned:" if cluster else "")
+        print("\n".join(f"  {plain(path)}" for path in paths))
     if keep:
         print(f"The lab is still up, its registry at {made.registry}.")
         print(
-            f"Run the line above again: nothing is left to do. Take it down with: bin/s3c-lab down --name {made.name}"
+            f"Run the chain above again: nothing is left to do. Take it down with: bin/s3c-lab down --name {made.name}"
         )
     else:
         print(

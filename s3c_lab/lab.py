@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -93,7 +93,15 @@ def names(machine: Machine) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
-def up(name: str, port: int | None, machine: Machine, *, node: bool = False, kubeconfig: Path | None = None) -> Lab:
+def up(
+    name: str,
+    port: int | None,
+    machine: Machine,
+    *,
+    node: bool = False,
+    kubeconfig: Path | None = None,
+    programs_there: Callable[[], None] = lambda: None,
+) -> Lab:
     """Bring a lab up, or what is missing of it; a lab that is up is left as it is.
 
     Args:
@@ -102,6 +110,7 @@ def up(name: str, port: int | None, machine: Machine, *, node: bool = False, kub
         machine: what the lab works with.
         node: with a Kubernetes node and the gate on it.
         kubeconfig: of a cluster to install the gate on instead.
+        programs_there: called once nothing is left to build but what a node needs.
 
     Raises:
         InputError: a wrong name, a port that is taken.
@@ -110,7 +119,7 @@ def up(name: str, port: int | None, machine: Machine, *, node: bool = False, kub
     folder = folder_of(name, machine)
     with telling_disk(machine.cache), _alone(folder, machine):
         before = read(folder)
-        lab = _up(name, folder, port, machine)
+        lab = _up(name, folder, port, machine, programs_there)
         if kubeconfig is not None:
             cluster.use(kubeconfig, Path(lab.certificate), machine)
             lab = replace(lab, kubeconfig=str(kubeconfig.absolute()), node=False)
@@ -123,7 +132,7 @@ def up(name: str, port: int | None, machine: Machine, *, node: bool = False, kub
     return lab
 
 
-def _up(name: str, folder: Path, port: int | None, machine: Machine) -> Lab:
+def _up(name: str, folder: Path, port: int | None, machine: Machine, programs_there: Callable[[], None]) -> Lab:
     before = read(folder)
     registry_pid, buildkit_pid = folder / "registry.pid", folder / "buildkitd.pid"
     had = _port(before) if before else None
@@ -133,6 +142,7 @@ def _up(name: str, folder: Path, port: int | None, machine: Machine) -> Lab:
         port = PORT
     if before and had and port in (0, had) and all(part.there for part in parts(before, machine)):
         machine.progress.notice(f"the lab {name} is up already")
+        programs_there()
         return before
     if daemons.running(registry_pid) is None and port:
         registry_server.check_port(port)  # before anything that takes long
@@ -150,6 +160,7 @@ def _up(name: str, folder: Path, port: int | None, machine: Machine) -> Lab:
         wanted = (Wanted(pin=pin) for pin in (TRIVY, COPA, NOTATION, BUILDKITD))
         found = locate_all(wanted, cache=machine.cache, runner=machine.runner, progress=progress)
         step.done(", ".join(f"{one.name} {one.version}" for one in found))
+    programs_there()
     with progress.step("images") as step:
         stored = images.stored(machine)
         step.done(f"{images.APP}, {images.DATABASE} and their Debian base, none of them updated")

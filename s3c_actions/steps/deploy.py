@@ -372,7 +372,12 @@ def _pass_gate(
             if unsigned:
                 denied = gate.prove(cluster, unsigned, namespace, looked.constraints)
                 found.result = replace(found.result, unsigned_denied=unsigned, denial=denied.what)
-            _admissions(cluster, namespace, found)
+            try:
+                _admissions(cluster, namespace, found)
+            except AdmissionDenied:
+                denied_ones = sum(one.verdict == "denied" for one in found.result.admissions)
+                step.done(f"{denied_ones} of {len(found.result.admissions)} images denied")
+                raise
         step.done(f"an unsigned image is denied, {len(used)} signed admitted")
 
 

@@ -70,6 +70,25 @@ def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machi
     return kubeconfig
 
 
+def prepare(machine: Machine) -> None:
+    """Bring into the cache what a node is made of, in the order in which it is needed. Docker has to run.
+
+    Raises:
+        OutsideError: something could not be built or downloaded.
+    """
+    with machine.progress.step("programs") as step:
+        programs = _located((*NODE, *GATE), machine)
+        _archives(programs, machine)
+        step.done(f"Kubernetes {KUBECTL.version}, Gatekeeper {GATEKEEPER.version}, Ratify {RATIFY.version}")
+    with machine.progress.step("charts") as step:
+        for pin in CHARTS:
+            chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+        step.done("Gatekeeper's and Ratify's, from their modules")
+    with machine.progress.step("image") as step:
+        image.tarball(machine)
+        step.done("the node's, of the lab's Debian")
+
+
 def use(kubeconfig: Path, certificate: Path, machine: Machine) -> Path:
     """Install the gate on a cluster that is there; returns its kubeconfig.
 

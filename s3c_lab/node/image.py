@@ -36,11 +36,11 @@ def loaded(machine: Machine) -> str:
     Raises:
         OutsideError: the Debian base or the packages cannot be had.
     """
-    tarball = _tarball(machine)
-    name = f"{_REPOSITORY}:{_key(tarball)}"
+    made = tarball(machine)
+    name = f"{_REPOSITORY}:{_key(made)}"
     with docker_engine.connect(machine) as docker:
         if not docker.images.list(name=name):
-            _import(docker, tarball, name)
+            _import(docker, made, name)
     return name
 
 
@@ -56,7 +56,12 @@ def unload(machine: Machine) -> None:
                 continue  # another lab's node runs in it
 
 
-def _tarball(machine: Machine) -> Path:
+def tarball(machine: Machine) -> Path:
+    """The image's file system as a tar file in the cache; made when it is not there.
+
+    Raises:
+        OutsideError: the Debian base or the packages cannot be had.
+    """
     from docker.errors import APIError
 
     debian = base(machine)

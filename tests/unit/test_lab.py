@@ -12,7 +12,7 @@ import pytest
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.process import Runner
 from s3c_actions.progress import Silent
-from s3c_lab import buildkit_server, daemons
+from s3c_lab import buildkit_server, daemons, voting
 from s3c_lab.advisories import Advisory, Installed, entries, fixes, read_installed, titles, write_tracker
 from s3c_lab.demo import without_html
 from s3c_lab.lab import Lab, folder_of, names, read
@@ -308,3 +308,19 @@ def test_what_is_folded_and_long_is_only_named() -> None:
     summary += "<details><summary>Left</summary>\nx\n</details>"
     outer = f"<details><summary>app</summary>\n\n{summary}\n</details>"
     assert without_html(outer) == "app\n\nFixed (30): in summary.md\n\nLeft\n\nx\n"
+
+
+def test_the_example_is_deployed_from_this_labs_registry() -> None:
+    text = "a: localhost:5000/x\n        - image: localhost:5000/voting-app:1.4.0\n          image: localhost:5000/db\n"
+    made = voting.rendered(text, "localhost:40123")
+    assert made == text.replace("image: localhost:5000/", "image: localhost:40123/")
+    assert (voting.MANIFESTS / "overlays" / "lab" / "kustomization.yaml").is_file()
+
+
+def test_the_demo_tells_what_became_of_each_image(tmp_path: Path) -> None:
+    step = {"reference": f"r/app@sha256:{'a' * 64}", "signature_digest": f"sha256:{'c' * 64}", "verdict": "admitted"}
+    image = {"image": "r/app:1", "scan": step, "patch": None, "sign": step, "admission": step}
+    (tmp_path / "result.json").write_text(json.dumps({"images": [image, {**image, "admission": None}]}))
+    whole, without = voting.paths(tmp_path / "result.json")
+    assert whole == f"r/app:1: scan {'a' * 12} → sign {'c' * 12} → admitted {'a' * 12}"
+    assert without == f"r/app:1: scan {'a' * 12} → sign {'c' * 12}"

@@ -1,0 +1,87 @@
+"""What a node needs, brought into the cache by a process of its own while the demo shows what needs no node."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from s3c_actions.console import plain
+from s3c_lab.machine import Machine
+
+PATIENCE = 20.0
+"""Seconds for it to end what it has started."""
+
+
+class Ahead:
+    """`s3c-lab prepare` in the background; a context manager, which ends it.
+
+    Args:
+        machine: its environment and progress.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._child: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._told = threading.Event()
+
+    def __enter__(self) -> Ahead:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._child is not None and self._child.poll() is None:
+            self._child.terminate()
+            try:
+                self._child.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+                self._child.wait()
+        if self._reader is not None:
+            self._reader.join(PATIENCE)
+
+    def start(self) -> None:
+        """Begin, once."""
+        if self._child is not None:
+            return
+        self._told.set()
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "s3c_lab", "prepare"],
+            env={**self._machine.environment, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Tell nothing of it in this block, in which somebody else has the terminal."""
+        self._told.clear()
+        try:
+            yield
+        finally:
+            self._told.set()
+
+    def wait(self) -> None:
+        """Wait for its end. How it ended does not matter: what is missing then is brought, or told, by `lab.up`."""
+        if self._child is not None:
+            with self._machine.progress.step("programs") as step:
+                self._child.wait()
+                step.done("everything for the node is there")
+
+    def _read(self) -> None:
+        assert self._child is not None and self._child.stderr is not None  # noqa: S101 - `start` made both
+        for line in self._child.stderr:
+            if self._told.is_set():
+                self._machine.progress.note(f"for the node: {plain(line.strip())}")
