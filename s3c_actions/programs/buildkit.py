@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from s3c_actions import temporary
+from s3c_actions import sockets, temporary
 from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.process import Runner
 from s3c_actions.progress import Progress
@@ -245,12 +244,6 @@ def _look(runner: Runner) -> tuple[BuildKit | None, list[str]]:
     return None, refused
 
 
-def _short(temp: Path | None) -> Path:
-    """Where a socket can lie: BuildKit takes a path of 104 characters, and a runner's temp folder may have more."""
-    places = (temp, Path(tempfile.gettempdir()), Path("/tmp"))  # noqa: S108 - only a folder of our own in it is used
-    return next(place for place in places if place is not None and len(str(place)) < 64)
-
-
 @contextmanager
 def _own(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[], Path]) -> Iterator[BuildKit]:
     """A daemon of our own, with its state in a temp folder that goes with it."""
@@ -263,7 +256,7 @@ def _own(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[]
     if worker is None:
         raise _not_ours("a daemon of our own needs runc, which is not on PATH (Debian: `apt-get install runc`)")
     program = daemon()
-    with temporary.folder(_short(wanted.temp)) as folder:
+    with temporary.folder(sockets.place(wanted.temp)) as folder:
         config = wanted.config or folder / "buildkitd.toml"
         if wanted.config is None:
             config.write_text(configuration(wanted.insecure), encoding="utf-8")
