@@ -141,11 +141,11 @@ def read_pkcs12(data: bytes, password: str = "") -> tuple[PrivateKeyTypes, tuple
             f"it holds no {'private key' if bag.key is None else 'certificate that fits its key'}.",
             remedy="Export it anew with key and certificate.",
         )
-    return bag.key, _in_order(bag.cert.certificate, [one.certificate for one in bag.additional_certs])
+    return bag.key, in_order(bag.cert.certificate, [one.certificate for one in bag.additional_certs])
 
 
-def _in_order(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
-    """The leaf and its issuers; PKCS#12 keeps certificates in any order."""
+def in_order(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
+    """The leaf and its issuers, as far as they are among the others; PKCS#12 keeps certificates in any order."""
     chain, rest = [leaf], list(others)
     while chain[-1].issuer != chain[-1].subject:
         parent = next((one for one in rest if one.subject == chain[-1].issuer), None)
@@ -370,6 +370,11 @@ def _public_bytes(public: PublicKeyTypes) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def anchor(chain: Sequence[Certificate]) -> tuple[Certificate, ...]:
+    """What to trust so that this signer is: its direct issuer, or itself when it is self-signed; `chain` leaf first."""
+    return tuple(chain[1:2] or chain)
 
 
 def subject(certificate: Certificate) -> str:

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s3c_actions.commands import Command, Context
+from s3c_actions.commands import Command, Context, vault
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.inputs import Input, Values
 from s3c_actions.inputs import sign as inputs
+from s3c_actions.inputs import vault as vaulting
 from s3c_actions.inputs.common import IMAGE, INSECURE, TIMEOUT
 from s3c_actions.steps.results import ImageOutcome, Outcome
 
@@ -76,26 +77,25 @@ def signing(values: Values, context: Context) -> Iterator[Signer]:
 
     url, root = values[inputs.TIMESTAMP_URL], values[inputs.TIMESTAMP_ROOT]
     together(values, inputs.TIMESTAMP_URL, inputs.TIMESTAMP_ROOT)
-    settings = sign.SignSettings(
-        key=key_source(values, context),
-        request=SigningRequest(
-            signature_format=values[inputs.SIGNATURE_FORMAT],
-            metadata=values[inputs.USER_METADATA],
-            expiry=values[inputs.SIGNATURE_EXPIRY],
-            force_referrers_tag=values[inputs.FORCE_REFERRERS_TAG],
-            timestamp_url=url,
-            timestamp_root=root,
-        ),
-        warning_days=values[inputs.EXPIRY_WARNING],
+    request = SigningRequest(
+        signature_format=values[inputs.SIGNATURE_FORMAT],
+        metadata=values[inputs.USER_METADATA],
+        expiry=values[inputs.SIGNATURE_EXPIRY],
+        force_referrers_tag=values[inputs.FORCE_REFERRERS_TAG],
+        timestamp_url=url,
+        timestamp_root=root,
     )
-    with sign.prepare(
-        settings,
-        notation=notation(values, context),
-        registry=registry_of(values, context),
-        temp=context.temp,
-        now=context.now,
-        progress=context.progress,
-    ) as signer:
+    with (
+        key_source(values, context) as key,
+        sign.prepare(
+            sign.SignSettings(key=key, request=request, warning_days=values[inputs.EXPIRY_WARNING]),
+            notation=notation(values, context),
+            registry=registry_of(values, context),
+            temp=context.temp,
+            now=context.now,
+            progress=context.progress,
+        ) as signer,
+    ):
         yield signer
 
 
@@ -160,31 +160,45 @@ def together(values: Values, one: Input[Any], other: Input[Any]) -> None:
         raise InputError(missing.name, f"it is missing, and {there.name} is given.", remedy="Give both, or neither.")
 
 
-_SOURCES: tuple[Input[Any], ...] = (inputs.KEY, inputs.KEY_PEM, inputs.PKCS12, inputs.KEY_NAME, inputs.PLUGIN)
+_SOURCES: tuple[Input[Any], ...] = (
+    inputs.KEY,
+    inputs.KEY_PEM,
+    inputs.PKCS12,
+    inputs.KEY_NAME,
+    inputs.PLUGIN,
+    vaulting.VAULT,
+)
 
 
-def key_source(values: Values, context: Context) -> KeyFiles | Pkcs12 | PluginKey:
-    """Where the signing key is.
+@contextmanager
+def key_source(values: Values, context: Context) -> Iterator[KeyFiles | Pkcs12 | PluginKey]:
+    """Where the signing key is; what was started for it ends with the context.
 
     Raises:
         InputError: none or several are given, or one is incomplete or cannot be read.
     """
+    vault.wanted(values)
     given = [one for one in _SOURCES if values.given(one)]
     if len(given) != 1:
         told = " and ".join(f"`{one.name}`" for one in given)
         raise InputError(
             given[0].name if given else "key",
             f"{told} are given, and there is one key to sign with." if given else "no signing key is given.",
-            remedy="Give `key` (or `key-pem`) and `certificate`, `pkcs12`, `key-name`, or `plugin` and `key-id`.",
+            remedy="Give `key` (or `key-pem`) and `certificate`, `pkcs12`, `key-name`, `plugin` and `key-id`, or "
+            "`vault` and `vault-certificate`.",
         )
     source = given[0]
-    if source is inputs.PKCS12:
-        return _pkcs12(values)
-    if source is inputs.KEY_NAME:
-        return _named(values, context)
-    if source is inputs.PLUGIN:
-        return _plugin(values, context)
-    return _files(values, context)
+    if source is vaulting.VAULT:
+        with vault.signing_key(values, context) as key:
+            yield key
+    elif source is inputs.PKCS12:
+        yield _pkcs12(values)
+    elif source is inputs.KEY_NAME:
+        yield _named(values, context)
+    elif source is inputs.PLUGIN:
+        yield _plugin(values, context)
+    else:
+        yield _files(values, context)
 
 
 def _files(values: Values, context: Context) -> KeyFiles:
@@ -270,6 +284,7 @@ COMMAND = Command(
     run=run,
     examples=(
         "s3c sign localhost:5000/voting-app@sha256:… --key signing.key --certificate signing.crt",
+        "s3c sign acr.example/app:1.2 --vault kv-voting --vault-certificate signing",
         "s3c sign acr.example/app:1.2 --plugin azure-kv --key-id https://kv.vault.azure.net/keys/signing/0123",
     ),
 )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from s3c_actions.commands import Command, Context
+from s3c_actions.commands import Command, Context, vault
 from s3c_actions.commands.sign import about, notation, read, resolve
 from s3c_actions.errors import InputError, Refused
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import verify as inputs
 from s3c_actions.inputs.sign import USER_METADATA
+from s3c_actions.programs.notation_home import private_file
 from s3c_actions.steps.results import ImageOutcome, Outcome
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.steps import verify
 
     started = time.monotonic()
-    settings = trust(values)
+    settings = _trusted(values, context)
     program = notation(values, context)
     outcomes = []
     with verify.prepare(settings, context.temp, context.progress) as home:
@@ -53,6 +55,28 @@ def run(values: Values, context: Context) -> Outcome:
         error=refusals[0].what if refusals else "",
         seconds=time.monotonic() - started,
     )
+
+
+def _trusted(values: Values, context: Context) -> VerifySettings:
+    """What is to be trusted: what the inputs say, or the certificate in a vault that they name."""
+    from s3c_actions import certificates
+
+    settings = trust(values)
+    if not vault.wanted(values):
+        if not settings.stores:
+            raise InputError(
+                inputs.TRUST_STORE.name,
+                "nothing is given that could be trusted.",
+                remedy="Give certificates with `trust-store`, or the one in a vault with `vault` and "
+                "`vault-certificate`.",
+            )
+        return settings
+    if settings.stores or settings.policy is not None:
+        raise InputError("vault", "it is given beside trust-store or trust-policy.", remedy="Give one of them.")
+    chain = vault.opened(values, context).chain
+    anchor = private_file(context.temp / "vault-anchor.pem", certificates.pem(certificates.anchor(chain)))
+    identity = certificates.trusted_identity(chain[0])
+    return replace(settings, stores=(anchor,), identities=settings.identities or ((identity,) if identity else ()))
 
 
 def trust(values: Values, *, metadata: bool = True) -> VerifySettings:
@@ -106,5 +130,6 @@ COMMAND = Command(
     examples=(
         "s3c verify localhost:5000/voting-app@sha256:… --trust-store signing.crt",
         "s3c verify acr.example/app:1.2 --trust-store root.crt --trusted-identity 'C=US, ST=WA, O=example'",
+        "s3c verify acr.example/app:1.2 --vault kv-voting --vault-certificate signing",
     ),
 )

@@ -8,6 +8,7 @@ from typing import Any
 from s3c_actions.inputs import Input, boolean
 from s3c_actions.inputs import deploy as deploying
 from s3c_actions.inputs import report as reporting
+from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import IMAGE
 from s3c_actions.inputs.patch import HOW
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
@@ -60,7 +61,6 @@ FIXABLE_ONLY = replace(reporting.FIXABLE_ONLY, default="true", absent=True)
 OPTIONAL_TRUST_STORE = replace(
     TRUST_STORE,
     help="Certificates to trust when verifying, as in `s3c verify`. Without it, the signing certificate's own anchor.",
-    required=False,
 )
 
 _OWN = {one.name: one for one in (FAIL_ON, FIXABLE_ONLY, OPTIONAL_TRUST_STORE)}
@@ -76,6 +76,7 @@ INPUTS: tuple[Input[Any], ...] = (
     PATCH,
     SIGN,
     *KEY_INPUTS,
+    *IDENTITY_INPUTS,
     *SIGNATURE_INPUTS,
     *_TRUST,
     DEPLOY,

@@ -19,6 +19,7 @@ from s3c_actions.inputs.common import (
     path,
 )
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR, sha256
+from s3c_actions.inputs.vault import CERTIFICATE_INPUTS, VAULT_PLUGIN
 
 RESERVED_PREFIX = "io.cncf.notary"
 
@@ -205,6 +206,8 @@ KEY_INPUTS: tuple[Input[Any], ...] = (
     PLUGIN_CHECKSUM,
     KEY_ID,
     PLUGIN_CONFIG,
+    *CERTIFICATE_INPUTS,
+    VAULT_PLUGIN,
 )
 SIGNATURE_INPUTS: tuple[Input[Any], ...] = (
     SIGNATURE_FORMAT,
@@ -218,6 +221,7 @@ SIGNATURE_INPUTS: tuple[Input[Any], ...] = (
 INPUTS: tuple[Input[Any], ...] = (
     IMAGE,
     *KEY_INPUTS,
+    *IDENTITY_INPUTS,
     *SIGNATURE_INPUTS,
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,

@@ -18,6 +18,7 @@ from s3c_actions.inputs.common import (
 )
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
 from s3c_actions.inputs.sign import USER_METADATA
+from s3c_actions.inputs.vault import VAULT_INPUTS
 
 LEVELS = ("strict", "permissive", "audit")
 
@@ -30,11 +31,10 @@ def paths(value: str) -> tuple[Path, ...]:
 TRUST_STORE: Input[tuple[Path, ...]] = Input(
     name="trust-store",
     help="Certificates to trust: files (PEM or DER) or folders of them, one a line. With `trust-policy`, the folder "
-    "that holds notation's `x509/TYPE/NAME/`.",
+    "that holds notation's `x509/TYPE/NAME/`. Needed unless `vault` names the certificate to trust.",
     parse=paths,
     absent=(),
     many=True,
-    required=True,
     example="signing-root.crt",
 )
 TRUST_POLICY: Input[Path | None] = Input(
@@ -74,6 +74,7 @@ TRUST_INPUTS: tuple[Input[Any], ...] = (TRUST_STORE, TRUST_POLICY, TRUSTED_IDENT
 INPUTS: tuple[Input[Any], ...] = (
     IMAGE,
     *TRUST_INPUTS,
+    *VAULT_INPUTS,
     USER_METADATA,
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,

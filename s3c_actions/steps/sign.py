@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions import certificates
-from s3c_actions.errors import InputError, OutsideError, Refused
+from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.programs.notation import Notation, Signature, SigningRequest
 from s3c_actions.programs.notation_home import Home, TrustPolicy, private_file
@@ -62,12 +62,16 @@ class PluginKey:
     Attributes:
         plugin: the plugin's name; it lies in `libexec`/plugins/NAME/notation-NAME.
         config: what the plugin is told; values may be secret.
+        chain: its certificates, when they are known; without them, the plugin is asked.
+        failure: the reason of the plugin's last failure, when it is known better than by what notation says.
     """
 
     plugin: str
     libexec: Path
     key_id: str
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
+    chain: tuple[x509.Certificate, ...] = ()
+    failure: Callable[[], S3CError | None] = field(default=lambda: None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +97,7 @@ class Signer:
         chain: the certificates, leaf first.
         home: notation's configuration for signing; `trust` the one for verifying what was signed.
         folder: for temporary files.
+        failure: the reason why signing failed, when it is known better than by what notation says.
     """
 
     chain: tuple[x509.Certificate, ...]
@@ -103,10 +108,22 @@ class Signer:
     notation: Notation
     registry: Registry
     folder: Path
+    failure: Callable[[], S3CError | None] = field(default=lambda: None, repr=False)
 
     def signatures(self, reference: str) -> tuple[Signature, ...]:
         """Every signature at a digest; raises when the digest or the registry is not there."""
         return self.notation.signatures(self.trust, reference)
+
+    def sign(self, reference: str) -> None:
+        """Sign a digest and push the signature; raises what `Notation.sign` does, or the plugin's own reason."""
+        try:
+            self.notation.sign(self.home, reference, self.request)
+        except S3CError as error:
+            reason = self.failure()
+            if reason is None:
+                raise
+            reason.image = reference
+            raise reason from error
 
 
 @contextmanager
@@ -148,7 +165,7 @@ def _prepared(
     if isinstance(source, PluginKey):
         home = Home(config, source.libexec)
         home.use_plugin(source.plugin, source.key_id, source.config)
-        chain = _chain_of_plugin(notation, home, Layout(folder / "rehearsal"))
+        chain = source.chain or _chain_of_plugin(notation, home, Layout(folder / "rehearsal"))
         certificate_field = "key-id"
     else:
         home = Home(config)
@@ -177,6 +194,7 @@ def _prepared(
         notation=notation,
         registry=registry,
         folder=folder,
+        failure=source.failure if isinstance(source, PluginKey) else lambda: None,
     )
 
 
@@ -197,7 +215,7 @@ def _pinned(chain: tuple[x509.Certificate, ...], *, timestamps: bool) -> tuple[b
     """
     identity = certificates.trusted_identity(chain[0])
     policy = TrustPolicy(identities=(identity or "*",), timestamps=timestamps)
-    return certificates.pem(chain[1:2] or chain), policy
+    return certificates.pem(certificates.anchor(chain)), policy
 
 
 def _timestamp_root(request: SigningRequest) -> bytes:
@@ -286,7 +304,7 @@ def run(signer: Signer, reference: str, progress: Progress, before: tuple[Signat
     verified = _verified(signer, reference, mine) if mine else None
     skipped = verified is not None
     if verified is None:
-        signer.notation.sign(signer.home, reference, signer.request)
+        signer.sign(reference)
         known = {one.digest for one in before}
         made = [one for one in signer.signatures(reference) if one.digest not in known and _is_wanted(one, signer)]
         if not made:

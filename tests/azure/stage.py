@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.azure.entra import Application, Entra, GitHub
+from tests.azure.vault import SIGNER, Vault
 from tests.azure.world import World, environment_without_azure, world
+from tests.e2e.signing import Ended
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -51,6 +54,23 @@ class Azure:
     def python(self, cwd: Path, code: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         """Run some Python that may import the product."""
         return self.run(cwd, sys.executable, "-c", code, environment={**environment, "PYTHONPATH": str(ROOT)})
+
+    def vault(self, name: str = "kv-voting", rights: frozenset[str] = SIGNER) -> Vault:
+        """A new vault, in which the application has these rights."""
+        made = Vault(name, self.entra, rights={self.application.object: rights})
+        made.install(self.world)
+        return made
+
+    def s3c(self, folder: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> Ended:
+        """Run the command in the job, in a folder; reports go into `s3c-out` there."""
+        output = folder / "s3c-out"
+        result = output / "result.json"
+        result.unlink(missing_ok=True)
+        job = {**(self.job if environment is None else environment), "PYTHONPATH": str(ROOT)}
+        argv = [sys.executable, "-m", "s3c_actions", *arguments, "--output-dir", output]
+        ended = self.run(folder, *argv, environment=job)
+        document = json.loads(result.read_text()) if result.exists() else {}
+        return Ended(ended.returncode, ended.stdout, ended.stderr, document)
 
     def written(self) -> list[str]:
         """Every secret that was given out or asked with so far: none of them may be found anywhere."""

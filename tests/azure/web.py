@@ -94,7 +94,9 @@ def _handler(sites: Sites) -> type[BaseHTTPRequestHandler]:
                 body=self._chunked() if self.headers.get("Transfer-Encoding") == "chunked" else self.rfile.read(length),
             )
             answer = sites.answer(request)
-            self.send_response(answer.status)
+            self.send_response_only(answer.status)
+            if "Date" not in answer.headers:
+                self.send_header("Date", self.date_time_string())
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             if "Content-Length" not in answer.headers:

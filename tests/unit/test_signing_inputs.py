@@ -43,6 +43,11 @@ def context(folder: Path, **environment: str) -> Context:
     )
 
 
+def key_of(given: Values, here: Context) -> KeyFiles | Pkcs12 | PluginKey:
+    with command.key_source(given, here) as key:
+        return key
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [
@@ -60,11 +65,16 @@ def context(folder: Path, **environment: str) -> Context:
         ({"plugin": "./missing/notation-a", "key_id": "b"}, "plugin"),
         ({"plugin": "..", "key_id": "b"}, "plugin"),
         ({"key_name": "wabbit"}, "key-name"),
+        ({"vault": "kv-voting"}, "vault-certificate"),
+        ({"vault_certificate": "signing"}, "vault"),
+        ({"vault": "kv-voting", "vault_certificate": "signing", "key": "a"}, "key"),
+        ({"vault": "kv-voting", "vault_certificate": "signing", "vault_ca_certs": "missing.pem"}, "vault-ca-certs"),
+        ({"vault": "kv-voting", "vault_certificate": "signing", "azure_identity": "environment"}, "azure-identity"),
     ],
 )
 def test_a_key_that_is_missing_incomplete_or_named_twice(given: dict[str, str], field: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        command.key_source(values(**given), context(tmp_path, HOME=str(tmp_path)))
+        key_of(values(**given), context(tmp_path, HOME=str(tmp_path)))
     assert caught.value.field == field
 
 
@@ -83,6 +93,13 @@ def test_a_key_that_is_missing_incomplete_or_named_twice(given: dict[str, str], 
         ("plugin-config", "=x"),
         ("force-referrers-tag", "perhaps"),
         ("certificate-warning-days", "-1"),
+        ("vault", "http://kv"),
+        ("vault", "k"),
+        ("vault", "kv--voting"),
+        ("vault", "a-name-that-is-much-too-long-for-a-vault"),
+        ("vault-certificate", "signing/1"),
+        ("vault-certificate-version", "latest"),
+        ("vault-plugin", "other"),
     ],
 )
 def test_a_malformed_input_is_named(name: str, text: str) -> None:
@@ -100,17 +117,17 @@ def test_keys_are_found(tmp_path: Path) -> None:
     (tmp_path / "k").write_bytes(b"KEY")
     (tmp_path / "c").write_bytes(b"CERT")
     here = context(tmp_path, HOME=str(tmp_path), NOTATION_CONFIG=str(tmp_path))
-    files = command.key_source(values(key=str(tmp_path / "k"), certificate=str(tmp_path / "c")), here)
+    files = key_of(values(key=str(tmp_path / "k"), certificate=str(tmp_path / "c")), here)
     assert isinstance(files, KeyFiles)
     assert (files.key, files.certificates, files.key_field) == (b"KEY", b"CERT", "key")
-    pem = command.key_source(values(key_pem="SECRET-KEY", certificate=str(tmp_path / "c"), key_password="pass"), here)
+    pem = key_of(values(key_pem="SECRET-KEY", certificate=str(tmp_path / "c"), key_password="pass"), here)
     assert isinstance(pem, KeyFiles)
     assert (pem.key, pem.password, pem.key_field) == (b"SECRET-KEY", "pass", "key-pem")
     assert "SECRET-KEY" not in repr(pem) and "pass" not in repr(pem).replace("password", "")
-    bag = command.key_source(values(pkcs12=str(tmp_path / "k"), key_password="geheim"), here)
+    bag = key_of(values(pkcs12=str(tmp_path / "k"), key_password="geheim"), here)
     assert isinstance(bag, Pkcs12)
     assert "geheim" not in repr(bag)
-    plugin = command.key_source(values(plugin="azure-kv", key_id="id", plugin_config="a=b"), here)
+    plugin = key_of(values(plugin="azure-kv", key_id="id", plugin_config="a=b"), here)
     assert plugin == PluginKey(plugin="azure-kv", libexec=tmp_path, key_id="id", config={"a": "b"})
     assert "'b'" not in repr(plugin)
 
@@ -121,20 +138,20 @@ def test_keys_of_notations_own_configuration(tmp_path: Path) -> None:
     vault = {"name": "vault", "id": "i", "pluginName": "azure-kv", "pluginConfig": {"a": "b"}}
     (tmp_path / "signingkeys.json").write_text(json.dumps({"keys": [files, {"name": "odd"}, vault]}))
     here = context(tmp_path, NOTATION_CONFIG=str(tmp_path), NOTATION_LIBEXEC="/opt/notation")
-    local = command.key_source(values(key_name="files"), here)
+    local = key_of(values(key_name="files"), here)
     assert isinstance(local, KeyFiles)
     assert (local.key, local.key_field) == (b"KEY", "key-name")
-    remote = command.key_source(values(key_name="vault", plugin_config="c=d"), here)
+    remote = key_of(values(key_name="vault", plugin_config="c=d"), here)
     assert remote == PluginKey(
         plugin="azure-kv", libexec=Path("/opt/notation"), key_id="i", config={"a": "b", "c": "d"}
     )
     with pytest.raises(InputError, match="names neither files nor a plugin"):
-        command.key_source(values(key_name="odd"), here)
+        key_of(values(key_name="odd"), here)
     with pytest.raises(InputError, match="files, odd, vault"):
-        command.key_source(values(key_name="other"), here)
+        key_of(values(key_name="other"), here)
     (tmp_path / "signingkeys.json").write_text("{")
     with pytest.raises(InputError, match="cannot be read"):
-        command.key_source(values(key_name="files"), here)
+        key_of(values(key_name="files"), here)
 
 
 def test_images_are_given_once(tmp_path: Path) -> None:
@@ -165,7 +182,12 @@ def test_a_policy_is_read_and_stands_alone(policy: str, more: dict[str, str], fi
     assert caught.value.field == field
 
 
-def test_verify_needs_something_to_trust() -> None:
-    with pytest.raises(InputError) as caught:
-        trust()
-    assert caught.value.field == "trust-store"
+def test_verify_needs_something_to_trust(tmp_path: Path) -> None:
+    for given, field in (
+        ({}, "trust-store"),
+        ({"vault": "kv-voting"}, "vault-certificate"),
+        ({"vault": "kv-voting", "vault_certificate": "signing", "trust_store": "x"}, "vault"),
+    ):
+        with pytest.raises(InputError) as caught:
+            verify_command.run(trust(**given), context(tmp_path))
+        assert caught.value.field == field

@@ -1,0 +1,159 @@
+"""Lets notation sign with a vault's key: a plugin made for one run, and the socket on which it asks us.
+
+The plugin is started by notation, so that what it knows would stand in its environment, its arguments or a file. It
+knows the name of a socket in a folder that only this user may enter; tokens stay in this process.
+https://github.com/notaryproject/specifications/blob/main/specs/plugin-extensibility.md
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shlex
+import socketserver
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s3c_actions import __version__, certificates, sockets, temporary
+from s3c_actions.errors import S3CError
+
+if TYPE_CHECKING:
+    from s3c_actions.azure.vault import Vault, VaultCertificate
+
+NAME = "s3c-azure"
+CONTRACT = "1.0"
+# Key → hash, Key Vault's algorithm, and the contract's:
+# https://github.com/notaryproject/specifications/blob/main/specs/signature-specification.md#algorithm-selection
+_ALGORITHMS = {
+    "RSA-2048": ("sha256", "PS256", "RSASSA-PSS-SHA-256"),
+    "RSA-3072": ("sha384", "PS384", "RSASSA-PSS-SHA-384"),
+    "RSA-4096": ("sha512", "PS512", "RSASSA-PSS-SHA-512"),
+    "EC-256": ("sha256", "ES256", "ECDSA-SHA-256"),
+    "EC-384": ("sha384", "ES384", "ECDSA-SHA-384"),
+    "EC-521": ("sha512", "ES512", "ECDSA-SHA-512"),
+}
+_METADATA = {
+    "name": NAME,
+    "description": "Signs with a key of Azure Key Vault for s3c",
+    "version": __version__,
+    "url": "https://notaryproject.dev",
+    "supportedContractVersions": [CONTRACT],
+    "capabilities": ["SIGNATURE_GENERATOR.RAW"],
+}
+
+
+@dataclass
+class Plugin:
+    """A plugin that is ready.
+
+    Attributes:
+        libexec: where notation finds it.
+        failure: what went wrong in the last request, apart from what notation makes of it.
+    """
+
+    libexec: Path
+    failure: S3CError | None = field(default=None)
+
+
+class _Refused(Exception):
+    """A request that breaks the contract."""
+
+
+@contextmanager
+def running(vault: Vault, certificate: VaultCertificate, temp: Path) -> Iterator[Plugin]:
+    """Have a plugin there that signs with the key of a vault's certificate, while the context lasts.
+
+    Args:
+        vault: asked to sign.
+        certificate: whose key signs; it obeys the rules for signing certificates.
+        temp: where the plugin's folder is made; it is removed in the end.
+    """
+    with temporary.folder(sockets.place(temp)) as folder:
+        plugin = Plugin(libexec=folder)
+        socket = folder / "socket"
+        _write_executable(folder / "plugins" / NAME / f"notation-{NAME}", socket)
+        signer = _Signer(vault, certificate)
+
+        def answer(line: bytes) -> dict[str, Any]:
+            try:
+                asked = json.loads(line)
+                plugin.failure = None
+                return {"answer": signer.answer(asked["command"], json.loads(asked["request"] or "{}"))}
+            except S3CError as error:
+                plugin.failure = error
+                return _error("ACCESS_DENIED", error.what)
+            except (_Refused, ValueError, KeyError, TypeError) as error:
+                return _error("VALIDATION_ERROR", f"{type(error).__name__}: {error}")
+
+        with _serving(socket, answer):
+            yield plugin
+
+
+def _error(code: str, message: str) -> dict[str, Any]:
+    return {"error": {"errorCode": code, "errorMessage": message}}
+
+
+def _write_executable(path: Path, socket: Path) -> None:
+    path.parent.mkdir(parents=True)
+    client = Path(__file__).with_name("plugin_client.py")
+    # By a shell: a `#!` line has room for neither a long path nor two flags.
+    words = shlex.join([sys.executable, "-I", "-S", str(client), str(socket)])
+    path.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+    path.chmod(0o700)
+
+
+@contextmanager
+def _serving(path: Path, answer: Callable[[bytes], dict[str, Any]]) -> Iterator[None]:
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(json.dumps(answer(self.rfile.readline())).encode() + b"\n")
+
+    with socketserver.ThreadingUnixStreamServer(str(path), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Signer:
+    """Answers the plugin contract's commands."""
+
+    def __init__(self, vault: Vault, certificate: VaultCertificate) -> None:
+        self._vault, self._certificate = vault, certificate
+        self._spec = certificates.key_spec(certificate.chain[0], "vault-certificate")
+
+    def answer(self, command: str, request: dict[str, Any]) -> dict[str, Any]:
+        if command == "get-plugin-metadata":
+            return _METADATA
+        if request.get("contractVersion") != CONTRACT:
+            raise _Refused(f"contract version {request.get('contractVersion')} is not {CONTRACT}")
+        if request.get("keyId") != self._certificate.key_id:
+            raise _Refused(f"the key {request.get('keyId')} is not this plugin's")
+        if command == "describe-key":
+            return {"keyId": self._certificate.key_id, "keySpec": self._spec}
+        if command == "generate-signature":
+            return self._signature(base64.b64decode(request["payload"], validate=True))
+        raise _Refused(f"{command} is no command of this plugin")
+
+    def _signature(self, payload: bytes) -> dict[str, Any]:
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        hashed, algorithm, named = _ALGORITHMS[self._spec]
+        signed = self._vault.sign(self._certificate, algorithm, hashlib.new(hashed, payload).digest())
+        return {
+            "keyId": self._certificate.key_id,
+            "signature": base64.b64encode(signed).decode(),
+            "signingAlgorithm": named,
+            "certificateChain": [
+                base64.b64encode(one.public_bytes(Encoding.DER)).decode() for one in self._certificate.chain
+            ],
+        }

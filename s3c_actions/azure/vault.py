@@ -1,0 +1,271 @@
+"""A certificate of Azure Key Vault, and signatures by its key, which stays there.
+
+https://learn.microsoft.com/azure/key-vault/certificates/about-certificates
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from s3c_actions import certificates
+from s3c_actions.azure import vault_errors
+from s3c_actions.azure.login_errors import skew
+from s3c_actions.azure.vault_errors import About
+from s3c_actions.errors import InputError, OutsideError
+
+if TYPE_CHECKING:
+    from azure.keyvault.certificates import CertificateClient, KeyVaultCertificate
+    from azure.keyvault.keys import KeyVaultKey
+    from azure.keyvault.keys.crypto import CryptographyClient
+    from cryptography import x509
+
+    from s3c_actions.azure.identity import Identity
+    from s3c_actions.progress import Progress
+
+MOST_TRIES = 6
+"""How often a request that is turned away for being one too many is tried again, each after what Retry-After says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaultCertificate:
+    """A certificate of a vault.
+
+    Attributes:
+        vault: host.
+        version: the one that was read, also when none was asked for.
+        key_id: address of its key, with the version.
+        chain: leaf first, as far as its issuers are known.
+    """
+
+    vault: str
+    name: str
+    version: str
+    key_id: str
+    chain: tuple[x509.Certificate, ...]
+
+
+def host(name: str, suffix: str) -> str:
+    """The host of a vault: its name with the cloud's suffix, or what was given with a dot in it."""
+    return name if "." in name else f"{name}.{suffix}"
+
+
+class Vault:
+    """One vault.
+
+    Args:
+        where: its host.
+        identity: who asks.
+        progress: told of waiting, and of a clock that is off.
+        now: this machine's time, held against the vault's.
+
+    Attributes:
+        requests: how many were answered.
+        clock: a sentence on this machine's clock, when the vault's answers showed that it is off; else empty.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        identity: Identity,
+        progress: Progress,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.host = where
+        self.requests = 0
+        self.clock = ""
+        self._identity, self._now, self._progress = identity, now, progress
+        self._clients: dict[str, CryptographyClient] = {}
+
+    def certificate(
+        self, name: str, version: str = "", issuers: Sequence[x509.Certificate] | None = None
+    ) -> VaultCertificate:
+        """Read a certificate, and its issuers when another authority than itself issued it.
+
+        Args:
+            name: of the certificate.
+            version: empty for the newest.
+            issuers: the certificates of its issuers; None: they are read from the vault's secret.
+
+        Raises:
+            InputError: there is no such certificate, it is disabled or deleted, or its issuers are not to be had.
+            OutsideError: the vault does not let this identity or machine in, or could not be reached.
+        """
+        from cryptography import x509
+
+        about = self._about(name)
+        client = self._certificate_client()
+        with vault_errors.translating(about):
+            found = self._get(client, name, version, about)
+        leaf = x509.load_der_x509_certificate(bytes(found.cer or b""))
+        properties = found.properties
+        if properties is None or properties.enabled is False:
+            raise InputError(
+                "vault-certificate",
+                f"{name} is disabled in the vault {about.name}.",
+                cause="Somebody switched it off, perhaps because it is not to be used any more.",
+                remedy="Enable it, or name another one: az keyvault certificate set-attributes "
+                f"--vault-name {about.name} --name {name} --enabled true",
+            )
+        if not found.key_id:
+            raise OutsideError(f"The vault {about.name} names no key of the certificate {name}.")
+        if issuers is None and not certificates.self_signed(leaf):
+            issuers = self._issuers(client, found, about)
+        return VaultCertificate(
+            vault=self.host,
+            name=name,
+            version=str(properties.version),
+            key_id=found.key_id,
+            chain=certificates.in_order(leaf, list(issuers or ())),
+        )
+
+    def sign(self, certificate: VaultCertificate, algorithm: str, digest: bytes) -> bytes:
+        """Have the vault sign a digest with a certificate's key.
+
+        Args:
+            certificate: as this vault gave it.
+            algorithm: by RFC 7518: `PS256` … `ES512`.
+            digest: of what is signed.
+
+        Returns:
+            The signature: of an RSA key as it is, of an EC key r and s one after the other.
+
+        Raises:
+            InputError: the key is disabled, expired or not yet valid.
+            OutsideError: the vault does not let this identity or machine in, or could not be reached.
+        """
+        from azure.keyvault.keys.crypto import SignatureAlgorithm
+
+        client = self._clients.get(certificate.key_id)
+        if client is None:
+            client = self._clients[certificate.key_id] = self._crypto_client(certificate)
+        with vault_errors.translating(self._about(certificate.name)):
+            signed = client.sign(SignatureAlgorithm(algorithm), digest, raw_response_hook=self._answered)
+        return signed.signature
+
+    @property
+    def name(self) -> str:
+        """The vault's name, without its domain."""
+        return self.host.partition(".")[0]
+
+    def _about(self, name: str) -> About:
+        return About(vault=self.host, certificate=name, client=self._identity.client)
+
+    def _get(self, client: CertificateClient, name: str, version: str, about: About) -> KeyVaultCertificate:
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+        hook = {"raw_response_hook": self._answered}
+        try:
+            if version:
+                return client.get_certificate_version(name, version, **hook)
+            return client.get_certificate(name, **hook)
+        except ResourceNotFoundError:
+            # Worth a second request: what to do is another thing when it was deleted, or has other versions.
+            try:
+                if version:
+                    client.get_certificate(name, **hook)
+                    raise vault_errors.no_such_version(about, version) from None
+                client.get_deleted_certificate(name, **hook)
+            except HttpResponseError:
+                pass
+            else:
+                raise vault_errors.deleted(about) from None
+            raise
+
+    def _issuers(
+        self, client: CertificateClient, found: KeyVaultCertificate, about: About
+    ) -> tuple[x509.Certificate, ...]:
+        """The certificates of the secret that belongs to a certificate whose key cannot be exported.
+
+        The secret of an exportable one holds the private key, which never leaves the vault for us.
+        """
+        give = "Give the issuers' certificates, the root last, with `vault-ca-certs`."
+        if found.policy is None or found.policy.exportable is not False or not found.secret_id:
+            raise InputError(
+                "vault-ca-certs",
+                f"it is missing, and {about.certificate} was issued by an authority.",
+                cause="Its key is exportable: the vault's secret has the issuers, but the private key as well.",
+                remedy=give,
+            )
+        from azure.core.rest import HttpRequest
+
+        with vault_errors.translating(about):
+            answer = client.send_request(HttpRequest("GET", found.secret_id), raw_response_hook=self._answered)
+            answer.raise_for_status()
+        document = answer.json()
+        if document.get("contentType") != "application/x-pem-file":
+            raise InputError(
+                "vault-ca-certs",
+                f"it is missing, and the secret of {about.certificate} is no PEM.",
+                cause=f"The certificate's policy has the content type {str(document.get('contentType'))[:100]}.",
+                remedy=give,
+            )
+        return certificates.read_chain(str(document.get("value")).encode(), "vault-certificate")[1:]
+
+    def _certificate_client(self) -> CertificateClient:
+        from azure.keyvault.certificates import CertificateClient
+
+        return CertificateClient(f"https://{self.host}", self._identity.credential, retry_status=MOST_TRIES)
+
+    def _crypto_client(self, certificate: VaultCertificate) -> CryptographyClient:
+        from azure.core.pipeline import policies
+        from azure.keyvault.keys.crypto import CryptographyClient
+
+        # The vault told where to log in when it gave the certificate: asked as a stranger once more, as the client's
+        # own policies would, it would cost a request of every first signature.
+        ours: list[Any] = [
+            policies.RequestIdPolicy(),
+            policies.HeadersPolicy(),
+            policies.UserAgentPolicy(base_user_agent="s3c"),
+            policies.ProxyPolicy(),
+            policies.ContentDecodePolicy(),
+            policies.RetryPolicy(retry_status=MOST_TRIES),
+            policies.BearerTokenCredentialPolicy(
+                self._identity.credential, f"https://{self._identity.cloud.vaults}/.default", enable_cae=True
+            ),
+            policies.CustomHookPolicy(),
+        ]
+        return CryptographyClient(_public(certificate), self._identity.credential, policies=ours)
+
+    def _answered(self, response: Any) -> None:
+        """Called with each answer of the vault's."""
+        self.requests += 1
+        answer = response.http_response
+        if answer.status_code == 429:
+            wait = answer.headers.get("Retry-After")
+            self._progress.note(f"{self.host} is busy: trying again" + (f" in {wait} s" if wait else ""))
+        try:
+            theirs = parsedate_to_datetime(answer.headers["Date"])
+            told = skew(theirs, self._now())
+        except (KeyError, ValueError, TypeError):
+            return
+        if told and not self.clock:
+            self.clock = told
+            self._progress.warning(told)
+
+
+def _public(certificate: VaultCertificate) -> KeyVaultKey:
+    """The key as the certificate tells it: so it need not be read from the vault, which is another right."""
+    from azure.keyvault.keys import KeyVaultKey
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    public = certificate.chain[0].public_key()
+    parts: dict[str, Any]
+    if isinstance(public, RSAPublicKey):
+        of_rsa = public.public_numbers()
+        parts = {"kty": "RSA", "n": _bytes(of_rsa.n), "e": _bytes(of_rsa.e)}
+    elif isinstance(public, EllipticCurvePublicKey):
+        size, point = (public.key_size + 7) // 8, public.public_numbers()
+        curve = f"P-{public.key_size}"
+        parts = {"kty": "EC", "crv": curve, "x": point.x.to_bytes(size, "big"), "y": point.y.to_bytes(size, "big")}
+    else:
+        raise InputError("vault-certificate", f"{certificate.name} has a key that can sign no image.")
+    return KeyVaultKey(certificate.key_id, {"kid": certificate.key_id, "key_ops": ["sign"], **parts})
+
+
+def _bytes(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
