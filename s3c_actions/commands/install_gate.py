@@ -12,15 +12,16 @@ from s3c_actions.errors import InputError
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import deploy as deploying
 from s3c_actions.inputs import gate as inputs
-from s3c_actions.inputs.azure import TENANT_ID
+from s3c_actions.inputs.azure import AZURE_CLOUD, TENANT_ID
 from s3c_actions.inputs.common import TIMEOUT
+from s3c_actions.inputs.vault import VAULT_CERTIFICATE
 from s3c_actions.steps.results import DeployResult
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster, Object
     from s3c_actions.programs.helm import Chart
 
-_OF_VAULT = (inputs.VAULT, inputs.VAULT_CERTIFICATE, TENANT_ID, inputs.RATIFY_CLIENT)
+_OF_VAULT = (inputs.VAULT, VAULT_CERTIFICATE, TENANT_ID, inputs.RATIFY_CLIENT)
 
 
 def install(values: Values, context: Context, cluster: Cluster) -> DeployResult:
@@ -75,6 +76,8 @@ def _objects(values: Values, context: Context) -> tuple[Object, ...]:
 
 def _trust(values: Values) -> Object | None:
     """Whom to trust; None when that is left to the user's own manifests."""
+    from s3c_actions.azure import clouds
+    from s3c_actions.azure.vault import host
     from s3c_actions.cluster import gate_manifests
     from s3c_actions.steps.verify import trusted_certificates
 
@@ -84,7 +87,7 @@ def _trust(values: Values) -> Object | None:
     if stores:
         return gate_manifests.certificates(trusted_certificates(stores).decode())
     given = [one for one in _OF_VAULT if values[one]]
-    if not vault and inputs.VAULT_CERTIFICATE not in given:
+    if not vault and VAULT_CERTIFICATE not in given:
         return None
     if missing := [one.name for one in _OF_VAULT if one not in given]:
         raise InputError(
@@ -93,8 +96,8 @@ def _trust(values: Values) -> Object | None:
             remedy=f"Trust in a Key Vault takes {', '.join(one.name for one in _OF_VAULT)}.",
         )
     return gate_manifests.key_vault(
-        vault,
-        values[inputs.VAULT_CERTIFICATE],
+        f"https://{host(vault, clouds.named(values[AZURE_CLOUD]).vaults)}",
+        values[VAULT_CERTIFICATE],
         tenant=values[TENANT_ID],
         client=values[inputs.RATIFY_CLIENT],
     )

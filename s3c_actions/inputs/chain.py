@@ -8,7 +8,6 @@ from typing import Any
 from s3c_actions.inputs import Input, boolean
 from s3c_actions.inputs import deploy as deploying
 from s3c_actions.inputs import report as reporting
-from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import IMAGE
 from s3c_actions.inputs.patch import HOW
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
@@ -76,7 +75,6 @@ INPUTS: tuple[Input[Any], ...] = (
     PATCH,
     SIGN,
     *KEY_INPUTS,
-    *IDENTITY_INPUTS,
     *SIGNATURE_INPUTS,
     *_TRUST,
     DEPLOY,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from s3c_actions.inputs import Input, choice, items
+from s3c_actions.inputs import Input, choice, items, vault
 from s3c_actions.inputs.azure import IDENTITY_INPUTS, guid
 from s3c_actions.inputs.common import INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT, path
 from s3c_actions.inputs.deploy import CLUSTER, IMAGES, MANIFESTS, NAMESPACE, ROLLOUT_TIMEOUT, namespace_name
@@ -15,26 +14,6 @@ from s3c_actions.inputs.programs import HELM, PROGRAMS_MIRROR
 from s3c_actions.inputs.verify import TRUST_STORE, TRUSTED_IDENTITY, paths
 
 TASKS = ("check", "demo", "install")
-_VAULT = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]")
-_VAULT_URL = re.compile(r"https://[A-Za-z0-9-]+\.[A-Za-z0-9.-]+/?")
-_CERTIFICATE = re.compile(r"[A-Za-z0-9-]{1,127}")
-
-
-def vault_url(value: str) -> str:
-    """The address of a Key Vault, from its name or its address."""
-    value = value.strip()
-    if _VAULT_URL.fullmatch(value):
-        return value.rstrip("/")
-    if not _VAULT.fullmatch(value) or "--" in value:
-        raise ValueError("the name of a Key Vault, or its address https://NAME.vault.azure.net")
-    return f"https://{value.lower()}.vault.azure.net"
-
-
-def vault_object(value: str) -> str:
-    """The name of something in a Key Vault."""
-    if not _CERTIFICATE.fullmatch(value):
-        raise ValueError("a name in a Key Vault: letters, digits and -")
-    return value
 
 
 def namespaces(value: str) -> tuple[str, ...]:
@@ -70,21 +49,11 @@ IDENTITIES: Input[tuple[str, ...]] = replace(
     help="`install`: subject of a signer to admit, one a line; it names at least C, ST and O. Without it, anyone is "
     "whom the certificates vouch for.",
 )
-VAULT: Input[str] = Input(
-    name="vault",
-    help="`install`: name or address of the Azure Key Vault that has the signing certificate, instead of "
+VAULT = replace(
+    vault.VAULT,
+    help="`install`: Azure Key Vault that has the signing certificate, its name or its address, instead of "
     "`trust-store`. Ratify fetches it with workload identity. Goes with `vault-certificate`, `tenant-id` and "
     "`ratify-client-id`.",
-    parse=vault_url,
-    absent="",
-    example="kv-voting",
-)
-VAULT_CERTIFICATE: Input[str] = Input(
-    name="vault-certificate",
-    help="Name of the certificate in `vault`.",
-    parse=vault_object,
-    absent="",
-    example="signing",
 )
 RATIFY_CLIENT: Input[str] = Input(
     name="ratify-client-id",
@@ -141,7 +110,7 @@ INSTALLING: tuple[Input[Any], ...] = (
     SIGNERS,
     IDENTITIES,
     VAULT,
-    VAULT_CERTIFICATE,
+    vault.VAULT_CERTIFICATE,
     RATIFY_CLIENT,
     EXEMPT,
     OTHER_MANIFESTS,

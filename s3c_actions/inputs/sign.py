@@ -221,7 +221,6 @@ SIGNATURE_INPUTS: tuple[Input[Any], ...] = (
 INPUTS: tuple[Input[Any], ...] = (
     IMAGE,
     *KEY_INPUTS,
-    *IDENTITY_INPUTS,
     *SIGNATURE_INPUTS,
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,

@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from s3c_actions.inputs import Input, choice
-from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import path
 
 OFFICIAL = "azure-kv"
@@ -78,4 +77,3 @@ VAULT_PLUGIN = Input(
 )
 
 CERTIFICATE_INPUTS: tuple[Input[Any], ...] = (VAULT, VAULT_CERTIFICATE, VAULT_VERSION, VAULT_ISSUERS)
-VAULT_INPUTS: tuple[Input[Any], ...] = (*CERTIFICATE_INPUTS, *IDENTITY_INPUTS)

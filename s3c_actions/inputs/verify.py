@@ -18,7 +18,7 @@ from s3c_actions.inputs.common import (
 )
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
 from s3c_actions.inputs.sign import USER_METADATA
-from s3c_actions.inputs.vault import VAULT_INPUTS
+from s3c_actions.inputs.vault import CERTIFICATE_INPUTS
 
 LEVELS = ("strict", "permissive", "audit")
 
@@ -74,7 +74,7 @@ TRUST_INPUTS: tuple[Input[Any], ...] = (TRUST_STORE, TRUST_POLICY, TRUSTED_IDENT
 INPUTS: tuple[Input[Any], ...] = (
     IMAGE,
     *TRUST_INPUTS,
-    *VAULT_INPUTS,
+    *CERTIFICATE_INPUTS,
     USER_METADATA,
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,

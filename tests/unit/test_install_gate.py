@@ -141,9 +141,14 @@ def test_wrong_input_is_named(name, value):
     assert raised.value.field == name
 
 
-def test_the_address_of_a_vault():
-    assert declared.vault_url("KV-Voting") == "https://kv-voting.vault.azure.net"
-    assert declared.vault_url("https://kv.vault.azure.cn/") == "https://kv.vault.azure.cn"
+def test_the_address_of_a_vault(context):
+    for name, cloud, address in (
+        ("KV-Voting", "public", "https://kv-voting.vault.azure.net"),
+        ("kv-voting", "china", "https://kv-voting.vault.azure.cn"),
+        ("https://kv-other.vault.example/", "public", "https://kv-other.vault.example"),
+    ):
+        provider = install_gate._objects(given(**VAULT | {"vault": name, "azure-cloud": cloud}), context)[0]
+        assert provider["spec"]["parameters"]["vaultURI"] == address
 
 
 @pytest.mark.parametrize("field", ["ratify-chart", "gatekeeper-values"])
