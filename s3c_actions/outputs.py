@@ -124,13 +124,27 @@ def files(image: ImageOutcome) -> Mapping[str, Path]:
 
 def skipped(image: ImageOutcome) -> bool | None:
     """Whether nothing was pushed, because nothing needed to be; None when the command pushes nothing anyway."""
-    done = [step.skipped for step in (image.patch, image.sign, image.mirror) if step is not None]
+    done = [step.skipped for step in (image.patch, image.sign, image.attach, image.mirror) if step is not None]
     return all(done) if done else None
 
 
-_SCANNING = ("chain", "scan", "report", "patch")
-_ALL = ("chain", "scan", "report", "patch", "sign", "verify", "trace", "deploy", "gate", "mirror")
+_SCANNING = ("chain", "scan", "report", "patch", "attach")
+_ALL = (
+    "chain",
+    "scan",
+    "report",
+    "patch",
+    "sign",
+    "attach",
+    "verify",
+    "trace",
+    "deploy",
+    "policy",
+    "gate",
+    "mirror",
+)
 _PATCHING = ("chain", "patch")
+_ATTACHING = ("chain", "scan", "patch", "sign", "attach")
 _SIGNING = ("chain", "sign")
 _DEPLOYING = ("chain", "deploy")
 _ADMITTING = ("chain", "deploy", "gate")
@@ -236,8 +250,14 @@ OUTPUTS: tuple[Output, ...] = (
     Output(
         name="skipped",
         help="`true` when nothing was pushed, because it had been done before or there was nothing to do.",
-        commands=("chain", "patch", "sign", "mirror"),
+        commands=("chain", "patch", "sign", "attach", "mirror"),
         of=skipped,
+    ),
+    Output(
+        name="evidence",
+        help="The documents attached to the image, a JSON object of kind and manifest digest; empty without any.",
+        commands=_ATTACHING,
+        of=lambda image: json.dumps({one.kind: one.digest for one in image.attach.documents}) if image.attach else None,
     ),
     Output(
         name="source",

@@ -17,10 +17,12 @@ from s3c_actions.process import Secrets
 from s3c_actions.report.model import Finding, ScanReport
 from s3c_actions.steps.results import (
     Admission,
+    AttachResult,
     Certificate,
     Comparison,
     DeployResult,
     ImageOutcome,
+    Judgement,
     MirrorResult,
     Outcome,
     PatchResult,
@@ -96,6 +98,8 @@ def _image(image: ImageOutcome) -> dict[str, Any]:
         "patch": _patch(image.patch) if image.patch else None,
         "rescan": _scan(image.patch.after) if image.patch and image.patch.after else None,
         "sign": _sign(image.sign) if image.sign else None,
+        "attach": _attach(image.attach) if image.attach else None,
+        "judgement": _judgement(image.judgement) if image.judgement else None,
         "verify": _verify(image.verify) if image.verify else None,
         "admission": _admission(image.admission) if image.admission else None,
         "mirror": _mirror(image.mirror) if image.mirror else None,
@@ -142,6 +146,8 @@ def _scan(scan: ScanResult) -> dict[str, Any]:
         },
         "reused": scan.reused,
         "blind": scan.blind,
+        "policy": scan.policy,
+        "contents": [{"kind": one.kind, "by": one.by, "text": one.text} for one in scan.contents],
         "warnings": list(scan.warnings),
         "files": _files({"json": scan.trivy_json, **scan.files}),
         "seconds": round(scan.seconds, 3),
@@ -192,6 +198,38 @@ def _certificate(certificate: Certificate) -> dict[str, Any]:
         "days_left": certificate.days_left,
         "key": certificate.key,
         "self_signed": certificate.self_signed,
+    }
+
+
+def _attach(attach: AttachResult) -> dict[str, Any]:
+    return {
+        "reference": attach.reference,
+        "documents": [
+            {
+                "kind": one.kind,
+                "artifact_type": one.artifact_type,
+                "digest": one.digest,
+                "size": one.size,
+                "created": one.created,
+                "signature_digest": one.signature_digest,
+                "skipped": one.skipped,
+            }
+            for one in attach.documents
+        ],
+        "platforms": [_attach(one) for one in attach.platforms],
+        "pruned": list(attach.pruned),
+        "skipped": attach.skipped,
+        "seconds": round(attach.seconds, 3),
+    }
+
+
+def _judgement(judgement: Judgement) -> dict[str, Any]:
+    return {
+        "reference": judgement.reference,
+        "policy": judgement.policy,
+        "admitted": not judgement.refusals,
+        "refusals": [{"code": one.code, "text": one.text} for one in judgement.refusals],
+        "seconds": round(judgement.seconds, 3),
     }
 
 

@@ -37,5 +37,15 @@ OPENTOFU = Pin(
     says=r"^OpenTofu v(\d+\.\d+\.\d+)$",
     modules=MODULES,
 )
+OPA = Pin(
+    name="opa",
+    version="1.18.2",  # the one that Ratify 1.4.6 decides with
+    module="github.com/open-policy-agent/opa",
+    package="github.com/open-policy-agent/opa",
+    licence="Apache-2.0",
+    asks=("version",),
+    says=r"^Version: (\d+\.\d+\.\d+)$",
+    modules=MODULES,
+)
 
-PINS: tuple[Pin, ...] = (TRIVY_DB, ACTIONLINT, OPENTOFU)
+PINS: tuple[Pin, ...] = (TRIVY_DB, ACTIONLINT, OPENTOFU, OPA)

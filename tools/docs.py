@@ -1,5 +1,7 @@
 """Writes the generated parts of action.yml files and READMEs from the declarations of inputs and outputs.
 
+The JSON Schema of the policy is written too, from its types.
+
 A generated part stands between a line with `generated: NAME` and a line with `end`; the rest is written by hand.
 With `--check` nothing is written, and the exit code is 1 when something is out of date.
 """
@@ -17,6 +19,7 @@ from s3c_actions import commands, outputs
 from s3c_actions.inputs import Input, variable
 from s3c_actions.inputs.common import CACHE, UPLOAD_SARIF
 from s3c_actions.inputs.github import COMMENTING, UPLOAD_REQUIRED
+from s3c_actions.policy import model
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -173,6 +176,13 @@ def main() -> int:
             if "--check" not in sys.argv:
                 path.write_text(after, encoding="utf-8")
             print(f"{path.relative_to(ROOT)} {'is out of date: run make docs' if '--check' in sys.argv else 'written'}")
+    schema = ROOT / "s3c_actions" / "schemas" / model.SCHEMA
+    text = json.dumps(model.schema(), indent=2) + "\n"
+    if not schema.exists() or schema.read_text(encoding="utf-8") != text:
+        stale += 1
+        if "--check" not in sys.argv:
+            schema.write_text(text, encoding="utf-8")
+        print(f"{schema.relative_to(ROOT)} {'is out of date: run make docs' if '--check' in sys.argv else 'written'}")
     return int(stale > 0 and "--check" in sys.argv)
 
 

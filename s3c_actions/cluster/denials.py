@@ -136,6 +136,14 @@ _REASONS: tuple[tuple[str, str, str, bool], ...] = (
 )
 
 
+# What a policy says (policy/evidence.rego): each clause tells its own remedy.
+_BY_POLICY = re.compile(
+    r"(?:^|; )(?:its newest scan report|it has no scan report|its SBOM|it has [0-9]+ refused finding|"
+    r"it has what the policy denies|the exception for|it holds (?:what|packages)|"
+    r"it is signed, but by nobody whom the policy)"
+)
+
+
 def parse(message: str) -> tuple[Denial, ...]:
     """The denials in the API server's message, or in an event's; none when no webhook denied anything."""
     if failed := _FAILED.search(message):
@@ -215,6 +223,8 @@ def _entry(constraint: str, said: str, webhook: str) -> list[Denial]:
 
 def _explained(why: str, image: str, asked: str) -> tuple[str, str, bool]:
     """Reason, remedy, and whether there was no verdict."""
+    if _BY_POLICY.search(why):
+        return why.rstrip("."), f"Do what is named; `s3c policy check {image}` judges as the cluster does.", False
     for pattern, reason, remedy, unavailable in _REASONS:
         if re.search(pattern, why, re.IGNORECASE):
             facts = {"image": image, "asked": asked}

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from s3c_actions.cluster import manifests
 from s3c_actions.cluster.client import Object
+from s3c_actions.policy import export
+from s3c_actions.policy.model import Policy
 
 _PACKAGE = Path(__file__).parent.parent
 MANIFESTS = next(one for one in (_PACKAGE / "manifests", _PACKAGE.parent / "manifests") if one.is_dir())
@@ -44,6 +46,20 @@ def policy(identities: tuple[str, ...] = (), exempt: tuple[str, ...] = ()) -> tu
     excluded = constraint["spec"]["match"]["excludedNamespaces"]
     constraint["spec"]["match"]["excludedNamespaces"] = list(dict.fromkeys([*excluded, *exempt]))
     return (verifier, *_read("ratify/policy.yaml"), *_read("gatekeeper/template.yaml"), constraint)
+
+
+def by_policy(ruling: Policy, exempt: tuple[str, ...] = ()) -> tuple[Object, ...]:
+    """How Ratify and Gatekeeper decide by a policy: whom to trust, what evidence to ask for, what to refuse.
+
+    Args:
+        ruling: whose signers hold their certificates' text.
+        exempt: as in `policy`.
+
+    Raises:
+        InputError: it names no signer, or names subjects for some of them only.
+    """
+    *_, template, constraint = policy((), exempt)
+    return (*export.ratify(ruling), export.gatekeeper(ruling, template), constraint)
 
 
 def certificates(pem: str) -> Object:

@@ -16,6 +16,7 @@ from s3c_actions.inputs import Values
 from s3c_actions.inputs import chain as inputs
 from s3c_actions.inputs import deploy as deploying
 from s3c_actions.inputs.common import IMAGE
+from s3c_actions.inputs.evidence import ATTACH
 from s3c_actions.inputs.sign import KEY
 from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
 from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
@@ -47,6 +48,12 @@ def run(values: Values, context: Context) -> Outcome:
     for image in images:
         Reference.parse(image)
     if values[inputs.PATCH]:
+        refuse_platform(values)
+    if values[ATTACH]:
+        if not values[inputs.SIGN]:
+            raise InputError(
+                "attach", "evidence is signed, and `sign` is false.", remedy="Leave one of both out of the inputs."
+            )
         refuse_platform(values)
     settings = chain.ChainSettings(images=images, gate=gate(values, context))
     baselines = baseline.given(values, context, images)
@@ -102,6 +109,7 @@ def _steps(
     verify: Callable[[str], VerifyResult] | None,
 ) -> ChainSteps:
     """The steps that the inputs ask for, bound."""
+    from s3c_actions.commands.attach import attacher_of, scan_all
     from s3c_actions.commands.patch import patching
     from s3c_actions.steps.chain import ChainSteps
 
@@ -109,11 +117,15 @@ def _steps(
     places = folders(context.output, images)
     patcher = stack.enter_context(patching(values, context, scanner, images)) if values[inputs.PATCH] else None
 
+    attacher = attacher_of(values, context, signer, scanner) if signer is not None and values[ATTACH] else None
+    scan_one = scan_all if attacher is not None and patcher is None else Scanner.scan
+
     return ChainSteps(
         resolve=lambda image: scanner.registry.resolve(Reference.parse(image)),
-        scan=lambda image: scanner.scan(image, places[image]),
+        scan=lambda image: scan_one(scanner, image, places[image]),
         patch=(lambda scan: patcher.patch(scan.image, places[scan.image], scan)) if patcher is not None else None,
         sign=_sign(signer, context) if signer is not None else None,
+        attach=(lambda outcome: attacher.attach(outcome, "chain")) if attacher is not None else None,
         verify=_told(verify, context) if signer is not None and verify is not None else None,
     )
 

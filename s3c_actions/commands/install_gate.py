@@ -57,11 +57,19 @@ def install(values: Values, context: Context, cluster: Cluster) -> DeployResult:
 def _objects(values: Values, context: Context) -> tuple[Object, ...]:
     """The gate's own objects and the user's, in the order in which they are applied."""
     from s3c_actions.cluster import gate_manifests, manifests
+    from s3c_actions.policy import model
     from s3c_actions.steps.verify import trusted_identities
 
     sources = values[inputs.OTHER_MANIFESTS]
     read = manifests.read(sources, cwd=context.cwd, stdin=sys.stdin.buffer.read) if sources else ()
     others = [document for one in read for document in manifests.objects(one.text, one.source)]
+    if (path := values[inputs.POLICY]) is not None:
+        for one in (inputs.SIGNERS, inputs.IDENTITIES, inputs.VAULT):
+            if values.given(one):
+                raise InputError(
+                    one.name, "it is given beside a policy, which names the signers.", remedy="Give one of both."
+                )
+        return gate_manifests.with_others(gate_manifests.by_policy(model.read(path), values[inputs.EXEMPT]), others)
     own = gate_manifests.policy(trusted_identities(values[inputs.IDENTITIES]), values[inputs.EXEMPT])
     if trust := _trust(values):
         own = (trust, *own)

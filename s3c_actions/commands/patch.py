@@ -35,6 +35,7 @@ def run(values: Values, context: Context) -> Outcome:
         OutsideError: a program could not be had.
     """
     from s3c_actions.commands import baseline
+    from s3c_actions.commands.attach import attaching_if_asked
     from s3c_actions.commands.scan import scanning
     from s3c_actions.steps.scan import refusal
 
@@ -45,23 +46,29 @@ def run(values: Values, context: Context) -> Outcome:
     baselines = baseline.given(values, context, images)
     outcomes = []
     scanner = scanning(values, context, images)
-    with patching(values, context, scanner, images) as patcher:
+    with (
+        attaching_if_asked(values, context, scanner) as attacher,
+        patching(values, context, scanner, images) as patcher,
+    ):
         for image in images:
             if len(images) > 1:
                 context.progress.about(image)
+            outcome = None
             try:
                 earlier = baselines.of(image, scanner, places[image])
                 before = _report(values[inputs.REPORT], image, scanner)
                 result = patcher.patch(image, places[image], before)
+                outcome = ImageOutcome(image=image, reference=result.reference, patch=result)
+                attached = attacher.attach(outcome, "patch") if attacher is not None else None
             except S3CError as error:
                 error.image = error.image or image
-                outcomes.append(ImageOutcome(image=image, failure=error))
+                outcomes.append(replace(outcome or ImageOutcome(image=image), failure=error))
                 continue
             refused = refusal(result.after or result.before, scanner.settings.gate)
             if refused is not None and not values[reporting.EXIT_CODE]:
                 context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
                 refused = None
-            outcome = ImageOutcome(image=image, reference=result.reference, patch=result, failure=refused)
+            outcome = replace(outcome, attach=attached, failure=refused)
             outcomes.append(baselines.compared(outcome, earlier, scanner))
     return Outcome(command="patch", images=tuple(outcomes), seconds=time.monotonic() - started)
 

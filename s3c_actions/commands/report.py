@@ -16,7 +16,8 @@ from s3c_actions.inputs.scan import UNSCANNED
 from s3c_actions.steps.results import Comparison, ImageOutcome, Outcome, ScanResult
 
 if TYPE_CHECKING:
-    from s3c_actions.report.model import ScanReport
+    from s3c_actions.policy.model import Policy
+    from s3c_actions.report.model import Content, ScanReport
 
 TEXT_ROWS = 200
 
@@ -29,6 +30,7 @@ def run(values: Values, context: Context) -> Outcome:
         OutsideError: a file cannot be written, or Trivy cannot make an SBOM.
     """
     from s3c_actions.commands.baseline import called
+    from s3c_actions.commands.scan import policy
     from s3c_actions.report import baseline as baselines
     from s3c_actions.report import coverage, formats, trivy_json
     from s3c_actions.report.difference import compare
@@ -41,8 +43,11 @@ def run(values: Values, context: Context) -> Outcome:
     report = trivy_json.read(path)
     baseline = values[inputs.BASELINE]
     difference = compare(baselines.read(baseline, report.image), report) if baseline is not None else None
+    ruling = policy(values)
     name = values[inputs.FAIL_ON]
     gate = Gate(Severity.of(name) if name else None, values[inputs.FIXABLE_ONLY])
+    if ruling is not None:
+        gate = ruling.gate(context.now)
     seen = coverage.Coverage()
     # A report may leave the packages out (--list-all-pkgs=false): findings of them prove that they were looked at.
     if report.artifact_type == "container_image" and not any(finding.os_package for finding in report.findings):
@@ -73,6 +78,8 @@ def run(values: Values, context: Context) -> Outcome:
         difference=difference,
         blind=seen.blind if values[UNSCANNED] == "fail" else "",
         warnings=tuple(sentence for sentence in (*seen.warnings, seen.blind) if sentence),
+        contents=_contents(ruling, values, context, path) if ruling is not None else (),
+        policy=ruling.digest if ruling is not None else "",
         seconds=time.monotonic() - started,
     )
     refused = refusal(result, gate)
@@ -129,6 +136,19 @@ def _from_trivy(values: Values, context: Context, report: Path) -> dict[str, Pat
             made[form] = context.output / FILES[form]
             trivy.convert(report, form, made[form])
     return made
+
+
+def _contents(ruling: Policy, values: Values, context: Context, report: Path) -> tuple[Content, ...]:
+    """What a policy refuses of packages and licences, by the SBOM that Trivy makes of the report."""
+    from s3c_actions.commands.programs import located
+    from s3c_actions.programs.trivy import Trivy
+    from s3c_actions.steps.scan import contents
+
+    if not ruling.judges_contents:
+        return ()
+    (program,) = located(values, context, "trivy")
+    trivy = Trivy(program, context.runner, cache=context.cache / "trivy")
+    return contents(ruling, report, trivy, context.temp)
 
 
 def _table(path: Path) -> str:

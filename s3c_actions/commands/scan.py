@@ -17,9 +17,11 @@ from s3c_actions.inputs import Values
 from s3c_actions.inputs import report as reporting
 from s3c_actions.inputs import scan as inputs
 from s3c_actions.inputs.common import INSECURE, PLATFORM, TIMEOUT
+from s3c_actions.inputs.evidence import ATTACH
 from s3c_actions.steps.results import ImageOutcome, Outcome, ScanResult
 
 if TYPE_CHECKING:
+    from s3c_actions.policy.model import Policy
     from s3c_actions.programs.trivy import ScanOptions, Trivy
     from s3c_actions.registry import Registry
     from s3c_actions.report.gate import Gate
@@ -35,30 +37,41 @@ def run(values: Values, context: Context) -> Outcome:
         OutsideError: Trivy could not be had.
     """
     from s3c_actions.commands import baseline
+    from s3c_actions.commands.attach import attaching_if_asked, scan_all
     from s3c_actions.steps.scan import refusal
 
     started = time.monotonic()
     wanted = _wanted(values)
+    if values[ATTACH]:
+        _refuse_unattachable(values, wanted)
     places = folders(context.output, wanted)
     baselines = baseline.given(values, context, wanted)
     outcomes = []
     scanner = scanning(values, context, tuple(image for image, source in wanted.items() if source != "archive"))
-    for image, source in wanted.items():
-        if len(wanted) > 1:
-            context.progress.about(image)
-        try:
-            earlier = baselines.of(image, scanner, places[image])
-            result = scanner.scan(image, places[image], source=source, baseline=earlier)
-        except S3CError as error:
-            error.image = error.image or image
-            outcomes.append(ImageOutcome(image=image, failure=error))
-            continue
-        refused = refusal(result, scanner.settings.gate)
-        if refused is not None and not values[reporting.EXIT_CODE]:
-            context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
-            refused = None
-        outcome = ImageOutcome(image=image, reference=result.reference, scan=result, failure=refused)
-        outcomes.append(baselines.compared(outcome, earlier, scanner))
+    with attaching_if_asked(values, context, scanner) as attacher:
+        for image, source in wanted.items():
+            if len(wanted) > 1:
+                context.progress.about(image)
+            outcome = None
+            try:
+                earlier = baselines.of(image, scanner, places[image])
+                if attacher is not None:
+                    result = scan_all(scanner, image, places[image])
+                else:
+                    result = scanner.scan(image, places[image], source=source, baseline=earlier)
+                outcome = ImageOutcome(image=image, reference=result.reference, scan=result)
+                # Attached whatever the gate says: what was found must reach whoever judges the image next.
+                attached = attacher.attach(outcome, "scan") if attacher is not None else None
+            except S3CError as error:
+                error.image = error.image or image
+                outcomes.append(replace(outcome or ImageOutcome(image=image), failure=error))
+                continue
+            refused = refusal(result, scanner.settings.gate)
+            if refused is not None and not values[reporting.EXIT_CODE]:
+                context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
+                refused = None
+            outcome = replace(outcome, attach=attached, failure=refused)
+            outcomes.append(baselines.compared(outcome, earlier, scanner))
     return Outcome(command="scan", images=tuple(outcomes), seconds=time.monotonic() - started)
 
 
@@ -113,14 +126,34 @@ def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scann
     )
 
 
+def policy(values: Values) -> Policy | None:
+    """The policy that is given; None when none is.
+
+    Raises:
+        InputError: it is not one, or is given beside what it would say itself.
+    """
+    from s3c_actions.policy import model
+
+    path = values[reporting.POLICY]
+    if path is None:
+        return None
+    for one in (reporting.FAIL_ON, reporting.FIXABLE_ONLY):
+        if values.given(one):
+            raise InputError(one.name, "it is given beside a policy, which says the same.", remedy="Give one of both.")
+    return model.read(path)
+
+
 def gate(values: Values, context: Context) -> Gate:
-    """The gate that `fail-on`, `fixable-only` and `exit-code` ask for.
+    """The gate that the policy, or `fail-on`, `fixable-only` and `exit-code` ask for.
 
     Trivy's own `exit-code` fails on whatever `severity` shows; who gives it without `fail-on` means that.
     """
     from s3c_actions.report.gate import Gate
     from s3c_actions.report.model import Severity
 
+    ruling = policy(values)
+    if ruling is not None:
+        return ruling.gate(context.now)
     name = values[reporting.FAIL_ON]
     if not values.given(reporting.FAIL_ON) and values.given(reporting.EXIT_CODE) and values[reporting.EXIT_CODE]:
         name = min(Severity.of(one) for one in values[inputs.SEVERITY]).name
@@ -144,6 +177,23 @@ def _wanted(values: Values) -> dict[str, str]:
             "image", "no image is given.", remedy="Give a reference, or an archive with --input image.tar."
         )
     return wanted
+
+
+def _refuse_unattachable(values: Values, wanted: Mapping[str, str]) -> None:
+    """Raise InputError when evidence is asked for of what has no digest in a registry, or of one platform alone."""
+    for image, source in wanted.items():
+        if source not in {"auto", "registry"}:
+            raise InputError(
+                "attach",
+                f"{image} comes from {source}: there is no registry to attach evidence in.",
+                remedy="Push the image, and give its reference.",
+            )
+    if values.given(PLATFORM):
+        raise InputError(
+            "platform",
+            "it is given beside `attach`, which scans every platform.",
+            remedy="Leave one of both out; give the digest of one platform's image to attach to that alone.",
+        )
 
 
 def _settings(values: Values, context: Context) -> ScanSettings:
@@ -179,6 +229,7 @@ def _settings(values: Values, context: Context) -> ScanSettings:
         limit_sarif=values[inputs.LIMIT_SARIF],
         ignore_unfixed=values[inputs.IGNORE_UNFIXED],
         gate=gate(values, context),
+        policy=policy(values),
         unscanned_fails=values[inputs.UNSCANNED] == "fail",
         dockerfile=dockerfile.as_posix() if dockerfile else "",
         dockerfile_text=_text(context.cwd / dockerfile) if dockerfile else "",

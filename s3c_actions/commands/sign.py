@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,11 @@ from s3c_actions.commands import Command, Context, vault
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.inputs import Input, Values
+from s3c_actions.inputs import evidence as attaching
 from s3c_actions.inputs import sign as inputs
 from s3c_actions.inputs import vault as vaulting
 from s3c_actions.inputs.common import IMAGE, INSECURE, TIMEOUT
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.steps.results import AttachResult, ImageOutcome, Outcome
 
 if TYPE_CHECKING:
     from s3c_actions.programs.notation import Notation
@@ -35,6 +37,7 @@ def run(values: Values, context: Context) -> Outcome:
     started = time.monotonic()
     with signing(values, context) as signer:
         pinned = resolve(values, context)
+        evidence = _evidence(values, context, signer)
         before = {reference: signer.signatures(reference) for reference in pinned.values()}
         outcomes = []
         for image, reference in pinned.items():
@@ -46,9 +49,16 @@ def run(values: Values, context: Context) -> Outcome:
                     outcomes.append(ImageOutcome(image=image, reference=reference, failure=error))
                     step.done(about(error.what, reference, pinned))
                     continue
-                outcomes.append(ImageOutcome(image=image, reference=reference, sign=result))
+                outcome = ImageOutcome(image=image, reference=reference, sign=result)
                 how = "already signed by" if result.skipped else "signed by"
                 step.done(about(f"{how} {result.certificate.subject}", reference, pinned))
+            if evidence is not None:
+                try:
+                    outcome = replace(outcome, attach=evidence(outcome))
+                except S3CError as error:
+                    error.image = error.image or image
+                    outcome = replace(outcome, failure=error)
+            outcomes.append(outcome)
     failures = [one.failure for one in outcomes if one.failure]
     return Outcome(
         command="sign",
@@ -57,6 +67,45 @@ def run(values: Values, context: Context) -> Outcome:
         error=failures[0].what if failures else "",
         seconds=time.monotonic() - started,
     )
+
+
+def _evidence(values: Values, context: Context, signer: Signer) -> Callable[[ImageOutcome], AttachResult] | None:
+    """What attaches the reports given to the images signed; None when nothing is to be attached.
+
+    Raises:
+        InputError: `attach` and `report` are not given together, or a report is of none of the images.
+    """
+    from s3c_actions.commands.attach import attacher, reports
+    from s3c_actions.commands.programs import located
+    from s3c_actions.commands.scan import policy
+    from s3c_actions.programs.trivy import Trivy
+    from s3c_actions.report.gate import Gate
+
+    paths = values[attaching.REPORTS]
+    if not values[attaching.ATTACH]:
+        if paths:
+            raise InputError("report", "it is given without attach.", remedy="Say what to attach: `attach: true`.")
+        return None
+    if not paths:
+        raise InputError(
+            "attach",
+            "there is no report to make evidence of.",
+            remedy="Give `report` (the output `json` of the scan or patch step), or run `s3c attach`, which scans.",
+        )
+    ruling = policy(values)
+    gate = ruling.gate(context.now) if ruling is not None else Gate()
+    (program,) = located(values, context, "trivy")
+    tool = attacher(
+        values,
+        context,
+        signer,
+        trivy=Trivy(program, context.runner, cache=context.cache / "trivy"),
+        gate=gate,
+        policy=ruling,
+        openvex=values[attaching.OPENVEX],
+    )
+    scans = reports(paths, values[IMAGE], signer.registry, tool)
+    return lambda outcome: tool.attach(replace(outcome, scan=scans[outcome.image]), "sign")
 
 
 def about(sentence: str, reference: str, all_of_them: Collection[str]) -> str:

@@ -9,6 +9,7 @@ from s3c_actions.inputs import Input, boolean
 from s3c_actions.inputs import deploy as deploying
 from s3c_actions.inputs import report as reporting
 from s3c_actions.inputs.common import IMAGE
+from s3c_actions.inputs.evidence import EVIDENCE
 from s3c_actions.inputs.patch import HOW
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
 from s3c_actions.inputs.scan import AROUND, LOOK
@@ -74,6 +75,7 @@ INPUTS: tuple[Input[Any], ...] = (
     IMAGE,
     PATCH,
     SIGN,
+    *EVIDENCE,
     *KEY_INPUTS,
     *SIGNATURE_INPUTS,
     *_TRUST,

@@ -11,6 +11,7 @@ from s3c_actions.inputs.azure import IDENTITY_INPUTS, guid
 from s3c_actions.inputs.common import INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT, path
 from s3c_actions.inputs.deploy import CLUSTER, IMAGES, MANIFESTS, NAMESPACE, ROLLOUT_TIMEOUT, namespace_name
 from s3c_actions.inputs.programs import HELM, PROGRAMS_MIRROR
+from s3c_actions.inputs.report import POLICY as GIVEN_POLICY
 from s3c_actions.inputs.verify import TRUST_STORE, TRUSTED_IDENTITY, paths
 
 TASKS = ("check", "demo", "install")
@@ -48,6 +49,11 @@ IDENTITIES: Input[tuple[str, ...]] = replace(
     TRUSTED_IDENTITY,
     help="`install`: subject of a signer to admit, one a line; it names at least C, ST and O. Without it, anyone is "
     "whom the certificates vouch for.",
+)
+POLICY: Input[Path | None] = replace(
+    GIVEN_POLICY,
+    help="`install`: the policy (`s3c-policy.yaml`) by which the cluster admits: who may sign, which evidence is asked "
+    "for, which findings, packages and licences are refused. Instead of `trust-store` and `vault`.",
 )
 VAULT = replace(
     vault.VAULT,
@@ -109,6 +115,7 @@ CHARTS = {name.lower(): (_chart(name), _values(name)) for name in ("Gatekeeper",
 INSTALLING: tuple[Input[Any], ...] = (
     SIGNERS,
     IDENTITIES,
+    POLICY,
     VAULT,
     vault.VAULT_CERTIFICATE,
     RATIFY_CLIENT,

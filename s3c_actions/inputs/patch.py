@@ -8,8 +8,10 @@ from typing import Any
 from s3c_actions import tags
 from s3c_actions.inputs import Input, boolean, choices
 from s3c_actions.inputs.common import IMAGE, path
+from s3c_actions.inputs.evidence import EVIDENCE
 from s3c_actions.inputs.programs import BUILDKITD, COPA
 from s3c_actions.inputs.scan import AROUND, LOOK
+from s3c_actions.inputs.sign import SIGNING
 from s3c_actions.tags import TagTemplate
 
 SCHEMES = (
@@ -127,4 +129,4 @@ HOW: tuple[Input[Any], ...] = (
 )
 """Inputs on how to patch, which every command that patches takes."""
 
-INPUTS: tuple[Input[Any], ...] = (IMAGE, REPORT, *HOW, *LOOK, *AROUND)
+INPUTS: tuple[Input[Any], ...] = (IMAGE, REPORT, *EVIDENCE, *HOW, *LOOK, *AROUND, *SIGNING)

@@ -105,6 +105,14 @@ SARIF_CATEGORY = Input(
     absent="",
     example="s3c/voting-app",
 )
+POLICY: Input[Path | None] = Input(
+    name="policy",
+    help="The policy, `s3c-policy.yaml`: which findings, packages and licences are refused, and what is excepted until "
+    "when. It takes the place of `fail-on` and `fixable-only`, and the cluster decides by the same file.",
+    parse=path,
+    absent=None,
+    example="s3c-policy.yaml",
+)
 
 INPUTS = (
     REPORT,
@@ -112,6 +120,7 @@ INPUTS = (
     OUTPUT_DIR,
     FAIL_ON,
     FIXABLE_ONLY,
+    POLICY,
     EXIT_CODE,
     BASELINE,
     BASELINE_NAME,

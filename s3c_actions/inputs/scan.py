@@ -19,6 +19,7 @@ from s3c_actions.inputs.common import (
     TIMEOUT,
     path,
 )
+from s3c_actions.inputs.evidence import EVIDENCE
 from s3c_actions.inputs.programs import TRIVY
 from s3c_actions.inputs.report import (
     BASELINE as BASELINE_REPORT,
@@ -30,9 +31,11 @@ from s3c_actions.inputs.report import (
     FAIL_ON,
     FIXABLE_ONLY,
     FORMAT,
+    POLICY,
     SARIF_CATEGORY,
     SEVERITIES,
 )
+from s3c_actions.inputs.sign import SIGNING
 
 SCANNER_NAMES = ("vuln", "secret", "misconfig", "license")
 
@@ -256,6 +259,7 @@ AROUND: tuple[Input[Any], ...] = (
     BASELINE_NAME,
     FAIL_ON,
     FIXABLE_ONLY,
+    POLICY,
     EXIT_CODE,
     DOCKERFILE,
     SARIF_CATEGORY,
@@ -268,4 +272,4 @@ AROUND: tuple[Input[Any], ...] = (
 )
 """Inputs that a scan shares with other steps, which every command that scans takes too."""
 
-INPUTS: tuple[Input[Any], ...] = (IMAGE, ARCHIVE, SOURCE, *LOOK, *AROUND)
+INPUTS: tuple[Input[Any], ...] = (IMAGE, ARCHIVE, SOURCE, *EVIDENCE, *LOOK, *AROUND, *SIGNING)

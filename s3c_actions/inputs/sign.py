@@ -18,7 +18,9 @@ from s3c_actions.inputs.common import (
     TIMEOUT,
     path,
 )
-from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR, sha256
+from s3c_actions.inputs.evidence import EVIDENCE, OPENVEX, REPORTS
+from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR, TRIVY, sha256
+from s3c_actions.inputs.report import POLICY
 from s3c_actions.inputs.vault import CERTIFICATE_INPUTS, VAULT_PLUGIN
 
 RESERVED_PREFIX = "io.cncf.notary"
@@ -218,10 +220,17 @@ SIGNATURE_INPUTS: tuple[Input[Any], ...] = (
     FORCE_REFERRERS_TAG,
     EXPIRY_WARNING,
 )
+SIGNING: tuple[Input[Any], ...] = (*KEY_INPUTS, *SIGNATURE_INPUTS, *NOTATION.all, PROGRAMS_MIRROR)
+"""What a command needs besides its own inputs to sign what it attaches."""
+
 INPUTS: tuple[Input[Any], ...] = (
     IMAGE,
     *KEY_INPUTS,
     *SIGNATURE_INPUTS,
+    *EVIDENCE,
+    REPORTS,
+    OPENVEX,
+    POLICY,
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,
     INSECURE,
@@ -229,5 +238,6 @@ INPUTS: tuple[Input[Any], ...] = (
     TIMEOUT,
     OUTPUT_DIR,
     *NOTATION.all,
+    *TRIVY.all,
     PROGRAMS_MIRROR,
 )

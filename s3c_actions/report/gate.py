@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from s3c_actions.errors import Refused
 from s3c_actions.report.model import Finding, Kind, Severity, count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exemption:
+    """A finding that is accepted for a while.
+
+    Attributes:
+        id: of the finding.
+        package: only in this one; None: in any.
+        ends: from then on it counts no more; `until` is its last day, `YYYY-MM-DD`.
+        why, who: for people; untrusted.
+    """
+
+    id: str
+    package: str | None
+    ends: datetime
+    until: str
+    why: str
+    who: str
 
 
 @dataclass(frozen=True)
@@ -16,16 +36,49 @@ class Gate:
     Attributes:
         fail_on: the lowest severity refused; None lets everything pass.
         fixable_only: findings without a fix pass.
+        refuse: severities refused, when a policy says so; then `fail_on` is not looked at.
+        deny: ids in capitals that are refused whatever else is said.
+        exemptions: findings that pass until their time is over, which `now` tells.
     """
 
     fail_on: Severity | None = None
     fixable_only: bool = False
+    refuse: frozenset[Severity] | None = None
+    deny: frozenset[str] = frozenset()
+    exemptions: tuple[Exemption, ...] = ()
+    now: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
+
+    @property
+    def closes(self) -> bool:
+        """Whether anything can close it."""
+        return self.fail_on is not None or self.refuse is not None
+
+    @property
+    def threshold(self) -> str:
+        """What it refuses, for people: `at or over High`."""
+        if self.refuse is not None:
+            return "refused by the policy"
+        return f"at or over {self.fail_on.title if self.fail_on is not None else 'any severity'}"
 
     def refuses(self, finding: Finding) -> bool:
         """Whether this finding closes the gate."""
-        if self.fail_on is None or finding.severity < self.fail_on:
-            return False
-        return finding.fixable or not self.fixable_only
+        if finding.id.upper() in self.deny:
+            return True
+        return self.minds(finding) and not any(one.ends > self.now for one in self.excusing(finding))
+
+    def minds(self, finding: Finding) -> bool:
+        """Whether this finding closes the gate unless an exemption lets it pass."""
+        if finding.id.upper() in self.deny:
+            return True
+        if self.refuse is not None:
+            wanted = finding.severity in self.refuse
+        else:
+            wanted = self.fail_on is not None and finding.severity >= self.fail_on
+        return wanted and (finding.fixable or not self.fixable_only)
+
+    def excusing(self, finding: Finding) -> tuple[Exemption, ...]:
+        """The exemptions that name a finding, over or not."""
+        return tuple(one for one in self.exemptions if one.id == finding.id and one.package in {None, finding.package})
 
     def refused(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """The findings that close the gate; it is open when there are none."""
@@ -65,8 +118,7 @@ def closed(reference: str, gate: Gate, refused: Sequence[Finding], *, consequenc
         refused: at least one finding.
         consequence: a sentence on what was not done because of it.
     """
-    threshold = gate.fail_on.title if gate.fail_on is not None else "any severity"
-    total = f"{len(refused)} finding{'s' * (len(refused) != 1)} at or over {threshold}"
+    total = f"{len(refused)} finding{'s' * (len(refused) != 1)} {gate.threshold}"
     per_severity = ", ".join(f"{n} {severity.name.lower()}" for severity, n in count(refused).items() if n)
     return Refused(
         f"{verdict(refused)}.",
@@ -76,7 +128,11 @@ def closed(reference: str, gate: Gate, refused: Sequence[Finding], *, consequenc
             if any(f.package and f.fixable for f in refused)
             else "Mend what is named, or"
         )
-        + " name the finding with a reason and a date in an ignore file."
+        + (
+            " accept the finding in the policy, with a reason and a date."
+            if gate.refuse is not None
+            else " name the finding with a reason and a date in an ignore file."
+        )
         + (f" {consequence}" if consequence else ""),
         image=reference,
     )

@@ -62,7 +62,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
                 if number or severity is not Severity.UNKNOWN
             ],
             difference=rendering.difference,
-            gate=rendering.gate.fail_on is not None,
+            gate=rendering.gate.closes,
             refused=escape.line(verdict(refused)) if refused else "",
             static=[_static(row) for row in rows[:STATIC_ROWS]],
             data=data.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),

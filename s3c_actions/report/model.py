@@ -109,6 +109,21 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         return (self.kind, self.id, self.package, "" if self.os_package else self.target)
 
 
+@dataclass(frozen=True, order=True)
+class Content:
+    """Something in an image that a policy refuses for being there.
+
+    Attributes:
+        kind: `package` or `license`.
+        by: the policy's entry that refuses it.
+        text: what it is, for people; untrusted.
+    """
+
+    kind: str
+    by: str
+    text: str
+
+
 @dataclass(frozen=True)
 class ScanReport:
     """One scan of one image on one platform.

@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from s3c_actions.errors import InputError
+from s3c_actions.evidence import STATEMENT
 from s3c_actions.image import Reference
 from s3c_actions.report import dockerfile, escape
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
 
 if TYPE_CHECKING:
     from s3c_actions.report.formats import Rendering
+    from s3c_actions.report.statement import Statement
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 INFORMATION_URI = "https://github.com/aquasecurity/trivy"
@@ -36,6 +38,7 @@ MOST_RESULTS = 25_000
 SHOWN_RESULTS = 5_000
 MOST_BYTES = 10_000_000
 MOST_TAGS = 10
+MOST_EVIDENCE = 56_000
 MOST_NAME = 255
 MOST_DESCRIPTION = 1_024
 
@@ -77,7 +80,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
     everything = [*report.findings, *report.suppressed]
     keep = min(len(everything), MOST_RESULTS)
     while True:
-        data = _encode(_log(report, rendering, everything[:keep], len(everything) - keep))
+        data = _encode(_log([_run(report, rendering, everything[:keep], len(everything) - keep)]))
         # gzip never makes it larger; the fastest level is an upper bound of what an upload sends.
         packed = len(data) if len(data) <= MOST_BYTES else len(zlib.compress(data, 1))
         if packed <= MOST_BYTES or keep == 0:
@@ -100,6 +103,33 @@ def uploadable(sarif: bytes) -> bytes:
     for run in log["runs"]:
         run["results"] = [result for result in run["results"] if not result.get("suppressions")]
     return msgspec.json.encode(log)
+
+
+def evidence(scans: Sequence[tuple[ScanReport, Statement]], rendering: Rendering) -> bytes:
+    """Render scans as the one report that is attached to an image and judged there: all that the policy minds.
+
+    Ratify 1.4.6 takes 64 KiB from a verifier at most. So a report lists nothing that passes anyway, and when even that
+    is too much, the most severe of it and how many more there are.
+
+    Args:
+        scans: of the image; of an index, one of each of its platforms, each with what is stated of it.
+        rendering: its Dockerfile is used, and its category when there is one scan.
+
+    Returns:
+        JSON, at most MOST_EVIDENCE bytes when it is a string in JSON.
+    """
+    minded = [stated.counted(report) for report, stated in scans]
+    keep = max(map(len, minded), default=0)
+    while True:
+        runs = [
+            _run(report, rendering, everything[:keep], len(everything[keep:]), stated)
+            for (report, stated), everything in zip(scans, minded, strict=True)
+        ]
+        data = _encode(_log(runs))
+        escaped = len(data) + data.count(b'"') + data.count(b"\\")
+        if escaped <= MOST_EVIDENCE or keep == 0:
+            return data
+        keep = min(keep - 1, int(keep * 0.95 * MOST_EVIDENCE / escaped))
 
 
 def prepare() -> None:
@@ -145,7 +175,15 @@ def _identity(report: ScanReport) -> str:
     return report.image
 
 
-def _log(report: ScanReport, rendering: Rendering, kept: Sequence[Finding], omitted: int) -> Any:
+def _log(runs: list[Any]) -> Any:
+    import sarif_om as om
+
+    return om.SarifLog(version="2.1.0", schema_uri=SCHEMA, runs=runs)
+
+
+def _run(
+    report: ScanReport, rendering: Rendering, kept: Sequence[Finding], omitted: int, stated: Statement | None = None
+) -> Any:
     import sarif_om as om
 
     places = _Places(report, rendering)
@@ -165,36 +203,32 @@ def _log(report: ScanReport, rendering: Rendering, kept: Sequence[Finding], omit
             "locations": [places.of(finding)],
             "partialFingerprints": {"primaryLocationLineHash": f"{mark}:{seen[mark]}"},
         }
-        if finding.suppressed:
-            result["suppressions"] = _suppressions(finding)
+        if reason := finding.suppressed or (stated.accepted(finding) if stated is not None else ""):
+            result["suppressions"] = _suppressions(reason)
+        if stated is not None:
+            result["properties"] = stated.finding(finding)
         results.append(result)
-    return om.SarifLog(
-        version="2.1.0",
-        schema_uri=SCHEMA,
-        runs=[
-            om.Run(
-                tool=om.Tool(
-                    driver=om.ToolComponent(
-                        name="Trivy",
-                        full_name="Trivy, read by s3c",
-                        version=report.scanner_version if _VERSION.fullmatch(report.scanner_version) else "0 (unknown)",
-                        information_uri=INFORMATION_URI,
-                        rules=rules.described(),
-                    )
-                ),
-                automation_details=om.RunAutomationDetails(id=f"{rendering.category or category(report)}/"),
-                invocations=[_invocation(report, len(kept), omitted)],
-                column_kind="utf16CodeUnits",
-                results=results,
-                properties=_facts(report, omitted),
+    facts = _facts(report, omitted)
+    return om.Run(
+        tool=om.Tool(
+            driver=om.ToolComponent(
+                name="Trivy",
+                full_name="Trivy, read by s3c",
+                version=report.scanner_version if _VERSION.fullmatch(report.scanner_version) else "0 (unknown)",
+                information_uri=INFORMATION_URI,
+                rules=rules.described(brief=stated is not None),
             )
-        ],
+        ),
+        automation_details=om.RunAutomationDetails(id=f"{rendering.category or category(report)}/"),
+        invocations=[_invocation(report, len(kept), omitted if stated is None else 0)],
+        column_kind="utf16CodeUnits",
+        results=results,
+        properties=facts if stated is None else facts | {STATEMENT: stated.facts(report, omitted)},
     )
 
 
-def _suppressions(finding: Finding) -> list[dict[str, str]]:
-    reason = escape.line(finding.suppressed, 1000)
-    return [{"kind": "external", "status": "accepted", "justification": reason}]
+def _suppressions(reason: str) -> list[dict[str, str]]:
+    return [{"kind": "external", "status": "accepted", "justification": escape.line(reason, 1000)}]
 
 
 def _invocation(report: ScanReport, kept: int, omitted: int) -> Any:
@@ -335,9 +369,13 @@ class _Rules:
         """The rule's place in the list."""
         return self._ids[(finding.kind, finding.id)][0]
 
-    def described(self) -> list[Any]:
-        """Every rule."""
-        return [_rule(self._ids[key][1], findings) for key, findings in self._findings.items()]
+    def described(self, *, brief: bool = False) -> list[Any]:
+        """Every rule; in brief, without what only people read."""
+        rules = [_rule(self._ids[key][1], findings) for key, findings in self._findings.items()]
+        if brief:
+            for rule in rules:
+                del rule["fullDescription"], rule["help"]["markdown"]
+        return rules
 
 
 def _rule_id(text: str) -> str:

@@ -15,6 +15,7 @@ from s3c_actions.progress import Progress
 from s3c_actions.report.gate import Gate
 from s3c_actions.steps.results import (
     Admission,
+    AttachResult,
     DeployResult,
     ImageOutcome,
     PatchResult,
@@ -46,12 +47,15 @@ class ChainSteps:
         resolve: raises InputError when the image is not there; called for several images only, because a single
             one's scan does it.
         scan, patch, sign, verify: take what the step before handed on; a step that is None is left out.
+        attach: attaches what is known of an image; also to one that the gate refuses, so that a report that has become
+            worse is known to whoever judges the image next.
     """
 
     resolve: Callable[[str], object]
     scan: Callable[[str], ScanResult]
     patch: Callable[[ScanResult], PatchResult] | None = None
     sign: Callable[[str], SignResult] | None = None
+    attach: Callable[[ImageOutcome], AttachResult] | None = None
     verify: Callable[[str], VerifyResult] | None = None
 
 
@@ -95,11 +99,15 @@ def _one(image: str, settings: ChainSettings, steps: ChainSteps) -> ImageOutcome
             outcome = replace(outcome, patch=patch, reference=patch.reference)
         refused = refusal(replace(last, reference=outcome.reference), settings.gate, consequence="Nothing was signed.")
         if refused is not None:
+            if steps.attach is not None:
+                outcome = replace(outcome, attach=steps.attach(outcome))
             raise refused
         if steps.sign is not None:
             outcome = replace(outcome, sign=steps.sign(outcome.reference))
         if steps.verify is not None:
             outcome = replace(outcome, verify=steps.verify(outcome.reference))
+        if steps.attach is not None:
+            outcome = replace(outcome, attach=steps.attach(outcome))
     except S3CError as error:
         error.image = error.image or image
         return replace(outcome, failure=error)

@@ -23,7 +23,8 @@ from s3c_actions.progress import Progress
 from s3c_actions.registry import Descriptor, ImageConfig, Registry
 from s3c_actions.report import openvex
 from s3c_actions.report.difference import compare
-from s3c_actions.report.model import Finding, Kind, ScanReport, ranked
+from s3c_actions.report.model import Finding, Kind, ScanReport
+from s3c_actions.steps.merging import merged, unique
 from s3c_actions.steps.results import Left, PatchResult, ScanResult
 from s3c_actions.tags import TagTemplate
 
@@ -120,7 +121,7 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
     started = time.monotonic()
     original, index = _original(settings, tools, before)
     parts = _parts(original, index, tools, before)
-    scanned = _merged(settings.image, original, [part.before for part in parts])
+    scanned = merged(settings.image, original, [part.before for part in parts])
     result = PatchResult(
         image=settings.image,
         original=original.pinned,
@@ -157,9 +158,9 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
             step.done(result.reason)
     tag, (reference, rescans) = found
     made = not result.reason
-    after = _merged(f"{original.name}:{tag}", reference, rescans)
+    after = merged(f"{original.name}:{tag}", reference, rescans)
     difference = [compare(part.before.report, scan.report) for part, scan in zip(parts, rescans, strict=True)]
-    fixed = _unique(finding for one in difference for finding in one.fixed)
+    fixed = unique(finding for one in difference for finding in one.fixed)
     result = replace(
         result,
         reference=reference.pinned,
@@ -168,7 +169,7 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
         skipped=not made,
         after=after,
         fixed=fixed,
-        new=_unique(finding for one in difference for finding in one.new),
+        new=unique(finding for one in difference for finding in one.new),
         left=_left(after.report, settings.library),
         vex=_write_vex(settings, tools, reference, fixed),
     )
@@ -466,43 +467,6 @@ def _rejected(original: Reference, tag: str, reference: Reference, why: str) -> 
         "the package sources in the image. `allow-partial` accepts a patch that mends only some.",
         image=str(original),
     )
-
-
-def _merged(image: str, reference: Reference, scans: list[ScanResult]) -> ScanResult:
-    """The scans of an image's platforms as one, so that no platform's findings pass a gate unseen."""
-    if len(scans) == 1:
-        return replace(scans[0], image=image, reference=reference.pinned)
-    first = scans[0]
-    report = replace(
-        first.report,
-        image=image,
-        digest=reference.digest,
-        platform=", ".join(scan.report.platform for scan in scans),
-        findings=_unique(finding for scan in scans for finding in scan.report.findings),
-        suppressed=_unique(finding for scan in scans for finding in scan.report.suppressed),
-    )
-    return replace(
-        first,
-        image=image,
-        reference=reference.pinned,
-        report=report,
-        shown=_shown(scans),
-        refused=_unique(finding for scan in scans for finding in scan.refused),
-        blind=next((scan.blind for scan in scans if scan.blind), ""),
-        warnings=tuple(dict.fromkeys(warning for scan in scans for warning in scan.warnings)),
-        seconds=sum(scan.seconds for scan in scans),
-    )
-
-
-def _shown(scans: list[ScanResult]) -> ScanReport | None:
-    shown = scans[0].shown
-    if shown is None:
-        return None
-    return replace(shown, findings=_unique(f for scan in scans for f in (scan.shown or scan.report).findings))
-
-
-def _unique(findings: Any) -> tuple[Finding, ...]:
-    return ranked({finding.key: finding for finding in findings}.values())
 
 
 def _write_vex(

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3c_actions.errors import S3CError
+from s3c_actions.policy.judge import Refusal
 from s3c_actions.report.difference import Difference
-from s3c_actions.report.model import Finding, ScanReport
+from s3c_actions.report.model import Content, Finding, ScanReport
 from s3c_actions.report.story import Story
 
 
@@ -28,6 +29,9 @@ class ScanResult:
         blind: why findings that are not there mean nothing (an unknown distribution, …): it closes a gate like a
             finding does. Empty when all could be looked at, or when a person said to only warn.
         warnings: sentences on what a person should know or change; they may hold untrusted text.
+        contents: packages and licences that a policy refuses for being there; they close the gate.
+        policy: digest of the policy that was the gate, empty without one.
+        parts: the scans of the platforms, when all of an index were scanned.
     """
 
     image: str
@@ -41,6 +45,9 @@ class ScanResult:
     reused: bool = False
     blind: str = ""
     warnings: tuple[str, ...] = ()
+    contents: tuple[Content, ...] = ()
+    policy: str = ""
+    parts: tuple[ScanResult, ...] = ()
     seconds: float = 0.0
 
 
@@ -126,6 +133,65 @@ class SignResult:
     timestamped: bool = False
     expires: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attached:
+    """One document attached to an image.
+
+    Attributes:
+        kind: of `evidence.TYPES`; `artifact_type` its media type.
+        digest: of its manifest; `size` the document's, in bytes.
+        created: RFC 3339 time of what it tells of.
+        signature_digest: of its signature's manifest.
+        skipped: it was there, and signed.
+    """
+
+    kind: str
+    artifact_type: str
+    digest: str
+    size: int
+    created: str
+    signature_digest: str
+    skipped: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttachResult:
+    """The evidence attached to one digest.
+
+    Attributes:
+        reference: pinned.
+        platforms: what was attached to the platforms of an index, each by its own digest.
+        pruned: digests of the manifests deleted.
+    """
+
+    reference: str
+    documents: tuple[Attached, ...]
+    platforms: tuple[AttachResult, ...] = ()
+    pruned: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def skipped(self) -> bool:
+        """Whether everything was there."""
+        return all(one.skipped for one in self.documents) and all(one.skipped for one in self.platforms)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What a policy says of one image, by the evidence in the registry.
+
+    Attributes:
+        reference: pinned.
+        policy: its digest.
+        refusals: what it has against the image; none: it admits it.
+    """
+
+    reference: str
+    policy: str
+    refusals: tuple[Refusal, ...] = ()
     seconds: float = 0.0
 
 
@@ -278,6 +344,8 @@ class ImageOutcome:
     scan: ScanResult | None = None
     patch: PatchResult | None = None
     sign: SignResult | None = None
+    attach: AttachResult | None = None
+    judgement: Judgement | None = None
     verify: VerifyResult | None = None
     admission: Admission | None = None
     mirror: MirrorResult | None = None
@@ -288,8 +356,13 @@ class ImageOutcome:
     @property
     def final_report(self) -> ScanReport | None:
         """What the last scan that describes `reference` shows."""
-        last = self.scan if self.patch is None else self.patch.after or self.patch.before
+        last = self.last_scan
         return (last.shown or last.report) if last is not None else None
+
+    @property
+    def last_scan(self) -> ScanResult | None:
+        """The scan that describes `reference`; None when it was not scanned."""
+        return self.scan if self.patch is None else self.patch.after or self.patch.before
 
 
 @dataclass(frozen=True, kw_only=True)

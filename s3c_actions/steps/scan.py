@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import threading
 import time
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
@@ -20,9 +22,12 @@ from s3c_actions.report import formats, trivy_json
 from s3c_actions.report.coverage import judge
 from s3c_actions.report.difference import compare
 from s3c_actions.report.gate import Gate, closed
-from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
+from s3c_actions.report.model import Content, Finding, Kind, ScanReport, Severity
 from s3c_actions.steps.results import ScanResult
 from s3c_actions.steps.reuse import Store, content
+
+if TYPE_CHECKING:
+    from s3c_actions.policy.model import Policy
 
 ALL_SEVERITIES = tuple(Severity)
 
@@ -45,6 +50,7 @@ class ScanSettings:
         severities: shown in reports for people; `limit_sarif` in SARIF too.
         ignore_unfixed: vulnerabilities without a fix count for nothing but Trivy's JSON.
         gate: what is refused, of any severity shown or not.
+        policy: whose gate it is, None without one; it judges packages and licences too.
         unscanned_fails: packages that could not be checked close a gate.
         expired: ids of ignore entries that have expired, which Trivy leaves out of account by itself.
         warnings: sentences that stand in the result from the start.
@@ -64,6 +70,7 @@ class ScanSettings:
     limit_sarif: bool = False
     ignore_unfixed: bool = False
     gate: Gate = field(default_factory=Gate)
+    policy: Policy | None = None
     unscanned_fails: bool = True
     baseline: ScanReport | None = None
     dockerfile: str = ""
@@ -121,6 +128,8 @@ def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry,
         warming.join()
         result = _result(path, report, image=image, target=target, settings=settings, progress=progress)
         result = _written(result, settings, trivy)
+        if settings.policy is not None and settings.policy.judges_contents:
+            result = replace(result, contents=contents(settings.policy, path, trivy, settings.temp))
         result = replace(result, reused=reused is not None, seconds=time.monotonic() - started)
         again = "" if reused is None else f" (same digest as before, report reused: {_age(reused)} old)"
         step.done(_sentence(result) + again)
@@ -137,7 +146,17 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
     """
     if result.refused:
         return closed(result.reference, gate, result.refused, consequence=consequence)
-    if result.blind and gate.fail_on is not None:
+    if result.contents:
+        from s3c_actions.policy.judge import objections
+
+        what = "; ".join(one.text for one in objections(result.contents))
+        return Refused(
+            f"{what[:1].upper()}{what[1:]}.",
+            cause="The policy refuses packages and licences by name.",
+            remedy="Change what the image is made of, or the policy." + (f" {consequence}" if consequence else ""),
+            image=result.reference,
+        )
+    if result.blind and gate.closes:
         return Refused(
             result.blind,
             cause="That no findings are there does not mean that none are: the gate stays closed.",
@@ -337,11 +356,41 @@ def _result(
         report=report,
         shown=shown,
         trivy_json=path,
-        refused=settings.gate.refused(counted.findings),
+        # A policy is the cluster's too, which sees all of the report.
+        refused=settings.gate.refused(report.findings if settings.policy else counted.findings),
         difference=difference,
         blind=coverage.blind if settings.unscanned_fails else "",
         warnings=told,
+        policy=settings.policy.digest if settings.policy else "",
     )
+
+
+def contents(policy: Policy, report: Path, trivy: Trivy, temp: Path) -> tuple[Content, ...]:
+    """What a policy refuses of an image's packages and licences, by the SBOM that would be attached to it.
+
+    Args:
+        policy: the one in force.
+        report: Trivy's JSON.
+        trivy: makes the SBOM of it.
+        temp: a folder for it.
+
+    Raises:
+        OutsideError: it makes none that can be read.
+    """
+    from s3c_actions.policy.judge import refused_contents
+
+    path = temp / f"spdx-{threading.get_ident()}.json"
+    trivy.convert(report, "spdx", path)
+    try:
+        return refused_contents(policy, json.loads(path.read_bytes()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OutsideError(
+            "Trivy made no bill of materials that can be read, so that packages and licences cannot be judged.",
+            remedy="Run it again; if that does not help, take packages and licences out of the policy.",
+            original=str(error),
+        ) from error
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _written(result: ScanResult, settings: ScanSettings, trivy: Trivy) -> ScanResult:

@@ -106,6 +106,7 @@ def test_outputs_of_one_image_are_plain() -> None:
         "signature-digest": samples.SIGNATURE,
         "thumbprint": "d" * 64,
         "skipped": "false",
+        "evidence": "",
         "json": "out/after/trivy.json",
         "sarif": "out/after/report.sarif",
         "html": "out/after/report.html",

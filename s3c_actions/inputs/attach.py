@@ -1,0 +1,16 @@
+"""Inputs of `attach`: those of a scan and of a signature."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from s3c_actions.inputs import Input
+from s3c_actions.inputs.common import IMAGE
+from s3c_actions.inputs.evidence import ATTACH, KINDS, OPENVEX, PRUNE, REPORTS
+from s3c_actions.inputs.scan import AROUND, LOOK
+from s3c_actions.inputs.sign import SIGNING
+
+DOCUMENTS = replace(ATTACH, default="true", absent=KINDS)
+
+INPUTS: tuple[Input[Any], ...] = (IMAGE, DOCUMENTS, PRUNE, REPORTS, OPENVEX, *LOOK, *AROUND, *SIGNING)

@@ -1,0 +1,61 @@
+"""Inputs of `policy`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from s3c_actions.inputs import Input, boolean, choice
+from s3c_actions.inputs.azure import IDENTITY_INPUTS
+from s3c_actions.inputs.common import (
+    IMAGE,
+    INSECURE,
+    OUTPUT_DIR,
+    REGISTRY_PASSWORD,
+    REGISTRY_USERNAME,
+    TIMEOUT,
+)
+from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
+from s3c_actions.inputs.report import POLICY as GIVEN
+
+TASKS = ("check", "export", "schema")
+TASK: Input[str] = Input(
+    name="task",
+    help="`check` reads the policy, and judges the images given by the evidence in their registry, as the cluster "
+    "would. `export` prints what the cluster's gate is told. `schema` prints the file's JSON Schema.",
+    parse=choice(*TASKS),
+    default="check",
+    absent="check",
+    choices=TASKS,
+    positional=True,
+)
+JUDGED: Input[tuple[str, ...]] = replace(IMAGE, required=False, absent=())
+POLICY: Input[Path | None] = replace(
+    GIVEN,
+    help="The policy to judge by, or to export.",
+    default="s3c-policy.yaml",
+)
+RATIFY = Input(
+    name="ratify",
+    help="Export for Ratify and Gatekeeper: keys, verifiers, policy, constraint template and constraint, in YAML.",
+    parse=boolean,
+    default="true",
+    absent=True,
+    switch=True,
+)
+
+INPUTS: tuple[Input[Any], ...] = (
+    TASK,
+    JUDGED,
+    POLICY,
+    RATIFY,
+    REGISTRY_USERNAME,
+    REGISTRY_PASSWORD,
+    INSECURE,
+    *IDENTITY_INPUTS,
+    TIMEOUT,
+    OUTPUT_DIR,
+    *NOTATION.all,
+    PROGRAMS_MIRROR,
+)

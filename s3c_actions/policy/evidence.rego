@@ -1,0 +1,401 @@
+# What a policy has against an image, by what Ratify found beside it. The same text stands in Ratify's Policy, which
+# decides, and in Gatekeeper's template, which decides once more and says why. policy/judge.py is the same in Python.
+#
+# Ratify hands on the scan report as it is (its verifier's `passthrough`): its own check cannot tell which of several
+# reports is the newest, knows no exceptions and no fixes, and takes the time from an annotation that nobody signed. A bill
+# of materials is too large to be handed on (64 KiB is the most). So the signed report states what the policy refuses in
+# it, and which one it is; here it has to be there and signed.
+
+signature_type := "application/vnd.cncf.notary.signature"
+
+ranks := {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 2, "LOW": 3, "UNKNOWN": 4}
+
+skew := 300000000000
+
+unknown_time := 9223372036854775807
+
+# Objects {code, text}; none when the image is admitted.
+refusals(image, reports) = said {
+  said := signature_refusals(image, reports) | report_refusals(image, reports)
+}
+
+signature_refusals(image, reports) = said {
+  trust(reports) == "unsigned"
+  said := {{"code": "unsigned-image", "text": sprintf("it has no signature: sign it with `s3c sign %v`", [image])}}
+} else = said {
+  trust(reports) == "stranger"
+  said := {{"code": "stranger-image", "text": sprintf("it is signed, but by nobody whom the policy allows: sign it with `s3c sign %v`", [image])}}
+} else = set() {
+  true
+}
+
+trust(reports) = "allowed" {
+  report := reports[_]
+  report.artifactType == signature_type
+  report.verifierReports[_].isSuccess == true
+} else = "stranger" {
+  reports[_].artifactType == signature_type
+} else = "unsigned" {
+  true
+}
+
+# The scan reports
+
+report_refusals(image, reports) = said {
+  mend := sprintf("attach a new one with `s3c attach %v`", [image])
+  documents := [one | report := reports[_]; report.artifactType == "application/sarif+json"; one := sarif(report)]
+  sboms := [report | report := reports[_]; report.artifactType == "application/spdx+json"]
+  said := reports_judged(image, documents, sboms, mend)
+}
+
+reports_judged(image, documents, sboms, mend) = said {
+  count(documents) == 0
+  said := {{"code": "no-report", "text": sprintf("it has no scan report: %v", [mend])}}
+} else = said {
+  latest := max([one.when | one := documents[_]])
+  said := {refusal |
+    one := documents[_]
+    one.when == latest
+    about := sprintf("its newest scan report (%v)", [substring(one.digest, 0, 19)])
+    refusal := report_judged(image, one, sboms, about, mend)[_]
+  }
+}
+
+report_judged(image, one, sboms, about, mend) = said {
+  one.readable == false
+  said := standing(one.trust, one.readable, "report", about, mend)
+} else = said {
+  runs := one.content.runs
+  results := {result | result := runs[_].results[_].properties; result.suppressed == false}
+  statements := {statement | statement := runs[_].properties.s3c}
+  omitted := sum([statement.omitted | statement := runs[_].properties.s3c])
+  said := union({
+    standing(one.trust, one.readable, "report", about, mend),
+    other_image(one, statements, about, mend),
+    freshness(statements, about, mend),
+    laxer(statements, about, mend),
+    blind(statements, about),
+    findings(image, results, omitted),
+    contents(statements),
+    sbom_refusals(statements, sboms, about, mend),
+  })
+}
+
+standing(trusted, readable, kind, about, mend) = said {
+  said := {{"code": code, "text": text} |
+    case := [
+      [trusted == "unsigned", "unsigned", "is not signed"],
+      [trusted == "stranger", "stranger", "is signed by nobody whom the policy allows"],
+      [readable == false, "unreadable", "cannot be read"],
+    ][_]
+    case[0] == true
+    code := sprintf("%v-%v", [case[1], kind])
+    text := sprintf("%v %v: %v", [about, case[2], mend])
+  }
+}
+
+other_image(one, statements, about, mend) = said {
+  said := {{"code": "other-image-report", "text": text} |
+    statement := statements[_]
+    statement.subject != one.subject
+    text := sprintf("%v is about another image: %v", [about, mend])
+  }
+}
+
+freshness(statements, about, mend) = said {
+  now := time.now_ns()
+  future := {{"code": "future-report", "text": text} |
+    statement := statements[_]
+    stamp(statement.created) - skew > now
+    text := sprintf("%v is dated %v, which is still to come: %v", [about, statement.created, mend])
+  }
+  stale := {{"code": "stale-report", "text": text} |
+    statement := statements[_]
+    now - stamp(statement.created) > policy.maximum_age
+    text := sprintf("%v is of %v, older than %v: %v", [about, statement.created, policy.maximum_age_text, mend])
+  }
+  outdated := {{"code": "stale-database", "text": text} |
+    policy.maximum_database_age > 0
+    statement := statements[_]
+    not recent_database(statement)
+    text := sprintf("%v was made with a vulnerability database older than %v: %v", [about, policy.maximum_database_age_text, mend])
+  }
+  said := (future | stale) | outdated
+}
+
+recent_database(statement) {
+  stamp(statement.created) - stamp(statement.database) <= policy.maximum_database_age
+}
+
+# A report lists what the policy it was made by refuses. One that was made by a laxer policy may leave out what counts now.
+laxer(statements, about, mend) = said {
+  said := {{"code": "laxer-report", "text": text} |
+    statement := statements[_]
+    is_laxer(statement.policy)
+    text := sprintf("%v was made by a policy that refuses less: %v", [about, mend])
+  }
+}
+
+is_laxer(stated) {
+  wanted := policy.refuse[_]
+  count([one | one := stated.refuse[_]; one == wanted]) == 0
+}
+
+is_laxer(stated) {
+  stated["fixable-only"] == true
+  policy.fixable_only == false
+}
+
+is_laxer(stated) {
+  wanted := policy.deny[_]
+  count([one | one := stated.deny[_]; one == wanted]) == 0
+}
+
+is_laxer(stated) {
+  wanted := policy.packages[_]
+  count([one | one := stated.packages[_]; one == wanted]) == 0
+}
+
+is_laxer(stated) {
+  wanted := policy.licenses[_]
+  count([one | one := stated.licenses[_]; one == wanted]) == 0
+}
+
+blind(statements, about) = said {
+  said := {{"code": "blind", "text": text} |
+    statement := statements[_]
+    statement.blind != ""
+    text := sprintf("%v could not look at everything: %v", [about, statement.blind])
+  }
+}
+
+findings(image, results, omitted) = said {
+  mend := sprintf("patch it with `s3c patch %v`, or rebuild it", [image])
+  denied := {item | one := results[_]; is_denied(one); item := item_of(one)}
+  refused := {item | one := results[_]; is_refused(one); item := item_of(one)}
+  by_name := {{"code": "denied-finding", "text": text} |
+    count(denied) > 0
+    text := sprintf("it has what the policy denies by name, %v: %v", [listed(denied), mend])
+  }
+  by_severity := {{"code": "finding", "text": text} |
+    number := count(refused) + omitted
+    number > 0
+    text := sprintf("it has %v %v%v: %v", [number, plural(number, "refused finding"), told(refused, omitted), mend])
+  }
+  expired := {{"code": "expired-exception", "text": text} |
+    one := results[_]
+    is_refused(one)
+    ended := [exception.until | exception := policy.exceptions[_]; excuses(exception, one)]
+    count(ended) > 0
+    text := sprintf("the exception for %v%v ended on %v: mend the finding, or renew the exception", [one.id, in_package(one), max(ended)])
+  }
+  said := (by_name | by_severity) | expired
+}
+
+told(refused, omitted) = "" {
+  count(refused) == 0
+} else = sprintf(", %v", [listed(refused)]) {
+  omitted == 0
+} else = sprintf(", %v and others", [listed(refused)]) {
+  true
+}
+
+is_denied(one) {
+  upper(one.id) == policy.deny[_]
+}
+
+is_refused(one) {
+  not is_denied(one)
+  one.severity == policy.refuse[_]
+  counts(one)
+  not excused(one)
+}
+
+counts(one) {
+  policy.fixable_only == false
+}
+
+counts(one) {
+  one.fixable == true
+}
+
+excused(one) {
+  exception := policy.exceptions[_]
+  excuses(exception, one)
+  exception.ends > time.now_ns()
+}
+
+excuses(exception, one) {
+  exception.id == one.id
+  excuses_package(exception, one)
+}
+
+excuses_package(exception, one) {
+  exception.package == null
+}
+
+excuses_package(exception, one) {
+  exception.package == one.package
+}
+
+in_package(one) = "" {
+  one.package == ""
+} else = sprintf(" in %v", [one.package]) {
+  true
+}
+
+item_of(one) = [ranks[one.severity], one.id, one.package, sprintf("%v (%v)", [one.id, concat(", ", parts)])] {
+  parts := array.concat(array.concat([one.severity], [name | name := one.package; name != ""]), fix_of(one))
+}
+
+fix_of(one) = [sprintf("fixed in %v", [one.fixed])] {
+  one.fixed != ""
+} else = ["without a fix"] {
+  one.fixable == false
+} else = [] {
+  true
+}
+
+# The bill of materials
+
+sbom_refusals(statements, sboms, about, mend) = said {
+  policy.needs_sbom == true
+  said := {refusal |
+    statement := statements[_]
+    refusal := sbom_judged(statement.sbom, sboms, about, mend)[_]
+  }
+} else = set() {
+  true
+}
+
+sbom_judged(digest, sboms, about, mend) = said {
+  digest == ""
+  said := {{"code": "no-sbom", "text": sprintf("%v names no SBOM (SPDX): %v", [about, mend])}}
+} else = said {
+  found := [report | report := sboms[_]; report.referenceDigest == digest]
+  count(found) == 0
+  said := {{"code": "no-sbom", "text": sprintf("its SBOM (%v) is not there: %v", [substring(digest, 0, 19), mend])}}
+} else = said {
+  report := sboms[_]
+  report.referenceDigest == digest
+  said := standing(trust(report.nestedReports), true, "sbom", sprintf("its SBOM (%v)", [substring(digest, 0, 19)]), mend)
+}
+
+contents(statements) = said {
+  held := {content.text | content := statements[_].contents[_]; content.kind == "package"; content.by == policy.packages[_]}
+  under := {content.text | content := statements[_].contents[_]; content.kind == "license"; content.by == policy.licenses[_]}
+  packages := {{"code": "package", "text": text} |
+    count(held) > 0
+    text := sprintf("it holds what the policy refuses, %v: remove it from the image", [first([name | name := held[_]])])
+  }
+  licences := {{"code": "license", "text": text} |
+    count(under) > 0
+    text := sprintf("it holds packages under refused licences, %v: remove them from the image", [first([name | name := under[_]])])
+  }
+  said := packages | licences
+}
+
+# Reading what Ratify hands on. What is not exactly as it should be is unreadable, and denies.
+
+sarif(report) = {"digest": report.referenceDigest, "subject": subject(report), "trust": trust(report.nestedReports), "content": content, "readable": readable, "when": when} {
+  content := content_of(report)
+  readable := is_sarif(content)
+  when := sarif_time(content, readable, report)
+}
+
+sarif_time(content, readable, report) = time {
+  readable == true
+  time := min([stamp(run.properties.s3c.created) | run := content.runs[_]])
+} else = time {
+  time := attached(report)
+}
+
+is_sarif(content) {
+  is_array(content.runs)
+  count(content.runs) > 0
+  count([run | run := content.runs[_]; not is_run(run)]) == 0
+} else = false {
+  true
+}
+
+is_run(run) {
+  statement := run.properties.s3c
+  is_string(statement.subject)
+  is_string(statement.blind)
+  is_string(statement.database)
+  is_string(statement.sbom)
+  is_number(statement.omitted)
+  is_array(statement.policy.refuse)
+  is_array(statement.policy.deny)
+  is_array(statement.policy.packages)
+  is_array(statement.policy.licenses)
+  is_array(statement.contents)
+  count([content | content := statement.contents[_]; not is_content(content)]) == 0
+  is_boolean(statement.policy["fixable-only"])
+  stamp(statement.created)
+  is_array(run.results)
+  count([result | result := run.results[_]; not is_result(result)]) == 0
+}
+
+is_content(content) {
+  is_string(content.kind)
+  is_string(content.by)
+  is_string(content.text)
+  count(content) == 3
+}
+
+is_result(result) {
+  facts := result.properties
+  is_string(facts.id)
+  is_string(facts.package)
+  is_string(facts.fixed)
+  ranks[facts.severity] >= 0
+  is_boolean(facts.fixable)
+  is_boolean(facts.suppressed)
+}
+
+content_of(report) = content {
+  content := json.unmarshal(report.verifierReports[_].extensions.report)
+} else = null {
+  true
+}
+
+subject(report) = digest {
+  digest := split(report.subject, "@")[1]
+} else = "" {
+  true
+}
+
+# Only for a document that cannot be read. One that tells no time at all could be the newest.
+attached(report) = time {
+  time := time_of(report.verifierReports[_].extensions.createdAt)
+} else = unknown_time {
+  true
+}
+
+time_of(text) = ns {
+  ns := stamp(text)
+}
+
+stamp(text) = ns {
+  regex.match(`^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$`, text)
+  ns := time.parse_rfc3339_ns(text)
+}
+
+listed(items) = text {
+  text := first([item[3] | item := items[_]])
+}
+
+# A set is walked in its order.
+first(items) = text {
+  count(items) <= 5
+  text := concat(", ", items)
+} else = text {
+  text := sprintf("%v and %v more", [concat(", ", array.slice(items, 0, 5)), count(items) - 5])
+}
+
+plural(amount, noun) = noun {
+  amount == 1
+} else = sprintf("%vs", [noun]) {
+  true
+}

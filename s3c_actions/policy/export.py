@@ -1,0 +1,198 @@
+"""A policy as the cluster's gate has it: keys, verifiers and policy of Ratify, template and constraint of Gatekeeper.
+
+Ratify's policy decides by Rego what Gatekeeper's template decides once more and explains; both have evidence.rego, with
+the policy's values in front of it.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+from s3c_actions.errors import InputError
+from s3c_actions.evidence import SARIF, SIGNATURE
+from s3c_actions.inputs import duration
+from s3c_actions.policy.model import Policy, ends
+
+RATIFY_API = "config.ratify.deislabs.io/v1beta1"
+PROVIDER = "ratify-provider"
+POLICY_NAME = "ratify-policy"
+"""Ratify takes no policy of another name."""
+DIGEST = "s3c.dev/policy"
+"""Annotation that tells which policy an object was made of."""
+
+Object = dict[str, Any]
+
+
+def ratify(policy: Policy) -> list[Object]:
+    """What Ratify is told: whom to trust, how to read the evidence, and the policy.
+
+    Args:
+        policy: whose signers hold their certificates' text.
+
+    Raises:
+        InputError: as `trust_policy`.
+    """
+    trusted = trust_policy(policy)
+    keys = [
+        _object(
+            "KeyManagementProvider",
+            _store(one.name),
+            policy,
+            {"type": "inline", "parameters": {"contentType": "certificate", "value": one.certificate}},
+        )
+        for one in policy.signers
+    ]
+    stores = {_store(one.name): [_store(one.name)] for one in policy.signers}
+    notation = {
+        "name": "notation",
+        "version": "1.0.0",
+        "artifactTypes": SIGNATURE,
+        "parameters": {"verificationCertStores": {"ca": stores}, "trustPolicyDoc": trusted},
+    }
+    verifiers = [
+        _object("Verifier", "verifier-notation", policy, notation),
+        _object("Verifier", "verifier-report", policy, _handing_on(SARIF)),
+    ]
+    decision = {
+        "type": "rego-policy",
+        "parameters": {"passthroughEnabled": False, "policy": ratify_rego(policy)},
+    }
+    return [*keys, *verifiers, _object("Policy", POLICY_NAME, policy, decision)]
+
+
+def trust_policy(policy: Policy) -> Object:
+    """Notation's trust policy: the policy's signers and nobody else, strictly.
+
+    https://notaryproject.dev/docs/user-guides/how-to/manage-trust-policy/
+
+    Raises:
+        InputError: it names no signer, or names subjects for some of them only.
+    """
+    if not policy.signers:
+        raise InputError(
+            "policy",
+            "it names no signer, so that no evidence could be trusted.",
+            remedy="Name who signs under `signers`.",
+        )
+    # One statement for all signers: notation takes no two for the same repositories.
+    subjects = [f"x509.subject: {subject}" for one in policy.signers for subject in one.identities]
+    if subjects and any(not one.identities for one in policy.signers):
+        raise InputError(
+            "policy",
+            "some signers have identities and others have none, which would trust anybody under all of them.",
+            remedy="Give every signer its identities, or none of them.",
+        )
+    return {
+        "version": "1.0",
+        "trustPolicies": [
+            {
+                "name": "s3c",
+                "registryScopes": ["*"],
+                "signatureVerification": {"level": "strict"},
+                "trustStores": [f"ca:{_store(one.name)}" for one in policy.signers],
+                "trustedIdentities": subjects or ["*"],
+            }
+        ],
+    }
+
+
+def gatekeeper(policy: Policy, template: Object) -> Object:
+    """The constraint template that asks Ratify about every image of a Pod, and says what the policy has against it.
+
+    Args:
+        policy: as `ratify` takes it.
+        template: the gate's own, as manifests/gatekeeper/template.yaml has it; it finds the images and asks.
+    """
+    (target,) = template["spec"]["targets"]
+    rego, without, has_none = str(target["rego"]).partition(_NO_OBJECTIONS)
+    if not without:
+        raise ValueError(f"the template has no rule {_NO_OBJECTIONS!r}")
+    made = json.loads(json.dumps(template))
+    made["metadata"].setdefault("annotations", {})[DIGEST] = policy.digest
+    made["metadata"]["annotations"]["description"] = (
+        "Admits only images that are signed and whose signed evidence the policy has nothing against; init and "
+        "ephemeral containers included."
+    )
+    made["spec"]["targets"][0]["rego"] = f"{rego}{_OBJECTIONS}{has_none}\n{values(policy)}\n{library()}"
+    return dict(made)
+
+
+def ratify_rego(policy: Policy) -> str:
+    """The module that Ratify decides with."""
+    return f"package ratify.policy\n{_DECIDES}\n{values(policy)}\n{library()}"
+
+
+def values(policy: Policy) -> str:
+    """The policy's values as the rule `policy`, which evidence.rego reads."""
+    oldest = policy.report.maximum_database_age
+    document = {
+        "digest": policy.digest,
+        "refuse": list(policy.findings.refuse),
+        "fixable_only": policy.findings.fixable_only,
+        "deny": sorted({one.upper() for one in policy.findings.deny}),
+        "exceptions": [
+            {
+                "id": one.id,
+                "package": one.package,
+                "until": one.until.isoformat(),
+                "ends": int(ends(one.until).timestamp()) * 1_000_000_000,
+            }
+            for one in policy.exceptions
+        ],
+        "maximum_age": _nanoseconds(policy.report.maximum_age),
+        "maximum_age_text": policy.report.maximum_age,
+        "maximum_database_age": _nanoseconds(oldest) if oldest is not None else 0,
+        "maximum_database_age_text": oldest or "",
+        "needs_sbom": policy.needs_sbom,
+        "packages": list(policy.packages.refuse),
+        "licenses": list(policy.licenses.refuse),
+    }
+    return f"\npolicy := {json.dumps(document, indent=2)}\n"
+
+
+def library() -> str:
+    """The text of evidence.rego."""
+    return resources.files("s3c_actions.policy").joinpath("evidence.rego").read_text(encoding="utf-8")
+
+
+# A policy that cannot be evaluated denies: Ratify takes an error for a no.
+_DECIDES = """
+default valid := false
+
+valid {
+  count(refusals("", input.verifierReports)) == 0
+}
+"""
+
+# What the template says when there is no policy, and what it says when there is one.
+_NO_OBJECTIONS = "objections(_, _) = set()"
+_OBJECTIONS = 'objections(image, said) = refusals(image, object.get(said, "verifierReports", []))'
+
+
+def _handing_on(kind: str) -> Object:
+    """The verifier that hands a document on as it is, whichever way its own checks would decide."""
+    return {
+        "name": "vulnerabilityreport",
+        "version": "1.0.0",
+        "artifactTypes": kind,
+        "parameters": {"passthrough": True},
+    }
+
+
+def _object(kind: str, name: str, policy: Policy, spec: Object) -> Object:
+    return {
+        "apiVersion": RATIFY_API,
+        "kind": kind,
+        "metadata": {"name": name, "annotations": {DIGEST: policy.digest}},
+        "spec": spec,
+    }
+
+
+def _store(signer: str) -> str:
+    return f"s3c-{signer}"
+
+
+def _nanoseconds(text: str) -> int:
+    return int(duration(text) * 1_000_000_000)

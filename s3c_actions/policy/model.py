@@ -1,0 +1,320 @@
+"""`s3c-policy.yaml`: what it may say, read strictly. Its shape is published as schemas/policy-1.json.
+
+The schema is made of the types below (`make docs`), so the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from s3c_actions.errors import InputError
+from s3c_actions.inputs import duration
+from s3c_actions.report.gate import Exemption, Gate
+from s3c_actions.report.model import Severity
+
+DEFAULT = "s3c-policy.yaml"
+SCHEMA = "policy-1.json"
+MAX_SIZE = 1024 * 1024
+
+SeverityName = Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
+Duration = Annotated[
+    str, Meta(pattern=r"^([0-9]+(\.[0-9]+)?[smhd])+$", description="A duration, such as 24h or 7d.", examples=["24h"])
+]
+Line = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
+LicenseId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.+-]{1,100}$")]
+Reason = Annotated[str, Meta(min_length=3, max_length=1000)]
+
+
+class _Part(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """What every part of the file has in common: a misspelt key is an error, never ignored."""
+
+
+class Signer(_Part, frozen=True, kw_only=True):
+    """Whose signatures count: the image's, and those of its evidence."""
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$", description="What people call it; lower case and dashes."
+        ),
+    ]
+    certificate: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=100_000,
+            description="The signing certificate, or its authority's: the path of a PEM file, relative to this file, "
+            "or the PEM text itself.",
+            examples=["keys/release.crt"],
+        ),
+    ]
+    identities: Annotated[
+        tuple[Line, ...],
+        Meta(
+            description="Subjects of the certificates that may sign; needed below an authority that issues to others.",
+            examples=[["C=US, ST=WA, O=example, CN=release"]],
+        ),
+    ] = ()
+
+
+class Findings(_Part, frozen=True, kw_only=True):
+    """Which findings of a scan are refused."""
+
+    refuse: Annotated[
+        tuple[SeverityName, ...],
+        Meta(description="Severities that are refused.", examples=[["HIGH", "CRITICAL"]]),
+    ] = ("HIGH", "CRITICAL")
+    fixable_only: Annotated[bool, Meta(description="Findings that have no fix pass.")] = False
+    deny: Annotated[
+        tuple[Line, ...],
+        Meta(
+            description="Findings that are refused whatever their severity, and whether or not they have a fix. No "
+            "exception excuses them.",
+            examples=[["CVE-2021-44228"]],
+        ),
+    ] = ()
+
+
+class Accepted(_Part, frozen=True, kw_only=True):
+    """A finding that is accepted for a while."""
+
+    id: Annotated[Line, Meta(description="Of the finding.", examples=["CVE-2023-45853"])]
+    until: Annotated[date, Meta(description="The last day on which it counts (UTC).")]
+    why: Annotated[Reason, Meta(description="The reason, for whoever reads it later.")]
+    who: Annotated[Line, Meta(description="Who accepted it.")]
+    package: Annotated[Line | None, Meta(description="Only in this package; in any when left out.")] = None
+
+
+class Report(_Part, frozen=True, kw_only=True):
+    """How fresh the scan report has to be when a Pod starts."""
+
+    maximum_age: Annotated[Duration, Meta(description="A report that is older is stale, and denies.")] = "7d"
+    maximum_database_age: Annotated[
+        Duration | None,
+        Meta(description="So old may the vulnerability database have been when the scan was made; any age without it."),
+    ] = None
+
+
+class Sbom(_Part, frozen=True, kw_only=True):
+    """Whether a bill of materials is asked for."""
+
+    required: Annotated[bool, Meta(description="An image without a signed SBOM (SPDX) is refused.")] = False
+
+
+class Packages(_Part, frozen=True, kw_only=True):
+    """Packages that no image may hold. Asks for an SBOM."""
+
+    refuse: Annotated[
+        tuple[Line, ...], Meta(description="`name`, or `name@version`.", examples=[["xz-utils@5.6.0", "telnetd"]])
+    ] = ()
+
+
+class Licenses(_Part, frozen=True, kw_only=True):
+    """Licences that nothing in an image may be under. Asks for an SBOM."""
+
+    refuse: Annotated[
+        tuple[LicenseId, ...],
+        Meta(
+            description="SPDX identifiers. A choice between licences counts as every one of them.",
+            examples=[["AGPL-3.0-only", "SSPL-1.0"]],
+        ),
+    ] = ()
+
+
+class Policy(_Part, frozen=True, kw_only=True):
+    """What an image has to be before it is signed, deployed and admitted."""
+
+    version: Annotated[Literal[1], Meta(description="Of this file's format.")]
+    signers: Annotated[
+        tuple[Signer, ...],
+        Meta(description="Who may sign. The cluster and `s3c policy check` need at least one."),
+    ] = ()
+    findings: Findings = field(default_factory=Findings)
+    exceptions: Annotated[tuple[Accepted, ...], Meta(description="Findings that are accepted for a while.")] = ()
+    report: Report = field(default_factory=Report)
+    sbom: Sbom = field(default_factory=Sbom)
+    packages: Packages = field(default_factory=Packages)
+    licenses: Licenses = field(default_factory=Licenses)
+
+    @property
+    def maximum_age(self) -> timedelta:
+        """How old a report may be."""
+        return timedelta(seconds=duration(self.report.maximum_age))
+
+    @property
+    def maximum_database_age(self) -> timedelta | None:
+        """How old the database may have been at the scan."""
+        given = self.report.maximum_database_age
+        return timedelta(seconds=duration(given)) if given is not None else None
+
+    @property
+    def needs_sbom(self) -> bool:
+        """Whether an image without an SBOM is refused."""
+        return self.sbom.required or self.judges_contents
+
+    @property
+    def judges_contents(self) -> bool:
+        """Whether packages or licences are refused."""
+        return bool(self.packages.refuse or self.licenses.refuse)
+
+    @property
+    def refused_packages(self) -> tuple[tuple[str, str], ...]:
+        """Name and version of each refused package; any version when it is empty."""
+        return tuple(_split(one) for one in self.packages.refuse)
+
+    @property
+    def digest(self) -> str:
+        """Of what it says, however it is written down: `sha256:…`."""
+        return "sha256:" + hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+    def gate(self, now: datetime) -> Gate:
+        """The gate that refuses findings as this policy does.
+
+        Args:
+            now: decides which exceptions still count.
+        """
+        return Gate(
+            refuse=frozenset(Severity.of(name) for name in self.findings.refuse),
+            fixable_only=self.findings.fixable_only,
+            deny=frozenset(one.upper() for one in self.findings.deny),
+            exemptions=tuple(
+                Exemption(
+                    id=one.id,
+                    package=one.package,
+                    ends=ends(one.until),
+                    until=one.until.isoformat(),
+                    why=one.why,
+                    who=one.who,
+                )
+                for one in self.exceptions
+            ),
+            now=now,
+        )
+
+
+def ends(until: date) -> datetime:
+    """The moment from which an exception counts no more: the day after its last one begins."""
+    return datetime.combine(until + timedelta(days=1), time(), UTC)
+
+
+def _split(package: str) -> tuple[str, str]:
+    """Name and version; the name of an npm package may begin with an @."""
+    name, at, version = package.rpartition("@")
+    return (name, version) if at and name else (package, "")
+
+
+def read(path: Path, *, field: str = "policy") -> Policy:
+    """Read a policy.
+
+    Args:
+        path: of the file. Paths of certificates in it are relative to it; they are read, so that the policy returned
+            holds their text.
+        field: the input it came from, for errors.
+
+    Raises:
+        InputError: it cannot be read, is not YAML, or says something that a policy cannot; the message names the place.
+    """
+    try:
+        if path.stat().st_size > MAX_SIZE:
+            raise InputError(field, f"{path} is larger than {MAX_SIZE // 1024} KiB.", remedy="Look at the path.")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        what = getattr(error, "strerror", "") or "it is not UTF-8"
+        raise InputError(field, f"{path} cannot be read: {what}.", remedy="Look at the path.") from error
+    policy = parse(text, name=str(path), field=field)
+    signers = tuple(_with_certificate(one, path.parent, field) for one in policy.signers)
+    return msgspec.structs.replace(policy, signers=signers)
+
+
+def parse(text: str, *, name: str = DEFAULT, field: str = "policy") -> Policy:
+    """As `read`, of a text; certificates that are named by a path are left so.
+
+    Raises:
+        InputError: it is not a policy.
+    """
+    document = _yaml(text, name, field)
+    if not isinstance(document, dict):
+        raise InputError(field, f"{name} holds no mapping.", remedy="It begins with `version: 1`.")
+    try:
+        policy = msgspec.convert(document, Policy, builtin_types=(date,))
+    except msgspec.ValidationError as error:
+        what, _, place = str(error).partition(" - at ")
+        where = place.strip("`").removeprefix("$.").removeprefix("$") or "the top"
+        raise InputError(
+            field,
+            f"{name}: at {where}: {what[:1].lower()}{what[1:]}.",
+            remedy="docs/policy.md has every key with an example.",
+        ) from None
+    _check(policy, name, field)
+    return policy
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the file."""
+    made = msgspec.json.schema(Policy)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "s3c-policy.yaml, version 1",
+        **made,
+    }
+
+
+def _check(policy: Policy, name: str, field: str) -> None:
+    for number, one in enumerate(policy.exceptions):
+        if one.id.upper() in {denied.upper() for denied in policy.findings.deny}:
+            raise InputError(
+                field,
+                f"{name}: at exceptions[{number}]: {one.id} is denied under `findings`, which no exception excuses.",
+                remedy="Take it out of one of the two.",
+            )
+    names = [one.name for one in policy.signers]
+    for signer in names:
+        if names.count(signer) > 1:
+            raise InputError(field, f"{name}: two signers are called {signer}.", remedy="Give each a name of its own.")
+    for place, given in (
+        ("maximum-age", policy.report.maximum_age),
+        ("maximum-database-age", policy.report.maximum_database_age),
+    ):
+        if given is not None and duration(given) <= 0:
+            raise InputError(
+                field, f"{name}: at report.{place}: {given} is no time at all.", remedy="Give 24h or more."
+            )
+
+
+def _yaml(text: str, name: str, field: str) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark is not None else ""
+        raise InputError(
+            field,
+            f"{name} is not YAML{where}: {getattr(error, 'problem', None) or 'it cannot be parsed'}.",
+            remedy="Look at that line.",
+            original=str(error)[:500],
+        ) from None
+
+
+def _with_certificate(signer: Signer, folder: Path, field: str) -> Signer:
+    if "-----BEGIN" in signer.certificate:
+        return signer
+    path = folder / signer.certificate
+    try:
+        text = path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        what = getattr(error, "strerror", "") or "it is not PEM"
+        raise InputError(
+            field,
+            f"the certificate of signer {signer.name}, {path}, cannot be read: {what}.",
+            remedy="Give the path of a PEM file, relative to the policy, or the PEM text itself.",
+        ) from error
+    return msgspec.structs.replace(signer, certificate=text)

@@ -1,0 +1,132 @@
+"""What a signed report says of itself: which image, when, with what, and by which policy it was judged.
+
+It stands in the SARIF report (`runs[].properties.s3c`), because only what is in the report is signed. The cluster reads
+it (policy/evidence.rego), and so does `s3c policy check`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from s3c_actions.report import escape
+from s3c_actions.report.gate import Gate
+from s3c_actions.report.model import Content, Finding, ScanReport, Severity
+
+VERSION = 1
+MOST_CONTENTS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """What is stated beside the findings of one scan.
+
+    Attributes:
+        subject: digest that the report is attached to: the image's, or that of the index it belongs to.
+        gate: by which it was judged.
+        blind: why findings that are not there mean nothing; empty when everything could be looked at.
+        policy: digest of the policy file, empty when there was none.
+        packages, licenses: what that file refuses, as it says it.
+        contents: of that, what the image has.
+        sbom: digest of the manifest of the SBOM attached beside it, empty when none is.
+    """
+
+    subject: str
+    gate: Gate = field(default_factory=Gate)
+    blind: str = ""
+    policy: str = ""
+    packages: tuple[str, ...] = ()
+    licenses: tuple[str, ...] = ()
+    contents: tuple[Content, ...] = ()
+    sbom: str = ""
+
+    def counted(self, report: ScanReport) -> list[Finding]:
+        """What a report for the cluster lists: all that the policy minds, what it refuses first."""
+        minded = [finding for finding in report.findings if self.gate.minds(finding)]
+        return sorted(minded, key=lambda finding: not self.gate.refuses(finding))
+
+    def facts(self, report: ScanReport, omitted: int = 0) -> dict[str, Any]:
+        """The statement about one scan, as JSON values.
+
+        Args:
+            report: all that was found.
+            omitted: how many of `counted` did not fit in.
+        """
+        refused = self.gate.refused(report.findings)
+        return {
+            "version": VERSION,
+            "subject": self.subject,
+            "image": report.digest,
+            "platform": escape.line(report.platform, 100),
+            "created": stamp(report.created),
+            "scanner": f"trivy {escape.line(report.scanner_version, 50)}".strip(),
+            "database": stamp(report.database),
+            "blind": escape.line(self.blind, 500),
+            "verdict": "refused" if refused or self.contents or (self.blind and self.gate.closes) else "passed",
+            "refused": len(refused),
+            "omitted": omitted,
+            "contents": [
+                {"kind": one.kind, "by": one.by, "text": escape.line(one.text, 200)} for one in self._some_contents()
+            ],
+            "sbom": self.sbom,
+            "policy": self._policy(),
+        }
+
+    def _some_contents(self) -> list[Content]:
+        """A few for each entry of the policy: one is enough to refuse the image, and a report has to stay small."""
+        some: dict[str, list[Content]] = {}
+        for one in self.contents:
+            some.setdefault(one.by, []).append(one)
+        return [one for listed in some.values() for one in listed[:MOST_CONTENTS]]
+
+    def _policy(self) -> dict[str, Any]:
+        gate = self.gate
+        severities = [
+            one.name
+            for one in sorted(Severity, reverse=True)
+            if (one in gate.refuse if gate.refuse is not None else gate.fail_on is not None and one >= gate.fail_on)
+        ]
+        return {
+            "digest": self.policy,
+            "refuse": severities,
+            "fixable-only": gate.fixable_only,
+            "deny": sorted(gate.deny),
+            "packages": list(self.packages),
+            "licenses": list(self.licenses),
+            "exceptions": [
+                {"id": one.id, "package": one.package, "until": one.until, "why": one.why, "who": one.who}
+                for one in gate.exemptions
+            ],
+        }
+
+    def finding(self, finding: Finding) -> dict[str, Any]:
+        """What is judged of one finding, as JSON values."""
+        facts: dict[str, Any] = {
+            "id": escape.line(finding.id, 300),
+            "severity": finding.severity.name,
+            "package": escape.line(finding.package, 300),
+            "installed": escape.line(finding.installed, 200),
+            "fixed": escape.line(finding.fixed, 200),
+            "fixable": finding.fixable,
+            "suppressed": bool(finding.suppressed),
+        }
+        return facts | {"verdict": "refused" if self.gate.refuses(finding) else "accepted"}
+
+    def accepted(self, finding: Finding) -> str:
+        """Why the policy lets pass for a while what it would refuse; empty when it does not."""
+        for one in self.gate.excusing(finding):
+            if one.ends > self.gate.now:
+                return f"Accepted until {one.until} by {escape.line(one.who, 200)}: {escape.line(one.why, 700)}"
+        return ""
+
+
+def stamp(text: str) -> str:
+    """An RFC 3339 time in UTC and whole seconds, the one form that is judged; empty when it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    if moment.tzinfo is None:
+        return ""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

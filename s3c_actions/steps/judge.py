@@ -1,0 +1,174 @@
+"""Judge an image by the evidence beside it in the registry, as the cluster's gate would at this moment."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3c_actions import evidence
+from s3c_actions.errors import InputError, OutsideError, Refused
+from s3c_actions.image import Reference
+from s3c_actions.policy import judge as judging
+from s3c_actions.policy.export import trust_policy
+from s3c_actions.policy.judge import Document, Evidence, Refusal, Trust
+from s3c_actions.programs.notation_home import Home
+from s3c_actions.steps.results import Judgement
+
+if TYPE_CHECKING:
+    from s3c_actions.policy.model import Policy
+    from s3c_actions.programs.notation import Notation
+    from s3c_actions.registry import Descriptor, Registry
+
+# What Ratify takes for a time; a document without one it hands on unread.
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """A policy that is ready to judge by.
+
+    Attributes:
+        home: notation's configuration, which trusts the policy's signers and nobody else.
+        now: the time of the decision.
+    """
+
+    policy: Policy
+    registry: Registry
+    notation: Notation
+    home: Home
+    now: datetime
+
+    def evidence(self, reference: Reference) -> Evidence:
+        """Everything beside an image that the policy judges.
+
+        Args:
+            reference: with a digest.
+
+        Raises:
+            OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+        """
+        found = self.registry.referrers(reference)
+        reports = tuple(
+            Document(
+                digest=one.digest, trust=Trust.UNSIGNED, content=self._content(one, reference), attached=_time(one)
+            )
+            for one in found
+            if one.artifact_type == evidence.SARIF
+        )
+        wanted = evidence.SPDX if self.policy.needs_sbom else ""
+        sboms = tuple(
+            Document(digest=one.digest, trust=Trust.UNSIGNED, content=None)
+            for one in found
+            if one.artifact_type == wanted != ""
+        )
+        # Only of the newest it matters who signed them, and every verification is a run of notation.
+        decisive = judging.decisive(reports)
+        return Evidence(
+            reference=reference.pinned,
+            subject=reference.digest,
+            trust=self._trust(reference, found),
+            reports=tuple(self._signed(one, reference) if one.digest in decisive else one for one in reports),
+            sboms=tuple(self._signed(one, reference) if one.digest in decisive else one for one in sboms),
+        )
+
+    def _content(self, one: Descriptor, reference: Reference) -> bytes | None:
+        """The document; None when it cannot be fetched, or when Ratify would not hand it on."""
+        if not _RFC3339.fullmatch(_time(one)):
+            return None
+        try:
+            layers = self.registry.manifest(reference.at(one.digest)).document.get("layers")
+            return self.registry.blob(reference, str(layers[0]["digest"])) if layers else None
+        except (InputError, OutsideError, KeyError, TypeError, IndexError):
+            return None
+
+    def _signed(self, one: Document, reference: Reference) -> Document:
+        own = reference.at(one.digest)
+        return replace(one, trust=self._trust(own, self.registry.referrers(own, evidence.SIGNATURE)))
+
+    def _trust(self, reference: Reference, referrers: tuple[Descriptor, ...]) -> Trust:
+        if not any(one.artifact_type == evidence.SIGNATURE for one in referrers):
+            return Trust.UNSIGNED
+        try:
+            self.notation.verify(self.home, reference.pinned, {})
+        except Refused:
+            return Trust.STRANGER
+        return Trust.ALLOWED
+
+
+def _time(one: Descriptor) -> str:
+    return one.annotations.get(evidence.CREATED, "")
+
+
+@contextmanager
+def prepare(policy: Policy, *, registry: Registry, notation: Notation, temp: Path, now: datetime) -> Iterator[Judge]:
+    """Make ready to judge by a policy; what is written for it is removed in the end.
+
+    Args:
+        policy: whose signers hold their certificates' text.
+        registry: of the images.
+        notation: verifies who signed.
+        temp: where a folder is made.
+        now: the time of the decision.
+
+    Raises:
+        InputError: the policy names no signer, or a certificate in it is none.
+    """
+    from s3c_actions import certificates
+
+    folder = Path(tempfile.mkdtemp(prefix="s3c-judge-", dir=temp))
+    try:
+        home = Home(folder)
+        home.write_policy(trust_policy(policy))
+        stores = []
+        for one in policy.signers:
+            chain = certificates.read_chain(one.certificate.encode(), "policy")
+            stores.append(("ca", f"s3c-{one.name}", certificates.pem(chain)))
+        home.copy_trust_store(stores)
+        yield Judge(policy=policy, registry=registry, notation=notation, home=home, now=now)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(judge: Judge, reference: Reference) -> Judgement:
+    """Judge one image.
+
+    Args:
+        judge: as `prepare` made it.
+        reference: with a digest.
+
+    Raises:
+        OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+    """
+    started = time.monotonic()
+    refusals = judging.judge(judge.policy, judge.evidence(reference), judge.now)
+    return Judgement(
+        reference=reference.pinned,
+        policy=judge.policy.digest,
+        refusals=refusals,
+        seconds=time.monotonic() - started,
+    )
+
+
+def refused(judgement: Judgement) -> Refused | None:
+    """The error of an image that the policy refuses; None when it admits it."""
+    if not judgement.refusals:
+        return None
+    return Refused(
+        f"The policy refuses {judgement.reference}: {sentence(judgement.refusals)}.",
+        cause="The cluster's gate would say the same, if it has this policy.",
+        remedy="Do what is named; `s3c policy check` judges again.",
+        image=judgement.reference,
+    )
+
+
+def sentence(refusals: tuple[Refusal, ...]) -> str:
+    """All that a policy has against an image, in one line."""
+    return "; ".join(one.text for one in refusals)

@@ -1,0 +1,255 @@
+"""Evidence made up for tests, and the same as Ratify would hand it to its policy."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from s3c_actions import evidence
+from s3c_actions.policy.judge import Document, Evidence, Trust
+from s3c_actions.policy.model import Accepted, Findings, Licenses, Packages, Policy, Report, Sbom
+
+REFERENCE = "registry.example/team/app"
+SUBJECT = "sha256:" + 64 * "a"
+OTHER = "sha256:" + 64 * "b"
+
+
+def stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def finding(name: str, severity: str = "HIGH", *, package: str = "libssl3", fixed: str = "3.0.2", **more: Any) -> Any:
+    facts = {"id": name, "severity": severity, "package": package, "installed": "3.0.1", "fixed": fixed}
+    return {"properties": {**facts, "fixable": bool(fixed), "suppressed": False, **more}}
+
+
+def run(created: datetime, findings: tuple[Any, ...] = (), **stated: Any) -> dict[str, Any]:
+    severities = ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"]
+    policy = {"refuse": severities, "deny": [], "fixable-only": False, "packages": [], "licenses": []}
+    statement = {
+        "subject": SUBJECT,
+        "created": stamp(created),
+        "database": stamp(created),
+        "blind": "",
+        "sbom": "",
+        "omitted": 0,
+        "contents": [],
+        "policy": policy,
+        **stated,
+    }
+    return {"properties": {"s3c": statement}, "results": list(findings)}
+
+
+def sarif(*runs: dict[str, Any]) -> bytes:
+    return json.dumps({"version": "2.1.0", "runs": list(runs)}).encode()
+
+
+def document(content: bytes | None, trust: Trust = Trust.ALLOWED, number: int = 1, attached: str = "") -> Document:
+    return Document(digest=f"sha256:{number:064x}", trust=trust, content=content, attached=attached)
+
+
+def beside(
+    reports: tuple[Document, ...] = (), sboms: tuple[Document, ...] = (), trust: Trust = Trust.ALLOWED
+) -> Evidence:
+    return Evidence(reference=f"{REFERENCE}@{SUBJECT}", subject=SUBJECT, trust=trust, reports=reports, sboms=sboms)
+
+
+def as_ratify_has_it(given: Evidence) -> list[dict[str, Any]]:
+    """`verifierReports` of Ratify 1.4.6 with a rego-policy, as recorded in tests/data/ratify."""
+    found = [_report(evidence.SIGNATURE, 10_000 + number, one) for number, one in enumerate(_signatures(given.trust))]
+    for kind, documents in ((evidence.SARIF, given.reports), (evidence.SPDX, given.sboms)):
+        for one in documents:
+            nested = [_report(evidence.SIGNATURE, 20_000, v, one.digest) for v in _signatures(one.trust)]
+            whole = {"referenceDigest": one.digest, "nestedReports": nested}
+            if kind == evidence.SPDX:
+                found.append({**_report(kind, 0, {}), **whole, "verifierReports": []})
+                continue
+            extensions: dict[str, Any] | None = {"createdAt": one.attached} if one.attached else {}
+            if one.content is None:
+                verdict = {"isSuccess": False, "extensions": extensions or None}
+            else:
+                text = one.content.decode("utf-8", "replace")
+                verdict = {"isSuccess": True, "extensions": {**(extensions or {}), "passthrough": True, "report": text}}
+            found.append({**_report(kind, 0, verdict), **whole})
+    return found
+
+
+def _signatures(trust: Trust) -> list[dict[str, Any]]:
+    return {Trust.UNSIGNED: [], Trust.STRANGER: [{"isSuccess": False}], Trust.ALLOWED: [{"isSuccess": True}]}[trust]
+
+
+def _report(kind: str, number: int, verdict: dict[str, Any], subject: str = SUBJECT) -> dict[str, Any]:
+    return {
+        "subject": f"{REFERENCE}@{subject}",
+        "referenceDigest": f"sha256:{number:064x}",
+        "artifactType": kind,
+        "verifierReports": [{"message": "", **verdict}],
+        "nestedReports": [],
+    }
+
+
+# Generated policies and evidence
+
+_IDS = ("CVE-2024-1", "CVE-2024-2", "CVE-2023-3", "cve-2022-4", "DLA-5-1", "AVD-DS-0001")
+_PACKAGES = ("libssl3", "zlib1g", "xz-utils", "")
+_REFUSED = ("zlib1g", "xz-utils@5.6.0", "@scope/left-pad")
+_LICENCES = ("AGPL-3.0-only", "SSPL-1.0", "LicenseRef-1")
+_CONTENTS = (
+    *({"kind": "package", "by": one, "text": f"{one.rpartition('@')[0] or one} 1"} for one in _REFUSED),
+    *({"kind": "license", "by": one, "text": f"adduser ({one})"} for one in _LICENCES),
+    {"kind": "license", "by": "MIT", "text": "adduser (MIT)"},
+    {"kind": "other", "by": "zlib1g", "text": "zlib1g 1"},
+)
+
+
+def a_policy(dice: random.Random, now: datetime) -> Policy:
+    severities = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+    return Policy(
+        version=1,
+        findings=Findings(
+            refuse=tuple(one for one in severities if dice.random() < 0.4),  # type: ignore[misc]
+            fixable_only=dice.random() < 0.5,
+            deny=tuple(dice.sample(_IDS, dice.choice((0, 0, 1)))),
+        ),
+        exceptions=tuple(
+            Accepted(
+                id=dice.choice(_IDS),
+                package=dice.choice((None, *_PACKAGES[:2])),
+                until=_day(now, dice.choice((-30, -2, 2, 30))),
+                why="It is not reached.",
+                who="security",
+            )
+            for _ in range(dice.choice((0, 1, 4)))
+        ),
+        report=Report(
+            maximum_age=dice.choice(("1h", "24h", "7d", "1d12h")),
+            maximum_database_age=dice.choice((None, "24h", "7d")),
+        ),
+        sbom=Sbom(required=dice.random() < 0.3),
+        packages=Packages(
+            refuse=tuple(dice.sample(("zlib1g", "xz-utils@5.6.0", "@scope/left-pad"), dice.choice((0, 1))))
+        ),
+        licenses=Licenses(
+            refuse=tuple(dice.sample(("AGPL-3.0-only", "SSPL-1.0", "LicenseRef-1", "GPL-2.0"), dice.choice((0, 1, 2))))
+        ),
+    )
+
+
+def _some(dice: random.Random, words: tuple[str, ...], most: int) -> tuple[str, ...]:
+    return tuple(dice.sample(words, dice.randint(0, most)))
+
+
+def _day(now: datetime, days: int) -> date:
+    return (now + timedelta(days=days)).date()
+
+
+def some_evidence(dice: random.Random, now: datetime) -> Evidence:
+    if dice.random() < 0.3:
+        return _good_evidence(dice, now)
+    sboms = tuple(_an_sbom(dice, 100 + number) for number in range(dice.choice((0, 1, 1, 2))))
+    named = ("", f"sha256:{999:064x}") if dice.random() < 0.1 else tuple(one.digest for one in sboms) or ("",)
+    return beside(
+        reports=tuple(_a_report(dice, now, number, named) for number in range(dice.choice((0, 1, 1, 1, 2, 3)))),
+        sboms=sboms,
+        trust=_trust(dice),
+    )
+
+
+def _good_evidence(dice: random.Random, now: datetime) -> Evidence:
+    """All as it should be; which of its findings count, is the policy's."""
+    made = now - timedelta(minutes=dice.choice((1, 50)))
+    sbom = document(None, number=100)
+    findings = [finding(dice.choice(_IDS), dice.choice(("LOW", "HIGH"))) for _ in range(dice.choice((0, 0, 1)))]
+    everything = {
+        "refuse": ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"],
+        "deny": [one.upper() for one in _IDS],
+        "fixable-only": False,
+        "packages": list(_REFUSED),
+        "licenses": list(_LICENCES),
+    }
+    report = document(sarif(run(made, tuple(findings), sbom=sbom.digest, policy=everything)), attached=stamp(made))
+    return beside(reports=(report,), sboms=(sbom,))
+
+
+def _trust(dice: random.Random) -> Trust:
+    return dice.choices((Trust.ALLOWED, Trust.UNSIGNED, Trust.STRANGER), (16, 1, 1))[0]
+
+
+def _when(dice: random.Random, now: datetime) -> datetime:
+    hours = dice.choice((0.1, 0.1, 0.1, 0.5, 0.5, 5, 5, 20, 30, 400, -2, -0.01))
+    return now - timedelta(hours=hours)
+
+
+def _attached(dice: random.Random, now: datetime) -> str:
+    return dice.choice((stamp(_when(dice, now)), stamp(now), ""))
+
+
+def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str, ...]) -> Document:
+    made = _when(dice, now)
+    findings = tuple(
+        finding(
+            dice.choice(_IDS),
+            dice.choice(("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")),
+            package=dice.choice(_PACKAGES),
+            fixed=dice.choice(("", "2.0-1")),
+            suppressed=dice.random() < 0.1,
+            fixable=dice.random() < 0.7,
+        )
+        for _ in range(dice.choice((0, 0, 0, 1, 1, 3, 12)))
+    )
+    runs = [
+        run(
+            made + timedelta(minutes=dice.choice((0, 0, 3))),
+            findings if not part else (),
+            subject=dice.choices((SUBJECT, OTHER), (25, 1))[0],
+            sbom=dice.choice(sboms),
+            omitted=dice.choices((0, 4), (25, 1))[0],
+            policy={
+                "refuse": ["CRITICAL", "HIGH", "MEDIUM", "LOW", *dice.choices((["UNKNOWN"], []), (12, 1))[0]],
+                "deny": [one.upper() for one in _IDS[: dice.choices((9, 3), (12, 1))[0]]],
+                "fixable-only": dice.random() < 0.1,
+                "packages": list(_REFUSED[: dice.choices((9, 1), (12, 1))[0]]),
+                "licenses": list(_LICENCES[: dice.choices((9, 1), (12, 1))[0]]),
+            },
+            contents=dice.sample(_CONTENTS, dice.choices((0, 1, 3), (12, 2, 1))[0]),
+            blind=dice.choices(("", "the distribution is unknown"), (25, 1))[0],
+            database=dice.choice((stamp(made - timedelta(hours=dice.choice((1, 30, 200)))), stamp(made), "")),
+        )
+        for part in range(dice.choice((1, 1, 1, 2)))
+    ]
+    return document(_spoilt(dice, sarif(*runs)), _trust(dice), number, _attached(dice, now))
+
+
+def _an_sbom(dice: random.Random, number: int) -> Document:
+    return document(None, _trust(dice), number)
+
+
+def _spoilt(dice: random.Random, content: bytes) -> bytes | None:
+    """The content as it is, most of the time; else broken in one of the ways that a reader must not take for clean."""
+    if dice.random() < 0.85:
+        return content
+    whole = json.loads(content)
+    runs = whole.get("runs")
+    ways = [
+        lambda: None,
+        lambda: content[: len(content) // 2],
+        lambda: b"[]",
+        lambda: b"null",
+        lambda: content.replace(b'"created": "20', b'"created": "19'),
+        lambda: content.replace(b'Z"', b'+00:00"'),
+        lambda: content.replace(b'"severity": "', b'"severity": "VERY '),
+        lambda: content.replace(b'"fixable": true', b'"fixable": "yes"'),
+        lambda: content.replace(b'"contents": [', b'"contents": [null, '),
+        lambda: content.replace(b'"omitted"', b'"left"'),
+        lambda: content.replace(b'"deny"', b'"denied"'),
+        lambda: content.replace(b'"s3c"', b'"s4c"'),
+        lambda: content.replace(b'"results"', b'"result"'),
+        lambda: content.replace(b'"packages"', b'"package"'),
+        lambda: content[:-1] + b', "more": NaN}',
+        lambda: json.dumps({**whole, "runs": [] if runs else {}, "packages": {}}).encode(),
+        lambda: json.dumps({**whole, "runs": runs and [*runs, None], "packages": [None]}).encode(),
+    ]
+    spoilt: bytes | None = dice.choice(ways)()
+    return spoilt
