@@ -256,8 +256,11 @@ def _not_taken(document: Object, said: str) -> OutsideError:
 
 
 def _by_ratify(denied: AdmissionDenied, looked: gate.Gate) -> bool:
-    """Whether it was Ratify's own verdict: it leaves a trace."""
-    return any(one.constraint in looked.constraints and one.trace for one in denied.denials)
+    """Whether it was Ratify's own word: a verdict leaves a trace, and a policy in Rego has it tell what it cannot find."""
+    return any(
+        one.constraint in looked.constraints and (one.trace or "could not resolve descriptor" in one.original)
+        for one in denied.denials
+    )
 
 
 def _not_in_force(looked: gate.Gate, denied: AdmissionDenied | None) -> S3CError:
