@@ -256,7 +256,7 @@ def _not_taken(document: Object, said: str) -> OutsideError:
 
 
 def _by_ratify(denied: AdmissionDenied, looked: gate.Gate) -> bool:
-    """Whether it was Ratify's own word: a verdict leaves a trace, and a policy in Rego has it tell what it cannot find."""
+    """Whether it was Ratify's own word: a verdict leaves a trace, what it cannot find it tells by itself."""
     return any(
         one.constraint in looked.constraints and (one.trace or "could not resolve descriptor" in one.original)
         for one in denied.denials
