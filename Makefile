@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON = $(shell actions/setup.sh --dev)
 RUN = PYTHONPATH=$(CURDIR) $(PYTHON)
 
-.PHONY: help demo test unit contract e2e lint format golden bench docs lock modules clean
+.PHONY: help demo test unit contract e2e lint format golden pictures bench docs lock modules clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ format: ## rewrite the code as lint wants it
 
 golden: ## write the golden files of what people see anew
 	@S3C_GOLDEN=write $(RUN) -m pytest tests/unit/test_report_golden.py
+
+pictures: ## take the pictures of the documentation anew
+	@$(RUN) -m tools.pictures
 
 bench: ## our own time beside the bare programs'
 	@$(RUN) -m tools.bench

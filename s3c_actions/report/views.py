@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from s3c_actions.report import escape
+from s3c_actions.report.gate import enumerated
 from s3c_actions.report.markdown import MOST_ROWS, Table, head, safe
 
 MOST_IDS = 8
@@ -123,11 +124,14 @@ def verdict(one: Document) -> str:
 def overall(images: Sequence[Document]) -> str:
     """What became of several."""
     total = len(images)
-    verdicts = [one["verdict"] for one in images]
-    failed, refused = verdicts.count("failed"), verdicts.count("refused")
-    if failed or refused:
-        told = [f"{failed} of {total} images failed"] * bool(failed)
-        return ", ".join(told + [f"{refused} of {total} {'refused' if failed else 'images refused'}"] * bool(refused))
+    names = list(zip(named(images), images, strict=True))
+    told = []
+    for word in ("failed", "refused"):
+        those = [called for called, one in names if one["verdict"] == word]
+        if those:
+            told.append(f"{len(those)} of {total} images {word} ({enumerated(those)})")
+    if told:
+        return ", ".join(told)
     said = {verdict(one) for one in images}
     return f"{total} images: {said.pop()}" if len(said) == 1 else f"{total} images passed"
 
@@ -373,7 +377,7 @@ def _tables(one: Document, titles: bool) -> Iterable[Table]:
     if refused:
         yield findings("What closes the gate", refused, titles=titles, opened=True, new=fresh)
     if quiet:
-        yield findings("New since the base", quiet, titles=titles, opened=True)
+        yield findings(f"New since {one['base']['name'][:100]}", quiet, titles=titles, opened=True)
     patch = one["patch"]
     if patch is not None:
         if patch["new"]:
@@ -383,9 +387,9 @@ def _tables(one: Document, titles: bool) -> Iterable[Table]:
         if one["remaining"]:
             yield _left(one["remaining"])
     elif one["scan"] is not None:
-        rest = [finding for finding in one["remaining"] if _key(finding) not in closing]
+        rest = [finding for finding in one["remaining"] if _key(finding) not in closing | fresh]
         if rest:
-            yield findings("Other findings" if refused else "Findings", rest, titles=titles)
+            yield findings("Other findings" if refused or new else "Findings", rest, titles=titles)
     if one["set_aside"]:
         rows = [
             f"| {_id(f)} | {f['severity'].capitalize()} | {_where(f)} | {escape.markdown(f['reason'], 200)} |"
@@ -458,7 +462,8 @@ def _where(finding: Document) -> str:
 def _fix(finding: Document) -> str:
     if finding["kind"] == "vuln":
         fixed = escape.code(finding["fixed_version"], 60)
-        return fixed or escape.markdown(finding["status"].replace("_", " ") or "none yet", 40)
+        status = finding["status"].replace("_", " ")
+        return fixed or escape.markdown(status if status not in {"", "affected"} else "none yet", 40)
     return escape.markdown(finding["remedy"], 80)
 
 

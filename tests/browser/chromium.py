@@ -16,6 +16,7 @@ PACKAGES = ("chromium", "fonts-liberation", "fonts-noto-color-emoji", "fonts-dej
 ADDRESS = "https://page.example/"
 """Where pages are said to come from; nothing is sent there."""
 Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 
 
 @dataclass
