@@ -136,6 +136,8 @@ _REASONS: tuple[tuple[str, str, str, bool], ...] = (
 )
 
 
+BUSY = "Ratify was not ready to read its evidence"
+"""The reason of a denial that passes by itself."""
 # What a policy says (policy/evidence.rego): each clause tells its own remedy.
 _BY_POLICY = re.compile(
     r"(?:^|; )(?:its newest scan report|it has no scan report|its SBOM|it has [0-9]+ refused finding|"
@@ -223,6 +225,8 @@ def _entry(constraint: str, said: str, webhook: str) -> list[Denial]:
 
 def _explained(why: str, image: str, asked: str) -> tuple[str, str, bool]:
     """Reason, remedy, and whether there was no verdict."""
+    if "Ratify's cache was being written" in why:
+        return BUSY, "Try again in half a minute.", True
     if _BY_POLICY.search(why):
         return why.rstrip("."), f"Do what is named; `s3c policy check {image}` judges as the cluster does.", False
     for pattern, reason, remedy, unavailable in _REASONS:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from s3c_actions.cluster import denials
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, Object, Resource
 from s3c_actions.errors import InputError, OutsideError, Refused
 from s3c_actions.image import Reference
@@ -347,12 +348,15 @@ def attempt(cluster: Cluster, image: str, namespace: str) -> AdmissionDenied | N
         OutsideError: it was refused for a reason that is not admission's.
     """
     resource = Resource(path="/api/v1", plural="pods", namespaced=True)
-    until = time.monotonic() + 15
+    until, patience = time.monotonic() + 15, time.monotonic() + 60
     while True:
         try:
             cluster.create(resource, pod(image), namespace, dry_run=True)
         except AdmissionDenied as denied:
-            return denied
+            # Ratify's verdict is kept for 10 s by itself and by Gatekeeper.
+            if not any(denials.BUSY in one.reason for one in denied.denials) or time.monotonic() > patience:
+                return denied
+            time.sleep(5)
         except OutsideError as error:
             # A namespace's service account is made a moment after the namespace.
             if "serviceaccount" not in error.original or time.monotonic() > until:

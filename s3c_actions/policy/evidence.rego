@@ -63,6 +63,10 @@ reports_judged(image, documents, sboms, mend) = said {
 
 report_judged(image, one, sboms, about, mend) = said {
   one.readable == false
+  one.busy == true
+  said := {{"code": "busy", "text": sprintf("%v was not read, because Ratify's cache was being written: try again in half a minute", [about])}}
+} else = said {
+  one.readable == false
   said := standing(one.trust, one.readable, "report", about, mend)
 } else = said {
   runs := one.content.runs
@@ -297,7 +301,7 @@ contents(statements) = said {
 
 # Reading what Ratify hands on. What is not exactly as it should be is unreadable, and denies.
 
-sarif(report) = {"digest": report.referenceDigest, "subject": subject(report), "trust": trust(report.nestedReports), "content": content, "readable": readable, "when": when} {
+sarif(report) = {"digest": report.referenceDigest, "subject": subject(report), "trust": trust(report.nestedReports), "content": content, "readable": readable, "busy": is_busy(report), "when": when} {
   content := content_of(report)
   readable := is_sarif(content)
   when := sarif_time(content, readable, report)
@@ -352,6 +356,13 @@ is_result(result) {
   ranks[facts.severity] >= 0
   is_boolean(facts.fixable)
   is_boolean(facts.suppressed)
+}
+
+# Ratify 1.4.6 and its verifiers share a folder, whose index one may read while another writes it.
+is_busy(report) {
+  contains(report.verifierReports[_].errorReason, "could not create local oras cache")
+} else = false {
+  true
 }
 
 content_of(report) = content {

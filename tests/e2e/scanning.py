@@ -70,8 +70,13 @@ def program(pin: Pin) -> Path:
     return locate(pin, cache=cache, runner=Runner(environment), progress=Silent()).path
 
 
-def database(folder: Path) -> Path:
-    """A Trivy cache folder with a database that Trivy takes for fresh."""
+def database(folder: Path, *more: tuple[str, str, str, str]) -> Path:
+    """A Trivy cache folder with a database that Trivy takes for fresh.
+
+    Args:
+        folder: where it is made.
+        more: further advisories: id, source package, the version that fixes it, urgency.
+    """
     root = folder / "made" / "vuln-list-debian" / "tracker"
     releases = {"bookworm": ("12", "lts"), "jessie": ("8", "end-of-life")}
     _write(
@@ -82,6 +87,7 @@ def database(folder: Path) -> Path:
         (HIGH, "openssl", "3.0.13-1~deb12u1", "high"),
         (MEDIUM, "openssl", "3.0.13-1~deb12u1", "medium"),
         (LOW, "zlib", "", "low"),
+        *more,
     ):
         fact = {"Type": "package", "Package": source, "Kind": "fixed" if fixed else "unfixed", "Version": fixed}
         annotations = [{**fact, "Severity": urgency}, {**fact, "Release": "bookworm"}]

@@ -1,0 +1,251 @@
+"""Evidence at admission: the cluster, `s3c policy check` and the gate in CI judge the same images alike."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3c_actions import evidence
+from s3c_lab import lab as labs
+from s3c_lab.certificates import make
+from s3c_lab.lab import Lab
+from s3c_lab.machine import Machine
+from tests.e2e.cluster import Kubectl
+from tests.e2e.oci import Repository, attach, layer, list_referrers
+from tests.e2e.scanning import HIGH, database, debian
+from tests.e2e.signing import Ended, s3c
+
+EXCEPTED, OVER, NEW = "CVE-2024-20001", "CVE-2024-20002", "CVE-2024-20003"
+POLICY = f"""\
+version: 1
+signers:
+  - name: lab
+    certificate: {{certificate}}
+findings: {{{{refuse: [HIGH, CRITICAL], fixable-only: true}}}}
+exceptions:
+  - {{{{id: {EXCEPTED}, package: tar, until: 2099-12-31, why: It is not reached., who: security}}}}
+  - {{{{id: {OVER}, package: curl, until: 2024-12-31, why: The mending is near., who: security}}}}
+report: {{{{maximum-age: 6h}}}}
+sbom: {{{{required: true}}}}
+licenses: {{{{refuse: [AGPL-3.0-only, AGPL-3.0]}}}}
+"""
+
+# Row → the codes of what the policy has against it; nothing: it is admitted.
+TABLE: dict[str, set[str]] = {
+    "clean": set(),
+    "healed": set(),
+    "index": set(),
+    "unsigned": {"unsigned-image"},
+    "dirty": {"finding"},
+    "stale": {"stale-report"},
+    "unsigned-report": {"unsigned-report"},
+    "stranger-report": {"stranger-report", "stranger-sbom"},
+    "other-image": {"other-image-report", "no-sbom"},
+    "turned-dirty": {"finding"},
+    "no-report": {"no-report"},
+    "expired-exception": {"finding", "expired-exception"},
+    "licence": {"license"},
+    "dirty-platform": {"finding"},
+}
+# What a scan in CI finds by itself; the rest is about what lies in the registry.
+SCANNED = {"clean": 0, "dirty": 1, "expired-exception": 1, "licence": 1}
+
+
+def files(name: str, *, openssl: str = "3.0.13-1~deb12u1", more: str = "", licence: str = "Zlib") -> dict[str, bytes]:
+    """A Debian whose packages are `more` than those of `scanning`, and that no other row has."""
+    made = debian()
+    status = made["var/lib/dpkg/status"].decode().replace("3.0.11-1~deb12u2", openssl)
+    extra = "".join(
+        f"Package: {one}\nStatus: install ok installed\nVersion: 1.0-1\nArchitecture: amd64\n"
+        f"Maintainer: Nobody <nobody@localhost>\nDescription: more\n\n"
+        for one in more.split()
+    )
+    return {
+        **made,
+        "var/lib/dpkg/status": (status + extra).encode(),
+        "usr/share/doc/zlib1g/copyright": f"Files: *\nLicense: {licence}\n".encode(),
+        "etc/row": name.encode(),
+    }
+
+
+@dataclass
+class World:
+    """Every image of the table, by row, and what judges them."""
+
+    lab: Lab
+    repository: Repository
+    policy: Path
+    folder: Path
+    first: Path
+    second: Path
+    images: dict[str, str]
+
+    def run(self, *arguments: str | Path, code: int = 0) -> Ended:
+        ended = s3c(self.folder, *arguments)
+        assert ended.code == code, ended.stderr
+        return ended
+
+    def attach(self, *rows: str, db: Path | None = None, key: tuple[str, str] | None = None, more: Any = ()) -> Ended:
+        signer = key or (self.lab.key, self.lab.certificate)
+        flags = ["--key", signer[0], "--certificate", signer[1], "--policy", str(self.policy), "--exit-code", "0"]
+        flags += ["--trivy-cache-dir", str(db or self.first), "--offline", "--attach", "sarif,spdx"]
+        return self.run("attach", *(self.images[row] for row in rows), *flags, *map(str, more))
+
+    def digest(self, row: str) -> str:
+        return self.images[row].rpartition("@")[2]
+
+    def report(self, row: str) -> dict[str, Any]:
+        """The descriptor of a row's first report."""
+        listed = self.repository.get(self.digest(row).replace(":", "-"))["manifests"]
+        return next(one for one in listed if one.get("artifactType") == evidence.SARIF)
+
+    def content(self, row: str) -> bytes:
+        return self.repository.blob(self.repository.get(self.report(row)["digest"])["layers"][0]["digest"])
+
+
+@pytest.fixture(scope="module")
+def world(gated: Lab, machine: Machine, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The images with their evidence, and the gate told of the policy; the gate by signatures alone comes back."""
+    folder = tmp_path_factory.mktemp("evidence")
+    policy = folder / "s3c-policy.yaml"
+    policy.write_text(POLICY.format(certificate=gated.certificate))
+    advisories = ((EXCEPTED, "tar", "2.0-1", "high"), (OVER, "curl", "2.0-1", "high"))
+    made = World(
+        lab=gated,
+        repository=Repository(gated.registry, f"e2e/{uuid.uuid4().hex[:12]}/app"),
+        policy=policy,
+        folder=folder,
+        first=database(folder / "first", *advisories),
+        second=database(folder / "second", *advisories, (NEW, "bash", "2.0-1", "high")),
+        images={},
+    )
+    _push(made)
+    _attach(made)
+    export = made.run("policy", "export", "--policy", policy)
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=export.stdout)
+    until = time.monotonic() + 60
+    while "no scan report" not in _admission(kubectl, made.images["no-report"]):
+        assert time.monotonic() < until, "the policy is not in force"
+        time.sleep(1)
+    yield made
+    kubectl("delete", "verifiers.config.ratify.deislabs.io", "verifier-report")
+    labs.up(gated.name, None, machine, node=True)
+    kubectl("delete", "keymanagementproviders.config.ratify.deislabs.io", "s3c-lab")
+
+
+def _push(world: World) -> None:
+    odd: dict[str, dict[str, str]] = {
+        "clean": {"more": "tar"},
+        "turned-dirty": {"more": "bash"},
+        "dirty": {"openssl": "3.0.11-1~deb12u2"},
+        "expired-exception": {"more": "curl"},
+        "licence": {"licence": "AGPL-3.0"},
+    }
+    for row in TABLE.keys() - {"index", "dirty-platform"}:
+        pushed = world.repository.image([layer(files(row, **odd.get(row, {})))], row)
+        world.images[row] = f"{world.repository.registry}/{world.repository.name}@{pushed['digest']}"
+    for row, openssl in (("index", "3.0.13-1~deb12u1"), ("dirty-platform", "3.0.11-1~deb12u2")):
+        platforms = [
+            world.repository.image([layer(files(f"{row} {one}", openssl=version))], f"{row}-{one}", architecture=one)
+            for one, version in (("amd64", "3.0.13-1~deb12u1"), ("arm64", openssl))
+        ]
+        pushed = world.repository.index(platforms, row)
+        world.images[row] = f"{world.repository.registry}/{world.repository.name}@{pushed['digest']}"
+
+
+def _attach(world: World) -> None:
+    signed = [image for row, image in world.images.items() if row != "unsigned"]
+    world.run("sign", *signed, "--key", world.lab.key, "--certificate", world.lab.certificate)
+    late = {"stale", "healed", "stranger-report", "other-image", "no-report"}
+    world.attach(*(TABLE.keys() - late))
+    for row in ("stale", "healed"):
+        flags = ("--trivy-cache-dir", world.first, "--offline", "--format", "json")
+        world.run("scan", world.images[row], *flags)
+        report = json.loads((world.folder / "s3c-out" / "app" / "trivy.json").read_text())
+        path = world.folder / f"{row}.json"
+        path.write_text(json.dumps({**report, "CreatedAt": (datetime.now(UTC) - timedelta(days=2)).isoformat()}))
+        world.attach(row, more=("--report", path))
+    key, certificate = make("stranger").write(world.folder, "stranger")
+    world.attach("stranger-report", key=(str(key), str(certificate)))
+    list_referrers(world.repository, world.digest("other-image"), [world.report("clean")])
+    time.sleep(1.1)  # times are told in whole seconds
+    world.attach("turned-dirty", db=world.second)
+    text = world.content("unsigned-report").decode()
+    created = json.loads(text)["runs"][0]["properties"]["s3c"]["created"]
+    newer = (datetime.fromisoformat(created) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    content = text.replace(created, newer).encode()
+    notes = {evidence.CREATED: newer}
+    attach(world.repository, world.digest("unsigned-report"), evidence.SARIF, content, **notes)
+
+
+def _admission(kubectl: Kubectl, image: str) -> str:
+    """What the gate says of a Pod of an image; empty when it admits it."""
+    ended = kubectl.run("run", "evidence", f"--image={image}", "--dry-run=server", "-n", "default")
+    return "" if ended.returncode == 0 else str(ended.stderr)
+
+
+def _settled(kubectl: Kubectl, images: dict[str, str]) -> dict[str, str]:
+    """Row → the gate's word, when verdicts of before are forgotten and Ratify has read everything once."""
+    for _ in range(6):
+        said = {row: _admission(kubectl, image) for row, image in images.items()}
+        if not any("cache was being written" in one or "could not be verified" in one for one in said.values()):
+            return said
+        time.sleep(21)  # Ratify and Gatekeeper keep verdicts for 10 s each
+    return said
+
+
+def test_cluster_check_and_ci_judge_the_table_alike(world: World, kubectl: Kubectl) -> None:
+    ended = world.run("policy", "check", *world.images.values(), "--policy", world.policy, code=1)
+    found = {one["image"]: one for one in ended.result["images"]}
+    refusals = {row: found[image]["judgement"]["refusals"] for row, image in world.images.items()}
+    expected = TABLE | {"healed": {"stale-report"}}
+    assert {row: {one["code"] for one in listed} for row, listed in refusals.items()} == expected
+    said = _settled(kubectl, world.images)
+    for row, listed in refusals.items():
+        assert bool(said[row]) is bool(listed), f"{row}: {said[row]}"
+        for one in listed:
+            assert one["text"] in said[row], f"{row}: {said[row]}"
+    sentences = [listed[0]["text"].replace(world.images[row], "") for row, listed in refusals.items() if listed]
+    assert len({one[:60] for one in sentences}) >= len(sentences) - 4, "each reason has a sentence of its own"
+    assert f"{HIGH} (HIGH, libssl3, fixed in 3.0.13-1~deb12u1)" in said["dirty"]
+    assert NEW in said["turned-dirty"]
+    flags = ("--policy", world.policy, "--trivy-cache-dir", world.first, "--offline", "--format", "json")
+    scanned = world.run("scan", *(world.images[row] for row in SCANNED), *flags, code=1)
+    verdicts = {one["image"]: one["verdict"] for one in scanned.result["images"]}
+    assert {row: verdicts[world.images[row]] == "refused" for row in SCANNED} == {
+        row: bool(code) for row, code in SCANNED.items()
+    }
+
+
+def test_a_stale_report_is_healed_by_a_new_one(world: World, kubectl: Kubectl) -> None:
+    assert "older than 6h" in _settled(kubectl, {"stale": world.images["stale"]})["stale"]
+    attached = world.attach("healed", more=("--prune-evidence",)).image["attach"]
+    assert len(attached["pruned"]) == 2
+    for _ in range(5):
+        time.sleep(11)
+        said = _admission(kubectl, world.images["healed"])
+        if not said:
+            break
+    assert not said
+    again = world.attach("healed").image["attach"]
+    assert again["skipped"] is True
+    assert [one["digest"] for one in again["documents"]] == [one["digest"] for one in attached["documents"]]
+
+
+def test_each_platform_of_an_index_is_signed_and_has_evidence_of_its_own(world: World) -> None:
+    listed = world.repository.get(world.digest("index"))["manifests"]
+    for one in listed:
+        referrers = world.repository.get(one["digest"].replace(":", "-"))["manifests"]
+        kinds = {referrer["artifactType"] for referrer in referrers}
+        assert kinds == {evidence.SIGNATURE, evidence.SARIF, evidence.SPDX}
+    runs = json.loads(world.content("index"))["runs"]
+    assert {run["properties"]["s3c"]["image"] for run in runs} == {one["digest"] for one in listed}
+    assert {run["properties"]["s3c"]["platform"] for run in runs} == {"linux/amd64", "linux/arm64"}
