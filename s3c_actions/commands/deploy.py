@@ -53,7 +53,15 @@ def run(values: Values, context: Context) -> Outcome:
         )
     with ExitStack() as stack:
         registry = registry_of(values, context, settings.manifests, settings.replacements)
-        verify = verifier(values, context, stack, hosts_of(values, settings.manifests, settings.replacements))
+        hosts = hosts_of(values, settings.manifests, settings.replacements)
+        verify = _by_policy(
+            values,
+            context,
+            stack,
+            registry=registry,
+            verify=verifier(values, context, stack, hosts),
+            hosts=hosts,
+        )
         tools = tools_of(values, context, registry, verify, resolve=values[inputs.RESOLVE])
         result, verified = deploy.run(settings, tools)
     for warning in result.warnings:
@@ -187,6 +195,46 @@ def verifier(
     program = notation(values, context, registries)
     home = stack.enter_context(verify.prepare(settings, context.temp, context.progress))
     return lambda reference: verify.run(settings, program, home, reference, context.progress)
+
+
+def _by_policy(
+    values: Values,
+    context: Context,
+    stack: ExitStack,
+    *,
+    registry: Registry,
+    verify: Callable[[str], VerifyResult] | None,
+    hosts: Collection[str],
+) -> Callable[[str], VerifyResult | None] | None:
+    """Verification, and then the policy's judgement by the evidence in the registry; as it was without a policy.
+
+    Raises:
+        InputError: the policy is not one, or names no signer.
+    """
+    path = values[inputs.POLICY]
+    if path is None:
+        return verify
+    from s3c_actions.policy import model
+    from s3c_actions.steps import judge
+
+    ready = stack.enter_context(
+        judge.prepare(
+            model.read(path),
+            registry=registry,
+            notation=notation(values, context, hosts),
+            temp=context.temp,
+            now=context.now,
+        )
+    )
+
+    def judged(reference: str) -> VerifyResult | None:
+        result = verify(reference) if verify is not None else None
+        refusal = judge.refused(judge.run(ready, Reference.parse(reference)))
+        if refusal is not None:
+            raise refusal
+        return result
+
+    return judged
 
 
 def outcome(command: str, result: DeployResult, verified: Mapping[str, VerifyResult], seconds: float) -> Outcome:

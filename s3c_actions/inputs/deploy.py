@@ -17,6 +17,7 @@ from s3c_actions.inputs.common import (
     TIMEOUT,
 )
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
+from s3c_actions.inputs.report import POLICY as GIVEN_POLICY
 from s3c_actions.inputs.sign import USER_METADATA
 from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
 
@@ -159,6 +160,11 @@ OPTIONAL_TRUST_STORE = replace(
     required=False,
 )
 
+POLICY = replace(
+    GIVEN_POLICY,
+    help="The policy, `s3c-policy.yaml`: every image is judged by the evidence in its registry before anything is "
+    "applied, as the cluster's gate does by the same policy.",
+)
 CLUSTER: tuple[Input[Any], ...] = (KUBECONFIG, KUBE_CONTEXT)
 HOW: tuple[Input[Any], ...] = (
     *CLUSTER,
@@ -181,6 +187,7 @@ INPUTS: tuple[Input[Any], ...] = (
     *HOW,
     *(OPTIONAL_TRUST_STORE if one is TRUST_STORE else one for one in TRUST_INPUTS),
     USER_METADATA,
+    POLICY,
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,
     INSECURE,

@@ -18,7 +18,8 @@ from s3c_lab import lab as labs
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
-from tests.e2e.cluster import Kubectl
+from tests.e2e.cluster import Kubectl, pod_spec
+from tests.e2e.cluster import pod as pod_of
 from tests.e2e.oci import Repository, attach, layer, list_referrers
 from tests.e2e.scanning import HIGH, database, debian
 from tests.e2e.signing import Ended, s3c
@@ -223,6 +224,12 @@ def test_cluster_check_and_ci_judge_the_table_alike(world: World, kubectl: Kubec
     assert {row: verdicts[world.images[row]] == "refused" for row in SCANNED} == {
         row: bool(code) for row, code in SCANNED.items()
     }
+    for row in ("clean", "stale"):
+        pod = world.folder / f"{row}.yaml"
+        pod.write_text(json.dumps(pod_of("evidence", pod_spec(world.images[row]))))
+        flags = ("--policy", world.policy, "--kubeconfig", world.lab.kubeconfig, "--namespace", "default", "--dry-run")
+        ended = world.run("deploy", pod, *flags, code=1 if row == "stale" else 0)
+        assert ("older than 6h" in ended.stderr) is (row == "stale")
 
 
 def test_a_stale_report_is_healed_by_a_new_one(world: World, kubectl: Kubectl) -> None:
