@@ -227,8 +227,8 @@ def test_cluster_check_and_ci_judge_the_table_alike(world: World, kubectl: Kubec
     for row in ("clean", "stale"):
         pod = world.folder / f"{row}.yaml"
         pod.write_text(json.dumps(pod_of("evidence", pod_spec(world.images[row]))))
-        flags = ("--policy", world.policy, "--kubeconfig", world.lab.kubeconfig, "--namespace", "default", "--dry-run")
-        ended = world.run("deploy", pod, *flags, code=1 if row == "stale" else 0)
+        how = ("--policy", world.policy, "--kubeconfig", world.lab.kubeconfig, "--namespace", "default", "--dry-run")
+        ended = world.run("deploy", pod, *how, code=1 if row == "stale" else 0)
         assert ("older than 6h" in ended.stderr) is (row == "stale")
 
 
