@@ -70,9 +70,10 @@ class AzureLogin:
         if kept is not None and self._clock() < renew:
             return kept
         identity = self._who()
-        if identity is None:
+        access = self._access(identity) if identity is not None else ""
+        if identity is None or not access:
             return None
-        token = self._exchanged(registry, identity)
+        token = self._exchanged(registry, identity, access)
         self._secrets.add(token)
         now = self._clock()
         ends = _claims(token).get("exp")
@@ -118,18 +119,28 @@ class AzureLogin:
                 self._nobody = error
         return self._chosen
 
-    def _exchanged(self, registry: str, identity: Identity) -> str:
+    def _access(self, identity: Identity) -> str:
+        try:
+            return identity.credential.get_token(f"{AUDIENCE}/.default").token
+        except OutsideError as error:
+            if identity.source != "managed-identity":
+                raise
+            # Every machine of Azure's has the service that gives tokens, also one that was given no identity.
+            self._chosen, self._nobody = None, error
+            return ""
+
+    def _exchanged(self, registry: str, identity: Identity, access: str) -> str:
         from azure.core.exceptions import ServiceRequestError, ServiceResponseError
         from azure.core.rest import HttpRequest
 
-        access = identity.credential.get_token(f"{AUDIENCE}/.default").token
         tenant = identity.tenant or str(_claims(access).get("tid", ""))
         form = {"grant_type": "access_token", "service": registry, "access_token": access}
         if tenant:
             form["tenant"] = tenant
         client = pipeline(f"https://{registry}")
+        request = HttpRequest("POST", f"https://{registry}/oauth2/exchange", data=form)
         try:
-            with client, client.send_request(HttpRequest("POST", "/oauth2/exchange", data=form)) as answer:
+            with client, client.send_request(request) as answer:
                 status, body = answer.status_code, answer.text()
         except (ServiceRequestError, ServiceResponseError) as error:
             raise _unreachable(registry, error) from None

@@ -16,7 +16,10 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass(frozen=True)
 class Request:
-    """`host` is the name that was asked, without a port; `headers` have lower-case names."""
+    """`host` is the name that was asked, without a port; `target` the path with the query as it was sent.
+
+    `headers` have lower-case names.
+    """
 
     method: str
     host: str
@@ -24,6 +27,7 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    target: str = ""
 
     def form(self) -> dict[str, str]:
         """The fields of an `application/x-www-form-urlencoded` body."""
@@ -92,6 +96,7 @@ def _handler(sites: Sites) -> type[BaseHTTPRequestHandler]:
                 query={name: values[0] for name, values in parse_qs(parts.query).items()},
                 headers={name.lower(): value for name, value in self.headers.items()},
                 body=self._chunked() if self.headers.get("Transfer-Encoding") == "chunked" else self.rfile.read(length),
+                target=self.path,
             )
             answer = sites.answer(request)
             self.send_response_only(answer.status)

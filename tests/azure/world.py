@@ -48,6 +48,7 @@ class World:
         folder: has `bundle.pem` (the system's authorities and ours) and `ca.pem` (ours alone).
         sites: who answers, and what was asked.
         pid: of the process that holds the namespaces.
+        address: of the loopback network, where the stand-ins answer; a test may have them answer there outside as well.
     """
 
     folder: Path
@@ -55,6 +56,15 @@ class World:
     pid: int
     authority: Identity = field(repr=False)
     _stack: ExitStack = field(repr=False)
+    _tls: ssl.SSLContext = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.sni_callback = _certificates(self)
+
+    @property
+    def address(self) -> str:
+        return f"127.{64 + (self.pid >> 16) % 64}.{self.pid >> 8 & 255}.{self.pid & 255 or 1}"
 
     @property
     def bundle(self) -> Path:
@@ -75,11 +85,24 @@ class World:
         for host in hosts:
             self.sites.applications[host] = application
         with (self.folder / "hosts").open("a") as file:
-            file.write("".join(f"127.0.0.1 {host}\n" for host in hosts))
+            file.write("".join(f"{self.address} {host}\n" for host in hosts))
 
     def listen(self, address: str, port: int) -> socket.socket:
         """A socket that listens in here."""
         return _within(self.pid, lambda: socket.create_server((address, port), backlog=64))
+
+    def serve(self, listening: socket.socket) -> None:
+        """Have the stand-ins answer on a socket, by TLS."""
+        self._stack.enter_context(serving(listening, self.sites, self._tls))
+
+    def names_alone(self, argv: Sequence[str | Path]) -> list[str]:
+        """The command, to be run in this machine's own network, with the names and the authority of in here.
+
+        For programs that need the stand-ins and the outside; the stand-ins answer there from now on.
+        """
+        self.serve(socket.create_server((self.address, 443)))
+        binds = f"mount --bind {self.folder}/hosts /etc/hosts && mount --bind {self.bundle} {SYSTEM_BUNDLE}"
+        return ["unshare", "--mount", "sh", "-c", f'{binds} && exec "$@"', "sh", *map(str, argv)]
 
     def forward(self, port: int) -> None:
         """Let a port of this machine's loopback interface be reached under the same address in here."""
@@ -108,9 +131,7 @@ def world(folder: Path) -> Iterator[World]:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "ready\n"
         made = World(folder, Sites(), holder.pid, authority, stack)
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.sni_callback = _certificates(made)
-        stack.enter_context(serving(made.listen("0.0.0.0", 443), made.sites, tls))
+        made.serve(made.listen("0.0.0.0", 443))
         stack.enter_context(serving(made.listen(METADATA_SERVICE, 80), made.sites))
         yield made
 
