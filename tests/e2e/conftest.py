@@ -78,6 +78,14 @@ def kubectl(gated: Lab, machine: Machine) -> Kubectl:
 
 
 @pytest.fixture
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    """The name of a namespace that is not there, and is removed in the end."""
+    name = f"e2e-{uuid.uuid4().hex[:8]}"
+    yield name
+    kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false")
+
+
+@pytest.fixture
 def sign(gated: Lab, s3c: Callable[..., Ended]) -> Callable[..., str]:
     """Signs an image, with the key whose certificate the gate trusts unless told otherwise; returns it by digest."""
 

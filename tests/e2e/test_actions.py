@@ -12,6 +12,7 @@ import jsonschema
 
 from s3c_lab.lab import Lab
 from tests import act
+from tests.e2e.cluster import Kubectl, workload
 
 SCHEMA = json.loads((act.ROOT / "s3c_actions" / "schemas" / "result-1.json").read_text())
 
@@ -41,6 +42,17 @@ STEPS = act.one_job(
           key-pem: ${{ secrets.KEY }}
           certificate: CERTIFICATE
           output-dir: KEPT/sign
+      - uses: org/s3c/actions/deploy@v1
+        id: deploy
+        with:
+          manifests: MANIFESTS
+          image: ${{ steps.sign.outputs.references }}
+          trust-store: CERTIFICATE
+          kubeconfig: KUBECONFIG
+          namespace: NAMESPACE
+          create-namespace: true
+          rollout-timeout: 90s
+          output-dir: KEPT/deploy
 """
 )
 
@@ -57,6 +69,12 @@ CHAIN = act.one_job(
           buildkit-addr: BUILDKIT
           trivy-cache-dir: TRIVY
           offline: true
+          deploy: true
+          manifests: MANIFESTS
+          kubeconfig: KUBECONFIG
+          namespace: NAMESPACE
+          create-namespace: true
+          rollout-timeout: 90s
           output-dir: KEPT/first
       - uses: org/s3c@v1
         id: second
@@ -82,6 +100,38 @@ GATE = act.one_job(
 )
 
 
+UNSIGNED = act.one_job(
+    """
+      - uses: org/s3c/actions/deploy@v1
+        id: deploy
+        with:
+          manifests: MANIFESTS
+          kubeconfig: KUBECONFIG
+          namespace: NAMESPACE
+          create-namespace: true
+          output-dir: KEPT/deploy
+      - run: echo the step behind the gate ran
+"""
+)
+
+
+def manifests(tmp_path: Path, *images: str) -> str:
+    """A folder with a Deployment of each image."""
+    folder = tmp_path / "k8s"
+    folder.mkdir()
+    for number, image in enumerate(images):
+        main = {"name": "main", "image": image, "command": ["sleep", "infinity"]}
+        spec = {"terminationGracePeriodSeconds": 0, "containers": [main]}
+        (folder / f"{number}.json").write_text(json.dumps(workload("Deployment", f"app-{number}", spec)))
+    return str(folder)
+
+
+def running(kubectl: Kubectl, namespace: str) -> list[str]:
+    """The images of the Pods that run."""
+    what = "jsonpath={.items[?(@.status.phase=='Running')].spec.containers[*].image}"
+    return sorted(kubectl("get", "pods", "-n", namespace, "-o", what).split())
+
+
 def filled(workflow: str, lab: Lab, tmp_path: Path, **more: str) -> str:
     """The workflow for this lab; files are kept in `tmp_path`/kept, apart from act's own workspace."""
     words = {"TRIVY": lab.trivy_cache, "BUILDKIT": lab.buildkit, "KEPT": str(tmp_path / "kept"), **more}
@@ -94,15 +144,16 @@ def result(path: str) -> dict[str, Any]:
     return document  # type: ignore[no-any-return]
 
 
-def test_scan_patch_and_sign_hand_a_digest_on(
-    lab: Lab, fresh: Callable[[str], str], signing_key: tuple[Path, Path], tmp_path: Path
+def test_scan_patch_sign_and_deploy_hand_a_digest_on(
+    gated: Lab, kubectl: Kubectl, namespace: str, fresh: Callable[[str], str], tmp_path: Path
 ) -> None:
-    key, certificate = signing_key
+    key = Path(gated.key)
     image = fresh("voting-app")
-    workflow = filled(STEPS, lab, tmp_path, IMAGE=image, CERTIFICATE=str(certificate))
+    words = {"IMAGE": image, "CERTIFICATE": gated.certificate, "KUBECONFIG": gated.kubeconfig, "NAMESPACE": namespace}
+    workflow = filled(STEPS, gated, tmp_path, MANIFESTS=manifests(tmp_path, image), **words)
     job = act.run(workflow, tmp_path / "act", secrets={"KEY": key.read_text()})
     assert job.succeeded, job.log
-    scan, patch, sign = job.outputs["scan"], job.outputs["patch"], job.outputs["sign"]
+    scan, patch, sign, deploy = (job.outputs[step] for step in ("scan", "patch", "sign", "deploy"))
 
     assert int(scan["high"]) > 0
     assert int(scan["fixable"]) > 0
@@ -114,6 +165,15 @@ def test_scan_patch_and_sign_hand_a_digest_on(
     assert sign["reference"] == patch["reference"] == f"{image.rpartition(':')[0]}@{patch['digest']}"
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", sign["signature-digest"])
 
+    assert (deploy["verdict"], deploy["admission"], deploy["unchanged"]) == ("passed", "admitted", "false")
+    assert deploy["references"] == sign["reference"]
+    assert [(one["kind"], one["action"]) for one in json.loads(deploy["applied"])] == [
+        ("Namespace", "created"),
+        ("Deployment", "created"),
+    ]
+    assert running(kubectl, namespace) == [sign["reference"]]
+    assert sign["reference"] in Path(deploy["manifests"]).read_text()
+
     assert result(patch["result"])["images"][0]["patch"]["original"].endswith(scan["digest"])
     assert result(sign["result"])["images"][0]["sign"]["verified"] is True
     assert Path(scan["sarif"]).stat().st_size > 0
@@ -121,18 +181,18 @@ def test_scan_patch_and_sign_hand_a_digest_on(
 
     # GitHub's services were asked for what the actions say: code scanning has the patched image's report alone.
     asked = [line.split()[0] for line in job.services]
-    assert asked == ["restore", "save", "restore", "save", "upload-sarif", "restore", "save"]
+    assert asked == [*["restore", "save"] * 2, "upload-sarif", *["restore", "save"] * 2]
     (uploaded,) = (job.folder / "sarif").iterdir()
     assert uploaded.read_text() == Path(patch["sarif"]).read_text()
 
 
-def test_the_chain_in_one_step_and_again_with_nothing_to_do(
-    lab: Lab, fresh: Callable[[str], str], signing_key: tuple[Path, Path], tmp_path: Path
+def test_the_chain_to_the_cluster_in_one_step_and_again_with_nothing_to_do(
+    gated: Lab, kubectl: Kubectl, namespace: str, fresh: Callable[[str], str], tmp_path: Path
 ) -> None:
-    key, certificate = signing_key
     images = {"APP": fresh("voting-app"), "DATABASE": fresh("voting-db")}
-    workflow = filled(CHAIN, lab, tmp_path, KEYFILE=str(key), CERTIFICATE=str(certificate), **images)
-    job = act.run(workflow, tmp_path / "act")
+    words = {"KEYFILE": gated.key, "CERTIFICATE": gated.certificate, "KUBECONFIG": gated.kubeconfig}
+    words |= {"NAMESPACE": namespace, "MANIFESTS": manifests(tmp_path, *images.values())}
+    job = act.run(filled(CHAIN, gated, tmp_path, **words, **images), tmp_path / "act")
     assert job.succeeded, job.log
     first, second = job.outputs["first"], job.outputs["second"]
     assert first["verdict"] == second["verdict"] == "passed"
@@ -142,6 +202,10 @@ def test_the_chain_in_one_step_and_again_with_nothing_to_do(
     assert second["references"] == first["references"]
     assert second["signature-digest"] == first["signature-digest"]
     assert len(first["references"].splitlines()) == 2
+    assert json.loads(first["admission"]) == json.loads(second["admission"]) == ["admitted", "admitted"]
+    assert (first["unchanged"], second["unchanged"]) == ("false", "true")
+    assert [one["action"] for one in json.loads(first["applied"])] == ["created"] * 3
+    assert running(kubectl, namespace) == sorted(first["references"].splitlines())
     for name in ("first", "second"):
         document = result(job.outputs[name]["result"])
         assert [image["verdict"] for image in document["images"]] == ["passed", "passed"]
@@ -149,7 +213,11 @@ def test_the_chain_in_one_step_and_again_with_nothing_to_do(
             assert image["patch"]["fixed"]
             # A fix that was published after the packages were fetched may be left, but never without its reason.
             assert all(one["reason"] for one in image["patch"]["left"])
-        assert Path(job.outputs[name]["summary"]).read_text().startswith("### ✅")
+        summary = Path(job.outputs[name]["summary"]).read_text()
+        assert summary.startswith("### ✅ 2 images")
+        for reference in first["references"].splitlines():
+            flow = re.escape(reference.rpartition("@")[2][:15])
+            assert re.search(rf"<b>admit</b><br/>admitted<br/>{flow}", summary)
 
 
 def test_a_closed_gate_fails_the_job_with_its_reports_written(
@@ -168,3 +236,21 @@ def test_a_closed_gate_fails_the_job_with_its_reports_written(
     for form in ("json", "sarif", "html"):
         assert Path(scan[form]).stat().st_size > 0
     assert [line.split()[0] for line in job.services] == ["restore", "save", "upload-sarif"]
+
+
+def test_the_deployment_of_an_unsigned_image_fails_the_job(
+    gated: Lab, kubectl: Kubectl, namespace: str, unsigned: str, tmp_path: Path
+) -> None:
+    words = {"KUBECONFIG": gated.kubeconfig, "NAMESPACE": namespace, "MANIFESTS": manifests(tmp_path, unsigned)}
+    job = act.run(filled(UNSIGNED, gated, tmp_path, **words), tmp_path / "act")
+    assert not job.succeeded
+    assert "| the step behind the gate ran" not in job.log
+    assert f"{unsigned} was not admitted: it has no signature." in job.log
+    deploy = job.outputs["deploy"]
+    assert (deploy["verdict"], deploy["admission"], deploy["references"]) == ("refused", "denied", "")
+    assert json.loads(deploy["applied"]) == []
+    assert result(deploy["result"])["images"][0]["admission"]["remedy"]
+    assert kubectl("get", "namespace", namespace, "--ignore-not-found", "-o", "jsonpath={.status.phase}") in {
+        "",
+        "Terminating",
+    }

@@ -6,7 +6,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,13 +17,6 @@ from tests.e2e.cluster import CONSTRAINT, WEBHOOK, Kubectl
 from tests.e2e.signing import Ended, signatures
 
 APP = Path(__file__).parent.parent.parent / "manifests" / "app" / "overlays" / "lab"
-
-
-@pytest.fixture
-def namespace(kubectl: Kubectl) -> Iterator[str]:
-    name = f"e2e-{uuid.uuid4().hex[:8]}"
-    yield name
-    kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false")
 
 
 @pytest.fixture
