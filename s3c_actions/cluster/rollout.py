@@ -17,7 +17,7 @@ from s3c_actions.cluster.client import AdmissionDenied, Cluster, Object, Resourc
 from s3c_actions.errors import OutsideError, S3CError
 
 WATCHED = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "Pod"})
-POLL = 1.0
+POLL = (0.05, 1.0)
 _PODS = Resource(path="/api/v1", plural="pods", namespaced=True)
 _EVENTS = Resource(path="/api/v1", plural="events", namespaced=True)
 _SETS = Resource(path="/apis/apps/v1", plural="replicasets", namespaced=True)
@@ -60,6 +60,7 @@ def wait(
     until = clock() + timeout
     waiting = [one.target for one in changes if one.target.kind in WATCHED and one.action != "pruned"]
     told: dict[str, str] = {}
+    pause, longest = POLL
     while waiting:
         for target in list(waiting):
             live = cluster.get(target.resource, target.name, target.namespace)
@@ -85,7 +86,8 @@ def wait(
             target = waiting[0]
             live = cluster.get(target.resource, target.name, target.namespace) or {}
             raise _failed(cluster, target, live, f"{target.where} was not up within {timeout:g} s.")
-        sleep(POLL)
+        sleep(pause)
+        pause = min(pause * 1.5, longest)
 
 
 def state(kind: str, live: Mapping[str, Any]) -> State:
