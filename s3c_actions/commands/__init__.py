@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "sign": "Sign images by digest, and verify what was signed.",
     "attach": "Attach signed evidence to images: scan report, SBOM, OpenVEX, result.",
     "verify": "Verify the signatures of images.",
+    "trust": "Write what a verifier has to have to trust a signer.",
     "trace": "Tell the whole story of a digest from the registry alone.",
     "deploy": "Deploy manifests by signed digests, behind a gate that is proved.",
     "policy": "Read a policy, judge images by it as the cluster would, and export it.",

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from s3c_actions.programs.install import locate
 from s3c_actions.programs.pins import NOTATION
@@ -116,6 +117,38 @@ def test_another_vaults_signature_is_refused(azure: Azure, image: str, tmp_path:
     assert signed.code == 0, signed.stderr
     refused = azure.s3c(tmp_path, "verify", image, *CERTIFICATE, *azure.ids)
     assert (refused.code, "does not lead to" in refused.stderr) == (1, True), refused.stderr
+
+
+def test_what_is_exported_is_what_verifiers_take(azure: Azure, image: str, tmp_path: Path) -> None:
+    azure.vault().add("signing", make("signing", authority=False))
+    azure.vault("kv-stranger").add("signing", make("signing", authority=False))
+    name = image.partition("@")[0]
+    exported = azure.s3c(tmp_path, "trust", "export", *CERTIFICATE, *azure.ids, "--registry-scope", name)
+    assert exported.code == 0, exported.stderr
+    out = tmp_path / "trust"
+    (tmp_path / "s3c-out").rename(out)
+    policy = ["--trust-store", str(out), "--trust-policy", str(out / "trustpolicy.json")]
+    stranger = ["--vault", "kv-stranger", "--vault-certificate", "signing"]
+    for signer, code in ((stranger, 1), (CERTIFICATE, 0)):
+        signed = azure.s3c(tmp_path, "sign", image, *signer, *azure.ids)
+        assert signed.code == 0, signed.stderr
+        assert azure.s3c(tmp_path, "verify", image, *policy).code == code
+    inline, verifier, how = yaml.safe_load_all((out / "ratify.yaml").read_text())
+    assert inline["spec"]["parameters"]["value"] == (out / "truststore/x509/ca/s3c/certificates.pem").read_text()
+    assert (verifier["kind"], how["kind"]) == ("Verifier", "Policy")
+    (statement,) = verifier["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]
+    assert statement["trustedIdentities"] == ["x509.subject:C=US,ST=WA,O=s3c lab,CN=signing"]
+
+    client = "00000000-0000-4000-8000-000000000000"
+    exported = azure.s3c(tmp_path, "trust", "export", *CERTIFICATE, *azure.ids, "--ratify-client-id", client)
+    assert exported.code == 0, exported.stderr
+    fetched = next(yaml.safe_load_all((tmp_path / "s3c-out" / "ratify.yaml").read_text()))
+    assert fetched["spec"]["parameters"] == {
+        "vaultURI": "https://kv-voting.vault.azure.net",
+        "tenantID": azure.entra.tenant,
+        "clientID": client,
+        "certificates": [{"name": "signing"}],
+    }
 
 
 def test_a_version_that_is_named_signs(azure: Azure, image: str, tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""What a verifier has to have to trust one signer: notation's files, and Ratify's manifests."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s3c_actions import certificates
+from s3c_actions.cluster import gate_manifests
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from s3c_actions.cluster.client import Object
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaultTrust:
+    """A certificate that Ratify fetches itself: the vault's address, its name there, and Ratify's identity."""
+
+    vault: str
+    certificate: str
+    tenant: str
+    client: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustSettings:
+    """One signer and how it is trusted.
+
+    Attributes:
+        chain: the signer's certificates, leaf first.
+        name: of the trust store and of the policy's statement.
+        scopes: repositories, or `*`.
+        fetched: Ratify reads the certificate from its vault; None: it stands in the manifest.
+    """
+
+    chain: tuple[x509.Certificate, ...]
+    name: str = "s3c"
+    scopes: tuple[str, ...] = ("*",)
+    fetched: VaultTrust | None = None
+
+
+def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
+    """Write the files.
+
+    Args:
+        settings: whom to trust.
+        folder: has `truststore/x509/ca/NAME/`, `trustpolicy.json` and `ratify.yaml` afterwards.
+
+    Returns:
+        `trust-store` (the folder), `trust-policy` and `ratify`, each with its path.
+    """
+    anchor = certificates.pem(certificates.anchor(settings.chain))
+    store = folder / "truststore" / "x509" / "ca" / settings.name
+    store.mkdir(parents=True, exist_ok=True)
+    (store / "certificates.pem").write_bytes(anchor)
+    identity = certificates.trusted_identity(settings.chain[0])
+    policy = folder / "trustpolicy.json"
+    policy.write_text(json.dumps(_policy(settings, identity), indent=2) + "\n", encoding="utf-8")
+    provider = (
+        gate_manifests.key_vault(
+            settings.fetched.vault,
+            settings.fetched.certificate,
+            tenant=settings.fetched.tenant,
+            client=settings.fetched.client,
+        )
+        if settings.fetched is not None
+        else gate_manifests.certificates(anchor.decode())
+    )
+    own = gate_manifests.policy((identity,) if identity else ())
+    documents = [provider, *(one for one in own if one["apiVersion"].startswith(gate_manifests.RATIFY_GROUP))]
+    ratify = folder / "ratify.yaml"
+    ratify.write_text(_yaml(documents), encoding="utf-8")
+    return {"trust-store": folder / "truststore", "trust-policy": policy, "ratify": ratify}
+
+
+def _yaml(documents: list[Object]) -> str:
+    """As people write it: a certificate line by line."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc]
+        pass
+
+    def text(dumper: Any, value: str) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    return str(yaml.dump_all(documents, Dumper=Dumper, sort_keys=False, allow_unicode=True))
+
+
+def _policy(settings: TrustSettings, identity: str) -> dict[str, object]:
+    return {
+        "version": "1.0",
+        "trustPolicies": [
+            {
+                "name": settings.name,
+                "registryScopes": list(settings.scopes),
+                "signatureVerification": {"level": "strict"},
+                "trustStores": [f"ca:{settings.name}"],
+                "trustedIdentities": [identity or "*"],
+            }
+        ],
+    }
