@@ -122,6 +122,13 @@ def files(image: ImageOutcome) -> Mapping[str, Path]:
     return {"json": last.trivy_json, **last.files, **traced}
 
 
+def sarif(image: ImageOutcome) -> tuple[Path, ...]:
+    """The SARIF reports that describe the image as it was handed on, one for each platform."""
+    last = image.last_scan
+    scans = (last.parts or (last,)) if last is not None else ()
+    return tuple(scan.files["sarif"] for scan in scans if "sarif" in scan.files)
+
+
 def skipped(image: ImageOutcome) -> bool | None:
     """Whether nothing was pushed, because nothing needed to be; None when the command pushes nothing anyway."""
     done = [step.skipped for step in (image.patch, image.sign, image.attach, image.mirror) if step is not None]

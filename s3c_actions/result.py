@@ -14,6 +14,7 @@ from typing import Any
 from s3c_actions import __version__, outputs
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.process import Secrets
+from s3c_actions.report.collecting import paused
 from s3c_actions.report.model import Finding, ScanReport
 from s3c_actions.steps.results import (
     Admission,
@@ -45,25 +46,27 @@ def document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError 
     """
     if any(image.failure is error for image in outcome.images):
         error = None
-    made = {
-        "version": VERSION,
-        "s3c": __version__,
-        "command": outcome.command,
-        "created": now.isoformat(timespec="seconds"),
-        "verdict": outputs.verdict(outcome),
-        "exit_code": outputs.exit_code(outcome),
-        "error": _error(error),
-        "seconds": round(outcome.seconds, 3),
-        "files": _files(outcome.files),
-        "images": [_image(image) for image in outcome.images],
-        "deploy": _deploy(outcome.deploy) if outcome.deploy else None,
-    }
-    return _redacted(made, secrets) if secrets.values else made
+    with paused():
+        made = {
+            "version": VERSION,
+            "s3c": __version__,
+            "command": outcome.command,
+            "created": now.isoformat(timespec="seconds"),
+            "verdict": outputs.verdict(outcome),
+            "exit_code": outputs.exit_code(outcome),
+            "error": _error(error),
+            "seconds": round(outcome.seconds, 3),
+            "files": _files(outcome.files),
+            "images": [_image(image) for image in outcome.images],
+            "deploy": _deploy(outcome.deploy) if outcome.deploy else None,
+        }
+        return _redacted(made, secrets) if secrets.values else made
 
 
 def text(document: Mapping[str, Any]) -> str:
     """The document's text: indented, except that what has no parts of its own is one line."""
-    return _text(document, "") + "\n"
+    with paused():
+        return _text(document, "") + "\n"
 
 
 def _text(value: Any, indent: str) -> str:

@@ -323,14 +323,14 @@ class _Run:
                 files.set_outputs({"sarif-folder": self._sarif_folder(outcome)}, self.environment)
 
     def _sarif_folder(self, outcome: Outcome) -> str:
-        """A folder with the last SARIF report of each image alone, to upload; empty when there is none.
+        """A folder with the last SARIF report of each image and platform alone, to upload; empty without any.
 
         The output folder may also hold the one from before the patch, which has the same category.
         """
         from s3c_actions import outputs
         from s3c_actions.report import sarif
 
-        reports = [report for image in outcome.images if (report := outputs.files(image).get("sarif"))]
+        reports = [report for image in outcome.images for report in outputs.sarif(image)]
         if not reports:
             return ""
         folder = Path(tempfile.mkdtemp(prefix="s3c-sarif-", dir=self.environment.get("RUNNER_TEMP") or None))

@@ -375,6 +375,8 @@ def test_every_platform_is_patched(world):
     result = world.patch()
     assert world.pushed == [(f"{NAME}@{listed}", ["0.json", "1.json"], "1-1")]
     assert result.platforms == ("linux/amd64", "linux/amd64/v2")
+    assert result.after is not None
+    assert len(result.after.parts) == 2
     assert result.reference == f"{NAME}@{world.tags_['1-1']}"
     assert {f.id for f in result.fixed} == {"CVE-1", "CVE-2"}
     assert {f.id for f in result.before.report.findings} == {"CVE-1", "CVE-2", "CVE-3"}

@@ -4,7 +4,7 @@ import errno
 import io
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -324,6 +324,24 @@ def test_sarif_of_the_last_scan_is_laid_out_for_the_upload(run, runner, tmp_path
     ]
     runner["S3C_UPLOAD_SARIF"] = "perhaps"
     assert run(environment=runner).code == Exit.WRONG_INPUT
+
+
+def test_every_platforms_sarif_is_uploaded(run, runner, tmp_path) -> None:
+    runner["S3C_UPLOAD_SARIF"] = "true"
+    for name in ("amd64", "arm64"):
+        (tmp_path / f"{name}.sarif").write_text(json.dumps({"runs": [{"results": [{"ruleId": name}]}]}))
+    image = samples.chained()
+    assert image.patch is not None
+    assert image.patch.after is not None
+    whole = image.patch.after
+    parts = tuple(replace(whole, files={"sarif": tmp_path / f"{name}.sarif"}) for name in ("amd64", "arm64"))
+    after = replace(whole, files=parts[0].files, parts=parts)
+    run("a:1", outcome=samples.outcome(replace(image, patch=replace(image.patch, after=after))), environment=runner)
+    folder = Path(outputs_of(tmp_path / "output")["sarif-folder"])
+    assert [json.loads(one.read_text())["runs"][0]["results"][0]["ruleId"] for one in sorted(folder.iterdir())] == [
+        "amd64",
+        "arm64",
+    ]
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
