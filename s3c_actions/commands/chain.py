@@ -19,7 +19,7 @@ from s3c_actions.inputs.common import IMAGE
 from s3c_actions.inputs.evidence import ATTACH
 from s3c_actions.inputs.sign import KEY
 from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
-from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
+from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, ScanResult, SignResult, VerifyResult
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
@@ -118,11 +118,15 @@ def _steps(
     patcher = stack.enter_context(patching(values, context, scanner, images)) if values[inputs.PATCH] else None
 
     attacher = attacher_of(values, context, signer, scanner) if signer is not None and values[ATTACH] else None
-    scan_one = scan_all if attacher is not None and patcher is None else Scanner.scan
+    # A patch scans every platform by itself.
+    everything = attacher is not None and patcher is None
+
+    def scan(image: str) -> ScanResult:
+        return scan_all(scanner, image, places[image]) if everything else scanner.scan(image, places[image])
 
     return ChainSteps(
         resolve=lambda image: scanner.registry.resolve(Reference.parse(image)),
-        scan=lambda image: scan_one(scanner, image, places[image]),
+        scan=scan,
         patch=(lambda scan: patcher.patch(scan.image, places[scan.image], scan)) if patcher is not None else None,
         sign=_sign(signer, context) if signer is not None else None,
         attach=(lambda outcome: attacher.attach(outcome, "chain")) if attacher is not None else None,

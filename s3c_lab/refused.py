@@ -1,0 +1,79 @@
+"""The end of the demo: an image that is signed, but whose report tells of findings, refused by name."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from s3c_actions.errors import Exit, OutsideError
+from s3c_lab.voting import NAMESPACE, Stage
+
+PATIENCE = 90.0
+_POLICY = """\
+version: 1
+signers:
+  - name: lab
+    certificate: {certificate}
+findings: {{refuse: [HIGH, CRITICAL], fixable-only: true}}
+report: {{maximum-age: 24h}}
+sbom: {{required: true}}
+"""
+
+
+def show(stage: Stage, output: Path) -> int:
+    """Put the policy on the cluster, attach evidence to a patched image and to its unpatched original, and try both.
+
+    Args:
+        stage: where the patched images run.
+        output: folder with the chain's result.json.
+
+    Returns:
+        The exit code of what did not end as it has to; 0 when everything did.
+
+    Raises:
+        OutsideError: the cluster did not decide as it has to.
+        ProgramFailed: kubectl failed.
+    """
+    one = json.loads((output / "result.json").read_text())["images"][0]
+    clean, dirty = one["reference"], one["scan"]["reference"]
+    policy, folder = output / "s3c-policy.yaml", output / "evidence"
+    policy.write_text(_POLICY.format(certificate=stage.lab.certificate))
+    key = ["--key", stage.lab.key, "--certificate", stage.lab.certificate]
+    scan = ["--trivy-cache-dir", stage.lab.trivy_cache, "--offline", "--policy", str(policy)]
+    where = ["--output-dir", str(folder)]
+    print("\nA third image: the unpatched one, signed this time too. Both get their report, and the cluster a policy:")
+    for arguments in (
+        ["sign", dirty, *key, *where],
+        ["attach", clean, dirty, "--exit-code", "0", *scan, *key, *where],
+    ):
+        code = stage.s3c(arguments)
+        if code != Exit.DONE:
+            return code
+    objects = folder / "gate.yaml"
+    print(f"\n$ s3c policy export --policy {policy} | kubectl apply -f -", flush=True)
+    objects.write_text(_exported(policy))
+    print(stage.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(objects)), end="")
+    try_both = ["--kubeconfig", stage.lab.kubeconfig, "--namespace", NAMESPACE, *where]
+    until = time.monotonic() + PATIENCE
+    while True:
+        code = stage.s3c(["gate", "demo", "--image", clean, "--image", dirty, *try_both])
+        if code != Exit.DONE:
+            return code
+        said = {
+            each["reference"] or each["image"]: each["admission"]["verdict"]
+            for each in json.loads((folder / "result.json").read_text())["images"]
+        }
+        if sorted(said.values()) == ["admitted", "denied"]:
+            return Exit.DONE
+        if time.monotonic() > until:
+            raise OutsideError(f"Of the two images, one should be admitted and one denied: {said}.")
+        print("\nVerdicts of before are kept for some seconds. Once more:")
+        time.sleep(10)
+
+
+def _exported(policy: Path) -> str:
+    from s3c_actions.commands.policy import exported
+    from s3c_actions.policy import model
+
+    return exported(model.read(policy))
