@@ -31,6 +31,8 @@ ABANDONED = 120.0
 TAKEN = 30.0
 """Seconds for Ratify to read what it is told, and for Gatekeeper's Service to lead to it."""
 POLL = 0.3
+PATIENCE = 2.0
+"""Seconds between looks at the cluster, and at a change that somebody else has begun."""
 _DEPLOYMENTS = Resource(path="/apis/apps/v1", plural="deployments", namespaced=True)
 _SECRETS = Resource(path="/api/v1", plural="secrets", namespaced=True)
 
@@ -144,7 +146,7 @@ class _Installer:
             if not told:
                 self.progress.notice(f"Another change of {name} is going on: waiting for its end.")
                 told = True
-            time.sleep(POLL)
+            time.sleep(PATIENCE)
         return release
 
     def await_deployment(self, name: str) -> None:
@@ -250,8 +252,8 @@ def _not_taken(document: Object, said: str) -> OutsideError:
     kind, name = str(document["kind"]), str(document["metadata"]["name"])
     cause, remedy = "", f"Look at `kubectl describe {kind.lower()} {name}` and at Ratify's log."
     if document["spec"].get("type") == "azurekeyvault":
-        cause = "Its identity may not read the vault, or is not federated with gatekeeper-system:ratify-admin."
-        remedy = "Let it get the certificate and its secret, and look at vault, tenant and client."
+        cause = "Its identity may not read the vault, or the cluster does not hand it a token: see what Ratify said."
+        remedy = "Let it get certificate and secret; federate it with gatekeeper-system:ratify-admin; check the names."
     return OutsideError(f"Ratify does not take {kind} {name}.", cause=cause, remedy=remedy, original=said[:4000])
 
 
