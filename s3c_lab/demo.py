@@ -12,7 +12,7 @@ from pathlib import Path
 
 from s3c_actions.console import plain
 from s3c_actions.errors import Exit, S3CError
-from s3c_lab import lab, registry_server, voting
+from s3c_lab import lab, refused, registry_server, voting
 from s3c_lab.ahead import Ahead
 from s3c_lab.machine import Machine
 
@@ -53,7 +53,8 @@ def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bo
                 print(flush=True)
                 ahead.wait()
                 made = lab.up(name, None, machine, node=True)
-                code = _deploy(made, chain, output, machine)
+                stage = _stage(made, output, machine)
+                code = voting.show(stage, chain) or refused.show(stage, output)
         if (output / "summary.md").is_file():
             _show((output / "summary.md").read_text())
         paths = voting.paths(output / "result.json") if code == Exit.DONE else []
@@ -67,11 +68,11 @@ def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bo
     return code
 
 
-def _deploy(made: lab.Lab, chain: Sequence[str], output: Path, machine: Machine) -> int:
+def _stage(made: lab.Lab, output: Path, machine: Machine) -> voting.Stage:
     def s3c(arguments: Sequence[str]) -> int:
         return _s3c(arguments, machine)
 
-    return voting.show(voting.Stage(lab=made, machine=machine, manifests=output / "app.yaml", s3c=s3c), chain)
+    return voting.Stage(lab=made, machine=machine, manifests=output / "app.yaml", s3c=s3c)
 
 
 def _down_after_failure(name: str, machine: Machine) -> None:
@@ -129,7 +130,7 @@ def _closing_words(made: lab.Lab, output: Path, code: int, paths: Sequence[str],
         print(f"  {file.relative_to(output)}")
     if code == Exit.DONE:
         print("\nBoth images were scanned, patched, scanned again, signed and verified" + "." * (not cluster), end="")
-        print(", and run in a cluster that refused them unsigned:" if cluster else "")
+        print(", and run in a cluster that refused them unsigned, and unpatched:" if cluster else "")
         print("\n".join(f"  {plain(path)}" for path in paths))
     if keep:
         print(f"The lab is still up, its registry at {made.registry}.")

@@ -30,6 +30,8 @@ from s3c_lab import voting
 from s3c_lab.node.cluster import node_name
 from tests import reports
 
+FORGOTTEN = 31.0
+"""Seconds after which Gatekeeper, Ratify and its store have forgotten a verdict: 10 s each."""
 ROOT = Path(__file__).resolve().parent.parent
 FORMATS = ("json", "sarif", "table", "cyclonedx", "spdx")
 DOCUMENT = """\
@@ -148,10 +150,11 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             bench = Bench(made, Path(folder), options.runs)
-            for measure in (start, scan, formats, patch, sign, chain, large, looks, documents):
+            for measure in (start, scan, formats, patch, sign, attach, chain, large, looks, documents):
                 measure(bench)
             node(bench, [*lab_command, "up", "--name", name, "--node", "--json"])
             deploy(bench)
+            admission(bench)
     finally:
         _output([*lab_command, "down", "--name", name])
     table = Table("what", "goal", f"median of {options.runs}", title="s3c beside the bare programs")
@@ -230,6 +233,52 @@ def sign(bench: Bench) -> None:
     bench.own("sign: sign and verify after", "≤ 0.25 s", runs)
     runs = bench.several(lambda _: bench.s3c("verify", image, "--trust-store", bench.lab["certificate"], *notation))
     bench.own("verify", "≤ 0.25 s", runs)
+
+
+def attach(bench: Bench) -> None:
+    """Three documents attached and signed, new each time: the last ones are deleted before."""
+    image = _pinned(bench.lab["images"][1])
+    report = bench.folder / "attached.json"
+    bench.run([*_trivy(bench), "--list-all-pkgs", "--format", "json", "--output", report, image])
+    shims = bench.shims("notation", "trivy")
+    flags = ("--attach", "sarif,spdx,cyclonedx", "--prune-evidence", "--report", str(report), *bench.key, *shims)
+
+    def once(number: int) -> Run:
+        document = json.loads(report.read_text())
+        document["CreatedAt"] = f"2026-11-24T12:00:{number:02d}Z"
+        report.write_text(json.dumps(document))
+        return bench.s3c("attach", image, *flags)
+
+    bench.own("attach and sign three documents", "≤ 1 s", bench.several(once))
+
+
+def admission(bench: Bench) -> None:
+    """A Pod of an image tried with a gate by signature alone, and with one that asks for evidence as well."""
+    image = _pinned(bench.lab["images"][1])
+    policy, objects = bench.folder / "s3c-policy.yaml", bench.folder / "gate.yaml"
+    policy.write_text(
+        f"version: 1\nsigners: [{{name: lab, certificate: {bench.lab['certificate']}}}]\nfindings: {{refuse: []}}\n"
+    )
+    bench.s3c("sign", image, *bench.key)
+    bench.s3c("attach", image, "--attach", "sarif,spdx", "--policy", str(policy), *bench.scan_flags, *bench.key)
+    kubectl = [_kubectl(), "--kubeconfig", bench.lab["kubeconfig"]]
+    attempt = [*kubectl, "run", "bench", f"--image={image}", "--dry-run=server", "--namespace", "default"]
+
+    def tried() -> float:
+        runs = []
+        for _ in range(bench.runs):
+            time.sleep(FORGOTTEN)
+            runs.append(bench.run(attempt).wall)
+        return _median(runs)
+
+    by_signature = tried()
+    objects.write_text(_output([sys.executable, "-m", "s3c_actions", "policy", "export", "--policy", str(policy)]))
+    bench.run([*kubectl, "apply", "--server-side", "--force-conflicts", "-f", objects])
+    time.sleep(FORGOTTEN)
+    subprocess.run(attempt, capture_output=True, check=False)  # the first may find Ratify's cache being written
+    by_evidence = tried()
+    ratio = f"{by_evidence / by_signature:.2f} × ({by_signature:.2f} s by signature, {by_evidence:.2f} s by evidence)"
+    bench.row("admission by evidence against by signature", "", ratio)
 
 
 def chain(bench: Bench) -> None:
