@@ -135,7 +135,7 @@ def skipped(image: ImageOutcome) -> bool | None:
     return all(done) if done else None
 
 
-_SCANNING = ("chain", "scan", "report", "patch", "attach")
+_SCANNING = ("chain", "scan", "report", "patch", "attach", "refresh")
 _ALL = (
     "chain",
     "scan",
@@ -149,6 +149,7 @@ _ALL = (
     "policy",
     "gate",
     "mirror",
+    "refresh",
 )
 _PATCHING = ("chain", "patch")
 _ATTACHING = ("chain", "scan", "patch", "sign", "attach")
@@ -320,6 +321,26 @@ OUTPUTS: tuple[Output, ...] = (
         name="comment-url",
         help="The addresses of the comments on the pull request, one a line.",
         commands=("chain", "scan", "patch", "deploy"),
+    ),
+    Output(
+        name="due",
+        help="The images with something to mend, as they are deployed, one a line: what the patch workflow takes.",
+        commands=("refresh",),
+        of_all=lambda outcome: "\n".join(outcome.refresh.due) if outcome.refresh else None,
+    ),
+    Output(
+        name="matrix",
+        help='The same as JSON for a job\'s matrix, `{"image": [...]}`; empty when there is nothing to mend.',
+        commands=("refresh",),
+        of_all=lambda outcome: (
+            json.dumps({"image": list(outcome.refresh.due)}) if outcome.refresh and outcome.refresh.due else None
+        ),
+    ),
+    Output(
+        name="issue",
+        help="The address of the issue; empty without one.",
+        commands=("refresh",),
+        of_all=lambda outcome: (outcome.refresh.issue or None) if outcome.refresh else None,
     ),
     Output(
         name="trace",

@@ -51,6 +51,8 @@ ACTIONS = (
     Action("actions/notation-sign", "sign", (CACHE,)),
     Action("actions/ratify-deploy", "deploy", (*COMMENTING, CACHE)),
     Action("actions/propose", "propose", ()),
+    Action("actions/trace", "trace", (CACHE,)),
+    Action("actions/refresh", "refresh", (CACHE,)),
 )
 OF_THE_FILE = (CACHE, UPLOAD_REQUIRED)
 """Inputs that action.yml itself acts upon: the command is not given them."""

@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "comment": "Write results as comments on their pull request.",
     "upload": "Upload SARIF files to code scanning, and tell what became of them.",
     "mirror": "Copy an image by digest to another registry: all platforms, and what refers to it on request.",
+    "refresh": "Scan again what is deployed, and keep one issue on what can be fixed.",
     "programs": "List and install the programs that do the work.",
 }
 """Every command, in the order of the help text; a module of this package has its name."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from s3c_actions.inputs import Input, choice
+from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import IMAGE, INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
 from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
@@ -33,6 +34,7 @@ INPUTS: tuple[Input[Any], ...] = (
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,
     INSECURE,
+    *IDENTITY_INPUTS,
     TIMEOUT,
     OUTPUT_DIR,
     *NOTATION.all,

@@ -330,6 +330,22 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RefreshResult:
+    """What is deployed, scanned again.
+
+    Attributes:
+        due: references of the images with something to mend, as they are deployed: what the patch takes.
+        unknown: images that run whose digest the cluster does not tell.
+        issue: address of the issue, empty without one; `done` what became of it.
+    """
+
+    due: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    issue: str = ""
+    done: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageOutcome:
     """Everything that was done to one image; a step that was not run is None.
 
@@ -385,5 +401,6 @@ class Outcome:
     files: Mapping[str, Path] = field(default_factory=dict)
     seconds: float = 0.0
     deploy: DeployResult | None = None
+    refresh: RefreshResult | None = None
     text: str = ""
     pull_request: str = ""

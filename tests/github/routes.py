@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tests.github import git
 from tests.github.contract import Forbidden, Missing
-from tests.github.state import Artifact, Comment, Pull, State, Token, Upload
+from tests.github.state import Artifact, Comment, Issue, Pull, State, Token, Upload
 
 if TYPE_CHECKING:
     from tests.github.server import Answered, GitHub
 
 REPO = "/repos/{owner}/{repo}"
 COMMENTS = f"{REPO}/issues/{{issue_number}}/comments"
+ISSUES = f"{REPO}/issues"
+ISSUE = f"{ISSUES}/{{issue_number}}"
 COMMENT = f"{REPO}/issues/comments/{{comment_id}}"
 LABELS = f"{REPO}/issues/{{issue_number}}/labels"
 PULLS = f"{REPO}/pulls"
@@ -63,6 +65,11 @@ class Request:
         """The pull request that the path names."""
         return self.state.pulls.get(int(self.path[name])) or self.ends(404, "Not Found")
 
+    def conversation(self) -> Pull | Issue:
+        """The pull request or issue that the path names."""
+        number = int(self.path["issue_number"])
+        return self.state.issues.get(number) or self.pull()
+
     def comment(self) -> Comment:
         """The comment that the path names."""
         return self.state.comments.get(int(self.path["comment_id"])) or self.ends(404, "Not Found")
@@ -102,11 +109,61 @@ def _create_comment(request: Request) -> Any:
     from tests.github.server import Answered
 
     request.needs("pull-requests:write", "issues:write")
-    pull = request.pull()
-    if pull.locked:
+    about = request.conversation()
+    if about.locked:
         request.ends(403, "Unable to create comment because issue is locked.")
-    made = request.state.comment(pull.number, _body(request), request.token.login)
+    made = request.state.comment(about.number, _body(request), request.token.login)
     return Answered(201, _comment(request.github, made))
+
+
+def _list_issues(request: Request) -> Any:
+    """Pull requests are among them."""
+    state = request.query.get("state", ["open"])[0]
+    found: list[Issue | Pull] = [*request.state.issues.values(), *request.state.pulls.values()]
+    shown = [one for one in found if state in {"all", one.state}]
+    oldest_first = request.query.get("direction", ["desc"])[0] == "asc"
+    shown.sort(key=lambda one: one.number, reverse=not oldest_first)
+    return request.page([_issue(request.github, one) for one in shown])
+
+
+def _create_issue(request: Request) -> Any:
+    from tests.github.server import Answered
+
+    request.needs("issues:write")
+    body = _body(request)
+    made = request.state.issue(request.body["title"], body, request.token.login)
+    made.labels = [one if isinstance(one, str) else one["name"] for one in request.body.get("labels", [])]
+    return Answered(201, _issue(request.github, made))
+
+
+def _edit_issue(request: Request) -> Any:
+    request.needs("issues:write")
+    found = request.state.issues.get(int(request.path["issue_number"])) or request.ends(404, "Not Found")
+    if "body" in request.body:
+        found.body = _body(request)
+    found.title = request.body.get("title", found.title)
+    found.state = request.body.get("state", found.state)
+    found.reason = request.body.get("state_reason", found.reason)
+    return _issue(request.github, found)
+
+
+def _issue(github: GitHub, issue: Issue | Pull) -> dict[str, Any]:
+    made: dict[str, Any] = github.described.example(ISSUES)[0]
+    address = f"{github.url}/{github.state.repository}"
+    made |= {
+        "number": issue.number,
+        "id": issue.number,
+        "url": f"{github.api}/repos/{github.state.repository}/issues/{issue.number}",
+        "html_url": f"{address}/{'issues' if isinstance(issue, Issue) else 'pull'}/{issue.number}",
+        "title": issue.title,
+        "state": issue.state,
+        "locked": issue.locked,
+        "labels": [{**made["labels"][0], "name": name} for name in issue.labels],
+    }
+    if isinstance(issue, Issue):
+        made |= {"body": issue.body, "user": {**made["user"], "login": issue.author}, "state_reason": issue.reason}
+        made.pop("pull_request", None)
+    return made
 
 
 def _get_comment(request: Request) -> Any:
@@ -396,7 +453,7 @@ def graphql(github: GitHub, token: Token) -> dict[str, Any]:
             "pageInfo": {"hasNextPage": end < len(comments), "endCursor": str(end)},
         }
 
-    return {"repository": repository, "minimizeComment": minimize}
+    return {"viewer": {"login": token.login}, "repository": repository, "minimizeComment": minimize}
 
 
 def _get_user(request: Request) -> Any:
@@ -442,6 +499,9 @@ ROUTES: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("get", COMMENT, _get_comment),
             ("patch", COMMENT, _edit_comment),
             ("delete", COMMENT, _delete_comment),
+            ("get", ISSUES, _list_issues),
+            ("post", ISSUES, _create_issue),
+            ("patch", ISSUE, _edit_issue),
             ("get", LABELS, _list_labels),
             ("post", LABELS, _add_labels),
             ("get", PULLS, _list_pulls),

@@ -58,6 +58,20 @@ class Pull:
 
 
 @dataclass
+class Issue:
+    """An issue; `reason` is what it was closed for."""
+
+    number: int
+    author: str
+    title: str
+    body: str
+    labels: list[str] = field(default_factory=list)
+    state: str = "open"
+    reason: str | None = None
+    locked: bool = False
+
+
+@dataclass
 class Artifact:
     """An artifact of a run; `data` is the archive."""
 
@@ -93,6 +107,7 @@ class State:
     repository: str = "octo/shop"
     tokens: dict[str, Token] = field(default_factory=dict)
     pulls: dict[int, Pull] = field(default_factory=dict)
+    issues: dict[int, Issue] = field(default_factory=dict)
     comments: dict[int, Comment] = field(default_factory=dict)
     artifacts: list[Artifact] = field(default_factory=list)
     uploads: dict[str, Upload] = field(default_factory=dict)
@@ -119,6 +134,14 @@ class State:
     def of(self, number: int) -> list[Comment]:
         """The comments of one pull request, in GitHub's order."""
         return sorted((one for one in self.comments.values() if one.number == number), key=lambda one: one.id)
+
+    def issue(self, title: str, body: str, author: str = ACTIONS, **more: Any) -> Issue:
+        """A new issue."""
+        with self.lock:
+            number = max([*self.issues, *self.pulls, 0]) + 1
+            made = Issue(number=number, author=author, title=title, body=body, **more)
+            self.issues[number] = made
+        return made
 
     def pull(self, number: int = 7, *, head_repository: str = "", **more: Any) -> Pull:
         """A new pull request."""

@@ -1,0 +1,71 @@
+"""Inputs of `refresh`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from s3c_actions.inputs import Input, boolean, items
+from s3c_actions.inputs import report as reporting
+from s3c_actions.inputs.common import IMAGE as ANY_IMAGE
+from s3c_actions.inputs.deploy import KUBE_CONTEXT, KUBECONFIG, namespace_name
+from s3c_actions.inputs.github import REPOSITORY, TOKEN
+from s3c_actions.inputs.scan import AROUND, LOOK
+
+
+def _namespaces(value: str) -> tuple[str, ...]:
+    return tuple(namespace_name(one) for one in items(value))
+
+
+IMAGE = replace(
+    ANY_IMAGE,
+    help="What is deployed, when no cluster is to be asked: references by tag or digest, several by commas or lines.",
+    required=False,
+)
+NAMESPACES: Input[tuple[str, ...]] = Input(
+    name="namespaces",
+    help="Look into these namespaces of the cluster; without it, into all but Kubernetes' own.",
+    parse=_namespaces,
+    absent=(),
+    many=True,
+    example="shop,billing",
+)
+ISSUE = Input(
+    name="issue",
+    help="Keep one issue on what can be fixed: opened, updated in place, and closed when nothing is left. Needs the "
+    "permission `issues: write`.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+ISSUE_LABELS: Input[tuple[str, ...]] = Input(
+    name="issue-labels",
+    help="Labels for the issue when it is opened.",
+    parse=items,
+    absent=(),
+    many=True,
+    example="security",
+)
+FAIL_ON = replace(
+    reporting.FAIL_ON,
+    help="Lowest severity that is to be mended: what the issue tells and the outputs hand on.",
+    default="HIGH",
+)
+FIXABLE_ONLY = replace(reporting.FIXABLE_ONLY, help="Only findings that have a fix.", default="true", absent=True)
+
+_OWN = {one.name: one for one in (FAIL_ON, FIXABLE_ONLY)}
+# Without `exit-code`: what can be fixed is told by the issue and handed on, it is no failure of this command.
+_SCANNING = tuple(_OWN.get(one.name, one) for one in (*LOOK, *AROUND) if one is not reporting.EXIT_CODE)
+
+INPUTS: tuple[Input[Any], ...] = (
+    IMAGE,
+    KUBECONFIG,
+    KUBE_CONTEXT,
+    NAMESPACES,
+    ISSUE,
+    ISSUE_LABELS,
+    REPOSITORY,
+    TOKEN,
+    *_SCANNING,
+)

@@ -1,0 +1,92 @@
+"""`s3c refresh` on what runs on the lab's node and on a list, with GitHub's stand-in for the issue."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from s3c_actions.github import marker
+from s3c_lab.lab import Lab
+from tests.e2e.cluster import Kubectl
+from tests.e2e.signing import Ended, s3c
+from tests.github.server import GitHub
+from tests.github.state import Token
+
+
+@pytest.fixture
+def refresh(lab: Lab, github: GitHub, tmp_path: Path) -> Callable[..., Ended]:
+    """Runs the command, its issue in the stand-in's repository."""
+    github.state.tokens["run-token"] = Token(permissions=frozenset({"contents:read", "issues:write"}))
+    environment = {
+        "GITHUB_API_URL": github.api,
+        "GITHUB_SERVER_URL": github.url,
+        "GITHUB_REPOSITORY": github.state.repository,
+        "GITHUB_TOKEN": "run-token",
+    }
+
+    def run(*arguments: str | Path) -> Ended:
+        flags = ("--trivy-cache-dir", lab.trivy_cache, "--offline", "--format", "json", "--issue")
+        return s3c(tmp_path, "refresh", *arguments, *flags, environment=environment)
+
+    return run
+
+
+def open_issues(github: GitHub) -> list[str]:
+    read = [marker.read(one.body) for one in github.state.issues.values() if one.state == "open"]
+    return [one[1] for one in read if one]
+
+
+def test_a_list_its_issue_and_its_end(
+    lab: Lab, fresh: Callable[[str], str], github: GitHub, refresh: Callable[..., Ended]
+) -> None:
+    image = fresh("voting-app")
+    ended = refresh(image, "--fail-on", "MEDIUM", "--issue-labels", "security")
+    assert ended.code == 0, ended.stderr
+    [made] = github.state.issues.values()
+    assert made.labels == ["security"]
+    assert made.title.startswith("1 deployed image can be patched: ")
+    [body] = open_issues(github)
+    assert f"`{image}`" in body
+    assert f"s3c chain {image}" in body
+    assert ended.result["images"][0]["findings"]["fixable"] > 0
+    assert f"✘ {image}" in ended.stdout
+
+    github.calls.clear()
+    assert refresh(image, "--fail-on", "MEDIUM").code == 0
+    assert not github.made("^(POST|PATCH) /repos")
+
+    gone = f"{image.rpartition(':')[0]}:gone"
+    lost = refresh(gone, "--fail-on", "MEDIUM")
+    assert lost.code == 2
+    assert "stays open" in lost.stderr
+    assert len(open_issues(github)) == 1
+
+    mended = refresh(image, "--fail-on", "none")
+    assert mended.code == 0, mended.stderr
+    assert (made.state, made.reason) == ("closed", "completed")
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    name = f"e2e-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false")
+
+
+def test_what_runs_on_the_cluster(
+    gated: Lab, signed: str, kubectl: Kubectl, namespace: str, github: GitHub, refresh: Callable[..., Ended]
+) -> None:
+    flags = ("--kubeconfig", gated.kubeconfig, "--namespaces", namespace, "--fail-on", "MEDIUM")
+    nothing = refresh(*flags)
+    assert (nothing.code, "nothing runs there" in nothing.stderr) == (2, True)
+    kubectl("run", "web", f"--image={signed}", "-n", namespace, "--restart=Never", "--command", "--", "sleep", "1000")
+    kubectl("wait", "pod/web", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    ended = refresh(*flags)
+    assert ended.code == 0, ended.stderr
+    assert [one["reference"] for one in ended.result["images"]] == [signed]
+    [body] = open_issues(github)
+    assert f"| `{signed}` | `{namespace}/web` |" in body
