@@ -170,6 +170,7 @@ def _patch(patch: PatchResult) -> dict[str, Any]:
         "fixed": [_finding(finding) for finding in patch.fixed],
         "left": [{**_finding(left.finding), "reason": left.reason} for left in patch.left],
         "new": [_finding(finding) for finding in patch.new],
+        "upgraded": dict(patch.upgraded),
         "platforms": list(patch.platforms),
         "vex": str(patch.vex) if patch.vex else None,
         "seconds": round(patch.seconds, 3),

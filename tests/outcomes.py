@@ -220,6 +220,7 @@ def hostile(text: str) -> ImageOutcome:
         fixed=of.findings,
         left=tuple(Left(finding=one, reason=text) for one in of.findings),
         new=of.findings,
+        upgraded={text: text},
     )
     certificate = replace(SIGNED.certificate, subject=text, key=text)
     return ImageOutcome(

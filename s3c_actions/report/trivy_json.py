@@ -266,6 +266,37 @@ def parse(data: bytes) -> ScanReport:
         raise NotTrivys(_broken(data, error)) from error
 
 
+class _Package(_Struct, frozen=True):
+    name: str = ""
+    version: str = ""
+    release: str = ""
+    epoch: int = 0
+
+    @property
+    def installed(self) -> str:
+        """As Trivy writes the version of a finding: `1:2.3-4`."""
+        epoch = f"{self.epoch}:" if self.epoch else ""
+        return f"{epoch}{self.version}" + (f"-{self.release}" if self.release else "")
+
+
+class _Packages(_Struct, frozen=True):
+    packages: list[_Package] = msgspec.field(default_factory=list)
+
+
+class _Inventory(_Struct, frozen=True):
+    results: list[_Packages] = msgspec.field(default_factory=list)
+
+
+def installed(data: bytes) -> dict[str, str]:
+    """The version of each package that a report lists, by name; of one that is there twice, the last.
+
+    Args:
+        data: a report that `parse` takes, written with all packages.
+    """
+    inventory = msgspec.json.decode(data, type=_Inventory)
+    return {one.name: one.installed for result in inventory.results for one in result.packages}
+
+
 def _checked(report: _Report) -> _Report:
     if report.schema_version != SCHEMA_VERSION:
         raise NotTrivys(f"has Trivy's schema version {report.schema_version}; {SCHEMA_VERSION} is understood")

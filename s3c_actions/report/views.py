@@ -415,7 +415,8 @@ def _fixed(patch: Document) -> Table:
     for finding in patch["fixed"]:
         upgrades.setdefault((finding["package"], finding["installed"]), []).append(finding)
     rows = [
-        f"| {escape.code(package)} | {escape.code(installed, 60)} → {_fixed_in(found)} | {_ids(found)} |"
+        f"| {escape.code(package)} | {escape.code(installed, 60)} → "
+        f"{escape.code(patch['upgraded'].get(package, ''), 60) or _fixed_in(found)} | {_ids(found)} |"
         for (package, installed), found in islice(upgrades.items(), MOST_ROWS)
     ]
     packages = plural(len({package for package, _ in upgrades}), "package")
@@ -424,7 +425,7 @@ def _fixed(patch: Document) -> Table:
 
 
 def _fixed_in(found: Sequence[Document]) -> str:
-    """The versions that brought the fixes; the one installed now is the newest of them, or newer."""
+    """The versions that brought the fixes, where the one installed now is not known."""
     versions = list(dict.fromkeys(finding["fixed_version"] for finding in found))
     more = len(versions) - MOST_IDS
     return ", ".join(escape.code(one, 60) for one in versions[:MOST_IDS]) + (f" and {more:,} more" if more > 0 else "")

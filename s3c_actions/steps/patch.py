@@ -10,7 +10,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.progress import Progress
 from s3c_actions.registry import Descriptor, ImageConfig, Registry
-from s3c_actions.report import openvex
+from s3c_actions.report import openvex, trivy_json
 from s3c_actions.report.difference import compare
 from s3c_actions.report.model import Finding, Kind, ScanReport
 from s3c_actions.steps.merging import merged, unique
@@ -171,6 +172,7 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
         fixed=fixed,
         new=unique(finding for one in difference for finding in one.new),
         left=_left(after.report, settings.library),
+        upgraded=_upgraded(rescans, fixed),
         vex=_write_vex(settings, tools, reference, fixed),
     )
     if made:
@@ -310,6 +312,15 @@ _NO_FIX = {
 
 def _left(report: ScanReport, library: bool) -> tuple[Left, ...]:
     return tuple(Left(finding=f, reason=_why_left(f, report, library)) for f in report.findings)
+
+
+def _upgraded(rescans: Iterable[ScanResult], fixed: Iterable[Finding]) -> dict[str, str]:
+    listed: dict[str, str] = {}
+    for scan in rescans:
+        # A rescan's JSON was read just now; what it lists is told where it can be, and decides nothing.
+        with suppress(OSError):
+            listed |= trivy_json.installed(scan.trivy_json.read_bytes())
+    return {name: listed[name] for name in dict.fromkeys(one.package for one in fixed) if name in listed}
 
 
 def _why_left(finding: Finding, report: ScanReport, library: bool) -> str:

@@ -71,6 +71,7 @@ class PatchResult:
         skipped: nothing was pushed in this run; `reason` says why in a sentence.
         before, after: the scans that prove it; `after` is None when nothing was patched.
         fixed: gone by the rescan; `left`: still there; `new`: came with the patch.
+        upgraded: the version now installed of each package that had a finding fixed, as far as the rescan lists it.
         platforms: the platforms patched, of a multi-platform image.
     """
 
@@ -86,6 +87,7 @@ class PatchResult:
     fixed: tuple[Finding, ...] = ()
     left: tuple[Left, ...] = ()
     new: tuple[Finding, ...] = ()
+    upgraded: Mapping[str, str] = field(default_factory=dict)
     vex: Path | None = None
     platforms: tuple[str, ...] = ()
     seconds: float = 0.0

@@ -121,6 +121,9 @@ def test_vulnerable_images_come_out_patched_and_signed(done):
         fixable = [one for one in patch["left"] if one["fixed_version"]]
         assert len(fixable) == 0 or all(one["reason"] for one in fixable)
         assert len(patch["left"]) == patch["after"]["total"] == image["findings"]["total"]
+        packages = {one["package"] for one in patch["fixed"]}
+        assert set(patch["upgraded"]) == packages
+        assert all(patch["upgraded"][one["package"]] != one["installed"] for one in patch["fixed"])
         assert len(patch["fixed"]) == patch["before"]["total"] - patch["after"]["total"] + len(patch["new"])
         # The original's tag stands for what it stood for, and the new tag for what was signed.
         now, before = state(name), done.before[name]
@@ -180,7 +183,9 @@ def test_bare_notation_verifies_what_came_out_and_nothing_else(done, signing_key
 
 def test_a_second_run_pushes_nothing_and_starts_neither_copa_nor_sign(done, chain):
     before = [state(image) for image in done.images]
-    again = chain(*done.images)
+    again = chain(
+        *done.images, flags=("--baseline", done.folder / "s3c-out" / "result.json", "--baseline-name", "main")
+    )
     assert again.code == 0, again.stderr
     assert chain.began == []
     assert all(f"✔ {image['reference']}   nothing to do" in again.stdout for image in again.result["images"])
@@ -189,14 +194,18 @@ def test_a_second_run_pushes_nothing_and_starts_neither_copa_nor_sign(done, chai
         assert second["reference"] == first["reference"]
         assert second["patch"]["patched"] and second["patch"]["skipped"] and second["sign"]["skipped"]
         assert second["findings"] == first["findings"]
+        assert second["base"] == {"name": "main", "new": [], "fixed": [], "left": first["findings"]["total"]}
         assert second["sign"]["signature_digest"] == first["sign"]["signature_digest"]
 
 
 def test_what_came_out_goes_in_and_nothing_is_pushed(done, chain):
     image = done.ended.result["images"][0]
     before = state(image["reference"])
-    again = chain(image["reference"])
+    again = chain(image["reference"], flags=("--baseline", done.images[0]))
     assert again.code == 0, again.stderr
+    assert again.image["base"]["name"] == done.images[0]
+    assert len(again.image["base"]["fixed"]) == len(image["patch"]["fixed"]) > 0
+    assert again.image["base"]["new"] == []
     assert (again.image["patch"]["patched"], again.image["sign"]["skipped"]) == (False, True)
     assert (again.image["reference"], chain.began) == (image["reference"], [])
     assert state(image["reference"]) == before

@@ -10,6 +10,7 @@ import pytest
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.report import trivy_json
 from s3c_actions.report.model import Kind, Severity
+from tests import reports
 
 
 def report(**changes: Any) -> bytes:
@@ -149,3 +150,17 @@ def test_unintelligible_reports_are_refused_and_named(name: str, tmp_path: Any) 
 def test_a_report_that_is_not_there(tmp_path: Any) -> None:
     with pytest.raises(InputError, match=r"baseline: .*none\.json.*No such file"):
         trivy_json.read(tmp_path / "none.json", field="baseline")
+
+
+def test_the_versions_of_packages_are_as_those_of_findings() -> None:
+    packages = [
+        {"Name": "libperl5.36", "Version": "5.36.0", "Release": "7+deb12u4"},
+        {"Name": "bsdutils", "Version": "2.38.1", "Release": "5+deb12u3", "Epoch": 1},
+    ]
+    python = [{"Name": "pip", "Version": "24.0"}]
+    listed = reports.image([{"Target": "x", "Packages": packages}, {"Target": "y", "Packages": python}])
+    assert trivy_json.installed(listed) == {
+        "libperl5.36": "5.36.0-7+deb12u4",
+        "bsdutils": "1:2.38.1-5+deb12u3",
+        "pip": "24.0",
+    }
