@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,13 @@ def one_job(steps: str) -> str:
 
 
 def run(
-    workflow: str, folder: Path, *, files: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None
+    workflow: str,
+    folder: Path,
+    *,
+    files: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    inside: Callable[[list[str], Path], list[str]] = lambda argv, _cwd: argv,
 ) -> Job:
     """Run a workflow that says `uses: org/s3c/…@v1`.
 
@@ -50,6 +56,8 @@ def run(
         folder: a new one.
         files: of the caller's repository, path → text.
         secrets: name → value.
+        environment: of every step, beside what act gives it.
+        inside: makes of a command and its folder the command that runs it elsewhere, such as in another network.
     """
     repository, services, kept = folder / "repository", folder / "services", folder / "outputs"
     for made in (repository / ".github" / "workflows", services, kept):
@@ -61,22 +69,26 @@ def run(
     _git(repository, "init", "--quiet")
     _git(repository, "add", "--all")
     _git(repository, "-c", "user.name=tester", "-c", "user.email=tester@example.org", "commit", "--quiet", "-m", "test")
+    argv = [
+        str(Path(sys.executable).parent / "act"),
+        "push",
+        *("--platform", "ubuntu-latest=-self-hosted"),
+        # By default it looks for an address that other machines reach.
+        *("--cache-server-addr", "127.0.0.1", "--artifact-server-addr", "127.0.0.1"),
+        *("--action-cache-path", str(folder / "actions")),
+        *("--local-repository", f"org/s3c@v1={ROOT}"),
+        *(
+            part
+            for name, commit in _pinned().items()
+            for part in ("--local-repository", f"{name}@{commit}={STANDINS / name.partition('/')[2]}")
+        ),
+        *("--env", f"STANDINS={services}"),
+        *("--env", f"KEPT={kept}"),
+        *(part for name, value in (environment or {}).items() for part in ("--env", f"{name}={value}")),
+        *(part for name, value in (secrets or {}).items() for part in ("--secret", f"{name}={value}")),
+    ]
     ended = subprocess.run(
-        [
-            str(Path(sys.executable).parent / "act"),
-            "push",
-            *("--platform", "ubuntu-latest=-self-hosted"),
-            *("--action-cache-path", str(folder / "actions")),
-            *("--local-repository", f"org/s3c@v1={ROOT}"),
-            *(
-                part
-                for name, commit in _pinned().items()
-                for part in ("--local-repository", f"{name}@{commit}={STANDINS / name.partition('/')[2]}")
-            ),
-            *("--env", f"STANDINS={services}"),
-            *("--env", f"KEPT={kept}"),
-            *(part for name, value in (secrets or {}).items() for part in ("--secret", f"{name}={value}")),
-        ],
+        inside(argv, repository),
         cwd=repository,
         env={**os.environ, "NO_COLOR": "1"},
         capture_output=True,

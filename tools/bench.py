@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,13 +105,15 @@ class Bench:
         """Run our command once."""
         return self.run([sys.executable, "-m", "s3c_actions", *arguments])
 
-    def run(self, command: Iterable[str | Path]) -> Run:
-        """Run any command once, in a folder of its own."""
+    def run(self, command: Iterable[str | Path], environment: Mapping[str, str] | None = None) -> Run:
+        """Run any command once, in a folder of its own; with `environment` on top of what it has."""
         self.log.write_text("")
         argv = [str(one) for one in command]
         with tempfile.TemporaryDirectory(dir=self.folder) as cwd, (self.folder / "output").open("w+") as output:
             started = time.perf_counter()
-            child = subprocess.Popen(argv, cwd=cwd, stdout=output, stderr=output, env=_environment())
+            child = subprocess.Popen(
+                argv, cwd=cwd, stdout=output, stderr=output, env=_environment() | dict(environment or {})
+            )
             _, status, usage = os.wait4(child.pid, 0)
             wall = time.perf_counter() - started
             child.returncode = os.waitstatus_to_exitcode(status)
@@ -150,7 +152,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             bench = Bench(made, Path(folder), options.runs)
-            for measure in (start, scan, formats, patch, sign, attach, chain, large, looks, documents):
+            for measure in (start, scan, formats, patch, sign, vault, attach, chain, large, looks, documents):
                 measure(bench)
             node(bench, [*lab_command, "up", "--name", name, "--node", "--json"])
             deploy(bench)
@@ -279,6 +281,33 @@ def admission(bench: Bench) -> None:
     by_evidence = tried()
     ratio = f"{by_evidence / by_signature:.2f} × ({by_signature:.2f} s by signature, {by_evidence:.2f} s by evidence)"
     bench.row("admission by evidence against by signature", "", ratio)
+
+
+def vault(bench: Bench) -> None:
+    """A signature by a key vault's key, against one by a key on disk; both are verified after."""
+    from s3c_lab.certificates import make
+    from tests.azure.stage import azure
+
+    image = _pinned(bench.lab["images"][1])
+    flags = ["sign", image, *bench.shims("notation")]
+    with azure(bench.folder / "azure") as stage:
+        stage.world.forward(int(bench.lab["registry"].rpartition(":")[2]))
+        made = stage.vault()
+        made.add("signing", make("signing", spec="RSA-3072"))
+        named = [*flags, "--vault", made.name, "--vault-certificate", "signing", *stage.ids]
+        program = [sys.executable, "-m", "s3c_actions"]
+        local = bench.several(lambda number: bench.s3c(*flags, "--user-metadata", f"local={number}", *bench.key))
+        runs = bench.several(
+            lambda number: bench.run(
+                stage.world.inside([*program, *named, "--user-metadata", f"vault={number}"], bench.folder),
+                stage.world.environment | stage.github.environment,
+            )
+        )
+        calls = len(stage.world.sites.asked(made.host)) / (bench.runs + 1)
+    theirs = _median(run.theirs for run in local)
+    ours = _median(run.wall for run in runs) - theirs
+    goal = "≤ 1.0 s on top of notation with a local key, ≤ 3 requests"
+    bench.row("sign with a vault's key", goal, f"{ours:.2f} s on top of {theirs:.2f} s, {calls:g} requests")
 
 
 def chain(bench: Bench) -> None:
