@@ -40,6 +40,9 @@ def html(text: str, limit: int = 500) -> str:
 
 # What has a meaning inside a line of GitHub's Markdown, its tables, its HTML or its mathematics.
 _STRUCTURE = re.compile(r"[\\`*_\[\]<>|~&@#$]|:(?=//)")
+# What opens a block when it stands first in a line: a list, or the underline of a heading.
+_BLOCK = re.compile(r"[-+](?=\s|-*$)|=(?==*$)|(?<=\d)[.)](?=\s|$)")
+_BLOCK_FIRST = re.compile(r"\s*(?:\d{1,9}(?=[.)])|(?=[-+=]))")
 # What GitHub links by itself after Markdown was rendered: entities are no help there, a word joiner is.
 _MENTION = re.compile(r"([@#])(?=\w)")
 _BARE_LINK = re.compile(r"\b(www)\.|\b(GH)-(?=\d)", re.IGNORECASE)
@@ -50,14 +53,17 @@ def _entity(found: re.Match[str]) -> str:
 
 
 def markdown(text: str, limit: int = 300) -> str:
-    """Prose for a line of GitHub Markdown: in a paragraph, a list item or a table's cell, never at its beginning.
+    """Prose for a line of GitHub Markdown: in a paragraph, a list item or a table's cell, at its beginning too.
 
-    Nothing in it formats, links, mentions, opens a tag or ends a cell.
+    Nothing in it formats, links, mentions, opens a tag or a list, or ends a cell.
     """
     cut = line(text, limit)
     if "@" in cut or "#" in cut:
         cut = _MENTION.sub("\\1\N{WORD JOINER}", cut)
     entities = _STRUCTURE.sub(_entity, cut)
+    first = _BLOCK_FIRST.match(entities)
+    if first is not None and (block_mark := _BLOCK.match(entities, first.end())):
+        entities = f"{entities[: first.end()]}{_entity(block_mark)}{entities[block_mark.end() :]}"
     lower = entities.lower()
     if "www." in lower or "gh-" in lower:
         return _BARE_LINK.sub(lambda found: f"{found[1]}&#46;" if found[1] else f"{found[2]}&#45;", entities)
