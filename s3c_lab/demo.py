@@ -142,3 +142,5 @@ def _closing_words(made: lab.Lab, output: Path, code: int, paths: Sequence[str],
             "The lab is down again, and nothing runs any more. `bin/s3c-lab demo --keep` leaves it up to look around;"
         )
         print("`bin/s3c-lab up` starts one to work with.")
+    for page in sorted(output.glob("trace/*/trace.html")):
+        print(f"The whole story of the admitted image, to open in a browser: {page}")

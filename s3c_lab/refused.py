@@ -65,7 +65,8 @@ def show(stage: Stage, output: Path) -> int:
             for each in json.loads((folder / "result.json").read_text())["images"]
         }
         if sorted(said.values()) == ["admitted", "denied"]:
-            return Exit.DONE
+            print("\nAnd the whole story of the admitted one, from the registry alone:")
+            return stage.s3c(["trace", clean, "--policy", str(policy), "--output-dir", str(output / "trace")])
         if time.monotonic() > until:
             raise OutsideError(f"Of the two images, one should be admitted and one denied: {said}.")
         print("\nVerdicts of before are kept for some seconds. Once more:")

@@ -152,7 +152,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             bench = Bench(made, Path(folder), options.runs)
-            for measure in (start, scan, formats, patch, sign, vault, attach, chain, large, looks, documents):
+            for measure in (start, scan, formats, patch, sign, vault, trace, attach, chain, large, looks, documents):
                 measure(bench)
             node(bench, [*lab_command, "up", "--name", name, "--node", "--json"])
             deploy(bench)
@@ -308,6 +308,14 @@ def vault(bench: Bench) -> None:
     ours = _median(run.wall for run in runs) - theirs
     goal = "≤ 1.0 s on top of notation with a local key, ≤ 3 requests"
     bench.row("sign with a vault's key", goal, f"{ours:.2f} s on top of {theirs:.2f} s, {calls:g} requests")
+
+
+def trace(bench: Bench) -> None:
+    """The story of a signed image, each signature verified."""
+    image = _pinned(bench.lab["images"][1])
+    flags = ["--trust-store", bench.lab["certificate"], *bench.shims("notation")]
+    runs = bench.several(lambda _: bench.s3c("trace", image, *flags))
+    bench.own("trace: text, page and JSON", "≤ 0.5 s", runs)
 
 
 def chain(bench: Bench) -> None:

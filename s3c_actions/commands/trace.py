@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +18,11 @@ from s3c_actions.inputs.common import IMAGE
 from s3c_actions.steps.results import ImageOutcome, Outcome, TraceResult
 
 if TYPE_CHECKING:
-    from s3c_actions.report.story import Story
+    from s3c_actions.image import Reference
+    from s3c_actions.report.story import Judgement, Story
     from s3c_actions.steps.trace import Checker
+
+    Judging = Callable[[Reference], Judgement]
 
 PAGE = "trace.html"
 DOCUMENT = "trace.json"
@@ -39,8 +42,8 @@ def run(values: Values, context: Context) -> Outcome:
     outcomes, texts = [], []
     images: tuple[str, ...] = values[IMAGE]
     places = folders(context.output, dict.fromkeys(images))
-    with _checker(values, context) as checker:
-        tools = trace.TraceTools(registry=registry, now=context.now, checker=checker)
+    with _trusted(values, context) as (checker, judge):
+        tools = trace.TraceTools(registry=registry, now=context.now, checker=checker, judge=judge)
         for image, folder in places.items():
             begun = time.monotonic()
             with context.progress.step("trace") as step:
@@ -86,13 +89,21 @@ def _sentence(story: Story) -> str:
 
 
 @contextmanager
-def _checker(values: Values, context: Context) -> Iterator[Checker | None]:
-    """What asks notation; None when nobody said whom to trust."""
+def _trusted(values: Values, context: Context) -> Iterator[tuple[Checker | None, Judging | None]]:
+    """What asks notation, and what judges; None of what nobody said."""
+    policy = values[inputs.POLICY]
+    if policy is not None:
+        given = next((one for one in verifying.TRUST_INPUTS if values.given(one)), None)
+        if given is not None:
+            raise InputError(given.name, "it is given beside policy, which says whom to trust.", remedy="Give one.")
+        with _by_policy(values, context, policy) as made:
+            yield made
+        return
     if not values[inputs.OPTIONAL_TRUST_STORE]:
         for one in (verifying.TRUST_POLICY, verifying.TRUSTED_IDENTITY, verifying.TIMESTAMP_ROOTS):
             if values.given(one):
                 raise InputError("trust-store", f"it is missing, and {one.name} is given.", remedy="Give both.")
-        yield None
+        yield None, None
         return
     from s3c_actions.commands.verify import trust
     from s3c_actions.steps import verify
@@ -100,7 +111,30 @@ def _checker(values: Values, context: Context) -> Iterator[Checker | None]:
 
     program = notation(values, context)
     with verify.prepare(trust(values, metadata=False), context.temp, context.progress) as home:
-        yield Checker(notation=program, home=home, temp=context.temp)
+        yield Checker(notation=program, home=home, temp=context.temp), None
+
+
+@contextmanager
+def _by_policy(values: Values, context: Context, path: Path) -> Iterator[tuple[Checker, Judging]]:
+    """The policy's signers are trusted, and its verdict is that of `s3c policy check`."""
+    from s3c_actions.commands.policy import judging
+    from s3c_actions.policy import model
+    from s3c_actions.report.story import Judgement, Verdict
+    from s3c_actions.steps import judge as step
+    from s3c_actions.steps.trace import Checker
+
+    policy = model.read(path)
+    with judging(values, context, policy) as ready:
+
+        def judge(reference: Reference) -> Judgement:
+            refusals = step.run(ready, reference).refusals
+            return Judgement(
+                verdict=Verdict.DENIED if refusals else Verdict.ADMITTED,
+                by=f"the policy {policy.digest[:19]}…",
+                reasons=tuple(one.text for one in refusals),
+            )
+
+        yield Checker(notation=ready.notation, home=ready.home, temp=context.temp), judge
 
 
 COMMAND = Command(
@@ -112,6 +146,6 @@ COMMAND = Command(
     run=run,
     examples=(
         "s3c trace registry.example/app:1.2 --trust-store signing-root.crt",
-        "s3c trace registry.example/app@sha256:… --format json",
+        "s3c trace registry.example/app@sha256:… --policy s3c-policy.yaml --format json",
     ),
 )

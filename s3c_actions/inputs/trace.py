@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from s3c_actions.inputs import Input, choice
 from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import IMAGE, INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
+from s3c_actions.inputs.report import POLICY as GIVEN
 from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
 
 SHOWN = ("text", "json")
@@ -27,9 +29,16 @@ OPTIONAL_TRUST_STORE = replace(
     required=False,
 )
 
+POLICY: Input[Path | None] = replace(
+    GIVEN,
+    help="The policy, `s3c-policy.yaml`: its signers are trusted, and its verdict is the one that `s3c policy check` "
+    "and the cluster give. It takes the place of `trust-store`.",
+)
+
 INPUTS: tuple[Input[Any], ...] = (
     IMAGE,
     SHOW,
+    POLICY,
     *(OPTIONAL_TRUST_STORE if one is TRUST_STORE else one for one in TRUST_INPUTS),
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -85,21 +85,13 @@ class TraceTools:
 
     Attributes:
         checker: None when nobody said whom to trust.
-        judge: gives the verdict; by the trust in the image's signatures alone when None.
+        judge: what a policy says of a pinned reference; by the trust in the image's signatures alone when None.
     """
 
     registry: Registry
     now: datetime
     checker: Checker | None = None
-    judge: Callable[[Looked], Judgement] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Looked:
-    """A subject and the contents of the documents that were read: what a policy judges."""
-
-    subject: Subject
-    contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    judge: Callable[[Reference], Judgement] | None = None
 
 
 def run(image: str, tools: TraceTools) -> Story:
@@ -121,19 +113,18 @@ def run(image: str, tools: TraceTools) -> Story:
         described = look.subject(reference, manifest, "")
         listed = manifest.descriptor.images[:MOST_PLATFORMS]
         platforms = look.each(lambda one: look.platform(reference.at(one.digest), one.platform), listed)
-        looked = [described, *platforms]
-        subjects = [one.subject for one in looked]
+        subjects = [described, *platforms]
         original, change = look.patch(subjects)
         ancestors = look.ancestors(reference, subjects, original)
-    subject = _with_problem(described.subject, manifest.descriptor.images[MOST_PLATFORMS:])
+    subject = _with_problem(described, manifest.descriptor.images[MOST_PLATFORMS:])
     return Story(
         image=image,
         told=certificates.timestamp(tools.now),
         subject=subject,
-        platforms=tuple(one.subject for one in platforms),
+        platforms=tuple(platforms),
         ancestors=ancestors,
         change=change or _compared(subject, ancestors),
-        judgement=_judged(looked, tools),
+        judgement=_judged(reference, described, tools),
     )
 
 
@@ -153,14 +144,14 @@ class _Look:
         """Do it for each, several at a time, in their order; never from inside of one."""
         return list(self._pool.map(do, over))
 
-    def platform(self, reference: Reference, platform: str) -> Looked:
+    def platform(self, reference: Reference, platform: str) -> Subject:
         """One image of an index; an unreadable one is told as that."""
         try:
             return self._described(reference, self._tools.registry.manifest(reference), platform)
         except S3CError as error:
-            return Looked(subject=Subject(reference=reference.pinned, platform=platform, problem=_clause(error)))
+            return Subject(reference=reference.pinned, platform=platform, problem=_clause(error))
 
-    def subject(self, reference: Reference, manifest: Manifest, platform: str) -> Looked:
+    def subject(self, reference: Reference, manifest: Manifest, platform: str) -> Subject:
         """An image or index, with everything that refers to it."""
         return self._described(reference, manifest, platform, self.each)
 
@@ -170,7 +161,7 @@ class _Look:
         manifest: Manifest,
         platform: str,
         each: Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]] | None = None,
-    ) -> Looked:
+    ) -> Subject:
         each = each or (lambda do, over: [do(one) for one in over])
         labels, problem = dict(manifest.descriptor.annotations), ""
         created, layers = "", 0
@@ -189,27 +180,24 @@ class _Look:
         attached_to = [one for one in listed if one.artifact_type != evidence.SIGNATURE]
         reading = _to_read(attached_to)
         read = each(lambda one: self._document(reference, one), [one for one in attached_to if one.digest in reading])
-        by_digest = {document.digest: (document, content) for document, content in read}
-        documents = [by_digest[one.digest][0] if one.digest in by_digest else _unread(one) for one in attached_to]
+        by_digest = {document.digest: document for document in read}
+        documents = [by_digest.get(one.digest) or _unread(one) for one in attached_to]
         signatures = each(lambda one: self._signature(reference, manifest, one), signed[:READ_SIGNATURES])
         documents.sort(key=lambda one: one.created, reverse=True)
         patched = envelopes.utc(labels.pop(_PATCHED, ""))
         labels.pop(evidence.CREATED, "")
-        return Looked(
-            subject=Subject(
-                reference=reference.pinned,
-                platform=platform,
-                created=created,
-                patched=patched,
-                layers=layers,
-                labels=labels,
-                signatures=tuple(signatures),
-                documents=tuple(documents),
-                referrers=len(listed),
-                unread=max(0, len(signed) - READ_SIGNATURES) + sum(1 for one in documents if not one.read),
-                problem=problem,
-            ),
-            contents={digest: content for digest, (_, content) in by_digest.items() if content is not None},
+        return Subject(
+            reference=reference.pinned,
+            platform=platform,
+            created=created,
+            patched=patched,
+            layers=layers,
+            labels=labels,
+            signatures=tuple(signatures),
+            documents=tuple(documents),
+            referrers=len(listed),
+            unread=max(0, len(signed) - READ_SIGNATURES) + sum(1 for one in documents if not one.read),
+            problem=problem,
         )
 
     def _listed(self, reference: Reference) -> list[Descriptor] | str:
@@ -273,8 +261,8 @@ class _Look:
             shutil.rmtree(folder, ignore_errors=True)
         return Trust.TRUSTED, ""
 
-    def _document(self, reference: Reference, listed: Descriptor) -> tuple[Document, bytes | None]:
-        """One document with its content (None when that is not to be had), and its signatures when it is evidence."""
+    def _document(self, reference: Reference, listed: Descriptor) -> Document:
+        """One document, and its signatures when it is evidence."""
         read = replace(_unread(listed), read=True)
         try:
             manifest = self._tools.registry.manifest(reference.at(listed.digest))
@@ -287,11 +275,11 @@ class _Look:
             )
             _refers_to(manifest, reference.digest)
             if read.kind is Kind.OTHER:
-                return read, None
+                return read
             layer = _only_layer(manifest)
             content = self._tools.registry.blob(reference, layer["digest"])
         except (S3CError, ValueError) as error:
-            return replace(read, problem=_clause(error)), None
+            return replace(read, problem=_clause(error))
         read = replace(read, content=layer["digest"], size=len(content))
         signed = self._listed(reference.at(listed.digest))
         signatures = (
@@ -305,9 +293,9 @@ class _Look:
         )
         read = replace(read, signatures=tuple(signatures))
         try:
-            return self._understood(read, content, reference.digest), content
+            return self._understood(read, content, reference.digest)
         except attached.Unusable as error:
-            return replace(read, problem=str(error)), content
+            return replace(read, problem=str(error))
 
     def _understood(self, read: Document, content: bytes, subject: str) -> Document:
         if read.kind is Kind.REPORT:
@@ -376,14 +364,14 @@ class _Look:
                 return replace(bare, problem="it lies in another registry")
             manifest = self._tools.registry.manifest(parent)
             pinned = parent.at(manifest.descriptor.digest)
-            looked = self._described(pinned, manifest, "", self.each)
+            subject = self._described(pinned, manifest, "", self.each)
         except S3CError as error:
             return replace(bare, problem=_clause(error))
         own, theirs = self._configs.get(child.digest), self._configs.get(pinned.digest)
         proven = None
         if own is not None and theirs is not None:
             proven = own.diff_ids[: len(theirs.diff_ids)] == theirs.diff_ids
-        return replace(bare, subject=looked.subject, proven=proven)
+        return replace(bare, subject=subject, proven=proven)
 
 
 def _parent(subject: Subject, original: str) -> tuple[str, Relation, str]:
@@ -420,12 +408,10 @@ def _standing(document: Document) -> str:
     }.get(document.trust, "whose signature does not count")
 
 
-def _judged(looked: list[Looked], tools: TraceTools) -> Judgement:
+def _judged(asked: Reference, subject: Subject, tools: TraceTools) -> Judgement:
     if tools.judge is not None:
-        verdicts = [tools.judge(one) for one in looked]
-        denied = [one for one in verdicts if one.verdict is Verdict.DENIED]
-        return denied[0] if denied else verdicts[0]
-    reference, trust = looked[0].subject.reference, looked[0].subject.trust
+        return tools.judge(asked)
+    reference, trust = subject.reference, subject.trust
     if tools.checker is None:
         return Judgement(
             verdict=Verdict.UNKNOWN,
@@ -434,7 +420,7 @@ def _judged(looked: list[Looked], tools: TraceTools) -> Judgement:
         )
     if trust is Trust.TRUSTED:
         return Judgement(verdict=Verdict.ADMITTED, by="its signature and the trust store alone")
-    reasons = [one.reason for one in looked[0].subject.signatures if one.reason] or ["it has no signature"]
+    reasons = [one.reason for one in subject.signatures if one.reason] or ["it has no signature"]
     return Judgement(
         verdict=Verdict.DENIED,
         by="its signature and the trust store alone",

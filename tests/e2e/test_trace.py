@@ -174,6 +174,28 @@ def test_the_whole_story(
     assert story["judgement"]["by"] == "its signature and the trust store alone"
 
 
+def test_the_policy_gives_the_verdict_that_policy_check_gives(
+    repository: Repository, keys: Path, sign: Callable[..., None]
+) -> None:
+    image = repository.image(BASE, "1.0")["digest"]
+    policy = keys / "s3c-policy.yaml"
+    policy.write_text("version: 1\nsigners: [{name: ours, certificate: ours.crt}]\n")
+    sign(image)
+    sign(image, "stranger")
+    reference = f"{repository.registry}/{repository.name}@{image}"
+    checked = s3c(keys, "policy", "check", reference, "--policy", policy)
+    assert (checked.code, "it has no scan report" in checked.stderr) == (1, True)
+    ended = ask(keys, repository, "1.0", "--policy", policy, "--format", "json")
+    assert ended.code == 0, ended.stderr
+    story = json.loads(ended.stdout)
+    assert story["judgement"]["verdict"] == "denied"
+    assert story["judgement"]["by"].startswith("the policy sha256:")
+    assert all(reason in checked.stderr for reason in story["judgement"]["reasons"])
+    assert sorted(one["trust"] for one in story["subject"]["signatures"]) == ["refused", "trusted"]
+    both = ask(keys, repository, "1.0", "--policy", policy, "--trust-store", keys / "ours.crt")
+    assert (both.code, "trust-store" in both.stderr) == (2, True)
+
+
 def test_patched_twice_and_a_label_that_lies(repository: Repository, trace: Callable[..., dict[str, Any]]) -> None:
     first = repository.image(BASE, "1.0")
     second = patched(repository, first, [*BASE, PATCHES[0]], "1.0-1")

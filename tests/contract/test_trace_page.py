@@ -1,0 +1,92 @@
+"""The page of `s3c trace` in Debian's Chromium: accessible, asks for nothing, runs nothing, by keyboard, in print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from s3c_actions.report import story_page
+from s3c_actions.report.story import Story
+from tests import stories
+from tests.browser.chromium import Theme, chromium, opened
+from tests.hostile import HOSTILE
+from tests.npm import installed
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+AXE = Path(__file__).parent.parent / "browser" / "axe"
+STORIES = {"patched": stories.patched(), "denied": stories.denied()}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    return (installed(AXE) / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+def source(story: Story) -> str:
+    return story_page.render(story).decode()
+
+
+def problems(page: Page, axe: str) -> list[str]:
+    """What axe has against the page. It is put in by the debugger: the page's policy would run none of it."""
+    page.evaluate(f"{axe}; 0")
+    found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations', 'incomplete']})")
+    assert len(found["passes"]) > 10
+    return [f"{one['id']}: {node['html'][:150]}" for one in found["violations"] for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", STORIES)
+def test_the_rules_of_accessibility(browser: Browser, axe: str, name: str, theme: Theme) -> None:
+    with opened(browser, source(STORIES[name]), theme=theme) as (page, heard):
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert problems(page, axe) == []
+        assert (heard.requests, heard.dialogs, heard.errors) == ([], [], [])
+
+
+def test_axe_finds_what_is_wrong(browser: Browser, axe: str) -> None:
+    page_source = source(STORIES["patched"]).replace('<html lang="en">', "<html>")
+    with opened(browser, page_source) as (page, _):
+        assert [one for one in problems(page, axe) if one.startswith("html-has-lang")]
+
+
+@pytest.mark.parametrize(
+    "text", [HOSTILE[name] for name in ("html", "template", "markdown", "bidi", "mention", "ansi-title")]
+)
+def test_hostile_text_is_inert(browser: Browser, text: str) -> None:
+    with opened(browser, source(stories.hostile(text))) as (page, heard):
+        assert (heard.requests, heard.dialogs, heard.errors) == ([], [], [])
+        assert page.locator("script, img, iframe, object").count() == 0
+
+
+def test_a_script_that_got_in_would_not_run(browser: Browser) -> None:
+    page_source = source(STORIES["patched"]).replace(
+        "<footer>", "<script>alert(1)</script><img src=//evil.example/x><footer>"
+    )
+    with opened(browser, page_source) as (_, heard):
+        assert (heard.requests, heard.dialogs) == ([], [])
+        assert [one for one in heard.errors if "Content Security Policy" in one]
+
+
+def test_by_keyboard_on_a_phone_and_in_print(browser: Browser) -> None:
+    with opened(browser, source(STORIES["patched"]), width=390) as (page, _):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the text"
+        page.keyboard.press("Enter")
+        assert page.url.endswith("#story")
+        page.locator("summary", has_text="Fixed").focus()
+        page.keyboard.press("Enter")
+        assert page.locator("details[open] summary", has_text="Fixed").count() == 1
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.emulate_media(media="print", color_scheme="dark")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
