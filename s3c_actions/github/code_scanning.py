@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from s3c_actions.errors import InputError
 from s3c_actions.github import trouble
+from s3c_actions.report import sarif
 
 if TYPE_CHECKING:
     from github import Github
@@ -102,7 +103,7 @@ def read(path: Path) -> Report:
                 f"has {max(numbers):,} {what} in one run, and code scanning takes {most:,}",
                 "Report fewer: `limit-severities-for-sarif` leaves out what `severity` does not name.",
             )
-    return Report(path=path, data=data, tool=tools[0], results=sum(results))
+    return Report(path=path, data=sarif.uploadable(data), tool=tools[0], results=sum(results))
 
 
 def upload(

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tests.github import git
+from tests.github.code_scanning import Refused, ingest
 from tests.github.contract import Forbidden, Missing
 from tests.github.state import Artifact, Comment, Issue, Pull, State, Token, Upload
 
@@ -362,8 +363,11 @@ def _sarif_status(request: Request) -> Any:
 
 def _ingest(state: State, upload: Upload) -> list[str]:
     """The reasons for which a file is refused; none when its alerts are kept."""
-    document = json.loads(upload.sarif)
-    return [] if document.get("version") == "2.1.0" else ["Invalid SARIF. The version is not 2.1.0."]
+    try:
+        state.found = ingest(state.found, upload.sarif, ref=upload.request["ref"])
+    except Refused as refused:
+        return list(refused.errors)
+    return []
 
 
 def _list_artifacts(request: Request) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.github.code_scanning import Alert
 from tests.github.git import Git
 
 ACTIONS = "github-actions[bot]"
@@ -99,7 +100,7 @@ class State:
     """One repository and all around it.
 
     Attributes:
-        code_scanning: whether it is switched on.
+        code_scanning: whether it is switched on; `found` what it made of uploads.
         last_id: ids of comments are over 32 bits by now, which GraphQL's Int does not hold.
         pending: how often the status of an upload is `pending`.
     """
@@ -112,6 +113,7 @@ class State:
     artifacts: list[Artifact] = field(default_factory=list)
     uploads: dict[str, Upload] = field(default_factory=dict)
     alerts: list[dict[str, Any]] = field(default_factory=list)
+    found: tuple[Alert, ...] = ()
     git: Git = field(default_factory=Git)
     code_scanning: bool = True
     pending: int = 1
