@@ -9,16 +9,20 @@ from typing import Any
 
 from s3c_actions import result
 from s3c_actions.errors import OutsideError, Refused, S3CError
+from s3c_actions.policy.judge import Refusal
 from s3c_actions.process import Secrets
 from s3c_actions.report.difference import Difference
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity, ranked
 from s3c_actions.steps.results import (
     Admission,
     AppliedObject,
+    Attached,
+    AttachResult,
     Certificate,
     Comparison,
     DeployResult,
     ImageOutcome,
+    Judgement,
     Left,
     MirrorResult,
     Outcome,
@@ -233,6 +237,22 @@ def hostile(text: str) -> ImageOutcome:
         admission=Admission(
             image=text, reference=text, verdict="denied", places=(text,), reason=text, trace=text, constraint=text
         ),
+        attach=AttachResult(
+            reference=text,
+            documents=(
+                Attached(
+                    kind=text,
+                    artifact_type=text,
+                    digest=text,
+                    size=1,
+                    created=text,
+                    signature_digest=text,
+                    skipped=False,
+                ),
+            ),
+            pruned=(text,),
+        ),
+        judgement=Judgement(reference=text, policy=text, refusals=(Refusal(text, text),)),
         mirror=MirrorResult(
             image=text,
             source=text,

@@ -56,6 +56,7 @@ def image(one: Document, *, titles: bool = True) -> dict[str, Any]:
         "signature": _signature(one),
         "scanner": _scanner(one),
         "verified": _verified(one),
+        "evidence": _evidence(one),
         "admission": _admission(one),
         "mirrored": _mirrored(one),
         "chart": _chart(one),
@@ -109,6 +110,8 @@ def verdict(one: Document) -> str:
         done.append("signed" if one["verify"] is None else "signed and verified")
     elif one["verify"] is not None:
         done.append("verified")
+    if (judgement := one.get("judgement")) is not None and judgement["admitted"]:
+        done.append("admitted by the policy")
     if one["admission"] is not None and one["admission"]["verdict"] != "unknown":
         done.append(ADMISSIONS[one["admission"]["verdict"]])
     if one.get("mirror") is not None:
@@ -329,6 +332,17 @@ def _verified(one: Document) -> Markup:
     if one["sign"] is not None and one["sign"]["certificate"]["subject"] == verify["signer"]:
         return safe(f"verified by policy {policy}")
     return safe(f"Signature by {escape.code(verify['signer'])} is valid and trusted by policy {policy}")
+
+
+def _evidence(one: Document) -> Markup:
+    """What was attached, or that the policy admits it; a result of an older version has neither."""
+    attach, judgement = one.get("attach"), one.get("judgement")
+    if judgement is not None and judgement["admitted"]:
+        return safe("the policy admits it")
+    if attach is None:
+        return safe("")
+    kinds = ", ".join(escape.markdown(document["kind"], 40) for document in attach["documents"][:10])
+    return safe(f"evidence {'there already' if attach['skipped'] else 'attached'}: {kinds}")
 
 
 def _admission(one: Document) -> Markup:
