@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3c_actions.report import comment, summary
+from s3c_actions.report import comment, story_page, summary
 from s3c_actions.steps.results import ImageOutcome
+from tests import stories
 from tests.browser import gfm, github, scenes
 from tests.browser.chromium import THEMES, Theme, chromium, opened
 from tests.debian import program
@@ -55,6 +56,7 @@ PICTURES = (
     Picture("comment-refused", _comment(scenes.refused())),
     Picture("comment-several", _comment(scenes.patched(), scenes.clean(), scenes.refused())),
     Picture("summary", _summary, drawn=True),
+    Picture("trace", lambda _theme: story_page.render(stories.patched()).decode(), part="body", height=980),
     Picture("report", lambda _theme: scenes.page(), part="body", height=760),
 )
 
