@@ -7,7 +7,7 @@ tokens, `exec` plugins such as kubelogin), TLS, proxies. Objects are plain JSON,
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,13 @@ APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 
 Object = dict[str, Any]
+
+# https://learn.microsoft.com/azure/aks/manage-azure-rbac
+_AZURE_RBAC = (
+    "It asks Azure who may do what (Azure RBAC), and the identity has no role for this there, or got it a moment ago.",
+    'Grant it, and wait some minutes: az role assignment create --role "Azure Kubernetes Service RBAC Writer" '
+    '--assignee CLIENT-ID --scope CLUSTER-ID (namespaces and the gate need "… RBAC Cluster Admin").',
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,8 +220,9 @@ class Cluster:
             return InputError(
                 "kubeconfig",
                 f"{self.address} does not accept its credentials (HTTP 401).",
-                cause="They have expired, or are another cluster's.",
-                remedy="Sign in anew (`az aks get-credentials`, `kubelogin`, …) and try again.",
+                cause="They have expired, or are another cluster's or tenant's.",
+                remedy="Sign in anew (`az aks get-credentials`, `kubelogin`, …) and try again; with `aks-cluster` look "
+                "at `tenant-id`, and at this machine's clock.",
                 original=message[:2000],
             )
         if denial := denials.parse(message):
@@ -238,7 +246,9 @@ class Cluster:
                 cause="It was applied with another tool before (`kubectl apply`, Helm, …).",
                 remedy="Take the fields over with `force-conflicts: true`.",
             )
-        return ApiError(status, reason, message, what=f"The cluster refused to {_verb(method)} {path} (HTTP {status}).")
+        cause, remedy = _AZURE_RBAC if status == 403 and "access to the resource in Azure" in message else ("", "")
+        what = f"The cluster refused to {_verb(method)} {path} (HTTP {status})."
+        return ApiError(status, reason, message, what=what, cause=cause, remedy=remedy)
 
     def _unreachable(self, error: Exception) -> OutsideError:
         text = str(error)
@@ -247,6 +257,9 @@ class Cluster:
             remedy = "Fetch the kubeconfig anew."
         elif "refused" in text:
             cause, remedy = "No API server listens there: it is stopped, or the port is another.", "Start it."
+        elif ".privatelink." in self.address:
+            cause = "It is a private cluster: its API server has an address in its own network alone."
+            remedy = "Run on a machine in that network or a peered one, such as a self-hosted runner."
         elif "resolve" in text.lower() or "Name or service" in text:
             cause = "Its name cannot be resolved: the cluster is gone, or private."
             remedy = "Look at the kubeconfig; run it where the private cluster can be reached."
@@ -278,13 +291,14 @@ class AdmissionDenied(Refused):
         self.unavailable = any(one.unavailable for one in found)
 
 
-def connect(kubeconfig: str, context: str, *, timeout: float) -> Cluster:
+def connect(kubeconfig: str, context: str, *, timeout: float, token: Callable[[], str] | None = None) -> Cluster:
     """Connect by a kubeconfig; nothing is asked of the cluster yet.
 
     Args:
         kubeconfig: the file; several, separated as in KUBECONFIG, are merged.
         context: of it; its current one when empty.
         timeout: seconds for one answer.
+        token: gives what stands in place of the kubeconfig's token, asked before each request: it may end in a rollout.
 
     Raises:
         InputError: the file or the context is not there, or cannot be used.
@@ -317,6 +331,9 @@ def connect(kubeconfig: str, context: str, *, timeout: float) -> Cluster:
         import urllib3
 
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the kubeconfig asks for it
+    if token is not None:
+        ask = token
+        client.configuration.refresh_api_key_hook = lambda own: own.api_key.update(BearerToken=f"Bearer {ask()}")
     namespace = str((chosen.get("context") or {}).get("namespace") or "default")
     return Cluster(client, address=client.configuration.host, namespace=namespace, timeout=timeout)
 

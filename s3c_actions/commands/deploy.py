@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -23,6 +24,7 @@ from s3c_actions.inputs.verify import TRUST_STORE
 from s3c_actions.steps.results import Admission, DeployResult, ImageOutcome, Outcome, VerifyResult
 
 if TYPE_CHECKING:
+    from s3c_actions.azure.kubernetes_service import Access
     from s3c_actions.cluster.client import Cluster
     from s3c_actions.cluster.images import Replacement
     from s3c_actions.cluster.manifests import Manifest
@@ -134,14 +136,61 @@ def cluster_of(values: Values, context: Context) -> Cluster:
     """
     from s3c_actions.cluster.client import connect
 
-    return connect(kubeconfig_of(values, context), values[inputs.KUBE_CONTEXT], timeout=min(values[TIMEOUT], 60.0))
+    kubeconfig = kubeconfig_of(values, context)
+    azure = aks(values, context)
+    token = azure.token if azure is not None else None
+    return connect(kubeconfig, values[inputs.KUBE_CONTEXT], timeout=min(values[TIMEOUT], 60.0), token=token)
 
 
 def kubeconfig_of(values: Values, context: Context) -> str:
-    """The kubeconfig that the input, KUBECONFIG or the home folder names; several files are separated by `:`."""
+    """The kubeconfig that the inputs, KUBECONFIG or the home folder name; several files are separated by `:`.
+
+    Raises:
+        InputError: the cluster of Azure's that is named is not there, or a kubeconfig is given beside it.
+        OutsideError: Azure does not tell how to reach it.
+    """
+    azure = aks(values, context)
+    if azure is not None:
+        path = context.temp / "aks.kubeconfig"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(json.dumps(azure.document), encoding="utf-8")  # JSON is YAML
+        return str(path)
     home = Path(context.environment.get("HOME") or Path.home()) / ".kube" / "config"
     given = values[inputs.KUBECONFIG]
     return str(Path(given).expanduser()) if given else context.environment.get("KUBECONFIG") or str(home)
+
+
+def aks(values: Values, context: Context) -> Access | None:
+    """How to reach the cluster of Azure Kubernetes Service that the inputs name, asked once; None when they name none.
+
+    Raises:
+        InputError: there is no such cluster, a part of its name is missing, or a kubeconfig is given beside it.
+        OutsideError: Azure does not tell how to reach it.
+    """
+    if not values[inputs.AKS_CLUSTER]:
+        return None
+    from s3c_actions.azure import kubernetes_service
+    from s3c_actions.commands.azure import azure_identity
+
+    made = context.shared.get("aks")
+    if isinstance(made, kubernetes_service.Access):
+        return made
+    if values[inputs.KUBECONFIG]:
+        raise InputError("kubeconfig", "it is given beside aks-cluster.", remedy="Give one of both.")
+    subscription = values[inputs.SUBSCRIPTION] or context.environment.get("AZURE_SUBSCRIPTION_ID", "")
+    for name, value in ((inputs.RESOURCE_GROUP.name, values[inputs.RESOURCE_GROUP]), ("subscription", subscription)):
+        if not value:
+            raise InputError(name, "it is missing, and aks-cluster is given.", remedy="Give both.")
+    cluster = kubernetes_service.AksCluster(
+        subscription=subscription, group=values[inputs.RESOURCE_GROUP], name=values[inputs.AKS_CLUSTER]
+    )
+    identity = azure_identity(values, context)
+    found = kubernetes_service.access(cluster, identity, context.secrets)
+    how = f"with {identity.told}" if found.token is not None else "with the cluster's local account"
+    context.progress.notice(f"{cluster.name}: logged in {how}.")
+    context.shared["aks"] = found
+    return found
 
 
 def registry_of(

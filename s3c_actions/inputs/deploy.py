@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from s3c_actions.inputs import Input, boolean, duration, items, text
-from s3c_actions.inputs.azure import IDENTITY_INPUTS
+from s3c_actions.inputs.azure import IDENTITY_INPUTS, guid
 from s3c_actions.inputs.common import (
     IMAGE,
     INSECURE,
@@ -38,6 +38,13 @@ def label(value: str) -> str:
     """One label, `key=value`."""
     if not _LABEL.fullmatch(value):
         raise ValueError("a label such as app.kubernetes.io/part-of=shop")
+    return value
+
+
+def azure_name(value: str) -> str:
+    """A name in the Resource Manager."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.()-]{0,89}", value) or value.endswith("."):
+        raise ValueError("a name in Azure: letters, digits and _ - . ( ), at most 90")
     return value
 
 
@@ -165,7 +172,30 @@ POLICY = replace(
     help="The policy, `s3c-policy.yaml`: every image is judged by the evidence in its registry before anything is "
     "applied, as the cluster's gate does by the same policy.",
 )
-CLUSTER: tuple[Input[Any], ...] = (KUBECONFIG, KUBE_CONTEXT)
+AKS_CLUSTER: Input[str] = Input(
+    name="aks-cluster",
+    help="Cluster of Azure Kubernetes Service, in place of a kubeconfig: Azure is asked how to reach it, and the Azure "
+    "identity logs in, without az and kubelogin. Goes with `resource-group` and `subscription`.",
+    parse=azure_name,
+    absent="",
+    example="aks-voting",
+)
+RESOURCE_GROUP: Input[str] = Input(
+    name="resource-group",
+    help="Resource group of `aks-cluster`.",
+    parse=azure_name,
+    absent="",
+    example="rg-voting",
+)
+SUBSCRIPTION: Input[str] = Input(
+    name="subscription",
+    help="Id of the subscription of `aks-cluster`. Without it, `AZURE_SUBSCRIPTION_ID`.",
+    parse=guid,
+    absent="",
+    example="01234567-89ab-cdef-0123-456789abcdef",
+)
+
+CLUSTER: tuple[Input[Any], ...] = (KUBECONFIG, KUBE_CONTEXT, AKS_CLUSTER, RESOURCE_GROUP, SUBSCRIPTION)
 HOW: tuple[Input[Any], ...] = (
     *CLUSTER,
     NAMESPACE,

@@ -1,0 +1,199 @@
+"""Azure Kubernetes Service: how to reach a cluster, asked of the Resource Manager with an Azure identity.
+
+https://learn.microsoft.com/rest/api/aks/managed-clusters/list-cluster-user-credentials. It is one request, which
+azure-core makes: azure-mgmt-containerservice would bring every model of every version of the service's API for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from s3c_actions.azure.container_registry import pipeline
+from s3c_actions.errors import InputError, OutsideError, S3CError
+
+if TYPE_CHECKING:
+    from s3c_actions.azure.identity import Identity
+    from s3c_actions.process import Secrets
+
+API_VERSION = "2025-05-01"
+# https://learn.microsoft.com/azure/aks/kubelogin-authentication: the application of every cluster's API server.
+SERVER = "6dae42f8-4368-4678-94ff-3960e28e3630"
+ROLE = "Azure Kubernetes Service Cluster User Role"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AksCluster:
+    """A cluster's name in the Resource Manager."""
+
+    subscription: str
+    group: str
+    name: str
+
+    @property
+    def id(self) -> str:
+        """Its resource id."""
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
+            f"/providers/Microsoft.ContainerService/managedClusters/{self.name}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """How to reach a cluster.
+
+    Attributes:
+        document: the kubeconfig, without plugins; it holds a token, or the certificate of a local account.
+        token: gives a token that is valid now; None for a local account.
+    """
+
+    document: dict[str, Any] = field(repr=False)
+    token: Token | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Token:
+    """Tokens for a cluster's API server; called, it gives one that is valid now."""
+
+    identity: Identity
+    server: str
+
+    def __call__(self) -> str:
+        """Raises S3CError when Microsoft Entra ID gives none."""
+        return self.identity.credential.get_token(f"{self.server}/.default").token
+
+
+def access(cluster: AksCluster, identity: Identity, secrets: Secrets) -> Access:
+    """Ask how to reach a cluster.
+
+    A kubeconfig of a cluster with Microsoft Entra ID names kubelogin: a token of our own stands in its place.
+
+    Args:
+        cluster: which.
+        identity: who asks, and who the cluster is to see.
+        secrets: gets every token and key.
+
+    Raises:
+        InputError: there is no such cluster, or it is in another tenant.
+        OutsideError: the identity may not ask, or the Resource Manager failed.
+    """
+    document = _kubeconfig(cluster, _asked(cluster, identity))
+    token = None
+    for entry in document.get("users") or []:
+        user = entry.get("user") or {}
+        for key in ("token", "client-key-data"):
+            if user.get(key):
+                secrets.add(str(user[key]))
+        if "exec" in user or "auth-provider" in user:
+            token = Token(identity, _server(user))
+            entry["user"] = {"token": token()}
+    return Access(document=document, token=token)
+
+
+def _asked(cluster: AksCluster, identity: Identity) -> str:
+    from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+    from azure.core.rest import HttpRequest
+
+    base = f"https://{identity.cloud.management}"
+    token = identity.credential.get_token(f"{base}/.default").token
+    request = HttpRequest(
+        "POST",
+        f"{base}{cluster.id}/listClusterUserCredential",
+        params={"api-version": API_VERSION},
+        headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+    )
+    client = pipeline(base)
+    try:
+        with client, client.send_request(request) as answer:
+            status, body = answer.status_code, answer.text()
+    except (ServiceRequestError, ServiceResponseError) as error:
+        raise OutsideError(
+            f"Azure's Resource Manager at {identity.cloud.management} could not be reached.",
+            cause="The network, a proxy or a firewall is in the way.",
+            remedy=f"Let this machine reach {base}, and try again.",
+            original=str(error)[:1000],
+        ) from None
+    if status != 200:
+        raise _refused(cluster, identity, status, body)
+    return str(body)
+
+
+def _kubeconfig(cluster: AksCluster, body: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        (first, *_) = json.loads(body)["kubeconfigs"]
+        document = yaml.safe_load(base64.b64decode(first["value"]))
+        if not isinstance(document["users"], list) or not isinstance(document["clusters"], list):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise OutsideError(
+            f"Azure gave no kubeconfig for the cluster {cluster.name} that can be read.",
+            remedy="Try again, or give a kubeconfig.",
+            original=type(error).__name__,
+        ) from None
+    return dict(document)
+
+
+def _server(user: dict[str, Any]) -> str:
+    """The application that tokens are for: the one kubelogin is told, else every cluster's."""
+    arguments = [str(one) for one in (user.get("exec") or {}).get("args") or []]
+    if "--server-id" in arguments[:-1]:
+        return arguments[arguments.index("--server-id") + 1]
+    config = (user.get("auth-provider") or {}).get("config") or {}
+    return str(config.get("apiserver-id") or SERVER)
+
+
+def _refused(cluster: AksCluster, identity: Identity, status: int, body: str) -> S3CError:
+    try:
+        said = json.loads(body)["error"]
+        code, message = str(said["code"]), str(said["message"])
+    except (ValueError, KeyError, TypeError):
+        code, message = "", body
+    original = f"{code}: {message}"[:2000]
+    if code in {"SubscriptionNotFound", "InvalidSubscriptionId"}:
+        return InputError(
+            "subscription",
+            f"there is no subscription {cluster.subscription} that {identity.told} can see.",
+            cause="The id is misspelt, or the subscription is another tenant's.",
+            remedy="Look at `subscription` and `tenant-id`.",
+            original=original,
+        )
+    if code == "ResourceGroupNotFound":
+        return InputError(
+            "resource-group",
+            f"there is no resource group {cluster.group} in the subscription {cluster.subscription}.",
+            remedy="Look at `resource-group` and `subscription`.",
+            original=original,
+        )
+    if status == 404:
+        return InputError(
+            "aks-cluster",
+            f"there is no cluster {cluster.name} in the resource group {cluster.group}.",
+            remedy="Look at `aks-cluster` and `resource-group`.",
+            original=original,
+        )
+    if code == "InvalidAuthenticationTokenTenant":
+        return InputError(
+            "tenant-id",
+            f"the subscription {cluster.subscription} belongs to another tenant than {identity.tenant or 'ours'}.",
+            remedy="Give the tenant of the subscription.",
+            original=original,
+        )
+    if status in {401, 403}:
+        return OutsideError(
+            f"Azure does not let us ask how to reach the cluster {cluster.name} (HTTP {status}).",
+            cause=f"The identity ({identity.told}) has no role for that, or got it a moment ago.",
+            remedy=f'Grant it, and wait some minutes:\naz role assignment create --role "{ROLE}" '
+            f"--assignee {identity.client or 'CLIENT-ID'} --scope {cluster.id}",
+            original=original,
+        )
+    return OutsideError(
+        f"Azure's Resource Manager answered HTTP {status} for the cluster {cluster.name}.",
+        cause="It is busy or has a fault." if status in {429, 500, 502, 503, 504} else "It did not understand us.",
+        remedy="Try again later; see https://azure.status.microsoft.",
+        original=original,
+    )
