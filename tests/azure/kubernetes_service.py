@@ -14,15 +14,10 @@ Behind the login is whatever API server a test has: the tokens are checked here,
 from __future__ import annotations
 
 import base64
-import http.client
 import json
-import ssl
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from tests.azure.entra import MANAGEMENT, BadToken, Entra
 from tests.azure.web import Answer, Request, json_answer
@@ -82,8 +77,8 @@ class KubernetesService:
                 "AuthorizationFailed",
                 f"The client '{claims['appid']}' with object id '{claims['oid']}' does not have authorization to "
                 "perform action 'Microsoft.ContainerService/managedClusters/listClusterUserCredential/action' over "
-                f"scope '{request.path.rpartition('/')[0]}' or the scope is invalid. If access was recently granted, please "
-                "refresh your credentials.",
+                f"scope '{request.path.rpartition('/')[0]}' or the scope is invalid. If access was recently granted, "
+                "please refresh your credentials.",
             )
         if parts[3] != GROUP:
             return _error(404, "ResourceGroupNotFound", f"Resource group '{parts[3]}' could not be found.")
@@ -142,32 +137,6 @@ class KubernetesService:
             )
             return _status(403, "Forbidden", message)
         return self.ask(request)
-
-
-def behind(kubeconfig: dict[str, Any]) -> Callable[[Request], Answer]:
-    """Asks the API server of a kubeconfig with a client certificate, in the place of whoever came."""
-    (cluster,), (user,) = kubeconfig["clusters"], kubeconfig["users"]
-    tls = ssl.create_default_context(cadata=base64.b64decode(cluster["cluster"]["certificate-authority-data"]).decode())
-    address = urlsplit(cluster["cluster"]["server"])
-
-    def ask(request: Request) -> Answer:
-        with tempfile.TemporaryDirectory() as folder:
-            files = [Path(folder) / name for name in ("certificate", "key")]
-            for file, name in zip(files, ("client-certificate-data", "client-key-data"), strict=True):
-                file.write_bytes(base64.b64decode(user["user"][name]))
-            tls.load_cert_chain(str(files[0]), str(files[1]))
-        connection = http.client.HTTPSConnection(address.hostname or "", address.port, timeout=60, context=tls)
-        dropped = {"authorization", "host", "connection", "content-length", "transfer-encoding"}
-        try:
-            headers = {name: value for name, value in request.headers.items() if name not in dropped}
-            connection.request(request.method, request.target, request.body, headers)
-            response = connection.getresponse()
-            body = response.read()
-        finally:
-            connection.close()
-        return Answer(response.status, body, {"Content-Type": response.getheader("Content-Type") or ""})
-
-    return ask
 
 
 def _error(status: int, code: str, message: str) -> Answer:
