@@ -53,6 +53,10 @@ class Resource:
         return f"{self.path}{inside}/{self.plural}" + (f"/{quote(name, safe='')}" if name else "")
 
 
+_PODS = Resource(path="/api/v1", plural="pods", namespaced=True)
+_MOST_LOG = 4 * 1024 * 1024
+
+
 class ApiError(OutsideError):
     """The API server refused a request; `status` is the HTTP code, `message` what it said, `reason` its word for it."""
 
@@ -178,6 +182,21 @@ class Cluster:
             InputError: it does not accept the kubeconfig's credentials.
             OutsideError: it cannot be reached.
         """
+        answer = json.loads(self._content(method, path, query or {}, body, content_type))
+        if not isinstance(answer, dict):
+            raise OutsideError(f"{self.address} is no Kubernetes API: it answered no JSON object.")
+        return answer
+
+    def log(self, namespace: str, pod: str, *, seconds: int) -> str:
+        """What a Pod of one container has logged in the last seconds. Raises as `request` does."""
+        path = f"{_PODS.url(namespace, pod)}/log"
+        query = {"sinceSeconds": str(seconds), "limitBytes": str(_MOST_LOG)}
+        return self._content("GET", path, query, None, "application/json").decode(errors="replace")
+
+    def _content(
+        self, method: str, path: str, query: Mapping[str, str], body: Object | None, content_type: str
+    ) -> bytes:
+        """The body of the answer to one request. Raises as `request` does."""
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -186,24 +205,21 @@ class Cluster:
                 *self._client.param_serialize(
                     method,
                     path,
-                    query_params=list((query or {}).items()),
-                    header_params={"Accept": "application/json", "Content-Type": content_type},
+                    query_params=list(query.items()),
+                    header_params={"Accept": "application/json, */*", "Content-Type": content_type},
                     body=body if content_type == "application/json" or body is None else json.dumps(body),
                     auth_settings=["BearerToken"],
                 ),
                 _request_timeout=self._timeout,
             )
-            content = response.read()  # type: ignore[no-untyped-call]
+            content: bytes = response.read()  # type: ignore[no-untyped-call]
         except ApiException as error:
             raise self._translated(method, path, error.status or 0, error.body) from error
         except (HTTPError, OSError) as error:
             raise self._unreachable(error) from error
         if response.status >= 300:
             raise self._translated(method, path, response.status, content)
-        answer = json.loads(content)
-        if not isinstance(answer, dict):
-            raise OutsideError(f"{self.address} is no Kubernetes API: it answered no JSON object.")
-        return answer
+        return content
 
     def _translated(self, method: str, path: str, status: int, body: str | bytes | None) -> S3CError:
         """What the API server's `Status` says, in words; told apart as far as it tells them apart."""

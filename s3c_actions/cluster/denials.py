@@ -18,6 +18,16 @@ _IMAGE = re.compile(rf"^(?P<image>{_REFERENCE}) (?:is not trusted|could not be v
 _NO_ANSWER = re.compile(
     rf"^Ratify could not be asked about (?P<images>{_REFERENCE}(?:, {_REFERENCE})*): (?P<why>.*)$", re.DOTALL
 )
+_PROVIDER = re.compile(
+    r"failed to send external data request to provider (?P<provider>[\w.-]+): (?P<why>.*)", re.DOTALL
+)
+# Ratify's log, logrus' text format: what a store or verifier warns of, under the trace id of the verdict.
+_LOGGED = re.compile(
+    r"^time=\S+ level=(?:warning|error) msg=(?P<why>.*?) component-type=\S+ .*?trace-id=(?P<trace>[0-9A-Za-z-]+)\s*$",
+    re.MULTILINE,
+)
+# A request's address, in front of what became of it.
+_REQUEST = re.compile(r'.*\b(?:Head|Get|Post) "[^"]*": ', re.DOTALL)
 # The mutation, which comes before, turns tags into digests.
 _MUTATION = re.compile(rf"failed to get subject descriptor for image (?P<image>{_REFERENCE}): (?P<why>.*)", re.DOTALL)
 # Ratify prints a structure of Go's in the middle of its sentence.
@@ -29,6 +39,9 @@ _FORBIDDEN = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"'
     r'(?: in API group "(?P<group>[^"]*)")?(?: in the namespace "(?P<namespace>[^"]+)")?'
 )
+
+
+UNSIGNED = "it has no signature"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +142,7 @@ _REASONS: tuple[tuple[str, str, str, bool], ...] = (
     ),
     (
         r"has no signature|no (?:signature|referrer)s? (?:is |was |were )?(?:found|associated)|no verifier reports",
-        "it has no signature",
+        UNSIGNED,
         "Sign it with `s3c sign {image}`, or deploy the digest that is signed.",
         False,
     ),
@@ -178,6 +191,8 @@ def parse(message: str) -> tuple[Denial, ...]:
                 original=said,
             ),
         )
+    if not entries and (provider := _PROVIDER.search(said)):
+        return (replace(_unanswered(provider["why"]), webhook=webhook, original=said),)
     if not entries:
         return (Denial(reason=" ".join(said.split()).rstrip("."), webhook=webhook, original=said),)
     ends = [entry.start() for entry in entries[1:]] + [len(said)]
@@ -185,6 +200,17 @@ def parse(message: str) -> tuple[Denial, ...]:
     for entry, end in zip(entries, ends, strict=True):
         found += _entry(entry["constraint"], said[entry.end() : end].strip(), webhook)
     return tuple(dict.fromkeys(found))
+
+
+def explained(denial: Denial, log: str) -> Denial:
+    """A denial without a verdict with the reason that Ratify's log gives under its trace id; else as it was."""
+    for line in _LOGGED.finditer(log):
+        if line["trace"] == denial.trace:
+            why = " ".join(_REQUEST.sub("", line["why"]).split())
+            reason, remedy, unavailable = _explained(why, denial.image, "its registry")
+            detail = f" (Ratify's log: {why[:200]})" if reason != why else ""
+            return replace(denial, reason=f"{reason}{detail}", remedy=remedy or denial.remedy, unavailable=unavailable)
+    return denial
 
 
 def permission(message: str) -> Permission | None:
@@ -207,20 +233,22 @@ def _entry(constraint: str, said: str, webhook: str) -> list[Denial]:
     text = said[: found.start()].rstrip(" (.,") if found else said
     base = Denial(reason="", constraint=constraint, webhook=webhook, trace=trace, original=said)
     if asked := _NO_ANSWER.match(text):
-        why = " ".join(asked["why"].split())
-        remedy = "Look at the Pods in gatekeeper-system: nothing is admitted while Ratify is away."
-        return [
-            replace(
-                base, image=image, reason=f"Ratify could not be asked: {why[:300]}", remedy=remedy, unavailable=True
-            )
-            for image in asked["images"].split(", ")
-        ]
+        unanswered = replace(_unanswered(asked["why"]), constraint=constraint, webhook=webhook, original=said)
+        return [replace(unanswered, image=image, trace=trace) for image in asked["images"].split(", ")]
     for pattern in (_IMAGE, _SILENT, _STOCK):
         if about := pattern.match(text):
             image, why = about["image"], " ".join(_NOISE.sub("", about["why"]).split()) or "Ratify gave no reason"
             reason, remedy, unavailable = _explained(why, image, "its registry")
             return [replace(base, image=image, reason=reason, remedy=remedy, unavailable=unavailable)]
     return [replace(base, reason=" ".join(text.split()).rstrip(".")[:500])]
+
+
+def _unanswered(why: str) -> Denial:
+    return Denial(
+        reason=f"Ratify could not be asked: {' '.join(_REQUEST.sub('', why).split())[:300]}",
+        remedy="Look at the Pods in gatekeeper-system: nothing is admitted while Ratify is away.",
+        unavailable=True,
+    )
 
 
 def _explained(why: str, image: str, asked: str) -> tuple[str, str, bool]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from s3c_actions.cluster import denials
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, Object, Resource
-from s3c_actions.errors import InputError, OutsideError, Refused
+from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
 
 WEBHOOK = "validation.gatekeeper.sh"
@@ -24,6 +24,13 @@ CONSTRAINTS = "constraints.gatekeeper.sh/v1beta1"
 PROVIDERS = "externaldata.gatekeeper.sh/v1beta1"
 CONFIGS = "config.gatekeeper.sh/v1alpha1"
 ADMISSION = "admissionregistration.k8s.io/v1"
+PODS = Resource(path="/api/v1", plural="pods", namespaced=True)
+NAMESPACE = "gatekeeper-system"
+RATIFY = "app.kubernetes.io/name=ratify"
+REMEMBERED = 30.0
+"""Seconds that a verdict is kept, as manifests/ sets it: by Gatekeeper, by Ratify and by Ratify's store, 10 each."""
+_PATIENCE = 5.0
+_RECENT = 120
 _INSTALL = "Install it, or mend it, with `s3c gate install`."
 
 
@@ -347,15 +354,14 @@ def attempt(cluster: Cluster, image: str, namespace: str) -> AdmissionDenied | N
     Raises:
         OutsideError: it was refused for a reason that is not admission's.
     """
-    resource = Resource(path="/api/v1", plural="pods", namespaced=True)
     until, patience = time.monotonic() + 15, time.monotonic() + 60
     while True:
         try:
-            cluster.create(resource, pod(image), namespace, dry_run=True)
+            cluster.create(PODS, pod(image), namespace, dry_run=True)
         except AdmissionDenied as denied:
             # Ratify's verdict is kept for 10 s by itself and by Gatekeeper.
             if not any(denials.BUSY in one.reason for one in denied.denials) or time.monotonic() > patience:
-                return denied
+                return _explained(cluster, denied)
             time.sleep(5)
         except OutsideError as error:
             # A namespace's service account is made a moment after the namespace.
@@ -364,6 +370,53 @@ def attempt(cluster: Cluster, image: str, namespace: str) -> AdmissionDenied | N
             time.sleep(0.3)
         else:
             return None
+
+
+def _explained(cluster: Cluster, denied: AdmissionDenied) -> AdmissionDenied:
+    """The denial, with what Ratify's log says where Ratify itself does not, and where we may read it."""
+    if not any(one.unavailable and one.trace for one in denied.denials):
+        return denied
+    try:
+        pods = cluster.list(PODS, NAMESPACE, labelSelector=RATIFY)
+        log = "\n".join(cluster.log(NAMESPACE, one["metadata"]["name"], seconds=_RECENT) for one in pods)
+    except S3CError:
+        return denied
+    return AdmissionDenied(tuple(denials.explained(one, log) for one in denied.denials), denied.original)
+
+
+def ask(
+    cluster: Cluster,
+    reference: Reference,
+    namespace: str,
+    *,
+    signatures: Callable[[Reference], Sequence[str]],
+    tell: Callable[[str], None],
+) -> AdmissionDenied | None:
+    """Ask as `attempt` does, and wait for a gate that remembers an image from before it was signed.
+
+    Args:
+        cluster: where.
+        reference: by digest.
+        namespace: where the Pod is tried.
+        signatures: digests of an image's signatures, whoever made them.
+        tell: told when the gate is waited for, REMEMBERED seconds at most.
+
+    Raises:
+        OutsideError: as `attempt` does, or the registry does not answer.
+    """
+    denied = attempt(cluster, reference.pinned, namespace)
+    if not _unsigned(denied) or not signatures(reference):
+        return denied
+    tell(f"{reference.pinned} is signed, and the gate remembers it without: asking for up to {REMEMBERED:g} s")
+    until = time.monotonic() + REMEMBERED + _PATIENCE
+    while _unsigned(denied) and time.monotonic() < until:
+        time.sleep(1)
+        denied = attempt(cluster, reference.pinned, namespace)
+    return denied
+
+
+def _unsigned(denied: AdmissionDenied | None) -> bool:
+    return denied is not None and all(one.reason == denials.UNSIGNED for one in denied.denials)
 
 
 def prove(cluster: Cluster, unsigned: str, namespace: str, constraints: Iterable[str]) -> AdmissionDenied:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s3c_actions.errors import InputError
+from s3c_actions.image import Reference
 from s3c_actions.report.collecting import paused
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Manifest:
         path: the file; None for standard input.
         relative: where its rewritten text goes, below a folder.
         text: without a byte-order mark, which `mark` is when there was one.
+        empty: there is no object in it: it is blank, or comments alone.
     """
 
     source: str
@@ -100,11 +102,28 @@ class Manifest:
     relative: Path
     text: str
     mark: str
+    empty: bool
     uses: tuple[Use, ...]
 
     def at(self, use: Use) -> str:
         """The place of an image, for errors: `app.yaml, line 12 (Deployment app, container web)`."""
         return f"{self.source}, line {use.line} ({use.where})"
+
+    def reference(self, use: Use) -> Reference:
+        """The image of a place.
+
+        Raises:
+            InputError: it is no reference; names the place.
+        """
+        try:
+            return Reference.parse(use.image, field=FIELD)
+        except InputError as error:
+            raise InputError(
+                FIELD,
+                f"{self.at(use)}: {error.what.removeprefix(f'{FIELD}: ')}",
+                remedy=error.remedy,
+                image=use.image,
+            ) from error
 
     def rewritten(self, images: Mapping[str, str]) -> str:
         """The text with images replaced; every other character stays.
@@ -152,11 +171,11 @@ def read(sources: Iterable[str], *, cwd: Path, stdin: Callable[[], bytes]) -> tu
                 raise InputError(FIELD, f"{path} cannot be read: {error.strerror}.") from error
             shown = str(path.relative_to(cwd)) if path.is_relative_to(cwd) else str(path)
             found.append(parse(_text(content, shown), source=shown, path=path, relative=relative))
-    if not found or not any(manifest.text.strip() for manifest in found):
+    if all(manifest.empty for manifest in found):
         raise InputError(
             FIELD,
             "there are no manifests.",
-            cause="What was given is empty." if found else "Nothing was given.",
+            cause="What was given is empty, or comments alone." if found else "Nothing was given.",
             remedy="Give files, folders or globs, or `-` and the output of `kustomize build` or `helm template`.",
         )
     return tuple(found)
@@ -182,6 +201,7 @@ def parse(text: str, *, source: str, path: Path | None = None, relative: Path | 
         relative=relative or Path(Path(source).name),
         text=text,
         mark=mark,
+        empty=finder.empty,
         uses=finder.found(),
     )
 
@@ -277,6 +297,7 @@ class _Finder:
         self._source = source
         self._uses: dict[int, Use] = {}
         self._anchored: dict[str, tuple[Use, int]] = {}
+        self.empty = True
 
     def found(self) -> tuple[Use, ...]:
         """Every place once, in the text's order."""
@@ -286,6 +307,7 @@ class _Finder:
     def document(self, root: Node | None) -> None:
         """Look through one document."""
         if root is not None and not _is_null(root):
+            self.empty = False
             self._object(root, ())
 
     def _object(self, node: Node, around: tuple[Node, ...]) -> None:

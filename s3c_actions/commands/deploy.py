@@ -209,7 +209,7 @@ def hosts_of(values: Values, manifests: tuple[Manifest, ...], replacements: tupl
         InputError: credentials are given, and whose they are cannot be told.
     """
     given = {one.image.registry for one in replacements}
-    named = {Reference.parse(use.image, field="manifests").registry for one in manifests for use in one.uses}
+    named = {one.reference(use).registry for one in manifests for use in one.uses}
     hosts = given or named
     if values[REGISTRY_USERNAME] and len(hosts) > 1:
         raise InputError(

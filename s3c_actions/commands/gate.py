@@ -82,9 +82,11 @@ def _tried(
         if looked.holes:
             raise gate.refusal(looked)
         step.done(f"closed for {namespace} by {', '.join(looked.constraints)}")
-    unsigned = gate.unsigned_of(
-        list(references.values()), lambda one: [found.digest for found in registry.referrers(one, SIGNATURE)]
-    )
+
+    def signatures(reference: Reference) -> list[str]:
+        return [found.digest for found in registry.referrers(reference, SIGNATURE)]
+
+    unsigned = gate.unsigned_of(list(references.values()), signatures)
     denial = ""
     if unsigned:
         with context.progress.step("proof") as step:
@@ -94,7 +96,11 @@ def _tried(
     until = time.monotonic() + patience
     for image, reference in references.items():
         with context.progress.step("try") as step:
-            while (denied := gate.attempt(cluster, reference.pinned, namespace)) and time.monotonic() < until:
+            while denied := gate.ask(
+                cluster, reference, namespace, signatures=signatures, tell=context.progress.notice
+            ):
+                if time.monotonic() > until:
+                    break
                 time.sleep(1)
             admissions.append(judged(Admission(image=image, reference=reference.pinned, verdict="unknown"), denied))
             step.done(f"{reference.pinned} is admitted" if denied is None else denied.denials[0].what)

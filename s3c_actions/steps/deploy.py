@@ -182,6 +182,7 @@ def _images(settings: DeploySettings, tools: DeployTools) -> list[_Image]:
     places: dict[str, list[str]] = {}
     for manifest in settings.manifests:
         for use in manifest.uses:
+            manifest.reference(use)
             places.setdefault(use.image, []).append(manifest.at(use))
     matched: set[Replacement] = set()
     used = []
@@ -196,13 +197,13 @@ def _images(settings: DeploySettings, tools: DeployTools) -> list[_Image]:
 
 
 def _image(
-    text: str, where: list[str], settings: DeploySettings, tools: DeployTools, matched: set[Replacement]
+    text: str,
+    where: list[str],
+    settings: DeploySettings,
+    tools: DeployTools,
+    matched: set[Replacement],
 ) -> _Image:
-    try:
-        given = Reference.parse(text, field=texts.FIELD)
-    except InputError as error:
-        error.what = f"{where[0]}: {error.what}"
-        raise
+    given = Reference.parse(text, field=texts.FIELD)
     replacement = images.choose(given, settings.replacements)
     if replacement is not None:
         matched.add(replacement)
@@ -219,7 +220,7 @@ def _image(
         raise InputError(
             texts.FIELD,
             f"{where[0]}: {text} has no digest, and no registry is asked.",
-            remedy="Give it by digest with `image`, or leave out `offline`.",
+            remedy="Give it by digest with `image`, or leave out `resolve: false`.",
             image=text,
         )
     return _Image(text=text, reference=reference.at(reference.digest), platforms=platforms, places=tuple(where))
@@ -373,7 +374,7 @@ def _pass_gate(
                 denied = gate.prove(cluster, unsigned, namespace, looked.constraints)
                 found.result = replace(found.result, unsigned_denied=unsigned, denial=denied.what)
             try:
-                _admissions(cluster, namespace, found)
+                _admissions(cluster, namespace, {one.reference.pinned: one.reference for one in used}, tools, found)
             except AdmissionDenied:
                 denied_ones = sum(one.verdict == "denied" for one in found.result.admissions)
                 step.done(f"{denied_ones} of {len(found.result.admissions)} images denied")
@@ -381,12 +382,20 @@ def _pass_gate(
         step.done(f"an unsigned image is denied, {len(used)} signed admitted")
 
 
-def _admissions(cluster: Cluster, namespace: str, found: _Found) -> None:
+def _admissions(
+    cluster: Cluster, namespace: str, references: Mapping[str, Reference], tools: DeployTools, found: _Found
+) -> None:
     """Ask the gate about every image; the first denial is raised after all have been asked."""
     first: AdmissionDenied | None = None
     asked = []
     for one in found.result.admissions:
-        denied = gate.attempt(cluster, one.reference, namespace)
+        denied = gate.ask(
+            cluster,
+            references[one.reference],
+            namespace,
+            signatures=tools.signatures,
+            tell=tools.progress.notice,
+        )
         asked.append(judged(one, denied))
         first = first or denied
     found.result = replace(found.result, admissions=tuple(asked))

@@ -41,6 +41,16 @@ class Kubectl:
         found = self("get", kinds, "-n", namespace, "-o", "name").split()
         return {name for name in found if "kube-root-ca" not in name}
 
+    def images(self, namespace: str) -> set[str]:
+        """Of all Pods that are to stay, as they stand there."""
+        pods = json.loads(self("get", "pods", "-n", namespace, "-o", "json"))["items"]
+        return {
+            container["image"]
+            for one in pods
+            if "deletionTimestamp" not in one["metadata"]
+            for container in one["spec"]["containers"]
+        }
+
     @contextmanager
     def patched(self, thing: str, patch: str, back: str) -> Iterator[None]:
         """A JSON patch that lasts as long as the block."""
@@ -66,15 +76,19 @@ class Kubectl:
             # It runs before Gatekeeper reaches it again.
             self.until_denied(pod("probe", pod_spec(f"localhost:1/probe@sha256:{64 * '0'}")), "(trace ")
 
+    def tried(self, manifest: dict[str, Any]) -> str:
+        """Why an object is not admitted, by dry run; empty when it is."""
+        ended = self.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(manifest))
+        assert (ended.returncode == 0) == (ended.stderr == "")
+        return ended.stderr
+
     def until_denied(self, manifest: dict[str, Any], said: str) -> str:
-        """The denial of an object that is created over and over, once it says so; answers are kept for a while."""
+        """The denial of an object that is tried over and over, once it says so: answers are kept for a while."""
         until = time.monotonic() + CACHED + 15
-        while True:
-            ended = self.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(manifest))
-            if said in ended.stderr:
-                return ended.stderr
-            assert time.monotonic() < until, ended.stderr or ended.stdout
-            time.sleep(1)
+        while said not in (denial := self.tried(manifest)):
+            assert time.monotonic() < until, denial or "it is admitted"
+            time.sleep(0.5)
+        return denial
 
 
 def pod_spec(image: str, **more: Any) -> dict[str, Any]:
@@ -101,3 +115,23 @@ def workload(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
         "CronJob": ("batch/v1", {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": once}}}),
     }[kind]
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": body}
+
+
+def deployment(image: str, name: str = "web", more: str = "", command: str = "sleep, infinity") -> str:
+    """A manifest as people write them, of a Deployment of the voting app or of the database."""
+    return f"""\
+# Deployed by a test
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}}}
+spec:
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec:
+      terminationGracePeriodSeconds: 0
+{more}      containers:
+        - name: main
+          image: {image}  # replaced by its digest
+          command: [{command}]
+"""

@@ -116,6 +116,26 @@ def unsigned(gated: Lab) -> str:
 
 
 @pytest.fixture
+def deploy(gated: Lab, namespace: str, s3c: Callable[..., Ended], tmp_path: Path) -> Callable[..., Ended]:
+    """Runs `s3c deploy` on a manifest's text; keywords are flags with a value, `""` leaves out one that is set here."""
+    defaults = {
+        "kubeconfig": gated.kubeconfig,
+        "namespace": namespace,
+        "rollout-timeout": "40s",
+        "trust-store": gated.certificate,
+    }
+
+    def run(text: str, *flags: str, **others: str | Path) -> Ended:
+        file = tmp_path / "app.yaml"
+        file.write_text(text)
+        named = defaults | {name.replace("_", "-"): str(value) for name, value in others.items()}
+        given = [part for name, value in named.items() if value for part in (f"--{name}", value)]
+        return s3c("deploy", file, "--create-namespace", *given, *flags)
+
+    return run
+
+
+@pytest.fixture
 def fresh(lab: Lab) -> Callable[[str], str]:
     """Copies an image of the lab (`voting-app`, `voting-db`) into a repository of this test; returns its reference."""
     mine = uuid.uuid4().hex[:12]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,26 +135,10 @@ def test_a_signed_tag_is_pinned_to_the_digest_that_was_verified(
     assert container["image"] == digest
 
 
-def test_denied_then_signed_then_admitted_within_the_cache_time(
-    gated: Lab, kubectl: Kubectl, unsigned: str, s3c: Callable[..., Ended], name: str
-) -> None:
-    assert kubectl.create(pod(name, pod_spec(unsigned))).returncode != 0
-    assert s3c("sign", unsigned, "--key", gated.key, "--certificate", gated.certificate).code == 0
-    until = time.monotonic() + 40  # Gatekeeper's, Ratify's and its store's caches: 10 s each
-    while (again := kubectl.create(pod(name, pod_spec(unsigned)))).returncode != 0 and time.monotonic() < until:
-        time.sleep(2)
-    assert again.returncode == 0, again.stderr
-
-
 def test_an_image_that_is_not_there_is_denied(gated: Lab, kubectl: Kubectl, name: str) -> None:
     denied = kubectl.create(pod(name, pod_spec(f"{gated.registry}/nowhere:1")))
     assert denied.returncode != 0
     assert f"{gated.registry}/nowhere:1" in denied.stderr
-
-
-def test_nothing_is_admitted_while_ratify_is_away(kubectl: Kubectl, signed: str, name: str) -> None:
-    with kubectl.stopped("ratify"):
-        kubectl.until_denied(pod(name, pod_spec(signed)), "Ratify could not be asked")
 
 
 def test_up_again_leaves_the_node_and_the_gate_in_force(

@@ -47,6 +47,30 @@ def test_recorded_denials(name, reason, remedy, unavailable):
         assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", one.trace)
 
 
+def test_a_ratify_that_is_stopped():
+    one = said("ratify-stopped")
+    assert one.reason == "Ratify could not be asked: dial tcp 10.96.133.229:6001: connect: connection refused"
+    assert one.unavailable
+    assert "gatekeeper-system" in one.remedy
+
+
+def test_ratifys_log_says_what_its_verdict_does_not():
+    log, vague = (DATA / "out-of-reach.log").read_text(), said("out-of-reach")
+    assert "finds it in no registry" in vague.reason
+    clear = denials.explained(vague, log)
+    assert clear.reason == "its registry could not be asked (Ratify's log: EOF)"
+    assert clear.unavailable
+    assert (clear.image, clear.trace, clear.constraint) == (vague.image, vague.trace, vague.constraint)
+    for become, reason in (
+        ("response status code 404: manifest unknown", "it is not in its registry"),
+        ("GET token: response status code 401: Unauthorized", "the cluster may not read its registry"),
+        ("dial tcp 10.0.0.1:443: connect: connection refused", "its registry could not be asked"),
+    ):
+        assert denials.explained(vague, log.replace(": EOF ", f": {become} ")).reason.startswith(f"{reason} (Ratify's")
+    assert denials.explained(vague, log.replace(vague.trace, "another")) == vague
+    assert denials.explained(vague, "") == vague
+
+
 def test_several_denials_in_one_message():
     unsigned, stranger = ((DATA / f"{name}.txt").read_text().strip() for name in ("unsigned", "stranger"))
     found = denials.parse(unsigned + "\n" + stranger.partition("the request: ")[2])

@@ -218,13 +218,14 @@ def test_files_folders_globs_and_stdin(tmp_path):
         (["*.json"], "matches no file"),
         (["empty"], "no .yaml"),
         (["blank.yaml"], "there are no manifests"),
+        (["comments.yaml"], "comments alone"),
         (["base"], "kubectl kustomize base"),
         (["latin.yaml"], "line 2: it is not UTF-8"),
     ],
 )
 def test_what_cannot_be_read(tmp_path, sources, said):
     (tmp_path / "empty").mkdir()
-    write(tmp_path, blank_yaml="\n", base__kustomization_yaml="resources: []\n")
+    write(tmp_path, blank_yaml="\n", comments_yaml="# a\n---\n---\n# b\n", base__kustomization_yaml="resources: []\n")
     (tmp_path / "latin.yaml").write_bytes(b"# one\n# \xe9\n")
     with pytest.raises(InputError, match=r"manifests: ") as error:
         manifests.read(sources, cwd=tmp_path, stdin=nothing)

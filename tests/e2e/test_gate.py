@@ -1,0 +1,304 @@
+"""The gate judged by what it lets in: signatures of every state, and every part of it away. All of it real."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3c_lab import daemons, registry_server
+from s3c_lab.certificates import Identity, make, make_authority
+from s3c_lab.lab import Lab
+from s3c_lab.machine import Machine
+from s3c_lab.node.cluster import node_name
+from tests.e2e.cluster import CACHED, Kubectl, deployment, pod, pod_spec
+from tests.e2e.oci import Repository, copy_image, digest_of
+from tests.e2e.signing import Ended, push_image, send, signatures
+
+KEYS = "keymanagementprovider/signers"
+SHORT_LIFE = timedelta(seconds=25)
+
+
+@pytest.fixture(scope="module")
+def authority(gated: Lab, kubectl: Kubectl) -> Iterator[Identity]:
+    """One that the gate trusts besides the lab's own certificate."""
+    made = make_authority("s3c-e2e")
+    own = Path(gated.certificate).read_text()
+    _trust(kubectl, own + made.chain_pem().decode())
+    yield made
+    _trust(kubectl, own)
+
+
+def _trust(kubectl: Kubectl, certificates: str) -> None:
+    fetched = ("get", KEYS, "-o", "jsonpath={.status.issuccess} {.status.lastfetchedtime}")
+    before, until = kubectl(*fetched), time.monotonic() + 30
+    time.sleep(1)  # the time is told in seconds
+    kubectl("patch", KEYS, "--type=merge", "-p", json.dumps({"spec": {"parameters": {"value": certificates}}}))
+    while (now := kubectl(*fetched)) == before or not now.startswith("true"):
+        assert time.monotonic() < until, now
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def judged(gated: Lab, s3c: Callable[..., Ended]) -> Callable[..., dict[str, dict[str, Any]]]:
+    """What the gate makes of images by digest: reference → admission, as `s3c gate check` tells."""
+
+    def ask(*images: str) -> dict[str, dict[str, Any]]:
+        ended = s3c("gate", "check", "--kubeconfig", gated.kubeconfig, *(f"--image={one}" for one in images))
+        assert ended.code in {0, 1}, ended.stderr
+        found = {one["image"]: one["admission"] for one in ended.result["images"]}
+        assert ended.code == int(any(one["verdict"] != "admitted" for one in found.values())), ended.stderr
+        return found
+
+    return ask
+
+
+def test_signatures_of_every_state(
+    gated: Lab,
+    authority: Identity,
+    sign: Callable[..., str],
+    judged: Callable[..., dict[str, dict[str, Any]]],
+    tmp_path: Path,
+) -> None:
+    trusted = (Path(gated.key), Path(gated.certificate))
+    second = make("second", issuer=authority).write(tmp_path, "second")
+    stranger = make("stranger").write(tmp_path, "stranger")
+    end = datetime.now(UTC) + SHORT_LIFE
+    short = make("short", issuer=authority, end=end).write(tmp_path, "short")
+    soon = (*trusted, f"--signature-expiry={SHORT_LIFE.seconds}s")
+    states: dict[str, tuple[list[tuple[str | Path, ...]], str | None]] = {
+        "expired certificate": ([short], "its signature's certificate has expired"),
+        "expired signature": ([soon], "its signature has expired"),
+        "stranger": ([stranger], "it is signed, but not by anyone the cluster trusts"),
+        "stranger, and expired": ([stranger, short], ""),
+        "one": ([trusted], None),
+        "another": ([second], None),
+        "two valid": ([trusted, second], None),
+        "expired certificate, then good": ([short, trusted], None),
+        "good, then expired certificate": ([trusted, short], None),
+        "expired signature, then good": ([soon, second], None),
+        "stranger, then good": ([stranger, trusted], None),
+        "good, then stranger": ([trusted, stranger], None),
+    }
+    references: dict[str, str] = {}
+    for state, (signers, _) in states.items():
+        repository = f"e2e/{tmp_path.name.replace('_', '-')}/{len(references)}"
+        image = push_image(gated.registry, repository, "1", f"{repository} {state}")
+        assert {sign(image, *signer) for signer in signers} == {image}
+        assert len(signatures(image)) == len(signers)
+        references[state] = image
+    time.sleep(max(0.0, (end - datetime.now(UTC)).total_seconds()) + 1)
+    found = judged(*references.values())
+    verdicts = {state: found[image]["verdict"] for state, image in references.items()}
+    assert verdicts == {state: "admitted" if reason is None else "denied" for state, (_, reason) in states.items()}
+    for state, (_, reason) in states.items():
+        if reason:
+            assert found[references[state]]["reason"] == reason
+            assert references[state] in found[references[state]]["remedy"]
+            assert found[references[state]]["trace"]
+
+
+def test_an_unsigned_tag(unsigned: str, deploy: Callable[..., Ended], kubectl: Kubectl) -> None:
+    tag = unsigned.partition("@")[0] + ":1"
+    denied = kubectl.tried(pod("tag", pod_spec(tag)))
+    assert f"[ratify-verification] {unsigned} is not trusted: it has no signature" in denied
+    ended = deploy(deployment(tag), "--dry-run", trust_store="")
+    assert ended.code == 1, ended.stderr
+    assert ended.image["reference"] == unsigned
+    assert ended.image["admission"]["reason"] == "it has no signature"
+
+
+def test_a_signed_index_speaks_for_its_children_and_they_not_for_themselves(
+    gated: Lab,
+    fresh: Callable[[str], str],
+    sign: Callable[..., str],
+    judged: Callable[..., dict[str, dict[str, Any]]],
+    deploy: Callable[..., Ended],
+    kubectl: Kubectl,
+    namespace: str,
+) -> None:
+    name, _, tag = fresh("voting-app").removeprefix(f"{gated.registry}/").partition(":")
+    repository = Repository(gated.registry, name)
+    body, media_type = repository.raw(tag)
+    child = repository.put_manifest(json.loads(body) | {"mediaType": media_type}, "child")
+    platform = {"os": "linux", "architecture": "amd64"}
+    repository.index([{**child, "platform": platform}], "index")
+    index = sign(f"{gated.registry}/{name}:index")
+    alone = f"{gated.registry}/{name}@{child['digest']}"
+    assert {one: said["verdict"] for one, said in judged(index, alone).items()} == {index: "admitted", alone: "denied"}
+    ended = deploy(deployment(alone), trust_store="")
+    assert ended.code == 1, ended.stderr
+    assert ended.image["admission"]["reason"] == "it has no signature"
+    ended = deploy(deployment(f"{gated.registry}/{name}:index"))
+    assert ended.code == 0, ended.stderr
+    assert kubectl.images(namespace) == {index}
+
+
+def test_a_tag_that_moved_after_signing(
+    gated: Lab,
+    fresh: Callable[[str], str],
+    sign: Callable[..., str],
+    deploy: Callable[..., Ended],
+    kubectl: Kubectl,
+    namespace: str,
+) -> None:
+    tag = fresh("voting-app")
+    old = sign(tag)
+    new = push_image(gated.registry, *tag.removeprefix(f"{gated.registry}/").split(":"))
+    assert new != old
+    ended = deploy(deployment(tag), image=old)
+    assert ended.code == 0, ended.stderr
+    assert kubectl.images(namespace) == {old}
+    ended = deploy(deployment(tag), trust_store="")
+    assert ended.code == 1, ended.stderr
+    assert ended.image["reference"] == new
+    assert kubectl.images(namespace) == {old}
+
+
+def test_a_signature_taken_away_after_the_deploy(
+    fresh: Callable[[str], str],
+    sign: Callable[..., str],
+    deploy: Callable[..., Ended],
+    kubectl: Kubectl,
+    namespace: str,
+) -> None:
+    image = sign(fresh("voting-app"))
+    assert deploy(deployment(image)).code == 0
+    name, _, digest = image.partition("@")
+    registry, _, repository = name.partition("/")
+    (signature,) = signatures(image)
+    body, _ = Repository(registry, repository).raw(digest.replace(":", "-"))
+    for one in (signature, digest_of(body)):
+        assert send("DELETE", f"http://{registry}/v2/{repository}/manifests/{one}")[0] == 202
+    assert signatures(image) == []
+    kubectl.until_denied(pod("again", pod_spec(image)), "it has no signature")
+    kubectl("delete", "pod", "--all", "-n", namespace, "--wait=false")
+    until = time.monotonic() + 60
+    events = ("get", "events", "-n", namespace, "--field-selector=reason=FailedCreate", "-o", "jsonpath={..message}")
+    while f"{image} is not trusted: it has no signature" not in kubectl(*events):
+        assert time.monotonic() < until, kubectl("describe", "replicasets", "-n", namespace)
+        time.sleep(0.5)
+    ready = kubectl("get", "deployment/web", "-n", namespace, "-o", "jsonpath={.status.readyReplicas}")
+    assert ready in {"", "0"}
+    ended = deploy(deployment(image), trust_store="")
+    assert ended.code == 1, ended.stderr
+    assert ended.image["admission"]["reason"] == "it has no signature"
+
+
+def test_denied_then_signed_then_deployed(
+    unsigned: str, sign: Callable[..., str], deploy: Callable[..., Ended], kubectl: Kubectl
+) -> None:
+    kubectl.until_denied(pod("early", pod_spec(unsigned)), "it has no signature")
+    sign(unsigned)
+    started = time.monotonic()
+    ended = deploy(deployment(unsigned), "--dry-run")
+    assert ended.code == 0, ended.stderr
+    assert "the gate remembers it without" in ended.stderr
+    assert ended.image["admission"]["verdict"] == "admitted"
+    assert time.monotonic() - started < CACHED + 15  # with the start of everything
+
+
+def test_a_gate_that_looks_closed_and_is_open(signed: str, deploy: Callable[..., Ended], kubectl: Kubectl) -> None:
+    """Its template asks Ratify and does nothing with the answer."""
+    template = json.loads(kubectl("get", "constrainttemplate/ratifyverification", "-o", "json"))
+    code = json.dumps(template["spec"]["targets"][0])
+    idle = (
+        "package ratifyverification\n\n"
+        'violation[{"msg": "never"}] {\n'
+        '  external_data({"provider": "ratify-provider", "keys": ["x"]}).system_error == "never"\n}\n'
+    )
+    target = json.dumps({"target": "admission.k8s.gatekeeper.sh", "rego": idle})
+    patch = '[{"op":"replace","path":"/spec/targets/0","value":%s}]'
+    with kubectl.patched("constrainttemplate/ratifyverification", patch % target, patch % code):
+        until = time.monotonic() + 30
+        while kubectl.tried(pod("x", pod_spec(f"localhost:1/x@sha256:{64 * '1'}"))):
+            assert time.monotonic() < until
+            time.sleep(0.5)
+        ended = deploy(deployment(signed))
+    assert ended.code == 1, ended.stderr
+    assert "The gate is open" in ended.stderr
+    assert ended.result["deploy"]["applied"] == []
+    kubectl.until_denied(pod("closed", pod_spec(f"localhost:1/x@sha256:{64 * '1'}")), "[ratify-verification]")
+
+
+@contextmanager
+def registry_stopped(lab: Lab, machine: Machine) -> Iterator[None]:
+    daemons.stop(Path(lab.folder) / "registry.pid", machine)
+    try:
+        yield
+    finally:
+        registry_server.start(Path(lab.folder), int(lab.registry.rpartition(":")[2]), machine)
+
+
+@contextmanager
+def registry_out_of_the_nodes_reach(lab: Lab) -> Iterator[None]:
+    """It answers this machine, and not the cluster."""
+    forwarder = f"{node_name(lab.name)}-registry"
+    subprocess.run(["docker", "stop", "--time=0", forwarder], check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["docker", "start", forwarder], check=True, capture_output=True)
+
+
+def test_the_registry_is_stopped(
+    gated: Lab,
+    machine: Machine,
+    fresh: Callable[[str], str],
+    sign: Callable[..., str],
+    deploy: Callable[..., Ended],
+    kubectl: Kubectl,
+) -> None:
+    tag = fresh("voting-app")
+    image, other, third = (sign(copy_image(tag, f"{uuid.uuid4().hex}/voting-app")) for _ in range(3))
+    with registry_stopped(gated, machine):
+        denied = kubectl.tried(pod("x", pod_spec(image)))
+        assert f"[ratify-verification] {image}" in denied
+        ended = deploy(deployment(image), trust_store="")
+        assert ended.code == 3, ended.stderr
+        assert gated.registry in ended.stderr
+        assert ended.result["images"] == []
+    with registry_out_of_the_nodes_reach(gated):
+        ended = deploy(deployment(other), trust_store="")
+        assert ended.code in {1, 3}, ended.stderr
+        assert "its registry could not be asked" in ended.stderr
+        assert ended.result["deploy"]["applied"] == []
+    assert deploy(deployment(third), "--dry-run").code == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "told", "denied"),
+    [
+        ("ratify", "Ratify does not run", "failed to send external data request to provider ratify"),
+        ("gatekeeper-controller-manager", "Gatekeeper does not run", "failed calling webhook"),
+    ],
+)
+def test_a_part_of_the_gate_is_stopped(
+    part: str,
+    told: str,
+    denied: str,
+    signed: str,
+    deploy: Callable[..., Ended],
+    kubectl: Kubectl,
+    namespace: str,
+) -> None:
+    kubectl("create", "namespace", namespace)
+    with kubectl.stopped(part):
+        kubectl.until_denied(pod("x", pod_spec(signed)), denied)
+        ended = deploy(deployment(signed))
+        assert ended.code == 1, ended.stderr
+        assert told in ended.stderr
+        # Nor does it get in when the missing gate is accepted.
+        ended = deploy(deployment(signed), "--require-gate=false")
+        assert ended.code == 1, ended.stderr
+        assert "could not be asked" in ended.stderr
+        assert ended.result["deploy"]["applied"] == []
+    assert kubectl.names(namespace) == set()
