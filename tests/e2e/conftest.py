@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -167,6 +168,13 @@ def repository(lab: Lab, request: pytest.FixtureRequest) -> Repository:
 def signing_key(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """PEM files of a private key and of its self-signed certificate."""
     return make("s3c-e2e").write(tmp_path_factory.mktemp("keys"), "s3c-e2e")
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path leaves room for a socket's name, unlike pytest's own in one of several processes."""
+    with tempfile.TemporaryDirectory(prefix="s3c-test-", dir="/tmp") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

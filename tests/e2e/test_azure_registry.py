@@ -231,12 +231,19 @@ def test_copa_and_buildkit_push_what_they_patched(stage: Stage, buildkit: str, s
     stage.written(ended)
 
 
-def test_docker_pulls_and_pushes_with_an_exchanged_token(stage: Stage, tmp_path: Path) -> None:
+def test_docker_pulls_and_pushes_with_an_exchanged_token(stage: Stage, tmp_path: Path, short_folder: Path) -> None:
     """What `docker login` is given by az: the null GUID, and the token by standard input."""
     image = mirrored(stage, "team/docker")
-    daemon = ["dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false", f"--host=unix://{tmp_path}/d.sock"]
-    daemon += [f"--data-root={tmp_path}/data", f"--exec-root={tmp_path}/exec", f"--pidfile={tmp_path}/pid"]
-    client = ["docker", f"--host=unix://{tmp_path}/d.sock", f"--config={tmp_path}/config"]
+    # Below exec-root lies containerd's longest socket: over 104 characters containerd ends, and Docker waits in vain.
+    daemon = [
+        "dockerd",
+        "--bridge=none",
+        "--iptables=false",
+        "--ip6tables=false",
+        f"--host=unix://{short_folder}/d.sock",
+    ]
+    daemon += [f"--data-root={tmp_path}/data", f"--exec-root={short_folder}/exec", f"--pidfile={tmp_path}/pid"]
+    client = ["docker", f"--host=unix://{short_folder}/d.sock", f"--config={tmp_path}/config"]
     token = stage.registry.given[0]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(stage.azure.world.inside(daemon, tmp_path), stdout=log, stderr=log)

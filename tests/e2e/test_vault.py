@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -37,13 +36,6 @@ def azure(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     with staged(tmp_path_factory.mktemp("azure")) as made:
         made.world.forward(int(registry.rpartition(":")[2]))
         yield made
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder whose path leaves room for a socket's name, unlike pytest's own."""
-    with tempfile.TemporaryDirectory(prefix="s3c-test-", dir="/tmp") as folder:
-        yield Path(folder)
 
 
 @pytest.fixture
