@@ -78,8 +78,7 @@ def _deployed(values: Values, context: Context) -> tuple[dict[str, tuple[str, ..
     """Image → what runs it; and those whose digest is not known."""
     given: tuple[str, ...] = values[inputs.IMAGE]
     named: dict[str, tuple[str, ...]] = {str(Reference.parse(image)): () for image in given}
-    about_cluster = (deploying.KUBECONFIG, deploying.KUBE_CONTEXT, inputs.NAMESPACES)
-    if named and not any(values.given(one) for one in about_cluster):
+    if named and not any(values.given(one) for one in (*deploying.CLUSTER, inputs.NAMESPACES)):
         return named, {}
     from s3c_actions.cluster import deployed
     from s3c_actions.commands.deploy import cluster_of

@@ -8,7 +8,7 @@ from typing import Any
 from s3c_actions.inputs import Input, boolean, items
 from s3c_actions.inputs import report as reporting
 from s3c_actions.inputs.common import IMAGE as ANY_IMAGE
-from s3c_actions.inputs.deploy import KUBE_CONTEXT, KUBECONFIG, namespace_name
+from s3c_actions.inputs.deploy import CLUSTER, namespace_name
 from s3c_actions.inputs.github import REPOSITORY, TOKEN
 from s3c_actions.inputs.scan import AROUND, LOOK
 
@@ -60,8 +60,7 @@ _SCANNING = tuple(_OWN.get(one.name, one) for one in (*LOOK, *AROUND) if one is 
 
 INPUTS: tuple[Input[Any], ...] = (
     IMAGE,
-    KUBECONFIG,
-    KUBE_CONTEXT,
+    *CLUSTER,
     NAMESPACES,
     ISSUE,
     ISSUE_LABELS,

@@ -64,6 +64,13 @@ def deploy(azure: Azure, folder: Path, *more: str, **changes: str) -> Ended:
     return ended
 
 
+def no_pods(request: Request) -> Answer:
+    """An API server on which nothing runs."""
+    if request.path == "/api/v1":
+        return json_answer({"resources": [{"kind": "Pod", "name": "pods", "namespaced": True}]})
+    return json_answer({"kind": "PodList", "items": []})
+
+
 def nothing_written(azure: Azure, folder: Path, *ended: Ended) -> None:
     shown = [text for one in ended for text in (one.stdout, one.stderr, json.dumps(one.result))]
     files = [path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()]
@@ -116,6 +123,15 @@ def test_a_refusal_names_the_input_or_the_role(azure: Azure, service: Kubernetes
     service.users.add(azure.application.object)
     service.writers.clear()
     fails(3, "Azure RBAC", "Azure Kubernetes Service RBAC Writer")
+
+
+def test_refresh_asks_it_what_runs_there(azure: Azure, service: KubernetesService, tmp_path: Path) -> None:
+    service.ask = no_pods
+    job = azure.job | {"RUNNER_TEMP": str(tmp_path), "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
+    ended = azure.s3c(tmp_path, "refresh", "--namespaces", "shop", *flags(azure), environment=job)
+    assert (ended.code, "nothing runs there" in ended.stderr) == (2, True), ended.stderr
+    assert "aks-voting: logged in with GitHub's OIDC token" in ended.stderr
+    assert set(service.tokens) <= set(azure.entra.given)
 
 
 def test_a_private_cluster_and_one_of_another_tenant_are_told(

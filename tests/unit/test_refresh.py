@@ -8,6 +8,10 @@ import pytest
 from hypothesis import given, settings
 
 from s3c_actions.cluster import deployed
+from s3c_actions.commands import COMMANDS, load
+from s3c_actions.inputs.azure import IDENTITY_INPUTS
+from s3c_actions.inputs.common import TIMEOUT
+from s3c_actions.inputs.deploy import CLUSTER
 from s3c_actions.report import refreshed
 from s3c_actions.report.model import Finding, Severity
 from s3c_actions.report.refreshed import Refreshed
@@ -100,3 +104,14 @@ def test_a_place_is_named_as_people_know_it() -> None:
     }
     assert deployed._place(about) == "shop/web"
     assert re.fullmatch("shop/one", deployed._place({"namespace": "shop", "name": "one"}))
+
+
+REACHING = [name for name in COMMANDS if {one.name for one in load(name).inputs} & {one.name for one in CLUSTER}]
+
+
+def test_every_command_that_reaches_a_cluster_takes_all_that_leads_to_one() -> None:
+    # What they share (`commands.deploy.cluster_of`) reads all of these: without one, it is a bug at run time.
+    assert {"chain", "deploy", "gate", "refresh"} <= set(REACHING)
+    for name in REACHING:
+        lacking = {one.name for one in (*CLUSTER, *IDENTITY_INPUTS, TIMEOUT)} - {one.name for one in load(name).inputs}
+        assert not lacking, name
