@@ -130,9 +130,13 @@ class Attacher:
                 reference = Reference.parse(outcome.reference)
                 pairs = _pairs(self.registry.resolve(reference), scan, outcome.reference)
                 platforms = []
-                for digest, one in pairs if pairs[0][0] != reference.digest else ():
+                parts = pairs if pairs[0][0] != reference.digest else []
+                # Who signed the index vouches for its platforms; evidence alone vouches for no image.
+                vouched = bool(parts) and self.tools.signed(reference.pinned)
+                for digest, one in parts:
                     own = reference.at(digest)
-                    self.tools.sign(own.pinned)
+                    if vouched:
+                        self.tools.sign(own.pinned)
                     platforms.append(self._attach([(digest, one)], own, None, command))
                 result = replace(self._attach(pairs, reference, outcome, command), platforms=tuple(platforms))
             except S3CError as error:
@@ -317,6 +321,7 @@ def attacher(
             registry=signer.registry,
             writer=Writer(signer.registry),
             sign=lambda reference: sign.run(signer, reference, context.progress),
+            signed=signer.signed,
             progress=context.progress,
         ),
         context=context,

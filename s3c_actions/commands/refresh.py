@@ -1,11 +1,15 @@
-"""`s3c refresh`: what is deployed, scanned again with today's data; one issue on what can be fixed."""
+"""`s3c refresh`: what is deployed, scanned again with today's data; new evidence, one issue on what can be fixed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s3c_actions import evidence
 from s3c_actions.commands import Command, Context, folders
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
@@ -13,12 +17,17 @@ from s3c_actions.inputs import Values
 from s3c_actions.inputs import deploy as deploying
 from s3c_actions.inputs import github as on_github
 from s3c_actions.inputs import refresh as inputs
-from s3c_actions.steps.results import ImageOutcome, Outcome, RefreshResult
+from s3c_actions.inputs.sign import KEY_INPUTS
+from s3c_actions.steps.results import ImageOutcome, Outcome, RefreshResult, ScanResult
 
 if TYPE_CHECKING:
+    from s3c_actions.commands.attach import Attacher
+    from s3c_actions.commands.scan import Scanner
     from s3c_actions.report.refreshed import Refreshed
 
 NAME = "refresh"
+KEYLESS = "No key is given, so no report was attached: the cluster goes on judging by the reports that are there."
+UNSIGNED = "not signed: no report attached"
 
 
 def run(values: Values, context: Context) -> Outcome:
@@ -39,39 +48,93 @@ def run(values: Values, context: Context) -> Outcome:
     places = folders(context.output, images)
     scanner = scanning(values, context, images)
     outcomes, told = [], []
-    for image in images:
-        context.progress.about(image)
-        try:
-            result = scanner.scan(image, places[image])
-        except S3CError as error:
-            error.image = error.image or image
-            outcomes.append(ImageOutcome(image=image, failure=error))
-            told.append(refreshed.Refreshed(image=image, places=deployed[image], problem=error.what))
-            continue
-        outcomes.append(ImageOutcome(image=image, reference=result.reference, scan=result))
-        told.append(
-            refreshed.Refreshed(
-                image=image,
-                reference=result.reference,
-                places=deployed[image],
-                findings=result.refused,
-                total=len(result.report.findings),
-                problem=result.blind,
-            )
-        )
+    with _attaching(values, context, scanner, images) as attacher:
+        for image in images:
+            context.progress.about(image)
+            outcome, said = _one(image, deployed[image], places[image], scanner, attacher)
+            outcomes.append(outcome)
+            told.append(said)
     told += [
         refreshed.Refreshed(image=image, places=where, problem="The cluster does not tell its digest.")
         for image, where in unknown.items()
     ]
     due = tuple(one.image for one in told if one.findings)
     done, url = _issue(values, context, told) if values[inputs.ISSUE] else ("", "")
+    keyless = attacher is None and bool(values[inputs.DOCUMENTS])
     return Outcome(
         command=NAME,
         images=tuple(outcomes),
         seconds=time.monotonic() - started,
         refresh=RefreshResult(due=due, unknown=tuple(unknown), issue=url, done=done),
-        text=refreshed.text(told),
+        text=refreshed.text(told) + (f"{KEYLESS}\n" if keyless else ""),
     )
+
+
+def _one(
+    image: str, where: tuple[str, ...], folder: Path, scanner: Scanner, attacher: Attacher | None
+) -> tuple[ImageOutcome, Refreshed]:
+    """Scan one image and attach what was found; whatever ends it is told, and hides no other image."""
+    from s3c_actions.commands.attach import scan_all
+    from s3c_actions.report.refreshed import Refreshed
+
+    outcome = ImageOutcome(image=image)
+    try:
+        scan = scan_all(scanner, image, folder) if attacher is not None else scanner.scan(image, folder)
+    except S3CError as error:
+        error.image = error.image or image
+        return replace(outcome, failure=error), Refreshed(image=image, places=where, problem=error.what)
+    outcome = replace(outcome, reference=scan.reference, scan=scan)
+    told = Refreshed(
+        image=image,
+        reference=scan.reference,
+        places=where,
+        findings=tuple(one for one in scan.refused if one.fixable),
+        refused=_unmendable(scan),
+        total=len(scan.report.findings),
+        problem=scan.blind,
+    )
+    if attacher is None:
+        return outcome, told
+    try:
+        # Who signed it vouched for it; a report of ours beside an image of others would only clutter their registry.
+        if not attacher.registry.referrers(Reference.parse(scan.reference), evidence.SIGNATURE):
+            return outcome, replace(told, evidence=UNSIGNED)
+        outcome = replace(outcome, attach=attacher.attach(outcome, NAME))
+    except S3CError as error:
+        error.image = error.image or image
+        return replace(outcome, failure=error), replace(told, evidence=f"no report attached: {error.what}")
+    return outcome, replace(told, evidence="new report attached")
+
+
+def _unmendable(scan: ScanResult) -> tuple[str, ...]:
+    """What is refused and no patch can mend, in clauses."""
+    unfixed = sum(1 for one in scan.refused if not one.fixable)
+    told = [f"{unfixed:,} refused finding{'s have' if unfixed != 1 else ' has'} no fix yet"] if unfixed else []
+    return (*told, *(f"the policy refuses {one.text}" for one in scan.contents))
+
+
+@contextmanager
+def _attaching(
+    values: Values, context: Context, scanner: Scanner, images: tuple[str, ...]
+) -> Iterator[Attacher | None]:
+    """What attaches; None when no key is given, which is told, or when nothing is to be attached.
+
+    Raises:
+        InputError: the key or another input is wrong: nothing has been scanned.
+    """
+    from s3c_actions.commands.attach import attacher_of
+    from s3c_actions.commands.patch import refuse_platform
+    from s3c_actions.commands.sign import signing
+
+    if not values[inputs.DOCUMENTS]:
+        yield None
+    elif any(values.given(one) for one in KEY_INPUTS) or values.given(inputs.DOCUMENTS):
+        refuse_platform(values)
+        with signing(values, context, {Reference.parse(image).registry for image in images}) as signer:
+            yield attacher_of(values, context, signer, scanner)
+    else:
+        context.progress.notice(KEYLESS)
+        yield None
 
 
 def _deployed(values: Values, context: Context) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
@@ -134,7 +197,7 @@ def _issue(values: Values, context: Context, told: Sequence[Refreshed]) -> tuple
             done, url = issues.Done.NOTHING, ""
             context.progress.warning("The issue, if there is one, stays open: not everything could be scanned.")
         else:
-            why = f"Nothing is left to mend in the {len(told)} images that are deployed."
+            why = f"Nothing that has a fix is left in the {len(told)} images that are deployed."
             done, url = issues.close(client, about.repository, key, why)
         step.done(f"{done.value} {url}".strip())
     return done.value, url
@@ -143,11 +206,13 @@ def _issue(values: Values, context: Context, told: Sequence[Refreshed]) -> tuple
 COMMAND = Command(
     name=NAME,
     help="Scans again what is deployed, by digest, with today's vulnerability data: what runs on a cluster, or a list. "
-    "Keeps one issue on what can be fixed, and hands the images on to be patched.",
+    "Attaches the new reports, signed with the key given; keeps one issue on what can be fixed; hands the images on to "
+    "be patched.",
     inputs=inputs.INPUTS,
     run=run,
     examples=(
         "s3c refresh --namespaces shop --fail-on MEDIUM",
+        "s3c refresh --namespaces shop --policy s3c-policy.yaml --key signing.key --certificate signing.crt",
         "s3c refresh registry.example/app@sha256:… registry.example/db:15.0-1 --issue --repository octo/shop",
     ),
 )

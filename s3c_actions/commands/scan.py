@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -213,6 +214,7 @@ def _settings(values: Values, context: Context) -> ScanSettings:
     told = trivy_ignore.notices(entries, context.now)
     for sentence in told:
         context.progress.warning(sentence)
+    ruling = policy(values)
     dockerfile = values[reporting.DOCKERFILE]
     if dockerfile is None and (context.cwd / "Dockerfile").is_file():
         dockerfile = Path("Dockerfile")
@@ -223,13 +225,14 @@ def _settings(values: Values, context: Context) -> ScanSettings:
         now=context.now,
         cwd=context.cwd,
         store=context.cache / "scans" if values[inputs.REUSE] else None,
+        reuse_within=_young(ruling) if values[ATTACH] else None,
         docker=_docker_is_here(context.environment),
         formats=values[reporting.FORMAT],
         severities=tuple(Severity.of(one) for one in values[inputs.SEVERITY]),
         limit_sarif=values[inputs.LIMIT_SARIF],
         ignore_unfixed=values[inputs.IGNORE_UNFIXED],
         gate=gate(values, context),
-        policy=policy(values),
+        policy=ruling,
         unscanned_fails=values[inputs.UNSCANNED] == "fail",
         dockerfile=dockerfile.as_posix() if dockerfile else "",
         dockerfile_text=_text(context.cwd / dockerfile) if dockerfile else "",
@@ -237,6 +240,13 @@ def _settings(values: Values, context: Context) -> ScanSettings:
         expired=tuple(one.id for one in entries if one.expires and one.expires < context.now),
         warnings=tuple(told),
     )
+
+
+def _young(ruling: Policy | None) -> timedelta:
+    """How old a kept report may be that becomes evidence: one that would soon be stale heals nothing."""
+    from s3c_actions.policy.model import Policy
+
+    return (ruling or Policy(version=1)).maximum_age / 2
 
 
 def _options(values: Values, context: Context, ignore_file: Path | None) -> ScanOptions:

@@ -114,8 +114,13 @@ def about(sentence: str, reference: str, all_of_them: Collection[str]) -> str:
 
 
 @contextmanager
-def signing(values: Values, context: Context) -> Iterator[Signer]:
+def signing(values: Values, context: Context, registries: Collection[str] | None = None) -> Iterator[Signer]:
     """The key that the inputs name, checked and ready to sign; what was written for it is removed in the end.
+
+    Args:
+        values: of a command that has `inputs.sign.SIGNING` among its inputs.
+        context: of the run.
+        registries: that are written to; by default those of the input `image`.
 
     Raises:
         InputError: the key, its certificate or another input is wrong.
@@ -138,8 +143,8 @@ def signing(values: Values, context: Context) -> Iterator[Signer]:
         key_source(values, context) as key,
         sign.prepare(
             sign.SignSettings(key=key, request=request, warning_days=values[inputs.EXPIRY_WARNING]),
-            notation=notation(values, context),
-            registry=registry_of(values, context),
+            notation=notation(values, context, registries),
+            registry=registry_of(values, context, registries),
             temp=context.temp,
             now=context.now,
             progress=context.progress,
@@ -167,11 +172,11 @@ def notation(values: Values, context: Context, registries: Collection[str] | Non
     )
 
 
-def registry_of(values: Values, context: Context) -> Registry:
-    """The registries of the images, each with the credentials given."""
+def registry_of(values: Values, context: Context, registries: Collection[str] | None = None) -> Registry:
+    """A client with the credentials given for the registries; by default for those of the input `image`."""
     from s3c_actions.commands.logins import logins, registry
 
-    return registry(values, logins(values, context, _hosts(values)))
+    return registry(values, logins(values, context, _hosts(values) if registries is None else registries))
 
 
 def _hosts(values: Values) -> set[str]:

@@ -7,10 +7,12 @@ from typing import Any
 
 from s3c_actions.inputs import Input, boolean, items
 from s3c_actions.inputs import report as reporting
+from s3c_actions.inputs import scan as scanning
 from s3c_actions.inputs.common import IMAGE as ANY_IMAGE
 from s3c_actions.inputs.deploy import CLUSTER, namespace_name
+from s3c_actions.inputs.evidence import ATTACH, PRUNE
 from s3c_actions.inputs.github import REPOSITORY, TOKEN
-from s3c_actions.inputs.scan import AROUND, LOOK
+from s3c_actions.inputs.sign import SIGNING
 
 
 def _namespaces(value: str) -> tuple[str, ...]:
@@ -54,17 +56,33 @@ FAIL_ON = replace(
 )
 FIXABLE_ONLY = replace(reporting.FIXABLE_ONLY, help="Only findings that have a fix.", default="true", absent=True)
 
-_OWN = {one.name: one for one in (FAIL_ON, FIXABLE_ONLY)}
+DOCUMENTS = replace(
+    ATTACH,
+    help="Evidence attached to each image that is signed, by the key given: without a key nothing is attached. The "
+    "scan report (`sarif`) and the bill of materials it names (`spdx`) are what the policy asks for; `none` attaches "
+    "nothing.",
+    default="sarif,spdx",
+    absent=("sarif", "spdx"),
+)
+# What was found a week ago with the same data says nothing of today; and only a scan of today heals a stale report.
+REUSE = replace(scanning.REUSE, default="false", absent=False)
+
+_OWN = {one.name: one for one in (FAIL_ON, FIXABLE_ONLY, REUSE)}
 # Without `exit-code`: what can be fixed is told by the issue and handed on, it is no failure of this command.
-_SCANNING = tuple(_OWN.get(one.name, one) for one in (*LOOK, *AROUND) if one is not reporting.EXIT_CODE)
+_SCANNING = tuple(
+    _OWN.get(one.name, one) for one in (*scanning.LOOK, *scanning.AROUND) if one is not reporting.EXIT_CODE
+)
 
 INPUTS: tuple[Input[Any], ...] = (
     IMAGE,
     *CLUSTER,
     NAMESPACES,
+    DOCUMENTS,
+    PRUNE,
     ISSUE,
     ISSUE_LABELS,
     REPOSITORY,
     TOKEN,
     *_SCANNING,
+    *SIGNING,
 )

@@ -21,17 +21,26 @@ class Refreshed:
         image: as it is deployed.
         reference: pinned.
         places: what runs it; empty when nobody said.
-        findings: those that are to be mended, the most severe first.
+        findings: those that are to be mended and have a fix, the most severe first.
+        refused: what else is refused and cannot be mended by a patch, in clauses; untrusted.
         total: how many findings there are in all.
         problem: why it could not be scanned, in a sentence; empty when it was.
+        evidence: what became of its report in the registry, in a clause; empty when nothing was to be attached.
     """
 
     image: str
     reference: str = ""
     places: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    refused: tuple[str, ...] = ()
     total: int = 0
     problem: str = ""
+    evidence: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing to mend, now or later."""
+        return not self.findings and not self.refused and not self.problem
 
 
 def title(images: Sequence[Refreshed]) -> str:
@@ -52,7 +61,7 @@ def body(images: Sequence[Refreshed], *, run_url: str = "") -> str:
         run_url: of the run that says it.
     """
     due = [one for one in images if one.findings]
-    clean = [one for one in images if not one.findings and not one.problem]
+    clean = [one for one in images if one.done]
     failed = [one for one in images if one.problem]
     lines = [
         "What is deployed was scanned again with today's vulnerability data. These images have findings with a fix:",
@@ -66,6 +75,9 @@ def body(images: Sequence[Refreshed], *, run_url: str = "") -> str:
         lines += _findings(one)
     for one in failed:
         lines += [f"⚠ {escape.code(one.image)} could not be scanned: {escape.markdown(one.problem)}", ""]
+    for one in images:
+        if one.refused:
+            lines += [f"{escape.code(one.image)}: {escape.markdown(', '.join(one.refused), 300)}.", ""]
     if clean:
         lines += [f"{len(clean)} other deployed image{'s have' if len(clean) != 1 else ' has'} nothing to mend.", ""]
     lines += (
@@ -82,8 +94,10 @@ def text(images: Sequence[Refreshed]) -> str:
     """A line for each image."""
     lines = []
     for one in images:
-        told = one.problem or (f"{_counted(one.findings)} can be fixed" if one.findings else "nothing to mend")
-        lines.append(f"{'✘' if one.findings or one.problem else '✔'} {escape.line(one.image)}   {escape.line(told)}")
+        said = ([f"{_counted(one.findings)} can be fixed"] if one.findings else []) + list(one.refused)
+        told = one.problem or ", ".join(said) or "nothing to mend"
+        told += f"; {one.evidence}" if one.evidence else ""
+        lines.append(f"{'✔' if one.done else '✘'} {escape.line(one.image)}   {escape.line(told)}")
     return "".join(f"{line}\n" for line in lines)
 
 

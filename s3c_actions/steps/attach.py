@@ -81,12 +81,14 @@ class AttachTools:
     Attributes:
         registry: of the image; `writer` writes to it.
         sign: signs a pinned reference, unless that was done before, and verifies it.
+        signed: whether the same key has signed a pinned reference.
         progress: told what is attached.
     """
 
     registry: Registry
     writer: Writer
     sign: Callable[[str], SignResult]
+    signed: Callable[[str], bool]
     progress: Progress
 
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from s3c_actions.errors import S3CError
@@ -37,13 +37,16 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def find(self, facts: Mapping[str, object], *, digest: str, now: datetime) -> Kept | None:
+    def find(
+        self, facts: Mapping[str, object], *, digest: str, now: datetime, within: timedelta | None = None
+    ) -> Kept | None:
         """The report made from these facts, if there is one that is whole and is what it says.
 
         Args:
             facts: everything a report depends on, as JSON can hold it.
             digest: of the image; the report has to name it.
             now: a report from the future is not believed.
+            within: an older one is not wanted; None takes any.
         """
         folder = self._folder / _key(facts)
         path = folder / "trivy.json"
@@ -61,7 +64,7 @@ class Store:
             made = datetime.fromisoformat(report.created)
         except (ValueError, S3CError):
             return None
-        if report.digest != digest or made.tzinfo is None or made > now:
+        if report.digest != digest or made.tzinfo is None or made > now or (within is not None and now - made > within):
             return None
         return Kept(path=path, report=report)
 

@@ -44,6 +44,7 @@ class ScanSettings:
         cwd: where Trivy finds its default files.
         title: what people see this scan called: `scan` or `rescan`.
         store: folder of kept reports; None scans anew and keeps nothing.
+        reuse_within: a kept report that is older is not taken; None takes any.
         source: `auto`, one of `programs.trivy.SOURCES`, or `archive`.
         docker: `auto` may fall back on the local Docker daemon.
         formats: of `report.formats.FILES`.
@@ -63,6 +64,7 @@ class ScanSettings:
     cwd: Path
     title: str = "scan"
     store: Path | None = None
+    reuse_within: timedelta | None = None
     source: str = "auto"
     docker: bool = False
     formats: tuple[str, ...] = ("json",)
@@ -219,7 +221,7 @@ def _scan(
     before = facts(target.pinned, settings, trivy) if store is not None else None
     _make(settings.folder)
     if store is not None and before is not None:
-        kept = store.find(before, digest=target.digest, now=settings.now)
+        kept = store.find(before, digest=target.digest, now=settings.now, within=settings.reuse_within)
         if kept is not None:
             _copy(kept.path, path)
             return path, settings.now - datetime.fromisoformat(kept.report.created)

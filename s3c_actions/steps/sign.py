@@ -114,6 +114,11 @@ class Signer:
         """Every signature at a digest; raises when the digest or the registry is not there."""
         return self.notation.signatures(self.trust, reference)
 
+    def signed(self, reference: str) -> bool:
+        """Whether this key has signed a digest, and the signature verifies; raises as `signatures` does."""
+        mine = [one for one in self.signatures(reference) if _is_wanted(one, self)]
+        return bool(mine) and _verified(self, reference, mine) is not None
+
     def sign(self, reference: str) -> None:
         """Sign a digest and push the signature; raises what `Notation.sign` does, or the plugin's own reason."""
         try:

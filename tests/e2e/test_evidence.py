@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,11 +18,13 @@ from s3c_lab import lab as labs
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
-from tests.e2e.cluster import Kubectl, pod_spec
+from tests.e2e.cluster import CACHED, Kubectl, pod_spec
 from tests.e2e.cluster import pod as pod_of
 from tests.e2e.oci import Repository, attach, layer, list_referrers
 from tests.e2e.scanning import HIGH, database, debian
 from tests.e2e.signing import Ended, s3c
+from tests.github.server import GitHub
+from tests.github.state import Token
 
 EXCEPTED, OVER, NEW = "CVE-2024-20001", "CVE-2024-20002", "CVE-2024-20003"
 POLICY = f"""\
@@ -43,6 +45,7 @@ licenses: {{{{refuse: [AGPL-3.0-only, AGPL-3.0]}}}}
 TABLE: dict[str, set[str]] = {
     "clean": set(),
     "healed": set(),
+    "runs": set(),
     "index": set(),
     "unsigned": {"unsigned-image"},
     "dirty": {"finding"},
@@ -89,8 +92,8 @@ class World:
     second: Path
     images: dict[str, str]
 
-    def run(self, *arguments: str | Path, code: int = 0) -> Ended:
-        ended = s3c(self.folder, *arguments)
+    def run(self, *arguments: str | Path, code: int = 0, environment: Mapping[str, str] | None = None) -> Ended:
+        ended = s3c(self.folder, *arguments, environment=environment)
         assert ended.code == code, ended.stderr
         return ended
 
@@ -99,6 +102,20 @@ class World:
         flags = ["--key", signer[0], "--certificate", signer[1], "--policy", str(self.policy), "--exit-code", "0"]
         flags += ["--trivy-cache-dir", str(db or self.first), "--offline", "--attach", "sarif,spdx"]
         return self.run("attach", *(self.images[row] for row in rows), *flags, *map(str, more))
+
+    def refresh(
+        self,
+        row: str,
+        *more: str | Path,
+        db: Path | None = None,
+        key: tuple[str, ...] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Ended:
+        """Refresh the image of a row, or (without one) what `more` says is deployed; `key=()` gives no key."""
+        signer = ("--key", self.lab.key, "--certificate", self.lab.certificate) if key is None else key
+        images = (self.images[row],) if row else ()
+        flags = ("--policy", self.policy, "--trivy-cache-dir", db or self.first, "--offline", "--format", "json")
+        return self.run("refresh", *images, *flags, *signer, *more, environment=environment)
 
     def digest(self, row: str) -> str:
         return self.images[row].rpartition("@")[2]
@@ -146,6 +163,7 @@ def _push(world: World) -> None:
     odd: dict[str, dict[str, str]] = {
         "clean": {"more": "tar"},
         "turned-dirty": {"more": "bash"},
+        "runs": {"more": "bash"},
         "dirty": {"openssl": "3.0.11-1~deb12u2"},
         "expired-exception": {"more": "curl"},
         "licence": {"licence": "AGPL-3.0"},
@@ -232,19 +250,49 @@ def test_cluster_check_and_ci_judge_the_table_alike(world: World, kubectl: Kubec
         assert ("older than 6h" in ended.stderr) is (row == "stale")
 
 
-def test_a_stale_report_is_healed_by_a_new_one(world: World, kubectl: Kubectl) -> None:
-    assert "older than 6h" in _settled(kubectl, {"stale": world.images["stale"]})["stale"]
-    attached = world.attach("healed", more=("--prune-evidence",)).image["attach"]
+def test_a_stale_report_is_healed_by_a_refresh(world: World, kubectl: Kubectl) -> None:
+    stale = _settled(kubectl, {row: world.images[row] for row in ("stale", "healed")})
+    assert all("older than 6h" in said for said in stale.values()), stale
+    keyless = world.refresh("healed", key=())
+    assert (keyless.image["attach"], "No key is given, so no report was attached" in keyless.stdout) == (None, True)
+    attached = world.refresh("healed", "--prune-evidence").image["attach"]
+    assert [one["kind"] for one in attached["documents"]] == ["spdx", "sarif"]
     assert len(attached["pruned"]) == 2
-    for _ in range(5):
-        time.sleep(11)
-        said = _admission(kubectl, world.images["healed"])
-        if not said:
-            break
-    assert not said
-    again = world.attach("healed").image["attach"]
-    assert again["skipped"] is True
-    assert [one["digest"] for one in again["documents"]] == [one["digest"] for one in attached["documents"]]
+    until = time.monotonic() + CACHED + 15
+    while said := _admission(kubectl, world.images["healed"]):
+        assert time.monotonic() < until, said
+        time.sleep(1)
+    unsigned = world.refresh("unsigned")
+    assert unsigned.image["attach"] is None
+    assert "not signed: no report attached" in unsigned.stdout
+
+
+def test_a_new_vulnerability_is_reported_and_refused_at_the_next_start_of_a_pod(
+    world: World, kubectl: Kubectl, namespace: str, github: GitHub
+) -> None:
+    image = world.images["runs"]
+    kubectl("create", "namespace", namespace)
+    kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=30s")
+    first, second = (pod_of(name, pod_spec(image)) for name in ("first", "second"))
+    kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(first))
+    github.state.tokens["run-token"] = Token(permissions=frozenset({"contents:read", "issues:write"}))
+    told = {
+        "GITHUB_API_URL": github.api,
+        "GITHUB_SERVER_URL": github.url,
+        "GITHUB_REPOSITORY": github.state.repository,
+        "GITHUB_TOKEN": "run-token",
+    }
+    of_the_cluster = ("--kubeconfig", world.lab.kubeconfig, "--namespaces", namespace, "--issue")
+    quiet = world.refresh("", *of_the_cluster, environment=told)
+    assert f"✔ {image}   nothing to mend; new report attached" in quiet.stdout
+    assert not github.state.issues
+    time.sleep(1.1)  # times are told in whole seconds
+    ended = world.refresh("", *of_the_cluster, db=world.second, environment=told)
+    assert f"✘ {image}   1 high can be fixed; new report attached" in ended.stdout
+    [issue] = github.state.issues.values()
+    assert NEW in issue.body and f"{namespace}/first" in issue.body
+    assert f"{NEW} (HIGH, bash, fixed in 2.0-1)" in kubectl.until_denied(second, NEW)
+    assert kubectl.names(namespace, "pod") == {"pod/first"}, "what runs goes on"
 
 
 def test_each_platform_of_an_index_is_signed_and_has_evidence_of_its_own(world: World) -> None:

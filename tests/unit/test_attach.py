@@ -102,7 +102,9 @@ def tools(registry) -> attach.AttachTools:
         )
 
     signed: list[str] = []
-    return attach.AttachTools(registry=registry, writer=registry, sign=sign, progress=Silent())
+    return attach.AttachTools(
+        registry=registry, writer=registry, sign=sign, signed=signed.__contains__, progress=Silent()
+    )
 
 
 def test_the_same_document_is_attached_once(registry, tools):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -50,6 +51,14 @@ def test_the_text_has_a_line_for_each() -> None:
     )
 
 
+def test_what_no_patch_mends_and_what_became_of_the_report_are_told() -> None:
+    waiting = Refreshed(image="db", refused=("2 refused findings have no fix yet",), evidence="new report attached")
+    assert refreshed.text([waiting]) == "✘ db   2 refused findings have no fix yet; new report attached\n"
+    body = refreshed.body([image(), waiting])
+    assert "`db`: 2 refused findings have no fix yet." in body
+    assert "nothing to mend" not in body
+
+
 def test_a_large_issue_stays_within_what_github_takes() -> None:
     body = refreshed.body([image(f"image{number}", 100) for number in range(200)])
     assert len(body.encode()) <= refreshed.BODY_BYTES
@@ -58,11 +67,12 @@ def test_a_large_issue_stays_within_what_github_takes() -> None:
 
 def check(text: str) -> None:
     body, harmless = (
-        refreshed.body([image(one), Refreshed(image=one, problem=one)]) for one in (text or "x", "no harm")
+        refreshed.body([image(one), Refreshed(image=one, problem=one), Refreshed(image=one, refused=(one,))])
+        for one in (text or "x", "no harm")
     )
     assert skeleton(check_inline(body)) == skeleton(check_inline(harmless))
     assert not unprintable(body.replace("\N{WORD JOINER}", ""))
-    assert len(refreshed.text([image(text)]).splitlines()) == 1
+    assert len(refreshed.text([replace(image(text), refused=(text,), evidence=text)]).splitlines()) == 1
 
 
 @TEXTS

@@ -55,6 +55,13 @@ def test_a_report_of_another_image_or_from_the_future_is_not_reused(store):
     assert store.find(FACTS, digest=DIGEST, now=datetime(2026, 1, 1, tzinfo=UTC)) is None
 
 
+def test_one_that_is_too_old_is_not_reused(store):
+    made = datetime.fromisoformat(store.find(FACTS, digest=DIGEST, now=NOW).report.created)
+    later = {"digest": DIGEST, "now": made + timedelta(hours=3)}
+    assert store.find(FACTS, **later, within=timedelta(hours=3)) is not None
+    assert store.find(FACTS, **later, within=timedelta(hours=2, minutes=59)) is None
+
+
 def settings(tmp_path, **options):
     return ScanSettings(
         options=ScanOptions(**{"scanners": ("vuln",), **options}),
