@@ -269,7 +269,7 @@ OUTPUTS: tuple[Output, ...] = (
     ),
     Output(
         name="source",
-        help="The image that was copied, as `registry/repository@digest`.",
+        help="The image that was copied, as `registry/repository@digest`, or the archive's path and the digest.",
         commands=("mirror",),
         of=lambda image: image.mirror.source if image.mirror else None,
     ),

@@ -53,6 +53,7 @@ ACTIONS = (
     Action("actions/propose", "propose", ()),
     Action("actions/trace", "trace", (CACHE,)),
     Action("actions/refresh", "refresh", (CACHE,)),
+    Action("actions/mirror", "mirror", ()),
 )
 OF_THE_FILE = (CACHE, UPLOAD_REQUIRED)
 """Inputs that action.yml itself acts upon: the command is not given them."""

@@ -37,7 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "propose": "Propose patched images as a pull request that writes their digests into manifests.",
     "comment": "Write results as comments on their pull request.",
     "upload": "Upload SARIF files to code scanning, and tell what became of them.",
-    "mirror": "Copy an image by digest to another registry: all platforms, and what refers to it on request.",
+    "mirror": "Copy an image by digest to a registry, from another or from an archive: all platforms.",
     "refresh": "Scan again what is deployed, and keep one issue on what can be fixed.",
     "programs": "List and install the programs that do the work.",
 }

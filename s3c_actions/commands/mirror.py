@@ -1,8 +1,10 @@
-"""`s3c mirror`: an image by digest from any registry to another."""
+"""`s3c mirror`: an image by digest from any registry, or from an archive, to a registry."""
 
 from __future__ import annotations
 
+import re
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,34 +13,42 @@ from s3c_actions.errors import InputError
 from s3c_actions.image import Reference
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import mirror as inputs
+from s3c_actions.inputs.common import path
 from s3c_actions.steps.results import ImageOutcome, MirrorResult, Outcome
 
 if TYPE_CHECKING:
-    from s3c_actions.registry import Registry
+    from s3c_actions.registry import Registry, Source
 
 
 def run(values: Values, context: Context) -> Outcome:
     """Copy the image.
 
     Raises:
-        InputError: an input is wrong, or the image is not there.
+        InputError: an input is wrong, or the image is not there, or is an archive's that cannot be believed.
         OutsideError: a registry failed; the target's tag is as it was.
     """
+    from s3c_actions.registry import Archive
     from s3c_actions.steps import mirror
 
     started = time.monotonic()
     image = values[inputs.SOURCE]
-    source = Reference.parse(image, field="source")
+    archive = _is_archive(image)
+    source = None if archive else Reference.parse(image, field="source")
+    if not archive and values[inputs.SOURCE_IMAGE]:
+        raise InputError("source-image", "it chooses in an archive, and the source is an image of a registry.")
     settings = mirror.MirrorSettings(
         image=image,
-        source=source,
         target=_target(values, source),
         platforms=values[inputs.PLATFORMS],
         referrers=values[inputs.REFERRERS],
     )
-    registries = _registries(values, context, settings.source, settings.target)
-    with context.progress.step("mirror") as step:
-        result = mirror.run(settings, *registries, context.progress)
+    with context.progress.step("mirror") as step, ExitStack() as stack:
+        target = _registry(values, context, settings.target.registry)
+        if source is not None:
+            found = _repository(values, context, source, settings.target, target)
+        else:
+            found = stack.enter_context(Archive(path(image), values[inputs.SOURCE_IMAGE]))
+        result = mirror.run(settings, found, target, context.progress)
         step.done(_told(result))
     if result.replaced:
         context.progress.notice(f"{settings.target} was {result.replaced} before.")
@@ -49,10 +59,17 @@ def run(values: Values, context: Context) -> Outcome:
     )
 
 
-def _target(values: Values, source: Reference) -> Reference:
+def _is_archive(source: str) -> bool:
+    """Whether the input means an archive: a path that says it is one, or a name that ends in `.tar` and has no tag."""
+    return bool(re.match(r"(~|\.{0,2})/", source) or re.fullmatch(r"[^:@]+\.tar", source))
+
+
+def _target(values: Values, source: Reference | None) -> Reference:
     target = Reference.parse(values[inputs.TARGET], field="target")
     if target.digest:
         raise InputError("target", "it has a digest, and the source says which that is.", remedy="Give a tag, or none.")
+    if source is None:
+        return target
     if not target.tag:
         # As everywhere: a name without a tag and digest means the tag `latest`.
         target = replace(target, tag=source.tag or ("" if source.digest else "latest"))
@@ -61,15 +78,21 @@ def _target(values: Values, source: Reference) -> Reference:
     return target
 
 
-def _registries(values: Values, context: Context, source: Reference, target: Reference) -> tuple[Registry, Registry]:
+def _registry(values: Values, context: Context, name: str) -> Registry:
     from s3c_actions.commands.logins import logins
     from s3c_actions.registry import Registry
 
-    to = Registry(logins(values, context, {target.registry}), insecure=values[inputs.TARGET_INSECURE])
+    return Registry(logins(values, context, {name}), insecure=values[inputs.TARGET_INSECURE])
+
+
+def _repository(values: Values, context: Context, source: Reference, target: Reference, to: Registry) -> Source:
+    from s3c_actions.commands.logins import logins
+    from s3c_actions.registry import Registry, RepositorySource
+
     own = logins(values, context, {source.registry}, inputs.SOURCE_USERNAME, inputs.SOURCE_PASSWORD)
     if source.registry == target.registry and not own.given:
-        return to, to
-    return Registry(own, insecure=values[inputs.SOURCE_INSECURE]), to
+        return RepositorySource(to, source)
+    return RepositorySource(Registry(own, insecure=values[inputs.SOURCE_INSECURE]), source)
 
 
 def _told(result: MirrorResult) -> str:
@@ -82,13 +105,14 @@ def _told(result: MirrorResult) -> str:
 
 COMMAND = Command(
     name="mirror",
-    help="Copies an image to another registry, by digest and to the byte, with all its platforms. Only what is missing "
-    "there is sent; in the end the target is read back and its digest compared.",
+    help="Copies an image of a registry or of an OCI archive to a registry, by digest and to the byte, with all its "
+    "platforms. Only what is missing there is sent; in the end the target is read back and its digest compared.",
     inputs=inputs.INPUTS,
     run=run,
     examples=(
         "s3c mirror docker.io/library/postgres:15.0 registry.example/mirror/postgres",
         "s3c mirror postgres@sha256:… registry.example/mirror/postgres:15.0 --platforms linux/amd64,linux/arm64",
         "s3c mirror registry.example/team/app:1.4 registry.example/release/app:1.4 --referrers",
+        "s3c mirror image.tar registry.example/team/app:1.4",
     ),
 )

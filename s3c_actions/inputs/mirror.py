@@ -21,7 +21,8 @@ def platforms(value: str) -> tuple[str, ...]:
 
 SOURCE: Input[str] = Input(
     name="source",
-    help="Image to copy. A tag is looked up once, and what it stands for is copied by digest.",
+    help="Image to copy: of a registry, or of an OCI image layout in a tar archive (a path, or a name that ends in "
+    "`.tar`). A tag is looked up once, and what it stands for is copied by digest.",
     parse=text,
     absent="",
     required=True,
@@ -30,12 +31,20 @@ SOURCE: Input[str] = Input(
 )
 TARGET: Input[str] = Input(
     name="target",
-    help="Where to: registry, repository and tag. Without a tag, the source's; a source that has none gets none.",
+    help="Where to: registry, repository and tag. Without a tag, the source's; a source that has none, as an archive, "
+    "gets none.",
     parse=text,
     absent="",
     required=True,
     positional=True,
     example="registry.example/mirror/postgres:15.0",
+)
+SOURCE_IMAGE: Input[str] = Input(
+    name="source-image",
+    help="Which image of an archive, when it has several: its digest, or its name or tag there.",
+    parse=text,
+    absent="",
+    example="1.4.0",
 )
 PLATFORMS: Input[tuple[str, ...]] = Input(
     name="platforms",
@@ -85,6 +94,7 @@ SOURCE_INSECURE = Input(
 INPUTS: tuple[Input[Any], ...] = (
     SOURCE,
     TARGET,
+    SOURCE_IMAGE,
     PLATFORMS,
     REFERRERS,
     USERNAME,

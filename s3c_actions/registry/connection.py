@@ -10,6 +10,7 @@ import json
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -257,7 +258,7 @@ class Connection:
             answer = self._send(registry, f"{realm}{'&' if '?' in realm else '?'}{query}", headers)
         if answer.status_code != 200:
             raise self._refused(reference, answer, writes)
-        document = json_object(self.body(answer, reference, MAX_MANIFEST), reference)
+        document = json_object(self.body(answer, reference, MAX_MANIFEST), partial(unbelievable, reference))
         token = document.get("token") or document.get("access_token")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise unbelievable(reference, "its token service gave no token")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from s3c_actions.errors import InputError, OutsideError
+from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.image import Reference, is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -25,6 +25,12 @@ ACCEPT = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST))
 # The specification asks registries to take manifests of at least 4 MiB; a config holds the history of all layers.
 MAX_MANIFEST = 4 * 1024 * 1024
 MAX_CONFIG = 8 * 1024 * 1024
+
+# Layers that their maker lets nobody pass on (Windows' base layers): they are pulled from where the manifest says.
+_FOREIGN = ("foreign", "nondistributable")
+
+Refuse = Callable[[str], S3CError]
+"""Makes the error of content that is not what the specification says, of a clause that says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +94,7 @@ class ImageConfig:
     document: Mapping[str, Any]
 
 
-def choose(index: Descriptor, platform: str, reference: Reference) -> Descriptor:
+def choose(index: Descriptor, platform: str, reference: Reference | str) -> Descriptor:
     """The image of one platform in an index; see `Registry.config` for what an empty platform means.
 
     Raises:
@@ -125,19 +131,46 @@ def texts(value: object) -> dict[str, str]:
     return {str(key): str(text) for key, text in value.items()} if isinstance(value, dict) else {}
 
 
-def descriptors(document: Mapping[str, Any], reference: Reference) -> tuple[Descriptor, ...]:
+def manifest_of(content: bytes, refuse: Refuse, *, digest: str, media_type: str = "") -> Manifest:
+    """Read a manifest or index whose digest has been checked.
+
+    Args:
+        content: to the byte.
+        refuse: makes the error.
+        digest: of the content.
+        media_type: what it is said to be; what it says itself counts.
+
+    Raises:
+        S3CError: what `refuse` makes: it is none, or lists what has no digest or size.
+    """
+    document = json_object(content, refuse, "a manifest")
+    kind = str(document.get("mediaType") or media_type)
+    if kind not in INDEXES | MANIFESTS:
+        raise refuse(f"{kind[:100]!r} is not the type of an image's manifest or index")
+    descriptor = Descriptor(
+        digest=digest,
+        media_type=kind,
+        size=len(content),
+        artifact_type=str(document.get("artifactType") or ""),
+        annotations=texts(document.get("annotations")),
+        manifests=descriptors(document, refuse) if kind in INDEXES else (),
+    )
+    return Manifest(descriptor=descriptor, document=document, content=content)
+
+
+def descriptors(document: Mapping[str, Any], refuse: Refuse) -> tuple[Descriptor, ...]:
     """What an index lists.
 
     Raises:
-        OutsideError: it is no index, or an entry has no digest or size.
+        S3CError: what `refuse` makes: it is no index, or an entry has no digest or size.
     """
     listed = document.get("manifests")
     if not isinstance(listed, list):
-        raise unbelievable(reference, "its index lists no manifests")
+        raise refuse("its index lists no manifests")
     found = []
     for one in listed:
         if not isinstance(one, dict) or not is_digest(str(one.get("digest"))) or not isinstance(one.get("size"), int):
-            raise unbelievable(reference, "an entry of its index has no digest or size")
+            raise refuse("an entry of its index has no digest or size")
         platform = one.get("platform")
         found.append(
             Descriptor(
@@ -152,18 +185,81 @@ def descriptors(document: Mapping[str, Any], reference: Reference) -> tuple[Desc
     return tuple(found)
 
 
-def json_object(body: bytes, reference: Reference) -> dict[str, Any]:
-    """A JSON object that the reference's registry sent.
+def contents(document: Mapping[str, Any], refuse: Refuse) -> dict[str, int]:
+    """Digest → size in bytes of each blob that a manifest names and that may be passed on.
 
     Raises:
-        OutsideError: it is none.
+        S3CError: what `refuse` makes: it names one without a digest or size.
+    """
+    named: dict[str, int] = {}
+    layers = document.get("layers")
+    for one in [document.get("config"), *(layers if isinstance(layers, list) else [])]:
+        if one is None:
+            continue
+        if not isinstance(one, dict) or not is_digest(str(one.get("digest"))) or not isinstance(one.get("size"), int):
+            raise refuse("its manifest names content without a digest or size")
+        if not any(word in str(one.get("mediaType")) for word in _FOREIGN):
+            named[one["digest"]] = one["size"]
+    return named
+
+
+def config_digest(manifest: Manifest, refuse: Refuse) -> str:
+    """The digest of the configuration that a manifest names.
+
+    Raises:
+        S3CError: what `refuse` makes: it names none.
+    """
+    about = manifest.document.get("config")
+    digest = str(about.get("digest", "")) if isinstance(about, dict) else ""
+    if not is_digest(digest):
+        raise refuse("its manifest names no configuration")
+    return digest
+
+
+def checked(pieces: Iterable[bytes], digest: str, size: int, refuse: Refuse) -> Iterator[bytes]:
+    """Hand pieces of content on; its size and digest are checked before the last one is out.
+
+    Args:
+        pieces: the content.
+        digest: that it must have.
+        size: in bytes, that it must have.
+        refuse: makes the error.
+
+    Raises:
+        S3CError: what `refuse` makes: it is other content.
+    """
+    hashed, came, held = hashlib.new(digest.partition(":")[0]), 0, b""
+    for piece in pieces:
+        hashed.update(piece)
+        came += len(piece)
+        if came > size:
+            raise refuse(f"what it has for {digest} is larger than the {size} bytes it should be")
+        if held:
+            yield held
+        held = piece
+    if hashed.hexdigest() != digest.partition(":")[2] or came != size:
+        raise refuse(f"what it has for {digest} is other content")
+    if held:
+        yield held
+
+
+def json_object(body: bytes, refuse: Refuse, what: str = "an answer") -> dict[str, Any]:
+    """A JSON object.
+
+    Args:
+        body: to read.
+        refuse: makes the error.
+        what: the body is, for the error.
+
+    Raises:
+        S3CError: what `refuse` makes: it is none.
     """
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        raise unbelievable(reference, "an answer is not JSON") from None
+        raise refuse(f"{what} is not JSON") from None
     if not isinstance(document, dict):
-        raise unbelievable(reference, "an answer is not a JSON object")
+        raise refuse(f"{what} is not a JSON object")
     return document
 
 

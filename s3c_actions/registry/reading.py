@@ -5,31 +5,33 @@ Every manifest and blob is checked against its digest before anything in it is b
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-import hashlib
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin
 
 from s3c_actions.credentials import Logins
 from s3c_actions.errors import InputError, S3CError
-from s3c_actions.image import Reference, is_digest
+from s3c_actions.image import Reference
 from s3c_actions.registry.connection import Connection
 from s3c_actions.registry.content import (
     ACCEPT,
-    INDEXES,
-    MANIFESTS,
     MAX_CONFIG,
     MAX_MANIFEST,
     OCI_INDEX,
     Descriptor,
     ImageConfig,
     Manifest,
+    checked,
     choose,
+    config_digest,
     descriptors,
     digest_of,
     json_object,
+    manifest_of,
     platform_of,
     texts,
     unbelievable,
@@ -108,19 +110,8 @@ class Registry:
         said = response.headers.get("Docker-Content-Digest", digest)
         if (reference.digest and digest != reference.digest) or (said.startswith(f"{algorithm}:") and said != digest):
             raise unbelievable(reference, f"the manifest's digest is {digest}, not {reference.digest or said}")
-        document = json_object(body, reference)
-        kind = document.get("mediaType") or response.headers.get("Content-Type", "").partition(";")[0].strip()
-        if kind not in INDEXES | MANIFESTS:
-            raise unbelievable(reference, f"{str(kind)[:100]!r} is not the type of an image's manifest or index")
-        descriptor = Descriptor(
-            digest=digest,
-            media_type=kind,
-            size=len(body),
-            artifact_type=str(document.get("artifactType") or ""),
-            annotations=texts(document.get("annotations")),
-            manifests=descriptors(document, reference) if kind in INDEXES else (),
-        )
-        return Manifest(descriptor=descriptor, document=document, content=body)
+        kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        return manifest_of(body, partial(unbelievable, reference), digest=digest, media_type=kind)
 
     def config(self, reference: Reference, *, platform: str = "", field: str = "image") -> ImageConfig:
         """The configuration of an image.
@@ -138,11 +129,8 @@ class Registry:
         if manifest.descriptor.is_index:
             chosen = choose(manifest.descriptor, platform, reference)
             manifest = self.manifest(reference.at(chosen.digest), field=field)
-        about = manifest.document.get("config")
-        digest = str(about.get("digest", "")) if isinstance(about, dict) else ""
-        if not is_digest(digest):
-            raise unbelievable(reference, "its manifest names no configuration")
-        document = json_object(self.blob(reference, digest), reference)
+        refuse = partial(unbelievable, reference)
+        document = json_object(self.blob(reference, config_digest(manifest, refuse)), refuse)
         rootfs = document.get("rootfs")
         layers = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
         if not isinstance(layers, list) or not all(isinstance(one, str) for one in layers):
@@ -189,22 +177,9 @@ class Registry:
         if response.status_code != 200:
             response.close()
             raise unbelievable(reference, f"{digest}, which a manifest names, is missing")
-        hashed, came, held = hashlib.new(digest.partition(":")[0]), 0, b""
-        for piece in self.connection.chunks(response, reference, PIECE):
-            hashed.update(piece)
-            came += len(piece)
-            if came > size:
-                response.close()
-                raise unbelievable(
-                    reference, f"what it sends for {digest} is larger than the {size} bytes it should be"
-                )
-            if held:
-                yield held
-            held = piece
-        if hashed.hexdigest() != digest.partition(":")[2] or came != size:
-            raise unbelievable(reference, f"what it sends for {digest} is other content")
-        if held:
-            yield held
+        pieces = self.connection.chunks(response, reference, PIECE)
+        with contextlib.closing(response):
+            yield from checked(pieces, digest, size, partial(unbelievable, reference))
 
     def tags(self, reference: Reference, *, field: str = "image") -> tuple[str, ...]:
         """Every tag of a repository, in the registry's order.
@@ -219,7 +194,8 @@ class Registry:
             response = self._get(reference, path)
             if response.status_code == 404:
                 raise _no_repository(reference, field)
-            page = json_object(self.connection.body(response, reference, MAX_MANIFEST), reference).get("tags") or []
+            body = self.connection.body(response, reference, MAX_MANIFEST)
+            page = json_object(body, partial(unbelievable, reference)).get("tags") or []
             if not isinstance(page, list):
                 raise unbelievable(reference, "its list of tags is not a list")
             found += [tag for tag in page if isinstance(tag, str)]
@@ -248,8 +224,7 @@ class Registry:
             response = self._get(reference, path, accept=OCI_INDEX)
             if response.status_code in {404, 405} and number == 0:
                 return self._fallback_referrers(reference, artifact_type)
-            document = json_object(self.connection.body(response, reference, MAX_MANIFEST), reference)
-            found += descriptors(document, reference)
+            found += self._listed(reference, response)
             following = _next(response)
             if not following:
                 return tuple(one for one in found if artifact_type in ("", one.artifact_type))
@@ -263,8 +238,11 @@ class Registry:
         if response.status_code == 404:
             response.close()
             return ()
-        listed = descriptors(json_object(self.connection.body(response, reference, MAX_MANIFEST), reference), reference)
-        return tuple(one for one in listed if artifact_type in ("", one.artifact_type))
+        return tuple(one for one in self._listed(reference, response) if artifact_type in ("", one.artifact_type))
+
+    def _listed(self, reference: Reference, response: Response) -> tuple[Descriptor, ...]:
+        refuse = partial(unbelievable, reference)
+        return descriptors(json_object(self.connection.body(response, reference, MAX_MANIFEST), refuse), refuse)
 
     def _absent(self, reference: Reference, field: str) -> S3CError:
         if reference.digest:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin
 
@@ -117,7 +118,7 @@ class Writer:
             OutsideError: the registry refused it (a blob or manifest it names is missing, the tag is locked), or
                 failed.
         """
-        document = json_object(content, target)
+        document = json_object(content, partial(unbelievable, target))
         digest = digest_of(content, (target.digest or "sha256:").partition(":")[0])
         if target.digest not in ("", digest):
             raise ValueError(f"{target} is not the digest of the content, {digest}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from s3c_actions.errors import OutsideError
 from s3c_actions.image import Reference
 from s3c_actions.progress import Progress
-from s3c_actions.registry import Copier, Manifest, Registry
+from s3c_actions.registry import Copier, Manifest, Registry, Source
 from s3c_actions.steps.results import MirrorResult
 
 IMAGE_CONFIGS = frozenset(
@@ -21,50 +21,49 @@ class MirrorSettings:
     """What is copied.
 
     Attributes:
-        image: as it was asked for; `source` is it, parsed.
+        image: as it was asked for.
         target: with a tag, or with neither tag nor digest: then nothing but the digest names it.
         platforms: only these; all when empty.
         referrers: signatures and the like as well.
     """
 
     image: str
-    source: Reference
     target: Reference
     platforms: tuple[str, ...] = ()
     referrers: bool = False
 
 
-def run(settings: MirrorSettings, source: Registry, target: Registry, progress: Progress) -> MirrorResult:
+def run(settings: MirrorSettings, source: Source, target: Registry, progress: Progress) -> MirrorResult:
     """Copy an image; what is there already is not sent again.
 
     Args:
         settings: what, and where to.
-        source: the registry to read.
-        target: the registry to write to; the same object as `source` when one is both.
+        source: of the image.
+        target: the registry to write to.
         progress: told how it goes.
 
     Raises:
-        InputError: the image is not there, or has no such platform.
+        InputError: the image is not there, has no such platform, or is an archive's that cannot be believed.
         OutsideError: a registry failed; the target's tag is as it was.
     """
     started = time.monotonic()
-    pinned = settings.source.at(source.resolve(settings.source, field="source").digest)
+    image = source.image()
     before = target.find(settings.target) if settings.target.tag else None
     copier = Copier(source, target, progress.note)
-    manifest = copier.image(pinned, settings.target, settings.platforms)
+    manifest = copier.image(image, settings.target, settings.platforms)
     digest = manifest.descriptor.digest
     if settings.referrers:
-        copier.referrers(pinned, settings.target, manifest)
+        copier.referrers(settings.target, manifest)
     _prove(target, settings.target, digest)
     held = before.descriptor.digest if before is not None else ""
     copied = copier.copied
     return MirrorResult(
         image=settings.image,
-        source=pinned.pinned,
+        source=f"{source.name}@{image.descriptor.digest}",
         reference=settings.target.at(digest).pinned,
         tag=settings.target.tag,
         replaced=held if held != digest else "",
-        platforms=_platforms(source, pinned, manifest),
+        platforms=_platforms(source, manifest),
         skipped=not copied.manifests and not copied.referrers and (held == digest or not settings.target.tag),
         manifests=copied.manifests,
         blobs=copied.blobs,
@@ -89,11 +88,11 @@ def _prove(registry: Registry, target: Reference, digest: str) -> None:
             )
 
 
-def _platforms(source: Registry, pinned: Reference, manifest: Manifest) -> tuple[str, ...]:
+def _platforms(source: Source, manifest: Manifest) -> tuple[str, ...]:
     """What was copied runs on; empty for an artifact that is no image."""
     if manifest.descriptor.is_index:
         return manifest.descriptor.platforms
     config = manifest.document.get("config")
     if not isinstance(config, dict) or config.get("mediaType") not in IMAGE_CONFIGS:
         return ()
-    return (source.config(pinned.at(manifest.descriptor.digest)).platform,)
+    return (source.platform(manifest),)

@@ -14,6 +14,7 @@ import pytest
 
 from s3c_lab import daemons, registry_server
 from tests.e2e.oci import CONFIG, Repository, descriptor, digest_of, layer
+from tests.layout import Layout
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "s3c_actions" / "schemas" / "result-1.json").read_text())
 ARCHITECTURES = ("amd64", "arm64", "s390x")
@@ -293,3 +294,92 @@ def test_config_types_of_artifacts_are_left_alone(s3c, registries, upstream):
     repository.put_manifest(manifest, "chart")
     ended = s3c("mirror", reference(repository, "chart"), target_of(registries, repository, ":chart"))
     assert (ended.code, ended.image["mirror"]["platforms"]) == (0, []), ended.stderr
+
+
+@pytest.fixture
+def layout():
+    """An image of three platforms with an attestation of the first, as BuildKit's exporter writes it."""
+    made = Layout()
+    images = [made.image(os.urandom(100_000), architecture=one) for one in ARCHITECTURES]
+    attested = made.image(b"attestation") | {
+        "platform": {"os": "unknown", "architecture": "unknown"},
+        "annotations": {"vnd.docker.reference.digest": images[0]["digest"]},
+    }
+    made.named(made.index(*images, attested), "1.4", "latest")
+    return made
+
+
+def new(registries, request):
+    return f"{registries[1]}/built/{request.node.originalname.replace('_', '-')[:50].rstrip('-')}"
+
+
+def test_an_archive_comes_to_the_byte_and_only_once(s3c, registries, layout, request, tmp_path):
+    target, digest = new(registries, request), layout.images[0]["digest"]
+    layout.write(tmp_path / "image.tar")
+    ended = s3c("mirror", "image.tar", f"{target}:1.4")
+    assert ended.code == 0, ended.stderr
+    mirror = ended.image["mirror"]
+    assert (mirror["source"], ended.image["reference"]) == (f"image.tar@{digest}", f"{target}@{digest}")
+    assert mirror["platforms"] == [f"linux/{one}" for one in ARCHITECTURES]
+    assert (mirror["manifests"], mirror["blobs"], mirror["skipped"], mirror["mounted"]) == (5, 8, False, 0)
+    repository = at(target)
+    assert repository.tags() == ["1.4"]
+    for path, content in layout.files.items():
+        if path.startswith("blobs/"):
+            kept = digest_of(content)
+            got = repository.raw(kept)[0] if b"schemaVersion" in content else repository.blob(kept)
+            assert got == content
+    assert repository.raw("1.4")[0] == layout.files[Layout.path(digest)]
+    jsonschema.validate(ended.result, SCHEMA)
+    assert f"copied from `image.tar@{digest}`" in (tmp_path / "s3c-out" / "summary.md").read_text()
+
+    again = s3c("mirror", "./image.tar", f"{target}:1.4")
+    assert (again.code, again.image["mirror"]["skipped"], again.image["mirror"]["size"]) == (0, True, 0)
+    untagged = s3c("mirror", tmp_path / "image.tar", target)
+    assert (untagged.code, untagged.image["mirror"]["tag"], at(target).tags()) == (0, "", ["1.4"])
+
+
+def test_one_platform_and_the_referrers_of_an_archive(s3c, registries, request, tmp_path):
+    target, layout = new(registries, request), Layout()
+    images = [layout.image(architecture=one) for one in ARCHITECTURES]
+    index = layout.named(layout.index(*images))
+    report = layout.referrer(index, "application/sarif+json")
+    signature = layout.referrer(report, "application/vnd.cncf.notary.signature")
+    layout.write(tmp_path / "image.tar")
+    ended = s3c("mirror", "image.tar", f"{target}:1", "--referrers")
+    assert (ended.code, ended.image["mirror"]["referrers"]) == (0, 2), ended.stderr
+    for about, one in ((index, report), (report, signature)):
+        listed = at(target).get(about["digest"].replace(":", "-"))["manifests"]
+        assert [entry["digest"] for entry in listed] == [one["digest"]]
+    one = s3c("mirror", "image.tar", f"{target}:2", "--platforms", "linux/s390x")
+    assert one.image["digest"] == images[2]["digest"]
+
+
+def test_one_of_several_images_of_an_archive(s3c, registries, request, tmp_path):
+    target, layout = new(registries, request), Layout()
+    layout.named(layout.image(b"1"), "1")
+    second = layout.named(layout.image(b"2"), "2")
+    layout.write(tmp_path / "image.tar")
+    ended = s3c("mirror", "image.tar", f"{target}:2")
+    assert (ended.code, "source-image: image.tar has several images" in ended.stderr) == (2, True)
+    assert at(target).tags() == []
+    ended = s3c("mirror", "image.tar", f"{target}:2", "--source-image", "2")
+    assert (ended.code, ended.image["digest"]) == (0, second["digest"])
+    ended = s3c("mirror", f"{target}:2", f"{target}:3", "--source-image", "2")
+    assert (ended.code, "source-image: it chooses in an archive" in ended.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("where", ["layer", "manifest"])
+def test_an_archive_with_other_content_gets_no_tag(s3c, registries, layout, request, tmp_path, where):
+    """One bit of it is another: of a layer, which is told by the last piece, or of a manifest."""
+    target = f"{new(registries, request)}-{where}"
+    start = {"layer": b"\x1f\x8b", "manifest": b'{"schemaVersion'}[where]
+    path = next(name for name, content in layout.files.items() if content.startswith(start))
+    layout.files[path] = layout.files[path][:-1] + b"!"
+    layout.write(tmp_path / "image.tar")
+    ended = s3c("mirror", "image.tar", f"{target}:1")
+    assert ended.code == 2
+    assert "source: image.tar is no OCI image layout that can be believed" in ended.stderr
+    assert "is other content" in ended.stderr
+    assert at(target).tags() == []
+    jsonschema.validate(ended.result, SCHEMA)

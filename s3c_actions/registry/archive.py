@@ -1,0 +1,290 @@
+"""An OCI image layout in a tar archive, as a build writes it that has no registry to push to.
+
+https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md: `oci-layout`, `index.json` and
+`blobs/ALGORITHM/ENCODED`. Whoever wrote it is not trusted: nothing is unpacked, no member is followed anywhere, and
+everything is held against its digest.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from s3c_actions.errors import InputError, S3CError
+from s3c_actions.registry.content import (
+    INDEXES,
+    MANIFESTS,
+    MAX_CONFIG,
+    MAX_MANIFEST,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Descriptor,
+    Manifest,
+    checked,
+    contents,
+    descriptors,
+    digest_of,
+    json_object,
+    manifest_of,
+)
+from s3c_actions.registry.source import Source
+
+LAYOUT_VERSION = "1.0.0"
+MAX_MEMBERS = 10_000
+MAX_HEADER = 64 * 1024
+DEEPEST = 4
+PIECE = 1024 * 1024
+# The name of an image in `index.json`: the specification's, and the whole reference as containerd and BuildKit add it.
+NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+
+
+class _Member(NamedTuple):
+    """Where a file of the archive lies in it."""
+
+    start: int
+    size: int
+
+
+class _Headers(io.FileIO):
+    """The archive as `tarfile` reads it: headers alone, which it would take at any length."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or not 0 <= size <= MAX_HEADER:
+            raise tarfile.ReadError("a header is longer than any that belongs to an image")
+        return super().read(size) or b""
+
+
+class Archive(Source):
+    """An archive with one image, or with several of which one is named; a context manager that closes it.
+
+    Args:
+        path: of the archive.
+        wanted: digest, name or tag of the image; may be empty when there is one only.
+        field: the input that has the path, for errors.
+
+    Raises:
+        InputError: it is no such archive, is cut off, or has members that none has.
+    """
+
+    def __init__(self, path: Path, wanted: str = "", *, field: str = "source") -> None:
+        self._path = path
+        self._wanted = wanted
+        self._field = field
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            raise self._error(
+                f"{path} cannot be read: {error.strerror}.",
+                remedy="Look at the path. An image of a registry is written with its tag or digest.",
+            ) from None
+        try:
+            self._members = self._listed()
+            self._check_layout()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self._path)
+
+    def image(self) -> Manifest:
+        """The image that was asked for, with everything it names there.
+
+        Raises:
+            InputError: there is none or another one, several and none was named, or something of it is missing.
+        """
+        index = self._json("index.json", MAX_MANIFEST)
+        listed = [one for one in descriptors(index, self.refuse) if one.media_type in INDEXES | MANIFESTS]
+        # What refers to another image (a signature, a report) is none itself.
+        images = [one for one in listed if "subject" not in self.manifest(one.digest).document]
+        if not images:
+            raise self.refuse("its index.json names no image")
+        chosen = [one for one in images if not self._wanted or self._wanted in _names(one)]
+        digests = {one.digest for one in chosen}
+        if len(digests) != 1:
+            there = ", ".join(dict.fromkeys(" = ".join(_names(one)) for one in images))
+            what = f"{self._path} has {'several images' if digests else f'no image {self._wanted!r}'}; there are: "
+            raise InputError("source-image", what + f"{there[:2000]}.", remedy="Name one of them, by digest or name.")
+        manifest = self.manifest(digests.pop())
+        self._complete(manifest)
+        return manifest
+
+    def manifest(self, digest: str) -> Manifest:
+        """As `Source.manifest`. What tells no type is told by what it holds, and must not hold both."""
+        content = self._whole(digest, MAX_MANIFEST)
+        document = json_object(content, self.refuse, "a manifest")
+        if not document.get("mediaType") and "manifests" in document and {"layers", "config"} & document.keys():
+            raise self.refuse(f"{digest} may be read as an index and as a manifest")
+        kind = OCI_INDEX if "manifests" in document else OCI_MANIFEST
+        return manifest_of(content, self.refuse, digest=digest, media_type=kind)
+
+    def blob(self, digest: str) -> bytes:
+        """As `Source.blob`."""
+        return self._whole(digest, MAX_CONFIG)
+
+    def layer(self, digest: str, size: int) -> Iterator[bytes]:
+        """As `Source.layer`."""
+        return checked(self._pieces(self._blob(digest)), digest, size, self.refuse)
+
+    def referrers(self, digest: str) -> tuple[Descriptor, ...]:
+        """What `index.json` lists that has the digest as its subject."""
+        found = []
+        for one in descriptors(self._json("index.json", MAX_MANIFEST), self.refuse):
+            if one.media_type in MANIFESTS:
+                subject = self.manifest(one.digest).document.get("subject")
+                if isinstance(subject, dict) and subject.get("digest") == digest:
+                    found.append(one)
+        return tuple({one.digest: one for one in found}.values())
+
+    def refuse(self, why: str) -> InputError:
+        """Blames the archive."""
+        return self._error(
+            f"{self._path} is no OCI image layout that can be believed: {why}.",
+            cause="It was cut off or changed on its way, or is something else.",
+            remedy="Build it again, and write it with `outputs: type=oci,dest=image.tar`.",
+        )
+
+    def _error(self, what: str, *, cause: str = "", remedy: str = "") -> InputError:
+        return InputError(self._field, what, cause=cause, remedy=remedy)
+
+    def _listed(self) -> dict[str, _Member]:
+        """Every file in the archive, by name."""
+        self._check_start()
+        end = os.fstat(self._file).st_size
+        found: dict[str, _Member] = {}
+        count = 0
+        try:
+            with _Headers(self._file, closefd=False) as headers, tarfile.open(fileobj=headers, mode="r:") as tar:
+                for member in tar:
+                    count += 1
+                    if count > MAX_MEMBERS:
+                        raise self.refuse(f"it has more than {MAX_MEMBERS} members")
+                    name = self._named(member)
+                    if member.isdir():
+                        continue
+                    if not 0 <= member.offset_data <= member.offset_data + member.size <= end:
+                        raise self.refuse("it is cut off")
+                    if name in found:
+                        raise self.refuse(f"it has two files {name[:200]!r}")
+                    found[name] = _Member(member.offset_data, member.size)
+        except S3CError:
+            raise
+        except (tarfile.TarError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
+            raise self.refuse(f"it cannot be read as a tar archive ({str(error)[:200]})") from None
+        return found
+
+    def _check_start(self) -> None:
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            raise self._error(f"{self._path} is no file.", remedy="Give the tar archive itself.")
+        start = os.pread(self._file, 8, 0)
+        for magic, kind in _COMPRESSED.items():
+            if start.startswith(magic):
+                raise self._error(
+                    f"{self._path} is compressed ({kind}).",
+                    cause="An OCI image layout is an archive as it is: its layers are compressed already.",
+                    remedy="Unpack it first, or write it with `outputs: type=oci,dest=image.tar`.",
+                )
+
+    def _named(self, member: tarfile.TarInfo) -> str:
+        """The member's name, when it is one that is harmless wherever it is unpacked."""
+        parts = member.name.split("/")
+        if member.name.startswith("/") or ".." in parts or "\0" in member.name:
+            raise self.refuse(f"it has a member that leads out of it, {member.name[:200]!r}")
+        if not (member.isdir() or (member.isreg() and not member.issparse())):
+            raise self.refuse(f"{member.name[:200]!r} is neither a file nor a folder")
+        return "/".join(part for part in parts if part not in ("", "."))
+
+    def _check_layout(self) -> None:
+        if "oci-layout" not in self._members:
+            docker = "manifest.json" in self._members
+            raise self._error(
+                f"{self._path} is no OCI image layout: it has no oci-layout file.",
+                cause="It is an archive of `docker save` before Docker 25." if docker else "It is something else.",
+                remedy="Write it with `outputs: type=oci,dest=image.tar` of docker/build-push-action, or with "
+                "`docker buildx build --output type=oci,dest=image.tar`.",
+            )
+        version = self._json("oci-layout", MAX_HEADER).get("imageLayoutVersion")
+        if version != LAYOUT_VERSION:
+            raise self.refuse(f"its layout has the version {str(version)[:100]!r}, and {LAYOUT_VERSION} is known")
+
+    def _complete(self, top: Manifest) -> None:
+        """Look whether all that an image names is there, before anything of it is sent."""
+        seen, level = {top.descriptor.digest}, [top]
+        for _ in range(DEEPEST):
+            below: list[Manifest] = []
+            for manifest in level:
+                for digest, size in contents(manifest.document, self.refuse).items():
+                    self._check_size(digest, size)
+                for one in manifest.descriptor.manifests:
+                    self._check_size(one.digest, one.size)
+                    if one.digest not in seen:
+                        seen.add(one.digest)
+                        below.append(self.manifest(one.digest))
+            level = below
+        if level:
+            raise self.refuse(f"its indexes stand in each other more than {DEEPEST} deep")
+
+    def _check_size(self, digest: str, size: int) -> None:
+        there = self._blob(digest).size
+        if there != size:
+            raise self.refuse(f"{digest} has {there} bytes and should have {size}")
+
+    def _blob(self, digest: str) -> _Member:
+        algorithm, _, encoded = digest.partition(":")
+        found = self._members.get(f"blobs/{algorithm}/{encoded}")
+        if found is None:
+            raise self.refuse(f"{digest}, which it names, is missing")
+        return found
+
+    def _json(self, name: str, limit: int) -> dict[str, object]:
+        if name not in self._members:
+            raise self.refuse(f"it has no {name}")
+        return json_object(self._read(self._members[name], limit, name), self.refuse, name)
+
+    def _whole(self, digest: str, limit: int) -> bytes:
+        content = self._read(self._blob(digest), limit, digest)
+        if digest_of(content, digest.partition(":")[0]) != digest:
+            raise self.refuse(f"what it has for {digest} is other content")
+        return content
+
+    def _read(self, member: _Member, limit: int, what: str) -> bytes:
+        if member.size > limit:
+            raise self.refuse(f"{what} is larger than {limit // 1024} KiB")
+        return b"".join(self._pieces(member))
+
+    def _pieces(self, member: _Member) -> Iterator[bytes]:
+        # By place: several threads read at once.
+        place, end = member.start, member.start + member.size
+        while place < end:
+            piece = os.pread(self._file, min(PIECE, end - place), place)
+            if not piece:
+                raise self.refuse("it became shorter while it was read")
+            yield piece
+            place += len(piece)
+
+
+def _names(image: Descriptor) -> list[str]:
+    return [image.digest, *(image.annotations[key] for key in NAMES if key in image.annotations)]
