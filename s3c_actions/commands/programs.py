@@ -42,6 +42,11 @@ def wanted(values: Values, name: str) -> Wanted:
 def located(values: Values, context: Context, *names: str) -> tuple[Program, ...]:
     """The programs of a command, each found or installed.
 
+    Args:
+        values: of a command that has the programs' inputs and PROGRAMS_MIRROR among its own.
+        context: of the run.
+        names: of DECLARED.
+
     Raises:
         InputError, OutsideError: as `locate_all`.
     """
@@ -50,6 +55,7 @@ def located(values: Values, context: Context, *names: str) -> tuple[Program, ...
         cache=context.cache,
         runner=context.runner,
         progress=context.progress,
+        mirror=values[inputs.PROGRAMS_MIRROR],
     )
 
 

@@ -11,7 +11,7 @@ from s3c_actions.commands import Command, Context
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import report as inputs
-from s3c_actions.inputs.programs import TRIVY
+from s3c_actions.inputs.programs import PROGRAMS_MIRROR, TRIVY
 from s3c_actions.inputs.scan import UNSCANNED
 from s3c_actions.steps.results import Comparison, ImageOutcome, Outcome, ScanResult
 
@@ -170,7 +170,7 @@ COMMAND = Command(
     name="report",
     help="Renders an existing JSON report of Trivy in every form, compares it with an earlier one and gates it, with "
     "no scan.",
-    inputs=(*inputs.INPUTS, UNSCANNED, *TRIVY.all),
+    inputs=(*inputs.INPUTS, UNSCANNED, *TRIVY.all, PROGRAMS_MIRROR),
     run=run,
     examples=(
         "s3c report trivy.json --format sarif,html,csv --output-dir reports",

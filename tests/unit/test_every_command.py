@@ -1,0 +1,224 @@
+"""Every command on a machine where nothing answers and no program starts: it ends in an error that is told."""
+
+import io
+import json
+import re
+import socket
+import subprocess
+import time
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests  # noqa: F401 - urllib3 tries, when it is imported, whether a port can be opened
+
+from s3c_actions import result, shell
+from s3c_actions.commands import COMMANDS, load
+from s3c_actions.errors import Exit, OutsideError, S3CError
+from s3c_actions.process import Secrets
+from s3c_actions.programs import install
+from s3c_actions.programs.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY, Platform
+from s3c_actions.steps import chain
+from s3c_lab.certificates import make
+from tests.unit import samples
+
+IMAGE = "registry.example/voting-app:1.0"
+PINNED = f"registry.example/voting-app@{samples.DIGEST}"
+KEY = ("--key", "signing.key", "--certificate", "signing.crt")
+POD = "{apiVersion: v1, kind: Pod, metadata: {name: app}, spec: {containers: [{name: app, image: %s}]}}"
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: test
+contexts: [{name: test, context: {cluster: test, user: test}}]
+clusters: [{name: test, cluster: {server: "http://cluster.example:8080"}}]
+users: [{name: test, user: {token: abcdef}}]
+"""
+POLICY = """\
+version: 1
+signers: [{name: release, certificate: signing.crt}]
+"""
+SARIF_RUN = {"tool": {"driver": {"name": "s3c"}}, "results": []}
+GITHUB = {"GITHUB_TOKEN": "abcdef", "GITHUB_REPOSITORY": "octo/shop", "GITHUB_API_URL": "https://api.github.com"}
+
+SCANS = [
+    ("scan", IMAGE),
+    ("scan", IMAGE, "--fail-on", "HIGH", "--attach", "true", *KEY),
+    ("scan", IMAGE, "--baseline", "registry.example/voting-app:main"),
+    ("patch", IMAGE),
+    ("patch", IMAGE, "--attach", "true", *KEY),
+    ("attach", PINNED, *KEY),
+    ("refresh", PINNED),
+]
+CHAINS = [
+    ("chain", IMAGE, *KEY),
+    ("chain", IMAGE, "registry.example/voting-db:15.0", "--sign=false"),
+    ("chain", IMAGE, "--patch=false", "--attach", "true", *KEY),
+    ("chain", IMAGE, "--attach", "true", "--trust-store", "signing.crt", *KEY),
+    ("chain", IMAGE, "--policy", "policy.yaml", *KEY),
+]
+LINES: list[tuple[str, ...]] = [
+    *SCANS,
+    *CHAINS,
+    ("chain", IMAGE, "--deploy", "--manifests", "app.yaml", *KEY),
+    ("report", "trivy.json", "--format", "spdx"),
+    ("sign", IMAGE, *KEY),
+    ("sign", PINNED, *KEY),
+    ("sign", PINNED, "--vault", "kv-voting", "--vault-certificate", "signing", "--azure-identity", "azure-cli"),
+    ("verify", IMAGE, "--trust-store", "signing.crt"),
+    ("trust", "export", "--vault", "kv-voting", "--vault-certificate", "signing", "--azure-identity", "azure-cli"),
+    ("trace", IMAGE, "--trust-store", "signing.crt"),
+    ("trace", IMAGE, "--policy", "policy.yaml"),
+    ("deploy", "app.yaml", "--trust-store", "signing.crt"),
+    ("deploy", "app.yaml", "--policy", "policy.yaml"),
+    ("policy", "check", PINNED, "--policy", "policy.yaml"),
+    ("gate", "check", "--image", PINNED),
+    ("gate", "demo", "--image", IMAGE),
+    ("gate", "install", "--trust-store", "signing.crt"),
+    ("propose", "app.yaml", "--image", PINNED, "--base", "main"),
+    ("comment", "result.json", "--pull-request", "7"),
+    ("upload", "report.sarif", "--commit", "4b6472266afd7b471e86085a6659e8c7f2b119da", "--ref", "refs/heads/main"),
+    ("mirror", IMAGE, "mirror.example/voting-app"),
+    ("refresh",),
+    ("refresh", PINNED, "--issue"),
+    ("programs", "install", "trivy", "notation", "helm"),
+]
+
+
+@pytest.fixture(scope="module")
+def identity():
+    return make("s3c-test")
+
+
+@pytest.fixture
+def alone(monkeypatch, tmp_path, identity):
+    """A folder with everything that the command lines name, on a machine where nothing answers."""
+
+    def nobody(*_arguments: Any, **_named: Any) -> None:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    def nothing(*_arguments: Any, **_named: Any) -> None:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(socket.socket, "connect", nobody)
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *_a, **_n: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 9))]
+    )
+    monkeypatch.setattr(subprocess, "Popen", nothing)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(install, "_UNREACHABLE", set())
+    monkeypatch.chdir(tmp_path)
+    identity.write(tmp_path, "signing")
+    for name, text in {
+        "app.yaml": POD % IMAGE,
+        "kubeconfig": KUBECONFIG,
+        "policy.yaml": POLICY,
+        "report.sarif": json.dumps({"version": "2.1.0", "runs": [SARIF_RUN]}),
+        "result.json": json.dumps(result.document(samples.outcome(samples.chained()), datetime.now(UTC), Secrets())),
+    }.items():
+        Path(name).write_text(text)
+    trivy = next((Path(__file__).parents[1] / "data" / "trivy").glob("*.json"))
+    Path("trivy.json").write_bytes(trivy.read_bytes())
+    return tmp_path
+
+
+@pytest.fixture
+def programs(alone):
+    """The programs where the cache keeps them, so that it is they that do not start, and not the bringing of them."""
+    for pin in (TRIVY, COPA, NOTATION, BUILDKITD, HELM):
+        home = alone / "cache" / "programs" / pin.name / f"{pin.version}-{Platform.here()}-{pin.key()}"
+        home.mkdir(parents=True)
+        (home / pin.name).write_text("#!/bin/false\n")
+        (home / pin.name).chmod(0o755)
+        facts = {"version": pin.version, "origin": "release", "size": (home / pin.name).stat().st_size}
+        (home / "origin.json").write_text(json.dumps(facts))
+
+
+def ended(argv, folder) -> tuple[int, str]:
+    said = io.StringIO()
+    environment = {
+        "HOME": str(folder),
+        "PATH": "",
+        "S3C_CACHE": str(folder / "cache"),
+        "KUBECONFIG": str(folder / "kubeconfig"),
+        **GITHUB,
+    }
+    return shell.run(argv[0], argv[1:], environment, said, said), said.getvalue()
+
+
+def told(code, said) -> None:
+    assert code in {Exit.WRONG_INPUT, Exit.OUTSIDE_FAILED}, said
+    assert "Traceback" not in said
+    assert re.search(r"^s3c [a-z]+: \S.*\.", said, re.MULTILINE), said
+
+
+def test_no_command_is_forgotten():
+    assert {line[0] for line in LINES} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("argv", LINES, ids=" ".join)
+def test_without_programs(argv, alone):
+    told(*ended(argv, alone))
+
+
+@pytest.mark.parametrize("argv", [line for line in LINES if line[0] != "programs"], ids=" ".join)
+@pytest.mark.usefixtures("programs")
+def test_with_programs_that_do_not_start(argv, alone):
+    told(*ended(argv, alone))
+
+
+@pytest.mark.parametrize("argv", CHAINS, ids=" ".join)
+@pytest.mark.usefixtures("programs")
+def test_every_step_of_a_chain_is_bound_to_what_it_needs(argv, alone, monkeypatch):
+    tried = {}
+
+    def try_each(_settings, steps, _progress):
+        given = {
+            "resolve": IMAGE,
+            "scan": IMAGE,
+            "patch": replace(samples.scan(), image=IMAGE),
+            "attach": samples.chained(image=IMAGE),
+        }
+        for field in fields(steps):
+            step = getattr(steps, field.name)
+            if step is not None:
+                with pytest.raises(S3CError) as caught:
+                    step(given.get(field.name, PINNED))
+                tried[field.name] = caught.value
+        raise OutsideError("Every step was tried.")
+
+    monkeypatch.setattr(chain, "run", try_each)
+    code, said = ended(argv, alone)
+    assert (code, "Every step was tried." in said) == (Exit.OUTSIDE_FAILED, True), said
+    assert {"resolve", "scan"} <= set(tried)
+    assert ("sign" in tried) == ("--sign=false" not in argv)
+    assert ("patch" in tried) == ("--patch=false" not in argv)
+    assert ("attach" in tried) == ("--attach" in argv)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in COMMANDS if any(one.name.endswith("-checksum") for one in load(name).inputs)]
+)
+def test_a_command_that_brings_programs_takes_a_mirror(name):
+    assert "programs-mirror" in [one.name for one in load(name).inputs]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    SCANS[:1] + CHAINS[:1] + [("sign", PINNED, *KEY), ("verify", PINNED, "--trust-store", "signing.crt")],
+    ids=" ".join,
+)
+def test_the_mirror_given_is_the_one_asked(argv, alone, monkeypatch):
+    asked = []
+
+    def refused(url, _checksum, _to, _progress):
+        asked.append(url)
+        raise OutsideError("asked")
+
+    monkeypatch.setattr("s3c_actions.programs.releases.download", refused)
+    code, said = ended((*argv, "--programs-mirror", "https://mirror.example/github"), alone)
+    assert code == Exit.OUTSIDE_FAILED, said
+    assert asked
+    assert all(url.startswith("https://mirror.example/github/") for url in asked)
