@@ -344,8 +344,8 @@ OUTPUTS: tuple[Output, ...] = (
     ),
     Output(
         name="trace",
-        help="The path of the page that tells the image's whole story, to keep as an artifact.",
-        commands=("trace",),
+        help="The path of the page that tells the image's whole story; the action keeps it as an artifact.",
+        commands=("chain", "trace"),
         of=_file("trace"),
     ),
     Output(

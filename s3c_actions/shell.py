@@ -319,6 +319,7 @@ class _Run:
         if self.console.actions is not None:
             files.append_summary(markdown, self.environment)
             files.set_outputs(outputs.values(outcome, facts, summary), self.environment)
+            files.set_outputs(self._pages(outcome), self.environment)
             if self.upload:
                 files.set_outputs({"sarif-folder": self._sarif_folder(outcome)}, self.environment)
 
@@ -337,6 +338,20 @@ class _Run:
         for number, report in enumerate(reports):
             (folder / f"{number}.sarif").write_bytes(sarif.uploadable(report.read_bytes()))
         return str(folder)
+
+    def _pages(self, outcome: Outcome) -> dict[str, str]:
+        """Name and folder of the artifact with the page of each image's story; empty when none was written."""
+        from s3c_actions.github import marker
+
+        told = [(image.image, image.trace.files["trace"]) for image in outcome.images if image.trace is not None]
+        if not told:
+            return {}
+        folder = Path(tempfile.mkdtemp(prefix="s3c-trace-", dir=self.environment.get("RUNNER_TEMP") or None))
+        for _, page in told:
+            shutil.copyfile(page, folder / f"{page.parent.name}.html")
+        # Two jobs of a run must not take each other's name; the same job run again takes its own.
+        key = marker.key(self.environment.get("GITHUB_JOB", ""), *(image for image, _ in told))
+        return {"trace-artifact": f"s3c-trace-{told[0][1].parent.name}-{key[:8]}", "trace-folder": str(folder)}
 
     def _bug(self, error: Exception, output: Path | None, started: float) -> int:
         from s3c_actions.steps.results import Outcome

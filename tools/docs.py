@@ -17,7 +17,7 @@ from typing import Any
 
 from s3c_actions import commands, outputs
 from s3c_actions.inputs import Input, variable
-from s3c_actions.inputs.common import CACHE, UPLOAD_SARIF
+from s3c_actions.inputs.common import CACHE, KEEP_TRACE, UPLOAD_SARIF
 from s3c_actions.inputs.github import COMMENTING, UPLOAD_REQUIRED
 from s3c_actions.policy import model
 
@@ -45,17 +45,17 @@ class Action:
 
 _REPORTING = (*COMMENTING, UPLOAD_SARIF, UPLOAD_REQUIRED, CACHE)
 ACTIONS = (
-    Action(".", "chain", _REPORTING),
+    Action(".", "chain", (*_REPORTING, KEEP_TRACE)),
     Action("actions/trivy-scan", "scan", _REPORTING),
     Action("actions/copa-patch", "patch", _REPORTING),
     Action("actions/notation-sign", "sign", (CACHE,)),
     Action("actions/ratify-deploy", "deploy", (*COMMENTING, CACHE)),
     Action("actions/propose", "propose", ()),
-    Action("actions/trace", "trace", (CACHE,)),
+    Action("actions/trace", "trace", (KEEP_TRACE, CACHE)),
     Action("actions/refresh", "refresh", (CACHE,)),
     Action("actions/mirror", "mirror", ()),
 )
-OF_THE_FILE = (CACHE, UPLOAD_REQUIRED)
+OF_THE_FILE = (CACHE, UPLOAD_REQUIRED, KEEP_TRACE)
 """Inputs that action.yml itself acts upon: the command is not given them."""
 
 EXIT_CODES = (

@@ -17,6 +17,7 @@ from s3c_actions.inputs import chain as inputs
 from s3c_actions.inputs import deploy as deploying
 from s3c_actions.inputs.common import IMAGE
 from s3c_actions.inputs.evidence import ATTACH
+from s3c_actions.inputs.report import POLICY
 from s3c_actions.inputs.sign import KEY
 from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
 from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, ScanResult, SignResult, VerifyResult
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from s3c_actions.commands.scan import Scanner
     from s3c_actions.programs.notation import Notation
     from s3c_actions.programs.notation_home import Home
+    from s3c_actions.registry import Registry
     from s3c_actions.steps.chain import ChainSteps
     from s3c_actions.steps.sign import Signer
+    from s3c_actions.steps.trace import TraceTools
     from s3c_actions.steps.verify import VerifySettings
 
 
@@ -60,7 +63,7 @@ def run(values: Values, context: Context) -> Outcome:
     places = folders(context.output, images)
     deployed: DeployResult | None = None
     with ExitStack() as stack:
-        signer, verify = _signing(values, context, stack)
+        signer, verify, home = _signing(values, context, stack)
         deploy = _deploying(values, context, verify) if values[inputs.DEPLOY] else None
         scanner = scanning(values, context, images)
         steps = _steps(values, context, stack, scanner=scanner, signer=signer, verify=verify)
@@ -69,6 +72,8 @@ def run(values: Values, context: Context) -> Outcome:
         outcomes = tuple(baselines.compared(one, earlier[one.image], scanner) for one in outcomes)
         if deploy is not None:
             outcomes, deployed = chain.deploy(outcomes, deploy, denied, context.progress)
+        checked = None if signer is None or home is None else (signer.notation, home)
+        outcomes = _traced(values, context, outcomes, scanner.registry, checked)
     for warning in deployed.warnings if deployed is not None else ():
         context.progress.warning(warning)
     failure = deployed.failure if deployed is not None else None
@@ -84,19 +89,19 @@ def run(values: Values, context: Context) -> Outcome:
 
 def _signing(
     values: Values, context: Context, stack: ExitStack
-) -> tuple[Signer | None, Callable[[str], VerifyResult] | None]:
-    """Who signs, and who verifies. The key is checked first: a wrong one ends the run soonest."""
+) -> tuple[Signer | None, Callable[[str], VerifyResult] | None, Home | None]:
+    """Who signs, who verifies, and by which trust. The key is checked first: a wrong one ends the run soonest."""
     from s3c_actions.commands.sign import signing
 
     if not values[inputs.SIGN]:
-        return None, verifier(values, context, stack) if values[inputs.DEPLOY] else None
+        return None, verifier(values, context, stack) if values[inputs.DEPLOY] else None, None
     try:
         signer = stack.enter_context(signing(values, context))
     except InputError as error:
         if error.field == KEY.name and not values.given(KEY):
             error.remedy += " To stop before signing, set `sign` to false."
         raise
-    return signer, _verifying(values, context, signer, stack)
+    return signer, *_verifying(values, context, signer, stack)
 
 
 def _steps(
@@ -151,7 +156,9 @@ def _sign(signer: Signer, context: Context) -> Callable[[str], SignResult]:
     return sign_one
 
 
-def _verifying(values: Values, context: Context, signer: Signer, stack: ExitStack) -> Callable[[str], VerifyResult]:
+def _verifying(
+    values: Values, context: Context, signer: Signer, stack: ExitStack
+) -> tuple[Callable[[str], VerifyResult], Home]:
     """Verification as a consumer would do it: by the trust store given, else by the signing certificate's anchor."""
     from s3c_actions.commands.verify import trust
     from s3c_actions.steps import verify
@@ -175,7 +182,7 @@ def _verifying(values: Values, context: Context, signer: Signer, stack: ExitStac
                 cause="Every image would be signed, and then refused by this trust store.",
                 remedy="Give the root of the signing certificate, or sign with a key that this trust store trusts.",
             )
-    return lambda reference: verify.run(settings, notation, home, reference, context.progress)
+    return lambda reference: verify.run(settings, notation, home, reference, context.progress), home
 
 
 def _told(verify: Callable[[str], VerifyResult], context: Context) -> Callable[[str], VerifyResult]:
@@ -192,6 +199,63 @@ def _told(verify: Callable[[str], VerifyResult], context: Context) -> Callable[[
         return result
 
     return verify_one
+
+
+def _traced(
+    values: Values,
+    context: Context,
+    outcomes: tuple[ImageOutcome, ...],
+    registry: Registry,
+    checked: tuple[Notation, Home] | None,
+) -> tuple[ImageOutcome, ...]:
+    """Each image with the page of its story; one that cannot be written is told, and changes nothing.
+
+    Args:
+        values: of the chain.
+        context: of the run.
+        outcomes: what was done.
+        registry: of the images.
+        checked: what verified; without it signatures are shown and not checked.
+    """
+    from s3c_actions.commands import trace as tracing
+
+    images: tuple[str, ...] = values[IMAGE]
+    places = folders(context.output, images)
+    done = []
+    with ExitStack() as stack:
+        tools = _telling(values, context, registry, checked, stack)
+        for one in outcomes:
+            try:
+                told = tracing.tell(one.reference, tools, places[one.image]) if one.reference else None
+            except (S3CError, OSError) as error:
+                what = error.what if isinstance(error, S3CError) else f"{error}."
+                context.progress.warning(f"{one.image}: the page of its story could not be written: {what}")
+                told = None
+            done.append(replace(one, trace=told))
+    return tuple(done)
+
+
+def _telling(
+    values: Values, context: Context, registry: Registry, checked: tuple[Notation, Home] | None, stack: ExitStack
+) -> TraceTools:
+    """What tells the stories: the policy's verdict where it names signers, else that of the trust that verified."""
+    from s3c_actions.commands import trace as tracing
+    from s3c_actions.policy import model
+    from s3c_actions.steps.trace import Checker, TraceTools
+
+    tools = TraceTools(registry=registry, now=context.now)
+    if checked is None:
+        return tools
+    tools = replace(tools, checker=Checker(notation=checked[0], home=checked[1], temp=context.temp))
+    path = values[POLICY]
+    if path is None or not model.read(path).signers:
+        return tools
+    try:
+        checker, judge = stack.enter_context(tracing.by_policy(values, context, path))
+    except S3CError as error:
+        context.progress.warning(f"The stories are told without the policy's verdict: {error.what}")
+        return tools
+    return replace(tools, checker=checker, judge=judge)
 
 
 def _deploying(

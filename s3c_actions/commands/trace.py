@@ -20,7 +20,7 @@ from s3c_actions.steps.results import ImageOutcome, Outcome, TraceResult
 if TYPE_CHECKING:
     from s3c_actions.image import Reference
     from s3c_actions.report.story import Judgement, Story
-    from s3c_actions.steps.trace import Checker
+    from s3c_actions.steps.trace import Checker, TraceTools
 
     Judging = Callable[[Reference], Judgement]
 
@@ -45,30 +45,37 @@ def run(values: Values, context: Context) -> Outcome:
     with _trusted(values, context) as (checker, judge):
         tools = trace.TraceTools(registry=registry, now=context.now, checker=checker, judge=judge)
         for image, folder in places.items():
-            begun = time.monotonic()
             with context.progress.step("trace") as step:
                 try:
-                    story = trace.run(image, tools)
+                    told = tell(image, tools, folder)
                 except S3CError as error:
                     error.image = error.image or image
                     outcomes.append(ImageOutcome(image=image, failure=error))
                     step.done(error.what)
                     continue
-                step.done(_sentence(story))
-            files = write(story, folder)
+                step.done(_sentence(told.story))
             texts.append(
-                story_json.render(story)
+                story_json.render(told.story)
                 if values[inputs.SHOW] == "json"
-                else f"{story_text.render(story)}\nThe page: {files['trace']}\n"
+                else f"{story_text.render(told.story)}\nThe page: {told.files['trace']}\n"
             )
-            result = TraceResult(reference=story.reference, story=story, files=files, seconds=time.monotonic() - begun)
-            outcomes.append(ImageOutcome(image=image, reference=story.reference, trace=result))
+            outcomes.append(ImageOutcome(image=image, reference=told.reference, trace=told))
     return Outcome(
         command="trace",
         images=tuple(outcomes),
         seconds=time.monotonic() - started,
         text="\n".join(texts),
     )
+
+
+def tell(image: str, tools: TraceTools, folder: Path) -> TraceResult:
+    """Trace one image, and write its page and the JSON into a folder; raises as `steps.trace.run` does."""
+    from s3c_actions.steps import trace
+
+    started = time.monotonic()
+    story = trace.run(image, tools)
+    files = write(story, folder)
+    return TraceResult(reference=story.reference, story=story, files=files, seconds=time.monotonic() - started)
 
 
 def write(story: Story, folder: Path) -> dict[str, Path]:
@@ -96,7 +103,7 @@ def _trusted(values: Values, context: Context) -> Iterator[tuple[Checker | None,
         given = next((one for one in verifying.TRUST_INPUTS if values.given(one)), None)
         if given is not None:
             raise InputError(given.name, "it is given beside policy, which says whom to trust.", remedy="Give one.")
-        with _by_policy(values, context, policy) as made:
+        with by_policy(values, context, policy) as made:
             yield made
         return
     if not values[inputs.OPTIONAL_TRUST_STORE]:
@@ -115,7 +122,7 @@ def _trusted(values: Values, context: Context) -> Iterator[tuple[Checker | None,
 
 
 @contextmanager
-def _by_policy(values: Values, context: Context, path: Path) -> Iterator[tuple[Checker, Judging]]:
+def by_policy(values: Values, context: Context, path: Path) -> Iterator[tuple[Checker, Judging]]:
     """The policy's signers are trusted, and its verdict is that of `s3c policy check`."""
     from s3c_actions.commands.policy import judging
     from s3c_actions.policy import model

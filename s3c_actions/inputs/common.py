@@ -99,6 +99,13 @@ CACHE = Input(
     default="true",
     absent=True,
 )
+KEEP_TRACE = Input(
+    name="keep-trace",
+    help="Keep the page of each image's story as an artifact of the run.",
+    parse=boolean,
+    default="true",
+    absent=True,
+)
 UPLOAD_SARIF = Input(
     name="upload-sarif",
     help="Upload the findings to code scanning, one category for each image. Needs the permission "

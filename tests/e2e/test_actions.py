@@ -206,6 +206,11 @@ def test_the_chain_to_the_cluster_in_one_step_and_again_with_nothing_to_do(
     assert (first["unchanged"], second["unchanged"]) == ("false", "true")
     assert [one["action"] for one in json.loads(first["applied"])] == ["created"] * 3
     assert running(kubectl, namespace) == sorted(first["references"].splitlines())
+    (kept,) = (job.folder / "artifacts").glob("s3c-trace-voting-app-*")
+    assert {page.name for page in kept.iterdir()} == {"voting-app.html", "voting-db.html"}
+    for page, reference in zip(json.loads(second["trace"]), second["references"].splitlines(), strict=True):
+        assert (kept / f"{Path(page).parent.name}.html").read_text() == Path(page).read_text()
+        assert reference.rpartition("@")[2] in Path(page).read_text()
     for name in ("first", "second"):
         document = result(job.outputs[name]["result"])
         assert [image["verdict"] for image in document["images"]] == ["passed", "passed"]

@@ -153,6 +153,19 @@ def test_the_reports_of_it_are_there_and_agree(done):
         }
 
 
+def test_the_story_of_each_is_told_beside_its_reports(done):
+    for image in done.ended.result["images"]:
+        page = Path(image["files"]["trace"])
+        assert page.parent == Path(image["scan"]["files"]["json"]).parent
+        assert image["digest"] in page.read_text()
+        story = json.loads(Path(image["files"]["trace-json"]).read_text())
+        assert story["reference"] == image["reference"]
+        assert story["judgement"]["verdict"] == "admitted"
+        (signature,) = story["subject"]["signatures"]
+        assert (signature["digest"], signature["trust"]) == (image["sign"]["signature_digest"], "trusted")
+        assert story["subject"]["documents"] == []
+
+
 def test_bare_notation_verifies_what_came_out_and_nothing_else(done, signing_key, tmp_path):
     """With a trust policy written here, by the program alone."""
     store = tmp_path / "truststore" / "x509" / "ca" / "release"
@@ -233,8 +246,10 @@ def test_a_closed_gate_signs_nothing_and_leaves_its_reports(chain, fresh):
     assert len(refused) == ended.image["findings"]["high"] + ended.image["findings"]["critical"] > 0
     assert "Nothing was signed" in ended.stderr
     assert refused[0]["id"] in (chain.folder / "s3c-out" / "summary.md").read_text()
-    for form in ("json", "sarif", "html"):
+    for form in ("json", "sarif", "html", "trace"):
         assert Path(ended.image["files"][form]).stat().st_size > 1000
+    story = json.loads(Path(ended.image["files"]["trace-json"]).read_text())
+    assert (story["judgement"]["verdict"], story["subject"]["signatures"]) == ("denied", [])
 
 
 def test_what_is_switched_off_is_left_out(done, chain, fresh):
@@ -252,6 +267,8 @@ def test_what_is_switched_off_is_left_out(done, chain, fresh):
     assert unsigned.code == 0, unsigned.stderr
     assert (unsigned.image["sign"], unsigned.image["verify"]) == (None, None)
     assert unsigned.image["patch"]["patched"]
+    story = json.loads(Path(unsigned.image["files"]["trace-json"]).read_text())
+    assert (story["judgement"]["verdict"], len(story["subject"]["signatures"])) == ("unknown", 1)
     assert (chain.began, state(done.images[0])) == ([], before)
 
 

@@ -1,9 +1,13 @@
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from s3c_actions.commands.chain import _replacements
+from s3c_actions.commands import trace
+from s3c_actions.commands.chain import _replacements, _traced
 from s3c_actions.errors import InputError, OutsideError, Refused
+from s3c_actions.inputs import Values
 from s3c_actions.progress import Silent
 from s3c_actions.report.gate import Gate
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
@@ -12,6 +16,7 @@ from s3c_actions.steps.results import (
     Admission,
     Certificate,
     DeployResult,
+    ImageOutcome,
     PatchResult,
     ScanResult,
     SignResult,
@@ -212,3 +217,30 @@ def test_an_image_replaces_all_of_its_repository_and_of_two_each_its_tag(images,
     found = _replacements(dict.fromkeys(images, PATCHED))
     assert tuple(str(one.name) for one in found) == names
     assert {one.image.pinned for one in found} == {PATCHED}
+
+
+class Told(Silent):
+    """Keeps the warnings."""
+
+    def __init__(self):
+        self.warnings = []
+
+    def warning(self, text):
+        self.warnings.append(text)
+
+
+@pytest.mark.parametrize("error", [OutsideError("The registry did not answer."), OSError(28, "No space left")])
+def test_a_page_that_cannot_be_written_is_told_and_changes_nothing(monkeypatch, tmp_path, error):
+    def tell(_image, _tools, _folder):
+        raise error
+
+    monkeypatch.setattr(trace, "tell", tell)
+    context = SimpleNamespace(output=tmp_path, now=datetime.now(UTC), progress=Told())
+    values = Values({"image": ("app:1", "gone:1")}, ())
+    outcomes = (
+        ImageOutcome(image="app:1", reference=PATCHED),
+        ImageOutcome(image="gone:1", failure=InputError("a", "b")),
+    )
+    assert _traced(values, context, outcomes, object(), None) == outcomes  # type: ignore[arg-type]
+    (warning,) = context.progress.warnings
+    assert warning.startswith("app:1: the page of its story could not be written: ")

@@ -115,6 +115,7 @@ def test_outputs_of_one_image_are_plain() -> None:
         "unchanged": "",
         "address": "",
         "manifests": "",
+        "trace": "",
         "result": "out/result.json",
         "summary": "out/summary.md",
     }

@@ -15,7 +15,8 @@ from s3c_actions.commands import Command, Context
 from s3c_actions.errors import Exit, OutsideError, Refused
 from s3c_actions.inputs import Input, Values, boolean, choice, items, text
 from s3c_actions.inputs.common import OUTPUT_DIR, REGISTRY_PASSWORD
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.steps.results import ImageOutcome, Outcome, TraceResult
+from tests import stories
 from tests.hostile import HOSTILE
 from tests.unit import samples
 from tests.unit.test_console import commands
@@ -324,6 +325,27 @@ def test_sarif_of_the_last_scan_is_laid_out_for_the_upload(run, runner, tmp_path
     ]
     runner["S3C_UPLOAD_SARIF"] = "perhaps"
     assert run(environment=runner).code == Exit.WRONG_INPUT
+
+
+def test_the_pages_of_stories_are_laid_out_to_be_kept(run, runner, tmp_path) -> None:
+    told = []
+    for name in ("app", "db"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "trace.html").write_text(name)
+        trace = TraceResult(reference="", story=stories.patched(), files={"trace": tmp_path / name / "trace.html"})
+        told.append(replace(samples.chained(), image=f"{name}:1", trace=trace))
+    names = []
+    for job in ("build", "build", "other"):
+        (tmp_path / "output").write_text("")
+        run(outcome=samples.outcome(*told, samples.refused()), environment=runner | {"GITHUB_JOB": job})
+        found = outputs_of(tmp_path / "output")
+        assert {one.name: one.read_text() for one in Path(found["trace-folder"]).iterdir()} == {
+            "app.html": "app",
+            "db.html": "db",
+        }
+        names.append(found["trace-artifact"])
+    assert re.fullmatch("s3c-trace-app-[0-9a-f]{8}", names[0])
+    assert (names[0] == names[1], names[0] == names[2]) == (True, False)
 
 
 def test_every_platforms_sarif_is_uploaded(run, runner, tmp_path) -> None:
