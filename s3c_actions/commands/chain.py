@@ -264,7 +264,8 @@ def _deploying(
     """The deploy step, bound: manifests are read and the cluster is asked for now, before anything is pushed.
 
     What the chain has verified is not verified again. Other images of the manifests are held to the trust store given,
-    else left to the gate; where none is required, they have to be signed as the chain's are.
+    else left to the gate; where none is required, they have to be signed as the chain's are. A chain that does not sign
+    holds all of them to the trust store or the vault given.
     """
     from s3c_actions.steps import deploy
 
@@ -283,7 +284,7 @@ def _deploying(
     tools = tools_of(values, context, registry, None)
     if tools.cluster is not None:
         tools.cluster.request("GET", "/version")
-    strictly = bool(values[TRUST_STORE]) or not values[deploying.REQUIRE_GATE]
+    strictly = bool(values[TRUST_STORE]) or not values[inputs.SIGN] or not values[deploying.REQUIRE_GATE]
 
     def deploy_all(images: Sequence[ImageOutcome]) -> DeployResult:
         known = {one.reference: one.verify for one in images if one.verify is not None}

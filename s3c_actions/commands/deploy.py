@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command, Context
 from s3c_actions.commands.sign import notation
-from s3c_actions.commands.verify import trust
+from s3c_actions.commands.verify import trusted, trusting
 from s3c_actions.errors import InputError, Refused, S3CError
 from s3c_actions.evidence import SIGNATURE
 from s3c_actions.image import Reference
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import deploy as inputs
 from s3c_actions.inputs.common import REGISTRY_USERNAME, TIMEOUT
-from s3c_actions.inputs.verify import TRUST_STORE
 from s3c_actions.steps.results import Admission, DeployResult, ImageOutcome, Outcome, VerifyResult
 
 if TYPE_CHECKING:
@@ -47,11 +46,11 @@ def run(values: Values, context: Context) -> Outcome:
 
     started = time.monotonic()
     settings = settings_of(values, context, tuple(Replacement.parse(one) for one in values[inputs.IMAGES]))
-    if not values[inputs.REQUIRE_GATE] and not values[TRUST_STORE]:
+    if not trusting(values) and not values[inputs.REQUIRE_GATE]:
         raise InputError(
             "trust-store",
-            "with `require-gate: false` and no trust-store nobody would look at the signatures.",
-            remedy="Give the certificates to trust, or require the gate.",
+            "with `require-gate: false` and nobody to trust nobody would look at the signatures.",
+            remedy="Give the certificates to trust or the `vault` that has one, or require the gate.",
         )
     with ExitStack() as stack:
         registry = registry_of(values, context, settings.manifests, settings.replacements)
@@ -235,12 +234,17 @@ def resolved(registry: Registry, reference: Reference) -> tuple[Reference, tuple
 def verifier(
     values: Values, context: Context, stack: ExitStack, registries: Collection[str] | None = None
 ) -> Callable[[str], VerifyResult] | None:
-    """Verification by the trust store given; None without one."""
-    if not values[TRUST_STORE]:
+    """Verification by the trust store or the vault given; None when nobody is named.
+
+    Raises:
+        InputError: the inputs name nobody they could mean, or the certificate in the vault is not there.
+        OutsideError: the vault does not let us in.
+    """
+    if not trusting(values):
         return None
     from s3c_actions.steps import verify
 
-    settings = trust(values)
+    settings = trusted(values, context)
     program = notation(values, context, registries)
     home = stack.enter_context(verify.prepare(settings, context.temp, context.progress))
     return lambda reference: verify.run(settings, program, home, reference, context.progress)
@@ -328,6 +332,7 @@ COMMAND = Command(
     comments=True,
     examples=(
         "s3c deploy k8s/ --image registry.example/app@sha256:… --trust-store signing.crt",
+        "s3c deploy k8s/ --vault kv-voting --vault-certificate signing",
         "s3c deploy - --namespace shop --create-namespace",
         "s3c deploy k8s/ --render-only --output-dir out",
     ),

@@ -15,6 +15,7 @@ from s3c_actions.inputs import Values
 from s3c_actions.inputs import trace as inputs
 from s3c_actions.inputs import verify as verifying
 from s3c_actions.inputs.common import IMAGE
+from s3c_actions.inputs.vault import CERTIFICATE_INPUTS
 from s3c_actions.steps.results import ImageOutcome, Outcome, TraceResult
 
 if TYPE_CHECKING:
@@ -100,24 +101,23 @@ def _trusted(values: Values, context: Context) -> Iterator[tuple[Checker | None,
     """What asks notation, and what judges; None of what nobody said."""
     policy = values[inputs.POLICY]
     if policy is not None:
-        given = next((one for one in verifying.TRUST_INPUTS if values.given(one)), None)
+        saying = (*verifying.TRUST_INPUTS, *CERTIFICATE_INPUTS)
+        given = next((one for one in saying if values.given(one)), None)
         if given is not None:
             raise InputError(given.name, "it is given beside policy, which says whom to trust.", remedy="Give one.")
         with by_policy(values, context, policy) as made:
             yield made
         return
-    if not values[inputs.OPTIONAL_TRUST_STORE]:
-        for one in (verifying.TRUST_POLICY, verifying.TRUSTED_IDENTITY, verifying.TIMESTAMP_ROOTS):
-            if values.given(one):
-                raise InputError("trust-store", f"it is missing, and {one.name} is given.", remedy="Give both.")
-        yield None, None
-        return
-    from s3c_actions.commands.verify import trust
+    from s3c_actions.commands.verify import trusted, trusting
     from s3c_actions.steps import verify
     from s3c_actions.steps.trace import Checker
 
+    if not trusting(values):
+        yield None, None
+        return
+    settings = trusted(values, context, metadata=False)
     program = notation(values, context)
-    with verify.prepare(trust(values, metadata=False), context.temp, context.progress) as home:
+    with verify.prepare(settings, context.temp, context.progress) as home:
         yield Checker(notation=program, home=home, temp=context.temp), None
 
 
@@ -153,6 +153,7 @@ COMMAND = Command(
     run=run,
     examples=(
         "s3c trace registry.example/app:1.2 --trust-store signing-root.crt",
+        "s3c trace registry.example/app:1.2 --vault kv-voting --vault-certificate signing",
         "s3c trace registry.example/app@sha256:… --policy s3c-policy.yaml --format json",
     ),
 )

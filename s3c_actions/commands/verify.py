@@ -31,7 +31,13 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.steps import verify
 
     started = time.monotonic()
-    settings = _trusted(values, context)
+    settings = trusted(values, context)
+    if not settings.stores:
+        raise InputError(
+            inputs.TRUST_STORE.name,
+            "nothing is given that could be trusted.",
+            remedy="Give certificates with `trust-store`, or the one in a vault with `vault` and `vault-certificate`.",
+        )
     program = notation(values, context)
     outcomes = []
     with verify.prepare(settings, context.temp, context.progress) as home:
@@ -57,19 +63,40 @@ def run(values: Values, context: Context) -> Outcome:
     )
 
 
-def _trusted(values: Values, context: Context) -> VerifySettings:
-    """What is to be trusted: what the inputs say, or the certificate in a vault that they name."""
-    from s3c_actions import certificates
+def trusting(values: Values) -> bool:
+    """Whether the inputs say whom to trust: by a trust store, or by a certificate in a vault.
 
-    settings = trust(values)
-    if not vault.wanted(values):
-        if not settings.stores:
+    Raises:
+        InputError: they say how to trust and not whom, or name half a certificate.
+    """
+    if vault.wanted(values) or values[inputs.TRUST_STORE]:
+        return True
+    for one in inputs.TRUST_INPUTS:
+        if values.given(one):
             raise InputError(
                 inputs.TRUST_STORE.name,
-                "nothing is given that could be trusted.",
-                remedy="Give certificates with `trust-store`, or the one in a vault with `vault` and "
-                "`vault-certificate`.",
+                f"it is missing, and {one.name} is given.",
+                remedy="Give both, or the certificate in a vault with `vault` and `vault-certificate`.",
             )
+    return False
+
+
+def trusted(values: Values, context: Context, *, metadata: bool = True) -> VerifySettings:
+    """What is to be trusted: what the inputs say, or the certificate in a vault that they name; else no store.
+
+    Args:
+        values: of a command that has the inputs of trust and of a certificate in a vault.
+        context: of the command.
+        metadata: as in `trust`.
+
+    Raises:
+        InputError: an input is wrong, both are given, or the certificate is not there or cannot sign images.
+        OutsideError: Azure gave no token, or the vault does not let us in.
+    """
+    from s3c_actions import certificates
+
+    settings = trust(values, metadata=metadata)
+    if not vault.wanted(values):
         return settings
     if settings.stores or settings.policy is not None:
         raise InputError("vault", "it is given beside trust-store or trust-policy.", remedy="Give one of them.")

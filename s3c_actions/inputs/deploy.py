@@ -19,6 +19,7 @@ from s3c_actions.inputs.common import (
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
 from s3c_actions.inputs.report import POLICY as GIVEN_POLICY
 from s3c_actions.inputs.sign import USER_METADATA
+from s3c_actions.inputs.vault import CERTIFICATE_INPUTS
 from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -163,7 +164,7 @@ FORCE = Input(
 OPTIONAL_TRUST_STORE = replace(
     TRUST_STORE,
     help="Certificates to trust, as in `s3c verify`: every image's signature is verified before anything is applied. "
-    "Without it, that is left to the cluster's gate.",
+    "Without it and without `vault`, that is left to the cluster's gate.",
     required=False,
 )
 
@@ -216,6 +217,7 @@ INPUTS: tuple[Input[Any], ...] = (
     IMAGES,
     *HOW,
     *(OPTIONAL_TRUST_STORE if one is TRUST_STORE else one for one in TRUST_INPUTS),
+    *CERTIFICATE_INPUTS,
     USER_METADATA,
     POLICY,
     REGISTRY_USERNAME,

@@ -11,6 +11,7 @@ from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import IMAGE, INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
 from s3c_actions.inputs.report import POLICY as GIVEN
+from s3c_actions.inputs.vault import CERTIFICATE_INPUTS
 from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
 
 SHOWN = ("text", "json")
@@ -25,14 +26,15 @@ SHOW: Input[str] = Input(
 )
 OPTIONAL_TRUST_STORE = replace(
     TRUST_STORE,
-    help="Certificates to trust, as in `s3c verify`. Without it signatures are shown and not verified.",
+    help="Certificates to trust, as in `s3c verify`. Without it and without `vault`, signatures are shown and not "
+    "verified.",
     required=False,
 )
 
 POLICY: Input[Path | None] = replace(
     GIVEN,
     help="The policy, `s3c-policy.yaml`: its signers are trusted, and its verdict is the one that `s3c policy check` "
-    "and the cluster give. It takes the place of `trust-store`.",
+    "and the cluster give. It takes the place of `trust-store` and `vault`.",
 )
 
 INPUTS: tuple[Input[Any], ...] = (
@@ -40,6 +42,7 @@ INPUTS: tuple[Input[Any], ...] = (
     SHOW,
     POLICY,
     *(OPTIONAL_TRUST_STORE if one is TRUST_STORE else one for one in TRUST_INPUTS),
+    *CERTIFICATE_INPUTS,
     REGISTRY_USERNAME,
     REGISTRY_PASSWORD,
     INSECURE,

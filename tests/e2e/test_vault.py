@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from tests.azure.entra import LOGIN
 from tests.azure.stage import Azure
 from tests.azure.stage import azure as staged
 from tests.azure.vault import ALL, SIGNER
+from tests.e2e.cluster import deployment
 from tests.e2e.signing import own_registry, push_image, signatures
 
 CERTIFICATE = ["--vault", "kv-voting", "--vault-certificate", "signing"]
@@ -109,6 +111,25 @@ def test_another_vaults_signature_is_refused(azure: Azure, image: str, tmp_path:
     assert signed.code == 0, signed.stderr
     refused = azure.s3c(tmp_path, "verify", image, *CERTIFICATE, *azure.ids)
     assert (refused.code, "does not lead to" in refused.stderr) == (1, True), refused.stderr
+
+
+def test_trace_and_deploy_trust_the_vaults_certificate(azure: Azure, image: str, tmp_path: Path) -> None:
+    azure.vault().add("signing", make("signing", authority=False))
+    azure.vault("kv-stranger").add("signing", make("signing", authority=False))
+    stranger = ["--vault", "kv-stranger", "--vault-certificate", "signing"]
+    (tmp_path / "app.yaml").write_text(deployment(image))
+    signed = azure.s3c(tmp_path, "sign", image, *CERTIFICATE, *azure.ids)
+    assert signed.code == 0, signed.stderr
+    for trusted, code, verdict in ((CERTIFICATE, 0, "admitted"), (stranger, 1, "denied")):
+        traced = azure.s3c(tmp_path, "trace", image, *trusted, *azure.ids, "--format", "json")
+        assert traced.code == 0, traced.stderr
+        assert json.loads(traced.stdout)["judgement"]["verdict"] == verdict
+        deployed = azure.s3c(tmp_path, "deploy", "app.yaml", "--render-only", *trusted, *azure.ids)
+        assert deployed.code == code, deployed.stderr
+    assert "does not lead to" in deployed.stderr
+    # Nobody named: the signature is shown and left to the cluster.
+    shown = azure.s3c(tmp_path, "trace", image, "--format", "json")
+    assert json.loads(shown.stdout)["judgement"]["verdict"] == "unknown"
 
 
 def test_what_is_exported_is_what_verifiers_take(azure: Azure, image: str, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from s3c_actions.commands import Context
+from s3c_actions.commands import deploy as deploy_command
 from s3c_actions.commands import sign as command
+from s3c_actions.commands import trace as trace_command
 from s3c_actions.commands import verify as verify_command
 from s3c_actions.errors import InputError
 from s3c_actions.inputs import Values, resolve
@@ -180,6 +182,44 @@ def test_a_policy_is_read_and_stands_alone(policy: str, more: dict[str, str], fi
     with pytest.raises(InputError) as caught:
         verify_command.trust(trust(trust_store="x", trust_policy=str(file), **more))
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"vault": "kv-voting"}, "vault-certificate"),
+        ({"vault_certificate": "signing"}, "vault"),
+        ({"vault": "kv-voting", "vault_certificate": "signing", "trust_store": "x"}, "vault"),
+        ({"vault": "kv-voting", "vault_certificate": "signing", "trust_policy": "POLICY"}, "vault"),
+        ({"trusted_identity": "C=US, ST=WA, O=x"}, "trust-store"),
+        ({"verification_level": "audit"}, "trust-store"),
+        ({"trust_policy": "POLICY"}, "trust-store"),
+    ],
+)
+@pytest.mark.parametrize("named", ["deploy", "trace"])
+def test_deploy_and_trace_are_told_whom_to_trust_wholly_or_not_at_all(
+    named: str, given: dict[str, str], field: str, tmp_path: Path
+) -> None:
+    (tmp_path / "policy.json").write_text("{}")
+    (tmp_path / "pod.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+    flags = {"image": IMAGE, **{name.replace("_", "-"): text for name, text in given.items()}}
+    flags = {name: text.replace("POLICY", str(tmp_path / "policy.json")) for name, text in flags.items()}
+    if named == "deploy":
+        flags["manifests"] = str(tmp_path / "pod.yaml")
+    command = {"deploy": deploy_command, "trace": trace_command}[named].COMMAND
+    with pytest.raises(InputError) as caught:
+        command.run(resolve(command.inputs, flags, {}, lambda _notice: None), context(tmp_path))
+    assert caught.value.field == field
+
+
+def test_deploy_looks_at_signatures_itself_or_behind_a_gate(tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+    flags = {"manifests": str(tmp_path / "pod.yaml"), "require-gate": "false"}
+    given = resolve(deploy_command.COMMAND.inputs, flags, {}, lambda _notice: None)
+    with pytest.raises(InputError) as caught:
+        deploy_command.run(given, context(tmp_path))
+    assert caught.value.field == "trust-store"
+    assert "`vault`" in caught.value.remedy
 
 
 def test_verify_needs_something_to_trust(tmp_path: Path) -> None:
