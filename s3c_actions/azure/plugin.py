@@ -14,7 +14,7 @@ import shlex
 import socketserver
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,14 +77,14 @@ def running(vault: Vault, certificate: VaultCertificate, temp: Path) -> Iterator
     with temporary.folder(sockets.place(temp)) as folder:
         plugin = Plugin(libexec=folder)
         socket = folder / "socket"
-        _write_executable(folder / "plugins" / NAME / f"notation-{NAME}", socket)
         signer = _Signer(vault, certificate)
+        _write_executable(folder / "plugins" / NAME / f"notation-{NAME}", socket, signer.known)
+        vault.warm_up()
 
-        def answer(line: bytes) -> dict[str, Any]:
+        def answer(command: str, request: bytes) -> tuple[str, dict[str, Any]]:
+            plugin.failure = None
             try:
-                asked = json.loads(line)
-                plugin.failure = None
-                return {"answer": signer.answer(asked["command"], json.loads(asked["request"] or "{}"))}
+                return "answer", signer.answer(command, json.loads(request or b"{}"))
             except S3CError as error:
                 plugin.failure = error
                 return _error("ACCESS_DENIED", error.what)
@@ -95,24 +95,38 @@ def running(vault: Vault, certificate: VaultCertificate, temp: Path) -> Iterator
             yield plugin
 
 
-def _error(code: str, message: str) -> dict[str, Any]:
-    return {"error": {"errorCode": code, "errorMessage": message}}
+def _error(code: str, message: str) -> tuple[str, dict[str, Any]]:
+    return "error", {"errorCode": code, "errorMessage": message}
 
 
-def _write_executable(path: Path, socket: Path) -> None:
+def _write_executable(path: Path, socket: Path, known: Mapping[str, Mapping[str, Any]]) -> None:
+    """A shell's script: what is known beforehand it answers itself, for three starts of Python take as long as a vault.
+
+    Args:
+        path: of the program.
+        socket: where the rest is asked.
+        known: command → its answer.
+    """
     path.parent.mkdir(parents=True)
     client = Path(__file__).with_name("plugin_client.py")
-    # By a shell: a `#!` line has room for neither a long path nor two flags.
+    cases = "".join(
+        f"{command}) cat >/dev/null; printf %s {shlex.quote(json.dumps(answer))};;\n"
+        for command, answer in known.items()
+    )
     words = shlex.join([sys.executable, "-I", "-S", str(client), str(socket)])
-    path.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+    path.write_text(f'#!/bin/sh\ncase "$1" in\n{cases}*) exec {words} "$@";;\nesac\n', encoding="utf-8")
     path.chmod(0o700)
 
 
 @contextmanager
-def _serving(path: Path, answer: Callable[[bytes], dict[str, Any]]) -> Iterator[None]:
+def _serving(path: Path, answer: Callable[[str, bytes], tuple[str, dict[str, Any]]]) -> Iterator[None]:
+    """Answer on a socket: a request is a line with the command, then the contract's; so is an answer, with its kind."""
+
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            self.wfile.write(json.dumps(answer(self.rfile.readline())).encode() + b"\n")
+            command, _, request = self.rfile.read().partition(b"\n")
+            kind, document = answer(command.decode(errors="replace"), request)
+            self.wfile.write(f"{kind}\n{json.dumps(document)}".encode())
 
     with socketserver.ThreadingUnixStreamServer(str(path), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -125,21 +139,25 @@ def _serving(path: Path, answer: Callable[[bytes], dict[str, Any]]) -> Iterator[
 
 
 class _Signer:
-    """Answers the plugin contract's commands."""
+    """Answers the plugin contract's commands.
+
+    Attributes:
+        known: what does not depend on the request, because the plugin has one key: command → answer.
+    """
 
     def __init__(self, vault: Vault, certificate: VaultCertificate) -> None:
         self._vault, self._certificate = vault, certificate
         self._spec = certificates.key_spec(certificate.chain[0], "vault-certificate")
+        self.known: Mapping[str, Mapping[str, Any]] = {
+            "get-plugin-metadata": _METADATA,
+            "describe-key": {"keyId": certificate.key_id, "keySpec": self._spec},
+        }
 
     def answer(self, command: str, request: dict[str, Any]) -> dict[str, Any]:
-        if command == "get-plugin-metadata":
-            return _METADATA
         if request.get("contractVersion") != CONTRACT:
             raise _Refused(f"contract version {request.get('contractVersion')} is not {CONTRACT}")
         if request.get("keyId") != self._certificate.key_id:
             raise _Refused(f"the key {request.get('keyId')} is not this plugin's")
-        if command == "describe-key":
-            return {"keyId": self._certificate.key_id, "keySpec": self._spec}
         if command == "generate-signature":
             return self._signature(base64.b64decode(request["payload"], validate=True))
         raise _Refused(f"{command} is no command of this plugin")

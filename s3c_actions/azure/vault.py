@@ -5,6 +5,8 @@ https://learn.microsoft.com/azure/key-vault/certificates/about-certificates
 
 from __future__ import annotations
 
+import importlib
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ from s3c_actions.azure.vault_errors import About
 from s3c_actions.errors import InputError, OutsideError
 
 if TYPE_CHECKING:
+    from azure.core.pipeline.transport import HttpTransport
     from azure.keyvault.certificates import CertificateClient, KeyVaultCertificate
     from azure.keyvault.keys import KeyVaultKey
     from azure.keyvault.keys.crypto import CryptographyClient
@@ -79,6 +82,7 @@ class Vault:
         self.clock = ""
         self._identity, self._now, self._progress = identity, now, progress
         self._clients: dict[str, CryptographyClient] = {}
+        self._shared: HttpTransport[Any, Any] | None = None
 
     def certificate(
         self, name: str, version: str = "", issuers: Sequence[x509.Certificate] | None = None
@@ -146,6 +150,10 @@ class Vault:
             signed = client.sign(SignatureAlgorithm(algorithm), digest, raw_response_hook=self._answered)
         return signed.signature
 
+    def warm_up(self) -> None:
+        """Import, beside other work, what `sign` needs: it takes as long as a request."""
+        threading.Thread(target=importlib.import_module, args=("azure.keyvault.keys.crypto",), daemon=True).start()
+
     @property
     def name(self) -> str:
         """The vault's name, without its domain."""
@@ -208,7 +216,17 @@ class Vault:
     def _certificate_client(self) -> CertificateClient:
         from azure.keyvault.certificates import CertificateClient
 
-        return CertificateClient(f"https://{self.host}", self._identity.credential, retry_status=MOST_TRIES)
+        return CertificateClient(
+            f"https://{self.host}", self._identity.credential, transport=self._transport(), retry_status=MOST_TRIES
+        )
+
+    def _transport(self) -> HttpTransport[Any, Any]:
+        """One for all clients: they ask one host, over one connection."""
+        if self._shared is None:
+            from azure.core.pipeline.transport import RequestsTransport
+
+            self._shared = RequestsTransport()
+        return self._shared
 
     def _crypto_client(self, certificate: VaultCertificate) -> CryptographyClient:
         from azure.core.pipeline import policies
@@ -228,7 +246,9 @@ class Vault:
             ),
             policies.CustomHookPolicy(),
         ]
-        return CryptographyClient(_public(certificate), self._identity.credential, policies=ours)
+        return CryptographyClient(
+            _public(certificate), self._identity.credential, policies=ours, transport=self._transport()
+        )
 
     def _answered(self, response: Any) -> None:
         """Called with each answer of the vault's."""
