@@ -108,11 +108,9 @@ class _Installer:
                 self.await_deployment(DEPLOYMENTS[chart.name])
                 step.done(f"chart {action}, and it runs")
         with self.progress.step("policy") as step:
-            for document in self.settings.objects:
-                self.apply(document)
-            for document in self.settings.objects:
-                if _group(document) == RATIFY_GROUP:
-                    self.await_taken(document)
+            for change in [self.apply(document) for document in self.settings.objects]:
+                if _group(change.target.document) == RATIFY_GROUP:
+                    self.await_taken(change)
             step.done(_told(self.applied))
         with self.progress.step("proof") as step:
             result = self.prove()
@@ -155,7 +153,7 @@ class _Installer:
         change = Change(target=target, action="configured", before=None, after={})
         rollout.wait(self.cluster, [change], timeout=self.left(), note=self.progress.note)
 
-    def apply(self, document: Object) -> None:
+    def apply(self, document: Object) -> Change:
         resource = self.resource(document)
         namespace = str(document["metadata"].get("namespace") or "") if resource.namespaced else ""
         target = Target(document=document, resource=resource, namespace=namespace, source="")
@@ -172,6 +170,7 @@ class _Installer:
             AppliedObject(kind=target.kind, namespace=namespace, name=target.name, action=change.action)
         )
         self.progress.note(f"{target.where} {change.action}")
+        return change
 
     def resource(self, document: Object) -> Resource:
         """How the cluster serves a kind; that of a constraint is known once Gatekeeper has read its template."""
@@ -200,17 +199,16 @@ class _Installer:
                 ]
         return "\n".join(said)[:4000]
 
-    def await_taken(self, document: Object) -> None:
-        """Wait until Ratify has read one of its own objects, and can do what it says."""
-        resource, name = self.resource(document), str(document["metadata"]["name"])
-        namespace = str(document["metadata"].get("namespace") or "")
+    def await_taken(self, change: Change) -> None:
+        """Wait until Ratify has read one of its own objects as it is now, and can do what it says."""
+        target = change.target
         until = time.monotonic() + TAKEN
         while True:
-            status = (self.cluster.get(resource, name, namespace) or {}).get("status") or {}
-            if status.get("issuccess") is True:
+            status = (self.cluster.get(target.resource, target.name, target.namespace) or {}).get("status") or {}
+            if status.get("issuccess") is True and told_after(change, status):
                 return
             if time.monotonic() > until:
-                raise _not_taken(document, str(status.get("error") or status.get("brieferror") or ""))
+                raise _not_taken(target.document, str(status.get("error") or status.get("brieferror") or ""))
             time.sleep(POLL)
 
     def prove(self) -> DeployResult:
@@ -246,6 +244,19 @@ class _Installer:
 
     def left(self) -> float:
         return max(1.0, self.until - time.monotonic())
+
+
+def told_after(change: Change, status: Object) -> bool:
+    """Whether Ratify told a status after a change: of what it fetches it tells when, and a change leaves that there.
+
+    It tells whole seconds, so one of the second of the change is taken for one after it.
+    """
+    fetched = str(status.get("lastfetchedtime") or "")
+    before = str(((change.before or {}).get("status") or {}).get("lastfetchedtime") or "")
+    if change.action == "unchanged" or fetched != before:
+        return True
+    written = change.after["metadata"].get("managedFields") or ()
+    return fetched >= max((str(one.get("time")) for one in written if not one.get("subresource")), default="")
 
 
 def _not_taken(document: Object, said: str) -> OutsideError:

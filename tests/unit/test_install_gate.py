@@ -11,17 +11,23 @@ import pytest
 
 from s3c_actions import inputs
 from s3c_actions.cluster import gate_manifests
+from s3c_actions.cluster.apply import Change, Target
+from s3c_actions.cluster.client import Resource
 from s3c_actions.commands import Context, gate, install_gate
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.inputs import gate as declared
 from s3c_actions.process import Completed, Runner, Secrets
 from s3c_actions.programs.helm import Chart, Helm
 from s3c_actions.progress import Silent
+from s3c_actions.steps.install_gate import told_after
 from s3c_lab.certificates import make
 
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
 OTHER = "fedcba98-89ab-cdef-0123-456789abcdef"
 VAULT = {"vault": "kv-voting", "vault-certificate": "signing", "tenant-id": UUID, "ratify-client-id": OTHER}
+
+
+TARGET = Target(document={}, resource=Resource(path="", plural="", namespaced=False), namespace="", source="")
 
 
 def given(**flags):
@@ -120,6 +126,43 @@ def test_trust_may_be_the_users_own(context, tmp_path):
     provider = gate_manifests.certificates("PEM")
     (tmp_path / "own.json").write_text(json.dumps(provider))
     assert install_gate._objects(given(manifests="own.json"), context)[0] == provider
+
+
+@pytest.mark.parametrize(
+    ("action", "fetched", "told"),
+    [
+        ("created", "2026-11-26T10:00:03Z", True),
+        ("unchanged", "2026-11-26T10:00:00Z", True),
+        ("configured", "2026-11-26T10:00:00Z", False),  # told of what was there before
+        ("configured", "2026-11-26T10:00:03Z", True),
+        ("configured", "", True),  # a kind that is not fetched has no time
+    ],
+)
+def test_ratifys_word_on_an_object_as_it_was_does_not_count(action, fetched, told):
+    old = {"lastfetchedtime": "2026-11-26T10:00:00Z"} if fetched else {}
+    written = [
+        {"manager": "s3c", "operation": "Apply", "time": "2026-11-26T10:00:02Z"},
+        {"manager": "ratify", "operation": "Update", "time": "2026-11-26T10:00:04Z", "subresource": "status"},
+    ]
+    change = Change(
+        target=TARGET,
+        action=action,
+        before=None if action == "created" else {"status": old},
+        after={"metadata": {"managedFields": written if fetched else []}},
+    )
+    assert told_after(change, {"issuccess": True, "lastfetchedtime": fetched}) is told
+
+
+def test_a_fetch_in_the_second_of_the_change_counts():
+    second = "2026-11-26T10:00:02Z"
+    written = [{"manager": "s3c", "operation": "Apply", "time": second}]
+    change = Change(
+        target=TARGET,
+        action="configured",
+        before={"status": {"lastfetchedtime": second}},
+        after={"metadata": {"managedFields": written}},
+    )
+    assert told_after(change, {"issuccess": True, "lastfetchedtime": second})
 
 
 @pytest.mark.parametrize(
