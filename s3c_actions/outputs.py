@@ -323,6 +323,12 @@ OUTPUTS: tuple[Output, ...] = (
         commands=("chain", "scan", "patch", "deploy"),
     ),
     Output(
+        name="comment-url",
+        help="The addresses of the comments on the pull request, one a line.",
+        commands=("comment",),
+        of_all=lambda outcome: "\n".join(outcome.comments),
+    ),
+    Output(
         name="due",
         help="The images with something to mend, as they are deployed, one a line: what the patch workflow takes.",
         commands=("refresh",),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from s3c_actions.github.log import ActionsProgress
     from s3c_actions.inputs import Input, Values
     from s3c_actions.progress import Progress
-    from s3c_actions.steps.results import ImageOutcome, Outcome
+    from s3c_actions.steps.results import ImageOutcome, LeftResults, Outcome
 
 T = TypeVar("T")
 
@@ -277,8 +277,7 @@ class _Run:
         )
         if self.console.actions is not None:
             files.set_outputs({"comment-url": "\n".join(told.urls)}, self.environment)
-            if told.left:
-                files.set_outputs(self._left_for_a_comment(output, told.left), self.environment)
+            self._left_for_a_comment(told.left)
         if told.error is None:
             return Exit.DONE
         if not self.comment[commenting.COMMENT_REQUIRED]:
@@ -287,11 +286,12 @@ class _Run:
         self.console.error(self.command.name, told.error)
         return told.error.exit_code
 
-    def _left_for_a_comment(self, output: Path, name: str) -> dict[str, str]:
+    def _left_for_a_comment(self, left: LeftResults | None) -> None:
         """Name and folder of the artifact that another workflow comments from."""
-        folder = Path(tempfile.mkdtemp(prefix="s3c-comment-", dir=self.environment.get("RUNNER_TEMP") or None))
-        shutil.copyfile(output / "result.json", folder / "result.json")
-        return {"comment-artifact": name, "comment-folder": str(folder)}
+        from s3c_actions.github import files
+
+        if left is not None:
+            files.set_outputs({"comment-artifact": left.artifact, "comment-folder": str(left.folder)}, self.environment)
 
     def _done(self, image: ImageOutcome, outcome: Outcome, output: Path | None) -> str:
         from s3c_actions import outputs
@@ -307,6 +307,7 @@ class _Run:
         if output is None:
             if self.console.actions is not None:
                 files.set_outputs(outputs.values(outcome), self.environment)
+                self._left_for_a_comment(outcome.left)
             return
         output.mkdir(parents=True, exist_ok=True)
         summary, facts = output / "summary.md", output / "result.json"

@@ -51,6 +51,7 @@ ACTIONS = (
     Action("actions/notation-sign", "sign", (CACHE,)),
     Action("actions/ratify-deploy", "deploy", (*COMMENTING, CACHE)),
     Action("actions/propose", "propose", ()),
+    Action("actions/comment", "comment", ()),
     Action("actions/trace", "trace", (KEEP_TRACE, CACHE)),
     Action("actions/refresh", "refresh", (CACHE,)),
     Action("actions/mirror", "mirror", ()),

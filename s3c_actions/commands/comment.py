@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from s3c_actions.inputs import Values
 from s3c_actions.inputs import github as inputs
 from s3c_actions.steps.results import Outcome
 
+NAME = "comment"
 FILE = "result.json"
+MOST_COMMENTS = 20
+"""Of one run for a fork, which may claim any number of images; of more, one comment tells."""
 FOREIGN = "Made by a run for a fork or Dependabot, with the code it proposes."
 
 
@@ -23,7 +27,7 @@ def run(values: Values, context: Context) -> Outcome:
         InputError: an input or a result is wrong.
         OutsideError: GitHub did not take a comment that is required, or what a fork's run left is no result.
     """
-    from s3c_actions.github import api, artifact, delivery
+    from s3c_actions.github import api, artifact, delivery, trouble
     from s3c_actions.github import run as runs
 
     token = token_of(values, context)
@@ -42,6 +46,7 @@ def run(values: Values, context: Context) -> Outcome:
             "give result.json files, or `from-run`, and not both." if foreign else "this input is required.",
             remedy="Example: s3c comment s3c-out/result.json",
         )
+    required = values[inputs.COMMENT_REQUIRED]
     try:
         documents = artifact.results(client, about, token) if foreign else read(values[inputs.RESULTS])
         settings = delivery.Settings(
@@ -49,18 +54,29 @@ def run(values: Values, context: Context) -> Outcome:
             name=values[inputs.COMMENT_NAME],
             anew=values[inputs.COMMENT_ANEW],
             merge=values[inputs.MERGE],
+            most=MOST_COMMENTS if foreign else None,
             note=FOREIGN if foreign else "",
         )
         written = delivery.messages(documents, about, settings) if settings.mode != "off" else []
         with context.progress.step("comment") as step:
-            done = delivery.deliver(client, about, written, pull_request=values[inputs.PULL_REQUEST])
+            try:
+                done = delivery.deliver(client, about, written, pull_request=values[inputs.PULL_REQUEST])
+            except trouble.GitHubError:
+                step.done("not written")
+                if not about.read_only:
+                    raise
+                texts = [json.dumps(one).encode() for one in documents]
+                left = delivery.leave(texts, written, about, settings, context.environment)
+                context.progress.notice(delivery.to_do(left))
+                return Outcome(command=NAME, images=(), left=left)
             step.done(delivery.told(done) if written else "nothing to comment")
     except S3CError as error:
-        if isinstance(error, InputError) or values[inputs.COMMENT_REQUIRED]:
+        if isinstance(error, InputError) or required:
             raise
         context.progress.warning(str(error))
-        return Outcome(command="comment", images=())
-    return Outcome(command="comment", images=(), text="".join(f"{one.url}\n" for one in done if one.url))
+        return Outcome(command=NAME, images=())
+    urls = tuple(one.url for one in done if one.url)
+    return Outcome(command=NAME, images=(), text="".join(f"{url}\n" for url in urls), comments=urls)
 
 
 def token_of(values: Values, context: Context) -> str:
@@ -118,7 +134,7 @@ def files(given: tuple[str, ...], pattern: str, field: str) -> list[Path]:
 
 
 COMMAND = Command(
-    name="comment",
+    name=NAME,
     help="Writes results as comments on their pull request: one for each image, or one for all with `merge`. Each is "
     "found again by a hidden marker and updated in place.",
     inputs=inputs.COMMENT_INPUTS,

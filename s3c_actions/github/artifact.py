@@ -1,17 +1,19 @@
 """The results that runs for forks and Dependabot leave, because they may not comment.
 
-Whoever proposes a change may have written them, and they are read as such: an archive in memory and within limits,
-nothing written to disk, no path followed, and each file has to be what schemas/result-1.json allows.
-https://docs.github.com/rest/actions/artifacts
+Whoever proposes a change may have written them, and they are read as such: archives in memory and within limits that
+hold for all of a run together, nothing written to disk, no path followed, and each file has to be what
+schemas/result-1.json allows. https://docs.github.com/rest/actions/artifacts
 """
 
 from __future__ import annotations
 
 import io
 import json
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -28,14 +30,56 @@ PREFIX = "s3c-comment-"
 FILE = "result.json"
 MOST_ARTIFACTS = 50
 MOST_FILES = 20
-ARCHIVE_BYTES = 2 * 1024 * 1024
-RESULT_BYTES = 8 * 1024 * 1024
+PACKED_BYTES = 16 * 1024 * 1024
+"""Of all archives of a run."""
+RESULT_BYTES = 64 * 1024 * 1024
+"""Of all results of a run, unpacked: one of 30,000 findings is 13 MB, and 0.9 MB packed."""
+_PAGES = 10
 PERMISSION = "actions: read"
 _SCHEMA = Path(__file__).parent.parent / "schemas" / "result-1.json"
 
 
 class NotAccepted(OutsideError):
     """What lies there is no result."""
+
+
+@dataclass
+class Room:
+    """What may still be read of a run, in bytes: of archives as they are downloaded, and of what is in them."""
+
+    packed: int = PACKED_BYTES
+    unpacked: int = RESULT_BYTES
+
+    def download(self, size: int) -> None:
+        """Take room for a part of an archive.
+
+        Raises:
+            NotAccepted: there is not as much.
+        """
+        self.packed -= size
+        if self.packed < 0:
+            _refuse(f"they are over {PACKED_BYTES:,} bytes")
+
+    def unpack(self, size: int) -> None:
+        """Take room for a file. Raises as `download` does."""
+        self.unpacked -= size
+        if self.unpacked < 0:
+            _refuse(f"they are over {RESULT_BYTES:,} bytes when unpacked")
+
+
+def leave(results: Sequence[bytes], environment: Mapping[str, str]) -> Path:
+    """Put results into a new folder, as the artifact has them that `results` reads.
+
+    Args:
+        results: `result.json` files.
+        environment: has RUNNER_TEMP on a runner.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="s3c-comment-", dir=environment.get("RUNNER_TEMP") or None))
+    for number, data in enumerate(results, 1):
+        place = folder if len(results) == 1 else folder / f"{number:03}"
+        place.mkdir(exist_ok=True)
+        (place / FILE).write_bytes(data)
+    return folder
 
 
 def results(client: Github, about: Run, token: str) -> list[Mapping[str, Any]]:
@@ -50,22 +94,41 @@ def results(client: Github, about: Run, token: str) -> list[Mapping[str, Any]]:
         GitHubError: they could not be downloaded.
         NotAccepted: an archive or a file is not what it has to be.
     """
-    where = f"/repos/{about.repository}/actions/runs/{about.id}/artifacts"
-    with trouble.told("The results of the run could not be listed", permission=PERMISSION):
-        _, answer = client.requester.requestJsonAndCheck("GET", where, parameters={"per_page": 100})
-    found = [one for one in answer["artifacts"] if str(one["name"]).startswith(PREFIX) and not one["expired"]]
+    found = _listed(client, about)
     if len(found) > MOST_ARTIFACTS:
         _refuse(f"the run left {len(found)} of them, and {MOST_ARTIFACTS} are read at most")
+    # The sizes in the list are looked at before anything is downloaded.
+    Room().download(sum(int(one["size_in_bytes"]) for one in found))
+    room = Room()
     documents = []
     for one in sorted(found, key=lambda artifact: int(artifact["id"])):
-        if int(one["size_in_bytes"]) > ARCHIVE_BYTES:
-            _refuse(f"one is of {int(one['size_in_bytes']):,} bytes, and {ARCHIVE_BYTES:,} are read at most")
-        documents += unpacked(_download(client, about.repository, int(one["id"]), token))
+        documents += unpacked(_download(client, about.repository, int(one["id"]), token, room), room)
     return documents
 
 
-def unpacked(archive: bytes) -> list[Mapping[str, Any]]:
+def _listed(client: Github, about: Run) -> list[Mapping[str, Any]]:
+    """Those of a run that are ours by name; others may be many."""
+    where = f"/repos/{about.repository}/actions/runs/{about.id}/artifacts"
+    found: list[Mapping[str, Any]] = []
+    seen = page = 0
+    while True:
+        page += 1
+        with trouble.told("The results of the run could not be listed", permission=PERMISSION):
+            _, answer = client.requester.requestJsonAndCheck("GET", where, parameters={"per_page": 100, "page": page})
+        found += [one for one in answer["artifacts"] if str(one["name"]).startswith(PREFIX) and not one["expired"]]
+        seen += len(answer["artifacts"])
+        if not answer["artifacts"] or seen >= int(answer["total_count"]):
+            return found
+        if page == _PAGES:
+            _refuse(f"the run left over {_PAGES * 100} artifacts")
+
+
+def unpacked(archive: bytes, room: Room) -> list[Mapping[str, Any]]:
     """The results in an archive (zip).
+
+    Args:
+        archive: its bytes.
+        room: for what is in it.
 
     Raises:
         NotAccepted: it is not an archive of results.
@@ -77,7 +140,7 @@ def unpacked(archive: bytes) -> list[Mapping[str, Any]]:
                 _refuse(f"an archive has {len(members)} files, and 1 to {MOST_FILES} are read")
             if any(one.filename.rpartition("/")[2] != FILE for one in members):
                 _refuse(f"an archive has a file of another name than {FILE}")
-            return [document(_read(opened, one)) for one in members]
+            return [document(_read(opened, one, room)) for one in members]
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise NotAccepted(_what("an archive cannot be read"), original=str(error)[:200]) from error
 
@@ -91,8 +154,6 @@ def document(data: bytes) -> Mapping[str, Any]:
     Raises:
         NotAccepted: it has not.
     """
-    if len(data) > RESULT_BYTES:
-        _refuse(f"one is over {RESULT_BYTES:,} bytes")
     try:
         made = json.loads(data, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -110,13 +171,15 @@ def _validator() -> Validator:
     return Draft202012Validator(json.loads(_SCHEMA.read_text(encoding="utf-8")))
 
 
-def _read(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+def _read(opened: zipfile.ZipFile, member: zipfile.ZipInfo, room: Room) -> bytes:
     # The size that an archive claims is its maker's word: no more is unpacked, whatever it says.
     with opened.open(member) as file:
-        return file.read(RESULT_BYTES + 1)
+        data = file.read(room.unpacked + 1)
+    room.unpack(len(data))
+    return data
 
 
-def _download(client: Github, repository: str, artifact: int, token: str) -> bytes:
+def _download(client: Github, repository: str, artifact: int, token: str, room: Room) -> bytes:
     import requests
 
     address = f"{client.requester.base_url}/repos/{repository}/actions/artifacts/{artifact}/zip"
@@ -131,17 +194,11 @@ def _download(client: Github, repository: str, artifact: int, token: str) -> byt
         _hold(first, 302)
         with requests.get(first.headers["Location"], stream=True, timeout=api.TIMEOUT) as second:
             _hold(second, 200)
-            data = b"".join(_bounded(second))
-    return data
-
-
-def _bounded(response: Any) -> Any:
-    total = 0
-    for part in response.iter_content(65_536):
-        total += len(part)
-        if total > ARCHIVE_BYTES:
-            _refuse(f"one is over {ARCHIVE_BYTES:,} bytes")
-        yield part
+            parts = []
+            for part in second.iter_content(65_536):
+                room.download(len(part))
+                parts.append(part)
+    return b"".join(parts)
 
 
 def _hold(response: Any, status: int) -> None:

@@ -18,6 +18,7 @@ from s3c_actions.github.comments import Conversation, Done, Message
 from s3c_actions.github.run import Run
 from s3c_actions.image import Reference
 from s3c_actions.inputs import github as inputs
+from s3c_actions.steps.results import LeftResults
 
 if TYPE_CHECKING:
     from github import Github
@@ -41,6 +42,7 @@ class Settings:
         name: keeps apart what comments on the same image in the same job.
         anew: a comment that changed is written anew at the end, and the old one hidden as outdated.
         merge: one comment for all images.
+        most: more comments than that become one.
         note: a sentence at the end of each.
     """
 
@@ -48,6 +50,7 @@ class Settings:
     name: str = ""
     anew: bool = False
     merge: bool = False
+    most: int | None = None
     note: str = ""
 
 
@@ -74,13 +77,13 @@ def messages(documents: Sequence[Document], about: Run, settings: Settings) -> l
 
     groups: dict[str, list[Document]] = {}
     for document in documents:
-        if settings.merge:
-            groups.setdefault("merged", []).append(document)
-        elif document["deploy"] is not None:
+        if document["deploy"] is not None:
             groups.setdefault("deploy", []).append(document)
         else:
             for image in document["images"]:
                 groups.setdefault(f"image {_repository(image)}", []).append({**document, "images": [image]})
+    if documents and (settings.merge or (settings.most is not None and len(groups) > settings.most)):
+        groups = {"merged": list(documents)}
     made = []
     for group, members in groups.items():
         said = comment.render(members, note=settings.note, limit=BODY_BYTES)
@@ -142,12 +145,12 @@ class Published:
 
     Attributes:
         urls: of the comments.
-        left: name of an artifact to leave the results in for another workflow, empty when none is needed.
+        left: what to leave for another workflow, None when nothing is.
         error: what went wrong, when a person should change something.
     """
 
     urls: tuple[str, ...] = ()
-    left: str = ""
+    left: LeftResults | None = None
     error: S3CError | None = None
 
 
@@ -171,7 +174,8 @@ def publish(
             raise InputError("github-token", "it is empty.", remedy="Leave it out to use the run's own.")
         secrets.add(token)
         client = api.connect(token, environment, progress.notice)
-        written = messages([json.loads(result.read_text(encoding="utf-8"))], about, settings)
+        data = result.read_bytes()
+        written = messages([json.loads(data)], about, settings)
         with progress.step("comment") as step:
             try:
                 done = deliver(client, about, written)
@@ -181,18 +185,39 @@ def publish(
             step.done(told(done) if written else "nothing to comment")
         return Published(urls=tuple(one.url for one in done if one.url))
     except trouble.GitHubError as error:
-        if error.trouble is not trouble.Trouble.PERMISSION:
+        if error.trouble is not trouble.Trouble.PERMISSION and not about.read_only:
             return Published(error=error)
-        left = artifact.PREFIX + marker.key(about.workflow, about.job, settings.name, *(one.key for one in written))
+        left = leave([data], written, about, settings, environment)
         if not about.read_only:
             return Published(left=left, error=error)
-        progress.notice(
-            "This run's token may only read, as always for a fork or Dependabot: the comment is left to a workflow "
-            f"that may write. The results are in the artifact {left}; docs/github.md has that workflow."
-        )
+        progress.notice(to_do(left))
         return Published(left=left)
     except S3CError as error:
         return Published(error=error)
+
+
+def leave(
+    results: Sequence[bytes], written: Sequence[Message], about: Run, settings: Settings, environment: Mapping[str, str]
+) -> LeftResults:
+    """Leave results for a workflow that may comment.
+
+    Args:
+        results: `result.json` files.
+        written: the comments that they make.
+        about: the run, which may not.
+        settings: of the comments.
+        environment: of the process.
+    """
+    name = artifact.PREFIX + marker.key(about.workflow, about.job, settings.name, *(one.key for one in written))
+    return LeftResults(artifact=name, folder=artifact.leave(results, environment))
+
+
+def to_do(left: LeftResults) -> str:
+    """What becomes of what is left, for people."""
+    return (
+        "This run's token may only read, as always for a fork or Dependabot: the comment is left to a workflow that "
+        f"may write. The results are in the artifact {left.artifact}; docs/github.md has that workflow."
+    )
 
 
 def _verdict(document: Document) -> str:

@@ -384,6 +384,19 @@ class ImageOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeftResults:
+    """Results left for a workflow that may comment, because this run may not.
+
+    Attributes:
+        artifact: the name it is to have.
+        folder: what is to be in it.
+    """
+
+    artifact: str
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What one command did, on one or several images; what is rendered as summary, outputs and result.json.
 
@@ -394,6 +407,8 @@ class Outcome:
         deploy: what was deployed, of the commands that deploy.
         text: printed on standard output as it is; for commands that answer a question (`programs list`, `report`).
         pull_request: address of the one that was opened or brought up to date.
+        comments: addresses of the comments, of the command that writes no results of its own.
+        left: what that command may not comment.
     """
 
     command: str
@@ -406,3 +421,5 @@ class Outcome:
     refresh: RefreshResult | None = None
     text: str = ""
     pull_request: str = ""
+    comments: tuple[str, ...] = ()
+    left: LeftResults | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shutil
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -19,13 +21,16 @@ from s3c_actions.errors import Exit
 from s3c_actions.github import artifact
 from s3c_actions.github.run import Run
 from s3c_actions.process import Secrets
-from s3c_actions.steps.results import Outcome
+from s3c_actions.report import trivy_json
+from s3c_actions.steps.results import ImageOutcome, Outcome, ScanResult
+from tests import reports
 from tests.contract.test_github_comments import EITHER, client, texts
 from tests.github import events
 from tests.github.server import GitHub
 from tests.github.state import READ_ONLY, Artifact, Token
 from tests.hostile import HOSTILE
 from tests.unit import samples
+from tests.unit.test_shell import outputs_of
 
 Comment = Callable[..., tuple[int, str]]
 RUN = 77
@@ -109,7 +114,7 @@ HOSTILE_ARCHIVES: dict[str, tuple[bytes, str]] = {
     "empty": (archive(), "has 0 files"),
     "another file": (archive(document(), named={"run.sh": b"touch pwned"}), "of another name than result.json"),
     "too many": (archive(*[document()] * 21), "has 21 files"),
-    "a bomb": (archive(b" " * (artifact.RESULT_BYTES + 1)), "is over 8,388,608 bytes"),
+    "a bomb": (archive(b" " * (artifact.RESULT_BYTES + 1)), "are over 67,108,864 bytes when unpacked"),
     "not JSON": (archive(b"{"), "is not JSON"),
     "not finite": (archive(document().replace(b'"seconds": 7.5', b'"seconds": NaN')), "accepted: NaN"),
     "nested": (archive(b"[" * 100_000), "is not JSON"),
@@ -147,17 +152,59 @@ def test_a_path_is_a_name_and_is_followed_nowhere(github: GitHub, comment: Comme
     assert len(texts(github)) == 1
 
 
-def test_the_size_is_looked_at_before_and_while_downloading(
+def test_the_size_is_looked_at_before_and_while_downloading(github: GitHub, comment: Comment) -> None:
+    one = archive(document())
+    code, log = comment(one, one, size=artifact.PACKED_BYTES // 2 + 1)
+    assert (code, github.made("zip")) == (Exit.OUTSIDE_FAILED, [])
+    assert "are over 16,777,216 bytes" in log
+    assert comment(one, one, size=artifact.PACKED_BYTES // 2)[0] == Exit.DONE
+    # The list says less than comes.
+    github.calls.clear()
+    padded = archive(document(), named={"x/result.json": b""})
+    padded += b"\0" * (artifact.PACKED_BYTES - len(padded) + 1)
+    code, log = comment(padded, size=10)
+    assert (code, len(github.made("zip"))) == (Exit.OUTSIDE_FAILED, 1)
+    assert "are over 16,777,216 bytes" in log
+
+
+def test_a_result_of_30_000_findings_is_commented(github: GitHub, comment: Comment) -> None:
+    report = trivy_json.parse(reports.large())
+    scan = ScanResult(image=report.image, reference=report.image, report=report, trivy_json=Path("trivy.json"))
+    image = ImageOutcome(image=report.image, reference=report.image, scan=scan)
+    large = document(Outcome(command="scan", images=(image,)))
+    assert len(large) > 13_000_000
+    code, log = comment(archive(large))
+    assert code == Exit.DONE, log
+    (body,) = texts(github)
+    assert body.startswith("### ✅ voting-app · 30,000 findings")
+    assert re.search(r"… and 2\d,\d{3} more rows: they are in", body), "what is left out is counted"
+
+
+@pytest.mark.parametrize(("more", "code"), [(0, Exit.DONE), (1, Exit.OUTSIDE_FAILED)])
+def test_all_results_of_a_run_may_be_of_64_mib_together(github: GitHub, comment: Comment, more: int, code: int) -> None:
+    one = document()
+    room = artifact.RESULT_BYTES - len(one)
+    padded = one + b" " * (room - len(one) + more)
+    ended, log = comment(archive(one), archive(padded))
+    assert ended == code, log
+    assert len(texts(github)) == (1 if more == 0 else 0)
+
+
+def test_of_very_many_images_one_comment_tells(
     github: GitHub, comment: Comment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifact, "ARCHIVE_BYTES", 100)
-    code, log = comment(archive(document()))
-    assert (code, github.made("zip")) == (Exit.OUTSIDE_FAILED, [])
-    assert "are read at most" in log
-    # The list says less than comes.
-    code, log = comment(archive(document()), size=10)
-    assert (code, len(github.made("zip"))) == (Exit.OUTSIDE_FAILED, 1)
-    assert "one is over 100 bytes" in log
+    monkeypatch.setattr("s3c_actions.commands.comment.MOST_COMMENTS", 3)
+
+    def several(number: int) -> bytes:
+        images = [samples.chained(image=f"localhost:5000/app-{one}:1") for one in range(number)]
+        return document(samples.outcome(*images, command="scan"))
+
+    comment(archive(several(3)))
+    assert len(texts(github)) == 3
+    github.state.comments.clear()
+    code, log = comment(archive(several(4)))
+    assert code == Exit.DONE, log
+    assert len(texts(github)) == 1
 
 
 def test_other_artifacts_are_left_alone(github: GitHub, comment: Comment) -> None:
@@ -166,6 +213,13 @@ def test_other_artifacts_are_left_alone(github: GitHub, comment: Comment) -> Non
     github.state.artifacts = [Artifact(1, RUN, name, archive_), Artifact(2, RUN + 1, f"s3c-comment-{name}", archive_)]
     assert artifact.results(client(github), Run(repository="octo/shop", id=RUN), "run-token") == []
     assert github.made("zip") == []
+    # Ours is found behind any number of others, up to a limit.
+    others = [Artifact(number, RUN, f"log-{number}", b"") for number in range(100, 1099)]
+    github.state.artifacts = [*others, Artifact(1, RUN, "s3c-comment-1", archive(document()))]
+    assert len(artifact.results(client(github), Run(repository="octo/shop", id=RUN), "run-token")) == 1
+    github.state.artifacts.append(Artifact(2, RUN, "log", b""))
+    with pytest.raises(artifact.NotAccepted, match="over 1000 artifacts"):
+        artifact.results(client(github), Run(repository="octo/shop", id=RUN), "run-token")
 
 
 def test_a_token_that_may_not_read_artifacts_is_told(github: GitHub, comment: Comment) -> None:
@@ -186,11 +240,46 @@ def test_it_is_for_workflow_run_alone(github: GitHub, tmp_path: Path) -> None:
         assert said in out.getvalue()
 
 
+def test_what_a_forks_job_may_not_merge_is_left_and_merged_later(
+    github: GitHub, comment: Comment, tmp_path: Path
+) -> None:
+    """`s3c comment RESULTS --merge` in a job after a matrix, of a run whose token is read-only."""
+    github.state.tokens["run-token"] = Token(permissions=READ_ONLY)
+    for number in range(2):
+        name = f"localhost:5000/app-{number}"
+        made = replace(samples.chained(image=f"{name}:1"), reference=f"{name}@sha256:{number:064}")
+        (tmp_path / "results" / str(number)).mkdir(parents=True)
+        (tmp_path / "results" / str(number) / "result.json").write_bytes(
+            document(samples.outcome(made, command="scan"))
+        )
+    pull = github.state.pulls[7]
+    environment = events.of_pull(github, tmp_path, replace(pull, head_repository="mallory/shop"))
+    environment |= {"S3C_GITHUB_TOKEN": "run-token", "GITHUB_OUTPUT": str(tmp_path / "output")}
+    out = io.StringIO()
+    code = shell.run("comment", [str(tmp_path / "results"), "--merge"], environment, out, out)
+    assert code == Exit.DONE, out.getvalue()
+    assert "::notice" in out.getvalue()
+    outputs = outputs_of(tmp_path / "output")
+    assert (outputs["comment-url"], github.state.comments) == ("", {})
+    assert outputs["comment-artifact"].startswith("s3c-comment-")
+    left = sorted(Path(outputs["comment-folder"]).rglob("result.json"))
+    assert len(left) == 2
+    packed = archive(*(one.read_bytes() for one in left))
+    shutil.rmtree(outputs["comment-folder"])
+    shutil.rmtree(tmp_path / "results")
+    (tmp_path / "output").unlink()
+    github.state.tokens["run-token"] = Token()
+    assert comment(packed, merge="true")[0] == Exit.DONE
+    (body,) = texts(github)
+    assert "app-0" in body and "app-1" in body
+
+
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_text_of_a_fork(github: GitHub, comment: Comment, text: str) -> None:
     data = document(samples.outcome(samples.chained(text), samples.refused(text), command="scan"))
     code, log = comment(archive(data))
-    assert code == (Exit.DONE if len(data) <= artifact.RESULT_BYTES else Exit.OUTSIDE_FAILED), log
+    assert code == Exit.DONE, log
+    assert github.state.of(7)
     for one in github.state.of(7):
         assert one.body.count("<!-- s3c-comment") == 1
         assert "<script" not in MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(one.body).lower()
