@@ -7,6 +7,8 @@ import random
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from s3c_actions import evidence
 from s3c_actions.policy.judge import Document, Evidence, Trust
 from s3c_actions.policy.model import Accepted, Findings, Licenses, Packages, Policy, Report, Sbom
@@ -137,6 +139,14 @@ def a_policy(dice: random.Random, now: datetime) -> Policy:
     )
 
 
+def a_written_policy(dice: random.Random, now: datetime) -> Policy:
+    """A policy that a file may say: nothing in it is denied and excepted."""
+    policy = a_policy(dice, now)
+    denied = {one.upper() for one in policy.findings.deny}
+    lawful = tuple(one for one in policy.exceptions if one.id.upper() not in denied)
+    return msgspec.structs.replace(policy, exceptions=lawful)
+
+
 def _some(dice: random.Random, words: tuple[str, ...], most: int) -> tuple[str, ...]:
     return tuple(dice.sample(words, dice.randint(0, most)))
 
@@ -253,3 +263,78 @@ def _spoilt(dice: random.Random, content: bytes) -> bytes | None:
     ]
     spoilt: bytes | None = dice.choice(ways)()
     return spoilt
+
+
+# Generated scans: what Trivy would have found, for the gate in CI and for the report that is attached
+
+
+def a_scan(dice: random.Random, now: datetime) -> bytes:
+    """Trivy's JSON on an image: findings, packages and licences that policies of `a_policy` mind, or none of them."""
+    system = ({"Family": "debian", "Name": "12.5"}, {"Family": "debian", "Name": "8.11", "EOSL": True}, None)
+    results = [
+        {
+            "Target": f"{REFERENCE} (debian)",
+            "Class": "os-pkgs",
+            "Type": "debian",
+            "Packages": [_a_package(dice, name) for name in ("zlib1g", "libssl3", "xz-utils") if dice.random() < 0.8],
+            "Vulnerabilities": [_a_vulnerability(dice) for _ in range(dice.choice((0, 0, 0, 0, 1, 1, 3, 12)))],
+            "ExperimentalModifiedFindings": [_set_aside(dice) for _ in range(dice.choice((0, 0, 0, 1)))],
+        },
+        {
+            "Target": "Node.js",
+            "Class": "lang-pkgs",
+            "Type": "node-pkg",
+            "Packages": [_a_package(dice, "@scope/left-pad")] if dice.random() < 0.4 else [],
+        },
+    ]
+    if dice.random() < 0.1:
+        severity = dice.choice(("HIGH", "CRITICAL"))
+        results.append(
+            {"Target": "/app/key", "Class": "secret", "Secrets": [{"RuleID": "AVD-DS-0001", "Severity": severity}]}
+        )
+    metadata = {
+        "OS": dice.choices(system, (20, 1, 1))[0],
+        "RepoDigests": [f"{REFERENCE}@{SUBJECT}"],
+        "ImageConfig": {"architecture": "amd64", "os": "linux"},
+    }
+    document = {
+        "SchemaVersion": 2,
+        "Trivy": {"Version": "0.74.0"},
+        "CreatedAt": stamp(now),
+        "ArtifactName": f"{REFERENCE}@{SUBJECT}",
+        "ArtifactType": "container_image",
+        "Metadata": {key: value for key, value in metadata.items() if value is not None},
+        "Results": results,
+    }
+    return json.dumps(document).encode()
+
+
+def _a_package(dice: random.Random, name: str) -> dict[str, Any]:
+    version = dice.choice(("5.6.0", "1.2.13"))
+    kind = "npm" if name.startswith("@") else "deb/debian"
+    licences = dice.choices((["MIT"], ["GPL-2.0"], ["AGPL-3.0-only"], ["MIT OR SSPL-1.0"]), (8, 1, 1, 1))[0]
+    return {
+        "ID": f"{name}@{version}",
+        "Name": name,
+        "Version": version,
+        "Licenses": licences,
+        "Identifier": {
+            "PURL": f"pkg:{kind}/{name.replace('@', '%40')}@{version}",
+            "UID": f"{name}{version}".encode().hex(),
+        },
+    }
+
+
+def _a_vulnerability(dice: random.Random) -> dict[str, Any]:
+    return {
+        "VulnerabilityID": dice.choice(_IDS),
+        "PkgName": dice.choice(_PACKAGES[:3]),
+        "InstalledVersion": "1.0-1",
+        "FixedVersion": dice.choice(("", "2.0-1")),
+        "Severity": dice.choice(("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")),
+    }
+
+
+def _set_aside(dice: random.Random) -> dict[str, Any]:
+    how = {"Type": "vulnerability", "Status": "ignored", "Statement": "not reached", "Source": ".trivyignore"}
+    return {**how, "Finding": {**_a_vulnerability(dice), "PkgName": "set-aside"}}

@@ -1,4 +1,4 @@
-"""The policy in Rego, as the cluster decides by it, against the one in Python, as CI decides by it."""
+"""The policy in Rego, as the cluster decides by it, against `s3c policy check` in Python and against the gate in CI."""
 
 from __future__ import annotations
 
@@ -6,18 +6,29 @@ import json
 import os
 import random
 import subprocess
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
+from ruamel.yaml import YAML
 
+from s3c_actions import inputs
+from s3c_actions.commands import Context
+from s3c_actions.commands import report as reporting
 from s3c_actions.policy import export
 from s3c_actions.policy.judge import Evidence, Refusal, judge
 from s3c_actions.policy.model import Policy
-from s3c_actions.process import Runner
+from s3c_actions.process import Runner, Secrets
 from s3c_actions.programs.install import locate
+from s3c_actions.programs.pins import TRIVY
 from s3c_actions.progress import Silent
+from s3c_actions.report import sarif
+from s3c_actions.report.formats import Rendering
+from s3c_actions.report.statement import Statement
 from s3c_actions.shell import cache_folder
+from s3c_actions.steps.results import ImageOutcome, ScanResult
 from s3c_lab.programs import OPA
 from tests import evidence as made
 
@@ -62,6 +73,87 @@ def test_python_and_the_cluster_decide_alike_on_generated_policies_and_evidence(
     assert admitted >= CASES // 20, "too few are admitted to tell that anything is"
     assert codes == ALL_CODES, "the generator misses a reason"
 
+
+class Ci:
+    """The gate in CI: `s3c report --policy`, which judges Trivy's JSON as `s3c scan --policy` judges that of its scan.
+
+    It sees the scan alone. Of what lies beside an image in its registry (who signed it, which report is the newest, how
+    old that is, whether its SBOM is there) it knows nothing: no signature or report exists when it decides.
+    """
+
+    def __init__(self, trivy: Path, folder: Path) -> None:
+        self._folder = folder
+        self._trivy = trivy
+        self._cache = cache_folder(os.environ)
+
+    def judges(self, policy: Policy, scan: bytes, now: datetime) -> ImageOutcome:
+        """What becomes of the image: its failure is why it is refused."""
+        ruling, report = self._folder / "s3c-policy.yaml", self._folder / "trivy.json"
+        with ruling.open("w") as file:
+            YAML().dump(msgspec.to_builtins(policy, builtin_types=(date,)), file)
+        report.write_bytes(scan)
+        flags = {"report": str(report), "policy": str(ruling), "format": "json", "trivy-path": str(self._trivy)}
+        values = inputs.resolve(reporting.COMMAND.inputs, flags, {}, lambda _old: None)
+        context = Context(
+            environment=os.environ,
+            runner=Runner(os.environ),
+            progress=Silent(),
+            secrets=Secrets(),
+            output=self._folder / "out",
+            cache=self._cache,
+            temp=self._folder,
+            cwd=self._folder,
+            now=now,
+        )
+        (image,) = reporting.run(values, context).images
+        return image
+
+
+def attached(policy: Policy, scan: ScanResult, now: datetime) -> Evidence:
+    """The evidence that the product attaches of a scan, signed by whom the policy allows."""
+    sbom = made.document(None, number=100)
+    stated = Statement(
+        subject=made.SUBJECT,
+        gate=policy.gate(now),
+        policy=policy.digest,
+        packages=policy.packages.refuse,
+        licenses=policy.licenses.refuse,
+        blind=scan.blind,
+        contents=scan.contents,
+        sbom=sbom.digest,
+    )
+    report = replace(scan.report, database=made.stamp(now))
+    return made.beside(reports=(made.document(sarif.evidence([(report, stated)], Rendering())),), sboms=(sbom,))
+
+
+def test_the_gate_in_ci_and_the_cluster_decide_alike_on_generated_policies_and_scans(opa, tmp_path):
+    dice = random.Random(SEED)
+    trivy = locate(TRIVY, cache=cache_folder(os.environ), runner=Runner(os.environ), progress=Silent())
+    ci = Ci(trivy.path, tmp_path)
+    codes: set[str] = set()
+    admitted = 0
+    for number in range(CASES):
+        now = datetime.now(UTC)
+        policy = made.a_written_policy(dice, now)
+        image = ci.judges(policy, made.a_scan(dice, now), now)
+        assert image.scan is not None
+        given = attached(policy, image.scan, now)
+        checked = judge(policy, given, now)
+        valid, refusals = evaluated(opa, policy, given, tmp_path)
+        passed = image.failure is None
+        assert (passed, not checked, valid) == (valid, valid, valid), (
+            f"case {number} of seed {SEED}: {policy} {checked}"
+        )
+        assert refusals == list(checked)
+        assert bool(image.scan.refused) is bool({one.code for one in checked} & {"finding", "denied-finding"})
+        codes |= {one.code for one in checked}
+        admitted += valid
+    assert CASES // 20 <= admitted <= CASES // 2, "too few of one verdict to tell anything"
+    assert codes == IN_A_SCAN, "the generator misses a reason, or CI had no word on one"
+
+
+IN_A_SCAN = {"blind", "finding", "denied-finding", "expired-exception", "package", "license"}
+"""The reasons that lie in a scan, and so the ones that the gate in CI has the facts for."""
 
 ALL_CODES = {
     "unsigned-image",
