@@ -26,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     environment = dict(os.environ)
+    # Python has none for a stream that was closed before it started.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         # Untrusted text must not end us on a terminal of another encoding.
         if hasattr(stream, "reconfigure"):
@@ -40,6 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Who read our output has gone; Python would complain once more when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
+    except OSError as error:
+        # What was said last did not get out of Python's buffer.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"s3c: standard output could not be written: {error.strerror}.      (exit 3)", file=sys.stderr)  # noqa: T201
+        return Exit.OUTSIDE_FAILED
 
 
 def _dispatch(arguments: list[str], environment: Mapping[str, str]) -> int:

@@ -17,6 +17,8 @@ from s3c_actions.inputs.common import DEBUG, QUIET, VERBOSE
 
 EVERYWHERE: tuple[Input[Any], ...] = (QUIET, VERBOSE, DEBUG)
 """What every command takes."""
+_IN_A_STEP = {"comment": "comment", "upload-sarif": "upload"}
+"""Inputs that only an action has, and the command that does the same."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -24,6 +26,8 @@ class _Parser(argparse.ArgumentParser):
         """Tell what is wrong with the command line as the input error that it is."""
         flag, _, said = message.removeprefix("argument ").partition(": ")
         if message.startswith("argument ") and said:
+            if said == "expected one argument":
+                raise InputError(flag.removeprefix("--"), "given without a value.", remedy=f"See `{self.prog} --help`.")
             raise InputError(flag.split("/")[0], f"{said}.", remedy=f"See `{self.prog} --help`.")
         raise InputError("command line", f"{message}.", remedy=f"See `{self.prog} --help`.")
 
@@ -236,6 +240,13 @@ def _unknown(command: Command, argument: str) -> InputError:
                 "a secret is not taken from the command line, where every process of this machine can read it.",
                 remedy=f"Set {one.variable}, or give {one.flag} FILE.",
             )
+    after = _IN_A_STEP.get(flag.removeprefix("--").removeprefix("no-"))
+    if after:
+        raise InputError(
+            "command line",
+            f"{flag} is an input of the action, not a flag of `s3c {command.name}`.",
+            remedy=f"On a command line run `s3c {after}` after it.",
+        )
     flags = [one.flag for one in (*command.inputs, *EVERYWHERE)]
     near = difflib.get_close_matches(flag, flags, n=1)
     suggestion = f"Did you mean {near[0]}? " if near else ""

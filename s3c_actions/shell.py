@@ -6,6 +6,7 @@ Everything it uses is an argument, so that a test gives it another environment a
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import tempfile
 import threading
@@ -175,7 +176,9 @@ class _Run:
         output: Path | None = None
         ended: S3CError | None = None
         try:
-            output = self._own(OUTPUT_DIR) if OUTPUT_DIR in self.command.inputs else None
+            _here()
+            if OUTPUT_DIR in self.command.inputs:
+                output = _made(self._own(OUTPUT_DIR))
             self.upload = self._own(UPLOAD_SARIF)
             if self.command.comments:
                 self.comment = inputs.resolve(
@@ -185,7 +188,7 @@ class _Run:
         except S3CError as error:
             ended = error
         except OSError as error:
-            ended = _translated(error)
+            ended = _translated(error) or _in_the_way(error, output)
             if ended is None:
                 return self._bug(error, output, started)
         except Exception as error:
@@ -197,6 +200,12 @@ class _Run:
             return self._tell(outcome, output, ended)
         except BrokenPipeError:
             raise
+        except OSError as error:
+            full = _translated(error)
+            if full is None:
+                return self._bug(error, output, started)
+            self.console.error(self.command.name, full)
+            return int(full.exit_code)
         except Exception as error:
             # Uncaught it would end in Python's own exit code 1, which here means that the policy said no.
             return self._bug(error, output, started)
@@ -214,8 +223,7 @@ class _Run:
                         self.console.secrets.add(text)
         values = inputs.resolve(self.command.inputs, self.flags, self.environment, self.console.progress.notice)
         progress = self.console.progress
-        place = environment.get("RUNNER_TEMP")
-        with temporary.folder(Path(place) if place else None) as temp:
+        with temporary.folder(_place(environment)) as temp:
             context = Context(
                 environment=environment,
                 runner=Runner(
@@ -229,7 +237,7 @@ class _Run:
                 output=output or Path(),
                 cache=cache_folder(environment),
                 temp=temp,
-                cwd=Path.cwd(),
+                cwd=_here(),
                 now=self.now,
             )
             return self.command.run(values, context)
@@ -242,7 +250,7 @@ class _Run:
         try:
             self._write(outcome, output, ended)
         except OSError as error:
-            unwritten = _unwritable(error)
+            unwritten = _unwritable(error, self.environment)
         if outcome.text:
             self.console.say(outcome.text)
         if ended is not None:
@@ -423,9 +431,60 @@ def _translated(error: OSError) -> S3CError | None:
     )
 
 
-def _unwritable(error: OSError) -> S3CError:
-    return _translated(error) or InputError(
+def _unwritable(error: OSError, environment: Mapping[str, str]) -> S3CError:
+    for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+        if error.filename and environment.get(name) == str(error.filename):
+            return InputError(
+                name,
+                f"the runner's file {error.filename} could not be written: {error.strerror}.",
+                remedy="Leave the variable to the runner; outside of a workflow, unset it.",
+            )
+    return _translated(error) or _no_folder(error)
+
+
+def _no_folder(error: OSError) -> InputError:
+    return InputError(
         "output-dir",
         f"{error.filename or 'the folder'} could not be written: {error.strerror}.",
         remedy="Give another folder.",
     )
+
+
+def _made(output: Path) -> Path:
+    """The folder for everything written, made before anything is done that would have to be told there."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _no_folder(error) from error
+    if not os.access(output, os.W_OK | os.X_OK):
+        raise InputError("output-dir", f"this user may not write to {output}.", remedy="Give another folder.")
+    return output
+
+
+def _in_the_way(error: OSError, output: Path | None) -> S3CError | None:
+    """The error of a file where the reports' folder has to be, or the other way round."""
+    kinds = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+    if error.errno in kinds and output is not None and error.filename and Path(error.filename).is_relative_to(output):
+        return _no_folder(error)
+    return None
+
+
+def _place(environment: Mapping[str, str]) -> Path | None:
+    """Where the run's temporary folder lies; None: where the system has such folders."""
+    place = environment.get("RUNNER_TEMP")
+    if place and not Path(place).is_dir():
+        raise InputError(
+            "RUNNER_TEMP", f"{place} is not a folder.", remedy="Make it; outside of a workflow, unset the variable."
+        )
+    return Path(place) if place else None
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise InputError(
+            "working folder", "it was removed.", remedy="Go to one that is there, and run it again."
+        ) from None

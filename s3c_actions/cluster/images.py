@@ -31,6 +31,12 @@ class Replacement:
             InputError: naming the part that is no reference.
         """
         name, equals, image = text.partition("=")
+        if equals and not (name and image):
+            raise InputError(
+                FIELD,
+                f"{text[:200]!r} is not NAME=REFERENCE: a side of it is empty.",
+                remedy="Give `registry/app=registry/app@sha256:…`, or the reference alone.",
+            )
         new = Reference.parse(image if equals else text, field=FIELD)
         return cls(name=Reference.parse(name, field=FIELD) if equals else new, image=new)
 

@@ -339,7 +339,10 @@ class _Finder:
 
     def _pod(self, pod: Mapping[str, Node], about: tuple[str, str, str]) -> None:
         for field in CONTAINERS:
-            for container in _sequence(pod.get(field)) or ():
+            there, listed = pod.get(field), _sequence(pod.get(field))
+            if there is not None and listed is None and not _is_null(there) and about[0] in WORKLOADS:
+                raise self._refused(there, f"{about[0]} {about[1]}: {field} is not a list.")
+            for container in listed or ():
                 keys = self._keys(container)
                 name = _word(keys["name"][1]) if "name" in keys else "?"
                 if "image" in keys and not _is_null(keys["image"][1]):

@@ -142,11 +142,13 @@ def _policy(values: Values) -> Mapping[str, Any] | None:
     try:
         document = json.loads(read(path, "trust-policy"))
     except ValueError as error:
-        raise InputError("trust-policy", f"{path} is not JSON.", original=str(error)) from error
+        raise InputError("trust-policy", f"{path} is not JSON.", remedy=_TRUST_POLICY, original=str(error)) from error
     if not isinstance(document, dict):
-        raise InputError("trust-policy", f"{path} is no JSON object.")
+        raise InputError("trust-policy", f"{path} is no JSON object.", remedy=_TRUST_POLICY)
     return document
 
+
+_TRUST_POLICY = "Give notation's trustpolicy.json, as docs/sign.md shows it, or leave it out: one is made."
 
 COMMAND = Command(
     name="verify",

@@ -8,6 +8,7 @@ input nobody set. One name means one thing in every command.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -85,12 +86,17 @@ class Input(Generic[T]):
             return self.parse(text)
         except ValueError as error:
             shown = "***" if self.secret else repr(text if len(text) <= 200 else text[:200] + "…")
-            choices = f"Choose from {', '.join(self.choices)}." if self.choices else ""
-            raise InputError(
-                self.name,
-                f"{shown} is not {error}.",
-                remedy=choices or (f"Example: {self.example}" if self.example else ""),
-            ) from error
+            raise InputError(self.name, f"{shown} is not {error}.", remedy=self._remedy(text)) from error
+
+    def _remedy(self, text: str) -> str:
+        if not self.choices:
+            return f"Example: {self.example}" if self.example else ""
+        import difflib
+
+        words = {one.lower(): one for one in self.choices}
+        meant = [difflib.get_close_matches(one.lower(), words, n=1) for one in items(text) if one.lower() not in words]
+        near = [words[one[0]] for one in meant if one]
+        return (f"Did you mean {near[0]}? " if near else "") + f"Choose from {', '.join(self.choices)}."
 
 
 def variable(name: str) -> str:
@@ -214,7 +220,7 @@ def choice(*words: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         lowered = {word.lower(): word for word in words}
         if value.strip().lower() not in lowered:
-            raise ValueError(f"one of {', '.join(words)}")
+            raise ValueError("one of the words allowed")
         return lowered[value.strip().lower()]
 
     return parse
@@ -230,36 +236,39 @@ def choices(*words: str) -> Callable[[str], tuple[str, ...]]:
             try:
                 word = one(item)
             except ValueError:
-                raise ValueError(f"made of {', '.join(words)}: {item!r} is none of them") from None
+                clause = "made of the words allowed"
+                raise ValueError(clause if item == value.strip() else f"{clause}: {item!r} is none of them") from None
             if word not in chosen:
                 chosen.append(word)
         if not chosen:
-            raise ValueError(f"made of {', '.join(words)}: it is empty")
+            raise ValueError("made of the words allowed: it is empty")
         return tuple(chosen)
 
     return parse
 
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST = 36500
+"""Days; what is longer is a slip, and clocks cannot count it."""
 
 
 def duration(value: str) -> float:
     """A duration such as `90s`, `5m`, `1h30m`, `7d`; a bare number is seconds. Returns seconds."""
     left, total = value.strip().lower(), 0.0
-    if not left:
+    if re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", left):
+        left += "s"
+    if not re.fullmatch(r"(([0-9]+(\.[0-9]*)?|\.[0-9]+)[smhd])+", left):
         raise ValueError("a duration such as 90s, 5m or 1h30m")
-    try:
-        return float(left) if float(left) >= 0 else _bad_duration()
-    except ValueError:
-        pass
-    while left:
-        digits = len(left) - len(left.lstrip("0123456789."))
-        number, unit, left = left[:digits], left[digits : digits + 1], left[digits + 1 :]
-        if unit not in _UNITS or not number or number.count(".") > 1 or number == ".":
-            raise ValueError("a duration such as 90s, 5m or 1h30m")
+    for number, unit in re.findall(r"([0-9.]+)([smhd])", left):
         total += float(number) * _UNITS[unit]
+    if total > _LONGEST * _UNITS["d"]:
+        raise ValueError(f"a duration of at most {_LONGEST}d")
     return total
 
 
-def _bad_duration() -> float:
-    raise ValueError("a duration such as 90s, 5m or 1h30m")
+def some_time(value: str) -> float:
+    """A duration that is not 0. Returns seconds."""
+    seconds = duration(value)
+    if not seconds:
+        raise ValueError("a duration longer than 0, such as 90s, 5m or 1h30m")
+    return seconds

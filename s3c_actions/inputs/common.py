@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from s3c_actions.inputs import Input, boolean, duration, items, text
+from s3c_actions.inputs import Input, boolean, items, some_time, text
 
 
 def path(value: str) -> Path:
@@ -12,6 +13,13 @@ def path(value: str) -> Path:
     if "\0" in value:
         raise ValueError("a path: it holds a NUL byte")
     return Path(value).expanduser()
+
+
+def _platform(value: str) -> str:
+    """`os/architecture[/variant]`."""
+    if not re.fullmatch(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?", value.strip()):
+        raise ValueError("a platform such as linux/amd64 or linux/arm/v7")
+    return value.strip()
 
 
 IMAGE: Input[tuple[str, ...]] = Input(
@@ -35,14 +43,14 @@ OUTPUT_DIR = Input(
 PLATFORM = Input(
     name="platform",
     help="Platform of a multi-platform image, as `os/architecture[/variant]`.",
-    parse=text,
+    parse=_platform,
     absent="",
     example="linux/amd64",
 )
 TIMEOUT = Input(
     name="timeout",
     help="Time limit of each outside program.",
-    parse=duration,
+    parse=some_time,
     default="10m",
     absent=600.0,
     example="15m",

@@ -248,11 +248,22 @@ def parse(text: str, *, name: str = DEFAULT, field: str = "policy") -> Policy:
         where = place.strip("`").removeprefix("$.").removeprefix("$") or "the top"
         raise InputError(
             field,
-            f"{name}: at {where}: {what[:1].lower()}{what[1:]}.",
+            f"{name}: at {where}: {_said(what, where)}.",
             remedy="docs/policy.md has every key with an example.",
         ) from None
     _check(policy, name, field)
     return policy
+
+
+def _said(what: str, where: str) -> str:
+    """What msgspec says of a value, in words of the file where it speaks Python's."""
+    if where == "version":
+        return "this is not 1, the only version there is"
+    if "xpected `date`" in what:
+        return "this is no date such as 2027-01-31"
+    if "[smhd]" in what:
+        return "this is no duration such as 24h or 7d"
+    return f"{what[:1].lower()}{what[1:]}"
 
 
 def schema() -> dict[str, Any]:

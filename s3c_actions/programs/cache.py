@@ -94,7 +94,8 @@ def telling_disk(cache: Path) -> Iterator[None]:
                 remedy="Free some space, or move the cache with S3C_CACHE to a larger disk.",
                 original=str(error),
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        in_the_way = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+        if in_the_way or not cache.is_dir():
             raise InputError(
                 "S3C_CACHE",
                 f"the cache {cache} cannot be written: {error.strerror}.",

@@ -145,10 +145,26 @@ def _certificates(path: Path, field: str) -> bytes:
     from s3c_actions import certificates
 
     files = _files(path) if path.is_dir() else [path]
-    found = b"".join(certificates.pem(certificates.read_chain(_read(file, field), field)) for file in files)
+    found = b"".join(certificates.pem(_chain(file, field)) for file in files)
     if not found:
-        raise InputError(field, f"{path} holds no certificate files ({', '.join(_CERTIFICATE_SUFFIXES)}).")
+        raise InputError(
+            field,
+            f"{path} holds no certificate files ({', '.join(_CERTIFICATE_SUFFIXES)}).",
+            remedy="Name a certificate, or the folder that has them.",
+        )
     return found
+
+
+def _chain(file: Path, field: str) -> tuple[x509.Certificate, ...]:
+    from s3c_actions import certificates
+
+    content = _read(file, field)
+    try:
+        return certificates.read_chain(content, field)
+    except InputError as error:
+        error.what = error.what.replace(f"{field}: it ", f"{field}: {file} ", 1)
+        error.remedy = "Give certificates in PEM or DER."
+        raise
 
 
 def _files(folder: Path) -> list[Path]:
@@ -159,7 +175,7 @@ def _read(path: Path, field: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(field, f"{path} cannot be read: {error.strerror}.") from error
+        raise InputError(field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path.") from error
 
 
 def run(settings: VerifySettings, notation: Notation, home: Home, reference: str, progress: Progress) -> VerifyResult:

@@ -155,7 +155,7 @@ def test_an_unknown_severity_is_told_with_the_choices(tmp_path) -> None:
         tmp_path,
     )
     assert not job.succeeded
-    assert "severity: 'WORST' is not made of" in job.log
+    assert "severity: 'WORST' is not made of the words allowed" in job.log
     assert job.services == []
 
 

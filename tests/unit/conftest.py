@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from s3c_lab.certificates import Identity, make
+from tests.unit import bare
 
 FORBIDDEN = {
     "subprocess.Popen": "starts a process",
@@ -40,3 +44,24 @@ def no_outside() -> Iterator[dict[str, str]]:
     seen = _state.get("seen", "")
     _state.clear()
     assert not seen, seen
+
+
+@pytest.fixture(scope="session")
+def identity() -> Identity:
+    """A key with its certificate, good for signing."""
+    return make("s3c-test")
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, identity: Identity) -> Path:
+    """A working folder with the files that command lines name, on a machine where nothing answers."""
+    bare.silence(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    bare.furnish(tmp_path, identity)
+    return tmp_path
+
+
+@pytest.fixture
+def programs(alone: Path) -> None:
+    """The programs are found there, and do not start."""
+    bare.install_programs(alone)

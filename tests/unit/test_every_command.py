@@ -1,47 +1,15 @@
 """Every command on a machine where nothing answers and no program starts: it ends in an error that is told."""
 
-import io
-import json
 import re
-import socket
-import subprocess
-import time
 from dataclasses import fields, replace
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
-import requests  # noqa: F401 - urllib3 tries, when it is imported, whether a port can be opened
 
-from s3c_actions import result, shell
 from s3c_actions.commands import COMMANDS, load
 from s3c_actions.errors import Exit, OutsideError, S3CError
-from s3c_actions.process import Secrets
-from s3c_actions.programs import install
-from s3c_actions.programs.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY, Platform
 from s3c_actions.steps import chain
-from s3c_lab.certificates import make
 from tests.unit import samples
-
-IMAGE = "registry.example/voting-app:1.0"
-PINNED = f"registry.example/voting-app@{samples.DIGEST}"
-KEY = ("--key", "signing.key", "--certificate", "signing.crt")
-POD = "{apiVersion: v1, kind: Pod, metadata: {name: app}, spec: {containers: [{name: app, image: %s}]}}"
-KUBECONFIG = """\
-apiVersion: v1
-kind: Config
-current-context: test
-contexts: [{name: test, context: {cluster: test, user: test}}]
-clusters: [{name: test, cluster: {server: "http://cluster.example:8080"}}]
-users: [{name: test, user: {token: abcdef}}]
-"""
-POLICY = """\
-version: 1
-signers: [{name: release, certificate: signing.crt}]
-"""
-SARIF_RUN = {"tool": {"driver": {"name": "s3c"}}, "results": []}
-GITHUB = {"GITHUB_TOKEN": "abcdef", "GITHUB_REPOSITORY": "octo/shop", "GITHUB_API_URL": "https://api.github.com"}
+from tests.unit.bare import IMAGE, KEY, PINNED, ended
 
 SCANS = [
     ("scan", IMAGE),
@@ -85,67 +53,6 @@ LINES: list[tuple[str, ...]] = [
     ("refresh", PINNED, "--issue"),
     ("programs", "install", "trivy", "notation", "helm"),
 ]
-
-
-@pytest.fixture(scope="module")
-def identity():
-    return make("s3c-test")
-
-
-@pytest.fixture
-def alone(monkeypatch, tmp_path, identity):
-    """A folder with everything that the command lines name, on a machine where nothing answers."""
-
-    def nobody(*_arguments: Any, **_named: Any) -> None:
-        raise ConnectionRefusedError(111, "Connection refused")
-
-    def nothing(*_arguments: Any, **_named: Any) -> None:
-        raise FileNotFoundError(2, "No such file or directory")
-
-    monkeypatch.setattr(socket.socket, "connect", nobody)
-    monkeypatch.setattr(
-        socket, "getaddrinfo", lambda *_a, **_n: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 9))]
-    )
-    monkeypatch.setattr(subprocess, "Popen", nothing)
-    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
-    monkeypatch.setattr(install, "_UNREACHABLE", set())
-    monkeypatch.chdir(tmp_path)
-    identity.write(tmp_path, "signing")
-    for name, text in {
-        "app.yaml": POD % IMAGE,
-        "kubeconfig": KUBECONFIG,
-        "policy.yaml": POLICY,
-        "report.sarif": json.dumps({"version": "2.1.0", "runs": [SARIF_RUN]}),
-        "result.json": json.dumps(result.document(samples.outcome(samples.chained()), datetime.now(UTC), Secrets())),
-    }.items():
-        Path(name).write_text(text)
-    trivy = next((Path(__file__).parents[1] / "data" / "trivy").glob("*.json"))
-    Path("trivy.json").write_bytes(trivy.read_bytes())
-    return tmp_path
-
-
-@pytest.fixture
-def programs(alone):
-    """The programs where the cache keeps them, so that it is they that do not start, and not the bringing of them."""
-    for pin in (TRIVY, COPA, NOTATION, BUILDKITD, HELM):
-        home = alone / "cache" / "programs" / pin.name / f"{pin.version}-{Platform.here()}-{pin.key()}"
-        home.mkdir(parents=True)
-        (home / pin.name).write_text("#!/bin/false\n")
-        (home / pin.name).chmod(0o755)
-        facts = {"version": pin.version, "origin": "release", "size": (home / pin.name).stat().st_size}
-        (home / "origin.json").write_text(json.dumps(facts))
-
-
-def ended(argv, folder) -> tuple[int, str]:
-    said = io.StringIO()
-    environment = {
-        "HOME": str(folder),
-        "PATH": "",
-        "S3C_CACHE": str(folder / "cache"),
-        "KUBECONFIG": str(folder / "kubeconfig"),
-        **GITHUB,
-    }
-    return shell.run(argv[0], argv[1:], environment, said, said), said.getvalue()
 
 
 def told(code, said) -> None:
