@@ -116,41 +116,71 @@ class Runner:
             ProgramTimedOut: it ran over `timeout`.
             ProgramFailed: it ended with another code than 0, and `check` is set.
         """
+        with self.running(
+            argv, extra=extra, cwd=cwd, timeout=timeout, stdin=stdin, check=check, on_line=on_line
+        ) as ended:
+            self.meanwhile()
+            return ended()
+
+    @contextmanager
+    def running(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        extra: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout: float | None = None,
+        stdin: str = "",
+        check: bool = True,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Iterator[Callable[[], Completed]]:
+        """A program that runs while the block does something else; it ends with the block at the latest.
+
+        It takes what `run` takes.
+
+        Yields:
+            A function that waits for the program's end, and raises as `run` does.
+
+        Raises:
+            OutsideError: the program is not there or may not be started.
+        """
         args = [str(a) for a in argv]
         self.echo(self.secrets.redact(shlex.join(args)))
         started = time.monotonic()
-        starting = _Starting(args, env={**self.environment, **(extra or {})}, cwd=cwd)
-        streams: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
+        child = _Child(args, env={**self.environment, **(extra or {})}, cwd=cwd)
         try:
-            child = starting.child()
+            streams: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
+            process = child.started()
             readers = [
-                threading.Thread(target=self._drain, args=(child.stdout, streams["stdout"], None), daemon=True),
-                threading.Thread(target=self._drain, args=(child.stderr, streams["stderr"], on_line), daemon=True),
-                threading.Thread(target=_feed, args=(child.stdin, stdin.encode()), daemon=True),
+                threading.Thread(target=self._drain, args=(process.stdout, streams["stdout"], None), daemon=True),
+                threading.Thread(target=self._drain, args=(process.stderr, streams["stderr"], on_line), daemon=True),
+                threading.Thread(target=_feed, args=(process.stdin, stdin.encode()), daemon=True),
             ]
             for reader in readers:
                 reader.start()
-            self.meanwhile()
-            code = child.wait(timeout)
-        except subprocess.TimeoutExpired:
-            starting.end()
-            said = self.secrets.redact(b"".join(streams["stderr"]).decode(errors="replace"))
-            raise ProgramTimedOut(args, timeout or 0, said) from None
-        except BaseException:
-            starting.end()
-            raise
-        for reader in readers:
-            reader.join(timeout=10)
-        completed = Completed(
-            argv=tuple(self.secrets.redact(a) for a in args),
-            code=code,
-            stdout=self.secrets.redact(b"".join(streams["stdout"]).decode(errors="replace")),
-            stderr=self.secrets.redact(b"".join(streams["stderr"]).decode(errors="replace")),
-            seconds=time.monotonic() - started,
-        )
-        if check and code != 0:
-            raise ProgramFailed(completed)
-        return completed
+
+            def ended() -> Completed:
+                code = child.ended(None if timeout is None else started + timeout - time.monotonic())
+                if code is None:
+                    child.end()
+                    said = self.secrets.redact(b"".join(streams["stderr"]).decode(errors="replace"))
+                    raise ProgramTimedOut(args, timeout or 0, said)
+                for reader in readers:
+                    reader.join(timeout=10)
+                completed = Completed(
+                    argv=tuple(self.secrets.redact(a) for a in args),
+                    code=code,
+                    stdout=self.secrets.redact(b"".join(streams["stdout"]).decode(errors="replace")),
+                    stderr=self.secrets.redact(b"".join(streams["stderr"]).decode(errors="replace")),
+                    seconds=time.monotonic() - started,
+                )
+                if check and code != 0:
+                    raise ProgramFailed(completed)
+                return completed
+
+            yield ended
+        finally:
+            child.end()
 
     @contextmanager
     def background(
@@ -172,15 +202,15 @@ class Runner:
         args = [str(a) for a in argv]
         self.echo(self.secrets.redact(shlex.join(args)))
         with log.open("wb") as file:
-            starting = _Starting(
+            child = _Child(
                 args,
                 env={**self.environment, **(extra or {})},
                 streams=(subprocess.DEVNULL, file, subprocess.STDOUT),
             )
             try:
-                yield starting.child().poll
+                yield child.started().poll
             finally:
-                starting.end()
+                child.end(everything=True)
 
     def _drain(self, pipe: IO[bytes], into: list[bytes], on_line: Callable[[str], None] | None) -> None:
         kept = 0
@@ -201,11 +231,12 @@ def _not_started(program: str, error: OSError) -> OutsideError:
     )
 
 
-class _Starting:
-    """A program being started in a thread of its own.
+class _Child:
+    """A program started, and waited for, in a thread of its own.
 
     A signal's exception comes in the main thread, at any moment: in there it would come between the start of the
-    program and the knowledge of its process id, and the program would outlive us.
+    program and the knowledge of its process id, and the program would outlive us. And `Popen.wait` with a time-out
+    only looks every 0.05 s whether the program has ended, while a thread is told at once.
     """
 
     def __init__(
@@ -217,14 +248,15 @@ class _Starting:
         streams: tuple[int | IO[bytes], int | IO[bytes], int | IO[bytes]] = (subprocess.PIPE,) * 3,
     ) -> None:
         self._args, self._env, self._cwd, self._streams = args, env, cwd, streams
-        self._child: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._start, daemon=True)
+        self._known = threading.Event()
+        self._thread = threading.Thread(target=self._live, daemon=True)
 
-    def _start(self) -> None:
+    def _live(self) -> None:
         stdin, stdout, stderr = self._streams
         try:
-            self._child = subprocess.Popen(
+            self._process = subprocess.Popen(
                 self._args,
                 env=self._env,
                 cwd=self._cwd,
@@ -235,22 +267,44 @@ class _Starting:
             )
         except OSError as error:
             self._error = error
+        finally:
+            self._known.set()
+        if self._process is not None:
+            self._process.wait()
 
-    def child(self) -> subprocess.Popen[bytes]:
+    def started(self) -> subprocess.Popen[bytes]:
         """Start the program; raises OutsideError when that cannot be done."""
         self._thread.start()
-        self._thread.join()
-        if self._child is None:
+        self._known.wait()
+        if self._process is None:
             error = self._error or OSError("no reason is known")
             raise _not_started(self._args[0], error) from error
-        return self._child
+        return self._process
 
-    def end(self) -> None:
-        """End the program, if it was started."""
-        if self._thread.ident is not None:
-            self._thread.join()
-        if self._child is not None:
-            _end(self._child)
+    def ended(self, timeout: float | None) -> int | None:
+        """The exit code of a program that has been started; None when it still runs after so many seconds."""
+        self._thread.join(None if timeout is None else max(timeout, 0.0))
+        return None if self._thread.is_alive() or self._process is None else self._process.returncode
+
+    def end(self, *, everything: bool = False) -> None:
+        """End the program and what it started, politely first, if it was started and still runs.
+
+        Args:
+            everything: end what it started even when it has ended itself.
+        """
+        if self._thread.ident is None:
+            return
+        self._known.wait()
+        if self._process is None or not (everything or self._thread.is_alive()):
+            return
+        for how, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
+            try:
+                os.killpg(self._process.pid, how)
+            except (ProcessLookupError, PermissionError):
+                return
+            self._thread.join(patience)
+            if not self._thread.is_alive():
+                return
 
 
 def _feed(pipe: IO[bytes], data: bytes) -> None:
@@ -259,16 +313,3 @@ def _feed(pipe: IO[bytes], data: bytes) -> None:
         pipe.close()
     except OSError:
         pass  # a program that does not read its input has said why on its own
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the program and what it started, politely first."""
-    for how, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
-        try:
-            os.killpg(child.pid, how)
-            child.wait(patience)
-        except (ProcessLookupError, PermissionError):
-            return
-        except subprocess.TimeoutExpired:
-            continue
-        return
