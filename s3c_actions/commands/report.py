@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,8 +68,10 @@ def run(values: Values, context: Context) -> Outcome:
         category=values[inputs.SARIF_CATEGORY],
     )
     wanted = values[inputs.FORMAT]
-    files = formats.write(wanted, report, rendering, context.output)
-    files |= _from_trivy(values, context, path)
+    files = _copied(context, path) if "json" in wanted else {}
+    with _sboms(values, context, path) as sboms:
+        files |= formats.write(wanted, report, rendering, context.output)
+    files |= sboms
     result = ScanResult(
         image=report.image,
         reference=_reference(report),
@@ -107,35 +111,42 @@ def _reference(report: ScanReport) -> str:
         return report.image_id
 
 
-def _from_trivy(values: Values, context: Context, report: Path) -> dict[str, Path]:
-    """Its own JSON as it is, and the SBOMs that it makes of it."""
+def _copied(context: Context, report: Path) -> dict[str, Path]:
+    """Trivy's own JSON as it is."""
+    from s3c_actions.report.formats import FILES
+
+    path = context.output / FILES["json"]
+    context.output.mkdir(parents=True, exist_ok=True)
+    if path.resolve() != report.resolve():
+        try:
+            shutil.copyfile(report, path)
+        except OSError as error:
+            raise OutsideError(
+                f"The report could not be copied to {path}.",
+                cause=f"{error.strerror or error}.",
+                remedy="Give another folder with --output-dir, or make room there.",
+            ) from error
+    return {"json": path}
+
+
+@contextmanager
+def _sboms(values: Values, context: Context, report: Path) -> Iterator[dict[str, Path]]:
+    """The SBOMs that Trivy makes of its report, while the block does something else; they are there after it."""
     from s3c_actions.report.formats import FILES, RENDERED
 
-    made: dict[str, Path] = {}
-    sboms = [form for form in values[inputs.FORMAT] if form not in RENDERED and form != "json"]
-    if "json" in values[inputs.FORMAT]:
-        made["json"] = context.output / FILES["json"]
-        context.output.mkdir(parents=True, exist_ok=True)
-        if made["json"].resolve() != report.resolve():
-            try:
-                shutil.copyfile(report, made["json"])
-            except OSError as error:
-                raise OutsideError(
-                    f"The report could not be copied to {made['json']}.",
-                    cause=f"{error.strerror or error}.",
-                    remedy="Give another folder with --output-dir, or make room there.",
-                ) from error
-    if sboms:
-        from s3c_actions.commands.programs import located
-        from s3c_actions.programs.trivy import Trivy
+    sboms = {form: context.output / FILES[form] for form in values[inputs.FORMAT] if form not in {*RENDERED, "json"}}
+    if not sboms:
+        yield {}
+        return
+    from s3c_actions.commands.programs import located
+    from s3c_actions.programs.trivy import Trivy
 
-        (program,) = located(values, context, "trivy")
-        trivy = Trivy(program, context.runner, cache=context.cache / "trivy")
-        context.output.mkdir(parents=True, exist_ok=True)
-        for form in sboms:
-            made[form] = context.output / FILES[form]
-            trivy.convert(report, form, made[form])
-    return made
+    (program,) = located(values, context, "trivy")
+    trivy = Trivy(program, context.runner, cache=context.cache / "trivy")
+    context.output.mkdir(parents=True, exist_ok=True)
+    with trivy.converting(report, sboms) as made:
+        yield sboms
+        made()
 
 
 def _contents(ruling: Policy, values: Values, context: Context, report: Path) -> tuple[Content, ...]:

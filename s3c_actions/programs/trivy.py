@@ -9,7 +9,7 @@ import fcntl
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -178,14 +178,40 @@ class Trivy:
         Raises:
             OutsideError: Trivy could not.
         """
-        argv = ["convert", "--quiet=false", "--exit-code=0", f"--format={CONVERTED[form]}", f"--output={output}"]
-        ended = self._runner.run([self._path, *argv, report], extra=self._login(), timeout=120, check=False)
-        if ended.code != 0 or not output.is_file() or output.stat().st_size == 0:
-            raise OutsideError(
-                f"Trivy could not make the {form} SBOM of {report.name}.",
-                remedy="Look at what it said; the other reports are not touched by this.",
-                original=trivy_errors.fatal(ended.stderr),
-            )
+        with self.converting(report, {form: output}) as made:
+            made()
+
+    @contextmanager
+    def converting(self, report: Path, outputs: Mapping[str, Path]) -> Iterator[Callable[[], None]]:
+        """Make SBOMs of a JSON report, without a scan, while the block does something else.
+
+        Args:
+            report: Trivy's JSON report.
+            outputs: form, one of CONVERTED → path of the SBOM.
+
+        Yields:
+            A function that waits for them, and raises as `convert` does.
+        """
+        with ExitStack() as stack:
+            started = {}
+            for form, output in outputs.items():
+                argv = ["convert", "--quiet=false", "--exit-code=0", f"--format={CONVERTED[form]}"]
+                running = self._runner.running(
+                    [self._path, *argv, f"--output={output}", report], extra=self._login(), timeout=120, check=False
+                )
+                started[form] = stack.enter_context(running)
+
+            def made() -> None:
+                for form, ended in started.items():
+                    said, output = ended(), outputs[form]
+                    if said.code != 0 or not output.is_file() or output.stat().st_size == 0:
+                        raise OutsideError(
+                            f"Trivy could not make the {form} SBOM of {report.name}.",
+                            remedy="Look at what it said; the other reports are not touched by this.",
+                            original=trivy_errors.fatal(said.stderr),
+                        )
+
+            yield made
 
     def _until_it_works(self, request: Request, progress: Progress, about: trivy_errors.About, deadline: float) -> None:
         """Run it; again while its cache is locked, a database's registry is too busy, or another one is left to ask."""

@@ -37,7 +37,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
     import msgspec
 
     new = {finding.key for finding in rendering.difference.new} if rendering.difference else set()
-    rows = [_row(finding, finding.key in new) for finding in report.findings]
+    rows = [_row(finding, bool(new) and finding.key in new) for finding in report.findings]
     aside = [_row(finding, False) for finding in report.suppressed]
     refused = rendering.gate.refused(report.findings)
     counts = report.counts

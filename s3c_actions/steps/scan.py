@@ -408,12 +408,12 @@ def _written(result: ScanResult, settings: ScanSettings, trivy: Trivy) -> ScanRe
     sarif = filtered(result.report, severities, ignore_unfixed=settings.ignore_unfixed)
     shown = result.shown or result.report
     files = {"json": result.trivy_json} if "json" in settings.formats else {}
-    files |= formats.write([f for f in settings.formats if f == "sarif"], sarif, rendering, settings.folder)
-    files |= formats.write([f for f in settings.formats if f != "sarif"], shown, rendering, settings.folder)
-    for name in settings.formats:
-        if name in CONVERTED:
-            files[name] = settings.folder / formats.FILES[name]
-            trivy.convert(result.trivy_json, name, files[name])
+    sboms = {name: settings.folder / formats.FILES[name] for name in settings.formats if name in CONVERTED}
+    with trivy.converting(result.trivy_json, sboms) as made:
+        files |= formats.write([f for f in settings.formats if f == "sarif"], sarif, rendering, settings.folder)
+        files |= formats.write([f for f in settings.formats if f != "sarif"], shown, rendering, settings.folder)
+        made()
+    files |= sboms
     return replace(result, files={name: files[name] for name in settings.formats})
 
 

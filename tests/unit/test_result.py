@@ -35,6 +35,23 @@ def test_the_schema_is_one() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
+@pytest.mark.parametrize("text", ["\ud800", "\x7f", "\u202e", '\x00\n"\\', "\U0001f600"])
+def test_the_text_is_ascii_whatever_stands_in_it(text) -> None:
+    document = {text: [{"a": text, "b": [text], "c": {}}, {"a": 1.5, "b": None, "c": []}]}
+    told = result.text(document)
+    assert told.isascii()
+    assert "\x7f" not in told
+    assert json.loads(told) == document
+
+
+def test_what_has_no_parts_of_its_own_is_one_line() -> None:
+    document = {"images": [{"id": "CVE-1", "line": 0}, {"id": "CVE-2", "line": 7}], "files": {}, "ok": True}
+    assert result.text(document) == (
+        '{\n  "images": [\n    {"id": "CVE-1", "line": 0},\n    {"id": "CVE-2", "line": 7}\n  ],\n'
+        '  "files": {},\n  "ok": true\n}\n'
+    )
+
+
 def test_everything_of_a_chain() -> None:
     document = rendered(samples.outcome(samples.chained()))
     image = document["images"][0]
