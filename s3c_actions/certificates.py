@@ -82,10 +82,8 @@ def read_key(data: bytes, password: str = "", field: str = "key") -> PrivateKeyT
     """The private key of a PEM file (PKCS#8, PKCS#1 or SEC 1).
 
     Raises:
-        CertificateError: `unreadable`; `password` when it is missing, wrong or not needed.
+        CertificateError: `unreadable`; `password` when it is missing or wrong.
     """
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
     keys = [match[0] for match in _PEM_BLOCK.finditer(data) if match[1].endswith(b"PRIVATE KEY")]
     if not keys:
         raise CertificateError(
@@ -96,21 +94,56 @@ def read_key(data: bytes, password: str = "", field: str = "key") -> PrivateKeyT
             remedy="Give the private key in PEM; for a .pfx or .p12 file use `pkcs12`.",
         )
     try:
-        return load_pem_private_key(keys[0], password.encode() or None)
+        key = _load(keys[0], password)
     except TypeError as error:
-        if password:
-            return load_pem_private_key(keys[0], None)
         raise _wrong_password(field, "the private key is encrypted and no password was given.") from error
     except ValueError as error:
         if password:
             raise _wrong_password(field, "the password does not open the private key.") from error
-        raise CertificateError(
-            field,
-            "unreadable",
-            "the private key cannot be read.",
-            cause="It is damaged or cut off.",
-            original=str(error),
-        ) from error
+        raise _damaged(field, str(error)) from error
+    if not _consistent(key):
+        raise _damaged(field, "its numbers do not belong together")
+    return key
+
+
+def _load(pem_block: bytes, password: str) -> PrivateKeyTypes:
+    """The key; TypeError without the password it needs, ValueError for all else that is wrong."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    def load(given: bytes | None) -> PrivateKeyTypes:
+        # To prove the factors of an RSA key prime takes 0.1 s. What that guards against is a key made by an attacker;
+        # this one is the signer's own, `_consistent` finds the damaged, and every signature is verified once made.
+        return load_pem_private_key(pem_block, given, unsafe_skip_rsa_key_validation=True)
+
+    if not password:
+        return load(None)
+    try:
+        return load(password.encode())
+    except TypeError:  # the key is not encrypted
+        return load(None)
+
+
+def _consistent(key: PrivateKeyTypes) -> bool:
+    """Whether the numbers of an RSA key fit each other, as RFC 8017, 3.2, has it; other kinds are held when loaded."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    if not isinstance(key, RSAPrivateKey):
+        return True
+    numbers = key.private_numbers()
+    p, q, d, e = numbers.p, numbers.q, numbers.d, numbers.public_numbers.e
+    return (
+        min(p, q) > 1
+        and p * q == numbers.public_numbers.n
+        and e * d % (p - 1) == e * d % (q - 1) == 1
+        and (numbers.dmp1, numbers.dmq1) == (d % (p - 1), d % (q - 1))
+        and q * numbers.iqmp % p == 1
+    )
+
+
+def _damaged(field: str, original: str) -> CertificateError:
+    return CertificateError(
+        field, "unreadable", "the private key cannot be read.", cause="It is damaged or cut off.", original=original
+    )
 
 
 def read_pkcs12(data: bytes, password: str = "") -> tuple[PrivateKeyTypes, tuple[Certificate, ...]]:

@@ -27,7 +27,7 @@ def run(values: Values, context: Context) -> Outcome:
         InputError: an input is wrong, or the image is not there, or is an archive's that cannot be believed.
         OutsideError: a registry failed; the target's tag is as it was.
     """
-    from s3c_actions.registry import Archive
+    from s3c_actions.registry.archive import Archive
     from s3c_actions.steps import mirror
 
     started = time.monotonic()

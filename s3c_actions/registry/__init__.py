@@ -1,9 +1,9 @@
-"""A registry, as the OCI distribution specification 1.1 has it: what is read from it, written to it and copied to it.
+"""A registry, as the OCI distribution specification 1.1 has it: read and written to.
 
-https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md
+https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md. What few commands need is not imported here:
+`copying` and `archive`.
 """
 
-from s3c_actions.registry.archive import Archive
 from s3c_actions.registry.content import (
     DOCKER_INDEX,
     DOCKER_MANIFEST,
@@ -14,7 +14,6 @@ from s3c_actions.registry.content import (
     Manifest,
     choose,
 )
-from s3c_actions.registry.copying import Copied, Copier
 from s3c_actions.registry.reading import Registry
 from s3c_actions.registry.source import RepositorySource, Source
 from s3c_actions.registry.writing import Writer
@@ -24,9 +23,6 @@ __all__ = [
     "DOCKER_MANIFEST",
     "OCI_INDEX",
     "OCI_MANIFEST",
-    "Archive",
-    "Copied",
-    "Copier",
     "Descriptor",
     "ImageConfig",
     "Manifest",

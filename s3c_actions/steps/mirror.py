@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from s3c_actions.errors import OutsideError
 from s3c_actions.image import Reference
 from s3c_actions.progress import Progress
-from s3c_actions.registry import Copier, Manifest, Registry, Source
+from s3c_actions.registry import Manifest, Registry, Source
+from s3c_actions.registry.copying import Copier
 from s3c_actions.steps.results import MirrorResult
 
 IMAGE_CONFIGS = frozenset(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from s3c_actions.errors import S3CError
-from s3c_actions.policy.judge import Refusal
-from s3c_actions.report.difference import Difference
-from s3c_actions.report.model import Content, Finding, ScanReport
-from s3c_actions.report.story import Story
+if TYPE_CHECKING:
+    from s3c_actions.errors import S3CError
+    from s3c_actions.policy.judge import Refusal
+    from s3c_actions.report.difference import Difference
+    from s3c_actions.report.model import Content, Finding, ScanReport
+    from s3c_actions.report.story import Story
 
 
 @dataclass(frozen=True, kw_only=True)

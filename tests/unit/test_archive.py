@@ -14,7 +14,7 @@ import pytest
 
 from s3c_actions.commands.mirror import _is_archive
 from s3c_actions.errors import InputError
-from s3c_actions.registry import Archive
+from s3c_actions.registry.archive import Archive
 from tests.layout import INDEX, MANIFEST, Layout, digest_of
 
 

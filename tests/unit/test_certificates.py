@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from s3c_actions import certificates
@@ -162,6 +162,21 @@ def test_keys_are_read_and_passwords_told_apart() -> None:
             certificates.read_key(content, password)
         assert caught.value.rule == rule
         assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["d", "dmp1", "dmq1", "iqmp"])
+def test_an_rsa_key_whose_numbers_do_not_fit_is_damaged(name: str) -> None:
+    key = make_key("RSA-2048")
+    assert isinstance(key, rsa.RSAPrivateKey)
+    numbers = key.private_numbers()
+    parts = {one: getattr(numbers, one) for one in ("p", "q", "d", "dmp1", "dmq1", "iqmp")}
+    parts[name] += 2
+    changed = rsa.RSAPrivateNumbers(**parts, public_numbers=numbers.public_numbers)
+    damaged = Identity(changed.private_key(unsafe_skip_rsa_key_validation=True), ())
+    assert certificates.read_key(Identity(key, ()).key_pem())
+    with pytest.raises(CertificateError, match="cannot be read") as caught:
+        certificates.read_key(damaged.key_pem())
+    assert caught.value.rule == "unreadable"
 
 
 def test_pkcs12_is_read_and_its_chain_put_in_order(chained: Identity) -> None:
