@@ -35,8 +35,8 @@ golden: ## write the golden files of what people see anew
 pictures: ## take the pictures of the documentation anew
 	@$(RUN) -m tools.pictures
 
-bench: ## our own time beside the bare programs'
-	@$(RUN) -m tools.bench
+bench: ## our own time beside the bare programs' (only=scan,sign: some rows)
+	@$(RUN) -m tools.bench $(if $(only),--only $(only))
 
 docs: ## write the generated parts of the READMEs and action.yml files anew
 	@$(RUN) -m tools.docs && $(RUN) -m tools.licenses
