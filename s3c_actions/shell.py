@@ -24,7 +24,7 @@ from s3c_actions.commands import Command, Context, load
 from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines, plain
 from s3c_actions.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.inputs import github as commenting
-from s3c_actions.inputs.common import DEBUG, OUTPUT_DIR, QUIET, UPLOAD_SARIF, VERBOSE
+from s3c_actions.inputs.common import ANNOTATIONS, DEBUG, OUTPUT_DIR, QUIET, UPLOAD_SARIF, VERBOSE
 from s3c_actions.process import Runner, Secrets
 
 if TYPE_CHECKING:
@@ -165,6 +165,7 @@ class _Run:
     environment: Mapping[str, str]
     console: Console
     upload: bool = False
+    annotations: bool = False
     comment: Values | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -181,6 +182,7 @@ class _Run:
                 output = _made(self._own(OUTPUT_DIR))
             self.upload = self._own(UPLOAD_SARIF)
             if self.command.comments:
+                self.annotations = self._own(ANNOTATIONS)
                 self.comment = inputs.resolve(
                     commenting.COMMENTING, self.flags, self.environment, self.console.progress.notice
                 )
@@ -266,11 +268,38 @@ class _Run:
                 continue
             elif image.reference and not outcome.text:
                 self.console.say(image.reference if self.console.quiet else self._done(image, outcome, output))
+        self._annotate(outcome)
         if unwritten is not None:
             self.console.error(name, unwritten)
             return max(outputs.exit_code(outcome), int(unwritten.exit_code))
         commented = self._commented(output) if output is not None else Exit.DONE
         return max(outputs.exit_code(outcome), int(commented))
+
+    def _annotate(self, outcome: Outcome) -> None:
+        """Show the worst findings beside the code; after the errors, whose allowance they share."""
+        if self.console.actions is None or not self.annotations or self.console.quiet:
+            return
+        from s3c_actions.report import annotation, formats
+
+        found = []
+        for image in outcome.images:
+            last = image.last_scan
+            for scan in (last.parts or (last,)) if last is not None else ():
+                refused = scan.refused if image.failure is not None else ()
+                found += annotation.of(
+                    scan.shown or scan.report,
+                    scan.rendering or formats.Rendering(),
+                    refused,
+                    patched=image.patch is not None,
+                )
+        for one in annotation.most(found):
+            self.console.actions.annotate(
+                one.level,
+                self.console.secrets.redact(one.text),
+                self.console.secrets.redact(one.title),
+                path=one.path,
+                line=one.line,
+            )
 
     def _commented(self, output: Path) -> Exit:
         """Comment on the pull request, when asked; what goes wrong there is told, and no verdict."""

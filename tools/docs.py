@@ -17,7 +17,7 @@ from typing import Any
 
 from s3c_actions import commands, outputs
 from s3c_actions.inputs import Input, variable
-from s3c_actions.inputs.common import CACHE, KEEP_TRACE, UPLOAD_SARIF
+from s3c_actions.inputs.common import ANNOTATIONS, CACHE, KEEP_TRACE, UPLOAD_SARIF
 from s3c_actions.inputs.github import COMMENTING, UPLOAD_REQUIRED
 from s3c_actions.policy import model
 
@@ -43,7 +43,7 @@ class Action:
         return outputs.of_command(self.command)
 
 
-_REPORTING = (*COMMENTING, UPLOAD_SARIF, UPLOAD_REQUIRED, CACHE)
+_REPORTING = (*COMMENTING, ANNOTATIONS, UPLOAD_SARIF, UPLOAD_REQUIRED, CACHE)
 ACTIONS = (
     Action(".", "chain", (*_REPORTING, KEEP_TRACE)),
     Action("actions/trivy-scan", "scan", _REPORTING),

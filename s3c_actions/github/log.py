@@ -90,21 +90,24 @@ class ActionsProgress:
         """An annotation."""
         self.annotate("warning", text)
 
-    def annotate(self, kind: str, text: str, title: str = "s3c") -> None:
+    def annotate(self, kind: str, text: str, title: str = "s3c", *, path: str = "", line: int = 0) -> None:
         """An annotation of kind `notice`, `warning` or `error`; a line of the log when there are too many of them.
 
         Args:
             kind: the workflow command.
             text: may have several lines; untrusted.
             title: shown above it; untrusted.
+            path: of the file it is shown at, relative to the repository's root.
+            line: in it, from 1.
         """
+        place = {"file": plain(path, 500), "line": str(max(1, line))} if path else {}
         lines = "\n".join(plain(line) for line in text[: ANNOTATION_CHARACTERS * 4].splitlines())
         with self._lock:
             self._said[kind] += 1
             if self._said[kind] > ANNOTATIONS:
                 self._inert("\n".join(f"{kind}: {line}" for line in lines.splitlines()))
                 return
-            self.command(kind, lines[:ANNOTATION_CHARACTERS], title=plain(title, 200))
+            self.command(kind, lines[:ANNOTATION_CHARACTERS], title=plain(title, 200), **place)
 
     def command(self, name: str, message: str = "", **properties: str) -> None:
         """A workflow command, with everything in it escaped."""

@@ -114,6 +114,14 @@ KEEP_TRACE = Input(
     default="true",
     absent=True,
 )
+ANNOTATIONS = Input(
+    name="annotations",
+    help="Annotate the pull request's files with what closed the gate, and what is critical or high and has a fix: at "
+    "most 5 errors and 5 warnings, at the Dockerfile's line where it is known.",
+    parse=boolean,
+    default="true",
+    absent=True,
+)
 UPLOAD_SARIF = Input(
     name="upload-sarif",
     help="Upload the findings to code scanning, one category for each image. Needs the permission "

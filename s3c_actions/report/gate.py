@@ -64,7 +64,7 @@ class Gate:
         """Whether this finding closes the gate."""
         if finding.id.upper() in self.deny:
             return True
-        return self.minds(finding) and not any(one.ends > self.now for one in self.excusing(finding))
+        return self.minds(finding) and not self.excused(finding)
 
     def minds(self, finding: Finding) -> bool:
         """Whether this finding closes the gate unless an exemption lets it pass."""
@@ -75,6 +75,10 @@ class Gate:
         else:
             wanted = self.fail_on is not None and finding.severity >= self.fail_on
         return wanted and (finding.fixable or not self.fixable_only)
+
+    def excused(self, finding: Finding) -> bool:
+        """Whether an exemption lets this finding pass today."""
+        return any(one.ends > self.now for one in self.excusing(finding))
 
     def excusing(self, finding: Finding) -> tuple[Exemption, ...]:
         """The exemptions that name a finding, over or not."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from s3c_actions.errors import S3CError
     from s3c_actions.policy.judge import Refusal
     from s3c_actions.report.difference import Difference
+    from s3c_actions.report.formats import Rendering
     from s3c_actions.report.model import Content, Finding, ScanReport
     from s3c_actions.report.story import Story
 
@@ -34,6 +35,7 @@ class ScanResult:
         contents: packages and licences that a policy refuses for being there; they close the gate.
         policy: digest of the policy that was the gate, empty without one.
         parts: the scans of the platforms, when all of an index were scanned.
+        rendering: what its reports were written with; None when none were.
     """
 
     image: str
@@ -50,6 +52,7 @@ class ScanResult:
     contents: tuple[Content, ...] = ()
     policy: str = ""
     parts: tuple[ScanResult, ...] = ()
+    rendering: Rendering | None = None
     seconds: float = 0.0
 
 

@@ -364,6 +364,13 @@ def _result(
         blind=coverage.blind if settings.unscanned_fails else "",
         warnings=told,
         policy=settings.policy.digest if settings.policy else "",
+        rendering=formats.Rendering(
+            gate=settings.gate,
+            difference=difference,
+            dockerfile=settings.dockerfile,
+            dockerfile_text=settings.dockerfile_text,
+            category=settings.category,
+        ),
     )
 
 
@@ -397,13 +404,7 @@ def contents(policy: Policy, report: Path, trivy: Trivy, temp: Path) -> tuple[Co
 
 def _written(result: ScanResult, settings: ScanSettings, trivy: Trivy) -> ScanResult:
     """Every report asked for, from the one scan."""
-    rendering = formats.Rendering(
-        gate=settings.gate,
-        difference=result.difference,
-        dockerfile=settings.dockerfile,
-        dockerfile_text=settings.dockerfile_text,
-        category=settings.category,
-    )
+    rendering = result.rendering or formats.Rendering()
     severities = settings.severities if settings.limit_sarif else ALL_SEVERITIES
     sarif = filtered(result.report, severities, ignore_unfixed=settings.ignore_unfixed)
     shown = result.shown or result.report
