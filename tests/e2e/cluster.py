@@ -32,7 +32,7 @@ class Kubectl:
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         argv = [str(self.program), "--kubeconfig", self.kubeconfig, *arguments]
-        return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=180)
+        return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=300)
 
     def create(self, manifest: dict[str, Any]) -> subprocess.CompletedProcess[str]:
         return self.run("create", "-f", "-", stdin=json.dumps(manifest))
@@ -68,11 +68,11 @@ class Kubectl:
         selector = ",".join(f"{key}={value}" for key, value in chosen.items())
         self("scale", *thing, "--replicas=0")
         try:
-            self("wait", "-n", GATE, "--for=delete", "pod", "-l", selector, "--timeout=90s")
+            self("wait", "-n", GATE, "--for=delete", "pod", "-l", selector, "--timeout=180s")
             yield
         finally:
             self("scale", *thing, "--replicas=1")
-            self("rollout", "status", *thing, "--timeout=120s")
+            self("rollout", "status", *thing, "--timeout=240s")
             # It runs before Gatekeeper reaches it again.
             self.until_denied(pod("probe", pod_spec(f"localhost:1/probe@sha256:{64 * '0'}")), "(trace ")
 
@@ -84,7 +84,7 @@ class Kubectl:
 
     def until_denied(self, manifest: dict[str, Any], said: str) -> str:
         """The denial of an object that is tried over and over, once it says so: answers are kept for a while."""
-        until = time.monotonic() + CACHED + 15
+        until = time.monotonic() + CACHED + 60
         while said not in (denial := self.tried(manifest)):
             assert time.monotonic() < until, denial or "it is admitted"
             time.sleep(0.5)

@@ -122,7 +122,7 @@ def deploy(gated: Lab, namespace: str, s3c: Callable[..., Ended], tmp_path: Path
     defaults = {
         "kubeconfig": gated.kubeconfig,
         "namespace": namespace,
-        "rollout-timeout": "40s",
+        "rollout-timeout": "120s",
         "trust-store": gated.certificate,
     }
 

@@ -149,7 +149,7 @@ http: {{addr: "{host.replace("localhost", "127.0.0.1")}"}}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, "serve", folder / "config.yml"], stdout=log, stderr=log)
     try:
-        for _ in range(100):
+        for _ in range(600):
             try:
                 if send("GET", f"http://{host}/v2/")[0] in {200, 401}:
                     break

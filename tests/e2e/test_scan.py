@@ -443,12 +443,12 @@ def test_a_scan_that_takes_too_long_is_ended(world, tmp_path):
     slow = tmp_path / "trivy"
     slow.write_text('#!/bin/sh\n[ "$1" = image ] && exec sleep 60\necho "Version: 0.74.0"\n')
     slow.chmod(0o755)
-    arguments = ("scan", world.image, "--trivy-path", slow, "--offline", "--timeout", "1s")
+    arguments = ("scan", world.image, "--trivy-path", slow, "--offline", "--timeout", "3s")
     started = time.monotonic()
     ended = s3c(tmp_path, *arguments, environment={"S3C_CACHE": str(tmp_path / "c")})
     assert ended.code == 3, ended.stderr
     assert "did not finish within" in ended.stderr
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 50
 
 
 def test_scans_side_by_side_on_one_cache(world, tmp_path):

@@ -190,7 +190,7 @@ def test_metadata_is_signed_and_asked_for(image: str, keys: Path) -> None:
 
 
 def test_an_expired_signature_is_refused_and_signed_again(image: str, keys: Path) -> None:
-    signed = s3c(keys, "sign", image, *pair(keys, "rsa"), "--signature-expiry", "8s")
+    signed = s3c(keys, "sign", image, *pair(keys, "rsa"), "--signature-expiry", "15s")
     assert signed.code == 0, signed.stderr
     expires = datetime.fromisoformat(signed.image["sign"]["expires"])
     time.sleep(max(0.0, (expires - datetime.now(UTC)).total_seconds()) + 1)
@@ -203,7 +203,7 @@ def test_an_expired_signature_is_refused_and_signed_again(image: str, keys: Path
 
 def test_a_time_stamp_outlives_the_certificate(image: str, keys: Path, time_stamps: TimeStamps) -> None:
     start = datetime.now(UTC)
-    short = make("short-lived", end=start.replace(microsecond=0) + timedelta(seconds=25))
+    short = make("short-lived", end=start.replace(microsecond=0) + timedelta(seconds=40))
     short.write(keys, "short")
     stamp = ("--timestamp-url", time_stamps.url, "--timestamp-root-cert", time_stamps.root)
     signed = s3c(keys, "sign", image, *pair(keys, "short"), *stamp)
@@ -211,7 +211,7 @@ def test_a_time_stamp_outlives_the_certificate(image: str, keys: Path, time_stam
     assert signed.image["sign"]["timestamped"] is True
     assert "expires in 0 days" in signed.stderr
     assert s3c(keys, "sign", image, *pair(keys, "short"), *stamp).image["sign"]["skipped"] is True
-    time.sleep(max(0.0, 26 - (datetime.now(UTC) - start).total_seconds()))
+    time.sleep(max(0.0, 41 - (datetime.now(UTC) - start).total_seconds()))
     store = ("--trust-store", keys / "short.crt")
     trusted = s3c(keys, "verify", image, *store, "--trusted-timestamp-root", time_stamps.root)
     assert trusted.code == 0, trusted.stderr
