@@ -17,20 +17,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from s3c_actions import result
 from s3c_actions.credentials import Logins
 from s3c_actions.image import Reference
+from s3c_actions.process import Secrets
 from s3c_actions.registry import Registry
+from s3c_actions.report import trivy_json
 from s3c_actions.shell import cache_folder
+from s3c_actions.steps.results import ImageOutcome, Outcome, ScanResult
 from s3c_lab import voting
 from s3c_lab.node.cluster import node_name
 from tests import reports
+from tests.github import events
+from tests.github.server import serving
+from tests.github.state import Token
 
 FORGOTTEN = 31.0
 """Seconds after which Gatekeeper, Ratify and its store have forgotten a verdict: 10 s each."""
@@ -453,6 +461,33 @@ def looks(bench: Bench) -> None:
     bench.row(what, "≤ 2 s, ≤ 300 MB", f"{wall:.2f} s, {peak:.0f} MB peak")
 
 
+def calls(bench: Bench) -> None:
+    """Calls of GitHub's API for one comment, among 300 of others, counted by the stand-in."""
+    report = trivy_json.parse(reports.large(500))
+    seen = ScanResult(image=report.image, reference=report.image, report=report, trivy_json=Path("trivy.json"))
+    image = ImageOutcome(image=report.image, reference=report.image, scan=seen)
+    file = bench.folder / "result.json"
+    with serving() as github:
+        github.state.tokens["run-token"] = Token()
+        pull = github.state.pull()
+        for number in range(300):
+            remark = github.state.comment(pull.number, f"remark {number}", "reviewer")
+            remark.created = remark.updated = datetime(2026, 1, 1, tzinfo=UTC)
+        environment = events.of_pull(github, bench.folder, pull) | {"S3C_GITHUB_TOKEN": "run-token"}
+        for what, outcome in (
+            ("begun", Outcome(command="scan", images=(image,))),
+            ("unchanged", Outcome(command="scan", images=(image,))),
+            ("changed", Outcome(command="scan", images=(replace(image, scan=None),))),
+        ):
+            file.write_text(result.text(result.document(outcome, datetime.now(UTC), Secrets())))
+            github.calls.clear()
+            bench.run([sys.executable, "-m", "s3c_actions", "comment", file], environment)
+            goal = "≤ 4" if what == "unchanged" else ""
+            bench.row(f"GitHub's API: a comment {what}, among 300 others", goal, f"{len(github.calls)} calls")
+        if github.violations:
+            sys.exit("\n".join(github.violations))
+
+
 def documents(bench: Bench) -> None:
     """Manifests of 10,000 documents with every image by its digest."""
     before, after = "registry.example/app:1.4", f"registry.example/app@sha256:{64 * '1'}"
@@ -467,7 +502,7 @@ ON_A_NODE = ("deploy", "admission")
 MEASURES: dict[str, Callable[[Bench], None]] = {
     one.__name__: one
     for one in (
-        *(start, scan, formats, patch, sign, vault, trace, attach, chain, large, looks, documents),
+        *(start, scan, formats, patch, sign, vault, trace, attach, chain, large, looks, calls, documents),
         *(deploy, admission),
     )
 }

@@ -131,7 +131,7 @@ def upload(
         InputError: it is too large.
         GitHubError: GitHub does not take it, or does not say what became of it.
     """
-    packed = base64.b64encode(gzip.compress(report.data, mtime=0))
+    packed = gzip.compress(report.data, mtime=0)
     if len(packed) > BYTES:
         raise InputError(
             "sarif",
@@ -142,7 +142,7 @@ def upload(
     content: dict[str, Any] = {
         "commit_sha": target.commit,
         "ref": target.ref,
-        "sarif": packed.decode(),
+        "sarif": base64.b64encode(packed).decode(),
         "tool_name": report.tool,
     }
     if target.checkout_uri:
