@@ -268,8 +268,19 @@ def _spoilt(dice: random.Random, content: bytes) -> bytes | None:
 # Generated scans: what Trivy would have found, for the gate in CI and for the report that is attached
 
 
-def a_scan(dice: random.Random, now: datetime) -> bytes:
-    """Trivy's JSON on an image: findings, packages and licences that policies of `a_policy` mind, or none of them."""
+def a_scan(dice: random.Random, now: datetime, policy: Policy) -> bytes:
+    """Trivy's JSON on an image: findings, packages and licences that policies mind, or what this one accepts."""
+    found = [_a_vulnerability(dice) for _ in range(dice.choice((0, 0, 0, 0, 1, 1, 3, 12)))]
+    if policy.exceptions and policy.findings.refuse and dice.random() < 0.3:
+        found = [
+            {
+                **_a_vulnerability(dice),
+                "VulnerabilityID": one.id,
+                "PkgName": one.package or "libssl3",
+                "Severity": dice.choice(policy.findings.refuse),
+            }
+            for one in policy.exceptions
+        ]
     system = ({"Family": "debian", "Name": "12.5"}, {"Family": "debian", "Name": "8.11", "EOSL": True}, None)
     results = [
         {
@@ -277,7 +288,7 @@ def a_scan(dice: random.Random, now: datetime) -> bytes:
             "Class": "os-pkgs",
             "Type": "debian",
             "Packages": [_a_package(dice, name) for name in ("zlib1g", "libssl3", "xz-utils") if dice.random() < 0.8],
-            "Vulnerabilities": [_a_vulnerability(dice) for _ in range(dice.choice((0, 0, 0, 0, 1, 1, 3, 12)))],
+            "Vulnerabilities": found,
             "ExperimentalModifiedFindings": [_set_aside(dice) for _ in range(dice.choice((0, 0, 0, 1)))],
         },
         {

@@ -267,12 +267,13 @@ def _by_policy(
     path = values[inputs.POLICY]
     if path is None:
         return verify
+    from s3c_actions.commands.policy import trusting
     from s3c_actions.policy import model
     from s3c_actions.steps import judge
 
     ready = stack.enter_context(
         judge.prepare(
-            model.read(path),
+            trusting(model.read(path), values, context),
             registry=registry,
             notation=notation(values, context, hosts),
             temp=context.temp,

@@ -57,6 +57,7 @@ def install(values: Values, context: Context, cluster: Cluster) -> DeployResult:
 def _objects(values: Values, context: Context) -> tuple[Object, ...]:
     """The gate's own objects and the user's, in the order in which they are applied."""
     from s3c_actions.cluster import gate_manifests, manifests
+    from s3c_actions.commands.policy import trusting
     from s3c_actions.policy import model
     from s3c_actions.steps.verify import trusted_identities
 
@@ -69,7 +70,8 @@ def _objects(values: Values, context: Context) -> tuple[Object, ...]:
                 raise InputError(
                     one.name, "it is given beside a policy, which names the signers.", remedy="Give one of both."
                 )
-        return gate_manifests.with_others(gate_manifests.by_policy(model.read(path), values[inputs.EXEMPT]), others)
+        ruling = trusting(model.read(path), values, context)
+        return gate_manifests.with_others(gate_manifests.by_policy(ruling, values[inputs.EXEMPT]), others)
     own = gate_manifests.policy(trusted_identities(values[inputs.IDENTITIES]), values[inputs.EXEMPT])
     if trust := _trust(values):
         own = (trust, *own)

@@ -18,7 +18,7 @@ from s3c_actions.inputs import policy as inputs
 from s3c_actions.steps.results import ImageOutcome, Outcome
 
 if TYPE_CHECKING:
-    from s3c_actions.policy.model import Policy
+    from s3c_actions.policy.model import Policy, Signer
     from s3c_actions.steps.judge import Judge
 
 
@@ -43,7 +43,7 @@ def run(values: Values, context: Context) -> Outcome:
             raise InputError("ratify", "there is nothing to export for but Ratify.", remedy="Leave it out.")
         if values[inputs.JUDGED]:
             raise InputError("image", "an export is for every image.", remedy="Leave the images out.")
-        return Outcome(command="policy", images=(), text=exported(policy))
+        return Outcome(command="policy", images=(), text=exported(trusting(policy, values, context)))
     for sentence in notices(policy, context):
         context.progress.warning(sentence)
     if not values[inputs.JUDGED]:
@@ -78,18 +78,62 @@ def judging(values: Values, context: Context, policy: Policy) -> Iterator[Judge]
 
     Raises:
         InputError: the policy names no signer, or a certificate in it is none.
-        OutsideError: notation could not be had.
+        OutsideError: notation could not be had, or a vault does not let us in.
     """
     from s3c_actions.steps import judge
 
     with judge.prepare(
-        policy,
+        trusting(policy, values, context),
         registry=registry_of(values, context),
         notation=notation(values, context),
         temp=context.temp,
         now=context.now,
     ) as ready:
         yield ready
+
+
+def trusting(policy: Policy, values: Values, context: Context) -> Policy:
+    """The policy with the text of the certificates that it names by their vault, read now.
+
+    Args:
+        policy: as `policy.model.read` gave it.
+        values: of a command that takes `inputs.azure.IDENTITY_INPUTS`.
+        context: the command's.
+
+    Raises:
+        InputError: there is no such certificate, or its issuers are not to be had.
+        OutsideError: Azure gave no token, or the vault does not let us in.
+    """
+    from msgspec.structs import replace as changed
+
+    signers = tuple(one if one.vault is None else _of_vault(one, one.vault, values, context) for one in policy.signers)
+    return policy if signers == policy.signers else changed(policy, signers=signers)
+
+
+def _of_vault(signer: Signer, where: tuple[str, str, str], values: Values, context: Context) -> Signer:
+    """A signer with what to trust so that this certificate is: itself, or its issuer and its subject."""
+    from msgspec.structs import replace as changed
+
+    from s3c_actions import certificates
+    from s3c_actions.azure.vault import Vault
+    from s3c_actions.commands.azure import azure_identity
+
+    host, name, version = where
+    with context.progress.step("vault") as step:
+        identity = azure_identity(values, context)
+        try:
+            chain = Vault(host, identity, context.progress).certificate(name, version).chain
+        except InputError as error:
+            error.what = f"signer {signer.name} of the policy: {error.what}"
+            if error.field == "vault-ca-certs":
+                error.remedy = (
+                    "Name the authority's certificate, a PEM file, and the signer's identities in the policy."
+                )
+            raise
+        step.done(f"{name} of {host}, read with {identity.told}")
+    subject = certificates.trusted_identity(chain[0]).removeprefix("x509.subject:").strip()
+    identities = signer.identities or ((subject,) if len(chain) > 1 and subject else ())
+    return changed(signer, certificate=certificates.pem(certificates.anchor(chain)).decode(), identities=identities)
 
 
 def exported(policy: Policy) -> str:

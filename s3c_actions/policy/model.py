@@ -6,6 +6,7 @@ The schema is made of the types below (`make docs`), so the two cannot drift apa
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,12 @@ from s3c_actions.report.model import Severity
 DEFAULT = "s3c-policy.yaml"
 SCHEMA = "policy-1.json"
 MAX_SIZE = 1024 * 1024
+
+# https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#object-identifiers
+_OF_A_VAULT = re.compile(
+    r"https://(?P<host>[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)/certificates/(?P<name>[A-Za-z0-9-]{1,127})"
+    r"(/(?P<version>[0-9a-fA-F]{32}))?/?"
+)
 
 SeverityName = Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
 Duration = Annotated[
@@ -50,8 +57,9 @@ class Signer(_Part, frozen=True, kw_only=True):
             min_length=1,
             max_length=100_000,
             description="The signing certificate, or its authority's: the path of a PEM file, relative to this file, "
-            "or the PEM text itself.",
-            examples=["keys/release.crt"],
+            "or the PEM text itself. Or the identifier of the signing certificate in Azure Key Vault, with a version "
+            "or without: the newest counts when it is read.",
+            examples=["keys/release.crt", "https://kv-release.vault.azure.net/certificates/signing"],
         ),
     ]
     identities: Annotated[
@@ -61,6 +69,12 @@ class Signer(_Part, frozen=True, kw_only=True):
             examples=[["C=US, ST=WA, O=example, CN=release"]],
         ),
     ] = ()
+
+    @property
+    def vault(self) -> tuple[str, str, str] | None:
+        """Host, name and version (empty: the newest) of a certificate that a vault has; None of one that is given."""
+        found = _OF_A_VAULT.fullmatch(self.certificate)
+        return (found["host"].lower(), found["name"], found["version"] or "") if found else None
 
 
 class Findings(_Part, frozen=True, kw_only=True):
@@ -214,7 +228,7 @@ def read(path: Path, *, field: str = "policy") -> Policy:
 
     Args:
         path: of the file. Paths of certificates in it are relative to it; they are read, so that the policy returned
-            holds their text.
+            holds their text. Those of a vault are left as they are named (`commands.policy.trusting`).
         field: the input it came from, for errors.
 
     Raises:
@@ -316,8 +330,14 @@ def _yaml(text: str, name: str, field: str) -> Any:
 
 
 def _with_certificate(signer: Signer, folder: Path, field: str) -> Signer:
-    if "-----BEGIN" in signer.certificate:
+    if "-----BEGIN" in signer.certificate or signer.vault is not None:
         return signer
+    if signer.certificate.startswith("https://"):
+        raise InputError(
+            field,
+            f"the certificate of signer {signer.name}, {signer.certificate[:200]}, is none of a key vault.",
+            remedy="Give its identifier, https://VAULT.vault.azure.net/certificates/NAME, or a PEM file.",
+        )
     path = folder / signer.certificate
     try:
         text = path.read_text(encoding="ascii")

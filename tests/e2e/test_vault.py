@@ -341,3 +341,31 @@ def test_nothing_is_signed_when_the_image_cannot_be_reached(azure: Azure, tmp_pa
     ended = azure.s3c(tmp_path, "sign", f"localhost:9/app@sha256:{'0' * 64}", *CERTIFICATE, *azure.ids)
     assert (ended.code, "could not be reached" in ended.stderr) == (3, True), ended.stderr
     assert not any(one.path.endswith("/sign") for one in azure.world.sites.asked(vault.host))
+
+
+def test_a_policy_names_its_signers_by_their_vault(azure: Azure, image: str, tmp_path: Path) -> None:
+    root = make_authority("root")
+    azure.vault(rights=SIGNER | {"secrets/get"}).add("signing", make("signing", issuer=root))
+    azure.vault("kv-stranger").add("signing", make("signing", authority=False))
+    signed = azure.s3c(tmp_path, "sign", image, *CERTIFICATE, *azure.ids)
+    assert signed.code == 0, signed.stderr
+    policy = tmp_path / "s3c-policy.yaml"
+
+    def named(vault: str, certificate: str) -> None:
+        identifier = f"https://{vault}.vault.azure.net/certificates/{certificate}"
+        policy.write_text(f"version: 1\nsigners: [{{name: release, certificate: '{identifier}'}}]\n")
+
+    for vault, codes in (("kv-stranger", {"no-report", "stranger-image"}), ("kv-voting", {"no-report"})):
+        named(vault, "signing")
+        checked = azure.s3c(tmp_path, "policy", "check", image, "--policy", policy, *azure.ids)
+        assert checked.code == 1, checked.stderr
+        assert {one["code"] for one in checked.image["judgement"]["refusals"]} == codes
+    exported = azure.s3c(tmp_path, "policy", "export", "--policy", policy, *azure.ids)
+    assert exported.code == 0, exported.stderr
+    objects = list(yaml.safe_load_all(exported.stdout))
+    assert objects[0]["spec"]["parameters"]["value"] == pem(root.certificate).decode()
+    (statement,) = objects[1]["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]
+    assert statement["trustedIdentities"] == ["x509.subject: C=US,ST=WA,O=s3c lab,CN=signing"]
+    named("kv-voting", "gone")
+    gone = azure.s3c(tmp_path, "policy", "check", image, "--policy", policy, *azure.ids)
+    assert (gone.code, "signer release of the policy" in gone.stderr) == (2, True), gone.stderr

@@ -96,6 +96,21 @@ def test_certificates_are_read_beside_the_policy(tmp_path):
         model.read(path)
 
 
+def test_a_certificate_of_a_vault_is_named_and_read_later(tmp_path):
+    path = tmp_path / "s3c-policy.yaml"
+    named = "https://kv-voting.vault.azure.net/certificates/signing"
+    for certificate, vault in (
+        (named, ("kv-voting.vault.azure.net", "signing", "")),
+        (f"{named}/{32 * 'a'}", ("kv-voting.vault.azure.net", "signing", 32 * "a")),
+    ):
+        path.write_text(f"version: 1\nsigners: [{{name: release, certificate: '{certificate}'}}]\n")
+        (signer,) = model.read(path).signers
+        assert (signer.certificate, signer.vault) == (certificate, vault)
+    path.write_text("version: 1\nsigners: [{name: release, certificate: 'https://example.com/release.crt'}]\n")
+    with pytest.raises(InputError, match="is none of a key vault"):
+        model.read(path)
+
+
 @pytest.mark.parametrize(
     ("finding", "refused"),
     [
