@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -14,14 +15,18 @@ from pathlib import Path
 from types import FrameType
 
 from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines
-from s3c_actions.errors import Exit, S3CError
+from s3c_actions.errors import Exit, InputError, S3CError
 from s3c_actions.process import Runner
+from s3c_actions.programs.install import Wanted, present
 from s3c_actions.progress import Progress
 from s3c_actions.shell import cache_folder
 from s3c_lab import demo, docker_engine, lab
 from s3c_lab.machine import Machine, with_system_path
 from s3c_lab.node import cluster
+from s3c_lab.node.programs import KUBECTL
 
+_BIN = next((one for one in [Path(__file__).parent.parent / "bin"] if (one / "s3c").is_file()), None)
+"""Where a checkout has `s3c`; an installed package has it on PATH."""
 _ABOUT = """\
 A supply chain on this machine: a registry with the two vulnerable images of an example voting app, BuildKit, a
 vulnerability database and a signing key. What takes long is kept in S3C_CACHE, so the second start takes seconds.
@@ -39,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see `s3c_actions.errors.Exit`.
     """
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     environment = with_system_path(dict(os.environ))
     progress = _progress(options.quiet, options.verbose)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -59,11 +64,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.BUG
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line: every command with its flags."""
+    made = argparse.ArgumentParser(
         prog="s3c-lab", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, told: str, run: object, default: str = lab.NAME) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=told, description=told)
@@ -91,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="print it as JSON")
     down = command("down", "Take the lab down; the cache stays.", _down)
     down.add_argument("--all", action="store_true", help="every lab of this cache")
+    told = 'Print what a shell needs to work on the lab that is up: `eval "$(bin/s3c-lab env)"`.'
+    command("env", told, _env)
     command("prepare", "Bring into the cache what `up --node` needs: tens of minutes the first time.", _prepare)
     show = command(
         "demo",
@@ -102,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--output-dir", type=Path, default=Path("s3c-out"), help="folder for the reports (%(default)s)")
     show.add_argument("--keep", action="store_true", help="leave the lab running")
     show.add_argument("--chain-only", action="store_true", help="stop before the cluster")
-    return parser
+    return made
 
 
 def _up(options: argparse.Namespace, machine: Machine) -> int:
@@ -133,6 +141,18 @@ def _status(options: argparse.Namespace, machine: Machine) -> int:
             for part in parts:
                 print(f"  {'✔' if part.there else '✘'} {part.name:<9} {part.told}")
     return Exit.DONE if all(parts and all(part.there for part in parts) for parts in found.values()) else Exit.REFUSED
+
+
+def _env(options: argparse.Namespace, machine: Machine) -> int:
+    made = lab.read(lab.folder_of(options.name, machine))
+    if made is None:
+        raise InputError("name", f"there is no lab {options.name}.", remedy=f"Run `s3c-lab up{_named(options.name)}`.")
+    kubectl = present(Wanted(pin=KUBECTL), cache=machine.cache, runner=machine.runner, progress=machine.progress)
+    folders = [str(path) for path in (_BIN, kubectl.path.parent if kubectl and made.kubeconfig else None) if path]
+    print(f'export PATH={shlex.quote(os.pathsep.join(folders))}:"$PATH"' if folders else "", end="\n" * bool(folders))
+    for name, value in made.variables().items():
+        print(f"export {name}={shlex.quote(value)}")
+    return Exit.DONE
 
 
 def _down(options: argparse.Namespace, machine: Machine) -> int:

@@ -62,6 +62,19 @@ class Lab:
             *("--key", self.key, "--certificate", self.certificate),
         ]
 
+    def variables(self) -> dict[str, str]:
+        """Environment variables with which `s3c` works on this lab without flags, and what command lines name of it."""
+        cluster = {"KUBECONFIG": self.kubeconfig} if self.kubeconfig else {}
+        return {
+            "S3C_BUILDKIT_ADDR": self.buildkit,
+            "S3C_TRIVY_CACHE_DIR": self.trivy_cache,
+            "S3C_OFFLINE": "true",
+            **cluster,
+            "LAB_REGISTRY": self.registry,
+            "LAB_KEY": self.key,
+            "LAB_CERTIFICATE": self.certificate,
+        }
+
 
 @dataclass(frozen=True)
 class Part:

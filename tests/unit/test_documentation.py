@@ -2,36 +2,90 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ruamel.yaml
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from s3c_actions import arguments, inputs
 from s3c_actions.commands import COMMANDS, load
+from s3c_lab.__main__ import parser as lab_parser
+from tests.unit.test_lab import a_lab
 
 ROOT = Path(__file__).parents[2]
 YAML = ruamel.yaml.YAML(typ="safe", pure=True)
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *ROOT.glob("docs/*.md")]
-PAGES += sorted(ROOT.glob("actions/*/README.md"))
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES += sorted(ROOT.glob("actions/*/README.md")) + sorted(ROOT.glob("infra/**/README.md"))
+PAGES += sorted(ROOT.glob(".devcontainer/*.md"))
+PROGRAMS = {"s3c", "bin/s3c", "s3c-lab", "bin/s3c-lab"}
+TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+OUTPUTS = set(re.findall(r'^output "(\w+)"', (ROOT / "infra/terraform/outputs.tf").read_text(), re.MULTILINE))
+# What variables in command lines hold. Those of Azure are outputs of infra/terraform, those of the lab `s3c-lab env`'s.
+VARIABLES = {
+    "AZURE_REGISTRY": "votingacr.azurecr.io",
+    "AZURE_VAULT": "voting-kv",
+    "AZURE_CERTIFICATE": "signing",
+    "AZURE_CLUSTER": "voting-aks",
+    "AZURE_RESOURCE_GROUP": "voting-rg",
+    "LAB_REGISTRY": "localhost:5000",
+    "LAB_KEY": "s3c-lab.key",
+    "LAB_CERTIFICATE": "s3c-lab.crt",
+    "APP": "localhost:5000/voting-app@sha256:" + "a" * 64,
+    "DB": "localhost:5000/voting-db@sha256:" + "b" * 64,
+    "(tofu -chdir=infra/terraform output -json gate | jq -r .client_id)": "01234567-89ab-cdef-0123-456789abcdef",
+}
 
 
-def command_lines(page: Path) -> list[str]:
-    """`s3c …` at the start of a line of code, continued lines joined; comments and prompts left out."""
-    text = page.read_text().replace("\\\n", " ")
-    lines = [line.strip().removeprefix("$ ") for line in text.splitlines() if line.startswith((" ", "$", "s3c "))]
-    return [line for line in lines if re.match(rf"s3c ({'|'.join(COMMANDS)}) ", line)]
+def code(page: Path) -> list[Token]:
+    return [
+        one
+        for one in MarkdownIt("gfm-like", {"linkify": False}).parse(page.read_text())
+        if one.type in {"fence", "code_block"}
+    ]
+
+
+def shell_lines(block: Token) -> Iterator[str]:
+    """The command lines of a block of code: behind its prompts where it has any; continued lines joined."""
+    if block.info in {"yaml", "json", "mermaid", "toml", "dockerfile"}:
+        return
+    lines = block.content.replace("\\\n", " ").splitlines()
+    prompted = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    yield from prompted if prompted or block.info == "console" else lines
+
+
+def commands(line: str) -> Iterator[list[str]]:
+    """The words of each command in a line of shell that pipes, lists and substitutes; assignments are left out."""
+    words = shlex.shlex(line, posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+    found: list[str] = []
+    for word in words:
+        if re.fullmatch(r"[();<>|&]+", word):
+            yield found
+            found = []
+        elif found or not re.fullmatch(r"\$|\w+=.*", word):
+            found.append(word)
+    yield found
+
+
+def command_lines(page: Path) -> Iterator[list[str]]:
+    for shown in (line for block in code(page) for line in shell_lines(block)):
+        # What is not ours may be output, or a text over several lines.
+        if not re.search(r"\b(s3c(-lab)?|make|tofu|terraform) ", shown):
+            continue
+        # A checksum is shown as a word, or as the command that prints it; a command within quotes is one too.
+        line = re.sub(r"SHA256[A-Z-]*|\$\(sha256sum[^)]*\)", "0" * 64, shown)
+        inner = re.findall(r'"\$\(([^()"]*)\)"', line)
+        for one in (*inner, line):
+            yield from (words for words in commands(one) if words and not words[-1].endswith(":"))
 
 
 def workflows(page: Path) -> list[dict[str, Any]]:
     """The steps shown in YAML that use an action of this repository."""
-    found = []
-    for kind, block in BLOCK.findall(page.read_text()):
-        if kind in {"yaml", "yml"}:
-            found += steps(YAML.load(block))
-    return found
+    return [step for block in code(page) if block.info in {"yaml", "yml"} for step in steps(YAML.load(block.content))]
 
 
 def steps(node) -> list[dict[str, Any]]:
@@ -41,27 +95,53 @@ def steps(node) -> list[dict[str, Any]]:
     return [step for value in node for step in steps(value)] if isinstance(node, list) else []
 
 
-LINES = [(page, line) for page in PAGES for line in command_lines(page)]
-LINES += [(ROOT / "s3c", example) for name in COMMANDS for example in load(name).examples]
+SHOWN = [(page, words) for page in PAGES for words in command_lines(page)]
+LINES = [(page, words) for page, words in SHOWN if words[0] in PROGRAMS and len(words) > 1]
+LINES += [(ROOT / "s3c", next(commands(example))) for name in COMMANDS for example in load(name).examples]
 STEPS = [(page, step) for page in PAGES for step in workflows(page)]
 
 
+def filled(word: str) -> str:
+    """A word as the shell would hand it over."""
+    return re.sub(r"\$(\w+|\(.*\))", lambda found: VARIABLES[found[1]], word.replace("SHA256", "0" * 64))
+
+
+def test_the_variables_are_those_that_people_get():
+    shown = (ROOT / "infra/terraform/outputs.tf").read_text()
+    assert all(re.search(rf"\b{name} += ", shown) for name in VARIABLES if name.startswith("AZURE_"))
+    assert {name for name in VARIABLES if name.startswith("LAB_")} <= set(a_lab(ROOT).variables())
+
+
 def test_there_are_some():
-    assert len(LINES) > 20
+    assert len(LINES) > 60
     assert len({step["uses"] for _, step in STEPS}) >= 4
+    assert {words[1] for _, words in LINES if words[0].endswith("s3c")} >= set(COMMANDS) - {"programs", "upload"}
 
 
-@pytest.mark.parametrize(("page", "line"), LINES, ids=[f"{page.name}: {line}" for page, line in LINES])
-def test_a_command_line_is_understood(page, line):
-    # A checksum is shown as a word, or as the command that prints it.
-    line = re.sub(r"SHA256[A-Z-]*|\$\(sha256sum[^)]*\)", "0" * 64, line)
-    _, name, *argv = shlex.split(line, comments=True)
+@pytest.mark.parametrize(("page", "words"), LINES, ids=[f"{page.name}: {' '.join(words)}" for page, words in LINES])
+def test_a_command_line_is_understood(page, words):
+    program, name, *argv = words
+    if program.endswith("-lab"):
+        # argparse ends the process when it does not understand.
+        assert lab_parser().parse_args([name, *argv]).command == name
+        return
+    assert name in COMMANDS
     command = load(name)
-    given = arguments.read(command, argv)
+    given = arguments.read(command, [filled(word) for word in argv])
     assert given is not None
     told: list[str] = []
     inputs.resolve(command.inputs, given, {}, told.append)
     assert not told, "an old name is shown"
+
+
+def test_what_make_is_asked_for_can_be_made():
+    asked = {word for _, words in SHOWN if words[0] == "make" for word in words[1:]}
+    assert {"demo", "test"} <= asked <= TARGETS
+
+
+def test_what_terraform_is_asked_for_is_an_output():
+    asked = {words[-1] for _, words in SHOWN if words[0] in {"tofu", "terraform"} and "output" in words}
+    assert asked <= OUTPUTS
 
 
 @pytest.mark.parametrize(("page", "step"), STEPS, ids=[f"{page.parent.name}/{page.name}" for page, _ in STEPS])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from s3c_actions.errors import InputError, OutsideError
+from s3c_actions.errors import Exit, InputError, OutsideError
 from s3c_actions.process import Runner
 from s3c_actions.progress import Silent
 from s3c_lab import buildkit_server, daemons, voting
+from s3c_lab.__main__ import main as lab_command
 from s3c_lab.advisories import Advisory, Installed, entries, fixes, read_installed, titles, write_tracker
 from s3c_lab.demo import without_html
 from s3c_lab.lab import Lab, folder_of, names, read
@@ -294,6 +296,48 @@ def test_the_flags_are_inputs_of_the_chain(tmp_path: Path) -> None:
 
     known = {f"--{one.name}" for one in load("chain").inputs}
     assert {flag for flag in a_lab(tmp_path).flags() if flag.startswith("--")} <= known
+
+
+def test_a_shell_is_told_the_same_as_the_flags(tmp_path: Path) -> None:
+    from s3c_actions.commands import load
+
+    lab = replace(a_lab(tmp_path), kubeconfig="/kubeconfig")
+    known = {one.variable for one in load("chain").inputs}
+    told = lab.variables()
+    assert {name for name in told if name.startswith("S3C_")} <= known
+    assert set(lab.flags()) - set(told.values()) == {
+        "--buildkit-addr",
+        "--trivy-cache-dir",
+        "--offline",
+        "--key",
+        "--certificate",
+    }
+    assert told["KUBECONFIG"] == "/kubeconfig"
+    assert "KUBECONFIG" not in a_lab(tmp_path).variables(), "without a cluster, the user's own stays"
+
+
+def test_a_shell_takes_what_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    monkeypatch.setenv("S3C_CACHE", str(tmp_path))
+    monkeypatch.setattr("signal.signal", lambda *_handler: None)
+    folder = folder_of("x", machine(tmp_path))
+    folder.mkdir(parents=True)
+    (folder / "lab.json").write_text(json.dumps(asdict(replace(a_lab(folder), key="/a b/k"))))
+    assert lab_command(["env", "--name", "x"]) == Exit.DONE
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("export ") for line in lines)
+    assert "export LAB_KEY='/a b/k'" in lines
+    assert lines[0] == f'export PATH={Path(__file__).parents[2] / "bin"}:"$PATH"'
+
+
+def test_a_shell_is_told_of_no_lab_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("S3C_CACHE", str(tmp_path))
+    monkeypatch.setattr("signal.signal", lambda *_handler: None)
+    assert lab_command(["env", "--name", "two"]) == Exit.WRONG_INPUT
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Run `s3c-lab up --name two`." in said.err
 
 
 def test_the_summary_is_shown_without_html_and_diagram() -> None:
