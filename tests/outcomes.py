@@ -82,18 +82,26 @@ def scan(of: ScanReport, **changes: Any) -> ScanResult:
     return ScanResult(**facts | changes)
 
 
+def certificate(subject: str = "CN=s3c-test", **changes: Any) -> Certificate:
+    """What is told of a self-signed certificate."""
+    facts: dict[str, Any] = {
+        "subject": subject,
+        "issuer": subject,
+        "thumbprint": "0" * 64,
+        "not_before": "2026-01-01T00:00:00Z",
+        "not_after": "2027-01-01T00:00:00Z",
+        "days_left": 100,
+        "key": "RSA-2048",
+        "self_signed": True,
+    }
+    return Certificate(**facts | changes)
+
+
 SIGNED = SignResult(
     reference=f"localhost:5000/voting-app@{AFTER}",
     signature_digest=SIGNATURE,
-    certificate=Certificate(
-        subject="CN=s3c-test,O=Voting",
-        issuer="CN=s3c-test,O=Voting",
-        thumbprint="ab" * 32,
-        not_before="2026-01-01T00:00:00Z",
-        not_after="2027-06-23T00:00:00Z",
-        days_left=212,
-        key="RSA-2048",
-        self_signed=True,
+    certificate=certificate(
+        "CN=s3c-test,O=Voting", thumbprint="ab" * 32, not_after="2027-06-23T00:00:00Z", days_left=212
     ),
     signature_format="cose",
     skipped=False,

@@ -64,7 +64,7 @@ def run(values: Values, context: Context) -> Outcome:
         gate=gate,
         difference=difference,
         dockerfile=dockerfile.as_posix() if dockerfile else "",
-        dockerfile_text=_text(context.cwd / dockerfile) if dockerfile else "",
+        dockerfile_text=dockerfile_text(context.cwd / dockerfile) if dockerfile else "",
         category=values[inputs.SARIF_CATEGORY],
     )
     wanted = values[inputs.FORMAT]
@@ -170,11 +170,18 @@ def _table(path: Path) -> str:
     return "\n".join(lines[:TEXT_ROWS]) + f"\n… {len(lines) - TEXT_ROWS:,} more lines in {path}\n"
 
 
-def _text(path: Path) -> str:
+def dockerfile_text(path: Path) -> str:
+    """The Dockerfile that code scanning shows the findings in.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise InputError("dockerfile", f"{str(path)!r} cannot be read: {error.strerror}.") from error
+        raise InputError(
+            "dockerfile", f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."
+        ) from error
 
 
 COMMAND = Command(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command, Context, folders
+from s3c_actions.commands.report import dockerfile_text
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.inputs import Values
@@ -235,7 +236,7 @@ def _settings(values: Values, context: Context) -> ScanSettings:
         policy=ruling,
         unscanned_fails=values[inputs.UNSCANNED] == "fail",
         dockerfile=dockerfile.as_posix() if dockerfile else "",
-        dockerfile_text=_text(context.cwd / dockerfile) if dockerfile else "",
+        dockerfile_text=dockerfile_text(context.cwd / dockerfile) if dockerfile else "",
         category=values[reporting.SARIF_CATEGORY],
         expired=tuple(one.id for one in entries if one.expires and one.expires < context.now),
         warnings=tuple(told),
@@ -295,13 +296,6 @@ def _docker_is_here(environment: Mapping[str, str]) -> bool:
 def _there(field: str, path: Path | None) -> None:
     if path is not None and not path.expanduser().exists():
         raise InputError(field, f"{str(path)!r} does not exist.", remedy="Look at the path.")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InputError("dockerfile", f"{str(path)!r} cannot be read: {error.strerror}.") from error
 
 
 COMMAND = Command(

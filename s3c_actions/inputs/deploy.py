@@ -7,16 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from s3c_actions.inputs import Input, boolean, duration, items, text
-from s3c_actions.inputs.azure import IDENTITY_INPUTS, guid
+from s3c_actions.inputs.azure import guid
 from s3c_actions.inputs.common import (
     IMAGE,
-    INSECURE,
-    OUTPUT_DIR,
-    REGISTRY_PASSWORD,
-    REGISTRY_USERNAME,
-    TIMEOUT,
 )
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
+from s3c_actions.inputs.registry import REGISTRY_INPUTS
 from s3c_actions.inputs.report import POLICY as GIVEN_POLICY
 from s3c_actions.inputs.sign import USER_METADATA
 from s3c_actions.inputs.vault import CERTIFICATE_INPUTS
@@ -220,12 +216,7 @@ INPUTS: tuple[Input[Any], ...] = (
     *CERTIFICATE_INPUTS,
     USER_METADATA,
     POLICY,
-    REGISTRY_USERNAME,
-    REGISTRY_PASSWORD,
-    INSECURE,
-    *IDENTITY_INPUTS,
-    TIMEOUT,
-    OUTPUT_DIR,
+    *REGISTRY_INPUTS,
     *NOTATION.all,
     PROGRAMS_MIRROR,
 )

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.inputs import Input, choice, items, vault
-from s3c_actions.inputs.azure import IDENTITY_INPUTS, guid
-from s3c_actions.inputs.common import INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT, path
+from s3c_actions.inputs.azure import guid
+from s3c_actions.inputs.common import path
 from s3c_actions.inputs.deploy import CLUSTER, IMAGES, MANIFESTS, NAMESPACE, ROLLOUT_TIMEOUT, namespace_name
 from s3c_actions.inputs.programs import HELM, PROGRAMS_MIRROR
+from s3c_actions.inputs.registry import REGISTRY_INPUTS
 from s3c_actions.inputs.report import POLICY as GIVEN_POLICY
 from s3c_actions.inputs.verify import TRUST_STORE, TRUSTED_IDENTITY, paths
 
@@ -134,10 +135,5 @@ INPUTS: tuple[Input[Any], ...] = (
     *CLUSTER,
     NAMESPACE,
     *INSTALLING,
-    REGISTRY_USERNAME,
-    REGISTRY_PASSWORD,
-    INSECURE,
-    *IDENTITY_INPUTS,
-    TIMEOUT,
-    OUTPUT_DIR,
+    *REGISTRY_INPUTS,
 )

@@ -7,16 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.inputs import Input, boolean, choice
-from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import (
     IMAGE,
-    INSECURE,
-    OUTPUT_DIR,
-    REGISTRY_PASSWORD,
-    REGISTRY_USERNAME,
-    TIMEOUT,
 )
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
+from s3c_actions.inputs.registry import REGISTRY_INPUTS
 from s3c_actions.inputs.report import POLICY as GIVEN
 
 TASKS = ("check", "export", "schema")
@@ -50,12 +45,7 @@ INPUTS: tuple[Input[Any], ...] = (
     JUDGED,
     POLICY,
     RATIFY,
-    REGISTRY_USERNAME,
-    REGISTRY_PASSWORD,
-    INSECURE,
-    *IDENTITY_INPUTS,
-    TIMEOUT,
-    OUTPUT_DIR,
+    *REGISTRY_INPUTS,
     *NOTATION.all,
     PROGRAMS_MIRROR,
 )

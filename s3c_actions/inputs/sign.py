@@ -8,18 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.inputs import Input, boolean, choice, duration, integer, lines, text
-from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import (
     IMAGE,
-    INSECURE,
-    OUTPUT_DIR,
-    REGISTRY_PASSWORD,
-    REGISTRY_USERNAME,
-    TIMEOUT,
     path,
 )
 from s3c_actions.inputs.evidence import EVIDENCE, OPENVEX, REPORTS
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR, TRIVY, sha256
+from s3c_actions.inputs.registry import REGISTRY_INPUTS
 from s3c_actions.inputs.report import POLICY
 from s3c_actions.inputs.vault import CERTIFICATE_INPUTS, VAULT_PLUGIN
 
@@ -231,12 +226,7 @@ INPUTS: tuple[Input[Any], ...] = (
     REPORTS,
     OPENVEX,
     POLICY,
-    REGISTRY_USERNAME,
-    REGISTRY_PASSWORD,
-    INSECURE,
-    *IDENTITY_INPUTS,
-    TIMEOUT,
-    OUTPUT_DIR,
+    *REGISTRY_INPUTS,
     *NOTATION.all,
     *TRIVY.all,
     PROGRAMS_MIRROR,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.inputs import Input, choice
-from s3c_actions.inputs.azure import IDENTITY_INPUTS
-from s3c_actions.inputs.common import IMAGE, INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
+from s3c_actions.inputs.common import IMAGE
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
+from s3c_actions.inputs.registry import REGISTRY_INPUTS
 from s3c_actions.inputs.report import POLICY as GIVEN
 from s3c_actions.inputs.vault import CERTIFICATE_INPUTS
 from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
@@ -43,12 +43,7 @@ INPUTS: tuple[Input[Any], ...] = (
     POLICY,
     *(OPTIONAL_TRUST_STORE if one is TRUST_STORE else one for one in TRUST_INPUTS),
     *CERTIFICATE_INPUTS,
-    REGISTRY_USERNAME,
-    REGISTRY_PASSWORD,
-    INSECURE,
-    *IDENTITY_INPUTS,
-    TIMEOUT,
-    OUTPUT_DIR,
+    *REGISTRY_INPUTS,
     *NOTATION.all,
     PROGRAMS_MIRROR,
 )

@@ -6,17 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.inputs import Input, choice, lines
-from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import (
     IMAGE,
-    INSECURE,
-    OUTPUT_DIR,
-    REGISTRY_PASSWORD,
-    REGISTRY_USERNAME,
-    TIMEOUT,
     path,
 )
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
+from s3c_actions.inputs.registry import REGISTRY_INPUTS
 from s3c_actions.inputs.sign import USER_METADATA
 from s3c_actions.inputs.vault import CERTIFICATE_INPUTS
 
@@ -76,12 +71,7 @@ INPUTS: tuple[Input[Any], ...] = (
     *TRUST_INPUTS,
     *CERTIFICATE_INPUTS,
     USER_METADATA,
-    REGISTRY_USERNAME,
-    REGISTRY_PASSWORD,
-    INSECURE,
-    *IDENTITY_INPUTS,
-    TIMEOUT,
-    OUTPUT_DIR,
+    *REGISTRY_INPUTS,
     *NOTATION.all,
     PROGRAMS_MIRROR,
 )

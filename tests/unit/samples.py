@@ -6,7 +6,6 @@ from s3c_actions.errors import Refused
 from s3c_actions.report.difference import Difference
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
 from s3c_actions.steps.results import (
-    Certificate,
     ImageOutcome,
     Left,
     Outcome,
@@ -15,6 +14,7 @@ from s3c_actions.steps.results import (
     SignResult,
     VerifyResult,
 )
+from tests.outcomes import certificate
 
 DIGEST = "sha256:" + "a" * 64
 PATCHED = "sha256:" + "b" * 64
@@ -101,16 +101,7 @@ def signed(text: str) -> SignResult:
     return SignResult(
         reference=f"{NAME}@{PATCHED}",
         signature_digest=SIGNATURE,
-        certificate=Certificate(
-            subject=text,
-            issuer=text,
-            thumbprint="d" * 64,
-            not_before="2026-01-01T00:00:00Z",
-            not_after="2027-01-01T00:00:00Z",
-            days_left=39,
-            key="RSA-2048",
-            self_signed=True,
-        ),
+        certificate=certificate(text, thumbprint="d" * 64, days_left=39),
         signature_format="cose",
         skipped=False,
         verified=True,

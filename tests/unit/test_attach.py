@@ -19,23 +19,15 @@ from s3c_actions.report.gate import Exemption, Gate
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
 from s3c_actions.report.statement import Statement, stamp
 from s3c_actions.steps import attach
-from s3c_actions.steps.results import Certificate, SignResult
+from s3c_actions.steps.results import SignResult
+from tests.outcomes import certificate
 
 SUBJECT = Descriptor(digest="sha256:" + 64 * "a", media_type="application/vnd.oci.image.manifest.v1+json", size=7)
 REFERENCE = Reference.parse(f"registry.example/app@{SUBJECT.digest}")
 DOCUMENT = attach.Attachment(
     kind="sarif", content=b"{}", created="2026-11-24T12:00:00Z", annotations={evidence.VERSION: "1.0.0"}
 )
-CERTIFICATE = Certificate(
-    subject="CN=s3c",
-    issuer="CN=s3c",
-    thumbprint="0" * 64,
-    not_before="",
-    not_after="",
-    days_left=1,
-    key="EC-256",
-    self_signed=True,
-)
+CERTIFICATE = certificate("CN=s3c")
 
 
 class Registry:

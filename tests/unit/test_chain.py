@@ -14,7 +14,6 @@ from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
 from s3c_actions.steps import chain
 from s3c_actions.steps.results import (
     Admission,
-    Certificate,
     DeployResult,
     ImageOutcome,
     PatchResult,
@@ -22,20 +21,12 @@ from s3c_actions.steps.results import (
     SignResult,
     VerifyResult,
 )
+from tests.outcomes import certificate
 
 ORIGINAL = "localhost:5000/app@sha256:" + "a" * 64
 PATCHED = "localhost:5000/app@sha256:" + "b" * 64
 BAD = Finding(kind=Kind.VULNERABILITY, id="CVE-2026-1", severity=Severity.CRITICAL, package="libssl3", fixed="3.1")
-CERTIFICATE = Certificate(
-    subject="CN=s3c-test",
-    issuer="CN=s3c-test",
-    thumbprint="0" * 64,
-    not_before="2026-01-01T00:00:00Z",
-    not_after="2027-01-01T00:00:00Z",
-    days_left=100,
-    key="RSA-2048",
-    self_signed=True,
-)
+CERTIFICATE = certificate()
 
 
 GATE = Gate(fail_on=Severity.CRITICAL, fixable_only=True)
