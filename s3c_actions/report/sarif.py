@@ -196,10 +196,11 @@ def _run(
     for finding in kept:
         mark = _fingerprint(identity, finding)
         seen[mark] += 1
+        index, rule = rules.of(finding)
         # Thousands of them: they are written as they are, objects only for what there is one of.
         result = {
-            "ruleId": rules.id(finding),
-            "ruleIndex": rules.index(finding),
+            "ruleId": rule,
+            "ruleIndex": index,
             "level": _LEVELS[finding.severity],
             "message": {"text": _message(report, finding)},
             "locations": [places.of(finding)],
@@ -363,13 +364,9 @@ class _Rules:
             taken.add(name)
             self._ids[(kind, text)] = (number, name)
 
-    def id(self, finding: Finding) -> str:
-        """The rule's id: the advisory's, so that a deny list of CVEs finds it."""
-        return self._ids[(finding.kind, finding.id)][1]
-
-    def index(self, finding: Finding) -> int:
-        """The rule's place in the list."""
-        return self._ids[(finding.kind, finding.id)][0]
+    def of(self, finding: Finding) -> tuple[int, str]:
+        """The rule's place in the list, and its id: the advisory's, so that a deny list of CVEs finds it."""
+        return self._ids[(finding.kind, finding.id)]
 
     def described(self, *, brief: bool = False) -> list[Any]:
         """Every rule; in brief, without what only people read."""
