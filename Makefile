@@ -21,7 +21,7 @@ contract: ## recorded outputs, schemas, the actions under act
 	@$(RUN) -m pytest tests/contract
 
 e2e: ## the real programs on the lab
-	@$(RUN) -m pytest tests/e2e --numprocesses 2 --dist loadgroup
+	@$(RUN) -m pytest tests/e2e --numprocesses 2
 
 lint: ## ruff, mypy, import rules, actionlint, zizmor
 	@$(RUN) -m tools.lint

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from s3c_actions.console import LogProgress
 from s3c_actions.process import Runner
@@ -27,14 +29,29 @@ from tests.e2e.signing import Ended, push_image
 from tests.e2e.signing import s3c as run_s3c
 
 PREFIX = "test-"
+TOGETHER = "@node"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of the node go to one of `make e2e`'s processes: one node serves them, and they change its gate."""
-    for item in items:
-        if "gated" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("node"))
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """One test at a time for each of `make e2e`'s processes, but those of the node to one of them.
+
+    pytest-xdist's own groups are no more with pytest 9.2 (pytest-dev/pytest-xdist#1386), and nobody is told: each
+    process would have a node.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER if TOGETHER in nodeid.rpartition("[")[2] else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Who hands tests out to `make e2e`'s processes."""
+    return Together(config, log)
+
+
+@pytest.fixture(scope="session", params=[TOGETHER])
+def on_the_node() -> None:
+    """For tests of a node: one serves them all, and they change its gate. The parameter stands in their names."""
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +80,7 @@ def lab(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def gated(lab: Lab, machine: Machine, request: pytest.FixtureRequest) -> Lab:
+def gated(lab: Lab, machine: Machine, request: pytest.FixtureRequest, on_the_node: None) -> Lab:
     """The lab of this run, with a node and the gate on it; the lab's own fixture takes it down."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
     assert capture is not None

@@ -27,7 +27,7 @@ from tests.e2e.conftest import PREFIX
 from tests.e2e.signing import Ended
 
 # Beside no other test of a node: each takes what Docker has of them away when it is the last.
-pytestmark = pytest.mark.xdist_group("node")
+pytestmark = pytest.mark.usefixtures("on_the_node")
 
 # What the charts pull, by the program in it.
 PULLED = (

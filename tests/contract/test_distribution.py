@@ -1,0 +1,46 @@
+"""How `make e2e` hands out its tests: those of the node to one process, since one node serves them all."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CONFTEST = "from tests.e2e.conftest import on_the_node, pytest_xdist_make_scheduler\n"
+TESTS = """
+import time
+import pytest
+
+@pytest.fixture
+def node(on_the_node):
+    pass
+
+@pytest.mark.parametrize("one", "abc")
+def test_on_it(node, one):
+    time.sleep(0.1)
+
+@pytest.mark.parametrize("one", "abc")
+def test_elsewhere(one):
+    time.sleep(0.1)
+
+@pytest.mark.usefixtures("on_the_node")
+def test_beside_it():
+    time.sleep(0.1)
+"""
+
+
+def test_tests_of_the_node_go_to_one_process_and_the_others_to_both(tmp_path):
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    for name in ("test_one.py", "test_two.py"):
+        (tmp_path / name).write_text(TESTS)
+    argv = [sys.executable, "-m", "pytest", "--numprocesses", "2", "-v", "-p", "no:cacheprovider", tmp_path]
+    told = subprocess.run(
+        argv, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    ran = re.findall(r"\[(gw\d)\] .*PASSED \S+::(\S+)", told.stdout)
+    assert len(ran) == 14
+    on_it = {worker for worker, name in ran if not name.startswith("test_elsewhere")}
+    assert len(on_it) == 1
+    assert {worker for worker, name in ran if name.startswith("test_elsewhere")} - on_it
