@@ -47,5 +47,16 @@ OPA = Pin(
     says=r"^Version: (\d+\.\d+\.\d+)$",
     modules=MODULES,
 )
+BUILDCTL = Pin(
+    name="buildctl",
+    version="0.34.2",  # as buildkitd: builds what a workflow's docker/build-push-action would
+    module="github.com/moby/buildkit",
+    package="github.com/moby/buildkit/cmd/buildctl",
+    licence="Apache-2.0",
+    ldflags=("-X github.com/moby/buildkit/version.Version=v0.34.2",),
+    asks=("--version",),
+    says=r"^buildctl \S+ v?(\S+)",
+    modules=MODULES,
+)
 
-PINS: tuple[Pin, ...] = (TRIVY_DB, ACTIONLINT, OPENTOFU, OPA)
+PINS: tuple[Pin, ...] = (TRIVY_DB, ACTIONLINT, OPENTOFU, OPA, BUILDCTL)

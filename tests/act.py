@@ -23,7 +23,7 @@ class Job:
     Attributes:
         succeeded: every job of it did.
         log: what act printed.
-        outputs: of the step with the id `s3c…`, step id → name → value, as later steps see them.
+        outputs: of each step that has an id, and of each job that calls a workflow: id → name → value.
         services: what GitHub's stand-ins were asked, one line each.
         folder: of the stand-ins; has `sarif/` after an upload.
     """
@@ -47,16 +47,18 @@ def run(
     files: Mapping[str, str] | None = None,
     secrets: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
     inside: Callable[[list[str], Path], list[str]] = lambda argv, _cwd: argv,
 ) -> Job:
     """Run a workflow that says `uses: org/s3c/…@v1`.
 
     Args:
-        workflow: its YAML. Its last step gets no special treatment: outputs are collected by one appended to each job.
+        workflow: its YAML. Outputs are collected by a step appended to each job, and by a job after those that call.
         folder: a new one.
         files: of the caller's repository, path → text.
         secrets: name → value.
         environment: of every step, beside what act gives it.
+        variables: of the repository, name → value.
         inside: makes of a command and its folder the command that runs it elsewhere, such as in another network.
     """
     repository, services, kept = folder / "repository", folder / "services", folder / "outputs"
@@ -72,7 +74,7 @@ def run(
     argv = [
         str(Path(sys.executable).parent / "act"),
         "push",
-        *("--platform", "ubuntu-latest=-self-hosted"),
+        *("--platform", "ubuntu-latest=-self-hosted", "--platform", "ubuntu-24.04=-self-hosted"),
         # By default it looks for an address that other machines reach.
         *("--cache-server-addr", "127.0.0.1", "--artifact-server-addr", "127.0.0.1"),
         *("--action-cache-path", str(folder / "actions")),
@@ -84,6 +86,7 @@ def run(
         ),
         *("--env", f"STANDINS={services}"),
         *("--env", f"KEPT={kept}"),
+        *(part for name, value in (variables or {}).items() for part in ("--var", f"{name}={value}")),
         *(part for name, value in (environment or {}).items() for part in ("--env", f"{name}={value}")),
         *(part for name, value in (secrets or {}).items() for part in ("--secret", f"{name}={value}")),
     ]
@@ -107,30 +110,41 @@ def run(
 
 
 def _pinned() -> dict[str, str]:
-    """The repositories of other people's actions that ours use, name → commit."""
-    texts = [(ROOT / "action.yml").read_text(), *(path.read_text() for path in ROOT.glob("actions/*/action.yml"))]
-    found = re.findall(r"uses: ([^/\s]+/[^/@\s]+)[^@\s]*@([0-9a-f]{40})", "\n".join(texts))
-    return dict(found)
+    """The repositories of other people's actions that ours use and that have a stand-in, name → commit."""
+    paths = [ROOT / "action.yml", *ROOT.glob("actions/*/action.yml"), *ROOT.glob(".github/workflows/*.yml")]
+    text = "\n".join(path.read_text() for path in paths)
+    found = re.findall(r"uses: ([^/\s]+/[^/@\s]+)[^@\s]*@([0-9a-f]{40})", text)
+    return {name: commit for name, commit in found if (STANDINS / name.partition("/")[2]).is_dir()}
 
 
 def _collecting(workflow: str) -> str:
-    """The workflow with a last step in each job that keeps the outputs of every step that has an id."""
+    """The workflow with a step in each job, and a job, that keep the outputs of steps with an id and of called ones."""
     yaml = ruamel.yaml.YAML(typ="safe", pure=True)
     document = yaml.load(workflow)
+    called = [name for name, job in document["jobs"].items() if "uses" in job]
     for job in document["jobs"].values():
-        ids = [step["id"] for step in job["steps"] if "id" in step]
-        job["steps"].append(
-            {
-                "if": "always()",
-                "env": {f"OUTPUTS_{one}": f"${{{{ toJSON(steps.{one}.outputs) }}}}" for one in ids},
-                "run": "\n".join(f'printf "%s" "$OUTPUTS_{one}" >"$KEPT/{one}"' for one in ids) or "true",
-            }
-        )
+        if "steps" in job:
+            job["steps"].append(_keeping([step["id"] for step in job["steps"] if "id" in step], "steps"))
+    if called:
+        document["jobs"]["kept"] = {
+            "if": "always()",
+            "needs": called,
+            "runs-on": "ubuntu-latest",
+            "steps": [_keeping(called, "needs")],
+        }
     import io
 
     text = io.StringIO()
     yaml.dump(document, text)
     return text.getvalue()
+
+
+def _keeping(ids: list[str], context: str) -> dict[str, object]:
+    return {
+        "if": "always()",
+        "env": {f"OUTPUTS_{one}": f"${{{{ toJSON({context}.{one}.outputs) }}}}" for one in ids},
+        "run": "\n".join(f'printf "%s" "$OUTPUTS_{one}" >"$KEPT/{one}"' for one in ids) or "true",
+    }
 
 
 def _outputs(text: str) -> dict[str, str]:

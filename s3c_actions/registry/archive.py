@@ -12,6 +12,7 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -116,10 +117,8 @@ class Archive(Source):
         Raises:
             InputError: there is none or another one, several and none was named, or something of it is missing.
         """
-        index = self._json("index.json", MAX_MANIFEST)
-        listed = [one for one in descriptors(index, self.refuse) if one.media_type in INDEXES | MANIFESTS]
         # What refers to another image (a signature, a report) is none itself.
-        images = [one for one in listed if "subject" not in self.manifest(one.digest).document]
+        images = [one for one, subject in self._entries if not subject]
         if not images:
             raise self.refuse("its index.json names no image")
         chosen = [one for one in images if not self._wanted or self._wanted in _names(one)]
@@ -151,13 +150,20 @@ class Archive(Source):
 
     def referrers(self, digest: str) -> tuple[Descriptor, ...]:
         """What `index.json` lists that has the digest as its subject."""
-        found = []
-        for one in descriptors(self._json("index.json", MAX_MANIFEST), self.refuse):
-            if one.media_type in MANIFESTS:
+        found = {one.digest: one for one, subject in self._entries if subject == digest}
+        return tuple(found.values())
+
+    @cached_property
+    def _entries(self) -> list[tuple[Descriptor, str]]:
+        """The images and artifacts that `index.json` lists, each with the digest it refers to, if any."""
+        listed = descriptors(self._json("index.json", MAX_MANIFEST), self.refuse)
+        subjects: dict[str, str] = {}
+        for one in listed:
+            # Each is read once, however often it is listed.
+            if one.media_type in INDEXES | MANIFESTS and one.digest not in subjects:
                 subject = self.manifest(one.digest).document.get("subject")
-                if isinstance(subject, dict) and subject.get("digest") == digest:
-                    found.append(one)
-        return tuple({one.digest: one for one in found}.values())
+                subjects[one.digest] = str(subject.get("digest")) if isinstance(subject, dict) else ""
+        return [(one, subjects[one.digest]) for one in listed if one.digest in subjects]
 
     def refuse(self, why: str) -> InputError:
         """Blames the archive."""

@@ -157,12 +157,11 @@ class Copier:
     def _tree(self, target: Reference, manifest: Manifest, depth: int) -> None:
         """Copy a manifest, after what it names; its tag is left to the caller."""
         digest = manifest.descriptor.digest
-        if digest in self._done:
-            return
         if not depth:
             raise self._source.refuse(f"its indexes stand in each other more than {DEEPEST} deep")
         for one in manifest.descriptor.manifests:
-            self._tree(target, self._source.manifest(one.digest), depth - 1)
+            if one.digest not in self._done:
+                self._tree(target, self._source.manifest(one.digest), depth - 1)
         # A registry has every blob of a manifest that it took.
         if self._target.find(target.at(digest)) is not None:
             self.copied.add(found=1)

@@ -6,14 +6,18 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from s3c_actions.programs.pins import BUILDKITD
+from s3c_lab import buildkit_server
 from tests.azure.entra import Application, Entra, GitHub
 from tests.azure.vault import SIGNER, Vault
 from tests.azure.world import World, environment_without_azure, world
+from tests.e2e.scanning import program
 from tests.e2e.signing import Ended
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -71,6 +75,26 @@ class Azure:
         ended = self.run(folder, *argv, environment=job)
         document = json.loads(result.read_text()) if result.exists() else {}
         return Ended(ended.returncode, ended.stdout, ended.stderr, document)
+
+    @contextmanager
+    def buildkit(self, folder: Path, registry: str) -> Iterator[str]:
+        """The address of a BuildKit that reaches the stand-ins, a plain registry, and Debian's archive besides."""
+        (folder / "buildkitd.toml").write_text(buildkit_server.configuration(registry))
+        at = folder / "bk.sock"
+        argv: list[str | Path] = [program(BUILDKITD), "--config", folder / "buildkitd.toml", "--root", folder / "root"]
+        argv += ["--addr", f"unix://{at}", "--otel-socket-path", folder / "otel.sock"]
+        with (folder / "log").open("wb") as log:
+            daemon = subprocess.Popen(self.world.names_alone(argv), stdout=log, stderr=log)
+            try:
+                until = time.monotonic() + 90
+                while not buildkit_server.answers(at):
+                    assert daemon.poll() is None, (folder / "log").read_text()
+                    assert time.monotonic() < until
+                    time.sleep(0.1)
+                yield f"unix://{at}"
+            finally:
+                daemon.terminate()
+                daemon.wait(20)
 
     def written(self) -> list[str]:
         """Every secret that was given out or asked with so far: none of them may be found anywhere."""

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.programs.pins import BUILDKITD, COPA, NOTATION, TRIVY, Pin
-from s3c_lab import buildkit_server, registry_server
+from s3c_actions.programs.pins import COPA, NOTATION, TRIVY, Pin
+from s3c_lab import registry_server
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from tests.azure.entra import BadToken
@@ -191,23 +191,8 @@ def test_trivy_and_notation_log_in_as_we_do_and_again_when_a_login_ends(
 @pytest.fixture(scope="module")
 def buildkit(azure: Azure, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A BuildKit that reaches the stand-ins, and Debian's archive besides."""
-    folder = tmp_path_factory.mktemp("bk")
-    (folder / "buildkitd.toml").write_text(buildkit_server.configuration(lab.registry))
-    at = folder / "bk.sock"
-    argv: list[str | Path] = [program(BUILDKITD), "--config", folder / "buildkitd.toml", "--root", folder / "root"]
-    argv += ["--addr", f"unix://{at}", "--otel-socket-path", folder / "otel.sock"]
-    with (folder / "log").open("wb") as log:
-        daemon = subprocess.Popen(azure.world.names_alone(argv), stdout=log, stderr=log)
-        try:
-            until = time.monotonic() + 90
-            while not buildkit_server.answers(at):
-                assert daemon.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < until
-                time.sleep(0.1)
-            yield f"unix://{at}"
-        finally:
-            daemon.terminate()
-            daemon.wait(20)
+    with azure.buildkit(tmp_path_factory.mktemp("bk"), lab.registry) as address:
+        yield address
 
 
 def test_copa_and_buildkit_push_what_they_patched(stage: Stage, buildkit: str, signing_key: tuple[Path, Path]) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from s3c_actions.commands.mirror import _is_archive
 from s3c_actions.errors import InputError
+from s3c_actions.registry import Manifest
 from s3c_actions.registry.archive import Archive
 from tests.layout import INDEX, MANIFEST, Layout, digest_of
 
@@ -96,6 +97,25 @@ def test_what_refers_to_an_image_is_none_and_is_found_by_its_subject(tmp_path: P
         assert [one.digest for one in archive.referrers(image["digest"])] == [report["digest"]]
         assert [one.digest for one in archive.referrers(report["digest"])] == [signature["digest"]]
         assert archive.referrers(signature["digest"]) == ()
+
+
+def test_what_is_listed_many_times_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout()
+    image = layout.named(layout.image())
+    layout.images = [image] * 5000
+    layout.named(layout.index(*[image] * 5000), "all")
+    reads: list[str] = []
+    kept = Archive.manifest
+
+    def counted(archive: Archive, digest: str) -> Manifest:
+        reads.append(digest)
+        return kept(archive, digest)
+
+    monkeypatch.setattr(Archive, "manifest", counted)
+    with Archive(layout.write(tmp_path / "image.tar"), "all") as archive:
+        assert len(archive.image().descriptor.manifests) == 5000
+        assert archive.referrers(image["digest"]) == ()
+    assert len(reads) <= 4
 
 
 def test_a_manifest_without_a_type_is_what_it_holds(tmp_path: Path) -> None:

@@ -158,3 +158,84 @@ def test_a_step_gives_inputs_that_there_are(page, step):
         return
     declared = YAML.load((folder / "action.yml").read_text())["inputs"]
     assert set(step.get("with", {})) <= set(declared)
+
+
+REUSABLE = sorted(
+    path
+    for path in (ROOT / ".github" / "workflows").glob("*.yml")
+    # Those of this repository alone take no inputs.
+    if (YAML.load(path.read_text())["on"].get("workflow_call") or {}).get("inputs")
+)
+GUIDE = ROOT / "docs" / "workflows.md"
+EXAMPLES = [YAML.load(block.content) for block in code(GUIDE) if block.info == "yaml"]
+CALLS = [(example, name) for example in EXAMPLES for name in example["jobs"]]
+
+
+def called(job: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """The workflow that a job calls: its file, and what it declares."""
+    name, _, version = job["uses"].removeprefix("org/s3c/").partition("@")
+    assert version == "v1"
+    path = ROOT / name
+    return path, YAML.load(path.read_text())
+
+
+def test_every_workflow_for_others_has_an_example():
+    assert len(REUSABLE) >= 3
+    assert {called(example["jobs"][name])[0] for example, name in CALLS} == set(REUSABLE)
+    assert all(f"## {path.name}\n" in GUIDE.read_text() for path in REUSABLE)
+
+
+@pytest.mark.parametrize(("example", "name"), CALLS, ids=[f"{name} of {one['name']}" for one, name in CALLS])
+def test_an_example_can_be_pasted(example, name):
+    """It gives what is required, asks for no permission that no job has, and hands on outputs that there are."""
+    assert example["on"]
+    assert example["permissions"] == {}
+    job = example["jobs"][name]
+    _, workflow = called(job)
+    declared = workflow["on"]["workflow_call"]
+    required = {
+        one for part in ("inputs", "secrets") for one, about in declared.get(part, {}).items() if about.get("required")
+    }
+    assert required <= {*job.get("with", {}), *job.get("secrets", {})}
+    # A call that grants less fails as a whole, whether or not the job that asks for it would run.
+    wanted: dict[str, str] = {}
+    for inner in workflow["jobs"].values():
+        for scope, level in inner["permissions"].items():
+            wanted[scope] = max(level, wanted.get(scope, ""))
+    assert job["permissions"] == wanted
+    for before, output in re.findall(r"needs\.([\w-]+)\.outputs\.([\w-]+)", str(job)):
+        assert before in ([job["needs"]] if isinstance(job["needs"], str) else job["needs"])
+        assert output in called(example["jobs"][before])[1]["on"]["workflow_call"]["outputs"]
+
+
+def test_every_permission_of_an_example_says_what_for():
+    lines = [line for block in code(GUIDE) if block.info == "yaml" for line in block.content.splitlines()]
+    granted = [line for line in lines if re.match(r" {6}[a-z-]+: (read|write)\b", line)]
+    assert len(granted) >= 12
+    assert all(re.search(r": (read|write) # \w", line) for line in granted)
+
+
+@pytest.mark.parametrize("path", REUSABLE, ids=[path.name for path in REUSABLE])
+def test_a_reusable_workflow_declares_what_it_uses(path):
+    """Every input and secret that is declared is read, and every one that is read is declared."""
+    text = path.read_text()
+    declared = YAML.load(text)["on"]["workflow_call"]
+    for part in ("inputs", "secrets"):
+        read = set(re.findall(rf"\b{part}\.([\w-]+)", text))
+        assert read == set(declared.get(part) or {}), part
+
+
+def test_what_runs_a_dockerfile_has_no_credentials():
+    """Whoever may change what is built runs code in that job: nothing there is worth taking."""
+    workflow = YAML.load((ROOT / ".github" / "workflows" / "secure-image.yml").read_text())
+    builds = [job for job in workflow["jobs"].values() if "docker/build-push-action" in str(job)]
+    assert [job["permissions"] for job in builds] == [{"contents": "read"}]
+    for job in builds:
+        assert "environment" not in job
+        assert not re.search(r"secrets\.|github\.token|client-id|password", str(job))
+        (build,) = (step["with"] for step in job["steps"] if "build-push-action" in step.get("uses", ""))
+        assert (build["push"], build["outputs"]) == (False, "type=oci,dest=image.tar")
+    # The key is in one job, which runs nothing but the signing.
+    holders = [name for name, job in workflow["jobs"].items() if re.search(r"SIGNING_KEY|inputs\.vault", str(job))]
+    assert holders == ["sign"]
+    assert not [step for step in workflow["jobs"]["sign"]["steps"] if "run" in step]

@@ -1,0 +1,172 @@
+"""The reusable workflows, called as users call them (act): with Azure's stand-ins or the lab's registry and node."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from s3c_actions.programs.install import locate
+from s3c_actions.registry.archive import Archive
+from s3c_lab import registry_server
+from s3c_lab.certificates import make
+from s3c_lab.lab import Lab
+from s3c_lab.machine import Machine
+from s3c_lab.programs import BUILDCTL
+from tests import act
+from tests.azure.registry import ContainerRegistry, container_registry
+from tests.azure.stage import Azure
+from tests.azure.stage import azure as staged
+from tests.azure.vault import Vault
+
+SECURE = """
+on: push
+permissions: {}
+jobs:
+  image:
+    uses: org/s3c/.github/workflows/secure-image.yml@v1
+    permissions:
+      contents: read
+      id-token: write
+      packages: write
+      security-events: write
+    with:
+      image: acrvoting.azurecr.io/team/voting-db:15.0
+      context: database
+      tenant-id: ${{ vars.AZURE_TENANT_ID }}
+      client-id: ${{ vars.AZURE_CLIENT_ID }}
+      vault: kv-voting
+      vault-certificate: signing
+"""
+
+
+@dataclass
+class Stage:
+    """Azure's stand-ins, and a BuildKit that reaches them."""
+
+    azure: Azure
+    registry: ContainerRegistry
+    vault: Vault
+    lab: Lab
+    environment: Mapping[str, str]
+
+    def run(self, workflow: str, folder: Path, files: Mapping[str, str]) -> act.Job:
+        """Run a workflow whose only secret is its OIDC token."""
+        ids = {"AZURE_TENANT_ID": self.azure.entra.tenant, "AZURE_CLIENT_ID": self.azure.application.client}
+        return act.run(
+            workflow,
+            folder,
+            files=files,
+            variables=ids,
+            environment={**self.environment, **self.azure.github.environment, **self.azure.world.environment},
+            inside=self.azure.world.inside,
+        )
+
+    def nothing_is_found_of_what_was_given(self, job: act.Job, folder: Path) -> None:
+        """No token, assertion or password in the log, an output or a file, whatever job or program wrote it."""
+        secrets = [one.encode() for one in (*self.azure.written(), *self.registry.given)]
+        assert len(secrets) > 10
+        shown = (job.log + json.dumps(job.outputs)).encode()
+        assert not any(secret in shown for secret in secrets)
+        for path in folder.rglob("*"):
+            if path.is_file():
+                content = path.read_bytes()
+                assert not any(secret in content for secret in secrets), path
+
+
+def surroundings(lab: Lab, buildkit: str, machine: Machine) -> dict[str, str]:
+    """What a runner of one's own would have in its environment: its BuildKit, and a database that is not downloaded."""
+    program = locate(BUILDCTL, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+    skipped = ("SKIP_DB_UPDATE", "SKIP_JAVA_DB_UPDATE", "SKIP_CHECK_UPDATE", "OFFLINE_SCAN")
+    return {
+        "BUILDCTL": str(program.path),
+        "BUILDKIT_HOST": buildkit,
+        "TRIVY_CACHE_DIR": lab.trivy_cache,
+        **{f"TRIVY_{name}": "true" for name in skipped},
+    }
+
+
+@pytest.fixture(scope="module")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
+    with staged(tmp_path_factory.mktemp("azure")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stage(azure: Azure, lab: Lab, machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    azure.world.forward(int(lab.registry.rpartition(":")[2]))
+    vault = azure.vault()
+    vault.add("signing", make("signing", spec="RSA-3072", authority=False))
+    folder = tmp_path_factory.mktemp("acr")
+    with (
+        container_registry(azure.world, azure.entra, registry_server.program(machine), folder) as registry,
+        azure.buildkit(tmp_path_factory.mktemp("bk"), lab.registry) as buildkit,
+    ):
+        registry.roles = {azure.application.object: {"AcrPush"}}
+        yield Stage(azure, registry, vault, lab, surroundings(lab, buildkit, machine))
+
+
+@pytest.fixture
+def files(lab: Lab) -> dict[str, str]:
+    """A repository that builds on an image with updates pending."""
+    (database,) = (image for image in lab.images if "/voting-db:" in image)
+    return {
+        "database/Dockerfile": f"FROM {database}\nCOPY --chmod=644 about /about\n",
+        "database/about": "built by a workflow\n",
+    }
+
+
+def noted(job: act.Job) -> list[str]:
+    """What GitHub's stand-ins were asked for, without the cache."""
+    return [line for line in job.services if not line.startswith(("restore", "save"))]
+
+
+def ran(job: act.Job) -> list[str]:
+    """The names of the jobs of called workflows that came to an end, in their order."""
+    return re.findall(r"^\[[^]/]+/[^]/]+/([^]]+?) *\] 🏁  Job", job.log, re.MULTILINE)
+
+
+def test_from_a_dockerfile_to_a_signed_image_with_an_oidc_token_alone(
+    stage: Stage, files: dict[str, str], tmp_path: Path
+) -> None:
+    stage.azure.world.sites.requests.clear()
+    job = stage.run(SECURE, tmp_path, files)
+    assert job.succeeded, job.log
+    image = job.outputs["image"]
+    assert (image["patched"], image["admission"]) == ("true", "")
+    assert image["reference"] == f"acrvoting.azurecr.io/team/voting-db@{image['digest']}"
+    assert image["built"] != image["reference"]
+    assert ran(job) == ["build", "push", "scan", "patch", "sign"]
+
+    # What was built came to the registry to the byte, and by another job than the one that built it.
+    first = "s3c-voting-db-15.0-"
+    artifacts = {path.name.partition(first)[2][8:]: path for path in (job.folder / "artifacts").iterdir()}
+    assert set(artifacts) == {"", "-scan", "-patch"}
+    with Archive(artifacts[""] / "image.tar") as archive:
+        assert image["built"].endswith(f"@{archive.image().descriptor.digest}")
+        assert any(one.platform == "unknown/unknown" for one in archive.image().descriptor.manifests)
+    assert "build-push push=false outputs=type=oci,dest=image.tar" in noted(job)
+
+    patch = json.loads((artifacts["-patch"] / "result.json").read_text())["images"][0]
+    assert patch["reference"] == image["reference"]
+    assert patch["patch"]["tag"] == "15.0-1"
+    assert patch["patch"]["fixed"]
+    assert patch["patch"]["original"].endswith(image["built"].rpartition("@")[2])
+
+    # Signed once, by the vault's key: the real notation verified it in the job, and does so again from outside.
+    asked = [one.path.partition("/")[2].partition("/")[0] for one in stage.azure.world.sites.asked(stage.vault.host)]
+    assert asked.count("keys") == 1
+    verified = stage.azure.s3c(
+        tmp_path, "verify", image["reference"], *stage.azure.ids, "--vault=kv-voting", "--vault-certificate=signing"
+    )
+    assert verified.code == 0, verified.stderr
+    assert verified.image["verify"]["signature_digest"] == image["signature-digest"]
+    unsigned = stage.azure.s3c(
+        tmp_path, "verify", image["built"], *stage.azure.ids, "--vault=kv-voting", "--vault-certificate=signing"
+    )
+    assert unsigned.code == 1
+    stage.nothing_is_found_of_what_was_given(job, tmp_path)
