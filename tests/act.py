@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 import subprocess
@@ -9,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ruamel.yaml
 
@@ -49,6 +52,8 @@ def run(
     environment: Mapping[str, str] | None = None,
     variables: Mapping[str, str] | None = None,
     inside: Callable[[list[str], Path], list[str]] = lambda argv, _cwd: argv,
+    event: str = "push",
+    payload: Mapping[str, Any] | None = None,
 ) -> Job:
     """Run a workflow that says `uses: org/s3c/…@v1`.
 
@@ -60,6 +65,8 @@ def run(
         environment: of every step, beside what act gives it.
         variables: of the repository, name → value.
         inside: makes of a command and its folder the command that runs it elsewhere, such as in another network.
+        event: that causes the run.
+        payload: of the event.
     """
     repository, services, kept = folder / "repository", folder / "services", folder / "outputs"
     for made in (repository / ".github" / "workflows", services, kept):
@@ -71,9 +78,12 @@ def run(
     _git(repository, "init", "--quiet")
     _git(repository, "add", "--all")
     _git(repository, "-c", "user.name=tester", "-c", "user.email=tester@example.org", "commit", "--quiet", "-m", "test")
+    if payload is not None:
+        (folder / "event.json").write_text(json.dumps(payload))
     argv = [
         str(Path(sys.executable).parent / "act"),
-        "push",
+        event,
+        *(("--eventpath", str(folder / "event.json")) if payload is not None else ()),
         *("--platform", "ubuntu-latest=-self-hosted", "--platform", "ubuntu-24.04=-self-hosted"),
         # By default it looks for an address that other machines reach.
         *("--cache-server-addr", "127.0.0.1", "--artifact-server-addr", "127.0.0.1"),
@@ -132,8 +142,6 @@ def _collecting(workflow: str) -> str:
             "runs-on": "ubuntu-latest",
             "steps": [_keeping(called, "needs")],
         }
-    import io
-
     text = io.StringIO()
     yaml.dump(document, text)
     return text.getvalue()
@@ -148,8 +156,6 @@ def _keeping(ids: list[str], context: str) -> dict[str, object]:
 
 
 def _outputs(text: str) -> dict[str, str]:
-    import json
-
     return json.loads(text)  # type: ignore[no-any-return]
 
 

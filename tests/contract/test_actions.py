@@ -118,6 +118,7 @@ def test_nothing_reads_what_a_composite_action_does_not_get() -> None:
 
 BAD = act.one_job(
     """
+      - uses: actions/checkout@v7
       - uses: org/s3c/actions/scan@v1
         id: scan
         with:

@@ -52,6 +52,16 @@ def workflow_run(github: GitHub, pull: Pull, *, run: int) -> dict[str, Any]:
     }
 
 
+def server(github: GitHub, *, run: int) -> dict[str, str]:
+    """What tells a run under act which GitHub it belongs to."""
+    return {
+        "GITHUB_API_URL": github.api,
+        "GITHUB_SERVER_URL": github.url,
+        "GITHUB_REPOSITORY": github.state.repository,
+        "GITHUB_RUN_ID": str(run),
+    }
+
+
 def environment(
     github: GitHub, folder: Path, event: str, payload: dict[str, Any] | None = None, *, run: int = 1
 ) -> dict[str, str]:
@@ -63,13 +73,10 @@ def environment(
         "HOME": str(folder),
         "RUNNER_TEMP": str(folder),
         "GITHUB_ACTIONS": "true",
-        "GITHUB_API_URL": github.api,
-        "GITHUB_SERVER_URL": github.url,
-        "GITHUB_REPOSITORY": github.state.repository,
+        **server(github, run=run),
         "GITHUB_WORKFLOW": "images",
         "GITHUB_WORKFLOW_REF": f"{github.state.repository}/{WORKFLOW}@refs/pull/{number}/merge",
         "GITHUB_JOB": "scan",
-        "GITHUB_RUN_ID": str(run),
         "GITHUB_EVENT_NAME": event,
         "GITHUB_EVENT_PATH": str(path),
         "GITHUB_REF": f"refs/pull/{number}/merge",
