@@ -58,11 +58,8 @@ def propose(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         told.write_text("")
         variables = {
             "HOME": str(tmp_path),
-            "GITHUB_API_URL": github.api,
-            "GITHUB_SERVER_URL": github.url,
-            "GITHUB_REPOSITORY": github.state.repository,
+            **github.variables(),
             "GITHUB_OUTPUT": str(told),
-            "GITHUB_TOKEN": "run-token",
             **environment,
         }
         code = shell.run("propose", argv or ("k8s", "--image", f"{APP}@{NEW}"), variables, out, err)

@@ -48,12 +48,7 @@ def upload(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> U
         folder.mkdir(exist_ok=True)
         for number, data in enumerate(files):
             (folder / f"{number}.sarif").write_bytes(data)
-        environment = {
-            "HOME": str(tmp_path),
-            "GITHUB_API_URL": github.api,
-            "GITHUB_SERVER_URL": github.url,
-            "GITHUB_TOKEN": "run-token",
-        }
+        environment = {"HOME": str(tmp_path), **github.variables()}
         named = {"repository": github.state.repository, "commit": COMMIT, "ref": ref} | flags
         out = io.StringIO()
         argv = [str(folder), *(f"--{name.replace('_', '-')}={value}" for name, value in named.items())]

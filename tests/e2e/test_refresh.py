@@ -20,16 +20,10 @@ from tests.github.state import Token
 def refresh(lab: Lab, github: GitHub, tmp_path: Path) -> Callable[..., Ended]:
     """Runs the command, its issue in the stand-in's repository."""
     github.state.tokens["run-token"] = Token(permissions=frozenset({"contents:read", "issues:write"}))
-    environment = {
-        "GITHUB_API_URL": github.api,
-        "GITHUB_SERVER_URL": github.url,
-        "GITHUB_REPOSITORY": github.state.repository,
-        "GITHUB_TOKEN": "run-token",
-    }
 
     def run(*arguments: str | Path) -> Ended:
         flags = ("--trivy-cache-dir", lab.trivy_cache, "--offline", "--format", "json", "--issue")
-        return s3c(tmp_path, "refresh", *arguments, *flags, environment=environment)
+        return s3c(tmp_path, "refresh", *arguments, *flags, environment=github.variables())
 
     return run
 

@@ -85,6 +85,15 @@ class GitHub:
         """The API's address (`GITHUB_API_URL`)."""
         return self.url + self.prefix
 
+    def variables(self, token: str = "run-token") -> dict[str, str]:
+        """The environment of a command that works on this repository with a token."""
+        return {
+            "GITHUB_API_URL": self.api,
+            "GITHUB_SERVER_URL": self.url,
+            "GITHUB_REPOSITORY": self.state.repository,
+            "GITHUB_TOKEN": token,
+        }
+
     def fail(
         self,
         pattern: str,
