@@ -239,3 +239,20 @@ def test_what_runs_a_dockerfile_has_no_credentials():
     holders = [name for name, job in workflow["jobs"].items() if re.search(r"SIGNING_KEY|inputs\.vault", str(job))]
     assert holders == ["sign"]
     assert not [step for step in workflow["jobs"]["sign"]["steps"] if "run" in step]
+
+
+USED = [
+    (page, uses, output)
+    for page in PAGES
+    for uses, given in ((step["uses"], step.get("id", "")) for step in workflows(page))
+    for output in re.findall(rf"steps\.{given}\.outputs\.([\w-]+)", page.read_text())
+    if given
+]
+
+
+@pytest.mark.parametrize(
+    ("page", "uses", "output"), USED, ids=[f"{page.parent.name}: {used}" for page, _, used in USED]
+)
+def test_an_output_that_is_used_is_one_of_the_action(page, uses, output):
+    folder = ROOT / uses.removeprefix("org/s3c").partition("@")[0].strip("/")
+    assert output in YAML.load((folder / "action.yml").read_text())["outputs"]
