@@ -7,12 +7,15 @@ CycloneDX 1.6 ask for identities that are unique to a document, and these are: t
 from __future__ import annotations
 
 import json
+import re
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from s3c_actions.errors import OutsideError
 
+_RANDOM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMESPACE = uuid.UUID("6f2b6b44-8a0c-5b0e-9a43-0d6f0a3c7f11")
 
 
@@ -52,10 +55,38 @@ def spdx(documents: Sequence[tuple[str, bytes]], name: str, created: str) -> byt
 
 def cyclonedx(content: bytes, name: str, created: str) -> bytes:
     """The CycloneDX document of one image; arguments and error as of `spdx`."""
-    whole = _read(content, "metadata")
+    read = _read(content, "metadata")
+    whole: dict[str, Any] = _changed(read, _steady(read, name + created))
+    for key, order in (("components", "bom-ref"), ("dependencies", "ref")):
+        if key in whole:
+            whole[key] = sorted(whole[key], key=lambda one, order=order: str(one.get(order)))  # type: ignore[misc]
+    for one in whole.get("dependencies", ()):
+        one["dependsOn"] = sorted(one.get("dependsOn", ()))
     whole["serialNumber"] = uuid.uuid5(_NAMESPACE, f"cyclonedx {name}{created}").urn
     whole["metadata"]["timestamp"] = created
     return _written(whole)
+
+
+def _steady(document: Mapping[str, Any], of: str) -> dict[str, str]:
+    """Random references of components → references that come of what the components are."""
+    references: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    for one in (document["metadata"].get("component") or {}, *document.get("components", ())):
+        reference = str(one.get("bom-ref", ""))
+        if _RANDOM.fullmatch(reference):
+            about = json.dumps({key: value for key, value in one.items() if key != "bom-ref"}, sort_keys=True)
+            references[reference] = str(uuid.uuid5(_NAMESPACE, f"{of} {about} {seen[about]}"))
+            seen[about] += 1
+    return references
+
+
+def _changed(value: Any, texts: Mapping[str, str]) -> Any:
+    """A JSON value in which these texts have others in their place."""
+    if isinstance(value, dict):
+        return {key: _changed(part, texts) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_changed(part, texts) for part in value]
+    return texts.get(value, value) if isinstance(value, str) else value
 
 
 def _renamed(document: Mapping[str, Any], platform: str) -> dict[str, Any]:

@@ -190,6 +190,34 @@ def test_boms_of_one_scan_are_the_same_and_those_of_an_index_stand_together():
     assert both["name"] == REFERENCE.pinned
 
 
+def test_references_in_cyclonedx_are_the_same_for_the_same_scan():
+    def trivys(*references: str) -> bytes:
+        system, first, second = references
+        components = [
+            {"bom-ref": system, "type": "operating-system", "name": "debian"},
+            {"bom-ref": first, "type": "application", "name": "node"},
+            {"bom-ref": second, "type": "application", "name": "node"},
+            {"bom-ref": "pkg:deb/debian/zlib1g@1", "type": "library", "name": "zlib1g"},
+        ]
+        document = {
+            "metadata": {"component": {"bom-ref": "pkg:oci/app", "name": "app"}},
+            "components": sorted(components, key=lambda one: one["bom-ref"]),
+            "dependencies": [
+                {"ref": "pkg:oci/app", "dependsOn": sorted(references)},
+                {"ref": system, "dependsOn": ["pkg:deb/debian/zlib1g@1"]},
+            ],
+        }
+        return json.dumps(document).encode()
+
+    names = [f"{digit * 8}-0000-4000-8000-{digit * 12}" for digit in "123456"]
+    one = sbom.cyclonedx(trivys(*names[:3]), REFERENCE.pinned, DOCUMENT.created)
+    assert one == sbom.cyclonedx(trivys(*reversed(names[3:])), REFERENCE.pinned, DOCUMENT.created)
+    document = json.loads(one)
+    references = [component["bom-ref"] for component in document["components"]]
+    assert len(set(references)) == 4
+    assert set(document["dependencies"][-1]["dependsOn"]) | {"pkg:deb/debian/zlib1g@1"} == set(references)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
