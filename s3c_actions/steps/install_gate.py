@@ -253,7 +253,7 @@ def told_after(change: Change, status: Object) -> bool:
     """
     fetched = str(status.get("lastfetchedtime") or "")
     before = str(((change.before or {}).get("status") or {}).get("lastfetchedtime") or "")
-    if change.action == "unchanged" or fetched != before:
+    if not fetched or change.action == "unchanged" or fetched != before:
         return True
     written = change.after["metadata"].get("managedFields") or ()
     return fetched >= max((str(one.get("time")) for one in written if not one.get("subresource")), default="")
