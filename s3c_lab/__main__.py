@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
 
     port = f"of the registry on localhost; 0 takes a free one (default: the one it had, else {lab.PORT})"
     up = command("up", "Bring the lab up, or what is missing of it.", _up)
-    up.add_argument("--port", type=int, help=port)
+    up.add_argument("--port", type=_port, help=port)
     where = up.add_mutually_exclusive_group()
     where.add_argument(
         "--node", action="store_true", help="with a Kubernetes node, and Gatekeeper and Ratify on it (beta)"
@@ -106,11 +106,17 @@ def parser() -> argparse.ArgumentParser:
         _demo,
     )
     show.set_defaults(name="demo")
-    show.add_argument("--port", type=int, help=port)
+    show.add_argument("--port", type=_port, help=port)
     show.add_argument("--output-dir", type=Path, default=Path("s3c-out"), help="folder for the reports (%(default)s)")
     show.add_argument("--keep", action="store_true", help="leave the lab running")
     show.add_argument("--chain-only", action="store_true", help="stop before the cluster")
     return made
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give 0 to 65535")
+    return int(text)
 
 
 def _up(options: argparse.Namespace, machine: Machine) -> int:

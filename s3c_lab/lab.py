@@ -126,10 +126,12 @@ def up(
         programs_there: called once nothing is left to build but what a node needs.
 
     Raises:
-        InputError: a wrong name, a port that is taken.
+        InputError: a wrong name, a port that is taken, a kubeconfig that is not there.
         OutsideError: something could not be installed, made or started.
     """
     folder = folder_of(name, machine)
+    if kubeconfig is not None and not kubeconfig.is_file():
+        raise InputError("kubeconfig", f"{kubeconfig} is not a file.", remedy="Look at the path.")
     with telling_disk(machine.cache), _alone(folder, machine):
         before = read(folder)
         lab = _up(name, folder, port, machine, programs_there)

@@ -329,6 +329,31 @@ def test_a_shell_takes_what_it_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     assert lines[0] == f'export PATH={Path(__file__).parents[2] / "bin"}:"$PATH"'
 
 
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["up", "--port", "65536"], "'65536' is not a port: give 0 to 65535"),
+        (["up", "--port", "-1"], "'-1' is not a port"),
+        (["up", "--port", "http"], "'http' is not a port"),
+        (["up", "--kubeconfig", "missing"], "kubeconfig: missing is not a file."),
+        (["up", "--name", "Bad Name"], "name: 'Bad Name' cannot be a lab's name."),
+        (["frob"], "invalid choice: 'frob'"),
+    ],
+)
+def test_a_mistake_is_wrong_input_and_starts_nothing(
+    argv: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("S3C_CACHE", str(tmp_path))
+    monkeypatch.setattr("signal.signal", lambda *_handler: None)
+    try:
+        code = lab_command(argv)
+    except SystemExit as ended:  # argparse's own way
+        code = int(str(ended.code))
+    assert code == Exit.WRONG_INPUT
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_shell_is_told_of_no_lab_that_is_not_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
