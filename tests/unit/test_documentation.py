@@ -256,3 +256,29 @@ USED = [
 def test_an_output_that_is_used_is_one_of_the_action(page, uses, output):
     folder = ROOT / uses.removeprefix("org/s3c").partition("@")[0].strip("/")
     assert output in YAML.load((folder / "action.yml").read_text())["outputs"]
+
+
+# Every command of the original workshop's pages, scripts and workflows.
+ORIGINAL = """
+    az login; az account show; az acr login; az aks get-credentials; az keyvault certificate show
+    az keyvault set-policy; az ad sp create-for-rbac; az ad sp list
+    docker build; docker pull; docker tag; docker push; docker images; docker inspect; docker image inspect; docker rmi
+    trivy image; copa patch; buildkitd; pkill buildkitd; jq; sed
+    notation key add; notation key list; notation sign
+    helm repo add gatekeeper; helm install gatekeeper; helm repo add ratify; helm install ratify
+    kubectl apply; kubectl delete; kubectl get pods; kubectl get ingress; kubectl logs
+    terraform init; terraform apply; terraform output; terraform destroy
+    gh auth login; gh secret set; gh variable set; git clone; git add; git commit; git push; git pull; code
+    flux bootstrap; flux create source git; flux create secret git; flux create kustomization
+    flux create image repository; flux create image policy
+    flux create image update; flux get; flux events; flux logs; kustomize; curl
+"""
+
+
+def test_the_workshops_table_has_every_command_of_the_original():
+    table = (ROOT / "docs/workshop.md").read_text().partition("## From the original to here")[2]
+    rows = [row.split(" | ") for row in table.splitlines() if row.startswith("| ")][1:]
+    left = "\n".join(row[0] for row in rows)
+    asked = [one.strip() for one in re.split(r"[;\n]", ORIGINAL) if one.strip()]
+    assert not [one for one in asked if not re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", left)]
+    assert all(len(row) == 3 and row[1].strip() for row in rows), "each has ours beside it"
