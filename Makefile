@@ -21,6 +21,7 @@ contract: ## recorded outputs, schemas, the actions under act
 	@$(RUN) -m pytest tests/contract
 
 e2e: ## the real programs on the lab
+	@$(RUN) -m s3c_lab prepare # builds show their progress here, and take no processor from the tests
 	@$(RUN) -m pytest tests/e2e --numprocesses 2
 
 lint: ## ruff, mypy, import rules, actionlint, zizmor

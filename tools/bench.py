@@ -220,23 +220,19 @@ def formats(bench: Bench) -> None:
     image = bench.lab["images"][1]
     theirs = {"spdx": "spdx-json"}
     flags = ["--reuse", "false", "--format", ",".join(FORMATS), *bench.scan_flags, *bench.shims("trivy")]
-    for what, forget in (("an image new to Trivy", True), ("an image in Trivy's cache", False)):
-        ratios, one, five = [], [], []
-        for number in range(bench.runs + 1):
-            walls = []
-            for commands in (
-                [[sys.executable, "-m", "s3c_actions", "scan", image, *flags]],
-                [[*_trivy(bench), "--format", theirs.get(form, form), "--output", "out", image] for form in FORMATS],
-            ):
-                if forget:
-                    shutil.rmtree(Path(bench.lab["trivy_cache"]) / "fanal", ignore_errors=True)
-                walls.append(sum(bench.run(command).wall for command in commands))
-            if number:
-                one.append(walls[0])
-                five.append(walls[1])
-                ratios.append(walls[0] / walls[1])
-        figure = f"{_median(ratios):.2f} × ({_median(one):.2f} s, {_median(five):.2f} s)"
-        bench.row(f"five reports: one scan against five Trivy runs, {what}", "≤ 0.5 ×" if forget else "", figure)
+    one = [sys.executable, "-m", "s3c_actions", "scan", image, *flags]
+    five = [[*_trivy(bench), "--format", theirs.get(form, form), "--output", "out", image] for form in FORMATS]
+
+    def wall(command: list[str], *, new: bool) -> float:
+        if new:
+            shutil.rmtree(Path(bench.lab["trivy_cache"]) / "fanal", ignore_errors=True)
+        return bench.run(command).wall
+
+    for what, new in (("each of an image new to Trivy", True), ("of an image in Trivy's cache", False)):
+        walls = [(wall(one, new=new), sum(wall(each, new=new) for each in five)) for _ in range(bench.runs + 1)][1:]
+        mine, runs = (_median(side) for side in zip(*walls, strict=True))
+        figure = f"{_median(a / b for a, b in walls):.2f} × ({mine:.2f} s, {runs:.2f} s)"
+        bench.row(f"five reports: one scan against five runs, {what}", "≤ 0.5 ×" if new else "", figure)
 
 
 def patch(bench: Bench) -> None:
