@@ -30,7 +30,7 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.github import api, artifact, delivery, trouble
     from s3c_actions.github import run as runs
 
-    token = token_of(values, context)
+    token = token_of(values, context, "pull-requests: write")
     about = runs.of(context.environment, values[inputs.REPOSITORY])
     client = api.connect(token, context.environment, context.progress.notice)
     foreign = values[inputs.FROM_RUN]
@@ -79,8 +79,13 @@ def run(values: Values, context: Context) -> Outcome:
     return Outcome(command=NAME, images=(), text="".join(f"{url}\n" for url in urls), comments=urls)
 
 
-def token_of(values: Values, context: Context) -> str:
+def token_of(values: Values, context: Context, *permissions: str) -> str:
     """The token given, or the one that GitHub's own tools take from the environment.
+
+    Args:
+        values: of a command that has TOKEN among its inputs.
+        context: of the run.
+        permissions: what the token needs, as in `issues: write`; told when there is none.
 
     Raises:
         InputError: there is none.
@@ -91,8 +96,8 @@ def token_of(values: Values, context: Context) -> str:
         raise InputError(
             "github-token",
             "this input is required.",
-            remedy="Set GITHUB_TOKEN, or give --github-token-file. The token needs `pull-requests: write` for comments "
-            "and `security-events: write` for uploads.",
+            remedy="Set GITHUB_TOKEN, or give --github-token-file. The token needs "
+            f"{' and '.join(f'`{one}`' for one in permissions)}.",
         )
     context.secrets.add(token)
     return token

@@ -38,7 +38,7 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.github import run as runs
     from s3c_actions.report import comment
 
-    token = token_of(values, context)
+    token = token_of(values, context, "contents: write", "pull-requests: write")
     this = runs.of(context.environment, values[REPOSITORY])
     results = read(values[inputs.FROM_RESULTS])
     references = [*values[inputs.NEW_IMAGES], *passed(results)]

@@ -167,7 +167,7 @@ def _deployed(values: Values, context: Context) -> tuple[dict[str, tuple[str, ..
 def _token(values: Values, context: Context) -> str:
     from s3c_actions.commands.comment import token_of
 
-    return token_of(values, context)
+    return token_of(values, context, "issues: write")
 
 
 def _issue(values: Values, context: Context, told: Sequence[Refreshed]) -> tuple[str, str]:

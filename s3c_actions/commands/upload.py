@@ -26,7 +26,9 @@ def run(values: Values, context: Context) -> Outcome:
 
     reports = [code_scanning.read(path) for path in files(values[inputs.SARIF], "*.sarif", "sarif")]
     target = _target(values, context)
-    client = api.connect(token_of(values, context), context.environment, context.progress.notice)
+    client = api.connect(
+        token_of(values, context, "security-events: write"), context.environment, context.progress.notice
+    )
     lines = []
     try:
         for report in reports:

@@ -133,6 +133,22 @@ def test_a_mistake_in_the_environment(variable, value, field, folder):
     assert f"s3c scan: {field}: " in said
 
 
+@pytest.mark.parametrize(
+    ("argv", "needed"),
+    [
+        (("comment", "result.json", "--pull-request", "7"), "`pull-requests: write`"),
+        (("upload", "report.sarif", "--commit", "4" * 40, "--ref", "refs/heads/main"), "`security-events: write`"),
+        (("propose", "app.yaml", "--image", PINNED), "`contents: write` and `pull-requests: write`"),
+        (("refresh", PINNED, "--issue"), "`issues: write`"),
+    ],
+)
+def test_without_a_token_the_permissions_it_needs_are_told(argv, needed, folder):
+    code, said = ended(argv, folder, GITHUB_TOKEN="")
+    assert code == Exit.WRONG_INPUT, said
+    assert "github-token: this input is required." in said
+    assert f"The token needs {needed}." in said
+
+
 @pytest.mark.parametrize("variable", ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"])
 def test_a_file_of_the_runner_that_cannot_be_written_is_named(variable, folder):
     code, said = ended(("scan", IMAGE), folder, GITHUB_ACTIONS="true", **{variable: "/nonexistent/file"})
