@@ -42,6 +42,7 @@ def run(values: Values, context: Context) -> Outcome:
         OutsideError: a program could not be had, or a registry could not be reached: nothing has been pushed.
     """
     from s3c_actions.commands import baseline
+    from s3c_actions.commands import trace as tracing
     from s3c_actions.commands.patch import refuse_platform
     from s3c_actions.commands.scan import gate, scanning
     from s3c_actions.steps import chain
@@ -67,6 +68,7 @@ def run(values: Values, context: Context) -> Outcome:
         deploy = _deploying(values, context, verify) if values[inputs.DEPLOY] else None
         scanner = scanning(values, context, images)
         steps = _steps(values, context, stack, scanner=scanner, signer=signer, verify=verify)
+        tracing.prepare()
         earlier = {image: baselines.of(image, scanner, places[image]) for image in images}
         outcomes = chain.run(settings, steps, context.progress)
         outcomes = tuple(baselines.compared(one, earlier[one.image], scanner) for one in outcomes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,6 +69,19 @@ def run(values: Values, context: Context) -> Outcome:
         seconds=time.monotonic() - started,
         text="\n".join(texts),
     )
+
+
+def prepare() -> None:
+    """Import and compile ahead of time, in a thread, what `tell` needs: 0.15 s that nobody waits for."""
+
+    def warm() -> None:
+        from s3c_actions.report import story_page
+
+        for name in ("s3c_actions.steps.trace", "s3c_actions.report.story_json"):
+            importlib.import_module(name)
+        story_page.prepare()
+
+    threading.Thread(target=warm, daemon=True).start()
 
 
 def tell(image: str, tools: TraceTools, folder: Path) -> TraceResult:

@@ -60,6 +60,11 @@ def render(story: Story) -> bytes:
     return text.encode()
 
 
+def prepare() -> None:
+    """Do ahead of time what `render` needs to have done once."""
+    _environment().get_template(TEMPLATE)
+
+
 def _change(change: Change | None) -> dict[str, Any] | None:
     """The patch's difference: severities that count, and lists, each with how many are left out."""
     if change is None:
