@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 
 from s3c_actions import evidence
+from s3c_actions.programs.install import locate
+from s3c_actions.programs.pins import HELM
 from s3c_lab import lab as labs
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
+from s3c_lab.node.cluster import VALUES
 from tests.e2e.cluster import CACHED, Kubectl, pod_spec
 from tests.e2e.cluster import pod as pod_of
 from tests.e2e.oci import Repository, attach, layer, list_referrers
@@ -155,8 +158,13 @@ def world(gated: Lab, machine: Machine, kubectl: Kubectl, tmp_path_factory: pyte
         assert time.monotonic() < until, "the policy is not in force"
         time.sleep(1)
     yield made
+    _by_signatures_alone(made, machine, kubectl)
+
+
+def _by_signatures_alone(world: World, machine: Machine, kubectl: Kubectl) -> None:
+    """Bring the lab's own gate back."""
     kubectl("delete", "verifiers.config.ratify.deislabs.io", "verifier-report")
-    labs.up(gated.name, None, machine, node=True)
+    labs.up(world.lab.name, None, machine, node=True)
     kubectl("delete", "keymanagementproviders.config.ratify.deislabs.io", "s3c-lab")
 
 
@@ -320,3 +328,37 @@ def test_each_platform_of_an_index_is_signed_and_has_evidence_of_its_own(world: 
     runs = json.loads(world.content("index"))["runs"]
     assert {run["properties"]["s3c"]["image"] for run in runs} == {one["digest"] for one in listed}
     assert {run["properties"]["s3c"]["platform"] for run in runs} == {"linux/amd64", "linux/arm64"}
+
+
+def test_the_gate_is_installed_with_the_policy(world: World, kubectl: Kubectl, machine: Machine) -> None:
+    """By the command people type, on the node whose gate knew of signatures alone."""
+    _by_signatures_alone(world, machine, kubectl)
+    signed = {row: world.images[row] for row in ("dirty", "no-report")}
+    assert _settled(kubectl, signed) == {"dirty": "", "no-report": ""}
+    how = ("--policy", world.policy, "--kubeconfig", world.lab.kubeconfig, "--helm-path", _helm(world, machine))
+    values = [
+        part for name in ("gatekeeper", "ratify") for part in (f"--{name}-values", VALUES / f"{name}-values.yaml")
+    ]
+    installed = world.run("gate", "install", *how, *values)
+    assert "ratify-verification" in installed.result["deploy"]["gate"]["constraints"]
+    kinds = {one["kind"]: one["action"] for one in installed.result["deploy"]["applied"]}
+    assert (kinds["Policy"], kinds["ConstraintTemplate"]) == ("configured", "configured")
+    said = _settled(kubectl, {row: world.images[row] for row in ("clean", "dirty", "no-report", "unsigned")})
+    assert said["clean"] == ""
+    assert f"it has 1 refused finding, {HIGH} (HIGH, libssl3, fixed in 3.0.13-1~deb12u1)" in said["dirty"]
+    assert "it has no scan report: attach a new one with `s3c attach" in said["no-report"]
+    assert "it has no signature: sign it with `s3c sign" in said["unsigned"]
+    again = world.run("gate", "install", *how, *values)
+    assert again.result["deploy"]["unchanged"] is True
+
+
+def _helm(world: World, machine: Machine) -> Path:
+    """Helm that puts Ratify into the node's network, as the lab does: `localhost` is this machine's registry there."""
+    helm = locate(HELM, cache=machine.cache, runner=machine.runner, progress=machine.progress).path
+    render = Path(world.lab.kubeconfig).parent / "post-renderer" / "render"
+    path = world.folder / "helm"
+    path.write_text(
+        f'#!/bin/sh\n[ "$1 $2" != "upgrade ratify" ] || set -- "$@" --post-renderer "{render}"\nexec "{helm}" "$@"\n'
+    )
+    path.chmod(0o755)
+    return path

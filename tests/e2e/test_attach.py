@@ -1,0 +1,173 @@
+"""`attach:` on the steps that make evidence: what each attaches to a real registry, signed by notation, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3c_actions import evidence
+from s3c_lab.lab import Lab
+from tests.e2e.oci import Repository, copy_image, layer
+from tests.e2e.scanning import HIGH, database, debian
+from tests.e2e.signing import Ended
+
+EVERYTHING = {"sarif", "spdx", "cyclonedx", "vex", "result"}
+
+
+class Beside:
+    """What lies beside a digest, from the registry's referrers tag."""
+
+    def __init__(self, reference: str) -> None:
+        name, _, self.digest = reference.partition("@")
+        registry, _, repository = name.partition("/")
+        self.repository = Repository(registry, repository)
+
+    def listed(self, digest: str = "") -> list[dict[str, Any]]:
+        tag = (digest or self.digest).replace(":", "-")
+        return list(self.repository.get(tag)["manifests"]) if tag in self.repository.tags() else []
+
+    def digests(self, artifact_type: str) -> list[str]:
+        return [one["digest"] for one in self.listed() if one["artifactType"] == artifact_type]
+
+    def documents(self) -> dict[str, str]:
+        """Kind → digest of the manifest, each kind once and signed once."""
+        found = {kind: self.digests(artifact_type) for kind, artifact_type in evidence.TYPES.items()}
+        for digest in (one for listed in found.values() for one in listed):
+            assert [one["artifactType"] for one in self.listed(digest)] == [evidence.SIGNATURE]
+        assert all(len(listed) <= 1 for listed in found.values())
+        return {kind: listed[0] for kind, listed in found.items() if listed}
+
+    def document(self, kind: str) -> dict[str, Any]:
+        manifest = self.repository.get(self.documents()[kind])
+        assert manifest["subject"]["digest"] == self.digest
+        return dict(json.loads(self.repository.blob(manifest["layers"][0]["digest"])))
+
+    def state(self) -> dict[str, bytes]:
+        """Everything in the repository: each tag with the manifest it stands for."""
+        return {tag: self.repository.raw(tag)[0] for tag in self.repository.tags()}
+
+
+@pytest.fixture
+def run(lab: Lab, s3c: Callable[..., Ended], signing_key: tuple[Path, Path]) -> Callable[..., Ended]:
+    """Runs a command with a key and the lab's database, and `attach`."""
+
+    def go(
+        command: str, image: str, *flags: str | Path, attach: str = "true", code: int = 0, db: Path | None = None
+    ) -> Ended:
+        signer = ("--key", signing_key[0], "--certificate", signing_key[1])
+        look = ("--trivy-cache-dir", db or lab.trivy_cache, "--offline") if command != "sign" else ()
+        buildkit = ("--buildkit-addr", lab.buildkit) if command in {"patch", "chain"} else ()
+        ended = s3c(command, image, "--attach", attach, *signer, *look, *buildkit, *flags)
+        assert ended.code == code, ended.stderr
+        return ended
+
+    return go
+
+
+def anew(ended: Ended) -> list[str]:
+    """The kinds of which a document was attached in this run."""
+    return [one["kind"] for one in ended.image["attach"]["documents"] if not one["skipped"]]
+
+
+def check(beside: Beside, ended: Ended) -> None:
+    """The documents are those that the result tells of, and about this image."""
+    told = ended.image["attach"]
+    assert {one["kind"]: one["digest"] for one in told["documents"]} == beside.documents()
+    assert ended.image["digest"] == beside.digest
+    (scanned,) = beside.document("sarif")["runs"]
+    stated = scanned["properties"]["s3c"]
+    assert (stated["subject"], stated["image"]) == (beside.digest, beside.digest)
+    assert stated["sbom"] == beside.documents()["spdx"]
+    assert beside.document("spdx")["name"].endswith(beside.digest)
+    assert beside.document("cyclonedx")["bomFormat"] == "CycloneDX"
+    (facts,) = beside.document("result")["images"]
+    assert facts["digest"] == beside.digest
+
+
+def test_the_chain_attaches_everything_once(fresh: Callable[[str], str], run: Callable[..., Ended]) -> None:
+    image = fresh("voting-app")
+    first = run("chain", image)
+    beside = Beside(first.image["reference"])
+    assert beside.documents().keys() == EVERYTHING
+    check(beside, first)
+    assert len(beside.digests(evidence.SIGNATURE)) == 1
+    (facts,) = beside.document("result")["images"]
+    assert len(facts["patch"]["fixed"]) == len(first.image["patch"]["fixed"]) > 0
+    fixed = {one["vulnerability"]["name"] for one in beside.document("vex")["statements"]}
+    assert fixed == {one["id"] for one in first.image["patch"]["fixed"]}
+    story = json.loads(Path(first.image["files"]["trace-json"]).read_text())
+    documents = story["subject"]["documents"]
+    assert {one["digest"] for one in documents} == set(beside.documents().values())
+    assert all([one["trust"] for one in document["signatures"]] == ["trusted"] for document in documents)
+    assert story["change"]["source"] == "the attached result.json, signed by a trusted signer"
+
+    state = beside.state()
+    again = run("chain", image)
+    assert anew(again) == []
+    assert beside.state() == state
+
+
+def test_patch_attaches_the_rescan_and_sign_what_it_is_given(
+    fresh: Callable[[str], str], run: Callable[..., Ended], tmp_path: Path
+) -> None:
+    image = fresh("voting-db")
+    first = run("patch", image)
+    beside = Beside(first.image["reference"])
+    assert beside.documents().keys() == EVERYTHING
+    check(beside, first)
+    assert beside.digests(evidence.SIGNATURE) == [], "evidence vouches for no image"
+    report, openvex = Path(first.image["files"]["json"]), tmp_path / "fixed.openvex.json"
+    openvex.write_bytes((report.parent.parent / "fixed.openvex.json").read_bytes())
+    kept = tmp_path / "trivy.json"
+    kept.write_bytes(report.read_bytes())
+
+    state = beside.state()
+    again = run("patch", image)
+    assert anew(again) == []
+    assert beside.state() == state
+
+    tag = first.image["patch"]["tag"]
+    copy = copy_image(f"{image.rpartition(':')[0]}:{tag}", f"{beside.repository.name}-copy")
+    signed = run("sign", copy, "--report", kept, "--openvex", openvex)
+    other = Beside(signed.image["reference"])
+    assert other.digest == beside.digest
+    assert other.documents().keys() == EVERYTHING
+    check(other, signed)
+    assert len(other.digests(evidence.SIGNATURE)) == 1
+    state = other.state()
+    assert anew(run("sign", copy, "--report", kept, "--openvex", openvex)) == []
+    assert other.state() == state
+    nothing = run("sign", copy, code=2)
+    assert "attach: there is no report to make evidence of" in nothing.stderr
+
+
+def test_what_the_gate_refuses_gets_its_report_and_no_signature(
+    repository: Repository, run: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """Of an index, so that no platform's image is vouched for either."""
+    platforms = [
+        repository.image([layer({**debian(), "etc/arch": one.encode()})], one, architecture=one)
+        for one in ("amd64", "arm64")
+    ]
+    pushed = repository.index(platforms, "1")
+    image = f"{repository.registry}/{repository.name}@{pushed['digest']}"
+    db = database(tmp_path / "made")
+    for _ in range(2):
+        ended = run("chain", image, "--patch=false", "--fail-on", "HIGH", attach="sarif", code=1, db=db)
+        assert "Nothing was signed" in ended.stderr
+        beside = Beside(image)
+        assert beside.documents().keys() == {"sarif"}
+        results = [one["properties"]["id"] for run in beside.document("sarif")["runs"] for one in run["results"]]
+        assert results == [HIGH, HIGH]
+        for one in (pushed, *platforms):
+            kinds = [referrer["artifactType"] for referrer in beside.listed(one["digest"])]
+            assert kinds == [evidence.SARIF], "a report, and no signature"
+    # Once it has passed and is signed, so are its platforms.
+    passed = run("chain", image, "--patch=false", "--fail-on", "none", attach="sarif", db=db)
+    assert passed.image["sign"]["verified"]
+    for one in (pushed, *platforms):
+        assert evidence.SIGNATURE in {referrer["artifactType"] for referrer in Beside(image).listed(one["digest"])}
