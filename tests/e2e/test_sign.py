@@ -442,7 +442,7 @@ def test_wrong_trust_is_wrong_input(image: str, keys: Path) -> None:
     for content in (b"", b"nonsense"):
         (keys / "odd.crt").write_bytes(content)
         ended = s3c(keys, "verify", image, "--trust-store", keys / "odd.crt")
-        assert (ended.code, "trust-store: it holds no certificate" in ended.stderr) == (2, True)
+        assert (ended.code, f"trust-store: {keys / 'odd.crt'} holds no certificate" in ended.stderr) == (2, True)
     leaf = s3c(keys, "verify", image, "--trust-store", keys / "missing.crt")
     assert leaf.code == 2
 
