@@ -193,6 +193,20 @@ def test_a_github_that_is_down_changes_no_verdict(github: GitHub, step: Step, tm
     assert ran.outputs["verdict"] == "passed"
 
 
+def test_a_locked_conversation_is_told_and_changes_no_verdict(github: GitHub, step: Step, tmp_path: Path) -> None:
+    environment = events.of_pull(github, tmp_path, github.state.pulls[7])
+    github.state.pulls[7].locked = True
+    for outcome, code in ((passed(), Exit.DONE), (refused(), Exit.REFUSED)):
+        ran = step(outcome, environment)
+        assert ran.code == code
+        assert "the conversation is locked" in ran.log
+        assert "comment-artifact" not in ran.outputs
+    assert github.state.comments == {}
+    github.state.pulls[7].locked = False
+    assert step(passed(), environment).code == Exit.DONE
+    assert len(texts(github)) == 1
+
+
 def test_no_token_is_told(github: GitHub, step: Step, tmp_path: Path) -> None:
     environment = events.environment(
         github, tmp_path, "pull_request", events.pull_request(github, github.state.pulls[7])
