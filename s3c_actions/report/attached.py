@@ -31,12 +31,14 @@ class Report:
     """A SARIF report: its findings the most severe first, and how many of them have a fix.
 
     Attributes:
+        omitted: how many more there are, by its own word: a report that is judged in a cluster lists no more than fits.
         created: when the scan was made, empty when it does not say.
         subject: the digest it is about, empty when it does not say.
     """
 
     findings: tuple[Found, ...]
     fixable: int
+    omitted: int = 0
     created: str = ""
     subject: str = ""
     scanner: str = ""
@@ -67,6 +69,7 @@ def sarif(content: bytes) -> Report:
     return Report(
         findings=tuple(sorted(findings, key=lambda one: (-one.severity, one.package, one.id))),
         fixable=fixable,
+        omitted=sum(_omitted(run) for run in runs),
         created=_text(said.get("created")) or _text(about.get("scanned")),
         subject=_text(said.get("subject")) or _text(about.get("digest")),
         scanner=f"{_text(driver.get('name'))} {_text(driver.get('version'))}".strip(),
@@ -105,6 +108,12 @@ def _results(run: Mapping[str, Any]) -> Iterator[tuple[Found, bool]]:
         )
         fixable = own.get("fixable")
         yield found, fixable if isinstance(fixable, bool) else bool(fixed)
+
+
+def _omitted(run: Mapping[str, Any]) -> int:
+    about = _map(run.get("properties"))
+    said = _map(about.get(STATEMENT)).get("omitted", about.get("omitted"))
+    return said if type(said) is int and said > 0 else 0
 
 
 def spdx(content: bytes) -> str:

@@ -84,7 +84,8 @@ class Document:
         created: RFC 3339; of a report, when the scan was made (from its content where that tells it).
         size: of the document in bytes, 0 when it was not read.
         scanner, database: from its annotations or content.
-        findings: of a report, the most severe first; `counts` of all of them, None when it is no report.
+        findings: of a report, the most severe first; `counts` of all of them, None when it is no report; `omitted` how
+            many more it says there are.
         told: what a document that is no report holds, in a clause.
         read: whether it was looked into; of many of one kind, only the newest are.
         problem: why it cannot be used, in a clause; empty when it can.
@@ -101,6 +102,7 @@ class Document:
     findings: tuple[Found, ...] = ()
     counts: Mapping[Severity, int] | None = None
     fixable: int = 0
+    omitted: int = 0
     told: str = ""
     signatures: tuple[Signature, ...] = ()
     read: bool = True

@@ -183,7 +183,8 @@ def _counted(report: Document) -> tuple[str, str]:
     worst = next((one for one, number in (report.counts or {}).items() if number), None)
     counts = [f"{number:,} {one.name.lower()}" for one, number in (report.counts or {}).items() if number]
     style = worst.name.lower() if worst is not None and worst is not Severity.UNKNOWN else "good"
-    return style, " · ".join(counts[:2]) or "no findings"
+    shown = [*counts[:1], f"{report.omitted:,} more"] if report.omitted else counts[:2]
+    return style, " · ".join(shown) or "no findings"
 
 
 def _change(story: Story) -> str:

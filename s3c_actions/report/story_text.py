@@ -78,8 +78,9 @@ def told(document: Document) -> str:
     if document.problem:
         return document.problem
     if document.counts is not None:
+        more = f", {document.omitted:,} more not listed" if document.omitted else ""
         fixable = f"; {document.fixable:,} can be fixed" if document.findings else ""
-        return counted(document.counts) + fixable
+        return counted(document.counts) + more + fixable
     return document.told or ("not looked into" if not document.read else document.artifact_type or "of no known type")
 
 

@@ -309,6 +309,7 @@ class _Look:
                 findings=report.findings,
                 counts=attached.count(report.findings),
                 fixable=report.fixable,
+                omitted=report.omitted,
                 problem=f"it is about another image, {report.subject[:19]}" if wrong else "",
             )
         if read.kind is Kind.RESULT:
@@ -393,10 +394,10 @@ def _compared(subject: Subject, ancestors: tuple[Ancestor, ...]) -> Change | Non
     original = next((one.subject for one in ancestors if one.relation is Relation.PATCHED), None)
     if original is None or not original.reports or not subject.reports:
         return None
-    before, after = (
-        attached.Report(findings=one.findings, fixable=one.fixable) for one in (original.reports[0], subject.reports[0])
-    )
-    return attached.compare(before, after, "the newest reports attached to both images")
+    newest = (original.reports[0], subject.reports[0])
+    before, after = (attached.Report(findings=one.findings, fixable=one.fixable) for one in newest)
+    short = ", which do not list everything" if any(one.omitted for one in newest) else ""
+    return attached.compare(before, after, f"the newest reports attached to both images{short}")
 
 
 def _standing(document: Document) -> str:

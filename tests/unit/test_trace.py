@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cbor2
@@ -40,6 +41,18 @@ def test_the_json_is_what_the_schema_says() -> None:
     assert document["judgement"]["verdict"] == "admitted"  # type: ignore[index]
     assert document["change"]["before"] == {"critical": 0, "high": 7, "medium": 15, "low": 1, "unknown": 0}  # type: ignore[index]
     assert checked(stories.denied())["change"] is None
+
+
+def test_what_a_report_leaves_out_is_counted() -> None:
+    runs = [{"results": [], "properties": {"s3c": {"omitted": number}}} for number in (20, 3, -1, "4", True)]
+    report = attached.sarif(json.dumps({"runs": runs}).encode())
+    assert report.omitted == 23
+    whole = stories.patched()
+    short = replace(stories.report(1, stories.found(1)), omitted=report.omitted)
+    story = replace(whole, subject=replace(whole.subject, documents=(short,)))
+    assert "1 high, 23 more not listed; 1 can be fixed" in story_text.render(story)
+    assert "1 high · 23 more" in story_page.render(story).decode()
+    checked(story)
 
 
 def test_the_text_begins_with_the_verdict_and_has_every_part() -> None:
