@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,9 @@ from tests.azure.registry import ContainerRegistry, container_registry
 from tests.azure.stage import Azure
 from tests.azure.stage import azure as staged
 from tests.azure.vault import Vault
+from tests.e2e.signing import signatures
+from tests.github.server import GitHub
+from tests.github.state import Token
 
 SECURE = """
 on: push
@@ -170,3 +173,130 @@ def test_from_a_dockerfile_to_a_signed_image_with_an_oidc_token_alone(
     )
     assert unsigned.code == 1
     stage.nothing_is_found_of_what_was_given(job, tmp_path)
+
+
+REFRESHED = """
+on: push
+permissions: {}
+jobs:
+  refresh:
+    uses: org/s3c/.github/workflows/refresh.yml@v1
+    permissions:
+      contents: read
+      id-token: write
+      issues: write
+      packages: write
+    with:
+      images: |
+        APP
+        DATABASE
+      fail-on: MEDIUM
+      issue-labels: security
+  patch:
+    needs: refresh
+    if: needs.refresh.outputs.due != ''
+    uses: org/s3c/.github/workflows/scheduled-patch.yml@v1
+    permissions:
+      contents: write
+      id-token: write
+      packages: write
+      pull-requests: write
+      security-events: write
+    with:
+      images: ${{ needs.refresh.outputs.due }}
+      certificate: keys/signing.crt
+      manifests: k8s/
+    secrets:
+      key-pem: ${{ secrets.SIGNING_KEY }}
+"""
+
+MANIFEST = """\
+kind: Deployment
+apiVersion: apps/v1
+metadata: {{name: shop}}
+spec:
+  template:
+    spec:
+      containers:
+        - {{name: app, image: "{app}"}}
+        - {{name: database, image: "{database}"}} # beside it
+"""
+
+
+@pytest.fixture
+def octo(github: GitHub) -> dict[str, str]:
+    """The environment of a job of the stand-in's repository, whose token may what the workflows ask for."""
+    rights = {"contents:write", "pull-requests:write", "issues:write", "security-events:write"}
+    github.state.tokens["run-token"] = Token(permissions=frozenset(rights))
+    github.state.pulls.clear()
+    return {
+        "GITHUB_API_URL": github.api,
+        "GITHUB_SERVER_URL": github.url,
+        "GITHUB_REPOSITORY": github.state.repository,
+    }
+
+
+def test_what_is_deployed_is_refreshed_patched_and_proposed(
+    lab: Lab, fresh: Callable[[str], str], machine: Machine, github: GitHub, octo: dict[str, str], tmp_path: Path
+) -> None:
+    app, database = fresh("voting-app"), fresh("voting-db")
+    manifest = MANIFEST.format(app=app, database=database)
+    github.state.git.commit("main", {"k8s/shop.yaml": manifest, "README.md": "# Shop\n"})
+    key = Path(lab.key).read_text()
+    job = act.run(
+        REFRESHED.replace("APP", app).replace("DATABASE", database),
+        tmp_path,
+        files={"k8s/shop.yaml": manifest, "keys/signing.crt": Path(lab.certificate).read_text()},
+        secrets={"SIGNING_KEY": key, "GITHUB_TOKEN": "run-token"},
+        environment={**surroundings(lab, lab.buildkit, machine), **octo},
+    )
+    assert job.succeeded, job.log
+    refresh, patch = job.outputs["refresh"], job.outputs["patch"]
+    assert [one.partition("@")[0] for one in refresh["due"].splitlines()] == [app, database]
+    assert json.loads(refresh["matrix"])["image"] == refresh["due"].splitlines()
+    (issue,) = github.state.issues.values()
+    assert (issue.labels, issue.state) == (["security"], "open")
+    assert refresh["issue"].endswith(f"/issues/{issue.number}")
+
+    (pull,) = github.state.pulls.values()
+    assert patch["pull-request"].endswith(f"/pull/{pull.number}")
+    proposed = github.state.git.files("s3c/images")
+    assert proposed["README.md"] == "# Shop\n"
+    results = [json.loads(path.read_text()) for path in (job.folder / "artifacts").glob("s3c-patch-*/result.json")]
+    patched = {one["reference"].partition("@")[0]: one for result in results for one in result["images"]}
+    for image in (app, database):
+        name = image.rpartition(":")[0]
+        manifest = manifest.replace(image, patched[name]["reference"])
+        assert patched[name]["patch"]["patched"] is True
+        assert patched[name]["patch"]["tag"] == f"{image.rpartition(':')[2]}-1"
+        assert signatures(patched[name]["reference"]) == [patched[name]["sign"]["signature_digest"]]
+        assert patched[name]["digest"][:15] in pull.body
+    assert proposed["k8s/shop.yaml"] == manifest
+    assert key.splitlines()[1] not in job.log
+
+
+def test_an_image_that_fails_is_not_proposed_and_the_others_are(
+    lab: Lab, fresh: Callable[[str], str], machine: Machine, github: GitHub, octo: dict[str, str], tmp_path: Path
+) -> None:
+    """One of two is gone: the workflow fails, and the pull request has the other one."""
+    app = fresh("voting-app")
+    gone = f"{app.rpartition('/')[0]}/gone:1"
+    manifest = MANIFEST.format(app=app, database=gone)
+    github.state.git.commit("main", {"k8s/shop.yaml": manifest})
+    workflow = re.sub(r"  refresh:.*?  patch:\n.*?\n    uses", "  patch:\n    uses", REFRESHED, flags=re.DOTALL)
+    workflow = workflow.replace("${{ needs.refresh.outputs.due }}", f"|\n        # ours\n        {app}\n        {gone}")
+    workflow = re.sub(r"    needs: refresh\n.*\n", "", workflow)
+    job = act.run(
+        workflow,
+        tmp_path,
+        files={"k8s/shop.yaml": manifest, "keys/signing.crt": Path(lab.certificate).read_text()},
+        secrets={"SIGNING_KEY": Path(lab.key).read_text(), "GITHUB_TOKEN": "run-token"},
+        environment={**surroundings(lab, lab.buildkit, machine), **octo},
+    )
+    assert not job.succeeded
+    assert f"repository {gone.partition('/')[2].partition(':')[0]} does not exist" in job.log
+    (pull,) = github.state.pulls.values()
+    proposed = github.state.git.files("s3c/images")["k8s/shop.yaml"]
+    assert f'"{gone}"' in proposed
+    assert re.search(rf'"{re.escape(app.rpartition(":")[0])}@sha256:[0-9a-f]{{64}}"', proposed)
+    assert "1 of 2 images failed (gone)" in pull.body
