@@ -274,6 +274,8 @@ class Entra:
         self.given.append(assertion)
         claims = jwt.decode(assertion, options={"verify_signature": False})
         issuer, subject, audience = claims.get("iss"), claims.get("sub"), claims.get("aud")
+        if isinstance(audience, list) and len(audience) == 1:  # RFC 7519, 4.1.3; Kubernetes always gives a list
+            audience = audience[0]
         told = (
             "Check your federated identity credential Subject, Audience and Issuer against the presented assertion. "
             "https://learn.microsoft.com/entra/workload-id/workload-identity-federation"

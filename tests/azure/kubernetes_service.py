@@ -14,10 +14,14 @@ Behind the login is whatever API server a test has: the tokens are checked here,
 from __future__ import annotations
 
 import base64
+import http.client
 import json
-from collections.abc import Callable
+import ssl
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.azure.entra import MANAGEMENT, BadToken, Entra
 from tests.azure.web import Answer, Request, json_answer
@@ -39,6 +43,7 @@ class KubernetesService:
         users, writers: object ids that may ask how to reach it, and that Azure RBAC lets do something.
         local: it has no Microsoft Entra ID, and its users are given this certificate and key, base64 of PEM each.
         host: of its API server.
+        server: address of an API server that takes the local account, in place of the stand-in's.
     """
 
     entra: Entra
@@ -49,6 +54,7 @@ class KubernetesService:
     local: tuple[str, str] | None = field(default=None, repr=False)
     name: str = "aks-voting"
     host: str = "aks-voting-dns-1a2b3c4d.hcp.westeurope.azmk8s.io"
+    server: str = ""
     tokens: list[str] = field(default_factory=list, repr=False)
 
     def install(self, world: World) -> None:
@@ -106,7 +112,7 @@ class KubernetesService:
         }
 
     def _url(self) -> str:
-        return f"https://{self.host}:443"
+        return self.server or f"https://{self.host}:443"
 
     def _login(self) -> dict[str, Any]:
         if self.local is not None:
@@ -137,6 +143,31 @@ class KubernetesService:
             )
             return _status(403, "Forbidden", message)
         return self.ask(request)
+
+
+def behind(kubeconfig: Mapping[str, Any]) -> Callable[[Request], Answer]:
+    """Have a real API server answer, once the login is done: it is asked with the kubeconfig's certificate."""
+    cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
+    address = urlsplit(cluster["server"])
+    context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+    with tempfile.NamedTemporaryFile() as file:
+        for name in ("client-certificate-data", "client-key-data"):
+            file.write(base64.b64decode(user[name]) + b"\n")
+        file.flush()
+        context.load_cert_chain(file.name)
+
+    def ask(request: Request) -> Answer:
+        connection = http.client.HTTPSConnection(address.hostname or "", address.port, context=context, timeout=60)
+        kept = {name: request.headers[name] for name in ("accept", "content-type") if name in request.headers}
+        try:
+            connection.request(request.method, request.target, request.body, kept)
+            response = connection.getresponse()
+            content_type = response.getheader("Content-Type") or "application/json"
+            return Answer(response.status, response.read(), {"Content-Type": content_type})
+        finally:
+            connection.close()
+
+    return ask
 
 
 def _error(status: int, code: str, message: str) -> Answer:

@@ -91,6 +91,16 @@ class World:
         """A socket that listens in here."""
         return _within(self.pid, lambda: socket.create_server((address, port), backlog=64))
 
+    @property
+    def names(self) -> list[str]:
+        """The hosts that are answered for."""
+        lines = (self.folder / "hosts").read_text().splitlines()
+        return [line.partition(" ")[2] for line in lines if line.startswith(self.address)]
+
+    def answer_in(self, pid: int, address: str, port: int = 443) -> None:
+        """Have the stand-ins answer in the network of another process as well."""
+        self.serve(_within(pid, lambda: socket.create_server((address, port), backlog=64)))
+
     def serve(self, listening: socket.socket) -> None:
         """Have the stand-ins answer on a socket, by TLS."""
         self._stack.enter_context(serving(listening, self.sites, self._tls))

@@ -1,0 +1,324 @@
+"""The gate on Azure: Ratify reads Key Vault and the registry as a workload identity, and admits what the vault signed.
+
+Gatekeeper, Ratify and the cluster that gives Ratify its token are the lab's own, and so are notation and Trivy. The
+stand-ins for Azure answer on the node, where Ratify's Pod finds them under their real names.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from s3c_lab import lab as labs
+from s3c_lab import registry_server
+from s3c_lab.certificates import make, pem
+from s3c_lab.lab import Lab
+from s3c_lab.machine import Machine
+from s3c_lab.node import cluster, files
+from tests import act
+from tests.azure.entra import EXCHANGE, VAULT, Application, Federated
+from tests.azure.kubernetes_service import GROUP, SUBSCRIPTION, KubernetesService, behind
+from tests.azure.registry import ContainerRegistry, container_registry
+from tests.azure.stage import Azure
+from tests.azure.stage import azure as staged
+from tests.azure.vault import SIGNER, Vault
+from tests.azure.workload_identity import AUTHORITIES, WorkloadIdentity, trust_cluster
+from tests.e2e.cluster import GATE, Kubectl, deployment, pod, pod_spec
+from tests.e2e.signing import Ended, push_image
+from tests.e2e.test_actions import filled, result
+
+WORKFLOW = act.one_job(
+    """
+      - uses: org/s3c@v1
+        id: chain
+        with: &inputs
+          image: IMAGE
+          vault: kv-voting
+          vault-certificate: signing
+          tenant-id: TENANT
+          client-id: CLIENT
+          buildkit-addr: BUILDKIT
+          trivy-cache-dir: TRIVY
+          offline: true
+          deploy: true
+          manifests: MANIFESTS
+          kubeconfig: KUBECONFIG
+          dry-run: true
+          output-dir: KEPT/chain
+      - uses: org/s3c@v1
+        id: stranger
+        continue-on-error: true
+        with:
+          <<: *inputs
+          image: FOREIGN
+          vault: kv-stranger
+          patch: false
+          fail-on: none
+          manifests: OTHER
+          output-dir: KEPT/stranger
+"""
+)
+SUBJECT = "system:serviceaccount:gatekeeper-system:ratify-admin"
+CERTIFICATE = ("--vault", "kv-voting", "--vault-certificate", "signing")
+STRANGER = ("--vault", "kv-stranger", "--vault-certificate", "signing")
+WEBHOOK_PORT = 9443
+READER = frozenset({"certificates/get", "secrets/get"})
+
+
+@dataclass
+class Stage:
+    """Azure, the lab's cluster in it, and who is who: `azure.application` is the job, `ratify` the gate's identity."""
+
+    azure: Azure
+    lab: Lab
+    registry: ContainerRegistry
+    vault: Vault
+    ratify: Application
+    webhook: WorkloadIdentity
+    folder: Path
+
+    def s3c(self, *arguments: str | Path, code: int = 0) -> Ended:
+        """Run the command in the job, which holds its OIDC token alone."""
+        ended = self.azure.s3c(self.folder, *arguments, *self.azure.ids)
+        assert ended.code == code, ended.stdout + ended.stderr
+        return ended
+
+    def install(self, *more: str, certificate: str = "signing", code: int = 0) -> Ended:
+        """Bring the gate to trust the vault's certificate."""
+        values = self.folder / "ratify-values.json"
+        values.write_text(json.dumps({"oras": {"useHttp": False}}))
+        return self.s3c(
+            *("gate", "install", "--kubeconfig", self.lab.kubeconfig),
+            *("--vault", "kv-voting", "--vault-certificate", certificate),
+            *("--ratify-client-id", self.ratify.client),
+            *("--gatekeeper-values", cluster.VALUES / "gatekeeper-values.yaml"),
+            *("--ratify-values", cluster.VALUES / "ratify-values.yaml", "--ratify-values", values),
+            *more,
+            code=code,
+        )
+
+    def image(self, *signer: str) -> str:
+        """A new image in Azure's registry, by digest, signed with a vault's key unless nobody is named."""
+        name = uuid.uuid4().hex[:12]
+        pushed = push_image(self.lab.registry, f"e2e/{name}", "1", name)
+        mirrored = self.s3c("mirror", pushed, f"{self.registry.host}/e2e/{name}:1")
+        if not signer:
+            return str(mirrored.image["reference"])
+        return str(self.s3c("sign", mirrored.image["reference"], *signer).image["reference"])
+
+    def nothing_secret(self, folder: Path, *shown: str) -> None:
+        """No token that was given out or asked with stands in what was shown or written; a registry's content may."""
+        given = [*self.azure.written(), *self.registry.given]
+        files = (one for one in folder.rglob("*") if one.is_file() and "storage" not in one.parts)
+        texts = [*shown, *(one.read_text(errors="replace") for one in files)]
+        assert len(given) > 5
+        for secret in given:
+            assert not any(secret in text for text in texts)
+
+    def claims(self, host: str) -> list[dict[str, Any]]:
+        """What the tokens say with which a host was asked."""
+        tokens = (one.bearer for one in self.azure.world.sites.asked(host))
+        return [jwt.decode(one, options={"verify_signature": False}) for one in tokens if one]
+
+
+@pytest.fixture(scope="module")
+def stage(gated: Lab, machine: Machine, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The gate installed by the vault; the one that trusts the lab's certificate comes back."""
+    folder = tmp_path_factory.mktemp("azure-gate")
+    program = registry_server.program(machine)
+    with (
+        staged(folder / "world") as azure,
+        container_registry(azure.world, azure.entra, program, folder / "acr") as acr,
+    ):
+        world = azure.world
+        world.forward(int(gated.registry.rpartition(":")[2]))
+        world.forward(int(kubectl("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}").rpartition(":")[2]))
+        ratify = azure.entra.add(
+            Federated(trust_cluster(azure.entra, lambda path: kubectl("get", "--raw", path)), SUBJECT)
+        )
+        vault, stranger = azure.vault("kv-voting"), azure.vault("kv-stranger")
+        for one in (vault, stranger):
+            one.add("signing", make("signing", spec="RSA-3072", authority=False))
+            one.rights[ratify.object] = READER
+        acr.roles = {azure.application.object: {"AcrPush"}, ratify.object: {"AcrPull"}}
+        webhook = WorkloadIdentity(
+            azure.entra, lambda *account: _annotations(kubectl, *account), files.CLUSTER_DNS, lambda: world.names, []
+        )
+        world.sites.applications["localhost"] = webhook
+        node = int(_docker("inspect", "--format", "{{.State.Pid}}", cluster.node_name(gated.name)))
+        world.answer_in(node, files.CLUSTER_DNS)
+        world.answer_in(node, "127.0.0.1", WEBHOOK_PORT)
+        made = Stage(azure, gated, acr, vault, ratify, webhook, folder)
+        authority = pem(world.authority.certificate)
+        trusted = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": AUTHORITIES},
+            "data": {"ca.pem": authority.decode()},
+        }
+        configuration = webhook.configuration(f"https://localhost:{WEBHOOK_PORT}", authority)
+        kubectl("apply", "-n", GATE, "-f", "-", stdin=json.dumps(trusted))
+        kubectl("apply", "-f", "-", stdin=json.dumps(configuration))
+        try:
+            made.install()
+            yield made
+        finally:
+            kubectl("delete", "-f", "-", stdin=json.dumps(configuration))
+            labs.up(gated.name, None, machine, node=True)
+            kubectl("delete", "-n", GATE, "configmap", AUTHORITIES)
+
+
+def _annotations(kubectl: Kubectl, namespace: str, name: str) -> dict[str, str]:
+    account = json.loads(kubectl("get", "serviceaccount", name, "-n", namespace, "-o", "json"))
+    return dict(account["metadata"].get("annotations") or {})
+
+
+def _docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_what_the_vault_signed_is_admitted_and_what_another_vault_signed_is_not(
+    stage: Stage, kubectl: Kubectl, namespace: str
+) -> None:
+    good, foreign, unsigned = stage.image(*CERTIFICATE), stage.image(*STRANGER), stage.image()
+    check = ("gate", "check", "--kubeconfig", stage.lab.kubeconfig)
+    ended = stage.s3c(*check, *(f"--image={one}" for one in (good, foreign, unsigned)), code=1)
+    told = {one["image"]: one["admission"] for one in ended.result["images"]}
+    assert {image: one["verdict"] for image, one in told.items()} == {
+        good: "admitted",
+        foreign: "denied",
+        unsigned: "denied",
+    }
+    assert told[foreign]["reason"] == "it is signed, but not by anyone the cluster trusts"
+    assert told[unsigned]["reason"] == "it has no signature"
+    assert kubectl.tried(pod("good", pod_spec(good))) == ""
+    assert foreign in kubectl.tried(pod("foreign", pod_spec(foreign)))
+    # Ratify, and nobody else, read the registry with an access token of its own.
+    agents = {one.headers.get("user-agent", "") for one in stage.azure.world.sites.asked(stage.registry.host)}
+    assert any("ratify" in one for one in agents), agents
+
+    (stage.folder / "app.yaml").write_text(deployment(good))
+    deploy = ("deploy", "app.yaml", "--kubeconfig", stage.lab.kubeconfig, "--namespace", "default", "--dry-run")
+    deployed = stage.s3c(*deploy)
+    assert deployed.image["admission"]["verdict"] == "admitted"
+    (stage.folder / "app.yaml").write_text(deployment(foreign))
+    refused = stage.s3c(*deploy, code=1)
+    assert "not by anyone the cluster trusts" in refused.stderr
+
+
+def test_a_workflow_needs_its_oidc_token_alone_from_the_image_to_the_gate(
+    stage: Stage, short_folder: Path, tmp_path: Path
+) -> None:
+    """Patched, pushed, signed and admitted; signed by another vault's key it is denied."""
+    (source,) = (image for image in stage.lab.images if "/voting-app:" in image)
+    image, foreign = (f"{stage.registry.host}/{tmp_path.name}/{name}:1" for name in ("app", "foreign"))
+    for one in (image, foreign):
+        stage.s3c("mirror", source, one)
+    (tmp_path / "app.yaml").write_text(deployment(image))
+    (tmp_path / "other.yaml").write_text(deployment(foreign))
+    words = {
+        "IMAGE": image,
+        "FOREIGN": foreign,
+        "TENANT": stage.azure.entra.tenant,
+        "CLIENT": stage.azure.application.client,
+        "MANIFESTS": str(tmp_path / "app.yaml"),
+        "OTHER": str(tmp_path / "other.yaml"),
+        "KUBECONFIG": stage.lab.kubeconfig,
+    }
+    world = stage.azure.world
+    with stage.azure.buildkit(short_folder, stage.lab.registry) as address:
+        job = act.run(
+            filled(WORKFLOW, stage.lab, tmp_path, **words, BUILDKIT=address),
+            tmp_path / "act",
+            environment=stage.azure.github.environment | world.environment,
+            inside=world.inside,
+        )
+    assert job.succeeded, job.log
+    chain, stranger = job.outputs["chain"], job.outputs["stranger"]
+    assert (chain["verdict"], chain["patched"], chain["admission"]) == ("passed", "true", "admitted"), job.log
+    assert chain["reference"].startswith(f"{image.rpartition(':')[0]}@sha256:")
+    (told,) = result(chain["result"])["images"]
+    assert told["verify"]["signer"] == told["sign"]["certificate"]["subject"]
+    assert (stranger["verdict"], stranger["admission"]) == ("refused", "denied"), job.log
+    (told,) = result(stranger["result"])["images"]
+    assert told["admission"]["reason"] == "it is signed, but not by anyone the cluster trusts"
+    stage.nothing_secret(tmp_path, job.log, json.dumps(job.outputs))
+
+
+def test_the_cluster_is_reached_through_azure_with_a_token_or_the_local_account(
+    stage: Stage, kubectl: Kubectl, namespace: str
+) -> None:
+    kubeconfig = json.loads(kubectl("config", "view", "--raw", "-o", "json"))
+    me = stage.azure.application.object
+    server, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
+    authority = pem(stage.azure.world.authority.certificate)
+    service = KubernetesService(stage.azure.entra, behind(kubeconfig), authority, {me}, {me})
+    service.install(stage.azure.world)
+    named = ("--aks-cluster", service.name, "--resource-group", GROUP, "--subscription", SUBSCRIPTION)
+    deploy = ("deploy", "app.yaml", *named, "--namespace", namespace, "--create-namespace", *CERTIFICATE)
+    # The node has no login to Azure's registry: what runs there is somebody else's test.
+    good, foreign = stage.image(*CERTIFICATE), stage.image(*STRANGER)
+    (stage.folder / "app.yaml").write_text(deployment(good).replace("spec:\n", "spec:\n  replicas: 0\n", 1))
+    deployed = stage.s3c(*deploy)
+    assert "aks-voting: logged in with GitHub's OIDC token" in deployed.stderr
+    assert [one["verdict"] for one in (deployed.image["admission"],)] == ["admitted"]
+    assert service.tokens
+    assert set(service.tokens) <= set(stage.azure.entra.given)
+    what = "jsonpath={.items[*].spec.template.spec.containers[*].image}"
+    assert kubectl("get", "deployments", "-n", namespace, "-o", what) == good
+
+    service.local = (user["client-certificate-data"], user["client-key-data"])
+    service.authority = base64.b64decode(server["certificate-authority-data"])
+    service.server = server["server"]
+    again = stage.s3c(*deploy)
+    assert "aks-voting: logged in with the cluster's local account" in again.stderr
+    assert again.result["deploy"]["unchanged"] is True
+    (stage.folder / "app.yaml").write_text(deployment(foreign).replace("spec:\n", "spec:\n  replicas: 0\n", 1))
+    refused = stage.s3c(*deploy, code=1)
+    assert "does not lead to" in refused.stderr
+    assert kubectl("get", "deployments", "-n", namespace, "-o", what) == good
+
+
+def test_ratify_logs_in_as_the_identity_that_is_federated_with_its_service_account(stage: Stage) -> None:
+    assert set(stage.webhook.changed) == {f"{GATE}/ratify-admin"}
+    read = [one for one in stage.claims(stage.vault.host) if one["appid"] == stage.ratify.client]
+    assert {(one["oid"], one["aud"]) for one in read} == {(stage.ratify.object, VAULT)}
+    paths = {one.path for one in stage.azure.world.sites.asked(stage.vault.host)}
+    assert "/secrets/signing/" in paths
+    assertions = [jwt.decode(one, options={"verify_signature": False}) for one in stage.azure.entra.given]
+    own = [one for one in assertions if one.get("sub") == SUBJECT]
+    assert own
+    assert {tuple(one["aud"]) for one in own} == {(EXCHANGE,)}
+    assert {one["kubernetes.io"]["serviceaccount"]["name"] for one in own} == {"ratify-admin"}
+
+
+def test_a_vault_that_ratify_may_not_read_is_told_and_nothing_is_admitted_for_it(
+    stage: Stage, kubectl: Kubectl
+) -> None:
+    stage.vault.add("other", make("other", spec="EC-256", authority=False))
+    image = stage.image("--vault", "kv-voting", "--vault-certificate", "other")
+    stage.vault.rights[stage.ratify.object] = SIGNER
+    try:
+        ended = stage.install(certificate="other", code=3)
+        assert "Ratify does not take KeyManagementProvider signers" in ended.stderr
+        assert "Its identity may not read the vault" in ended.stderr
+        assert "federate it with gatekeeper-system:ratify-admin" in ended.stderr
+        assert "secrets/getSecret" in ended.stderr
+        assert image in kubectl.tried(pod("other", pod_spec(image)))
+    finally:
+        stage.vault.rights[stage.ratify.object] = READER
+        # A changed object has Ratify look again.
+        stage.install("--image", stage.image(*CERTIFICATE))
+
+
+def test_nothing_secret_is_written(stage: Stage) -> None:
+    stage.nothing_secret(stage.folder)
