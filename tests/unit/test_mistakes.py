@@ -175,6 +175,16 @@ def test_a_working_folder_that_was_removed(folder):
     assert "s3c scan: working folder: it was removed." in said
 
 
+@pytest.mark.parametrize(
+    ("manifests", "said"), [("-", "there are no manifests"), ("text.yaml", "no Kubernetes object")]
+)
+def test_standard_input_that_is_closed_is_empty(manifests, said, folder, monkeypatch, capsys):
+    monkeypatch.setattr(signal, "signal", lambda *_handler: None)
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main.main(["deploy", manifests, "--render-only"]) == Exit.WRONG_INPUT
+    assert said in capsys.readouterr().err
+
+
 def test_output_that_nobody_reads_is_no_verdict(folder, monkeypatch):
     monkeypatch.setattr(signal, "signal", lambda *_handler: None)
     monkeypatch.setattr(sys, "stdout", None)
