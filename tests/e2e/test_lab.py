@@ -192,6 +192,29 @@ def test_up_twice_changes_nothing_and_status_tells_it(lab: Lab) -> None:
     assert all(part["there"] for part in json.loads(status.stdout)[lab.name])
 
 
+def test_a_shell_works_on_the_lab_without_flags(lab: Lab, tmp_path: Path) -> None:
+    """As the workshop has it: evaluated, `s3c-lab env` is all that a shell needs."""
+    told = s3c_lab("env", "--name", lab.name)
+    assert told.returncode == 0, told.stderr
+    line = (
+        's3c scan "$LAB_REGISTRY/voting-app:1.4.0" --format json && s3c trust export --certificate "$LAB_CERTIFICATE"'
+    )
+    ended = subprocess.run(
+        ["bash", "-euc", f"{told.stdout}\n{line}"],
+        env={name: value for name, value in os.environ.items() if not name.startswith("S3C_") or name == "S3C_CACHE"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stderr
+    (image,) = json.loads((tmp_path / "s3c-out" / "voting-app" / "trivy.json").read_text())["Metadata"]["RepoDigests"]
+    assert image.startswith(f"{lab.registry}/voting-app@sha256:")
+    first = Path(lab.certificate).read_text().splitlines()[1]
+    assert first in (tmp_path / "s3c-out" / "ratify.yaml").read_text()
+
+
 def test_two_labs_side_by_side_and_down_leaves_nothing(lab: Lab, machine: Machine, other: str) -> None:
     def tags(registry: str) -> list[str]:
         return sorted(json.loads(get(f"http://{registry}/v2/voting-app/tags/list"))["tags"])
