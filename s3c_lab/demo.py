@@ -54,7 +54,7 @@ def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bo
                 ahead.wait()
                 made = lab.up(name, None, machine, node=True)
                 stage = _stage(made, output, machine)
-                code = voting.show(stage, chain) or refused.show(stage, output)
+                code = voting.show(stage, chain) or refused.show(stage, chain, output)
         if (output / "summary.md").is_file():
             _show((output / "summary.md").read_text())
         paths = voting.paths(output / "result.json") if code == Exit.DONE else []
@@ -132,6 +132,8 @@ def _closing_words(made: lab.Lab, output: Path, code: int, paths: Sequence[str],
         print("\nBoth images were scanned, patched, scanned again, signed and verified" + "." * (not cluster), end="")
         print(", and run in a cluster that refused them unsigned, and unpatched:" if cluster else "")
         print("\n".join(f"  {plain(path)}" for path in paths))
+        if cluster:
+            print("A third image, signed as well, was refused by name for the findings in its report.")
     if keep:
         print(f"The lab is still up, its registry at {made.registry}.")
         print(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from s3c_actions.errors import Exit, OutsideError
@@ -21,11 +22,12 @@ sbom: {{required: true}}
 """
 
 
-def show(stage: Stage, output: Path) -> int:
+def show(stage: Stage, chain: Sequence[str], output: Path) -> int:
     """Put the policy on the cluster, attach evidence to a patched image and to its unpatched original, and try both.
 
     Args:
         stage: where the patched images run.
+        chain: the arguments of the chain that was run before; it is run once more, to attach its evidence.
         output: folder with the chain's result.json.
 
     Returns:
@@ -42,10 +44,14 @@ def show(stage: Stage, output: Path) -> int:
     key = ["--key", stage.lab.key, "--certificate", stage.lab.certificate]
     scan = ["--trivy-cache-dir", stage.lab.trivy_cache, "--offline", "--policy", str(policy)]
     where = ["--output-dir", str(folder)]
-    print("\nA third image: the unpatched one, signed this time too. Both get their report, and the cluster a policy:")
+    print("\nThe chain once more, with a policy: what it found and did is attached to the images, signed.")
+    code = stage.s3c([*_elsewhere(chain, folder), "--policy", str(policy), "--attach", "true"])
+    if code != Exit.DONE:
+        return code
+    print("\nA third image: the unpatched one, signed this time too. It gets its report, and the cluster the policy:")
     for arguments in (
         ["sign", dirty, *key, *where],
-        ["attach", clean, dirty, "--exit-code", "0", *scan, *key, *where],
+        ["attach", dirty, "--attach", "sarif,spdx", "--exit-code", "0", *scan, *key, *where],
     ):
         code = stage.s3c(arguments)
         if code != Exit.DONE:
@@ -71,6 +77,13 @@ def show(stage: Stage, output: Path) -> int:
             raise OutsideError(f"Of the two images, one should be admitted and one denied: {said}.")
         print("\nVerdicts of before are kept for some seconds. Once more:")
         time.sleep(10)
+
+
+def _elsewhere(chain: Sequence[str], folder: Path) -> list[str]:
+    """The arguments of the chain with another folder for its reports: those of the run before are shown at the end."""
+    arguments = list(chain)
+    arguments[arguments.index("--output-dir") + 1] = str(folder / "chain")
+    return arguments
 
 
 def _exported(policy: Path) -> str:

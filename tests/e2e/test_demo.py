@@ -38,6 +38,16 @@ def test_the_demo_ends_in_a_cluster_and_leaves_nothing(machine: Machine, tmp_pat
     assert ended.stdout.count("1/1     Running") == 2
     assert '{"Cats":1,"Dogs":0}' in ended.stdout.replace(" ", "")
 
+    third = r"was not admitted: it has \d+ refused findings, CVE-\d+-\d+ \(HIGH, "
+    assert re.search(third, ended.stderr)
+    assert "A third image, signed as well, was refused by name" in ended.stdout
+    page = tmp_path / "out" / "trace" / "voting-app" / "trace.html"
+    assert ended.stdout.endswith(f"to open in a browser: {page}\n")
+    story = json.loads(page.with_suffix(".json").read_text())
+    assert story["judgement"]["verdict"] == "admitted"
+    assert story["change"]["source"] == "the attached result.json, signed by a trusted signer"
+    assert {one["kind"] for one in story["subject"]["documents"]} == {"report", "SBOM", "VEX", "result"}
+
     document = json.loads((tmp_path / "out" / "result.json").read_text())
     summary = (tmp_path / "out" / "summary.md").read_text()
     assert document["verdict"] == "passed"
