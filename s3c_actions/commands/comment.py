@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s3c_actions.commands import Command, Context
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import github as inputs
-from s3c_actions.steps.results import Outcome
+from s3c_actions.steps.results import LeftResults, Outcome
+
+if TYPE_CHECKING:
+    from s3c_actions.github.comments import Message
+    from s3c_actions.github.delivery import Settings
+    from s3c_actions.github.run import Run
 
 NAME = "comment"
 FILE = "result.json"
@@ -65,10 +70,9 @@ def run(values: Values, context: Context) -> Outcome:
                 step.done("not written")
                 if not about.read_only:
                     raise
-                texts = [json.dumps(one).encode() for one in documents]
-                left = delivery.leave(texts, written, about, settings, context.environment)
-                context.progress.notice(delivery.to_do(left))
-                return Outcome(command=NAME, images=(), left=left)
+                for_another = _left(documents, written, about, settings, context)
+                context.progress.notice(delivery.to_do(for_another))
+                return Outcome(command=NAME, images=(), left=for_another)
             step.done(delivery.told(done) if written else "nothing to comment")
     except S3CError as error:
         if isinstance(error, InputError) or required:
@@ -76,7 +80,21 @@ def run(values: Values, context: Context) -> Outcome:
         context.progress.warning(str(error))
         return Outcome(command=NAME, images=())
     urls = tuple(one.url for one in done if one.url)
-    return Outcome(command=NAME, images=(), text="".join(f"{url}\n" for url in urls), comments=urls)
+    left = _left(documents, written, about, settings, context) if delivery.others(done, about) else None
+    return Outcome(command=NAME, images=(), text="".join(f"{url}\n" for url in urls), comments=urls, left=left)
+
+
+def _left(
+    documents: Sequence[Mapping[str, Any]],
+    written: Sequence[Message],
+    about: Run,
+    settings: Settings,
+    context: Context,
+) -> LeftResults:
+    from s3c_actions.github import delivery
+
+    texts = [json.dumps(one).encode() for one in documents]
+    return delivery.leave(texts, written, about, settings, context.environment)
 
 
 def token_of(values: Values, context: Context, *permissions: str) -> str:

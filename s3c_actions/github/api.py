@@ -5,6 +5,7 @@ https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -39,8 +40,10 @@ def connect(
         patience: the longest wait GitHub may ask for, in seconds.
         timeout: seconds that one answer may take.
     """
-    from github import Auth, Github
+    from github import Auth, Github, set_log_level
 
+    # It writes what goes wrong to standard error by itself; we tell it, in our own words and escaped.
+    set_log_level(logging.CRITICAL)
     return Github(
         auth=Auth.Token(token),
         base_url=(environment.get("GITHUB_API_URL") or DEFAULT_API).rstrip("/"),

@@ -183,7 +183,8 @@ def publish(
                 step.done("not written")
                 raise
             step.done(told(done) if written else "nothing to comment")
-        return Published(urls=tuple(one.url for one in done if one.url))
+        left = leave([data], written, about, settings, environment) if others(done, about) else None
+        return Published(urls=tuple(one.url for one in done if one.url), left=left)
     except trouble.GitHubError as error:
         if error.trouble is not trouble.Trouble.PERMISSION and not about.read_only:
             return Published(error=error)
@@ -210,6 +211,11 @@ def leave(
     """
     name = artifact.PREFIX + marker.key(about.workflow, about.job, settings.name, *(one.key for one in written))
     return LeftResults(artifact=name, folder=artifact.leave(results, environment))
+
+
+def others(done: Sequence[Delivered], about: Run) -> bool:
+    """Whether a comment that this run did not begin may be there all the same, begun for it by another workflow."""
+    return about.read_only and any(one.done is Done.NOT_BEGUN for one in done)
 
 
 def to_do(left: LeftResults) -> str:

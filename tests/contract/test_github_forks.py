@@ -95,6 +95,17 @@ def test_what_a_forks_run_left_is_commented_and_updated(github: GitHub, comment:
     assert len(texts(github)) == 3
 
 
+def test_only_failures_begin_a_comment_and_the_next_run_updates_it(github: GitHub, comment: Comment) -> None:
+    assert comment(archive(document()), comment="failures")[0] == Exit.DONE
+    assert texts(github) == []
+    comment(archive(document(samples.outcome(samples.refused(), command="scan"))), comment="failures")
+    (body,) = texts(github)
+    assert body.startswith("### ❌")
+    comment(archive(document()), comment="failures")
+    (body,) = texts(github)
+    assert body.startswith("### ✅")
+
+
 def test_a_superseded_run_comments_nowhere(github: GitHub, comment: Comment) -> None:
     github.state.pull(8, branch="change-7", sha=github.state.pulls[7].sha)  # the same branch and commit, not the fork's
     github.state.pulls[7].sha = "f" * 40

@@ -151,7 +151,7 @@ def test_which_pull_request_it_is(github: GitHub, step: Step, tmp_path: Path) ->
 
 @pytest.mark.parametrize(("fork", "sender"), [("mallory/shop", "mallory"), ("octo/shop", "dependabot[bot]")])
 def test_a_read_only_token_changes_no_verdict_and_leaves_the_result(
-    github: GitHub, step: Step, tmp_path: Path, fork: str, sender: str
+    github: GitHub, step: Step, tmp_path: Path, fork: str, sender: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     github.state.tokens["run-token"] = Token(permissions=READ_ONLY)
     environment = events.of_pull(github, tmp_path, github.state.pull(11, head_repository=fork), sender=sender)
@@ -163,6 +163,23 @@ def test_a_read_only_token_changes_no_verdict_and_leaves_the_result(
         (left,) = Path(ran.outputs["comment-folder"]).iterdir()
         assert left.name == "result.json"
         assert json.loads(left.read_text())["exit_code"] == code
+    # PyGithub would write lines of its own past our log.
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_forks_run_that_begins_no_comment_leaves_what_may_update_one(
+    github: GitHub, step: Step, tmp_path: Path
+) -> None:
+    """The other workflow may have begun one when the last run failed: it has another key."""
+    github.state.tokens["run-token"] = Token(permissions=READ_ONLY)
+    fork = github.state.pull(11, head_repository="mallory/shop")
+    ran = step(passed(), events.of_pull(github, tmp_path, fork), comment="failures")
+    assert (ran.code, ran.outputs["comment-url"]) == (Exit.DONE, "")
+    assert ran.outputs["comment-artifact"]
+    assert "::notice" not in ran.log
+    github.state.tokens["run-token"] = Token()
+    ran = step(passed(), events.of_pull(github, tmp_path, github.state.pulls[7]), comment="failures")
+    assert "comment-artifact" not in ran.outputs
 
 
 def test_a_missing_permission_is_told_with_yaml_and_fails_only_when_required(
