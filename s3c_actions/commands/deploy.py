@@ -226,9 +226,13 @@ def resolved(registry: Registry, reference: Reference) -> tuple[Reference, tuple
         InputError: it is not there.
         OutsideError: the registry failed.
     """
-    descriptor = registry.resolve(reference)
-    pinned = reference.at(descriptor.digest)
-    return pinned, descriptor.platforms or (registry.config(pinned).platform,)
+    try:
+        descriptor = registry.resolve(reference)
+        pinned = reference.at(descriptor.digest)
+        return pinned, descriptor.platforms or (registry.config(pinned).platform,)
+    except S3CError as error:
+        error.image = error.image or str(reference)
+        raise
 
 
 def verifier(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command, Context
-from s3c_actions.errors import InputError
+from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import mirror as inputs
@@ -48,7 +48,11 @@ def run(values: Values, context: Context) -> Outcome:
             found = _repository(values, context, source, settings.target, target)
         else:
             found = stack.enter_context(Archive(path(image), values[inputs.SOURCE_IMAGE]))
-        result = mirror.run(settings, found, target, context.progress)
+        try:
+            result = mirror.run(settings, found, target, context.progress)
+        except S3CError as error:
+            error.image = error.image or image
+            raise
         step.done(_told(result))
     if result.replaced:
         context.progress.notice(f"{settings.target} was {result.replaced} before.")

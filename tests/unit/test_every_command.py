@@ -61,6 +61,17 @@ def told(code, said) -> None:
     assert re.search(r"^s3c [a-z]+: \S.*\.", said, re.MULTILINE), said
 
 
+# Of the rest, what fails first is the vault, GitHub or the cluster.
+ABOUT_ONE = [line for line in LINES if {IMAGE, PINNED} & {*line} and not {"--vault", "propose", "--deploy"} & {*line}]
+
+
+@pytest.mark.parametrize("argv", ABOUT_ONE, ids=" ".join)
+@pytest.mark.usefixtures("programs")
+def test_the_image_is_named(argv, alone):
+    _, said = ended(argv, alone)
+    assert re.search(r"\(image registry\.example/voting-app\S*; exit", said), said
+
+
 def test_no_command_is_forgotten():
     assert {line[0] for line in LINES} == set(COMMANDS)
 
