@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from s3c_actions.programs.install import locate
 from s3c_actions.registry.archive import Archive
 from s3c_lab import registry_server
-from s3c_lab.certificates import make
+from s3c_lab.certificates import make, pem
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.programs import BUILDCTL
@@ -22,6 +23,8 @@ from tests.azure.registry import ContainerRegistry, container_registry
 from tests.azure.stage import Azure
 from tests.azure.stage import azure as staged
 from tests.azure.vault import Vault
+from tests.e2e.cluster import Kubectl, workload
+from tests.e2e.scanning import planted
 from tests.e2e.signing import signatures
 from tests.github.server import GitHub
 from tests.github.state import Token
@@ -173,6 +176,101 @@ def test_from_a_dockerfile_to_a_signed_image_with_an_oidc_token_alone(
     )
     assert unsigned.code == 1
     stage.nothing_is_found_of_what_was_given(job, tmp_path)
+
+
+POLICY = """\
+version: 1
+signers: [{{name: release, certificate: {certificate}}}]
+findings: {{refuse: [{severities}]}}
+"""
+
+
+def test_nothing_is_signed_behind_a_gate_that_is_closed(stage: Stage, files: dict[str, str], tmp_path: Path) -> None:
+    """Somebody left a password in the image, which no patch takes out."""
+    stage.azure.world.sites.requests.clear()
+    workflow = SECURE.replace("team/voting-db", "closed/voting-db") + "      policy: s3c-policy.yaml\n"
+    policy = POLICY.format(severities="CRITICAL", certificate="signing.crt")
+    certificate = pem(make("release").certificate).decode()
+    left = {"database/about": planted()["app/key.env"].decode()}
+    job = stage.run(workflow, tmp_path, files | left | {"s3c-policy.yaml": policy, "signing.crt": certificate})
+    assert not job.succeeded
+    assert ran(job) == ["build", "push", "scan", "patch"]
+    (artifact,) = (job.folder / "artifacts").glob("*-patch")
+    document = json.loads((artifact / "result.json").read_text())
+    assert (document["verdict"], document["exit_code"]) == ("refused", 1)
+    # The findings that closed it are told all the same.
+    assert noted(job).count("upload-sarif") == 2
+    assert not stage.azure.world.sites.asked(stage.vault.host)
+    pushed = [one for one in stage.azure.world.sites.asked(stage.registry.host) if one.method == "PUT"]
+    manifests = {one.path.rpartition("/")[2]: one.body for one in pushed if "/closed/voting-db/manifests/" in one.path}
+    assert {"15.0", "15.0-1"} <= set(manifests)
+    assert not any(b"application/vnd.cncf.notary.signature" in body for body in manifests.values())
+
+
+DEPLOYED = """
+on: push
+permissions: {}
+jobs:
+  image:
+    uses: org/s3c/.github/workflows/secure-image.yml@v1
+    permissions:
+      contents: read
+      id-token: write
+      packages: write
+      security-events: write
+    with:
+      image: IMAGE
+      file: app/Dockerfile
+      context: app
+      build-args: GREETING=hello
+      policy: s3c-policy.yaml
+      attach: sarif
+      certificate: keys/signing.crt
+      manifests: k8s/
+      namespace: NAMESPACE
+      push-environment: registry
+      sign-environment: signing
+      deploy-environment: production
+    secrets:
+      SIGNING_KEY: ${{ secrets.SIGNING_KEY }}
+      KUBECONFIG: ${{ secrets.KUBECONFIG }}
+"""
+
+
+def test_to_a_cluster_with_a_key_that_is_a_secret(
+    gated: Lab, kubectl: Kubectl, namespace: str, machine: Machine, tmp_path: Path
+) -> None:
+    (base,) = (one for one in gated.images if "/voting-app:" in one)
+    image = f"{gated.registry}/{uuid.uuid4().hex[:12]}/voting-app:1.4.0"
+    main = {"name": "main", "image": image, "command": ["sleep", "infinity"]}
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [main]}
+    kubectl("create", "namespace", namespace)
+    key, kubeconfig = Path(gated.key).read_text(), Path(gated.kubeconfig).read_text()
+    job = act.run(
+        DEPLOYED.replace("IMAGE", image).replace("NAMESPACE", namespace),
+        tmp_path,
+        files={
+            "app/Dockerfile": f"FROM {base}\nARG GREETING\nENV GREETING=$GREETING\n",
+            "keys/signing.crt": Path(gated.certificate).read_text(),
+            "s3c-policy.yaml": POLICY.format(severities="CRITICAL", certificate="keys/signing.crt"),
+            "k8s/app.json": json.dumps(workload("Deployment", "app", spec)),
+        },
+        secrets={"SIGNING_KEY": key, "KUBECONFIG": kubeconfig},
+        environment=surroundings(gated, gated.buildkit, machine),
+    )
+    assert job.succeeded, job.log
+    outputs = job.outputs["image"]
+    assert (outputs["patched"], outputs["admission"]) == ("true", "admitted")
+    # Beside the signature lies the report by which the policy was judged again before anything was applied.
+    assert outputs["signature-digest"] in signatures(outputs["reference"])
+    assert len(signatures(outputs["reference"])) == 2
+    what = "jsonpath={.items[?(@.status.phase=='Running')].spec.containers[*].image}"
+    assert kubectl("get", "pods", "-n", namespace, "-o", what).split() == [outputs["reference"]]
+    assert ran(job) == ["build", "push", "scan", "patch", "sign", "deploy"]
+    for secret in (key.splitlines()[1], kubeconfig):
+        assert secret not in job.log
+    left = [path for path in tmp_path.rglob("s3c-kubeconfig") if path.is_file()]
+    assert left == []
 
 
 REFRESHED = """
