@@ -11,7 +11,7 @@ import json
 import subprocess
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -304,9 +304,11 @@ def test_ratify_logs_in_as_the_identity_that_is_federated_with_its_service_accou
 def test_a_vault_that_ratify_may_not_read_is_told_and_nothing_is_admitted_for_it(
     stage: Stage, kubectl: Kubectl
 ) -> None:
-    stage.vault.add("other", make("other", spec="EC-256", authority=False))
+    for name in ("other", "third"):
+        stage.vault.add(name, make(name, spec="EC-256", authority=False))
     image = stage.image("--vault", "kv-voting", "--vault-certificate", "other")
     stage.vault.rights[stage.ratify.object] = SIGNER
+    (trusted,) = stage.ratify.federated
     try:
         ended = stage.install(certificate="other", code=3)
         assert "Ratify does not take KeyManagementProvider signers" in ended.stderr
@@ -314,8 +316,17 @@ def test_a_vault_that_ratify_may_not_read_is_told_and_nothing_is_admitted_for_it
         assert "federate it with gatekeeper-system:ratify-admin" in ended.stderr
         assert "secrets/getSecret" in ended.stderr
         assert image in kubectl.tried(pod("other", pod_spec(image)))
+        stage.vault.rights[stage.ratify.object] = READER
+        stage.ratify.federated = [replace(trusted, subject="system:serviceaccount:default:default")]
+        ended = stage.install(certificate="third", code=3)
+        assert "Ratify does not take KeyManagementProvider signers" in ended.stderr
+        assert (
+            f"AADSTS700213: No matching federated identity record found for presented assertion subject '{SUBJECT}'"
+            in (ended.stderr.replace("\\", ""))
+        )
     finally:
         stage.vault.rights[stage.ratify.object] = READER
+        stage.ratify.federated = [trusted]
         # A changed object has Ratify look again.
         stage.install("--image", stage.image(*CERTIFICATE))
 
