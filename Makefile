@@ -18,7 +18,7 @@ unit: ## the quick loop: no network, no programs
 	@$(RUN) -m pytest tests/unit
 
 contract: ## recorded outputs, schemas, the actions under act
-	@$(RUN) -m pytest tests/contract
+	@$(RUN) -m pytest tests/contract --numprocesses 2
 
 e2e: ## the real programs on the lab
 	@$(RUN) -m s3c_lab prepare # builds show their progress here, and take no processor from the tests
