@@ -29,7 +29,7 @@ from tests.e2e.signing import signatures
 from tests.github.server import GitHub
 from tests.github.state import Token
 
-SECURE = """
+CALLED = """
 on: push
 permissions: {}
 jobs:
@@ -41,6 +41,10 @@ jobs:
       packages: write
       security-events: write
     with:
+"""
+SECURE = (
+    CALLED
+    + """\
       image: acrvoting.azurecr.io/team/voting-db:15.0
       context: database
       tenant-id: ${{ vars.AZURE_TENANT_ID }}
@@ -48,6 +52,7 @@ jobs:
       vault: kv-voting
       vault-certificate: signing
 """
+)
 
 
 @dataclass
@@ -207,18 +212,9 @@ def test_nothing_is_signed_behind_a_gate_that_is_closed(stage: Stage, files: dic
     assert not any(b"application/vnd.cncf.notary.signature" in body for body in manifests.values())
 
 
-DEPLOYED = """
-on: push
-permissions: {}
-jobs:
-  image:
-    uses: org/s3c/.github/workflows/secure-image.yml@v1
-    permissions:
-      contents: read
-      id-token: write
-      packages: write
-      security-events: write
-    with:
+DEPLOYED = (
+    CALLED
+    + """\
       image: IMAGE
       file: app/Dockerfile
       context: app
@@ -235,6 +231,7 @@ jobs:
       SIGNING_KEY: ${{ secrets.SIGNING_KEY }}
       KUBECONFIG: ${{ secrets.KUBECONFIG }}
 """
+)
 
 
 def test_to_a_cluster_with_a_key_that_is_a_secret(
