@@ -62,7 +62,7 @@ def document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError 
             "images": [_image(image) for image in outcome.images],
             "deploy": _deploy(outcome.deploy) if outcome.deploy else None,
         }
-        return _redacted(made, secrets) if secrets.values else made
+        return _redacted(made, secrets) if _holds(made, secrets) else made
 
 
 def text(document: Mapping[str, Any]) -> str:
@@ -72,17 +72,36 @@ def text(document: Mapping[str, Any]) -> str:
 
 
 def _text(value: Any, indent: str) -> str:
-    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    if _NESTED.isdisjoint(map(type, parts)) or not any(part for part in parts if type(part) in _NESTED):
+    if _flat(value):
         return _one_line(value)
     deeper = f"{indent}  "
     if isinstance(value, Mapping):
         lines = [f"{deeper}{_one_line(name)}: {_text(part, deeper)}" for name, part in value.items()]
         return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
-    return "[\n" + ",\n".join(deeper + _text(part, deeper) for part in value) + f"\n{indent}]"
+    rows = _rows(value, deeper) or f",\n{deeper}".join(_text(part, deeper) for part in value)
+    return f"[\n{deeper}{rows}\n{indent}]"
 
 
 _NESTED = frozenset((dict, list))
+
+
+def _flat(value: Any) -> bool:
+    """Whether it has no parts that have parts."""
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return _NESTED.isdisjoint(map(type, parts)) or not any(part for part in parts if type(part) in _NESTED)
+
+
+def _rows(value: list[Any], indent: str) -> str:
+    """The members of a list of like objects, one a line, by one call for all of them; empty for other lists."""
+    first = next(iter(value[0]), "") if isinstance(value[0], dict) else ""
+    if not first.isidentifier() or not all(
+        isinstance(one, dict) and _flat(one) and next(iter(one), "") == first for one in value
+    ):
+        return ""
+    # In a string a quote has a backslash, and after one that ends a string no name follows: this stands between
+    # members and nowhere else.
+    between = f'}}, {{"{first}": '
+    return _one_line(value)[1:-1].replace(between, f'}},\n{indent}{{"{first}": ')
 
 
 def _one_line(value: Any) -> str:
@@ -356,6 +375,18 @@ def _error(error: S3CError | None) -> dict[str, Any] | None:
         "original": error.original,
         "exit_code": int(error.exit_code),
     }
+
+
+def _holds(made: Mapping[str, Any], secrets: Secrets) -> bool:
+    """Whether a secret may stand somewhere in it: asked of the whole at once, for a large report seldom has one."""
+    if not secrets.values:
+        return False
+    try:
+        text = msgspec.json.encode(made)
+        # JSON escapes each character by itself, so that what a text holds stands in its escaped form as well.
+        return any(msgspec.json.encode(value)[1:-1] in text for value in secrets.values)
+    except UnicodeEncodeError:  # a lone surrogate
+        return True
 
 
 def _redacted(value: Any, secrets: Secrets) -> Any:

@@ -27,10 +27,11 @@ class Severity(IntEnum):
     @property
     def title(self) -> str:
         """The name as people read it: `High`."""
-        return self.name.capitalize()
+        return _TITLES[self]
 
 
 _SEVERITIES = {severity.name: severity for severity in Severity}
+_TITLES = {severity: name.capitalize() for name, severity in _SEVERITIES.items()}
 
 
 class Kind(StrEnum):

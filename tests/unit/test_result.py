@@ -8,6 +8,8 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from s3c_actions import outputs, result
 from s3c_actions.errors import Exit, InputError, OutsideError, S3CError
@@ -50,6 +52,29 @@ def test_what_has_no_parts_of_its_own_is_one_line() -> None:
         '{\n  "images": [\n    {"id": "CVE-1", "line": 0},\n    {"id": "CVE-2", "line": 7}\n  ],\n'
         '  "files": {},\n  "ok": true\n}\n'
     )
+
+
+_TEXT = st.text(st.characters() | st.sampled_from('}{", :id\\'), max_size=12) | st.sampled_from(
+    ['}, {"id": ', "}, {", '}, {"', "id", '": "']
+)
+_ROW: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"id": _TEXT, "b": _TEXT | st.builds(list) | st.integers()}
+)
+
+
+@given(st.lists(_ROW, min_size=1, max_size=4))
+def test_like_objects_are_one_a_line_whatever_stands_in_them(rows) -> None:
+    told = result.text({"rows": rows})
+    assert json.loads(told) == {"rows": rows}
+    assert [json.loads(line.rstrip(",")) for line in told.splitlines()[2:-2]] == rows
+
+
+@given(st.text(min_size=4), st.text(), st.text())
+def test_a_secret_is_found_wherever_it_stands(secret, before, after) -> None:
+    document = {"a": [{"b": f"{before}{secret}{after}"}]}
+    secrets = Secrets()
+    secrets.add(secret)
+    assert result._holds(document, secrets)
 
 
 def test_everything_of_a_chain() -> None:
