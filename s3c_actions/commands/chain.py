@@ -285,7 +285,7 @@ def _deploying(
     registry = registry_of(values, context, settings.manifests, settings.replacements)
     tools = tools_of(values, context, registry, None)
     if tools.cluster is not None:
-        tools.cluster.request("GET", "/version")
+        tools.cluster().request("GET", "/version")
     strictly = bool(values[TRUST_STORE]) or not values[inputs.SIGN] or not values[deploying.REQUIRE_GATE]
 
     def deploy_all(images: Sequence[ImageOutcome]) -> DeployResult:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,7 +115,8 @@ def tools_of(
         resolve: look images up.
 
     Raises:
-        InputError: the kubeconfig or the context cannot be used.
+        InputError: there is no such cluster of Azure's.
+        OutsideError: Azure does not tell how to reach it.
     """
     from s3c_actions.steps.deploy import DeployTools
 
@@ -122,7 +124,7 @@ def tools_of(
         resolve=(lambda reference: resolved(registry, reference)) if resolve else None,
         verify=verify,
         signatures=lambda reference: [one.digest for one in registry.referrers(reference, SIGNATURE)],
-        cluster=None if values[inputs.RENDER_ONLY] else cluster_of(values, context),
+        cluster=None if values[inputs.RENDER_ONLY] else _connecting(values, context),
         progress=context.progress,
     )
 
@@ -131,14 +133,37 @@ def cluster_of(values: Values, context: Context) -> Cluster:
     """The cluster that the inputs, KUBECONFIG or the home folder name.
 
     Raises:
-        InputError: the kubeconfig or the context cannot be used.
+        InputError: the kubeconfig or the context cannot be used, or there is no such cluster of Azure's.
+        OutsideError: Azure does not tell how to reach it.
     """
+    return _connect(values, context)()
+
+
+def _connecting(values: Values, context: Context) -> Callable[[], Cluster]:
+    """Begin to connect, in a thread: importing Kubernetes' client takes 0.2 s, in which others ask the registry.
+
+    Returns:
+        What waits for it, and gives or raises as `cluster_of` does.
+
+    Raises:
+        InputError, OutsideError: what Azure was asked ended so.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(1)
+    connected = pool.submit(_connect(values, context))
+    pool.shutdown(wait=False)
+    return connected.result
+
+
+def _connect(values: Values, context: Context) -> Callable[[], Cluster]:
+    """What is left to do to connect once Azure has been asked, in the thread that may ask it."""
     from s3c_actions.cluster.client import connect
 
     kubeconfig = kubeconfig_of(values, context)
     azure = aks(values, context)
     token = azure.token if azure is not None else None
-    return connect(kubeconfig, values[inputs.KUBE_CONTEXT], timeout=min(values[TIMEOUT], 60.0), token=token)
+    return partial(connect, kubeconfig, values[inputs.KUBE_CONTEXT], timeout=min(values[TIMEOUT], 60.0), token=token)
 
 
 def kubeconfig_of(values: Values, context: Context) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from s3c_actions.cluster import apply, gate, images, rollout
@@ -25,6 +27,7 @@ from s3c_actions.steps.results import Admission, AppliedObject, DeployResult, Ve
 
 _NAMESPACES = Resource(path="/api/v1", plural="namespaces", namespaced=False)
 _DELETION = 60.0
+_AT_ONCE = 4
 _NODES = Resource(path="/api/v1", plural="nodes", namespaced=False)
 
 
@@ -67,13 +70,13 @@ class DeployTools:
         resolve: the image's reference by digest, and its platforms; None: no registry is asked.
         verify: a pinned reference's signature; raises Refused. None, or an answer of None: that is left to the gate.
         signatures: digests of the signatures of a pinned reference, whoever made them.
-        cluster: None: the manifests are rewritten, and that is all.
+        cluster: gives it, or raises; None: the manifests are rewritten, and that is all.
     """
 
     resolve: Callable[[Reference], tuple[Reference, tuple[str, ...]]] | None
     verify: Callable[[str], VerifyResult | None] | None
     signatures: Callable[[Reference], Sequence[str]]
-    cluster: Cluster | None
+    cluster: Callable[[], Cluster] | None
     progress: Progress
 
 
@@ -130,21 +133,15 @@ def run(settings: DeploySettings, tools: DeployTools) -> tuple[DeployResult, Map
 
 
 def _run(settings: DeploySettings, tools: DeployTools, found: _Found) -> None:
-    used = _images(settings, tools)
-    pinned = {one.text: one.reference.pinned for one in used}
-    rewritten = [(manifest, manifest.rewritten(pinned)) for manifest in settings.manifests]
-    found.result = replace(
-        found.result,
-        manifests=_written(rewritten, settings.output),
-        admissions=tuple(
-            Admission(image=one.text, reference=one.reference.pinned, verdict="unknown", places=one.places)
-            for one in used
-        ),
-    )
-    _verify(used, tools, found)
-    cluster = tools.cluster
-    if cluster is None:
+    try:
+        used, rewritten = _ready(settings, tools, found)
+    except S3CError:
+        if tools.cluster is not None:
+            tools.cluster()  # raises: nobody mends an image first, and is told of the kubeconfig then
+        raise
+    if tools.cluster is None:
         return
+    cluster = tools.cluster()
     found.result = replace(found.result, cluster=cluster.address)
     _check_platforms(used, cluster, found)
     documents = [
@@ -157,7 +154,7 @@ def _run(settings: DeploySettings, tools: DeployTools, found: _Found) -> None:
         _check_namespace(targets, settings.namespace)
     made = _namespaces(settings, targets, cluster, found)
     try:
-        _pass_gate(settings, tools, used, targets, found)
+        _pass_gate(settings, tools, cluster, found, used=used, targets=targets)
         _dry_run(settings, tools, cluster, targets)
     except BaseException:
         for change in made:
@@ -176,6 +173,25 @@ def _run(settings: DeploySettings, tools: DeployTools, found: _Found) -> None:
             _roll_back(tools, cluster, found)
         raise
     found.result = replace(found.result, address=rollout.address(cluster, found.changes))
+
+
+def _ready(
+    settings: DeploySettings, tools: DeployTools, found: _Found
+) -> tuple[list[_Image], list[tuple[Manifest, str]]]:
+    """The images, each signed by whom it should be, and the manifests with them: all that takes no cluster."""
+    used = _images(settings, tools)
+    pinned = {one.text: one.reference.pinned for one in used}
+    rewritten = [(manifest, manifest.rewritten(pinned)) for manifest in settings.manifests]
+    found.result = replace(
+        found.result,
+        manifests=_written(rewritten, settings.output),
+        admissions=tuple(
+            Admission(image=one.text, reference=one.reference.pinned, verdict="unknown", places=one.places)
+            for one in used
+        ),
+    )
+    _verify(used, tools, found)
+    return used, rewritten
 
 
 def _images(settings: DeploySettings, tools: DeployTools) -> list[_Image]:
@@ -246,15 +262,13 @@ def _verify(used: Sequence[_Image], tools: DeployTools, found: _Found) -> None:
         return
     refused: dict[str, Refused] = {}
     left = []
-    with tools.progress.step("verify") as step:
-        for pinned in dict.fromkeys(one.reference.pinned for one in used):
-            try:
-                verified = tools.verify(pinned)
-            except Refused as error:
-                error.image = error.image or pinned
-                refused[pinned] = error
-                continue
-            if verified is None:
+    verify = partial(_verified, tools.verify)
+    with tools.progress.step("verify") as step, ThreadPoolExecutor(_AT_ONCE) as pool:
+        images = list(dict.fromkeys(one.reference.pinned for one in used))
+        for pinned, verified in zip(images, pool.map(verify, images), strict=True):
+            if isinstance(verified, Refused):
+                refused[pinned] = verified
+            elif verified is None:
                 left.append(pinned)
             else:
                 found.verified[pinned] = verified
@@ -276,6 +290,14 @@ def _verify(used: Sequence[_Image], tools: DeployTools, found: _Found) -> None:
             ),
         )
         raise next(iter(refused.values()))
+
+
+def _verified(verify: Callable[[str], VerifyResult | None], pinned: str) -> VerifyResult | Refused | None:
+    try:
+        return verify(pinned)
+    except Refused as error:
+        error.image = error.image or pinned
+        return error
 
 
 def _check_platforms(used: Sequence[_Image], cluster: Cluster, found: _Found) -> None:
@@ -350,11 +372,14 @@ def _there(cluster: Cluster, namespace: str) -> bool:
 
 
 def _pass_gate(
-    settings: DeploySettings, tools: DeployTools, used: Sequence[_Image], targets: Sequence[Target], found: _Found
+    settings: DeploySettings,
+    tools: DeployTools,
+    cluster: Cluster,
+    found: _Found,
+    *,
+    used: Sequence[_Image],
+    targets: Sequence[Target],
 ) -> None:
-    cluster = tools.cluster
-    if cluster is None:
-        return
     workloads = [one for one in targets if one.kind in texts.WORKLOADS]
     wanted = [(one.group, one.kind, one.namespace) for one in workloads]
     if not wanted:
