@@ -26,15 +26,12 @@ ACTIONLINT = Pin(
     says=r"^v?(\d+\.\d+\.\d+)$",
     modules=MODULES,
 )
-OPENTOFU = Pin(
-    name="tofu",
-    version="1.12.6",
-    module="github.com/opentofu/opentofu",
-    package="github.com/opentofu/opentofu/cmd/tofu",
+HCLFMT = Pin(
+    name="hclfmt",
+    version="2.25.0",  # what `tofu fmt` formats with; all of OpenTofu takes minutes to build
+    module="github.com/hashicorp/hcl/v2",
+    package="github.com/hashicorp/hcl/v2/cmd/hclfmt",
     licence="MPL-2.0",
-    ldflags=("-X github.com/opentofu/opentofu/version.dev=no",),
-    asks=("version",),
-    says=r"^OpenTofu v(\d+\.\d+\.\d+)$",
     modules=MODULES,
 )
 OPA = Pin(
@@ -59,4 +56,4 @@ BUILDCTL = Pin(
     modules=MODULES,
 )
 
-PINS: tuple[Pin, ...] = (TRIVY_DB, ACTIONLINT, OPENTOFU, OPA, BUILDCTL)
+PINS: tuple[Pin, ...] = (TRIVY_DB, ACTIONLINT, HCLFMT, OPA, BUILDCTL)

@@ -23,27 +23,27 @@ from s3c_actions.console import LogProgress
 from s3c_actions.process import Runner
 from s3c_actions.programs.install import locate
 from s3c_actions.shell import cache_folder
-from s3c_lab.programs import OPENTOFU
+from s3c_lab.programs import HCLFMT
 from tests import npm
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TERRAFORM = ROOT / "infra" / "terraform"
 MODULES = (TERRAFORM, TERRAFORM / "gate")
+FILES = sorted(TERRAFORM.rglob("*.tf"))
 META = {"count", "depends_on", "for_each", "lifecycle", "provider", "dynamic"}
 
 
-def test_it_is_formatted() -> None:
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(TERRAFORM)))
+def test_it_is_formatted(file: Path) -> None:
     environment = dict(os.environ)
-    tofu = locate(
-        OPENTOFU,
+    hclfmt = locate(
+        HCLFMT,
         cache=cache_folder(environment),
         runner=Runner(environment),
         progress=LogProgress(sys.stderr),
     )
-    ended = subprocess.run(
-        [tofu.path, "fmt", "-check", "-diff", "-recursive", TERRAFORM], capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    text = file.read_text()
+    assert subprocess.run([hclfmt.path], input=text, capture_output=True, text=True, check=True).stdout == text
 
 
 @pytest.mark.parametrize("folder", MODULES, ids=lambda folder: folder.name)
