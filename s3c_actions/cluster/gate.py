@@ -10,26 +10,35 @@ import fnmatch
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from s3c_actions.cluster import denials
-from s3c_actions.cluster.client import AdmissionDenied, Cluster, Object, Resource
-from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Object, Resource
+from s3c_actions.errors import OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
 
 WEBHOOK = "validation.gatekeeper.sh"
-TEMPLATES = "templates.gatekeeper.sh/v1"
-CONSTRAINTS = "constraints.gatekeeper.sh/v1beta1"
-PROVIDERS = "externaldata.gatekeeper.sh/v1beta1"
-CONFIGS = "config.gatekeeper.sh/v1alpha1"
-ADMISSION = "admissionregistration.k8s.io/v1"
+TEMPLATES = Resource(path="/apis/templates.gatekeeper.sh/v1", plural="constrainttemplates", namespaced=False)
+CONSTRAINTS = "/apis/constraints.gatekeeper.sh/v1beta1"
+PROVIDERS = Resource(path="/apis/externaldata.gatekeeper.sh/v1beta1", plural="providers", namespaced=False)
+CONFIGS = Resource(path="/apis/config.gatekeeper.sh/v1alpha1", plural="configs", namespaced=True)
+WEBHOOKS = Resource(
+    path="/apis/admissionregistration.k8s.io/v1", plural="validatingwebhookconfigurations", namespaced=False
+)
+SLICES = Resource(path="/apis/discovery.k8s.io/v1", plural="endpointslices", namespaced=True)
+NAMESPACES = Resource(path="/api/v1", plural="namespaces", namespaced=False)
 PODS = Resource(path="/api/v1", plural="pods", namespaced=True)
 NAMESPACE = "gatekeeper-system"
 RATIFY = "app.kubernetes.io/name=ratify"
 REMEMBERED = 30.0
 """Seconds that a verdict is kept, as manifests/ sets it: by Gatekeeper, by Ratify and by Ratify's store, 10 each."""
 _PATIENCE = 5.0
+_AT_ONCE = 6
+_IN_A_POD = 4
 _RECENT = 120
 _INSTALL = "Install it, or mend it, with `s3c gate install`."
 
@@ -83,27 +92,25 @@ def gather(cluster: Cluster) -> Facts:
     Raises:
         OutsideError: the cluster does not answer, or does not let us look.
     """
-    templates = _listed(cluster, TEMPLATES, "ConstraintTemplate")
-    kinds = {name for one in templates if (name := _dig(one, "spec", "crd", "spec", "names", "kind"))}
-    slices = cluster.list(cluster.resource("discovery.k8s.io/v1", "EndpointSlice"))
-    return Facts(
-        webhooks=_listed(cluster, ADMISSION, "ValidatingWebhookConfiguration"),
-        templates=templates,
-        constraints=tuple(
-            {**one, "kind": kind} for kind in sorted(kinds) for one in _listed(cluster, CONSTRAINTS, kind)
-        ),
-        providers=_listed(cluster, PROVIDERS, "Provider"),
-        configs=_listed(cluster, CONFIGS, "Config"),
-        namespaces={
-            one["metadata"]["name"]: one["metadata"].get("labels") or {}
-            for one in cluster.list(cluster.resource("v1", "Namespace"))
-        },
-        ready=frozenset(
-            f"{one['metadata']['namespace']}/{(one['metadata'].get('labels') or {}).get('kubernetes.io/service-name')}"
-            for one in slices
-            if any((end.get("conditions") or {}).get("ready") is not False for end in one.get("endpoints") or ())
-        ),
-    )
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        look = partial(_listed, cluster)
+        templates, webhooks, providers, configs, namespaces, slices = pool.map(
+            look, (TEMPLATES, WEBHOOKS, PROVIDERS, CONFIGS, NAMESPACES, SLICES)
+        )
+        kinds = sorted({name for one in templates if (name := _dig(one, "spec", "crd", "spec", "names", "kind"))})
+        return Facts(
+            webhooks=webhooks,
+            templates=templates,
+            constraints=tuple(one for found in pool.map(partial(_constraints, cluster), kinds) for one in found),
+            providers=providers,
+            configs=configs,
+            namespaces={one["metadata"]["name"]: one["metadata"].get("labels") or {} for one in namespaces},
+            ready=frozenset(
+                f"{metadata['namespace']}/{(metadata.get('labels') or {}).get('kubernetes.io/service-name')}"
+                for metadata, ends in ((one["metadata"], one.get("endpoints") or ()) for one in slices)
+                if any((end.get("conditions") or {}).get("ready") is not False for end in ends)
+            ),
+        )
 
 
 def inspect(facts: Facts, wanted: Iterable[tuple[str, str, str]]) -> Gate:
@@ -316,8 +323,8 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return True
 
 
-def pod(image: str) -> Object:
-    """A Pod of one image that no other policy should mind; it is only ever tried, never made."""
+def pod(images: Sequence[str]) -> Object:
+    """A Pod of some images that no other policy should mind; it is only ever tried, never made."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -332,7 +339,7 @@ def pod(image: str) -> Object:
             },
             "containers": [
                 {
-                    "name": "proof",
+                    "name": f"proof-{number}",
                     "image": image,
                     "resources": {
                         "requests": {"cpu": "1m", "memory": "1Mi"},
@@ -343,13 +350,14 @@ def pod(image: str) -> Object:
                         "capabilities": {"drop": ["ALL"]},
                     },
                 }
+                for number, image in enumerate(images)
             ],
         },
     }
 
 
-def attempt(cluster: Cluster, image: str, namespace: str) -> AdmissionDenied | None:
-    """Ask the API server to take a Pod of an image, by dry run; the denial, None when it was admitted.
+def attempt(cluster: Cluster, image: str, namespace: str, *more: str) -> AdmissionDenied | None:
+    """Ask the API server to take a Pod of an image (and of more), by dry run; the denial, None when it was admitted.
 
     Raises:
         OutsideError: it was refused for a reason that is not admission's.
@@ -357,7 +365,7 @@ def attempt(cluster: Cluster, image: str, namespace: str) -> AdmissionDenied | N
     until, patience = time.monotonic() + 15, time.monotonic() + 60
     while True:
         try:
-            cluster.create(PODS, pod(image), namespace, dry_run=True)
+            cluster.create(PODS, pod((image, *more)), namespace, dry_run=True)
         except AdmissionDenied as denied:
             # Ratify's verdict is kept for 10 s by itself and by Gatekeeper.
             if not any(denials.BUSY in one.reason for one in denied.denials) or time.monotonic() > patience:
@@ -382,6 +390,20 @@ def _explained(cluster: Cluster, denied: AdmissionDenied) -> AdmissionDenied:
     except S3CError:
         return denied
     return AdmissionDenied(tuple(denials.explained(one, log) for one in denied.denials), denied.original)
+
+
+def admitted(cluster: Cluster, images: Sequence[str], namespace: str) -> frozenset[str]:
+    """Those of the images of which some Pod at once is admitted, in one request for several of them.
+
+    What is not among them has to be asked about by itself: another one of its Pod, or the size of that, may be minded.
+    """
+    found: list[str] = []
+    for start in range(0, len(images), _IN_A_POD):
+        few = images[start : start + _IN_A_POD]
+        with suppress(OutsideError):
+            if len(few) > 1 and attempt(cluster, few[0], namespace, *few[1:]) is None:
+                found += few
+    return frozenset(found)
 
 
 def ask(
@@ -481,14 +503,19 @@ def unsigned_of(references: Sequence[Reference], signatures: Callable[[Reference
     return ""
 
 
-def _listed(cluster: Cluster, api_version: str, kind: str) -> tuple[Object, ...]:
+def _constraints(cluster: Cluster, kind: str) -> list[Object]:
+    """Those of a template's kind; Gatekeeper serves them by the kind in small letters."""
+    resource = Resource(path=CONSTRAINTS, plural=kind.lower(), namespaced=False)
+    return [{**one, "kind": kind} for one in _listed(cluster, resource)]
+
+
+def _listed(cluster: Cluster, resource: Resource) -> tuple[Object, ...]:
     try:
-        resource = cluster.resource(api_version, kind)
-    except InputError as unknown:
-        if unknown.field != "manifests":
-            raise
-        return ()
-    return tuple({"kind": kind, **one} for one in cluster.list(resource))
+        return tuple(cluster.list(resource))
+    except ApiError as error:
+        if error.status == 404:  # the cluster knows no such kind
+            return ()
+        raise
 
 
 def _dig(value: Any, *keys: str) -> Any:

@@ -413,13 +413,18 @@ def _admissions(
     """Ask the gate about every image; the first denial is raised after all have been asked."""
     first: AdmissionDenied | None = None
     asked = []
+    together = gate.admitted(cluster, list(references), namespace)
     for one in found.result.admissions:
-        denied = gate.ask(
-            cluster,
-            references[one.reference],
-            namespace,
-            signatures=tools.signatures,
-            tell=tools.progress.notice,
+        denied = (
+            gate.ask(
+                cluster,
+                references[one.reference],
+                namespace,
+                signatures=tools.signatures,
+                tell=tools.progress.notice,
+            )
+            if one.reference not in together
+            else None
         )
         asked.append(judged(one, denied))
         first = first or denied
@@ -444,13 +449,16 @@ def judged(admission: Admission, denied: AdmissionDenied | None) -> Admission:
 
 
 def _dry_run(settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[Target]) -> None:
-    with tools.progress.step("dry-run") as step:
-        for one in targets:
-            try:
-                cluster.apply(one.resource, one.document, one.namespace, dry_run=True, force=settings.force)
-            except S3CError as error:
-                error.what = f"{one.where} ({one.source}): {error.what}"
-                raise
+    def attempt(one: Target) -> None:
+        try:
+            cluster.apply(one.resource, one.document, one.namespace, dry_run=True, force=settings.force)
+        except S3CError as error:
+            error.what = f"{one.where} ({one.source}): {error.what}"
+            raise
+
+    with tools.progress.step("dry-run") as step, ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(attempt, targets):
+            pass  # raises of the first that is refused
         step.done(f"the cluster takes all {len(targets)} objects")
 
 
