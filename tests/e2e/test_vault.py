@@ -178,7 +178,6 @@ def test_a_version_that_is_named_signs(azure: Azure, image: str, tmp_path: Path)
     assert (absent.code, "has no version" in absent.stderr) == (2, True), absent.stderr
 
 
-NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
 
 
@@ -216,7 +215,7 @@ DAY = timedelta(days=1)
 def test_what_the_vault_refuses_is_told(
     wrong: str, code: int, told: list[str], azure: Azure, image: str, tmp_path: Path
 ) -> None:
-    vault, flags, identity = azure.vault(), [*CERTIFICATE, *azure.ids], make("signing")
+    vault, flags, identity, now = azure.vault(), [*CERTIFICATE, *azure.ids], make("signing"), datetime.now(UTC)
     if wrong == "firewall":
         vault.open_to_all = False
     elif wrong.startswith(("role", "policy")):
@@ -229,9 +228,9 @@ def test_what_the_vault_refuses_is_told(
     elif wrong == "vault":
         flags = ["--vault", "kv-elsewhere", "--vault-certificate", "signing", *azure.ids]
     elif wrong == "expired":
-        identity = make("signing", start=NOW - 3 * DAY, end=NOW - DAY)
+        identity = make("signing", start=now - 3 * DAY, end=now - DAY)
     elif wrong == "not yet valid":
-        identity = make("signing", start=NOW + DAY, end=NOW + 3 * DAY)
+        identity = make("signing", start=now + DAY, end=now + 3 * DAY)
     elif wrong == "for servers":
         from s3c_lab.certificates import SERVER_AUTH
 
@@ -242,7 +241,7 @@ def test_what_the_vault_refuses_is_told(
         vault.tenant = "00000000-0000-4000-8000-000000000000"
     elif wrong == "clock":
         vault.offset = 1800
-        identity = make("signing", start=NOW + timedelta(minutes=20), end=NOW + DAY)
+        identity = make("signing", start=now + timedelta(minutes=20), end=now + DAY)
     elif wrong == "cloud":
         flags += ["--azure-cloud", "usgovernment", "--authority-host", LOGIN]
     version = vault.add("signing", identity)
