@@ -75,7 +75,7 @@ COREDNS = Pin(
     name="coredns",
     version="1.15.0",
     module="github.com/coredns/coredns",
-    package="github.com/coredns/coredns",
+    package="s3c.invalid/programs/coredns",
     licence="Apache-2.0",
     modules=MODULES,
 )
