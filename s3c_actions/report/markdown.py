@@ -119,8 +119,11 @@ def environment() -> jinja2.Environment:
     import jinja2
     from jinja2.sandbox import SandboxedEnvironment
 
+    from s3c_actions.report import compiled
+
     return SandboxedEnvironment(
         loader=jinja2.PackageLoader("s3c_actions.report"),
+        bytecode_cache=compiled.kept("markdown"),
         # `finalize` comes before HTML's escape, and leaves nothing to it.
         autoescape=True,
         finalize=_finalize,

@@ -16,8 +16,11 @@ def environment() -> jinja2.Environment:
     """Where the templates of pages are."""
     import jinja2
 
+    from s3c_actions.report import compiled
+
     return jinja2.Environment(
         loader=jinja2.PackageLoader("s3c_actions.report"),
+        bytecode_cache=compiled.kept("page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -100,7 +100,9 @@ def _findings(document: Document) -> dict[str, Any]:
 @cache
 def _environment() -> jinja2.Environment:
     """As for all pages, and no text goes out that is not one printable line."""
-    environment = page.environment().overlay(finalize=_printable)
+    from s3c_actions.report import compiled
+
+    environment = page.environment().overlay(finalize=_printable, bytecode_cache=compiled.kept("story"))
     environment.filters |= {
         "short": story_text.short,
         "label": story_text.label,
