@@ -56,12 +56,14 @@ def run(values: Values, context: Context) -> Outcome:
     with ExitStack() as stack:
         registry = registry_of(values, context, settings.manifests, settings.replacements)
         hosts = hosts_of(values, settings.manifests, settings.replacements)
+        # Whatever is made ready while programs run would hold up the import of Kubernetes' client, and comes after it.
+        alone = replace(context, runner=replace(context.runner, meanwhile=lambda: None))
         verify = _by_policy(
             values,
-            context,
+            alone,
             stack,
             registry=registry,
-            verify=verifier(values, context, stack, hosts),
+            verify=verifier(values, alone, stack, hosts),
             hosts=hosts,
         )
         tools = tools_of(values, context, registry, verify, resolve=values[inputs.RESOLVE])
@@ -150,8 +152,19 @@ def _connecting(values: Values, context: Context) -> Callable[[], Cluster]:
     """
     from concurrent.futures import ThreadPoolExecutor
 
+    # Two threads that import a package at once whose modules import each other may find it half imported. This one is
+    # what both sides need; the rest of the client is its own.
+    import requests  # noqa: F401
+
+    connect = _connect(values, context)
+
+    def work() -> Cluster:
+        cluster = connect()
+        context.runner.meanwhile()
+        return cluster
+
     pool = ThreadPoolExecutor(1)
-    connected = pool.submit(_connect(values, context))
+    connected = pool.submit(work)
     pool.shutdown(wait=False)
     return connected.result
 
