@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON = $(shell actions/setup.sh --dev)
 RUN = PYTHONPATH=$(CURDIR) $(PYTHON)
+# Where it is set, each of the thousands of commands that the tests start would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test unit contract e2e lint format golden pictures bench docs lock modules clean
 
