@@ -17,7 +17,7 @@ demo: ## the whole chain on this machine, no account needed
 test: lint unit contract e2e ## everything CI runs
 
 unit: ## the quick loop: no network, no programs
-	@$(RUN) -m pytest tests/unit
+	@$(RUN) -m pytest tests/unit --numprocesses 2
 
 contract: ## recorded outputs, schemas, the actions under act
 	@$(RUN) -m pytest tests/contract --numprocesses 2
