@@ -35,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else whoever started us wants it ignored
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         return _dispatch(arguments, environment)
     except KeyboardInterrupt:
@@ -69,6 +71,9 @@ def _dispatch(arguments: list[str], environment: Mapping[str, str]) -> int:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    process = sys.modules.get("s3c_actions.process")  # not imported: no program runs
+    if process is not None and hasattr(process, "interrupt"):
+        process.interrupt()
     raise KeyboardInterrupt
 
 

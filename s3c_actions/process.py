@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
 import signal
@@ -206,11 +207,12 @@ class Runner:
                 args,
                 env={**self.environment, **(extra or {})},
                 streams=(subprocess.DEVNULL, file, subprocess.STDOUT),
+                everything=True,
             )
             try:
                 yield child.started().poll
             finally:
-                child.end(everything=True)
+                child.end()
 
     def _drain(self, pipe: IO[bytes], into: list[bytes], on_line: Callable[[str], None] | None) -> None:
         kept = 0
@@ -246,8 +248,9 @@ class _Child:
         env: dict[str, str],
         cwd: Path | None = None,
         streams: tuple[int | IO[bytes], int | IO[bytes], int | IO[bytes]] = (subprocess.PIPE,) * 3,
+        everything: bool = False,
     ) -> None:
-        self._args, self._env, self._cwd, self._streams = args, env, cwd, streams
+        self._args, self._env, self._cwd, self._streams, self._everything = args, env, cwd, streams, everything
         self._process: subprocess.Popen[bytes] | None = None
         self._error: OSError | None = None
         self._known = threading.Event()
@@ -274,6 +277,7 @@ class _Child:
 
     def started(self) -> subprocess.Popen[bytes]:
         """Start the program; raises OutsideError when that cannot be done."""
+        _LIVING.add(self)
         self._thread.start()
         self._known.wait()
         if self._process is None:
@@ -286,25 +290,49 @@ class _Child:
         self._thread.join(None if timeout is None else max(timeout, 0.0))
         return None if self._thread.is_alive() or self._process is None else self._process.returncode
 
-    def end(self, *, everything: bool = False) -> None:
-        """End the program and what it started, politely first, if it was started and still runs.
+    def end(self) -> None:
+        """End the program, politely first, if it was started and still runs, and what it started with it.
 
-        Args:
-            everything: end what it started even when it has ended itself.
+        What was made with `everything` ends what it started even when it has ended itself.
         """
-        if self._thread.ident is None:
-            return
-        self._known.wait()
-        if self._process is None or not (everything or self._thread.is_alive()):
-            return
-        for how, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
-            try:
-                os.killpg(self._process.pid, how)
-            except (ProcessLookupError, PermissionError):
-                return
-            self._thread.join(patience)
-            if not self._thread.is_alive():
-                return
+        if self._thread.ident is not None:
+            self._known.wait()
+            for how, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
+                if not self.send(how):
+                    break
+                self._thread.join(patience)
+                if not self._thread.is_alive():
+                    break
+        _LIVING.discard(self)
+
+    def send(self, how: signal.Signals) -> bool:
+        """Send a signal to the program and what it started; returns whether there is anything to end."""
+        if self._process is None or not (self._everything or self._thread.is_alive()):
+            return False
+        try:
+            os.killpg(self._process.pid, how)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+
+_LIVING: set[_Child] = set()
+
+
+def interrupt() -> None:
+    """Have every program end that runs now; nobody is waited for. For handlers of signals, before they raise.
+
+    A thread that waits for a program is no concern of the exception, and would be waited for in its turn.
+    """
+    for child in list(_LIVING):
+        child.send(signal.SIGTERM)
+
+
+@atexit.register
+def _end_all() -> None:
+    """End what is left: an exception of a signal may come where a context was entered and nothing leaves it again."""
+    for child in list(_LIVING):
+        child.end()
 
 
 def _feed(pipe: IO[bytes], data: bytes) -> None:

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
+from s3c_actions import process
 from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines
 from s3c_actions.errors import Exit, InputError, S3CError
 from s3c_actions.process import Runner
@@ -202,6 +203,7 @@ def _progress(quiet: bool, verbose: bool) -> Progress:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    process.interrupt()
     raise KeyboardInterrupt
 
 

@@ -1,44 +1,21 @@
 """Outside programs are waited for without delay, and none outlives who started it."""
 
 import os
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from s3c_actions.errors import OutsideError
-from s3c_actions.process import ProgramFailed, ProgramTimedOut, Runner
+from s3c_actions.process import ProgramFailed, ProgramTimedOut, Runner, interrupt
+from tests.processes import gone, told
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 RUNNER = Runner({"PATH": os.environ["PATH"]})
 # Tells its own process id and its child's, then waits.
 WAITS = 'sleep 300 & echo "$$ $!" >"$1"; echo waiting >&2; wait'
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs: a zombie, which nobody has asked for its exit code yet, does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def told(path: Path) -> list[int]:
-    """The process ids in the file, once they are there."""
-    for _ in range(500):
-        if path.exists() and (ids := path.read_text().split()):
-            return [int(one) for one in ids]
-        time.sleep(0.02)
-    raise AssertionError(f"{path} stays empty")
-
-
-def gone(path: Path) -> bool:
-    """Whether both processes have ended, some time for their end included."""
-    ids = told(path)
-    for _ in range(250):
-        if not any(map(alive, ids)):
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_both_streams_the_input_and_the_code_are_had():
@@ -85,6 +62,31 @@ def test_what_the_program_left_in_the_background_ends_too(tmp_path):
         told(tmp_path / "ids")
         while code() is None:
             time.sleep(0.02)
+    assert gone(tmp_path / "ids")
+
+
+def test_a_program_does_not_outlive_us_when_its_block_was_entered_and_is_never_left(tmp_path):
+    """As when a signal comes between a context's entry and what follows it: the exception's traceback keeps it."""
+    ours = (
+        "import builtins, os, sys, time\n"
+        "from s3c_actions.process import Runner\n"
+        "builtins.kept = Runner(dict(os.environ)).running(['sh', '-c', sys.argv[1], 'sh', sys.argv[2]])\n"
+        "kept.__enter__()\n"
+        "while not os.path.exists(sys.argv[2]): time.sleep(0.02)\n"
+        "sys.exit(7)\n"
+    )
+    argv = [sys.executable, "-c", ours, WAITS, tmp_path / "ids"]
+    assert RUNNER.run(argv, extra={"PYTHONPATH": str(ROOT)}, check=False, timeout=60).code == 7
+    assert gone(tmp_path / "ids")
+
+
+def test_an_interruption_ends_what_another_thread_waits_for(tmp_path):
+    with ThreadPoolExecutor(1) as pool:
+        waited = pool.submit(RUNNER.run, ["sh", "-c", WAITS, "sh", tmp_path / "ids"])
+        told(tmp_path / "ids")
+        interrupt()
+        with pytest.raises(ProgramFailed):
+            waited.result(timeout=60)
     assert gone(tmp_path / "ids")
 
 

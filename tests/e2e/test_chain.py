@@ -26,6 +26,7 @@ from s3c_lab.certificates import SERVER_AUTH, make, usage
 from tests.e2e.oci import Repository, copy_image, digest_of
 from tests.e2e.scanning import program
 from tests.e2e.signing import ROOT, answering, s3c, serving, signatures
+from tests.processes import gone
 
 SCHEMA = json.loads((Path(result.__file__).parent / "schemas" / "result-1.json").read_text())
 
@@ -406,7 +407,7 @@ def test_ended_by_a_signal_it_leaves_nothing(chain, fresh):
     ended = chain(image)
     assert ended.code == 130, ended.stderr
     assert "run it again" in ended.stderr and "Traceback" not in ended.stderr
-    assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+    assert gone(pid)
     assert state(image) == before
 
 

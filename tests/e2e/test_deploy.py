@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 from s3c_actions.programs.install import locate
-from s3c_actions.programs.pins import HELM
+from s3c_actions.programs.pins import HELM, NOTATION
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from tests.e2e.cluster import CONSTRAINT, WEBHOOK, Kubectl, deployment, pod_spec, workload
-from tests.e2e.signing import Ended, signatures
+from tests.e2e.signing import ROOT, Ended, signatures
+from tests.processes import gone, told
 
 APP = Path(__file__).parent.parent.parent / "manifests" / "app" / "overlays" / "lab"
 
@@ -26,6 +28,34 @@ def pinned(text: str, ended: Ended) -> str:
     for one in ended.result["images"]:
         text = text.replace(one["image"], one["reference"])
     return text
+
+
+def test_ended_by_a_signal_it_waits_for_no_verification(
+    lab: Lab, machine: Machine, fresh: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Of two images at once, each by a notation that does not come back."""
+    notation = locate(NOTATION, cache=machine.cache, runner=machine.runner, progress=machine.progress).path
+    ids, slow, app = tmp_path / "ids", tmp_path / "notation", tmp_path / "app.yaml"
+    slow.write_text(f'#!/bin/sh\n[ "$1" = verify ] || exec {notation} "$@"\necho $$ >>"{ids}"\nexec sleep 600\n')
+    slow.chmod(0o755)
+    app.write_text("---\n".join(deployment(fresh(name), name) for name in ("voting-app", "voting-db")))
+    flags: list[str | Path] = ["--render-only", "--trust-store", lab.certificate, "--notation-path", slow]
+    environment = {**machine.runner.environment, "PYTHONPATH": str(ROOT)}
+    argv: list[str | Path] = [sys.executable, "-m", "s3c_actions", "deploy", app, *flags]
+    with subprocess.Popen(argv, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as ours:
+        until = time.monotonic() + 60
+        while len(ids.read_text().split() if ids.exists() else ()) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        ours.terminate()
+        try:
+            _, said = ours.communicate(timeout=60)
+        finally:
+            ours.kill()
+    assert len(told(ids)) == 2, said
+    assert gone(ids)
+    assert ours.returncode == 130, said
+    assert "run it again" in said
+    assert "Traceback" not in said
 
 
 def test_the_voting_app_takes_a_vote(

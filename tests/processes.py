@@ -1,0 +1,33 @@
+"""Whether processes that others have started run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs: a zombie, which nobody has asked for its exit code yet, does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def told(path: Path) -> list[int]:
+    """The process ids in the file, once they are there."""
+    for _ in range(500):
+        if path.exists() and (ids := path.read_text().split()):
+            return [int(one) for one in ids]
+        time.sleep(0.02)
+    raise AssertionError(f"{path} stays empty")
+
+
+def gone(path: Path) -> bool:
+    """Whether all processes in the file have ended, some time for their end included."""
+    ids = told(path)
+    for _ in range(250):
+        if not any(map(alive, ids)):
+            return True
+        time.sleep(0.02)
+    return False
