@@ -25,7 +25,6 @@ from s3c_actions.image import Reference
 from s3c_actions.progress import Progress
 from s3c_actions.steps.results import Admission, AppliedObject, DeployResult, VerifyResult
 
-_NAMESPACES = Resource(path="/api/v1", plural="namespaces", namespaced=False)
 _DELETION = 60.0
 _AT_ONCE = 4
 _NODES = Resource(path="/api/v1", plural="nodes", namespaced=False)
@@ -347,7 +346,7 @@ def _namespaces(
                 remedy="Make it, or let it be made with `create-namespace: true`.",
             )
         document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        target = own.get(name) or Target(document=document, resource=_NAMESPACES, namespace="", source="")
+        target = own.get(name) or Target(document=document, resource=gate.NAMESPACES, namespace="", source="")
         change = apply.apply(cluster, target, force=settings.force)
         made.append(change)
         found.changes.append(change)
@@ -357,7 +356,7 @@ def _namespaces(
 def _there(cluster: Cluster, namespace: str) -> bool:
     """Whether a namespace is there; one that is just being deleted is waited for until it is gone."""
     until = time.monotonic() + _DELETION
-    while (live := cluster.get(_NAMESPACES, namespace)) is not None:
+    while (live := cluster.get(gate.NAMESPACES, namespace)) is not None:
         if not live["metadata"].get("deletionTimestamp"):
             return True
         if time.monotonic() > until:
