@@ -356,8 +356,8 @@ def pod(images: Sequence[str]) -> Object:
     }
 
 
-def attempt(cluster: Cluster, image: str, namespace: str, *more: str) -> AdmissionDenied | None:
-    """Ask the API server to take a Pod of an image (and of more), by dry run; the denial, None when it was admitted.
+def attempt(cluster: Cluster, namespace: str, *images: str) -> AdmissionDenied | None:
+    """Ask the API server to take a Pod of these images, by dry run; the denial, None when it was admitted.
 
     Raises:
         OutsideError: it was refused for a reason that is not admission's.
@@ -365,7 +365,7 @@ def attempt(cluster: Cluster, image: str, namespace: str, *more: str) -> Admissi
     until, patience = time.monotonic() + 15, time.monotonic() + 60
     while True:
         try:
-            cluster.create(PODS, pod((image, *more)), namespace, dry_run=True)
+            cluster.create(PODS, pod(images), namespace, dry_run=True)
         except AdmissionDenied as denied:
             # Ratify's verdict is kept for 10 s by itself and by Gatekeeper.
             if not any(denials.BUSY in one.reason for one in denied.denials) or time.monotonic() > patience:
@@ -401,7 +401,7 @@ def admitted(cluster: Cluster, images: Sequence[str], namespace: str) -> frozens
     for start in range(0, len(images), _IN_A_POD):
         few = images[start : start + _IN_A_POD]
         with suppress(OutsideError):
-            if len(few) > 1 and attempt(cluster, few[0], namespace, *few[1:]) is None:
+            if len(few) > 1 and attempt(cluster, namespace, *few) is None:
                 found += few
     return frozenset(found)
 
@@ -426,14 +426,14 @@ def ask(
     Raises:
         OutsideError: as `attempt` does, or the registry does not answer.
     """
-    denied = attempt(cluster, reference.pinned, namespace)
+    denied = attempt(cluster, namespace, reference.pinned)
     if not _unsigned(denied) or not signatures(reference):
         return denied
     tell(f"{reference.pinned} is signed, and the gate remembers it without: asking for up to {REMEMBERED:g} s")
     until = time.monotonic() + REMEMBERED + _PATIENCE
     while _unsigned(denied) and time.monotonic() < until:
         time.sleep(1)
-        denied = attempt(cluster, reference.pinned, namespace)
+        denied = attempt(cluster, namespace, reference.pinned)
     return denied
 
 
@@ -457,7 +457,7 @@ def prove(cluster: Cluster, unsigned: str, namespace: str, constraints: Iterable
         Refused: the Pod was admitted, or denied by something that knows nothing of signatures.
         OutsideError: it was denied because Gatekeeper or Ratify could not be asked.
     """
-    denied = attempt(cluster, unsigned, namespace)
+    denied = attempt(cluster, namespace, unsigned)
     if denied is None:
         raise Refused(
             f"The gate is open: a Pod of an image that nobody signed was admitted to the namespace {namespace}.",

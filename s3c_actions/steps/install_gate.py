@@ -216,7 +216,7 @@ class _Installer:
         until = time.monotonic() + min(self.left(), max(TAKEN, self.settings.timeout / 2))
         while True:
             looked = self.looked()
-            denied = None if looked.holes else gate.attempt(self.cluster, NOT_THERE, self.settings.namespace)
+            denied = None if looked.holes else gate.attempt(self.cluster, self.settings.namespace, NOT_THERE)
             if denied is not None and _by_ratify(denied, looked):
                 return DeployResult(
                     unsigned_denied=NOT_THERE,
