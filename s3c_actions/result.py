@@ -6,8 +6,9 @@ Keys are only ever added within a version. Text in it is untrusted data, and sec
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -68,18 +69,31 @@ def document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError 
 def text(document: Mapping[str, Any]) -> str:
     """The document's text: indented, except that what has no parts of its own is one line."""
     with paused():
-        return _text(document, "") + "\n"
+        return "".join([*_pieces(document, ""), "\n"])
 
 
-def _text(value: Any, indent: str) -> str:
+def _pieces(value: Any, indent: str) -> Iterator[str]:
     if _flat(value):
-        return _one_line(value)
+        yield _one_line(value)
+        return
     deeper = f"{indent}  "
     if isinstance(value, Mapping):
-        lines = [f"{deeper}{_one_line(name)}: {_text(part, deeper)}" for name, part in value.items()]
-        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
-    rows = _rows(value, deeper) or f",\n{deeper}".join(_text(part, deeper) for part in value)
-    return f"[\n{deeper}{rows}\n{indent}]"
+        border = "{\n"
+        for name, part in value.items():
+            yield f"{border}{deeper}{_one_line(name)}: "
+            yield from _pieces(part, deeper)
+            border = ",\n"
+        yield f"\n{indent}}}"
+        return
+    if rows := _rows(value, deeper):
+        yield from ("[\n", deeper, rows, f"\n{indent}]")
+        return
+    border = "[\n"
+    for part in value:
+        yield f"{border}{deeper}"
+        yield from _pieces(part, deeper)
+        border = ",\n"
+    yield f"\n{indent}]"
 
 
 _NESTED = frozenset((dict, list))
@@ -94,8 +108,11 @@ def _flat(value: Any) -> bool:
 def _rows(value: list[Any], indent: str) -> str:
     """The members of a list of like objects, one a line, by one call for all of them; empty for other lists."""
     first = next(iter(value[0]), "") if isinstance(value[0], dict) else ""
-    if not first.isidentifier() or not all(
-        isinstance(one, dict) and _flat(one) and next(iter(one), "") == first for one in value
+    if (
+        not first.isidentifier()
+        or set(map(type, value)) != {dict}
+        or not _NESTED.isdisjoint(map(type, chain.from_iterable(map(dict.values, value))))
+        or any(next(iter(one), "") != first for one in value)
     ):
         return ""
     # In a string a quote has a backslash, and after one that ends a string no name follows: this stands between
@@ -125,7 +142,7 @@ def _image(image: ImageOutcome) -> dict[str, Any]:
         "findings": _counts(image.final_report) if image.final_report else None,
         "remaining": _remaining(image),
         "set_aside": [
-            {**_finding(finding), "reason": finding.suppressed}
+            _reasoned(finding, finding.suppressed)
             for finding in (image.final_report.suppressed if image.final_report else ())
         ],
         "base": _base(image.base) if image.base else None,
@@ -147,7 +164,7 @@ def _remaining(image: ImageOutcome) -> list[dict[str, Any]]:
     if report is None:
         return []
     reasons = {left.finding.key: left.reason for left in image.patch.left} if image.patch else {}
-    return [{**_finding(finding), "reason": reasons.get(finding.key, "")} for finding in report.findings]
+    return [_reasoned(finding, reasons.get(finding.key, "") if reasons else "") for finding in report.findings]
 
 
 def _base(base: Comparison) -> dict[str, Any]:
@@ -201,7 +218,7 @@ def _patch(patch: PatchResult) -> dict[str, Any]:
         "before": _counts(patch.before.shown or patch.before.report),
         "after": _counts(patch.after.shown or patch.after.report) if patch.after else None,
         "fixed": [_finding(finding) for finding in patch.fixed],
-        "left": [{**_finding(left.finding), "reason": left.reason} for left in patch.left],
+        "left": [_reasoned(left.finding, left.reason) for left in patch.left],
         "new": [_finding(finding) for finding in patch.new],
         "upgraded": dict(patch.upgraded),
         "platforms": list(patch.platforms),
@@ -352,6 +369,12 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "url": finding.url,
         "remedy": finding.remedy,
     }
+
+
+def _reasoned(finding: Finding, reason: str) -> dict[str, Any]:
+    made = _finding(finding)
+    made["reason"] = reason
+    return made
 
 
 def _counts(report: ScanReport) -> dict[str, int]:

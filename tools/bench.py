@@ -446,7 +446,8 @@ Path("report.sarif").write_bytes(sarif.uploadable(formats.render("sarif", report
 scan = ScanResult(image=report.image, reference=report.image, report=report, trivy_json=Path(sys.argv[1]))
 outcome = Outcome(command="scan", images=(ImageOutcome(image=report.image, reference=report.image, scan=scan),))
 document = result.document(outcome, datetime.now(UTC), Secrets({"a secret of the run"}))
-Path("result.json").write_text(result.text(document))
+if "result.json" in sys.argv:
+    Path("result.json").write_text(result.text(document))
 Path("summary.md").write_text(summary.render(document))
 Path("comment.md").write_text(comment.render([document], run_url="https://github.example/run"))
 """
@@ -456,10 +457,12 @@ def looks(bench: Bench) -> None:
     """30,000 findings as what GitHub shows."""
     report = bench.folder / "large.json"
     report.write_bytes(reports.large())
-    runs = bench.several(lambda _: bench.run([sys.executable, "-c", _LOOKS, report]))
-    wall, peak = _median(run.wall for run in runs), max(run.peak for run in runs)
-    what = "30,000 findings: comment, sarif, summary, result.json"
-    bench.row(what, "≤ 2 s, ≤ 300 MB", f"{wall:.2f} s, {peak:.0f} MB peak")
+    for more in ((), ("result.json",)):
+        command = [sys.executable, "-c", _LOOKS, report, *more]
+        runs = bench.several(lambda _: bench.run(command))  # noqa: B023 - called in this turn of the loop
+        wall, peak = _median(run.wall for run in runs), max(run.peak for run in runs)
+        what = ", ".join(["30,000 findings: comment, sarif, summary", *more])
+        bench.row(what, "≤ 2 s, ≤ 300 MB", f"{wall:.2f} s, {peak:.0f} MB peak")
 
 
 def calls(bench: Bench) -> None:

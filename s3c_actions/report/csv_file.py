@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from s3c_actions.report.escape import cell
+from s3c_actions.report.escape import FORMULA, MOST_CELL, cell
 from s3c_actions.report.model import Finding, ScanReport
 
 if TYPE_CHECKING:
@@ -15,14 +16,29 @@ HEADER = (
     *("score", "url", "purl", "suppressed", "image", "digest", "platform"),
 )
 
+_FORMULA_CELL = re.compile(f",[{re.escape(''.join(sorted(FORMULA)))}]")
+
 
 def render(report: ScanReport, rendering: Rendering) -> bytes:
     """Render a report; nothing is left out, and no cell is a formula to a spreadsheet."""
-    image = (_field(cell(one)) for one in (report.image, report.digest, report.platform))
-    end = f",{','.join(image)}\r\n"
+    end = f",{_joined((report.image, report.digest, report.platform))}\r\n"
     # Python's csv module looks at each character on its own: three quarters of the time of a large report.
-    rows = (",".join(map(_field, _row(finding))) + end for finding in (*report.findings, *report.suppressed))
+    rows = (_joined(_row(finding)) + end for finding in (*report.findings, *report.suppressed))
     return f"{','.join(HEADER)}\r\n{''.join(rows)}".encode()
+
+
+def _joined(texts: tuple[str, ...]) -> str:
+    """The cells as one line, each escaped; by one look at all of them where none needs it, as most rows are."""
+    joined = ",".join(texts)
+    if (
+        joined.count(",") == len(texts) - 1
+        and len(joined) < MOST_CELL
+        and joined.isprintable()
+        and '"' not in joined
+        and not _FORMULA_CELL.search(f",{joined}")
+    ):
+        return joined
+    return ",".join(_field(cell(text)) for text in texts)
 
 
 def _field(text: str) -> str:
@@ -31,20 +47,21 @@ def _field(text: str) -> str:
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
+    """The cells, unescaped."""
     return (
         finding.severity.name,
         finding.kind,
-        cell(finding.id),
-        cell(finding.package),
-        cell(finding.installed),
-        cell(finding.fixed),
-        cell(finding.status),
-        cell(finding.package_type),
-        cell(finding.path or finding.target),
+        finding.id,
+        finding.package,
+        finding.installed,
+        finding.fixed,
+        finding.status,
+        finding.package_type,
+        finding.path or finding.target,
         str(finding.line) if finding.line else "",
-        cell(finding.title),
+        finding.title,
         f"{finding.score:.1f}" if finding.score is not None else "",
-        cell(finding.url),
-        cell(finding.purl),
-        cell(finding.suppressed),
+        finding.url,
+        finding.purl,
+        finding.suppressed,
     )

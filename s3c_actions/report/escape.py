@@ -99,19 +99,26 @@ def url(text: str) -> str:
 
 def markdown_link(text: str, target: str) -> str:
     """A link whose text is an identifier; the identifier alone when the target is no safe URL."""
-    safe = url(target)
+    return link(text, url(target))
+
+
+def link(text: str, safe: str) -> str:
+    """`markdown_link` of what `url` returned."""
     return f"[{markdown(text, 200) or 'link'}]({safe})" if safe else code(text)
 
 
-def cell(text: str, limit: int = 2000) -> str:
+FORMULA = frozenset(
+    "=+-@|%\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+)
+"""What makes a cell that it begins a formula to a spreadsheet."""
+
+MOST_CELL = 2000
+
+
+def cell(text: str, limit: int = MOST_CELL) -> str:
     """For a CSV cell: what a spreadsheet would take for a formula gets an apostrophe before it.
 
     https://owasp.org/www-community/attacks/CSV_Injection; the full-width signs count too.
     """
     one = line(text, limit)
-    return f"'{one}" if one[:1] in _FORMULA else one
-
-
-_FORMULA = frozenset(
-    "=+-@|%\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
-)
+    return f"'{one}" if one[:1] in FORMULA else one

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zlib
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from functools import cache
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import cache, lru_cache
 from itertools import islice
 from operator import attrgetter
 from pathlib import PurePosixPath
@@ -26,6 +24,7 @@ from s3c_actions.evidence import STATEMENT
 from s3c_actions.image import Reference
 from s3c_actions.report import dockerfile, escape
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
+from s3c_actions.report.packing import Packing
 
 if TYPE_CHECKING:
     from s3c_actions.report.formats import Rendering
@@ -37,8 +36,9 @@ INFORMATION_URI = "https://github.com/aquasecurity/trivy"
 MOST_RESULTS = 25_000
 SHOWN_RESULTS = 5_000
 MOST_BYTES = 10_000_000
-_PIECE = 4_000_000
+_ROWS = 100
 MOST_TAGS = 10
+MOST_LINKS = 6
 MOST_EVIDENCE = 56_000
 MOST_NAME = 255
 MOST_DESCRIPTION = 1_024
@@ -81,22 +81,13 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
     everything = [*report.findings, *report.suppressed]
     keep = min(len(everything), MOST_RESULTS)
     while True:
-        data = _encode(_log([_run(report, rendering, everything[:keep], len(everything) - keep)]))
-        # gzip never makes it larger.
-        packed = len(data) if len(data) <= MOST_BYTES else _packed(data)
+        with Packing() as packing:
+            data = _encode(_log([_run(report, rendering, everything[:keep], len(everything) - keep, packing=packing)]))
+            # gzip never makes it larger.
+            packed = len(data) if len(data) <= MOST_BYTES else packing.size_of(data)
         if packed <= MOST_BYTES or keep == 0:
             return data
         keep = int(keep * 0.95 * MOST_BYTES / packed)
-
-
-def _packed(data: bytes) -> int:
-    """No fewer bytes than an upload of it sends: by gzip's fastest level, in pieces, on as many processors."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    view = memoryview(data)
-    pieces = (view[start : start + _PIECE] for start in range(0, len(data), _PIECE))
-    with ThreadPoolExecutor(4) as pool:
-        return sum(pool.map(lambda piece: len(zlib.compress(piece, 1)), pieces))
 
 
 def uploadable(sarif: bytes) -> bytes:
@@ -135,7 +126,7 @@ def evidence(scans: Sequence[tuple[ScanReport, Statement]], rendering: Rendering
     keep = max(map(len, minded), default=0)
     while True:
         runs = [
-            _run(report, rendering, everything[:keep], len(everything[keep:]), stated)
+            _run(report, rendering, everything[:keep], len(everything[keep:]), stated=stated)
             for (report, stated), everything in zip(scans, minded, strict=True)
         ]
         data = _encode(_log(runs))
@@ -173,9 +164,13 @@ def security_severity(finding: Finding) -> str:
 
     Distributions rate lower or higher than the score for their own builds; GitHub's label has to be theirs.
     """
-    low, middle, high = _BANDS[finding.severity]
-    score = finding.score if finding.score is not None and low <= finding.score <= high else middle
-    return f"{score:.1f}"
+    return _security_severity(finding.severity, finding.score)
+
+
+@lru_cache(1_000)
+def _security_severity(severity: Severity, score: float | None) -> str:
+    low, middle, high = _BANDS[severity]
+    return f"{score if score is not None and low <= score <= high else middle:.1f}"
 
 
 def _identity(report: ScanReport) -> str:
@@ -195,33 +190,18 @@ def _log(runs: list[Any]) -> Any:
 
 
 def _run(
-    report: ScanReport, rendering: Rendering, kept: Sequence[Finding], omitted: int, stated: Statement | None = None
+    report: ScanReport,
+    rendering: Rendering,
+    kept: Sequence[Finding],
+    omitted: int,
+    *,
+    packing: Packing | None = None,
+    stated: Statement | None = None,
 ) -> Any:
     import sarif_om as om
 
-    places = _Places(report, rendering)
     rules = _Rules(kept)
-    identity = _identity(report)
-    seen: Counter[str] = Counter()
-    results = []
-    for finding in kept:
-        mark = _fingerprint(identity, finding)
-        seen[mark] += 1
-        index, rule = rules.of(finding)
-        # Thousands of them: they are written as they are, objects only for what there is one of.
-        result = {
-            "ruleId": rule,
-            "ruleIndex": index,
-            "level": _LEVELS[finding.severity],
-            "message": {"text": _message(report, finding)},
-            "locations": [places.of(finding)],
-            "partialFingerprints": {"primaryLocationLineHash": f"{mark}:{seen[mark]}"},
-        }
-        if reason := finding.suppressed or (stated.accepted(finding) if stated is not None else ""):
-            result["suppressions"] = _suppressions(reason)
-        if stated is not None:
-            result["properties"] = stated.finding(finding)
-        results.append(result)
+    results = _written(_results(report, kept, rules, _Places(report, rendering), stated), packing)
     facts = _facts(report, omitted)
     return om.Run(
         tool=om.Tool(
@@ -230,7 +210,7 @@ def _run(
                 full_name="Trivy, read by s3c",
                 version=report.scanner_version if _VERSION.fullmatch(report.scanner_version) else "0 (unknown)",
                 information_uri=INFORMATION_URI,
-                rules=rules.described(brief=stated is not None),
+                rules=_written(rules.described(brief=stated is not None), packing),
             )
         ),
         automation_details=om.RunAutomationDetails(id=f"{rendering.category or category(report)}/"),
@@ -239,6 +219,43 @@ def _run(
         results=results,
         properties=facts if stated is None else facts | {STATEMENT: stated.facts(report, omitted)},
     )
+
+
+def _results(
+    report: ScanReport, kept: Iterable[Finding], rules: _Rules, places: _Places, stated: Statement | None
+) -> Iterator[dict[str, Any]]:
+    """Thousands of them: they are written as they are, objects of sarif_om only for what there is one of."""
+    identity = _identity(report)
+    seen: dict[str, int] = {}
+    for finding in kept:
+        mark = _fingerprint(identity, finding)
+        seen[mark] = number = seen.get(mark, 0) + 1
+        index, rule = rules.of(finding)
+        result = {
+            "ruleId": rule,
+            "ruleIndex": index,
+            "level": _LEVELS[finding.severity],
+            "message": {"text": _message(report, finding)},
+            "locations": [places.of(finding)],
+            "partialFingerprints": {"primaryLocationLineHash": f"{mark}:{number}"},
+        }
+        if reason := finding.suppressed or (stated.accepted(finding) if stated is not None else ""):
+            result["suppressions"] = _suppressions(reason)
+        if stated is not None:
+            result["properties"] = stated.finding(finding)
+        yield result
+
+
+def _written(rows: Iterator[dict[str, Any]], packing: Packing | None) -> Any:
+    """The list of them in JSON, a thousand at a time, so that they are compressed while the next are made."""
+    import msgspec
+
+    pieces = []
+    while some := list(islice(rows, _ROWS)):
+        pieces.append(msgspec.json.encode(some)[1:-1])
+        if packing is not None:
+            packing.add(pieces[-1])
+    return msgspec.Raw(b"[" + b",".join(pieces) + b"]")
 
 
 def _suppressions(reason: str) -> list[dict[str, str]]:
@@ -379,13 +396,13 @@ class _Rules:
         """The rule's place in the list, and its id: the advisory's, so that a deny list of CVEs finds it."""
         return self._ids[(finding.kind, finding.id)]
 
-    def described(self, *, brief: bool = False) -> list[Any]:
+    def described(self, *, brief: bool = False) -> Iterator[dict[str, Any]]:
         """Every rule; in brief, without what only people read."""
-        rules = [_rule(self._ids[key][1], findings) for key, findings in self._findings.items()]
-        if brief:
-            for rule in rules:
+        for key, findings in self._findings.items():
+            rule = _rule(self._ids[key][1], findings)
+            if brief:
                 del rule["fullDescription"], rule["help"]["markdown"]
-        return rules
+            yield rule
 
 
 def _rule_id(text: str) -> str:
@@ -413,12 +430,12 @@ def _rule(rule_id: str, findings: Sequence[Finding]) -> dict[str, Any]:
         "fullDescription": {"text": full},
         "help": {
             "text": _help_text(rule_id, first, packages, link),
-            "markdown": _help_markdown(rule_id, first, packages, full),
+            "markdown": _help_markdown(rule_id, first, packages, full, link),
         },
         **({"helpUri": link} if link else {}),
         "defaultConfiguration": {"level": _LEVELS[first.severity]},
         "properties": {
-            "tags": _tags(first),
+            "tags": _tags(first.kind, first.severity, first.package_type, first.cwes),
             "precision": "very-high",
             "security-severity": security_severity(first),
         },
@@ -431,12 +448,13 @@ def _name(finding: Finding) -> str:
     return _NOUNS[finding.kind]
 
 
-def _tags(finding: Finding) -> list[str]:
-    tags = ["security", _NOUNS[finding.kind].lower(), finding.severity.name]
-    if finding.package_type:
-        tags.append(escape.line(finding.package_type, 50))
-    tags += [f"external/cwe/{escape.line(cwe, 20).lower()}" for cwe in finding.cwes]
-    return list(dict.fromkeys(tags))[:MOST_TAGS]
+@lru_cache(10_000)
+def _tags(kind: Kind, severity: Severity, package_type: str, cwes: tuple[str, ...]) -> tuple[str, ...]:
+    tags = ["security", _NOUNS[kind].lower(), severity.name]
+    if package_type:
+        tags.append(escape.line(package_type, 50))
+    tags += [f"external/cwe/{escape.line(cwe, 20).lower()}" for cwe in cwes]
+    return tuple(dict.fromkeys(tags))[:MOST_TAGS]
 
 
 def _help_text(rule_id: str, first: Finding, packages: Sequence[Finding], link: str) -> str:
@@ -452,8 +470,8 @@ def _help_text(rule_id: str, first: Finding, packages: Sequence[Finding], link: 
     return "\n".join(lines)
 
 
-def _help_markdown(rule_id: str, first: Finding, packages: Sequence[Finding], full: str) -> str:
-    lines = [f"**{_NOUNS[first.kind]} {escape.markdown_link(rule_id, first.url)}** · {first.severity.title}", ""]
+def _help_markdown(rule_id: str, first: Finding, packages: Sequence[Finding], full: str, link: str) -> str:
+    lines = [f"**{_NOUNS[first.kind]} {escape.link(rule_id, link)}** · {first.severity.title}", ""]
     if first.kind is Kind.VULNERABILITY:
         lines += ["| Package | Installed | Fixed in | Severity |", "|---|---|---|---|"]
         for one in packages[:10]:
@@ -467,8 +485,13 @@ def _help_markdown(rule_id: str, first: Finding, packages: Sequence[Finding], fu
     lines += [f" {escape.markdown(full, 1200)}", ""]
     if first.remedy:
         lines += [f"**Resolution:** {escape.markdown(first.remedy, 500)}", ""]
-    links = (link for link in dict.fromkeys((first.url, *first.references)) if escape.url(link))
-    lines += [f"- <{link}>" for link in islice(links, 6)]
+    links = [link] if link else []
+    for other in first.references:
+        if len(links) == MOST_LINKS:
+            break
+        if other not in links and escape.url(other):
+            links.append(other)
+    lines += [f"- <{one}>" for one in links]
     return "\n".join(lines).rstrip()
 
 

@@ -66,9 +66,9 @@ class _Vulnerability(_Struct, frozen=True):
     data_source: _DataSource = _NO_SOURCE
     title: str = ""
     description: str = ""
-    cwe_ids: list[str] = msgspec.field(default_factory=list, name="CweIDs")
+    cwe_ids: tuple[str, ...] = msgspec.field(default=(), name="CweIDs")
     cvss: dict[str, _Score] = msgspec.field(default_factory=dict, name="CVSS")
-    references: list[str] = msgspec.field(default_factory=list)
+    references: tuple[str, ...] = ()
 
 
 class _Cause(_Struct, frozen=True):
@@ -88,7 +88,7 @@ class _Misconfiguration(_Struct, frozen=True):
     message: str = ""
     resolution: str = ""
     primary_url: str = msgspec.field(default="", name="PrimaryURL")
-    references: list[str] = msgspec.field(default_factory=list)
+    references: tuple[str, ...] = ()
     layer: _Layer = _NO_LAYER
     cause_metadata: _Cause = _NO_CAUSE
 
@@ -368,10 +368,10 @@ def _vulnerability(one: _Vulnerability, result: _Result, suppressed: str = "") -
         description=one.description,
         status=one.status,
         url=one.primary_url,
-        references=tuple(one.references),
+        references=one.references,
         score=score,
         vector=vector,
-        cwes=tuple(one.cwe_ids),
+        cwes=one.cwe_ids,
         source=one.data_source.name,
         layer=one.layer.diff_id or one.layer.digest,
         suppressed=suppressed,
@@ -419,7 +419,7 @@ def _misconfiguration(one: _Misconfiguration, result: _Result, suppressed: str =
         title=one.title,
         description="\n".join(part for part in (one.message, one.description) if part),
         url=one.primary_url,
-        references=tuple(one.references),
+        references=one.references,
         layer=one.layer.diff_id or one.layer.digest,
         line=one.cause_metadata.start_line,
         end_line=one.cause_metadata.end_line,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from s3c_actions.report import dockerfile, sarif, trivy_json
 from s3c_actions.report.formats import Rendering
 from s3c_actions.report.model import Finding, Kind, Severity
+from s3c_actions.report.packing import Packing
 from tests import outcomes, reports
 
 
@@ -168,6 +170,16 @@ def test_a_file_too_large_to_upload_is_cut(monkeypatch: pytest.MonkeyPatch) -> N
     only = run(reports.large(2_000))
     assert 0 < len(only["results"]) < 2_000
     assert only["properties"]["omitted"] == 2_000 - len(only["results"])
+
+
+@pytest.mark.parametrize("size", [0, 1_000, 4_999_999, 12_000_000])
+def test_the_size_of_an_upload_is_never_told_too_small(size: int) -> None:
+    text = b"".join(f"CVE-{number * number}, ".encode() for number in range(size // 10))
+    with Packing() as packing:
+        for start in range(0, len(text), 300_000):
+            packing.add(text[start : start + 300_000])
+        told = packing.size_of(b"{" + text + b"}")
+    assert len(gzip.compress(b"{" + text + b"}")) - 20 <= told <= max(100, len(text) // 2)
 
 
 def test_rules_are_the_worst_case_of_their_findings_and_say_so_first() -> None:
