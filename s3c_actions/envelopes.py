@@ -11,9 +11,10 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from s3c_actions import certificates
 from s3c_actions.image import is_digest
@@ -41,8 +42,7 @@ class EnvelopeError(ValueError):
     """What is no envelope of a Notary Project signature; the text is a clause on why."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """What an envelope says; untrusted.
 
     Attributes:
@@ -64,7 +64,7 @@ class Envelope:
     signed_at: str = ""
     expires: str = ""
     timestamped: bool = False
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     agent: str = ""
 
 

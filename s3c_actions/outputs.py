@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import asdict
 
 from s3c_actions.report.model import ScanReport, Severity
 from s3c_actions.steps.results import ImageOutcome, Outcome
@@ -17,8 +19,7 @@ from s3c_actions.steps.results import ImageOutcome, Outcome
 Value = str | int | bool | Path | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Output:
+class Output(msgspec.Struct, frozen=True, kw_only=True):
     """One output of an action.
 
     Attributes:

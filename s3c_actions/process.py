@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import msgspec
+
 from s3c_actions.errors import OutsideError
 
 MAX_CAPTURE = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Completed:
+class Completed(msgspec.Struct, frozen=True):
     """How a program ended: `seconds` of wall time, both streams decoded with replacement."""
 
     argv: tuple[str, ...]

@@ -13,11 +13,13 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from s3c_actions import __version__, arguments, inputs, temporary
 from s3c_actions.commands import Command, Context, load
@@ -36,8 +38,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass
-class Console:
+class Console(msgspec.Struct):
     """Where everything shown goes.
 
     Attributes:
@@ -158,8 +159,7 @@ def _console(
     return Console(stdout, stderr, progress, Secrets(), quiet=quiet, debug=debug)
 
 
-@dataclass
-class _Run:
+class _Run(msgspec.Struct):
     command: Command
     flags: Mapping[str, str]
     environment: Mapping[str, str]
@@ -167,7 +167,7 @@ class _Run:
     upload: bool = False
     annotations: bool = False
     comment: Values | None = None
-    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    now: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
     def run(self) -> int:
         """Do it, and tell what came of it: the reports are written whatever happens."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from s3c_actions.image import Reference, is_tag
 
@@ -14,8 +15,7 @@ _FIELD = re.compile(r"\{(\w*)\}")
 _SHORT = 12
 
 
-@dataclass(frozen=True)
-class TagTemplate:
+class TagTemplate(msgspec.Struct, frozen=True):
     """A tag with the fields `{tag}` (the original's tag, else the digest's first digits) and `{n}` (1, 2, …)."""
 
     text: str

@@ -6,11 +6,10 @@ https://learn.microsoft.com/azure/china/resources-developer-guide#check-endpoint
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cloud:
+class Cloud(msgspec.Struct, frozen=True, kw_only=True):
     """One cloud.
 
     Attributes:

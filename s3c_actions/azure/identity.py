@@ -20,6 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from s3c_actions.azure import clouds, github_token, login_errors
 from s3c_actions.azure.clouds import Cloud
 from s3c_actions.azure.login_errors import Login
@@ -35,8 +37,7 @@ METADATA_SERVICE = ("169.254.169.254", 80)
 PROBE_SECONDS = 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class IdentitySettings:
+class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the inputs say; what they leave out comes from the variables that every tool of Azure's reads.
 
     Attributes:

@@ -11,6 +11,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from s3c_actions.azure.container_registry import pipeline
 from s3c_actions.errors import InputError, OutsideError, S3CError
 
@@ -24,8 +26,7 @@ SERVER = "6dae42f8-4368-4678-94ff-3960e28e3630"
 ROLE = "Azure Kubernetes Service Cluster User Role"
 
 
-@dataclass(frozen=True, kw_only=True)
-class AksCluster:
+class AksCluster(msgspec.Struct, frozen=True, kw_only=True):
     """A cluster's name in the Resource Manager."""
 
     subscription: str
@@ -54,8 +55,7 @@ class Access:
     token: Token | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(msgspec.Struct, frozen=True):
     """Tokens for a cluster's API server; called, it gives one that is valid now."""
 
     identity: Identity

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import msgspec
 
 from s3c_actions.errors import InputError, OutsideError, S3CError
 
@@ -16,8 +17,7 @@ CLOCK_TOLERANCE = 120.0
 """Seconds that this machine's clock may be off before it is told."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Login:
+class Login(msgspec.Struct, frozen=True, kw_only=True):
     """Who tried to log in, for the words of an error.
 
     Attributes:
@@ -31,8 +31,7 @@ class Login:
     claims: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True)
-class _Known:
+class _Known(msgspec.Struct, frozen=True):
     """One or several codes; with a field it is that input's fault."""
 
     codes: tuple[str, ...]

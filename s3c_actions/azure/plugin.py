@@ -16,9 +16,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from s3c_actions import __version__, certificates, sockets, temporary
 from s3c_actions.errors import S3CError
@@ -48,8 +49,7 @@ _METADATA = {
 }
 
 
-@dataclass
-class Plugin:
+class Plugin(msgspec.Struct):
     """A plugin that is ready.
 
     Attributes:
@@ -58,7 +58,7 @@ class Plugin:
     """
 
     libexec: Path
-    failure: S3CError | None = field(default=None)
+    failure: S3CError | None = msgspec.field(default=None)
 
 
 class _Refused(Exception):

@@ -8,10 +8,11 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from s3c_actions import certificates
 from s3c_actions.azure import vault_errors
@@ -33,8 +34,7 @@ MOST_TRIES = 6
 """How often a request that is turned away for being one too many is tried again, each after what Retry-After says."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class VaultCertificate:
+class VaultCertificate(msgspec.Struct, frozen=True, kw_only=True):
     """A certificate of a vault.
 
     Attributes:

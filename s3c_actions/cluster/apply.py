@@ -6,7 +6,8 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from s3c_actions.cluster.client import ApiError, Cluster, Object, Resource
 from s3c_actions.errors import InputError
@@ -43,8 +44,7 @@ _LAST = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Target:
+class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One object and where it goes; `source` is the manifest it comes from."""
 
     document: Object
@@ -73,8 +73,7 @@ class Target:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one object.
 
     Attributes:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+import msgspec
 
 from s3c_actions.cluster import denials
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
@@ -33,8 +34,7 @@ _AZURE_RBAC = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resource:
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """How the API serves one kind.
 
     Attributes:

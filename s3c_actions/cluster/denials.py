@@ -7,7 +7,9 @@ server says when the webhook cannot be asked. Whatever else a webhook says is ke
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 _DENIED = re.compile(r'admission webhook "(?P<webhook>[^"]+)" denied the request(?:: (?P<said>.*))?', re.DOTALL)
 _FAILED = re.compile(r'failed calling webhook "(?P<webhook>[^"]+)": (?P<why>.*)', re.DOTALL)
@@ -44,8 +46,7 @@ _FORBIDDEN = re.compile(
 UNSIGNED = "it has no signature"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Denial:
+class Denial(msgspec.Struct, frozen=True, kw_only=True):
     """Why one thing was not admitted.
 
     Attributes:
@@ -79,8 +80,7 @@ class Denial:
         return ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Permission:
+class Permission(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody may not do; `resource` as RBAC has it, with its group (`deployments.apps`)."""
 
     user: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from s3c_actions.cluster.client import Cluster, Object
 from s3c_actions.errors import InputError
@@ -18,8 +19,7 @@ _LISTS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Running:
+class Running(msgspec.Struct, frozen=True, kw_only=True):
     """One image that runs.
 
     Attributes:
@@ -31,8 +31,7 @@ class Running:
     places: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Look:
+class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What was found; `unknown` are images whose digest the cluster does not tell, with their places."""
 
     running: tuple[Running, ...]

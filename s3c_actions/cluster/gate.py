@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from s3c_actions.cluster import denials
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Object, Resource
@@ -43,8 +44,7 @@ _RECENT = 120
 _INSTALL = "Install it, or mend it, with `s3c gate install`."
 
 
-@dataclass(frozen=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the cluster says of its gate: the objects, as the API has them.
 
     Attributes:
@@ -63,16 +63,14 @@ class Facts:
     ready: frozenset[str]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hole:
+class Hole(msgspec.Struct, frozen=True, kw_only=True):
     """A way around the gate, or a reason why it admits nothing."""
 
     what: str
     remedy: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gate:
+class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """What was found.
 
     Attributes:

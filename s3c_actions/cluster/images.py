@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from s3c_actions.errors import InputError
 from s3c_actions.image import Reference
@@ -11,8 +12,7 @@ from s3c_actions.image import Reference
 FIELD = "image"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Replacement:
+class Replacement(msgspec.Struct, frozen=True, kw_only=True):
     """An image to deploy.
 
     Attributes:

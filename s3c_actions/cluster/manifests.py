@@ -14,9 +14,10 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from s3c_actions.errors import InputError
 from s3c_actions.image import Reference
@@ -56,8 +57,7 @@ _MOST_BYTES = 256 * 1024 * 1024
 _KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Use:
+class Use(msgspec.Struct, frozen=True, kw_only=True):
     """One place where a manifest names an image.
 
     Attributes:
@@ -85,8 +85,7 @@ class Use:
         return f"{self.kind} {self.name}, container {self.container}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """One file's text and the images in it.
 
     Attributes:

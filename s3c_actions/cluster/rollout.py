@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from s3c_actions.cluster import denials
 from s3c_actions.cluster.apply import Change, Target
@@ -24,8 +25,7 @@ _SETS = Resource(path="/apis/apps/v1", plural="replicasets", namespaced=True)
 REVISION = "deployment.kubernetes.io/revision"
 
 
-@dataclass(frozen=True, kw_only=True)
-class State:
+class State(msgspec.Struct, frozen=True, kw_only=True):
     """How far a workload is: `ready` of `wanted` Pods; `failed` is a sentence when it will not come up by itself."""
 
     ready: int

@@ -10,10 +10,11 @@ import hashlib
 import importlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
 
 if TYPE_CHECKING:
     from s3c_actions.inputs import Input, Values
@@ -44,8 +45,7 @@ COMMANDS: Mapping[str, str] = {
 """Every command, in the order of the help text; a module of this package has its name."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(msgspec.Struct, frozen=True, kw_only=True):
     """One command of `s3c`, declared as `COMMAND` in its module.
 
     Attributes:
@@ -67,8 +67,7 @@ class Command:
     comments: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Context:
+class Context(msgspec.Struct, frozen=True, kw_only=True):
     """What a command works with.
 
     Attributes:
@@ -92,7 +91,7 @@ class Context:
     temp: Path
     cwd: Path
     now: datetime
-    shared: dict[str, object] = field(default_factory=dict, repr=False)
+    shared: dict[str, object] = msgspec.field(default_factory=dict)
 
 
 def load(name: str) -> Command:

@@ -6,9 +6,11 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from s3c_actions import __version__
 from s3c_actions.commands import Command, Context, folders
@@ -97,8 +99,7 @@ def scan_all(scanner: Scanner, image: str, folder: Path) -> ScanResult:
     return merged(image, reference.at(found.digest), scans)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Attacher:
+class Attacher(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that attaching needs besides the image, bound once for all images of a run."""
 
     kinds: tuple[str, ...]

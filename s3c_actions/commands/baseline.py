@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from s3c_actions.commands import Context
 from s3c_actions.errors import InputError, S3CError
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
     from s3c_actions.report.model import ScanReport
 
 
-@dataclass(frozen=True, kw_only=True)
-class Baselines:
+class Baselines(msgspec.Struct, frozen=True, kw_only=True):
     """One baseline for each image, as given: a path or a reference; empty for none.
 
     Attributes:

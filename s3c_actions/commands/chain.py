@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from s3c_actions.commands import Command, Context, folders
 from s3c_actions.commands.deploy import denied, registry_of, settings_of, tools_of, verifier

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from s3c_actions.commands import Command, Context
 from s3c_actions.commands.sign import notation
@@ -57,7 +59,7 @@ def run(values: Values, context: Context) -> Outcome:
         registry = registry_of(values, context, settings.manifests, settings.replacements)
         hosts = hosts_of(values, settings.manifests, settings.replacements)
         # Whatever is made ready while programs run would hold up the import of Kubernetes' client, and comes after it.
-        alone = replace(context, runner=replace(context.runner, meanwhile=lambda: None))
+        alone = replace(context, runner=dataclasses.replace(context.runner, meanwhile=lambda: None))
         verify = _by_policy(
             values,
             alone,

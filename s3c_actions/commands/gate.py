@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from s3c_actions.commands import Command, Context
 from s3c_actions.commands.deploy import cluster_of, outcome, registry_of, resolved

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from s3c_actions.commands import Command, Context
 from s3c_actions.errors import InputError, S3CError

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from s3c_actions.commands import Command, Context, folders
 from s3c_actions.errors import InputError, S3CError
@@ -122,8 +124,7 @@ def _report(path: Path | None, image: str, scanner: Scanner) -> ScanResult | Non
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Patching:
+class Patching(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a patch needs besides the image, bound once for all images of a run."""
 
     values: Values
@@ -131,7 +132,7 @@ class Patching:
     scanner: Scanner
     login: Callable[[], Mapping[str, str]]
     stack: ExitStack
-    found: list[BuildKit] = field(default_factory=list)
+    found: list[BuildKit] = msgspec.field(default_factory=list)
 
     def patch(self, image: str, folder: Path, before: ScanResult | None = None) -> PatchResult:
         """Patch one image, with its reports in a folder and the rescan's in `patched` below it.

@@ -6,8 +6,9 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from s3c_actions.commands import Command, Context
 from s3c_actions.commands.sign import notation, registry_of, resolve

@@ -6,10 +6,12 @@ import importlib
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from s3c_actions.commands import Command, Context, folders
 from s3c_actions.commands.report import dockerfile_text
@@ -77,8 +79,7 @@ def run(values: Values, context: Context) -> Outcome:
     return Outcome(command="scan", images=tuple(outcomes), seconds=time.monotonic() - started)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scanner:
+class Scanner(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a scan needs besides the image, bound once for all images of a run."""
 
     settings: ScanSettings

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from s3c_actions.commands import Context
 from s3c_actions.commands.azure import azure_identity
@@ -32,8 +33,7 @@ _ANEW = "Make a new version with a policy for signing; without one, Key Vault ma
 _KIND_OF = {"authority", "key-usage", "extended-key-usage", "key-size", "key-type"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """A vault, its certificate, and who reads it."""
 
     vault: Vault

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from s3c_actions.commands import Command, Context, vault
 from s3c_actions.commands.sign import about, notation, read, resolve

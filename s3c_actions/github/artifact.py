@@ -13,10 +13,11 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
 
 from s3c_actions.errors import OutsideError
 from s3c_actions.github import api, trouble
@@ -43,8 +44,7 @@ class NotAccepted(OutsideError):
     """What lies there is no result."""
 
 
-@dataclass
-class Room:
+class Room(msgspec.Struct):
     """What may still be read of a run, in bytes: of archives as they are downloaded, and of what is in them."""
 
     packed: int = PACKED_BYTES

@@ -10,9 +10,10 @@ import gzip
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
 
 from s3c_actions.errors import InputError
 from s3c_actions.github import trouble
@@ -28,8 +29,7 @@ RUNS, RESULTS, RULES = 20, 25_000, 25_000
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What was scanned.
 
     Attributes:
@@ -45,8 +45,7 @@ class Target:
     checkout_uri: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A file to upload, looked at.
 
     Attributes:
@@ -62,8 +61,7 @@ class Report:
     results: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Upload:
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one file: `complete`, `failed` or still `pending` when nobody waited longer."""
 
     id: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from s3c_actions.github import marker, trouble
 from s3c_actions.github.marker import Marker
@@ -32,8 +33,7 @@ class Done(Enum):
     NOT_BEGUN = "not begun"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One comment to be there.
 
     Attributes:
@@ -76,8 +76,7 @@ query Comments($owner: String!, $name: String!, $number: Int!, $after: String) {
 question as a call of its own."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Ours:
+class _Ours(msgspec.Struct, frozen=True, kw_only=True):
     """A comment that this token wrote, with a marker."""
 
     id: int

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.github import api, artifact, marker, run, trouble
@@ -33,8 +34,7 @@ BODY_BYTES = 65_536 - marker.CHARACTERS - 1_000
 Document = Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How comments are written.
 
     Attributes:
@@ -54,8 +54,7 @@ class Settings:
     note: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Delivered:
+class Delivered(msgspec.Struct, frozen=True, kw_only=True):
     """One comment and what became of it; `url` is empty when there is none."""
 
     pull_request: int
@@ -139,8 +138,7 @@ def told(delivered: Sequence[Delivered]) -> str:
     return ", ".join(f"#{one.pull_request}: {one.done.value} {one.url}".strip() for one in delivered)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Published:
+class Published(msgspec.Struct, frozen=True, kw_only=True):
     """What a step's comments came to.
 
     Attributes:

@@ -5,9 +5,10 @@ It is found again by a hidden marker under its author's name: whoever copies the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from s3c_actions.github import marker, trouble
 
@@ -32,8 +33,7 @@ class Done(Enum):
     NOTHING = "nothing to say"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ticket:
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     """An issue to be there.
 
     Attributes:

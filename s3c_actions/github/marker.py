@@ -11,15 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 _LINE = re.compile(r"<!-- s3c-comment key=([0-9a-f]{16}) says=([0-9a-f]{16}) text=([0-9a-f]{16}) run=([0-9]{1,20}) -->")
 CHARACTERS = 160
 """Room for the line."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Marker:
+class Marker(msgspec.Struct, frozen=True, kw_only=True):
     """What the line holds; `run` is 0 outside GitHub Actions."""
 
     key: str

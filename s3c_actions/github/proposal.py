@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from s3c_actions.errors import InputError
 from s3c_actions.github import trouble
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 PERMISSION = "contents: write and pull-requests: write"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Proposal:
+class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """What is proposed.
 
     Attributes:
@@ -40,8 +40,7 @@ class Proposal:
     body: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Proposed:
+class Proposed(msgspec.Struct, frozen=True, kw_only=True):
     """What became of it.
 
     Attributes:

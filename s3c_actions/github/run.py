@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from s3c_actions.errors import InputError
 from s3c_actions.github import api, trouble
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 DEPENDABOT = "dependabot[bot]"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a workflow; outside GitHub Actions only what was given is known.
 
     Attributes:
@@ -41,7 +41,7 @@ class Run:
     job: str = ""
     id: int = 0
     event: str = ""
-    payload: Mapping[str, Any] = field(default_factory=dict)
+    payload: Mapping[str, Any] = msgspec.field(default_factory=dict)
     sha: str = ""
     ref: str = ""
     url: str = ""

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
+
+import msgspec
 
 from s3c_actions.errors import InputError
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Input(Generic[T]):
+class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """One input.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from s3c_actions.inputs import Input, boolean, choice, choices, text
 from s3c_actions.inputs.common import path
@@ -28,8 +29,7 @@ def sha256(value: str) -> str:
     return digits
 
 
-@dataclass(frozen=True)
-class ProgramInputs:
+class ProgramInputs(msgspec.Struct, frozen=True):
     """The inputs of one program; a command takes those of every program it runs."""
 
     path: Input[Path]

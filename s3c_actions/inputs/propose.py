@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from s3c_actions.inputs import Input
 from s3c_actions.inputs.deploy import IMAGES, MANIFESTS

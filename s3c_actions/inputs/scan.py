@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from s3c_actions.inputs import Input, boolean, choice, choices, items, lines, text
 from s3c_actions.inputs.azure import IDENTITY_INPUTS

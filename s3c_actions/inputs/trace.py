@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from s3c_actions.inputs import Input, choice
 from s3c_actions.inputs.common import IMAGE

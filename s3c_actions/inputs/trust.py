@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from s3c_actions.inputs import Input, choice, items
 from s3c_actions.inputs.azure import IDENTITY_INPUTS

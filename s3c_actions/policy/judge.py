@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from s3c_actions.evidence import STATEMENT
 from s3c_actions.policy.model import Policy, ends
@@ -36,8 +37,7 @@ class Trust(StrEnum):
     UNSIGNED = "unsigned"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Document:
+class Document(msgspec.Struct, frozen=True, kw_only=True):
     """A document attached to an image.
 
     Attributes:
@@ -53,8 +53,7 @@ class Document:
     attached: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Everything beside an image that a policy judges.
 
     Attributes:
@@ -72,8 +71,7 @@ class Evidence:
     sboms: tuple[Document, ...] = ()
 
 
-@dataclass(frozen=True, order=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True, order=True):
     """One thing that the policy has against an image.
 
     Attributes:
@@ -85,8 +83,7 @@ class Refusal:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Read:
+class _Read(msgspec.Struct, frozen=True, kw_only=True):
     """A document that has been read: `when` its time, None for one that tells none and so counts as the newest."""
 
     digest: str

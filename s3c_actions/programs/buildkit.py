@@ -15,9 +15,10 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import msgspec
 
 from s3c_actions import sockets, temporary
 from s3c_actions.errors import InputError, OutsideError, S3CError
@@ -38,8 +39,7 @@ _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000
 _SETTINGS = 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tls:
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
     """Paths of the files for a `tcp://` BuildKit with TLS; None where there is none."""
 
     ca: Path | None = None
@@ -47,16 +47,14 @@ class Tls:
     key: Path | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class BuildKit:
+class BuildKit(msgspec.Struct, frozen=True, kw_only=True):
     """A BuildKit that answered; `origin` says in a clause how it was found."""
 
     address: str
     origin: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which BuildKit is asked for.
 
     Attributes:
@@ -68,7 +66,7 @@ class Wanted:
     """
 
     address: str = AUTO
-    tls: Tls = field(default_factory=Tls)
+    tls: Tls = msgspec.field(default_factory=Tls)
     config: Path | None = None
     insecure: tuple[str, ...] = ()
     temp: Path | None = None

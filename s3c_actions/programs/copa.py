@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from s3c_actions.errors import OutsideError
 from s3c_actions.image import Reference
@@ -20,8 +22,7 @@ _DECORATION = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[│╭╮╰╯─┃━┏�
 _STEP = re.compile(r"^#\d+ (?!DONE|CACHED|ERROR|CANCELED)(?:\[[^\]]*\] )?([A-Z].{0,150})$")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Patch:
+class Patch(msgspec.Struct, frozen=True, kw_only=True):
     """One run of Copa.
 
     Attributes:
@@ -39,7 +40,7 @@ class Patch:
     report: Path
     tag: str
     address: str
-    tls: Tls = field(default_factory=Tls)
+    tls: Tls = msgspec.field(default_factory=Tls)
     library: bool = False
     ignore_errors: bool = False
     timeout: float = 600.0

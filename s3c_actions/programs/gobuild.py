@@ -11,8 +11,10 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from s3c_actions.errors import OutsideError
 from s3c_actions.process import ProgramFailed, Runner
@@ -39,8 +41,7 @@ CLEARED = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Go:
+class Go(msgspec.Struct, frozen=True, kw_only=True):
     """A Go toolchain: the path of its `go`, and its version, such as (1, 26, 8)."""
 
     path: Path

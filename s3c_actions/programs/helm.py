@@ -6,10 +6,11 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.process import Completed, Runner
@@ -19,8 +20,7 @@ HISTORY = 5
 _MARK = "s3c "
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chart:
+class Chart(msgspec.Struct, frozen=True, kw_only=True):
     """A chart and how it is installed.
 
     Attributes:
@@ -49,8 +49,7 @@ class Chart:
         return digest.hexdigest()[:16]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Release:
+class Release(msgspec.Struct, frozen=True, kw_only=True):
     """A chart that was installed, or was going to be.
 
     Attributes:

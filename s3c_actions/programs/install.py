@@ -9,10 +9,11 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.process import Runner
@@ -25,8 +26,7 @@ MIRROR_VARIABLE = "S3C_PROGRAMS_MIRROR"
 _VERSION = re.compile(r"v?(\d{1,6}(?:\.\d{1,6}){1,3}(?:[-+][0-9A-Za-z.-]{1,40})?)")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Program:
+class Program(msgspec.Struct, frozen=True, kw_only=True):
     """A program that can be run.
 
     Attributes:
@@ -40,8 +40,7 @@ class Program:
     origin: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """A program as people ask for it.
 
     Attributes:
@@ -56,8 +55,7 @@ class Wanted:
     checksum: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sources:
+class Sources(msgspec.Struct, frozen=True, kw_only=True):
     """Where programs come from; tests give others.
 
     Attributes:
@@ -70,7 +68,7 @@ class Sources:
     extract: Callable[[Path, str, Path], None]
     build: Callable[..., None]
     discard: Callable[[Path], None]
-    unreachable: set[str] = field(default_factory=set)
+    unreachable: set[str] = msgspec.field(default_factory=set)
 
 
 _UNREACHABLE: set[str] = set()
@@ -166,8 +164,7 @@ def present(wanted: Wanted, *, cache: Path, runner: Runner, progress: Progress) 
     return _Finder(cache=cache, runner=runner, progress=progress, source=None).there(_checked(wanted))
 
 
-@dataclass(kw_only=True)
-class _Finder:
+class _Finder(msgspec.Struct, kw_only=True):
     cache: Path
     runner: Runner
     progress: Progress

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.process import ProgramFailed
@@ -28,8 +29,7 @@ MAX_SIGNATURES = 1000
 _MEDIA_TYPES = {"application/cose": "cose", "application/jose+json": "jws"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class SigningRequest:
+class SigningRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a signature is to hold.
 
     Attributes:
@@ -42,15 +42,14 @@ class SigningRequest:
     """
 
     signature_format: str = "cose"
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     expiry: float = 0.0
     force_referrers_tag: bool = True
     timestamp_url: str = ""
     timestamp_root: Path | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """A signature as its envelope has it; nothing in it is verified by having been read.
 
     Attributes:
@@ -67,11 +66,10 @@ class Signature:
     signed_at: str = ""
     expires: str = ""
     timestamped: bool = False
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
     """What notation accepted.
 
     Attributes:
@@ -271,8 +269,7 @@ def _signature(one: Mapping[str, Any]) -> Signature:
     )
 
 
-@dataclass(frozen=True)
-class _Known:
+class _Known(msgspec.Struct, frozen=True):
     """A failure of notation's that is known: how it shows, and what to say; with a field it is that input's fault."""
 
     pattern: str
@@ -474,8 +471,7 @@ def _not_verified(completed: Completed) -> S3CError:
     )
 
 
-@dataclass(frozen=True)
-class _Reason:
+class _Reason(msgspec.Struct, frozen=True):
     pattern: str
     what: str
     remedy: str

@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 KEY_NAME = "s3c"
 STORE_NAME = "s3c"
 POLICY_NAME = "s3c"
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrustPolicy:
+class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What a generated trust policy asks for.
 
     Attributes:
@@ -47,8 +47,7 @@ class TrustPolicy:
         }
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(msgspec.Struct, frozen=True):
     """A configuration folder below a temporary one; only this user may read it.
 
     Attributes:
@@ -57,7 +56,7 @@ class Home:
     """
 
     folder: Path
-    libexec: Path | None = field(default=None)
+    libexec: Path | None = msgspec.field(default=None)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -11,16 +11,16 @@ import platform
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from s3c_actions.errors import InputError, OutsideError
 
 MODULES = Path(__file__).parent / "modules"
 
 
-@dataclass(frozen=True, order=True)
-class Platform:
+class Platform(msgspec.Struct, frozen=True, order=True):
     """An operating system and architecture, in Go's words: `linux`, `amd64`."""
 
     os: str
@@ -51,8 +51,7 @@ LINUX_AMD64, LINUX_ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64"
 MACOS_AMD64, MACOS_ARM64 = Platform("darwin", "amd64"), Platform("darwin", "arm64")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Release:
+class Release(msgspec.Struct, frozen=True, kw_only=True):
     """Where the archives of a program's releases lie, below the release host.
 
     Attributes:
@@ -65,7 +64,7 @@ class Release:
     path: str
     member: str
     platforms: Mapping[Platform, str]
-    checksums: Mapping[Platform, str] = field(default_factory=dict)
+    checksums: Mapping[Platform, str] = msgspec.field(default_factory=dict)
 
     def path_of(self, version: str, where: Platform) -> str | None:
         """The archive of a version, None where the project releases none."""
@@ -73,8 +72,7 @@ class Release:
         return self.path.format(version=version, platform=word) if word else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pin:
+class Pin(msgspec.Struct, frozen=True, kw_only=True):
     """One program at one version.
 
     Attributes:
@@ -105,7 +103,7 @@ class Pin:
     release: Release | None = None
     asks: tuple[str, ...] = ()
     says: str = ""
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = msgspec.field(default_factory=dict)
     modules: Path = MODULES
     shared: str = ""
     tags: tuple[str, ...] = ()

@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -37,8 +36,7 @@ _FAILED_REPOSITORY = re.compile(r"failed to download artifact from (?P<repositor
 _DULL = re.compile(r"If your scanning is slow|for faster secret detection|Skipping VEX|Using severities from other")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScanOptions:
+class ScanOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What Trivy is told, besides the image. Empty means Trivy's own default.
 
     Attributes:
@@ -68,8 +66,7 @@ class ScanOptions:
     timeout: float = 600.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One scan.
 
     Attributes:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from s3c_actions.errors import InputError, OutsideError, S3CError
 
 
-@dataclass(frozen=True, kw_only=True)
-class About:
+class About(msgspec.Struct, frozen=True, kw_only=True):
     """What an error is about: `image` as people gave it, `timeout` in seconds, `source` as in `trivy.Request`."""
 
     image: str

@@ -8,10 +8,11 @@ have expired without a word, and takes a file that is not there for an empty one
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from s3c_actions.errors import InputError
 
@@ -20,8 +21,7 @@ SECTIONS = ("vulnerabilities", "misconfigurations", "secrets", "licenses")
 SOON = timedelta(days=14)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One id set aside.
 
     Attributes:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.image import Reference, is_digest
 
@@ -33,8 +35,7 @@ Refuse = Callable[[str], S3CError]
 """Makes the error of content that is not what the specification says, of a clause that says why."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Descriptor:
+class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
     """What a registry says of one piece of content (OCI image spec, descriptor.md).
 
     Attributes:
@@ -49,7 +50,7 @@ class Descriptor:
     size: int
     artifact_type: str = ""
     platform: str = ""
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
     manifests: tuple[Descriptor, ...] = ()
 
     @property
@@ -77,8 +78,7 @@ class Manifest:
     content: bytes = field(default=b"", repr=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageConfig:
+class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
     """An image's configuration (OCI image spec, config.md). Labels are untrusted.
 
     Attributes:

@@ -8,7 +8,8 @@ Dockerfile's line that brought the layer.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from s3c_actions.report import dockerfile, escape
 from s3c_actions.report.formats import Rendering
@@ -19,8 +20,7 @@ MOST = 5
 """Of each level, in a step: GitHub shows 10 of each in a step, which other errors of ours share, and 50 in a job."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Annotation:
+class Annotation(msgspec.Struct, frozen=True, kw_only=True):
     """One of them. Texts are one printable line each, of untrusted words.
 
     Attributes:

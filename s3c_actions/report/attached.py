@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from s3c_actions.evidence import STATEMENT
 from s3c_actions.report.model import Severity
@@ -26,8 +27,7 @@ class Unusable(ValueError):
     """A document that is not what its type says; the text is a clause on why."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A SARIF report: its findings the most severe first, and how many of them have a fix.
 
     Attributes:
@@ -155,8 +155,7 @@ def openvex(content: bytes) -> str:
     return f"{_number(len(statements), 'statement')}, {fixed:,} fixed"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Result:
+class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What a `result.json` tells of the image: the original the patch began with, and what the patch changed."""
 
     told: str

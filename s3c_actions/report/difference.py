@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from s3c_actions.report.model import Finding, ScanReport
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True):
     """Findings by what became of them, each group the most severe first.
 
     Attributes:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from s3c_actions.report.model import ScanReport
 
@@ -17,8 +18,7 @@ _FLAG = re.compile(r"^--[a-z][a-z.-]*(?:=\S+)?\s+")
 _LAYERING = {"RUN", "COPY", "ADD", "WORKDIR"}
 
 
-@dataclass(frozen=True)
-class Instruction:
+class Instruction(msgspec.Struct, frozen=True):
     """One instruction: the line it begins in (from 1), its keyword in capitals, its text without blanks and flags."""
 
     line: int

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import cast
+
+import msgspec
 
 from s3c_actions.errors import OutsideError
 from s3c_actions.report.collecting import paused
@@ -32,8 +33,7 @@ RENDERED = tuple(_RENDERERS)
 """The formats that `render` makes of the finding model; the others come from Trivy."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rendering:
+class Rendering(msgspec.Struct, frozen=True, kw_only=True):
     """What a renderer may need besides the report.
 
     Attributes:
@@ -44,7 +44,7 @@ class Rendering:
         category: SARIF category; empty means the image's own.
     """
 
-    gate: Gate = field(default_factory=Gate)
+    gate: Gate = msgspec.field(default_factory=Gate)
     difference: Difference | None = None
     dockerfile: str = ""
     dockerfile_text: str = ""

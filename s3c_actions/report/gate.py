@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import msgspec
+
 from s3c_actions.errors import Refused
 from s3c_actions.report.model import Finding, Kind, Severity, count
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exemption:
+class Exemption(msgspec.Struct, frozen=True, kw_only=True):
     """A finding that is accepted for a while.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from functools import cached_property
 
@@ -110,8 +109,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         return (self.kind, self.id, self.package, "" if self.os_package else self.target)
 
 
-@dataclass(frozen=True, order=True)
-class Content:
+class Content(msgspec.Struct, frozen=True, order=True):
     """Something in an image that a policy refuses for being there.
 
     Attributes:
@@ -125,8 +123,7 @@ class Content:
     text: str
 
 
-@dataclass(frozen=True)
-class ScanReport:
+class ScanReport(msgspec.Struct, frozen=True, dict=True):
     """One scan of one image on one platform.
 
     Attributes:
@@ -153,7 +150,7 @@ class ScanReport:
     scanner_version: str = ""
     database: str = ""
     diff_ids: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     artifact_type: str = "container_image"
     image_id: str = ""
     os_end_of_life: bool = False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from s3c_actions.report import escape
 from s3c_actions.report.model import Finding, Severity, count
@@ -13,8 +14,7 @@ MOST_PLACES = 10
 BODY_BYTES = 60_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Refreshed:
+class Refreshed(msgspec.Struct, frozen=True, kw_only=True):
     """One image that is deployed, scanned today.
 
     Attributes:

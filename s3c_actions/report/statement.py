@@ -6,9 +6,10 @@ it (policy/evidence.rego), and so does `s3c policy check`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from s3c_actions.report import escape
 from s3c_actions.report.gate import Gate
@@ -18,8 +19,7 @@ VERSION = 1
 MOST_CONTENTS = 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """What is stated beside the findings of one scan.
 
     Attributes:
@@ -33,7 +33,7 @@ class Statement:
     """
 
     subject: str
-    gate: Gate = field(default_factory=Gate)
+    gate: Gate = msgspec.field(default_factory=Gate)
     blind: str = ""
     policy: str = ""
     packages: tuple[str, ...] = ()

@@ -6,8 +6,9 @@ Every text in it comes from whoever may push to the repository and is untrusted:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
 
 from s3c_actions.report.model import Severity
 
@@ -24,8 +25,7 @@ class Trust(StrEnum):
     UNCHECKED = "unchecked"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """One signature.
 
     Attributes:
@@ -46,12 +46,11 @@ class Signature:
     signed_at: str = ""
     expires: str = ""
     timestamped: bool = False
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, kw_only=True):
     """One finding of an attached report, as far as its form tells."""
 
     id: str
@@ -74,8 +73,7 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Document:
+class Document(msgspec.Struct, frozen=True, kw_only=True):
     """One document attached to the image.
 
     Attributes:
@@ -114,8 +112,7 @@ class Document:
         return best(self.signatures)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """One manifest or index and everything that refers to it.
 
     Attributes:
@@ -134,7 +131,7 @@ class Subject:
     created: str = ""
     patched: str = ""
     layers: int = 0
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()
     documents: tuple[Document, ...] = ()
     referrers: int = 0
@@ -164,8 +161,7 @@ class Relation(StrEnum):
     BASE = "base"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ancestor:
+class Ancestor(msgspec.Struct, frozen=True, kw_only=True):
     """An image that this one says it came from.
 
     Attributes:
@@ -184,8 +180,7 @@ class Ancestor:
     problem: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What the patch changed.
 
     Attributes:
@@ -209,8 +204,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict, by what it was judged, each reason a clause, and what to do next."""
 
     verdict: Verdict
@@ -219,8 +213,7 @@ class Judgement:
     remedy: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Story:
+class Story(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the registry tells of one digest.
 
     Attributes:

@@ -5,11 +5,12 @@ Keys are only ever added within a version. Text in it is untrusted data.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
+
+import msgspec
 
 from s3c_actions import __version__
 from s3c_actions.report.model import Severity
@@ -29,8 +30,8 @@ def document(story: Story) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, Severity):
         return value.name
     if isinstance(value, Enum):

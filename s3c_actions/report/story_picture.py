@@ -7,7 +7,8 @@ stands in the page's text, so a screen reader is given one sentence for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from s3c_actions.errors import InputError
 from s3c_actions.image import Reference
@@ -36,8 +37,7 @@ _GATES = {
 }
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(msgspec.Struct, frozen=True):
     """A line of text at a place; `style` is a class of the style sheet."""
 
     x: float
@@ -46,8 +46,7 @@ class Text:
     style: str = ""
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(msgspec.Struct, frozen=True):
     """A station or a hanging row; `seal` is the class and sign of its seal, empty without one."""
 
     x: float
@@ -59,8 +58,7 @@ class Box:
     seal: tuple[str, str] = ("", "")
 
 
-@dataclass(frozen=True)
-class Arrow:
+class Arrow(msgspec.Struct, frozen=True):
     """From one station to the next, with what happened above and below it."""
 
     x: float
@@ -71,16 +69,15 @@ class Arrow:
     style: str = ""
 
 
-@dataclass
-class Picture:
+class Picture(msgspec.Struct):
     """The shapes, and the sentence that says the same."""
 
     width: float = 0
     height: float = 0
     told: str = ""
-    boxes: list[Box] = field(default_factory=list)
-    arrows: list[Arrow] = field(default_factory=list)
-    stems: list[tuple[float, float, float]] = field(default_factory=list)
+    boxes: list[Box] = msgspec.field(default_factory=list)
+    arrows: list[Arrow] = msgspec.field(default_factory=list)
+    stems: list[tuple[float, float, float]] = msgspec.field(default_factory=list)
 
 
 def draw(story: Story) -> Picture:

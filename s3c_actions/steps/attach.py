@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from s3c_actions import evidence
 from s3c_actions.errors import S3CError
@@ -25,8 +26,7 @@ CONTENT = "dev.s3c.content"
 """Annotation with the document's digest, so that a list of referrers tells whether it is there already."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Attachment:
+class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     """One document to attach.
 
     Attributes:
@@ -74,8 +74,7 @@ class Attachment:
         return json.dumps(document, separators=(",", ":")).encode()
 
 
-@dataclass(frozen=True, kw_only=True)
-class AttachTools:
+class AttachTools(msgspec.Struct, frozen=True, kw_only=True):
     """What the step works with.
 
     Attributes:
@@ -92,8 +91,7 @@ class AttachTools:
     progress: Progress
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where documents are attached.
 
     Attributes:

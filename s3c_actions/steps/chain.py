@@ -8,7 +8,9 @@ got through.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from s3c_actions.errors import InputError, Refused, S3CError
 from s3c_actions.progress import Progress
@@ -26,8 +28,7 @@ from s3c_actions.steps.results import (
 from s3c_actions.steps.scan import refusal
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChainSettings:
+class ChainSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What to do.
 
     Attributes:
@@ -39,8 +40,7 @@ class ChainSettings:
     gate: Gate
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChainSteps:
+class ChainSteps(msgspec.Struct, frozen=True, kw_only=True):
     """The other steps, bound to their settings and collaborators.
 
     Attributes:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from s3c_actions.cluster import apply, gate, images, rollout
 from s3c_actions.cluster import manifests as texts
@@ -30,8 +32,7 @@ _AT_ONCE = 4
 _NODES = Resource(path="/api/v1", plural="nodes", namespaced=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeploySettings:
+class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
     """What to deploy, and how.
 
     Attributes:
@@ -61,8 +62,7 @@ class DeploySettings:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeployTools:
+class DeployTools(msgspec.Struct, frozen=True, kw_only=True):
     """What the step works with.
 
     Attributes:
@@ -79,8 +79,7 @@ class DeployTools:
     progress: Progress
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Image:
+class _Image(msgspec.Struct, frozen=True, kw_only=True):
     """One image of the manifests: as it stands there, and what stands there instead."""
 
     text: str
@@ -89,14 +88,13 @@ class _Image:
     places: tuple[str, ...]
 
 
-@dataclass
-class _Found:
+class _Found(msgspec.Struct):
     """What is known so far."""
 
     result: DeployResult
-    verified: dict[str, VerifyResult] = field(default_factory=dict)
-    changes: list[Change] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    verified: dict[str, VerifyResult] = msgspec.field(default_factory=dict)
+    changes: list[Change] = msgspec.field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 def run(settings: DeploySettings, tools: DeployTools) -> tuple[DeployResult, Mapping[str, VerifyResult]]:

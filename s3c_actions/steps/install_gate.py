@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from s3c_actions.cluster import apply, gate, rollout
 from s3c_actions.cluster.apply import Change, Target
@@ -37,8 +39,7 @@ _DEPLOYMENTS = Resource(path="/apis/apps/v1", plural="deployments", namespaced=T
 _SECRETS = Resource(path="/api/v1", plural="secrets", namespaced=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class GateSettings:
+class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The gate of one cluster.
 
     Attributes:
@@ -54,8 +55,7 @@ class GateSettings:
     timeout: float = 300.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class GateTools:
+class GateTools(msgspec.Struct, frozen=True, kw_only=True):
     """What the step works with; `helm` and `cluster` reach the same cluster."""
 
     helm: Helm

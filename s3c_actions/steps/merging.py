@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from s3c_actions.image import Reference
 from s3c_actions.report.model import Finding, ScanReport, ranked

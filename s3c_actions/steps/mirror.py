@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+
+import msgspec
 
 from s3c_actions.errors import OutsideError
 from s3c_actions.image import Reference
@@ -17,8 +18,7 @@ IMAGE_CONFIGS = frozenset(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class MirrorSettings:
+class MirrorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What is copied.
 
     Attributes:

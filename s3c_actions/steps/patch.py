@@ -12,10 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 import s3c_actions
 from s3c_actions.errors import InputError, OutsideError, S3CError
@@ -50,8 +52,7 @@ class Patcher(Protocol):
         """
 
 
-@dataclass(frozen=True, kw_only=True)
-class PatchSettings:
+class PatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What to patch.
 
     Attributes:
@@ -73,8 +74,7 @@ class PatchSettings:
     temp: Path | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class PatchTools:
+class PatchTools(msgspec.Struct, frozen=True, kw_only=True):
     """What the step works with.
 
     Attributes:
@@ -95,8 +95,7 @@ class PatchTools:
     now: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Part:
+class _Part(msgspec.Struct, frozen=True, kw_only=True):
     """One platform of the original, with its scan."""
 
     reference: Reference

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from s3c_actions.errors import S3CError
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from s3c_actions.report.story import Story
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScanResult:
+class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
     """One image scanned.
 
     Attributes:
@@ -43,7 +43,7 @@ class ScanResult:
     report: ScanReport
     shown: ScanReport | None = None
     trivy_json: Path
-    files: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, Path] = msgspec.field(default_factory=dict)
     refused: tuple[Finding, ...] = ()
     difference: Difference | None = None
     reused: bool = False
@@ -56,16 +56,14 @@ class ScanResult:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Left:
+class Left(msgspec.Struct, frozen=True, kw_only=True):
     """A finding that is still there after a patch, and why in a clause people understand."""
 
     finding: Finding
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class PatchResult:
+class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
     """One image patched, or found to need none.
 
     Attributes:
@@ -92,7 +90,7 @@ class PatchResult:
     fixed: tuple[Finding, ...] = ()
     left: tuple[Left, ...] = ()
     new: tuple[Finding, ...] = ()
-    upgraded: Mapping[str, str] = field(default_factory=dict)
+    upgraded: Mapping[str, str] = msgspec.field(default_factory=dict)
     vex: Path | None = None
     platforms: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -103,8 +101,7 @@ class PatchResult:
         return self.reference.rpartition("@")[2]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Certificate:
+class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of a signing certificate; times are RFC 3339, `thumbprint` is SHA-256 in hexadecimal."""
 
     subject: str
@@ -117,8 +114,7 @@ class Certificate:
     self_signed: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class SignResult:
+class SignResult(msgspec.Struct, frozen=True, kw_only=True):
     """One digest signed, or found to be.
 
     Attributes:
@@ -139,12 +135,11 @@ class SignResult:
     verified: bool
     timestamped: bool = False
     expires: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Attached:
+class Attached(msgspec.Struct, frozen=True, kw_only=True):
     """One document attached to an image.
 
     Attributes:
@@ -164,8 +159,7 @@ class Attached:
     skipped: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class AttachResult:
+class AttachResult(msgspec.Struct, frozen=True, kw_only=True):
     """The evidence attached to one digest.
 
     Attributes:
@@ -186,8 +180,7 @@ class AttachResult:
         return all(one.skipped for one in self.documents) and all(one.skipped for one in self.platforms)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """What a policy says of one image, by the evidence in the registry.
 
     Attributes:
@@ -202,20 +195,18 @@ class Judgement:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class VerifyResult:
+class VerifyResult(msgspec.Struct, frozen=True, kw_only=True):
     """One digest verified; a verification that fails raises Refused."""
 
     reference: str
     policy: str
     signature_digest: str
     signer: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class MirrorResult:
+class MirrorResult(msgspec.Struct, frozen=True, kw_only=True):
     """One image copied to another repository, or found to be there.
 
     Attributes:
@@ -245,18 +236,16 @@ class MirrorResult:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class TraceResult:
+class TraceResult(msgspec.Struct, frozen=True, kw_only=True):
     """The story of one digest; `files` are the page and the JSON written of it, format → path."""
 
     reference: str
     story: Story
-    files: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, Path] = msgspec.field(default_factory=dict)
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
     """What the cluster's gate says of one image, asked by dry run before anything is applied.
 
     Attributes:
@@ -276,8 +265,7 @@ class Admission:
     constraint: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AppliedObject:
+class AppliedObject(msgspec.Struct, frozen=True, kw_only=True):
     """One object and what became of it.
 
     Attributes:
@@ -291,8 +279,7 @@ class AppliedObject:
     action: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeployResult:
+class DeployResult(msgspec.Struct, frozen=True, kw_only=True):
     """One deployment, also one that stopped half-way.
 
     Attributes:
@@ -314,7 +301,7 @@ class DeployResult:
     unsigned_denied: str = ""
     denial: str = ""
     constraints: tuple[str, ...] = ()
-    exempt: Mapping[str, str] = field(default_factory=dict)
+    exempt: Mapping[str, str] = msgspec.field(default_factory=dict)
     applied: tuple[AppliedObject, ...] = ()
     unchanged: bool = False
     address: str = ""
@@ -323,8 +310,7 @@ class DeployResult:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """What one image brings against another one: in a pull request, against the base branch's.
 
     Attributes:
@@ -336,8 +322,7 @@ class Comparison:
     difference: Difference
 
 
-@dataclass(frozen=True, kw_only=True)
-class RefreshResult:
+class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):
     """What is deployed, scanned again.
 
     Attributes:
@@ -352,8 +337,7 @@ class RefreshResult:
     done: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageOutcome:
+class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was done to one image; a step that was not run is None.
 
     Attributes:
@@ -388,8 +372,7 @@ class ImageOutcome:
         return self.scan if self.patch is None else self.patch.after or self.patch.before
 
 
-@dataclass(frozen=True, kw_only=True)
-class LeftResults:
+class LeftResults(msgspec.Struct, frozen=True, kw_only=True):
     """Results left for a workflow that may comment, because this run may not.
 
     Attributes:
@@ -401,8 +384,7 @@ class LeftResults:
     folder: Path
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What one command did, on one or several images; what is rendered as summary, outputs and result.json.
 
     Attributes:
@@ -420,7 +402,7 @@ class Outcome:
     images: tuple[ImageOutcome, ...]
     exit_code: int = 0
     error: str = ""
-    files: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, Path] = msgspec.field(default_factory=dict)
     seconds: float = 0.0
     deploy: DeployResult | None = None
     refresh: RefreshResult | None = None

@@ -8,9 +8,10 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+import msgspec
 
 from s3c_actions.errors import S3CError
 from s3c_actions.report import trivy_json
@@ -19,8 +20,7 @@ from s3c_actions.report.model import ScanReport
 KEPT = 200
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """A report that was kept: Trivy's JSON, and what is in it."""
 
     path: Path

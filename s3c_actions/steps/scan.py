@@ -8,10 +8,12 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
@@ -32,8 +34,7 @@ if TYPE_CHECKING:
 ALL_SEVERITIES = tuple(Severity)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScanSettings:
+class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How to scan, and what to make of it.
 
     Attributes:
@@ -71,7 +72,7 @@ class ScanSettings:
     severities: tuple[Severity, ...] = ALL_SEVERITIES
     limit_sarif: bool = False
     ignore_unfixed: bool = False
-    gate: Gate = field(default_factory=Gate)
+    gate: Gate = msgspec.field(default_factory=Gate)
     policy: Policy | None = None
     unscanned_fails: bool = True
     baseline: ScanReport | None = None
@@ -82,8 +83,7 @@ class ScanSettings:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Target:
+class _Target(msgspec.Struct, frozen=True, kw_only=True):
     """What Trivy is pointed at: `name` in its own words, `reference` and `digest` when known before the scan."""
 
     name: str

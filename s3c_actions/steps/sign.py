@@ -14,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from s3c_actions import certificates
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
@@ -74,8 +76,7 @@ class PluginKey:
     failure: Callable[[], S3CError | None] = field(default=lambda: None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class SignSettings:
+class SignSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How to sign.
 
     Attributes:

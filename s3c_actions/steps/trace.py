@@ -11,10 +11,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from s3c_actions import certificates, envelopes, evidence
 from s3c_actions.errors import InputError, Refused, S3CError
@@ -64,8 +66,7 @@ _PATCHED = "sh.copa.image.patched"
 _EPOCHS = ("0001-01-01", "1970-01-01")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checker:
+class Checker(msgspec.Struct, frozen=True, kw_only=True):
     """Asks notation about signatures, one by one.
 
     Attributes:
@@ -79,8 +80,7 @@ class Checker:
     temp: Path
 
 
-@dataclass(frozen=True, kw_only=True)
-class TraceTools:
+class TraceTools(msgspec.Struct, frozen=True, kw_only=True):
     """What a trace works with.
 
     Attributes:

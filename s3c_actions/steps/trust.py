@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from s3c_actions import certificates
 from s3c_actions.cluster import gate_manifests
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from s3c_actions.cluster.client import Object
 
 
-@dataclass(frozen=True, kw_only=True)
-class VaultTrust:
+class VaultTrust(msgspec.Struct, frozen=True, kw_only=True):
     """A certificate that Ratify fetches itself: the vault's address, its name there, and Ratify's identity."""
 
     vault: str
@@ -26,8 +26,7 @@ class VaultTrust:
     client: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrustSettings:
+class TrustSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One signer and how it is trusted.
 
     Attributes:

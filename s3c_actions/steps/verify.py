@@ -7,9 +7,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.programs.notation_home import Home, TrustPolicy
@@ -27,8 +28,7 @@ _KINDS = ("ca", "signingAuthority", "tsa")
 _CERTIFICATE_SUFFIXES = (".crt", ".cer", ".pem", ".der")
 
 
-@dataclass(frozen=True, kw_only=True)
-class VerifySettings:
+class VerifySettings(msgspec.Struct, frozen=True, kw_only=True):
     """What to trust.
 
     Attributes:
@@ -44,7 +44,7 @@ class VerifySettings:
     level: str = "strict"
     identities: tuple[str, ...] = ()
     timestamp_roots: tuple[Path, ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 @contextmanager

@@ -5,11 +5,11 @@ The findings are those of recorded reports; what a patch leaves is made up of th
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from s3c_actions.report import html_page, trivy_json
 from s3c_actions.report.difference import compare

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 
 from s3c_actions import result, shell
 from s3c_actions.errors import Exit
@@ -55,7 +56,7 @@ def archive(*files: bytes, named: Mapping[str, bytes] | None = None) -> bytes:
 @pytest.fixture
 def comment(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Comment:
     """Runs `s3c comment --from-run` in a `workflow_run` for a fork's pull request 7; returns exit code and log."""
-    pull = replace(github.state.pull(7, head_repository="mallory/shop"))
+    pull = dataclasses.replace(github.state.pull(7, head_repository="mallory/shop"))
     monkeypatch.chdir(tmp_path)
 
     def go(*archives: bytes, size: int | None = None, **inputs: str) -> tuple[int, str]:
@@ -264,7 +265,7 @@ def test_what_a_forks_job_may_not_merge_is_left_and_merged_later(
             document(samples.outcome(made, command="scan"))
         )
     pull = github.state.pulls[7]
-    environment = events.of_pull(github, tmp_path, replace(pull, head_repository="mallory/shop"))
+    environment = events.of_pull(github, tmp_path, dataclasses.replace(pull, head_repository="mallory/shop"))
     environment |= {"S3C_GITHUB_TOKEN": "run-token", "GITHUB_OUTPUT": str(tmp_path / "output")}
     out = io.StringIO()
     code = shell.run("comment", [str(tmp_path / "results"), "--merge"], environment, out, out)

@@ -6,12 +6,12 @@ import json
 import os
 import random
 import subprocess
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from ruamel.yaml import YAML
 
 from s3c_actions import inputs

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from s3c_actions import shell
 from s3c_actions.commands import Command
@@ -92,7 +93,7 @@ def test_what_is_told_and_what_is_not() -> None:
         "No version fixes it. Take another base image or package, or set it aside with a reason and a date in an "
         "ignore file."
     )
-    later = replace(gate, now=datetime(2027, 1, 1, tzinfo=UTC))
+    later = dataclasses.replace(gate, now=datetime(2027, 1, 1, tzinfo=UTC))
     assert len(annotation.of(report, Rendering(gate=later), later.refused(report.findings))) == 3
 
 

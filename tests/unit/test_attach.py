@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from s3c_actions import evidence
 from s3c_actions.image import Reference
@@ -49,7 +49,7 @@ class Registry:
             annotations=document["annotations"],
         )
         self.manifests[digest] = content
-        self.listed.append(replace(found, **changes))  # type: ignore[arg-type]
+        self.listed.append(replace(found, **changes))
         return digest
 
     def resolve(self, _reference: Reference) -> Descriptor:

@@ -1,9 +1,9 @@
 """Every command on a machine where nothing answers and no program starts: it ends in an error that is told."""
 
 import re
-from dataclasses import fields, replace
 
 import pytest
+from msgspec.structs import replace
 
 from s3c_actions.commands import COMMANDS, load
 from s3c_actions.errors import Exit, OutsideError, S3CError
@@ -99,12 +99,12 @@ def test_every_step_of_a_chain_is_bound_to_what_it_needs(argv, alone, monkeypatc
             "patch": replace(samples.scan(), image=IMAGE),
             "attach": samples.chained(image=IMAGE),
         }
-        for field in fields(steps):
-            step = getattr(steps, field.name)
+        for name in steps.__struct_fields__:
+            step = getattr(steps, name)
             if step is not None:
                 with pytest.raises(S3CError) as caught:
-                    step(given.get(field.name, PINNED))
-                tried[field.name] = caught.value
+                    step(given.get(name, PINNED))
+                tried[name] = caught.value
         raise OutsideError("Every step was tried.")
 
     monkeypatch.setattr(chain, "run", try_each)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec.structs import replace
 
 from s3c_actions.programs.pins import Pin
 from s3c_lab.node.programs import GATE, NODE
@@ -39,5 +40,5 @@ def test_programs_of_one_module_are_told_apart_and_built_of_the_same() -> None:
 
 def test_every_way_to_build_has_its_own_key() -> None:
     (pin,) = (pin for pin in NODE if pin.name == "runc")
-    others = [Pin(**{**vars(pin), "cgo": False}), Pin(**{**vars(pin), "tags": ()}), Pin(**{**vars(pin), "ldflags": ()})]
+    others = [replace(pin, cgo=False), replace(pin, tags=()), replace(pin, ldflags=())]
     assert len({pin.key(), *(other.key() for other in others)}) == 4

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.image import Reference

@@ -1,12 +1,14 @@
 """Where a program is taken from, in which order, and what is refused. Programs are files that hold what they say."""
 
+import dataclasses
 import hashlib
 import json
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from s3c_actions.errors import Exit, InputError, OutsideError
 from s3c_actions.process import Completed, Runner
@@ -85,7 +87,7 @@ class World:
         found = locate_all(
             wanted,
             cache=self.tmp / "cache",
-            runner=replace(self.reader, environment={"PATH": self.path}),
+            runner=dataclasses.replace(self.reader, environment={"PATH": self.path}),
             progress=self.told,
             source=self.source(),
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
+from msgspec.structs import replace
 
 from s3c_actions.cluster import deployed
 from s3c_actions.commands import COMMANDS, load

@@ -1,7 +1,6 @@
 """result.json against its published schema, and the outputs, from the same results."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from s3c_actions import outputs, result
 from s3c_actions.errors import Exit, InputError, OutsideError, S3CError

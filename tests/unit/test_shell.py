@@ -4,11 +4,12 @@ import errno
 import io
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from s3c_actions import shell
 from s3c_actions.commands import Command, Context

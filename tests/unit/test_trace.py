@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import cbor2
@@ -14,6 +13,7 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from s3c_actions import envelopes, result
 from s3c_actions.report import attached, formats, sarif, story_json, story_page, story_text, text_table
