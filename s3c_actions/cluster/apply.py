@@ -135,13 +135,23 @@ def _rank(kind: str) -> int:
     return len(_FIRST) + (1 + _LAST.index(kind) if kind in _LAST else 0)
 
 
-def apply(cluster: Cluster, target: Target, *, force: bool) -> Change:
+def live(cluster: Cluster, target: Target) -> Object | None:
+    """The object as it is now; None when it is not there. Raises as `Cluster.request` does."""
+    return cluster.get(target.resource, target.name, target.namespace)
+
+
+def apply(cluster: Cluster, target: Target, before: Object | None, *, force: bool) -> Change:
     """Apply one object; what the server made of it tells whether anything changed.
+
+    Args:
+        cluster: where.
+        target: what.
+        before: what `live` told a moment ago.
+        force: take over fields of other field managers.
 
     Raises:
         S3CError: as `Cluster.apply` does.
     """
-    before = cluster.get(target.resource, target.name, target.namespace)
     after = cluster.apply(target.resource, target.document, target.namespace, dry_run=False, force=force)
     version = before and before["metadata"].get("resourceVersion")
     if before is None:

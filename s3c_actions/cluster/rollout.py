@@ -18,7 +18,7 @@ from s3c_actions.cluster.client import AdmissionDenied, Cluster, Object, Resourc
 from s3c_actions.errors import OutsideError, S3CError
 
 WATCHED = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "Pod"})
-POLL = (0.05, 1.0)
+POLL = (0.02, 1.0)
 _PODS = Resource(path="/api/v1", plural="pods", namespaced=True)
 _EVENTS = Resource(path="/api/v1", plural="events", namespaced=True)
 _SETS = Resource(path="/apis/apps/v1", plural="replicasets", namespaced=True)

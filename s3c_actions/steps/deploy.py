@@ -8,8 +8,9 @@ was applied is told even when a later object fails.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 from s3c_actions.cluster import apply, gate, images, rollout
 from s3c_actions.cluster import manifests as texts
 from s3c_actions.cluster.apply import Change, Target
-from s3c_actions.cluster.client import AdmissionDenied, Cluster, Resource
+from s3c_actions.cluster.client import AdmissionDenied, Cluster, Object, Resource
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.cluster.manifests import Manifest
 from s3c_actions.errors import InputError, Refused, S3CError
@@ -345,7 +346,7 @@ def _namespaces(
             )
         document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         target = own.get(name) or Target(document=document, resource=gate.NAMESPACES, namespace="", source="")
-        change = apply.apply(cluster, target, force=settings.force)
+        change = apply.apply(cluster, target, None, force=settings.force)
         made.append(change)
         found.changes.append(change)
     return tuple(made)
@@ -445,13 +446,20 @@ def judged(admission: Admission, denied: AdmissionDenied | None) -> Admission:
     )
 
 
+@contextmanager
+def _about(target: Target) -> Iterator[None]:
+    """Errors in the block tell which object they are about, and where it stands."""
+    try:
+        yield
+    except S3CError as error:
+        error.what = f"{target.where} ({target.source}): {error.what}"
+        raise
+
+
 def _dry_run(settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[Target]) -> None:
     def attempt(one: Target) -> None:
-        try:
+        with _about(one):
             cluster.apply(one.resource, one.document, one.namespace, dry_run=True, force=settings.force)
-        except S3CError as error:
-            error.what = f"{one.where} ({one.source}): {error.what}"
-            raise
 
     with tools.progress.step("dry-run") as step, ThreadPoolExecutor(_AT_ONCE) as pool:
         for _ in pool.map(attempt, targets):
@@ -463,15 +471,18 @@ def _apply(
     settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[Target], found: _Found
 ) -> None:
     done = {change.target for change in found.changes}
+    left = [one for one in targets if one not in done]
+
+    def live(one: Target) -> Object | None:
+        with _about(one):
+            return apply.live(cluster, one)
+
     with tools.progress.step("apply") as step:
-        for one in targets:
-            if any(one is target for target in done):
-                continue
-            try:
-                change = apply.apply(cluster, one, force=settings.force)
-            except S3CError as error:
-                error.what = f"{one.where} ({one.source}): {error.what}"
-                raise
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            before = list(pool.map(live, left))
+        for one, there in zip(left, before, strict=True):
+            with _about(one):
+                change = apply.apply(cluster, one, there, force=settings.force)
             found.changes.append(change)
             tools.progress.note(f"{one.where} {change.action}")
         if settings.prune:

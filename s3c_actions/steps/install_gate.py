@@ -160,7 +160,7 @@ class _Installer:
 
         def once() -> Change:
             try:
-                return apply.apply(self.cluster, target, force=True)
+                return apply.apply(self.cluster, target, apply.live(self.cluster, target), force=True)
             except S3CError as error:
                 error.what = f"{target.where}: {error.what}"
                 raise
