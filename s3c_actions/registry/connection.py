@@ -10,6 +10,7 @@ import json
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from requests import Response, Session
 
 MAX_RETRY_AFTER = 20
+_LONG = 16 * 1024
 HTTP_ERRORS = {429: "asked for fewer requests", 500: "failed inside", 502: "failed inside", 503: "is overloaded"}
 WRITE_ERRORS = {
     400: ("It does not accept this kind of content, or found it damaged.", "Look at what the registry says of it."),
@@ -102,9 +104,12 @@ class Connection:
             sent["Authorization"] = self._authorizations[key]
         response = self._send(reference.registry, url, sent, method=method, content=content)
         if response.status_code == 401:
+            if key not in self._authorizations and _scheme(response) == "bearer":
+                # There will be a token and another try: the token's request takes this connection.
+                self.dismiss(response, reference)
             authorization = self._authorize(reference, response, writes, also)
             if authorization and authorization != sent.get("Authorization"):
-                response.close()
+                self.dismiss(response, reference)
                 self._authorizations[key] = sent["Authorization"] = authorization
                 response = self._send(reference.registry, url, sent, method=method, content=content)
         if response.status_code in expected:
@@ -135,6 +140,14 @@ class Connection:
                 response.close()
                 raise unreachable(reference.registry, requests.Timeout(), self._timeout)
         return bytes(found)
+
+    def dismiss(self, response: Response, reference: Reference) -> None:
+        """Close an answer that nobody reads; when it is short its connection stays, for the next request."""
+        left = response.raw.length_remaining
+        if left is not None and left < _LONG:
+            with suppress(OutsideError):
+                self.body(response, reference, _LONG)
+        response.close()
 
     def chunks(self, response: Response, reference: Reference, size: int) -> Iterator[bytes]:
         """An answer in pieces of at most `size` bytes, each within the time limit; closes it in the end.
@@ -213,7 +226,7 @@ class Connection:
         import requests
 
         try:
-            return session.request(
+            response = session.request(
                 method,
                 url,
                 headers=dict(headers),
@@ -221,20 +234,23 @@ class Connection:
                 timeout=(min(10.0, self._timeout), self._timeout),
                 stream=True,
             )
+            if response.raw.length_remaining == 0:
+                # Nothing follows: read to its end, for an answer that is closed before takes its connection with it.
+                response.content  # noqa: B018
+            return response
         except (requests.RequestException, UnicodeError) as error:
             raise unreachable(registry, error, self._timeout) from None
 
     def _authorize(self, reference: Reference, response: Response, writes: bool, also: str) -> str:
         """The `Authorization` that a 401's challenge asks for (RFC 7235; distribution's token specification)."""
         registry = reference.registry
-        challenge = response.headers.get("WWW-Authenticate", "")
-        scheme, _, rest = challenge.partition(" ")
         login = self._logins.of(registry)
-        if scheme.lower() == "basic":
+        if _scheme(response) == "basic":
             return f"Basic {login.basic()}" if login and login.username else ""
-        if scheme.lower() != "bearer":
+        if _scheme(response) != "bearer":
             return ""
-        asked = {key.lower(): value for key, value in re.findall(r'([A-Za-z_]+)="([^"]*)"', rest)}
+        challenge = response.headers.get("WWW-Authenticate", "")
+        asked = {key.lower(): value for key, value in re.findall(r'([A-Za-z_]+)="([^"]*)"', challenge)}
         realm = asked.get("realm", "")
         safe = urlsplit(realm).scheme == "https" or (
             urlsplit(realm).scheme == "http" and response.url.startswith("http:")
@@ -311,6 +327,12 @@ class Connection:
             image=str(reference),
             original=said,
         )
+
+
+def _scheme(response: Response) -> str:
+    """How a 401 asks to be authorized."""
+    scheme: str = response.headers.get("WWW-Authenticate", "").partition(" ")[0].lower()
+    return scheme
 
 
 def _scopes(asked: str, reference: Reference, writes: bool, also: str) -> list[str]:

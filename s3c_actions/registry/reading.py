@@ -102,7 +102,7 @@ class Registry:
         path = f"/v2/{reference.repository}/manifests/{wanted}"
         response = self._get(reference, path, accept=ACCEPT)
         if response.status_code == 404:
-            response.close()
+            self.connection.dismiss(response, reference)
             return None
         body = self.connection.body(response, reference, MAX_MANIFEST)
         algorithm = (reference.digest or "sha256:").partition(":")[0]
@@ -223,6 +223,7 @@ class Registry:
             # Filtered here: a registry is free to ignore the query, and then says so in a header only.
             response = self._get(reference, path, accept=OCI_INDEX)
             if response.status_code in {404, 405} and number == 0:
+                self.connection.dismiss(response, reference)
                 return self._fallback_referrers(reference, artifact_type)
             found += self._listed(reference, response)
             following = _next(response)
@@ -236,7 +237,7 @@ class Registry:
         path = f"/v2/{reference.repository}/manifests/{referrers_tag(reference.digest)}"
         response = self._get(reference, path, accept=OCI_INDEX)
         if response.status_code == 404:
-            response.close()
+            self.connection.dismiss(response, reference)
             return ()
         return tuple(one for one in self._listed(reference, response) if artifact_type in ("", one.artifact_type))
 

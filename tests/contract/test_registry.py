@@ -13,7 +13,7 @@ import pytest
 from s3c_actions.credentials import Credentials, Logins
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.image import Reference
-from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Registry
+from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Registry, Writer
 
 
 def digest_of(body: bytes) -> str:
@@ -52,9 +52,14 @@ class Server:
     def __init__(self):
         self.answers: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}
         self.requests: list[tuple[str, str, str]] = []
+        self.connections = 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            def setup(self):
+                outer.connections += 1
+                super().setup()
+
             def do_GET(self):
                 outer.requests.append((self.command, self.path, self.headers.get("Authorization", "")))
                 answer = outer.answers.get(self.path) or outer.answers.get(self.path.partition("?")[0])
@@ -374,6 +379,22 @@ def test_an_anonymous_token_is_fetched_once(server, client):
     client.resolve(app(server))
     tokens = [path for _, path, _ in server.requests if path.startswith("/token")]
     assert tokens == ["/token?service=reg&scope=repository%3Aapp%3Apull"]
+
+
+def test_one_connection_serves_all_that_is_asked(server, client):
+    server.http.RequestHandlerClass.protocol_version = "HTTP/1.1"
+    with_token(server)
+    server.answers["/token"] = reply(200, b'{"token":"tkn"}')
+    upload, content = "/v2/app/blobs/uploads/", b"a layer"
+    server.answers[f"/v2/app/blobs/{digest_of(content)}"] = reply(404, b"")
+    server.answers[upload] = reply(202, b"", {"Location": f"{upload}1"})
+    server.answers[f"{upload}1"] = reply(201, b"")
+    found = client.resolve(app(server))
+    assert client.find(app(server, "absent")) is None
+    assert client.referrers(app(server).at(found.digest)) == ()
+    assert Writer(client).push_blob(app(server), digest_of(content), content)
+    assert [method for method, *_ in server.requests] == [*(6 * ["GET"]), "HEAD", "POST", "PUT"]
+    assert server.connections == 1
 
 
 def test_a_token_for_credentials(server, tmp_path):
