@@ -207,8 +207,10 @@ def _compile(go: Path, pin: Pin, folder: Path, into: Path, *, runner: Runner, pr
         listed = runner.run([go, "list", "-deps", "-tags", tags, pin.package], cwd=folder, on_line=downloading)
         packages = _Counter(progress, f"{pin.name}: building packages", len(listed.stdout.splitlines()))
         ldflags = " ".join(("-s -w", *pin.ldflags))
+        # The linker leaves debug information out; not making it is a fifth of the compiler's time.
+        gcflags = "all=-dwarf=false"
         runner.run(
-            [go, "build", "-v", "-tags", tags, "-ldflags", ldflags, "-o", into, pin.package],
+            [go, "build", "-v", "-tags", tags, "-gcflags", gcflags, "-ldflags", ldflags, "-o", into, pin.package],
             cwd=folder,
             on_line=lambda line: packages.one() if line and " " not in line else None,
         )
