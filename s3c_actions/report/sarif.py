@@ -247,7 +247,7 @@ def _results(
 
 
 def _written(rows: Iterator[dict[str, Any]], packing: Packing | None) -> Any:
-    """The list of them in JSON, a thousand at a time, so that they are compressed while the next are made."""
+    """The list of them in JSON, a hundred at a time, so that they are compressed while the next are made."""
     import msgspec
 
     pieces = []
