@@ -58,7 +58,7 @@ class Plugin(msgspec.Struct):
     """
 
     libexec: Path
-    failure: S3CError | None = msgspec.field(default=None)
+    failure: S3CError | None = None
 
 
 class _Refused(Exception):

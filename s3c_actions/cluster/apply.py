@@ -135,7 +135,7 @@ def _rank(kind: str) -> int:
     return len(_FIRST) + (1 + _LAST.index(kind) if kind in _LAST else 0)
 
 
-def live(cluster: Cluster, target: Target) -> Object | None:
+def look_up(cluster: Cluster, target: Target) -> Object | None:
     """The object as it is now; None when it is not there. Raises as `Cluster.request` does."""
     return cluster.get(target.resource, target.name, target.namespace)
 
@@ -146,7 +146,7 @@ def apply(cluster: Cluster, target: Target, before: Object | None, *, force: boo
     Args:
         cluster: where.
         target: what.
-        before: what `live` told a moment ago.
+        before: what `look_up` told a moment ago.
         force: take over fields of other field managers.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from s3c_actions.cluster import denials
-from s3c_actions.cluster.apply import Change, Target
+from s3c_actions.cluster.apply import Change, Target, look_up
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, Object, Resource
 from s3c_actions.errors import OutsideError, S3CError
 
@@ -63,7 +63,7 @@ def wait(
     pause, longest = POLL
     while waiting:
         for target in list(waiting):
-            live = cluster.get(target.resource, target.name, target.namespace)
+            live = look_up(cluster, target)
             if live is None:
                 raise OutsideError(
                     f"{target.where} was deleted while it came up.", remedy="Look at who did, and try again."
@@ -84,7 +84,7 @@ def wait(
             return
         if clock() > until:
             target = waiting[0]
-            live = cluster.get(target.resource, target.name, target.namespace) or {}
+            live = look_up(cluster, target) or {}
             raise _failed(cluster, target, live, f"{target.where} was not up within {timeout:g} s.")
         sleep(pause)
         pause = min(pause * 1.5, longest)
@@ -237,7 +237,7 @@ def address(cluster: Cluster, changes: Sequence[Change]) -> str:
     for kind, scheme in (("Ingress", "http"), ("Service", "http")):
         for change in changes:
             target = change.target
-            if target.kind != kind or not (live := cluster.get(target.resource, target.name, target.namespace)):
+            if target.kind != kind or not (live := look_up(cluster, target)):
                 continue
             spec = live.get("spec") or {}
             hosts = [rule["host"] for rule in spec.get("rules") or () if rule.get("host")]

@@ -56,7 +56,7 @@ class Home(msgspec.Struct, frozen=True):
     """
 
     folder: Path
-    libexec: Path | None = msgspec.field(default=None)
+    libexec: Path | None = None
 
     @property
     def environment(self) -> dict[str, str]:

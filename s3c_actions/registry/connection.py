@@ -144,7 +144,7 @@ class Connection:
     def dismiss(self, response: Response, reference: Reference) -> None:
         """Close an answer that nobody reads; when it is short its connection stays, for the next request."""
         left = response.raw.length_remaining
-        if left is not None and left < _LONG:
+        if left and left < _LONG:
             with suppress(OutsideError):
                 self.body(response, reference, _LONG)
         response.close()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from s3c_actions.report import escape, page
 from s3c_actions.report.gate import verdict
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity, count
@@ -34,8 +36,6 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         report: every finding.
         rendering: the gate marks what closes it, the difference what is new.
     """
-    import msgspec
-
     new = {finding.key for finding in rendering.difference.new} if rendering.difference else set()
     rows = [_row(finding, bool(new) and finding.key in new) for finding in report.findings]
     aside = [_row(finding, False) for finding in report.suppressed]

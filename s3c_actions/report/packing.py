@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 # Each piece waits some times for Python's lock while the next are made: few and large ones are quicker.
 _PIECE = 5_000_000
@@ -17,8 +16,7 @@ class Packing:
     """Compresses a text while it is made; to be left by its `with`, which waits for what is still being compressed."""
 
     def __init__(self) -> None:
-        self._stack = ExitStack()
-        self._pool: Executor | None = None
+        self._pool: ThreadPoolExecutor | None = None
         self._begun: list[bytes] = []
         self._saved: list[Future[int]] = []
 
@@ -26,7 +24,8 @@ class Packing:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def add(self, text: bytes) -> None:
         """Take what comes next."""
@@ -46,5 +45,5 @@ class Packing:
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
-            self._pool = self._stack.enter_context(ThreadPoolExecutor(2))
+            self._pool = ThreadPoolExecutor(2)
         self._saved.append(self._pool.submit(lambda: len(piece) - len(zlib.compress(piece, 1))))

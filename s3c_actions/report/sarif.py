@@ -19,6 +19,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
+import msgspec
+
 from s3c_actions.errors import InputError
 from s3c_actions.evidence import STATEMENT
 from s3c_actions.image import Reference
@@ -99,8 +101,6 @@ def uploadable(sarif: bytes) -> bytes:
     Args:
         sarif: what `render` returned.
     """
-    import msgspec
-
     if b'"suppressions"' not in sarif:
         return sarif
     log = msgspec.json.decode(sarif)
@@ -248,8 +248,6 @@ def _results(
 
 def _written(rows: Iterator[dict[str, Any]], packing: Packing | None) -> Any:
     """The list of them in JSON, a hundred at a time, so that they are compressed while the next are made."""
-    import msgspec
-
     pieces = []
     while some := list(islice(rows, _ROWS)):
         pieces.append(msgspec.json.encode(some)[1:-1])
@@ -532,6 +530,4 @@ _SIMPLE = {str, int, bool, dict}
 
 
 def _encode(log: Any) -> bytes:
-    import msgspec
-
     return msgspec.json.encode(_plain(log))

@@ -473,13 +473,13 @@ def _apply(
     done = {change.target for change in found.changes}
     left = [one for one in targets if one not in done]
 
-    def live(one: Target) -> Object | None:
+    def look_up(one: Target) -> Object | None:
         with _about(one):
-            return apply.live(cluster, one)
+            return apply.look_up(cluster, one)
 
     with tools.progress.step("apply") as step:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            before = list(pool.map(live, left))
+            before = list(pool.map(look_up, left))
         for one, there in zip(left, before, strict=True):
             with _about(one):
                 change = apply.apply(cluster, one, there, force=settings.force)

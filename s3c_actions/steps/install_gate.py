@@ -160,7 +160,7 @@ class _Installer:
 
         def once() -> Change:
             try:
-                return apply.apply(self.cluster, target, apply.live(self.cluster, target), force=True)
+                return apply.apply(self.cluster, target, apply.look_up(self.cluster, target), force=True)
             except S3CError as error:
                 error.what = f"{target.where}: {error.what}"
                 raise
@@ -204,7 +204,7 @@ class _Installer:
         target = change.target
         until = time.monotonic() + TAKEN
         while True:
-            status = (self.cluster.get(target.resource, target.name, target.namespace) or {}).get("status") or {}
+            status = (apply.look_up(self.cluster, target) or {}).get("status") or {}
             if status.get("issuccess") is True and told_after(change, status):
                 return
             if time.monotonic() > until:
