@@ -1,0 +1,42 @@
+"""How much of an image a scan looked at, and which files had a say in it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class SettingsFile(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """A file that suppresses findings, narrows a scan or decides a gate.
+
+    Attributes:
+        kind: the input that takes it: `ignore-files`, `trivy-config`, `secret-config`, `ignore-policy`, `vex`,
+            `policy` or `trust-store`.
+        path: as people name it; untrusted. For VEX that is asked for elsewhere, `repo` or `oci`.
+        sha256: of its content, in hexadecimal; empty for what has no content of its own.
+    """
+
+    kind: str
+    path: str
+    sha256: str
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a scan looked at. No field has a default: a scan whose scope is not known cannot look complete.
+
+    Attributes:
+        scanners: Trivy's names, sorted: `vuln`, `secret`, `misconfig`, `license`.
+        pkg_types: `os` and `library`, sorted; empty when no packages were looked at.
+        platforms: `linux/amd64`, sorted; empty when the report does not tell.
+        skip_dirs, skip_files: patterns of what was left out.
+        files: what suppressed findings or narrowed the scan, sorted.
+        stated: whether this is what the scan was told; False when it was inferred from what a given report holds, so
+            that skipped paths and files are not known.
+    """
+
+    scanners: tuple[str, ...]
+    pkg_types: tuple[str, ...]
+    platforms: tuple[str, ...]
+    skip_dirs: tuple[str, ...]
+    skip_files: tuple[str, ...]
+    files: tuple[SettingsFile, ...]
+    stated: bool
