@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -17,9 +18,10 @@ import msgspec
 
 from s3c_actions.errors import OutsideError
 from s3c_actions.process import Completed, Runner
-from s3c_actions.programs import trivy_errors
+from s3c_actions.programs import trivy_database, trivy_errors
 from s3c_actions.programs.install import Program
 from s3c_actions.progress import Progress
+from s3c_actions.report import trivy_warnings
 
 DB_REPOSITORIES = ("mirror.gcr.io/aquasec/trivy-db:2", "ghcr.io/aquasecurity/trivy-db:2")
 CONVERTED = {"cyclonedx": "cyclonedx", "spdx": "spdx-json"}
@@ -129,6 +131,10 @@ class Trivy:
         """The variables through which people set Trivy's flags; none of ours."""
         return {name: value for name, value in self._runner.environment.items() if name.startswith("TRIVY_")}
 
+    def sources(self) -> frozenset[str] | None:
+        """The sources whose advisories are in the vulnerability database; None when there is no file to look at."""
+        return trivy_database.sources(self.cache / "db" / "trivy.db")
+
     def database(self, name: str = "db") -> Metadata | None:
         """What the cache says of a database (`db`, `java-db`); None when there is none that can be used."""
         try:
@@ -136,7 +142,7 @@ class Trivy:
         except (OSError, msgspec.MsgspecError):
             return None
 
-    def scan(self, request: Request, progress: Progress) -> None:
+    def scan(self, request: Request, progress: Progress) -> tuple[str, ...]:
         """Scan one image into Trivy's JSON report.
 
         The report is complete: every severity, every package, and what was set aside with its reason. A trivy.yaml or
@@ -145,6 +151,9 @@ class Trivy:
         Args:
             request: what, how and where to.
             progress: told what Trivy does.
+
+        Returns:
+            What Trivy warned of, in its own words (`trivy_warnings.judge`); untrusted.
 
         Raises:
             InputError: the image, the platform or a file given is not there or not understood.
@@ -156,13 +165,17 @@ class Trivy:
         )
         deadline = time.monotonic() + options.timeout
         with self._exclusively(deadline, progress, about):
-            self._until_it_works(request, progress, about, deadline)
+            warnings = _warnings(self._until_it_works(request, progress, about, deadline).stderr)
+            if trivy_warnings.of_layers(warnings):
+                # Trivy warns of a layer when it first looks at it, and takes it from there ever after without a word.
+                shutil.rmtree(self.cache / "fanal", ignore_errors=True)
         if not request.output.is_file() or request.output.stat().st_size == 0:
             raise OutsideError(
                 "Trivy ended without an error and without a report.",
                 remedy="Scan again; if it stays so, run the command above by hand.",
                 image=about.image,
             )
+        return warnings
 
     def convert(self, report: Path, form: str, output: Path) -> None:
         """Make an SBOM of a JSON report, without a scan.
@@ -210,7 +223,9 @@ class Trivy:
 
             yield made
 
-    def _until_it_works(self, request: Request, progress: Progress, about: trivy_errors.About, deadline: float) -> None:
+    def _until_it_works(
+        self, request: Request, progress: Progress, about: trivy_errors.About, deadline: float
+    ) -> Completed:
         """Run it; again while its cache is locked, a database's registry is too busy, or another one is left to ask."""
         waits = list(self._retry_waits)
         every = request.options.db_repositories or DB_REPOSITORIES
@@ -218,7 +233,7 @@ class Trivy:
         while True:
             ended = self._once(request, progress, repositories, deadline)
             if ended.code == 0:
-                return
+                return ended
             said = trivy_errors.fatal(ended.stderr)
             if _IN_USE.search(said) and time.monotonic() < deadline:
                 progress.note("another program uses Trivy's cache; trying again")
@@ -315,6 +330,18 @@ def arguments(request: Request, *, cache: Path, repositories: tuple[str, ...], t
 def _field(value: str) -> str:
     """A value of a list flag, quoted as CSV where Trivy would split it."""
     return '"' + value.replace('"', '""') + '"' if any(one in value for one in ',"\n') else value
+
+
+def _warnings(said: str) -> tuple[str, ...]:
+    """Trivy's warnings and errors, each once."""
+    matches = (_LINE.match(line) for line in said.splitlines())
+    return tuple(
+        dict.fromkeys(
+            match["message"].replace("\t", " ")
+            for match in matches
+            if match is not None and match["level"] in {"WARN", "ERROR"} and not _DULL.search(match["message"])
+        )
+    )
 
 
 def _teller(progress: Progress) -> Callable[[str], None]:
