@@ -52,9 +52,16 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     uncovered: tuple[Uncovered, ...]
 
 
+NOTHING_TO_SEE = Coverage(blind="", warnings=(), uncovered=())
+"""Of a scan that was not asked to look at packages of an operating system, or that could look at all of them."""
+
+UNLISTED = (
+    "The report lists no packages, so it does not show whether the image's package database could be read: "
+    "make it with `--list-all-pkgs`."
+)
+
 # Trivy reports these where it recognised a distribution but knows no package manager or advisories of it.
 _UNKNOWN = {"", "none"}
-_NOTHING = Coverage(blind="", warnings=(), uncovered=())
 
 
 def judge(
@@ -62,15 +69,17 @@ def judge(
     *,
     scanners: tuple[str, ...],
     pkg_types: tuple[str, ...],
+    listed: bool = True,
     database: Database | None = None,
     warned: Judged | None = None,
 ) -> Coverage:
     """Judge a report of Trivy by what it lists, packages included.
 
     Args:
-        data: Trivy's JSON report, written with all packages.
+        data: Trivy's JSON report.
         scanners: what was asked for.
         pkg_types: what was asked for; empty means all.
+        listed: whether the report was written with all packages, so that none listed means none found.
         database: that the scan used; None for a report whose database is not known.
         warned: what Trivy warned of during the scan; None when that is not known.
 
@@ -87,7 +96,7 @@ def judge(
     report = msgspec.json.decode(data, type=_Report)
     os = report.metadata.os
     missing = uncovered(os.family if os is not None else "", [_packages(one) for one in report.results], database)
-    seen = _looked_at(report, pkg_types, database)
+    seen = _looked_at(report, pkg_types, database, listed=listed)
     blind = seen.blind or by_trivy or _nothing_covered(report, missing)
     return Coverage(
         blind=blind,
@@ -96,31 +105,32 @@ def judge(
     )
 
 
-def _looked_at(report: _Report, pkg_types: tuple[str, ...], database: Database | None) -> Coverage:
+def _looked_at(report: _Report, pkg_types: tuple[str, ...], database: Database | None, *, listed: bool) -> Coverage:
     if pkg_types and "os" not in pkg_types:
-        return _NOTHING
+        return NOTHING_TO_SEE
     of_os = [result for result in report.results if result.result_class == "os-pkgs"]
     os = report.metadata.os
     if os is None:
         languages = [result for result in report.results if result.result_class == "lang-pkgs"]
         if any(result.packages or result.vulnerabilities for result in languages):
-            return _NOTHING
+            return NOTHING_TO_SEE
         return _blind("No distribution and no packages were recognised in the image: nothing was checked.")
-    return _of_distribution(os, of_os, database)
+    return _of_distribution(os, of_os, database, listed=listed)
 
 
-def _of_distribution(os: _OS, results: list[_Result], database: Database | None) -> Coverage:
+def _of_distribution(os: _OS, results: list[_Result], database: Database | None, *, listed: bool) -> Coverage:
     name = f"{os.family} {os.name}".strip()
     if os.family in _UNKNOWN or not results:
         known = f" ({name})" if os.family not in _UNKNOWN else ""
         return _blind(f"Trivy has no advisories for the image's distribution{known}: its packages were not checked.")
-    if not any(result.packages for result in results):
+    proven = any(result.packages or result.vulnerabilities for result in results)
+    if listed and not proven:
         return _blind(f"No packages were found in this {name} image: its package database was removed or is damaged.")
     findings = sum(len(result.vulnerabilities) for result in results)
     if unknown := why_unknown(os.family, os.name, database, findings):
         return _blind(unknown)
     if not os.end_of_life:
-        return _NOTHING
+        return NOTHING_TO_SEE if proven else Coverage(blind="", warnings=(UNLISTED,), uncovered=())
     end = f"{name} gets no security updates any more"
     if not findings:
         return _blind(f"{end}, and nobody publishes advisories for it: that none was found says nothing.")
