@@ -75,6 +75,7 @@ PASSED: dict[str, Any] = {
     "contents": (),
     "policy": "",
     "scope": LOOKED_AT,
+    "uncovered": 0,
     "missing": (),
     "outdated": "",
 }

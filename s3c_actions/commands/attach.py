@@ -243,7 +243,14 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
 
 def _stated(of_all: Statement, scan: ScanResult) -> Statement:
     """The statement on one scan."""
-    return replace(of_all, blind=scan.unreliable, contents=scan.contents)
+    return replace(
+        of_all,
+        blind=scan.unreliable or scan.overridden,
+        unscanned="warn" if scan.overridden and not scan.unreliable else "fail",
+        contents=scan.contents,
+        scope=scan.scope,
+        uncovered=scan.uncovered,
+    )
 
 
 def _stable(value: Any) -> Any:

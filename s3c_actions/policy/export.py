@@ -127,6 +127,7 @@ def ratify_rego(policy: Policy) -> str:
 def values(policy: Policy) -> str:
     """The policy's values as the rule `policy`, which evidence.rego reads."""
     oldest = policy.report.maximum_database_age
+    previous = policy.report.accept_previous_until
     document = {
         "digest": policy.digest,
         "refuse": list(policy.findings.refuse),
@@ -145,6 +146,12 @@ def values(policy: Policy) -> str:
         "maximum_age_text": policy.report.maximum_age,
         "maximum_database_age": _nanoseconds(oldest) if oldest is not None else 0,
         "maximum_database_age_text": oldest or "",
+        "scanners": list(policy.report.scanners),
+        "pkg_types": list(policy.report.pkg_types),
+        "allow_skipped": policy.report.allow_skipped,
+        "require_covered_sources": policy.report.require_covered_sources,
+        "unscanned": policy.report.unscanned,
+        "accept_previous_until": int(ends(previous).timestamp()) * 1_000_000_000 if previous is not None else 0,
         "needs_sbom": policy.needs_sbom,
         "packages": list(policy.packages.refuse),
         "licenses": list(policy.licenses.refuse),

@@ -18,7 +18,7 @@ from s3c_actions.errors import InputError
 from s3c_actions.inputs import duration
 from s3c_actions.report.gate import Exemption, Gate
 from s3c_actions.report.model import Severity
-from s3c_actions.report.scope import USUAL, Required
+from s3c_actions.report.scope import Required
 
 DEFAULT = "s3c-policy.yaml"
 SCHEMA = "policy-1.json"
@@ -107,12 +107,46 @@ class Accepted(_Part, frozen=True, kw_only=True):
 
 
 class Report(_Part, frozen=True, kw_only=True):
-    """How fresh the scan report has to be when a Pod starts."""
+    """How fresh the scan report has to be when a Pod starts, and how much it has to have looked at."""
 
     maximum_age: Annotated[Duration, Meta(description="A report that is older is stale, and denies.")] = "7d"
     maximum_database_age: Annotated[
         Duration | None,
         Meta(description="So old may the vulnerability database have been when the scan was made; any age without it."),
+    ] = None
+    scanners: Annotated[
+        tuple[Literal["vuln", "secret", "misconfig", "license"], ...],
+        Meta(
+            min_length=1,
+            description="Scanners that have to have run. A report that looked for less is refused.",
+            examples=[["vuln", "secret"]],
+        ),
+    ] = ("vuln",)
+    pkg_types: Annotated[
+        tuple[Literal["os", "library"], ...],
+        Meta(description="Packages that have to have been looked at: of the operating system, of languages."),
+    ] = ("os", "library")
+    allow_skipped: Annotated[
+        bool, Meta(description="A report that left paths out (`skip-dirs`, `skip-files`) is accepted.")
+    ] = False
+    require_covered_sources: Annotated[
+        bool,
+        Meta(description="An image with packages from sources that publish no advisories is refused."),
+    ] = False
+    unscanned: Annotated[
+        Literal["fail", "warn"],
+        Meta(
+            description="What an image means whose packages could not be checked, when its scan was made with "
+            "`unscanned: warn`: `warn` accepts it too."
+        ),
+    ] = "fail"
+    accept_previous_until: Annotated[
+        date | None,
+        Meta(
+            description="The last day (UTC) on which reports of the previous version of s3c count, which do not state "
+            "how much was scanned; never without it.",
+            examples=["2027-01-31"],
+        ),
     ] = None
 
 
@@ -171,7 +205,9 @@ class Policy(_Part, frozen=True, kw_only=True):
     @property
     def required_scope(self) -> Required:
         """How much a scan has to look at."""
-        return USUAL
+        return Required(
+            scanners=self.report.scanners, pkg_types=self.report.pkg_types, everywhere=not self.report.allow_skipped
+        )
 
     @property
     def needs_sbom(self) -> bool:

@@ -47,19 +47,30 @@ class Required(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         scanners, pkg_types: as in `Scope`.
+        everywhere: no path may be left out, and the scan has to state that none was.
     """
 
     scanners: tuple[str, ...]
     pkg_types: tuple[str, ...]
+    everywhere: bool
 
 
-USUAL = Required(scanners=("vuln",), pkg_types=("os", "library"))
+USUAL = Required(scanners=("vuln",), pkg_types=("os", "library"), everywhere=False)
 """What a scan looks at unless it is told otherwise, as far as a gate depends on it."""
 
 LIST = "packages"
 """Missing from a report that does not list the packages in which nothing was found."""
 
+COVERED = "covered"
+"""Missing where packages come from sources that publish no advisories."""
+
+SKIPPED, UNSTATED = "skipped", "unstated"
+"""Missing where paths were left out, and where it is not known whether they were."""
+
 NAMES = {
+    COVERED: "packages that somebody publishes advisories for, and no others",
+    SKIPPED: "paths that were skipped",
+    UNSTATED: "all paths, and says so",
     LIST: "the list of all packages",
     "vuln": "vulnerabilities",
     "secret": "secrets",
@@ -78,7 +89,12 @@ def missing(scope: Scope, required: Required) -> tuple[str, ...]:
     scanners = tuple(one for one in required.scanners if one not in scope.scanners)
     if "vuln" in scanners:
         return scanners
-    return (*scanners, *(one for one in required.pkg_types if one not in scope.pkg_types))
+    paths: tuple[str, ...] = ()
+    if required.everywhere and (scope.skip_dirs or scope.skip_files):
+        paths = (SKIPPED,)
+    elif required.everywhere and not scope.stated:
+        paths = (UNSTATED,)
+    return (*scanners, *paths, *(one for one in required.pkg_types if one not in scope.pkg_types))
 
 
 def named(names: tuple[str, ...]) -> str:

@@ -149,6 +149,10 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     shown: tuple[str, ...]
 
 
+NONE = Judged(blind="", uncovered=(), shown=())
+"""Of a scan that Trivy had no word on."""
+
+
 def of_layers(messages: Iterable[str]) -> bool:
     """Whether one of the warnings would not come again with the layer that it is about."""
     return any(case.layer for pattern, case in _COMPILED for message in messages if pattern.search(message))

@@ -17,11 +17,13 @@ from msgspec.structs import replace
 
 from s3c_actions.errors import OutsideError
 from s3c_actions.report import coverage, trivy_json
+from s3c_actions.report.advisories import OLDEST_DATABASE, Database, why_outdated
 from s3c_actions.report.coverage import Coverage
 from s3c_actions.report.gate import Gate
 from s3c_actions.report.inferred import infer
 from s3c_actions.report.model import Content, Kind, ScanReport, Severity
-from s3c_actions.report.scope import LIST, USUAL, Scope, missing, named
+from s3c_actions.report.scope import COVERED, LIST, USUAL, Scope, missing, named
+from s3c_actions.report.trivy_warnings import Judged
 from s3c_actions.steps.results import ScanResult
 
 if TYPE_CHECKING:
@@ -60,6 +62,12 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
         return self.policy is not None or self.gate.closes
 
     @property
+    def maximum_database_age(self) -> timedelta:
+        """How old the vulnerability database may be."""
+        given = self.policy.maximum_database_age if self.policy is not None else None
+        return given or OLDEST_DATABASE
+
+    @property
     def maximum_age(self) -> timedelta:
         """How old a report may be for the gate."""
         return self.policy.maximum_age if self.policy is not None else MAXIMUM_AGE
@@ -74,6 +82,8 @@ def scanned(
     scope: Scope,
     kept: bool,
     criteria: Criteria,
+    database: Database | None,
+    warned: Judged | None,
     warnings: Iterable[str] = (),
 ) -> ScanResult:
     """Judge a scan of ours.
@@ -86,12 +96,18 @@ def scanned(
         scope: what the scan was told to look at.
         kept: the report is an earlier run's, so that its age counts.
         criteria: what it is judged by.
+        database: the vulnerability database that was used; None when vulnerabilities were not looked for.
+        warned: what Trivy's own warnings come to; None for a kept report, which had none that matter.
         warnings: sentences that stand in the result before those of the judgement.
 
     Raises:
         OutsideError: Trivy makes no bill of materials that can be read.
     """
-    seen = coverage.judge(path.read_bytes(), scanners=scope.scanners, pkg_types=scope.pkg_types)
+    seen = coverage.judge(
+        path.read_bytes(), scanners=scope.scanners, pkg_types=scope.pkg_types, database=database, warned=warned
+    )
+    if outdated := why_outdated(database, criteria.now, criteria.maximum_database_age):
+        seen = replace(seen, blind=seen.blind or outdated)
     aged = _age(report, criteria) if kept else ""
     judged = _assess(
         path,
@@ -157,6 +173,9 @@ def _assess(
     required = missing(scope, policy.required_scope) if policy is not None else ()
     if policy is not None and policy.judges_contents and not listed:
         required = (*required, LIST)
+    uncovered = sum(one.number for one in seen.uncovered)
+    if policy is not None and policy.report.require_covered_sources and uncovered:
+        required = (*required, COVERED)
     notices = (*seen.warnings, seen.blind, _narrow(scope, unseen), aged)
     # A policy is the cluster's too, which sees all of the report.
     counted = report if policy is not None else filtered(report, ALL_SEVERITIES, ignore_unfixed=criteria.ignore_unfixed)
@@ -172,6 +191,7 @@ def _assess(
         contents=_contents(policy, path, criteria.bill) if policy is not None else (),
         policy=policy.digest if policy is not None else "",
         scope=scope,
+        uncovered=uncovered,
         missing=required,
         outdated=aged if criteria.closes else "",
         warnings=tuple(one for one in notices if one),

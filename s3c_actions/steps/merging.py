@@ -46,6 +46,7 @@ def merged(image: str, reference: Reference, scans: list[ScanResult]) -> ScanRes
         outdated=_about_each(scans, lambda scan: scan.outdated),
         missing=tuple(dict.fromkeys(one for scan in scans for one in scan.missing)),
         scope=_scope([scan.scope for scan in scans]),
+        uncovered=sum(scan.uncovered for scan in scans),
         warnings=tuple(dict.fromkeys(warning for scan in scans for warning in scan.warnings)),
         contents=tuple(sorted({one for scan in scans for one in scan.contents})),
         reused=all(scan.reused for scan in scans),

@@ -37,6 +37,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
         contents: packages and licences that a policy refuses for being there; they close the gate.
         policy: digest of the policy that was the gate, empty without one.
         scope: how much was looked at.
+        uncovered: how many packages come from sources that publish no advisories.
         missing: what the policy requires to be looked at and was not, in Trivy's names; it closes the gate.
         outdated: why the report's age closes the gate; empty when it is recent enough, or when there is no gate.
         difference: against the baseline, None without one.
@@ -58,6 +59,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
     contents: tuple[Content, ...]
     policy: str
     scope: Scope
+    uncovered: int
     missing: tuple[str, ...]
     outdated: str
     files: Mapping[str, Path] = msgspec.field(default_factory=dict)

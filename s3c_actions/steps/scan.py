@@ -18,11 +18,13 @@ from s3c_actions.image import Reference
 from s3c_actions.programs.trivy import CONVERTED, Request, ScanOptions, Trivy
 from s3c_actions.progress import Progress
 from s3c_actions.registry import Registry, choose
-from s3c_actions.report import formats, trivy_json
+from s3c_actions.report import formats, trivy_json, trivy_warnings
+from s3c_actions.report.advisories import Database
 from s3c_actions.report.difference import compare
 from s3c_actions.report.gate import Gate, closed
 from s3c_actions.report.model import ScanReport, Severity
 from s3c_actions.report.scope import Scope, SettingsFile, named
+from s3c_actions.report.trivy_warnings import Judged
 from s3c_actions.steps import assess
 from s3c_actions.steps.assess import ALL_SEVERITIES, Criteria, filtered
 from s3c_actions.steps.results import ScanResult
@@ -137,14 +139,21 @@ def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry,
         # 0.1 to 0.2 s that nobody waits for while Trivy works.
         warming = threading.Thread(target=formats.prepare, args=(settings.formats,), daemon=True)
         warming.start()
-        path, reused = _scan(image, target, settings, trivy, progress)
+        path, reused, warned = _scan(image, target, settings, trivy, progress)
         report = _believed(path, image, target, settings)
         database = trivy.database() if "vuln" in settings.options.scanners else None
         if database is not None:
             report = replace(report, database=database.updated_at.isoformat())
         warming.join()
         result = _judged(
-            path, report, image=image, target=target, settings=settings, trivy=trivy, kept=reused is not None
+            path,
+            report,
+            image=image,
+            target=target,
+            settings=settings,
+            trivy=trivy,
+            kept=reused is not None,
+            warned=warned,
         )
         for warning in result.warnings[len(settings.warnings) :]:
             progress.warning(warning)
@@ -231,8 +240,8 @@ def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: P
 
 def _scan(
     image: str, target: _Target, settings: ScanSettings, trivy: Trivy, progress: Progress
-) -> tuple[Path, timedelta | None]:
-    """Trivy's JSON in the image's folder, and the age of the kept report when it is one."""
+) -> tuple[Path, timedelta | None, Judged]:
+    """Trivy's JSON in the image's folder, the age of the kept report when it is one, and what Trivy's warnings mean."""
     path = settings.folder / formats.FILES["json"]
     store = Store(settings.store) if settings.store is not None else None
     before = facts(target.pinned, settings, trivy) if store is not None else None
@@ -241,12 +250,12 @@ def _scan(
         kept = store.find(before, digest=target.digest, now=settings.now, within=_within(settings, trivy))
         if kept is not None:
             _copy(kept.path, path)
-            return path, settings.now - datetime.fromisoformat(kept.report.created)
+            return path, settings.now - datetime.fromisoformat(kept.report.created), trivy_warnings.NONE
     new = settings.temp / f"trivy-{threading.get_ident()}.json"
     new.unlink(missing_ok=True)
     try:
         request = Request(image=target.name, source=target.source, output=new, options=settings.options, asked=image)
-        trivy.scan(request, progress)
+        warned = trivy_warnings.judge(trivy.scan(request, progress), settings.options.scanners)
     except InputError as error:
         # That it is not in the local Docker either is less of a reason than what the registry said.
         if target.refused is not None and error.field == "image":
@@ -259,9 +268,10 @@ def _scan(
     _copy(new, path)
     new.unlink(missing_ok=True)
     after = facts(target.pinned, settings, trivy) if store is not None else None
-    if store is not None and after is not None and before in (None, after):
+    # A report that is kept is taken later as one that nothing was to be said of.
+    if store is not None and after is not None and before in (None, after) and warned == trivy_warnings.NONE:
         store.keep(after, path)
-    return path, None
+    return path, None, warned
 
 
 def _within(settings: ScanSettings, trivy: Trivy) -> timedelta | None:
@@ -368,6 +378,7 @@ def _judged(
     settings: ScanSettings,
     trivy: Trivy,
     kept: bool,
+    warned: Judged,
 ) -> ScanResult:
     reference = target.reference
     if not reference:
@@ -381,6 +392,8 @@ def _judged(
         scope=_scope(report, settings),
         kept=kept,
         criteria=settings.criteria(trivy),
+        database=_database(settings, trivy),
+        warned=warned,
         warnings=settings.warnings,
     )
     shown = filtered(report, settings.severities, ignore_unfixed=settings.ignore_unfixed)
@@ -400,6 +413,14 @@ def _judged(
             category=settings.category,
         ),
     )
+
+
+def _database(settings: ScanSettings, trivy: Trivy) -> Database | None:
+    """The vulnerability database that Trivy used; None when it was not asked for vulnerabilities."""
+    if "vuln" not in settings.options.scanners:
+        return None
+    stated = trivy.database()
+    return Database(updated=stated.updated_at if stated is not None else None, sources=trivy.sources())
 
 
 def _scope(report: ScanReport, settings: ScanSettings) -> Scope:
