@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from s3c_actions import evidence
+from s3c_actions.policy.export import VERIFIER
 from s3c_actions.policy.judge import Document, Evidence, Trust
 from s3c_actions.policy.model import Accepted, Findings, Licenses, Packages, Policy, Report, Sbom
 
@@ -88,7 +89,13 @@ def as_ratify_has_it(given: Evidence) -> list[dict[str, Any]]:
 
 
 def _signatures(trust: Trust) -> list[dict[str, Any]]:
-    return {Trust.UNSIGNED: [], Trust.STRANGER: [{"isSuccess": False}], Trust.ALLOWED: [{"isSuccess": True}]}[trust]
+    """The second stranger's is one that a verifier vouches for which is none of the policy's, as of an earlier one."""
+    denied = {"isSuccess": False, "name": VERIFIER}
+    return {
+        Trust.UNSIGNED: [],
+        Trust.STRANGER: [denied, {"isSuccess": True, "name": f"{VERIFIER}-former"}],
+        Trust.ALLOWED: [denied, {"isSuccess": True, "name": VERIFIER}],
+    }[trust]
 
 
 def _report(kind: str, number: int, verdict: dict[str, Any], subject: str = SUBJECT) -> dict[str, Any]:

@@ -249,7 +249,7 @@ def _telling(
     tools = TraceTools(registry=registry, now=context.now)
     if checked is None:
         return tools
-    tools = replace(tools, checker=Checker(notation=checked[0], home=checked[1], temp=context.temp))
+    tools = replace(tools, checker=Checker(notation=checked[0], homes=(checked[1],), temp=context.temp))
     path = values[POLICY]
     if path is None or not model.read(path).signers:
         return tools

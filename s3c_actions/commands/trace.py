@@ -133,7 +133,7 @@ def _trusted(values: Values, context: Context) -> Iterator[tuple[Checker | None,
     settings = trusted(values, context, metadata=False)
     program = notation(values, context)
     with verify.prepare(settings, context.temp, context.progress) as home:
-        yield Checker(notation=program, home=home, temp=context.temp), None
+        yield Checker(notation=program, homes=(home,), temp=context.temp), None
 
 
 @contextmanager
@@ -156,7 +156,7 @@ def by_policy(values: Values, context: Context, path: Path) -> Iterator[tuple[Ch
                 reasons=tuple(one.text for one in refusals),
             )
 
-        yield Checker(notation=ready.notation, home=ready.home, temp=context.temp), judge
+        yield Checker(notation=ready.notation, homes=ready.homes, temp=context.temp), judge
 
 
 COMMAND = Command(

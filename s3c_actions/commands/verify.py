@@ -103,8 +103,8 @@ def trusted(values: Values, context: Context, *, metadata: bool = True) -> Verif
         raise InputError("vault", "it is given beside trust-store or trust-policy.", remedy="Give one of them.")
     chain = vault.opened(values, context).chain
     anchor = private_file(context.temp / "vault-anchor.pem", certificates.pem(certificates.anchor(chain)))
-    identity = certificates.trusted_identity(chain[0])
-    return replace(settings, stores=(anchor,), identities=settings.identities or ((identity,) if identity else ()))
+    own = (certificates.pinned_identity(chain, "vault-certificate"),)
+    return replace(settings, stores=(anchor,), identities=settings.identities or own)
 
 
 def trust(values: Values, *, metadata: bool = True) -> VerifySettings:

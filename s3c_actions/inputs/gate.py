@@ -49,8 +49,8 @@ SIGNERS: Input[tuple[Path, ...]] = replace(
 )
 IDENTITIES: Input[tuple[str, ...]] = replace(
     TRUSTED_IDENTITY,
-    help="`install`: subject of a signer to admit, one a line; it names at least C, ST and O. Without it, anyone is "
-    "whom the certificates vouch for.",
+    help="`install`: subject of a signer to admit, one a line; it names at least C, ST and O. Needed when the trust "
+    "store holds an authority: `*` is everyone whom that certified. Of a vault's certificate the subject is taken.",
 )
 POLICY: Input[Path | None] = replace(
     GIVEN_POLICY,

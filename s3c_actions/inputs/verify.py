@@ -40,8 +40,8 @@ TRUST_POLICY: Input[Path | None] = Input(
 )
 TRUSTED_IDENTITY: Input[tuple[str, ...]] = Input(
     name="trusted-identity",
-    help="Subject of a signer to trust, one a line; it names at least C, ST and O. Without it, any signer is trusted "
-    "whose certificate the trust store leads to.",
+    help="Subject of a signer to trust, one a line; it names at least C, ST and O. Without it, or with `*`, any signer "
+    "is trusted whose certificate the trust store leads to.",
     parse=lines,
     absent=(),
     many=True,

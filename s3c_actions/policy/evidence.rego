@@ -32,7 +32,9 @@ signature_refusals(image, reports) = said {
 trust(reports) = "allowed" {
   report := reports[_]
   report.artifactType == signature_type
-  report.verifierReports[_].isSuccess == true
+  verified := report.verifierReports[_]
+  verified.isSuccess == true
+  verified.name == policy.verifiers[_]
 } else = "stranger" {
   reports[_].artifactType == signature_type
 } else = "unsigned" {

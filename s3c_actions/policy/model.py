@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from s3c_actions import identities
 from s3c_actions.errors import InputError
 from s3c_actions.inputs import duration
 from s3c_actions.report.gate import Exemption, Gate
@@ -66,7 +67,8 @@ class Signer(_Part, frozen=True, kw_only=True):
     identities: Annotated[
         tuple[Line, ...],
         Meta(
-            description="Subjects of the certificates that may sign; needed below an authority that issues to others.",
+            description="Subjects of the certificates that may sign; needed below an authority. `*` is everybody "
+            "it certified.",
             examples=[["C=US, ST=WA, O=example, CN=release"]],
         ),
     ] = ()
@@ -345,6 +347,12 @@ def _check(policy: Policy, name: str, field: str) -> None:
     for signer in names:
         if names.count(signer) > 1:
             raise InputError(field, f"{name}: two signers are called {signer}.", remedy="Give each a name of its own.")
+    for number, signed in enumerate(policy.signers):
+        try:
+            identities.entries(signed.identities, field)
+        except InputError as error:
+            error.what = error.what.replace(f"{field}: ", f"{field}: {name}: at signers[{number}].identities: ", 1)
+            raise
     for place, given in (
         ("maximum-age", policy.report.maximum_age),
         ("maximum-database-age", policy.report.maximum_database_age),

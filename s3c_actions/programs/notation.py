@@ -446,6 +446,9 @@ def _not_signed(completed: Completed) -> S3CError:
     )
 
 
+_UNREADABLE_SUBJECT = "parsing the certificate subject from the digital signature"
+
+
 def _not_verified(completed: Completed) -> S3CError:
     said = f"{completed.stderr}\n{completed.stdout}"
     rejected = re.findall(
@@ -453,8 +456,10 @@ def _not_verified(completed: Completed) -> S3CError:
         said,
         re.MULTILINE,
     )
-    # A wrong trust store rejects every signature too: it is told as what it is, wrong input.
-    known = _translated(said, _TRUST)
+    # A wrong trust store rejects every signature too: it is told as what it is, wrong input. The subject of whoever
+    # signed is not ours: that it cannot be read is a reason to reject the signature.
+    ours = "\n".join(line for line in said.splitlines() if _UNREADABLE_SUBJECT not in line)
+    known = _translated(ours, _TRUST)
     if known:
         return known
     if "no signature is associated with" in said:
@@ -528,6 +533,11 @@ _REASONS = (
         r"signature is invalid|unable to parse the digital signature|malformed|envelope",
         "Its signature is damaged or was tampered with.",
         "Do not use it; sign the image anew and look at who pushed the signature.",
+    ),
+    _Reason(
+        _UNREADABLE_SUBJECT,
+        "It is signed by a certificate whose subject no trust policy can name.",
+        "Sign it with one that has C, ST and O, each attribute once, and no emailAddress, UID or DC.",
     ),
     _Reason(
         r"does not match the X\.509 trusted identities",

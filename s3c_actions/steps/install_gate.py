@@ -18,6 +18,7 @@ from s3c_actions.cluster.apply import Change, Target
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Object, Resource
 from s3c_actions.cluster.gate_manifests import CONSTRAINT_GROUP, RATIFY_GROUP
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.policy.export import DIGEST as POLICY_DIGEST
 from s3c_actions.programs.helm import NAMESPACE, Chart, Helm, Release
 from s3c_actions.progress import Progress
 from s3c_actions.steps.results import AppliedObject, DeployResult
@@ -111,6 +112,7 @@ class _Installer:
             for change in [self.apply(document) for document in self.settings.objects]:
                 if _group(change.target.document) == RATIFY_GROUP:
                     self.await_taken(change)
+            self.forget()
             step.done(_told(self.applied))
         with self.progress.step("proof") as step:
             result = self.prove()
@@ -171,6 +173,19 @@ class _Installer:
         )
         self.progress.note(f"{target.where} {change.action}")
         return change
+
+    def forget(self) -> None:
+        """Remove the verifiers of a policy that is no longer this gate's: Ratify would go on trusting by them."""
+        ours = [one for one in self.settings.objects if one["kind"] == "Verifier" and _group(one) == RATIFY_GROUP]
+        if not ours:
+            return
+        wanted, resource = {one["metadata"]["name"] for one in ours}, self.resource(ours[0])
+        for one in self.cluster.list(resource):
+            name = str(one["metadata"]["name"])
+            if POLICY_DIGEST in (one["metadata"].get("annotations") or {}) and name not in wanted:
+                self.cluster.delete(resource, name)
+                self.applied.append(AppliedObject(kind="Verifier", namespace="", name=name, action="pruned"))
+                self.progress.note(f"Verifier {name} of an earlier policy removed")
 
     def resource(self, document: Object) -> Resource:
         """How the cluster serves a kind; that of a constraint is known once Gatekeeper has read its template."""

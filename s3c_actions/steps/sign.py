@@ -190,7 +190,8 @@ def _prepared(
                 f" ({certificates.timestamp(certificate.not_valid_after_utc)}): renew it."
             )
     trust = Home(trusted)
-    trust.trust(*_pinned(chain, timestamps=bool(stamps)), stamps)
+    policy = TrustPolicy(identities=(certificates.pinned_identity(chain, certificate_field),), timestamps=bool(stamps))
+    trust.trust(certificates.pem(certificates.anchor(chain)), policy, stamps)
     return Signer(
         chain=chain,
         certificate=describe(chain[0], now),
@@ -211,17 +212,6 @@ def _read(source: KeyFiles | Pkcs12) -> tuple[tuple[x509.Certificate, ...], Priv
         return chain, key, "pkcs12"
     chain = certificates.read_chain(source.certificates, source.certificate_field)
     return chain, certificates.read_key(source.key, source.password, source.key_field), source.certificate_field
-
-
-def _pinned(chain: tuple[x509.Certificate, ...], *, timestamps: bool) -> tuple[bytes, TrustPolicy]:
-    """Trust anchor and policy that accept this signer and, as far as a policy can tell, no other.
-
-    A self-signed certificate is its own anchor. Below an authority, the direct issuer is the anchor and the subject is
-    pinned, unless it lacks what a policy needs to name it.
-    """
-    identity = certificates.trusted_identity(chain[0])
-    policy = TrustPolicy(identities=(identity or "*",), timestamps=timestamps)
-    return certificates.pem(certificates.anchor(chain)), policy
 
 
 def _timestamp_root(request: SigningRequest) -> bytes:

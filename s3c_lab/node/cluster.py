@@ -150,7 +150,7 @@ def _gate(
     settings = install_gate.GateSettings(
         charts=tuple(charts),
         objects=gate_manifests.with_others(
-            (gate_manifests.certificates(certificate.read_text()), *gate_manifests.policy()), ()
+            (gate_manifests.certificates(certificate.read_text()), *gate_manifests.policy(("*",))), ()
         ),
     )
     helm = Helm(programs["helm"].path, machine.runner, kubeconfig=str(kubeconfig), context="", timeout=300)
