@@ -1,7 +1,7 @@
 """The patch step in a world of its own: a registry, a scanner and a Copa that are dictionaries."""
 
-import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.image import Reference
 from s3c_actions.progress import Silent
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Descriptor, ImageConfig
+from s3c_actions.registry.content import digest_of, manifest_of
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
 from s3c_actions.steps import patch
 from s3c_actions.steps.results import ScanResult
@@ -39,57 +40,106 @@ UNFIXED = bug("CVE-3", fixed="", status="will_not_fix")
 PYTHON = bug("CVE-4", package="jinja2", os=False)
 
 
+class Warned(Silent):
+    """A progress that keeps what it is told."""
+
+    def __init__(self):
+        self.warnings, self.notices = [], []
+
+    def warning(self, text):
+        self.warnings.append(text)
+
+    def notice(self, text):
+        self.notices.append(text)
+
+
 class World:
-    """Images by digest: layers, platform, findings; tags; and what Copa makes of them."""
+    """Images by digest: layers, platform, findings, configuration; tags; and what Copa makes of them."""
 
     def __init__(self, tmp_path):
         self.tmp_path = tmp_path
         self.images, self.indexes, self.tags_ = {}, {}, {}
-        self.labels = {}
-        self.pushed, self.scanned = [], []
+        self.labels, self.configs, self.manifests = {}, {}, {}
+        self.pushed, self.scanned, self.built, self.deleted = [], [], [], []
+        self.before_push = lambda target: None
+        self.vouched = None
+        self.progress = Warned()
         self.mends = lambda findings: tuple(f for f in findings if not (f.fixed and f.os_package))
         self.layers_of_patch = lambda layers: (*layers, "sha256:patch")
         self.outcome = True
         self.blind = {}
         self.qemu = ()
 
-    def image(self, tag, findings=(), layers=("sha256:base",), platform="linux/amd64", labels=None):
-        text = json.dumps([layers, platform, [f.id for f in findings], len(self.images)])
-        digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    def image(
+        self, tag, findings=(), layers=("sha256:base",), platform="linux/amd64", labels=None, config=None, **manifest
+    ):
+        document = {"mediaType": OCI_MANIFEST, "layers": layers, "platform": platform, "number": len(self.images)}
+        content = json.dumps({**document, **manifest}).encode()
+        digest = digest_of(content)
+        self.manifests[digest] = content
         self.images[digest] = (layers, platform, tuple(findings))
         self.labels[digest] = labels or {}
+        self.configs[digest] = {"Cmd": ["/app"], **(config or {})}
         if tag:
             self.tags_[tag] = digest
         return digest
 
-    def index(self, tag, *digests):
-        digest = "sha256:" + hashlib.sha256("".join(digests).encode()).hexdigest()
+    def index(self, tag, *digests, **more):
+        entries = [{"digest": one, "size": 1, "mediaType": OCI_MANIFEST, **self.platform(one)} for one in digests]
+        attestation = {"digest": "sha256:" + "9" * 64, "size": 1, "mediaType": OCI_MANIFEST}
+        attestation["platform"] = {"os": "unknown", "architecture": "unknown"}
+        document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*entries, attestation], **more}
+        content = json.dumps(document).encode()
+        digest = digest_of(content)
+        self.manifests[digest] = content
         self.indexes[digest] = digests
-        self.tags_[tag] = digest
+        if tag:
+            self.tags_[tag] = digest
         return digest
+
+    def platform(self, digest):
+        names = ("os", "architecture", "variant")
+        return {"platform": dict(zip(names, self.images[digest][1].split("/"), strict=False))}
 
     # the registry
 
-    def resolve(self, reference, *, field="image"):
+    def find(self, reference):
         digest = reference.digest or self.tags_.get(reference.tag, "")
-        if digest in self.indexes:
-            images = tuple(
-                Descriptor(digest=one, media_type=OCI_MANIFEST, size=1, platform=self.images[one][1])
-                for one in self.indexes[digest]
-            )
-            attestation = Descriptor(
-                digest="sha256:" + "9" * 64, media_type=OCI_MANIFEST, size=1, platform="unknown/unknown"
-            )
-            return Descriptor(digest=digest, media_type=OCI_INDEX, size=1, manifests=(*images, attestation))
-        if digest not in self.images:
-            raise InputError(field, f"tag {reference.tag} does not exist.")
-        return Descriptor(digest=digest, media_type=OCI_MANIFEST, size=1)
+        if digest not in self.manifests:
+            return None
+        return manifest_of(self.manifests[digest], OutsideError, digest=digest)
+
+    def manifest(self, reference, *, field="image"):
+        found = self.find(reference)
+        if found is None:
+            raise InputError(field, f"{reference} does not exist.")
+        return found
 
     def config(self, reference, *, platform="", field="image"):
-        digest = self.resolve(reference).digest
+        digest = self.manifest(reference).descriptor.digest
         layers, has, _ = self.images[digest]
-        document = {"config": {"labels": self.labels[digest]}}
+        document = {"config": {**self.configs[digest], "labels": self.labels[digest]}}
         return ImageConfig(manifest=digest, platform=has, diff_ids=layers, labels={}, document=document)
+
+    def push_manifest(self, target, content, media_type):
+        self.before_push(target)
+        digest = digest_of(content)
+        assert target.digest in ("", digest)
+        self.manifests[digest] = content
+        document = json.loads(content)
+        if "manifests" in document:
+            self.indexes[digest] = tuple(one["digest"] for one in document["manifests"])
+        elif digest not in self.images:  # the same image with other annotations
+            same = next(one for one in self.images if json.loads(self.manifests[one])["number"] == document["number"])
+            self.images[digest], self.labels[digest] = self.images[same], self.labels[same]
+            self.configs[digest] = self.configs[same]
+        if target.tag:
+            self.tags_[target.tag] = digest
+        return Descriptor(digest=digest, media_type=media_type, size=len(content))
+
+    def delete_tag(self, target):
+        self.deleted.append(target.tag)
+        return self.tags_.pop(target.tag, None) is not None
 
     def tags(self, _reference):
         return tuple(self.tags_)
@@ -113,27 +163,32 @@ class World:
             if isinstance(self.outcome, Exception):
                 raise self.outcome
             return self.outcome
-        made = [
-            self.image("", self.mends(findings), self.layers_of_patch(layers), platform)
-            for layers, platform, findings in (
-                self.images[one] for one in self.indexes.get(image.digest, [image.digest])
-            )
-        ]
-        self.tags_[tag] = made[0]
-        if len(made) > 1:
-            self.index(tag, *made)
-        return True
+        listed = self.indexes.get(image.digest, [image.digest])
+        # Of an index, the platform that there is a report of.
+        wanted = {one.stem for one in report.iterdir()} if report.is_dir() else {""}
+        (which,) = [one for one in listed if {self.images[one][1].replace("/", "-"), ""} & wanted]
+        layers, platform, findings = self.images[which]
+        labels = {**self.labels[which]}
+        labels.setdefault("BaseImage", str(image))
+        made = self.image("", self.mends(findings), self.layers_of_patch(layers), platform, labels, self.configs[which])
+        self.built.append(made)
+        self.tags_[tag + ("-" + platform.partition("/")[2].replace("/", "-")) * report.is_dir()] = made
+        if report.is_dir():
+            self.index(tag, *(made if one == which else one for one in listed))
+        return made
 
     def patch(self, image=f"{NAME}:1", tag="{tag}-{n}", before=None, **more):
         settings = patch.PatchSettings(image=image, tag=TagTemplate.parse(tag), temp=self.tmp_path, **more)
         tools = patch.PatchTools(
             registry=self,  # type: ignore[arg-type]
+            writer=self,  # type: ignore[arg-type]
+            vouched=self.vouched,
             scan=self.scan,
             rescan=self.scan,
             patch=self.copa,
             builds=lambda platform: platform.startswith("linux/amd64") or platform in self.qemu,
             host="amd64",
-            progress=Silent(),
+            progress=self.progress,
             now=datetime(2026, 11, 23, tzinfo=UTC),
         )
         return patch.run(settings, tools, before)
@@ -147,10 +202,12 @@ def world(tmp_path):
 def test_patches_by_digest_and_proves_it(world, tmp_path):
     original = world.image("1", [FIXABLE, OTHER, UNFIXED, PYTHON])
     result = world.patch(vex=tmp_path / "vex.json")
-    assert world.pushed == [(f"{NAME}@{original}", tmp_path / f"{original[7:19]}.json", "1-1")]
+    ((image, report, tag),) = world.pushed
+    assert (image, report) == (f"{NAME}@{original}", tmp_path / f"{original[7:19]}.json")
+    assert re.fullmatch("s3c-[0-9a-f]{32}", tag) and set(world.tags_) == {"1", "1-1"}
     assert (result.patched, result.skipped, result.tag, result.reason) == (True, False, "1-1", "")
     assert result.original == f"{NAME}@{original}"
-    assert result.reference == f"{NAME}@{world.tags_['1-1']}"
+    assert result.reference == f"{NAME}@{world.tags_['1-1']}" == f"{NAME}@{world.built[0]}"
     assert {f.id for f in result.fixed} == {"CVE-1", "CVE-2"} and result.new == ()
     assert {one.finding.id: one.reason for one in result.left} == {
         "CVE-3": "the distribution will not fix it",
@@ -253,12 +310,14 @@ def test_the_original_is_never_replaced_unasked(world):
     assert world.patch(tag="{tag}", overwrite=True).tag == "1"
 
 
-def test_a_patch_that_leaves_fixable_findings_is_not_handed_on(world):
+def test_a_patch_that_leaves_fixable_findings_is_not_handed_on(world, tmp_path):
     world.image("1", [FIXABLE, OTHER])
+    (tmp_path / "vex.json").write_text("an earlier run's")
     world.mends = lambda findings: tuple(f for f in findings if f.id != "CVE-1")
     with pytest.raises(OutsideError, match="1 fixable findings are left in zlib1g") as caught:
-        world.patch()
-    assert world.tags_["1-1"] in caught.value.remedy and "1-1" in caught.value.remedy
+        world.patch(vex=tmp_path / "vex.json")
+    assert world.built[0] in caught.value.remedy and set(world.tags_) == {"1"}
+    assert not (tmp_path / "vex.json").exists()
     assert world.patch(allow_partial=True).reason.startswith("Partly patched: 1 fixable findings")
 
 
@@ -333,9 +392,9 @@ def test_a_push_that_never_arrived(world):
     copa = world.copa
 
     def lost(image, report, tag):
-        copa(image, report, tag)
-        del world.tags_[tag]
-        return True
+        digest = copa(image, report, tag)
+        del world.manifests[digest]
+        return digest
 
     world.copa = lost
     with pytest.raises(OutsideError, match="is not in the registry"):
@@ -354,7 +413,7 @@ def test_a_patch_nobody_can_look_into_proves_nothing(world):
 
     class Blind(dict[str, str]):
         def get(self, key, default=""):
-            return "Nothing was recognised." if key == world.tags_.get("1-1") else default
+            return "Nothing was recognised." if key in world.built else default
 
     world.blind = Blind()
     with pytest.raises(OutsideError, match="Nothing was recognised"):
@@ -373,7 +432,11 @@ def two(world, other="linux/amd64/v2", findings=(FIXABLE,)):
 def test_every_platform_is_patched(world):
     listed = two(world, findings=(OTHER,))
     result = world.patch()
-    assert world.pushed == [(f"{NAME}@{listed}", ["0.json", "1.json"], "1-1")]
+    assert [one[:2] for one in world.pushed] == [
+        (f"{NAME}@{listed}", ["linux-amd64.json"]),
+        (f"{NAME}@{listed}", ["linux-amd64-v2.json"]),
+    ]
+    assert len({tag for *_, tag in world.pushed}) == 1 and set(world.tags_) == {"1", "1-1"}
     assert result.platforms == ("linux/amd64", "linux/amd64/v2")
     assert result.after is not None
     assert len(result.after.parts) == 2
@@ -381,7 +444,8 @@ def test_every_platform_is_patched(world):
     assert {f.id for f in result.fixed} == {"CVE-1", "CVE-2"}
     assert {f.id for f in result.before.report.findings} == {"CVE-1", "CVE-2", "CVE-3"}
     assert {name for _, name in world.scanned} == {"linux-amd64", "linux-amd64-v2"}
-    assert world.patch().skipped and len(world.pushed) == 1
+    assert world.indexes[world.tags_["1-1"]] == tuple(world.built)
+    assert world.patch().skipped and len(world.pushed) == 2
 
 
 def test_a_platform_that_stays_unpatched_spoils_the_whole(world):
@@ -398,12 +462,12 @@ def test_a_lost_platform_is_noticed(world):
 
     def one_only(image, report, tag):
         copa(image, report, tag)
-        world.index(tag, world.indexes[world.tags_[tag]][0])
-        return True
+        return world.built[0]
 
     world.copa = one_only
     with pytest.raises(OutsideError, match="layers and platforms"):
         world.patch()
+    assert "1-1" not in world.tags_
 
 
 def test_platforms_that_do_not_run_here_are_named_before_anything_is_pushed(world):
