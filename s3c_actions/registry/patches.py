@@ -40,20 +40,22 @@ def difference(patched: ImageConfig, original: ImageConfig) -> str:
         Such as `config.Entrypoint`; empty when there is none.
     """
     mine, theirs = _compared(patched.document), _compared(original.document)
-    names = sorted(mine.keys() | theirs.keys())
+    places = sorted(mine.keys() | theirs.keys())
     missing = object()
-    return next((name for name in names if mine.get(name, missing) != theirs.get(name, missing)), "")
+    return next((".".join(one) for one in places if mine.get(one, missing) != theirs.get(one, missing)), "")
 
 
-def _compared(document: Mapping[str, Any]) -> dict[str, Any]:
-    found = {name: value for name, value in document.items() if name not in _REWRITTEN | {"config"}}
+def _compared(document: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
+    """What counts, by its path in the document."""
+    found: dict[tuple[str, ...], Any] = {}
+    found |= {(name,): value for name, value in document.items() if name not in _REWRITTEN | {"config"}}
     # Readers in Go match names without regard to case: any further name counts.
     for name, left_out in (("config", _LABELS), ("rootfs", frozenset({"diff_ids"}))):
         inner = document.get(name)
         if isinstance(inner, dict):
-            found |= {f"{name}.{key}": value for key, value in inner.items() if key not in left_out}
+            found |= {(name, key): value for key, value in inner.items() if key not in left_out}
         else:
-            found[name] = inner
+            found[name,] = inner
     return found
 
 

@@ -115,9 +115,7 @@ def build(work: Work, at: Place) -> Built:
             if work.several and not patchable(part.before.report, library):
                 manifests.append(work.tools.registry.manifest(part.reference))
                 continue
-            manifest = _built(work, part, at.temporary)
-            at.pushed.append(manifest)
-            manifests.append(_versioned(work, part, manifest, at))
+            manifests.append(_versioned(work, part, _built(work, part, at), at))
         image = manifests[0]
         if work.several:
             image = _pushed(work, _listing(work, manifests, at.tag), at)
@@ -131,7 +129,7 @@ def build(work: Work, at: Place) -> Built:
     )
 
 
-def _built(work: Work, part: Part, temporary: str) -> Manifest:
+def _built(work: Work, part: Part, at: Place) -> Manifest:
     """Patch one part, and read what was built by the digest that the build reported."""
     original, tools = work.original, work.tools
     if work.several:
@@ -139,11 +137,11 @@ def _built(work: Work, part: Part, temporary: str) -> Manifest:
         folder = Path(tempfile.mkdtemp(prefix="s3c-reports-", dir=work.settings.temp))
         try:
             shutil.copyfile(part.before.trivy_json, folder / f"{part.name}.json")
-            digest = tools.patch(original.at(original.digest), folder, temporary)
+            digest = tools.patch(original.at(original.digest), folder, at.temporary)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     else:
-        digest = tools.patch(part.reference, part.before.trivy_json, temporary)
+        digest = tools.patch(part.reference, part.before.trivy_json, at.temporary)
     if not digest:
         raise OutsideError(
             f"Copa found nothing to patch in {original.name}, though the scan found fixable packages.",
@@ -158,6 +156,7 @@ def _built(work: Work, part: Part, temporary: str) -> Manifest:
             remedy="Run it again; if that does not help, look at the registry's storage.",
             image=str(original),
         )
+    at.pushed.append(manifest)
     why = "it is an index" if manifest.descriptor.is_index else ""
     why = why or unlike(tools.registry.config(original.at(digest)), part)
     if why:

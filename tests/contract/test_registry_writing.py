@@ -287,3 +287,26 @@ def test_a_digest_that_the_registry_made_of_it_is_compared(server, registry):
     server.answers["/v2/app/manifests/1"] = reply(201, b"", {"Docker-Content-Digest": "sha256:" + "0" * 64})
     with pytest.raises(OutsideError, match="took the manifest for"):
         Writer(registry).push_manifest(Reference.parse(f"{server.name}/app:1"), b"{}", OCI_MANIFEST)
+
+
+def test_a_tag_is_deleted_without_its_manifest_or_stays(registry, place):
+    """Debian's registry deletes no tags: then nothing is deleted, least of all the manifest."""
+    writer = Writer(registry)
+    tagged = artifact(writer, place.tagged("1"))
+    assert writer.delete_tag(place.tagged("1")) is False
+    assert registry.find(place.at(tagged.digest)) is not None
+
+
+@pytest.mark.parametrize(("code", "deleted"), [(202, True), (404, False), (405, False), (400, False)])
+def test_deleting_a_tag_names_the_tag_and_nothing_else(server, registry, code, deleted):
+    server.answers["/v2/app/manifests/s3c-1"] = reply(code, b"{}")
+    assert Writer(registry).delete_tag(Reference.parse(f"{server.name}/app:s3c-1@sha256:{'0' * 64}")) is deleted
+    assert [(method, path) for method, path, _ in server.requests if method != "GET"] == [
+        ("DELETE", "/v2/app/manifests/s3c-1")
+    ]
+
+
+def test_whoever_may_not_delete_is_told(server, registry):
+    server.answers["/v2/app/manifests/s3c-1"] = reply(403, b"{}")
+    with pytest.raises(OutsideError, match="403"):
+        Writer(registry).delete_tag(Reference.parse(f"{server.name}/app:s3c-1"))

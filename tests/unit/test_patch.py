@@ -317,6 +317,7 @@ def test_a_patch_that_leaves_fixable_findings_is_not_handed_on(world, tmp_path):
     with pytest.raises(OutsideError, match="1 fixable findings are left in zlib1g") as caught:
         world.patch(vex=tmp_path / "vex.json")
     assert world.built[0] in caught.value.remedy and set(world.tags_) == {"1"}
+    assert world.deleted == [world.pushed[0][2]]
     assert not (tmp_path / "vex.json").exists()
     assert world.patch(allow_partial=True).reason.startswith("Partly patched: 1 fixable findings")
 
@@ -498,3 +499,320 @@ def test_an_index_without_images_is_refused(world):
     world.index("1")
     with pytest.raises(InputError, match="index without images"):
         world.patch()
+
+
+# who else may push
+
+
+EVIL = ("sha256:base", "sha256:evil")
+
+
+def stranger(world, tag="1-1", **more):
+    """What Copa would have made, but for one layer; by whoever may push."""
+    labels = {"BaseImage": f"{NAME}@{world.tags_['1']}"}
+    return world.image(tag, [], **{"layers": EVIL, "labels": labels, **more})
+
+
+def test_what_signs_takes_no_earlier_patch_without_a_signature(world):
+    world.image("1", [FIXABLE])
+    evil = stranger(world)
+    asked = []
+
+    def vouched(reference):
+        asked.append(reference)
+        return False
+
+    world.vouched = vouched
+    result = world.patch()
+    assert asked == [f"{NAME}@{evil}"]
+    assert (result.reference, result.tag, result.skipped) == (f"{NAME}@{world.built[0]}", "1-2", False)
+    assert world.tags_["1-1"] == evil and evil in world.progress.notices[0]
+    assert evil not in {digest for digest, _ in world.scanned}
+
+
+def test_an_earlier_patch_that_is_signed_is_taken_without_a_word(world):
+    world.image("1", [FIXABLE])
+    first = world.patch()
+    world.vouched = lambda reference: reference == first.reference
+    stranger(world, "1-2")
+    again = world.patch()
+    assert (again.reference, again.tag, again.skipped, len(world.pushed)) == (first.reference, "1-1", True, 1)
+    assert world.progress.warnings == []
+
+
+def test_a_patch_taken_by_its_content_is_told(world):
+    world.image("1", [FIXABLE])
+    first = world.patch()
+    assert world.patch().skipped
+    (warning,) = world.progress.warnings
+    assert first.reference.partition("@")[2] in warning and "reuse-patched" in warning
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"Entrypoint": ["/evil"]},
+        {"Cmd": ["/evil"]},
+        {"Env": ["LD_PRELOAD=/evil.so"]},
+        {"User": "0"},
+        {"WorkingDir": "/tmp"},
+        {"Volumes": {"/etc": {}}},
+        {"ExposedPorts": {"22/tcp": {}}},
+        {"Healthcheck": {"Test": ["CMD", "/evil"]}},
+        {"OnBuild": ["RUN /evil"]},
+        {"StopSignal": "SIGKILL"},
+        {"cmd": ["/evil"]},
+        {"LABELS": {}},
+    ],
+)
+def test_an_earlier_patch_has_the_originals_configuration(world, config):
+    world.image("1", [FIXABLE])
+    evil = stranger(world, layers=("sha256:base", "sha256:patch"), config=config)
+    assert world.patch().reference == f"{NAME}@{world.built[0]}"
+    # Not even when it is signed: it is another image, and no patch of this one.
+    del world.tags_["1-2"]
+    world.vouched = lambda reference: True
+    assert world.patch().reference != f"{NAME}@{evil}"
+
+
+@pytest.mark.parametrize(
+    ("layers", "taken"),
+    [
+        (("sha256:base",), False),
+        (("sha256:base", "sha256:patch"), True),
+        (("sha256:base", "sha256:patch", "sha256:more"), False),
+        (("sha256:patch",), False),
+        (("sha256:patch", "sha256:base"), False),
+    ],
+)
+def test_an_earlier_patch_adds_the_patch_and_nothing_else(world, layers, taken):
+    world.image("1", [FIXABLE])
+    stranger(world, layers=layers)
+    assert world.patch().skipped is taken
+
+
+def test_apk_upgrades_in_two_steps_and_language_packages_in_any_number(world):
+    world.image("1", [FIXABLE])
+    stranger(world, layers=("sha256:base", "sha256:add", "sha256:upgrade"))
+    scan = world.scan
+    world.scan = lambda *args: replace(scan(*args), report=replace(scan(*args).report, os="alpine 3.22.1"))
+    assert world.patch().skipped
+    world.scan = scan
+    assert not world.patch().skipped
+    world.tags_ = {tag: digest for tag, digest in world.tags_.items() if tag in {"1", "1-1"}}
+    assert world.patch(library=True).skipped
+
+
+def test_content_alone_needs_copas_label(world):
+    world.image("1", [FIXABLE])
+    stranger(world, labels={"BaseImage": f"{NAME}@sha256:" + "7" * 64})
+    assert world.patch().tag == "1-2"
+
+
+def test_a_tag_that_moves_after_the_push_moves_nothing_else(world):
+    world.image("1", [FIXABLE])
+    copa, seen = world.copa, []
+
+    def moved(image, report, tag):
+        digest = copa(image, report, tag)
+        seen.extend([tag, stranger(world, tag)])
+        return digest
+
+    world.copa = moved
+    result = world.patch()
+    tag, evil = seen
+    assert result.reference == f"{NAME}@{world.built[0]}" == f"{NAME}@{world.tags_['1-1']}"
+    # What somebody else put there is not ours to delete.
+    assert world.tags_[tag] == evil and world.deleted == []
+    assert evil in world.progress.warnings[0]
+
+
+def test_a_patcher_that_reports_no_digest_is_not_believed_by_the_tag(world):
+    world.image("1", [FIXABLE])
+    copa = world.copa
+    world.copa = lambda *args: bool(copa(*args))
+    with pytest.raises(OutsideError, match="is not in the registry"):
+        world.patch()
+    assert "1-1" not in world.tags_
+
+
+def test_what_was_built_has_to_be_the_original_with_a_patch(world):
+    world.image("1", [FIXABLE])
+    copa = world.copa
+    world.copa = lambda *args: copa(*args) and stranger(world, "", config={"User": "0"})
+    with pytest.raises(OutsideError, match=r"configuration is not the original's \(config\.User\)"):
+        world.patch()
+    world.copa = lambda *args: copa(*args) and world.index("", world.built[0])
+    with pytest.raises(OutsideError, match="it is an index"):
+        world.patch()
+    assert "1-1" not in world.tags_
+
+
+def test_a_number_that_somebody_takes_meanwhile_is_left_to_them(world):
+    world.image("1", [FIXABLE])
+    copa = world.copa
+
+    def raced(*args):
+        stranger(world, "1-1")
+        stranger(world, "1-7")
+        return copa(*args)
+
+    world.copa = raced
+    result = world.patch()
+    assert (result.tag, result.after.image) == ("1-8", f"{NAME}:1-8")
+    assert world.tags_["1-8"] == world.built[0] != world.tags_["1-1"]
+
+
+@pytest.mark.parametrize(("tag", "overwrite"), [("p", False), ("p", True), ("{tag}", True)])
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_fixed_tag_that_moves_meanwhile_is_not_replaced(world, tag, overwrite, gone):
+    world.image("1", [FIXABLE])
+    world.image("p", [OTHER], layers=("sha256:base", "sha256:old-patch"))
+    name = tag.replace("{tag}", "1")
+    copa = world.copa
+
+    def moved(*args):
+        if gone:
+            del world.tags_[name]
+        else:
+            world.image(name, [], layers=("sha256:newer",))
+        return copa(*args)
+
+    world.copa = moved
+    with pytest.raises(OutsideError, match="was deleted" if gone else "was moved to") as caught:
+        world.patch(tag=tag, overwrite=overwrite)
+    assert world.built[0] in caught.value.remedy
+    assert world.tags_.get(name) != world.built[0]
+
+
+def test_the_tag_is_set_to_the_digest_and_the_temporary_one_deleted(world):
+    world.image("1", [FIXABLE])
+    order = []
+    world.before_push = lambda target: order.append((str(target), [*world.scanned]))
+    result = world.patch()
+    ((target, scanned),) = order
+    assert target == f"{NAME}:1-1" and (world.built[0], "") in scanned
+    assert world.deleted == [world.pushed[0][2]] and result.tag == "1-1"
+
+
+def test_a_registry_that_deletes_the_image_with_its_tag_gets_it_again(world):
+    world.image("1", [FIXABLE])
+
+    def delete_tag(target):
+        digest = world.tags_[target.tag]
+        del world.manifests[digest]
+        world.tags_ = {tag: one for tag, one in world.tags_.items() if one != digest}
+        return True
+
+    world.delete_tag = delete_tag
+    result = world.patch()
+    assert world.tags_["1-1"] == world.built[0] in world.manifests
+    assert result.reference == f"{NAME}@{world.built[0]}"
+
+
+def test_a_registry_that_deletes_no_tags_keeps_them(world):
+    world.image("1", [FIXABLE])
+
+    def delete_tag(_target):
+        raise OutsideError("HTTP 403")
+
+    world.delete_tag = delete_tag
+    assert world.patch().tag == "1-1"
+    assert set(world.tags_) == {"1", "1-1", world.pushed[0][2]}
+    # They are no patches: the next run does not count them.
+    assert world.patch().skipped
+
+
+def test_a_version_that_copa_makes_of_the_temporary_tag_is_put_right(world):
+    version = "org.opencontainers.image.version"
+    world.image("1", [FIXABLE], annotations={version: "1.0.3"})
+    copa = world.copa
+
+    def annotated(image, report, tag):
+        made = copa(image, report, tag)
+        document = json.loads(world.manifests[made]) | {"annotations": {version: f"1.0.3-{tag}", "kept": "x"}}
+        world.built[-1] = world.push_manifest(
+            Reference.parse(f"{NAME}:{tag}"), json.dumps(document).encode(), OCI_MANIFEST
+        ).digest
+        return world.built[-1]
+
+    world.copa = annotated
+    result = world.patch()
+    made = world.tags_["1-1"]
+    assert result.reference == f"{NAME}@{made}" and made != world.built[0]
+    assert json.loads(world.manifests[made])["annotations"] == {version: "1.0.3-1-1", "kept": "x"}
+    assert set(world.tags_) == {"1", "1-1"}
+
+
+def test_a_base_with_another_configuration_is_no_base(world):
+    """Copa takes the configuration of the image that the label names, and what was added since is lost."""
+    base = world.image("", [FIXABLE], config={"Cmd": ["/base"]})
+    labels = {"BaseImage": f"{NAME}@{base}"}
+    world.image("1", [FIXABLE], layers=("sha256:base", "sha256:first-patch"), labels=labels)
+    world.layers_of_patch = lambda _: ("sha256:base", "sha256:whole-patch")
+    with pytest.raises(OutsideError, match="not built on"):
+        world.patch()
+
+
+def test_the_index_is_made_of_what_was_built(world):
+    version = "org.opencontainers.image.version"
+    one = world.image("", [FIXABLE])
+    other = world.image("", [UNFIXED], layers=("sha256:base2",), platform="linux/amd64/v2")
+    listed = world.index("1", one, other, annotations={"title": "App", version: "1.0"})
+    copa = world.copa
+
+    def moved(image, report, tag):
+        digest = copa(image, report, tag)
+        world.index(tag, stranger(world, "1-0", layers=EVIL), other)
+        return digest
+
+    world.copa = moved
+    result = world.patch()
+    document = json.loads(world.manifests[world.tags_["1-1"]])
+    assert result.reference == f"{NAME}@{world.tags_['1-1']}" and world.patch().skipped
+    # The platform with nothing to patch stays; attestations are of the original, and left out.
+    assert [entry["digest"] for entry in document["manifests"]] == [world.built[0], other]
+    assert [entry["platform"].get("variant") for entry in document["manifests"]] == [None, "v2"]
+    assert (document["annotations"]["title"], document["annotations"][version]) == ("App", "1.0-1-1")
+    assert [image for image, *_ in world.pushed] == [f"{NAME}@{listed}"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda entries: entries[0].pop("platform"),
+        lambda entries: entries.append({**entries[0], "digest": "sha256:" + "6" * 64, "platform": {}}),
+        lambda entries: entries[0]["platform"].update(variant="v2"),
+        lambda entries: entries.pop(0),
+        lambda entries: entries.append(entries[0]),
+        lambda entries: entries.reverse() or entries[0]["platform"].pop("variant"),
+    ],
+)
+def test_an_index_that_says_something_else_of_its_images_is_no_earlier_patch(world, spoil):
+    two(world)
+    made = world.patch().reference.partition("@")[2]
+    document = json.loads(world.manifests[made])
+    spoil(document["manifests"])
+    world.push_manifest(Reference.parse(f"{NAME}:1-1"), json.dumps(document).encode(), OCI_INDEX)
+    assert world.tags_["1-1"] != made
+    result = world.patch()
+    assert (result.skipped, result.tag) == (False, "1-2")
+
+
+def test_an_index_of_originals_is_no_patch(world):
+    world.tags_["1-1"] = two(world)
+    world.vouched = lambda reference: True
+    assert world.patch().tag == "1-2"
+
+
+def test_arm64_needs_no_variant(world):
+    """Copa leaves out the variant that builders write and every arm64 image has."""
+    one = world.image("", [FIXABLE])
+    other = world.image("", [FIXABLE], layers=("sha256:base2",), platform="linux/arm64/v8")
+    world.index("1", one, other)
+    world.qemu = ("linux/arm64/v8",)
+    image = world.image
+    world.image = lambda tag, findings=(), layers=(), platform="", *more: image(
+        tag, findings, layers, platform.removesuffix("/v8"), *more
+    )
+    assert world.patch().patched
