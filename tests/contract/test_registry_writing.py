@@ -310,3 +310,17 @@ def test_whoever_may_not_delete_is_told(server, registry):
     server.answers["/v2/app/manifests/s3c-1"] = reply(403, b"{}")
     with pytest.raises(OutsideError, match="403"):
         Writer(registry).delete_tag(Reference.parse(f"{server.name}/app:s3c-1"))
+
+
+def test_azure_deletes_a_tag_by_a_path_that_leaves_the_manifest(registry, monkeypatch):
+    """The path of the specification is for digests there: learn.microsoft.com/rest/api/containerregistry/tag/delete."""
+    asked = []
+
+    def request(method, target, path, **_):
+        asked.append((method, target.registry, path))
+        raise OutsideError("HTTP 401")
+
+    monkeypatch.setattr(registry.connection, "request", request)
+    with pytest.raises(OutsideError):
+        Writer(registry).delete_tag(Reference.parse("acrvoting.azurecr.io/team/app:s3c-1"))
+    assert asked == [("DELETE", "acrvoting.azurecr.io", "/acr/v1/team/app/_tags/s3c-1")]
