@@ -97,7 +97,7 @@ def _earlier(work: Work, taken: dict[int, str], result: PatchResult) -> PatchRes
     original, tools = work.original, work.tools
     for tag in list(taken.values())[:_LOOK_BACK]:
         # The one look-up of this tag: what it stands for later does not matter.
-        found = tools.registry.find(original.tagged(tag)) if tag != original.tag else None
+        found = _found(work, tag) if tag != original.tag else None
         images = images_of(work, found)[0] if found is not None else []
         if found is None or not images:
             continue
@@ -118,6 +118,15 @@ def _earlier(work: Work, taken: dict[int, str], result: PatchResult) -> PatchRes
             step.done(reason)
         return _compared(work, rescans, replace(result, reference=reference.pinned, tag=tag, reason=reason))
     return None
+
+
+def _found(work: Work, tag: str) -> Manifest | None:
+    """What a tag stands for; None also for what no image is, which somebody may have put there."""
+    try:
+        return work.tools.registry.find(work.original.tagged(tag))
+    except OutsideError as error:
+        work.tools.progress.note(f"{work.original.name}:{tag} is left alone: {error.what}")
+        return None
 
 
 def _new(work: Work, taken: dict[int, str], result: PatchResult) -> PatchResult:

@@ -9,10 +9,10 @@ from typing import Protocol
 
 import msgspec
 
-from s3c_actions.errors import S3CError
+from s3c_actions.errors import OutsideError, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.progress import Progress
-from s3c_actions.registry import ImageConfig, Manifest, Registry, Writer, patches
+from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry, Writer, patches
 from s3c_actions.report.model import Finding, Kind, ScanReport
 from s3c_actions.steps.results import ScanResult
 from s3c_actions.tags import TagTemplate
@@ -169,18 +169,12 @@ def images_of(work: Work, found: Manifest) -> tuple[list[ImageConfig], str]:
     Returns:
         The configurations, in the order of the parts; none when it is no patch of the original, and why in a clause.
     """
-    parts, described, registry = work.parts, found.descriptor, work.tools.registry
-    listed = described.images if described.is_index else ()
-    # An entry without a platform is taken for any by whoever pulls it.
-    if described.is_index and not all(one.platform for one in described.manifests):
-        return [], "its index lists something without a platform"
-    if (described.is_index and len(listed) != len(parts)) or (not described.is_index and len(parts) != 1):
-        return [], "it has other platforms"
-    configs = [(registry.config(work.original.at(one.digest)), one.platform) for one in listed]
-    configs = configs or [(registry.config(work.original.at(described.digest)), parts[0].listed)]
+    configs, why = _configs(work, found.descriptor)
+    if why:
+        return [], why
     chosen = []
-    for part in parts:
-        named = [config for config, name in configs if patches.platform(name) == patches.platform(part.listed)]
+    for part in work.parts:
+        named = [config for name, config in configs if patches.platform(name) == patches.platform(part.listed)]
         if len(named) != 1:
             return [], "it has other platforms"
         # Copa leaves a platform as it is that has nothing to patch.
@@ -190,6 +184,26 @@ def images_of(work: Work, found: Manifest) -> tuple[list[ImageConfig], str]:
             return [], why
         chosen.append(named[0])
     return chosen, ""
+
+
+def _configs(work: Work, found: Descriptor) -> tuple[list[tuple[str, ImageConfig]], str]:
+    """Platform and configuration of each image there, or why they are no images like the original's."""
+    listed = [(one.platform, one.digest) for one in found.images] if found.is_index else []
+    # An entry without a platform is taken for any by whoever pulls it.
+    if found.is_index and not all(one.platform for one in found.manifests):
+        return [], "its index lists something without a platform"
+    if len(listed or [found]) != len(work.parts) or (found.is_index and not listed):
+        return [], "it has other platforms"
+    configs = []
+    for name, digest in listed or [(work.parts[0].listed, found.digest)]:
+        try:
+            config = work.tools.registry.config(work.original.at(digest))
+        except OutsideError as error:
+            return [], f"it cannot be read ({error.what})"
+        if config.manifest != digest:
+            return [], "its index lists another index"
+        configs.append((name, config))
+    return configs, ""
 
 
 def unlike(config: ImageConfig, part: Part) -> str:

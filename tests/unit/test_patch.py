@@ -117,6 +117,10 @@ class World:
 
     def config(self, reference, *, platform="", field="image"):
         digest = self.manifest(reference).descriptor.digest
+        if digest in self.indexes:  # as the real one does: the image in it
+            digest = self.indexes[digest][0]
+        if digest not in self.images:
+            raise OutsideError("It gave an answer that cannot be believed.")
         layers, has, _ = self.images[digest]
         document = {"config": {**self.configs[digest], "labels": self.labels[digest]}}
         return ImageConfig(manifest=digest, platform=has, diff_ids=layers, labels={}, document=document)
@@ -797,6 +801,25 @@ def test_an_index_that_says_something_else_of_its_images_is_no_earlier_patch(wor
     assert world.tags_["1-1"] != made
     result = world.patch()
     assert (result.skipped, result.tag) == (False, "1-2")
+
+
+def test_an_index_in_an_index_is_no_earlier_patch(world):
+    two(world)
+    made = world.patch().reference.partition("@")[2]
+    document = json.loads(world.manifests[made])
+    document["manifests"][0]["digest"] = world.index("", document["manifests"][0]["digest"])
+    world.push_manifest(Reference.parse(f"{NAME}:1-1"), json.dumps(document).encode(), OCI_INDEX)
+    world.vouched = lambda reference: True
+    assert world.patch().tag == "1-2"
+
+
+def test_what_is_no_image_under_a_tag_of_ours_is_passed_over(world):
+    world.image("1", [FIXABLE])
+    for tag, media_type in (("1-1", OCI_MANIFEST), ("1-2", "text/plain")):
+        content = json.dumps({"mediaType": media_type}).encode()
+        world.tags_[tag] = digest_of(content)
+        world.manifests[world.tags_[tag]] = content
+    assert world.patch().tag == "1-3"
 
 
 def test_an_index_of_originals_is_no_patch(world):
