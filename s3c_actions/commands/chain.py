@@ -26,6 +26,7 @@ from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, ScanR
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
     from s3c_actions.commands.scan import Scanner
+    from s3c_actions.commands.vouching import Vouched
     from s3c_actions.programs.notation import Notation
     from s3c_actions.programs.notation_home import Home
     from s3c_actions.registry import Registry
@@ -46,6 +47,7 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.commands import trace as tracing
     from s3c_actions.commands.patch import refuse_platform
     from s3c_actions.commands.scan import gate, scanning
+    from s3c_actions.commands.vouching import by, by_inputs
     from s3c_actions.steps import chain
 
     started = time.monotonic()
@@ -68,7 +70,10 @@ def run(values: Values, context: Context) -> Outcome:
         signer, verify, home = _signing(values, context, stack)
         deploy = _deploying(values, context, verify) if values[inputs.DEPLOY] else None
         scanner = scanning(values, context, images)
-        steps = _steps(values, context, stack, scanner=scanner, signer=signer, verify=verify)
+        vouched = by(signer.notation, home) if signer is not None and home is not None else None
+        if signer is None and values[inputs.PATCH]:
+            vouched = stack.enter_context(by_inputs(values, context))
+        steps = _steps(values, context, stack, scanner=scanner, signer=signer, verify=verify, vouched=vouched)
         tracing.prepare()
         earlier = {image: baselines.of(image, scanner, places[image]) for image in images}
         outcomes = chain.run(settings, steps, context.progress)
@@ -115,6 +120,7 @@ def _steps(
     scanner: Scanner,
     signer: Signer | None,
     verify: Callable[[str], VerifyResult] | None,
+    vouched: Vouched | None,
 ) -> ChainSteps:
     """The steps that the inputs ask for, bound."""
     from s3c_actions.commands.attach import attacher_of, scan_all
@@ -123,7 +129,7 @@ def _steps(
 
     images = values[IMAGE]
     places = folders(context.output, images)
-    patcher = stack.enter_context(patching(values, context, scanner, images)) if values[inputs.PATCH] else None
+    patcher = stack.enter_context(patching(values, context, scanner, images, vouched)) if values[inputs.PATCH] else None
 
     attacher = attacher_of(values, context, signer, scanner) if signer is not None and values[ATTACH] else None
     # A patch scans every platform by itself.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,7 +22,9 @@ from s3c_actions.inputs.common import IMAGE, INSECURE, PLATFORM, TIMEOUT
 from s3c_actions.steps.results import ImageOutcome, Outcome, PatchResult, ScanResult
 
 if TYPE_CHECKING:
+    from s3c_actions.commands.attach import Attacher
     from s3c_actions.commands.scan import Scanner
+    from s3c_actions.commands.vouching import Vouched
     from s3c_actions.programs.buildkit import BuildKit, Tls
 
 VEX_FILE = "fixed.openvex.json"
@@ -50,7 +53,8 @@ def run(values: Values, context: Context) -> Outcome:
     scanner = scanning(values, context, images)
     with (
         attaching_if_asked(values, context, scanner) as attacher,
-        patching(values, context, scanner, images) as patcher,
+        _vouching(values, context, attacher) as vouched,
+        patching(values, context, scanner, images, vouched) as patcher,
     ):
         for image in images:
             if len(images) > 1:
@@ -73,6 +77,39 @@ def run(values: Values, context: Context) -> Outcome:
             outcome = replace(outcome, attach=attached, failure=refused)
             outcomes.append(baselines.compared(outcome, earlier, scanner))
     return Outcome(command="patch", images=tuple(outcomes), seconds=time.monotonic() - started)
+
+
+@contextmanager
+def _vouching(values: Values, context: Context, attacher: Attacher | None) -> Iterator[Vouched | None]:
+    """What says of an earlier patch whether it may be used again; None: its content does.
+
+    Raises:
+        InputError: `reuse-patched` asks for what the other inputs do not give, or forbid.
+    """
+    from s3c_actions.commands.vouching import by_inputs
+
+    reuse = values[inputs.REUSE]
+    if reuse == "never":
+        yield lambda _reference: False
+        return
+    if reuse == "content":
+        if attacher is not None:
+            raise InputError(
+                inputs.REUSE.name,
+                "it is `content`, and evidence is attached: who may push would get it signed.",
+                remedy="Leave it out, or do not attach.",
+            )
+        yield None
+        return
+    with by_inputs(values, context) as named:
+        vouched = named or (attacher.tools.signed if attacher is not None else None)
+        if vouched is None and reuse:
+            raise InputError(
+                inputs.REUSE.name,
+                "it is `signed`, and nothing says whose signature counts.",
+                remedy="Give `trust-store`, `certificate`, or `vault` and `vault-certificate`.",
+            )
+        yield vouched
 
 
 def _check(values: Values, images: tuple[str, ...]) -> None:
@@ -124,11 +161,16 @@ def _report(path: Path | None, image: str, scanner: Scanner) -> ScanResult | Non
 
 
 class Patching(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a patch needs besides the image, bound once for all images of a run."""
+    """Everything that a patch needs besides the image, bound once for all images of a run.
+
+    Attributes:
+        vouched: as in `PatchTools`: None only where nothing signs what comes out.
+    """
 
     values: Values
     context: Context
     scanner: Scanner
+    vouched: Vouched | None
     login: Callable[[], Mapping[str, str]]
     stack: ExitStack
     found: list[BuildKit] = msgspec.field(default_factory=list)
@@ -145,6 +187,7 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
             S3CError: as `steps.patch.run`.
         """
         from s3c_actions.programs import buildkit
+        from s3c_actions.registry import Writer
         from s3c_actions.steps import patch
 
         values, context = self.values, self.context
@@ -162,6 +205,8 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
         rescanner = replace(scanner, settings=replace(scanner.settings, title="rescan"))
         tools = patch.PatchTools(
             registry=self.scanner.registry,
+            writer=Writer(self.scanner.registry),
+            vouched=self.vouched,
             scan=lambda pinned, name: scanner.scan(pinned, folder / name),
             rescan=lambda pinned, name: rescanner.scan(pinned, folder / PATCHED / name),
             patch=self.copa,
@@ -172,8 +217,8 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
         )
         return patch.run(settings, tools, before)
 
-    def copa(self, image: Reference, report: Path, tag: str) -> bool:
-        """Run Copa, on a BuildKit that is found or started at the first image that needs one."""
+    def copa(self, image: Reference, report: Path, tag: str) -> str:
+        """Run Copa, on a BuildKit that is found or started at the first image that needs one; as `Patcher`."""
         from s3c_actions.commands.programs import located
         from s3c_actions.programs.copa import Copa, Patch
 
@@ -181,18 +226,20 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
         (program,) = located(values, context, "copa")
         if not self.found:
             self.found.append(self._buildkit())
-        patch = Patch(
-            image=image,
-            report=report,
-            tag=tag,
-            address=self.found[0].address,
-            tls=_tls(values),
-            library="library" in values[inputs.PATCH_TYPES],
-            ignore_errors=values[inputs.ALLOW_PARTIAL],
-            timeout=values[TIMEOUT],
-        )
         copa = Copa(program.path, context.runner)
-        return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
+        with tempfile.TemporaryDirectory(prefix="s3c-copa-", dir=context.temp) as folder:
+            patch = Patch(
+                image=image,
+                report=report,
+                tag=tag,
+                vex=Path(folder) / "copa.openvex.json",
+                address=self.found[0].address,
+                tls=_tls(values),
+                library="library" in values[inputs.PATCH_TYPES],
+                ignore_errors=values[inputs.ALLOW_PARTIAL],
+                timeout=values[TIMEOUT],
+            )
+            return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
 
     def _buildkit(self) -> BuildKit:
         from s3c_actions.commands.programs import located
@@ -217,7 +264,9 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def patching(values: Values, context: Context, scanner: Scanner, images: tuple[str, ...]) -> Iterator[Patching]:
+def patching(
+    values: Values, context: Context, scanner: Scanner, images: tuple[str, ...], vouched: Vouched | None
+) -> Iterator[Patching]:
     """A patcher as the inputs ask for it; a BuildKit that it started is ended with the context.
 
     Args:
@@ -225,6 +274,8 @@ def patching(values: Values, context: Context, scanner: Scanner, images: tuple[s
         context: of the run.
         scanner: scans what is patched.
         images: references, whose registries the credentials given are for; nobody else is sent them.
+        vouched: whether a signature that the run trusts covers an earlier patch. None, when the run signs nothing of
+            what comes out and names nobody to trust: an earlier patch is then used again by its content.
 
     Raises:
         InputError: an input is wrong.
@@ -235,7 +286,7 @@ def patching(values: Values, context: Context, scanner: Scanner, images: tuple[s
     hosts = {Reference.parse(image).registry for image in images}
     login = credentials.for_programs(logins(values, context, hosts), hosts, context.temp)
     with ExitStack() as stack:
-        yield Patching(values=values, context=context, scanner=scanner, login=login, stack=stack)
+        yield Patching(values=values, context=context, scanner=scanner, vouched=vouched, login=login, stack=stack)
 
 
 def _tls(values: Values) -> Tls:

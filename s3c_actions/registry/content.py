@@ -252,15 +252,30 @@ def json_object(body: bytes, refuse: Refuse, what: str = "an answer") -> dict[st
         what: the body is, for the error.
 
     Raises:
-        S3CError: what `refuse` makes: it is none.
+        S3CError: what `refuse` makes: it is none, or has a key twice, which readers understand differently.
     """
     try:
-        document = json.loads(body)
+        document = json.loads(body, object_pairs_hook=_unique)
+    except _Twice as error:
+        raise refuse(f"{what} has the key {str(error)[:100]!r} twice") from None
     except (ValueError, RecursionError):
         raise refuse(f"{what} is not JSON") from None
     if not isinstance(document, dict):
         raise refuse(f"{what} is not a JSON object")
     return document
+
+
+class _Twice(ValueError):
+    """A key that an object has twice."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _Twice(name)
+        found[name] = value
+    return found
 
 
 def unbelievable(reference: Reference, why: str) -> OutsideError:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from requests import Response
 
 MAX_PAGES = 100
+# Lists of referrers, and the temporary tags of patches.
+_NO_NAME = re.compile(r"sha256-[0-9a-f]{64}|s3c-[0-9a-f]{32}[a-z0-9-]*")
 PIECE = 1024 * 1024
 
 
@@ -256,7 +258,7 @@ class Registry:
             )
         wanted = reference.tag or "latest"
         try:
-            tags = [tag for tag in self.tags(reference, field=field) if not re.fullmatch(r"sha256-[0-9a-f]{64}", tag)]
+            tags = [tag for tag in self.tags(reference, field=field) if not _NO_NAME.fullmatch(tag)]
         except InputError as unknown:
             return unknown
         except S3CError:

@@ -135,7 +135,8 @@ def test_reads_the_config_of_the_platform_asked_for(server, client):
 
 
 def test_a_missing_tag_names_those_that_are_there(server, client):
-    server.answers["/v2/app/tags/list"] = reply(200, b'{"tags":["9.8","9.9.1","unrelated"]}')
+    names = ["9.8", "9.9.1", "unrelated", "sha256-" + "9" * 64, "s3c-" + "9" * 32, f"s3c-{'9' * 32}-amd64"]
+    server.answers["/v2/app/tags/list"] = reply(200, json.dumps({"tags": names}).encode())
     with pytest.raises(InputError, match=r"tag 9\.9 does not exist in .*/app; tags there: 9\.9\.1, 9\.8") as caught:
         client.resolve(app(server, "9.9"))
     assert caught.value.field == "image"
