@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s3c_actions import reading, writing
 from s3c_actions.commands import Command, Context
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.inputs import Values
@@ -53,7 +53,7 @@ def run(values: Values, context: Context) -> Outcome:
     seen = coverage.Coverage()
     # A report may leave the packages out (--list-all-pkgs=false): findings of them prove that they were looked at.
     if report.artifact_type == "container_image" and not any(finding.os_package for finding in report.findings):
-        seen = coverage.judge(path.read_bytes(), scanners=("vuln",), pkg_types=())
+        seen = coverage.judge(reading.content(path, reading.REPORTS), scanners=("vuln",), pkg_types=())
     for sentence in (*seen.warnings, seen.blind):
         if sentence:
             context.progress.warning(sentence)
@@ -116,10 +116,10 @@ def _copied(context: Context, report: Path) -> dict[str, Path]:
     from s3c_actions.report.formats import FILES
 
     path = context.output / FILES["json"]
-    context.output.mkdir(parents=True, exist_ok=True)
+    writing.folder(context.output)
     if path.resolve() != report.resolve():
         try:
-            shutil.copyfile(report, path)
+            writing.copy(report, path)
         except OSError as error:
             raise OutsideError(
                 f"The report could not be copied to {path}.",
@@ -143,7 +143,7 @@ def _sboms(values: Values, context: Context, report: Path) -> Iterator[dict[str,
 
     (program,) = located(values, context, "trivy")
     trivy = Trivy(program, context.runner, cache=context.cache / "trivy")
-    context.output.mkdir(parents=True, exist_ok=True)
+    writing.folder(context.output)
     with trivy.converting(report, sboms) as made:
         yield sboms
         made()
@@ -164,7 +164,7 @@ def _contents(ruling: Policy, values: Values, context: Context, report: Path) ->
 
 def _table(path: Path) -> str:
     """The table for standard output, its end left to the file."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = reading.text(path, reading.REPORTS).splitlines()
     if len(lines) <= TEXT_ROWS:
         return "\n".join(lines) + "\n"
     return "\n".join(lines[:TEXT_ROWS]) + f"\n… {len(lines) - TEXT_ROWS:,} more lines in {path}\n"
@@ -177,7 +177,7 @@ def dockerfile_text(path: Path) -> str:
         InputError: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return reading.text(path, errors="replace")
     except OSError as error:
         raise InputError(
             "dockerfile", f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import OutsideError
 from s3c_actions.github import api, trouble
 from s3c_actions.github.run import Run
@@ -155,8 +156,8 @@ def document(data: bytes) -> Mapping[str, Any]:
         NotAccepted: it has not.
     """
     try:
-        made = json.loads(data, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        made = reading.json_value(data, parse_constant=_refuse)
+    except ValueError as error:
         raise NotAccepted(_what("one is not JSON"), original=str(error)[:200]) from error
     # The path in it alone: what stands there is untrusted, and may be long.
     for problem in _validator().iter_errors(made):

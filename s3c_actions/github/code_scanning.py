@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError
 from s3c_actions.github import trouble
 from s3c_actions.report import sarif
@@ -80,11 +80,11 @@ def read(path: Path) -> Report:
         raise InputError("sarif", f"{path} {why}.", remedy=remedy)
 
     try:
-        data = path.read_bytes()
+        data = reading.content(path, reading.REPORTS)
     except OSError as error:
         refuse(f"cannot be read: {error.strerror}", "Look at the path.")
     try:
-        document = json.loads(data)
+        document = reading.json_value(data)
         version, runs = document["version"], document["runs"]
         tools = [str(run["tool"]["driver"]["name"]) for run in runs]
         results = [len(run.get("results") or ()) for run in runs]

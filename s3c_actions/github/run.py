@@ -5,13 +5,13 @@ https://docs.github.com/actions/reference/workflows-and-actions/events-that-trig
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError
 from s3c_actions.github import api, trouble
 
@@ -139,10 +139,10 @@ def _head(run: Run) -> tuple[str, str]:
 
 def _payload(environment: Mapping[str, str]) -> Mapping[str, Any]:
     path = environment.get("GITHUB_EVENT_PATH")
-    if not path or not Path(path).is_file():
+    if not path or not Path(path).exists():
         return {}
     try:
-        payload = json.loads(Path(path).read_text(encoding="utf-8"))
+        payload = reading.json_value(reading.content(Path(path), reading.DOCUMENTS))
     except (OSError, ValueError) as error:
         raise InputError("GITHUB_EVENT_PATH", f"the event in {path} cannot be read: {error}.") from error
     return payload if isinstance(payload, dict) else {}

@@ -6,7 +6,6 @@ Whatever is missing, stale, unsigned or cannot be read denies; of several report
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.evidence import STATEMENT
 from s3c_actions.policy.model import Policy, ends
 from s3c_actions.report.model import Content
@@ -309,8 +309,8 @@ def _json(content: bytes | None) -> Any:
     if content is None:
         return None
     try:
-        return json.loads(content.decode("utf-8", "replace"), parse_constant=_no_number)
-    except (ValueError, RecursionError):
+        return reading.json_value(content.decode("utf-8", "replace"), parse_constant=_no_number)
+    except ValueError:
         return None
 
 

@@ -6,13 +6,13 @@ https://github.com/opencontainers/image-spec/blob/v1.1.0/descriptor.md. Nothing 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.image import Reference, is_digest
 
@@ -255,8 +255,8 @@ def json_object(body: bytes, refuse: Refuse, what: str = "an answer") -> dict[st
         S3CError: what `refuse` makes: it is none.
     """
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = reading.json_value(body)
+    except ValueError:
         raise refuse(f"{what} is not JSON") from None
     if not isinstance(document, dict):
         raise refuse(f"{what} is not a JSON object")

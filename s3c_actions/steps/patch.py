@@ -20,6 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 import s3c_actions
+from s3c_actions import reading, writing
 from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.progress import Progress
@@ -318,7 +319,7 @@ def _upgraded(rescans: Iterable[ScanResult], fixed: Iterable[Finding]) -> dict[s
     for scan in rescans:
         # A rescan's JSON was read just now; what it lists is told where it can be, and decides nothing.
         with suppress(OSError):
-            listed |= trivy_json.installed(scan.trivy_json.read_bytes())
+            listed |= trivy_json.installed(reading.content(scan.trivy_json, reading.REPORTS))
     return {name: listed[name] for name in dict.fromkeys(one.package for one in fixed) if name in listed}
 
 
@@ -484,6 +485,4 @@ def _write_vex(
 ) -> Path | None:
     if settings.vex is None or not fixed:
         return None
-    settings.vex.parent.mkdir(parents=True, exist_ok=True)
-    settings.vex.write_bytes(openvex.document(reference, fixed, tools.now, s3c_actions.__version__))
-    return settings.vex
+    return writing.write(settings.vex, openvex.document(reference, fixed, tools.now, s3c_actions.__version__))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 import threading
 import time
 from collections.abc import Iterable
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from s3c_actions import reading, writing
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.programs.trivy import CONVERTED, Request, ScanOptions, Trivy
@@ -187,7 +186,7 @@ def filtered(report: ScanReport, severities: Iterable[Severity], *, ignore_unfix
 def _clear(folder: Path) -> None:
     """No report of an earlier run is left to be taken for this one's."""
     for name in formats.FILES.values():
-        (folder / name).unlink(missing_ok=True)
+        writing.remove(folder / name)
 
 
 def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: Progress) -> _Target:
@@ -342,7 +341,9 @@ def _result(
     if not reference:
         name = Reference.parse(image).name
         reference = f"{name}@{report.digest}" if report.digest else report.image_id
-    coverage = judge(path.read_bytes(), scanners=settings.options.scanners, pkg_types=settings.options.pkg_types)
+    coverage = judge(
+        reading.content(path, reading.REPORTS), scanners=settings.options.scanners, pkg_types=settings.options.pkg_types
+    )
     told = (*settings.warnings, *coverage.warnings, *((coverage.blind,) if coverage.blind else ()))
     for warning in told[len(settings.warnings) :]:
         progress.warning(warning)
@@ -391,8 +392,8 @@ def contents(policy: Policy, report: Path, trivy: Trivy, temp: Path) -> tuple[Co
     path = temp / f"spdx-{threading.get_ident()}.json"
     trivy.convert(report, "spdx", path)
     try:
-        return refused_contents(policy, json.loads(path.read_bytes()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return refused_contents(policy, reading.json_value(reading.content(path, reading.REPORTS)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise OutsideError(
             "Trivy made no bill of materials that can be read, so that packages and licences cannot be judged.",
             remedy="Run it again; if that does not help, take packages and licences out of the policy.",
@@ -420,14 +421,14 @@ def _written(result: ScanResult, settings: ScanSettings, trivy: Trivy) -> ScanRe
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        writing.folder(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
 
 
 def _copy(source: Path, target: Path) -> None:
     try:
-        shutil.copyfile(source, target)
+        writing.copy(source, target)
     except OSError as error:
         raise _unwritable(target.parent, error) from error
 
