@@ -34,6 +34,8 @@ INDENTED = re.compile(rf"^(?: {{{MOST_NESTED}}}| *(?:[-?] +){{{MOST_NESTED // 4}
 PIPE_SECONDS = 60.0
 """How long a pipe that was handed over (`<(…)`, `/dev/stdin`) may keep us waiting."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_DEEP = f"it is nested more than {MOST_NESTED} levels deep"
 _HANDED_OVER = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 
 
@@ -156,52 +158,66 @@ def check_yaml(events: Iterable[Any]) -> None:
         YamlError: it is nested more than MOST_NESTED levels deep once its aliases are written out, an alias is within
             what it stands for, or aliases stand for more than MOST_VALUES values.
     """
-    known: dict[str, tuple[int, int] | None] = {}
-    # Of each collection that is open: its anchor, how many values it has so far, how many levels are below it.
-    stack: list[list[Any]] = []
-    copied = 0
+    measure = _Measure()
     for event in events:
+        measure.take(event)
+
+
+class _Measure:
+    """Follows the events of a parser.
+
+    Attributes:
+        known: anchor → how many values it stands for, and in how many levels; None as long as it is open.
+        open: of each collection around: its anchor, its values and levels so far.
+        copied: values that aliases stood for.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, tuple[int, int] | None] = {}
+        self.open: list[tuple[str | None, int, int]] = []
+        self.copied = 0
+
+    def take(self, event: Any) -> None:
+        """Take the next event; raises YamlError when it is over a limit."""
         kind = type(event).__name__
         if kind in {"SequenceStartEvent", "MappingStartEvent"}:
-            stack.append([event.anchor, 1, 0])
+            self.open.append((event.anchor, 1, 0))
+            self._check_depth(0, event)
             if event.anchor:
-                known[event.anchor] = None  # open: an alias of it in here has no end
-            _check_depth(len(stack), event)
-            continue
-        if kind in {"SequenceEndEvent", "MappingEndEvent"}:
-            anchor, size, height = stack.pop()
-            height += 1
+                self.known[event.anchor] = None
+        elif kind in {"SequenceEndEvent", "MappingEndEvent"}:
+            anchor, size, height = self.open.pop()
+            self._add(anchor, size, height + 1)
         elif kind == "ScalarEvent":
-            anchor, size, height = event.anchor, 1, 0
             if not event.value.isascii() and _SURROGATE.search(event.value):
                 raise YamlError("half a character is escaped", _line(event))
+            self._add(event.anchor, 1, 0)
         elif kind == "AliasEvent":
-            found = known.get(event.anchor, (1, 0))  # unknown ones are the composer's to refuse
-            if found is None:
-                raise YamlError(f"`*{event.anchor[:80]}` contains itself", _line(event))
-            anchor, (size, height) = None, found
-            copied += size
-            _check_depth(len(stack) + height, event)
-            if copied > MOST_VALUES:
-                raise YamlError("aliases make it larger than any object may be", _line(event))
-        else:
-            if kind == "DocumentStartEvent":
-                known = {}
-            continue
+            self._alias(event)
+        elif kind == "DocumentStartEvent":
+            self.known = {}
+
+    def _alias(self, event: Any) -> None:
+        found = self.known.get(event.anchor, (1, 0))  # one that is not defined is the composer's to refuse
+        if found is None:
+            raise YamlError(f"`*{event.anchor[:80]}` contains itself", _line(event))
+        size, height = found
+        self._check_depth(height, event)
+        self.copied += size
+        if self.copied > MOST_VALUES:
+            raise YamlError("aliases make it larger than any object may be", _line(event))
+        self._add(None, size, height)
+
+    def _add(self, anchor: str | None, size: int, height: int) -> None:
         if anchor:
-            known[anchor] = (size, height)
-        if stack:
-            stack[-1][1] += size
-            stack[-1][2] = max(stack[-1][2], height)
+            self.known[anchor] = (size, height)
+        if self.open:
+            around, values, levels = self.open[-1]
+            self.open[-1] = (around, values + size, max(levels, height))
 
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_DEEP = f"it is nested more than {MOST_NESTED} levels deep"
-
-
-def _check_depth(depth: int, event: Any) -> None:
-    if depth > MOST_NESTED:
-        raise YamlError(_DEEP, _line(event))
+    def _check_depth(self, height: int, event: Any) -> None:
+        if len(self.open) + height > MOST_NESTED:
+            raise YamlError(_DEEP, _line(event))
 
 
 def _line(event: Any) -> int:

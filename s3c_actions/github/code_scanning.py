@@ -147,14 +147,16 @@ def upload(
         content["checkout_uri"] = target.checkout_uri
     with trouble.told(f"{report.path} could not be uploaded", permission=PERMISSION):
         _, receipt = client.requester.requestJsonAndCheck("POST", where, input=content)
-    made, ends, pause = str(receipt["id"]), clock() + wait, FIRST_PAUSE
+        made = str(receipt["id"])
+    ends, pause = clock() + wait, FIRST_PAUSE
     while clock() < ends:
         sleep(min(pause, max(0.0, ends - clock())))
         pause = min(pause * 2, LONGEST_PAUSE)
         with trouble.told(f"What became of {report.path} is not known", permission=PERMISSION):
             _, answer = client.requester.requestJsonAndCheck("GET", f"{where}/{made}")
-        status = str(answer.get("processing_status", ""))
+            status = str(answer.get("processing_status", ""))
+            errors = tuple(map(str, answer.get("errors") or ()))
         if status in {"complete", "failed"}:
-            return Upload(id=made, status=status, errors=tuple(map(str, answer.get("errors") or ())))
+            return Upload(id=made, status=status, errors=errors)
         note(f"GitHub is looking at {report.path}")
     return Upload(id=made, status="pending")

@@ -16,6 +16,7 @@ import msgspec
 
 from s3c_actions import reading
 from s3c_actions.evidence import STATEMENT
+from s3c_actions.policy import licences
 from s3c_actions.policy.model import Policy, ends
 from s3c_actions.report.model import Content
 
@@ -255,7 +256,7 @@ def refused_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[Content, 
         policy: the one in force.
         spdx: a document of SPDX 2.3, in JSON.
     """
-    wanted = {one.lower(): one for one in policy.licenses.refuse}
+    wanted = [(one, licences.current(one)) for one in policy.licenses.refuse]
     names = {
         one["licenseId"].lower(): one["name"].lower()
         for one in spdx.get("hasExtractedLicensingInfos") or ()
@@ -267,16 +268,19 @@ def refused_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[Content, 
         for entry, (refused, of) in zip(policy.packages.refuse, policy.refused_packages, strict=True):
             if refused == name and of in {"", version}:
                 found.add(Content("package", entry, f"{name} {version}".strip(" ")))
-        for licence in wanted.keys() & _licences(one, names):
-            found.add(Content("license", wanted[licence], f"{name} ({wanted[licence]})"))
+        under = _licences(one, names)
+        for entry, meant in wanted:
+            if meant <= under:
+                found.add(Content("license", entry, f"{name} ({entry})"))
     return tuple(sorted(found))
 
 
 def _licences(package: Mapping[str, Any], names: Mapping[str, str]) -> set[str]:
-    """The identifiers in a package's licence expressions, in small letters; those that SPDX has none for by name."""
+    """The identifiers in a package's licence expressions, as SPDX has them now; those it has none for by name."""
     text = f"{package.get('licenseConcluded', '')} {package.get('licenseDeclared', '')}".lower()
     words = set(_WORDS.split(text))
-    return words | {word for one in words if one in names for word in _WORDS.split(names[one])}
+    words |= {word for one in words if one in names for word in _WORDS.split(names[one])}
+    return {licence for word in words for licence in licences.granted(word)}
 
 
 def objections(contents: Iterable[Content]) -> list[Refusal]:

@@ -136,7 +136,8 @@ class Licenses(_Part, frozen=True, kw_only=True):
     refuse: Annotated[
         tuple[LicenseId, ...],
         Meta(
-            description="SPDX identifiers. A choice between licences counts as every one of them.",
+            description="SPDX identifiers; a deprecated one means its successor. A choice between licences counts as "
+            "every one of them, and `-or-later` is a choice.",
             examples=[["AGPL-3.0-only", "SSPL-1.0"]],
         ),
     ] = ()
