@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from s3c_actions import reading
 from s3c_actions.commands import COMMANDS, Command
 from s3c_actions.errors import InputError
 from s3c_actions.inputs import Input, boolean
@@ -216,7 +217,7 @@ def _texts(command: Command, found: Mapping[str, Any]) -> dict[str, str]:
 
 def _secret(one: Input[Any], name: str) -> str:
     try:
-        text = Path("/dev/stdin" if name == "-" else name).read_text(encoding="utf-8")
+        text = reading.text(Path("/dev/stdin" if name == "-" else name))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             one.name,

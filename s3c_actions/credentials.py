@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.image import DEFAULT_REGISTRY
 
@@ -215,7 +216,7 @@ def _write_config(folder: Path, own: Path, credentials: Mapping[str, Credentials
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = reading.json_value(reading.text(path))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

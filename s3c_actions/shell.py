@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import __version__, arguments, inputs, temporary
+from s3c_actions import __version__, arguments, inputs, reading, temporary, writing
 from s3c_actions.commands import Command, Context, load
 from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines, plain
 from s3c_actions.errors import Exit, InputError, OutsideError, S3CError
@@ -171,6 +171,14 @@ class _Run(msgspec.Struct):
 
     def run(self) -> int:
         """Do it, and tell what came of it: the reports are written whatever happens."""
+        try:
+            root = writing.workspace(self.environment, _here())
+        except S3CError:  # there is no working folder, which `_run` tells
+            return self._run()
+        with writing.guarding(root):
+            return self._run()
+
+    def _run(self) -> int:
         from s3c_actions.steps.results import Outcome
 
         started = time.monotonic()
@@ -253,6 +261,8 @@ class _Run(msgspec.Struct):
             self._write(outcome, output, ended)
         except OSError as error:
             unwritten = _unwritable(error, self.environment)
+        except InputError as error:
+            unwritten = error
         if outcome.text:
             self.console.say(outcome.text)
         if ended is not None:
@@ -346,14 +356,13 @@ class _Run(msgspec.Struct):
                 files.set_outputs(outputs.values(outcome), self.environment)
                 self._left_for_a_comment(outcome.left)
             return
-        output.mkdir(parents=True, exist_ok=True)
         summary, facts = output / "summary.md", output / "result.json"
         from s3c_actions.report import summary as rendering
 
         document = result.document(outcome, self.now, self.console.secrets, ended)
         markdown = rendering.render(document)
-        summary.write_text(markdown, encoding="utf-8", errors="backslashreplace")
-        facts.write_text(result.text(document), encoding="utf-8")
+        writing.write(summary, markdown, errors="backslashreplace")
+        writing.write(facts, result.text(document))
         if self.console.actions is not None:
             files.append_summary(markdown, self.environment)
             files.set_outputs(outputs.values(outcome, facts, summary), self.environment)
@@ -374,7 +383,7 @@ class _Run(msgspec.Struct):
             return ""
         folder = Path(tempfile.mkdtemp(prefix="s3c-sarif-", dir=self.environment.get("RUNNER_TEMP") or None))
         for number, report in enumerate(reports):
-            (folder / f"{number}.sarif").write_bytes(sarif.uploadable(report.read_bytes()))
+            (folder / f"{number}.sarif").write_bytes(sarif.uploadable(reading.content(report, reading.REPORTS)))
         return str(folder)
 
     def _pages(self, outcome: Outcome) -> dict[str, str]:
@@ -479,10 +488,14 @@ def _no_folder(error: OSError) -> InputError:
     )
 
 
+_OWN_FILES = ("summary.md", "result.json")
+
+
 def _made(output: Path) -> Path:
     """The folder for everything written, made before anything is done that would have to be told there."""
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        writing.check_inside(output, _OWN_FILES)
+        writing.folder(output)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise

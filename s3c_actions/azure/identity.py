@@ -9,7 +9,6 @@ or azure/login, a managed identity.
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import socket
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions import answers, reading
 from s3c_actions.azure import clouds, github_token, login_errors
 from s3c_actions.azure.clouds import Cloud
 from s3c_actions.azure.login_errors import Login
@@ -153,6 +153,7 @@ def choose(
         InputError: an id is missing, or the source asked for is not there.
         OutsideError: there is no identity at all.
     """
+    answers.limit()
     # Without a handler of its own, azure-identity would write each failure to standard error; it is told by its error.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     for name in ("AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD", github_token.TOKEN, "IDENTITY_HEADER"):
@@ -227,7 +228,7 @@ class _Choice:
 
         def read() -> str:
             try:
-                return Path(path).read_text(encoding="utf-8").strip()
+                return reading.text(Path(path)).strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise OutsideError(
                     f"The workload identity's token {path} cannot be read.",
@@ -405,7 +406,7 @@ def _az_is_logged_in(environment: Mapping[str, str]) -> bool:
     folder = environment.get("AZURE_CONFIG_DIR") or str(Path(environment.get("HOME") or "/") / ".azure")
     try:
         # Written by az with a byte order mark.
-        profile = json.loads((Path(folder) / "azureProfile.json").read_text(encoding="utf-8-sig"))
+        profile = reading.json_value(reading.text(Path(folder) / "azureProfile.json", encoding="utf-8-sig"))
         return bool(profile["subscriptions"])
     except (OSError, ValueError, KeyError, TypeError):
         return False

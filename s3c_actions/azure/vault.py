@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import certificates
+from s3c_actions import answers, certificates
 from s3c_actions.azure import vault_errors
 from s3c_actions.azure.login_errors import skew
 from s3c_actions.azure.vault_errors import About
@@ -225,6 +225,7 @@ class Vault:
         if self._shared is None:
             from azure.core.pipeline.transport import RequestsTransport
 
+            answers.limit()
             self._shared = RequestsTransport()
         return self._shared
 

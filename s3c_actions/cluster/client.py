@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from s3c_actions import answers, reading
 from s3c_actions.cluster import denials
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 
@@ -182,7 +183,10 @@ class Cluster:
             InputError: it does not accept the kubeconfig's credentials.
             OutsideError: it cannot be reached.
         """
-        answer = json.loads(self._content(method, path, query or {}, body, content_type))
+        try:
+            answer = reading.json_value(self._content(method, path, query or {}, body, content_type))
+        except ValueError:
+            answer = None
         if not isinstance(answer, dict):
             raise OutsideError(f"{self.address} is no Kubernetes API: it answered no JSON object.")
         return answer
@@ -224,7 +228,7 @@ class Cluster:
     def _translated(self, method: str, path: str, status: int, body: str | bytes | None) -> S3CError:
         """What the API server's `Status` says, in words; told apart as far as it tells them apart."""
         try:
-            said = json.loads(body or b"{}")
+            said = reading.json_value(body or b"{}")
         except ValueError:
             said = {}
         said = said if isinstance(said, dict) else {}
@@ -343,6 +347,7 @@ def connect(kubeconfig: str, context: str, *, timeout: float, token: Callable[[]
         raise InputError(
             "kubeconfig", f"{kubeconfig} cannot be used.", remedy="Fetch it anew.", original=str(error)[:1000]
         ) from error
+    answers.limit()
     if not client.configuration.verify_ssl:
         import urllib3
 

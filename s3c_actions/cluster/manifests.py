@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError
 from s3c_actions.image import Reference
 from s3c_actions.report.collecting import paused
@@ -52,8 +53,8 @@ WORKLOADS = frozenset(
 )
 """Kubernetes' own kinds that make Pods."""
 
-MOST_NESTED = 200
-_MOST_BYTES = 256 * 1024 * 1024
+MOST_NESTED = reading.MOST_NESTED
+_MOST_BYTES = 32 * reading.MIB
 _KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
 
 
@@ -165,7 +166,7 @@ def read(sources: Iterable[str], *, cwd: Path, stdin: Callable[[], bytes]) -> tu
                 continue
             taken.add(path.resolve())
             try:
-                content = path.read_bytes()
+                content = reading.content(path, _MOST_BYTES)
             except OSError as error:
                 raise InputError(FIELD, f"{path} cannot be read: {error.strerror}.") from error
             shown = str(path.relative_to(cwd)) if path.is_relative_to(cwd) else str(path)
@@ -188,7 +189,7 @@ def parse(text: str, *, source: str, path: Path | None = None, relative: Path | 
     text = text.removeprefix(mark) if mark else text
     finder = _Finder(text, source)
     try:
-        _check_depth(text, source)
+        _check_limits(text, source)
         with paused():
             for document in yaml.compose_all(text, Loader=yaml.CSafeLoader):
                 finder.document(document)
@@ -420,14 +421,14 @@ class _Finder:
             return found
         for key, value in node.value:
             if key.tag == _MERGE:
-                merged += value.value if _sequence(value) is not None else [value]
+                merged += _sequence(value) or [value]
             elif _is_scalar(key):
                 if key.value in found:
                     raise self._refused(key, f"the key `{key.value}` stands twice in one mapping.")
                 found[key.value] = (key, value)
         for other in merged:
-            if other is not node:
-                found = {**self._keys(other), **found}
+            for name, entry in self._keys(other).items():
+                found.setdefault(name, entry)
         return found
 
     def _refused(self, node: Node, what: str, *, remedy: str = "") -> InputError:
@@ -435,10 +436,11 @@ class _Finder:
 
 
 _MERGE = "tag:yaml.org,2002:merge"
-_BRACKETS = re.compile(r"[\[\]{}]")
-_NESTED = re.compile(rf"^(?: {{{MOST_NESTED}}}| *(?:[-?] +){{{MOST_NESTED // 4}}})", re.MULTILINE)
-_ALIAS = re.compile(r"[ \t]*:(?:\s|#[^\r\n]*)+(?P<alias>\*[^\s,\[\]{}]+)")
-_PROPERTIES = re.compile(r"(?:(?:&(?P<anchor>[^\s,\[\]{}]+)|![^\s,\[\]{}]*)(?:\s|#[^\r\n]*)+)+")
+# Possessive: a comment of many `#` could be divided into comments in as many ways as there are numbers of that length.
+_BLANK = r"(?:\s|#[^\r\n\x85\u2028\u2029]*+)++"
+_NESTED = reading.INDENTED
+_ALIAS = re.compile(rf"[ \t]*+:{_BLANK}(?P<alias>\*[^\s,\[\]{{}}]+)")
+_PROPERTIES = re.compile(rf"(?:(?:&(?P<anchor>[^\s,\[\]{{}}]++)|![^\s,\[\]{{}}]*+){_BLANK})+")
 
 
 def _is_mapping(node: Node) -> bool:
@@ -469,21 +471,22 @@ def _breaks(text: str, start: int, end: int) -> int:
     return text.count("\n", start, end) or text.count("\r", start, end)
 
 
-def _check_depth(text: str, source: str) -> None:
-    """Raise when the text is nested so deeply that the parser, which is recursive, would overflow the stack."""
+def _check_limits(text: str, source: str) -> None:
+    """Raise when the text is nested so deeply that the parser, which is recursive, would overflow the stack.
+
+    And when its aliases stand for more than any object has: merged into each other (`<<`), a few lines are enough.
+    """
     import yaml
 
-    depth, deepest = 0, 0
-    for bracket in _BRACKETS.findall(text):
-        depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
-        deepest = max(deepest, depth)
-    if deepest <= MOST_NESTED and not _NESTED.search(text):
+    aliases = "*" in text and "&" in text
+    brackets = text.count("[") + text.count("{") > MOST_NESTED
+    if not (aliases or brackets or _NESTED.search(text)):
         return
-    depth = 0  # those brackets may have stood in comments and strings
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_NESTED:
-            raise _at(source, event.start_mark, f"it is nested more than {MOST_NESTED} levels deep.")
+    # Those may have stood in comments and strings.
+    try:
+        reading.check_yaml(yaml.parse(text, Loader=yaml.CSafeLoader))
+    except reading.YamlError as error:
+        raise InputError(FIELD, f"{source}, line {error.line}: {error.problem}.") from error
 
 
 def _at(source: str, mark: Mark, what: str, *, remedy: str = "", text: str = "") -> InputError:

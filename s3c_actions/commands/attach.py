@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import __version__
+from s3c_actions import __version__, reading
 from s3c_actions.commands import Command, Context, folders
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
@@ -214,7 +214,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         for _, scan in pairs:
             path = self.context.temp / f"evidence.{kind}.json"
             self.trivy.convert(scan.trivy_json, kind, path)
-            converted.append((scan.report.platform, path.read_bytes()))
+            converted.append((scan.report.platform, reading.content(path, reading.REPORTS)))
         if kind == "spdx":
             return sbom.spdx(converted, reference.pinned, created)
         return sbom.cyclonedx(converted[0][1], reference.pinned, created)
@@ -225,7 +225,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         if path is None:
             return None
         try:
-            document = json.loads(path.read_bytes())
+            document = reading.json_value(reading.content(path, reading.DOCUMENTS))
         except (OSError, ValueError) as error:
             raise InputError("openvex", f"{path} cannot be read as JSON.", original=str(error)) from error
         if not isinstance(document, dict) or "statements" not in document:

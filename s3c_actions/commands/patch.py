@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from s3c_actions import reading
 from s3c_actions.commands import Command, Context, folders
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
@@ -144,7 +145,7 @@ def _report(path: Path | None, image: str, scanner: Scanner) -> ScanResult | Non
     if path is None:
         return None
     report = trivy_json.read(path)
-    if not lists_os(path.read_bytes()):
+    if not lists_os(reading.content(path, reading.REPORTS)):
         raise InputError(
             "report",
             f"{path} says nothing of the operating system's packages.",

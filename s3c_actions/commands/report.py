@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from s3c_actions import reading, writing
 from s3c_actions.commands import Command, Context
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.inputs import Values
@@ -108,10 +108,10 @@ def _copied(context: Context, report: Path) -> dict[str, Path]:
     from s3c_actions.report.formats import FILES
 
     path = context.output / FILES["json"]
-    context.output.mkdir(parents=True, exist_ok=True)
+    writing.folder(context.output)
     if path.resolve() != report.resolve():
         try:
-            shutil.copyfile(report, path)
+            writing.copy(report, path)
         except OSError as error:
             raise OutsideError(
                 f"The report could not be copied to {path}.",
@@ -135,7 +135,7 @@ def _sboms(values: Values, context: Context, report: Path) -> Iterator[dict[str,
 
     (program,) = located(values, context, "trivy")
     trivy = Trivy(program, context.runner, cache=context.cache / "trivy")
-    context.output.mkdir(parents=True, exist_ok=True)
+    writing.folder(context.output)
     with trivy.converting(report, sboms) as made:
         yield sboms
         made()
@@ -153,7 +153,7 @@ def _bill(values: Values, context: Context, report: Path) -> bytes:
 
 def _table(path: Path) -> str:
     """The table for standard output, its end left to the file."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = reading.text(path, reading.REPORTS).splitlines()
     if len(lines) <= TEXT_ROWS:
         return "\n".join(lines) + "\n"
     return "\n".join(lines[:TEXT_ROWS]) + f"\n… {len(lines) - TEXT_ROWS:,} more lines in {path}\n"
@@ -166,7 +166,7 @@ def dockerfile_text(path: Path) -> str:
         InputError: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return reading.text(path, errors="replace")
     except OSError as error:
         raise InputError(
             "dockerfile", f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."

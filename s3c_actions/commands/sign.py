@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from s3c_actions import reading
 from s3c_actions.commands import Command, Context, vault
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
@@ -369,7 +370,7 @@ def read(path: Path, field: str) -> bytes:
         InputError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return reading.content(path)
     except OSError as error:
         raise InputError(
             field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path and its permissions."

@@ -6,7 +6,6 @@ Whatever is missing, stale, unsigned or cannot be read denies; of several report
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,9 @@ from typing import Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.evidence import STATEMENT
+from s3c_actions.policy import licences
 from s3c_actions.policy.model import Policy, ends
 from s3c_actions.report.model import Content
 from s3c_actions.report.statement import PREVIOUS_VERSION, VERSION
@@ -291,7 +292,7 @@ def refused_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[Content, 
         policy: the one in force.
         spdx: a document of SPDX 2.3, in JSON.
     """
-    wanted = {one.lower(): one for one in policy.licenses.refuse}
+    wanted = [(one, licences.current(one)) for one in policy.licenses.refuse]
     names = {
         one["licenseId"].lower(): one["name"].lower()
         for one in spdx.get("hasExtractedLicensingInfos") or ()
@@ -303,16 +304,19 @@ def refused_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[Content, 
         for entry, (refused, of) in zip(policy.packages.refuse, policy.refused_packages, strict=True):
             if refused == name and of in {"", version}:
                 found.add(Content("package", entry, f"{name} {version}".strip(" ")))
-        for licence in wanted.keys() & _licences(one, names):
-            found.add(Content("license", wanted[licence], f"{name} ({wanted[licence]})"))
+        under = _licences(one, names)
+        for entry, meant in wanted:
+            if meant <= under:
+                found.add(Content("license", entry, f"{name} ({entry})"))
     return tuple(sorted(found))
 
 
 def _licences(package: Mapping[str, Any], names: Mapping[str, str]) -> set[str]:
-    """The identifiers in a package's licence expressions, in small letters; those that SPDX has none for by name."""
+    """The identifiers in a package's licence expressions, as SPDX has them now; those it has none for by name."""
     text = f"{package.get('licenseConcluded', '')} {package.get('licenseDeclared', '')}".lower()
     words = set(_WORDS.split(text))
-    return words | {word for one in words if one in names for word in _WORDS.split(names[one])}
+    words |= {word for one in words if one in names for word in _WORDS.split(names[one])}
+    return {licence for word in words for licence in licences.granted(word)}
 
 
 def objections(contents: Iterable[Content]) -> list[Refusal]:
@@ -345,8 +349,8 @@ def _json(content: bytes | None) -> Any:
     if content is None:
         return None
     try:
-        return json.loads(content.decode("utf-8", "replace"), parse_constant=_no_number)
-    except (ValueError, RecursionError):
+        return reading.json_value(content.decode("utf-8", "replace"), parse_constant=_no_number)
+    except ValueError:
         return None
 
 

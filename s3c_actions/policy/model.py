@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from s3c_actions import identities
+from s3c_actions import identities, reading
 from s3c_actions.errors import InputError
 from s3c_actions.inputs import duration
 from s3c_actions.report.gate import Exemption, Gate
@@ -172,7 +172,8 @@ class Licenses(_Part, frozen=True, kw_only=True):
     refuse: Annotated[
         tuple[LicenseId, ...],
         Meta(
-            description="SPDX identifiers. A choice between licences counts as every one of them.",
+            description="SPDX identifiers; a deprecated one means its successor. A choice between licences counts as "
+            "every one of them, and `-or-later` is a choice.",
             examples=[["AGPL-3.0-only", "SSPL-1.0"]],
         ),
     ] = ()
@@ -280,9 +281,7 @@ def read(path: Path, *, field: str = "policy") -> Policy:
         InputError: it cannot be read, is not YAML, or says something that a policy cannot; the message names the place.
     """
     try:
-        if path.stat().st_size > MAX_SIZE:
-            raise InputError(field, f"{path} is larger than {MAX_SIZE // 1024} KiB.", remedy="Look at the path.")
-        text = path.read_text(encoding="utf-8")
+        text = reading.text(path, MAX_SIZE)
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", "") or "it is not UTF-8"
         raise InputError(field, f"{path} cannot be read: {what}.", remedy="Look at the path.") from error
@@ -364,17 +363,13 @@ def _check(policy: Policy, name: str, field: str) -> None:
 
 
 def _yaml(text: str, name: str, field: str) -> Any:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark is not None else ""
+        return reading.yaml_value(text)
+    except reading.YamlError as error:
+        where = f", line {error.line}" if error.line else ""
         raise InputError(
             field,
-            f"{name} is not YAML{where}: {getattr(error, 'problem', None) or 'it cannot be parsed'}.",
+            f"{name} is not YAML{where}: {error.problem}.",
             remedy="Look at that line.",
             original=str(error)[:500],
         ) from None
@@ -391,7 +386,7 @@ def _with_certificate(signer: Signer, folder: Path, field: str) -> Signer:
         )
     path = folder / signer.certificate
     try:
-        text = path.read_text(encoding="ascii")
+        text = reading.text(path, encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", "") or "it is not PEM"
         raise InputError(

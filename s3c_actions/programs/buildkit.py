@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from s3c_actions import sockets, temporary
+from s3c_actions import reading, sockets, temporary
 from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.process import Runner
 from s3c_actions.progress import Progress
@@ -194,7 +194,7 @@ def _unusable_docker(runner: Runner) -> str:
     """
     answer = _ask(runner, ["docker", "info", "--format", "{{json .}}"])
     try:
-        about = json.loads(answer or "null")
+        about = reading.json_value(answer or "null")
     except ValueError:
         about = None
     if not isinstance(about, dict) or not about.get("ServerVersion"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from s3c_actions import reading
 from s3c_actions.errors import OutsideError
 from s3c_actions.image import Reference, is_digest
 from s3c_actions.process import Completed, ProgramFailed, ProgramTimedOut, Runner
@@ -134,7 +134,7 @@ def pushed_digest(vex: Path) -> str:
         The digest; empty when the document is missing, malformed, or about none or several.
     """
     try:
-        document = json.loads(vex.read_bytes())
+        document = reading.json_value(reading.content(vex, reading.DOCUMENTS))
         products = [str(one["@id"]) for statement in document["statements"] for one in statement["products"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""

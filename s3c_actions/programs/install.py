@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.process import Runner
 from s3c_actions.programs.cache import locked, scratch, telling_disk
@@ -364,7 +365,7 @@ def sha256(path: Path) -> str:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        read = json.loads(path.read_text())
+        read = reading.json_value(reading.text(path))
     except (OSError, ValueError):
         return {}
     return read if isinstance(read, dict) else {}

@@ -6,7 +6,6 @@ read nor changed.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.process import ProgramFailed
 from s3c_actions.programs.notation_home import KEY_NAME
@@ -161,7 +161,7 @@ class Notation:
         argv = ["inspect", "--output", "json", "--max-signatures", str(MAX_SIGNATURES)]
         said = self._run(home, reference, argv, _not_signed).stdout
         try:
-            document = json.loads(said)
+            document = reading.json_value(said)
             return tuple(_signature(one) for one in document["Signatures"])
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise OutsideError(

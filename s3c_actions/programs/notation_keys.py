@@ -5,13 +5,13 @@ https://notaryproject.dev/docs/user-guides/how-to/directory-structure/
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError
 
 
@@ -51,7 +51,7 @@ def find(name: str, environment: Mapping[str, str]) -> NamedKey:
     config, libexec = folders(environment)
     path = config / "signingkeys.json"
     try:
-        keys = json.loads(path.read_text(encoding="utf-8"))["keys"]
+        keys = reading.json_value(reading.text(path))["keys"]
         found = [one for one in keys if one["name"] == name]
         known = [str(one["name"]) for one in keys]
     except FileNotFoundError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from s3c_actions import reading, writing
 from s3c_actions.errors import OutsideError
 from s3c_actions.process import Completed, Runner
 from s3c_actions.programs import trivy_database, trivy_errors
@@ -138,7 +140,7 @@ class Trivy:
     def database(self, name: str = "db") -> Metadata | None:
         """What the cache says of a database (`db`, `java-db`); None when there is none that can be used."""
         try:
-            return msgspec.json.decode((self.cache / name / "metadata.json").read_bytes(), type=Metadata)
+            return msgspec.json.decode(reading.content(self.cache / name / "metadata.json"), type=Metadata)
         except (OSError, msgspec.MsgspecError):
             return None
 
@@ -204,22 +206,29 @@ class Trivy:
         """
         with ExitStack() as stack:
             started = {}
-            for form, output in outputs.items():
+            # Trivy would follow a link that lies in the output's place.
+            place = self._runner.environment.get("TMPDIR") or None
+            temp = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="s3c-sbom-", dir=place)))
+            for form in outputs:
                 argv = ["convert", "--quiet=false", "--exit-code=0", f"--format={CONVERTED[form]}"]
                 running = self._runner.running(
-                    [self._path, *argv, f"--output={output}", report], extra=self._login(), timeout=120, check=False
+                    [self._path, *argv, f"--output={temp / form}", report],
+                    extra=self._login(),
+                    timeout=120,
+                    check=False,
                 )
                 started[form] = stack.enter_context(running)
 
             def made() -> None:
                 for form, ended in started.items():
-                    said, output = ended(), outputs[form]
-                    if said.code != 0 or not output.is_file() or output.stat().st_size == 0:
+                    said, written = ended(), temp / form
+                    if said.code != 0 or not written.is_file() or written.stat().st_size == 0:
                         raise OutsideError(
                             f"Trivy could not make the {form} SBOM of {report.name}.",
                             remedy="Look at what it said; the other reports are not touched by this.",
                             original=trivy_errors.fatal(said.stderr),
                         )
+                    writing.copy(written, outputs[form])
 
             yield made
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError
 
 DEFAULT = ".trivyignore"
@@ -45,7 +46,7 @@ def read(path: Path) -> tuple[Entry, ...]:
         InputError: it is not there, cannot be read, or an entry's id or date is not one.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = reading.text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, getattr(error, "strerror", "") or "it is not UTF-8") from error
     if path.suffix in {".yaml", ".yml"}:
@@ -104,13 +105,10 @@ def _plain(path: Path, text: str) -> Iterable[Entry]:
 
 
 def _yaml(path: Path, text: str) -> Iterable[Entry]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        document = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise _unreadable(path, " ".join(str(error).split())[:300]) from error
+        document = reading.yaml_value(text)
+    except reading.YamlError as error:
+        raise _unreadable(path, str(error)) from error
     if document is None:
         return
     if not isinstance(document, dict):
@@ -118,6 +116,8 @@ def _yaml(path: Path, text: str) -> Iterable[Entry]:
     for section, listed in document.items():
         if section not in SECTIONS:
             raise _unreadable(path, f"{str(section)[:80]!r} is none of {', '.join(SECTIONS)}")
+        if not isinstance(listed, list | None):
+            raise _unreadable(path, f"{section} is not a list")
         for one in listed or []:
             if not isinstance(one, dict) or not isinstance(one.get("id"), str) or not one["id"]:
                 raise _unreadable(path, f"an entry of {section} has no id")

@@ -6,22 +6,25 @@ https://distribution.github.io/distribution/spec/auth/. Every answer is limited 
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from s3c_actions import answers, reading
 from s3c_actions.credentials import Logins
 from s3c_actions.errors import OutsideError
 from s3c_actions.image import DEFAULT_REGISTRY, Reference
+from s3c_actions.registry import challenges
 from s3c_actions.registry.content import MAX_MANIFEST, json_object, unbelievable
 
 if TYPE_CHECKING:
     from requests import Response, Session
+
+    from s3c_actions.registry.challenges import Challenge
 
 MAX_RETRY_AFTER = 20
 _LONG = 16 * 1024
@@ -104,7 +107,8 @@ class Connection:
             sent["Authorization"] = self._authorizations[key]
         response = self._send(reference.registry, url, sent, method=method, content=content)
         if response.status_code == 401:
-            if key not in self._authorizations and _scheme(response) == "bearer":
+            challenge = _challenge(response)
+            if key not in self._authorizations and challenge is not None and challenge.scheme == "bearer":
                 # There will be a token and another try: the token's request takes this connection.
                 self.dismiss(response, reference)
             authorization = self._authorize(reference, response, writes, also)
@@ -186,12 +190,29 @@ class Connection:
             from requests.adapters import HTTPAdapter
             from urllib3.util.retry import Retry
 
+            class Once(Retry):
+                """Does not ask again whom it has given its time."""
+
+                def increment(
+                    self,
+                    method: str | None = None,
+                    url: str | None = None,
+                    response: Any = None,
+                    error: Exception | None = None,
+                    _pool: Any = None,
+                    _stacktrace: Any = None,
+                ) -> Once:
+                    if error is not None and isinstance(error.__cause__, answers.TooSlow):
+                        raise error
+                    return super().increment(method, url, response, error, _pool, _stacktrace)
+
+            answers.limit()
             self._session = requests.Session()
             # Without this, `requests` would look for credentials in ~/.netrc.
             self._session.auth = lambda request: request
             self._session.headers["User-Agent"] = "s3c"
             adapter = HTTPAdapter(
-                max_retries=Retry(
+                max_retries=Once(
                     total=self._retries,
                     connect=1,
                     read=1,
@@ -245,12 +266,12 @@ class Connection:
         """The `Authorization` that a 401's challenge asks for (RFC 7235; distribution's token specification)."""
         registry = reference.registry
         login = self._logins.of(registry)
-        if _scheme(response) == "basic":
-            return f"Basic {login.basic()}" if login and login.username else ""
-        if _scheme(response) != "bearer":
+        challenge = _challenge(response)
+        if challenge is None:
             return ""
-        challenge = response.headers.get("WWW-Authenticate", "")
-        asked = {key.lower(): value for key, value in re.findall(r'([A-Za-z_]+)="([^"]*)"', challenge)}
+        if challenge.scheme == "basic":
+            return f"Basic {login.basic()}" if login and login.username else ""
+        asked = challenge.parameters
         realm = asked.get("realm", "")
         safe = urlsplit(realm).scheme == "https" or (
             urlsplit(realm).scheme == "http" and response.url.startswith("http:")
@@ -329,10 +350,9 @@ class Connection:
         )
 
 
-def _scheme(response: Response) -> str:
-    """How a 401 asks to be authorized."""
-    scheme: str = response.headers.get("WWW-Authenticate", "").partition(" ")[0].lower()
-    return scheme
+def _challenge(response: Response) -> Challenge | None:
+    """How a 401 asks to be authorized, of the ways that we know."""
+    return challenges.choose(challenges.parse([response.headers.get("WWW-Authenticate", "")]))
 
 
 def _scopes(asked: str, reference: Reference, writes: bool, also: str) -> list[str]:
@@ -355,7 +375,7 @@ def _error_text(response: Response) -> str:
 
     try:
         body = next(response.iter_content(4096), b"")
-        errors = json.loads(body)["errors"]
+        errors = reading.json_value(body)["errors"]
         return "; ".join(f"{one.get('code', '')}: {one.get('message', '')}" for one in errors)[:500]
     except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError):
         return ""

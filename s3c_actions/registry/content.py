@@ -6,13 +6,13 @@ https://github.com/opencontainers/image-spec/blob/v1.1.0/descriptor.md. Nothing 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.image import Reference, is_digest
 
@@ -255,10 +255,10 @@ def json_object(body: bytes, refuse: Refuse, what: str = "an answer") -> dict[st
         S3CError: what `refuse` makes: it is none, or has a key twice, which readers understand differently.
     """
     try:
-        document = json.loads(body, object_pairs_hook=_unique)
+        document = reading.json_value(body, object_pairs_hook=_unique)
     except _Twice as error:
         raise refuse(f"{what} has the key {str(error)[:100]!r} twice") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise refuse(f"{what} is not JSON") from None
     if not isinstance(document, dict):
         raise refuse(f"{what} is not a JSON object")

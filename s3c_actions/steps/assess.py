@@ -6,7 +6,6 @@ what a policy refuses for being there, and how old the report is.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from s3c_actions import reading
 from s3c_actions.errors import OutsideError
 from s3c_actions.report import coverage, trivy_json
 from s3c_actions.report.advisories import OLDEST_DATABASE, Database, why_outdated
@@ -104,7 +104,11 @@ def scanned(
         OutsideError: Trivy makes no bill of materials that can be read.
     """
     seen = coverage.judge(
-        path.read_bytes(), scanners=scope.scanners, pkg_types=scope.pkg_types, database=database, warned=warned
+        reading.content(path, reading.REPORTS),
+        scanners=scope.scanners,
+        pkg_types=scope.pkg_types,
+        database=database,
+        warned=warned,
     )
     if outdated := why_outdated(database, criteria.now, criteria.maximum_database_age):
         seen = replace(seen, blind=seen.blind or outdated)
@@ -136,7 +140,7 @@ def given(path: Path, *, image: str, reference: str, criteria: Criteria, report:
     Raises:
         OutsideError: Trivy makes no bill of materials that can be read.
     """
-    data = path.read_bytes()
+    data = reading.content(path, reading.REPORTS)
     shown = infer(data)
     seen = coverage.NOTHING_TO_SEE
     # Only an image has to hold something that is recognised; a folder may well hold no packages.
@@ -253,7 +257,7 @@ def _contents(policy: Policy, path: Path, bill: Callable[[Path], bytes]) -> tupl
     if not policy.judges_contents:
         return ()
     try:
-        return refused_contents(policy, json.loads(bill(path)))
+        return refused_contents(policy, reading.json_value(bill(path)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise OutsideError(
             "Trivy made no bill of materials that can be read, so that packages and licences cannot be judged.",

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from s3c_actions import writing
 from s3c_actions.cluster import apply, gate, images, rollout
 from s3c_actions.cluster import manifests as texts
 from s3c_actions.cluster.apply import Change, Target
@@ -248,9 +249,7 @@ def _written(rewritten: Sequence[tuple[Manifest, str]], folder: Path) -> tuple[P
         while path in written:
             number += 1
             path = folder / manifest.relative.with_stem(f"{manifest.relative.stem}-{number}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes((manifest.mark + text).encode())
-        written.append(path)
+        written.append(writing.write(path, manifest.mark + text))
     return tuple(written)
 
 

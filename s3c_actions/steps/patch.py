@@ -16,6 +16,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 import s3c_actions
+from s3c_actions import reading, writing
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.image import Reference
 from s3c_actions.registry import Descriptor, ImageConfig, Manifest
@@ -275,7 +276,7 @@ def _upgraded(rescans: Iterable[ScanResult], fixed: Iterable[Finding]) -> dict[s
     for scan in rescans:
         # A rescan's JSON was read just now; what it lists is told where it can be, and decides nothing.
         with suppress(OSError):
-            listed |= trivy_json.installed(scan.trivy_json.read_bytes())
+            listed |= trivy_json.installed(reading.content(scan.trivy_json, reading.REPORTS))
     return {name: listed[name] for name in dict.fromkeys(one.package for one in fixed) if name in listed}
 
 
@@ -324,6 +325,4 @@ def _write_vex(work: Work, reference: Reference, fixed: tuple[Finding, ...]) -> 
     path = work.settings.vex
     if path is None or not fixed:
         return None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(openvex.document(reference, fixed, work.tools.now, s3c_actions.__version__))
-    return path
+    return writing.write(path, openvex.document(reference, fixed, work.tools.now, s3c_actions.__version__))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import S3CError
 from s3c_actions.report import trivy_json
 from s3c_actions.report.model import ScanReport
@@ -51,8 +52,8 @@ class Store:
         folder = self._folder / _key(facts)
         path = folder / "trivy.json"
         try:
-            about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-            data = path.read_bytes()
+            about = reading.json_value(reading.text(folder / "about.json"))
+            data = reading.content(path, reading.REPORTS)
         except (OSError, ValueError):
             return None
         if not isinstance(about, dict) or about.get("facts") != facts:
@@ -101,6 +102,6 @@ def content(path: Path | None) -> str:
     if path is None:
         return ""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(reading.content(path)).hexdigest()
     except OSError:
         return ""

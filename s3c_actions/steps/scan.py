@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import threading
 import time
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from s3c_actions import reading, writing
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.programs.trivy import CONVERTED, Request, ScanOptions, Trivy
@@ -213,7 +213,7 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
 def _clear(folder: Path) -> None:
     """No report of an earlier run is left to be taken for this one's."""
     for name in formats.FILES.values():
-        (folder / name).unlink(missing_ok=True)
+        writing.remove(folder / name)
 
 
 def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: Progress) -> _Target:
@@ -451,7 +451,7 @@ def bill(report: Path, trivy: Trivy, temp: Path) -> bytes:
     path = temp / f"spdx-{threading.get_ident()}.json"
     trivy.convert(report, "spdx", path)
     try:
-        return path.read_bytes()
+        return reading.content(path, reading.REPORTS)
     finally:
         path.unlink(missing_ok=True)
 
@@ -474,14 +474,14 @@ def _written(result: ScanResult, settings: ScanSettings, trivy: Trivy) -> ScanRe
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        writing.folder(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
 
 
 def _copy(source: Path, target: Path) -> None:
     try:
-        shutil.copyfile(source, target)
+        writing.copy(source, target)
     except OSError as error:
         raise _unwritable(target.parent, error) from error
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3c_actions import certificates
+from s3c_actions import certificates, reading
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.programs.notation import Notation, Signature, SigningRequest
@@ -218,7 +218,7 @@ def _timestamp_root(request: SigningRequest) -> bytes:
     if request.timestamp_root is None:
         return b""
     try:
-        content = request.timestamp_root.read_bytes()
+        content = reading.content(request.timestamp_root)
     except OSError as error:
         raise InputError(
             "timestamp-root-cert", f"{request.timestamp_root} cannot be read: {error.strerror}."
@@ -239,7 +239,7 @@ def _chain_of_plugin(notation: Notation, home: Home, layout: Layout) -> tuple[x5
     notation.rehearse(home, layout.folder, _add_empty(layout), SigningRequest(signature_format="jws"))
     for blob in layout.blobs():
         try:
-            chain = json.loads(blob)["header"]["x5c"]
+            chain = reading.json_value(blob)["header"]["x5c"]
             return certificates.read_chain(
                 b"".join(_pem_block(base64.b64decode(one, validate=True)) for one in chain), "key-id"
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import certificates
+from s3c_actions import certificates, writing
 from s3c_actions.cluster import gate_manifests
 
 if TYPE_CHECKING:
@@ -60,10 +60,9 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
     identity = certificates.pinned_identity(settings.chain, settings.field)
     anchor = certificates.pem(certificates.anchor(settings.chain))
     store = folder / "truststore" / "x509" / "ca" / settings.name
-    store.mkdir(parents=True, exist_ok=True)
-    (store / "certificates.pem").write_bytes(anchor)
+    writing.write(store / "certificates.pem", anchor)
     policy = folder / "trustpolicy.json"
-    policy.write_text(json.dumps(_policy(settings, identity), indent=2) + "\n", encoding="utf-8")
+    writing.write(policy, json.dumps(_policy(settings, identity), indent=2) + "\n")
     provider = (
         gate_manifests.key_vault(
             settings.fetched.vault,
@@ -77,7 +76,7 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
     own = gate_manifests.policy((identity,), scopes=settings.scopes)
     documents = [provider, *(one for one in own if one["apiVersion"].startswith(gate_manifests.RATIFY_GROUP))]
     ratify = folder / "ratify.yaml"
-    ratify.write_text(_yaml(documents), encoding="utf-8")
+    writing.write(ratify, _yaml(documents))
     return {"trust-store": folder / "truststore", "trust-policy": policy, "ratify": ratify}
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import identities
+from s3c_actions import identities, reading
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.programs.notation_home import Home, TrustPolicy
 from s3c_actions.steps.results import VerifyResult
@@ -211,7 +211,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _read(path: Path, field: str) -> bytes:
     try:
-        return path.read_bytes()
+        return reading.content(path)
     except OSError as error:
         raise InputError(field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path.") from error
 
