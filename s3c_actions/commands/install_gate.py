@@ -71,8 +71,12 @@ def _objects(values: Values, context: Context) -> tuple[Object, ...]:
                     one.name, "it is given beside a policy, which names the signers.", remedy="Give one of both."
                 )
         ruling = trusting(model.read(path), values, context)
-        return gate_manifests.with_others(gate_manifests.by_policy(ruling, values[inputs.EXEMPT]), others)
-    own = gate_manifests.policy(trusted_identities(values[inputs.IDENTITIES]), values[inputs.EXEMPT])
+        return gate_manifests.with_others(
+            gate_manifests.by_policy(ruling, values[inputs.EXEMPT], allow_tags=values[inputs.ALLOW_TAGS]), others
+        )
+    own = gate_manifests.policy(
+        trusted_identities(values[inputs.IDENTITIES]), values[inputs.EXEMPT], allow_tags=values[inputs.ALLOW_TAGS]
+    )
     if trust := _trust(values):
         own = (trust, *own)
     elif not any(one["kind"] == "KeyManagementProvider" for one in others):
