@@ -48,7 +48,7 @@ def test_the_template_of_the_gate_looks_at_every_place_and_every_template():
         if one.path != ("image",):
             holder = f"pods[_].{one.field}[_]"
             assert f"volume := {holder}\n" in rego
-            assert f"image := {one.field}[_].{'.'.join(one.path)}\n" in rego
+            assert f"image := volume.{'.'.join(one.path)}\n" in rego
             assert f'["{one.field}", image] | image := spec.{one.field}[_].{".".join(one.path)}' in rego
     looked = {tuple(one.split(".")) for one in re.findall(r"pod := reviewed\.([\w.]+)$", rego, re.MULTILINE)}
     assert looked == set(places.TEMPLATES)
