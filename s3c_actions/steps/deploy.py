@@ -411,11 +411,7 @@ def _pass_gate(
                 "The gate was not proved: nothing that is deployed names an image.",
                 remedy="Look at the manifests, or deploy them with `require-gate: false`.",
             )
-        step.done(
-            f"{proved}; {len(used)} signed image{'s' * (len(used) != 1)} admitted"
-            if proved
-            else "there was nothing to try"
-        )
+        step.done(f"{proved}; {len(used)} signed admitted" if proved else "there was nothing to try")
 
 
 def _wanted(

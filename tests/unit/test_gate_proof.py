@@ -263,7 +263,7 @@ def test_the_gate_is_proved_for_every_kind_that_gets_images(one, monkeypatch):
     result, said = deployed(cluster, one, SERVICE, MONITOR, monkeypatch=monkeypatch)
     assert "it has no signature" in result.denial
     assert said == [
-        "an unsigned image is denied as a container, an init container and an image volume; 1 signed image admitted"
+        "an unsigned image is denied as a container, an init container and an image volume; 1 signed admitted"
     ]
     where = {namespace for namespace, _ in cluster.tried}
     assert where == ({"shop"} if one is not BARE else {"shop", "other", "monitoring"})
