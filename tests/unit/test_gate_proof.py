@@ -13,7 +13,7 @@ from s3c_actions.cluster import apply, denials, gate, places, rollout
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Resource
 from s3c_actions.errors import OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
-from s3c_actions.progress import Silent
+from s3c_actions.progress import Silent, StepContext
 from s3c_actions.steps import deploy
 from s3c_actions.steps.results import Admission, DeployResult
 from tests.unit.test_gate import DATA, facts
@@ -198,7 +198,7 @@ def target(kind: str, api: str, namespace: str = "shop", **spec: Any) -> apply.T
     )
 
 
-POD = {"template": {"spec": {"containers": [{"name": "main", "image": APP}]}}}
+POD: dict[str, Any] = {"template": {"spec": {"containers": [{"name": "main", "image": APP}]}}}
 DEPLOYMENT = target("Deployment", "apps/v1", **POD)
 ROLLOUT = target("Rollout", "argoproj.io/v1alpha1", **POD)
 KNATIVE = target("Service", "serving.knative.dev/v1", **POD)
@@ -226,11 +226,12 @@ def deployed(
         def __exit__(self, *_: object) -> None:
             return None
 
-        def done(self, text: str) -> None:
-            said.append(text)
+        def done(self, sentence: str) -> None:
+            said.append(sentence)
 
     class Progress(Silent):
-        def step(self, _name: str, **_: object) -> Any:
+        def step(self, name: str) -> StepContext:
+            assert name == "gate"
             return Step()
 
     monkeypatch.setattr(

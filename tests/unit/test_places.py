@@ -10,6 +10,7 @@ import pytest
 
 from s3c_actions.cluster import deployed, gate, gate_manifests, manifests, places
 from s3c_actions.cluster.manifests import objects
+from s3c_actions.errors import InputError
 
 A, B, C, D = (f"registry.test/{name}@sha256:{name * 64}" for name in "abcd")
 IMAGES = dict(zip(places.PLACES, (A, B, C, D), strict=True))
@@ -78,7 +79,7 @@ def test_a_manifest_is_rewritten_in_every_place_of_every_workload(one):
 
 def test_an_image_volume_without_a_reference_is_refused_and_other_volumes_are_none():
     pod = spec({places.CONTAINERS: A}) | {"volumes": [{"name": "v", "image": {"pullPolicy": "Always"}}]}
-    with pytest.raises(manifests.InputError, match="Pod x, image volume v has no image"):
+    with pytest.raises(InputError, match="Pod x, image volume v has no image"):
         manifests.parse(json.dumps(workload(places.WORKLOADS[0], pod)), source="x.json")
     pod["volumes"] = [{"name": "v", "emptyDir": {}}, {"name": "w", "image": None}]
     (use,) = manifests.parse(json.dumps(workload(places.WORKLOADS[0], pod)), source="x.json").uses
@@ -91,7 +92,7 @@ def test_what_a_custom_kind_has_in_the_place_of_an_image_may_be_no_text():
         "spec:\n  initContainers: [{name: warm, image: {repository: r.test/warm, tag: '1'}}]\n"
     )
     assert manifests.parse(text, source="x.yaml").uses == ()
-    with pytest.raises(manifests.InputError, match="the image is no text"):
+    with pytest.raises(InputError, match="the image is no text"):
         manifests.parse(text.replace("data.example.test/v1", "v1").replace("Database", "Pod"), source="x.yaml")
 
 
