@@ -239,10 +239,8 @@ class _Installer:
             try:
                 return task()
             except S3CError as error:
-                # The definition of a constraint knows a new parameter a moment after its template has it.
                 passing = (isinstance(error, AdmissionDenied) and error.unavailable) or (
-                    isinstance(error, ApiError)
-                    and (error.status == 404 or 'unknown field "spec.parameters' in error.message)
+                    isinstance(error, ApiError) and error.status == 404
                 )
                 if not (passing or "failed calling webhook" in error.original) or time.monotonic() > until:
                     raise
