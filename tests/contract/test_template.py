@@ -26,15 +26,15 @@ from s3c_lab.programs import OPA
 SIGNED, UNSIGNED = (f"registry.test/{name}@sha256:{digit * 64}" for name, digit in (("signed", "a"), ("unsigned", "b")))
 TAG = "registry.test/signed:1.4"
 ASKED = 'external_data({"provider": "ratify-provider", "keys": keys})'
+PINNED = 'external_data({"provider": "ratify-mutation-provider", "keys": [tag | tags[tag]]})'
 Tried = Callable[..., list[str]]
 
 
 def verdict(image: str) -> dict[str, Any]:
     """Ratify's, as of test data in tests/data/gate and of its verifier reports."""
     good = image in {SIGNED, TAG}
-    report = (
-        {"subject": SIGNED, "isSuccess": True} if good else {"errorReason": "No verification results", "message": "x"}
-    )
+    unsigned = {"errorReason": "No verification results", "message": "x"}
+    report = {"subject": image, "isSuccess": True} if good else unsigned
     return {"isSuccess": good, "traceID": "54ab39d7-0000", "verifierReports": [report]}
 
 
@@ -43,24 +43,30 @@ def opa() -> Path:
     return locate(OPA, cache=cache_folder(os.environ), runner=Runner(os.environ), progress=Silent()).path
 
 
-def rego() -> str:
-    (template,) = objects((gate_manifests.MANIFESTS / "gatekeeper" / "template.yaml").read_text(), "template.yaml")
-    return str(template["spec"]["targets"][0]["rego"])
+def template() -> dict[str, Any]:
+    (document,) = objects((gate_manifests.MANIFESTS / "gatekeeper" / "template.yaml").read_text(), "template.yaml")
+    return document
 
 
 @pytest.fixture
 def tried(opa: Path, tmp_path: Path) -> Tried:
     """What the template has against an object; nothing: it is admitted."""
 
-    def run(review: dict[str, Any], *, text: str = "", **parameters: object) -> list[str]:
-        module = tmp_path / "template.rego"
-        text = text or rego()
-        assert ASKED in text
-        module.write_text(text.replace(ASKED, "answered(keys)") + _ANSWERED)
+    def run(review: dict[str, Any], *, of: dict[str, Any] | None = None, **parameters: object) -> list[str]:
+        (target,) = (of or template())["spec"]["targets"]
+        assert target["rego"].count(ASKED) == target["libs"][0].count(PINNED) == 1
+        modules = {
+            "template.rego": target["rego"].replace(ASKED, "answered(keys)") + _ANSWERED,
+            "lib.rego": target["libs"][0].replace(PINNED, "input.pins"),
+        }
+        for name, text in modules.items():
+            (tmp_path / name).write_text(text)
         answers = {image: verdict(image) for image in (SIGNED, UNSIGNED, TAG)}
-        given = {"review": review, "parameters": parameters, "answers": answers}
+        pins = {"errors": [], "system_error": "", "responses": [[TAG, SIGNED]]}
+        given = {"review": review, "parameters": parameters, "answers": answers, "pins": pins}
         (tmp_path / "input.json").write_text(json.dumps(given))
-        argv = [str(opa), "eval", "--v0-compatible", "--strict-builtin-errors", "--data", str(module)]
+        argv = [str(opa), "eval", "--v0-compatible", "--strict-builtin-errors"]
+        argv += [part for name in modules for part in ("--data", str(tmp_path / name))]
         argv += ["--input", str(tmp_path / "input.json"), "data.ratifyverification.violation"]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -121,12 +127,12 @@ def test_a_pod_alone_needs_digests(one, place, tried: Tried) -> None:
         assert said == []
         return
     assert said == [
-        f"{TAG} has no digest: what is pulled later may be another image. Write {TAG}@sha256:{64 * 'a'}.",
+        f"{TAG} has no digest: what is pulled later may be another image. Write {SIGNED}.",
     ]
     assert tried(review(one, pod(place, TAG)), allowTags=True) == []
     assert tried(review(one, pod(place, TAG)), allowTags=False) == said
     (denial,) = denials.parse(f'admission webhook "x" denied the request: [ratify-verification] {said[0]}')
-    assert (denial.image, denial.remedy) == (TAG, f"Write {TAG}@sha256:{64 * 'a'}.")
+    assert (denial.image, denial.remedy) == (TAG, f"Write {SIGNED}.")
 
 
 @pytest.mark.parametrize(
@@ -170,10 +176,8 @@ def test_a_volume_that_is_an_image_and_names_none_is_refused(volume: dict[str, A
 @PLACES
 def test_the_template_of_a_policy_looks_at_the_same_places(place, tried: Tried) -> None:
     """Admission by evidence: the digest is asked for as well, and Ratify's word is not all that counts."""
-    (template,) = objects((gate_manifests.MANIFESTS / "gatekeeper" / "template.yaml").read_text(), "template.yaml")
-    policy = model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n")
-    text = str(export.gatekeeper(policy, template)["spec"]["targets"][0]["rego"])
-    said = tried(review(POD, pod(place, TAG)), text=text)
+    made = export.gatekeeper(model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n"), template())
+    said = tried(review(POD, pod(place, TAG)), of=made)
     assert any(one.startswith(f"{TAG} has no digest") for one in said)
     assert any("it has no scan report" in one for one in said if one.startswith(f"{TAG} is not trusted"))
-    assert any(UNSIGNED in one for one in tried(review(POD, pod(place, UNSIGNED)), text=text))
+    assert any(UNSIGNED in one for one in tried(review(POD, pod(place, UNSIGNED)), of=made))

@@ -215,7 +215,7 @@ STRANGE = pod("x", pod_spec(f"localhost:1/x@sha256:{64 * '1'}"))
 def decided_by(kubectl: Kubectl, change: Callable[[str], str], tried: dict[str, Any]) -> Iterator[None]:
     """The gate with other Rego, once it admits what it should not."""
     (target,) = json.loads(kubectl("get", TEMPLATE, "-o", "json"))["spec"]["targets"]
-    changed = {"target": target["target"], "rego": change(target.get("rego") or target["code"][0]["source"]["rego"])}
+    changed = target | {"rego": change(target["rego"])}
     patch = '[{"op":"replace","path":"/spec/targets/0","value":%s}]'
     with kubectl.patched(TEMPLATE, patch % json.dumps(changed), patch % json.dumps(target)):
         until = time.monotonic() + 90
