@@ -6,7 +6,8 @@ comments, anchors, order, quoting and line ends stay as they were.
 A Pod template is known by where it stands, not by its kind: `spec` of a Pod, `template.spec` of a PodTemplate,
 `spec.template.spec` of a Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController or Job,
 `spec.jobTemplate.spec.template.spec` of a CronJob. Custom workloads of the same shape (Argo's Rollout, Knative's
-Service) are found with them, and so is everything in a `kind: List`.
+Service) are found with them, and so is everything in a `kind: List`. Which places of a Pod name an image tells
+cluster/places.py.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from s3c_actions import reading
+from s3c_actions.cluster import places
 from s3c_actions.errors import InputError
 from s3c_actions.image import Reference
 from s3c_actions.report.collecting import paused
@@ -31,27 +33,6 @@ if TYPE_CHECKING:
 FIELD = "manifests"
 STDIN = "-"
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
-TEMPLATES = (
-    ("spec",),
-    ("template", "spec"),
-    ("spec", "template", "spec"),
-    ("spec", "jobTemplate", "spec", "template", "spec"),
-)
-CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
-WORKLOADS = frozenset(
-    {
-        "Pod",
-        "PodTemplate",
-        "Deployment",
-        "StatefulSet",
-        "DaemonSet",
-        "ReplicaSet",
-        "ReplicationController",
-        "Job",
-        "CronJob",
-    }
-)
-"""Kubernetes' own kinds that make Pods."""
 
 MOST_NESTED = reading.MOST_NESTED
 _MOST_BYTES = 32 * reading.MIB
@@ -331,28 +312,34 @@ class _Finder:
         if not name:
             raise self._refused(node, f"this {kind} has no name.", remedy="Give it `metadata.name`.")
         about = (kind, name, _word(metadata.get("namespace")))
-        for path in TEMPLATES:
+        for path in places.TEMPLATES:
             pod: Node | None = node
             for step in path:
                 pod = self._fields(pod).get(step)
             self._pod(self._fields(pod), about)
 
     def _pod(self, pod: Mapping[str, Node], about: tuple[str, str, str]) -> None:
-        for field in CONTAINERS:
-            there, listed = pod.get(field), _sequence(pod.get(field))
-            if there is not None and listed is None and not _is_null(there) and about[0] in WORKLOADS:
-                raise self._refused(there, f"{about[0]} {about[1]}: {field} is not a list.")
-            for container in listed or ():
-                keys = self._keys(container)
-                name = _word(keys["name"][1]) if "name" in keys else "?"
-                if "image" in keys and not _is_null(keys["image"][1]):
-                    self._image(*keys["image"], about, name)
-                elif about[0] in WORKLOADS:
-                    raise self._refused(container, f"{about[0]} {about[1]}, container {name} has no image.")
-        for volume in _sequence(pod.get("volumes")) or ():
-            keys = self._keys(self._fields(volume).get("image"))
-            if "reference" in keys:
-                self._image(*keys["reference"], about, _word(self._fields(volume).get("name")))
+        for place in places.PLACES:
+            there, listed = pod.get(place.field), _sequence(pod.get(place.field))
+            if there is not None and listed is None and not _is_null(there) and about[0] in places.KINDS:
+                raise self._refused(there, f"{about[0]} {about[1]}: {place.field} is not a list.")
+            for item in listed or ():
+                self._item(item, place, about)
+
+    def _item(self, item: Node, place: places.Place, about: tuple[str, str, str]) -> None:
+        holder: Node | None = item
+        for step in place.path[:-1]:
+            holder = self._fields(holder).get(step)
+            if holder is None or _is_null(holder):
+                return
+        keys, last = self._keys(holder), place.path[-1]
+        name = _word(self._fields(item).get("name")) or "?"
+        if last in keys and not _is_null(keys[last][1]):
+            # In a kind that is not Kubernetes' own this may be something else than a Pod's `spec`.
+            if _is_scalar(keys[last][1]) or about[0] in places.KINDS:
+                self._image(*keys[last], about, name)
+        elif about[0] in places.KINDS:
+            raise self._refused(item, f"{about[0]} {about[1]}, {place.noun} {name} has no image.")
 
     def _image(self, key: Node, value: Node, about: tuple[str, str, str], container: str) -> None:
         if not _is_scalar(value):

@@ -84,9 +84,13 @@ def _objects(values: Values, context: Context, of_vault: tuple[str, ...] = ()) -
                     one.name, "it is given beside a policy, which names the signers.", remedy="Give one of both."
                 )
         ruling = trusting(model.read(path), values, context)
-        return gate_manifests.with_others(gate_manifests.by_policy(ruling, values[inputs.EXEMPT]), others)
+        return gate_manifests.with_others(
+            gate_manifests.by_policy(ruling, values[inputs.EXEMPT], allow_tags=values[inputs.ALLOW_TAGS]), others
+        )
     trust = _trust(values)
-    own = gate_manifests.policy(_identities(values, others) or of_vault, values[inputs.EXEMPT])
+    own = gate_manifests.policy(
+        _identities(values, others) or of_vault, values[inputs.EXEMPT], allow_tags=values[inputs.ALLOW_TAGS]
+    )
     if trust is not None:
         own = (trust, *own)
     elif not any(one["kind"] == "KeyManagementProvider" for one in others):

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.inputs import Input, choice, items, vault
+from s3c_actions.inputs import Input, boolean, choice, items, vault
 from s3c_actions.inputs.azure import guid
 from s3c_actions.inputs.common import path
 from s3c_actions.inputs.deploy import CLUSTER, IMAGES, MANIFESTS, NAMESPACE, ROLLOUT_TIMEOUT, namespace_name
@@ -80,6 +80,15 @@ EXEMPT: Input[tuple[str, ...]] = Input(
     many=True,
     example="app-routing-system",
 )
+ALLOW_TAGS: Input[bool] = Input(
+    name="allow-tags",
+    help="`install`: admit Pods whose images have no digest. Without it, they are refused where Ratify has not pinned "
+    "them: what a node pulls by a tag later may be another image than the one that was verified.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
 OTHER_MANIFESTS: Input[tuple[str, ...]] = replace(
     MANIFESTS,
     help="`install`: manifests of your own for the gate, such as Ratify's Store, Verifier or Policy: one of the same "
@@ -122,6 +131,7 @@ INSTALLING: tuple[Input[Any], ...] = (
     vault.VAULT_CERTIFICATE,
     RATIFY_CLIENT,
     EXEMPT,
+    ALLOW_TAGS,
     OTHER_MANIFESTS,
     *(one for pair in CHARTS.values() for one in pair),
     ROLLOUT_TIMEOUT,

@@ -136,7 +136,7 @@ def gatekeeper(policy: Policy, template: Object) -> Object:
     made["metadata"].setdefault("annotations", {})[DIGEST] = policy.digest
     made["metadata"]["annotations"]["description"] = (
         "Admits only images that are signed and whose signed evidence the policy has nothing against; init and "
-        "ephemeral containers included."
+        "ephemeral containers and image volumes included."
     )
     made["spec"]["targets"][0]["rego"] = f"{rego}{_OBJECTIONS}{has_none}\n{values(policy)}\n{library()}"
     return dict(made)

@@ -27,8 +27,6 @@ T = TypeVar("T")
 
 GATEKEEPER, RATIFY = "gatekeeper", "ratify"
 DEPLOYMENTS = {GATEKEEPER: "gatekeeper-controller-manager", RATIFY: "ratify"}
-# Nothing listens on port 1, and no image has this digest.
-NOT_THERE = f"localhost:1/s3c-gate-probe@sha256:{64 * '0'}"
 ABANDONED = 120.0
 """Seconds after which a change that Helm has begun and not ended is taken for one that was killed."""
 TAKEN = 30.0
@@ -98,6 +96,7 @@ class _Installer:
         self.helm, self.cluster, self.progress = tools.helm, tools.cluster, tools.progress
         self.applied: list[AppliedObject] = []
         self.until = time.monotonic() + settings.timeout
+        self.proved = ""
 
     def run(self) -> DeployResult:
         # Helm mends what somebody changed by hand, but only when it is asked to do something.
@@ -116,7 +115,7 @@ class _Installer:
             step.done(_told(self.applied))
         with self.progress.step("proof") as step:
             result = self.prove()
-            step.done(f"an image that is not there is denied, by {', '.join(result.constraints)}")
+            step.done(f"{self.proved}, by {', '.join(result.constraints)}")
         return result
 
     def looked(self) -> gate.Gate:
@@ -231,16 +230,21 @@ class _Installer:
         until = time.monotonic() + min(self.left(), max(TAKEN, self.settings.timeout / 2))
         while True:
             looked = self.looked()
-            denied = None if looked.holes else gate.attempt(self.cluster, self.settings.namespace, NOT_THERE)
-            if denied is not None and _by_ratify(denied, looked):
+            proof = (
+                _holes(looked)
+                if looked.holes
+                else gate.prove_absent(self.cluster, self.settings.namespace, looked.constraints)
+            )
+            if isinstance(proof, gate.Proof):
+                self.proved = f"an image that is not there is denied {proof.told}"
                 return DeployResult(
-                    unsigned_denied=NOT_THERE,
-                    denial=denied.what,
+                    unsigned_denied=gate.NOT_THERE,
+                    denial=proof.what,
                     constraints=looked.constraints,
                     exempt=looked.exempt,
                 )
             if time.monotonic() > until:
-                raise _not_in_force(looked, denied)
+                raise proof
             time.sleep(POLL)
 
     def retried(self, task: Callable[[], T]) -> T:
@@ -283,32 +287,11 @@ def _not_taken(document: Object, said: str) -> OutsideError:
     return OutsideError(f"Ratify does not take {kind} {name}.", cause=cause, remedy=remedy, original=said[:4000])
 
 
-def _by_ratify(denied: AdmissionDenied, looked: gate.Gate) -> bool:
-    """Whether it was Ratify's own word: a verdict leaves a trace, what it cannot find it tells by itself."""
-    return any(
-        one.constraint in looked.constraints and (one.trace or "could not resolve descriptor" in one.original)
-        for one in denied.denials
-    )
-
-
-def _not_in_force(looked: gate.Gate, denied: AdmissionDenied | None) -> S3CError:
-    if looked.holes:
-        return Refused(
-            " ".join(hole.what for hole in looked.holes),
-            cause="The gate was installed, and is not in force.",
-            remedy=looked.holes[0].remedy,
-        )
-    if denied is None:
-        return Refused(
-            f"The gate is open: a Pod of {NOT_THERE}, which is not there, was admitted.",
-            cause="Something in the cluster lets it pass that looks right.",
-            remedy="Look at the constraint's status and at Ratify's Policy and Verifier.",
-        )
-    return OutsideError(
-        "Ratify does not answer Gatekeeper: everything is denied.",
-        cause=denied.cause,
-        remedy=f"Look at the logs of the Pods in {NAMESPACE}.",
-        original=denied.original,
+def _holes(looked: gate.Gate) -> Refused:
+    return Refused(
+        " ".join(hole.what for hole in looked.holes),
+        cause="The gate was installed, and is not in force.",
+        remedy=looked.holes[0].remedy,
     )
 
 

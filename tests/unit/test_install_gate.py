@@ -75,6 +75,18 @@ def test_everything_a_gate_is_made_of_in_the_order_it_is_needed(context, certifi
     assert stores == {gate_manifests.TRUST: [gate_manifests.TRUST]}
 
 
+def test_a_pod_needs_a_digest_unless_tags_are_allowed(context, certificate):
+    for flags, parameters in (
+        ({}, None),
+        ({"allow_tags": "true"}, {"allowTags": True}),
+        ({"allow_tags": "false"}, None),
+    ):
+        *_, template, constraint = install_gate._objects(given(trust_store=str(certificate), **flags), context)
+        assert constraint["spec"].get("parameters") == parameters
+        schema = template["spec"]["crd"]["spec"]["validation"]["openAPIV3Schema"]
+        assert schema["properties"]["allowTags"]["type"] == "boolean"
+
+
 def test_a_key_vault_instead_of_a_file(context):
     provider = install_gate._objects(given(**VAULT), context)[0]
     assert provider["spec"]["type"] == "azurekeyvault"
