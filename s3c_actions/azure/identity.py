@@ -27,6 +27,7 @@ from s3c_actions.azure.clouds import Cloud
 from s3c_actions.azure.login_errors import Login
 from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.inputs.azure import https_host, tenant
+from s3c_actions.pasted import quoted
 from s3c_actions.process import Secrets
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class _Choice:
         try:
             return https_host(given)
         except ValueError as error:
-            raise InputError("authority-host", f"AZURE_AUTHORITY_HOST: {given[:200]!r} is not {error}.") from None
+            raise InputError("authority-host", f"AZURE_AUTHORITY_HOST: {quoted(given)} is not {error}.") from None
 
     def github(self) -> Identity | None:
         """The job's OIDC token, asked for anew whenever Entra is: it lives for minutes, a job for hours."""
@@ -345,7 +346,7 @@ class _Choice:
             try:
                 tenant(self.tenant)
             except ValueError as error:
-                raise InputError("tenant-id", f"AZURE_TENANT_ID: {self.tenant[:200]!r} is not {error}.") from None
+                raise InputError("tenant-id", f"AZURE_TENANT_ID: {quoted(self.tenant)} is not {error}.") from None
             return
         if source == "github-oidc":
             raise self._ids_missing()
