@@ -21,6 +21,7 @@ PKCS12 = "a PKCS#12 file"
 CERTIFICATE = "a certificate"
 KUBECONFIG = "a kubeconfig"
 POLICY = "a policy"
+DOCKER = "a Docker configuration"
 TOKEN = "a token"  # noqa: S105
 FOLDER = "s3c-given-as-text"
 """Folder, in a run's temporary one, of what was given as text in place of a path."""
@@ -89,6 +90,8 @@ def recognize(value: str) -> str:
         return PRIVATE_KEY
     if _is_kubeconfig(text):
         return KUBECONFIG
+    if re.search(r"""["']auths["']\s*:\s*\{""", text):
+        return DOCKER
     if _TOKENS.search(text):
         return TOKEN
     if titles:

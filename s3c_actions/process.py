@@ -67,7 +67,7 @@ class Secrets:
 
     values: set[str] = field(default_factory=set, repr=False)
     _variants: set[str] = field(default_factory=set, repr=False)
-    _short: set[str] = field(default_factory=set, repr=False)
+    short: set[str] = field(default_factory=set, repr=False)
     _ordered: tuple[str, ...] | None = field(default=None, repr=False)
 
     def add(self, value: str) -> None:
@@ -79,7 +79,7 @@ class Secrets:
         if not whole:
             return
         if len(whole) < _SHORT:
-            self._short.add(whole)
+            self.short.add(whole)
         lines = {line.strip() for line in value.splitlines()}
         self.values.update(part for part in {value, whole, *lines} if len(part.strip()) >= _SHORT)
         self._variants.update(pasted.variants(whole))
@@ -98,14 +98,14 @@ class Secrets:
         for value in self._ordered:
             if value in text:
                 text = text.replace(value, "***")
-        for value in self._short:
+        for value in self.short:
             if value in text:
                 text = re.sub(rf"(?<![^\W_]){re.escape(value)}(?![^\W_])", "***", text)
         return text
 
     def hides(self, texts: Callable[[str], bool]) -> bool:
         """Whether any secret, in any of its forms, makes `texts` true."""
-        return any(map(texts, self.values | self._variants | self._short))
+        return any(map(texts, self.values | self._variants | self.short))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -148,15 +148,33 @@ def _console(
         from s3c_actions.github.log import ActionsProgress, ActionsSecrets
 
         actions = ActionsProgress(stdout, quiet=quiet)
-        return Console(stdout, stderr, actions, ActionsSecrets(actions), actions, quiet, debug)
+        masks = ActionsSecrets(actions)
+        actions.redact = masks.redact
+        return Console(stdout, stderr, actions, masks, actions, quiet, debug)
     progress: Progress
+    secrets = Secrets()
+    stream = cast(TextIO, _Redacting(stderr, secrets))
     if quiet:
-        progress = QuietProgress(stderr)
+        progress = QuietProgress(stream)
     elif stderr.isatty() and not environment.get("CI") and environment.get("TERM") != "dumb":
-        progress = TerminalProgress(stderr, color=not environment.get("NO_COLOR"), verbose=verbose)
+        progress = TerminalProgress(stream, color=not environment.get("NO_COLOR"), verbose=verbose)
     else:
-        progress = LogProgress(stderr, verbose=verbose)
-    return Console(stdout, stderr, progress, Secrets(), quiet=quiet, debug=debug)
+        progress = LogProgress(stream, verbose=verbose)
+    return Console(stdout, stderr, progress, secrets, quiet=quiet, debug=debug)
+
+
+class _Redacting:
+    """A stream that hides secrets in what is written to it."""
+
+    def __init__(self, stream: TextIO, secrets: Secrets) -> None:
+        self._stream, self._secrets = stream, secrets
+
+    def write(self, text: str) -> int:
+        """Write it without the secrets in it."""
+        return self._stream.write(self._secrets.redact(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class _Run(msgspec.Struct):
@@ -187,11 +205,7 @@ class _Run(msgspec.Struct):
                 self.comment = inputs.resolve(
                     commenting.COMMENTING, self.flags, self.environment, self.console.progress.notice
                 )
-            outcome = self._outcome(output)
-            for image in outcome.images:
-                if image.failure is not None:
-                    self._shorten(image.failure)
-            outcome = replace(outcome, error=self._cuts()(outcome.error))
+            outcome = self._shortened(self._outcome(output))
         except S3CError as error:
             ended = error
         except OSError as error:
@@ -244,6 +258,13 @@ class _Run(msgspec.Struct):
             cut, (error.what, error.cause, error.remedy, error.original)
         )
         error.args = (error.what,)
+
+    def _shortened(self, outcome: Outcome) -> Outcome:
+        """The outcome with its errors cut as `_shorten` does."""
+        for image in outcome.images:
+            if image.failure is not None:
+                self._shorten(image.failure)
+        return replace(outcome, error=self._cuts()(outcome.error))
 
     def _cuts(self) -> Callable[[str], str]:
         given: dict[str, str] = {}
@@ -387,12 +408,12 @@ class _Run(msgspec.Struct):
         return f"✔ {image.reference}{nothing}" + (f"   report: {output / 'summary.md'}" if output else "")
 
     def _write(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> None:
-        from s3c_actions import outputs, result
+        from s3c_actions import result
         from s3c_actions.github import files
 
         if output is None:
             if self.console.actions is not None:
-                files.set_outputs(outputs.values(outcome), self.environment)
+                files.set_outputs(self._outputs(outcome), self.environment)
                 self._left_for_a_comment(outcome.left)
             return
         output.mkdir(parents=True, exist_ok=True)
@@ -405,10 +426,16 @@ class _Run(msgspec.Struct):
         facts.write_text(result.text(document), encoding="utf-8")
         if self.console.actions is not None:
             files.append_summary(markdown, self.environment)
-            files.set_outputs(outputs.values(outcome, facts, summary), self.environment)
+            files.set_outputs(self._outputs(outcome, facts, summary), self.environment)
             files.set_outputs(self._pages(outcome), self.environment)
             if self.upload:
                 files.set_outputs({"sarif-folder": self._sarif_folder(outcome)}, self.environment)
+
+    def _outputs(self, outcome: Outcome, *written: Path) -> dict[str, str]:
+        from s3c_actions import outputs
+
+        redact = self.console.secrets.redact
+        return {name: redact(value) for name, value in outputs.values(outcome, *written).items()}
 
     def _sarif_folder(self, outcome: Outcome) -> str:
         """A folder with the last SARIF report of each image and platform alone, to upload; empty without any.

@@ -25,6 +25,7 @@ import msgspec
 from s3c_actions.azure import clouds, github_token, login_errors
 from s3c_actions.azure.clouds import Cloud
 from s3c_actions.azure.login_errors import Login
+from s3c_actions.azure.transport import transport
 from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.inputs.azure import https_host, tenant
 from s3c_actions.pasted import quoted
@@ -251,11 +252,18 @@ class _Choice:
             from azure.identity import CertificateCredential, ClientSecretCredential
 
             if secret:
-                return ClientSecretCredential(self.tenant, self.client, secret, authority=self.authority)
+                return ClientSecretCredential(
+                    self.tenant, self.client, secret, authority=self.authority, transport=transport()
+                )
             password = self.environment.get("AZURE_CLIENT_CERTIFICATE_PASSWORD")
             try:
                 return CertificateCredential(
-                    self.tenant, self.client, certificate, authority=self.authority, password=password
+                    self.tenant,
+                    self.client,
+                    certificate,
+                    authority=self.authority,
+                    password=password,
+                    transport=transport(),
                 )
             except (ValueError, OSError) as error:
                 raise InputError(
@@ -291,7 +299,9 @@ class _Choice:
         def make() -> Any:
             from azure.identity import ManagedIdentityCredential
 
-            return ManagedIdentityCredential(client_id=self.client or None, _exclude_workload_identity_credential=True)
+            return ManagedIdentityCredential(
+                client_id=self.client or None, _exclude_workload_identity_credential=True, transport=transport()
+            )
 
         return self._identity("managed-identity", "the managed identity", make, known=bool(self.client))
 
@@ -370,7 +380,9 @@ class _Choice:
         def make() -> Any:
             from azure.identity import ClientAssertionCredential
 
-            return ClientAssertionCredential(self.tenant, self.client, assertion, authority=self.authority)
+            return ClientAssertionCredential(
+                self.tenant, self.client, assertion, authority=self.authority, transport=transport()
+            )
 
         return self._identity(source, told, make, claims=last)
 
