@@ -42,6 +42,7 @@ _BEGIN = re.compile(r"-----(?:BEGIN|END) ([A-Z0-9 ]*)")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _YAML = re.compile(r"""(?m)^\s*(?:- +)*["']?[A-Za-z0-9_./-]+["']?:(?:\s|$)|^---\s*$|^%YAML""")
 _JSON = re.compile(r"""\s*(?:\{\s*["'}A-Za-z].*:|\{\s*\}|\[\s*[\[{"'])""", re.DOTALL)
+_MEMBER = re.compile(r"""\{\s*["'][^"']*["']\s*:""")
 _SHORTEST_CODED = 40
 _LONG_CODED = 100
 
@@ -61,7 +62,7 @@ class Pasted(ValueError):
 
 def quoted(value: str) -> str:
     """A given value for a message: in quotes, 40 characters at most, and nothing of what looks like content."""
-    kind = recognize(value) or structure(value)
+    kind = recognize(value) or structure(value) or ("JSON" if _MEMBER.search(value) else "")
     return f"what was given ({kind}, which is not shown)" if kind else repr(shortened(value))
 
 
@@ -246,7 +247,10 @@ def _variants(value: str) -> Iterator[str]:
     from urllib.parse import quote, quote_plus
 
     yield from (quote(value, safe=""), quote(value), quote_plus(value))
-    yield from (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1])
+    escaped = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
+    yield from escaped
+    # An error that quotes another's text escapes it once more.
+    yield from (one.replace("\\", "\\\\") for one in escaped)
     data = value.encode(errors="surrogatepass")
     for shift in range(3):
         # What stands before it decides where its bits begin; the characters at the ends hold bits of others as well.

@@ -23,6 +23,7 @@ from s3c_actions.errors import OutsideError
 
 MAX_CAPTURE = 64 * 1024 * 1024
 _SHORT = 4
+_LEFT = 8
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -98,14 +99,34 @@ class Secrets:
         for value in self._ordered:
             if value in text:
                 text = text.replace(value, "***")
+            if len(value) > _LEFT and (value[:_LEFT] in text or value[-_LEFT:] in text):
+                text = _without_rest(text, value)
         for value in self.short:
             if value in text:
                 text = re.sub(rf"(?<![^\W_]){re.escape(value)}(?![^\W_])", "***", text)
         return text
 
-    def hides(self, texts: Callable[[str], bool]) -> bool:
-        """Whether any secret, in any of its forms, makes `texts` true."""
-        return any(map(texts, self.values | self._variants | self.short))
+    def stand_in(self, holds: Callable[[str], bool]) -> bool:
+        """Whether a text may hold any secret, or what is left of one.
+
+        Args:
+            holds: whether a part stands in that text.
+        """
+        forms = self.values | self._variants | self.short
+        return any(holds(form[:_LEFT]) or holds(form[-_LEFT:]) for form in forms)
+
+
+def _without_rest(text: str, secret: str) -> str:
+    """The text without what is left of a secret at its ends, where it was cut off."""
+    body = text.rstrip("… \n")
+    for size in range(min(len(secret) - 1, len(body)), _LEFT - 1, -1):
+        if body.endswith(secret[:size]):
+            text = body[:-size] + "***" + text[len(body) :]
+            break
+    for size in range(min(len(secret) - 1, len(text)), _LEFT - 1, -1):
+        if text.startswith(secret[-size:]):
+            return "***" + text[size:]
+    return text
 
 
 @dataclass(frozen=True)

@@ -405,7 +405,7 @@ def _holds(made: Mapping[str, Any], secrets: Secrets) -> bool:
     try:
         text = msgspec.json.encode(made)
         # JSON escapes each character by itself, so that what a text holds stands in its escaped form as well.
-        return secrets.hides(lambda value: msgspec.json.encode(value)[1:-1] in text)
+        return secrets.stand_in(lambda value: msgspec.json.encode(value)[1:-1] in text)
     except UnicodeEncodeError:  # a lone surrogate
         return True
 

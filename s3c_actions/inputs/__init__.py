@@ -131,12 +131,15 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         Args:
             text: as given. A value that stands for itself, such as a reference, an address or a digest, is shown whole.
         """
-        cut = _CUT.get(getattr(self.parse, "__name__", ""))
-        if cut is None:
+        if self.secret:
+            return {}
+        is_path = self.content("[[]]") == "JSON"
+        if not is_path and self.parse is not _text:
             return {}
         parts = {text, *lines(text), *items(text)}
-        parts |= {str(Path(one).expanduser()) for one in parts if cut is pasted.shortened_path and "\0" not in one}
-        return {one: cut(one) for one in parts if len(one) > pasted.LONGEST}
+        parts |= {str(Path(one).expanduser()) for one in parts if is_path and "\0" not in one}
+        cut = pasted.shortened_path if is_path else pasted.shortened
+        return {one: cut(one) for one in parts if len(one) > pasted.LONGEST and "@sha256:" not in one}
 
     def kept(self, text: str, keep: Keep) -> str:
         """The value with a file's path in place of content that this input takes.
@@ -164,13 +167,6 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         meant = [difflib.get_close_matches(one.lower(), words, n=1) for one in items(text) if one.lower() not in words]
         near = [words[one[0]] for one in meant if one]
         return (f"Did you mean {near[0]}? " if near else "") + f"Choose from {', '.join(self.choices)}."
-
-
-_CUT: Mapping[str, Callable[[str], str]] = {
-    "text": pasted.shortened,
-    **dict.fromkeys(("path", "paths", "path_text", "path_items", "path_lines"), pasted.shortened_path),
-}
-"""How the values of a parser are cut; those of others have been held against a form of their own."""
 
 
 def variable(name: str) -> str:
@@ -258,6 +254,9 @@ def texts(
 def text(value: str) -> str:
     """Any text."""
     return value
+
+
+_text = text  # whose name `Input`'s methods have for a value
 
 
 def boolean(value: str) -> bool:
