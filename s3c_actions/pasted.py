@@ -52,6 +52,11 @@ def is_kept(path: Path) -> bool:
     return path.parent.name == FOLDER
 
 
+def without_kept(text: str) -> str:
+    """A message with `the text given` in place of the paths of such files, which nobody has given."""
+    return re.sub(rf"[^\s'\"]*/{FOLDER}/[a-z-]+", "the text given", text)
+
+
 class Pasted(ValueError):
     """A value that holds content where a path or a name belongs; `kind` says in words what it seems to be."""
 

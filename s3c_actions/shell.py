@@ -274,7 +274,7 @@ class _Run(msgspec.Struct):
         def cut(text: str) -> str:
             for long in sorted(given, key=len, reverse=True):
                 text = text.replace(long, given[long])
-            return text
+            return pasted.without_kept(text)
 
         return cut
 

@@ -308,7 +308,7 @@ def test_whatever_a_command_says_is_redacted(one, length, action, alone, runner,
     around = runner if action else {"RUNNER_TEMP": runner["RUNNER_TEMP"], "S3C_VERBOSE": "true"}
     code, said_then = bare.ended(name, alone, **around, **{one: secret})
     assert code == Exit.OUTSIDE_FAILED
-    before = canaries.files(alone) - canaries.files(alone / "s3c-out") - {alone / "output", alone / "summary"}, said
+    before = canaries.files(alone) - canaries.files(alone / "s3c-out") - {alone / "output", alone / "summary"}
     pieces = (f"first {secret}", f"user:{secret}", f"({secret})")
     assert not canaries.leaks(pieces, said_then, alone, before)
     assert "first ***" in said_then
