@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -17,9 +18,12 @@ from typing import IO
 
 import msgspec
 
+from s3c_actions import pasted
 from s3c_actions.errors import OutsideError
 
 MAX_CAPTURE = 64 * 1024 * 1024
+_SHORT = 4
+_LEFT = 8
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -63,16 +67,66 @@ class Secrets:
     """Values that must never be shown. Add one before its first use."""
 
     values: set[str] = field(default_factory=set, repr=False)
+    _variants: set[str] = field(default_factory=set, repr=False)
+    short: set[str] = field(default_factory=set, repr=False)
+    _ordered: tuple[str, ...] | None = field(default=None, repr=False)
 
     def add(self, value: str) -> None:
-        """Hide this value, and each line of it, from everything shown later."""
-        self.values.update(part for part in (value, *value.splitlines()) if len(part) >= 4)
+        """Hide this value, each line of it, and the forms it has in a URL, in JSON and in base64.
+
+        One of fewer than 4 characters is hidden where it stands by itself, not within a word.
+        """
+        whole = value.strip()
+        if not whole:
+            return
+        if len(whole) < _SHORT:
+            self.short.add(whole)
+        lines = {line.strip() for line in value.splitlines()}
+        self.values.update(part for part in {value, whole, *lines} if len(part.strip()) >= _SHORT)
+        self._variants.update(pasted.variants(whole))
+        self._ordered = None
+
+    def add_content(self, value: str) -> None:
+        """Hide content that was given in the wrong place: its lines, what stands in them, and what it has in base64."""
+        self.add(value)
+        for part in pasted.parts(value):
+            self.add(part)
 
     def redact(self, text: str) -> str:
         """The text with every secret replaced by `***`, the longest first."""
-        for value in sorted(self.values, key=len, reverse=True):
-            text = text.replace(value, "***")
+        if self._ordered is None:
+            self._ordered = tuple(sorted(self.values | self._variants, key=len, reverse=True))
+        for value in self._ordered:
+            if value in text:
+                text = text.replace(value, "***")
+            if len(value) > _LEFT and (value[:_LEFT] in text or value[-_LEFT:] in text):
+                text = _without_rest(text, value)
+        for value in self.short:
+            if value in text:
+                text = re.sub(rf"(?<![^\W_]){re.escape(value)}(?![^\W_])", "***", text)
         return text
+
+    def stand_in(self, holds: Callable[[str], bool]) -> bool:
+        """Whether a text may hold any secret, or what is left of one.
+
+        Args:
+            holds: whether a part stands in that text.
+        """
+        forms = self.values | self._variants | self.short
+        return any(holds(form[:_LEFT]) or holds(form[-_LEFT:]) for form in forms)
+
+
+def _without_rest(text: str, secret: str) -> str:
+    """The text without what is left of a secret at its ends, where it was cut off."""
+    body = text.rstrip("… \n")
+    for size in range(min(len(secret) - 1, len(body)), _LEFT - 1, -1):
+        if body.endswith(secret[:size]):
+            text = body[:-size] + "***" + text[len(body) :]
+            break
+    for size in range(min(len(secret) - 1, len(text)), _LEFT - 1, -1):
+        if text.startswith(secret[-size:]):
+            return "***" + text[size:]
+    return text
 
 
 @dataclass(frozen=True)

@@ -407,12 +407,10 @@ def _error(error: S3CError | None) -> dict[str, Any] | None:
 
 def _holds(made: Mapping[str, Any], secrets: Secrets) -> bool:
     """Whether a secret may stand somewhere in it: asked of the whole at once, for a large report seldom has one."""
-    if not secrets.values:
-        return False
     try:
         text = msgspec.json.encode(made)
         # JSON escapes each character by itself, so that what a text holds stands in its escaped form as well.
-        return any(msgspec.json.encode(value)[1:-1] in text for value in secrets.values)
+        return secrets.stand_in(lambda value: msgspec.json.encode(value)[1:-1] in text)
     except UnicodeEncodeError:  # a lone surrogate
         return True
 

@@ -12,16 +12,16 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import __version__, arguments, inputs, reading, temporary, writing
+from s3c_actions import __version__, arguments, hidden, inputs, pasted, reading, temporary, writing
 from s3c_actions.commands import Command, Context, load
 from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines, plain
 from s3c_actions.errors import Exit, InputError, OutsideError, S3CError
@@ -148,15 +148,33 @@ def _console(
         from s3c_actions.github.log import ActionsProgress, ActionsSecrets
 
         actions = ActionsProgress(stdout, quiet=quiet)
-        return Console(stdout, stderr, actions, ActionsSecrets(actions), actions, quiet, debug)
+        masks = ActionsSecrets(actions)
+        actions.redact = masks.redact
+        return Console(stdout, stderr, actions, masks, actions, quiet, debug)
     progress: Progress
+    secrets = Secrets()
+    stream = cast(TextIO, _Redacting(stderr, secrets))
     if quiet:
-        progress = QuietProgress(stderr)
+        progress = QuietProgress(stream)
     elif stderr.isatty() and not environment.get("CI") and environment.get("TERM") != "dumb":
-        progress = TerminalProgress(stderr, color=not environment.get("NO_COLOR"), verbose=verbose)
+        progress = TerminalProgress(stream, color=not environment.get("NO_COLOR"), verbose=verbose)
     else:
-        progress = LogProgress(stderr, verbose=verbose)
-    return Console(stdout, stderr, progress, Secrets(), quiet=quiet, debug=debug)
+        progress = LogProgress(stream, verbose=verbose)
+    return Console(stdout, stderr, progress, secrets, quiet=quiet, debug=debug)
+
+
+class _Redacting:
+    """A stream that hides secrets in what is written to it."""
+
+    def __init__(self, stream: TextIO, secrets: Secrets) -> None:
+        self._stream, self._secrets = stream, secrets
+
+    def write(self, text: str) -> int:
+        """Write it without the secrets in it."""
+        return self._stream.write(self._secrets.redact(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class _Run(msgspec.Struct):
@@ -185,6 +203,7 @@ class _Run(msgspec.Struct):
         output: Path | None = None
         ended: S3CError | None = None
         try:
+            self._hide()
             _here()
             if OUTPUT_DIR in self.command.inputs:
                 output = _made(self._own(OUTPUT_DIR))
@@ -194,7 +213,7 @@ class _Run(msgspec.Struct):
                 self.comment = inputs.resolve(
                     commenting.COMMENTING, self.flags, self.environment, self.console.progress.notice
                 )
-            outcome = self._outcome(output)
+            outcome = self._shortened(self._outcome(output))
         except S3CError as error:
             ended = error
         except OSError as error:
@@ -204,6 +223,7 @@ class _Run(msgspec.Struct):
         except Exception as error:
             return self._bug(error, output, started)
         if ended is not None:
+            self._shorten(ended)
             outcome = Outcome(command=self.command.name, images=(), exit_code=int(ended.exit_code), error=ended.what)
         outcome = replace(outcome, seconds=time.monotonic() - started)
         try:
@@ -220,20 +240,70 @@ class _Run(msgspec.Struct):
             # Uncaught it would end in Python's own exit code 1, which here means that the policy said no.
             return self._bug(error, output, started)
 
+    def _taken(self) -> tuple[Input[Any], ...]:
+        """Every input that this command has, the shell's own among them."""
+        own = (*arguments.EVERYWHERE, ANNOTATIONS, UPLOAD_SARIF)
+        return (*self.command.inputs, *own, *(commenting.COMMENTING if self.command.comments else ()))
+
+    def _hide(self) -> None:
+        """Hide every secret before anything is done with an input: also those that stand where none belongs."""
+        secrets = self.console.secrets
+        for value in hidden.of_environment(self.environment):
+            secrets.add(value)
+        for one, text in inputs.texts(self._taken(), self.flags, self.environment):
+            if one.secret:
+                secrets.add(text)
+            elif (kind := one.content(text)) in one.takes and kind == pasted.KUBECONFIG:
+                for value in pasted.secrets_of_kubeconfig(pasted.kubeconfig(text)):
+                    secrets.add(value)
+            elif pasted.is_secret(kind):
+                secrets.add_content(text)
+
+    def _shorten(self, error: S3CError) -> None:
+        """Cut what was given, and stands in an error, to the length that messages show."""
+        cut = self._cuts()
+        error.what, error.cause, error.remedy, error.original = map(
+            cut, (error.what, error.cause, error.remedy, error.original)
+        )
+        error.args = (error.what,)
+
+    def _shortened(self, outcome: Outcome) -> Outcome:
+        """The outcome with its errors cut as `_shorten` does."""
+        for image in outcome.images:
+            if image.failure is not None:
+                self._shorten(image.failure)
+        return replace(outcome, error=self._cuts()(outcome.error))
+
+    def _cuts(self) -> Callable[[str], str]:
+        given: dict[str, str] = {}
+        for one, text in inputs.texts(self._taken(), self.flags, self.environment):
+            given.update(one.cuts(text))
+
+        def cut(text: str) -> str:
+            for long in sorted(given, key=len, reverse=True):
+                text = text.replace(long, given[long])
+            return pasted.without_kept(text)
+
+        return cut
+
     def _own(self, one: Input[T]) -> T:
         """An input that the shell itself uses."""
         return inputs.resolve((one,), self.flags, self.environment, lambda _old: None)[one]
 
     def _outcome(self, output: Path | None) -> Outcome:
-        environment = dict(self.environment)
-        for one in (*self.command.inputs, *(commenting.COMMENTING if self.command.comments else ())):
-            for name in (one.name, *one.aliases) if one.secret else ():
-                for text in (self.flags.get(name), environment.pop(inputs.variable(name), None)):
-                    if text:
-                        self.console.secrets.add(text)
-        values = inputs.resolve(self.command.inputs, self.flags, self.environment, self.console.progress.notice)
+        # Programs see no secret input, of whatever command, and no content that was given in place of a path.
+        kept = {inputs.variable(name) for one in self._taken() if one.takes for name in (one.name, *one.aliases)}
+        without = {inputs.variable(name) for name in hidden.INPUTS}
+        environment = {
+            name: text
+            for name, text in self.environment.items()
+            if name not in without and not (name in kept and ("\n" in text or len(text) > pasted.LONGEST_NAME))
+        }
         progress = self.console.progress
         with temporary.folder(_place(environment)) as temp:
+            values = inputs.resolve(
+                self.command.inputs, self.flags, self.environment, progress.notice, partial(_keep, temp)
+            )
             context = Context(
                 environment=environment,
                 runner=Runner(
@@ -348,12 +418,12 @@ class _Run(msgspec.Struct):
         return f"✔ {image.reference}{nothing}" + (f"   report: {output / 'summary.md'}" if output else "")
 
     def _write(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> None:
-        from s3c_actions import outputs, result
+        from s3c_actions import result
         from s3c_actions.github import files
 
         if output is None:
             if self.console.actions is not None:
-                files.set_outputs(outputs.values(outcome), self.environment)
+                files.set_outputs(self._outputs(outcome), self.environment)
                 self._left_for_a_comment(outcome.left)
             return
         summary, facts = output / "summary.md", output / "result.json"
@@ -365,10 +435,16 @@ class _Run(msgspec.Struct):
         writing.write(facts, result.text(document))
         if self.console.actions is not None:
             files.append_summary(markdown, self.environment)
-            files.set_outputs(outputs.values(outcome, facts, summary), self.environment)
+            files.set_outputs(self._outputs(outcome, facts, summary), self.environment)
             files.set_outputs(self._pages(outcome), self.environment)
             if self.upload:
                 files.set_outputs({"sarif-folder": self._sarif_folder(outcome)}, self.environment)
+
+    def _outputs(self, outcome: Outcome, *written: Path) -> dict[str, str]:
+        from s3c_actions import outputs
+
+        redact = self.console.secrets.redact
+        return {name: redact(value) for name, value in outputs.values(outcome, *written).items()}
 
     def _sarif_folder(self, outcome: Outcome) -> str:
         """A folder with the last SARIF report of each image and platform alone, to upload; empty without any.
@@ -418,6 +494,16 @@ class _Run(msgspec.Struct):
             self.console.complain("".join(traceback.format_exception(second)))
         self.console.bug(self.command.name, error)
         return Exit.BUG
+
+
+def _keep(temp: Path, name: str, content: str) -> Path:
+    """Write what was given as text in place of a path to a file, which goes with the run's temporary folder."""
+    folder = temp / pasted.FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / name
+    path.touch(mode=0o600)
+    path.write_text(content, encoding="utf-8")
+    return path
 
 
 @cache

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3c_actions import answers, reading
 from s3c_actions.azure import clouds
+from s3c_actions.azure.transport import transport
 from s3c_actions.credentials import Credentials
 from s3c_actions.errors import InputError, OutsideError, S3CError
 
@@ -161,7 +162,7 @@ def pipeline(base: str) -> Any:
 
     answers.limit()
     policies = [UserAgentPolicy("s3c"), RetryPolicy(retry_total=4, retry_backoff_factor=0.5, retry_backoff_max=20)]
-    return PipelineClient(base, policies=policies, connection_timeout=10, read_timeout=TIMEOUT)
+    return PipelineClient(base, policies=policies, transport=transport(), connection_timeout=10, read_timeout=TIMEOUT)
 
 
 def is_azure(registry: str) -> bool:

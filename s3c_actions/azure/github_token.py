@@ -9,7 +9,7 @@ import base64
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from s3c_actions import answers, reading
+from s3c_actions import reading, web
 from s3c_actions.errors import OutsideError
 
 URL, TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
@@ -35,17 +35,15 @@ def fetch(environment: Mapping[str, str], audience: str) -> str:
     from requests.adapters import HTTPAdapter
     from urllib3.util.retry import Retry
 
-    answers.limit()
     retries = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
     try:
-        with requests.Session() as session:
+        with web.session() as session:
             session.mount("https://", HTTPAdapter(max_retries=retries))
-            # A callable for `auth` keeps `requests` from looking for credentials in ~/.netrc.
             answer = session.get(
                 f"{environment[URL]}&audience={quote(audience, safe='')}",
-                auth=lambda request: request,
-                headers={"Authorization": f"bearer {environment[TOKEN]}", "User-Agent": "s3c"},
+                headers={"Authorization": f"bearer {environment[TOKEN]}"},
                 timeout=(10, 30),
+                allow_redirects=False,
             )
         value = answer.json().get("value") if answer.status_code == 200 else None
     except (requests.RequestException, ValueError, AttributeError) as error:

@@ -25,8 +25,10 @@ from s3c_actions import answers, reading
 from s3c_actions.azure import clouds, github_token, login_errors
 from s3c_actions.azure.clouds import Cloud
 from s3c_actions.azure.login_errors import Login
+from s3c_actions.azure.transport import transport
 from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.inputs.azure import https_host, tenant
+from s3c_actions.pasted import quoted
 from s3c_actions.process import Secrets
 
 if TYPE_CHECKING:
@@ -205,7 +207,7 @@ class _Choice:
         try:
             return https_host(given)
         except ValueError as error:
-            raise InputError("authority-host", f"AZURE_AUTHORITY_HOST: {given[:200]!r} is not {error}.") from None
+            raise InputError("authority-host", f"AZURE_AUTHORITY_HOST: {quoted(given)} is not {error}.") from None
 
     def github(self) -> Identity | None:
         """The job's OIDC token, asked for anew whenever Entra is: it lives for minutes, a job for hours."""
@@ -251,11 +253,18 @@ class _Choice:
             from azure.identity import CertificateCredential, ClientSecretCredential
 
             if secret:
-                return ClientSecretCredential(self.tenant, self.client, secret, authority=self.authority)
+                return ClientSecretCredential(
+                    self.tenant, self.client, secret, authority=self.authority, transport=transport()
+                )
             password = self.environment.get("AZURE_CLIENT_CERTIFICATE_PASSWORD")
             try:
                 return CertificateCredential(
-                    self.tenant, self.client, certificate, authority=self.authority, password=password
+                    self.tenant,
+                    self.client,
+                    certificate,
+                    authority=self.authority,
+                    password=password,
+                    transport=transport(),
                 )
             except (ValueError, OSError) as error:
                 raise InputError(
@@ -291,7 +300,9 @@ class _Choice:
         def make() -> Any:
             from azure.identity import ManagedIdentityCredential
 
-            return ManagedIdentityCredential(client_id=self.client or None, _exclude_workload_identity_credential=True)
+            return ManagedIdentityCredential(
+                client_id=self.client or None, _exclude_workload_identity_credential=True, transport=transport()
+            )
 
         return self._identity("managed-identity", "the managed identity", make, known=bool(self.client))
 
@@ -346,7 +357,7 @@ class _Choice:
             try:
                 tenant(self.tenant)
             except ValueError as error:
-                raise InputError("tenant-id", f"AZURE_TENANT_ID: {self.tenant[:200]!r} is not {error}.") from None
+                raise InputError("tenant-id", f"AZURE_TENANT_ID: {quoted(self.tenant)} is not {error}.") from None
             return
         if source == "github-oidc":
             raise self._ids_missing()
@@ -370,7 +381,9 @@ class _Choice:
         def make() -> Any:
             from azure.identity import ClientAssertionCredential
 
-            return ClientAssertionCredential(self.tenant, self.client, assertion, authority=self.authority)
+            return ClientAssertionCredential(
+                self.tenant, self.client, assertion, authority=self.authority, transport=transport()
+            )
 
         return self._identity(source, told, make, claims=last)
 

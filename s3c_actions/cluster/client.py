@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from s3c_actions import answers, reading
+from s3c_actions import answers, pasted, reading
 from s3c_actions.cluster import denials
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 
@@ -311,13 +311,23 @@ class AdmissionDenied(Refused):
         self.unavailable = any(one.unavailable for one in found)
 
 
-def connect(kubeconfig: str, context: str, *, timeout: float, token: Callable[[], str] | None = None) -> Cluster:
+def connect(
+    kubeconfig: str,
+    context: str,
+    *,
+    timeout: float,
+    temp: Path,
+    hide: Callable[[str], None],
+    token: Callable[[], str] | None = None,
+) -> Cluster:
     """Connect by a kubeconfig; nothing is asked of the cluster yet.
 
     Args:
         kubeconfig: the file; several, separated as in KUBECONFIG, are merged.
         context: of it; its current one when empty.
         timeout: seconds for one answer.
+        temp: where the client's key is written; whoever made the folder removes it.
+        hide: told every credential of the kubeconfig, before it is used.
         token: gives what stands in place of the kubeconfig's token, asked before each request: it may end in a rollout.
 
     Raises:
@@ -342,7 +352,7 @@ def connect(kubeconfig: str, context: str, *, timeout: float, token: Callable[[]
                 f"{context} is not a context of {kubeconfig}.",
                 remedy=f"Choose from {', '.join(one['name'] for one in contexts)}.",
             )
-        client = config.new_client_from_config(kubeconfig, chosen["name"])  # type: ignore[no-untyped-call]
+        client = _client(kubeconfig, chosen["name"], temp, hide)
     except (ConfigException, yaml.YAMLError, OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             "kubeconfig", f"{kubeconfig} cannot be used.", remedy="Fetch it anew.", original=str(error)[:1000]
@@ -357,6 +367,28 @@ def connect(kubeconfig: str, context: str, *, timeout: float, token: Callable[[]
         client.configuration.refresh_api_key_hook = lambda own: own.api_key.update(BearerToken=f"Bearer {ask()}")
     namespace = str((chosen.get("context") or {}).get("namespace") or "default")
     return Cluster(client, address=client.configuration.host, namespace=namespace, timeout=timeout)
+
+
+def _client(kubeconfig: str, context: str, temp: Path, hide: Callable[[str], None]) -> ApiClient:
+    from kubernetes import config
+    from kubernetes.client import ApiClient, Configuration
+    from kubernetes.config import kube_config
+
+    for path in (Path(one) for one in kubeconfig.split(":")):
+        if path.is_file():
+            for value in pasted.secrets_of_kubeconfig(path.read_text(encoding="utf-8", errors="replace")):
+                hide(value)
+    # The library keeps what it has written for the next call, also when the file's folder is gone since.
+    for content, name in list(kube_config._temp_files.items()):
+        if not Path(name).exists():
+            del kube_config._temp_files[content]
+    settings = Configuration()
+    config.load_kube_config(  # type: ignore[no-untyped-call]
+        config_file=kubeconfig, context=context, client_configuration=settings, temp_file_path=str(temp)
+    )
+    for value in settings.api_key.values():  # of a sign-in by another program, too
+        hide(value.removeprefix("Bearer "))
+    return ApiClient(configuration=settings)
 
 
 def _verb(method: str) -> str:

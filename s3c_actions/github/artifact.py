@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from s3c_actions import reading
+from s3c_actions import reading, web
 from s3c_actions.errors import OutsideError
 from s3c_actions.github import api, trouble
 from s3c_actions.github.run import Run
@@ -186,19 +186,17 @@ def _read(opened: zipfile.ZipFile, member: zipfile.ZipInfo, room: Room) -> bytes
 
 
 def _download(client: Github, repository: str, artifact: int, token: str, room: Room) -> bytes:
-    import requests
-
     address = f"{client.requester.base_url}/repos/{repository}/actions/artifacts/{artifact}/zip"
-    with trouble.told("A result of the run could not be downloaded", permission=PERMISSION):
+    with trouble.told("A result of the run could not be downloaded", permission=PERMISSION), web.session() as session:
         # GitHub sends us on to its storage, to an address that is signed: the token is for GitHub alone.
-        first = requests.get(
+        first = session.get(
             address,
             headers={"Authorization": f"Bearer {token}"},
             allow_redirects=False,
             timeout=api.TIMEOUT,
         )
         _hold(first, 302)
-        with requests.get(first.headers["Location"], stream=True, timeout=api.TIMEOUT) as second:
+        with session.get(first.headers["Location"], stream=True, timeout=api.TIMEOUT) as second:
             _hold(second, 200)
             parts = []
             for part in second.iter_content(65_536):

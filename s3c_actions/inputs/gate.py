@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from s3c_actions.inputs import Input, boolean, choice, items, vault
 from s3c_actions.inputs.azure import guid
-from s3c_actions.inputs.common import path
+from s3c_actions.inputs.common import path, paths
 from s3c_actions.inputs.deploy import CLUSTER, IMAGES, MANIFESTS, NAMESPACE, ROLLOUT_TIMEOUT, namespace_name
 from s3c_actions.inputs.programs import HELM, PROGRAMS_MIRROR
 from s3c_actions.inputs.registry import REGISTRY_INPUTS
 from s3c_actions.inputs.report import POLICY as GIVEN_POLICY
-from s3c_actions.inputs.verify import TRUST_STORE, TRUSTED_IDENTITY, paths
+from s3c_actions.inputs.verify import TRUST_STORE, TRUSTED_IDENTITY
 
 TASKS = ("check", "demo", "install")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.inputs import Input, boolean, choice, duration, integer, lines, text
-from s3c_actions.inputs.common import path
+from s3c_actions.inputs import Input, boolean, choice, duration, integer, text
+from s3c_actions.inputs.common import path, path_lines
 
 COMMENT_MODES = ("always", "changes", "failures", "off")
 
@@ -90,7 +90,7 @@ COMMENTING: tuple[Input[Any], ...] = (COMMENT, COMMENT_NAME, COMMENT_ANEW, COMME
 RESULTS: Input[tuple[str, ...]] = Input(
     name="results",
     help="`result.json` files, or folders that have some, in the order in which they were made.",
-    parse=lines,
+    parse=path_lines,
     absent=(),
     example="s3c-out/result.json",
     positional=True,
@@ -145,7 +145,7 @@ COMMENT_INPUTS: tuple[Input[Any], ...] = (
 SARIF: Input[tuple[str, ...]] = Input(
     name="sarif",
     help="SARIF 2.1.0 files, or folders that have some.",
-    parse=lines,
+    parse=path_lines,
     absent=(),
     example="s3c-out/report.sarif",
     required=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from s3c_actions import pasted
 from s3c_actions.inputs import Input, boolean, choice, choices, integer, text
 from s3c_actions.inputs.common import OUTPUT_DIR, path
 
@@ -110,6 +111,7 @@ POLICY: Input[Path | None] = Input(
     help="The policy, `s3c-policy.yaml`: which findings, packages and licences are refused, and what is excepted until "
     "when. It takes the place of `fail-on` and `fixable-only`, and the cluster decides by the same file.",
     parse=path,
+    takes=(pasted.POLICY,),
     absent=None,
     example="s3c-policy.yaml",
 )

@@ -19,6 +19,8 @@ from s3c_actions.inputs.common import (
     REGISTRY_USERNAME,
     TIMEOUT,
     path,
+    path_items,
+    path_lines,
 )
 from s3c_actions.inputs.evidence import EVIDENCE
 from s3c_actions.inputs.programs import TRIVY
@@ -46,7 +48,7 @@ ARCHIVE: Input[tuple[str, ...]] = Input(
     name="input",
     help="Images in files instead of a registry: archives as `docker save` writes them, or folders in OCI layout "
     "(`folder:tag`).",
-    parse=lines,
+    parse=path_lines,
     absent=(),
     example="image.tar",
     aliases=("tarball",),
@@ -137,7 +139,7 @@ IGNORE_FILES: Input[tuple[str, ...]] = Input(
     help="Findings that are set aside: `.trivyignore` (an id a line, `exp:2027-01-31`) or `.trivyignore.yaml` (`id`, "
     "`expired_at`, `statement`) files. What has expired, or soon will, is told. Without this, a `.trivyignore` in the "
     "working folder is taken.",
-    parse=items,
+    parse=path_items,
     absent=(),
     example=".trivyignore.yaml",
     aliases=("trivyignores", "ignorefile"),
@@ -153,7 +155,7 @@ IGNORE_POLICY = Input(
 VEX: Input[tuple[str, ...]] = Input(
     name="vex",
     help="VEX documents (OpenVEX, CSAF, CycloneDX), `repo` or `oci`. What they say is not affected is set aside.",
-    parse=items,
+    parse=path_items,
     absent=(),
     example="app.openvex.json",
     many=True,
@@ -216,7 +218,7 @@ BASELINE: Input[tuple[str, ...]] = Input(
     name="baseline",
     help=BASELINE_REPORT.help.rstrip(".") + ", or an image, which is then scanned too. One for each image, or one "
     "`result.json` that has them all.",
-    parse=items,
+    parse=path_items,
     absent=(),
     example="registry.example/voting-app:main",
     many=True,

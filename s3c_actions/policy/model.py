@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from s3c_actions import identities, reading
+from s3c_actions import identities, pasted, reading
 from s3c_actions.errors import InputError
 from s3c_actions.inputs import duration
 from s3c_actions.report.gate import Exemption, Gate
@@ -273,20 +273,23 @@ def read(path: Path, *, field: str = "policy") -> Policy:
     """Read a policy.
 
     Args:
-        path: of the file. Paths of certificates in it are relative to it; they are read, so that the policy returned
-            holds their text. Those of a vault are left as they are named (`commands.policy.trusting`).
+        path: of the file. Paths of certificates in it are relative to it, or to the working folder when the policy was
+            given as text; they are read, so that the policy returned holds their text. Those of a vault are left as
+            they are named (`commands.policy.trusting`).
         field: the input it came from, for errors.
 
     Raises:
         InputError: it cannot be read, is not YAML, or says something that a policy cannot; the message names the place.
     """
+    name = "the text given" if pasted.is_kept(path) else str(path)
     try:
         text = reading.text(path, MAX_SIZE)
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", "") or "it is not UTF-8"
-        raise InputError(field, f"{path} cannot be read: {what}.", remedy="Look at the path.") from error
-    policy = parse(text, name=str(path), field=field)
-    signers = tuple(_with_certificate(one, path.parent, field) for one in policy.signers)
+        raise InputError(field, f"{name} cannot be read: {what}.", remedy="Look at the path.") from error
+    policy = parse(text, name=name, field=field)
+    folder = Path() if pasted.is_kept(path) else path.parent
+    signers = tuple(_with_certificate(one, folder, field) for one in policy.signers)
     return msgspec.structs.replace(policy, signers=signers)
 
 
@@ -381,7 +384,7 @@ def _with_certificate(signer: Signer, folder: Path, field: str) -> Signer:
     if signer.certificate.startswith("https://"):
         raise InputError(
             field,
-            f"the certificate of signer {signer.name}, {signer.certificate[:200]}, is none of a key vault.",
+            f"the certificate of signer {signer.name}, {pasted.shortened(signer.certificate)}, is none of a key vault.",
             remedy="Give its identifier, https://VAULT.vault.azure.net/certificates/NAME, or a PEM file.",
         )
     path = folder / signer.certificate

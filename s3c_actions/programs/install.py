@@ -17,6 +17,7 @@ import msgspec
 
 from s3c_actions import reading
 from s3c_actions.errors import InputError, OutsideError
+from s3c_actions.pasted import quoted
 from s3c_actions.process import Runner
 from s3c_actions.programs.cache import locked, scratch, telling_disk
 from s3c_actions.programs.pins import Pin, Platform
@@ -83,7 +84,7 @@ def sources(environment: Mapping[str, str], mirror: str = "") -> Sources:
     """
     base = (mirror or environment.get(MIRROR_VARIABLE, "") or RELEASES).rstrip("/")
     if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname:
-        raise InputError("programs-mirror", f"{base!r} is not an http or https URL.")
+        raise InputError("programs-mirror", f"{quoted(base)} is not an http or https URL.")
     return Sources(
         releases=base,
         download=_later("releases", "download"),
@@ -345,7 +346,7 @@ def _checked(wanted: Wanted) -> Wanted:
     if version:
         parsed = _VERSION.fullmatch(version)
         if parsed is None:
-            raise InputError(f"{pin.name}-version", f"{version[:80]!r} is not a version such as {pin.version}.")
+            raise InputError(f"{pin.name}-version", f"{quoted(version)} is not a version such as {pin.version}.")
         version = parsed[1]
         pin.check(version)
         if version != pin.version and not checksum:

@@ -13,6 +13,7 @@ from typing import Any
 
 from s3c_actions import reading
 from s3c_actions.errors import InputError
+from s3c_actions.pasted import quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ def find(name: str, environment: Mapping[str, str]) -> NamedKey:
     if not found:
         raise InputError(
             "key-name",
-            f"{name!r} is not a key of notation's configuration in {config}.",
+            f"{quoted(name)} is not a key of notation's configuration in {config}.",
             cause=f"It has {', '.join(known)}." if known else "It has none.",
             remedy="Add it with `notation key add`, or give `key` and `certificate`.",
         )

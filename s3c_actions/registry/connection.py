@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from s3c_actions import answers, reading
+from s3c_actions import answers, reading, web
 from s3c_actions.credentials import Logins
 from s3c_actions.errors import OutsideError
 from s3c_actions.image import DEFAULT_REGISTRY, Reference
@@ -186,7 +186,6 @@ class Connection:
 
     def _http(self) -> Session:
         if self._session is None:
-            import requests
             from requests.adapters import HTTPAdapter
             from urllib3.util.retry import Retry
 
@@ -206,11 +205,7 @@ class Connection:
                         raise error
                     return super().increment(method, url, response, error, _pool, _stacktrace)
 
-            answers.limit()
-            self._session = requests.Session()
-            # Without this, `requests` would look for credentials in ~/.netrc.
-            self._session.auth = lambda request: request
-            self._session.headers["User-Agent"] = "s3c"
+            self._session = web.session()
             adapter = HTTPAdapter(
                 max_retries=Once(
                     total=self._retries,
@@ -242,6 +237,7 @@ class Connection:
         *,
         method: str = "GET",
         content: bytes | Mapping[str, str] | None = None,
+        redirects: bool = True,
     ) -> Response:
         session = self._http()
         import requests
@@ -254,6 +250,7 @@ class Connection:
                 data=content,
                 timeout=(min(10.0, self._timeout), self._timeout),
                 stream=True,
+                allow_redirects=redirects,
             )
             if response.raw.length_remaining == 0:
                 # Nothing follows: read to its end, for an answer that is closed before takes its connection with it.
@@ -288,17 +285,22 @@ class Connection:
                 "refresh_token": login.identity_token,
                 "client_id": "s3c",
             }
-            answer = self._send(registry, realm, {}, method="POST", content=form)
+            answer = self._send(registry, realm, {}, method="POST", content=form, redirects=False)
         else:
             headers = {"Authorization": f"Basic {login.basic()}"} if login else {}
             query = urlencode([*about.items(), *(("scope", one) for one in scopes)])
-            answer = self._send(registry, f"{realm}{'&' if '?' in realm else '?'}{query}", headers)
+            answer = self._send(registry, f"{realm}{'&' if '?' in realm else '?'}{query}", headers, redirects=False)
+        if answer.is_redirect:
+            # It was sent credentials; where it leads is no place that the registry named for them.
+            answer.close()
+            raise unbelievable(reference, "its token service sends to another address")
         if answer.status_code != 200:
             raise self._refused(reference, answer, writes)
         document = json_object(self.body(answer, reference, MAX_MANIFEST), partial(unbelievable, reference))
         token = document.get("token") or document.get("access_token")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise unbelievable(reference, "its token service gave no token")
+        self._logins.hide(token)
         return f"Bearer {token}"
 
     def _refused(self, reference: Reference, response: Response, writes: bool) -> OutsideError:

@@ -420,6 +420,46 @@ def test_a_token_for_an_identity_token(server, tmp_path):
     assert "grant_type=refresh_token" in forms[0] and "refresh_token=refresh-me" in forms[0]
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("entry", [{"identitytoken": "refresh-me"}, {"auth": BASIC[6:]}])
+def test_a_token_service_sends_nobody_elsewhere(server, tmp_path, entry, status):
+    elsewhere = Server()
+    elsewhere.answers["/token"] = reply(200, b'{"token":"tkn"}')
+    with_token(server)
+    server.answers["/token"] = reply(status, b"", {"Location": f"{elsewhere.url}/token"})
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: entry}}))
+    with pytest.raises(OutsideError, match="sends to another address"):
+        Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1).resolve(app(server))
+    elsewhere.http.shutdown()
+    elsewhere.http.server_close()
+    assert elsewhere.requests == []
+
+
+def test_every_login_is_hidden_in_the_form_in_which_it_is_sent(server, tmp_path):
+    with_token(server, "Bearer a-token-of-the-registry")
+    server.answers["/token"] = reply(200, b'{"token":"a-token-of-the-registry"}')
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"auth": BASIC[6:]}}}))
+    hidden: list[str] = []
+    logins = Logins(environment={"DOCKER_CONFIG": str(tmp_path)}, hide=hidden.append)
+    Registry(logins, timeout=1).resolve(app(server))
+    assert {"s3cret-word", BASIC[6:], "a-token-of-the-registry"} <= set(hidden)
+
+
+def test_netrc_is_not_read_for_the_storage_that_a_registry_sends_to(server, tmp_path, monkeypatch):
+    (tmp_path / ".netrc").write_text("default login somebody password of-the-netrc\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NETRC", raising=False)
+    storage = Server()
+    content = b'{"os":"linux"}'
+    storage.answers["/blob"] = reply(200, content)
+    server.answers[f"/v2/app/blobs/{digest_of(content)}"] = reply(307, b"", {"Location": f"{storage.url}/blob"})
+    client = Registry(Logins(environment={"HOME": str(tmp_path)}), timeout=1)
+    assert client.blob(app(server), digest_of(content)) == content
+    storage.http.shutdown()
+    storage.http.server_close()
+    assert [who for *_, who in storage.requests] in ([None], [""])
+
+
 def test_wrong_credentials(server, tmp_path):
     guarded(server, "never", 'Basic realm="x"')
     given = {server.name: Credentials(username="ann", password="s3cret-word")}
