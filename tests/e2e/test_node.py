@@ -112,7 +112,13 @@ def test_an_unsigned_image_volume_is_denied_beside_a_signed_container(
 
 
 def test_a_signed_image_volume_is_mounted_and_listed_among_what_runs(
-    gated: Lab, kubectl: Kubectl, signed: str, fresh: Callable[[str], str], sign: Callable[..., str], name: str
+    gated: Lab,
+    kubectl: Kubectl,
+    signed: str,
+    fresh: Callable[[str], str],
+    sign: Callable[..., str],
+    name: str,
+    tmp_path: Path,
 ) -> None:
     mounted = sign(fresh("voting-db"))
     spec = pod_spec(signed, **image_volume(mounted))
@@ -124,7 +130,8 @@ def test_a_signed_image_volume_is_mounted_and_listed_among_what_runs(
     assert created.returncode == 0, created.stderr
     kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=180s")
     assert "etc" in kubectl("exec", name, "--", "ls", "/tools").split()
-    running = look(connect(gated.kubeconfig, "", timeout=30), ["default"]).running
+    cluster = connect(gated.kubeconfig, "", timeout=30, temp=tmp_path, hide=lambda _: None)
+    running = look(cluster, ["default"]).running
     places = {one.image: one.places for one in running}
     assert f"default/{name}" in places[mounted]
     assert f"default/{name}" in places[signed]

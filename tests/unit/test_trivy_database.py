@@ -15,7 +15,7 @@ def test_the_buckets_that_hold_something_are_the_sources(path):
     bolt.write(
         path, ["debian 12", "pip::GitHub Security Advisory pip", "vulnerability", "data-source"], ["alpine 3.22"]
     )
-    assert sources(path) == {"debian 12", "pip::GitHub Security Advisory pip"}
+    assert sources(path) == frozenset({"debian 12", "pip::GitHub Security Advisory pip"})
 
 
 def test_a_bucket_on_pages_of_its_own_below_branches(path):
@@ -26,7 +26,7 @@ def test_a_bucket_on_pages_of_its_own_below_branches(path):
     path.write_bytes(
         bolt.meta(0, 0, 3, 6) + bolt.meta(1, 1, 3, 6) + bolt.page(2, bolt.FREE, 0) + branch + leaf + content
     )
-    assert sources(path) == {"ubuntu 24.04"}
+    assert sources(path) == frozenset({"ubuntu 24.04"})
 
 
 def test_the_newer_meta_page_that_is_whole_counts(path):
@@ -36,7 +36,7 @@ def test_the_newer_meta_page_that_is_whole_counts(path):
     data[:4096] = newer
     data[40] ^= 1  # the root's number, so that the checksum is wrong
     path.write_bytes(data)
-    assert sources(path) == {"debian 12"}
+    assert sources(path) == frozenset({"debian 12"})
 
 
 def test_an_empty_database_has_no_source(path):
