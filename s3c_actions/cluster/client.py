@@ -334,6 +334,10 @@ def connect(kubeconfig: str, context: str, *, timeout: float, token: Callable[[]
             remedy="Fetch it (`az aks get-credentials …`), or name another.",
         )
     try:
+        for one in kubeconfig.split(":"):
+            if Path(one).is_file():
+                # The library reads it with neither limit.
+                reading.check_yaml(yaml.parse(reading.text(Path(one)), Loader=yaml.CSafeLoader))
         contexts, current = config.list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
         chosen = next((one for one in contexts if one["name"] == context), None) if context else current
         if chosen is None:
@@ -343,7 +347,7 @@ def connect(kubeconfig: str, context: str, *, timeout: float, token: Callable[[]
                 remedy=f"Choose from {', '.join(one['name'] for one in contexts)}.",
             )
         client = config.new_client_from_config(kubeconfig, chosen["name"])  # type: ignore[no-untyped-call]
-    except (ConfigException, yaml.YAMLError, OSError, ValueError, KeyError, TypeError) as error:
+    except (ConfigException, yaml.YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
             "kubeconfig", f"{kubeconfig} cannot be used.", remedy="Fetch it anew.", original=str(error)[:1000]
         ) from error

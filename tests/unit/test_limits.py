@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from s3c_actions import answers, reading, writing
-from s3c_actions.cluster import denials, manifests
+from s3c_actions.cluster import client, denials, manifests
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.github import trouble
 from s3c_actions.github.run import of
@@ -188,6 +188,14 @@ def test_a_report_nested_deeply_anywhere_is_wrong_input(tmp_path, at):
     file.write_text(f'{{{start}"ArtifactName":"x","ArtifactType":"container_image","{at}":{deep("[", "]", 200_000)}}}')
     with pytest.raises(InputError, match="report"):
         trivy_json.read(file)
+
+
+@pytest.mark.parametrize("text", [*YAMLS.values(), "contexts: 5\ncurrent-context: a\n", "- a\n", ""])
+def test_a_hostile_kubeconfig_is_wrong_input(tmp_path, text):
+    file = tmp_path / "config"
+    file.write_text(text)
+    with pytest.raises(InputError, match="kubeconfig"):
+        client.connect(str(file), "", timeout=1)
 
 
 # Who reads and writes
