@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from requests import Response
 
 MAX_PAGES = 100
+_COMPARED = 5000
+"""Tags that a misspelt one is compared with."""
 PIECE = 1024 * 1024
 
 
@@ -261,7 +263,7 @@ class Registry:
             return unknown
         except S3CError:
             tags = []  # some registries let nobody list tags; that the tag is not there is known all the same
-        near = difflib.get_close_matches(wanted, tags, n=5, cutoff=0.5) or sorted(tags, reverse=True)[:10]
+        near = difflib.get_close_matches(wanted, tags[:_COMPARED], n=5, cutoff=0.5) or sorted(tags, reverse=True)[:10]
         more = f" and {len(tags) - len(near)} more" if len(tags) > len(near) else ""
         return InputError(
             field,

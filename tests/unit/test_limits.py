@@ -474,6 +474,7 @@ BEARER = 'Bearer realm="https://auth.example/token",service="s",scope="*"'
 )
 def test_challenges_of_every_form_are_read(lines, scheme, parameters):
     chosen = challenges.choose(challenges.parse(lines))
+    assert chosen is not None
     assert (chosen.scheme, chosen.parameters) == (scheme, parameters)
 
 
