@@ -364,7 +364,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        monkeypatch.setattr(answers.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr("s3c_actions.answers.time.monotonic", lambda: self.now)
 
 
 class Dripping:
