@@ -57,7 +57,7 @@ class _Stream(io.RawIOBase):
         in_body: the headers are over: what comes from now on buys time.
     """
 
-    def __init__(self, raw: Any, sock: socket.socket) -> None:
+    def __init__(self, raw: Any, sock: Any) -> None:
         self.in_body = False
         self._raw = raw
         self._socket = sock

@@ -344,6 +344,10 @@ def connect(
             remedy="Fetch it (`az aks get-credentials …`), or name another.",
         )
     try:
+        for one in kubeconfig.split(":"):
+            if Path(one).is_file():
+                # The library reads it with neither limit.
+                reading.check_yaml(yaml.parse(reading.text(Path(one)), Loader=yaml.CSafeLoader))
         contexts, current = config.list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
         chosen = next((one for one in contexts if one["name"] == context), None) if context else current
         if chosen is None:
@@ -353,7 +357,7 @@ def connect(
                 remedy=f"Choose from {', '.join(one['name'] for one in contexts)}.",
             )
         client = _client(kubeconfig, chosen["name"], temp, hide)
-    except (ConfigException, yaml.YAMLError, OSError, ValueError, KeyError, TypeError) as error:
+    except (ConfigException, yaml.YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
             "kubeconfig", f"{kubeconfig} cannot be used.", remedy="Fetch it anew.", original=str(error)[:1000]
         ) from error

@@ -29,7 +29,7 @@ _LOGGED = re.compile(
     re.MULTILINE,
 )
 # A request's address, in front of what became of it.
-_REQUEST = re.compile(r'.*\b(?:Head|Get|Post) "[^"]*": ', re.DOTALL)
+_REQUEST = re.compile(r'\A.*\b(?:Head|Get|Post) "[^"]*": ', re.DOTALL)
 # The mutation, which comes before, turns tags into digests.
 _MUTATION = re.compile(rf"failed to get subject descriptor for image (?P<image>{_REFERENCE}): (?P<why>.*)", re.DOTALL)
 # Ratify prints a structure of Go's in the middle of its sentence.

@@ -35,7 +35,8 @@ STDIN = "-"
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 
 MOST_NESTED = reading.MOST_NESTED
-_MOST_BYTES = 32 * reading.MIB
+MOST_BYTES = 32 * reading.MIB
+"""Of one file, or of standard input."""
 _KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
 
 
@@ -147,7 +148,7 @@ def read(sources: Iterable[str], *, cwd: Path, stdin: Callable[[], bytes]) -> tu
                 continue
             taken.add(path.resolve())
             try:
-                content = reading.content(path, _MOST_BYTES)
+                content = reading.content(path, MOST_BYTES)
             except OSError as error:
                 raise InputError(FIELD, f"{path} cannot be read: {error.strerror}.") from error
             shown = str(path.relative_to(cwd)) if path.is_relative_to(cwd) else str(path)
@@ -256,8 +257,8 @@ def _files(source: str, cwd: Path) -> list[tuple[Path, Path]]:
 
 
 def _text(content: bytes, source: str) -> str:
-    if len(content) > _MOST_BYTES:
-        raise InputError(FIELD, f"{source} is larger than {_MOST_BYTES // 1024 // 1024} MiB.")
+    if len(content) > MOST_BYTES:
+        raise InputError(FIELD, f"{source} is larger than {MOST_BYTES // 1024 // 1024} MiB.")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -86,7 +86,7 @@ def settings_of(values: Values, context: Context, replacements: tuple[Replacemen
     from s3c_actions.steps.deploy import DeploySettings
 
     sources = values[inputs.MANIFESTS]
-    read = manifests.read(sources, cwd=context.cwd, stdin=sys.stdin.buffer.read)
+    read = manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MOST_BYTES + 1))
     return DeploySettings(
         manifests=read,
         replacements=replacements,

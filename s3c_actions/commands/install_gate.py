@@ -75,7 +75,11 @@ def _objects(values: Values, context: Context, of_vault: tuple[str, ...] = ()) -
     from s3c_actions.policy import model
 
     sources = values[inputs.OTHER_MANIFESTS]
-    read = manifests.read(sources, cwd=context.cwd, stdin=sys.stdin.buffer.read) if sources else ()
+    read = (
+        manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MOST_BYTES + 1))
+        if sources
+        else ()
+    )
     others = [document for one in read for document in manifests.objects(one.text, one.source)]
     if (path := values[inputs.POLICY]) is not None:
         for one in (inputs.SIGNERS, inputs.IDENTITIES, inputs.VAULT):

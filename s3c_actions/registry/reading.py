@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 MAX_PAGES = 100
 # Lists of referrers, and the temporary tags of patches.
 _NO_NAME = re.compile(r"sha256-[0-9a-f]{64}|s3c-[0-9a-f]{32}[a-z0-9-]*")
+_COMPARED = 5000
+"""Tags that a misspelt one is compared with."""
 PIECE = 1024 * 1024
 
 
@@ -263,7 +265,7 @@ class Registry:
             return unknown
         except S3CError:
             tags = []  # some registries let nobody list tags; that the tag is not there is known all the same
-        near = difflib.get_close_matches(wanted, tags, n=5, cutoff=0.5) or sorted(tags, reverse=True)[:10]
+        near = difflib.get_close_matches(wanted, tags[:_COMPARED], n=5, cutoff=0.5) or sorted(tags, reverse=True)[:10]
         more = f" and {len(tags) - len(near)} more" if len(tags) > len(near) else ""
         return InputError(
             field,

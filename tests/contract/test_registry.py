@@ -273,6 +273,75 @@ def test_no_answer(server, client):
     assert time.monotonic() - started < 4
 
 
+@pytest.mark.parametrize(
+    "start",
+    [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"],
+    ids=["status", "headers", "body"],
+)
+def test_an_answer_that_trickles_is_given_up_once(server, client, start):
+    ended = threading.Event()
+
+    def trickle(handler):
+        handler.wfile.write(start)
+        while not ended.wait(0.01):
+            handler.wfile.write(b"H")
+
+    server.answers["/v2/app/manifests/1"] = trickle
+    try:
+        with pytest.raises(OutsideError, match="did not answer within 1 s"):
+            client.resolve(app(server))
+    finally:
+        ended.set()
+    assert len(server.requests) == 1
+
+
+def test_a_token_service_that_trickles_is_given_up(server, client):
+    ended = threading.Event()
+
+    def trickle(handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+        while not ended.wait(0.01):
+            handler.wfile.write(b"y")
+
+    challenge = f'Bearer realm="{server.url}/token",service="s"'
+    server.answers["/v2/app/manifests/1"] = reply(401, b"", {"WWW-Authenticate": challenge})
+    server.answers["/token"] = trickle
+    try:
+        with pytest.raises(OutsideError, match="did not answer within 1 s"):
+            client.resolve(app(server))
+    finally:
+        ended.set()
+
+
+@pytest.mark.parametrize("joined", [True, False])
+@pytest.mark.parametrize("other", ['Basic realm="R"', "Negotiate", "Negotiate YII/=="])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_registry_that_offers_several_ways_to_log_in(server, client, joined, other, first):
+    server.image()
+    image = server.answers["/v2/app/manifests/1"]
+    bearer = f'Bearer realm="{server.url}/token",service="s"'
+
+    def guarded(handler):
+        if handler.headers.get("Authorization") == "Bearer t":
+            return image(handler)
+        lines = [bearer, other] if first else [other, bearer]
+        handler.send_response(401)
+        for line in [", ".join(lines)] if joined else lines:
+            handler.send_header("WWW-Authenticate", line)
+        handler.send_header("Content-Length", "0")
+        return handler.end_headers()
+
+    server.answers["/v2/app/manifests/1"] = guarded
+    server.answers["/token"] = reply(200, b'{"token": "t"}')
+    assert client.resolve(app(server)).digest == digest_of(MANIFEST)
+
+
+def test_a_challenge_of_64_kilobytes_is_read_to_its_limit(server, client):
+    server.answers["/v2/app/manifests/1"] = reply(401, b"", {"WWW-Authenticate": "Bearer " + "a" * 60_000})
+    with pytest.raises(OutsideError):
+        client.resolve(app(server))
+
+
 def test_an_answer_that_drips(server, client):
     def drip(handler):
         handler.send_response(200)
