@@ -261,9 +261,10 @@ class _Run(msgspec.Struct):
 
     def _shortened(self, outcome: Outcome) -> Outcome:
         """The outcome with its errors cut as `_shorten` does."""
-        for image in outcome.images:
-            if image.failure is not None:
-                self._shorten(image.failure)
+        failures = [one.failure for one in outcome.images]
+        for failure in (*failures, outcome.deploy.failure if outcome.deploy is not None else None):
+            if failure is not None:
+                self._shorten(failure)
         return replace(outcome, error=self._cuts()(outcome.error))
 
     def _cuts(self) -> Callable[[str], str]:

@@ -137,6 +137,7 @@ def test_a_policy_with_its_certificates_in_it(alone, pem):
     assert ended(("policy", "export"), alone, S3C_POLICY=text)[0] == Exit.DONE
 
 
+@pytest.mark.usefixtures("programs")
 def test_what_is_wrong_with_a_text_is_told_without_a_path_that_nobody_gave(alone):
     code, said = ended(("policy", "check", PINNED), alone, S3C_POLICY="version: 1\nsignrs: []\n")
     assert code == Exit.WRONG_INPUT
