@@ -37,7 +37,10 @@ def of_environment(environment: Mapping[str, str]) -> Iterator[str]:
             ours = name.removeprefix("S3C_").lower().replace("_", "-") in INPUTS
             if ours or (len(value) >= _SHORTEST and not _PATHS.fullmatch(value)):
                 yield value
-        elif pasted.is_secret(pasted.recognize(value)):
+        elif (kind := pasted.recognize(value)) == pasted.KUBECONFIG:
+            # It may be given so, and a message may name its cluster.
+            yield from pasted.secrets_of_kubeconfig(pasted.kubeconfig(value))
+        elif pasted.is_secret(kind):
             yield from (value, *pasted.parts(value))
         elif "://" in value and "@" in value:
             yield from of_address(value)

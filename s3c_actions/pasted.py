@@ -140,7 +140,7 @@ def is_policy(value: str) -> bool:
 def decoded(value: str) -> bytes | None:
     """What a value in base64 (of either alphabet, in lines or in one) stands for; None when it is no base64."""
     word = "".join(value.split()).strip("\"'")
-    if len(word) < _SHORTEST_CODED or not _BASE64.fullmatch(word):
+    if len(word) < _SHORTEST_CODED or "--" in word or not _BASE64.fullmatch(word):
         return None
     body = word.rstrip("=").replace("-", "+").replace("_", "/")
     try:

@@ -81,7 +81,7 @@ class Secrets:
             return
         if len(whole) < _SHORT:
             self.short.add(whole)
-        lines = {line.strip() for line in value.splitlines()}
+        lines = {line.strip() for line in value.splitlines() if not line.startswith("-----")}
         self.values.update(part for part in {value, whole, *lines} if len(part.strip()) >= _SHORT)
         self._variants.update(pasted.variants(whole))
         self._ordered = None

@@ -259,6 +259,14 @@ class _Run(msgspec.Struct):
             elif pasted.is_secret(kind):
                 secrets.add_content(text)
 
+    def _for_programs(self) -> dict[str, str]:
+        """The environment without secret inputs, of whatever command, and without content given in place of a path."""
+        without = {inputs.variable(name) for name in hidden.INPUTS}
+        for one in self._taken():
+            names = [inputs.variable(name) for name in (one.name, *one.aliases)] if not one.secret else []
+            without.update(name for name in names if one.content(self.environment.get(name, "")))
+        return {name: text for name, text in self.environment.items() if name not in without}
+
     def _shorten(self, error: S3CError) -> None:
         """Cut what was given, and stands in an error, to the length that messages show."""
         cut = self._cuts()
@@ -269,9 +277,10 @@ class _Run(msgspec.Struct):
 
     def _shortened(self, outcome: Outcome) -> Outcome:
         """The outcome with its errors cut as `_shorten` does."""
-        for image in outcome.images:
-            if image.failure is not None:
-                self._shorten(image.failure)
+        failures = [one.failure for one in outcome.images]
+        for failure in (*failures, outcome.deploy.failure if outcome.deploy is not None else None):
+            if failure is not None:
+                self._shorten(failure)
         return replace(outcome, error=self._cuts()(outcome.error))
 
     def _cuts(self) -> Callable[[str], str]:
@@ -291,14 +300,7 @@ class _Run(msgspec.Struct):
         return inputs.resolve((one,), self.flags, self.environment, lambda _old: None)[one]
 
     def _outcome(self, output: Path | None) -> Outcome:
-        # Programs see no secret input, of whatever command, and no content that was given in place of a path.
-        kept = {inputs.variable(name) for one in self._taken() if one.takes for name in (one.name, *one.aliases)}
-        without = {inputs.variable(name) for name in hidden.INPUTS}
-        environment = {
-            name: text
-            for name, text in self.environment.items()
-            if name not in without and not (name in kept and ("\n" in text or len(text) > pasted.LONGEST_NAME))
-        }
+        environment = self._for_programs()
         progress = self.console.progress
         with temporary.folder(_place(environment)) as temp:
             values = inputs.resolve(

@@ -68,7 +68,8 @@ IMAGES: Input[tuple[str, ...]] = replace(
 )
 KUBECONFIG: Input[str] = Input(
     name="kubeconfig",
-    help="How to reach the cluster. Without it `KUBECONFIG`, else `~/.kube/config`.",
+    help="How to reach the cluster: a file's path, or the kubeconfig itself (from a secret), also in base64. Without "
+    "it `KUBECONFIG`, else `~/.kube/config`.",
     parse=path_text,
     takes=(pasted.KUBECONFIG,),
     absent="",

@@ -44,7 +44,8 @@ TRIED: Input[tuple[str, ...]] = replace(
 )
 SIGNERS: Input[tuple[Path, ...]] = replace(
     TRUST_STORE,
-    help="`install`: certificates whose signatures are admitted: files (PEM or DER) or folders of them, one a line.",
+    help="`install`: certificates whose signatures are admitted: files (PEM or DER) or folders of them, one a line, or "
+    "the PEM itself.",
     required=False,
 )
 IDENTITIES: Input[tuple[str, ...]] = replace(

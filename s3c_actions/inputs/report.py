@@ -109,7 +109,8 @@ SARIF_CATEGORY = Input(
 POLICY: Input[Path | None] = Input(
     name="policy",
     help="The policy, `s3c-policy.yaml`: which findings, packages and licences are refused, and what is excepted until "
-    "when. It takes the place of `fail-on` and `fixable-only`, and the cluster decides by the same file.",
+    "when. A file's path, or the YAML itself. It takes the place of `fail-on` and `fixable-only`, and the cluster "
+    "decides by the same file.",
     parse=path,
     takes=(pasted.POLICY,),
     absent=None,

@@ -79,7 +79,8 @@ KEY_PEM = Input(
 )
 CERTIFICATE: Input[Path | None] = Input(
     name="certificate",
-    help="Certificates of the key in PEM: the signing certificate first, each issuer after it, the root last.",
+    help="Certificates of the key, a file's path or the PEM itself: the signing certificate first, each issuer after "
+    "it, the root last.",
     parse=path,
     takes=(pasted.CERTIFICATE,),
     instead="Give the certificates alone, in PEM, or the path of a file that has them; a private key is `key-pem`.",
