@@ -278,6 +278,14 @@ def _check_order(chain: Sequence[Certificate], field: str) -> None:
 
 
 def _check_validity(certificate: Certificate, now: datetime, field: str) -> None:
+    if certificate.serial_number < 0:
+        raise CertificateError(
+            field,
+            "unreadable",
+            f"{subject(certificate)} has a negative serial number.",
+            cause="RFC 5280 forbids it, and neither notation nor Ratify reads such a certificate.",
+            remedy="Have it issued anew.",
+        )
     if now > certificate.not_valid_after_utc:
         raise CertificateError(
             field,

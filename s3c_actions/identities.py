@@ -120,7 +120,7 @@ def entries(subjects: Sequence[str], field: str = "trusted-identity") -> tuple[s
             ) from error
     for number, one in enumerate(parsed):
         for other, another in enumerate(parsed):
-            if number != other and all(another.get(kind, "") == value for kind, value in one.items()):
+            if number != other and _part_of(one, another):
                 raise InputError(
                     field,
                     f"{subjects[other]!r} is a signer whom {subjects[number]!r} trusts already.",
@@ -128,3 +128,22 @@ def entries(subjects: Sequence[str], field: str = "trusted-identity") -> tuple[s
                     remedy="Leave one of them out: the wider one, unless all of its signers are to be trusted.",
                 )
     return listed
+
+
+def covers(listed: Sequence[str], identity: str) -> bool:
+    """Whether a signer is among those that a policy lists.
+
+    Args:
+        listed: as `entries` gives them.
+        identity: `x509.subject:` and the signer's whole subject; empty: one that no policy can name.
+    """
+    if ANYONE in listed:
+        return True
+    if not identity:
+        return False
+    whole = parse(identity.removeprefix(PREFIX))
+    return any(_part_of(parse(one.removeprefix(PREFIX)), whole) for one in listed)
+
+
+def _part_of(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    return all(other.get(kind, "") == value for kind, value in one.items())

@@ -191,6 +191,13 @@ def _verifying(
                 cause="Every image would be signed, and then refused by this trust store.",
                 remedy="Give the root of the signing certificate, or sign with a key that this trust store trusts.",
             )
+        if not verify.names(settings, signer.chain[0]):
+            raise InputError(
+                "trusted-identity",
+                f"it does not name the certificate that signs, {signer.certificate.subject}.",
+                cause="Every image would be signed, and then refused for its signer.",
+                remedy="Add the signer's subject, or sign with a key whose certificate is named.",
+            )
     return lambda reference: verify.run(settings, notation, home, reference, context.progress), home
 
 

@@ -178,6 +178,18 @@ def leads_to(settings: VerifySettings, chain: tuple[x509.Certificate, ...]) -> b
     return any(one in trusted for one in chain)
 
 
+def names(settings: VerifySettings, leaf: x509.Certificate) -> bool:
+    """Whether a signing certificate has one of the trusted identities, as far as these are no document of the user's.
+
+    Raises:
+        InputError: notation would not take an identity.
+    """
+    from s3c_actions import certificates
+
+    listed = trusted_identities(settings.identities)
+    return not listed or identities.covers(listed, certificates.trusted_identity(leaf))
+
+
 def _certificates(path: Path, field: str) -> bytes:
     """The certificates of a file or of a folder's files, as PEM."""
     from s3c_actions import certificates

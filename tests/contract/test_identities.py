@@ -148,6 +148,7 @@ def test_every_identity_that_is_written_is_one_that_notation_reads_and_matches(
         named += bool(identity)
         if identity:
             assert said.matches, said
+            assert identities.covers((identity,), identity)
             assert certificates.pinned_identity(signer.chain) == identity
         else:
             with pytest.raises(CertificateError) as refused:
@@ -207,6 +208,11 @@ def test_names_that_people_give_are_read_as_notation_reads_them(notation: Notati
         if not (accepted(one) and accepted(other)):
             continue
         good += 1
+        covered = (
+            identities.covers(identities.entries([one]), other),
+            identities.covers(identities.entries([other]), one),
+        )
+        assert any(covered) is said.matches, (one, other, said)
         try:
             identities.entries((one, other))
         except InputError as error:

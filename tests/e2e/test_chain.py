@@ -396,6 +396,9 @@ def test_a_trust_store_that_does_not_trust_the_signer_is_told_before_anything_is
     image = fresh("voting-app")
     before = state(image)
     _, stranger = make("stranger").write(tmp_path, "stranger")
+    identity = ("--trust-store", chain.key[1], "--trusted-identity", "C=US, ST=WA, O=somebody else")
+    unnamed = chain(image, flags=identity)
+    assert (unnamed.code, unnamed.stderr.startswith("s3c chain: trusted-identity: ")) == (2, True), unnamed.stderr
     ended = chain(image, flags=("--trust-store", stranger))
     assert ended.code == 2, ended.stderr
     assert ended.stderr.startswith("s3c chain: trust-store: "), ended.stderr

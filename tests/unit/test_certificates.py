@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
@@ -315,6 +315,29 @@ def test_a_malformed_extension_is_wrong_input(oid: x509.ObjectIdentifier, data: 
         .sign(key, SHA256())
     )
     assert broken(Identity(key, (signed,))).rule == "unreadable"
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+def test_a_negative_serial_number_is_refused() -> None:
+    """cryptography reads them, and Go does not."""
+    key, name = make_key(), subject("negative")
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), 0x7EADBEEF, NOW - DAY, NOW + DAY)
+        .add_extension(usage("digital_signature"), critical=True)
+        .sign(key, SHA256())
+    )
+    body, inverted = signed.tbs_certificate_bytes, bytes.fromhex("0204feadbeef")
+    changed = body.replace(bytes.fromhex("02047eadbeef"), inverted)
+    der = signed.public_bytes(Encoding.DER).replace(body, changed)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    signature = b""
+    # A signature of the same length stands at the end.
+    while len(signature) != len(signed.signature):
+        signature = key.sign(changed, ec.ECDSA(SHA256()))
+    negative = x509.load_der_x509_certificate(der[: -len(signature)] + signature)
+    assert negative.serial_number < 0
+    error = broken(Identity(key, (negative,)))
+    assert (error.rule, "negative serial number" in error.what) == ("unreadable", True)
 
 
 def test_a_key_for_pss_alone_is_refused() -> None:

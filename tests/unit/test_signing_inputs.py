@@ -21,8 +21,8 @@ from s3c_actions.inputs import verify as verify_inputs
 from s3c_actions.process import Runner, Secrets
 from s3c_actions.progress import Silent
 from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey
-from s3c_actions.steps.verify import prepare
-from s3c_lab.certificates import make, make_authority
+from s3c_actions.steps.verify import names, prepare
+from s3c_lab.certificates import make, make_authority, subject
 
 IMAGE = "localhost:5000/app@sha256:" + "a" * 64
 
@@ -273,6 +273,18 @@ def test_whom_a_trust_store_and_identities_trust(
         (statement,) = json.loads((home.folder / "trustpolicy.json").read_text())["trustPolicies"]
     assert statement["trustedIdentities"] == trusted
     assert [told in one for one in progress.kept] == ([True] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [("", True), ("*", True), ("C=US, ST=WA, O=s3c lab", True), ("C=US, ST=WA, O=s3c lab, CN=other", False)],
+)
+def test_whether_the_trusted_identities_name_a_certificate(given: str, named: bool) -> None:
+    settings = verify_command.trust(trust(trust_store="x", **({"trusted_identity": given} if given else {})))
+    assert names(settings, make("release").certificate) is named
+    # No identity but `*` is one of a subject that notation cannot read.
+    unnamed = make("x", subject_name=subject("release", ST="")).certificate
+    assert names(settings, unnamed) is (given in ("", "*"))
 
 
 def test_verify_needs_something_to_trust(tmp_path: Path) -> None:
