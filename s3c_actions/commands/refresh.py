@@ -91,7 +91,7 @@ def _one(
         findings=tuple(one for one in scan.refused if one.fixable),
         refused=_unmendable(scan),
         total=len(scan.report.findings),
-        problem=scan.blind,
+        problem=scan.unreliable,
     )
     if attacher is None:
         return outcome, told
