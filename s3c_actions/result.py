@@ -150,7 +150,7 @@ def _image(image: ImageOutcome) -> dict[str, Any]:
         "scan": _scan(scan) if scan else None,
         "patch": _patch(image.patch) if image.patch else None,
         "rescan": _scan(image.patch.after) if image.patch and image.patch.after else None,
-        "sign": _sign(image.sign) if image.sign else None,
+        "sign": {**_sign(image.sign), "judged": image.judged} if image.sign else None,
         "attach": _attach(image.attach) if image.attach else None,
         "judgement": _judgement(image.judgement) if image.judgement else None,
         "verify": _verify(image.verify) if image.verify else None,
