@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -357,14 +358,23 @@ def test_what_is_deployed_is_refreshed_patched_and_proposed(
     assert patch["pull-request"].endswith(f"/pull/{pull.number}")
     proposed = github.state.git.files("s3c/images")
     assert proposed["README.md"] == "# Shop\n"
-    results = [json.loads(path.read_text()) for path in (job.folder / "artifacts").glob("s3c-patch-*/result.json")]
-    patched = {one["reference"].partition("@")[0]: one for result in results for one in result["images"]}
+
+    def told(step: str) -> dict[str, Any]:
+        results = [
+            json.loads(path.read_text()) for path in (job.folder / "artifacts").glob(f"s3c-{step}-*/result.json")
+        ]
+        return {one["reference"].partition("@")[0]: one for result in results for one in result["images"]}
+
+    patched, signed = told("patched"), told("patch")
     for image in (app, database):
         name = image.rpartition(":")[0]
+        assert signed[name]["digest"] == patched[name]["digest"]
+        assert patched[name]["sign"] is None
+        assert signed[name]["scan"]["gated"] is True
         manifest = manifest.replace(image, patched[name]["reference"])
         assert patched[name]["patch"]["patched"] is True
         assert patched[name]["patch"]["tag"] == f"{image.rpartition(':')[2]}-1"
-        assert signatures(patched[name]["reference"]) == [patched[name]["sign"]["signature_digest"]]
+        assert signatures(patched[name]["reference"]) == [signed[name]["sign"]["signature_digest"]]
         assert patched[name]["digest"][:15] in pull.body
     assert proposed["k8s/shop.yaml"] == manifest
     assert key.splitlines()[1] not in job.log

@@ -260,6 +260,19 @@ def test_what_ran_the_image_does_not_decide_about_it():
     assert signed["report"] == "${{ needs.gate.outputs.json }}"
 
 
+def test_what_patches_on_a_schedule_has_no_key():
+    workflow = YAML.load((ROOT / ".github" / "workflows" / "scheduled-patch.yml").read_text())
+    jobs = workflow["jobs"]
+    patch, sign = (
+        next(step["with"] for step in jobs[name]["steps"] if step.get("uses", "").startswith("org/s3c@"))
+        for name in ("patch", "sign")
+    )
+    assert (patch["sign"], sign["patch"]) == (False, False)
+    assert [name for name, job in jobs.items() if "key-pem" in str(job)] == ["sign"]
+    assert sign["image"] == "${{ steps.take.outputs.image }}"
+    assert not [step for step in jobs["sign"]["steps"] if "buildx" in step.get("uses", "")]
+
+
 USED = [
     (page, uses, output)
     for page in PAGES

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ NODE = {"Target": "Node.js", "Class": "lang-pkgs", "Type": "node-pkg", "Packages
 POLICY = "version: 1\npackages: {refuse: [telnetd]}\n"
 
 JUDGED = frozenset({"gated", "refused", "blind", "overridden", "contents", "policy", "scope", "missing", "outdated"})
-READ_BY_A_GATE = {
+READ_BY_A_GATE: dict[type, Set[str]] = {
     ScanResult: JUDGED,
     ScanReport: {"digest", "findings", "created", "database"},
     Coverage: {"blind", "warnings"},
@@ -105,7 +105,7 @@ def packages(*listed: dict[str, Any], kind: str = "alpine") -> dict[str, Any]:
     return {"Target": "x", "Class": "os-pkgs", "Type": kind} | ({"Packages": list(listed)} if listed else {})
 
 
-ALPINE = {"Family": "alpine", "Name": "3.22.0"}
+ALPINE: dict[str, Any] = {"Family": "alpine", "Name": "3.22.0"}
 CLEAN = report(packages(PACKAGE), **ALPINE)
 BLIND = {
     "a release that is dead": report(packages(PACKAGE), Family="alpine", Name="3.9.6", EOSL=True),
