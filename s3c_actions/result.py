@@ -150,7 +150,7 @@ def _image(image: ImageOutcome) -> dict[str, Any]:
         "scan": _scan(scan) if scan else None,
         "patch": _patch(image.patch) if image.patch else None,
         "rescan": _scan(image.patch.after) if image.patch and image.patch.after else None,
-        "sign": _sign(image.sign) if image.sign else None,
+        "sign": {**_sign(image.sign), "judged": image.judged} if image.sign else None,
         "attach": _attach(image.attach) if image.attach else None,
         "judgement": _judgement(image.judgement) if image.judgement else None,
         "verify": _verify(image.verify) if image.verify else None,
@@ -207,7 +207,8 @@ def _scan(scan: ScanResult) -> dict[str, Any]:
         "policy": scan.policy,
         "contents": [{"kind": one.kind, "by": one.by, "text": one.text} for one in scan.contents],
         "warnings": list(scan.warnings),
-        "files": _files({"json": scan.trivy_json, **scan.files}),
+        "files": _files({**({} if scan.parts else {"json": scan.trivy_json}), **scan.files}),
+        "platforms": [_scan(one) for one in scan.parts],
         "seconds": round(scan.seconds, 3),
     }
 

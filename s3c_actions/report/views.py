@@ -301,7 +301,10 @@ def _signed(one: Document) -> Markup:
     until = f"expires in {plural(days, 'day')}" if days >= 0 else f"expired {plural(-days, 'day')} ago"
     verb = "Already signed" if sign["skipped"] else "Signed"
     soon = "⚠️ " if days < SOON else ""
-    return safe(f"{verb} by {escape.code(sign['certificate']['subject'])} ({soon}certificate {until})")
+    # Another step's result may tell of the gate; one of an older version tells of none.
+    last = one["rescan"] or one["scan"] or {}
+    told = "" if sign.get("judged", True) or last.get("gated", False) else ", not judged by any gate"
+    return safe(f"{verb} by {escape.code(sign['certificate']['subject'])} ({soon}certificate {until}){told}")
 
 
 def _signature(one: Document) -> Markup:

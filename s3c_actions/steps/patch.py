@@ -199,9 +199,10 @@ def _parts(original: Reference, index: Descriptor, tools: PatchTools, before: Sc
     listed = [one.platform for one in index.images] if index.is_index else [one.platform for one in configs]
     _refuse_foreign(original, configs, tools)
     parts = []
+    given = {scan.reference.rpartition("@")[2]: scan for scan in before.parts} if before is not None else {}
     for reference, config, platform in zip(references, configs, listed, strict=True):
-        # A scan of an index is one of its platforms' only.
-        own = before if before is not None and len(references) == 1 else None
+        # A scan without parts is one platform's only.
+        own = before if len(references) == 1 else given.get(config.manifest)
         name = config.platform.replace("/", "-") if len(references) > 1 else ""
         scan = own or tools.scan(reference.at(config.manifest).pinned, name)
         if scan.report.diff_ids != config.diff_ids:

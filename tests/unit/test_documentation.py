@@ -241,6 +241,38 @@ def test_what_runs_a_dockerfile_has_no_credentials():
     assert not [step for step in workflow["jobs"]["sign"]["steps"] if "run" in step]
 
 
+def test_what_ran_the_image_does_not_decide_about_it():
+    """Whoever controls the image controls the job that ran its package manager, and everything that it hands on."""
+    workflow = YAML.load((ROOT / ".github" / "workflows" / "secure-image.yml").read_text())
+    jobs = workflow["jobs"]
+    gate, sign = jobs["gate"], jobs["sign"]
+    assert "fail-on" not in str(jobs["patch"])
+    assert not [step for step in gate["steps"] if "run" in step or "buildx" in step.get("uses", "")]
+    assert not [step for step in gate["steps"] if "artifact" in step.get("uses", "") and "download" in step["uses"]]
+    (scan,) = (step["with"] for step in gate["steps"] if "/actions/scan" in step.get("uses", ""))
+    # Of what the patch hands on the digest alone counts, in the repository that the caller named.
+    assert scan["image"] == "${{ inputs.image }}@${{ needs.patch.outputs.digest }}"
+    (signed,) = (step["with"] for step in sign["steps"] if "/actions/sign" in step.get("uses", ""))
+    assert "gate" in sign["needs"]
+    assert signed["image"] == "${{ needs.gate.outputs.reference }}"
+    for name in ("fail-on", "fixable-only", "policy"):
+        assert signed[name] == scan[name]
+    assert signed["report"] == "${{ needs.gate.outputs.json }}"
+
+
+def test_what_patches_on_a_schedule_has_no_key():
+    workflow = YAML.load((ROOT / ".github" / "workflows" / "scheduled-patch.yml").read_text())
+    jobs = workflow["jobs"]
+    patch, sign = (
+        next(step["with"] for step in jobs[name]["steps"] if step.get("uses", "").startswith("org/s3c@"))
+        for name in ("patch", "sign")
+    )
+    assert (patch["sign"], sign["patch"]) == (False, False)
+    assert [name for name, job in jobs.items() if "key-pem" in str(job)] == ["sign"]
+    assert sign["image"] == "${{ steps.take.outputs.image }}"
+    assert not [step for step in jobs["sign"]["steps"] if "buildx" in step.get("uses", "")]
+
+
 USED = [
     (page, uses, output)
     for page in PAGES

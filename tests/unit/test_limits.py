@@ -195,7 +195,7 @@ def test_a_hostile_kubeconfig_is_wrong_input(tmp_path, text):
     file = tmp_path / "config"
     file.write_text(text)
     with pytest.raises(InputError, match="kubeconfig"):
-        client.connect(str(file), "", timeout=1)
+        client.connect(str(file), "", timeout=1, temp=tmp_path, hide=lambda _: None)
 
 
 # Who reads and writes
