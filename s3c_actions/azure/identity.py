@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from s3c_actions.azure.clouds import Cloud
 from s3c_actions.azure.login_errors import Login
 from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.inputs.azure import https_host, tenant
-from s3c_actions.process import Secrets
+from s3c_actions.process import Secrets, find
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
@@ -400,7 +399,7 @@ class _Choice:
 
 
 def _az_is_logged_in(environment: Mapping[str, str]) -> bool:
-    if not shutil.which("az", path=environment.get("PATH")):
+    if not find("az", environment):
         return False
     folder = environment.get("AZURE_CONFIG_DIR") or str(Path(environment.get("HOME") or "/") / ".azure")
     try:
