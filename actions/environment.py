@@ -130,7 +130,12 @@ class Setup:
             python = new / "bin" / "python"
             # Compiled now, because a file that appears later is one that nobody recorded.
             moved = ["-s", str(new), "-p", str(environment)]
-            self._run([python, "-I", "-m", "compileall", "-q", *moved, new / "lib"], scratch, os.environ, check=False)
+            self._run(
+                [python, "-I", "-m", "compileall", "-q", "-j", "0", *moved, new / "lib"],
+                scratch,
+                os.environ,
+                check=False,
+            )
             (new / ".ready").touch()  # earlier versions look for it, and would make the environment anew
             if environment.exists() or environment.is_symlink():
                 environment.rename(scratch / "old")
