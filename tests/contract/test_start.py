@@ -3,6 +3,7 @@
 Heavy libraries are imported by what uses them, and by nothing else.
 """
 
+import importlib
 import os
 import subprocess
 import sys
@@ -210,9 +211,10 @@ def test_neither_programs_nor_their_view_of_us_have_a_secret(tmp_path: Path) -> 
     kept = {"S3C_CACHE": str(cache_folder(os.environ).path)}
     kept |= {name: os.environ[name] for name in ("S3C_STATE", "XDG_STATE_HOME") if name in os.environ}
     checksum = subprocess.run(["sha256sum", spy], capture_output=True, text=True, check=True).stdout.split()[0]
-    for command in ([S3C], [sys.executable, "-m", "s3c_actions"]):
+    commands: list[list[Path | str]] = [[S3C], [sys.executable, "-m", "s3c_actions"]]
+    for command in commands:
         python = {} if command == [S3C] else {"PYTHONPATH": str(ROOT)}
-        given = ["--trivy-path", spy, "--trivy-checksum", checksum]
+        given: list[Path | str] = ["--trivy-path", spy, "--trivy-checksum", checksum]
         path = f".:{os.environ['PATH']}:"
         ended = started(
             [*command, "programs", "where", "trivy", *given], tmp_path, **kept, **python, **secrets, PATH=path
@@ -259,7 +261,7 @@ def test_what_setup_starts_sees_a_list_of_variables(tmp_path: Path) -> None:
 
 def test_uv_is_told_where_pip_finds_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "actions")
-    import environment
+    environment = importlib.import_module("environment")
 
     (tmp_path / "pip").mkdir()
     (tmp_path / "pip" / "pip.conf").write_text(

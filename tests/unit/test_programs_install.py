@@ -350,8 +350,9 @@ def test_a_restored_cache_without_records_is_installed_anew(world, own_records, 
     assert len([call for call in world.calls if call.startswith(("download", "build"))]) == 2
 
 
-def test_a_restored_archive_proves_itself_by_the_pinned_hash(world, own_records, monkeypatch):
+def test_a_restored_archive_proves_itself_by_the_pinned_hash(world, own_records):
     checksum = hashlib.sha256(world.released.encode()).hexdigest()
+    assert TRIVY.release is not None
     release = replace(TRIVY.release, checksums={pins.LINUX_AMD64: checksum})
     wanted = Wanted(pin=replace(TRIVY, release=release))
     program = world.locate(wanted)
