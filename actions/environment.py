@@ -122,10 +122,10 @@ class Setup:
             # Without a cache of uv's own: what lies there would be believed. Relocatable, because it is moved.
             flags = ["--quiet", "--no-config", "--no-cache"]
             index = {**os.environ, **_index(os.environ)}
-            base = ["--no-project", "--relocatable", "--python", sys.executable]
+            base: list[str | Path] = ["--no-project", "--relocatable", "--python", sys.executable]
             self._run([uv, "venv", *flags, *base, new], scratch, index)
             checked = ["--require-hashes", "--only-binary", ":all:", "--link-mode", "copy"]
-            packages = ["--python", new / "bin" / "python", *checked, "-r", lock]
+            packages: list[str | Path] = ["--python", new / "bin" / "python", *checked, "-r", lock]
             self._run([uv, "pip", "install", *flags, *packages], scratch, index)
             python = new / "bin" / "python"
             # Compiled now, because a file that appears later is one that nobody recorded.
@@ -162,7 +162,7 @@ class Setup:
             if installer is None:
                 return self._from_path(want)
             say(f"installing uv {want} (checked by hash)")
-            to = ["--target", scratch / "uv", "-r", ROOT / "requirements" / "uv.txt"]
+            to: list[str | Path] = ["--target", scratch / "uv", "-r", ROOT / "requirements" / "uv.txt"]
             if os.geteuid() == 0:
                 to = ["--root-user-action=ignore", *to]
             self._run([*installer, "install", *PIP, "--no-cache-dir", *to], scratch, os.environ)
