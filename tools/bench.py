@@ -29,6 +29,7 @@ from rich.table import Table
 from s3c_actions import result
 from s3c_actions.credentials import Logins
 from s3c_actions.image import Reference
+from s3c_actions.places import state_folder
 from s3c_actions.process import Secrets
 from s3c_actions.records import Records
 from s3c_actions.registry import Registry
@@ -459,6 +460,7 @@ _LOOKS = """
 import sys
 from pathlib import Path
 from s3c_actions import result
+from s3c_actions.places import state_folder
 from s3c_actions.process import Secrets
 from s3c_actions.report import comment, formats, sarif, summary, trivy_json
 from s3c_actions.steps.results import ImageOutcome, Outcome, ScanResult
@@ -571,7 +573,11 @@ def _kubectl() -> Path:
 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("S3C_", "GITHUB_"))}
-    return kept | {"PYTHONPATH": str(ROOT), "S3C_CACHE": str(cache_folder(dict(os.environ)))}
+    return kept | {
+        "PYTHONPATH": str(ROOT),
+        "S3C_CACHE": str(cache_folder(dict(os.environ))),
+        "S3C_STATE": str(state_folder(os.environ)),
+    }
 
 
 def _median(values: Iterable[float]) -> float:
