@@ -6,6 +6,7 @@ import atexit
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import threading
@@ -20,6 +21,7 @@ import msgspec
 
 from s3c_actions import pasted
 from s3c_actions.errors import OutsideError
+from s3c_actions.places import search_path, working_folder
 
 MAX_CAPTURE = 64 * 1024 * 1024
 _SHORT = 4
@@ -203,7 +205,7 @@ class Runner:
         args = [str(a) for a in argv]
         self.echo(self.secrets.redact(shlex.join(args)))
         started = time.monotonic()
-        child = _Child(args, env={**self.environment, **(extra or {})}, cwd=cwd)
+        child = _Child(args, env=self._seen(extra), cwd=cwd)
         try:
             streams: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
             process = child.started()
@@ -260,7 +262,7 @@ class Runner:
         with log.open("wb") as file:
             child = _Child(
                 args,
-                env={**self.environment, **(extra or {})},
+                env=self._seen(extra),
                 streams=(subprocess.DEVNULL, file, subprocess.STDOUT),
                 everything=True,
             )
@@ -268,6 +270,14 @@ class Runner:
                 yield child.started().poll
             finally:
                 child.end()
+
+    def _seen(self, extra: Mapping[str, str] | None) -> dict[str, str]:
+        seen = {**self.environment, **(extra or {})}
+        if "PATH" in seen:
+            # An element that is empty or relative would be a folder of wherever the program runs.
+            absolute = [one for one in seen["PATH"].split(os.pathsep) if one.startswith("/")]
+            seen["PATH"] = os.pathsep.join(absolute) or os.devnull
+        return seen
 
     def _drain(self, pipe: IO[bytes], into: list[bytes], on_line: Callable[[str], None] | None) -> None:
         kept = 0
@@ -278,6 +288,19 @@ class Runner:
             if on_line is not None:
                 on_line(self.secrets.redact(line.decode(errors="replace").rstrip("\r\n")))
         pipe.close()
+
+
+def find(name: str, environment: Mapping[str, str]) -> Path | None:
+    """A program on PATH, in no element that the workspace decides; None when it is not there.
+
+    Args:
+        name: of the program.
+        environment: has PATH; without one, nothing is found.
+    """
+    if not environment.get("PATH"):
+        return None
+    found = shutil.which(name, path=search_path(environment, working_folder()))
+    return Path(found) if found else None
 
 
 def _not_started(program: str, error: OSError) -> OutsideError:

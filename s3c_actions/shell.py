@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import __version__, arguments, hidden, inputs, pasted, reading, temporary, writing
+from s3c_actions import __version__, arguments, hidden, inputs, pasted, places, reading, temporary, writing
 from s3c_actions.commands import Command, Context, load
 from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines, plain
 from s3c_actions.errors import Exit, InputError, OutsideError, S3CError
@@ -126,6 +126,8 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
     except S3CError as error:
         console.error(name if isinstance(error, InputError) and error.field != "command" else "", error)
         return int(error.exit_code)
+    except OSError:
+        raise  # standard output: `__main__` tells it
     except Exception as error:
         console.bug(name, error)
         return Exit.BUG
@@ -302,6 +304,10 @@ class _Run(msgspec.Struct):
     def _outcome(self, output: Path | None) -> Outcome:
         environment = self._for_programs()
         progress = self.console.progress
+        cache = places.cache_folder(environment)
+        if cache.notice:
+            progress.notice(cache.notice)
+        seen = places.for_programs(environment, places.working_folder())
         with temporary.folder(_place(environment)) as temp:
             values = inputs.resolve(
                 self.command.inputs, self.flags, self.environment, progress.notice, partial(_keep, temp)
@@ -309,7 +315,7 @@ class _Run(msgspec.Struct):
             context = Context(
                 environment=environment,
                 runner=Runner(
-                    {**environment, "TMPDIR": str(temp)},
+                    {**seen, "TMPDIR": str(temp)},
                     self.console.secrets,
                     echo=lambda line: progress.note(f"$ {line}"),
                     meanwhile=_summary_ahead,
@@ -317,7 +323,7 @@ class _Run(msgspec.Struct):
                 progress=progress,
                 secrets=self.console.secrets,
                 output=output or Path(),
-                cache=cache_folder(environment),
+                cache=cache.path,
                 temp=temp,
                 cwd=_here(),
                 now=self.now,
@@ -529,10 +535,7 @@ def _machine() -> str:
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
     """Where programs and databases are kept between runs: `S3C_CACHE`, by default the user's cache folder."""
-    if environment.get("S3C_CACHE"):
-        return Path(environment["S3C_CACHE"]).absolute()
-    base = environment.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path(environment.get("HOME") or Path.home()) / ".cache") / "s3c"
+    return places.cache_folder(environment).path
 
 
 _STORAGE = {

@@ -10,7 +10,6 @@ or azure/login, a managed identity.
 from __future__ import annotations
 
 import logging
-import shutil
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +28,7 @@ from s3c_actions.azure.transport import transport
 from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.inputs.azure import https_host, tenant
 from s3c_actions.pasted import quoted
-from s3c_actions.process import Secrets
+from s3c_actions.process import Secrets, find
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
@@ -414,7 +413,7 @@ class _Choice:
 
 
 def _az_is_logged_in(environment: Mapping[str, str]) -> bool:
-    if not shutil.which("az", path=environment.get("PATH")):
+    if not find("az", environment):
         return False
     folder = environment.get("AZURE_CONFIG_DIR") or str(Path(environment.get("HOME") or "/") / ".azure")
     try:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from s3c_actions.registry import Registry
     from s3c_actions.report.gate import Gate
     from s3c_actions.report.model import ScanReport
+    from s3c_actions.steps.reuse import Store
     from s3c_actions.steps.scan import ScanSettings
 
 
@@ -264,6 +265,17 @@ def _refuse_unattachable(values: Values, wanted: Mapping[str, str]) -> None:
         )
 
 
+def _store(context: Context) -> Store | None:
+    """The reports this machine kept; None where it has no place for the key that they are signed with."""
+    from s3c_actions.records import Records
+    from s3c_actions.steps.reuse import Store
+
+    try:
+        return Store(context.cache / "scans", Records.of(context.environment).key())
+    except OSError:
+        return None
+
+
 def _settings(values: Values, context: Context) -> ScanSettings:
     from s3c_actions.programs import trivy_ignore
     from s3c_actions.report.model import Severity
@@ -291,7 +303,7 @@ def _settings(values: Values, context: Context) -> ScanSettings:
         temp=context.temp,
         now=context.now,
         cwd=context.cwd,
-        store=context.cache / "scans" if values[inputs.REUSE] else None,
+        store=_store(context) if values[inputs.REUSE] else None,
         reuse_within=_young(ruling) if values[ATTACH] else None,
         docker=_docker_is_here(context.environment),
         formats=values[reporting.FORMAT],

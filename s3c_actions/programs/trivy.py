@@ -21,6 +21,7 @@ from s3c_actions import reading, writing
 from s3c_actions.errors import OutsideError
 from s3c_actions.process import Completed, Runner
 from s3c_actions.programs import trivy_database, trivy_errors
+from s3c_actions.programs.cache import folders
 from s3c_actions.programs.install import Program
 from s3c_actions.progress import Progress
 from s3c_actions.report import trivy_warnings
@@ -276,7 +277,7 @@ class Trivy:
     def _exclusively(self, deadline: float, progress: Progress, about: trivy_errors.About) -> Iterator[None]:
         """One scan at a time in one cache: Trivy locks both databases for a whole scan and fails on a locked one."""
         try:
-            self.cache.mkdir(parents=True, exist_ok=True)
+            folders(self.cache)
             file = (self.cache / "s3c.lock").open("a")
         except OSError as error:
             raise trivy_errors.cache_unusable(error, about) from error

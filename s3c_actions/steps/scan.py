@@ -49,7 +49,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         now: for what expires and for the age of a kept report.
         cwd: where Trivy finds its default files.
         title: what people see this scan called: `scan` or `rescan`.
-        store: folder of kept reports; None scans anew and keeps nothing.
+        store: of kept reports; None scans anew and keeps nothing.
         reuse_within: a kept report that is older is not taken; None takes any.
         source: `auto`, one of `programs.trivy.SOURCES`, or `archive`.
         docker: `auto` may fall back on the local Docker daemon.
@@ -74,7 +74,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     unscanned_fails: bool
     title: str = "scan"
     entry_platform: str = ""
-    store: Path | None = None
+    store: Store | None = None
     reuse_within: timedelta | None = None
     source: str = "auto"
     docker: bool = False
@@ -278,7 +278,7 @@ def _scan(
 ) -> tuple[Path, timedelta | None, Judged]:
     """Trivy's JSON in the image's folder, the age of the kept report when it is one, and what Trivy's warnings mean."""
     path = settings.folder / formats.FILES["json"]
-    store = Store(settings.store) if settings.store is not None else None
+    store = settings.store
     before = facts(target.pinned, settings, trivy) if store is not None else None
     _make(settings.folder)
     if store is not None and before is not None:

@@ -1,147 +1,188 @@
-"""The one list of the places where an image can appear, and everything that has to go by it."""
+"""Where things are kept, what PATH may lead to, and what programs see."""
 
-from __future__ import annotations
-
-import json
-import re
-from typing import Any
+import os
+from pathlib import Path
 
 import pytest
 
-from s3c_actions.cluster import deployed, gate, gate_manifests, manifests, places
-from s3c_actions.cluster.manifests import objects
-from s3c_actions.errors import InputError
-
-A, B, C, D = (f"registry.test/{name}@sha256:{name * 64}" for name in "abcd")
-IMAGES = dict(zip(places.PLACES, (A, B, C, D), strict=True))
+from s3c_actions import places
+from s3c_actions.places import cache_folder, for_programs, make_private, search_path, shared, state_folder, workspace
+from s3c_actions.records import Records
 
 
-def spec(images: dict[places.Place, str]) -> dict[str, Any]:
-    """A Pod's `spec` with an image in each of these places."""
-    made: dict[str, Any] = {"containers": []}
-    for number, (place, image) in enumerate(images.items()):
-        item: Any = image
-        for step in reversed(place.path):
-            item = {step: item}
-        made.setdefault(place.field, []).append({"name": f"n{number}", **item})
-    return made
-
-
-def workload(one: places.Workload, pod: dict[str, Any]) -> dict[str, Any]:
-    made: Any = pod
-    for step in reversed(one.template):
-        made = {step: made}
-    version = f"{one.group}/{one.version}" if one.group else one.version
-    return {"apiVersion": version, "kind": one.kind, "metadata": {"name": "x"}, **made}
-
-
-def template() -> tuple[dict[str, Any], str]:
-    (document,) = objects((gate_manifests.MANIFESTS / "gatekeeper" / "template.yaml").read_text(), "template.yaml")
-    return document, str(document["spec"]["targets"][0]["rego"])
-
-
-def test_the_template_of_the_gate_looks_at_every_place_and_every_template():
-    _, rego = template()
-    found = re.search(r"^fields := (\[.*\])$", rego, re.MULTILINE)
-    assert found
-    assert set(json.loads(found[1])) == {one.field for one in places.PLACES if one.path == ("image",)}
-    for one in places.PLACES:
-        if one.path != ("image",):
-            holder = f"pods[_].{one.field}[_]"
-            assert f"volume := {holder}\n" in rego
-            assert f"image := volume.{'.'.join(one.path)}\n" in rego
-            assert f'["{one.field}", image] | image := spec.{one.field}[_].{".".join(one.path)}' in rego
-    looked = {tuple(one.split(".")) for one in re.findall(r"pod := reviewed\.([\w.]+)$", rego, re.MULTILINE)}
-    assert looked == set(places.TEMPLATES)
-
-
-def test_the_constraint_matches_every_workload_by_its_group():
-    (constraint,) = objects((gate_manifests.MANIFESTS / "gatekeeper" / "constraint.yaml").read_text(), "x")
-    matched = {
-        (group, kind)
-        for one in constraint["spec"]["match"]["kinds"]
-        for group in one["apiGroups"]
-        for kind in one["kinds"]
-    }
-    assert matched == {(one.group, one.kind) for one in places.WORKLOADS}
-
-
-@pytest.mark.parametrize("one", places.WORKLOADS, ids=lambda one: one.kind)
-def test_a_manifest_is_rewritten_in_every_place_of_every_workload(one):
-    document = workload(one, spec(IMAGES))
-    parsed = manifests.parse(json.dumps(document), source="x.json")
-    assert sorted(use.image for use in parsed.uses) == [A, B, C, D]
-    (written,) = objects(parsed.rewritten({D: "registry.test/new@sha256:" + 64 * "e"}), "x.json")
-    assert json.dumps(written) == json.dumps(document).replace(D, "registry.test/new@sha256:" + 64 * "e")
-    assert places.gets_images(document)
-    assert places.built_in(one.group, one.kind)
-
-
-def test_an_image_volume_without_a_reference_is_refused_and_other_volumes_are_none():
-    pod = spec({places.CONTAINERS: A}) | {"volumes": [{"name": "v", "image": {"pullPolicy": "Always"}}]}
-    with pytest.raises(InputError, match="Pod x, image volume v has no image"):
-        manifests.parse(json.dumps(workload(places.WORKLOADS[0], pod)), source="x.json")
-    pod["volumes"] = [{"name": "v", "emptyDir": {}}, {"name": "w", "image": None}]
-    (use,) = manifests.parse(json.dumps(workload(places.WORKLOADS[0], pod)), source="x.json").uses
-    assert use.image == A
-
-
-def test_what_a_custom_kind_has_in_the_place_of_an_image_may_be_no_text():
-    text = (
-        "apiVersion: data.example.test/v1\nkind: Database\nmetadata: {name: orders}\n"
-        "spec:\n  initContainers: [{name: warm, image: {repository: r.test/warm, tag: '1'}}]\n"
-    )
-    assert manifests.parse(text, source="x.yaml").uses == ()
-    with pytest.raises(InputError, match="the image is no text"):
-        manifests.parse(text.replace("data.example.test/v1", "v1").replace("Database", "Pod"), source="x.yaml")
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    for folder in ("ws/.git", "ws/bin", "ws/sub", "out/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "out" / "in").symlink_to(tmp_path / "ws" / "bin")
+    (tmp_path / "ws" / "out").symlink_to(tmp_path / "out" / "bin")
+    return tmp_path
 
 
 @pytest.mark.parametrize(
-    ("document", "expected"),
+    ("path", "kept"),
     [
-        ({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "spec": {"template": {"spec": spec(IMAGES)}}}, True),
-        (
-            {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "spec": {"template": {"spec": spec(IMAGES)}}},
-            True,
-        ),
-        (
-            {
-                "apiVersion": "jobset.x-k8s.io/v1alpha2",
-                "kind": "JobSet",
-                "spec": {"replicatedJobs": [{"template": {"spec": {"template": {"spec": spec(IMAGES)}}}}]},
-            },
-            True,
-        ),
-        ({"apiVersion": "data.example.test/v1", "kind": "Database", "spec": {"image": "registry.test/db:15"}}, True),
-        ({"apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor", "spec": {"endpoints": []}}, False),
-        ({"apiVersion": "v1", "kind": "ConfigMap", "data": {"image": "x"}, "spec": {"image": "x"}}, False),
-        ({"apiVersion": "v1", "kind": "Service", "spec": {"ports": []}}, False),
-        ({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "spec": {"image": "x"}}, False),
+        ("/usr/bin:/bin", "/usr/bin:/bin"),
+        ("/usr/bin:", "/usr/bin"),
+        (":/usr/bin", "/usr/bin"),
+        ("/usr/bin::/bin", "/usr/bin:/bin"),
+        (".:/usr/bin:bin:./bin:../bin", "/usr/bin"),
+        ("{0}/ws/bin:/usr/bin", "/usr/bin"),
+        ("{0}/ws:{0}/ws/:{0}/ws/./bin:/usr/bin", "/usr/bin"),
+        ("{0}/out/../ws/bin:/usr/bin", "/usr/bin"),
+        ("{0}/out/in:/usr/bin", "/usr/bin"),
+        ("{0}/ws/out:/usr/bin", "/usr/bin"),
+        ("{0}/out/bin:/usr/bin", "{0}/out/bin:/usr/bin"),
+        ("", "/usr/bin:/bin"),
+        (":", "/usr/bin:/bin"),
     ],
 )
-def test_whatever_pods_come_of_gets_images(document, expected):
-    assert places.gets_images(document) is expected
+def test_path_loses_what_the_workspace_decides(checkout: Path, path: str, kept: str) -> None:
+    environment = {"PATH": path.format(checkout), "HOME": "/root"}
+    for top, cwd in (({}, checkout / "ws" / "sub"), ({"GITHUB_WORKSPACE": str(checkout / "ws")}, Path("/"))):
+        assert search_path({**environment, **top}, cwd) == kept.format(checkout)
 
 
-def test_what_runs_is_listed_from_every_place():
-    mounted = {"name": "n3", "volumeStatus": {"image": {"imageRef": f"registry.test/d@sha256:{64 * 'f'}"}}}
-    pod = {
-        "metadata": {"name": "x", "namespace": "shop"},
-        "spec": spec(IMAGES | {places.PLACES[3]: "registry.test/d:1"}),
-        "status": {"containerStatuses": [{"name": "n0", "imageID": A, "volumeMounts": [{"name": "other"}, mounted]}]},
+def test_a_workspace_is_not_the_disk_or_the_home_folder(tmp_path: Path) -> None:
+    assert workspace({"HOME": str(tmp_path)}, tmp_path) is None
+    assert workspace({"HOME": str(tmp_path / "home")}, tmp_path) is None
+    assert workspace({}, Path("/")) is None
+    assert workspace({}, None) is None
+    assert workspace({"HOME": "/root"}, tmp_path) == tmp_path
+    assert search_path({"PATH": "/usr/bin"}, Path("/")) == "/usr/bin"
+
+
+def test_programs_see_no_secret_of_any_command() -> None:
+    secrets = {
+        "S3C_REGISTRY_PASSWORD",
+        "S3C_SOURCE_PASSWORD",
+        "S3C_GITHUB_TOKEN",
+        "S3C_KEY_PEM",
+        "S3C_KEY_PASSWORD",
+        "INPUT_KEY_PEM",
+        "INPUT_KEY-PEM",
+        "GITHUB_TOKEN",
+        "GH_TOKEN",
+        "ACTIONS_RUNTIME_TOKEN",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     }
-    assert sorted(deployed._images(pod)) == [
-        (A, True),
-        (B, True),
-        (C, True),
-        (f"registry.test/d:1@sha256:{64 * 'f'}", True),
-    ]
-    del pod["status"]
-    assert ("registry.test/d:1", False) in deployed._images(pod)
+    plain = {"HOME": "/root", "S3C_KEY": "signing.key", "TRIVY_CACHE_DIR": "/c", "AZURE_CLIENT_ID": "x"}
+    assert for_programs({**dict.fromkeys(secrets, "x"), **plain}, None) == plain
 
 
-@pytest.mark.parametrize("place", places.PLACES, ids=lambda one: one.noun)
-def test_a_pod_of_the_proof_has_its_image_in_the_place_that_is_tried(place):
-    made = gate.pod([A], place, B)["spec"]
-    assert sorted(one.image for one in places.images(made)) == [A, B]
-    assert B in {one.image for one in places.images({place.field: made[place.field]})}
+def test_every_declared_secret_is_known() -> None:
+    import importlib
+    import pkgutil
+
+    from s3c_actions import inputs
+
+    declared = set()
+    for module in pkgutil.iter_modules(inputs.__path__):
+        for one in vars(importlib.import_module(f"s3c_actions.inputs.{module.name}")).values():
+            if isinstance(one, inputs.Input) and one.secret:
+                declared |= {one.name, *one.aliases}
+    assert declared == set(places.SECRETS)
+
+
+def test_a_cache_that_others_may_write_is_replaced(tmp_path: Path) -> None:
+    named = tmp_path / "cache"
+    environment = {"S3C_CACHE": str(named), "S3C_STATE": str(tmp_path / "state")}
+    assert cache_folder(environment) == (named, "")
+    named.mkdir(mode=0o755)
+    assert cache_folder(environment) == (named, "")
+    for mode in (0o777, 0o775, 0o1777, 0o702):
+        named.chmod(mode)
+        path, notice = cache_folder(environment)
+        assert path == tmp_path / "state" / "cache"
+        assert str(named) in notice
+        assert f"{mode:04o}" in notice
+
+
+def test_a_cache_in_a_folder_that_others_may_write_is_replaced_unless_it_is_sticky(tmp_path: Path) -> None:
+    named = tmp_path / "all" / "cache"
+    named.mkdir(parents=True)
+    named.parent.chmod(0o777)
+    environment = {"S3C_CACHE": str(named), "S3C_STATE": str(tmp_path / "state")}
+    assert cache_folder(environment).path != named
+    named.parent.chmod(0o1777)
+    assert cache_folder(environment).path == named
+
+
+def test_a_cache_of_another_user_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = tmp_path / "cache"
+    named.mkdir()
+    environment = {"S3C_CACHE": str(named), "S3C_STATE": str(tmp_path / "state")}
+    owner = named.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    if owner == 0:
+        assert cache_folder(environment).path == named, "root's is believed"
+        os.chown(named, 12345, -1)
+    assert "belongs to another user" in cache_folder(environment).notice
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    sudo = {**environment, "SUDO_UID": str(named.stat().st_uid)}
+    assert cache_folder(environment).path != named
+    assert cache_folder(sudo).path == named, "who became root by sudo is not another"
+
+
+def test_the_state_folder_is_private_and_follows_the_account(tmp_path: Path, own_records: Path) -> None:
+    assert state_folder({"HOME": "/elsewhere"}) == own_records / ".local" / "state" / "s3c"
+    assert state_folder({"XDG_STATE_HOME": "/x"}) == Path("/x/s3c")
+    assert state_folder({"XDG_STATE_HOME": "relative"}) == own_records / ".local" / "state" / "s3c"
+    assert state_folder({"S3C_STATE": str(tmp_path / "s"), "XDG_STATE_HOME": "/x"}) == tmp_path / "s"
+    made = make_private(tmp_path / "s")
+    assert made.stat().st_mode & 0o777 == 0o700
+    made.chmod(0o770)
+    with pytest.raises(places.Unsafe, match="is not private: other users may write to it"):
+        make_private(made)
+    assert shared(tmp_path / "missing") == ""
+
+
+def test_a_tree_is_known_until_anything_in_it_changes(tmp_path: Path) -> None:
+    records = Records(tmp_path / "state")
+    tree = tmp_path / "tree"
+    (tree / "lib").mkdir(parents=True)
+    module = tree / "lib" / "a.py"
+    module.write_text("x = 1")
+    (tree / "link").symlink_to("lib")
+    assert not records.has_tree(tree)
+    records.add_tree(tree)
+    assert records.has_tree(tree)
+
+    before = module.stat()
+    module.write_text("x = 2")
+    os.utime(module, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert not records.has_tree(tree), "same size and time, another content"
+    module.write_text("x = 1")
+    assert records.has_tree(tree), "touched, and the same"
+
+    for plant in (tree / "lib" / "x.pth", tree / "lib" / "__pycache__" / "a.cpython-311.pyc"):
+        plant.parent.mkdir(exist_ok=True)
+        plant.write_text("import os")
+        assert not records.has_tree(tree), plant
+        plant.unlink()
+    os.mkfifo(tree / "pipe")
+    assert not records.has_tree(tree)
+    (tree / "pipe").unlink()
+    (tree / "link").unlink()
+    (tree / "link").symlink_to("/")
+    assert not records.has_tree(tree)
+    (tree / "link").unlink()
+    assert not records.has_tree(tree), "a file less"
+
+
+def test_records_of_one_folder_are_not_those_of_another(tmp_path: Path) -> None:
+    records = Records(tmp_path / "state")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("x")
+    records.add_tree(tmp_path / "a")
+    assert not records.has_tree(tmp_path / "b")
+    (tmp_path / "c").symlink_to("a")
+    assert records.has_tree(tmp_path / "c"), "a link to it is the same folder"
+
+
+def test_the_key_is_made_once_and_is_private(tmp_path: Path) -> None:
+    key = Records(tmp_path / "state").key()
+    assert len(key) == 32
+    assert Records(tmp_path / "state").key() == key
+    assert (tmp_path / "state" / "key").stat().st_mode & 0o777 == 0o600

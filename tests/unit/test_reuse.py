@@ -1,3 +1,4 @@
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ FACTS = {"digest": DIGEST, "trivy": "0.74.0"}
 
 @pytest.fixture
 def store(tmp_path):
-    kept = Store(tmp_path / "scans")
+    kept = Store(tmp_path / "scans", b"this machine's")
     kept.keep(FACTS, REPORT)
     return kept
 
@@ -34,6 +35,31 @@ def test_the_same_facts_give_the_report(store):
 
 def test_other_facts_do_not(store):
     assert store.find({**FACTS, "trivy": "0.75.0"}, digest=DIGEST, now=NOW) is None
+
+
+def test_a_report_that_another_machine_kept_is_not_reused(store, tmp_path):
+    assert Store(tmp_path / "scans", b"this machine's").find(FACTS, digest=DIGEST, now=NOW) is not None
+    assert Store(tmp_path / "scans", b"another's").find(FACTS, digest=DIGEST, now=NOW) is None
+    assert Store(tmp_path / "scans").find(FACTS, digest=DIGEST, now=NOW) is None
+
+
+@pytest.mark.parametrize("forged", ["hash beside it", "signature of other facts"])
+def test_a_planted_report_is_not_reused(store, tmp_path, forged):
+    (folder,) = (tmp_path / "scans").iterdir()
+    about = json.loads((folder / "about.json").read_text())
+    if forged == "hash beside it":
+        report = (folder / "trivy.json").read_text().replace("CVE-", "CVX-")
+        (folder / "trivy.json").write_text(report)
+        about["sha256"] = hashlib.sha256(report.encode()).hexdigest()
+        (folder / "about.json").write_text(json.dumps(about))
+        assert store.find(FACTS, digest=DIGEST, now=NOW) is None
+    else:
+        others = {**FACTS, "trivy": "0.75.0"}
+        store.keep(others, REPORT)
+        place = next(one for one in (tmp_path / "scans").iterdir() if one != folder)
+        (place / "about.json").write_text(json.dumps({**about, "facts": others}))
+        assert store.find(others, digest=DIGEST, now=NOW) is None
+        assert store.find(FACTS, digest=DIGEST, now=NOW) is not None
 
 
 @pytest.mark.parametrize("damage", ["cut", "swapped", "gone", "no about"])

@@ -470,3 +470,23 @@ def test_outside_a_runner_there_is_nowhere_to_put_outputs(tmp_path, monkeypatch)
     set_outputs({"a": "b"}, {})
     append_summary("x", {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_programs_see_no_secret_of_any_command_and_no_path_into_the_workspace(run, tmp_path) -> None:
+    """Also one at job level that another command takes."""
+    secrets = ("S3C_REGISTRY_PASSWORD", "S3C_SOURCE_PASSWORD", "S3C_KEY_PEM", "GITHUB_TOKEN")
+    path = f":{tmp_path / 'bin'}:/usr/bin:bin:"
+    environment = {"HOME": "/root", "PATH": path, **dict.fromkeys(secrets, "hunter2")}
+    context = run("a:1", environment=environment).context
+    assert not set(secrets) & set(context.runner.environment)
+    assert context.runner.environment["PATH"] == "/usr/bin"
+    assert context.environment["GITHUB_TOKEN"] == "hunter2"
+
+
+def test_a_cache_that_others_may_write_is_replaced_with_a_notice(run, tmp_path) -> None:
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all").chmod(0o777)
+    given = {"HOME": "/root", "S3C_CACHE": str(tmp_path / "all"), "S3C_STATE": str(tmp_path / "state")}
+    ran = run("a:1", environment=given)
+    assert ran.context.cache == tmp_path / "state" / "cache"
+    assert "is not used: other users may write to it" in ran.err
