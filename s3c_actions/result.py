@@ -60,6 +60,7 @@ def document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError 
             "error": _error(error),
             "seconds": round(outcome.seconds, 3),
             "files": _files(outcome.files),
+            "settings": [{"kind": one.kind, "path": one.path, "sha256": one.sha256} for one in outcome.settings],
             "images": [_image(image) for image in outcome.images],
             "deploy": _deploy(outcome.deploy) if outcome.deploy else None,
         }

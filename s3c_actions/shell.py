@@ -33,9 +33,13 @@ if TYPE_CHECKING:
     from s3c_actions.github.log import ActionsProgress
     from s3c_actions.inputs import Input, Values
     from s3c_actions.progress import Progress
+    from s3c_actions.report.scope import SettingsFile
     from s3c_actions.steps.results import ImageOutcome, LeftResults, Outcome
 
 T = TypeVar("T")
+
+_SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy"})
+"""Inputs that `commands.settings_files` is about: a command without any is spared its import."""
 
 
 class Console(msgspec.Struct):
@@ -167,6 +171,7 @@ class _Run(msgspec.Struct):
     upload: bool = False
     annotations: bool = False
     comment: Values | None = None
+    settings: tuple[SettingsFile, ...] = ()
     now: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
     def run(self) -> int:
@@ -197,7 +202,7 @@ class _Run(msgspec.Struct):
             return self._bug(error, output, started)
         if ended is not None:
             outcome = Outcome(command=self.command.name, images=(), exit_code=int(ended.exit_code), error=ended.what)
-        outcome = replace(outcome, seconds=time.monotonic() - started)
+        outcome = replace(outcome, seconds=time.monotonic() - started, settings=self.settings)
         try:
             return self._tell(outcome, output, ended)
         except BrokenPipeError:
@@ -242,7 +247,18 @@ class _Run(msgspec.Struct):
                 cwd=_here(),
                 now=self.now,
             )
-            return self.command.run(values, context)
+            return self.command.run(self._settled(values, context), context)
+
+    def _settled(self, values: Values, context: Context) -> Values:
+        """The values, with the files that have a say in them; those are listed from here on."""
+        declared = self.command.inputs
+        if not _SETTINGS.intersection(one.name for one in declared):
+            return values
+        from s3c_actions.commands import settings_files
+
+        values = settings_files.with_defaults(values, declared, context.cwd)
+        self.settings = settings_files.listed(values, declared, context.cwd)
+        return values
 
     def _tell(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> int:
         from s3c_actions import outputs

@@ -8,7 +8,6 @@ that kind makes an entry wider, endless or void, so it is an error here, with th
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
@@ -18,11 +17,12 @@ from typing import Any
 import msgspec
 
 from s3c_actions.errors import InputError
+from s3c_actions.programs.trivy_settings import nearest
 from s3c_actions.report.model import Finding, Kind
 
 DEFAULT = ".trivyignore"
-DEFAULT_YAML = ".trivyignore.yaml"
-"""Trivy does not read it unless it is named."""
+NOT_TAKEN = (".trivyignore.yaml", ".trivyignore.yml")
+"""Files that Trivy does not read unless they are named."""
 
 SECTIONS = ("vulnerabilities", "misconfigurations", "secrets", "licenses")
 KEYS = ("id", "paths", "purls", "expired_at", "statement")
@@ -307,7 +307,9 @@ def _yaml(path: Path, text: str) -> Iterator[Entry]:
         raise _unreadable(path, "it is not a mapping of " + ", ".join(SECTIONS))
     for section, listed in document.items():
         if section not in SECTIONS:
-            raise _unreadable(path, f"{str(section)[:80]!r} is none of {', '.join(SECTIONS)}{_near(section)}")
+            raise _unreadable(
+                path, f"{str(section)[:80]!r} is none of {', '.join(SECTIONS)}{nearest(str(section), SECTIONS)}"
+            )
         if not isinstance(listed, list | None):
             raise _unreadable(path, f"{section} is not a list of entries")
         for one in listed or []:
@@ -321,8 +323,7 @@ def _entry(path: Path, section: str, written: dict[Any, Any]) -> Entry:
     about = f"{identity[:80]} in {section}"
     for key in written:
         if key not in KEYS:
-            near = _MEANT.get(str(key)) or next(iter(difflib.get_close_matches(str(key), KEYS, n=1)), "")
-            hint = f": did you mean {near}?" if near else ""
+            hint = f": did you mean {_MEANT[str(key)]}?" if str(key) in _MEANT else nearest(str(key), KEYS)
             raise _unreadable(path, f"{str(key)[:80]!r} of {about} is none of {', '.join(KEYS)}{hint}")
     problem = _misspelt(identity)
     if problem:
@@ -380,11 +381,6 @@ def _expiry(value: Any) -> datetime | None:
     if match and match[4] and ((" " in value) == zoned):  # Go wants a zone after T and none after a blank
         return None
     return _time(match)
-
-
-def _near(section: Any) -> str:
-    near = difflib.get_close_matches(str(section), SECTIONS, n=1)
-    return f": did you mean {near[0]}?" if near else ""
 
 
 def _unreadable(path: Path, why: str) -> InputError:

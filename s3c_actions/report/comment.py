@@ -65,6 +65,7 @@ def render(
         "base": _base(images),
         "links": _links(run_url, alerts_url),
         "rest": safe(rest),
+        "settings": views.settings(results),
         "note": note,
     }
     tables = [table for image in shown for table in image["tables"]]

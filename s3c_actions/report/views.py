@@ -19,6 +19,7 @@ from s3c_actions.report.markdown import MOST_ROWS, Table, head, safe
 
 MOST_IDS = 8
 MOST_WARNINGS = 10
+MOST_FILES = 12
 SOON = 30
 """Days that a certificate is still good for when people are told."""
 FOUR = ("critical", "high", "medium", "low")
@@ -65,6 +66,20 @@ def image(one: Document, *, titles: bool = True) -> dict[str, Any]:
         "warnings": [prose(text) for text in warnings(one)],
         "tables": list(_tables(one, titles)),
     }
+
+
+def settings(documents: Sequence[Document]) -> Markup:
+    """One sentence on the files that had a say, with the beginning of their hashes; empty when none had."""
+    files = [
+        (one["kind"], one["path"], one["sha256"]) for document in documents for one in document.get("settings", ())
+    ]
+    shown = []
+    for kind, path, digest in list(dict.fromkeys(files))[:MOST_FILES]:
+        known = f" (sha256 {escape.markdown(digest[:12], 12)})" if digest else ""
+        shown.append(f"{escape.markdown(kind, 40)} {escape.code(path, 200)}{known}")
+    more = len(set(files)) - len(shown)
+    left = f" and {more:,} more" if more > 0 else ""
+    return safe(f"Decided with {', '.join(shown)}{left}." if shown else "")
 
 
 def name(reference: str) -> str:

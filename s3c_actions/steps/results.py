@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from s3c_actions.report.difference import Difference
     from s3c_actions.report.formats import Rendering
     from s3c_actions.report.model import Content, Finding, ScanReport
+    from s3c_actions.report.scope import SettingsFile
     from s3c_actions.report.story import Story
 
 
@@ -392,6 +393,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         error: a sentence, when the command ended without an image to blame; the shell fills it in.
         files: written for all images together, format → path (one image's are in its steps' results).
         deploy: what was deployed, of the commands that deploy.
+        settings: the files that suppressed findings, narrowed the scan or decided the gate; the shell fills it in.
         text: printed on standard output as it is; for commands that answer a question (`programs list`, `report`).
         pull_request: address of the one that was opened or brought up to date.
         comments: addresses of the comments, of the command that writes no results of its own.
@@ -406,6 +408,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     deploy: DeployResult | None = None
     refresh: RefreshResult | None = None
+    settings: tuple[SettingsFile, ...] = ()
     text: str = ""
     pull_request: str = ""
     comments: tuple[str, ...] = ()
