@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.errors import OutsideError
+from s3c_actions.errors import OutsideError, S3CError
 from s3c_actions.process import Completed, Runner
 from s3c_actions.programs import trivy_errors, trivy_settings
 from s3c_actions.programs.install import Program
@@ -256,7 +256,7 @@ class Trivy:
         scan = replace(request, options=replace(options, skips=downloaded))
         try:
             self._until_it_works(scan, progress, about, deadline)
-        except OutsideError as error:
+        except S3CError as error:
             if "skip-java-db-update" in skips or not _NO_JAVA_DATABASE.search(error.original):
                 raise
             # It is large, and only now known to be needed.
