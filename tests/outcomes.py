@@ -14,6 +14,7 @@ from s3c_actions.policy.judge import Refusal
 from s3c_actions.process import Secrets
 from s3c_actions.report.difference import Difference
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity, ranked
+from s3c_actions.report.scope import Scope
 from s3c_actions.steps.results import (
     Admission,
     AppliedObject,
@@ -57,6 +58,29 @@ def vulnerability(number: int, severity: Severity, **changes: Any) -> Finding:
     return Finding(**facts | changes)
 
 
+LOOKED_AT = Scope(
+    scanners=("secret", "vuln"),
+    pkg_types=("library", "os"),
+    platforms=("linux/amd64",),
+    skip_dirs=(),
+    skip_files=(),
+    files=(),
+    stated=True,
+)
+PASSED: dict[str, Any] = {
+    "gated": True,
+    "refused": (),
+    "blind": "",
+    "overridden": "",
+    "contents": (),
+    "policy": "",
+    "scope": LOOKED_AT,
+    "missing": (),
+    "outdated": "",
+}
+"""What a gate reads of a scan that passes it."""
+
+
 def report(*findings: Finding, digest: str = BEFORE, **changes: Any) -> ScanReport:
     """Of the voting app."""
     facts: dict[str, Any] = {
@@ -67,6 +91,7 @@ def report(*findings: Finding, digest: str = BEFORE, **changes: Any) -> ScanRepo
         "findings": ranked(findings),
         "created": "2026-11-23T06:00:00Z",
         "scanner_version": "0.74.0",
+        "database": "",
     }
     return ScanReport(**facts | changes)
 
@@ -80,7 +105,7 @@ def scan(of: ScanReport, **changes: Any) -> ScanResult:
         "trivy_json": Path("trivy.json"),
         "seconds": 1.12,
     }
-    return ScanResult(**facts | changes)
+    return ScanResult(**PASSED | facts | changes)
 
 
 def certificate(subject: str = "CN=s3c-test", **changes: Any) -> Certificate:

@@ -33,10 +33,10 @@ from s3c_actions.process import Secrets
 from s3c_actions.registry import Registry
 from s3c_actions.report import trivy_json
 from s3c_actions.shell import cache_folder
-from s3c_actions.steps.results import ImageOutcome, Outcome, ScanResult
+from s3c_actions.steps.results import ImageOutcome, Outcome
 from s3c_lab import voting
 from s3c_lab.node.cluster import node_name
-from tests import reports
+from tests import outcomes, reports
 from tests.github import events
 from tests.github.server import serving
 from tests.github.state import Token
@@ -440,11 +440,22 @@ from pathlib import Path
 from s3c_actions import result
 from s3c_actions.process import Secrets
 from s3c_actions.report import comment, formats, sarif, summary, trivy_json
-from s3c_actions.steps.results import ImageOutcome, Outcome, ScanResult
+from s3c_actions.report.gate import Gate
+from s3c_actions.steps import assess
+from s3c_actions.steps.results import ImageOutcome, Outcome
 from datetime import UTC, datetime
 report = trivy_json.parse(Path(sys.argv[1]).read_bytes())
 Path("report.sarif").write_bytes(sarif.uploadable(formats.render("sarif", report, formats.Rendering())))
-scan = ScanResult(image=report.image, reference=report.image, report=report, trivy_json=Path(sys.argv[1]))
+criteria = assess.Criteria(
+    gate=Gate(None),
+    policy=None,
+    unscanned_fails=True,
+    ignore_unfixed=False,
+    now=datetime.now(UTC),
+    bill=Path.read_bytes,
+)
+given = Path(sys.argv[1])
+scan = assess.given(given, image=report.image, reference=report.image, criteria=criteria, report=report)
 outcome = Outcome(command="scan", images=(ImageOutcome(image=report.image, reference=report.image, scan=scan),))
 document = result.document(outcome, datetime.now(UTC), Secrets({"a secret of the run"}))
 if "result.json" in sys.argv:
@@ -469,8 +480,7 @@ def looks(bench: Bench) -> None:
 def calls(bench: Bench) -> None:
     """Calls of GitHub's API for one comment, among 300 of others, counted by the stand-in."""
     report = trivy_json.parse(reports.large(500))
-    seen = ScanResult(image=report.image, reference=report.image, report=report, trivy_json=Path("trivy.json"))
-    image = ImageOutcome(image=report.image, reference=report.image, scan=seen)
+    image = ImageOutcome(image=report.image, reference=report.image, scan=outcomes.scan(report))
     file = bench.folder / "result.json"
     with serving() as github:
         github.state.tokens["run-token"] = Token()

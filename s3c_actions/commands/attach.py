@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from s3c_actions.registry import Descriptor, Registry
     from s3c_actions.report.gate import Gate
     from s3c_actions.report.statement import Statement
+    from s3c_actions.steps.assess import Criteria
     from s3c_actions.steps.attach import AttachTools
     from s3c_actions.steps.sign import Signer
 
@@ -62,7 +63,7 @@ def run(values: Values, context: Context) -> Outcome:
     with signing(values, context) as signer:
         settings = scanner.settings
         tool = replace(attacher_of(values, context, signer, scanner), openvex=values[attaching.OPENVEX])
-        given = reports(values[attaching.REPORTS], images, scanner.registry, tool)
+        given = reports(values[attaching.REPORTS], images, scanner.registry, settings.criteria(scanner.trivy))
         for image in images:
             if len(images) > 1:
                 context.progress.about(image)
@@ -158,11 +159,12 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         stated = Statement(
             subject=reference.digest,
             gate=self.gate,
+            blind="",
             policy=self.policy.digest if self.policy is not None else "",
             packages=self.policy.packages.refuse if self.policy is not None else (),
             licenses=self.policy.licenses.refuse if self.policy is not None else (),
         )
-        statements = [replace(stated, blind=scan.blind, contents=scan.contents).facts(scan.report) for _, scan in pairs]
+        statements = [_stated(stated, scan).facts(scan.report) for _, scan in pairs]
         created = min(one["created"] for one in statements)
         if not created:
             raise InputError("report", "it does not say when the scan was made.", image=reference.pinned)
@@ -200,7 +202,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.report import sarif
         from s3c_actions.report.formats import Rendering
 
-        scans = [(scan.report, replace(stated, blind=scan.blind, contents=scan.contents)) for _, scan in pairs]
+        scans = [(scan.report, _stated(stated, scan)) for _, scan in pairs]
         return sarif.evidence(scans, Rendering())
 
     def _sbom(self, kind: str, pairs: list[tuple[str, ScanResult]], reference: Reference, created: str) -> bytes | None:
@@ -237,6 +239,11 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         one = Outcome(command=command, images=(outcome,))
         document = result.document(one, self.context.now, self.context.secrets)
         return result.text(_stable({**document, "created": created})).encode()
+
+
+def _stated(of_all: Statement, scan: ScanResult) -> Statement:
+    """The statement on one scan."""
+    return replace(of_all, blind=scan.unreliable, contents=scan.contents)
 
 
 def _stable(value: Any) -> Any:
@@ -342,35 +349,24 @@ def attaching_if_asked(values: Values, context: Context, scanner: Scanner) -> It
 
 
 def reports(
-    paths: tuple[Path, ...], images: tuple[str, ...], registry: Registry, tool: Attacher
+    paths: tuple[Path, ...], images: tuple[str, ...], registry: Registry, criteria: Criteria
 ) -> dict[str, ScanResult]:
     """Image → the scan that the reports given stand for; each report belongs to the digest it tells of.
 
     Raises:
         InputError: a report cannot be read, or is of none of the images, or an image or platform has none.
     """
-    from s3c_actions.report import coverage, trivy_json
+    from s3c_actions.report import trivy_json
+    from s3c_actions.steps import assess
     from s3c_actions.steps.merging import merged
-    from s3c_actions.steps.scan import contents
 
     if not paths:
         return {}
-    policy = tool.policy
     by_digest: dict[str, ScanResult] = {}
     for path in paths:
         report = trivy_json.read(path)
-        seen = coverage.judge(path.read_bytes(), scanners=("vuln",), pkg_types=("os", "library"))
-        by_digest[report.digest] = ScanResult(
-            image=report.image,
-            reference="",
-            report=report,
-            trivy_json=path,
-            refused=tool.gate.refused(report.findings),
-            blind=seen.blind,
-            contents=contents(policy, path, tool.trivy, tool.context.temp)
-            if policy is not None and policy.judges_contents
-            else (),
-            policy=policy.digest if policy is not None else "",
+        by_digest[report.digest] = assess.given(
+            path, image=report.image, reference="", criteria=criteria, report=report
         )
     found, used = {}, set()
     for image in images:

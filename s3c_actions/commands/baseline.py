@@ -67,7 +67,7 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
     def compared(self, outcome: ImageOutcome, report: ScanReport | None, scanner: Scanner) -> ImageOutcome:
         """The outcome, with what its last scan shows compared with the baseline."""
         from s3c_actions.report.difference import compare
-        from s3c_actions.steps.scan import filtered
+        from s3c_actions.steps.assess import filtered
 
         if report is None or outcome.final_report is None:
             return outcome

@@ -117,11 +117,10 @@ def _report(path: Path | None, image: str, scanner: Scanner) -> ScanResult | Non
         )
     reference = Reference.parse(image)
     digest = reference.digest or scanner.registry.resolve(reference).digest
-    pinned = reference.at(digest).pinned
-    gate = scanner.settings.gate
-    return ScanResult(
-        image=image, reference=pinned, report=report, trivy_json=path, refused=gate.refused(report.findings)
-    )
+    result = scanner.given(path, report, image=image, reference=reference.at(digest).pinned)
+    for sentence in result.warnings:
+        scanner.context.progress.warning(sentence)
+    return result
 
 
 class Patching(msgspec.Struct, frozen=True, kw_only=True):

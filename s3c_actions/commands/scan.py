@@ -99,6 +99,13 @@ class Scanner(msgspec.Struct, frozen=True, kw_only=True):
         settings = replace(self.settings, folder=folder, source=source, baseline=baseline)
         return scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
 
+    def given(self, path: Path, report: ScanReport, *, image: str, reference: str) -> ScanResult:
+        """Judge a report that was given by what a scan is judged by; see `steps.assess.given`."""
+        from s3c_actions.steps import assess
+
+        criteria = self.settings.criteria(self.trivy)
+        return assess.given(path, image=image, reference=reference, criteria=criteria, report=report)
+
 
 def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scanner:
     """A scanner as the inputs ask for it.
@@ -150,10 +157,15 @@ def policy(values: Values) -> Policy | None:
     return model.read(path)
 
 
-def gate(values: Values, context: Context) -> Gate:
+def gate(values: Values, context: Context, shown: tuple[str, ...] = ()) -> Gate:
     """The gate that the policy, or `fail-on`, `fixable-only` and `exit-code` ask for.
 
     Trivy's own `exit-code` fails on whatever `severity` shows; who gives it without `fail-on` means that.
+
+    Args:
+        values: of a command that takes those inputs.
+        context: of the run.
+        shown: the severities shown, of a command that has no input for them.
     """
     from s3c_actions.report.gate import Gate
     from s3c_actions.report.model import Severity
@@ -163,7 +175,7 @@ def gate(values: Values, context: Context) -> Gate:
         return ruling.gate(context.now)
     name = values[reporting.FAIL_ON]
     if not values.given(reporting.FAIL_ON) and values.given(reporting.EXIT_CODE) and values[reporting.EXIT_CODE]:
-        name = min(Severity.of(one) for one in values[inputs.SEVERITY]).name
+        name = min(Severity.of(one) for one in shown or values[inputs.SEVERITY]).name
         context.progress.notice(f"exit-code is given without fail-on: the gate is closed by {name} and over.")
     return Gate(Severity.of(name) if name else None, values[reporting.FIXABLE_ONLY])
 
@@ -234,7 +246,7 @@ def _settings(values: Values, context: Context) -> ScanSettings:
         ignore_unfixed=values[inputs.IGNORE_UNFIXED],
         gate=gate(values, context),
         policy=ruling,
-        unscanned_fails=values[inputs.UNSCANNED] == "fail",
+        unscanned_fails=values[reporting.UNSCANNED] == "fail",
         dockerfile=dockerfile.as_posix() if dockerfile else "",
         dockerfile_text=dockerfile_text(context.cwd / dockerfile) if dockerfile else "",
         category=values[reporting.SARIF_CATEGORY],

@@ -114,6 +114,14 @@ POLICY: Input[Path | None] = Input(
     example="s3c-policy.yaml",
 )
 
+UNSCANNED = Input(
+    name="unscanned",
+    help="What an image means whose packages could not be checked (unknown or dead distribution, package database "
+    "removed) when `fail-on` is set: `fail` closes the gate, `warn` only tells.",
+    parse=choice("fail", "warn"),
+    default="fail",
+    choices=("fail", "warn"),
+)
 INPUTS = (
     REPORT,
     FORMAT,

@@ -36,6 +36,7 @@ from s3c_actions.inputs.report import (
     POLICY,
     SARIF_CATEGORY,
     SEVERITIES,
+    UNSCANNED,
 )
 from s3c_actions.inputs.sign import SIGNING
 
@@ -221,14 +222,6 @@ REUSE = Input(
     parse=boolean,
     default="true",
     absent=True,
-)
-UNSCANNED = Input(
-    name="unscanned",
-    help="What an image means whose packages could not be checked (unknown or dead distribution, package database "
-    "removed) when `fail-on` is set: `fail` closes the gate, `warn` only tells.",
-    parse=choice("fail", "warn"),
-    default="fail",
-    choices=("fail", "warn"),
 )
 BASELINE: Input[tuple[str, ...]] = Input(
     name="baseline",

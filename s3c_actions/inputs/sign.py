@@ -15,7 +15,7 @@ from s3c_actions.inputs.common import (
 from s3c_actions.inputs.evidence import EVIDENCE, OPENVEX, REPORTS
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR, TRIVY, sha256
 from s3c_actions.inputs.registry import REGISTRY_INPUTS
-from s3c_actions.inputs.report import POLICY
+from s3c_actions.inputs.report import FAIL_ON, FIXABLE_ONLY, POLICY, UNSCANNED
 from s3c_actions.inputs.vault import CERTIFICATE_INPUTS, VAULT_PLUGIN
 
 RESERVED_PREFIX = "io.cncf.notary"
@@ -225,7 +225,10 @@ INPUTS: tuple[Input[Any], ...] = (
     *EVIDENCE,
     REPORTS,
     OPENVEX,
+    FAIL_ON,
+    FIXABLE_ONLY,
     POLICY,
+    UNSCANNED,
     *REGISTRY_INPUTS,
     *NOTATION.all,
     *TRIVY.all,

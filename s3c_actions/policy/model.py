@@ -18,6 +18,7 @@ from s3c_actions.errors import InputError
 from s3c_actions.inputs import duration
 from s3c_actions.report.gate import Exemption, Gate
 from s3c_actions.report.model import Severity
+from s3c_actions.report.scope import USUAL, Required
 
 DEFAULT = "s3c-policy.yaml"
 SCHEMA = "policy-1.json"
@@ -168,6 +169,11 @@ class Policy(_Part, frozen=True, kw_only=True):
         return timedelta(seconds=duration(given)) if given is not None else None
 
     @property
+    def required_scope(self) -> Required:
+        """How much a scan has to look at."""
+        return USUAL
+
+    @property
     def needs_sbom(self) -> bool:
         """Whether an image without an SBOM is refused."""
         return self.sbom.required or self.judges_contents
@@ -194,6 +200,7 @@ class Policy(_Part, frozen=True, kw_only=True):
             now: decides which exceptions still count.
         """
         return Gate(
+            fail_on=None,
             refuse=frozenset(Severity.of(name) for name in self.findings.refuse),
             fixable_only=self.findings.fixable_only,
             deny=frozenset(one.upper() for one in self.findings.deny),

@@ -86,7 +86,7 @@ def read(path: Path, image: str) -> ScanReport:
         )
         for one in same[0].remaining
     ]
-    return ScanReport(image=same[0].image, findings=ranked(findings))
+    return ScanReport(image=same[0].image, digest="", findings=ranked(findings), created="", database="")
 
 
 def _name(image: str) -> str:

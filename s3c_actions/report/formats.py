@@ -44,7 +44,7 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
         category: SARIF category; empty means the image's own.
     """
 
-    gate: Gate = msgspec.field(default_factory=Gate)
+    gate: Gate = msgspec.field(default_factory=lambda: Gate(None))
     difference: Difference | None = None
     dockerfile: str = ""
     dockerfile_text: str = ""

@@ -40,3 +40,47 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     skip_files: tuple[str, ...]
     files: tuple[SettingsFile, ...]
     stated: bool
+
+
+class Required(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a scan has to look at.
+
+    Attributes:
+        scanners, pkg_types: as in `Scope`.
+    """
+
+    scanners: tuple[str, ...]
+    pkg_types: tuple[str, ...]
+
+
+USUAL = Required(scanners=("vuln",), pkg_types=("os", "library"))
+"""What a scan looks at unless it is told otherwise, as far as a gate depends on it."""
+
+LIST = "packages"
+"""Missing from a report that does not list the packages in which nothing was found."""
+
+NAMES = {
+    LIST: "the list of all packages",
+    "vuln": "vulnerabilities",
+    "secret": "secrets",
+    "misconfig": "misconfigurations",
+    "license": "licences",
+    "os": "packages of the operating system",
+    "library": "packages of programming languages",
+}
+
+
+def missing(scope: Scope, required: Required) -> tuple[str, ...]:
+    """What a scan did not look at of what is required, in Trivy's names and the order of the requirement.
+
+    Without the scanner for vulnerabilities no package was looked at: then it alone is named.
+    """
+    scanners = tuple(one for one in required.scanners if one not in scope.scanners)
+    if "vuln" in scanners:
+        return scanners
+    return (*scanners, *(one for one in required.pkg_types if one not in scope.pkg_types))
+
+
+def named(names: tuple[str, ...]) -> str:
+    """Scanners and package types for people: `vulnerabilities`, `packages of the operating system`."""
+    return " and ".join(NAMES.get(one, one) for one in names)

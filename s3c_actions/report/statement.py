@@ -28,17 +28,17 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
         blind: why findings that are not there mean nothing; empty when everything could be looked at.
         policy: digest of the policy file, empty when there was none.
         packages, licenses: what that file refuses, as it says it.
-        contents: of that, what the image has.
+        contents: of that, what the image has; None when nobody looked.
         sbom: digest of the manifest of the SBOM attached beside it, empty when none is.
     """
 
     subject: str
-    gate: Gate = msgspec.field(default_factory=Gate)
-    blind: str = ""
-    policy: str = ""
+    gate: Gate
+    blind: str
+    policy: str
     packages: tuple[str, ...] = ()
     licenses: tuple[str, ...] = ()
-    contents: tuple[Content, ...] = ()
+    contents: tuple[Content, ...] | None = None
     sbom: str = ""
 
     def counted(self, report: ScanReport) -> list[Finding]:
@@ -54,6 +54,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             omitted: how many of `counted` did not fit in.
         """
         refused = self.gate.refused(report.findings)
+        unknown = self.contents is None and bool(self.packages or self.licenses)
+        closed = bool(refused or self.contents or unknown or (self.blind and self.gate.closes))
         return {
             "version": VERSION,
             "subject": self.subject,
@@ -63,7 +65,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             "scanner": f"trivy {escape.line(report.scanner_version, 50)}".strip(),
             "database": stamp(report.database),
             "blind": escape.line(self.blind, 500),
-            "verdict": "refused" if refused or self.contents or (self.blind and self.gate.closes) else "passed",
+            "verdict": "refused" if closed else "passed",
             "refused": len(refused),
             "omitted": omitted,
             "contents": [
@@ -76,7 +78,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     def _some_contents(self) -> list[Content]:
         """A few for each entry of the policy: one is enough to refuse the image, and a report has to stay small."""
         some: dict[str, list[Content]] = {}
-        for one in self.contents:
+        for one in self.contents or ():
             some.setdefault(one.by, []).append(one)
         return [one for listed in some.values() for one in listed[:MOST_CONTENTS]]
 

@@ -342,6 +342,7 @@ def _model(report: _Report) -> ScanReport:
         findings=ranked(found),
         suppressed=ranked(suppressed),
         created=report.created_at,
+        database="",
         scanner_version=report.trivy.version,
         diff_ids=tuple(metadata.diff_ids),
         # Without one history entry a layer nobody can tell which instruction made which.

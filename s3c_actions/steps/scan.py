@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import threading
 import time
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,10 +20,12 @@ from s3c_actions.programs.trivy import CONVERTED, Request, ScanOptions, Trivy
 from s3c_actions.progress import Progress
 from s3c_actions.registry import Registry, choose
 from s3c_actions.report import formats, trivy_json
-from s3c_actions.report.coverage import judge
 from s3c_actions.report.difference import compare
 from s3c_actions.report.gate import Gate, closed
-from s3c_actions.report.model import Content, Finding, Kind, ScanReport, Severity
+from s3c_actions.report.model import ScanReport, Severity
+from s3c_actions.report.scope import Scope, SettingsFile, named
+from s3c_actions.steps import assess
+from s3c_actions.steps.assess import ALL_SEVERITIES, Criteria, filtered
 from s3c_actions.steps.results import ScanResult
 from s3c_actions.steps.reuse import Store, content
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
     from s3c_actions.programs.trivy_ignore import Entry
     from s3c_actions.report.scope import SettingsFile
-
-ALL_SEVERITIES = tuple(Severity)
 
 
 class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +65,9 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     temp: Path
     now: datetime
     cwd: Path
+    gate: Gate
+    policy: Policy | None
+    unscanned_fails: bool
     title: str = "scan"
     store: Path | None = None
     reuse_within: timedelta | None = None
@@ -76,9 +77,6 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     severities: tuple[Severity, ...] = ALL_SEVERITIES
     limit_sarif: bool = False
     ignore_unfixed: bool = False
-    gate: Gate = msgspec.field(default_factory=Gate)
-    policy: Policy | None = None
-    unscanned_fails: bool = True
     baseline: ScanReport | None = None
     dockerfile: str = ""
     dockerfile_text: str = ""
@@ -86,6 +84,21 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     ignored: tuple[Entry, ...] = ()
     files: tuple[SettingsFile, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def criteria(self, trivy: Trivy) -> Criteria:
+        """What every report of this run is judged by, scanned or given.
+
+        Args:
+            trivy: makes bills of materials.
+        """
+        return Criteria(
+            gate=self.gate,
+            policy=self.policy,
+            unscanned_fails=self.unscanned_fails,
+            ignore_unfixed=self.ignore_unfixed,
+            now=self.now,
+            bill=lambda report: bill(report, trivy, self.temp),
+        )
 
 
 class _Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,12 +146,14 @@ def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry,
         if database is not None:
             report = replace(report, database=database.updated_at.isoformat())
         warming.join()
-        result = _result(path, report, image=image, target=target, settings=settings, progress=progress)
+        result = _judged(
+            path, report, image=image, target=target, settings=settings, trivy=trivy, kept=reused is not None
+        )
+        for warning in result.warnings[len(settings.warnings) :]:
+            progress.warning(warning)
         result = _written(result, settings, trivy)
-        if settings.policy is not None and settings.policy.judges_contents:
-            result = replace(result, contents=contents(settings.policy, path, trivy, settings.temp))
-        result = replace(result, reused=reused is not None, seconds=time.monotonic() - started)
-        again = "" if reused is None else f" (same digest as before, report reused: {_age(reused)} old)"
+        result = replace(result, seconds=time.monotonic() - started)
+        again = "" if reused is None else f" (same digest as before, report reused: {assess.length(reused)} old)"
         step.done(_sentence(result) + again)
     return result
 
@@ -151,6 +166,7 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
         gate: the one it was scanned with.
         consequence: a sentence on what was not done because of it.
     """
+    then = f" {consequence}" if consequence else ""
     if result.refused:
         return closed(result.reference, gate, result.refused, consequence=consequence)
     if result.contents:
@@ -160,7 +176,21 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
         return Refused(
             f"{what[:1].upper()}{what[1:]}.",
             cause="The policy refuses packages and licences by name.",
-            remedy="Change what the image is made of, or the policy." + (f" {consequence}" if consequence else ""),
+            remedy="Change what the image is made of, or the policy." + then,
+            image=result.reference,
+        )
+    if result.missing:
+        return Refused(
+            f"The policy requires a scan that looks at {named(result.missing)}, and this one did not.",
+            cause="The inputs `scanners` and `pkg-types` leave it out, or the report given was made without it.",
+            remedy=f"Scan with all that the policy requires, and list all packages.{then}",
+            image=result.reference,
+        )
+    if result.outdated:
+        return Refused(
+            result.outdated,
+            cause="Vulnerabilities become known every day, and an earlier report has none of them.",
+            remedy="Scan again, or say in the policy how old a report may be (`report.maximum-age`)." + then,
             image=result.reference,
         )
     if result.blind and gate.closes:
@@ -168,25 +198,10 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
             result.blind,
             cause="That no findings are there does not mean that none are: the gate stays closed.",
             remedy="Base the image on a distribution that Trivy knows, scan libraries only with `pkg-types: library`, "
-            "or accept it with `unscanned: warn`." + (f" {consequence}" if consequence else ""),
+            "or accept it with `unscanned: warn`." + then,
             image=result.reference,
         )
     return None
-
-
-def filtered(report: ScanReport, severities: Iterable[Severity], *, ignore_unfixed: bool) -> ScanReport:
-    """The report with the findings of these severities, and without unfixed vulnerabilities if so wanted."""
-    wanted = frozenset(severities)
-
-    def stays(finding: Finding) -> bool:
-        unfixed = finding.kind is Kind.VULNERABILITY and not finding.fixed
-        return finding.severity in wanted and not (ignore_unfixed and unfixed)
-
-    return replace(
-        report,
-        findings=tuple(f for f in report.findings if stays(f)),
-        suppressed=tuple(f for f in report.suppressed if f.severity in wanted),
-    )
 
 
 def _clear(folder: Path) -> None:
@@ -226,7 +241,7 @@ def _scan(
     before = facts(target.pinned, settings, trivy) if store is not None else None
     _make(settings.folder)
     if store is not None and before is not None:
-        kept = store.find(before, digest=target.digest, now=settings.now, within=settings.reuse_within)
+        kept = store.find(before, digest=target.digest, now=settings.now, within=_within(settings, trivy))
         if kept is not None:
             _copy(kept.path, path)
             return path, settings.now - datetime.fromisoformat(kept.report.created)
@@ -250,6 +265,13 @@ def _scan(
     if store is not None and after is not None and before in (None, after):
         store.keep(after, path)
     return path, None
+
+
+def _within(settings: ScanSettings, trivy: Trivy) -> timedelta | None:
+    """How old a kept report may be: one that the gate would not take is not looked for."""
+    criteria = settings.criteria(trivy)
+    limits = [settings.reuse_within, criteria.maximum_age if criteria.closes else None]
+    return min((one for one in limits if one is not None), default=None)
 
 
 def facts(reference: str, settings: ScanSettings, trivy: Trivy) -> dict[str, object] | None:
@@ -342,36 +364,39 @@ def _same_platform(wanted: str, found: str) -> bool:
     return all(one == other for one, other in zip(wanted.split("/"), found.split("/"), strict=False))
 
 
-def _result(
-    path: Path, report: ScanReport, *, image: str, target: _Target, settings: ScanSettings, progress: Progress
+def _judged(
+    path: Path,
+    report: ScanReport,
+    *,
+    image: str,
+    target: _Target,
+    settings: ScanSettings,
+    trivy: Trivy,
+    kept: bool,
 ) -> ScanResult:
     reference = target.reference
     if not reference:
         name = Reference.parse(image).name
         reference = f"{name}@{report.digest}" if report.digest else report.image_id
-    coverage = judge(path.read_bytes(), scanners=settings.options.scanners, pkg_types=settings.options.pkg_types)
-    told = (*settings.warnings, *coverage.warnings, *((coverage.blind,) if coverage.blind else ()))
-    told += unused_entries(report, settings)
-    for warning in told[len(settings.warnings) :]:
-        progress.warning(warning)
-    counted = filtered(report, ALL_SEVERITIES, ignore_unfixed=settings.ignore_unfixed)
+    result = assess.scanned(
+        path,
+        report,
+        image=image,
+        reference=reference,
+        scope=_scope(report, settings),
+        kept=kept,
+        criteria=settings.criteria(trivy),
+        warnings=(*settings.warnings, *unused_entries(report, settings)),
+    )
     shown = filtered(report, settings.severities, ignore_unfixed=settings.ignore_unfixed)
     difference = None
     if settings.baseline is not None:
         earlier = filtered(settings.baseline, settings.severities, ignore_unfixed=settings.ignore_unfixed)
         difference = compare(earlier, shown)
-    return ScanResult(
-        image=image,
-        reference=reference,
-        report=report,
+    return replace(
+        result,
         shown=shown,
-        trivy_json=path,
-        # A policy is the cluster's too, which sees all of the report.
-        refused=settings.gate.refused(report.findings if settings.policy else counted.findings),
         difference=difference,
-        blind=coverage.blind if settings.unscanned_fails else "",
-        warnings=told,
-        policy=settings.policy.digest if settings.policy else "",
         rendering=formats.Rendering(
             gate=settings.gate,
             difference=difference,
@@ -399,30 +424,35 @@ def unused_entries(report: ScanReport, settings: ScanSettings) -> tuple[str, ...
     return (f"{number} nothing aside in this image: {', '.join(named[:MOST_NAMED])}{more}.",)
 
 
-def contents(policy: Policy, report: Path, trivy: Trivy, temp: Path) -> tuple[Content, ...]:
-    """What a policy refuses of an image's packages and licences, by the SBOM that would be attached to it.
+def _scope(report: ScanReport, settings: ScanSettings) -> Scope:
+    """How much Trivy was told to look at."""
+    options = settings.options
+    return Scope(
+        scanners=tuple(sorted(options.scanners)),
+        pkg_types=tuple(sorted(options.pkg_types or ("os", "library"))),
+        platforms=(report.platform,) if report.platform else (),
+        skip_dirs=options.skip_dirs,
+        skip_files=options.skip_files,
+        files=tuple(sorted(settings.files)),
+        stated=True,
+    )
+
+
+def bill(report: Path, trivy: Trivy, temp: Path) -> bytes:
+    """The SPDX document that Trivy makes of its report.
 
     Args:
-        policy: the one in force.
         report: Trivy's JSON.
-        trivy: makes the SBOM of it.
+        trivy: the program.
         temp: a folder for it.
 
     Raises:
-        OutsideError: it makes none that can be read.
+        OutsideError: it makes none.
     """
-    from s3c_actions.policy.judge import refused_contents
-
     path = temp / f"spdx-{threading.get_ident()}.json"
     trivy.convert(report, "spdx", path)
     try:
-        return refused_contents(policy, json.loads(path.read_bytes()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OutsideError(
-            "Trivy made no bill of materials that can be read, so that packages and licences cannot be judged.",
-            remedy="Run it again; if that does not help, take packages and licences out of the policy.",
-            original=str(error),
-        ) from error
+        return path.read_bytes()
     finally:
         path.unlink(missing_ok=True)
 
@@ -481,11 +511,3 @@ def _sentence(result: ScanResult) -> str:
     packages = len({f.package for f in fixable if f.package})
     where = f" in {packages} package{'s' * (packages != 1)}" if packages else ""
     return f"{len(fixable)} fixable ({counts}){where}" + (f", {rest} without a fix" if rest else "")
-
-
-def _age(age: timedelta) -> str:
-    seconds = max(int(age.total_seconds()), 0)
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"

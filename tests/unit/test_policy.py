@@ -14,6 +14,7 @@ from s3c_actions.cluster import denials, gate_manifests
 from s3c_actions.errors import InputError
 from s3c_actions.policy import export, model
 from s3c_actions.policy.judge import Trust, judge, objections, refused_contents
+from s3c_actions.report.gate import Gate
 from s3c_actions.report.model import Content, Finding, Kind, Severity
 from s3c_lab.certificates import make
 from tests import evidence as made
@@ -213,6 +214,6 @@ def test_hostile_names_are_in_a_statement_as_one_line(text):
     from s3c_actions.report.statement import Statement
 
     one = Finding(kind=Kind.VULNERABILITY, id=text or "x", package=text, severity=Severity.HIGH, fixed=text)
-    facts = Statement(subject=made.SUBJECT).finding(one)
+    facts = Statement(subject=made.SUBJECT, gate=Gate(None), blind="", policy="").finding(one)
     for value in facts.values():
         assert not isinstance(value, str) or (value.isprintable() and "\n" not in value)

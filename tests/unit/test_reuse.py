@@ -9,6 +9,7 @@ from s3c_actions.process import Runner
 from s3c_actions.programs import trivy_ignore
 from s3c_actions.programs.install import Program
 from s3c_actions.programs.trivy import ScanOptions, Trivy
+from s3c_actions.report.gate import Gate
 from s3c_actions.steps.reuse import Store
 from s3c_actions.steps.scan import ScanSettings, facts
 
@@ -70,6 +71,9 @@ def settings(tmp_path, **options):
         temp=tmp_path,
         now=NOW,
         cwd=tmp_path,
+        gate=Gate(None),
+        policy=None,
+        unscanned_fails=True,
     )
 
 
