@@ -39,7 +39,7 @@ DEFAULTS: Mapping[str, str] = {
 }
 """Input → the file in the working folder that it takes when it is not given."""
 
-_NO_FILES = frozenset({"repo", "oci"})
+NO_FILES = frozenset({"repo", "oci"})
 _LARGEST = 64 * 1024 * 1024
 
 
@@ -104,7 +104,7 @@ def listed(
 
 def _hashed(kind: str, path: str, cwd: Path, names: Mapping[str, str]) -> Iterator[SettingsFile]:
     name = names.get(path, path)
-    if kind == scanning.VEX.name and path in _NO_FILES:
+    if kind == scanning.VEX.name and path in NO_FILES:
         yield SettingsFile(kind=kind, path=path, sha256="")
         return
     place = cwd / Path(path).expanduser()
