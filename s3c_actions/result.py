@@ -208,7 +208,8 @@ def _scan(scan: ScanResult) -> dict[str, Any]:
         "policy": scan.policy,
         "contents": [{"kind": one.kind, "by": one.by, "text": one.text} for one in scan.contents],
         "warnings": list(scan.warnings),
-        "files": _files({"json": scan.trivy_json, **scan.files}),
+        "files": _files({**({} if scan.parts else {"json": scan.trivy_json}), **scan.files}),
+        "platforms": [_scan(one) for one in scan.parts],
         "seconds": round(scan.seconds, 3),
     }
 

@@ -69,7 +69,7 @@ def run(values: Values, context: Context) -> Outcome:
                 context.progress.about(image)
             outcome = ImageOutcome(image=image)
             try:
-                scan = given.get(image) or scan_all(scanner, image, places[image])
+                scan = given.get(image) or scanner.look(image, places[image])
                 outcome = replace(outcome, reference=scan.reference, scan=scan)
                 outcome = replace(outcome, attach=tool.attach(outcome, "attach"))
             except S3CError as error:
@@ -82,22 +82,6 @@ def run(values: Values, context: Context) -> Outcome:
                 refused = None
             outcomes.append(replace(outcome, failure=refused))
     return Outcome(command="attach", images=tuple(outcomes), seconds=time.monotonic() - started)
-
-
-def scan_all(scanner: Scanner, image: str, folder: Path) -> ScanResult:
-    """Scan an image; of an index, every platform, each into a folder of its own."""
-    from s3c_actions.steps.merging import merged
-
-    reference = Reference.parse(image)
-    found = scanner.registry.resolve(reference)
-    if not found.is_index or len(found.images) < 2:
-        return scanner.scan(image, folder)
-    scans = []
-    for one in found.images:
-        name = one.platform.replace("/", "-")
-        titled = replace(scanner, settings=replace(scanner.settings, title=f"scan {one.platform}"))
-        scans.append(titled.scan(reference.at(one.digest).pinned, folder / name))
-    return merged(image, reference.at(found.digest), scans)
 
 
 class Attacher(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +114,10 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         with self.context.progress.step("attach") as step:
             try:
                 reference = Reference.parse(outcome.reference)
-                pairs = _pairs(self.registry.resolve(reference), scan, outcome.reference)
+                subject = self.registry.resolve(reference)
+                if subject.is_index:
+                    subject = self.registry.flattened(reference, subject)
+                pairs = _pairs(subject, scan, outcome.reference)
                 platforms = []
                 parts = pairs if pairs[0][0] != reference.digest else []
                 # Who signed the index vouches for its platforms; evidence alone vouches for no image.
@@ -372,6 +359,8 @@ def reports(
     for image in images:
         reference = Reference.parse(image)
         described = registry.resolve(reference)
+        if described.is_index:
+            described = registry.flattened(reference, described)
         digests = [one.digest for one in described.images] if described.is_index else [described.digest]
         if described.is_index and described.digest in by_digest and len(digests) == 1:
             digests = [described.digest]

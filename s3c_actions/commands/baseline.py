@@ -59,7 +59,7 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
         Reference.parse(given, field="baseline")
         plain = replace(scanner, settings=replace(scanner.settings, formats=("json",), title="baseline"))
         try:
-            return plain.scan(given, folder / "baseline", source="auto").report
+            return plain.look(given, folder / "baseline", source="auto").report
         except S3CError as error:
             scanner.context.progress.warning(f"{image} is compared with nothing. {error}")
             return None

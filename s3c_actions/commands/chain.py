@@ -21,7 +21,7 @@ from s3c_actions.inputs.evidence import ATTACH
 from s3c_actions.inputs.report import POLICY
 from s3c_actions.inputs.sign import KEY
 from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
-from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, ScanResult, SignResult, VerifyResult
+from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
@@ -117,7 +117,7 @@ def _steps(
     verify: Callable[[str], VerifyResult] | None,
 ) -> ChainSteps:
     """The steps that the inputs ask for, bound."""
-    from s3c_actions.commands.attach import attacher_of, scan_all
+    from s3c_actions.commands.attach import attacher_of
     from s3c_actions.commands.patch import patching
     from s3c_actions.steps.chain import ChainSteps
 
@@ -126,15 +126,9 @@ def _steps(
     patcher = stack.enter_context(patching(values, context, scanner, images)) if values[inputs.PATCH] else None
 
     attacher = attacher_of(values, context, signer, scanner) if signer is not None and values[ATTACH] else None
-    # A patch scans every platform by itself.
-    everything = attacher is not None and patcher is None
-
-    def scan(image: str) -> ScanResult:
-        return scan_all(scanner, image, places[image]) if everything else scanner.scan(image, places[image])
-
     return ChainSteps(
         resolve=lambda image: scanner.registry.resolve(Reference.parse(image)),
-        scan=scan,
+        scan=lambda image: scanner.look(image, places[image]),
         patch=(lambda scan: patcher.patch(scan.image, places[scan.image], scan)) if patcher is not None else None,
         sign=_sign(signer, context) if signer is not None else None,
         attach=(lambda outcome: attacher.attach(outcome, "chain")) if attacher is not None else None,

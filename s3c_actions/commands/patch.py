@@ -58,7 +58,7 @@ def run(values: Values, context: Context) -> Outcome:
             outcome = None
             try:
                 earlier = baselines.of(image, scanner, places[image])
-                before = _report(values[inputs.REPORT], image, scanner)
+                before = _given(values[inputs.REPORT], image, scanner)
                 result = patcher.patch(image, places[image], before)
                 outcome = ImageOutcome(image=image, reference=result.reference, patch=result)
                 attached = attacher.attach(outcome, "patch") if attacher is not None else None
@@ -80,7 +80,7 @@ def _check(values: Values, images: tuple[str, ...]) -> None:
         Reference.parse(image)
         if images.count(image) > 1:
             raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
-    if values[inputs.REPORT] is not None and len(images) > 1:
+    if values[inputs.REPORT] and len(images) > 1:
         raise InputError("report", f"it is one image's, and {len(images)} are given.", remedy="Give one image with it.")
     refuse_platform(values)
 
@@ -95,29 +95,62 @@ def refuse_platform(values: Values) -> None:
         )
 
 
-def _report(path: Path | None, image: str, scanner: Scanner) -> ScanResult | None:
-    """The scan that a report given stands for; its digest is what the registry says of the image.
+def _given(paths: tuple[Path, ...], image: str, scanner: Scanner) -> ScanResult | None:
+    """The scan that the reports given stand for; its digest is what the registry says of the image.
+
+    None where they leave something out that decides: then the image is scanned.
 
     Raises:
-        InputError: it cannot be read, is not Trivy's, or says nothing of the operating system's packages.
+        InputError: one cannot be read, is not Trivy's, or says nothing of the operating system's packages.
     """
     from s3c_actions.report import trivy_json
     from s3c_actions.report.coverage import lists_os
+    from s3c_actions.report.inferred import infer
+    from s3c_actions.steps.merging import merged
 
-    if path is None:
+    if not paths:
         return None
-    report = trivy_json.read(path)
-    if not lists_os(path.read_bytes()):
-        raise InputError(
-            "report",
-            f"{path} says nothing of the operating system's packages.",
-            cause="It was made with `--pkg-types library` without the scanner `vuln`, or of an unknown system.",
-            remedy="Make it with `--scanners vuln --pkg-types os`, or give none to have the image scanned.",
-            image=image,
-        )
+    reports = {}
+    for path in paths:
+        report = trivy_json.read(path)
+        data = path.read_bytes()
+        if not lists_os(data):
+            raise InputError(
+                "report",
+                f"{path} says nothing of the operating system's packages.",
+                cause="It was made with `--pkg-types library` without the scanner `vuln`, or of an unknown system.",
+                remedy="Make it with `--scanners vuln --pkg-types os`, or give none to have the image scanned.",
+                image=image,
+            )
+        # Without the list of packages, an image whose package database was removed looks as if it had none to patch.
+        if "os" not in infer(data).scope.pkg_types:
+            scanner.context.progress.notice(f"{path} lists no packages: {image} is scanned instead.")
+            return None
+        reports[report.digest] = path, report
     reference = Reference.parse(image)
-    digest = reference.digest or scanner.registry.resolve(reference).digest
-    result = scanner.given(path, report, image=image, reference=reference.at(digest).pinned)
+    found = scanner.registry.resolve(reference)
+    pinned = reference.at(found.digest)
+    images = scanner.registry.flattened(reference, found).images if found.is_index else ()
+    if len(images) < 2:
+        if len(paths) > 1:
+            raise InputError("report", f"{len(paths)} are given, and {image} is one image.", image=image)
+        ((path, report),) = reports.values()
+        return _warned(scanner.given(path, report, image=image, reference=pinned.pinned), scanner)
+    missing = [one.platform for one in images if one.digest not in reports]
+    if missing:
+        scanner.context.progress.notice(
+            f"No report given is of {', '.join(missing)} of {image}: all of its platforms are scanned instead."
+        )
+        return None
+    parts = []
+    for one in images:
+        path, report = reports[one.digest]
+        own = reference.at(one.digest).pinned
+        parts.append(_warned(scanner.given(path, report, image=own, reference=own), scanner))
+    return merged(image, pinned, parts)
+
+
+def _warned(result: ScanResult, scanner: Scanner) -> ScanResult:
     for sentence in result.warnings:
         scanner.context.progress.warning(sentence)
     return result

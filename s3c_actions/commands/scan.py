@@ -44,7 +44,7 @@ def run(values: Values, context: Context) -> Outcome:
         OutsideError: Trivy could not be had.
     """
     from s3c_actions.commands import baseline
-    from s3c_actions.commands.attach import attaching_if_asked, scan_all
+    from s3c_actions.commands.attach import attaching_if_asked
     from s3c_actions.steps.scan import refusal
 
     started = time.monotonic()
@@ -55,6 +55,8 @@ def run(values: Values, context: Context) -> Outcome:
     baselines = baseline.given(values, context, wanted)
     outcomes = []
     scanner = scanning(values, context, tuple(image for image, source in wanted.items() if source != "archive"))
+    # Without a gate, and with nothing to attach, one platform is as good an answer as another.
+    scanner = replace(scanner, everything=scanner.everything and (scanner.gated or bool(values[ATTACH])))
     with attaching_if_asked(values, context, scanner) as attacher:
         for image, source in wanted.items():
             if len(wanted) > 1:
@@ -62,10 +64,7 @@ def run(values: Values, context: Context) -> Outcome:
             outcome = None
             try:
                 earlier = baselines.of(image, scanner, places[image])
-                if attacher is not None:
-                    result = scan_all(scanner, image, places[image])
-                else:
-                    result = scanner.scan(image, places[image], source=source, baseline=earlier)
+                result = scanner.look(image, places[image], source=source, baseline=earlier)
                 outcome = ImageOutcome(image=image, reference=result.reference, scan=result)
                 # Attached whatever the gate says: what was found must reach whoever judges the image next.
                 attached = attacher.attach(outcome, "scan") if attacher is not None else None
@@ -83,21 +82,74 @@ def run(values: Values, context: Context) -> Outcome:
 
 
 class Scanner(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a scan needs besides the image, bound once for all images of a run."""
+    """Everything that a scan needs besides the image, bound once for all images of a run.
+
+    Attributes:
+        everything: all platforms of an index are looked at.
+    """
 
     settings: ScanSettings
     trivy: Trivy
     registry: Registry
     context: Context
+    everything: bool
+
+    @property
+    def gated(self) -> bool:
+        """Whether there is a gate that can be closed."""
+        return self.settings.criteria(self.trivy).closes
 
     def scan(
         self, image: str, folder: Path, *, source: str = "registry", baseline: ScanReport | None = None
     ) -> ScanResult:
-        """Scan one image into a folder; see `steps.scan.run`."""
+        """Scan one image, of an index that of one platform, into a folder; see `steps.scan.run`."""
         from s3c_actions.steps import scan
 
         settings = replace(self.settings, folder=folder, source=source, baseline=baseline)
         return scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
+
+    def look(
+        self, image: str, folder: Path, *, source: str = "registry", baseline: ScanReport | None = None
+    ) -> ScanResult:
+        """Scan one image; of an index every platform, each into a folder of its own, when `everything` is asked for.
+
+        Args:
+            image: as it was asked for.
+            folder: of its reports.
+            source: where it is taken from, as in `ScanSettings`.
+            baseline: what the whole is compared with.
+        """
+        from s3c_actions.steps.merging import merged
+        from s3c_actions.steps.scan import assembled, clear
+
+        if not self.everything or source not in {"auto", "registry"}:
+            return self.scan(image, folder, source=source, baseline=baseline)
+        reference = Reference.parse(image)
+        try:
+            found = self.registry.resolve(reference)
+        except S3CError:
+            if source == "registry" or not self.settings.docker:
+                raise
+            return self.scan(image, folder, source=source, baseline=baseline)
+        images = self.registry.flattened(reference, found).images if found.is_index else ()
+        if len(images) < 2:
+            return self.scan(image, folder, source=source, baseline=baseline)
+        clear(folder)
+        scans = []
+        names = [one.platform.replace("/", "-") for one in images]
+        for one, name in zip(images, names, strict=True):
+            own = name if names.count(name) == 1 else f"{name}-{one.digest.rpartition(':')[2][:8]}"
+            category = self.settings.category and f"{self.settings.category}/{own}"
+            settings = replace(
+                self.settings,
+                title=f"{self.settings.title} {one.platform}",
+                entry_platform=one.platform,
+                category=category,
+            )
+            part = replace(self, settings=settings)
+            scans.append(part.scan(reference.at(one.digest).pinned, folder / own))
+        whole = merged(image, reference.at(found.digest), scans)
+        return assembled(whole, replace(self.settings, folder=folder, baseline=baseline))
 
     def given(self, path: Path, report: ScanReport, *, image: str, reference: str) -> ScanResult:
         """Judge a report that was given by what a scan is judged by; see `steps.assess.given`."""
@@ -137,6 +189,7 @@ def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scann
         trivy=Trivy(program, context.runner, cache=_trivy_cache(values, context), login=login),
         registry=registry(values, who, timeout=_patience(values)),
         context=context,
+        everything=not values[PLATFORM],
     )
 
 

@@ -22,7 +22,8 @@ def _kinds(value: str) -> tuple[str, ...]:
     return choices(*KINDS)(value)
 
 
-def _paths(value: str) -> tuple[Path, ...]:
+def paths(value: str) -> tuple[Path, ...]:
+    """Paths, one a line."""
     return tuple(path(line) for line in lines(value))
 
 
@@ -51,7 +52,7 @@ REPORTS: Input[tuple[Path, ...]] = Input(
     name="report",
     help="Trivy's JSON reports to make the evidence of, one a line: of each image, or of each platform of one. "
     "Without it, the images are scanned.",
-    parse=_paths,
+    parse=paths,
     absent=(),
     many=True,
     example="s3c-out/voting-app/trivy.json",

@@ -8,7 +8,7 @@ from typing import Any
 from s3c_actions import tags
 from s3c_actions.inputs import Input, boolean, choices
 from s3c_actions.inputs.common import IMAGE, path
-from s3c_actions.inputs.evidence import EVIDENCE
+from s3c_actions.inputs.evidence import EVIDENCE, paths
 from s3c_actions.inputs.programs import BUILDKITD, COPA
 from s3c_actions.inputs.scan import AROUND, LOOK
 from s3c_actions.inputs.sign import SIGNING
@@ -42,11 +42,13 @@ def buildkit_address(value: str) -> str:
     return value
 
 
-REPORT: Input[Path | None] = Input(
+REPORT: Input[tuple[Path, ...]] = Input(
     name="report",
-    help="Trivy's JSON report of the image, made with `--pkg-types os` (or os,library). Without it the image is "
-    "scanned first. For one image only.",
-    parse=path,
+    help="Trivy's JSON report of the image, made with `--pkg-types os` (or os,library) and all packages listed; of an "
+    "image for several platforms one of each, one a line. What it does not cover is scanned first. For one image only.",
+    parse=paths,
+    absent=(),
+    many=True,
     example="s3c-out/voting-db/trivy.json",
     aliases=("image-report",),
 )

@@ -102,9 +102,9 @@ def choose(index: Descriptor, platform: str, reference: Reference | str) -> Desc
     """
     if not platform and len(index.images) == 1:
         return index.images[0]
-    wanted = platform or "linux/amd64"
+    wanted = normal_platform(platform or "linux/amd64")
     for one in index.images:
-        if one.platform == wanted or one.platform.startswith(f"{wanted}/"):
+        if normal_platform(one.platform) == wanted or one.platform.startswith(f"{wanted}/"):
             return one
     raise InputError(
         "platform",
@@ -124,6 +124,17 @@ def platform_of(document: Mapping[str, Any]) -> str:
     """`os/architecture[/variant]` of a configuration or a platform object."""
     parts = [document.get(key) for key in ("os", "architecture", "variant")]
     return "/".join(str(part) for part in parts if part)
+
+
+def normal_platform(platform: str) -> str:
+    """A platform without the variant that goes without saying: `linux/arm64` of `linux/arm64/v8`.
+
+    As containerd has it: https://github.com/containerd/platforms/blob/v1.0.0/database.go.
+    """
+    for plain, variant in (("arm64", "v8"), ("amd64", "v1")):
+        if platform.endswith(f"/{plain}/{variant}"):
+            return platform.removesuffix(f"/{variant}")
+    return platform
 
 
 def texts(value: object) -> dict[str, str]:

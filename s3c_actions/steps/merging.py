@@ -50,6 +50,7 @@ def merged(image: str, reference: Reference, scans: list[ScanResult]) -> ScanRes
         contents=tuple(sorted({one for scan in scans for one in scan.contents})),
         reused=all(scan.reused for scan in scans),
         parts=tuple(scans),
+        files={},
         seconds=sum(scan.seconds for scan in scans),
     )
 

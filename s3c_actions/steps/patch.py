@@ -209,9 +209,10 @@ def _parts(original: Reference, index: Descriptor, tools: PatchTools, before: Sc
     configs = [tools.registry.config(reference) for reference in references]
     _refuse_foreign(original, configs, tools)
     parts = []
+    given = {scan.reference.rpartition("@")[2]: scan for scan in before.parts} if before is not None else {}
     for reference, config in zip(references, configs, strict=True):
-        # A scan of an index is one of its platforms' only.
-        own = before if before is not None and len(references) == 1 else None
+        # A scan without parts is one platform's only.
+        own = before if len(references) == 1 else given.get(config.manifest)
         name = config.platform.replace("/", "-") if len(references) > 1 else ""
         scan = own or tools.scan(reference.at(config.manifest).pinned, name)
         if scan.report.diff_ids != config.diff_ids:

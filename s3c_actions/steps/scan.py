@@ -35,12 +35,17 @@ if TYPE_CHECKING:
     from s3c_actions.report.scope import SettingsFile
 
 
+OF_ALL_PLATFORMS = ("html", "csv", "table")
+"""Reports that are written of an index as a whole, besides those of each platform."""
+
+
 class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How to scan, and what to make of it.
 
     Attributes:
         options: what Trivy is told.
         folder: the image's reports go here.
+        entry_platform: the platform that an index gives the image, which Trivy is told.
         temp: gone after the run.
         now: for what expires and for the age of a kept report.
         cwd: where Trivy finds its default files.
@@ -69,6 +74,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy | None
     unscanned_fails: bool
     title: str = "scan"
+    entry_platform: str = ""
     store: Path | None = None
     reuse_within: timedelta | None = None
     source: str = "auto"
@@ -102,18 +108,30 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Target(msgspec.Struct, frozen=True, kw_only=True):
-    """What Trivy is pointed at: `name` in its own words, `reference` and `digest` when known before the scan."""
+    """What Trivy is pointed at.
+
+    Attributes:
+        name: in Trivy's words; in a registry, pinned to the image of one platform.
+        source: where it is taken from.
+        reference: what is handed on, when it is known before the scan.
+        digest: of the image of one platform, empty when none is known.
+        platform: that it has by an index.
+        notice: what of an index is not looked at, as a sentence.
+        refused: what the registry said of it before it was looked for elsewhere.
+    """
 
     name: str
     source: str
     reference: str = ""
     digest: str = ""
+    platform: str = ""
+    notice: str = ""
     refused: S3CError | None = None
 
     @property
     def pinned(self) -> str:
-        """The reference with its digest; empty when none is known."""
-        return self.reference if self.digest else ""
+        """The image of one platform with its digest; empty when none is known."""
+        return self.name if self.digest else ""
 
 
 def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry, progress: Progress) -> ScanResult:
@@ -135,8 +153,11 @@ def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry,
     """
     started = time.monotonic()
     with progress.step(settings.title) as step:
-        _clear(settings.folder)
+        clear(settings.folder)
         target = _resolve(image, settings, registry, progress)
+        if target.notice:
+            progress.notice(target.notice)
+            settings = replace(settings, warnings=(*settings.warnings, target.notice))
         # 0.1 to 0.2 s that nobody waits for while Trivy works.
         warming = threading.Thread(target=formats.prepare, args=(settings.formats,), daemon=True)
         warming.start()
@@ -149,8 +170,9 @@ def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry,
         result = _judged(
             path, report, image=image, target=target, settings=settings, trivy=trivy, kept=reused is not None
         )
-        for warning in result.warnings[len(settings.warnings) :]:
-            progress.warning(warning)
+        for warning in result.warnings:
+            if warning not in settings.warnings:
+                progress.warning(warning)
         result = _written(result, settings, trivy)
         result = replace(result, seconds=time.monotonic() - started)
         again = "" if reused is None else f" (same digest as before, report reused: {assess.length(reused)} old)"
@@ -204,7 +226,7 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
     return None
 
 
-def _clear(folder: Path) -> None:
+def clear(folder: Path) -> None:
     """No report of an earlier run is left to be taken for this one's."""
     for name in formats.FILES.values():
         (folder / name).unlink(missing_ok=True)
@@ -226,10 +248,23 @@ def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: P
             raise
         progress.note(f"{error.what} Looking for it in the local Docker.")
         return _Target(name=image, source="docker", refused=error)
-    if found.is_index and (settings.options.platform or len(found.images) != 1):
-        choose(found, settings.options.platform, reference)
     pinned = reference.at(found.digest).pinned
-    return _Target(name=pinned, source="registry", reference=pinned, digest=found.digest)
+    if not found.is_index:
+        return _Target(
+            name=pinned, source="registry", reference=pinned, digest=found.digest, platform=settings.entry_platform
+        )
+    index = registry.flattened(reference, found)
+    chosen = choose(index, settings.options.platform, reference)
+    name = reference.at(chosen.digest).pinned
+    target = _Target(name=name, source="registry", reference=pinned, digest=chosen.digest, platform=chosen.platform)
+    if len(index.images) == 1:
+        return target
+    # What is handed on is what was looked at.
+    notice = (
+        f"{image} is an image for {', '.join(index.platforms)}: {chosen.platform} alone is looked at, and handed on "
+        "by its own digest."
+    )
+    return replace(target, reference=name, notice=notice)
 
 
 def _scan(
@@ -248,7 +283,8 @@ def _scan(
     new = settings.temp / f"trivy-{threading.get_ident()}.json"
     new.unlink(missing_ok=True)
     try:
-        request = Request(image=target.name, source=target.source, output=new, options=settings.options, asked=image)
+        options = replace(settings.options, platform=target.platform or settings.options.platform)
+        request = Request(image=target.name, source=target.source, output=new, options=options, asked=image)
         trivy.scan(request, progress)
     except InputError as error:
         # That it is not in the local Docker either is less of a reason than what the registry said.
@@ -389,22 +425,41 @@ def _judged(
         warnings=(*settings.warnings, *unused_entries(report, settings)),
     )
     shown = filtered(report, settings.severities, ignore_unfixed=settings.ignore_unfixed)
+    return _compared(replace(result, shown=shown), settings)
+
+
+def _compared(result: ScanResult, settings: ScanSettings) -> ScanResult:
+    """A scan with its difference to the baseline, and what its reports are written with."""
     difference = None
     if settings.baseline is not None:
         earlier = filtered(settings.baseline, settings.severities, ignore_unfixed=settings.ignore_unfixed)
-        difference = compare(earlier, shown)
-    return replace(
-        result,
-        shown=shown,
+        difference = compare(earlier, result.shown or result.report)
+    rendering = formats.Rendering(
+        gate=settings.gate,
         difference=difference,
-        rendering=formats.Rendering(
-            gate=settings.gate,
-            difference=difference,
-            dockerfile=settings.dockerfile,
-            dockerfile_text=settings.dockerfile_text,
-            category=settings.category,
-        ),
+        dockerfile=settings.dockerfile,
+        dockerfile_text=settings.dockerfile_text,
+        category=settings.category,
     )
+    return replace(result, difference=difference, rendering=rendering)
+
+
+def assembled(whole: ScanResult, settings: ScanSettings) -> ScanResult:
+    """The scans of an index's platforms put together, with the reports for people written of all of them.
+
+    Trivy's JSON, SARIF and bills of materials stay those of each platform: programs read them, one image each.
+
+    Args:
+        whole: as `merging.merged` returned it.
+        settings: of the scans; `folder` is the index's.
+
+    Raises:
+        OutsideError: a report cannot be written.
+    """
+    whole = _compared(whole, settings)
+    wanted = [name for name in settings.formats if name in OF_ALL_PLATFORMS]
+    files = formats.write(wanted, whole.shown or whole.report, whole.rendering or formats.Rendering(), settings.folder)
+    return replace(whole, files=files)
 
 
 MOST_NAMED = 10
