@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from s3c_actions.programs.trivy_settings import TrivyConfig
     from s3c_actions.registry import Registry
     from s3c_actions.report.gate import Gate
+    from s3c_actions.report.gate_change import Proposed
     from s3c_actions.report.model import ScanReport
     from s3c_actions.report.scope import SettingsFile
     from s3c_actions.steps.scan import ScanSettings
@@ -86,6 +87,8 @@ class Scanner(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         everything: all platforms of an index are looked at.
+        proposed: how images would be scanned with the files that a pull request brings, or why they cannot be; None
+            when those are the same.
     """
 
     settings: ScanSettings
@@ -93,6 +96,7 @@ class Scanner(msgspec.Struct, frozen=True, kw_only=True):
     registry: Registry
     context: Context
     everything: bool
+    proposed: ScanSettings | S3CError | None = None
 
     @property
     def gated(self) -> bool:
@@ -106,7 +110,28 @@ class Scanner(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.steps import scan
 
         settings = replace(self.settings, folder=folder, source=source, baseline=baseline)
-        return scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
+        result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
+        return result if self.proposed is None else replace(result, proposed=self._proposed(image, source))
+
+    def _proposed(self, image: str, source: str) -> Proposed:
+        """What the same scan would come to with the files that a pull request brings."""
+        from s3c_actions.progress import Silent
+        from s3c_actions.report.gate_change import Proposed
+        from s3c_actions.steps import scan
+
+        if isinstance(self.proposed, S3CError) or self.proposed is None:
+            return Proposed(verdict="failed", refused=0, reason=self.proposed.what if self.proposed else "")
+        settings = replace(self.proposed, source=source, entry_platform=self.settings.entry_platform)
+        try:
+            result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=Silent())
+        except S3CError as error:
+            return Proposed(verdict="failed", refused=0, reason=error.what)
+        refused = scan.refusal(result, settings.gate)
+        return Proposed(
+            verdict="passed" if refused is None else "refused",
+            refused=len(result.refused),
+            reason=refused.what if refused is not None else "",
+        )
 
     def look(
         self, image: str, folder: Path, *, source: str = "registry", baseline: ScanReport | None = None
@@ -190,7 +215,25 @@ def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scann
         registry=registry(values, who, timeout=_patience(values)),
         context=context,
         everything=not values[PLATFORM],
+        proposed=_proposal(context),
     )
+
+
+def _proposal(context: Context) -> ScanSettings | S3CError | None:
+    """How the images would be scanned with the files that a pull request brings; None when those are the same."""
+    from s3c_actions.commands import settings_files
+    from s3c_actions.progress import Silent
+
+    values = settings_files.of_run(context).proposed
+    if values is None:
+        return None
+    temp = context.temp / "proposed"
+    temp.mkdir(exist_ok=True)
+    try:
+        settings = _settings(values, replace(context, progress=Silent(), temp=temp))
+    except S3CError as error:
+        return error
+    return replace(settings, folder=temp / "reports", title="proposed", formats=())
 
 
 def policy(values: Values) -> Policy | None:
@@ -369,7 +412,7 @@ def _files(values: Values, context: Context) -> tuple[SettingsFile, ...]:
     declared = [*inputs.LOOK, reporting.POLICY]
     if not _looks_for_secrets(values):
         declared.remove(inputs.SECRET_CONFIG)
-    return settings_files.listed(values, declared, context.cwd)
+    return settings_files.listed(values, declared, context.cwd, settings_files.of_run(context).names)
 
 
 def _young(ruling: Policy | None) -> timedelta:

@@ -12,6 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from s3c_actions.commands import Context
 from s3c_actions.errors import InputError
 from s3c_actions.inputs import Input, Values
 from s3c_actions.inputs import scan as scanning
@@ -41,6 +44,32 @@ DEFAULTS: Mapping[str, str] = {
 
 NO_FILES = frozenset({"repo", "oci"})
 _LARGEST = 64 * 1024 * 1024
+
+
+class OfRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run knows of its files.
+
+    Attributes:
+        names: path of a copy → what people call the file.
+        proposed: the values with the files that a pull request brings, when its target's decide; else None.
+    """
+
+    names: Mapping[str, str] = msgspec.field(default_factory=dict)
+    proposed: Values | None = None
+
+
+_SHARED = "settings-files"
+
+
+def share(context: Context, known: OfRun) -> None:
+    """Let the commands of a run know it."""
+    context.shared[_SHARED] = known
+
+
+def of_run(context: Context) -> OfRun:
+    """What was shared."""
+    known = context.shared.get(_SHARED)
+    return known if isinstance(known, OfRun) else OfRun()
 
 
 def with_defaults(values: Values, declared: Iterable[Input[Any]], cwd: Path) -> Values:

@@ -138,6 +138,18 @@ def govern(
     return Governed(values=values.replaced(work.found), proposed=values, names=work.names, changes=changes)
 
 
+def sentence(change: GateChange, branch: str, label: str) -> str:
+    """What is done about a file that differs, for people. Path and branch are untrusted."""
+    differs = f"{change.path} ({change.kind}) is another one on {branch or 'the target branch'}"
+    if change.accepted_by:
+        return f"{differs}: this pull request's is used, as the label {label} set by {change.accepted_by} accepts."
+    if change.used == "head":
+        return (
+            f"{change.path} ({change.kind}) is not on {branch or 'the target branch'} yet: this pull request's is used."
+        )
+    return f"{differs}: that one decides, not this pull request's."
+
+
 class _Comparison:
     """What differs, and what takes its place."""
 

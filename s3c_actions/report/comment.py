@@ -66,6 +66,7 @@ def render(
         "links": _links(run_url, alerts_url),
         "rest": safe(rest),
         "settings": views.settings(results),
+        "gate_changes": views.gate_changes(results),
         "note": note,
     }
     tables = [table for image in shown for table in image["tables"]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+VERDICTS = ("passed", "refused", "failed")
+
 
 class GateChange(msgspec.Struct, frozen=True, order=True, kw_only=True):
     """One file that is another on the target branch.
@@ -28,7 +30,7 @@ class Proposed(msgspec.Struct, frozen=True, kw_only=True):
     """What a scan would have come to with the pull request's own files.
 
     Attributes:
-        verdict: `passed`, `refused` or `failed`.
+        verdict: of VERDICTS.
         refused: how many findings would close the gate.
         reason: why it would be closed, or why that cannot be said; untrusted.
     """

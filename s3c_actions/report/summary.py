@@ -33,6 +33,7 @@ def render(document: Document, *, budget: int = SUMMARY_BYTES) -> str:
         "verdict": views.overall(document["images"]) if len(images) > 1 else "",
         "good": all(image["good"] for image in images),
         "settings": views.settings([document]),
+        "gate_changes": views.gate_changes([document]),
         "deploy": deployment.view(document) if document["deploy"] is not None else None,
     }
     return markdown.render(_TEMPLATE, values, [table for image in images for table in image["tables"]], budget)

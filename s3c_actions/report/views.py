@@ -82,6 +82,51 @@ def settings(documents: Sequence[Document]) -> Markup:
     return safe(f"Decided with {', '.join(shown)}{left}." if shown else "")
 
 
+def gate_changes(documents: Sequence[Document]) -> list[Markup]:
+    """A sentence on each file of the gate that a pull request changes, and on what its own would have come to."""
+    changes = [
+        (one["kind"], one["path"], one["target_sha256"], one["head_sha256"], one["used"], one["accepted_by"])
+        for document in documents
+        for one in document.get("gate_changes", ())
+    ]
+    told = []
+    for kind, path, theirs, mine, used, by in list(dict.fromkeys(changes))[:MOST_FILES]:
+        named = f"{escape.code(path, 200)} ({escape.markdown(kind, 40)})"
+        if by:
+            decides = f"this pull request's {_hashed(mine)}, accepted by {escape.code(by, 100)} with the label"
+        elif used == "head":
+            decides = f"this pull request's {_hashed(mine)}: the target branch has none"
+        else:
+            decides = f"the target branch's {_hashed(theirs)}, not this pull request's {_hashed(mine)}"
+        told.append(safe(f"{named} differs from the target branch's. What decides is {decides}."))
+    for one in (image for document in documents for image in document["images"]):
+        scan = one["rescan"] or one["scan"]
+        proposed = scan.get("proposed") if scan is not None else None
+        if proposed is not None:
+            told.append(_proposed(one, scan, proposed))
+    return told
+
+
+def _hashed(digest: str) -> str:
+    return f"(sha256 {escape.markdown(digest[:12], 12)})" if digest else "(not there)"
+
+
+def _proposed(one: Document, scan: Mapping[str, Any], proposed: Mapping[str, Any]) -> Markup:
+    """What a gate decided, and what it would have with the pull request's own files."""
+    closing = ("refused", "contents", "blind", "missing", "outdated")
+    decided = "does not pass" if scan.get("gated", True) and any(scan.get(why) for why in closing) else "passes"
+    words = {
+        "passed": "would pass",
+        "refused": f"would not pass: {escape.markdown(proposed['reason'], 300)}",
+        "failed": f"cannot be judged: {escape.markdown(proposed['reason'], 300)}",
+    }
+    with_own = words[proposed["verdict"]].rstrip(".")
+    return safe(
+        f"{escape.code(name(one['image']), 100)} {decided} with the target branch's files; with this pull request's "
+        f"own it {with_own}."
+    )
+
+
 def name(reference: str) -> str:
     """What people call an image: the last part, without tag and digest."""
     return reference.partition("@")[0].rstrip("/").rpartition("/")[2].partition(":")[0] or reference

@@ -467,7 +467,7 @@ MOST_NAMED = 10
 
 def unused_entries(report: ScanReport, settings: ScanSettings) -> tuple[str, ...]:
     """A sentence on the entries of ignore files that set nothing aside; none after a patch, which took it away."""
-    if settings.title != "scan":
+    if not settings.title.startswith("scan"):
         return ()
     looked_for = {*settings.options.scanners, *settings.options.image_config_scanners}
     entries = trivy_ignore.unused(settings.ignored, report.suppressed, settings.now, looked_for)
