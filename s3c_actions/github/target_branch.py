@@ -67,8 +67,10 @@ class TargetBranch:
 
         with trouble.told(_WHAT, permission=PERMISSION):
             repository = self._github().get_repo(self._about.repository)
+            # Known before: a branch that is not to be seen is something else than a file that is not there.
+            commit = self._at()
             try:
-                found = repository.get_contents(path, ref=self._at())
+                found = repository.get_contents(path, ref=commit)
             except UnknownObjectException:
                 return None
             if isinstance(found, list):
