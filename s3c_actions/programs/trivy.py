@@ -177,10 +177,8 @@ class Trivy:
         )
         deadline = time.monotonic() + options.timeout
         with self._exclusively(deadline, progress, about):
-            if options.insecure:
-                self._insecurely(request, progress, about, deadline)
-            else:
-                self._until_it_works(request, progress, about, deadline)
+            run = self._insecurely if options.insecure else self._until_it_works
+            run(request, progress, about, deadline)
         if not request.output.is_file() or request.output.stat().st_size == 0:
             raise OutsideError(
                 "Trivy ended without an error and without a report.",
@@ -234,7 +232,9 @@ class Trivy:
 
             yield made
 
-    def _insecurely(self, request: Request, progress: Progress, about: trivy_errors.About, deadline: float) -> None:
+    def _insecurely(
+        self, request: Request, progress: Progress, about: trivy_errors.About, deadline: float
+    ) -> Completed:
         """Scan an image of a registry that is not checked, with databases from those that are.
 
         Trivy has one flag for both, and whoever is in between could tell it that nothing is vulnerable.
@@ -255,13 +255,13 @@ class Trivy:
         downloaded = tuple(sorted(skips | (set(SKIPS) - {"offline-scan"})))
         scan = replace(request, options=replace(options, skips=downloaded))
         try:
-            self._until_it_works(scan, progress, about, deadline)
+            return self._until_it_works(scan, progress, about, deadline)
         except S3CError as error:
             if "skip-java-db-update" in skips or not _NO_JAVA_DATABASE.search(error.original):
                 raise
             # It is large, and only now known to be needed.
             self._until_it_works(request, progress, about, deadline, download="java-db")
-            self._until_it_works(scan, progress, about, deadline)
+            return self._until_it_works(scan, progress, about, deadline)
 
     def _until_it_works(
         self,
@@ -270,7 +270,7 @@ class Trivy:
         about: trivy_errors.About,
         deadline: float,
         download: str = "",
-    ) -> None:
+    ) -> Completed:
         """Run it; again while its cache is locked, a database's registry is too busy, or another one is left to ask.
 
         Args:
@@ -286,7 +286,7 @@ class Trivy:
         while True:
             ended = self._once(request, progress, repositories, deadline, download)
             if ended.code == 0:
-                return
+                return ended
             said = trivy_errors.fatal(ended.stderr)
             if _IN_USE.search(said) and time.monotonic() < deadline:
                 progress.note("another program uses Trivy's cache; trying again")
