@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import os
 import re
 import shlex
@@ -146,6 +147,12 @@ class Runner:
     secrets: Secrets = field(default_factory=Secrets)
     echo: Callable[[str], None] = lambda _line: None
     meanwhile: Callable[[], None] = lambda: None
+
+    def within(self, environment: Mapping[str, str]) -> Runner:
+        """The same runner in another environment."""
+        other = copy.copy(self)
+        object.__setattr__(other, "environment", environment)
+        return other
 
     def run(
         self,

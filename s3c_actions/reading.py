@@ -117,8 +117,12 @@ class YamlError(ValueError):
         self.line = line
 
 
-def yaml_value(source: str) -> Any:
+def yaml_value(source: str, constructor: Any = None) -> Any:
     """The value of a YAML 1.2 text.
+
+    Args:
+        source: the text.
+        constructor: a class of ruamel's that makes the values in place of its own.
 
     Raises:
         YamlError: it is no YAML, nested too deeply, or its aliases make it too large.
@@ -127,7 +131,10 @@ def yaml_value(source: str) -> Any:
     from ruamel.yaml.error import YAMLError
 
     def parser() -> YAML:
-        return YAML(typ="safe", pure=True)
+        made = YAML(typ="safe", pure=True)
+        if constructor is not None:
+            made.Constructor = constructor
+        return made
 
     try:
         if may_be_deep(source):

@@ -60,6 +60,8 @@ def document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError 
             "error": _error(error),
             "seconds": round(outcome.seconds, 3),
             "files": _files(outcome.files),
+            "settings": [{"kind": one.kind, "path": one.path, "sha256": one.sha256} for one in outcome.settings],
+            "gate_changes": [msgspec.to_builtins(one) for one in outcome.gate_changes],
             "images": [_image(image) for image in outcome.images],
             "deploy": _deploy(outcome.deploy) if outcome.deploy else None,
         }
@@ -209,6 +211,7 @@ def _scan(scan: ScanResult) -> dict[str, Any]:
         "warnings": list(scan.warnings),
         "files": _files({**({} if scan.parts else {"json": scan.trivy_json}), **scan.files}),
         "platforms": [_scan(one) for one in scan.parts],
+        "proposed": msgspec.to_builtins(scan.proposed),
         "seconds": round(scan.seconds, 3),
     }
 

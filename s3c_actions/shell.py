@@ -30,12 +30,18 @@ from s3c_actions.inputs.common import ANNOTATIONS, DEBUG, OUTPUT_DIR, QUIET, UPL
 from s3c_actions.process import Runner, Secrets
 
 if TYPE_CHECKING:
+    from s3c_actions.commands.target_files import Governed
     from s3c_actions.github.log import ActionsProgress
     from s3c_actions.inputs import Input, Values
     from s3c_actions.progress import Progress
+    from s3c_actions.report.gate_change import GateChange
+    from s3c_actions.report.scope import SettingsFile
     from s3c_actions.steps.results import ImageOutcome, LeftResults, Outcome
 
 T = TypeVar("T")
+
+_SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy"})
+"""Inputs that `commands.settings_files` is about: a command without any is spared its import."""
 
 
 class Console(msgspec.Struct):
@@ -187,6 +193,8 @@ class _Run(msgspec.Struct):
     upload: bool = False
     annotations: bool = False
     comment: Values | None = None
+    settings: tuple[SettingsFile, ...] = ()
+    changes: tuple[GateChange, ...] = ()
     now: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
     def run(self) -> int:
@@ -228,6 +236,7 @@ class _Run(msgspec.Struct):
             self._shorten(ended)
             outcome = Outcome(command=self.command.name, images=(), exit_code=int(ended.exit_code), error=ended.what)
         outcome = replace(outcome, seconds=time.monotonic() - started)
+        outcome = replace(outcome, settings=self.settings, gate_changes=self.changes)
         try:
             return self._tell(outcome, output, ended)
         except BrokenPipeError:
@@ -328,7 +337,61 @@ class _Run(msgspec.Struct):
                 cwd=_here(),
                 now=self.now,
             )
-            return self.command.run(values, context)
+            return self.command.run(self._settled(values, context), context)
+
+    def _settled(self, values: Values, context: Context) -> Values:
+        """The values, with the files that have a say in them; those are listed from here on."""
+        declared = self.command.inputs
+        if not _SETTINGS.intersection(one.name for one in declared):
+            return values
+        from s3c_actions.commands import settings_files
+
+        governed = self._governed(values, context)
+        values = settings_files.with_defaults(governed.values, declared, context.cwd)
+        proposed = governed.proposed
+        if proposed is not None:
+            proposed = settings_files.with_defaults(proposed, declared, context.cwd)
+        settings_files.share(context, settings_files.OfRun(names=governed.names, proposed=proposed))
+        self.changes = governed.changes
+        self.settings = settings_files.listed(values, declared, context.cwd, governed.names)
+        return values
+
+    def _governed(self, values: Values, context: Context) -> Governed:
+        """The values with the files of the branch that a pull request goes to; outside of one as they are."""
+        from s3c_actions.commands import target_files
+
+        if not self.environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
+            return target_files.Governed(values=values)
+        from s3c_actions.github import target_branch
+
+        progress = self.console.progress
+        gating = inputs.resolve(commenting.GATING, {}, self.environment, progress.notice)
+        branch = target_branch.of(self.environment, lambda: self._token(gating), progress.notice)
+        if branch is None:
+            return target_files.Governed(values=values)
+        checkout = target_files.Checkout(
+            workspace=Path(self.environment.get("GITHUB_WORKSPACE") or context.cwd),
+            repository=self.environment.get("GITHUB_REPOSITORY", ""),
+            cwd=context.cwd,
+        )
+        label = gating[commenting.GATE_LABEL]
+        governed = target_files.govern(values, self.command.inputs, checkout, branch, label=label, temp=context.temp)
+        for change in governed.changes:
+            progress.warning(target_files.sentence(change, branch.name, label))
+        return governed
+
+    def _token(self, gating: Values) -> str:
+        """The token to read the target branch with."""
+        names = ("GITHUB_TOKEN", "GH_TOKEN")
+        token = gating[commenting.TOKEN] or next(filter(None, map(self.environment.get, names)), "")
+        if not token:
+            raise OutsideError(
+                "The target branch's files could not be read: there is no token for GitHub.",
+                cause="On a pull request the files that decide its gate are compared with the target branch's.",
+                remedy="Give `github-token`, with the permission `contents: read`.",
+            )
+        self.console.secrets.add(token)
+        return token
 
     def _tell(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> int:
         from s3c_actions import outputs

@@ -57,7 +57,8 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
         if path.is_file() or path.suffix == ".json":
             return baseline.read(path, image)
         Reference.parse(given, field="baseline")
-        plain = replace(scanner, settings=replace(scanner.settings, formats=("json",), title="baseline"))
+        settings = replace(scanner.settings, formats=("json",), title="baseline")
+        plain = replace(scanner, settings=settings, proposed=None)
         try:
             return plain.look(given, folder / "baseline", source="auto").report
         except S3CError as error:

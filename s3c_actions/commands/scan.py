@@ -22,14 +22,18 @@ from s3c_actions.inputs import report as reporting
 from s3c_actions.inputs import scan as inputs
 from s3c_actions.inputs.common import INSECURE, PLATFORM, TIMEOUT
 from s3c_actions.inputs.evidence import ATTACH
+from s3c_actions.report.gate import enumerated
 from s3c_actions.steps.results import ImageOutcome, Outcome, ScanResult
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
     from s3c_actions.programs.trivy import ScanOptions, Trivy
+    from s3c_actions.programs.trivy_settings import TrivyConfig
     from s3c_actions.registry import Registry
     from s3c_actions.report.gate import Gate
+    from s3c_actions.report.gate_change import Proposed
     from s3c_actions.report.model import ScanReport
+    from s3c_actions.report.scope import SettingsFile
     from s3c_actions.steps.reuse import Store
     from s3c_actions.steps.scan import ScanSettings
 
@@ -84,6 +88,8 @@ class Scanner(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         everything: all platforms of an index are looked at.
+        proposed: how images would be scanned with the files that a pull request brings, or why they cannot be; None
+            when those are the same.
     """
 
     settings: ScanSettings
@@ -91,6 +97,7 @@ class Scanner(msgspec.Struct, frozen=True, kw_only=True):
     registry: Registry
     context: Context
     everything: bool
+    proposed: ScanSettings | S3CError | None = None
 
     @property
     def gated(self) -> bool:
@@ -104,7 +111,28 @@ class Scanner(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.steps import scan
 
         settings = replace(self.settings, folder=folder, source=source, baseline=baseline)
-        return scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
+        result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
+        return result if self.proposed is None else replace(result, proposed=self._proposed(image, source))
+
+    def _proposed(self, image: str, source: str) -> Proposed:
+        """What the same scan would come to with the files that a pull request brings."""
+        from s3c_actions.progress import Silent
+        from s3c_actions.report.gate_change import Proposed
+        from s3c_actions.steps import scan
+
+        if isinstance(self.proposed, S3CError) or self.proposed is None:
+            return Proposed(verdict="failed", refused=0, reason=self.proposed.what if self.proposed else "")
+        settings = replace(self.proposed, source=source, entry_platform=self.settings.entry_platform)
+        try:
+            result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=Silent())
+        except S3CError as error:
+            return Proposed(verdict="failed", refused=0, reason=error.what)
+        refused = scan.refusal(result, settings.gate)
+        return Proposed(
+            verdict="passed" if refused is None else "refused",
+            refused=len(result.refused),
+            reason=refused.what if refused is not None else "",
+        )
 
     def look(
         self, image: str, folder: Path, *, source: str = "registry", baseline: ScanReport | None = None
@@ -170,12 +198,13 @@ def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scann
         OutsideError: Trivy could not be had.
     """
     from s3c_actions import credentials
+    from s3c_actions.commands import settings_files
     from s3c_actions.commands.logins import logins, registry
     from s3c_actions.commands.programs import located
     from s3c_actions.programs.trivy import Trivy
 
     hosts = {Reference.parse(image).registry for image in images}
-    settings = _settings(values, context)
+    settings = _settings(settings_files.with_defaults(values, inputs.LOOK, context.cwd), context)
     # Importing it takes as long as Trivy takes to tell its version.
     threading.Thread(target=importlib.import_module, args=("requests",), daemon=True).start()
     (program,) = located(values, context, "trivy")
@@ -187,7 +216,25 @@ def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scann
         registry=registry(values, who, timeout=_patience(values)),
         context=context,
         everything=not values[PLATFORM],
+        proposed=_proposal(context),
     )
+
+
+def _proposal(context: Context) -> ScanSettings | S3CError | None:
+    """How the images would be scanned with the files that a pull request brings; None when those are the same."""
+    from s3c_actions.commands import settings_files
+    from s3c_actions.progress import Silent
+
+    values = settings_files.of_run(context).proposed
+    if values is None:
+        return None
+    temp = context.temp / "proposed"
+    temp.mkdir(exist_ok=True)
+    try:
+        settings = _settings(values, replace(context, progress=Silent(), temp=temp))
+    except S3CError as error:
+        return error
+    return replace(settings, folder=temp / "reports", title="proposed", formats=())
 
 
 def policy(values: Values) -> Policy | None:
@@ -281,24 +328,19 @@ def _settings(values: Values, context: Context) -> ScanSettings:
     from s3c_actions.report.model import Severity
     from s3c_actions.steps.scan import ScanSettings
 
-    config = values[inputs.TRIVY_CONFIG]
-    _there("trivy-config", config)
-    _there("ignore-policy", values[inputs.IGNORE_POLICY])
     files = tuple(Path(one).expanduser() for one in values[inputs.IGNORE_FILES])
-    default = context.cwd / trivy_ignore.DEFAULT
-    if not files and not config and default.is_file():
-        context.progress.note(f"{trivy_ignore.DEFAULT} in the working folder is used")
-        files = (default,)
-    entries = [entry for file in files for entry in trivy_ignore.read(file)]
-    told = trivy_ignore.notices(entries, context.now)
-    for sentence in told:
+    entries = tuple(entry for file in files for entry in trivy_ignore.read(file))
+    config, warnings = _trivy_config(values, context)
+    warnings += trivy_ignore.notices(entries, context.now)
+    warnings += _not_used(values, context)
+    for sentence in warnings:
         context.progress.warning(sentence)
     ruling = policy(values)
     dockerfile = values[reporting.DOCKERFILE]
     if dockerfile is None and (context.cwd / "Dockerfile").is_file():
         dockerfile = Path("Dockerfile")
     return ScanSettings(
-        options=_options(values, context, trivy_ignore.merged(files, entries, context.temp)),
+        options=_options(values, context, trivy_ignore.merged(files, entries, context.temp), config),
         folder=context.output,
         temp=context.temp,
         now=context.now,
@@ -316,9 +358,73 @@ def _settings(values: Values, context: Context) -> ScanSettings:
         dockerfile=dockerfile.as_posix() if dockerfile else "",
         dockerfile_text=dockerfile_text(context.cwd / dockerfile) if dockerfile else "",
         category=values[reporting.SARIF_CATEGORY],
-        expired=tuple(one.id for one in entries if one.expires and one.expires < context.now),
-        warnings=tuple(told),
+        ignored=entries,
+        files=_files(values, context),
+        warnings=tuple(warnings),
     )
+
+
+def _trivy_config(values: Values, context: Context) -> tuple[TrivyConfig, list[str]]:
+    """What is taken of the person's trivy.yaml and TRIVY_ variables, and sentences on what is not."""
+    from s3c_actions.programs import trivy_settings
+
+    warnings = []
+    _, unused = trivy_settings.variables(context.environment)
+    if unused:
+        warnings.append(
+            f"{enumerated(unused, 20)} of the environment could leave findings out and {_is(unused)} not used: give "
+            "s3c's own inputs."
+        )
+    config = trivy_settings.from_variables(context.environment)
+    path = values[inputs.TRIVY_CONFIG]
+    if path is None:
+        return config, warnings
+    found = trivy_settings.read(path)
+    if found.unused:
+        warnings.append(
+            f"{enumerated(found.unused, 20)} of {path.name} could leave findings out and {_is(found.unused)} not used: "
+            "give s3c's own inputs."
+        )
+    skips = tuple(dict.fromkeys((*config.skips, *found.skips)))
+    return replace(found, skips=skips, repositories={**found.repositories, **config.repositories}), warnings
+
+
+def _not_used(values: Values, context: Context) -> list[str]:
+    """Sentences on what is in the working folder and has no say, and on what finds fewer secrets."""
+    from s3c_actions.programs import trivy_ignore, trivy_settings
+
+    warnings = []
+    taken = values[inputs.IGNORE_FILES]
+    if taken == (trivy_ignore.DEFAULT,) or not (taken or values.given(inputs.IGNORE_FILES)):
+        warnings += [
+            f"{name} in the working folder is not used: Trivy does not take it by itself. Name it in `ignore-files`."
+            for name in trivy_ignore.NOT_TAKEN
+            if (context.cwd / name).is_file()
+        ]
+    path = values[inputs.SECRET_CONFIG]
+    if path is not None and _looks_for_secrets(values):
+        fewer = trivy_settings.narrowed_secrets(path)
+        if fewer:
+            warnings.append(f"{path.name} leaves secrets out that Trivy would look for: it has {enumerated(fewer)}.")
+    return warnings
+
+
+def _looks_for_secrets(values: Values) -> bool:
+    return "secret" in {*values[inputs.SCANNERS], *values[inputs.IMAGE_CONFIG_SCANNERS]}
+
+
+def _is(names: tuple[str, ...]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _files(values: Values, context: Context) -> tuple[SettingsFile, ...]:
+    """What suppresses findings, narrows the scan or decides its gate."""
+    from s3c_actions.commands import settings_files
+
+    declared = [*inputs.LOOK, reporting.POLICY]
+    if not _looks_for_secrets(values):
+        declared.remove(inputs.SECRET_CONFIG)
+    return settings_files.listed(values, declared, context.cwd, settings_files.of_run(context).names)
 
 
 def _young(ruling: Policy | None) -> timedelta:
@@ -328,16 +434,13 @@ def _young(ruling: Policy | None) -> timedelta:
     return (ruling or Policy(version=1)).maximum_age / 2
 
 
-def _options(values: Values, context: Context, ignore_file: Path | None) -> ScanOptions:
+def _options(values: Values, context: Context, ignore_file: Path | None, config: TrivyConfig) -> ScanOptions:
     from s3c_actions.programs.trivy import ScanOptions
 
     scanners = values[inputs.SCANNERS]
     if "config" in scanners:
         context.progress.notice("Scanner `config` is an old name: it is understood as `misconfig`.")
         scanners = tuple(dict.fromkeys("misconfig" if one == "config" else one for one in scanners))
-    for one in values[inputs.VEX]:
-        if one not in {"repo", "oci"}:
-            _there("vex", Path(one))
     return ScanOptions(
         scanners=scanners,
         pkg_types=values[inputs.PKG_TYPES],
@@ -348,11 +451,15 @@ def _options(values: Values, context: Context, ignore_file: Path | None) -> Scan
         ignore_file=ignore_file,
         ignore_policy=values[inputs.IGNORE_POLICY],
         vex=values[inputs.VEX],
-        config=values[inputs.TRIVY_CONFIG],
+        secret_config=values[inputs.SECRET_CONFIG] if _looks_for_secrets(values) else None,
+        config=config.written(context.temp),
+        wider=config.wider,
+        skips=config.skips,
         offline=values[inputs.OFFLINE],
-        db_repositories=values[inputs.DB_REPOSITORY],
-        java_db_repositories=values[inputs.JAVA_DB_REPOSITORY],
-        checks_bundle_repository=values[inputs.CHECKS_REPOSITORY],
+        db_repositories=values[inputs.DB_REPOSITORY] or config.repositories.get("db-repository", ()),
+        java_db_repositories=values[inputs.JAVA_DB_REPOSITORY] or config.repositories.get("java-db-repository", ()),
+        checks_bundle_repository=values[inputs.CHECKS_REPOSITORY]
+        or next(iter(config.repositories.get("checks-bundle-repository", ())), ""),
         insecure=values[INSECURE],
         timeout=values[TIMEOUT],
     )
@@ -369,11 +476,6 @@ def _patience(values: Values) -> float:
 
 def _docker_is_here(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("DOCKER_HOST")) or Path("/var/run/docker.sock").exists()
-
-
-def _there(field: str, path: Path | None) -> None:
-    if path is not None and not path.expanduser().exists():
-        raise InputError(field, f"{str(path)!r} does not exist.", remedy="Look at the path.")
 
 
 COMMAND = Command(

@@ -188,6 +188,11 @@ class Values:
         """Whether a person gave it, rather than its default."""
         return wanted.name in self._given
 
+    def replaced(self, others: Mapping[Input[Any], object]) -> Values:
+        """The same, with other values of some inputs, which count as given."""
+        named = {one.name: value for one, value in others.items()}
+        return Values({**self._parsed, **named}, {*self._given, *named})
+
 
 def resolve(
     declared: Iterable[Input[Any]],
@@ -300,6 +305,15 @@ def items(value: str) -> tuple[str, ...]:
 def lines(value: str) -> tuple[str, ...]:
     """Values one a line, for those that may hold commas."""
     return tuple(line.strip() for line in value.splitlines() if line.strip())
+
+
+def or_none(parse: Callable[[str], T], absent: T) -> Callable[[str], T]:
+    """What `parse` reads, or `absent` for the word `none`."""
+
+    def read(value: str) -> T:
+        return absent if value.strip().lower() == "none" else parse(value)
+
+    return read
 
 
 def choice(*words: str) -> Callable[[str], str]:

@@ -84,6 +84,18 @@ UPLOAD_REQUIRED = Input(
     switch=True,
 )
 
+GATE_LABEL = Input(
+    name="gate-label",
+    help="On a pull request, the label that lets its own ignore files, policy and the like decide its gate, instead of "
+    "those of the branch that it goes to. It counts when a maintainer set it, or somebody else than the author who may "
+    "write; never for a fork. Without this, no label does.",
+    parse=text,
+    absent="",
+    example="accept-gate-change",
+)
+GATING: tuple[Input[Any], ...] = (GATE_LABEL, TOKEN)
+"""Inputs of the actions whose gates are decided with files; the shell compares those with the target branch's."""
+
 COMMENTING: tuple[Input[Any], ...] = (COMMENT, COMMENT_NAME, COMMENT_ANEW, COMMENT_REQUIRED, TOKEN)
 """Inputs of the actions that comment; the shell does it, after everything else."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.image import Reference
+from s3c_actions.report.gate_change import VERDICTS, Proposed
 from s3c_actions.report.model import Finding, ScanReport, ranked
 from s3c_actions.report.scope import Scope
 from s3c_actions.steps.results import ScanResult
@@ -70,6 +71,14 @@ def _report(image: str, reference: Reference, reports: list[ScanReport]) -> Scan
         findings=union([one.findings for one in reports]),
         suppressed=union([one.suppressed for one in reports]),
     )
+
+
+def _proposed(each: list[Proposed]) -> Proposed | None:
+    """The worst of them, with what would be refused of any."""
+    if not each:
+        return None
+    worst = max(each, key=lambda one: VERDICTS.index(one.verdict))
+    return replace(worst, refused=max(one.refused for one in each))
 
 
 def _each(texts: Iterable[str]) -> str:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from s3c_actions.policy.judge import Refusal
     from s3c_actions.report.difference import Difference
     from s3c_actions.report.formats import Rendering
+    from s3c_actions.report.gate_change import GateChange, Proposed
     from s3c_actions.report.model import Content, Finding, ScanReport
-    from s3c_actions.report.scope import Scope
+    from s3c_actions.report.scope import Scope, SettingsFile
     from s3c_actions.report.story import Story
 
 
@@ -45,6 +46,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
         warnings: sentences on what a person should know or change; they may hold untrusted text.
         parts: the scans of the platforms, when all of an index were scanned.
         rendering: what its reports were written with; None when none were.
+        proposed: what it would have come to with the files that a pull request brings; None when those are the same.
     """
 
     image: str
@@ -68,6 +70,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     parts: tuple[ScanResult, ...] = ()
     rendering: Rendering | None = None
+    proposed: Proposed | None = None
     seconds: float = 0.0
 
     @property
@@ -418,6 +421,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         error: a sentence, when the command ended without an image to blame; the shell fills it in.
         files: written for all images together, format → path (one image's are in its steps' results).
         deploy: what was deployed, of the commands that deploy.
+        settings: the files that suppressed findings, narrowed the scan or decided the gate; the shell fills it in.
+        gate_changes: those of them that a pull request changes; the shell fills it in.
         text: printed on standard output as it is; for commands that answer a question (`programs list`, `report`).
         pull_request: address of the one that was opened or brought up to date.
         comments: addresses of the comments, of the command that writes no results of its own.
@@ -432,6 +437,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     deploy: DeployResult | None = None
     refresh: RefreshResult | None = None
+    settings: tuple[SettingsFile, ...] = ()
+    gate_changes: tuple[GateChange, ...] = ()
     text: str = ""
     pull_request: str = ""
     comments: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from s3c_actions import reading, writing
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
+from s3c_actions.programs import trivy_ignore
 from s3c_actions.programs.trivy import CONVERTED, Request, ScanOptions, Trivy
 from s3c_actions.progress import Progress
 from s3c_actions.registry import Registry, choose
@@ -32,6 +33,8 @@ from s3c_actions.steps.reuse import Store, content
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
+    from s3c_actions.programs.trivy_ignore import Entry
+    from s3c_actions.report.scope import SettingsFile
 
 
 OF_ALL_PLATFORMS = ("html", "csv", "table")
@@ -59,8 +62,8 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         gate: what is refused, of any severity shown or not.
         policy: whose gate it is, None without one; it judges packages and licences too.
         unscanned_fails: packages that could not be checked close a gate.
-        expired: ids of ignore entries that have expired, which Trivy leaves out of account by itself.
-        files: what suppresses findings or narrows the scan.
+        ignored: entries of the ignore files.
+        files: what suppresses findings, narrows the scan or decides its gate.
         warnings: sentences that stand in the result from the start.
     """
 
@@ -86,7 +89,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     dockerfile: str = ""
     dockerfile_text: str = ""
     category: str = ""
-    expired: tuple[str, ...] = ()
+    ignored: tuple[Entry, ...] = ()
     files: tuple[SettingsFile, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -329,9 +332,8 @@ def facts(reference: str, settings: ScanSettings, trivy: Trivy) -> dict[str, obj
         trivy: the program with its cache.
     """
     options = settings.options
-    config = options.config or (settings.cwd / "trivy.yaml")
     remote_vex = {"repo", "repository", "oci", "sbom-ref"} & set(options.vex)
-    if not reference or content(config) or options.ignore_policy or remote_vex:
+    if not reference or options.config or options.ignore_policy or remote_vex:
         return None
     databases = {}
     for name in ("db", "java-db"):
@@ -358,11 +360,14 @@ def facts(reference: str, settings: ScanSettings, trivy: Trivy) -> dict[str, obj
         "pkg_types": list(options.pkg_types),
         "platform": options.platform,
         "skip": [list(options.skip_dirs), list(options.skip_files)],
-        "ignore": content(options.ignore_file or settings.cwd / ".trivyignore"),
-        "expired": sorted(settings.expired),
-        "secrets": content(settings.cwd / "trivy-secret.yaml"),
+        "ignore": content(options.ignore_file) if options.ignore_file else "",
+        # Trivy leaves out of account by itself what has expired.
+        "expired": sorted(one.id for one in settings.ignored if one.expires and one.expires < settings.now),
+        "secrets": content(options.secret_config) if options.secret_config else "",
+        "wider": list(options.wider),
         "vex": [content(Path(one)) for one in options.vex],
         "offline": options.offline,
+        "skips": sorted(options.skips),
         "environment": said,
     }
 
@@ -430,7 +435,7 @@ def _judged(
         criteria=settings.criteria(trivy),
         database=_database(settings, trivy),
         warned=warned,
-        warnings=settings.warnings,
+        warnings=(*settings.warnings, *unused_entries(report, settings)),
     )
     shown = filtered(report, settings.severities, ignore_unfixed=settings.ignore_unfixed)
     return _compared(replace(result, shown=shown), settings)
@@ -476,6 +481,23 @@ def _database(settings: ScanSettings, trivy: Trivy) -> Database | None:
         return None
     stated = trivy.database()
     return Database(updated=stated.updated_at if stated is not None else None, sources=trivy.sources())
+
+
+MOST_NAMED = 10
+
+
+def unused_entries(report: ScanReport, settings: ScanSettings) -> tuple[str, ...]:
+    """A sentence on the entries of ignore files that set nothing aside; none after a patch, which took it away."""
+    if not settings.title.startswith("scan"):
+        return ()
+    looked_for = {*settings.options.scanners, *settings.options.image_config_scanners}
+    entries = trivy_ignore.unused(settings.ignored, report.suppressed, settings.now, looked_for)
+    named = list(dict.fromkeys(f"{one.id} ({one.file.name})" for one in entries))
+    if not named:
+        return ()
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    number = "1 entry of ignore files sets" if len(named) == 1 else f"{len(named)} entries of ignore files set"
+    return (f"{number} nothing aside in this image: {', '.join(named[:MOST_NAMED])}{more}.",)
 
 
 def _scope(report: ScanReport, settings: ScanSettings) -> Scope:

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.process import Runner
+from s3c_actions.programs import trivy_ignore
 from s3c_actions.programs.install import Program
 from s3c_actions.programs.trivy import ScanOptions, Trivy
 from s3c_actions.report.gate import Gate
@@ -110,6 +111,12 @@ def trivy(tmp_path):
     return made
 
 
+def written(folder, name, text):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
 def database(trivy, updated, *, next_update=None):
     (trivy.cache / "db").mkdir(parents=True, exist_ok=True)
     (trivy.cache / "db" / "metadata.json").write_text(
@@ -138,16 +145,21 @@ def test_everything_that_makes_a_report_is_among_its_facts(tmp_path, trivy):
         {"vex": (str(vex),)},
         {"offline": True},
         {"image_config_scanners": ("secret",)},
+        {"ignore_file": written(tmp_path, ".trivyignore", "CVE-1")},
+        {"secret_config": written(tmp_path, "trivy-secret.yaml", "disable-rules: [a]")},
+        {"wider": (("license-full", "true"),)},
+        {"skips": ("skip-db-update",)},
     ):
         assert facts(REFERENCE, settings(tmp_path, **options), trivy) not in (None, plain), options
     assert facts(REFERENCE[:-1] + "1", settings(tmp_path), trivy) != plain
     # Trivy's report names the repository, and so do its SBOMs.
     assert facts(f"other.example/{REFERENCE}", settings(tmp_path), trivy) != plain
-    assert facts(REFERENCE, replace(settings(tmp_path), expired=("CVE-1",)), trivy) != plain
-    for name in (".trivyignore", "trivy-secret.yaml"):
-        (tmp_path / name).write_text("CVE-1")
-        assert facts(REFERENCE, settings(tmp_path), trivy) != plain
-        (tmp_path / name).unlink()
+    expired = trivy_ignore.read(written(tmp_path, "expired", "CVE-1 exp:2020-01-01"))
+    assert facts(REFERENCE, replace(settings(tmp_path), ignored=expired), trivy) != plain
+    # What Trivy would take by itself has no say.
+    for name in (".trivyignore", "trivy-secret.yaml", "trivy.yaml"):
+        written(tmp_path, name, "CVE-1")
+        assert facts(REFERENCE, settings(tmp_path), trivy) == plain
     database(trivy, NOW - timedelta(hours=1))
     assert facts(REFERENCE, settings(tmp_path), trivy) != plain
 
@@ -168,8 +180,8 @@ def test_nothing_is_reused_that_cannot_be_known(tmp_path, trivy):
     assert facts(REFERENCE, settings(tmp_path, vex=("repo",)), trivy) is None
     assert facts(REFERENCE, settings(tmp_path, ignore_policy=Path("p.rego")), trivy) is None
     assert facts(REFERENCE, settings(tmp_path, scanners=("misconfig",)), trivy) is None
-    (tmp_path / "trivy.yaml").write_text("timeout: 5m")
-    assert facts(REFERENCE, settings(tmp_path), trivy) is None
+    config = written(tmp_path, "mirrors.yaml", "registry: {mirrors: {docker.io: [m.example]}}")
+    assert facts(REFERENCE, settings(tmp_path, config=config), trivy) is None
 
 
 def test_a_stale_database_is_reused_offline_only(tmp_path, trivy):
