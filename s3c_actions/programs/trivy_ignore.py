@@ -299,7 +299,7 @@ def _yaml(path: Path, text: str) -> Iterator[Entry]:
 
     try:
         document = _loaded(text)
-    except YAMLError as error:
+    except (YAMLError, RecursionError) as error:
         raise _unreadable(path, " ".join(str(error).split())[:300]) from error
     if document is None:
         return
