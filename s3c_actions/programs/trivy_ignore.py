@@ -325,9 +325,8 @@ def _entry(path: Path, section: str, written: dict[Any, Any]) -> Entry:
         if key not in KEYS:
             hint = f": did you mean {_MEANT[str(key)]}?" if str(key) in _MEANT else nearest(str(key), KEYS)
             raise _unreadable(path, f"{str(key)[:80]!r} of {about} is none of {', '.join(KEYS)}{hint}")
-    problem = _misspelt(identity)
-    if section != "licenses" and ("," in identity or identity != identity.strip()):
-        problem = "holds more than an id"
+    several = section != "licenses" and ("," in identity or identity != identity.strip())
+    problem = "holds more than an id" if several else _misspelt(identity)
     if problem:
         raise _unreadable(path, f"{about} {problem}")
     fields: dict[str, Any] = {"id": identity, **_limits(path, section, about, written)}

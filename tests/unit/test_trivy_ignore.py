@@ -104,6 +104,7 @@ def test_lines_that_trivy_would_misread_are_refused_with_their_number(tmp_path, 
     [
         ("vulnerabilities:\n  - id: [", "cannot be used"),
         ("- CVE-1", "not a mapping"),
+        ("[" * 5000, "cannot be used"),
         ("CVE-1\nCVE-2", "not a mapping"),
         ("vulnerability:\n  - id: CVE-1", "'vulnerability' is none of"),
         ("vulnerability:\n  - id: CVE-1", "did you mean vulnerabilities?"),
