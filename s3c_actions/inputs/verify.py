@@ -23,7 +23,8 @@ LEVELS = ("strict", "permissive", "audit")
 TRUST_STORE: Input[tuple[Path, ...]] = Input(
     name="trust-store",
     help="Certificates to trust: files (PEM or DER) or folders of them, one a line, or the PEM itself. With "
-    "`trust-policy`, the folder that holds notation's `x509/TYPE/NAME/`. Needed unless `vault` names the certificate to trust.",
+    "`trust-policy`, the folder that holds notation's `x509/TYPE/NAME/`. Needed unless `vault` "
+    "names the certificate to trust.",
     parse=paths,
     takes=(pasted.CERTIFICATE,),
     absent=(),
