@@ -3,6 +3,7 @@
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -74,7 +75,7 @@ def test_a_trust_store_of_texts_and_paths(tmp_path, pem):
 
 
 def test_a_file_for_it_is_this_user_s_alone_and_goes_with_the_run(alone, pem, monkeypatch):
-    seen = {}
+    seen: dict[str, Any] = {}
     verify = load("verify")
 
     def look(values, context):
