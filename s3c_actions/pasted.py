@@ -30,17 +30,17 @@ _PUBLIC = frozenset({CERTIFICATE, POLICY})
 # Linux takes no longer ones, nor longer parts: https://man7.org/linux/man-pages/man7/path_resolution.7.html
 _PATH_BYTES, LONGEST_NAME = 4095, 255
 _TOKENS = re.compile(
-    r"\b(gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}|glpat-[A-Za-z0-9_-]{20,}|AKIA[A-Z0-9]{16}"
-    r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+)"
+    r"\b(gh[pousr]_[A-Za-z0-9]{30}|github_pat_[A-Za-z0-9_]{30}|glpat-[A-Za-z0-9_-]{20}|AKIA[A-Z0-9]{16}"
+    r"|eyJ[A-Za-z0-9_-]{8,1000}\.[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-])"
 )
-_KEY = r"""(?m)^[\s{,-]*["']?%s["']?\s*:"""
+_KEY = r"""(?m)^[ \t{,-]*["']?%s["']?[ \t]*:"""
 _OF_KUBECONFIG = re.compile(
     r"""["']?kind["']?\s*:\s*["']?Config\b"""
     r"""|["']?(client-key-data|client-certificate-data|certificate-authority-data)["']?\s*:"""
 )
 _BEGIN = re.compile(r"-----(?:BEGIN|END) ([A-Z0-9 ]*)")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
-_YAML = re.compile(r"""(?m)^\s*(?:- +)*["']?[A-Za-z0-9_./-]+["']?:(?:\s|$)|^---\s*$|^%YAML""")
+_YAML = re.compile(r"""(?m)^[ \t]*(?:- +)*["']?[A-Za-z0-9_./-]+["']?:(?:\s|$)|^---\s*$|^%YAML""")
 _JSON = re.compile(r"""\s*(?:\{\s*["'}A-Za-z].*:|\{\s*\}|\[\s*[\[{"'])""", re.DOTALL)
 _MEMBER = re.compile(r"""\{\s*["'][^"']*["']\s*:""")
 _SHORTEST_CODED = 40
@@ -54,7 +54,9 @@ def is_kept(path: Path) -> bool:
 
 def without_kept(text: str) -> str:
     """A message with `the text given` in place of the paths of such files, which nobody has given."""
-    return re.sub(rf"[^\s'\"]*/{FOLDER}/[a-z-]+", "the text given", text)
+    if FOLDER not in text:
+        return text
+    return re.sub(rf"[^\s'\"]{{0,500}}/{FOLDER}/[a-z-]+", "the text given", text)
 
 
 class Pasted(ValueError):
@@ -234,7 +236,7 @@ def certificates(text: str) -> tuple[str, str]:
     if content is not None:
         text = content.decode("ascii", errors="ignore")
     text = text.replace("\\n", "\n")
-    block = re.compile(r"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----(.*?)-----END \1-----", re.DOTALL)
+    block = re.compile(r"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----([^-]*)-----END \1-----")
     found = []
     for one in block.finditer(text):
         body = "\n".join(re.findall(".{1,64}", "".join(one[2].split())))

@@ -92,8 +92,7 @@ class Secrets:
     def add_content(self, value: str) -> None:
         """Hide content that was given in the wrong place: its lines, what stands in them, and what it has in base64."""
         self.add(value)
-        for part in pasted.parts(value):
-            self.add(part)
+        self.add("\n".join(pasted.parts(value)))
 
     def redact(self, text: str) -> str:
         """The text with every secret replaced by `***`, the longest first."""
@@ -121,15 +120,16 @@ class Secrets:
 
 def _without_rest(text: str, secret: str) -> str:
     """The text without what is left of a secret at its ends, where it was cut off."""
-    body = text.rstrip("… \n")
-    for size in range(min(len(secret) - 1, len(body)), _LEFT - 1, -1):
-        if body.endswith(secret[:size]):
-            text = body[:-size] + "***" + text[len(body) :]
-            break
-    for size in range(min(len(secret) - 1, len(text)), _LEFT - 1, -1):
-        if text.startswith(secret[-size:]):
-            return "***" + text[size:]
-    return text
+    body, begins, ends = text.rstrip("… \n"), secret[:_LEFT], secret[-_LEFT:]
+    at = body.find(begins, max(0, len(body) - len(secret)))
+    while at >= 0 and not secret.startswith(body[at:]):
+        at = body.find(begins, at + 1)
+    if at >= 0:
+        text = body[:at] + "***" + text[len(body) :]
+    end = text.rfind(ends, 0, len(secret)) + _LEFT
+    while end >= _LEFT and not secret.endswith(text[:end]):
+        end = text.rfind(ends, 0, end - 1) + _LEFT
+    return "***" + text[end:] if end >= _LEFT else text
 
 
 @dataclass(frozen=True)

@@ -316,8 +316,8 @@ def connect(
     context: str,
     *,
     timeout: float,
-    temp: Path,
-    hide: Callable[[str], None],
+    temp: Path | None = None,
+    hide: Callable[[str], None] = lambda _value: None,
     token: Callable[[], str] | None = None,
 ) -> Cluster:
     """Connect by a kubeconfig; nothing is asked of the cluster yet.
@@ -326,7 +326,8 @@ def connect(
         kubeconfig: the file; several, separated as in KUBECONFIG, are merged.
         context: of it; its current one when empty.
         timeout: seconds for one answer.
-        temp: where the client's key is written; whoever made the folder removes it.
+        temp: where the client's key is written; whoever made the folder removes it. Without it, where the system has
+            such files, until the process ends.
         hide: told every credential of the kubeconfig, before it is used.
         token: gives what stands in place of the kubeconfig's token, asked before each request: it may end in a rollout.
 
@@ -373,7 +374,7 @@ def connect(
     return Cluster(client, address=client.configuration.host, namespace=namespace, timeout=timeout)
 
 
-def _client(kubeconfig: str, context: str, temp: Path, hide: Callable[[str], None]) -> ApiClient:
+def _client(kubeconfig: str, context: str, temp: Path | None, hide: Callable[[str], None]) -> ApiClient:
     from kubernetes import config
     from kubernetes.client import ApiClient, Configuration
     from kubernetes.config import kube_config
@@ -388,7 +389,10 @@ def _client(kubeconfig: str, context: str, temp: Path, hide: Callable[[str], Non
             del kube_config._temp_files[content]
     settings = Configuration()
     config.load_kube_config(  # type: ignore[no-untyped-call]
-        config_file=kubeconfig, context=context, client_configuration=settings, temp_file_path=str(temp)
+        config_file=kubeconfig,
+        context=context,
+        client_configuration=settings,
+        temp_file_path=str(temp) if temp is not None else None,
     )
     for value in settings.api_key.values():  # of a sign-in by another program, too
         hide(value.removeprefix("Bearer "))

@@ -23,8 +23,8 @@ LEVELS = ("strict", "permissive", "audit")
 TRUST_STORE: Input[tuple[Path, ...]] = Input(
     name="trust-store",
     help="Certificates to trust: files (PEM or DER) or folders of them, one a line, or the PEM itself. With "
-    "`trust-policy`, the folder that holds notation's `x509/TYPE/NAME/`. Needed unless `vault` names the "
-    "certificate to trust.",
+    "`trust-policy`, the folder that holds notation's `x509/TYPE/NAME/`. Needed unless `vault` "
+    "names the certificate to trust.",
     parse=paths,
     takes=(pasted.CERTIFICATE,),
     absent=(),
@@ -39,8 +39,8 @@ TRUST_POLICY: Input[Path | None] = Input(
 )
 TRUSTED_IDENTITY: Input[tuple[str, ...]] = Input(
     name="trusted-identity",
-    help="Subject of a signer to trust, one a line; it names at least C, ST and O. Without it, or with `*`, any signer "
-    "is trusted whose certificate the trust store leads to.",
+    help="Subject of a signer to trust, one a line; it names at least C, ST and O. Without it, any signer is trusted "
+    "whose certificate the trust store leads to.",
     parse=lines,
     absent=(),
     many=True,

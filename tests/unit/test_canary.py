@@ -367,3 +367,25 @@ def test_output_that_ends_in_the_middle_is_redacted_by_main(alone, monkeypatch, 
     assert "key: it holds a private key, not a path." in said.err
     assert "`key-pem`" in said.err
     assert Path("s3c-out/result.json").is_file()
+
+
+@pytest.mark.parametrize("cut", [8, 12, 30])
+def test_what_is_left_of_a_secret_where_a_text_was_cut_off_is_hidden(cut):
+    secrets = Secrets()
+    secrets.add("geheim-" * 9)
+    assert secrets.redact("it said " + ("geheim-" * 9)[:cut] + "…") == "it said ***…"
+    assert secrets.redact(("geheim-" * 9)[-cut:] + " it said") == "*** it said"
+
+
+@pytest.mark.parametrize(
+    "hostile", ["\n", "- ", "{", "eyJ-", "glpat-", "-----BEGIN CERTIFICATE-----", 'a: "', "=", "a/"]
+)
+def test_a_hostile_value_is_looked_at_in_no_time(hostile):
+    value = hostile * (120_000 // len(hostile))
+    for _, one in FIRST.values():
+        one.content(value[:2000])
+    pasted.quoted(value)
+    pasted.certificates(value)
+    secrets = Secrets()
+    secrets.add_content(value)
+    assert secrets.redact("nothing of it") == "nothing of it"

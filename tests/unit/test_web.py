@@ -23,7 +23,7 @@ class Answers(HTTPAdapter):
         super().__init__()
         self.table, self.sent = table, []
 
-    def send(self, request, stream=False, timeout=None, verify=True, cert=None, proxies=None):
+    def send(self, request, *_, **__):
         self.sent.append(request)
         answer = requests.Response()
         answer.status_code, location = self.table[request.url]
