@@ -6,7 +6,8 @@
 # Kept are the archives of releases, which prove themselves by their hash, and Trivy's databases. With S3C_HOLDS=true, for a job
 # that holds a key or a way into a cluster, nothing is: what another job saved may have any path in it.
 set -eu
-here=$(CDPATH='' cd -P -- "${0%/*}" 2>/dev/null && pwd -P) || { printf 's3c: call %s by its path.\n' "$0" >&2; exit 3; }
+case "$0" in */*) here=${0%/*} ;; *) here=. ;; esac
+here=$(CDPATH='' cd -P -- "$here" 2>/dev/null && pwd -P) || { printf 's3c: call %s by its path.\n' "$0" >&2; exit 3; }
 . "$here/common.sh"
 clean_path
 root=${here%/*}

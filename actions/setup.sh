@@ -3,7 +3,8 @@
 # Prints the path of its Python. With --dev: the environment that also has the tests' packages; with --uv: the path of uv.
 # Finds a Python and hands over to environment.py, which runs isolated, outside of the workspace and without secrets.
 set -eu
-here=$(CDPATH='' cd -P -- "${0%/*}" 2>/dev/null && pwd -P) || { printf 's3c: call %s by its path.\n' "$0" >&2; exit 3; }
+case "$0" in */*) here=${0%/*} ;; *) here=. ;; esac
+here=$(CDPATH='' cd -P -- "$here" 2>/dev/null && pwd -P) || { printf 's3c: call %s by its path.\n' "$0" >&2; exit 3; }
 . "$here/common.sh"
 clean_path
 

@@ -134,7 +134,8 @@ DEBUG = Input(
 )
 CACHE = Input(
     name="cache",
-    help="Keep programs and vulnerability data in the cache of GitHub Actions, also when the gate is closed.",
+    help="Keep release archives and vulnerability data in the cache of GitHub Actions, also when the gate is closed. "
+    "With a key or a way into a cluster nothing is kept or restored, whatever this says.",
     parse=boolean,
     default="true",
     absent=True,

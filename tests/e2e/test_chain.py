@@ -490,7 +490,7 @@ def test_a_disk_that_is_full_in_the_cache(chain, fresh, tmp_path):
     before = state(image)
     cache = tmp_path / "small"
     cache.mkdir()
-    mounted = f'mount -t tmpfs -o size=64k tmpfs "{cache}" && exec "$@"'
+    mounted = f'mount -t tmpfs -o size=64k,mode=0700 tmpfs "{cache}" && exec "$@"'
     flags = ["--sign=false", "--offline", "--trivy-cache-dir", chain.lab.trivy_cache, "--programs-mirror"]
     flags += ["http://127.0.0.1:9", "--output-dir", str(tmp_path / "out"), "--buildkit-addr", chain.lab.buildkit]
     ended = subprocess.run(
