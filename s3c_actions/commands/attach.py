@@ -229,8 +229,8 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _stated(of_all: Statement, scan: ScanResult) -> Statement:
-    """The statement on one scan."""
-    return replace(of_all, blind=scan.unreliable, contents=scan.contents)
+    """The statement on one scan. How old it is, whoever judges by it sees for himself."""
+    return replace(of_all, blind=scan.blind or scan.left_out, contents=scan.contents)
 
 
 def _stable(value: Any) -> Any:
