@@ -229,11 +229,12 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _stated(of_all: Statement, scan: ScanResult) -> Statement:
-    """The statement on one scan."""
+    """The statement on one scan. How old it is, whoever judges by it sees for himself."""
+    unseen = scan.blind or scan.left_out
     return replace(
         of_all,
-        blind=scan.unreliable or scan.overridden,
-        unscanned="warn" if scan.overridden and not scan.unreliable else "fail",
+        blind=unseen or scan.overridden,
+        unscanned="warn" if scan.overridden and not unseen else "fail",
         contents=scan.contents,
         scope=scan.scope,
         uncovered=scan.uncovered,

@@ -235,10 +235,10 @@ def _age(report: ScanReport, criteria: Criteria) -> str:
         return "The report does not say when the scan was made."
     if made - SKEW > criteria.now:
         return f"The report is dated {report.created}, which is still to come."
-    age = criteria.now - made
-    if age <= criteria.maximum_age:
+    if criteria.now - made <= criteria.maximum_age:
         return ""
-    return f"The report is of {report.created}, {length(age)} old: older than {length(criteria.maximum_age)}."
+    # Without its age of today, so that the same report has the same words, and the same evidence, tomorrow.
+    return f"The report is of {report.created}, and older than {length(criteria.maximum_age)}."
 
 
 def length(age: timedelta) -> str:

@@ -76,8 +76,12 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def unreliable(self) -> str:
         """Why the gate does not take what was not found for not being there; empty when it does."""
-        left_out = f"The policy requires a scan that looks at {named(self.missing)}." if self.missing else ""
-        return " ".join(one for one in (self.blind, left_out, self.outdated) if one)
+        return " ".join(one for one in (self.blind, self.left_out, self.outdated) if one)
+
+    @property
+    def left_out(self) -> str:
+        """What the policy requires to be looked at and was not, as a sentence; empty when nothing."""
+        return f"The policy requires a scan that looks at {named(self.missing)}." if self.missing else ""
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from s3c_actions import reading, writing
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.programs import trivy_ignore
+from s3c_actions.programs.oci_layout import platforms_behind
 from s3c_actions.programs.trivy import CONVERTED, Request, ScanOptions, Trivy
 from s3c_actions.progress import Progress
 from s3c_actions.registry import Registry, choose
@@ -156,7 +157,7 @@ def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry,
     started = time.monotonic()
     with progress.step(settings.title) as step:
         clear(settings.folder)
-        target = _resolve(image, settings, registry, progress)
+        target = _resolve(image, settings, registry, progress, gated=settings.criteria(trivy).closes)
         if target.notice:
             progress.notice(target.notice)
             settings = replace(settings, warnings=(*settings.warnings, target.notice))
@@ -241,12 +242,33 @@ def clear(folder: Path) -> None:
         writing.remove(folder / name)
 
 
-def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: Progress) -> _Target:
+def _of_folder(image: str, *, gated: bool) -> str:
+    """What of a folder in OCI layout is not looked at, as a sentence; empty when there is one image.
+
+    Raises:
+        InputError: a gate would let pass what was not looked at.
+    """
+    platforms = platforms_behind(image)
+    if len(platforms) < 2:
+        return ""
+    what = f"{image} holds images for {', '.join(platforms)}, and in a folder Trivy looks at the first alone."
+    if gated:
+        raise InputError(
+            "input",
+            what,
+            cause="A gate has to look at all of them.",
+            remedy="Push it (`s3c mirror` does, to the byte) and scan it by its reference, or leave the gate out.",
+            image=image,
+        )
+    return what
+
+
+def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: Progress, *, gated: bool) -> _Target:
     if settings.source == "archive":
         path = Path(image)
         if not path.exists() and not Path(image.rpartition(":")[0] or image).is_dir():
             raise InputError("input", f"{image!r} does not exist.", remedy="Give the path of an image archive.")
-        return _Target(name=image, source="archive", reference=image)
+        return _Target(name=image, source="archive", reference=image, notice=_of_folder(image, gated=gated))
     reference = Reference.parse(image)
     if settings.source not in {"auto", "registry"}:
         return _Target(name=image, source=settings.source)

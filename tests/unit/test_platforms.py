@@ -16,6 +16,7 @@ from s3c_actions.commands import trace as tracing
 from s3c_actions.errors import Exit, InputError, OutsideError
 from s3c_actions.image import Reference
 from s3c_actions.programs.notation import Notation
+from s3c_actions.programs.oci_layout import platforms_behind
 from s3c_actions.programs.trivy import Trivy
 from s3c_actions.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, Registry, choose
 from s3c_actions.registry.content import digest_of, manifest_of
@@ -245,6 +246,21 @@ def test_a_platform_by_any_of_its_names(wanted, found) -> None:
     )
     index = Descriptor(digest="sha256:" + "f" * 64, media_type=OCI_INDEX, size=1, manifests=entries)
     assert choose(index, wanted, "app").platform == found
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_folder_of_several_platforms_passes_no_gate(ran, world, tmp_path, nested) -> None:
+    listed = [world.image("amd64"), world.image("arm64")]
+    entries = [world.index(*listed)] if nested else listed
+    blobs = tmp_path / "layout" / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    for digest, (body, _) in world.content.items():
+        (blobs / digest.partition(":")[2]).write_bytes(body)
+    (tmp_path / "layout" / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": entries}))
+    assert platforms_behind(str(tmp_path / "layout")) == ("linux/amd64", "linux/arm64")
+    code, said, _ = ran("scan", "--input", "layout", "--fail-on", "LOW")
+    assert (code, world.scanned) == (Exit.WRONG_INPUT, []), said
+    assert "holds images for linux/amd64, linux/arm64" in said
 
 
 @pytest.fixture
