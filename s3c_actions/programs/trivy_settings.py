@@ -188,7 +188,7 @@ _ELSEWHERE = frozenset(
     {
         *(f"clean.{one}" for one in ("all", "scan-cache", "vuln-db", "java-db", "checks-bundle", "vex-repo")),
         *(f"repository.{one}" for one in ("branch", "commit", "tag")),
-        *("pkg.include-dev-deps", "server.listen", "server.path-prefix", "db.light", "scan.slow", "reset"),
+        *("pkg.include-dev-deps", "server.listen", "server.path-prefix", "db.light", "scan.slow", "reset", "config"),
         *("misconfiguration.terraform.vars", "misconfiguration.cloudformation.params", "cache.clear"),
         "misconfiguration.reset-checks-bundle",
     }

@@ -110,7 +110,6 @@ def test_variables_may_say_the_same(tmp_path):
     [
         ("severities: [HIGH]", "'severities' is no setting of Trivy's: did you mean severity?"),
         ("scan: {skip-dir: [x]}", "'scan.skip-dir' is no setting of Trivy's: did you mean scan.skip-dirs?"),
-        ("config: other.yaml", "'config' is no"),
         ("[1]", "not a mapping"),
         ("a: [", "cannot be used"),
         ("severity: [LOW]\nseverity: [HIGH]", "cannot be used"),
