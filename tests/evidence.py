@@ -147,6 +147,7 @@ def a_policy(dice: random.Random, now: datetime) -> Policy:
             scanners=dice.choices((("vuln",), ("vuln", "secret"), ("vuln", "license")), (12, 3, 1))[0],
             pkg_types=dice.choices((("os", "library"), ("os",), ()), (12, 2, 1))[0],
             allow_skipped=dice.random() < 0.3,
+            require_stated=dice.random() < 0.5,
             require_covered_sources=dice.random() < 0.2,
             unscanned=dice.choices(("fail", "warn"), (3, 1))[0],
             accept_previous_until=dice.choice((None, None, _day(now, -1), _day(now, 0), _day(now, 30))),

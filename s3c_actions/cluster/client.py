@@ -381,7 +381,7 @@ def _client(kubeconfig: str, context: str, temp: Path | None, hide: Callable[[st
 
     for path in (Path(one) for one in kubeconfig.split(":")):
         if path.is_file():
-            for value in pasted.secrets_of_kubeconfig(path.read_text(encoding="utf-8", errors="replace")):
+            for value in pasted.secrets_of_kubeconfig(reading.text(path, errors="replace")):
                 hide(value)
     # The library keeps what it has written for the next call, also when the file's folder is gone since.
     for content, name in list(kube_config._temp_files.items()):

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.commands import Context
 from s3c_actions.errors import InputError
 from s3c_actions.inputs import Input, Values
@@ -151,7 +152,7 @@ def _sha256(kind: str, path: Path) -> str:
             raise InputError(kind, f"{str(path)!r} is not a file.", remedy="Look at the path.")
         if path.stat().st_size > _LARGEST:
             raise InputError(kind, f"{str(path)!r} is larger than {_LARGEST >> 20} MiB.", remedy="Look at the path.")
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(reading.content(path, _LARGEST)).hexdigest()
     except OSError as error:
         raise InputError(
             kind, f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions import reading, writing
 from s3c_actions.commands import settings_files
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.inputs import Input, Values
@@ -88,7 +89,7 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True):
     def _is_ours(self, config: Path) -> bool:
         """Whether a checkout is of the run's repository; so it is unless it names another."""
         try:
-            found = _ORIGIN.search(config.read_text(encoding="utf-8", errors="replace"))
+            found = _ORIGIN.search(reading.text(config, errors="replace"))
         except OSError:
             return True
         name = re.sub(r"^.*?([^/:]+/[^/]+?)(?:\.git)?/?$", r"\1", found["url"]) if found else self.repository
@@ -245,7 +246,7 @@ class _Comparison:
         for inside, data in content.items() if isinstance(content, dict) else [("", content)]:
             file = place / inside if inside else place
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(data)
+            writing.write(file, data)
         self.names[str(place)] = name
         return str(place)
 
@@ -256,9 +257,12 @@ class _Comparison:
 
 
 def _bounded(one: Input[Any], path: Path) -> bytes:
-    if path.stat().st_size > _LARGEST:
-        raise InputError(one.name, f"{str(path)!r} is larger than {_LARGEST >> 20} MiB.", remedy="Look at the path.")
-    return path.read_bytes()
+    try:
+        return reading.content(path, _LARGEST)
+    except OSError as error:
+        raise InputError(
+            one.name, f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."
+        ) from error
 
 
 def _hash(content: Content) -> str:

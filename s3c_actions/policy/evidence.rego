@@ -194,7 +194,7 @@ missing_scope(scope) = missing {
   scanners := {sprintf("not for %v", [wanted]) | wanted := policy.scanners[_]; not has(scope.scanners, wanted)}
   packages := {sprintf("not at packages of type %v", [wanted]) | wanted := policy.pkg_types[_]; not has(scope["pkg-types"], wanted)}
   skipped := {"not at skipped paths" | policy.allow_skipped == false; count(scope["skip-dirs"]) + count(scope["skip-files"]) > 0}
-  unstated := {"at paths that it does not state" | policy.allow_skipped == false; scope.stated == false}
+  unstated := {"at paths that it does not state" | policy.require_stated == true; scope.stated == false}
   missing := ((scanners | packages) | skipped) | unstated
 }
 

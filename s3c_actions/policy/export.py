@@ -173,6 +173,7 @@ def values(policy: Policy) -> str:
         "scanners": list(policy.report.scanners),
         "pkg_types": list(policy.report.pkg_types),
         "allow_skipped": policy.report.allow_skipped,
+        "require_stated": policy.report.require_stated,
         "require_covered_sources": policy.report.require_covered_sources,
         "unscanned": policy.report.unscanned,
         "accept_previous_until": int(ends(previous).timestamp()) * 1_000_000_000 if previous is not None else 0,

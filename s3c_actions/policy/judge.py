@@ -191,11 +191,10 @@ def _missing(policy: Policy, scope: Mapping[str, Any]) -> set[str]:
     """What a policy wants to have been looked at, and was not."""
     missing = {f"not for {one}" for one in policy.report.scanners if one not in scope["scanners"]}
     missing |= {f"not at packages of type {one}" for one in policy.report.pkg_types if one not in scope["pkg-types"]}
-    if not policy.report.allow_skipped:
-        if scope["skip-dirs"] or scope["skip-files"]:
-            missing.add("not at skipped paths")
-        if not scope["stated"]:
-            missing.add("at paths that it does not state")
+    if not policy.report.allow_skipped and (scope["skip-dirs"] or scope["skip-files"]):
+        missing.add("not at skipped paths")
+    if policy.report.require_stated and not scope["stated"]:
+        missing.add("at paths that it does not state")
     return missing
 
 

@@ -131,6 +131,13 @@ class Report(_Part, frozen=True, kw_only=True):
     allow_skipped: Annotated[
         bool, Meta(description="A report that left paths out (`skip-dirs`, `skip-files`) is accepted.")
     ] = False
+    require_stated: Annotated[
+        bool,
+        Meta(
+            description="A report of which it is not known whether paths were left out is refused: one that another "
+            "program than s3c made, and that was given."
+        ),
+    ] = False
     require_covered_sources: Annotated[
         bool,
         Meta(description="An image with packages from sources that publish no advisories is refused."),
@@ -209,7 +216,10 @@ class Policy(_Part, frozen=True, kw_only=True):
     def required_scope(self) -> Required:
         """How much a scan has to look at."""
         return Required(
-            scanners=self.report.scanners, pkg_types=self.report.pkg_types, everywhere=not self.report.allow_skipped
+            scanners=self.report.scanners,
+            pkg_types=self.report.pkg_types,
+            everywhere=not self.report.allow_skipped,
+            stated=self.report.require_stated,
         )
 
     @property

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from s3c_actions import reading
 from s3c_actions.image import is_digest
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -61,7 +62,8 @@ def platforms_behind(name: str) -> tuple[str, ...]:
         name: the folder, `folder:tag` or `folder@digest`, as in pkg/fanal/image/oci.go of Trivy 0.74.
 
     Returns:
-        Nothing for what is no such folder, or cannot be read: then Trivy tells why.
+        Nothing for what is no such folder: then Trivy tells why. Two that nobody knows where it cannot be read, because
+        Trivy might read it all the same.
     """
     folder, at, wanted = name.partition("@")
     if not at:
@@ -73,13 +75,14 @@ def platforms_behind(name: str) -> tuple[str, ...]:
             if wanted in {"", entry["digest"], (entry.get("annotations") or {}).get(_REF_NAME)}
             for platform in _platforms(Path(folder), entry, _MAX_NESTING)
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (FileNotFoundError, NotADirectoryError):
         return ()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ("what cannot be read", "what more there is")
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:
-    with path.open("rb") as file:
-        return list(json.loads(file.read(_MAX_INDEX))["manifests"])
+    return list(reading.json_value(reading.content(path, _MAX_INDEX))["manifests"])
 
 
 def _platforms(folder: Path, entry: dict[str, Any], depth: int) -> Iterator[str]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from s3c_actions import reading, writing
 from s3c_actions.errors import InputError
 
 NOTHING = os.devnull
@@ -254,7 +255,7 @@ class TrivyConfig(msgspec.Struct, frozen=True, kw_only=True):
             return None
         path = temp / "trivy.yaml"
         # JSON is YAML, whatever the values are.
-        path.write_bytes(msgspec.json.encode(self.free))
+        writing.write(path, msgspec.json.encode(self.free))
         path.chmod(0o600)
         return path
 
@@ -352,17 +353,12 @@ def _variable(flag: str) -> str:
 
 
 def _document(path: Path, field: str) -> dict[Any, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        if path.stat().st_size > _LARGEST:
-            raise _unusable(field, path, f"it is larger than {_LARGEST} bytes")
-        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
+        document = reading.yaml_value(reading.text(path, encoding="utf-8-sig"))
+    except reading.YamlError as error:
+        raise _unusable(field, path, str(error)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable(field, path, getattr(error, "strerror", "") or "it is not UTF-8") from error
-    except (YAMLError, RecursionError) as error:
-        raise _unusable(field, path, " ".join(str(error).split())[:300]) from error
     if document is None:
         return {}
     if not isinstance(document, dict):

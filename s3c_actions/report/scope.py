@@ -47,15 +47,17 @@ class Required(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         scanners, pkg_types: as in `Scope`.
-        everywhere: no path may be left out, and the scan has to state that none was.
+        everywhere: no path may be left out, as far as it is known.
+        stated: it has to be known.
     """
 
     scanners: tuple[str, ...]
     pkg_types: tuple[str, ...]
     everywhere: bool
+    stated: bool
 
 
-USUAL = Required(scanners=("vuln",), pkg_types=("os", "library"), everywhere=False)
+USUAL = Required(scanners=("vuln",), pkg_types=("os", "library"), everywhere=False, stated=False)
 """What a scan looks at unless it is told otherwise, as far as a gate depends on it."""
 
 LIST = "packages"
@@ -92,7 +94,7 @@ def missing(scope: Scope, required: Required) -> tuple[str, ...]:
     paths: tuple[str, ...] = ()
     if required.everywhere and (scope.skip_dirs or scope.skip_files):
         paths = (SKIPPED,)
-    elif required.everywhere and not scope.stated:
+    elif required.stated and not scope.stated:
         paths = (UNSTATED,)
     return (*scanners, *paths, *(one for one in required.pkg_types if one not in scope.pkg_types))
 

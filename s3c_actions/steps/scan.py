@@ -229,8 +229,8 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
         return Refused(
             result.blind,
             cause="That no findings are there does not mean that none are: the gate stays closed.",
-            remedy="Base the image on a distribution that Trivy knows, scan libraries only with `pkg-types: library`, "
-            "or accept it with `unscanned: warn`." + then,
+            remedy="Base the image on a distribution that Trivy knows, let Trivy download today's database, scan "
+            "libraries only with `pkg-types: library`, or accept it with `unscanned: warn`." + then,
             image=result.reference,
         )
     return None

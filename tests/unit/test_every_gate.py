@@ -22,8 +22,8 @@ from s3c_actions.commands import trace as tracing
 from s3c_actions.errors import Exit, OutsideError
 from s3c_actions.image import Reference
 from s3c_actions.programs.notation import Notation
-from s3c_actions.programs.trivy import Trivy
-from s3c_actions.registry import OCI_MANIFEST, Descriptor, ImageConfig
+from s3c_actions.programs.trivy import Metadata, Trivy
+from s3c_actions.registry import OCI_MANIFEST, Descriptor, ImageConfig, Manifest
 from s3c_actions.report.coverage import Coverage
 from s3c_actions.report.gate import Gate
 from s3c_actions.report.model import ScanReport
@@ -41,11 +41,15 @@ PACKAGE = {"ID": "telnetd@1", "Name": "telnetd", "Version": "1", "Identifier": {
 NODE = {"Target": "Node.js", "Class": "lang-pkgs", "Type": "node-pkg", "Packages": [{"Name": "a", "Version": "1"}]}
 POLICY = "version: 1\npackages: {refuse: [telnetd]}\n"
 
-JUDGED = frozenset({"gated", "refused", "blind", "overridden", "contents", "policy", "scope", "missing", "outdated"})
+JUDGED = frozenset(
+    {"gated", "refused", "blind", "overridden", "contents", "policy", "scope", "uncovered", "missing", "outdated"}
+)
+STATED = {"blind", "contents", "policy", "scope", "uncovered"}
+"""What a `Statement` has under the same name."""
 READ_BY_A_GATE: dict[type, Set[str]] = {
     ScanResult: JUDGED,
     ScanReport: {"digest", "findings", "created", "database"},
-    Coverage: {"blind", "warnings"},
+    Coverage: {"blind", "warnings", "uncovered"},
     Statement: {"subject", "gate", "blind", "policy"},
     Criteria: {"gate", "policy", "unscanned_fails", "ignore_unfixed", "now", "bill"},
     Judgement: {"policy", "refusals"},
@@ -62,7 +66,7 @@ def test_one_module_makes_scan_results_and_two_say_what_a_gate_reads() -> None:
                 called = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 made |= {name} if called == "ScanResult" else set()
                 named = {one.arg for one in node.keywords}
-                said |= {name} if called == "replace" and named & (JUDGED - {"blind", "contents", "policy"}) else set()
+                said |= {name} if called == "replace" and named & (JUDGED - STATED) else set()
     assert made == {"steps/assess.py"}
     assert said == {"steps/merging.py"}
 
@@ -135,6 +139,9 @@ class World:
     def config(self, reference: Reference, **_more: str) -> ImageConfig:
         return ImageConfig(manifest=DIGEST, platform="linux/amd64", diff_ids=(LAYER,), labels={}, document={})
 
+    def manifest(self, reference: Reference, *, field: str = "image") -> Manifest:
+        return Manifest(descriptor=self.resolve(reference), document={})
+
     def tags(self, _reference: Reference) -> tuple[str, ...]:
         return ()
 
@@ -175,6 +182,7 @@ def ran(tmp_path, identity, monkeypatch) -> Callable[..., tuple[int, str]]:
     (tmp_path / "telnetd.yaml").write_text(POLICY)
     monkeypatch.chdir(tmp_path)
     silence(monkeypatch)
+    monkeypatch.setattr(Trivy, "database", lambda *_: Metadata(updated_at=datetime.now(UTC)))
     monkeypatch.setattr(Notation, "signatures", lambda *_a, **_n: ())
     monkeypatch.setattr(Notation, "sign", _signed)
     monkeypatch.setattr(attaching.Attacher, "attach", lambda *_a: AttachResult(reference=IMAGE, documents=()))

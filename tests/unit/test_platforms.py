@@ -17,7 +17,7 @@ from s3c_actions.errors import Exit, InputError, OutsideError
 from s3c_actions.image import Reference
 from s3c_actions.programs.notation import Notation
 from s3c_actions.programs.oci_layout import platforms_behind
-from s3c_actions.programs.trivy import Trivy
+from s3c_actions.programs.trivy import Metadata, Trivy
 from s3c_actions.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, Registry, choose
 from s3c_actions.registry.content import digest_of, manifest_of
 from s3c_actions.report.model import Severity
@@ -126,6 +126,7 @@ def ran(world, tmp_path, identity, monkeypatch) -> Callable[..., tuple[int, str,
     silence(monkeypatch)
     monkeypatch.setattr(logins, "registry", lambda *_a, **_n: world)
     monkeypatch.setattr(Trivy, "scan", world.scan)
+    monkeypatch.setattr(Trivy, "database", lambda *_: Metadata(updated_at=datetime.now(UTC)))
     monkeypatch.setattr(tracing, "tell", untold)
     return run
 

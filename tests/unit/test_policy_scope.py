@@ -47,7 +47,6 @@ def test_a_full_report_passes_the_default_policy():
         made.scope(**{"pkg-types": ["os"]}),
         made.scope(**{"skip-dirs": ["usr"]}),
         made.scope(**{"skip-files": ["**/*.jar"]}),
-        made.scope(stated=False),
     ],
 )
 def test_a_report_that_looked_at_less_is_refused(scope):
@@ -58,6 +57,8 @@ def test_a_policy_may_ask_for_more_scanners_and_for_fewer_packages():
     assert refusals(policy(scanners=("vuln", "license"))) == ["narrow-report"]
     assert refusals(policy(pkg_types=("os",)), scope=made.scope(**{"pkg-types": ["os"]})) == []
     assert refusals(policy(allow_skipped=True), scope=made.scope(**{"skip-dirs": ["usr"]}, stated=False)) == []
+    assert refusals(policy(require_stated=True), scope=made.scope(stated=False)) == ["narrow-report"]
+    assert refusals(policy(), scope=made.scope(stated=False)) == []
 
 
 def test_a_statement_without_a_scope_cannot_be_read():
@@ -88,7 +89,8 @@ def test_blindness_that_was_accepted_needs_the_policy_too():
 
 
 @pytest.mark.parametrize(
-    "report", [{}, {"scanners": ("vuln", "secret")}, {"pkg_types": ("os",)}, {"allow_skipped": True}]
+    "report",
+    [{}, {"require_stated": True}, {"scanners": ("vuln", "secret")}, {"pkg_types": ("os",)}, {"allow_skipped": True}],
 )
 @pytest.mark.parametrize("scanners", [("vuln",), ("secret",), ("secret", "vuln"), ()])
 @pytest.mark.parametrize("pkg_types", [("library", "os"), ("os",), ("library",), ()])
@@ -122,13 +124,14 @@ def test_what_is_stated_is_what_is_judged():
 
 def test_the_policy_is_read_from_its_file():
     text = (
-        "version: 1\nreport: {scanners: [vuln, secret], pkg-types: [os], allow-skipped: true, "
+        "version: 1\nreport: {scanners: [vuln, secret], pkg-types: [os], allow-skipped: true, require-stated: true, "
         "require-covered-sources: true, unscanned: warn, accept-previous-until: 2027-01-31}\n"
     )
     assert parse(text).report == Report(
         scanners=("vuln", "secret"),
         pkg_types=("os",),
         allow_skipped=True,
+        require_stated=True,
         require_covered_sources=True,
         unscanned="warn",
         accept_previous_until=date(2027, 1, 31),

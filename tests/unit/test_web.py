@@ -85,7 +85,8 @@ def test_proxies_and_authorities_are_those_of_the_environment(monkeypatch):
 @pytest.mark.parametrize("path", sorted(PRODUCT.rglob("*.py")), ids=lambda path: str(path.relative_to(PRODUCT)))
 def test_sessions_are_made_in_one_place(path):
     """Whoever calls `requests.get`, or gives Azure's libraries a transport of their own, reads ~/.netrc."""
-    if path == PRODUCT / "web.py":
+    # answers.py limits what http.client reads, and asks nothing itself.
+    if path in {PRODUCT / "web.py", PRODUCT / "answers.py"}:
         return
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
