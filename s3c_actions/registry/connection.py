@@ -186,6 +186,9 @@ class Connection:
 
     def _http(self) -> Session:
         if self._session is None:
+            # The session first: it imports `requests` whole, which another thread may be doing as well. Who imports a
+            # part of it beside that thread may find it half imported.
+            session = web.session()
             from requests.adapters import HTTPAdapter
             from urllib3.util.retry import Retry
 
@@ -205,7 +208,6 @@ class Connection:
                         raise error
                     return super().increment(method, url, response, error, _pool, _stacktrace)
 
-            self._session = web.session()
             adapter = HTTPAdapter(
                 max_retries=Once(
                     total=self._retries,
@@ -220,13 +222,14 @@ class Connection:
                     allowed_methods=None,
                 )
             )
-            self._session.mount("https://", adapter)
-            self._session.mount("http://", adapter)
-            self._session.verify = not self._insecure
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+            session.verify = not self._insecure
             if self._insecure:
                 import urllib3
 
                 urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            self._session = session
         return self._session
 
     def _send(
