@@ -127,13 +127,13 @@ def _of_distribution(os: _OS, results: list[_Result], database: Database | None,
     if listed and not proven:
         return _blind(f"No packages were found in this {name} image: its package database was removed or is damaged.")
     findings = sum(len(result.vulnerabilities) for result in results)
+    end = f"{name} gets no security updates any more"
+    if os.end_of_life and not findings:
+        return _blind(f"{end}, and nobody publishes advisories for it: that none was found says nothing.")
     if unknown := why_unknown(os.family, os.name, database, findings):
         return _blind(unknown)
     if not os.end_of_life:
         return NOTHING_TO_SEE if proven else Coverage(blind="", warnings=(UNLISTED,), uncovered=())
-    end = f"{name} gets no security updates any more"
-    if not findings:
-        return _blind(f"{end}, and nobody publishes advisories for it: that none was found says nothing.")
     return Coverage(
         blind="",
         warnings=(f"{end}: more may be wrong than is found. Move to a supported release.",),

@@ -20,8 +20,8 @@ class Meaning(Enum):
     """A scanner did not see what it should have: that it found nothing says nothing."""
     UNCOVERED = "uncovered"
     """Some packages were listed and matched with nothing."""
-    RELEASE = "release"
-    """Trivy did not know the release; whether the database does decides (report/advisories.py)."""
+    REPORTED = "reported"
+    """What the report and the database show as well, and report/coverage.py judges."""
     SHOWN = "shown"
     """People should know, and nothing follows for the gate."""
 
@@ -48,9 +48,15 @@ _VULN = frozenset({"vuln", "license"})
 CASES: tuple[Case, ...] = (
     Case(
         pattern=r"This OS version is not on the EOL list",
-        meaning=Meaning.RELEASE,
+        meaning=Meaning.REPORTED,
         scanners=_VULN,
         sentence="Trivy does not know this release of the distribution.",
+    ),
+    Case(
+        pattern=r"This OS version is no longer supported|detection may be insufficient because security updates",
+        meaning=Meaning.REPORTED,
+        scanners=_VULN,
+        sentence="The release gets no security updates any more.",
     ),
     Case(
         pattern=r"Unsupported os",
@@ -59,8 +65,8 @@ CASES: tuple[Case, ...] = (
         sentence="Trivy has no advisories for the image's distribution: its packages were not checked.",
     ),
     Case(
-        pattern=r"No OS package is detected",
-        meaning=Meaning.SHOWN,  # the report says so as well, and coverage.py judges it
+        pattern=r'No OS package is detected|^e\.g\. files under "/lib/apk/db/"',
+        meaning=Meaning.REPORTED,
         scanners=_VULN,
         sentence="Trivy found no packages of the operating system.",
     ),

@@ -141,7 +141,7 @@ def test_an_old_database_is_outdated():
 @pytest.mark.parametrize(
     ("message", "scanner", "meaning"),
     [
-        ('This OS version is not on the EOL list   family="debian" version="99"', "vuln", Meaning.RELEASE),
+        ('This OS version is not on the EOL list   family="debian" version="99"', "vuln", Meaning.REPORTED),
         ('Unsupported os   family="acme"', "vuln", Meaning.BLIND),
         ('[dpkg] Parse error   file_path="var/lib/dpkg/status" err="x"', "vuln", Meaning.BLIND),
         ('[dpkg] Invalid version   OS="debian" package="x" version="y"', "vuln", Meaning.UNCOVERED),
