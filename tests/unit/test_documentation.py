@@ -160,6 +160,18 @@ def test_a_step_gives_inputs_that_there_are(page, step):
     assert set(step.get("with", {})) <= set(declared)
 
 
+OWN = [
+    (path, step)
+    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    for step in steps(YAML.load(path.read_text()))
+]
+
+
+@pytest.mark.parametrize(("path", "step"), OWN, ids=[f"{path.name} {step['uses']}" for path, step in OWN])
+def test_a_workflow_of_ours_gives_inputs_that_there_are(path, step):
+    test_a_step_gives_inputs_that_there_are(path, step)
+
+
 REUSABLE = sorted(
     path
     for path in (ROOT / ".github" / "workflows").glob("*.yml")
@@ -247,6 +259,8 @@ def test_what_ran_the_image_does_not_decide_about_it():
     jobs = workflow["jobs"]
     gate, sign = jobs["gate"], jobs["sign"]
     assert "fail-on" not in str(jobs["patch"])
+    (patch,) = (step["with"] for step in jobs["patch"]["steps"] if "/actions/patch" in step.get("uses", ""))
+    assert patch["reuse-patched"] == "never"
     assert not [step for step in gate["steps"] if "run" in step or "buildx" in step.get("uses", "")]
     assert not [step for step in gate["steps"] if "artifact" in step.get("uses", "") and "download" in step["uses"]]
     (scan,) = (step["with"] for step in gate["steps"] if "/actions/scan" in step.get("uses", ""))
