@@ -44,6 +44,7 @@ PASTED = {
 def step(github: GitHub, tmp_path, monkeypatch):
     """Runs a command as a step of a pull request's run, which comments whatever happens."""
     bare.furnish(tmp_path, make("s3c-test"))
+    github.state.git.commit("main", {"README.md": "an app\n"})
     monkeypatch.chdir(tmp_path)
 
     def go(name, **given):
