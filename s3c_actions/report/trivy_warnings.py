@@ -177,6 +177,8 @@ def judge(messages: Iterable[str], scanners: Iterable[str]) -> Judged:
     shown: list[str] = []
     for message in dict.fromkeys(messages):
         case = next((case for pattern, case in _COMPILED if pattern.search(message)), None)
+        if case is not None and case.meaning is Meaning.REPORTED:
+            continue
         if case is None or not case.scanners & asked:
             shown.append(f"Trivy: {message[:_LONGEST]}")
         elif case.meaning is Meaning.BLIND:

@@ -165,6 +165,15 @@ def test_what_trivy_warns_of_is_judged(message, scanner, meaning):
     assert bool(found.shown) == (meaning is Meaning.SHOWN)
 
 
+def test_what_the_report_shows_as_well_is_not_told_twice():
+    said = [
+        "This OS version is not on the EOL list   version=99",
+        "No OS package is detected. Make sure",
+        'e.g. files under "/lib/apk/db/"',
+    ]
+    assert judge_warnings(said, ["secret"]) == judge_warnings(said, ["vuln"]) == judge_warnings([], ["vuln"])
+
+
 def test_a_warning_about_what_nobody_asked_for_is_only_shown():
     found = judge_warnings(["[secret] Failed to read content during streaming"], ["vuln"])
     assert found == Judged(blind="", uncovered=(), shown=("Trivy: [secret] Failed to read content during streaming",))
