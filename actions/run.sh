@@ -1,7 +1,10 @@
-#!/usr/bin/env bash
+#!/bin/sh
 # Runs `s3c "$@"` in the locked environment, isolated (-I): neither PYTHONPATH nor a module in the caller's workspace is
 # imported, and no variable of ours is seen by the programs that s3c starts.
-set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-python=$("$here/setup.sh")
+set -eu
+case "$0" in */*) here=${0%/*} ;; *) here=. ;; esac
+here=$(CDPATH='' cd -P -- "$here" 2>/dev/null && pwd -P) || { printf 's3c: call %s by its path.\n' "$0" >&2; exit 3; }
+. "$here/common.sh"
+clean_path
+python=$("$here/setup.sh") || exit $?
 exec "$python" -Iu "$here/s3c.py" "$@"

@@ -14,6 +14,8 @@ from types import FrameType
 
 from s3c_actions import __version__
 from s3c_actions.errors import Exit
+from s3c_actions.handover import VARIABLE, receive
+from s3c_actions.places import search_path, working_folder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Python's threshold of 700 objects is for programs that live long; for us importing alone would be 200 collections.
     gc.set_threshold(100_000, 20, 20)
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if "PATH" in os.environ:  # libraries start programs too
+        os.environ["PATH"] = search_path(os.environ, working_folder())
     environment = dict(os.environ)
+    if argv is None:
+        environment |= receive(os.environ)
+        environment.pop(VARIABLE, None)
     # Python has none for a stream that was closed before it started.
     sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115, PTH123
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123

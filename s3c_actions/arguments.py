@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 import shutil
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from s3c_actions import reading
 from s3c_actions.commands import COMMANDS, Command
 from s3c_actions.errors import InputError
 from s3c_actions.inputs import Input, boolean
 from s3c_actions.inputs.common import DEBUG, QUIET, VERBOSE
+from s3c_actions.pasted import quoted
 
 EVERYWHERE: tuple[Input[Any], ...] = (QUIET, VERBOSE, DEBUG)
 """What every command takes."""
@@ -25,6 +28,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Tell what is wrong with the command line as the input error that it is."""
         flag, _, said = message.removeprefix("argument ").partition(": ")
+        said = re.sub("^ignored explicit argument .*", "it takes no value", said, flags=re.DOTALL)
         if message.startswith("argument ") and said:
             if said == "expected one argument":
                 raise InputError(flag.removeprefix("--"), "given without a value.", remedy=f"See `{self.prog} --help`.")
@@ -64,7 +68,7 @@ def command_name(given: str) -> str:
     near = difflib.get_close_matches(given, COMMANDS, n=1)
     raise InputError(
         "command",
-        f"{given[:200]!r} is not a command of s3c.",
+        f"{quoted(given)} is not a command of s3c.",
         remedy=(f"Did you mean `s3c {near[0]}`? " if near else "") + f"There are {', '.join(COMMANDS)}.",
     )
 
@@ -187,7 +191,7 @@ def _without_values(argv: Sequence[str], declared: Iterable[Input[Any]]) -> list
             try:
                 yes = boolean(text)
             except ValueError as error:
-                raise InputError(one.name, f"{text[:200]!r} is not {error}.") from None
+                raise InputError(one.name, f"{quoted(text)} is not {error}.") from None
             rewritten.append(flag if yes else f"--no-{flag[2:]}")
         else:
             rewritten.append(argument)
@@ -216,23 +220,23 @@ def _texts(command: Command, found: Mapping[str, Any]) -> dict[str, str]:
 
 def _secret(one: Input[Any], name: str) -> str:
     try:
-        text = Path("/dev/stdin" if name == "-" else name).read_text(encoding="utf-8")
+        text = reading.text(Path("/dev/stdin" if name == "-" else name))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             one.name,
-            f"the file {name[:200]!r} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.",
+            f"the file {quoted(name)} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.",
             remedy=f"Give {one.flag} a file that holds the value alone, or set {one.variable}.",
         ) from None
     if not text.strip():
-        raise InputError(one.name, f"the file {name[:200]!r} is empty.")
+        raise InputError(one.name, f"the file {quoted(name)} is empty.")
     return text.rstrip("\r\n")
 
 
 def _unknown(command: Command, argument: str) -> InputError:
     """The error of an argument nobody declared; its value may be a secret and is not shown."""
     flag = argument.partition("=")[0]
-    if not flag.startswith("-"):
-        return InputError("command line", f"there is an argument too many: {argument[:200]!r}.", remedy=_see(command))
+    if not re.fullmatch(r"--?[A-Za-z0-9][A-Za-z0-9_-]{0,37}", flag):
+        return InputError("command line", f"there is an argument too many: {quoted(argument)}.", remedy=_see(command))
     for one in command.inputs:
         if one.secret and flag == f"--{one.name}":
             return InputError(
@@ -251,7 +255,7 @@ def _unknown(command: Command, argument: str) -> InputError:
     near = difflib.get_close_matches(flag, flags, n=1)
     suggestion = f"Did you mean {near[0]}? " if near else ""
     return InputError(
-        "command line", f"{flag[:200]} is not a flag of `s3c {command.name}`.", remedy=suggestion + _see(command)
+        "command line", f"{flag} is not a flag of `s3c {command.name}`.", remedy=suggestion + _see(command)
     )
 
 

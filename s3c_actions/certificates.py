@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from s3c_actions.errors import InputError
+from s3c_actions.identities import ANYONE, MANDATORY, PREFIX, parse
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
@@ -44,7 +45,7 @@ class CertificateError(InputError):
     """A certificate or key that cannot be used; `rule` names what it breaks.
 
     Rules: `unreadable`, `password`, `expired`, `not-yet-valid`, `authority`, `key-usage`, `extended-key-usage`,
-    `key-size`, `key-type`, `chain-order`, `chain-incomplete`, `chain-authority`, `key-mismatch`.
+    `key-size`, `key-type`, `chain-order`, `chain-incomplete`, `chain-authority`, `key-mismatch`, `subject`.
     """
 
     def __init__(
@@ -212,12 +213,31 @@ def check(
     Raises:
         CertificateError: the first rule that is broken.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.x509 import DuplicateExtension, UnsupportedGeneralNameType
+
+    try:
+        _check(chain, now, key, field)
+    except (ValueError, DuplicateExtension, UnsupportedAlgorithm, UnsupportedGeneralNameType) as error:
+        # Names, keys and extensions are parsed when they are looked at.
+        raise CertificateError(
+            field,
+            "unreadable",
+            "a certificate in it cannot be read to its end.",
+            cause="An extension, a name or a key in it is malformed or contradicts itself.",
+            remedy=f"Issue it anew: {_LEAF_EXAMPLE}.",
+            original=str(error),
+        ) from error
+
+
+def _check(chain: Sequence[Certificate], now: datetime, key: PrivateKeyTypes | None, field: str) -> None:
     _check_order(chain, field)
     for certificate in chain:
         _check_validity(certificate, now, field)
     _check_leaf(chain[0], field)
     for below, authority in enumerate(chain[1:]):
         _check_authority(authority, below, field)
+    pinned_identity(chain, field)
     if key is not None and _public_bytes(key.public_key()) != _public_bytes(chain[0].public_key()):
         raise CertificateError(
             field,
@@ -258,6 +278,14 @@ def _check_order(chain: Sequence[Certificate], field: str) -> None:
 
 
 def _check_validity(certificate: Certificate, now: datetime, field: str) -> None:
+    if certificate.serial_number < 0:
+        raise CertificateError(
+            field,
+            "unreadable",
+            f"{subject(certificate)} has a negative serial number.",
+            cause="RFC 5280 forbids it, and neither notation nor Ratify reads such a certificate.",
+            remedy="Have it issued anew.",
+        )
     if now > certificate.not_valid_after_utc:
         raise CertificateError(
             field,
@@ -339,9 +367,15 @@ def key_spec(certificate: Certificate, field: str = "certificate") -> str:
     """
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.x509.oid import PublicKeyAlgorithmOID
 
     public = certificate.public_key()
     remedy = "Use an RSA key of 2048, 3072 or 4096 bits, or an EC key on P-256, P-384 or P-521."
+    if certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:
+        # It signs as any RSA key does, but Go, and so notation, cannot read it.
+        raise CertificateError(
+            field, "key-type", f"{subject(certificate)} has an RSA key for PSS alone (id-RSASSA-PSS).", remedy=remedy
+        )
     if isinstance(public, RSAPublicKey):
         if public.key_size in RSA_BITS:
             return f"RSA-{public.key_size}"
@@ -451,6 +485,7 @@ def key_pem(key: PrivateKeyTypes) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
+# The attributes that Go, in which notation and Ratify are written, gives by name.
 _SHORT = {
     "2.5.4.3": "CN",
     "2.5.4.6": "C",
@@ -462,32 +497,83 @@ _SHORT = {
     "2.5.4.17": "POSTALCODE",
     "2.5.4.5": "SERIALNUMBER",
 }
+# Others that people have, as OpenSSL calls them.
+_UNNAMED = {"1.2.840.113549.1.9.1": "emailAddress", "0.9.2342.19200300.100.1.1": "UID", "2.5.4.12": "title"}
 
 
 def trusted_identity(certificate: Certificate) -> str:
-    """The `x509.subject:` identity of a trust policy that pins this subject.
+    """The `x509.subject:` identity of a trust policy that pins this subject; empty when a policy cannot name it.
 
-    Empty when a policy cannot name it: identities need C, ST and O, each attribute once and alone.
-    https://github.com/notaryproject/specifications/blob/main/specs/trust-store-trust-policy.md#trusted-identities-constraints
+    notation reads the subject as Go writes it, and refuses all identities but `*` when that has an attribute without a
+    short name, one twice, or no C, ST or O.
     """
+    return _identity(certificate)[0]
+
+
+def pinned_identity(chain: Sequence[Certificate], field: str = "certificate") -> str:
+    """The identity by which a policy over `anchor(chain)` trusts this signer and, as far as it can tell, no other.
+
+    Args:
+        chain: the signer's certificates, leaf first.
+        field: the input they came from, for errors.
+
+    Returns:
+        An `x509.subject:` entry; `*` when a policy cannot name the subject of a self-signed certificate: over nothing
+        but itself, `*` is this signer alone.
+
+    Raises:
+        CertificateError: `subject`: an authority issued it and a policy cannot name it, so that it could only be
+            trusted together with everyone whom the authority certified.
+    """
+    leaf = chain[0]
+    identity, reason = _identity(leaf)
+    if identity:
+        return identity
+    if vouches_for_itself(leaf):
+        return ANYONE
+    raise CertificateError(
+        field,
+        "subject",
+        f"no trust policy can name {subject(leaf)}: {reason}.",
+        cause=f"Everyone whom {leaf.issuer.rfc4514_string() or 'its issuer'} certified would be trusted with it.",
+        remedy="Have it issued with a plain subject: C, ST and O, each attribute once, and none but C, ST, L, STREET, "
+        "POSTALCODE, O, OU, CN and SERIALNUMBER. Or use a self-signed certificate, which is trusted alone.",
+    )
+
+
+def vouches_for_itself(certificate: Certificate) -> bool:
+    """Whether trust in a certificate is trust in its own key alone: it is self-signed, and can issue no other."""
+    from cryptography import x509
+
+    constraints = _extension(certificate, x509.BasicConstraints)
+    return self_signed(certificate) and not (constraints is not None and constraints.value.ca)
+
+
+def _identity(certificate: Certificate) -> tuple[str, str]:
+    """The identity that names a subject, or the reason why none does."""
     parts: dict[str, str] = {}
-    for relative in certificate.subject.rdns:
-        attributes = list(relative)
-        name = _SHORT.get(attributes[0].oid.dotted_string, "")
-        value = attributes[0].value
-        if len(attributes) > 1 or name in parts or not isinstance(value, str):
-            return ""
-        if name:  # an attribute without a short name is left out: a policy matches any superset
-            parts[name] = value
-    if not all(parts.get(needed) for needed in ("C", "ST", "O")):
-        return ""
-    named = ",".join(f"{name}={_escaped(value)}" for name, value in parts.items())
-    return "" if "=#" in named else f"x509.subject:{named}"
+    # Go takes relative names with several attributes apart.
+    for attribute in certificate.subject:
+        oid = attribute.oid.dotted_string
+        name, value = _SHORT.get(oid, ""), attribute.value
+        if not name or not isinstance(value, str):
+            return "", f"notation cannot read its {_UNNAMED.get(oid) or attribute.rfc4514_attribute_name}"
+        if name in parts and name not in ("CN", "SERIALNUMBER"):  # of these Go keeps the last
+            return "", f"it has {name} twice"
+        parts[name] = value
+    if missing := [one for one in MANDATORY if not parts.get(one)]:
+        return "", f"it has no {' and no '.join(missing)}"
+    named = ",".join(f"{name}={_escaped(value)}" for name, value in parts.items() if value)
+    try:
+        parse(named)
+    except ValueError as error:
+        return "", f"it {error}"
+    return f"{PREFIX}{named}", ""
 
 
 def _escaped(value: str) -> str:
-    """A value of a distinguished name, by RFC 4514, section 2.4."""
-    text = re.sub(r'([,+"\\<>;=])', r"\\\1", value)
-    if text.startswith(("#", " ")):
-        text = "\\" + text
-    return text[:-1] + "\\ " if text.endswith(" ") and not text.endswith("\\ ") else text
+    """A value of a distinguished name as Go escapes it, so that notation reads it as it reads the certificate's."""
+    text = re.sub(r'([,+"\\<>;])', r"\\\1", value)
+    if value.endswith(" "):
+        text = f"{text[:-1]}\\ "
+    return f"\\{text}" if value.startswith("#") or (value.startswith(" ") and value != " ") else text

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from s3c_actions import pasted, reading
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.image import DEFAULT_REGISTRY
 
@@ -129,11 +130,13 @@ class Logins:
         environment: where Docker's configuration is looked up.
         given: registry → credentials of the inputs.
         exchange: asked where neither of them knows any.
+        hide: told every credential, in every form in which it is sent, before it is used.
     """
 
     environment: Mapping[str, str] = field(repr=False)
     given: Mapping[str, Credentials] = field(default_factory=dict)
     exchange: Exchange | None = None
+    hide: Callable[[str], None] = lambda _value: None
 
     def of(self, registry: str) -> Credentials | None:
         """The credentials for a registry: those given, else Docker's, else exchanged ones.
@@ -141,10 +144,11 @@ class Logins:
         Raises:
             OutsideError: Docker's configuration cannot be used, or the exchange failed.
         """
-        if registry in self.given:
-            return self.given[registry]
-        found = from_docker(registry, self.environment)
-        return found if found is not None or self.exchange is None else self.exchange(registry)
+        found = self.given.get(registry) or from_docker(registry, self.environment)
+        if found is None:
+            return None if self.exchange is None else self.exchange(registry)
+        self._hide(found)
+        return found
 
     def beside_docker(self, registries: Collection[str]) -> dict[str, Credentials]:
         """The credentials that Docker's configuration does not have, and programs have to be handed."""
@@ -154,7 +158,14 @@ class Logins:
                 login = self.exchange(registry)
                 if login is not None:
                     found[registry] = login
+        for one in found.values():
+            self._hide(one)
         return found
+
+    def _hide(self, login: Credentials) -> None:
+        for value in (login.password, login.identity_token, login.basic() if login.password else ""):
+            if value:
+                self.hide(value)
 
 
 def for_programs(logins: Logins, registries: Collection[str], temp: Path) -> Callable[[], dict[str, str]]:
@@ -215,12 +226,12 @@ def _write_config(folder: Path, own: Path, credentials: Mapping[str, Credentials
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = reading.json_value(reading.text(path))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise OutsideError(
-            f"Docker's configuration {path} cannot be read.",
+            f"Docker's configuration {pasted.shortened_path(str(path))} cannot be read.",
             cause="It is not JSON, or this user may not open it.",
             remedy="Mend or remove it, or point DOCKER_CONFIG to another folder.",
             original=error.strerror or "" if isinstance(error, OSError) else "",

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import certificates
+from s3c_actions import certificates, reading
 from s3c_actions.image import is_digest
 
 if TYPE_CHECKING:
@@ -146,8 +145,8 @@ def _cbor(content: bytes, what: str) -> object:
 
 def _json(content: bytes, what: str) -> Mapping[str, Any]:
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
+        document = reading.json_value(content)
+    except ValueError:
         raise EnvelopeError(f"its {what} is not JSON") from None
     return _mapping(document, what)
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.errors import InputError
+from s3c_actions.pasted import quoted
 
 DEFAULT_REGISTRY = "docker.io"
 
@@ -46,7 +47,7 @@ class Reference(msgspec.Struct, frozen=True):
             raise _malformed(field, text, "it is empty or has blanks around it")
         rest, at, digest = text.partition("@")
         if at and not _DIGEST.fullmatch(digest):
-            raise _malformed(field, text, f"{digest!r} is not a digest such as sha256: and 64 hexadecimal digits")
+            raise _malformed(field, text, f"{quoted(digest)} is not a digest such as sha256: and 64 hexadecimal digits")
         first, slash, remainder = rest.partition("/")
         if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
             registry, path = first, remainder
@@ -58,11 +59,11 @@ class Reference(msgspec.Struct, frozen=True):
         if registry == DEFAULT_REGISTRY and "/" not in name:
             name = f"library/{name}"
         if not _REGISTRY.fullmatch(registry):
-            raise _malformed(field, text, f"{registry!r} is not a registry's host name")
+            raise _malformed(field, text, f"{quoted(registry)} is not a registry's host name")
         if not _REPOSITORY.fullmatch(name) or len(name) > 255:
-            raise _malformed(field, text, f"{name!r} is not a repository name (lower case, digits, . _ - /)")
+            raise _malformed(field, text, f"{quoted(name)} is not a repository name (lower case, digits, . _ - /)")
         if colon and not _TAG.fullmatch(tag):
-            raise _malformed(field, text, f"{tag!r} is not a tag")
+            raise _malformed(field, text, f"{quoted(tag)} is not a tag")
         return cls(registry, name, tag, digest)
 
     @property
@@ -107,9 +108,8 @@ def is_digest(text: str) -> bool:
 
 
 def _malformed(field: str, text: str, cause: str) -> InputError:
-    shown = text if len(text) <= 200 else text[:200] + "…"
     return InputError(
         field,
-        f"{shown!r} is not an image reference: {cause}.",
+        f"{quoted(text)} is not an image reference: {cause}.",
         remedy="Write it as registry/repository:tag or registry/repository@sha256:….",
     )

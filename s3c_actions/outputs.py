@@ -108,19 +108,26 @@ def _count(severity: Severity) -> Callable[[ImageOutcome], Value]:
 
 
 def _file(form: str) -> Callable[[ImageOutcome], Value]:
-    return lambda image: files(image).get(form)
+    return lambda image: "\n".join(map(str, paths(image, form))) or None
+
+
+def paths(image: ImageOutcome, form: str) -> tuple[Path, ...]:
+    """The reports of one format that describe the image as it was handed on: of each platform, where none is of all."""
+    whole = files(image).get(form)
+    if whole is not None:
+        return (whole,)
+    parts = image.last_scan.parts if image.last_scan is not None else ()
+    each = ({"json": one.trivy_json, **one.files}.get(form) for one in parts)
+    return tuple(path for path in each if path is not None)
 
 
 def files(image: ImageOutcome) -> Mapping[str, Path]:
-    """The report files that describe the image as it was handed on, format → path."""
+    """The report files that describe the image as a whole as it was handed on, format → path."""
     traced = image.trace.files if image.trace is not None else {}
-    if image.patch is not None:
-        last = image.patch.after or image.patch.before
-    elif image.scan is not None:
-        last = image.scan
-    else:
+    last = image.last_scan
+    if last is None:
         return traced
-    return {"json": last.trivy_json, **last.files, **traced}
+    return {**({} if last.parts else {"json": last.trivy_json}), **last.files, **traced}
 
 
 def sarif(image: ImageOutcome) -> tuple[Path, ...]:
@@ -312,11 +319,17 @@ OUTPUTS: tuple[Output, ...] = (
     ),
     Output(
         name="json",
-        help="The path of Trivy's JSON report of the image handed on: the `report` of the next action.",
+        help="The path of Trivy's JSON report of the image handed on, of several platforms one a line: the `report` of "
+        "the next action.",
         commands=_SCANNING,
         of=_file("json"),
     ),
-    Output(name="sarif", help="The path of the SARIF report.", commands=_SCANNING, of=_file("sarif")),
+    Output(
+        name="sarif",
+        help="The path of the SARIF report, of several platforms one a line.",
+        commands=_SCANNING,
+        of=_file("sarif"),
+    ),
     Output(name="html", help="The path of the HTML report.", commands=_SCANNING, of=_file("html")),
     Output(
         name="comment-url",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import os
+import re
 import shlex
+import shutil
 import signal
 import subprocess
 import threading
@@ -17,9 +20,13 @@ from typing import IO
 
 import msgspec
 
+from s3c_actions import pasted
 from s3c_actions.errors import OutsideError
+from s3c_actions.places import search_path, working_folder
 
 MAX_CAPTURE = 64 * 1024 * 1024
+_SHORT = 4
+_LEFT = 8
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -63,16 +70,66 @@ class Secrets:
     """Values that must never be shown. Add one before its first use."""
 
     values: set[str] = field(default_factory=set, repr=False)
+    _variants: set[str] = field(default_factory=set, repr=False)
+    short: set[str] = field(default_factory=set, repr=False)
+    _ordered: tuple[str, ...] | None = field(default=None, repr=False)
 
     def add(self, value: str) -> None:
-        """Hide this value, and each line of it, from everything shown later."""
-        self.values.update(part for part in (value, *value.splitlines()) if len(part) >= 4)
+        """Hide this value, each line of it, and the forms it has in a URL, in JSON and in base64.
+
+        One of fewer than 4 characters is hidden where it stands by itself, not within a word.
+        """
+        whole = value.strip()
+        if not whole:
+            return
+        if len(whole) < _SHORT:
+            self.short.add(whole)
+        lines = {line.strip() for line in value.splitlines() if not line.startswith("-----")}
+        self.values.update(part for part in {value, whole, *lines} if len(part.strip()) >= _SHORT)
+        self._variants.update(pasted.variants(whole))
+        self._ordered = None
+
+    def add_content(self, value: str) -> None:
+        """Hide content that was given in the wrong place: its lines, what stands in them, and what it has in base64."""
+        self.add(value)
+        self.add("\n".join(pasted.parts(value)))
 
     def redact(self, text: str) -> str:
         """The text with every secret replaced by `***`, the longest first."""
-        for value in sorted(self.values, key=len, reverse=True):
-            text = text.replace(value, "***")
+        if self._ordered is None:
+            self._ordered = tuple(sorted(self.values | self._variants, key=len, reverse=True))
+        for value in self._ordered:
+            if value in text:
+                text = text.replace(value, "***")
+            if len(value) > _LEFT and (value[:_LEFT] in text or value[-_LEFT:] in text):
+                text = _without_rest(text, value)
+        for value in self.short:
+            if value in text:
+                text = re.sub(rf"(?<![^\W_]){re.escape(value)}(?![^\W_])", "***", text)
         return text
+
+    def stand_in(self, holds: Callable[[str], bool]) -> bool:
+        """Whether a text may hold any secret, or what is left of one.
+
+        Args:
+            holds: whether a part stands in that text.
+        """
+        forms = self.values | self._variants | self.short
+        return any(holds(form[:_LEFT]) or holds(form[-_LEFT:]) for form in forms)
+
+
+def _without_rest(text: str, secret: str) -> str:
+    """The text without what is left of a secret at its ends, where it was cut off."""
+    body, begins, ends = text.rstrip("… \n"), secret[:_LEFT], secret[-_LEFT:]
+    at = body.find(begins, max(0, len(body) - len(secret)))
+    while at >= 0 and not secret.startswith(body[at:]):
+        at = body.find(begins, at + 1)
+    if at >= 0:
+        text = body[:at] + "***" + text[len(body) :]
+    end = text.rfind(ends, 0, len(secret)) + _LEFT
+    while end >= _LEFT and not secret.endswith(text[:end]):
+        end = text.rfind(ends, 0, end - 1) + _LEFT
+    return "***" + text[end:] if end >= _LEFT else text
 
 
 @dataclass(frozen=True)
@@ -90,6 +147,12 @@ class Runner:
     secrets: Secrets = field(default_factory=Secrets)
     echo: Callable[[str], None] = lambda _line: None
     meanwhile: Callable[[], None] = lambda: None
+
+    def within(self, environment: Mapping[str, str]) -> Runner:
+        """The same runner in another environment."""
+        other = copy.copy(self)
+        object.__setattr__(other, "environment", environment)
+        return other
 
     def run(
         self,
@@ -149,7 +212,7 @@ class Runner:
         args = [str(a) for a in argv]
         self.echo(self.secrets.redact(shlex.join(args)))
         started = time.monotonic()
-        child = _Child(args, env={**self.environment, **(extra or {})}, cwd=cwd)
+        child = _Child(args, env=self._seen(extra), cwd=cwd)
         try:
             streams: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
             process = child.started()
@@ -206,7 +269,7 @@ class Runner:
         with log.open("wb") as file:
             child = _Child(
                 args,
-                env={**self.environment, **(extra or {})},
+                env=self._seen(extra),
                 streams=(subprocess.DEVNULL, file, subprocess.STDOUT),
                 everything=True,
             )
@@ -214,6 +277,14 @@ class Runner:
                 yield child.started().poll
             finally:
                 child.end()
+
+    def _seen(self, extra: Mapping[str, str] | None) -> dict[str, str]:
+        seen = {**self.environment, **(extra or {})}
+        if "PATH" in seen:
+            # An element that is empty or relative would be a folder of wherever the program runs.
+            absolute = [one for one in seen["PATH"].split(os.pathsep) if one.startswith("/")]
+            seen["PATH"] = os.pathsep.join(absolute) or os.devnull
+        return seen
 
     def _drain(self, pipe: IO[bytes], into: list[bytes], on_line: Callable[[str], None] | None) -> None:
         kept = 0
@@ -224,6 +295,19 @@ class Runner:
             if on_line is not None:
                 on_line(self.secrets.redact(line.decode(errors="replace").rstrip("\r\n")))
         pipe.close()
+
+
+def find(name: str, environment: Mapping[str, str]) -> Path | None:
+    """A program on PATH, in no element that the workspace decides; None when it is not there.
+
+    Args:
+        name: of the program.
+        environment: has PATH; without one, nothing is found.
+    """
+    if not environment.get("PATH"):
+        return None
+    found = shutil.which(name, path=search_path(environment, working_folder()))
+    return Path(found) if found else None
 
 
 def _not_started(program: str, error: OSError) -> OutsideError:

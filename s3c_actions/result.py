@@ -60,6 +60,8 @@ def document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError 
             "error": _error(error),
             "seconds": round(outcome.seconds, 3),
             "files": _files(outcome.files),
+            "settings": [{"kind": one.kind, "path": one.path, "sha256": one.sha256} for one in outcome.settings],
+            "gate_changes": [msgspec.to_builtins(one) for one in outcome.gate_changes],
             "images": [_image(image) for image in outcome.images],
             "deploy": _deploy(outcome.deploy) if outcome.deploy else None,
         }
@@ -150,7 +152,7 @@ def _image(image: ImageOutcome) -> dict[str, Any]:
         "scan": _scan(scan) if scan else None,
         "patch": _patch(image.patch) if image.patch else None,
         "rescan": _scan(image.patch.after) if image.patch and image.patch.after else None,
-        "sign": _sign(image.sign) if image.sign else None,
+        "sign": {**_sign(image.sign), "judged": image.judged} if image.sign else None,
         "attach": _attach(image.attach) if image.attach else None,
         "judgement": _judgement(image.judgement) if image.judgement else None,
         "verify": _verify(image.verify) if image.verify else None,
@@ -198,11 +200,18 @@ def _scan(scan: ScanResult) -> dict[str, Any]:
             "left": len(difference.left),
         },
         "reused": scan.reused,
+        "gated": scan.gated,
         "blind": scan.blind,
+        "overridden": scan.overridden,
+        "outdated": scan.outdated,
+        "missing": list(scan.missing),
+        "scope": msgspec.to_builtins(scan.scope),
         "policy": scan.policy,
         "contents": [{"kind": one.kind, "by": one.by, "text": one.text} for one in scan.contents],
         "warnings": list(scan.warnings),
-        "files": _files({"json": scan.trivy_json, **scan.files}),
+        "files": _files({**({} if scan.parts else {"json": scan.trivy_json}), **scan.files}),
+        "platforms": [_scan(one) for one in scan.parts],
+        "proposed": msgspec.to_builtins(scan.proposed),
         "seconds": round(scan.seconds, 3),
     }
 
@@ -402,12 +411,10 @@ def _error(error: S3CError | None) -> dict[str, Any] | None:
 
 def _holds(made: Mapping[str, Any], secrets: Secrets) -> bool:
     """Whether a secret may stand somewhere in it: asked of the whole at once, for a large report seldom has one."""
-    if not secrets.values:
-        return False
     try:
         text = msgspec.json.encode(made)
         # JSON escapes each character by itself, so that what a text holds stands in its escaped form as well.
-        return any(msgspec.json.encode(value)[1:-1] in text for value in secrets.values)
+        return secrets.stand_in(lambda value: msgspec.json.encode(value)[1:-1] in text)
     except UnicodeEncodeError:  # a lone surrogate
         return True
 

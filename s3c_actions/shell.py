@@ -12,16 +12,16 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import __version__, arguments, inputs, temporary
+from s3c_actions import __version__, arguments, hidden, inputs, pasted, places, reading, temporary, writing
 from s3c_actions.commands import Command, Context, load
 from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines, plain
 from s3c_actions.errors import Exit, InputError, OutsideError, S3CError
@@ -30,12 +30,18 @@ from s3c_actions.inputs.common import ANNOTATIONS, DEBUG, OUTPUT_DIR, QUIET, UPL
 from s3c_actions.process import Runner, Secrets
 
 if TYPE_CHECKING:
+    from s3c_actions.commands.target_files import Governed
     from s3c_actions.github.log import ActionsProgress
     from s3c_actions.inputs import Input, Values
     from s3c_actions.progress import Progress
+    from s3c_actions.report.gate_change import GateChange
+    from s3c_actions.report.scope import SettingsFile
     from s3c_actions.steps.results import ImageOutcome, LeftResults, Outcome
 
 T = TypeVar("T")
+
+_SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy"})
+"""Inputs that `commands.settings_files` is about: a command without any is spared its import."""
 
 
 class Console(msgspec.Struct):
@@ -126,6 +132,8 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
     except S3CError as error:
         console.error(name if isinstance(error, InputError) and error.field != "command" else "", error)
         return int(error.exit_code)
+    except OSError:
+        raise  # standard output: `__main__` tells it
     except Exception as error:
         console.bug(name, error)
         return Exit.BUG
@@ -148,15 +156,33 @@ def _console(
         from s3c_actions.github.log import ActionsProgress, ActionsSecrets
 
         actions = ActionsProgress(stdout, quiet=quiet)
-        return Console(stdout, stderr, actions, ActionsSecrets(actions), actions, quiet, debug)
+        masks = ActionsSecrets(actions)
+        actions.redact = masks.redact
+        return Console(stdout, stderr, actions, masks, actions, quiet, debug)
     progress: Progress
+    secrets = Secrets()
+    stream = cast(TextIO, _Redacting(stderr, secrets))
     if quiet:
-        progress = QuietProgress(stderr)
+        progress = QuietProgress(stream)
     elif stderr.isatty() and not environment.get("CI") and environment.get("TERM") != "dumb":
-        progress = TerminalProgress(stderr, color=not environment.get("NO_COLOR"), verbose=verbose)
+        progress = TerminalProgress(stream, color=not environment.get("NO_COLOR"), verbose=verbose)
     else:
-        progress = LogProgress(stderr, verbose=verbose)
-    return Console(stdout, stderr, progress, Secrets(), quiet=quiet, debug=debug)
+        progress = LogProgress(stream, verbose=verbose)
+    return Console(stdout, stderr, progress, secrets, quiet=quiet, debug=debug)
+
+
+class _Redacting:
+    """A stream that hides secrets in what is written to it."""
+
+    def __init__(self, stream: TextIO, secrets: Secrets) -> None:
+        self._stream, self._secrets = stream, secrets
+
+    def write(self, text: str) -> int:
+        """Write it without the secrets in it."""
+        return self._stream.write(self._secrets.redact(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class _Run(msgspec.Struct):
@@ -167,16 +193,27 @@ class _Run(msgspec.Struct):
     upload: bool = False
     annotations: bool = False
     comment: Values | None = None
+    settings: tuple[SettingsFile, ...] = ()
+    changes: tuple[GateChange, ...] = ()
     now: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
     def run(self) -> int:
         """Do it, and tell what came of it: the reports are written whatever happens."""
+        try:
+            root = writing.workspace(self.environment, _here())
+        except S3CError:  # there is no working folder, which `_run` tells
+            return self._run()
+        with writing.guarding(root):
+            return self._run()
+
+    def _run(self) -> int:
         from s3c_actions.steps.results import Outcome
 
         started = time.monotonic()
         output: Path | None = None
         ended: S3CError | None = None
         try:
+            self._hide()
             _here()
             if OUTPUT_DIR in self.command.inputs:
                 output = _made(self._own(OUTPUT_DIR))
@@ -186,7 +223,7 @@ class _Run(msgspec.Struct):
                 self.comment = inputs.resolve(
                     commenting.COMMENTING, self.flags, self.environment, self.console.progress.notice
                 )
-            outcome = self._outcome(output)
+            outcome = self._shortened(self._outcome(output))
         except S3CError as error:
             ended = error
         except OSError as error:
@@ -196,8 +233,10 @@ class _Run(msgspec.Struct):
         except Exception as error:
             return self._bug(error, output, started)
         if ended is not None:
+            self._shorten(ended)
             outcome = Outcome(command=self.command.name, images=(), exit_code=int(ended.exit_code), error=ended.what)
         outcome = replace(outcome, seconds=time.monotonic() - started)
+        outcome = replace(outcome, settings=self.settings, gate_changes=self.changes)
         try:
             return self._tell(outcome, output, ended)
         except BrokenPipeError:
@@ -212,24 +251,80 @@ class _Run(msgspec.Struct):
             # Uncaught it would end in Python's own exit code 1, which here means that the policy said no.
             return self._bug(error, output, started)
 
+    def _taken(self) -> tuple[Input[Any], ...]:
+        """Every input that this command has, the shell's own among them."""
+        own = (*arguments.EVERYWHERE, ANNOTATIONS, UPLOAD_SARIF)
+        return (*self.command.inputs, *own, *(commenting.COMMENTING if self.command.comments else ()))
+
+    def _hide(self) -> None:
+        """Hide every secret before anything is done with an input: also those that stand where none belongs."""
+        secrets = self.console.secrets
+        for value in hidden.of_environment(self.environment):
+            secrets.add(value)
+        for one, text in inputs.texts(self._taken(), self.flags, self.environment):
+            if one.secret:
+                secrets.add(text)
+            elif (kind := one.content(text)) in one.takes and kind == pasted.KUBECONFIG:
+                for value in pasted.secrets_of_kubeconfig(pasted.kubeconfig(text)):
+                    secrets.add(value)
+            elif pasted.is_secret(kind):
+                secrets.add_content(text)
+
+    def _for_programs(self) -> dict[str, str]:
+        """The environment without secret inputs, of whatever command, and without content given in place of a path."""
+        without = {inputs.variable(name) for name in hidden.INPUTS}
+        for one in self._taken():
+            names = [inputs.variable(name) for name in (one.name, *one.aliases)] if not one.secret else []
+            without.update(name for name in names if one.content(self.environment.get(name, "")))
+        return {name: text for name, text in self.environment.items() if name not in without}
+
+    def _shorten(self, error: S3CError) -> None:
+        """Cut what was given, and stands in an error, to the length that messages show."""
+        cut = self._cuts()
+        error.what, error.cause, error.remedy, error.original = map(
+            cut, (error.what, error.cause, error.remedy, error.original)
+        )
+        error.args = (error.what,)
+
+    def _shortened(self, outcome: Outcome) -> Outcome:
+        """The outcome with its errors cut as `_shorten` does."""
+        failures = [one.failure for one in outcome.images]
+        for failure in (*failures, outcome.deploy.failure if outcome.deploy is not None else None):
+            if failure is not None:
+                self._shorten(failure)
+        return replace(outcome, error=self._cuts()(outcome.error))
+
+    def _cuts(self) -> Callable[[str], str]:
+        given: dict[str, str] = {}
+        for one, text in inputs.texts(self._taken(), self.flags, self.environment):
+            given.update(one.cuts(text))
+
+        def cut(text: str) -> str:
+            for long in sorted(given, key=len, reverse=True):
+                text = text.replace(long, given[long])
+            return pasted.without_kept(text)
+
+        return cut
+
     def _own(self, one: Input[T]) -> T:
         """An input that the shell itself uses."""
         return inputs.resolve((one,), self.flags, self.environment, lambda _old: None)[one]
 
     def _outcome(self, output: Path | None) -> Outcome:
-        environment = dict(self.environment)
-        for one in (*self.command.inputs, *(commenting.COMMENTING if self.command.comments else ())):
-            for name in (one.name, *one.aliases) if one.secret else ():
-                for text in (self.flags.get(name), environment.pop(inputs.variable(name), None)):
-                    if text:
-                        self.console.secrets.add(text)
-        values = inputs.resolve(self.command.inputs, self.flags, self.environment, self.console.progress.notice)
+        environment = self._for_programs()
         progress = self.console.progress
+        cache = places.cache_folder(environment)
+        if cache.notice:
+            progress.notice(cache.notice)
+        seen = places.for_programs(environment, places.working_folder())
         with temporary.folder(_place(environment)) as temp:
+            values = inputs.resolve(
+                self.command.inputs, self.flags, self.environment, progress.notice, partial(_keep, temp)
+            )
             context = Context(
                 environment=environment,
                 runner=Runner(
-                    {**environment, "TMPDIR": str(temp)},
+                    {**seen, "TMPDIR": str(temp)},
                     self.console.secrets,
                     echo=lambda line: progress.note(f"$ {line}"),
                     meanwhile=_summary_ahead,
@@ -237,12 +332,66 @@ class _Run(msgspec.Struct):
                 progress=progress,
                 secrets=self.console.secrets,
                 output=output or Path(),
-                cache=cache_folder(environment),
+                cache=cache.path,
                 temp=temp,
                 cwd=_here(),
                 now=self.now,
             )
-            return self.command.run(values, context)
+            return self.command.run(self._settled(values, context), context)
+
+    def _settled(self, values: Values, context: Context) -> Values:
+        """The values, with the files that have a say in them; those are listed from here on."""
+        declared = self.command.inputs
+        if not _SETTINGS.intersection(one.name for one in declared):
+            return values
+        from s3c_actions.commands import settings_files
+
+        governed = self._governed(values, context)
+        values = settings_files.with_defaults(governed.values, declared, context.cwd)
+        proposed = governed.proposed
+        if proposed is not None:
+            proposed = settings_files.with_defaults(proposed, declared, context.cwd)
+        settings_files.share(context, settings_files.OfRun(names=governed.names, proposed=proposed))
+        self.changes = governed.changes
+        self.settings = settings_files.listed(values, declared, context.cwd, governed.names)
+        return values
+
+    def _governed(self, values: Values, context: Context) -> Governed:
+        """The values with the files of the branch that a pull request goes to; outside of one as they are."""
+        from s3c_actions.commands import target_files
+
+        if not self.environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
+            return target_files.Governed(values=values)
+        from s3c_actions.github import target_branch
+
+        progress = self.console.progress
+        gating = inputs.resolve(commenting.GATING, {}, self.environment, progress.notice)
+        branch = target_branch.of(self.environment, lambda: self._token(gating), progress.notice)
+        if branch is None:
+            return target_files.Governed(values=values)
+        checkout = target_files.Checkout(
+            workspace=Path(self.environment.get("GITHUB_WORKSPACE") or context.cwd),
+            repository=self.environment.get("GITHUB_REPOSITORY", ""),
+            cwd=context.cwd,
+        )
+        label = gating[commenting.GATE_LABEL]
+        governed = target_files.govern(values, self.command.inputs, checkout, branch, label=label, temp=context.temp)
+        for change in governed.changes:
+            progress.warning(target_files.sentence(change, branch.name, label))
+        return governed
+
+    def _token(self, gating: Values) -> str:
+        """The token to read the target branch with."""
+        names = ("GITHUB_TOKEN", "GH_TOKEN")
+        token = gating[commenting.TOKEN] or next(filter(None, map(self.environment.get, names)), "")
+        if not token:
+            raise OutsideError(
+                "The target branch's files could not be read: there is no token for GitHub.",
+                cause="On a pull request the files that decide its gate are compared with the target branch's.",
+                remedy="Give `github-token`, with the permission `contents: read`.",
+            )
+        self.console.secrets.add(token)
+        return token
 
     def _tell(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> int:
         from s3c_actions import outputs
@@ -253,6 +402,8 @@ class _Run(msgspec.Struct):
             self._write(outcome, output, ended)
         except OSError as error:
             unwritten = _unwritable(error, self.environment)
+        except InputError as error:
+            unwritten = error
         if outcome.text:
             self.console.say(outcome.text)
         if ended is not None:
@@ -338,28 +489,33 @@ class _Run(msgspec.Struct):
         return f"✔ {image.reference}{nothing}" + (f"   report: {output / 'summary.md'}" if output else "")
 
     def _write(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> None:
-        from s3c_actions import outputs, result
+        from s3c_actions import result
         from s3c_actions.github import files
 
         if output is None:
             if self.console.actions is not None:
-                files.set_outputs(outputs.values(outcome), self.environment)
+                files.set_outputs(self._outputs(outcome), self.environment)
                 self._left_for_a_comment(outcome.left)
             return
-        output.mkdir(parents=True, exist_ok=True)
         summary, facts = output / "summary.md", output / "result.json"
         from s3c_actions.report import summary as rendering
 
         document = result.document(outcome, self.now, self.console.secrets, ended)
         markdown = rendering.render(document)
-        summary.write_text(markdown, encoding="utf-8", errors="backslashreplace")
-        facts.write_text(result.text(document), encoding="utf-8")
+        writing.write(summary, markdown, errors="backslashreplace")
+        writing.write(facts, result.text(document))
         if self.console.actions is not None:
             files.append_summary(markdown, self.environment)
-            files.set_outputs(outputs.values(outcome, facts, summary), self.environment)
+            files.set_outputs(self._outputs(outcome, facts, summary), self.environment)
             files.set_outputs(self._pages(outcome), self.environment)
             if self.upload:
                 files.set_outputs({"sarif-folder": self._sarif_folder(outcome)}, self.environment)
+
+    def _outputs(self, outcome: Outcome, *written: Path) -> dict[str, str]:
+        from s3c_actions import outputs
+
+        redact = self.console.secrets.redact
+        return {name: redact(value) for name, value in outputs.values(outcome, *written).items()}
 
     def _sarif_folder(self, outcome: Outcome) -> str:
         """A folder with the last SARIF report of each image and platform alone, to upload; empty without any.
@@ -374,7 +530,7 @@ class _Run(msgspec.Struct):
             return ""
         folder = Path(tempfile.mkdtemp(prefix="s3c-sarif-", dir=self.environment.get("RUNNER_TEMP") or None))
         for number, report in enumerate(reports):
-            (folder / f"{number}.sarif").write_bytes(sarif.uploadable(report.read_bytes()))
+            (folder / f"{number}.sarif").write_bytes(sarif.uploadable(reading.content(report, reading.REPORTS)))
         return str(folder)
 
     def _pages(self, outcome: Outcome) -> dict[str, str]:
@@ -411,6 +567,16 @@ class _Run(msgspec.Struct):
         return Exit.BUG
 
 
+def _keep(temp: Path, name: str, content: str) -> Path:
+    """Write what was given as text in place of a path to a file, which goes with the run's temporary folder."""
+    folder = temp / pasted.FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / name
+    path.touch(mode=0o600)
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
 @cache
 def _summary_ahead() -> None:
     """Import and compile what the summary is made with, while the first program runs: 0.05 s that nobody waits for."""
@@ -432,10 +598,7 @@ def _machine() -> str:
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
     """Where programs and databases are kept between runs: `S3C_CACHE`, by default the user's cache folder."""
-    if environment.get("S3C_CACHE"):
-        return Path(environment["S3C_CACHE"]).absolute()
-    base = environment.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path(environment.get("HOME") or Path.home()) / ".cache") / "s3c"
+    return places.cache_folder(environment).path
 
 
 _STORAGE = {
@@ -479,10 +642,14 @@ def _no_folder(error: OSError) -> InputError:
     )
 
 
+_OWN_FILES = ("summary.md", "result.json")
+
+
 def _made(output: Path) -> Path:
     """The folder for everything written, made before anything is done that would have to be told there."""
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        writing.check_inside(output, _OWN_FILES)
+        writing.folder(output)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise

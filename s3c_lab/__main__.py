@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
-from s3c_actions import process
+from s3c_actions import places, process
 from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines
 from s3c_actions.errors import Exit, InputError, S3CError
 from s3c_actions.process import Runner
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code, see `s3c_actions.errors.Exit`.
     """
     options = parser().parse_args(argv)
-    environment = with_system_path(dict(os.environ))
+    environment = with_system_path(places.for_programs(os.environ, places.working_folder()))
     progress = _progress(options.quiet, options.verbose)
     signal.signal(signal.SIGTERM, _interrupt)
     machine = Machine(

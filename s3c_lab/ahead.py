@@ -52,7 +52,7 @@ class Ahead:
             return
         self._told.set()
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "s3c_lab", "prepare"],
+            [sys.executable, "-P", "-m", "s3c_lab", "prepare"],
             env={**self._machine.environment, "PYTHONPATH": str(Path(__file__).parent.parent)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -94,7 +94,7 @@ def _s3c(arguments: Sequence[str], machine: Machine) -> int:
     root = Path(__file__).parent.parent
     path = os.pathsep.join(filter(None, [str(root), machine.environment.get("PYTHONPATH", "")]))
     child = subprocess.run(
-        [sys.executable, "-m", "s3c_actions", *arguments],
+        [sys.executable, "-P", "-m", "s3c_actions", *arguments],
         env={**machine.environment, "PYTHONPATH": path},
         check=False,
     )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from s3c_actions.errors import OutsideError
-from s3c_actions.process import ProgramFailed, Runner
+from s3c_actions.process import ProgramFailed, Runner, find
 from s3c_actions.progress import Progress
 
 DEBOOTSTRAP = Path("/usr/sbin/debootstrap")
@@ -45,8 +44,7 @@ class Machine:
 
     def find(self, program: str) -> Path | None:
         """The program's path, on PATH."""
-        found = shutil.which(program, path=self.environment["PATH"])
-        return Path(found) if found else None
+        return find(program, self.environment)
 
     def as_root(self, argv: Sequence[str | Path]) -> list[str]:
         """The command, through sudo where this user is not root."""

@@ -114,7 +114,8 @@ def run(
         succeeded=ended.returncode == 0,
         log=ended.stdout + ended.stderr,
         outputs={path.name: _outputs(path.read_text()) for path in kept.iterdir()},
-        services=log.read_text().splitlines() if log.exists() else [],
+        # A cache's paths stand one a line.
+        services=log.read_text().replace("\n/", " /").splitlines() if log.exists() else [],
         folder=services,
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from s3c_actions import evidence
+from s3c_actions.policy.export import VERIFIER
 from s3c_actions.policy.judge import Document, Evidence, Trust
 from s3c_actions.policy.model import Accepted, Findings, Licenses, Packages, Policy, Report, Sbom
 
@@ -31,6 +32,7 @@ def run(created: datetime, findings: tuple[Any, ...] = (), **stated: Any) -> dic
     severities = ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"]
     policy = {"refuse": severities, "deny": [], "fixable-only": False, "packages": [], "licenses": []}
     statement = {
+        "version": 2,
         "subject": SUBJECT,
         "created": stamp(created),
         "database": stamp(created),
@@ -39,9 +41,17 @@ def run(created: datetime, findings: tuple[Any, ...] = (), **stated: Any) -> dic
         "omitted": 0,
         "contents": [],
         "policy": policy,
+        "scope": scope(),
+        "uncovered": 0,
+        "unscanned": "fail",
         **stated,
     }
     return {"properties": {"s3c": statement}, "results": list(findings)}
+
+
+def scope(**stated: Any) -> dict[str, Any]:
+    everything = {"scanners": ["secret", "vuln"], "pkg-types": ["library", "os"], "platforms": ["linux/amd64"]}
+    return {**everything, "skip-dirs": [], "skip-files": [], "files": [], "stated": True, **stated}
 
 
 def sarif(*runs: dict[str, Any]) -> bytes:
@@ -79,7 +89,13 @@ def as_ratify_has_it(given: Evidence) -> list[dict[str, Any]]:
 
 
 def _signatures(trust: Trust) -> list[dict[str, Any]]:
-    return {Trust.UNSIGNED: [], Trust.STRANGER: [{"isSuccess": False}], Trust.ALLOWED: [{"isSuccess": True}]}[trust]
+    """The second stranger's is one that a verifier vouches for which is none of the policy's, as of an earlier one."""
+    denied = {"isSuccess": False, "name": VERIFIER}
+    return {
+        Trust.UNSIGNED: [],
+        Trust.STRANGER: [denied, {"isSuccess": True, "name": f"{VERIFIER}-former"}],
+        Trust.ALLOWED: [denied, {"isSuccess": True, "name": VERIFIER}],
+    }[trust]
 
 
 def _report(kind: str, number: int, verdict: dict[str, Any], subject: str = SUBJECT) -> dict[str, Any]:
@@ -128,6 +144,13 @@ def a_policy(dice: random.Random, now: datetime) -> Policy:
         report=Report(
             maximum_age=dice.choice(("1h", "24h", "7d", "1d12h")),
             maximum_database_age=dice.choice((None, "24h", "7d")),
+            scanners=dice.choices((("vuln",), ("vuln", "secret"), ("vuln", "license")), (12, 3, 1))[0],
+            pkg_types=dice.choices((("os", "library"), ("os",), ()), (12, 2, 1))[0],
+            allow_skipped=dice.random() < 0.3,
+            require_stated=dice.random() < 0.5,
+            require_covered_sources=dice.random() < 0.2,
+            unscanned=dice.choices(("fail", "warn"), (3, 1))[0],
+            accept_previous_until=dice.choice((None, None, _day(now, -1), _day(now, 0), _day(now, 30))),
         ),
         sbom=Sbom(required=dice.random() < 0.3),
         packages=Packages(
@@ -226,10 +249,30 @@ def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str,
             contents=dice.sample(_CONTENTS, dice.choices((0, 1, 3), (12, 2, 1))[0]),
             blind=dice.choices(("", "the distribution is unknown"), (25, 1))[0],
             database=dice.choice((stamp(made - timedelta(hours=dice.choice((1, 30, 200)))), stamp(made), "")),
+            **_stated(dice),
         )
         for part in range(dice.choice((1, 1, 1, 2)))
     ]
     return document(_spoilt(dice, sarif(*runs)), _trust(dice), number, _attached(dice, now))
+
+
+def _stated(dice: random.Random) -> dict[str, Any]:
+    """How much was scanned; now and then less than everything, or by an earlier version that does not state it."""
+    if dice.random() < 0.1:
+        return {"version": 1, "scope": None, "uncovered": None, "unscanned": None}
+    looked = scope(
+        scanners=dice.choices((["secret", "vuln"], ["vuln"], ["secret"], ["vuln", "license"]), (12, 3, 1, 1))[0],
+        **{"pkg-types": dice.choices((["library", "os"], ["os"], ["library"], []), (12, 2, 1, 1))[0]},
+        **{"skip-dirs": dice.choices(([], ["usr/share/doc"]), (12, 1))[0]},
+        **{"skip-files": dice.choices(([], ["**/*.pem"]), (12, 1))[0]},
+        stated=dice.random() < 0.95,
+    )
+    return {
+        "version": 2,
+        "scope": looked,
+        "uncovered": dice.choices((0, 1, 12), (12, 1, 1))[0],
+        "unscanned": dice.choices(("fail", "warn"), (3, 1))[0],
+    }
 
 
 def _an_sbom(dice: random.Random, number: int) -> Document:
@@ -255,6 +298,13 @@ def _spoilt(dice: random.Random, content: bytes) -> bytes | None:
         lambda: content.replace(b'"omitted"', b'"left"'),
         lambda: content.replace(b'"deny"', b'"denied"'),
         lambda: content.replace(b'"s3c"', b'"s4c"'),
+        lambda: content.replace(b'"version": 2', b'"version": 3'),
+        lambda: content.replace(b'"version": 2', b'"version": true'),
+        lambda: content.replace(b'"scope"', b'"looked-at"'),
+        lambda: content.replace(b'"skip-dirs": [', b'"skip-dirs": [1, '),
+        lambda: content.replace(b'"stated": ', b'"stated": 1, "else": '),
+        lambda: content.replace(b'"unscanned": "', b'"unscanned": "not '),
+        lambda: content.replace(b'"uncovered": ', b'"uncovered": "x", "else": '),
         lambda: content.replace(b'"results"', b'"result"'),
         lambda: content.replace(b'"packages"', b'"package"'),
         lambda: content[:-1] + b', "more": NaN}',

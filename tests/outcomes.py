@@ -13,7 +13,9 @@ from s3c_actions.errors import OutsideError, Refused, S3CError
 from s3c_actions.policy.judge import Refusal
 from s3c_actions.process import Secrets
 from s3c_actions.report.difference import Difference
+from s3c_actions.report.gate_change import GateChange, Proposed
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity, ranked
+from s3c_actions.report.scope import Scope, SettingsFile
 from s3c_actions.steps.results import (
     Admission,
     AppliedObject,
@@ -57,6 +59,30 @@ def vulnerability(number: int, severity: Severity, **changes: Any) -> Finding:
     return Finding(**facts | changes)
 
 
+LOOKED_AT = Scope(
+    scanners=("secret", "vuln"),
+    pkg_types=("library", "os"),
+    platforms=("linux/amd64",),
+    skip_dirs=(),
+    skip_files=(),
+    files=(),
+    stated=True,
+)
+PASSED: dict[str, Any] = {
+    "gated": True,
+    "refused": (),
+    "blind": "",
+    "overridden": "",
+    "contents": (),
+    "policy": "",
+    "scope": LOOKED_AT,
+    "uncovered": 0,
+    "missing": (),
+    "outdated": "",
+}
+"""What a gate reads of a scan that passes it."""
+
+
 def report(*findings: Finding, digest: str = BEFORE, **changes: Any) -> ScanReport:
     """Of the voting app."""
     facts: dict[str, Any] = {
@@ -67,6 +93,7 @@ def report(*findings: Finding, digest: str = BEFORE, **changes: Any) -> ScanRepo
         "findings": ranked(findings),
         "created": "2026-11-23T06:00:00Z",
         "scanner_version": "0.74.0",
+        "database": "",
     }
     return ScanReport(**facts | changes)
 
@@ -80,7 +107,7 @@ def scan(of: ScanReport, **changes: Any) -> ScanResult:
         "trivy_json": Path("trivy.json"),
         "seconds": 1.12,
     }
-    return ScanResult(**facts | changes)
+    return ScanResult(**PASSED | facts | changes)
 
 
 def certificate(subject: str = "CN=s3c-test", **changes: Any) -> Certificate:
@@ -192,6 +219,26 @@ def document(outcome: Outcome, error: S3CError | None = None) -> dict[str, Any]:
     return result.document(outcome, NOW, Secrets(), error)
 
 
+def settings(text: str) -> tuple[SettingsFile, ...]:
+    """Files that decided, with a text for their names."""
+    text = text if text.strip() else "x"
+    return (
+        SettingsFile(kind="ignore-files", path=text, sha256="a" * 64),
+        SettingsFile(kind="vex", path=text, sha256=""),
+    )
+
+
+def changes(text: str) -> tuple[GateChange, ...]:
+    """Files that a pull request changes, with a text for what is somebody else's."""
+    text = text if text.strip() else "x"
+    made: dict[str, Any] = {"kind": "policy", "path": text, "target_sha256": "a" * 64, "head_sha256": "b" * 64}
+    return (
+        GateChange(**made, used="target"),
+        GateChange(**made, used="head"),
+        GateChange(**made, used="head", accepted_by=text),
+    )
+
+
 def hostile(text: str) -> ImageOutcome:
     """A chain that failed in the end, with this text in every place that is not ours to choose."""
     text = text if text.strip() else "x"
@@ -219,6 +266,7 @@ def hostile(text: str) -> ImageOutcome:
         refused=of.findings[:1],
         difference=Difference(fixed=of.findings, new=of.findings, left=()),
         blind=text,
+        proposed=Proposed(verdict="refused", refused=1, reason=text),
     )
     patched = PatchResult(
         image=text,

@@ -3,6 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# = 1 ] || { echo "usage: build.sh FOLDER" >&2; exit 2; }
-actions/setup.sh --dev >/dev/null
-uv=$(command -v uv || echo "${S3C_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/s3c}"/tools/uv-*/bin/uv)
-"$uv" build --quiet --require-hashes --build-constraints requirements/build.txt --out-dir "$1"
+uv=$(actions/setup.sh --uv)
+"$uv" build --no-config --quiet --require-hashes --build-constraints requirements/build.txt --out-dir "$1"

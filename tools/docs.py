@@ -18,7 +18,7 @@ from typing import Any
 from s3c_actions import commands, outputs
 from s3c_actions.inputs import Input, variable
 from s3c_actions.inputs.common import ANNOTATIONS, CACHE, KEEP_TRACE, UPLOAD_SARIF
-from s3c_actions.inputs.github import COMMENTING, UPLOAD_REQUIRED
+from s3c_actions.inputs.github import COMMENTING, GATE_LABEL, GATING, UPLOAD_REQUIRED
 from s3c_actions.policy import model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,17 +43,17 @@ class Action:
         return outputs.of_command(self.command)
 
 
-_REPORTING = (*COMMENTING, ANNOTATIONS, UPLOAD_SARIF, UPLOAD_REQUIRED, CACHE)
+_REPORTING = (*COMMENTING, GATE_LABEL, ANNOTATIONS, UPLOAD_SARIF, UPLOAD_REQUIRED, CACHE)
 ACTIONS = (
     Action(".", "chain", (*_REPORTING, KEEP_TRACE)),
     Action("actions/trivy-scan", "scan", _REPORTING),
     Action("actions/copa-patch", "patch", _REPORTING),
-    Action("actions/notation-sign", "sign", (CACHE,)),
-    Action("actions/ratify-deploy", "deploy", (*COMMENTING, CACHE)),
+    Action("actions/notation-sign", "sign", (*GATING, CACHE)),
+    Action("actions/ratify-deploy", "deploy", (*COMMENTING, GATE_LABEL, CACHE)),
     Action("actions/propose", "propose", ()),
     Action("actions/comment", "comment", ()),
-    Action("actions/trace", "trace", (KEEP_TRACE, CACHE)),
-    Action("actions/refresh", "refresh", (CACHE,)),
+    Action("actions/trace", "trace", (*GATING, KEEP_TRACE, CACHE)),
+    Action("actions/refresh", "refresh", (GATE_LABEL, CACHE)),
     Action("actions/mirror", "mirror", ()),
 )
 OF_THE_FILE = (CACHE, UPLOAD_REQUIRED, KEEP_TRACE)

@@ -2,7 +2,8 @@
 # Requirements with hashes and without index addresses: whoever installs uses the index of their own configuration.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-compile() { uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" "$@"; }
+uv=$(actions/setup.sh --uv)
+compile() { "$uv" pip compile --no-config --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" "$@"; }
 compile pyproject.toml --output-file requirements/runtime.txt
 compile pyproject.toml --group dev --output-file requirements/dev.txt
 compile requirements/uv.in --output-file requirements/uv.txt

@@ -7,13 +7,14 @@ hours, for this registry alone, and is asked for anew before it ends.
 from __future__ import annotations
 
 import base64
-import json
 import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from s3c_actions import answers, reading
 from s3c_actions.azure import clouds
+from s3c_actions.azure.transport import transport
 from s3c_actions.credentials import Credentials
 from s3c_actions.errors import InputError, OutsideError, S3CError
 
@@ -145,7 +146,7 @@ class AzureLogin:
         except (ServiceRequestError, ServiceResponseError) as error:
             raise _unreachable(registry, error) from None
         try:
-            document = json.loads(body)
+            document = reading.json_value(body)
             token = document["refresh_token"] if status == 200 else ""
         except (ValueError, KeyError, TypeError):
             token, document = "", {}
@@ -159,8 +160,9 @@ def pipeline(base: str) -> Any:
     from azure.core import PipelineClient
     from azure.core.pipeline.policies import RetryPolicy, UserAgentPolicy
 
+    answers.limit()
     policies = [UserAgentPolicy("s3c"), RetryPolicy(retry_total=4, retry_backoff_factor=0.5, retry_backoff_max=20)]
-    return PipelineClient(base, policies=policies, connection_timeout=10, read_timeout=TIMEOUT)
+    return PipelineClient(base, policies=policies, transport=transport(), connection_timeout=10, read_timeout=TIMEOUT)
 
 
 def is_azure(registry: str) -> bool:
@@ -235,7 +237,7 @@ def _claims(token: str) -> dict[str, Any]:
     """What a token says of itself, not verified: when it ends, and whose it is."""
     payload = token.split(".")[1] if token.count(".") == 2 else ""
     try:
-        document = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        document = reading.json_value(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}

@@ -6,10 +6,10 @@ https://docs.github.com/actions/reference/security/oidc#methods-for-requesting-t
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from s3c_actions import reading, web
 from s3c_actions.errors import OutsideError
 
 URL, TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
@@ -37,14 +37,13 @@ def fetch(environment: Mapping[str, str], audience: str) -> str:
 
     retries = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
     try:
-        with requests.Session() as session:
+        with web.session() as session:
             session.mount("https://", HTTPAdapter(max_retries=retries))
-            # A callable for `auth` keeps `requests` from looking for credentials in ~/.netrc.
             answer = session.get(
                 f"{environment[URL]}&audience={quote(audience, safe='')}",
-                auth=lambda request: request,
-                headers={"Authorization": f"bearer {environment[TOKEN]}", "User-Agent": "s3c"},
+                headers={"Authorization": f"bearer {environment[TOKEN]}"},
                 timeout=(10, 30),
+                allow_redirects=False,
             )
         value = answer.json().get("value") if answer.status_code == 200 else None
     except (requests.RequestException, ValueError, AttributeError) as error:
@@ -68,7 +67,7 @@ def claims(token: str) -> dict[str, str]:
     """`iss`, `sub` and `aud` of a token, not verified: for messages alone. Empty when it cannot be read."""
     payload = token.split(".")[1] if token.count(".") == 2 else ""
     try:
-        document = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        document = reading.json_value(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         found = {name: document.get(name) for name in ("iss", "sub", "aud")}
     except (ValueError, AttributeError):
         return {}

@@ -9,9 +9,7 @@ or azure/login, a managed identity.
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,12 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions import answers, reading
 from s3c_actions.azure import clouds, github_token, login_errors
 from s3c_actions.azure.clouds import Cloud
 from s3c_actions.azure.login_errors import Login
+from s3c_actions.azure.transport import transport
 from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.inputs.azure import https_host, tenant
-from s3c_actions.process import Secrets
+from s3c_actions.pasted import quoted
+from s3c_actions.process import Secrets, find
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
@@ -153,6 +154,7 @@ def choose(
         InputError: an id is missing, or the source asked for is not there.
         OutsideError: there is no identity at all.
     """
+    answers.limit()
     # Without a handler of its own, azure-identity would write each failure to standard error; it is told by its error.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     for name in ("AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD", github_token.TOKEN, "IDENTITY_HEADER"):
@@ -204,7 +206,7 @@ class _Choice:
         try:
             return https_host(given)
         except ValueError as error:
-            raise InputError("authority-host", f"AZURE_AUTHORITY_HOST: {given[:200]!r} is not {error}.") from None
+            raise InputError("authority-host", f"AZURE_AUTHORITY_HOST: {quoted(given)} is not {error}.") from None
 
     def github(self) -> Identity | None:
         """The job's OIDC token, asked for anew whenever Entra is: it lives for minutes, a job for hours."""
@@ -227,7 +229,7 @@ class _Choice:
 
         def read() -> str:
             try:
-                return Path(path).read_text(encoding="utf-8").strip()
+                return reading.text(Path(path)).strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise OutsideError(
                     f"The workload identity's token {path} cannot be read.",
@@ -250,11 +252,18 @@ class _Choice:
             from azure.identity import CertificateCredential, ClientSecretCredential
 
             if secret:
-                return ClientSecretCredential(self.tenant, self.client, secret, authority=self.authority)
+                return ClientSecretCredential(
+                    self.tenant, self.client, secret, authority=self.authority, transport=transport()
+                )
             password = self.environment.get("AZURE_CLIENT_CERTIFICATE_PASSWORD")
             try:
                 return CertificateCredential(
-                    self.tenant, self.client, certificate, authority=self.authority, password=password
+                    self.tenant,
+                    self.client,
+                    certificate,
+                    authority=self.authority,
+                    password=password,
+                    transport=transport(),
                 )
             except (ValueError, OSError) as error:
                 raise InputError(
@@ -290,7 +299,9 @@ class _Choice:
         def make() -> Any:
             from azure.identity import ManagedIdentityCredential
 
-            return ManagedIdentityCredential(client_id=self.client or None, _exclude_workload_identity_credential=True)
+            return ManagedIdentityCredential(
+                client_id=self.client or None, _exclude_workload_identity_credential=True, transport=transport()
+            )
 
         return self._identity("managed-identity", "the managed identity", make, known=bool(self.client))
 
@@ -345,7 +356,7 @@ class _Choice:
             try:
                 tenant(self.tenant)
             except ValueError as error:
-                raise InputError("tenant-id", f"AZURE_TENANT_ID: {self.tenant[:200]!r} is not {error}.") from None
+                raise InputError("tenant-id", f"AZURE_TENANT_ID: {quoted(self.tenant)} is not {error}.") from None
             return
         if source == "github-oidc":
             raise self._ids_missing()
@@ -369,7 +380,9 @@ class _Choice:
         def make() -> Any:
             from azure.identity import ClientAssertionCredential
 
-            return ClientAssertionCredential(self.tenant, self.client, assertion, authority=self.authority)
+            return ClientAssertionCredential(
+                self.tenant, self.client, assertion, authority=self.authority, transport=transport()
+            )
 
         return self._identity(source, told, make, claims=last)
 
@@ -400,12 +413,12 @@ class _Choice:
 
 
 def _az_is_logged_in(environment: Mapping[str, str]) -> bool:
-    if not shutil.which("az", path=environment.get("PATH")):
+    if not find("az", environment):
         return False
     folder = environment.get("AZURE_CONFIG_DIR") or str(Path(environment.get("HOME") or "/") / ".azure")
     try:
         # Written by az with a byte order mark.
-        profile = json.loads((Path(folder) / "azureProfile.json").read_text(encoding="utf-8-sig"))
+        profile = reading.json_value(reading.text(Path(folder) / "azureProfile.json", encoding="utf-8-sig"))
         return bool(profile["subscriptions"])
     except (OSError, ValueError, KeyError, TypeError):
         return False

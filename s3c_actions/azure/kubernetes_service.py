@@ -7,12 +7,12 @@ azure-core makes: azure-mgmt-containerservice would bring every model of every v
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.azure.container_registry import pipeline
 from s3c_actions.errors import InputError, OutsideError, S3CError
 
@@ -125,8 +125,10 @@ def _kubeconfig(cluster: AksCluster, body: str) -> dict[str, Any]:
     import yaml
 
     try:
-        (first, *_) = json.loads(body)["kubeconfigs"]
-        document = yaml.safe_load(base64.b64decode(first["value"]))
+        (first, *_) = reading.json_value(body)["kubeconfigs"]
+        text = base64.b64decode(first["value"])
+        reading.check_yaml(yaml.parse(text, Loader=yaml.CSafeLoader))
+        document = yaml.safe_load(text)
         if not isinstance(document["users"], list) or not isinstance(document["clusters"], list):
             raise TypeError
     except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
@@ -149,7 +151,7 @@ def _server(user: dict[str, Any]) -> str:
 
 def _refused(cluster: AksCluster, identity: Identity, status: int, body: str) -> S3CError:
     try:
-        said = json.loads(body)["error"]
+        said = reading.json_value(body)["error"]
         code, message = str(said["code"]), str(said["message"])
     except (ValueError, KeyError, TypeError):
         code, message = "", body

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import __version__, certificates, sockets, temporary
+from s3c_actions import __version__, certificates, reading, sockets, temporary
 from s3c_actions.errors import S3CError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def running(vault: Vault, certificate: VaultCertificate, temp: Path) -> Iterator
         def answer(command: str, request: bytes) -> tuple[str, dict[str, Any]]:
             plugin.failure = None
             try:
-                return "answer", signer.answer(command, json.loads(request or b"{}"))
+                return "answer", signer.answer(command, reading.json_value(request or b"{}"))
             except S3CError as error:
                 plugin.failure = error
                 return _error("ACCESS_DENIED", error.what)

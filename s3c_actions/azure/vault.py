@@ -17,6 +17,7 @@ import msgspec
 from s3c_actions import certificates
 from s3c_actions.azure import vault_errors
 from s3c_actions.azure.login_errors import skew
+from s3c_actions.azure.transport import transport
 from s3c_actions.azure.vault_errors import About
 from s3c_actions.errors import InputError, OutsideError
 
@@ -223,9 +224,7 @@ class Vault:
     def _transport(self) -> HttpTransport[Any, Any]:
         """One for all clients: they ask one host, over one connection."""
         if self._shared is None:
-            from azure.core.pipeline.transport import RequestsTransport
-
-            self._shared = RequestsTransport()
+            self._shared = transport()
         return self._shared
 
     def _crypto_client(self, certificate: VaultCertificate) -> CryptographyClient:

@@ -5,7 +5,6 @@ https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError, OutsideError, S3CError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def told(error: HttpResponseError, about: About) -> S3CError:
 def _read(error: HttpResponseError) -> tuple[str, str, str]:
     """Code, inner code and message of an answer."""
     try:
-        document: Any = json.loads(error.response.text() if error.response is not None else "")
+        document: Any = reading.json_value(error.response.text() if error.response is not None else "")
         found = document["error"]
         inner = found.get("innererror") or found.get("innerError") or {}
         return str(found.get("code") or ""), str(inner.get("code") or ""), str(found.get("message") or "")

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from s3c_actions import answers, pasted, reading
 from s3c_actions.cluster import denials
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 
@@ -182,7 +183,10 @@ class Cluster:
             InputError: it does not accept the kubeconfig's credentials.
             OutsideError: it cannot be reached.
         """
-        answer = json.loads(self._content(method, path, query or {}, body, content_type))
+        try:
+            answer = reading.json_value(self._content(method, path, query or {}, body, content_type))
+        except ValueError:
+            answer = None
         if not isinstance(answer, dict):
             raise OutsideError(f"{self.address} is no Kubernetes API: it answered no JSON object.")
         return answer
@@ -224,7 +228,7 @@ class Cluster:
     def _translated(self, method: str, path: str, status: int, body: str | bytes | None) -> S3CError:
         """What the API server's `Status` says, in words; told apart as far as it tells them apart."""
         try:
-            said = json.loads(body or b"{}")
+            said = reading.json_value(body or b"{}")
         except ValueError:
             said = {}
         said = said if isinstance(said, dict) else {}
@@ -307,13 +311,24 @@ class AdmissionDenied(Refused):
         self.unavailable = any(one.unavailable for one in found)
 
 
-def connect(kubeconfig: str, context: str, *, timeout: float, token: Callable[[], str] | None = None) -> Cluster:
+def connect(
+    kubeconfig: str,
+    context: str,
+    *,
+    timeout: float,
+    temp: Path | None = None,
+    hide: Callable[[str], None] = lambda _value: None,
+    token: Callable[[], str] | None = None,
+) -> Cluster:
     """Connect by a kubeconfig; nothing is asked of the cluster yet.
 
     Args:
         kubeconfig: the file; several, separated as in KUBECONFIG, are merged.
         context: of it; its current one when empty.
         timeout: seconds for one answer.
+        temp: where the client's key is written; whoever made the folder removes it. Without it, where the system has
+            such files, until the process ends.
+        hide: told every credential of the kubeconfig, before it is used.
         token: gives what stands in place of the kubeconfig's token, asked before each request: it may end in a rollout.
 
     Raises:
@@ -330,6 +345,10 @@ def connect(kubeconfig: str, context: str, *, timeout: float, token: Callable[[]
             remedy="Fetch it (`az aks get-credentials …`), or name another.",
         )
     try:
+        for one in kubeconfig.split(":"):
+            if Path(one).is_file():
+                # The library reads it with neither limit.
+                reading.check_yaml(yaml.parse(reading.text(Path(one)), Loader=yaml.CSafeLoader))
         contexts, current = config.list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
         chosen = next((one for one in contexts if one["name"] == context), None) if context else current
         if chosen is None:
@@ -338,11 +357,12 @@ def connect(kubeconfig: str, context: str, *, timeout: float, token: Callable[[]
                 f"{context} is not a context of {kubeconfig}.",
                 remedy=f"Choose from {', '.join(one['name'] for one in contexts)}.",
             )
-        client = config.new_client_from_config(kubeconfig, chosen["name"])  # type: ignore[no-untyped-call]
-    except (ConfigException, yaml.YAMLError, OSError, ValueError, KeyError, TypeError) as error:
+        client = _client(kubeconfig, chosen["name"], temp, hide)
+    except (ConfigException, yaml.YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
             "kubeconfig", f"{kubeconfig} cannot be used.", remedy="Fetch it anew.", original=str(error)[:1000]
         ) from error
+    answers.limit()
     if not client.configuration.verify_ssl:
         import urllib3
 
@@ -352,6 +372,31 @@ def connect(kubeconfig: str, context: str, *, timeout: float, token: Callable[[]
         client.configuration.refresh_api_key_hook = lambda own: own.api_key.update(BearerToken=f"Bearer {ask()}")
     namespace = str((chosen.get("context") or {}).get("namespace") or "default")
     return Cluster(client, address=client.configuration.host, namespace=namespace, timeout=timeout)
+
+
+def _client(kubeconfig: str, context: str, temp: Path | None, hide: Callable[[str], None]) -> ApiClient:
+    from kubernetes import config
+    from kubernetes.client import ApiClient, Configuration
+    from kubernetes.config import kube_config
+
+    for path in (Path(one) for one in kubeconfig.split(":")):
+        if path.is_file():
+            for value in pasted.secrets_of_kubeconfig(reading.text(path, errors="replace")):
+                hide(value)
+    # The library keeps what it has written for the next call, also when the file's folder is gone since.
+    for content, name in list(kube_config._temp_files.items()):
+        if not Path(name).exists():
+            del kube_config._temp_files[content]
+    settings = Configuration()
+    config.load_kube_config(  # type: ignore[no-untyped-call]
+        config_file=kubeconfig,
+        context=context,
+        client_configuration=settings,
+        temp_file_path=str(temp) if temp is not None else None,
+    )
+    for value in settings.api_key.values():  # of a sign-in by another program, too
+        hide(value.removeprefix("Bearer "))
+    return ApiClient(configuration=settings)
 
 
 def _verb(method: str) -> str:

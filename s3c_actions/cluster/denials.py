@@ -29,12 +29,13 @@ _LOGGED = re.compile(
     re.MULTILINE,
 )
 # A request's address, in front of what became of it.
-_REQUEST = re.compile(r'.*\b(?:Head|Get|Post) "[^"]*": ', re.DOTALL)
+_REQUEST = re.compile(r'\A.*\b(?:Head|Get|Post) "[^"]*": ', re.DOTALL)
 # The mutation, which comes before, turns tags into digests.
 _MUTATION = re.compile(rf"failed to get subject descriptor for image (?P<image>{_REFERENCE}): (?P<why>.*)", re.DOTALL)
 # Ratify prints a structure of Go's in the middle of its sentence.
 _NOISE = re.compile(r"\{Descriptor:\{.*?\} ArtifactType:[^}]*\} ?")
 _SILENT = re.compile(rf"^(?P<image>{_REFERENCE}): (?P<why>Ratify said nothing about it\..*)$", re.DOTALL)
+_UNPINNED = re.compile(rf"^(?P<image>{_REFERENCE}) has no digest: (?P<why>.*?)\.(?: (?P<remedy>.*))?$", re.DOTALL)
 _STOCK = re.compile(rf"^Subject failed verification: (?P<image>{_REFERENCE})\s*(?P<why>.*)$", re.DOTALL)
 
 _FORBIDDEN = re.compile(
@@ -235,6 +236,9 @@ def _entry(constraint: str, said: str, webhook: str) -> list[Denial]:
     if asked := _NO_ANSWER.match(text):
         unanswered = replace(_unanswered(asked["why"]), constraint=constraint, webhook=webhook, original=said)
         return [replace(unanswered, image=image, trace=trace) for image in asked["images"].split(", ")]
+    if about := _UNPINNED.match(text):
+        why = f"it has no digest: {about['why']}"
+        return [replace(base, image=about["image"], reason=why, remedy=about["remedy"] or "")]
     for pattern in (_IMAGE, _SILENT, _STOCK):
         if about := pattern.match(text):
             image, why = about["image"], " ".join(_NOISE.sub("", about["why"]).split()) or "Ratify gave no reason"

@@ -1,4 +1,4 @@
-"""What runs on a cluster: every image of every Pod, by the digest that the kubelet pulled."""
+"""What runs on a cluster: every image of every Pod, by the digest that the kubelet pulled; image volumes included."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from typing import Any
 
 import msgspec
 
+from s3c_actions.cluster import places
 from s3c_actions.cluster.client import Cluster, Object
 from s3c_actions.errors import InputError
 from s3c_actions.image import Reference
 
 SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
-_LISTS = (
-    ("initContainers", "initContainerStatuses"),
-    ("containers", "containerStatuses"),
-    ("ephemeralContainers", "ephemeralContainerStatuses"),
-)
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,15 +74,10 @@ def _place(about: dict[str, Any]) -> str:
 
 
 def _images(pod: Object) -> list[tuple[str, bool]]:
-    """Each container's image, pinned where the cluster tells the digest, and whether it does."""
-    spec, status = pod.get("spec") or {}, pod.get("status") or {}
-    found = []
-    for containers, statuses in _LISTS:
-        said = {one.get("name"): str(one.get("imageID") or "") for one in status.get(statuses) or []}
-        found += [
-            _pinned(str(one.get("image", "")), said.get(one.get("name"), "")) for one in spec.get(containers) or []
-        ]
-    return found
+    """The image in each place of a Pod, pinned where the cluster tells the digest, and whether it does."""
+    status = pod.get("status") or {}
+    pulled = {place: places.pulled(status, place) for place in places.PLACES}
+    return [_pinned(one.image, pulled[one.place].get(one.name, "")) for one in places.images(pod.get("spec") or {})]
 
 
 def _pinned(image: str, pulled: str) -> tuple[str, bool]:

@@ -1,7 +1,8 @@
 """The gate of a cluster: Gatekeeper's webhook, Ratify behind it, the constraint between them; looked at and tried.
 
-What is looked at can be wrong in ways that nobody thought of, so the gate is proved as well: the API server is asked
-to take a Pod of an image that nobody signed, by dry run. It has to be denied, and by a verdict on that image.
+What is looked at can be wrong in ways that nobody thought of, so the gate is proved as well: the API server is asked,
+by dry run, to take Pods that have an image nobody signed, once in each place where a new Pod can have one. Each has to
+be denied, and by a verdict on that image: a quota, another policy or a missing right denies too, and proves nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -17,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions.cluster import denials
+from s3c_actions.cluster import denials, places
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Object, Resource
 from s3c_actions.errors import OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
@@ -42,6 +43,12 @@ _AT_ONCE = 6
 _IN_A_POD = 4
 _RECENT = 120
 _INSTALL = "Install it, or mend it, with `s3c gate install`."
+NOT_THERE = f"localhost:1/s3c-gate-probe@sha256:{64 * '0'}"
+"""Nothing listens on port 1, and no image has this digest."""
+# No image at all: it stands in a proof's container where another place is tried.
+_BESIDE = f"localhost:1/s3c-gate-probe@sha256:{64 * '1'}"
+# How the API server says that it knows no such volume, or that a policy of its own lets none in: both before a webhook.
+_NO_SUCH_PLACE = re.compile(r"must specify a volume type|ValidatingAdmissionPolicy '[^']*'.* denied request", re.DOTALL)
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +89,29 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     holes: tuple[Hole, ...]
     constraints: tuple[str, ...]
     exempt: Mapping[str, str]
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """What was tried, and denied for its signature.
+
+    Attributes:
+        denied: the denial of a container's image.
+        places: those tried; without the ones that this cluster has not.
+    """
+
+    denied: AdmissionDenied
+    places: tuple[places.Place, ...]
+
+    @property
+    def what(self) -> str:
+        """The denial as a sentence."""
+        return self.denied.what
+
+    @property
+    def told(self) -> str:
+        """`as a container, an init container and an image volume`."""
+        named = [one.phrase.removeprefix("as ") for one in self.places]
+        return "as " + " and ".join(one for one in (", ".join(named[:-1]), named[-1]) if one)
 
 
 def gather(cluster: Cluster) -> Facts:
@@ -137,20 +167,12 @@ def inspect(facts: Facts, wanted: Iterable[tuple[str, str, str]]) -> Gate:
         kind for one in facts.templates if _asks(one) and (kind := _dig(one, "spec", "crd", "spec", "names", "kind"))
     }
     constraints = [one for one in facts.constraints if one["kind"] in asking]
-    denying = [one for one in constraints if (_dig(one, "spec", "enforcementAction") or "deny") == "deny"]
+    denying = [one for one in constraints if not _lets_pass(one)]
     if not asking:
         holes.append(Hole(what="No ConstraintTemplate asks Ratify about images.", remedy=_INSTALL))
     elif not constraints:
         holes.append(Hole(what=f"No constraint of the kind {', '.join(sorted(asking))} is there.", remedy=_INSTALL))
-    holes += [
-        Hole(
-            what=f"The constraint {one['metadata']['name']} only tells: its enforcementAction is "
-            f"{_dig(one, 'spec', 'enforcementAction')}.",
-            remedy="Set it to `deny`.",
-        )
-        for one in constraints
-        if one not in denying
-    ]
+    holes += [hole for one in constraints if (hole := _lets_pass(one))]
     exempt = _exempt(facts, [webhook for _, webhook in found], denying)
     holes += [
         Hole(
@@ -162,7 +184,10 @@ def inspect(facts: Facts, wanted: Iterable[tuple[str, str, str]]) -> Gate:
     ]
     if denying:
         for group, kind, namespace in sorted({*wanted, *(("", "Pod", one) for one in namespaces)}):
-            if namespace not in exempt and not any(_matches_kind(one, group, kind) for one in denying):
+            labels = _labels(facts, namespace)
+            if namespace not in exempt and not any(
+                _matches_kind(one, group, kind) and _matches_namespace(one, namespace, labels) for one in denying
+            ):
                 holes.append(
                     Hole(
                         what=f"No constraint looks at {kind}s"
@@ -189,18 +214,7 @@ def _webhook(name: str, webhook: Mapping[str, Any], facts: Facts) -> list[Hole]:
                 remedy="Set `validatingWebhookFailurePolicy: Fail` in Gatekeeper's chart.",
             )
         )
-    operations = {
-        operation
-        for rule in webhook.get("rules") or ()
-        if set(rule.get("resources") or ()) & {"*", "*/*", "pods"} and set(rule.get("apiGroups") or ()) & {"*", ""}
-        for operation in rule.get("operations") or ()
-    }
-    if not operations & {"*"} and not {"CREATE", "UPDATE"} <= operations:
-        holes.append(
-            Hole(
-                what=f"{name} does not look at Pods that are created or updated.", remedy="Install Gatekeeper's chart."
-            )
-        )
+    holes += [Hole(what=f"{name} does not look at {what}.", remedy=remedy) for what, remedy in _uncovered(webhook)]
     selector = webhook.get("objectSelector") or {}
     if selector.get("matchLabels") or selector.get("matchExpressions"):
         holes.append(
@@ -218,6 +232,74 @@ def _webhook(name: str, webhook: Mapping[str, Any], facts: Facts) -> list[Hole]:
             )
         )
     return holes
+
+
+def _uncovered(webhook: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What brings an image into the cluster and no rule of the webhook looks at, and what to change."""
+    gaps = [
+        one
+        for one in places.WORKLOADS
+        if not all(_looks_at(webhook, one.group, one.version, one.plural, how) for how in ("CREATE", "UPDATE"))
+    ]
+    found = []
+    if any(one.kind == "Pod" for one in gaps):
+        found.append(("Pods that are created or updated", "Install Gatekeeper's chart."))
+    if others := [one for one in gaps if one.kind != "Pod"]:
+        kinds = ", ".join(f"{one.kind}s" for one in others)
+        named = ", ".join(one.plural for one in others)
+        found.append((f"{kinds}: they are accepted, and their Pods alone are judged", f"Add {named} to its rules."))
+    for one, noun in places.SUBRESOURCES.items():
+        if not _looks_at(webhook, "", "v1", one, "UPDATE"):
+            found.append(
+                (
+                    f"{noun} ({one}), which change the images of a Pod that runs",
+                    f"Add {one} to its rules: `*` does not mean subresources.",
+                )
+            )
+    return found
+
+
+def _looks_at(webhook: Mapping[str, Any], group: str, version: str, resource: str, operation: str) -> bool:
+    """Whether a webhook is asked about a request, as the API server decides it.
+
+    https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#matching-requests-rules
+    """
+    plural, _, sub = resource.partition("/")
+    return any(
+        set(rule.get("apiGroups") or ()) & {"*", group}
+        and set(rule.get("apiVersions") or ()) & {"*", version}
+        and set(rule.get("operations") or ()) & {"*", operation}
+        and (rule.get("scope") or "*") in {"*", "Namespaced"}
+        and any(
+            named in {"*", plural} and within in {"*", sub}
+            for named, _, within in (str(one).partition("/") for one in rule.get("resources") or ())
+        )
+        for rule in webhook.get("rules") or ()
+    )
+
+
+def _lets_pass(constraint: Mapping[str, Any]) -> Hole | None:
+    """Why a constraint denies nothing that is asked of the webhook; None when it does deny."""
+    name, action = constraint["metadata"]["name"], _dig(constraint, "spec", "enforcementAction") or "deny"
+    scoped = action == "scoped" and any(
+        one.get("action") == "deny"
+        and any(point.get("name") in {"*", WEBHOOK} for point in one.get("enforcementPoints") or ())
+        for one in _dig(constraint, "spec", "scopedEnforcementActions") or ()
+    )
+    if action != "deny" and not scoped:
+        return Hole(
+            what=f"The constraint {name} only tells: its enforcementAction is {action}.", remedy="Set it to `deny`."
+        )
+    if (source := _dig(constraint, "spec", "match", "source") or "All") not in {"All", "Original"}:
+        return Hole(
+            what=f"The constraint {name} does not look at what is created itself: its match.source is {source}.",
+            remedy="Take `source` out of its `match`.",
+        )
+    return None
+
+
+def _labels(facts: Facts, namespace: str) -> dict[str, str]:
+    return {"kubernetes.io/metadata.name": namespace, **facts.namespaces.get(namespace, {})}
 
 
 def _providers(facts: Facts, webhook: Mapping[str, Any]) -> list[Hole]:
@@ -272,8 +354,8 @@ def _exempt(
 ) -> dict[str, str]:
     """Namespaces that no constraint is asked for, with the reason."""
     found = {}
-    for namespace, own in sorted(facts.namespaces.items()):
-        labels = {"kubernetes.io/metadata.name": namespace, **own}
+    for namespace in sorted(facts.namespaces):
+        labels = _labels(facts, namespace)
         if not any(selects(webhook.get("namespaceSelector") or {}, labels) for webhook in webhooks):
             found[namespace] = "the webhook's namespaceSelector leaves it out"
         elif any(_config_exempts(one, namespace) for one in facts.configs):
@@ -321,35 +403,50 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return True
 
 
-def pod(images: Sequence[str]) -> Object:
-    """A Pod of some images that no other policy should mind; it is only ever tried, never made."""
+def pod(images: Sequence[str], place: places.Place = places.CONTAINERS, image: str = "") -> Object:
+    """A Pod that no other policy should mind; it is only ever tried, never made.
+
+    Args:
+        images: of its containers.
+        place: where it has one more image.
+        image: that one; empty: there is none.
+    """
+    spec: Object = {
+        "automountServiceAccountToken": False,
+        "restartPolicy": "Never",
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(f"proof-{number}", one) for number, one in enumerate(images)],
+    }
+    if image and place.path == places.CONTAINERS.path:
+        spec.setdefault(place.field, []).append(_container("proof", image))
+    elif image:
+        named: Any = image
+        for step in reversed(place.path):
+            named = {step: named}
+        spec[place.field] = [{"name": "proof", **named}]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"generateName": "s3c-gate-", "labels": {"app.kubernetes.io/managed-by": "s3c"}},
-        "spec": {
-            "automountServiceAccountToken": False,
-            "restartPolicy": "Never",
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 65532,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [
-                {
-                    "name": f"proof-{number}",
-                    "image": image,
-                    "resources": {
-                        "requests": {"cpu": "1m", "memory": "1Mi"},
-                        "limits": {"cpu": "1m", "memory": "4Mi"},
-                    },
-                    "securityContext": {
-                        "allowPrivilegeEscalation": False,
-                        "capabilities": {"drop": ["ALL"]},
-                    },
-                }
-                for number, image in enumerate(images)
-            ],
+        "spec": spec,
+    }
+
+
+def _container(name: str, image: str) -> Object:
+    return {
+        "name": name,
+        "image": image,
+        "resources": {
+            "requests": {"cpu": "1m", "memory": "1Mi"},
+            "limits": {"cpu": "1m", "memory": "4Mi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
         },
     }
 
@@ -360,14 +457,19 @@ def attempt(cluster: Cluster, namespace: str, *images: str) -> AdmissionDenied |
     Raises:
         OutsideError: it was refused for a reason that is not admission's.
     """
+    denied = _attempt(cluster, namespace, pod(images))
+    return _explained(cluster, denied) if denied is not None else None
+
+
+def _attempt(cluster: Cluster, namespace: str, document: Object) -> AdmissionDenied | None:
     until, patience = time.monotonic() + 15, time.monotonic() + 60
     while True:
         try:
-            cluster.create(PODS, pod(images), namespace, dry_run=True)
+            cluster.create(PODS, document, namespace, dry_run=True)
         except AdmissionDenied as denied:
             # Ratify's verdict is kept for 10 s by itself and by Gatekeeper.
             if not any(denials.BUSY in one.reason for one in denied.denials) or time.monotonic() > patience:
-                return _explained(cluster, denied)
+                return denied
             time.sleep(5)
         except OutsideError as error:
             # A namespace's service account is made a moment after the namespace.
@@ -439,45 +541,145 @@ def _unsigned(denied: AdmissionDenied | None) -> bool:
     return denied is not None and all(one.reason == denials.UNSIGNED for one in denied.denials)
 
 
-def prove(cluster: Cluster, unsigned: str, namespace: str, constraints: Iterable[str]) -> AdmissionDenied:
+def prove(cluster: Cluster, unsigned: str, namespace: str, constraints: Iterable[str], beside: str = _BESIDE) -> Proof:
     """Prove that the gate closes.
 
     Args:
         cluster: where.
-        unsigned: an image that is in the registry and has no signature.
-        namespace: where the Pod is tried.
+        unsigned: an image, by digest, that is in the registry and has no signature.
+        namespace: where the Pods are tried.
         constraints: the names of those that ask Ratify.
-
-    Returns:
-        The denial.
+        beside: image of the container of a Pod that has the unsigned one in another place.
 
     Raises:
-        Refused: the Pod was admitted, or denied by something that knows nothing of signatures.
+        Refused: a Pod was admitted, or denied by something that knows nothing of signatures.
         OutsideError: it was denied because Gatekeeper or Ratify could not be asked.
     """
-    denied = attempt(cluster, namespace, unsigned)
-    if denied is None:
-        raise Refused(
-            f"The gate is open: a Pod of an image that nobody signed was admitted to the namespace {namespace}.",
-            cause="What the gate's objects say is not what it does.",
-            remedy="Look at the constraint's status and at Ratify's Policy and Verifier; nothing was deployed.",
-            image=unsigned,
-        )
-    if denied.unavailable:
-        raise OutsideError(
-            f"The gate admits nothing: {denied.denials[0].reason}.",
-            cause=denied.cause,
-            remedy=denied.remedy or "Look at the Pods in gatekeeper-system.",
-            original=denied.original,
-        )
-    if not {one.constraint for one in denied.denials} & set(constraints):
-        raise Refused(
-            f"An unsigned image was denied in {namespace}, but not for its signature.",
-            cause="Another policy denied it, so the gate is not proved.",
-            remedy="Exempt Pods of the label app.kubernetes.io/managed-by=s3c from that policy, or prove it elsewhere.",
-            original=denied.original,
-        )
-    return denied
+    asking, first, tried = frozenset(constraints), None, []
+    beside = beside if beside != unsigned else _BESIDE
+    for place, denied in _denials(cluster, namespace, unsigned, beside):
+        about = _about(denied, unsigned)
+        if denied is None or (not about and _about(denied, beside)):
+            raise _open(unsigned, "which nobody signed", place, namespace)
+        if denied.unavailable and (not about or any(one.unavailable for one in about)):
+            explained = _explained(cluster, denied)
+            raise OutsideError(
+                f"The gate admits nothing: {explained.denials[0].reason}.",
+                cause=explained.cause,
+                remedy=explained.remedy or "Look at the Pods in gatekeeper-system.",
+                original=explained.original,
+            )
+        if not any(one.constraint in asking for one in about):
+            raise Refused(
+                f"An unsigned image {place.phrase} was denied in {namespace}, but not for its signature.",
+                cause="Another policy denied it, so the gate is not proved.",
+                remedy="Exempt Pods of the label app.kubernetes.io/managed-by=s3c from that policy, or prove it "
+                "elsewhere.",
+                original=denied.original,
+            )
+        first = first or denied
+        tried.append(place)
+    if first is None:
+        raise _not_tried(namespace)
+    return Proof(denied=first, places=tuple(tried))
+
+
+def prove_absent(cluster: Cluster, namespace: str, constraints: Iterable[str]) -> Proof | S3CError:
+    """Prove that the gate closes by an image that is not there: for a gate that knows of no other image yet.
+
+    It is less than `prove`: that Ratify is asked, and that its word counts. A signature is nothing that it looks for.
+
+    Returns:
+        The proof, or the error that there is none (yet).
+
+    Raises:
+        OutsideError: a Pod was refused for a reason that is not admission's.
+    """
+    asking, first, tried = frozenset(constraints), None, []
+    for place, denied in _denials(cluster, namespace, NOT_THERE, _BESIDE):
+        about = _about(denied, NOT_THERE)
+        if denied is None or (not about and _about(denied, _BESIDE)):
+            return _open(NOT_THERE, "which is not there", place, namespace)
+        # A verdict leaves a trace; what Ratify cannot find it says by itself.
+        if not any(
+            one.constraint in asking and (one.trace or "could not resolve descriptor" in one.original) for one in about
+        ):
+            return OutsideError(
+                "Ratify does not answer Gatekeeper: everything is denied.",
+                cause=denied.cause,
+                remedy=f"Look at the logs of the Pods in {NAMESPACE}.",
+                original=denied.original,
+            )
+        first = first or denied
+        tried.append(place)
+    return Proof(denied=first, places=tuple(tried)) if first is not None else _not_tried(namespace)
+
+
+def _open(image: str, what: str, place: places.Place, namespace: str) -> Refused:
+    if place is places.CONTAINERS:
+        cause = "What the gate's objects say is not what it does."
+        remedy = "Look at the constraint's status and at Ratify's Policy and Verifier; nothing was deployed."
+    else:
+        cause = f"Its ConstraintTemplate does not look at every place of an image: not at {place.noun}s."
+        remedy = f"{_INSTALL} Nothing was deployed."
+    return Refused(
+        f"The gate is open: it lets Pods of the namespace {namespace} have {image}, {what}, {place.phrase}.",
+        cause=cause,
+        remedy=remedy,
+        image=image,
+    )
+
+
+def _not_tried(namespace: str) -> OutsideError:
+    return OutsideError(f"The gate was not proved: no Pod could be tried in {namespace}.")
+
+
+def _denials(
+    cluster: Cluster, namespace: str, image: str, beside: str
+) -> Iterator[tuple[places.Place, AdmissionDenied | None]]:
+    """What becomes of Pods with an image in each place that a new Pod can have one in; without what the cluster lacks.
+
+    Raises:
+        OutsideError: as `attempt`.
+    """
+    for place in places.PLACES:
+        if not place.creatable:
+            continue
+        document = pod([image]) if place is places.CONTAINERS else pod([beside], place, image)
+        try:
+            denied = _attempt(cluster, namespace, document)
+        except ApiError as error:
+            if place is places.CONTAINERS or not _NO_SUCH_PLACE.search(error.message):
+                raise
+            continue
+        yield place, denied
+
+
+def _about(denied: AdmissionDenied | None, image: str) -> list[denials.Denial]:
+    """Those of the denials that are about an image, by its digest."""
+    digest, found = image.rpartition("@")[2], denied.denials if denied is not None else ()
+    return [one for one in found if digest in (one.image or one.original)]
+
+
+def refuse_unsigned(admitted: Iterable[Reference], signatures: Callable[[Reference], Sequence[str]]) -> None:
+    """Take an image that has no signature and was admitted for what it is: proof that the gate is open.
+
+    Args:
+        admitted: by digest.
+        signatures: digests of an image's signatures, whoever made them.
+
+    Raises:
+        Refused: there is one.
+        OutsideError: the registry does not answer.
+    """
+    for reference in admitted:
+        if not signatures(reference):
+            raise Refused(
+                f"The gate is open: {reference.pinned} is admitted, and nobody signed it.",
+                cause="Ratify trusts something else than Notary Project signatures, or trusts everything.",
+                remedy=f"Look at Ratify's Policy and Verifier, or sign the image: `s3c sign {reference.pinned}`.",
+                image=reference.pinned,
+            )
 
 
 def refusal(looked: Gate) -> Refused:

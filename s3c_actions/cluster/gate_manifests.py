@@ -31,34 +31,44 @@ def values(chart: str) -> Path:
     return MANIFESTS / chart / "values.yaml"
 
 
-def policy(identities: tuple[str, ...] = (), exempt: tuple[str, ...] = ()) -> tuple[Object, ...]:
+def policy(
+    identities: tuple[str, ...],
+    exempt: tuple[str, ...] = (),
+    scopes: tuple[str, ...] = ("*",),
+    *,
+    allow_tags: bool = False,
+) -> tuple[Object, ...]:
     """How Ratify verifies, and what Gatekeeper asks it about.
 
     Args:
-        identities: subjects of the signers to trust, as `x509.subject: C=…, ST=…, O=…`; none: whomever the certificates
-            vouch for.
+        identities: the signers to trust, as `x509.subject: C=…, ST=…, O=…`; `*` is whomever the certificates vouch for.
         exempt: namespaces that go around the gate, besides the cluster's own and the gate's.
+        scopes: repositories whose signatures count; `*` is every one.
+        allow_tags: admit Pods whose images have no digest.
     """
     (verifier,) = _read("ratify/verifier.yaml")
     (constraint,) = _read("gatekeeper/constraint.yaml")
-    for one in verifier["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]:
-        one["trustedIdentities"] = list(identities) or one["trustedIdentities"]
+    (statement,) = verifier["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]
+    statement |= {"registryScopes": list(scopes), "trustedIdentities": list(identities)}
     excluded = constraint["spec"]["match"]["excludedNamespaces"]
     constraint["spec"]["match"]["excludedNamespaces"] = list(dict.fromkeys([*excluded, *exempt]))
+    if allow_tags:
+        constraint["spec"]["parameters"] = {"allowTags": True}
     return (verifier, *_read("ratify/policy.yaml"), *_read("gatekeeper/template.yaml"), constraint)
 
 
-def by_policy(ruling: Policy, exempt: tuple[str, ...] = ()) -> tuple[Object, ...]:
+def by_policy(ruling: Policy, exempt: tuple[str, ...] = (), *, allow_tags: bool = False) -> tuple[Object, ...]:
     """How Ratify and Gatekeeper decide by a policy: whom to trust, what evidence to ask for, what to refuse.
 
     Args:
         ruling: whose signers hold their certificates' text.
         exempt: as in `policy`.
+        allow_tags: as in `policy`.
 
     Raises:
-        InputError: it names no signer, or names subjects for some of them only.
+        InputError: as `policy.export.ratify`.
     """
-    *_, template, constraint = policy((), exempt)
+    *_, template, constraint = policy((), exempt, allow_tags=allow_tags)
     return (*export.ratify(ruling), export.gatekeeper(ruling, template), constraint)
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from s3c_actions.errors import InputError
 from s3c_actions.image import Reference
+from s3c_actions.pasted import quoted
 
 FIELD = "image"
 
@@ -34,7 +35,7 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
         if equals and not (name and image):
             raise InputError(
                 FIELD,
-                f"{text[:200]!r} is not NAME=REFERENCE: a side of it is empty.",
+                f"{quoted(text)} is not NAME=REFERENCE: a side of it is empty.",
                 remedy="Give `registry/app=registry/app@sha256:…`, or the reference alone.",
             )
         new = Reference.parse(image if equals else text, field=FIELD)

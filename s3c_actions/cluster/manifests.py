@@ -6,7 +6,8 @@ comments, anchors, order, quoting and line ends stay as they were.
 A Pod template is known by where it stands, not by its kind: `spec` of a Pod, `template.spec` of a PodTemplate,
 `spec.template.spec` of a Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController or Job,
 `spec.jobTemplate.spec.template.spec` of a CronJob. Custom workloads of the same shape (Argo's Rollout, Knative's
-Service) are found with them, and so is everything in a `kind: List`.
+Service) are found with them, and so is everything in a `kind: List`. Which places of a Pod name an image tells
+cluster/places.py.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions import reading
+from s3c_actions.cluster import places
 from s3c_actions.errors import InputError
 from s3c_actions.image import Reference
 from s3c_actions.report.collecting import paused
@@ -30,30 +33,10 @@ if TYPE_CHECKING:
 FIELD = "manifests"
 STDIN = "-"
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
-TEMPLATES = (
-    ("spec",),
-    ("template", "spec"),
-    ("spec", "template", "spec"),
-    ("spec", "jobTemplate", "spec", "template", "spec"),
-)
-CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
-WORKLOADS = frozenset(
-    {
-        "Pod",
-        "PodTemplate",
-        "Deployment",
-        "StatefulSet",
-        "DaemonSet",
-        "ReplicaSet",
-        "ReplicationController",
-        "Job",
-        "CronJob",
-    }
-)
-"""Kubernetes' own kinds that make Pods."""
 
-MOST_NESTED = 200
-_MOST_BYTES = 256 * 1024 * 1024
+MOST_NESTED = reading.MOST_NESTED
+MOST_BYTES = 32 * reading.MIB
+"""Of one file, or of standard input."""
 _KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
 
 
@@ -165,7 +148,7 @@ def read(sources: Iterable[str], *, cwd: Path, stdin: Callable[[], bytes]) -> tu
                 continue
             taken.add(path.resolve())
             try:
-                content = path.read_bytes()
+                content = reading.content(path, MOST_BYTES)
             except OSError as error:
                 raise InputError(FIELD, f"{path} cannot be read: {error.strerror}.") from error
             shown = str(path.relative_to(cwd)) if path.is_relative_to(cwd) else str(path)
@@ -188,7 +171,7 @@ def parse(text: str, *, source: str, path: Path | None = None, relative: Path | 
     text = text.removeprefix(mark) if mark else text
     finder = _Finder(text, source)
     try:
-        _check_depth(text, source)
+        _check_limits(text, source)
         with paused():
             for document in yaml.compose_all(text, Loader=yaml.CSafeLoader):
                 finder.document(document)
@@ -274,8 +257,8 @@ def _files(source: str, cwd: Path) -> list[tuple[Path, Path]]:
 
 
 def _text(content: bytes, source: str) -> str:
-    if len(content) > _MOST_BYTES:
-        raise InputError(FIELD, f"{source} is larger than {_MOST_BYTES // 1024 // 1024} MiB.")
+    if len(content) > MOST_BYTES:
+        raise InputError(FIELD, f"{source} is larger than {MOST_BYTES // 1024 // 1024} MiB.")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -330,28 +313,34 @@ class _Finder:
         if not name:
             raise self._refused(node, f"this {kind} has no name.", remedy="Give it `metadata.name`.")
         about = (kind, name, _word(metadata.get("namespace")))
-        for path in TEMPLATES:
+        for path in places.TEMPLATES:
             pod: Node | None = node
             for step in path:
                 pod = self._fields(pod).get(step)
             self._pod(self._fields(pod), about)
 
     def _pod(self, pod: Mapping[str, Node], about: tuple[str, str, str]) -> None:
-        for field in CONTAINERS:
-            there, listed = pod.get(field), _sequence(pod.get(field))
-            if there is not None and listed is None and not _is_null(there) and about[0] in WORKLOADS:
-                raise self._refused(there, f"{about[0]} {about[1]}: {field} is not a list.")
-            for container in listed or ():
-                keys = self._keys(container)
-                name = _word(keys["name"][1]) if "name" in keys else "?"
-                if "image" in keys and not _is_null(keys["image"][1]):
-                    self._image(*keys["image"], about, name)
-                elif about[0] in WORKLOADS:
-                    raise self._refused(container, f"{about[0]} {about[1]}, container {name} has no image.")
-        for volume in _sequence(pod.get("volumes")) or ():
-            keys = self._keys(self._fields(volume).get("image"))
-            if "reference" in keys:
-                self._image(*keys["reference"], about, _word(self._fields(volume).get("name")))
+        for place in places.PLACES:
+            there, listed = pod.get(place.field), _sequence(pod.get(place.field))
+            if there is not None and listed is None and not _is_null(there) and about[0] in places.KINDS:
+                raise self._refused(there, f"{about[0]} {about[1]}: {place.field} is not a list.")
+            for item in listed or ():
+                self._item(item, place, about)
+
+    def _item(self, item: Node, place: places.Place, about: tuple[str, str, str]) -> None:
+        holder: Node | None = item
+        for step in place.path[:-1]:
+            holder = self._fields(holder).get(step)
+            if holder is None or _is_null(holder):
+                return
+        keys, last = self._keys(holder), place.path[-1]
+        name = _word(self._fields(item).get("name")) or "?"
+        if last in keys and not _is_null(keys[last][1]):
+            # In a kind that is not Kubernetes' own this may be something else than a Pod's `spec`.
+            if _is_scalar(keys[last][1]) or about[0] in places.KINDS:
+                self._image(*keys[last], about, name)
+        elif about[0] in places.KINDS:
+            raise self._refused(item, f"{about[0]} {about[1]}, {place.noun} {name} has no image.")
 
     def _image(self, key: Node, value: Node, about: tuple[str, str, str], container: str) -> None:
         if not _is_scalar(value):
@@ -420,14 +409,14 @@ class _Finder:
             return found
         for key, value in node.value:
             if key.tag == _MERGE:
-                merged += value.value if _sequence(value) is not None else [value]
+                merged += _sequence(value) or [value]
             elif _is_scalar(key):
                 if key.value in found:
                     raise self._refused(key, f"the key `{key.value}` stands twice in one mapping.")
                 found[key.value] = (key, value)
         for other in merged:
-            if other is not node:
-                found = {**self._keys(other), **found}
+            for name, entry in self._keys(other).items():
+                found.setdefault(name, entry)
         return found
 
     def _refused(self, node: Node, what: str, *, remedy: str = "") -> InputError:
@@ -435,10 +424,11 @@ class _Finder:
 
 
 _MERGE = "tag:yaml.org,2002:merge"
-_BRACKETS = re.compile(r"[\[\]{}]")
-_NESTED = re.compile(rf"^(?: {{{MOST_NESTED}}}| *(?:[-?] +){{{MOST_NESTED // 4}}})", re.MULTILINE)
-_ALIAS = re.compile(r"[ \t]*:(?:\s|#[^\r\n]*)+(?P<alias>\*[^\s,\[\]{}]+)")
-_PROPERTIES = re.compile(r"(?:(?:&(?P<anchor>[^\s,\[\]{}]+)|![^\s,\[\]{}]*)(?:\s|#[^\r\n]*)+)+")
+# Possessive: a comment of many `#` could be divided into comments in as many ways as there are numbers of that length.
+_BLANK = r"(?:\s|#[^\r\n\x85\u2028\u2029]*+)++"
+_NESTED = reading.INDENTED
+_ALIAS = re.compile(rf"[ \t]*+:{_BLANK}(?P<alias>\*[^\s,\[\]{{}}]+)")
+_PROPERTIES = re.compile(rf"(?:(?:&(?P<anchor>[^\s,\[\]{{}}]++)|![^\s,\[\]{{}}]*+){_BLANK})+")
 
 
 def _is_mapping(node: Node) -> bool:
@@ -469,21 +459,22 @@ def _breaks(text: str, start: int, end: int) -> int:
     return text.count("\n", start, end) or text.count("\r", start, end)
 
 
-def _check_depth(text: str, source: str) -> None:
-    """Raise when the text is nested so deeply that the parser, which is recursive, would overflow the stack."""
+def _check_limits(text: str, source: str) -> None:
+    """Raise when the text is nested so deeply that the parser, which is recursive, would overflow the stack.
+
+    And when its aliases stand for more than any object has: merged into each other (`<<`), a few lines are enough.
+    """
     import yaml
 
-    depth, deepest = 0, 0
-    for bracket in _BRACKETS.findall(text):
-        depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
-        deepest = max(deepest, depth)
-    if deepest <= MOST_NESTED and not _NESTED.search(text):
+    aliases = "*" in text and "&" in text
+    brackets = text.count("[") + text.count("{") > MOST_NESTED
+    if not (aliases or brackets or _NESTED.search(text)):
         return
-    depth = 0  # those brackets may have stood in comments and strings
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_NESTED:
-            raise _at(source, event.start_mark, f"it is nested more than {MOST_NESTED} levels deep.")
+    # Those may have stood in comments and strings.
+    try:
+        reading.check_yaml(yaml.parse(text, Loader=yaml.CSafeLoader))
+    except reading.YamlError as error:
+        raise InputError(FIELD, f"{source}, line {error.line}: {error.problem}.") from error
 
 
 def _at(source: str, mark: Mark, what: str, *, remedy: str = "", text: str = "") -> InputError:

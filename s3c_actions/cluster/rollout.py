@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions.cluster import denials
+from s3c_actions.cluster import denials, places
 from s3c_actions.cluster.apply import Change, Target, look_up
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, Object, Resource
 from s3c_actions.errors import OutsideError, S3CError
@@ -58,7 +58,7 @@ def wait(
         OutsideError: one failed, or is not up in time; the message has the reason.
     """
     until = clock() + timeout
-    waiting = [one.target for one in changes if one.target.kind in WATCHED and one.action != "pruned"]
+    waiting = [one.target for one in changes if _watched(one.target) and one.action != "pruned"]
     told: dict[str, str] = {}
     pause, longest = POLL
     while waiting:
@@ -88,6 +88,21 @@ def wait(
             raise _failed(cluster, target, live, f"{target.where} was not up within {timeout:g} s.")
         sleep(pause)
         pause = min(pause * 1.5, longest)
+
+
+def unwatched(changes: Sequence[Change]) -> tuple[Target, ...]:
+    """What was applied, makes Pods and is of a kind that says in its own way how far they are."""
+    return tuple(
+        one.target
+        for one in changes
+        if one.action in {"created", "configured"}
+        and not places.built_in(one.target.group, one.target.kind)
+        and places.gets_images(one.target.document)
+    )
+
+
+def _watched(target: Target) -> bool:
+    return target.kind in WATCHED and places.built_in(target.group, target.kind)
 
 
 def state(kind: str, live: Mapping[str, Any]) -> State:

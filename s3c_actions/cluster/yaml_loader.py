@@ -37,6 +37,16 @@ class KubernetesLoader(yaml.CSafeLoader):  # type: ignore[misc]
         self.flatten_mapping(node)
         return {str(key.value): self.construct_object(value, deep=deep) for key, value in node.value}
 
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """A value; of `!!int x` and the like PyYAML tells by whatever its conversion raises."""
+        try:
+            value = super().construct_object(node, deep=deep)
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+            raise ConstructorError(None, None, f"it is no value of the type {node.tag}", node.start_mark) from error
+        if value is not None and not isinstance(value, (str, int, float, list, dict)):
+            raise ConstructorError(None, None, f"JSON has no values of the type {node.tag}", node.start_mark)
+        return value
+
 
 def _size(node: Any, known: dict[int, int]) -> int:
     """How many values a node becomes once every alias is written out."""

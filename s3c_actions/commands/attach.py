@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import __version__
+from s3c_actions import __version__, reading
 from s3c_actions.commands import Command, Context, folders
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from s3c_actions.registry import Descriptor, Registry
     from s3c_actions.report.gate import Gate
     from s3c_actions.report.statement import Statement
+    from s3c_actions.steps.assess import Criteria
     from s3c_actions.steps.attach import AttachTools
     from s3c_actions.steps.sign import Signer
 
@@ -62,13 +63,13 @@ def run(values: Values, context: Context) -> Outcome:
     with signing(values, context) as signer:
         settings = scanner.settings
         tool = replace(attacher_of(values, context, signer, scanner), openvex=values[attaching.OPENVEX])
-        given = reports(values[attaching.REPORTS], images, scanner.registry, tool)
+        given = reports(values[attaching.REPORTS], images, scanner.registry, settings.criteria(scanner.trivy))
         for image in images:
             if len(images) > 1:
                 context.progress.about(image)
             outcome = ImageOutcome(image=image)
             try:
-                scan = given.get(image) or scan_all(scanner, image, places[image])
+                scan = given.get(image) or scanner.look(image, places[image])
                 outcome = replace(outcome, reference=scan.reference, scan=scan)
                 outcome = replace(outcome, attach=tool.attach(outcome, "attach"))
             except S3CError as error:
@@ -81,22 +82,6 @@ def run(values: Values, context: Context) -> Outcome:
                 refused = None
             outcomes.append(replace(outcome, failure=refused))
     return Outcome(command="attach", images=tuple(outcomes), seconds=time.monotonic() - started)
-
-
-def scan_all(scanner: Scanner, image: str, folder: Path) -> ScanResult:
-    """Scan an image; of an index, every platform, each into a folder of its own."""
-    from s3c_actions.steps.merging import merged
-
-    reference = Reference.parse(image)
-    found = scanner.registry.resolve(reference)
-    if not found.is_index or len(found.images) < 2:
-        return scanner.scan(image, folder)
-    scans = []
-    for one in found.images:
-        name = one.platform.replace("/", "-")
-        titled = replace(scanner, settings=replace(scanner.settings, title=f"scan {one.platform}"))
-        scans.append(titled.scan(reference.at(one.digest).pinned, folder / name))
-    return merged(image, reference.at(found.digest), scans)
 
 
 class Attacher(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +114,10 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         with self.context.progress.step("attach") as step:
             try:
                 reference = Reference.parse(outcome.reference)
-                pairs = _pairs(self.registry.resolve(reference), scan, outcome.reference)
+                subject = self.registry.resolve(reference)
+                if subject.is_index:
+                    subject = self.registry.flattened(reference, subject)
+                pairs = _pairs(subject, scan, outcome.reference)
                 platforms = []
                 parts = pairs if pairs[0][0] != reference.digest else []
                 # Who signed the index vouches for its platforms; evidence alone vouches for no image.
@@ -158,11 +146,12 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         stated = Statement(
             subject=reference.digest,
             gate=self.gate,
+            blind="",
             policy=self.policy.digest if self.policy is not None else "",
             packages=self.policy.packages.refuse if self.policy is not None else (),
             licenses=self.policy.licenses.refuse if self.policy is not None else (),
         )
-        statements = [replace(stated, blind=scan.blind, contents=scan.contents).facts(scan.report) for _, scan in pairs]
+        statements = [_stated(stated, scan).facts(scan.report) for _, scan in pairs]
         created = min(one["created"] for one in statements)
         if not created:
             raise InputError("report", "it does not say when the scan was made.", image=reference.pinned)
@@ -200,7 +189,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.report import sarif
         from s3c_actions.report.formats import Rendering
 
-        scans = [(scan.report, replace(stated, blind=scan.blind, contents=scan.contents)) for _, scan in pairs]
+        scans = [(scan.report, _stated(stated, scan)) for _, scan in pairs]
         return sarif.evidence(scans, Rendering())
 
     def _sbom(self, kind: str, pairs: list[tuple[str, ScanResult]], reference: Reference, created: str) -> bytes | None:
@@ -212,7 +201,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         for _, scan in pairs:
             path = self.context.temp / f"evidence.{kind}.json"
             self.trivy.convert(scan.trivy_json, kind, path)
-            converted.append((scan.report.platform, path.read_bytes()))
+            converted.append((scan.report.platform, reading.content(path, reading.REPORTS)))
         if kind == "spdx":
             return sbom.spdx(converted, reference.pinned, created)
         return sbom.cyclonedx(converted[0][1], reference.pinned, created)
@@ -223,7 +212,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         if path is None:
             return None
         try:
-            document = json.loads(path.read_bytes())
+            document = reading.json_value(reading.content(path, reading.DOCUMENTS))
         except (OSError, ValueError) as error:
             raise InputError("openvex", f"{path} cannot be read as JSON.", original=str(error)) from error
         if not isinstance(document, dict) or "statements" not in document:
@@ -237,6 +226,19 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         one = Outcome(command=command, images=(outcome,))
         document = result.document(one, self.context.now, self.context.secrets)
         return result.text(_stable({**document, "created": created})).encode()
+
+
+def _stated(of_all: Statement, scan: ScanResult) -> Statement:
+    """The statement on one scan. How old it is, whoever judges by it sees for himself."""
+    unseen = scan.blind or scan.left_out
+    return replace(
+        of_all,
+        blind=unseen or scan.overridden,
+        unscanned="warn" if scan.overridden and not unseen else "fail",
+        contents=scan.contents,
+        scope=scan.scope,
+        uncovered=scan.uncovered,
+    )
 
 
 def _stable(value: Any) -> Any:
@@ -342,40 +344,31 @@ def attaching_if_asked(values: Values, context: Context, scanner: Scanner) -> It
 
 
 def reports(
-    paths: tuple[Path, ...], images: tuple[str, ...], registry: Registry, tool: Attacher
+    paths: tuple[Path, ...], images: tuple[str, ...], registry: Registry, criteria: Criteria
 ) -> dict[str, ScanResult]:
     """Image → the scan that the reports given stand for; each report belongs to the digest it tells of.
 
     Raises:
         InputError: a report cannot be read, or is of none of the images, or an image or platform has none.
     """
-    from s3c_actions.report import coverage, trivy_json
+    from s3c_actions.report import trivy_json
+    from s3c_actions.steps import assess
     from s3c_actions.steps.merging import merged
-    from s3c_actions.steps.scan import contents
 
     if not paths:
         return {}
-    policy = tool.policy
     by_digest: dict[str, ScanResult] = {}
     for path in paths:
         report = trivy_json.read(path)
-        seen = coverage.judge(path.read_bytes(), scanners=("vuln",), pkg_types=("os", "library"))
-        by_digest[report.digest] = ScanResult(
-            image=report.image,
-            reference="",
-            report=report,
-            trivy_json=path,
-            refused=tool.gate.refused(report.findings),
-            blind=seen.blind,
-            contents=contents(policy, path, tool.trivy, tool.context.temp)
-            if policy is not None and policy.judges_contents
-            else (),
-            policy=policy.digest if policy is not None else "",
+        by_digest[report.digest] = assess.given(
+            path, image=report.image, reference="", criteria=criteria, report=report
         )
     found, used = {}, set()
     for image in images:
         reference = Reference.parse(image)
         described = registry.resolve(reference)
+        if described.is_index:
+            described = registry.flattened(reference, described)
         digests = [one.digest for one in described.images] if described.is_index else [described.digest]
         if described.is_index and described.digest in by_digest and len(digests) == 1:
             digests = [described.digest]

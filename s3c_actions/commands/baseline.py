@@ -57,9 +57,10 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
         if path.is_file() or path.suffix == ".json":
             return baseline.read(path, image)
         Reference.parse(given, field="baseline")
-        plain = replace(scanner, settings=replace(scanner.settings, formats=("json",), title="baseline"))
+        settings = replace(scanner.settings, formats=("json",), title="baseline")
+        plain = replace(scanner, settings=settings, proposed=None)
         try:
-            return plain.scan(given, folder / "baseline", source="auto").report
+            return plain.look(given, folder / "baseline", source="auto").report
         except S3CError as error:
             scanner.context.progress.warning(f"{image} is compared with nothing. {error}")
             return None
@@ -67,7 +68,7 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
     def compared(self, outcome: ImageOutcome, report: ScanReport | None, scanner: Scanner) -> ImageOutcome:
         """The outcome, with what its last scan shows compared with the baseline."""
         from s3c_actions.report.difference import compare
-        from s3c_actions.steps.scan import filtered
+        from s3c_actions.steps.assess import filtered
 
         if report is None or outcome.final_report is None:
             return outcome

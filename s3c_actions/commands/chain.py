@@ -21,11 +21,12 @@ from s3c_actions.inputs.evidence import ATTACH
 from s3c_actions.inputs.report import POLICY
 from s3c_actions.inputs.sign import KEY
 from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
-from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, ScanResult, SignResult, VerifyResult
+from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
     from s3c_actions.commands.scan import Scanner
+    from s3c_actions.commands.vouching import Vouched
     from s3c_actions.programs.notation import Notation
     from s3c_actions.programs.notation_home import Home
     from s3c_actions.registry import Registry
@@ -46,6 +47,7 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.commands import trace as tracing
     from s3c_actions.commands.patch import refuse_platform
     from s3c_actions.commands.scan import gate, scanning
+    from s3c_actions.commands.vouching import by, by_inputs
     from s3c_actions.steps import chain
 
     started = time.monotonic()
@@ -68,7 +70,10 @@ def run(values: Values, context: Context) -> Outcome:
         signer, verify, home = _signing(values, context, stack)
         deploy = _deploying(values, context, verify) if values[inputs.DEPLOY] else None
         scanner = scanning(values, context, images)
-        steps = _steps(values, context, stack, scanner=scanner, signer=signer, verify=verify)
+        vouched = by(signer.notation, home) if signer is not None and home is not None else None
+        if signer is None and values[inputs.PATCH]:
+            vouched = stack.enter_context(by_inputs(values, context))
+        steps = _steps(values, context, stack, scanner=scanner, signer=signer, verify=verify, vouched=vouched)
         tracing.prepare()
         earlier = {image: baselines.of(image, scanner, places[image]) for image in images}
         outcomes = chain.run(settings, steps, context.progress)
@@ -115,26 +120,21 @@ def _steps(
     scanner: Scanner,
     signer: Signer | None,
     verify: Callable[[str], VerifyResult] | None,
+    vouched: Vouched | None,
 ) -> ChainSteps:
     """The steps that the inputs ask for, bound."""
-    from s3c_actions.commands.attach import attacher_of, scan_all
+    from s3c_actions.commands.attach import attacher_of
     from s3c_actions.commands.patch import patching
     from s3c_actions.steps.chain import ChainSteps
 
     images = values[IMAGE]
     places = folders(context.output, images)
-    patcher = stack.enter_context(patching(values, context, scanner, images)) if values[inputs.PATCH] else None
+    patcher = stack.enter_context(patching(values, context, scanner, images, vouched)) if values[inputs.PATCH] else None
 
     attacher = attacher_of(values, context, signer, scanner) if signer is not None and values[ATTACH] else None
-    # A patch scans every platform by itself.
-    everything = attacher is not None and patcher is None
-
-    def scan(image: str) -> ScanResult:
-        return scan_all(scanner, image, places[image]) if everything else scanner.scan(image, places[image])
-
     return ChainSteps(
         resolve=lambda image: scanner.registry.resolve(Reference.parse(image)),
-        scan=scan,
+        scan=lambda image: scanner.look(image, places[image]),
         patch=(lambda scan: patcher.patch(scan.image, places[scan.image], scan)) if patcher is not None else None,
         sign=_sign(signer, context) if signer is not None else None,
         attach=(lambda outcome: attacher.attach(outcome, "chain")) if attacher is not None else None,
@@ -184,6 +184,13 @@ def _verifying(
                 f"it does not lead to the certificate that signs, {signer.certificate.subject}.",
                 cause="Every image would be signed, and then refused by this trust store.",
                 remedy="Give the root of the signing certificate, or sign with a key that this trust store trusts.",
+            )
+        if not verify.names(settings, signer.chain[0]):
+            raise InputError(
+                "trusted-identity",
+                f"it does not name the certificate that signs, {signer.certificate.subject}.",
+                cause="Every image would be signed, and then refused for its signer.",
+                remedy="Add the signer's subject, or sign with a key whose certificate is named.",
             )
     return lambda reference: verify.run(settings, notation, home, reference, context.progress), home
 
@@ -249,7 +256,7 @@ def _telling(
     tools = TraceTools(registry=registry, now=context.now)
     if checked is None:
         return tools
-    tools = replace(tools, checker=Checker(notation=checked[0], home=checked[1], temp=context.temp))
+    tools = replace(tools, checker=Checker(notation=checked[0], homes=(checked[1],), temp=context.temp))
     path = values[POLICY]
     if path is None or not model.read(path).signers:
         return tools

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from s3c_actions import reading
 from s3c_actions.commands import Command, Context
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.inputs import Values
@@ -132,7 +133,7 @@ def read(given: tuple[str, ...]) -> list[Mapping[str, Any]]:
     documents = []
     for path in files(given, FILE, "results"):
         try:
-            documents.append(document(path.read_bytes()))
+            documents.append(document(reading.content(path, reading.DOCUMENTS)))
         except OSError as error:
             raise InputError("results", f"{path} cannot be read: {error.strerror}.") from error
         except NotAccepted as error:

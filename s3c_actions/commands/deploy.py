@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from s3c_actions import pasted
 from s3c_actions.commands import Command, Context
 from s3c_actions.commands.sign import notation
 from s3c_actions.commands.verify import trusted, trusting
@@ -85,7 +86,7 @@ def settings_of(values: Values, context: Context, replacements: tuple[Replacemen
     from s3c_actions.steps.deploy import DeploySettings
 
     sources = values[inputs.MANIFESTS]
-    read = manifests.read(sources, cwd=context.cwd, stdin=sys.stdin.buffer.read)
+    read = manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MOST_BYTES + 1))
     return DeploySettings(
         manifests=read,
         replacements=replacements,
@@ -178,7 +179,15 @@ def _connect(values: Values, context: Context) -> Callable[[], Cluster]:
     kubeconfig = kubeconfig_of(values, context)
     azure = aks(values, context)
     token = azure.token if azure is not None else None
-    return partial(connect, kubeconfig, values[inputs.KUBE_CONTEXT], timeout=min(values[TIMEOUT], 60.0), token=token)
+    return partial(
+        connect,
+        kubeconfig,
+        values[inputs.KUBE_CONTEXT],
+        timeout=min(values[TIMEOUT], 60.0),
+        temp=context.temp,
+        hide=context.secrets.add,
+        token=token,
+    )
 
 
 def kubeconfig_of(values: Values, context: Context) -> str:
@@ -197,7 +206,15 @@ def kubeconfig_of(values: Values, context: Context) -> str:
         return str(path)
     home = Path(context.environment.get("HOME") or Path.home()) / ".kube" / "config"
     given = values[inputs.KUBECONFIG]
-    return str(Path(given).expanduser()) if given else context.environment.get("KUBECONFIG") or str(home)
+    if given:
+        return str(Path(given).expanduser())
+    paths = context.environment.get("KUBECONFIG", "")
+    kind = pasted.in_path(paths)
+    if kind:
+        raise InputError(
+            "kubeconfig", f"the variable KUBECONFIG holds {kind}, not a path.", remedy="Give it as `kubeconfig`."
+        )
+    return paths or str(home)
 
 
 def aks(values: Values, context: Context) -> Access | None:

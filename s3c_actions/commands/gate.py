@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from s3c_actions.commands import Command, Context
 from s3c_actions.commands.deploy import cluster_of, outcome, registry_of, resolved
 from s3c_actions.commands.install_gate import install
-from s3c_actions.errors import InputError, Refused
+from s3c_actions.errors import InputError
 from s3c_actions.evidence import SIGNATURE
 from s3c_actions.image import Reference
 from s3c_actions.inputs import Values
@@ -91,8 +91,10 @@ def _tried(
     denial = ""
     if unsigned:
         with context.progress.step("proof") as step:
-            denial = gate.prove(cluster, unsigned, namespace, looked.constraints).what
-            step.done(denial)
+            beside = next(iter(references.values())).pinned
+            proof = gate.prove(cluster, unsigned, namespace, looked.constraints, beside)
+            denial = proof.what
+            step.done(f"{denial} Tried {proof.told}.")
     admissions = []
     until = time.monotonic() + patience
     for image, reference in references.items():
@@ -105,12 +107,7 @@ def _tried(
                 time.sleep(1)
             admissions.append(judged(Admission(image=image, reference=reference.pinned, verdict="unknown"), denied))
             step.done(f"{reference.pinned} is admitted" if denied is None else denied.denials[0].what)
-    if not unsigned and all(one.verdict == "admitted" for one in admissions):
-        raise Refused(
-            "The gate was not proved: the images given are admitted, and none of them has a signature.",
-            cause="Ratify trusts something else than Notary Project signatures, or trusts everything.",
-            remedy="Look at Ratify's Policy and Verifier.",
-        )
+    gate.refuse_unsigned((references[one.image] for one in admissions if one.verdict == "admitted"), signatures)
     return DeployResult(
         cluster=cluster.address,
         admissions=tuple(admissions),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Context
 from s3c_actions.commands.deploy import kubeconfig_of
-from s3c_actions.errors import InputError
+from s3c_actions.errors import InputError, S3CError
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import deploy as deploying
 from s3c_actions.inputs import gate as inputs
@@ -31,11 +31,19 @@ def install(values: Values, context: Context, cluster: Cluster) -> DeployResult:
         InputError: an input is wrong: nothing was changed.
         OutsideError: helm or a chart could not be had, or the cluster does not answer.
     """
+    from s3c_actions.cluster import gate_manifests
     from s3c_actions.commands.programs import located
     from s3c_actions.programs.helm import Helm
     from s3c_actions.steps import install_gate
 
-    objects = _objects(values, context)
+    objects = _objects(values, context, _of_vault(values, context))
+    if any(_trusts_nobody(one) for one in objects):
+        raise InputError(
+            inputs.IDENTITIES.name,
+            f"it is missing, and the manifests' KeyManagementProvider {gate_manifests.TRUST} may trust an authority.",
+            cause="Everyone whom an authority certified could have images admitted.",
+            remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
+        )
     charts = _charts(values, context)
     (program,) = located(values, context, "helm")
     helm = Helm(
@@ -54,15 +62,24 @@ def install(values: Values, context: Context, cluster: Cluster) -> DeployResult:
     return install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=context.progress))
 
 
-def _objects(values: Values, context: Context) -> tuple[Object, ...]:
-    """The gate's own objects and the user's, in the order in which they are applied."""
+def _objects(values: Values, context: Context, of_vault: tuple[str, ...] = ()) -> tuple[Object, ...]:
+    """The gate's own objects and the user's, in the order in which they are applied.
+
+    Args:
+        values: of the command.
+        context: of the command.
+        of_vault: the identity that is trusted of the vault, when the inputs name none; none: nobody is.
+    """
     from s3c_actions.cluster import gate_manifests, manifests
     from s3c_actions.commands.policy import trusting
     from s3c_actions.policy import model
-    from s3c_actions.steps.verify import trusted_identities
 
     sources = values[inputs.OTHER_MANIFESTS]
-    read = manifests.read(sources, cwd=context.cwd, stdin=sys.stdin.buffer.read) if sources else ()
+    read = (
+        manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MOST_BYTES + 1))
+        if sources
+        else ()
+    )
     others = [document for one in read for document in manifests.objects(one.text, one.source)]
     if (path := values[inputs.POLICY]) is not None:
         for one in (inputs.SIGNERS, inputs.IDENTITIES, inputs.VAULT):
@@ -71,9 +88,14 @@ def _objects(values: Values, context: Context) -> tuple[Object, ...]:
                     one.name, "it is given beside a policy, which names the signers.", remedy="Give one of both."
                 )
         ruling = trusting(model.read(path), values, context)
-        return gate_manifests.with_others(gate_manifests.by_policy(ruling, values[inputs.EXEMPT]), others)
-    own = gate_manifests.policy(trusted_identities(values[inputs.IDENTITIES]), values[inputs.EXEMPT])
-    if trust := _trust(values):
+        return gate_manifests.with_others(
+            gate_manifests.by_policy(ruling, values[inputs.EXEMPT], allow_tags=values[inputs.ALLOW_TAGS]), others
+        )
+    trust = _trust(values)
+    own = gate_manifests.policy(
+        _identities(values, others) or of_vault, values[inputs.EXEMPT], allow_tags=values[inputs.ALLOW_TAGS]
+    )
+    if trust is not None:
         own = (trust, *own)
     elif not any(one["kind"] == "KeyManagementProvider" for one in others):
         raise InputError(
@@ -82,6 +104,75 @@ def _objects(values: Values, context: Context) -> tuple[Object, ...]:
             remedy="Give the certificate whose signatures are to be admitted, or the Key Vault that has it.",
         )
     return gate_manifests.with_others(own, others)
+
+
+def _identities(values: Values, others: list[Object]) -> tuple[str, ...]:
+    """Which signers to trust of those that the certificates vouch for; none when these are not known.
+
+    Raises:
+        InputError: nobody is named, and an authority is trusted that others have certificates of.
+    """
+    from s3c_actions import identities
+    from s3c_actions.cluster.gate_manifests import TRUST
+    from s3c_actions.steps.verify import trusted_certificates, trusted_identities, unrestricted
+
+    given, stores = values[inputs.IDENTITIES], values[inputs.SIGNERS]
+    listed = trusted_identities(given)
+    issuing = unrestricted(trusted_certificates(stores), listed) if stores else ()
+    if issuing and not given:
+        raise InputError(
+            inputs.IDENTITIES.name,
+            f"it is missing, and trust-store holds an authority, {issuing[0]}.",
+            cause="Everyone whom it certified could have images admitted.",
+            remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
+        )
+    brought = [one for one in others if one["kind"] == "KeyManagementProvider" and one["metadata"].get("name") == TRUST]
+    known = given or (all(_vouches_for_itself(one) for one in brought) if brought else stores)
+    return listed or ((identities.ANYONE,) if known else ())
+
+
+def _vouches_for_itself(provider: Object) -> bool:
+    """Whether a provider holds certificates, and none of them vouches for another."""
+    from s3c_actions import certificates
+
+    parameters = (provider.get("spec") or {}).get("parameters") or {}
+    try:
+        found = certificates.read_chain(str(parameters.get("value")).encode(), inputs.OTHER_MANIFESTS.name)
+    except InputError:
+        return False
+    return all(certificates.vouches_for_itself(certificate) for certificate in found)
+
+
+def _trusts_nobody(document: Object) -> bool:
+    """Whether it is a verifier that names no signer."""
+    parameters = (document.get("spec") or {}).get("parameters") or {}
+    statements = (parameters.get("trustPolicyDoc") or {}).get("trustPolicies") or ()
+    return any(one.get("trustedIdentities") == [] for one in statements)
+
+
+def _of_vault(values: Values, context: Context) -> tuple[str, ...]:
+    """The signer whose certificate the vault has now, when the inputs leave it at that.
+
+    Ratify trusts whoever issued what it finds there, so the subject is pinned.
+    """
+    others = (inputs.SIGNERS, inputs.IDENTITIES, inputs.POLICY)
+    if any(values.given(one) for one in others) or not all(values[one] for one in _OF_VAULT):
+        return ()
+    from s3c_actions import certificates
+    from s3c_actions.azure.vault import Vault, host
+    from s3c_actions.commands.azure import azure_identity
+
+    name = values[VAULT_CERTIFICATE]
+    try:
+        with context.progress.step("vault") as step:
+            identity = azure_identity(values, context)
+            vault = Vault(host(values[inputs.VAULT], identity.cloud.vaults), identity, context.progress)
+            chain = vault.certificate(name, issuers=()).chain
+            step.done(f"{name} of {vault.host}, read with {identity.told}")
+        return (certificates.pinned_identity(chain, VAULT_CERTIFICATE.name),)
+    except S3CError as error:
+        error.remedy = f"{error.remedy} Or name the signer with `trusted-identity`: then the vault is not read here."
+        raise
 
 
 def _trust(values: Values) -> Object | None:

@@ -41,6 +41,7 @@ def logins(
         environment=context.environment,
         given=dict.fromkeys(registries, login) if login else {},
         exchange=_azure(values, context),
+        hide=context.secrets.add,
     )
 
 

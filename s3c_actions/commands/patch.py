@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from s3c_actions import reading
 from s3c_actions.commands import Command, Context, folders
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
@@ -21,7 +23,9 @@ from s3c_actions.inputs.common import IMAGE, INSECURE, PLATFORM, TIMEOUT
 from s3c_actions.steps.results import ImageOutcome, Outcome, PatchResult, ScanResult
 
 if TYPE_CHECKING:
+    from s3c_actions.commands.attach import Attacher
     from s3c_actions.commands.scan import Scanner
+    from s3c_actions.commands.vouching import Vouched
     from s3c_actions.programs.buildkit import BuildKit, Tls
 
 VEX_FILE = "fixed.openvex.json"
@@ -50,7 +54,8 @@ def run(values: Values, context: Context) -> Outcome:
     scanner = scanning(values, context, images)
     with (
         attaching_if_asked(values, context, scanner) as attacher,
-        patching(values, context, scanner, images) as patcher,
+        _vouching(values, context, attacher) as vouched,
+        patching(values, context, scanner, images, vouched) as patcher,
     ):
         for image in images:
             if len(images) > 1:
@@ -58,7 +63,7 @@ def run(values: Values, context: Context) -> Outcome:
             outcome = None
             try:
                 earlier = baselines.of(image, scanner, places[image])
-                before = _report(values[inputs.REPORT], image, scanner)
+                before = _given(values[inputs.REPORT], image, scanner)
                 result = patcher.patch(image, places[image], before)
                 outcome = ImageOutcome(image=image, reference=result.reference, patch=result)
                 attached = attacher.attach(outcome, "patch") if attacher is not None else None
@@ -75,12 +80,45 @@ def run(values: Values, context: Context) -> Outcome:
     return Outcome(command="patch", images=tuple(outcomes), seconds=time.monotonic() - started)
 
 
+@contextmanager
+def _vouching(values: Values, context: Context, attacher: Attacher | None) -> Iterator[Vouched | None]:
+    """What says of an earlier patch whether it may be used again; None: its content does.
+
+    Raises:
+        InputError: `reuse-patched` asks for what the other inputs do not give, or forbid.
+    """
+    from s3c_actions.commands.vouching import by_inputs
+
+    reuse = values[inputs.REUSE]
+    if reuse == "never":
+        yield lambda _reference: False
+        return
+    if reuse == "content":
+        if attacher is not None:
+            raise InputError(
+                inputs.REUSE.name,
+                "it is `content`, and evidence is attached: who may push would get it signed.",
+                remedy="Leave it out, or do not attach.",
+            )
+        yield None
+        return
+    with by_inputs(values, context) as named:
+        vouched = named or (attacher.tools.signed if attacher is not None else None)
+        if vouched is None and reuse:
+            raise InputError(
+                inputs.REUSE.name,
+                "it is `signed`, and nothing says whose signature counts.",
+                remedy="Give `trust-store`, `certificate`, or `vault` and `vault-certificate`.",
+            )
+        yield vouched
+
+
 def _check(values: Values, images: tuple[str, ...]) -> None:
     for image in images:
         Reference.parse(image)
         if images.count(image) > 1:
             raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
-    if values[inputs.REPORT] is not None and len(images) > 1:
+    if values[inputs.REPORT] and len(images) > 1:
         raise InputError("report", f"it is one image's, and {len(images)} are given.", remedy="Give one image with it.")
     refuse_platform(values)
 
@@ -95,41 +133,78 @@ def refuse_platform(values: Values) -> None:
         )
 
 
-def _report(path: Path | None, image: str, scanner: Scanner) -> ScanResult | None:
-    """The scan that a report given stands for; its digest is what the registry says of the image.
+def _given(paths: tuple[Path, ...], image: str, scanner: Scanner) -> ScanResult | None:
+    """The scan that the reports given stand for; its digest is what the registry says of the image.
+
+    None where they leave something out that decides: then the image is scanned.
 
     Raises:
-        InputError: it cannot be read, is not Trivy's, or says nothing of the operating system's packages.
+        InputError: one cannot be read, is not Trivy's, or says nothing of the operating system's packages.
     """
     from s3c_actions.report import trivy_json
     from s3c_actions.report.coverage import lists_os
+    from s3c_actions.report.inferred import infer
+    from s3c_actions.steps.merging import merged
 
-    if path is None:
+    if not paths:
         return None
-    report = trivy_json.read(path)
-    if not lists_os(path.read_bytes()):
-        raise InputError(
-            "report",
-            f"{path} says nothing of the operating system's packages.",
-            cause="It was made with `--pkg-types library` without the scanner `vuln`, or of an unknown system.",
-            remedy="Make it with `--scanners vuln --pkg-types os`, or give none to have the image scanned.",
-            image=image,
-        )
+    reports = {}
+    for path in paths:
+        report = trivy_json.read(path)
+        data = reading.content(path, reading.REPORTS)
+        if not lists_os(data):
+            raise InputError(
+                "report",
+                f"{path} says nothing of the operating system's packages.",
+                cause="It was made with `--pkg-types library` without the scanner `vuln`, or of an unknown system.",
+                remedy="Make it with `--scanners vuln --pkg-types os`, or give none to have the image scanned.",
+                image=image,
+            )
+        # Without the list of packages, an image whose package database was removed looks as if it had none to patch.
+        if "os" not in infer(data).scope.pkg_types:
+            scanner.context.progress.notice(f"{path} lists no packages: {image} is scanned instead.")
+            return None
+        reports[report.digest] = path, report
     reference = Reference.parse(image)
-    digest = reference.digest or scanner.registry.resolve(reference).digest
-    pinned = reference.at(digest).pinned
-    gate = scanner.settings.gate
-    return ScanResult(
-        image=image, reference=pinned, report=report, trivy_json=path, refused=gate.refused(report.findings)
-    )
+    found = scanner.registry.resolve(reference)
+    pinned = reference.at(found.digest)
+    images = scanner.registry.flattened(reference, found).images if found.is_index else ()
+    if len(images) < 2:
+        if len(paths) > 1:
+            raise InputError("report", f"{len(paths)} are given, and {image} is one image.", image=image)
+        ((path, report),) = reports.values()
+        return _warned(scanner.given(path, report, image=image, reference=pinned.pinned), scanner)
+    missing = [one.platform for one in images if one.digest not in reports]
+    if missing:
+        scanner.context.progress.notice(
+            f"No report given is of {', '.join(missing)} of {image}: all of its platforms are scanned instead."
+        )
+        return None
+    parts = []
+    for one in images:
+        path, report = reports[one.digest]
+        own = reference.at(one.digest).pinned
+        parts.append(_warned(scanner.given(path, report, image=own, reference=own), scanner))
+    return merged(image, pinned, parts)
+
+
+def _warned(result: ScanResult, scanner: Scanner) -> ScanResult:
+    for sentence in result.warnings:
+        scanner.context.progress.warning(sentence)
+    return result
 
 
 class Patching(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a patch needs besides the image, bound once for all images of a run."""
+    """Everything that a patch needs besides the image, bound once for all images of a run.
+
+    Attributes:
+        vouched: as in `PatchTools`: None only where nothing signs what comes out.
+    """
 
     values: Values
     context: Context
     scanner: Scanner
+    vouched: Vouched | None
     login: Callable[[], Mapping[str, str]]
     stack: ExitStack
     found: list[BuildKit] = msgspec.field(default_factory=list)
@@ -146,6 +221,7 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
             S3CError: as `steps.patch.run`.
         """
         from s3c_actions.programs import buildkit
+        from s3c_actions.registry import Writer
         from s3c_actions.steps import patch
 
         values, context = self.values, self.context
@@ -163,6 +239,8 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
         rescanner = replace(scanner, settings=replace(scanner.settings, title="rescan"))
         tools = patch.PatchTools(
             registry=self.scanner.registry,
+            writer=Writer(self.scanner.registry),
+            vouched=self.vouched,
             scan=lambda pinned, name: scanner.scan(pinned, folder / name),
             rescan=lambda pinned, name: rescanner.scan(pinned, folder / PATCHED / name),
             patch=self.copa,
@@ -173,8 +251,8 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
         )
         return patch.run(settings, tools, before)
 
-    def copa(self, image: Reference, report: Path, tag: str) -> bool:
-        """Run Copa, on a BuildKit that is found or started at the first image that needs one."""
+    def copa(self, image: Reference, report: Path, tag: str) -> str:
+        """Run Copa, on a BuildKit that is found or started at the first image that needs one; as `Patcher`."""
         from s3c_actions.commands.programs import located
         from s3c_actions.programs.copa import Copa, Patch
 
@@ -182,18 +260,20 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
         (program,) = located(values, context, "copa")
         if not self.found:
             self.found.append(self._buildkit())
-        patch = Patch(
-            image=image,
-            report=report,
-            tag=tag,
-            address=self.found[0].address,
-            tls=_tls(values),
-            library="library" in values[inputs.PATCH_TYPES],
-            ignore_errors=values[inputs.ALLOW_PARTIAL],
-            timeout=values[TIMEOUT],
-        )
         copa = Copa(program.path, context.runner)
-        return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
+        with tempfile.TemporaryDirectory(prefix="s3c-copa-", dir=context.temp) as folder:
+            patch = Patch(
+                image=image,
+                report=report,
+                tag=tag,
+                vex=Path(folder) / "copa.openvex.json",
+                address=self.found[0].address,
+                tls=_tls(values),
+                library="library" in values[inputs.PATCH_TYPES],
+                ignore_errors=values[inputs.ALLOW_PARTIAL],
+                timeout=values[TIMEOUT],
+            )
+            return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
 
     def _buildkit(self) -> BuildKit:
         from s3c_actions.commands.programs import located
@@ -218,7 +298,9 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def patching(values: Values, context: Context, scanner: Scanner, images: tuple[str, ...]) -> Iterator[Patching]:
+def patching(
+    values: Values, context: Context, scanner: Scanner, images: tuple[str, ...], vouched: Vouched | None
+) -> Iterator[Patching]:
     """A patcher as the inputs ask for it; a BuildKit that it started is ended with the context.
 
     Args:
@@ -226,6 +308,8 @@ def patching(values: Values, context: Context, scanner: Scanner, images: tuple[s
         context: of the run.
         scanner: scans what is patched.
         images: references, whose registries the credentials given are for; nobody else is sent them.
+        vouched: whether a signature that the run trusts covers an earlier patch. None, when the run signs nothing of
+            what comes out and names nobody to trust: an earlier patch is then used again by its content.
 
     Raises:
         InputError: an input is wrong.
@@ -236,7 +320,7 @@ def patching(values: Values, context: Context, scanner: Scanner, images: tuple[s
     hosts = {Reference.parse(image).registry for image in images}
     login = credentials.for_programs(logins(values, context, hosts), hosts, context.temp)
     with ExitStack() as stack:
-        yield Patching(values=values, context=context, scanner=scanner, login=login, stack=stack)
+        yield Patching(values=values, context=context, scanner=scanner, vouched=vouched, login=login, stack=stack)
 
 
 def _tls(values: Values) -> Tls:

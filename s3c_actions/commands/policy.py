@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from s3c_actions.commands import Command, Context
 from s3c_actions.commands.sign import notation, registry_of, resolve
 from s3c_actions.errors import InputError, S3CError
+from s3c_actions.identities import PREFIX
 from s3c_actions.image import Reference
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import policy as inputs
@@ -132,8 +133,13 @@ def _of_vault(signer: Signer, where: tuple[str, str, str], values: Values, conte
                 )
             raise
         step.done(f"{name} of {host}, read with {identity.told}")
-    subject = certificates.trusted_identity(chain[0]).removeprefix("x509.subject:").strip()
-    identities = signer.identities or ((subject,) if len(chain) > 1 and subject else ())
+    identities = signer.identities
+    if not identities and not certificates.vouches_for_itself(chain[0]):
+        try:
+            identities = (certificates.pinned_identity(chain, "policy").removeprefix(PREFIX),)
+        except InputError as error:
+            error.what = error.what.replace("policy: ", f"policy: signer {signer.name}: ", 1)
+            raise
     return changed(signer, certificate=certificates.pem(certificates.anchor(chain)).decode(), identities=identities)
 
 

@@ -75,12 +75,11 @@ def _one(
     image: str, where: tuple[str, ...], folder: Path, scanner: Scanner, attacher: Attacher | None
 ) -> tuple[ImageOutcome, Refreshed]:
     """Scan one image and attach what was found; whatever ends it is told, and hides no other image."""
-    from s3c_actions.commands.attach import scan_all
     from s3c_actions.report.refreshed import Refreshed
 
     outcome = ImageOutcome(image=image)
     try:
-        scan = scan_all(scanner, image, folder) if attacher is not None else scanner.scan(image, folder)
+        scan = scanner.look(image, folder)
     except S3CError as error:
         error.image = error.image or image
         return replace(outcome, failure=error), Refreshed(image=image, places=where, problem=error.what)
@@ -92,7 +91,7 @@ def _one(
         findings=tuple(one for one in scan.refused if one.fixable),
         refused=_unmendable(scan),
         total=len(scan.report.findings),
-        problem=scan.blind,
+        problem=scan.unreliable,
     )
     if attacher is None:
         return outcome, told

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from s3c_actions import reading, writing
 from s3c_actions.commands import Command, Context
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.inputs import Values
 from s3c_actions.inputs import report as inputs
 from s3c_actions.inputs.programs import PROGRAMS_MIRROR, TRIVY
-from s3c_actions.inputs.scan import UNSCANNED
-from s3c_actions.steps.results import Comparison, ImageOutcome, Outcome, ScanResult
+from s3c_actions.inputs.report import UNSCANNED
+from s3c_actions.steps.results import Comparison, ImageOutcome, Outcome
 
 if TYPE_CHECKING:
-    from s3c_actions.policy.model import Policy
-    from s3c_actions.report.model import Content, ScanReport
+    from s3c_actions.report.model import ScanReport
 
 TEXT_ROWS = 200
 
@@ -32,12 +33,11 @@ def run(values: Values, context: Context) -> Outcome:
         OutsideError: a file cannot be written, or Trivy cannot make an SBOM.
     """
     from s3c_actions.commands.baseline import called
-    from s3c_actions.commands.scan import policy
+    from s3c_actions.commands.scan import gate, policy
     from s3c_actions.report import baseline as baselines
-    from s3c_actions.report import coverage, formats, trivy_json
+    from s3c_actions.report import formats, trivy_json
     from s3c_actions.report.difference import compare
-    from s3c_actions.report.gate import Gate
-    from s3c_actions.report.model import Severity
+    from s3c_actions.steps import assess
     from s3c_actions.steps.scan import refusal
 
     started = time.monotonic()
@@ -45,23 +45,23 @@ def run(values: Values, context: Context) -> Outcome:
     report = trivy_json.read(path)
     baseline = values[inputs.BASELINE]
     difference = compare(baselines.read(baseline, report.image), report) if baseline is not None else None
-    ruling = policy(values)
-    name = values[inputs.FAIL_ON]
-    gate = Gate(Severity.of(name) if name else None, values[inputs.FIXABLE_ONLY])
-    if ruling is not None:
-        gate = ruling.gate(context.now)
-    seen = coverage.Coverage()
-    # A report may leave the packages out (--list-all-pkgs=false): findings of them prove that they were looked at.
-    if report.artifact_type == "container_image" and not any(finding.os_package for finding in report.findings):
-        seen = coverage.judge(path.read_bytes(), scanners=("vuln",), pkg_types=())
-    for sentence in (*seen.warnings, seen.blind):
-        if sentence:
-            context.progress.warning(sentence)
+    closing = gate(values, context, inputs.SEVERITIES)
+    criteria = assess.Criteria(
+        gate=closing,
+        policy=policy(values),
+        unscanned_fails=values[UNSCANNED] == "fail",
+        ignore_unfixed=False,
+        now=context.now,
+        bill=lambda given: _bill(values, context, given),
+    )
+    result = assess.given(path, image=report.image, reference=_reference(report), criteria=criteria, report=report)
+    for sentence in result.warnings:
+        context.progress.warning(sentence)
     dockerfile = values[inputs.DOCKERFILE]
     if dockerfile is None and (context.cwd / "Dockerfile").is_file():
         dockerfile = Path("Dockerfile")
     rendering = formats.Rendering(
-        gate=gate,
+        gate=closing,
         difference=difference,
         dockerfile=dockerfile.as_posix() if dockerfile else "",
         dockerfile_text=dockerfile_text(context.cwd / dockerfile) if dockerfile else "",
@@ -72,21 +72,13 @@ def run(values: Values, context: Context) -> Outcome:
     with _sboms(values, context, path) as sboms:
         files |= formats.write(wanted, report, rendering, context.output)
     files |= sboms
-    result = ScanResult(
-        image=report.image,
-        reference=_reference(report),
-        report=report,
-        trivy_json=path,
+    result = replace(
+        result,
         files={form: files[form] for form in wanted},
-        refused=gate.refused(report.findings),
         difference=difference,
-        blind=seen.blind if values[UNSCANNED] == "fail" else "",
-        warnings=tuple(sentence for sentence in (*seen.warnings, seen.blind) if sentence),
-        contents=_contents(ruling, values, context, path) if ruling is not None else (),
-        policy=ruling.digest if ruling is not None else "",
         seconds=time.monotonic() - started,
     )
-    refused = refusal(result, gate)
+    refused = refusal(result, closing)
     if refused is not None and not values[inputs.EXIT_CODE]:
         context.progress.warning(f"{report.image}: {refused.what} The step goes on, as exit-code 0 asks.")
         refused = None
@@ -116,10 +108,10 @@ def _copied(context: Context, report: Path) -> dict[str, Path]:
     from s3c_actions.report.formats import FILES
 
     path = context.output / FILES["json"]
-    context.output.mkdir(parents=True, exist_ok=True)
+    writing.folder(context.output)
     if path.resolve() != report.resolve():
         try:
-            shutil.copyfile(report, path)
+            writing.copy(report, path)
         except OSError as error:
             raise OutsideError(
                 f"The report could not be copied to {path}.",
@@ -143,28 +135,25 @@ def _sboms(values: Values, context: Context, report: Path) -> Iterator[dict[str,
 
     (program,) = located(values, context, "trivy")
     trivy = Trivy(program, context.runner, cache=context.cache / "trivy")
-    context.output.mkdir(parents=True, exist_ok=True)
+    writing.folder(context.output)
     with trivy.converting(report, sboms) as made:
         yield sboms
         made()
 
 
-def _contents(ruling: Policy, values: Values, context: Context, report: Path) -> tuple[Content, ...]:
-    """What a policy refuses of packages and licences, by the SBOM that Trivy makes of the report."""
+def _bill(values: Values, context: Context, report: Path) -> bytes:
+    """The SPDX document that Trivy makes of the report."""
     from s3c_actions.commands.programs import located
     from s3c_actions.programs.trivy import Trivy
-    from s3c_actions.steps.scan import contents
+    from s3c_actions.steps.scan import bill
 
-    if not ruling.judges_contents:
-        return ()
     (program,) = located(values, context, "trivy")
-    trivy = Trivy(program, context.runner, cache=context.cache / "trivy")
-    return contents(ruling, report, trivy, context.temp)
+    return bill(report, Trivy(program, context.runner, cache=context.cache / "trivy"), context.temp)
 
 
 def _table(path: Path) -> str:
     """The table for standard output, its end left to the file."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = reading.text(path, reading.REPORTS).splitlines()
     if len(lines) <= TEXT_ROWS:
         return "\n".join(lines) + "\n"
     return "\n".join(lines[:TEXT_ROWS]) + f"\n… {len(lines) - TEXT_ROWS:,} more lines in {path}\n"
@@ -177,7 +166,7 @@ def dockerfile_text(path: Path) -> str:
         InputError: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return reading.text(path, errors="replace")
     except OSError as error:
         raise InputError(
             "dockerfile", f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."

@@ -22,14 +22,19 @@ from s3c_actions.inputs import report as reporting
 from s3c_actions.inputs import scan as inputs
 from s3c_actions.inputs.common import INSECURE, PLATFORM, TIMEOUT
 from s3c_actions.inputs.evidence import ATTACH
+from s3c_actions.report.gate import enumerated
 from s3c_actions.steps.results import ImageOutcome, Outcome, ScanResult
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
     from s3c_actions.programs.trivy import ScanOptions, Trivy
+    from s3c_actions.programs.trivy_settings import TrivyConfig
     from s3c_actions.registry import Registry
     from s3c_actions.report.gate import Gate
+    from s3c_actions.report.gate_change import Proposed
     from s3c_actions.report.model import ScanReport
+    from s3c_actions.report.scope import SettingsFile
+    from s3c_actions.steps.reuse import Store
     from s3c_actions.steps.scan import ScanSettings
 
 
@@ -41,7 +46,7 @@ def run(values: Values, context: Context) -> Outcome:
         OutsideError: Trivy could not be had.
     """
     from s3c_actions.commands import baseline
-    from s3c_actions.commands.attach import attaching_if_asked, scan_all
+    from s3c_actions.commands.attach import attaching_if_asked
     from s3c_actions.steps.scan import refusal
 
     started = time.monotonic()
@@ -52,6 +57,8 @@ def run(values: Values, context: Context) -> Outcome:
     baselines = baseline.given(values, context, wanted)
     outcomes = []
     scanner = scanning(values, context, tuple(image for image, source in wanted.items() if source != "archive"))
+    # Without a gate, and with nothing to attach, one platform is as good an answer as another.
+    scanner = replace(scanner, everything=scanner.everything and (scanner.gated or bool(values[ATTACH])))
     with attaching_if_asked(values, context, scanner) as attacher:
         for image, source in wanted.items():
             if len(wanted) > 1:
@@ -59,10 +66,7 @@ def run(values: Values, context: Context) -> Outcome:
             outcome = None
             try:
                 earlier = baselines.of(image, scanner, places[image])
-                if attacher is not None:
-                    result = scan_all(scanner, image, places[image])
-                else:
-                    result = scanner.scan(image, places[image], source=source, baseline=earlier)
+                result = scanner.look(image, places[image], source=source, baseline=earlier)
                 outcome = ImageOutcome(image=image, reference=result.reference, scan=result)
                 # Attached whatever the gate says: what was found must reach whoever judges the image next.
                 attached = attacher.attach(outcome, "scan") if attacher is not None else None
@@ -80,21 +84,105 @@ def run(values: Values, context: Context) -> Outcome:
 
 
 class Scanner(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a scan needs besides the image, bound once for all images of a run."""
+    """Everything that a scan needs besides the image, bound once for all images of a run.
+
+    Attributes:
+        everything: all platforms of an index are looked at.
+        proposed: how images would be scanned with the files that a pull request brings, or why they cannot be; None
+            when those are the same.
+    """
 
     settings: ScanSettings
     trivy: Trivy
     registry: Registry
     context: Context
+    everything: bool
+    proposed: ScanSettings | S3CError | None = None
+
+    @property
+    def gated(self) -> bool:
+        """Whether there is a gate that can be closed."""
+        return self.settings.criteria(self.trivy).closes
 
     def scan(
         self, image: str, folder: Path, *, source: str = "registry", baseline: ScanReport | None = None
     ) -> ScanResult:
-        """Scan one image into a folder; see `steps.scan.run`."""
+        """Scan one image, of an index that of one platform, into a folder; see `steps.scan.run`."""
         from s3c_actions.steps import scan
 
         settings = replace(self.settings, folder=folder, source=source, baseline=baseline)
-        return scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
+        result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
+        return result if self.proposed is None else replace(result, proposed=self._proposed(image, source))
+
+    def _proposed(self, image: str, source: str) -> Proposed:
+        """What the same scan would come to with the files that a pull request brings."""
+        from s3c_actions.progress import Silent
+        from s3c_actions.report.gate_change import Proposed
+        from s3c_actions.steps import scan
+
+        if isinstance(self.proposed, S3CError) or self.proposed is None:
+            return Proposed(verdict="failed", refused=0, reason=self.proposed.what if self.proposed else "")
+        settings = replace(self.proposed, source=source, entry_platform=self.settings.entry_platform)
+        try:
+            result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=Silent())
+        except S3CError as error:
+            return Proposed(verdict="failed", refused=0, reason=error.what)
+        refused = scan.refusal(result, settings.gate)
+        return Proposed(
+            verdict="passed" if refused is None else "refused",
+            refused=len(result.refused),
+            reason=refused.what if refused is not None else "",
+        )
+
+    def look(
+        self, image: str, folder: Path, *, source: str = "registry", baseline: ScanReport | None = None
+    ) -> ScanResult:
+        """Scan one image; of an index every platform, each into a folder of its own, when `everything` is asked for.
+
+        Args:
+            image: as it was asked for.
+            folder: of its reports.
+            source: where it is taken from, as in `ScanSettings`.
+            baseline: what the whole is compared with.
+        """
+        from s3c_actions.steps.merging import merged
+        from s3c_actions.steps.scan import assembled, clear
+
+        if not self.everything or source not in {"auto", "registry"}:
+            return self.scan(image, folder, source=source, baseline=baseline)
+        reference = Reference.parse(image)
+        try:
+            found = self.registry.resolve(reference)
+        except S3CError:
+            if source == "registry" or not self.settings.docker:
+                raise
+            return self.scan(image, folder, source=source, baseline=baseline)
+        images = self.registry.flattened(reference, found).images if found.is_index else ()
+        if len(images) < 2:
+            return self.scan(image, folder, source=source, baseline=baseline)
+        clear(folder)
+        scans = []
+        names = [one.platform.replace("/", "-") for one in images]
+        for one, name in zip(images, names, strict=True):
+            own = name if names.count(name) == 1 else f"{name}-{one.digest.rpartition(':')[2][:8]}"
+            category = self.settings.category and f"{self.settings.category}/{own}"
+            settings = replace(
+                self.settings,
+                title=f"{self.settings.title} {one.platform}",
+                entry_platform=one.platform,
+                category=category,
+            )
+            part = replace(self, settings=settings)
+            scans.append(part.scan(reference.at(one.digest).pinned, folder / own))
+        whole = merged(image, reference.at(found.digest), scans)
+        return assembled(whole, replace(self.settings, folder=folder, baseline=baseline))
+
+    def given(self, path: Path, report: ScanReport, *, image: str, reference: str) -> ScanResult:
+        """Judge a report that was given by what a scan is judged by; see `steps.assess.given`."""
+        from s3c_actions.steps import assess
+
+        criteria = self.settings.criteria(self.trivy)
+        return assess.given(path, image=image, reference=reference, criteria=criteria, report=report)
 
 
 def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scanner:
@@ -110,12 +198,13 @@ def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scann
         OutsideError: Trivy could not be had.
     """
     from s3c_actions import credentials
+    from s3c_actions.commands import settings_files
     from s3c_actions.commands.logins import logins, registry
     from s3c_actions.commands.programs import located
     from s3c_actions.programs.trivy import Trivy
 
     hosts = {Reference.parse(image).registry for image in images}
-    settings = _settings(values, context)
+    settings = _settings(settings_files.with_defaults(values, inputs.LOOK, context.cwd), context)
     # Importing it takes as long as Trivy takes to tell its version.
     threading.Thread(target=importlib.import_module, args=("requests",), daemon=True).start()
     (program,) = located(values, context, "trivy")
@@ -126,7 +215,26 @@ def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scann
         trivy=Trivy(program, context.runner, cache=_trivy_cache(values, context), login=login),
         registry=registry(values, who, timeout=_patience(values)),
         context=context,
+        everything=not values[PLATFORM],
+        proposed=_proposal(context),
     )
+
+
+def _proposal(context: Context) -> ScanSettings | S3CError | None:
+    """How the images would be scanned with the files that a pull request brings; None when those are the same."""
+    from s3c_actions.commands import settings_files
+    from s3c_actions.progress import Silent
+
+    values = settings_files.of_run(context).proposed
+    if values is None:
+        return None
+    temp = context.temp / "proposed"
+    temp.mkdir(exist_ok=True)
+    try:
+        settings = _settings(values, replace(context, progress=Silent(), temp=temp))
+    except S3CError as error:
+        return error
+    return replace(settings, folder=temp / "reports", title="proposed", formats=())
 
 
 def policy(values: Values) -> Policy | None:
@@ -146,10 +254,15 @@ def policy(values: Values) -> Policy | None:
     return model.read(path)
 
 
-def gate(values: Values, context: Context) -> Gate:
+def gate(values: Values, context: Context, shown: tuple[str, ...] = ()) -> Gate:
     """The gate that the policy, or `fail-on`, `fixable-only` and `exit-code` ask for.
 
     Trivy's own `exit-code` fails on whatever `severity` shows; who gives it without `fail-on` means that.
+
+    Args:
+        values: of a command that takes those inputs.
+        context: of the run.
+        shown: the severities shown, of a command that has no input for them.
     """
     from s3c_actions.report.gate import Gate
     from s3c_actions.report.model import Severity
@@ -159,7 +272,7 @@ def gate(values: Values, context: Context) -> Gate:
         return ruling.gate(context.now)
     name = values[reporting.FAIL_ON]
     if not values.given(reporting.FAIL_ON) and values.given(reporting.EXIT_CODE) and values[reporting.EXIT_CODE]:
-        name = min(Severity.of(one) for one in values[inputs.SEVERITY]).name
+        name = min(Severity.of(one) for one in shown or values[inputs.SEVERITY]).name
         context.progress.notice(f"exit-code is given without fail-on: the gate is closed by {name} and over.")
     return Gate(Severity.of(name) if name else None, values[reporting.FIXABLE_ONLY])
 
@@ -199,34 +312,40 @@ def _refuse_unattachable(values: Values, wanted: Mapping[str, str]) -> None:
         )
 
 
+def _store(context: Context) -> Store | None:
+    """The reports this machine kept; None where it has no place for the key that they are signed with."""
+    from s3c_actions.records import Records
+    from s3c_actions.steps.reuse import Store
+
+    try:
+        return Store(context.cache / "scans", Records.of(context.environment).key())
+    except OSError:
+        return None
+
+
 def _settings(values: Values, context: Context) -> ScanSettings:
     from s3c_actions.programs import trivy_ignore
     from s3c_actions.report.model import Severity
     from s3c_actions.steps.scan import ScanSettings
 
-    config = values[inputs.TRIVY_CONFIG]
-    _there("trivy-config", config)
-    _there("ignore-policy", values[inputs.IGNORE_POLICY])
     files = tuple(Path(one).expanduser() for one in values[inputs.IGNORE_FILES])
-    default = context.cwd / trivy_ignore.DEFAULT
-    if not files and not config and default.is_file():
-        context.progress.note(f"{trivy_ignore.DEFAULT} in the working folder is used")
-        files = (default,)
-    entries = [entry for file in files for entry in trivy_ignore.read(file)]
-    told = trivy_ignore.notices(entries, context.now)
-    for sentence in told:
+    entries = tuple(entry for file in files for entry in trivy_ignore.read(file))
+    config, warnings = _trivy_config(values, context)
+    warnings += trivy_ignore.notices(entries, context.now)
+    warnings += _not_used(values, context)
+    for sentence in warnings:
         context.progress.warning(sentence)
     ruling = policy(values)
     dockerfile = values[reporting.DOCKERFILE]
     if dockerfile is None and (context.cwd / "Dockerfile").is_file():
         dockerfile = Path("Dockerfile")
     return ScanSettings(
-        options=_options(values, context, trivy_ignore.merged(files, entries, context.temp)),
+        options=_options(values, context, trivy_ignore.merged(files, entries, context.temp), config),
         folder=context.output,
         temp=context.temp,
         now=context.now,
         cwd=context.cwd,
-        store=context.cache / "scans" if values[inputs.REUSE] else None,
+        store=_store(context) if values[inputs.REUSE] else None,
         reuse_within=_young(ruling) if values[ATTACH] else None,
         docker=_docker_is_here(context.environment),
         formats=values[reporting.FORMAT],
@@ -235,13 +354,77 @@ def _settings(values: Values, context: Context) -> ScanSettings:
         ignore_unfixed=values[inputs.IGNORE_UNFIXED],
         gate=gate(values, context),
         policy=ruling,
-        unscanned_fails=values[inputs.UNSCANNED] == "fail",
+        unscanned_fails=values[reporting.UNSCANNED] == "fail",
         dockerfile=dockerfile.as_posix() if dockerfile else "",
         dockerfile_text=dockerfile_text(context.cwd / dockerfile) if dockerfile else "",
         category=values[reporting.SARIF_CATEGORY],
-        expired=tuple(one.id for one in entries if one.expires and one.expires < context.now),
-        warnings=tuple(told),
+        ignored=entries,
+        files=_files(values, context),
+        warnings=tuple(warnings),
     )
+
+
+def _trivy_config(values: Values, context: Context) -> tuple[TrivyConfig, list[str]]:
+    """What is taken of the person's trivy.yaml and TRIVY_ variables, and sentences on what is not."""
+    from s3c_actions.programs import trivy_settings
+
+    warnings = []
+    _, unused = trivy_settings.variables(context.environment)
+    if unused:
+        warnings.append(
+            f"{enumerated(unused, 20)} of the environment could leave findings out and {_is(unused)} not used: give "
+            "s3c's own inputs."
+        )
+    config = trivy_settings.from_variables(context.environment)
+    path = values[inputs.TRIVY_CONFIG]
+    if path is None:
+        return config, warnings
+    found = trivy_settings.read(path)
+    if found.unused:
+        warnings.append(
+            f"{enumerated(found.unused, 20)} of {path.name} could leave findings out and {_is(found.unused)} not used: "
+            "give s3c's own inputs."
+        )
+    skips = tuple(dict.fromkeys((*config.skips, *found.skips)))
+    return replace(found, skips=skips, repositories={**found.repositories, **config.repositories}), warnings
+
+
+def _not_used(values: Values, context: Context) -> list[str]:
+    """Sentences on what is in the working folder and has no say, and on what finds fewer secrets."""
+    from s3c_actions.programs import trivy_ignore, trivy_settings
+
+    warnings = []
+    taken = values[inputs.IGNORE_FILES]
+    if taken == (trivy_ignore.DEFAULT,) or not (taken or values.given(inputs.IGNORE_FILES)):
+        warnings += [
+            f"{name} in the working folder is not used: Trivy does not take it by itself. Name it in `ignore-files`."
+            for name in trivy_ignore.NOT_TAKEN
+            if (context.cwd / name).is_file()
+        ]
+    path = values[inputs.SECRET_CONFIG]
+    if path is not None and _looks_for_secrets(values):
+        fewer = trivy_settings.narrowed_secrets(path)
+        if fewer:
+            warnings.append(f"{path.name} leaves secrets out that Trivy would look for: it has {enumerated(fewer)}.")
+    return warnings
+
+
+def _looks_for_secrets(values: Values) -> bool:
+    return "secret" in {*values[inputs.SCANNERS], *values[inputs.IMAGE_CONFIG_SCANNERS]}
+
+
+def _is(names: tuple[str, ...]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _files(values: Values, context: Context) -> tuple[SettingsFile, ...]:
+    """What suppresses findings, narrows the scan or decides its gate."""
+    from s3c_actions.commands import settings_files
+
+    declared = [*inputs.LOOK, reporting.POLICY]
+    if not _looks_for_secrets(values):
+        declared.remove(inputs.SECRET_CONFIG)
+    return settings_files.listed(values, declared, context.cwd, settings_files.of_run(context).names)
 
 
 def _young(ruling: Policy | None) -> timedelta:
@@ -251,16 +434,13 @@ def _young(ruling: Policy | None) -> timedelta:
     return (ruling or Policy(version=1)).maximum_age / 2
 
 
-def _options(values: Values, context: Context, ignore_file: Path | None) -> ScanOptions:
+def _options(values: Values, context: Context, ignore_file: Path | None, config: TrivyConfig) -> ScanOptions:
     from s3c_actions.programs.trivy import ScanOptions
 
     scanners = values[inputs.SCANNERS]
     if "config" in scanners:
         context.progress.notice("Scanner `config` is an old name: it is understood as `misconfig`.")
         scanners = tuple(dict.fromkeys("misconfig" if one == "config" else one for one in scanners))
-    for one in values[inputs.VEX]:
-        if one not in {"repo", "oci"}:
-            _there("vex", Path(one))
     return ScanOptions(
         scanners=scanners,
         pkg_types=values[inputs.PKG_TYPES],
@@ -271,11 +451,15 @@ def _options(values: Values, context: Context, ignore_file: Path | None) -> Scan
         ignore_file=ignore_file,
         ignore_policy=values[inputs.IGNORE_POLICY],
         vex=values[inputs.VEX],
-        config=values[inputs.TRIVY_CONFIG],
+        secret_config=values[inputs.SECRET_CONFIG] if _looks_for_secrets(values) else None,
+        config=config.written(context.temp),
+        wider=config.wider,
+        skips=config.skips,
         offline=values[inputs.OFFLINE],
-        db_repositories=values[inputs.DB_REPOSITORY],
-        java_db_repositories=values[inputs.JAVA_DB_REPOSITORY],
-        checks_bundle_repository=values[inputs.CHECKS_REPOSITORY],
+        db_repositories=values[inputs.DB_REPOSITORY] or config.repositories.get("db-repository", ()),
+        java_db_repositories=values[inputs.JAVA_DB_REPOSITORY] or config.repositories.get("java-db-repository", ()),
+        checks_bundle_repository=values[inputs.CHECKS_REPOSITORY]
+        or next(iter(config.repositories.get("checks-bundle-repository", ())), ""),
         insecure=values[INSECURE],
         timeout=values[TIMEOUT],
     )
@@ -292,11 +476,6 @@ def _patience(values: Values) -> float:
 
 def _docker_is_here(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("DOCKER_HOST")) or Path("/var/run/docker.sock").exists()
-
-
-def _there(field: str, path: Path | None) -> None:
-    if path is not None and not path.expanduser().exists():
-        raise InputError(field, f"{str(path)!r} does not exist.", remedy="Look at the path.")
 
 
 COMMAND = Command(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from s3c_actions import reading
 from s3c_actions.commands import Command, Context, vault
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
@@ -18,41 +19,53 @@ from s3c_actions.inputs import evidence as attaching
 from s3c_actions.inputs import sign as inputs
 from s3c_actions.inputs import vault as vaulting
 from s3c_actions.inputs.common import IMAGE, INSECURE, TIMEOUT
-from s3c_actions.steps.results import AttachResult, ImageOutcome, Outcome
+from s3c_actions.inputs.report import FAIL_ON, POLICY, UNSCANNED
+from s3c_actions.steps.results import AttachResult, ImageOutcome, Outcome, ScanResult
 
 if TYPE_CHECKING:
     from s3c_actions.programs.notation import Notation
+    from s3c_actions.programs.trivy import Trivy
     from s3c_actions.registry import Registry
+    from s3c_actions.steps.assess import Criteria
     from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey, Signer
 
 
 def run(values: Values, context: Context) -> Outcome:
-    """Resolve every image and check the certificate, then sign image by image.
+    """Resolve every image, check the certificate and judge the reports given, then sign image by image.
 
     Raises:
-        InputError: an input, the certificate or an image is wrong: nothing has been signed.
+        InputError: an input, the certificate, a report or an image is wrong: nothing has been signed.
         OutsideError: the registry or the plugin failed before anything was signed.
     """
     from s3c_actions.steps import sign
+    from s3c_actions.steps.scan import refusal
 
     started = time.monotonic()
     with signing(values, context) as signer:
         pinned = resolve(values, context)
-        evidence = _evidence(values, context, signer)
+        criteria = _criteria(values, context)
+        scans = _judged(values, context, signer, criteria)
+        evidence = _evidence(values, context, signer, criteria) if values[attaching.ATTACH] else None
         before = {reference: signer.signatures(reference) for reference in pinned.values()}
         outcomes = []
         for image, reference in pinned.items():
+            outcome = ImageOutcome(image=image, reference=reference, scan=scans.get(image))
             with context.progress.step("sign") as step:
                 try:
+                    if outcome.scan is not None:
+                        refused = refusal(outcome.scan, criteria.gate, consequence="Nothing was signed.")
+                        if refused is not None:
+                            raise refused
                     result = sign.run(signer, reference, context.progress, before[reference])
                 except S3CError as error:
                     error.image = error.image or image
-                    outcomes.append(ImageOutcome(image=image, reference=reference, failure=error))
+                    outcomes.append(replace(outcome, failure=error))
                     step.done(about(error.what, reference, pinned))
                     continue
-                outcome = ImageOutcome(image=image, reference=reference, sign=result)
+                outcome = replace(outcome, sign=result)
                 how = "already signed by" if result.skipped else "signed by"
-                step.done(about(f"{how} {result.certificate.subject}", reference, pinned))
+                told = "" if outcome.judged else ", not judged"
+                step.done(about(f"{how} {result.certificate.subject}{told}", reference, pinned))
             if evidence is not None:
                 try:
                     outcome = replace(outcome, attach=evidence(outcome))
@@ -70,43 +83,76 @@ def run(values: Values, context: Context) -> Outcome:
     )
 
 
-def _evidence(values: Values, context: Context, signer: Signer) -> Callable[[ImageOutcome], AttachResult] | None:
-    """What attaches the reports given to the images signed; None when nothing is to be attached.
+def _criteria(values: Values, context: Context) -> Criteria:
+    """What the reports given are judged by."""
+    from s3c_actions.commands.scan import gate, policy
+    from s3c_actions.steps.assess import Criteria
+    from s3c_actions.steps.scan import bill
+
+    return Criteria(
+        gate=gate(values, context),
+        policy=policy(values),
+        unscanned_fails=values[UNSCANNED] == "fail",
+        ignore_unfixed=False,
+        now=context.now,
+        bill=lambda report: bill(report, _trivy(values, context), context.temp),
+    )
+
+
+def _judged(values: Values, context: Context, signer: Signer, criteria: Criteria) -> dict[str, ScanResult]:
+    """Image → the scan that the reports given stand for, of every platform; empty when none are given nor needed.
 
     Raises:
-        InputError: `attach` and `report` are not given together, or a report is of none of the images.
+        InputError: something is to be judged or attached and there is no report, or a report is of none of the images.
     """
-    from s3c_actions.commands.attach import attacher, reports
-    from s3c_actions.commands.programs import located
-    from s3c_actions.commands.scan import policy
-    from s3c_actions.programs.trivy import Trivy
-    from s3c_actions.report.gate import Gate
+    from s3c_actions.commands.attach import reports
 
-    paths = values[attaching.REPORTS]
-    if not values[attaching.ATTACH]:
-        if paths:
-            raise InputError("report", "it is given without attach.", remedy="Say what to attach: `attach: true`.")
-        return None
-    if not paths:
+    paths, attached = values[attaching.REPORTS], values[attaching.ATTACH]
+    if paths and not attached and not criteria.closes:
         raise InputError(
-            "attach",
-            "there is no report to make evidence of.",
-            remedy="Give `report` (the output `json` of the scan or patch step), or run `s3c attach`, which scans.",
+            "report",
+            "it is given, and nothing is to be made of it.",
+            remedy="Say what it is judged by (`fail-on` or `policy`), or what to attach (`attach: true`).",
         )
-    ruling = policy(values)
-    gate = ruling.gate(context.now) if ruling is not None else Gate()
+    if not paths and (attached or criteria.closes):
+        field = "attach" if attached else POLICY.name if values[POLICY] is not None else FAIL_ON.name
+        raise InputError(
+            field,
+            "there is no report to make evidence of." if attached else "there is no report to judge the image by.",
+            remedy="Give `report`: the output `json` of the scan, patch or chain step, one of every platform of the "
+            "image." + (" Or run `s3c attach`, which scans." if attached else ""),
+        )
+    found = reports(paths, values[IMAGE], signer.registry, criteria)
+    for scan in found.values():
+        for sentence in scan.warnings:
+            context.progress.warning(sentence)
+    return found
+
+
+def _trivy(values: Values, context: Context) -> Trivy:
+    from s3c_actions.commands.programs import located
+    from s3c_actions.programs.trivy import Trivy
+
     (program,) = located(values, context, "trivy")
+    return Trivy(program, context.runner, cache=context.cache / "trivy")
+
+
+def _evidence(
+    values: Values, context: Context, signer: Signer, criteria: Criteria
+) -> Callable[[ImageOutcome], AttachResult]:
+    """What attaches the reports given to the images signed."""
+    from s3c_actions.commands.attach import attacher
+
     tool = attacher(
         values,
         context,
         signer,
-        trivy=Trivy(program, context.runner, cache=context.cache / "trivy"),
-        gate=gate,
-        policy=ruling,
+        trivy=_trivy(values, context),
+        gate=criteria.gate,
+        policy=criteria.policy,
         openvex=values[attaching.OPENVEX],
     )
-    scans = reports(paths, values[IMAGE], signer.registry, tool)
-    return lambda outcome: tool.attach(replace(outcome, scan=scans[outcome.image]), "sign")
+    return lambda outcome: tool.attach(outcome, "sign")
 
 
 def about(sentence: str, reference: str, all_of_them: Collection[str]) -> str:
@@ -324,7 +370,7 @@ def read(path: Path, field: str) -> bytes:
         InputError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return reading.content(path)
     except OSError as error:
         raise InputError(
             field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path and its permissions."

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s3c_actions import writing
 from s3c_actions.commands import Command, Context, folders
 from s3c_actions.commands.sign import notation, registry_of
 from s3c_actions.errors import InputError, S3CError
@@ -98,10 +99,10 @@ def write(story: Story, folder: Path) -> dict[str, Path]:
     """Write the page and the JSON into a folder, made when it is not there; returns format → path."""
     from s3c_actions.report import story_json, story_page
 
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / PAGE).write_bytes(story_page.render(story))
-    (folder / DOCUMENT).write_text(story_json.render(story), encoding="utf-8")
-    return {"trace": folder / PAGE, "trace-json": folder / DOCUMENT}
+    return {
+        "trace": writing.write(folder / PAGE, story_page.render(story)),
+        "trace-json": writing.write(folder / DOCUMENT, story_json.render(story)),
+    }
 
 
 def _sentence(story: Story) -> str:
@@ -133,7 +134,7 @@ def _trusted(values: Values, context: Context) -> Iterator[tuple[Checker | None,
     settings = trusted(values, context, metadata=False)
     program = notation(values, context)
     with verify.prepare(settings, context.temp, context.progress) as home:
-        yield Checker(notation=program, home=home, temp=context.temp), None
+        yield Checker(notation=program, homes=(home,), temp=context.temp), None
 
 
 @contextmanager
@@ -156,7 +157,7 @@ def by_policy(values: Values, context: Context, path: Path) -> Iterator[tuple[Ch
                 reasons=tuple(one.text for one in refusals),
             )
 
-        yield Checker(notation=ready.notation, home=ready.home, temp=context.temp), judge
+        yield Checker(notation=ready.notation, homes=ready.homes, temp=context.temp), judge
 
 
 COMMAND = Command(

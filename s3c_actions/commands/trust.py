@@ -61,7 +61,7 @@ def _settings(values: Values, context: Context) -> TrustSettings:
             tenant=found.identity.tenant,
             client=client,
         )
-    return TrustSettings(chain=found.chain, name=name, scopes=scopes, fetched=fetched)
+    return TrustSettings(chain=found.chain, field="vault-certificate", name=name, scopes=scopes, fetched=fetched)
 
 
 COMMAND = Command(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from s3c_actions import reading
 from s3c_actions.commands import Command, Context, vault
 from s3c_actions.commands.sign import about, notation, read, resolve
 from s3c_actions.errors import InputError, Refused
@@ -103,8 +103,8 @@ def trusted(values: Values, context: Context, *, metadata: bool = True) -> Verif
         raise InputError("vault", "it is given beside trust-store or trust-policy.", remedy="Give one of them.")
     chain = vault.opened(values, context).chain
     anchor = private_file(context.temp / "vault-anchor.pem", certificates.pem(certificates.anchor(chain)))
-    identity = certificates.trusted_identity(chain[0])
-    return replace(settings, stores=(anchor,), identities=settings.identities or ((identity,) if identity else ()))
+    own = (certificates.pinned_identity(chain, "vault-certificate"),)
+    return replace(settings, stores=(anchor,), identities=settings.identities or own)
 
 
 def trust(values: Values, *, metadata: bool = True) -> VerifySettings:
@@ -141,7 +141,7 @@ def _policy(values: Values) -> Mapping[str, Any] | None:
     if path is None:
         return None
     try:
-        document = json.loads(read(path, "trust-policy"))
+        document = reading.json_value(read(path, "trust-policy"))
     except ValueError as error:
         raise InputError("trust-policy", f"{path} is not JSON.", remedy=_TRUST_POLICY, original=str(error)) from error
     if not isinstance(document, dict):

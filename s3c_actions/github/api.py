@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from s3c_actions import answers
+
 if TYPE_CHECKING:
     from github import Github
     from github.GithubRetry import GithubRetry
@@ -42,6 +44,7 @@ def connect(
     """
     from github import Auth, Github, set_log_level
 
+    answers.limit()
     # It writes what goes wrong to standard error by itself; we tell it, in our own words and escaped.
     set_log_level(logging.CRITICAL)
     return Github(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from s3c_actions import reading, web
 from s3c_actions.errors import OutsideError
 from s3c_actions.github import api, trouble
 from s3c_actions.github.run import Run
@@ -98,26 +99,31 @@ def results(client: Github, about: Run, token: str) -> list[Mapping[str, Any]]:
     if len(found) > MOST_ARTIFACTS:
         _refuse(f"the run left {len(found)} of them, and {MOST_ARTIFACTS} are read at most")
     # The sizes in the list are looked at before anything is downloaded.
-    Room().download(sum(int(one["size_in_bytes"]) for one in found))
+    Room().download(sum(one["size_in_bytes"] for one in found))
     room = Room()
     documents = []
-    for one in sorted(found, key=lambda artifact: int(artifact["id"])):
-        documents += unpacked(_download(client, about.repository, int(one["id"]), token, room), room)
+    for one in sorted(found, key=lambda artifact: artifact["id"]):
+        documents += unpacked(_download(client, about.repository, one["id"], token, room), room)
     return documents
 
 
-def _listed(client: Github, about: Run) -> list[Mapping[str, Any]]:
-    """Those of a run that are ours by name; others may be many."""
+def _listed(client: Github, about: Run) -> list[Mapping[str, int]]:
+    """Id and size in bytes of those of a run that are ours by name; others may be many."""
     where = f"/repos/{about.repository}/actions/runs/{about.id}/artifacts"
-    found: list[Mapping[str, Any]] = []
+    found: list[Mapping[str, int]] = []
     seen = page = 0
     while True:
         page += 1
         with trouble.told("The results of the run could not be listed", permission=PERMISSION):
             _, answer = client.requester.requestJsonAndCheck("GET", where, parameters={"per_page": 100, "page": page})
-        found += [one for one in answer["artifacts"] if str(one["name"]).startswith(PREFIX) and not one["expired"]]
-        seen += len(answer["artifacts"])
-        if not answer["artifacts"] or seen >= int(answer["total_count"]):
+            listed, total = answer["artifacts"], int(answer["total_count"])
+            found += [
+                {"id": int(one["id"]), "size_in_bytes": int(one["size_in_bytes"])}
+                for one in listed
+                if str(one["name"]).startswith(PREFIX) and not one["expired"]
+            ]
+        seen += len(listed)
+        if not listed or seen >= total:
             return found
         if page == _PAGES:
             _refuse(f"the run left over {_PAGES * 100} artifacts")
@@ -155,8 +161,8 @@ def document(data: bytes) -> Mapping[str, Any]:
         NotAccepted: it has not.
     """
     try:
-        made = json.loads(data, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        made = reading.json_value(data, parse_constant=_refuse)
+    except ValueError as error:
         raise NotAccepted(_what("one is not JSON"), original=str(error)[:200]) from error
     # The path in it alone: what stands there is untrusted, and may be long.
     for problem in _validator().iter_errors(made):
@@ -180,19 +186,17 @@ def _read(opened: zipfile.ZipFile, member: zipfile.ZipInfo, room: Room) -> bytes
 
 
 def _download(client: Github, repository: str, artifact: int, token: str, room: Room) -> bytes:
-    import requests
-
     address = f"{client.requester.base_url}/repos/{repository}/actions/artifacts/{artifact}/zip"
-    with trouble.told("A result of the run could not be downloaded", permission=PERMISSION):
+    with trouble.told("A result of the run could not be downloaded", permission=PERMISSION), web.session() as session:
         # GitHub sends us on to its storage, to an address that is signed: the token is for GitHub alone.
-        first = requests.get(
+        first = session.get(
             address,
             headers={"Authorization": f"Bearer {token}"},
             allow_redirects=False,
             timeout=api.TIMEOUT,
         )
         _hold(first, 302)
-        with requests.get(first.headers["Location"], stream=True, timeout=api.TIMEOUT) as second:
+        with session.get(first.headers["Location"], stream=True, timeout=api.TIMEOUT) as second:
             _hold(second, 200)
             parts = []
             for part in second.iter_content(65_536):

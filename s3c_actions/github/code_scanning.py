@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError
 from s3c_actions.github import trouble
 from s3c_actions.report import sarif
@@ -80,11 +80,11 @@ def read(path: Path) -> Report:
         raise InputError("sarif", f"{path} {why}.", remedy=remedy)
 
     try:
-        data = path.read_bytes()
+        data = reading.content(path, reading.REPORTS)
     except OSError as error:
         refuse(f"cannot be read: {error.strerror}", "Look at the path.")
     try:
-        document = json.loads(data)
+        document = reading.json_value(data)
         version, runs = document["version"], document["runs"]
         tools = [str(run["tool"]["driver"]["name"]) for run in runs]
         results = [len(run.get("results") or ()) for run in runs]
@@ -147,14 +147,16 @@ def upload(
         content["checkout_uri"] = target.checkout_uri
     with trouble.told(f"{report.path} could not be uploaded", permission=PERMISSION):
         _, receipt = client.requester.requestJsonAndCheck("POST", where, input=content)
-    made, ends, pause = str(receipt["id"]), clock() + wait, FIRST_PAUSE
+        made = str(receipt["id"])
+    ends, pause = clock() + wait, FIRST_PAUSE
     while clock() < ends:
         sleep(min(pause, max(0.0, ends - clock())))
         pause = min(pause * 2, LONGEST_PAUSE)
         with trouble.told(f"What became of {report.path} is not known", permission=PERMISSION):
             _, answer = client.requester.requestJsonAndCheck("GET", f"{where}/{made}")
-        status = str(answer.get("processing_status", ""))
+            status = str(answer.get("processing_status", ""))
+            errors = tuple(map(str, answer.get("errors") or ()))
         if status in {"complete", "failed"}:
-            return Upload(id=made, status=status, errors=tuple(map(str, answer.get("errors") or ())))
+            return Upload(id=made, status=status, errors=errors)
         note(f"GitHub is looking at {report.path}")
     return Upload(id=made, status="pending")

@@ -6,13 +6,13 @@ whose documents are somebody else's, say the same.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.github import api, artifact, marker, run, trouble
 from s3c_actions.github.comments import Conversation, Done, Message
@@ -172,8 +172,8 @@ def publish(
             raise InputError("github-token", "it is empty.", remedy="Leave it out to use the run's own.")
         secrets.add(token)
         client = api.connect(token, environment, progress.notice)
-        data = result.read_bytes()
-        written = messages([json.loads(data)], about, settings)
+        data = reading.content(result, reading.REPORTS)
+        written = messages([reading.json_value(data)], about, settings)
         with progress.step("comment") as step:
             try:
                 done = deliver(client, about, written)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from s3c_actions import writing
 from s3c_actions.report.markdown import whole_lines
 
 SUMMARY_BYTES = 1024 * 1024
@@ -28,9 +29,8 @@ def set_outputs(outputs: Mapping[str, str], environment: Mapping[str, str]) -> N
         return
     from actions_toolkit.file_command import prepare_key_value_message
 
-    with Path(path).open("a", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        for name, value in outputs.items():
-            file.write(prepare_key_value_message(name, value) + "\n")
+    messages = (prepare_key_value_message(name, value) + "\n" for name, value in outputs.items())
+    writing.append(Path(path), "".join(messages))
 
 
 def append_summary(markdown: str, environment: Mapping[str, str]) -> None:
@@ -44,6 +44,5 @@ def append_summary(markdown: str, environment: Mapping[str, str]) -> None:
     if not path:
         return
     there = Path(path).stat().st_size if Path(path).exists() else 0
-    with Path(path).open("a", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        ending = "_Cut here: the rest is in the summary file._"
-        file.write(whole_lines(markdown, SUMMARY_BYTES - there - 1024, ending) + "\n")
+    ending = "_Cut here: the rest is in the summary file._"
+    writing.append(Path(path), whole_lines(markdown, SUMMARY_BYTES - there - 1024, ending) + "\n")

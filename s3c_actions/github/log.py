@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import TextIO
 from uuid import uuid4
 
@@ -28,9 +29,9 @@ class ActionsSecrets(Secrets):
 
     def add(self, value: str) -> None:
         """Hide this value, and each line of it."""
-        before = set(self.values)
+        before = self.values | self.short
         super().add(value)
-        for part in sorted(self.values - before):
+        for part in sorted((self.values | self.short) - before):
             self._log.command("add-mask", part)
 
 
@@ -62,6 +63,8 @@ class ActionsProgress:
 
     def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
         self._stream, self._quiet = stream, quiet
+        self.redact: Callable[[str], str] = lambda text: text
+        """Applied to everything that is shown, and not to the runner's own commands, such as a mask's."""
         self._lock = threading.RLock()
         self._depth = 0
         self._said = {"notice": 0, "warning": 0, "error": 0}
@@ -101,6 +104,7 @@ class ActionsProgress:
             line: in it, from 1.
         """
         place = {"file": plain(path, 500), "line": str(max(1, line))} if path else {}
+        text, title = self.redact(text), self.redact(title)
         lines = "\n".join(plain(line) for line in text[: ANNOTATION_CHARACTERS * 4].splitlines())
         with self._lock:
             self._said[kind] += 1
@@ -154,7 +158,7 @@ class ActionsProgress:
                 token = uuid4().hex
                 self.command("stop-commands", token)
                 self._token = token
-            self._write(text)
+            self._write(self.redact(text))
 
     def _write(self, text: str) -> None:
         self._stream.write(text + "\n")

@@ -5,13 +5,13 @@ https://docs.github.com/actions/reference/workflows-and-actions/events-that-trig
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError
 from s3c_actions.github import api, trouble
 
@@ -19,6 +19,49 @@ if TYPE_CHECKING:
     from github import Github
 
 DEPENDABOT = "dependabot[bot]"
+
+
+class _Owner(msgspec.Struct):
+    login: str | None = None
+
+
+class _Repository(msgspec.Struct):
+    full_name: str | None = None
+    owner: _Owner | None = None
+
+
+class _Head(msgspec.Struct):
+    sha: str | None = None
+    repo: _Repository | None = None
+
+
+class _Pull(msgspec.Struct):
+    number: int = 0
+    state: str | None = None
+    head: _Head | None = None
+
+
+class _Issue(msgspec.Struct):
+    number: int = 0
+    state: str | None = None
+    pull_request: dict[str, Any] | None = None
+
+
+class _Ended(msgspec.Struct):
+    id: int | None = None
+    path: str | None = None
+    head_sha: str | None = None
+    head_branch: str | None = None
+    head_repository: _Repository | None = None
+
+
+class _Event(msgspec.Struct):
+    """What is read of an event; the types are those that GitHub documents."""
+
+    pull_request: _Pull | None = None
+    issue: _Issue | None = None
+    workflow_run: _Ended | None = None
+    sender: _Owner | None = None
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,10 +182,12 @@ def _head(run: Run) -> tuple[str, str]:
 
 def _payload(environment: Mapping[str, str]) -> Mapping[str, Any]:
     path = environment.get("GITHUB_EVENT_PATH")
-    if not path or not Path(path).is_file():
+    if not path or not Path(path).exists():
         return {}
     try:
-        payload = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        payload = reading.json_value(reading.content(Path(path), reading.DOCUMENTS))
+        if isinstance(payload, dict):
+            msgspec.convert(payload, type=_Event)
+    except (OSError, ValueError, msgspec.ValidationError) as error:
         raise InputError("GITHUB_EVENT_PATH", f"the event in {path} cannot be read: {error}.") from error
     return payload if isinstance(payload, dict) else {}

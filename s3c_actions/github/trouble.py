@@ -61,6 +61,15 @@ def told(doing: str, *, permission: str = "") -> Iterator[None]:
             remedy="Run it again; https://www.githubstatus.com tells whether GitHub has trouble.",
             original=str(error)[:500],
         ) from error
+    except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
+        # What is within reads answers: one without a field that GitHub always has is somebody else's.
+        raise GitHubError(
+            Trouble.FAULT,
+            f"{doing}: the answer is not one of GitHub's.",
+            cause="A proxy answered in its place, or this GitHub Enterprise Server is of another age.",
+            remedy="Look at GITHUB_API_URL, and at what stands between this machine and it.",
+            original=f"{type(error).__name__}: {error}"[:500],
+        ) from error
 
 
 def _network_cause(error: Exception) -> str:

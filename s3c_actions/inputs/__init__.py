@@ -9,14 +9,18 @@ input nobody set. One name means one thing in every command.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
+from s3c_actions import pasted
 from s3c_actions.errors import InputError
 
 T = TypeVar("T")
+Keep = Callable[[str, str], Path]
+"""Writes the content given for an input of that name to a file that only this user may read."""
 
 
 class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -38,6 +42,8 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
             newlines.
         switch: a bare flag means true.
         expression: the default in action.yml alone, for what only a workflow knows.
+        takes: kinds of content (`pasted.CERTIFICATE`, …) that may be given in place of a path.
+        instead: what to do with content that is given here and not taken, as a sentence.
     """
 
     name: str
@@ -54,6 +60,8 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     many: bool = False
     switch: bool = False
     expression: str = ""
+    takes: tuple[str, ...] = ()
+    instead: str = "Write it to a file, and give the file's path."
 
     @property
     def variable(self) -> str:
@@ -82,11 +90,73 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
             if not self.default:
                 return self.absent
             text = self.default
+        # No error has the parser's as its cause: nothing of the value goes into a traceback.
+        kind = "" if self.secret else pasted.recognize(text)
         try:
-            return self.parse(text)
+            parsed = self.parse(text)
+        except pasted.Pasted as error:
+            raise InputError(self.name, f"it holds {error.kind}, not a path.", remedy=self.instead) from None
         except ValueError as error:
-            shown = "***" if self.secret else repr(text if len(text) <= 200 else text[:200] + "…")
-            raise InputError(self.name, f"{shown} is not {error}.", remedy=self._remedy(text)) from error
+            if not kind:
+                shown = "***" if self.secret else pasted.quoted(text)
+                raise InputError(self.name, f"{shown} is not {error}.", remedy=self._remedy(text)) from None
+        else:
+            if not kind:
+                return parsed
+        raise InputError(self.name, f"it holds {kind}, which does not belong here.", remedy="Give it where it belongs.")
+
+    def content(self, text: str) -> str:
+        """What content a value holds instead of a path, a name or a setting, in words; empty when it is none.
+
+        Args:
+            text: as given. A secret input is nothing but content, and holds none in this sense.
+        """
+        if self.secret:
+            return ""
+        if pasted.POLICY in self.takes and pasted.is_policy(text):
+            return pasted.POLICY
+        kind = pasted.recognize(text)
+        try:
+            if not kind:
+                self.parse(text)
+        except pasted.Pasted as error:
+            return error.kind
+        except ValueError:
+            pass
+        return kind
+
+    def cuts(self, text: str) -> dict[str, str]:
+        """What messages show in place of the values given that are longer than they show: long value → cut value.
+
+        Args:
+            text: as given. A value that stands for itself, such as a reference, an address or a digest, is shown whole.
+        """
+        if self.secret:
+            return {}
+        is_path = self.content("[[]]") == "JSON"
+        if not is_path and self.parse is not _text:
+            return {}
+        parts = {text, *lines(text), *items(text)}
+        parts |= {str(Path(one).expanduser()) for one in parts if is_path and "\0" not in one}
+        cut = pasted.shortened_path if is_path else pasted.shortened
+        return {one: cut(one) for one in parts if len(one) > pasted.LONGEST and "@sha256:" not in one}
+
+    def kept(self, text: str, keep: Keep) -> str:
+        """The value with a file's path in place of content that this input takes.
+
+        Args:
+            text: as given.
+            keep: writes that file.
+        """
+        kind = self.content(text)
+        if kind not in self.takes:
+            return text
+        if kind != pasted.CERTIFICATE:
+            return str(keep(self.name, pasted.kubeconfig(text) if kind == pasted.KUBECONFIG else text))
+        found, beside = pasted.certificates(text)
+        if not found:
+            return text
+        return f"{keep(self.name, found)}\n{beside}".strip() if self.many else str(keep(self.name, found))
 
     def _remedy(self, text: str) -> str:
         if not self.choices:
@@ -118,12 +188,18 @@ class Values:
         """Whether a person gave it, rather than its default."""
         return wanted.name in self._given
 
+    def replaced(self, others: Mapping[Input[Any], object]) -> Values:
+        """The same, with other values of some inputs, which count as given."""
+        named = {one.name: value for one, value in others.items()}
+        return Values({**self._parsed, **named}, {*self._given, *named})
+
 
 def resolve(
     declared: Iterable[Input[Any]],
     flags: Mapping[str, str],
     environment: Mapping[str, str],
     notice: Callable[[str], None],
+    keep: Keep | None = None,
 ) -> Values:
     """Parse every input of a command.
 
@@ -132,6 +208,7 @@ def resolve(
         flags: name (or alias) → text, for the flags given.
         environment: where the variables are looked up.
         notice: told when an old name is used.
+        keep: where content goes that an input takes in place of a path; without it, none is taken.
 
     Raises:
         InputError: the first input that is missing or malformed, or given under two of its names.
@@ -159,8 +236,21 @@ def resolve(
             notice(f"`{by}` is an old name: it is understood as `{one.name}`.")
         if text is not None and text != "":
             given.add(one.name)
+            if keep is not None and one.takes:
+                text = one.kept(text, keep)
         parsed[one.name] = one.value(text)
     return Values(parsed, given)
+
+
+def texts(
+    declared: Iterable[Input[Any]], flags: Mapping[str, str], environment: Mapping[str, str]
+) -> Iterator[tuple[Input[Any], str]]:
+    """What was given for each input, under any of its names, as it was given."""
+    for one in declared:
+        for name in (one.name, *one.aliases):
+            for given in (flags.get(name), environment.get(variable(name))):
+                if given:
+                    yield one, given
 
 
 # Parsers. Each raises ValueError with the clause that completes "… is not".
@@ -169,6 +259,9 @@ def resolve(
 def text(value: str) -> str:
     """Any text."""
     return value
+
+
+_text = text  # whose name `Input`'s methods have for a value
 
 
 def boolean(value: str) -> bool:
@@ -214,6 +307,15 @@ def lines(value: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in value.splitlines() if line.strip())
 
 
+def or_none(parse: Callable[[str], T], absent: T) -> Callable[[str], T]:
+    """What `parse` reads, or `absent` for the word `none`."""
+
+    def read(value: str) -> T:
+        return absent if value.strip().lower() == "none" else parse(value)
+
+    return read
+
+
 def choice(*words: str) -> Callable[[str], str]:
     """One of the words, in any case."""
 
@@ -237,7 +339,9 @@ def choices(*words: str) -> Callable[[str], tuple[str, ...]]:
                 word = one(item)
             except ValueError:
                 clause = "made of the words allowed"
-                raise ValueError(clause if item == value.strip() else f"{clause}: {item!r} is none of them") from None
+                raise ValueError(
+                    clause if item == value.strip() else f"{clause}: {pasted.quoted(item)} is none of them"
+                ) from None
             if word not in chosen:
                 chosen.append(word)
         if not chosen:

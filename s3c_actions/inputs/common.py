@@ -5,14 +5,46 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from s3c_actions.inputs import Input, boolean, items, some_time, text
+from s3c_actions import pasted
+from s3c_actions.inputs import Input, boolean, items, lines, some_time, text
 
 
 def path(value: str) -> Path:
-    """A path, `~` expanded."""
+    """A path, `~` expanded; content that somebody pasted in its place is refused."""
+    return Path(path_text(value)).expanduser()
+
+
+def paths(value: str) -> tuple[Path, ...]:
+    """Paths, one a line."""
+    return tuple(Path(one).expanduser() for one in path_lines(value))
+
+
+def path_text(value: str) -> str:
+    """As `path`, as it was given: for what may be something else than a path, too."""
     if "\0" in value:
         raise ValueError("a path: it holds a NUL byte")
-    return Path(value).expanduser()
+    kind = pasted.in_path(value)
+    if kind:
+        raise pasted.Pasted(kind)
+    return value
+
+
+def path_items(value: str) -> tuple[str, ...]:
+    """Paths, or what may be given in place of one, separated by commas or lines."""
+    return tuple(path_text(one) for one in items(_unstructured(value)))
+
+
+def path_lines(value: str) -> tuple[str, ...]:
+    """Paths, or what may be given in place of one, one a line."""
+    return tuple(path_text(one) for one in lines(_unstructured(value)))
+
+
+def _unstructured(value: str) -> str:
+    """The value; its parts alone may look like paths when it is JSON, YAML or PEM as a whole."""
+    kind = pasted.recognize(value) or pasted.structure(value)
+    if kind:
+        raise pasted.Pasted(kind)
+    return value
 
 
 def _platform(value: str) -> str:
@@ -102,7 +134,8 @@ DEBUG = Input(
 )
 CACHE = Input(
     name="cache",
-    help="Keep programs and vulnerability data in the cache of GitHub Actions, also when the gate is closed.",
+    help="Keep release archives and vulnerability data in the cache of GitHub Actions, also when the gate is closed. "
+    "With a key or a way into a cluster nothing is kept or restored, whatever this says.",
     parse=boolean,
     default="true",
     absent=True,

@@ -7,11 +7,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.inputs import Input, boolean, duration, items, text
+from s3c_actions import pasted
+from s3c_actions.inputs import Input, boolean, duration, text
 from s3c_actions.inputs.azure import guid
-from s3c_actions.inputs.common import (
-    IMAGE,
-)
+from s3c_actions.inputs.common import IMAGE, path_items, path_text
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
 from s3c_actions.inputs.registry import REGISTRY_INPUTS
 from s3c_actions.inputs.report import POLICY as GIVEN_POLICY
@@ -50,7 +49,7 @@ MANIFESTS: Input[tuple[str, ...]] = Input(
     name="manifests",
     help="Kubernetes manifests: files, folders (with all below them) and globs; several by commas or lines. `-` reads "
     "standard input: the output of `kustomize build` or `helm template`.",
-    parse=items,
+    parse=path_items,
     absent=(),
     example="k8s/",
     aliases=("manifest",),
@@ -69,8 +68,10 @@ IMAGES: Input[tuple[str, ...]] = replace(
 )
 KUBECONFIG: Input[str] = Input(
     name="kubeconfig",
-    help="How to reach the cluster. Without it `KUBECONFIG`, else `~/.kube/config`.",
-    parse=text,
+    help="How to reach the cluster: a file's path, or the kubeconfig itself (from a secret), also in base64. Without "
+    "it `KUBECONFIG`, else `~/.kube/config`.",
+    parse=path_text,
+    takes=(pasted.KUBECONFIG,),
     absent="",
     example="~/.kube/config",
 )

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.evidence import TYPES
-from s3c_actions.inputs import Input, boolean, choices, lines
-from s3c_actions.inputs.common import path
+from s3c_actions.inputs import Input, boolean, choices
+from s3c_actions.inputs.common import path, paths
 
 KINDS = tuple(TYPES)
 
@@ -20,10 +20,6 @@ def _kinds(value: str) -> tuple[str, ...]:
     if word in {"true", "all", "yes"}:
         return KINDS
     return choices(*KINDS)(value)
-
-
-def _paths(value: str) -> tuple[Path, ...]:
-    return tuple(path(line) for line in lines(value))
 
 
 ATTACH: Input[tuple[str, ...]] = Input(
@@ -51,7 +47,7 @@ REPORTS: Input[tuple[Path, ...]] = Input(
     name="report",
     help="Trivy's JSON reports to make the evidence of, one a line: of each image, or of each platform of one. "
     "Without it, the images are scanned.",
-    parse=_paths,
+    parse=paths,
     absent=(),
     many=True,
     example="s3c-out/voting-app/trivy.json",

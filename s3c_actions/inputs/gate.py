@@ -7,14 +7,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.inputs import Input, choice, items, vault
+from s3c_actions.inputs import Input, boolean, choice, items, vault
 from s3c_actions.inputs.azure import guid
-from s3c_actions.inputs.common import path
+from s3c_actions.inputs.common import path, paths
 from s3c_actions.inputs.deploy import CLUSTER, IMAGES, MANIFESTS, NAMESPACE, ROLLOUT_TIMEOUT, namespace_name
 from s3c_actions.inputs.programs import HELM, PROGRAMS_MIRROR
 from s3c_actions.inputs.registry import REGISTRY_INPUTS
 from s3c_actions.inputs.report import POLICY as GIVEN_POLICY
-from s3c_actions.inputs.verify import TRUST_STORE, TRUSTED_IDENTITY, paths
+from s3c_actions.inputs.verify import TRUST_STORE, TRUSTED_IDENTITY
 
 TASKS = ("check", "demo", "install")
 
@@ -44,13 +44,14 @@ TRIED: Input[tuple[str, ...]] = replace(
 )
 SIGNERS: Input[tuple[Path, ...]] = replace(
     TRUST_STORE,
-    help="`install`: certificates whose signatures are admitted: files (PEM or DER) or folders of them, one a line.",
+    help="`install`: certificates whose signatures are admitted: files (PEM or DER) or folders of them, one a line, or "
+    "the PEM itself.",
     required=False,
 )
 IDENTITIES: Input[tuple[str, ...]] = replace(
     TRUSTED_IDENTITY,
-    help="`install`: subject of a signer to admit, one a line; it names at least C, ST and O. Without it, anyone is "
-    "whom the certificates vouch for.",
+    help="`install`: subject of a signer to admit, one a line; it names at least C, ST and O. Needed when the trust "
+    "store holds an authority: `*` is everyone whom that certified. Of a vault's certificate the subject is taken.",
 )
 POLICY: Input[Path | None] = replace(
     GIVEN_POLICY,
@@ -79,6 +80,15 @@ EXEMPT: Input[tuple[str, ...]] = Input(
     absent=(),
     many=True,
     example="app-routing-system",
+)
+ALLOW_TAGS: Input[bool] = Input(
+    name="allow-tags",
+    help="`install`: admit Pods whose images have no digest. Without it, they are refused where Ratify has not pinned "
+    "them: what a node pulls by a tag later may be another image than the one that was verified.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
 )
 OTHER_MANIFESTS: Input[tuple[str, ...]] = replace(
     MANIFESTS,
@@ -122,6 +132,7 @@ INSTALLING: tuple[Input[Any], ...] = (
     vault.VAULT_CERTIFICATE,
     RATIFY_CLIENT,
     EXEMPT,
+    ALLOW_TAGS,
     OTHER_MANIFESTS,
     *(one for pair in CHARTS.values() for one in pair),
     ROLLOUT_TIMEOUT,

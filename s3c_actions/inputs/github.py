@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.inputs import Input, boolean, choice, duration, integer, lines, text
-from s3c_actions.inputs.common import path
+from s3c_actions.inputs import Input, boolean, choice, duration, integer, text
+from s3c_actions.inputs.common import path, path_lines
 
 COMMENT_MODES = ("always", "changes", "failures", "off")
 
@@ -84,13 +84,25 @@ UPLOAD_REQUIRED = Input(
     switch=True,
 )
 
+GATE_LABEL = Input(
+    name="gate-label",
+    help="On a pull request, the label that lets its own ignore files, policy and the like decide its gate, instead of "
+    "those of the branch that it goes to. It counts when a maintainer set it, or somebody else than the author who may "
+    "write; never for a fork. Without this, no label does.",
+    parse=text,
+    absent="",
+    example="accept-gate-change",
+)
+GATING: tuple[Input[Any], ...] = (GATE_LABEL, TOKEN)
+"""Inputs of the actions whose gates are decided with files; the shell compares those with the target branch's."""
+
 COMMENTING: tuple[Input[Any], ...] = (COMMENT, COMMENT_NAME, COMMENT_ANEW, COMMENT_REQUIRED, TOKEN)
 """Inputs of the actions that comment; the shell does it, after everything else."""
 
 RESULTS: Input[tuple[str, ...]] = Input(
     name="results",
     help="`result.json` files, or folders that have some, in the order in which they were made.",
-    parse=lines,
+    parse=path_lines,
     absent=(),
     example="s3c-out/result.json",
     positional=True,
@@ -145,7 +157,7 @@ COMMENT_INPUTS: tuple[Input[Any], ...] = (
 SARIF: Input[tuple[str, ...]] = Input(
     name="sarif",
     help="SARIF 2.1.0 files, or folders that have some.",
-    parse=lines,
+    parse=path_lines,
     absent=(),
     example="s3c-out/report.sarif",
     required=True,

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from s3c_actions.inputs import Input, boolean, items, text
 from s3c_actions.inputs.azure import IDENTITY_INPUTS
-from s3c_actions.inputs.common import INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME
+from s3c_actions.inputs.common import INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME, path_text
 
 
 def platforms(value: str) -> tuple[str, ...]:
@@ -24,7 +24,7 @@ SOURCE: Input[str] = Input(
     name="source",
     help="Image to copy: of a registry, or of an OCI image layout in a tar archive (a path, or a name that ends in "
     "`.tar`). A tag is looked up once, and what it stands for is copied by digest.",
-    parse=text,
+    parse=path_text,
     absent="",
     required=True,
     positional=True,

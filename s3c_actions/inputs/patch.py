@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from s3c_actions import tags
-from s3c_actions.inputs import Input, boolean, choices
-from s3c_actions.inputs.common import IMAGE, path
+from s3c_actions.inputs import Input, boolean, choice, choices
+from s3c_actions.inputs.common import IMAGE, path, paths
 from s3c_actions.inputs.evidence import EVIDENCE
 from s3c_actions.inputs.programs import BUILDKITD, COPA
 from s3c_actions.inputs.scan import AROUND, LOOK
 from s3c_actions.inputs.sign import SIGNING
+from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
 from s3c_actions.tags import TagTemplate
 
+REUSES = ("signed", "content", "never")
 SCHEMES = (
     "unix",
     "tcp",
@@ -42,11 +46,13 @@ def buildkit_address(value: str) -> str:
     return value
 
 
-REPORT: Input[Path | None] = Input(
+REPORT: Input[tuple[Path, ...]] = Input(
     name="report",
-    help="Trivy's JSON report of the image, made with `--pkg-types os` (or os,library). Without it the image is "
-    "scanned first. For one image only.",
-    parse=path,
+    help="Trivy's JSON report of the image, made with `--pkg-types os` (or os,library) and all packages listed; of an "
+    "image for several platforms one of each, one a line. What it does not cover is scanned first. For one image only.",
+    parse=paths,
+    absent=(),
+    many=True,
     example="s3c-out/voting-db/trivy.json",
     aliases=("image-report",),
 )
@@ -66,6 +72,17 @@ OVERWRITE = Input(
     default="false",
     absent=False,
     switch=True,
+)
+REUSE: Input[str] = Input(
+    name="reuse-patched",
+    help="Which patch of an earlier run may be the result when nothing is left to patch in it: `signed`, one that a "
+    "trusted signature covers; `content`, one that is a patch of the image by its layers and configuration, whoever "
+    "pushed it; `never`. By default `signed` where a certificate is named (`trust-store`, `certificate`, `vault`) or "
+    "evidence is attached, else `content`.",
+    parse=choice(*REUSES),
+    absent="",
+    choices=REUSES,
+    example="never",
 )
 ALLOW_PARTIAL = Input(
     name="allow-partial",
@@ -129,4 +146,9 @@ HOW: tuple[Input[Any], ...] = (
 )
 """Inputs on how to patch, which every command that patches takes."""
 
-INPUTS: tuple[Input[Any], ...] = (IMAGE, REPORT, *EVIDENCE, *HOW, *LOOK, *AROUND, *SIGNING)
+_OWN_TRUST_STORE = replace(
+    TRUST_STORE,
+    help="Certificates whose signature an earlier patch has to have, to be used again; as in `s3c verify`.",
+)
+_TRUST = tuple(_OWN_TRUST_STORE if one is TRUST_STORE else one for one in TRUST_INPUTS)
+INPUTS: tuple[Input[Any], ...] = (IMAGE, REPORT, REUSE, *_TRUST, *EVIDENCE, *HOW, *LOOK, *AROUND, *SIGNING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from s3c_actions import pasted
 from s3c_actions.inputs import Input, boolean, choice, choices, integer, text
 from s3c_actions.inputs.common import OUTPUT_DIR, path
 
@@ -108,12 +109,22 @@ SARIF_CATEGORY = Input(
 POLICY: Input[Path | None] = Input(
     name="policy",
     help="The policy, `s3c-policy.yaml`: which findings, packages and licences are refused, and what is excepted until "
-    "when. It takes the place of `fail-on` and `fixable-only`, and the cluster decides by the same file.",
+    "when. A file's path, or the YAML itself. It takes the place of `fail-on` and `fixable-only`, and the cluster "
+    "decides by the same file.",
     parse=path,
+    takes=(pasted.POLICY,),
     absent=None,
     example="s3c-policy.yaml",
 )
 
+UNSCANNED = Input(
+    name="unscanned",
+    help="What an image means whose packages could not be checked (unknown or dead distribution, package database "
+    "removed) when `fail-on` is set: `fail` closes the gate, `warn` only tells.",
+    parse=choice("fail", "warn"),
+    default="fail",
+    choices=("fail", "warn"),
+)
 INPUTS = (
     REPORT,
     FORMAT,

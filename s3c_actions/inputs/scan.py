@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.inputs import Input, boolean, choice, choices, items, lines, text
+from s3c_actions.inputs import Input, boolean, choice, choices, items, lines, or_none, text
 from s3c_actions.inputs.azure import IDENTITY_INPUTS
 from s3c_actions.inputs.common import (
     IMAGE as ANY_IMAGE,
@@ -19,6 +20,8 @@ from s3c_actions.inputs.common import (
     REGISTRY_USERNAME,
     TIMEOUT,
     path,
+    path_items,
+    path_lines,
 )
 from s3c_actions.inputs.evidence import EVIDENCE
 from s3c_actions.inputs.programs import TRIVY
@@ -35,6 +38,7 @@ from s3c_actions.inputs.report import (
     POLICY,
     SARIF_CATEGORY,
     SEVERITIES,
+    UNSCANNED,
 )
 from s3c_actions.inputs.sign import SIGNING
 
@@ -45,7 +49,7 @@ ARCHIVE: Input[tuple[str, ...]] = Input(
     name="input",
     help="Images in files instead of a registry: archives as `docker save` writes them, or folders in OCI layout "
     "(`folder:tag`).",
-    parse=lines,
+    parse=path_lines,
     absent=(),
     example="image.tar",
     aliases=("tarball",),
@@ -135,8 +139,8 @@ IGNORE_FILES: Input[tuple[str, ...]] = Input(
     name="ignore-files",
     help="Findings that are set aside: `.trivyignore` (an id a line, `exp:2027-01-31`) or `.trivyignore.yaml` (`id`, "
     "`expired_at`, `statement`) files. What has expired, or soon will, is told. Without this, a `.trivyignore` in the "
-    "working folder is taken.",
-    parse=items,
+    "working folder is taken; `none` takes none.",
+    parse=or_none(path_items, ()),
     absent=(),
     example=".trivyignore.yaml",
     aliases=("trivyignores", "ignorefile"),
@@ -145,24 +149,34 @@ IGNORE_FILES: Input[tuple[str, ...]] = Input(
 IGNORE_POLICY = Input(
     name="ignore-policy",
     help="A Rego policy that sets findings aside (`package trivy`, rule `ignore`).",
-    parse=path,
+    parse=or_none(path, None),
     absent=None,
     example="policies/ignore.rego",
 )
 VEX: Input[tuple[str, ...]] = Input(
     name="vex",
     help="VEX documents (OpenVEX, CSAF, CycloneDX), `repo` or `oci`. What they say is not affected is set aside.",
-    parse=items,
+    parse=or_none(path_items, ()),
     absent=(),
     example="app.openvex.json",
     many=True,
 )
-TRIVY_CONFIG = Input(
+TRIVY_CONFIG: Input[Path | None] = Input(
     name="trivy-config",
-    help="A Trivy configuration file. Inputs win over it. Without this, a `trivy.yaml` in the working folder is taken.",
-    parse=path,
+    help="A Trivy configuration file: mirrors, repositories of databases, credentials, limits. What in it would leave "
+    "findings out is not used, and named. Without this, a `trivy.yaml` in the working folder is taken; `none` takes "
+    "none.",
+    parse=or_none(path, None),
     absent=None,
     example="trivy.yaml",
+)
+SECRET_CONFIG: Input[Path | None] = Input(
+    name="secret-config",
+    help="Trivy's configuration of the search for secrets: rules of your own, and which are left out. Without this, a "
+    "`trivy-secret.yaml` in the working folder is taken; `none` takes none.",
+    parse=or_none(path, None),
+    absent=None,
+    example="trivy-secret.yaml",
 )
 OFFLINE = Input(
     name="offline",
@@ -211,19 +225,11 @@ REUSE = Input(
     default="true",
     absent=True,
 )
-UNSCANNED = Input(
-    name="unscanned",
-    help="What an image means whose packages could not be checked (unknown or dead distribution, package database "
-    "removed) when `fail-on` is set: `fail` closes the gate, `warn` only tells.",
-    parse=choice("fail", "warn"),
-    default="fail",
-    choices=("fail", "warn"),
-)
 BASELINE: Input[tuple[str, ...]] = Input(
     name="baseline",
     help=BASELINE_REPORT.help.rstrip(".") + ", or an image, which is then scanned too. One for each image, or one "
     "`result.json` that has them all.",
-    parse=items,
+    parse=path_items,
     absent=(),
     example="registry.example/voting-app:main",
     many=True,
@@ -242,6 +248,7 @@ LOOK: tuple[Input[Any], ...] = (
     IGNORE_POLICY,
     VEX,
     TRIVY_CONFIG,
+    SECRET_CONFIG,
     OFFLINE,
     DB_REPOSITORY,
     JAVA_DB_REPOSITORY,

@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from s3c_actions import pasted
 from s3c_actions.inputs import Input, boolean, choice, duration, integer, lines, text
 from s3c_actions.inputs.common import (
     IMAGE,
     path,
+    path_text,
 )
 from s3c_actions.inputs.evidence import EVIDENCE, OPENVEX, REPORTS
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR, TRIVY, sha256
 from s3c_actions.inputs.registry import REGISTRY_INPUTS
-from s3c_actions.inputs.report import POLICY
+from s3c_actions.inputs.report import FAIL_ON, FIXABLE_ONLY, POLICY, UNSCANNED
 from s3c_actions.inputs.vault import CERTIFICATE_INPUTS, VAULT_PLUGIN
 
 RESERVED_PREFIX = "io.cncf.notary"
@@ -29,7 +31,7 @@ def pairs(value: str) -> Mapping[str, str]:
         if not equals or not key.strip() or not content.strip():
             raise ValueError("lines of key=value")
         if key.strip() in found:
-            raise ValueError(f"lines of key=value with each key once: {key.strip()!r} is there twice")
+            raise ValueError(f"lines of key=value with each key once: {pasted.quoted(key.strip())} is there twice")
         found[key.strip()] = content.strip()
     return found
 
@@ -65,6 +67,7 @@ KEY = Input(
     name="key",
     help="Private key in PEM (PKCS#8, PKCS#1 or SEC 1), encrypted or not. Goes with `certificate`.",
     parse=path,
+    instead="Give it as `key-pem`, from a secret, or write it to a file and give the file's path.",
     example="signing.key",
 )
 KEY_PEM = Input(
@@ -76,14 +79,18 @@ KEY_PEM = Input(
 )
 CERTIFICATE: Input[Path | None] = Input(
     name="certificate",
-    help="Certificates of the key in PEM: the signing certificate first, each issuer after it, the root last.",
+    help="Certificates of the key, a file's path or the PEM itself: the signing certificate first, each issuer after "
+    "it, the root last.",
     parse=path,
+    takes=(pasted.CERTIFICATE,),
+    instead="Give the certificates alone, in PEM, or the path of a file that has them; a private key is `key-pem`.",
     example="signing.crt",
 )
 PKCS12 = Input(
     name="pkcs12",
     help="Key and certificates in one PKCS#12 file (`.pfx`, `.p12`), instead of `key` and `certificate`.",
     parse=path,
+    instead="Write it to a file, out of its base64 (`base64 -d`), and give the file's path; PEM is `key-pem`.",
     example="signing.pfx",
 )
 KEY_PASSWORD = Input(
@@ -104,7 +111,7 @@ PLUGIN = Input(
     name="plugin",
     help="Notation plugin that signs: the name of an installed one, or the path of its executable, folder or archive. "
     "Goes with `key-id`.",
-    parse=text,
+    parse=path_text,
     absent="",
     example="azure-kv",
     aliases=("plugin-name",),
@@ -225,7 +232,10 @@ INPUTS: tuple[Input[Any], ...] = (
     *EVIDENCE,
     REPORTS,
     OPENVEX,
+    FAIL_ON,
+    FIXABLE_ONLY,
     POLICY,
+    UNSCANNED,
     *REGISTRY_INPUTS,
     *NOTATION.all,
     *TRIVY.all,

@@ -36,7 +36,8 @@ TASK: Input[str] = Input(
 )
 SIGNER: Input[Path | None] = replace(
     CERTIFICATE,
-    help="Certificates of the signer in PEM, instead of `vault`: the signing certificate first, each issuer after it.",
+    help="Certificates of the signer, a file's path or the PEM itself, instead of `vault`: the signing "
+    "certificate first, each issuer after it.",
 )
 NAME = Input(
     name="trust-name",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from s3c_actions import pasted
 from s3c_actions.inputs import Input, choice, lines
 from s3c_actions.inputs.common import (
     IMAGE,
     path,
+    paths,
 )
 from s3c_actions.inputs.programs import NOTATION, PROGRAMS_MIRROR
 from s3c_actions.inputs.registry import REGISTRY_INPUTS
@@ -18,16 +20,13 @@ from s3c_actions.inputs.vault import CERTIFICATE_INPUTS
 LEVELS = ("strict", "permissive", "audit")
 
 
-def paths(value: str) -> tuple[Path, ...]:
-    """Paths, one a line."""
-    return tuple(path(line) for line in lines(value))
-
-
 TRUST_STORE: Input[tuple[Path, ...]] = Input(
     name="trust-store",
-    help="Certificates to trust: files (PEM or DER) or folders of them, one a line. With `trust-policy`, the folder "
-    "that holds notation's `x509/TYPE/NAME/`. Needed unless `vault` names the certificate to trust.",
+    help="Certificates to trust: files (PEM or DER) or folders of them, one a line, or the PEM itself. With "
+    "`trust-policy`, the folder that holds notation's `x509/TYPE/NAME/`. Needed unless `vault` "
+    "names the certificate to trust.",
     parse=paths,
+    takes=(pasted.CERTIFICATE,),
     absent=(),
     many=True,
     example="signing-root.crt",

@@ -32,7 +32,9 @@ signature_refusals(image, reports) = said {
 trust(reports) = "allowed" {
   report := reports[_]
   report.artifactType == signature_type
-  report.verifierReports[_].isSuccess == true
+  verified := report.verifierReports[_]
+  verified.isSuccess == true
+  verified.name == policy.verifiers[_]
 } else = "stranger" {
   reports[_].artifactType == signature_type
 } else = "unsigned" {
@@ -78,6 +80,7 @@ report_judged(image, one, sboms, about, mend) = said {
     other_image(one, statements, about, mend),
     freshness(statements, about, mend),
     laxer(statements, about, mend),
+    scope_refusals(statements, about, mend),
     blind(statements, about),
     findings(image, results, omitted),
     contents(statements),
@@ -165,10 +168,51 @@ is_laxer(stated) {
   count([one | one := stated.licenses[_]; one == wanted]) == 0
 }
 
+# A report that looked at less than the policy asks says nothing of the rest.
+scope_refusals(statements, about, mend) = said {
+  previous := {{"code": "previous-report", "text": text} |
+    statement := statements[_]
+    statement.version == 1
+    policy.accept_previous_until <= time.now_ns()
+    text := sprintf("%v is of an earlier version of s3c and does not state how much was scanned: %v", [about, mend])
+  }
+  missing := {what | statement := statements[_]; statement.version == 2; what := missing_scope(statement.scope)[_]}
+  narrow := {{"code": "narrow-report", "text": text} |
+    count(missing) > 0
+    text := sprintf("%v looked at less than the policy asks, %v: %v", [about, first([what | what := missing[_]]), mend])
+  }
+  without := {{"code": "uncovered", "text": text} |
+    policy.require_covered_sources == true
+    number := max([statement.uncovered | statement := statements[_]; statement.version == 2])
+    number > 0
+    text := sprintf("it has %v %v from sources that publish no advisories: replace them, or let the policy accept them", [number, plural(number, "package")])
+  }
+  said := (previous | narrow) | without
+}
+
+missing_scope(scope) = missing {
+  scanners := {sprintf("not for %v", [wanted]) | wanted := policy.scanners[_]; not has(scope.scanners, wanted)}
+  packages := {sprintf("not at packages of type %v", [wanted]) | wanted := policy.pkg_types[_]; not has(scope["pkg-types"], wanted)}
+  skipped := {"not at skipped paths" | policy.allow_skipped == false; count(scope["skip-dirs"]) + count(scope["skip-files"]) > 0}
+  unstated := {"at paths that it does not state" | policy.require_stated == true; scope.stated == false}
+  missing := ((scanners | packages) | skipped) | unstated
+}
+
+has(values, wanted) {
+  values[_] == wanted
+}
+
+blindness_accepted(statement) {
+  statement.version == 2
+  statement.unscanned == "warn"
+  policy.unscanned == "warn"
+}
+
 blind(statements, about) = said {
   said := {{"code": "blind", "text": text} |
     statement := statements[_]
     statement.blind != ""
+    not blindness_accepted(statement)
     text := sprintf("%v could not look at everything: %v", [about, statement.blind])
   }
 }
@@ -324,6 +368,7 @@ is_sarif(content) {
 
 is_run(run) {
   statement := run.properties.s3c
+  states_scope(statement)
   is_string(statement.subject)
   is_string(statement.blind)
   is_string(statement.database)
@@ -339,6 +384,27 @@ is_run(run) {
   stamp(statement.created)
   is_array(run.results)
   count([result | result := run.results[_]; not is_result(result)]) == 0
+}
+
+# Of the previous version, or with its scope.
+states_scope(statement) {
+  statement.version == 1
+}
+
+states_scope(statement) {
+  statement.version == 2
+  are_texts(statement.scope.scanners)
+  are_texts(statement.scope["pkg-types"])
+  are_texts(statement.scope["skip-dirs"])
+  are_texts(statement.scope["skip-files"])
+  is_boolean(statement.scope.stated)
+  is_number(statement.uncovered)
+  has(["fail", "warn"], statement.unscanned)
+}
+
+are_texts(values) {
+  is_array(values)
+  count([one | one := values[_]; not is_string(one)]) == 0
 }
 
 is_content(content) {

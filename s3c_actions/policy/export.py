@@ -10,15 +10,18 @@ import json
 from importlib import resources
 from typing import Any
 
+from s3c_actions import certificates, identities
 from s3c_actions.errors import InputError
 from s3c_actions.evidence import SARIF, SIGNATURE
 from s3c_actions.inputs import duration
-from s3c_actions.policy.model import Policy, ends
+from s3c_actions.policy.model import Policy, Signer, ends
 
 RATIFY_API = "config.ratify.deislabs.io/v1beta1"
 PROVIDER = "ratify-provider"
 POLICY_NAME = "ratify-policy"
 """Ratify takes no policy of another name."""
+VERIFIER = "verifier-notation"
+"""The verifier of the first signer, or of all whom a gate without a policy trusts."""
 DIGEST = "s3c.dev/policy"
 """Annotation that tells which policy an object was made of."""
 
@@ -28,31 +31,30 @@ Object = dict[str, Any]
 def ratify(policy: Policy) -> list[Object]:
     """What Ratify is told: whom to trust, how to read the evidence, and the policy.
 
+    Every signer has a verifier of its own: notation takes one statement for a repository, and in one statement each
+    identity counts below each authority.
+
     Args:
         policy: whose signers hold their certificates' text.
 
     Raises:
-        InputError: as `trust_policy`.
+        InputError: as `trust_policies`.
     """
-    trusted = trust_policy(policy)
+    trusted = trust_policies(policy)
     keys = [
         _object(
             "KeyManagementProvider",
-            _store(one.name),
+            store_name(one),
             policy,
             {"type": "inline", "parameters": {"contentType": "certificate", "value": one.certificate}},
         )
         for one in policy.signers
     ]
-    stores = {_store(one.name): [_store(one.name)] for one in policy.signers}
-    notation = {
-        "name": "notation",
-        "version": "1.0.0",
-        "artifactTypes": SIGNATURE,
-        "parameters": {"verificationCertStores": {"ca": stores}, "trustPolicyDoc": trusted},
-    }
     verifiers = [
-        _object("Verifier", "verifier-notation", policy, notation),
+        *(
+            _object("Verifier", name, policy, _notation(signer, document))
+            for name, signer, document in zip(verifier_names(policy), policy.signers, trusted, strict=True)
+        ),
         _object("Verifier", "verifier-report", policy, _handing_on(SARIF)),
     ]
     decision = {
@@ -62,13 +64,21 @@ def ratify(policy: Policy) -> list[Object]:
     return [*keys, *verifiers, _object("Policy", POLICY_NAME, policy, decision)]
 
 
-def trust_policy(policy: Policy) -> Object:
-    """Notation's trust policy: the policy's signers and nobody else, strictly.
+def verifier_names(policy: Policy) -> tuple[str, ...]:
+    """Names of Ratify's verifiers whose word on a signature counts, one for each signer, in their order."""
+    return (VERIFIER, *(f"{VERIFIER}-{one.name}" for one in policy.signers[1:]))
+
+
+def trust_policies(policy: Policy) -> tuple[Object, ...]:
+    """Notation's trust policy of each signer, strictly: its certificate with its identities, and nobody else's.
 
     https://notaryproject.dev/docs/user-guides/how-to/manage-trust-policy/
 
+    Args:
+        policy: whose signers hold their certificates' text.
+
     Raises:
-        InputError: it names no signer, or names subjects for some of them only.
+        InputError: it names no signer, no identity below an authority, or one that notation cannot read.
     """
     if not policy.signers:
         raise InputError(
@@ -76,14 +86,10 @@ def trust_policy(policy: Policy) -> Object:
             "it names no signer, so that no evidence could be trusted.",
             remedy="Name who signs under `signers`.",
         )
-    # One statement for all signers: notation takes no two for the same repositories.
-    subjects = [f"x509.subject: {subject}" for one in policy.signers for subject in one.identities]
-    if subjects and any(not one.identities for one in policy.signers):
-        raise InputError(
-            "policy",
-            "some signers have identities and others have none, which would trust anybody under all of them.",
-            remedy="Give every signer its identities, or none of them.",
-        )
+    return tuple(_trust_policy(one) for one in policy.signers)
+
+
+def _trust_policy(signer: Signer) -> Object:
     return {
         "version": "1.0",
         "trustPolicies": [
@@ -91,11 +97,28 @@ def trust_policy(policy: Policy) -> Object:
                 "name": "s3c",
                 "registryScopes": ["*"],
                 "signatureVerification": {"level": "strict"},
-                "trustStores": [f"ca:{_store(one.name)}" for one in policy.signers],
-                "trustedIdentities": subjects or ["*"],
+                "trustStores": [f"ca:{store_name(signer)}"],
+                "trustedIdentities": list(_identities(signer)),
             }
         ],
     }
+
+
+def _identities(signer: Signer) -> tuple[str, ...]:
+    """Who is trusted below a signer's certificates; everyone only where that is the signer alone, or asked for."""
+    if signer.identities:
+        return identities.entries(signer.identities, "policy")
+    found = certificates.read_chain(signer.certificate.encode(), "policy")
+    issuing = next((one for one in found if not certificates.vouches_for_itself(one)), None)
+    if issuing is not None:
+        raise InputError(
+            "policy",
+            f"signer {signer.name} has no identities, and its certificate is an authority's, "
+            f"{certificates.subject(issuing)}.",
+            cause="Everyone whom the authority certified would be trusted.",
+            remedy='List under `identities` who signs, as "C=US, ST=WA, O=example, CN=release"; or "*" for everyone.',
+        )
+    return (identities.ANYONE,)
 
 
 def gatekeeper(policy: Policy, template: Object) -> Object:
@@ -113,7 +136,7 @@ def gatekeeper(policy: Policy, template: Object) -> Object:
     made["metadata"].setdefault("annotations", {})[DIGEST] = policy.digest
     made["metadata"]["annotations"]["description"] = (
         "Admits only images that are signed and whose signed evidence the policy has nothing against; init and "
-        "ephemeral containers included."
+        "ephemeral containers and image volumes included."
     )
     made["spec"]["targets"][0]["rego"] = f"{rego}{_OBJECTIONS}{has_none}\n{values(policy)}\n{library()}"
     return dict(made)
@@ -127,8 +150,10 @@ def ratify_rego(policy: Policy) -> str:
 def values(policy: Policy) -> str:
     """The policy's values as the rule `policy`, which evidence.rego reads."""
     oldest = policy.report.maximum_database_age
+    previous = policy.report.accept_previous_until
     document = {
         "digest": policy.digest,
+        "verifiers": list(verifier_names(policy)),
         "refuse": list(policy.findings.refuse),
         "fixable_only": policy.findings.fixable_only,
         "deny": sorted({one.upper() for one in policy.findings.deny}),
@@ -145,6 +170,13 @@ def values(policy: Policy) -> str:
         "maximum_age_text": policy.report.maximum_age,
         "maximum_database_age": _nanoseconds(oldest) if oldest is not None else 0,
         "maximum_database_age_text": oldest or "",
+        "scanners": list(policy.report.scanners),
+        "pkg_types": list(policy.report.pkg_types),
+        "allow_skipped": policy.report.allow_skipped,
+        "require_stated": policy.report.require_stated,
+        "require_covered_sources": policy.report.require_covered_sources,
+        "unscanned": policy.report.unscanned,
+        "accept_previous_until": int(ends(previous).timestamp()) * 1_000_000_000 if previous is not None else 0,
         "needs_sbom": policy.needs_sbom,
         "packages": list(policy.packages.refuse),
         "licenses": list(policy.licenses.refuse),
@@ -171,6 +203,17 @@ _NO_OBJECTIONS = "objections(_, _) = set()"
 _OBJECTIONS = 'objections(image, said) = refusals(image, object.get(said, "verifierReports", []))'
 
 
+def _notation(signer: Signer, trusted: Object) -> Object:
+    """The verifier of one signer."""
+    store = store_name(signer)
+    return {
+        "name": "notation",
+        "version": "1.0.0",
+        "artifactTypes": SIGNATURE,
+        "parameters": {"verificationCertStores": {"ca": {store: [store]}}, "trustPolicyDoc": trusted},
+    }
+
+
 def _handing_on(kind: str) -> Object:
     """The verifier that hands a document on as it is, whichever way its own checks would decide."""
     return {
@@ -190,8 +233,9 @@ def _object(kind: str, name: str, policy: Policy, spec: Object) -> Object:
     }
 
 
-def _store(signer: str) -> str:
-    return f"s3c-{signer}"
+def store_name(signer: Signer) -> str:
+    """The name of the trust store that holds a signer's certificates, and of Ratify's provider of them."""
+    return f"s3c-{signer.name}"
 
 
 def _nanoseconds(text: str) -> int:

@@ -6,7 +6,6 @@ Whatever is missing, stale, unsigned or cannot be read denies; of several report
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,9 +14,12 @@ from typing import Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.evidence import STATEMENT
+from s3c_actions.policy import licences
 from s3c_actions.policy.model import Policy, ends
 from s3c_actions.report.model import Content
+from s3c_actions.report.statement import PREVIOUS_VERSION, VERSION
 
 SKEW = timedelta(minutes=5)
 """So far ahead may the clock be that dated a report."""
@@ -137,7 +139,8 @@ def _reports(policy: Policy, evidence: Evidence, now: datetime) -> list[Refusal]
             found.append(Refusal("other-image-report", f"{about} is about another image: {mend}"))
         found += _freshness(policy, runs, about, mend, now)
         found += _laxer(policy, runs, about, mend)
-        for blind in sorted({run["blind"] for run in runs if run["blind"]}):
+        found += _scope(policy, runs, about, mend, now)
+        for blind in sorted({run["blind"] for run in runs if run["blind"] and not _blindness_accepted(policy, run)}):
             found.append(Refusal("blind", f"{about} could not look at everything: {blind}"))
         results = [result["properties"] for run in one.content["runs"] for result in run["results"]]
         counted = [result for result in results if not result["suppressed"]]
@@ -164,6 +167,39 @@ def _laxer(policy: Policy, runs: list[Any], about: str, mend: str) -> list[Refus
         ):
             return [Refusal("laxer-report", f"{about} was made by a policy that refuses less: {mend}")]
     return []
+
+
+def _scope(policy: Policy, runs: list[Any], about: str, mend: str, now: datetime) -> list[Refusal]:
+    """A report that looked at less than the policy asks says nothing of the rest."""
+    found = []
+    until = policy.report.accept_previous_until
+    if any(run["version"] == PREVIOUS_VERSION for run in runs) and (until is None or ends(until) <= now):
+        text = f"{about} is of an earlier version of s3c and does not state how much was scanned: {mend}"
+        found.append(Refusal("previous-report", text))
+    stated = [run for run in runs if run["version"] == VERSION]
+    if missing := {what for run in stated for what in _missing(policy, run["scope"])}:
+        found.append(
+            Refusal("narrow-report", f"{about} looked at less than the policy asks, {_named(missing)}: {mend}")
+        )
+    if policy.report.require_covered_sources and (number := max((run["uncovered"] for run in stated), default=0)) > 0:
+        text = f"it has {_number(number, 'package')} from sources that publish no advisories"
+        found.append(Refusal("uncovered", f"{text}: replace them, or let the policy accept them"))
+    return found
+
+
+def _missing(policy: Policy, scope: Mapping[str, Any]) -> set[str]:
+    """What a policy wants to have been looked at, and was not."""
+    missing = {f"not for {one}" for one in policy.report.scanners if one not in scope["scanners"]}
+    missing |= {f"not at packages of type {one}" for one in policy.report.pkg_types if one not in scope["pkg-types"]}
+    if not policy.report.allow_skipped and (scope["skip-dirs"] or scope["skip-files"]):
+        missing.add("not at skipped paths")
+    if policy.report.require_stated and not scope["stated"]:
+        missing.add("at paths that it does not state")
+    return missing
+
+
+def _blindness_accepted(policy: Policy, run: Mapping[str, Any]) -> bool:
+    return run["version"] == VERSION and run["unscanned"] == "warn" and policy.report.unscanned == "warn"
 
 
 def _texts(values: list[Any]) -> set[str]:
@@ -255,7 +291,7 @@ def refused_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[Content, 
         policy: the one in force.
         spdx: a document of SPDX 2.3, in JSON.
     """
-    wanted = {one.lower(): one for one in policy.licenses.refuse}
+    wanted = [(one, licences.current(one)) for one in policy.licenses.refuse]
     names = {
         one["licenseId"].lower(): one["name"].lower()
         for one in spdx.get("hasExtractedLicensingInfos") or ()
@@ -267,16 +303,19 @@ def refused_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[Content, 
         for entry, (refused, of) in zip(policy.packages.refuse, policy.refused_packages, strict=True):
             if refused == name and of in {"", version}:
                 found.add(Content("package", entry, f"{name} {version}".strip(" ")))
-        for licence in wanted.keys() & _licences(one, names):
-            found.add(Content("license", wanted[licence], f"{name} ({wanted[licence]})"))
+        under = _licences(one, names)
+        for entry, meant in wanted:
+            if meant <= under:
+                found.add(Content("license", entry, f"{name} ({entry})"))
     return tuple(sorted(found))
 
 
 def _licences(package: Mapping[str, Any], names: Mapping[str, str]) -> set[str]:
-    """The identifiers in a package's licence expressions, in small letters; those that SPDX has none for by name."""
+    """The identifiers in a package's licence expressions, as SPDX has them now; those it has none for by name."""
     text = f"{package.get('licenseConcluded', '')} {package.get('licenseDeclared', '')}".lower()
     words = set(_WORDS.split(text))
-    return words | {word for one in words if one in names for word in _WORDS.split(names[one])}
+    words |= {word for one in words if one in names for word in _WORDS.split(names[one])}
+    return {licence for word in words for licence in licences.granted(word)}
 
 
 def objections(contents: Iterable[Content]) -> list[Refusal]:
@@ -309,8 +348,8 @@ def _json(content: bytes | None) -> Any:
     if content is None:
         return None
     try:
-        return json.loads(content.decode("utf-8", "replace"), parse_constant=_no_number)
-    except (ValueError, RecursionError):
+        return reading.json_value(content.decode("utf-8", "replace"), parse_constant=_no_number)
+    except ValueError:
         return None
 
 
@@ -348,7 +387,8 @@ def _is_run(run: Any) -> bool:
         return False
     omitted, stated, contents = (statement.get(name) for name in ("omitted", "policy", "contents"))
     return (
-        all(isinstance(statement.get(name), str) for name in ("subject", "created", "blind", "database", "sbom"))
+        _states_scope(statement)
+        and all(isinstance(statement.get(name), str) for name in ("subject", "created", "blind", "database", "sbom"))
         and isinstance(omitted, int | float)
         and not isinstance(omitted, bool)
         and isinstance(stated, dict)
@@ -358,6 +398,27 @@ def _is_run(run: Any) -> bool:
         and all(_is_content(content) for content in contents)
         and all(_is_result(result) for result in results)
     )
+
+
+def _states_scope(statement: Mapping[str, Any]) -> bool:
+    """Whether it is of the previous version, or states how much was scanned."""
+    version, scope, uncovered = (statement.get(name) for name in ("version", "scope", "uncovered"))
+    if isinstance(version, bool) or version not in (PREVIOUS_VERSION, VERSION):
+        return False
+    if version == PREVIOUS_VERSION:
+        return True
+    return (
+        isinstance(scope, dict)
+        and all(_are_texts(scope.get(name)) for name in ("scanners", "pkg-types", "skip-dirs", "skip-files"))
+        and isinstance(scope.get("stated"), bool)
+        and isinstance(uncovered, int | float)
+        and not isinstance(uncovered, bool)
+        and statement.get("unscanned") in ("fail", "warn")
+    )
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(one, str) for one in values)
 
 
 def _is_content(content: Any) -> bool:

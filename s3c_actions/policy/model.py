@@ -14,10 +14,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from s3c_actions import identities, pasted, reading
 from s3c_actions.errors import InputError
 from s3c_actions.inputs import duration
 from s3c_actions.report.gate import Exemption, Gate
 from s3c_actions.report.model import Severity
+from s3c_actions.report.scope import Required
 
 DEFAULT = "s3c-policy.yaml"
 SCHEMA = "policy-1.json"
@@ -65,7 +67,8 @@ class Signer(_Part, frozen=True, kw_only=True):
     identities: Annotated[
         tuple[Line, ...],
         Meta(
-            description="Subjects of the certificates that may sign; needed below an authority that issues to others.",
+            description="Subjects of the certificates that may sign; needed below an authority. `*` is everybody "
+            "it certified.",
             examples=[["C=US, ST=WA, O=example, CN=release"]],
         ),
     ] = ()
@@ -106,12 +109,53 @@ class Accepted(_Part, frozen=True, kw_only=True):
 
 
 class Report(_Part, frozen=True, kw_only=True):
-    """How fresh the scan report has to be when a Pod starts."""
+    """How fresh the scan report has to be when a Pod starts, and how much it has to have looked at."""
 
     maximum_age: Annotated[Duration, Meta(description="A report that is older is stale, and denies.")] = "7d"
     maximum_database_age: Annotated[
         Duration | None,
         Meta(description="So old may the vulnerability database have been when the scan was made; any age without it."),
+    ] = None
+    scanners: Annotated[
+        tuple[Literal["vuln", "secret", "misconfig", "license"], ...],
+        Meta(
+            min_length=1,
+            description="Scanners that have to have run. A report that looked for less is refused.",
+            examples=[["vuln", "secret"]],
+        ),
+    ] = ("vuln",)
+    pkg_types: Annotated[
+        tuple[Literal["os", "library"], ...],
+        Meta(description="Packages that have to have been looked at: of the operating system, of languages."),
+    ] = ("os", "library")
+    allow_skipped: Annotated[
+        bool, Meta(description="A report that left paths out (`skip-dirs`, `skip-files`) is accepted.")
+    ] = False
+    require_stated: Annotated[
+        bool,
+        Meta(
+            description="A report of which it is not known whether paths were left out is refused: one that another "
+            "program than s3c made, and that was given."
+        ),
+    ] = False
+    require_covered_sources: Annotated[
+        bool,
+        Meta(description="An image with packages from sources that publish no advisories is refused."),
+    ] = False
+    unscanned: Annotated[
+        Literal["fail", "warn"],
+        Meta(
+            description="What an image means whose packages could not be checked, when its scan was made with "
+            "`unscanned: warn`: `warn` accepts it too."
+        ),
+    ] = "fail"
+    accept_previous_until: Annotated[
+        date | None,
+        Meta(
+            description="The last day (UTC) on which reports of the previous version of s3c count, which do not state "
+            "how much was scanned; never without it.",
+            examples=["2027-01-31"],
+        ),
     ] = None
 
 
@@ -135,7 +179,8 @@ class Licenses(_Part, frozen=True, kw_only=True):
     refuse: Annotated[
         tuple[LicenseId, ...],
         Meta(
-            description="SPDX identifiers. A choice between licences counts as every one of them.",
+            description="SPDX identifiers; a deprecated one means its successor. A choice between licences counts as "
+            "every one of them, and `-or-later` is a choice.",
             examples=[["AGPL-3.0-only", "SSPL-1.0"]],
         ),
     ] = ()
@@ -168,6 +213,16 @@ class Policy(_Part, frozen=True, kw_only=True):
         return timedelta(seconds=duration(given)) if given is not None else None
 
     @property
+    def required_scope(self) -> Required:
+        """How much a scan has to look at."""
+        return Required(
+            scanners=self.report.scanners,
+            pkg_types=self.report.pkg_types,
+            everywhere=not self.report.allow_skipped,
+            stated=self.report.require_stated,
+        )
+
+    @property
     def needs_sbom(self) -> bool:
         """Whether an image without an SBOM is refused."""
         return self.sbom.required or self.judges_contents
@@ -194,6 +249,7 @@ class Policy(_Part, frozen=True, kw_only=True):
             now: decides which exceptions still count.
         """
         return Gate(
+            fail_on=None,
             refuse=frozenset(Severity.of(name) for name in self.findings.refuse),
             fixable_only=self.findings.fixable_only,
             deny=frozenset(one.upper() for one in self.findings.deny),
@@ -227,22 +283,23 @@ def read(path: Path, *, field: str = "policy") -> Policy:
     """Read a policy.
 
     Args:
-        path: of the file. Paths of certificates in it are relative to it; they are read, so that the policy returned
-            holds their text. Those of a vault are left as they are named (`commands.policy.trusting`).
+        path: of the file. Paths of certificates in it are relative to it, or to the working folder when the policy was
+            given as text; they are read, so that the policy returned holds their text. Those of a vault are left as
+            they are named (`commands.policy.trusting`).
         field: the input it came from, for errors.
 
     Raises:
         InputError: it cannot be read, is not YAML, or says something that a policy cannot; the message names the place.
     """
+    name = "the text given" if pasted.is_kept(path) else str(path)
     try:
-        if path.stat().st_size > MAX_SIZE:
-            raise InputError(field, f"{path} is larger than {MAX_SIZE // 1024} KiB.", remedy="Look at the path.")
-        text = path.read_text(encoding="utf-8")
+        text = reading.text(path, MAX_SIZE)
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", "") or "it is not UTF-8"
-        raise InputError(field, f"{path} cannot be read: {what}.", remedy="Look at the path.") from error
-    policy = parse(text, name=str(path), field=field)
-    signers = tuple(_with_certificate(one, path.parent, field) for one in policy.signers)
+        raise InputError(field, f"{name} cannot be read: {what}.", remedy="Look at the path.") from error
+    policy = parse(text, name=name, field=field)
+    folder = Path() if pasted.is_kept(path) else path.parent
+    signers = tuple(_with_certificate(one, folder, field) for one in policy.signers)
     return msgspec.structs.replace(policy, signers=signers)
 
 
@@ -302,6 +359,12 @@ def _check(policy: Policy, name: str, field: str) -> None:
     for signer in names:
         if names.count(signer) > 1:
             raise InputError(field, f"{name}: two signers are called {signer}.", remedy="Give each a name of its own.")
+    for number, signed in enumerate(policy.signers):
+        try:
+            identities.entries(signed.identities, field)
+        except InputError as error:
+            error.what = error.what.replace(f"{field}: ", f"{field}: {name}: at signers[{number}].identities: ", 1)
+            raise
     for place, given in (
         ("maximum-age", policy.report.maximum_age),
         ("maximum-database-age", policy.report.maximum_database_age),
@@ -313,17 +376,13 @@ def _check(policy: Policy, name: str, field: str) -> None:
 
 
 def _yaml(text: str, name: str, field: str) -> Any:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark is not None else ""
+        return reading.yaml_value(text)
+    except reading.YamlError as error:
+        where = f", line {error.line}" if error.line else ""
         raise InputError(
             field,
-            f"{name} is not YAML{where}: {getattr(error, 'problem', None) or 'it cannot be parsed'}.",
+            f"{name} is not YAML{where}: {error.problem}.",
             remedy="Look at that line.",
             original=str(error)[:500],
         ) from None
@@ -335,12 +394,12 @@ def _with_certificate(signer: Signer, folder: Path, field: str) -> Signer:
     if signer.certificate.startswith("https://"):
         raise InputError(
             field,
-            f"the certificate of signer {signer.name}, {signer.certificate[:200]}, is none of a key vault.",
+            f"the certificate of signer {signer.name}, {pasted.shortened(signer.certificate)}, is none of a key vault.",
             remedy="Give its identifier, https://VAULT.vault.azure.net/certificates/NAME, or a PEM file.",
         )
     path = folder / signer.certificate
     try:
-        text = path.read_text(encoding="ascii")
+        text = reading.text(path, encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", "") or "it is not PEM"
         raise InputError(

@@ -10,7 +10,6 @@ import getpass
 import json
 import os
 import re
-import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -20,9 +19,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from s3c_actions import sockets, temporary
+from s3c_actions import reading, sockets, temporary
 from s3c_actions.errors import InputError, OutsideError, S3CError
-from s3c_actions.process import Runner
+from s3c_actions.process import Runner, find
 from s3c_actions.progress import Progress
 
 AUTO = "auto"
@@ -194,7 +193,7 @@ def _unusable_docker(runner: Runner) -> str:
     """
     answer = _ask(runner, ["docker", "info", "--format", "{{json .}}"])
     try:
-        about = json.loads(answer or "null")
+        about = reading.json_value(answer or "null")
     except ValueError:
         about = None
     if not isinstance(about, dict) or not about.get("ServerVersion"):
@@ -233,7 +232,7 @@ def _look(runner: Runner) -> tuple[BuildKit | None, list[str]]:
                 return BuildKit(address=where, origin=origin), refused
         except S3CError as error:
             refused.append(error.what)
-    if shutil.which("docker", path=runner.environment.get("PATH", "")) is None:
+    if find("docker", runner.environment) is None:
         return None, refused
     reason = _unusable_builder("", runner)
     if not reason:
@@ -245,8 +244,7 @@ def _look(runner: Runner) -> tuple[BuildKit | None, list[str]]:
 @contextmanager
 def _own(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[], Path]) -> Iterator[BuildKit]:
     """A daemon of our own, with its state in a temp folder that goes with it."""
-    path = runner.environment.get("PATH", "")
-    worker = next((name for name in ("runc", "crun") if shutil.which(name, path=path)), None)
+    worker = next((name for name in ("runc", "crun") if find(name, runner.environment)), None)
     if os.name != "posix" or os.uname().sysname != "Linux":
         raise _not_ours("a daemon of our own runs on Linux only")
     if os.geteuid() != 0:
@@ -263,9 +261,9 @@ def _own(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[]
         argv += ["--otel-socket-path", str(folder / "otel.sock"), "--containerd-worker=false"]
         argv += ["--oci-worker=true", "--oci-worker-binary", worker]
         # Should we be killed ourselves, the kernel ends the daemon too.
-        setpriv = shutil.which("setpriv", path=path)
+        setpriv = find("setpriv", runner.environment)
         if setpriv:
-            argv = [setpriv, "--pdeathsig", "TERM", "--", *argv]
+            argv = [str(setpriv), "--pdeathsig", "TERM", "--", *argv]
         with runner.background(argv, log=log) as ended:
             until = time.monotonic() + START_SECONDS
             while not _answers(where, runner):
@@ -329,7 +327,7 @@ def builds(platform: str, path: str) -> bool:
                 return True
     except OSError:
         pass
-    return shutil.which(f"{qemu}-static", path=path) is not None
+    return find(f"{qemu}-static", {"PATH": path}) is not None
 
 
 def host_architecture() -> str:

@@ -34,7 +34,7 @@ def locked(
         wait: for whoever holds it; else the value is False when somebody does.
         notice: called once before waiting.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folders(path.parent)
     how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with path.open("ab") as file:
         told = False
@@ -60,7 +60,7 @@ def scratch(parent: Path, prefix: str, *, alone: bool = False) -> Iterator[Path]
     Folders left behind by killed processes are removed as well: those of this prefix when a lock makes sure that nobody
     else has one (`alone`), others once they are older than STALE seconds.
     """
-    parent.mkdir(parents=True, exist_ok=True)
+    folders(parent)
     for old in parent.glob(".tmp-*"):
         try:
             abandoned = time.time() - old.stat().st_mtime > STALE
@@ -74,6 +74,13 @@ def scratch(parent: Path, prefix: str, *, alone: bool = False) -> Iterator[Path]
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def folders(folder: Path) -> None:
+    """Make a folder and those above it that are not there, for this user alone (0700)."""
+    if not folder.is_dir():
+        folders(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 @contextmanager

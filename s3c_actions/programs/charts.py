@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from s3c_actions.process import Runner
@@ -9,10 +11,11 @@ from s3c_actions.programs import gobuild
 from s3c_actions.programs.cache import locked, scratch, telling_disk
 from s3c_actions.programs.pins import Pin
 from s3c_actions.progress import Progress
+from s3c_actions.records import Records
 
 
 def chart(pin: Pin, *, cache: Path, runner: Runner, progress: Progress) -> Path:
-    """The folder of a module's chart, brought into the cache when it is not there.
+    """The folder of a module's chart, brought into the cache when it is not there, or is not what was brought.
 
     Args:
         pin: one of `pins.CHARTS`.
@@ -26,11 +29,17 @@ def chart(pin: Pin, *, cache: Path, runner: Runner, progress: Progress) -> Path:
     """
     kept = cache / "charts" / f"{pin.name}-{pin.version}-{pin.key()}"
     with telling_disk(cache), locked(kept.parent / f".{pin.name}.lock"):
-        if not kept.exists():
+        known = Records.of(runner.environment)
+        if not known.has_tree(kept):
             progress.note(f"bringing the chart of {pin.name} {pin.version}")
             with scratch(kept.parent, f"{pin.name}-", alone=True) as temp:
                 folder = f"charts/{pin.name}"
                 gobuild.copy_folder(pin, folder, temp / "chart", cache=cache, runner=runner, progress=progress)
+                if kept.is_symlink():
+                    kept.unlink()
+                shutil.rmtree(kept, ignore_errors=True)
                 (temp / "chart").rename(kept)
+                with suppress(OSError):  # then it is brought anew the next time
+                    known.add_tree(kept)
             gobuild.discard_caches(cache)
     return kept

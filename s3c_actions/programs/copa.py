@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from s3c_actions import reading
 from s3c_actions.errors import OutsideError
-from s3c_actions.image import Reference
+from s3c_actions.image import Reference, is_digest
 from s3c_actions.process import Completed, ProgramFailed, ProgramTimedOut, Runner
 from s3c_actions.programs.buildkit import Tls
 
@@ -29,6 +30,7 @@ class Patch(msgspec.Struct, frozen=True, kw_only=True):
         image: pinned to a digest.
         report: Trivy's JSON, or a folder of one for each platform (`*.json`).
         tag: pushed to the image's own repository.
+        vex: where Copa writes its OpenVEX document; the folder is there, the file is not.
         address, tls: of BuildKit.
         library: upgrade language packages too (experimental in Copa).
         ignore_errors: go on when a package cannot be upgraded.
@@ -39,6 +41,7 @@ class Patch(msgspec.Struct, frozen=True, kw_only=True):
     image: Reference
     report: Path
     tag: str
+    vex: Path
     address: str
     tls: Tls = msgspec.field(default_factory=Tls)
     library: bool = False
@@ -58,7 +61,7 @@ class Copa:
         """The command line of a run."""
         argv = [str(self._program), "patch", f"--image={patch.image.pinned}", f"--report={patch.report}"]
         argv += [f"--tag={patch.tag}", "--push", f"--addr={patch.address}", f"--timeout={patch.timeout:.0f}s"]
-        argv += ["--progress=plain"]
+        argv += ["--progress=plain", "--format=openvex", f"--output={patch.vex}"]
         for flag, path in (("cacert", patch.tls.ca), ("cert", patch.tls.certificate), ("key", patch.tls.key)):
             if path is not None:
                 argv.append(f"--{flag}={path.absolute()}")
@@ -72,7 +75,7 @@ class Copa:
 
     def patch(
         self, patch: Patch, *, docker_config: Mapping[str, str], on_line: Callable[[str], None] | None = None
-    ) -> bool:
+    ) -> str:
         """Patch an image and push the result.
 
         Args:
@@ -81,10 +84,12 @@ class Copa:
             on_line: told of each build step, for progress.
 
         Returns:
-            Whether Copa had anything to patch; with false nothing was pushed.
+            The digest of what was pushed, as BuildKit reported it; empty when Copa found nothing to patch, and pushed
+            nothing.
 
         Raises:
-            OutsideError: Copa, BuildKit, the registry or the distribution's package repositories failed.
+            OutsideError: Copa, BuildKit, the registry or the distribution's package repositories failed, or the digest
+                was not reported.
         """
         extra = dict(docker_config)
         if patch.library:
@@ -104,11 +109,37 @@ class Copa:
                 argv=(), code=1, stdout="", stderr=f"\nError: patch exceeded timeout\n{error.original}", seconds=0
             )
             raise failure(patch, hung) from None
-        if ended.code == 0:
-            return "no package updates found for image" not in ended.stderr
         if "no package updates found for image" in ended.stderr:
-            return False
-        raise failure(patch, ended)
+            return ""
+        if ended.code != 0:
+            raise failure(patch, ended)
+        digest = pushed_digest(patch.vex)
+        if not digest:
+            raise OutsideError(
+                f"Copa did not report the digest of what it pushed to {patch.image.name}.",
+                cause="Every upgrade failed, or this Copa writes another OpenVEX document than 0.14 does.",
+                remedy="Run it again with the pinned Copa; the tag alone does not prove what was built.",
+                image=str(patch.image),
+            )
+        return digest
+
+
+def pushed_digest(vex: Path) -> str:
+    """The digest that Copa's OpenVEX document is about, which is BuildKit's own answer to the export.
+
+    Args:
+        vex: the document: every statement has one product, `pkg:oci/NAME@DIGEST`.
+
+    Returns:
+        The digest; empty when the document is missing, malformed, or about none or several.
+    """
+    try:
+        document = reading.json_value(reading.content(vex, reading.DOCUMENTS))
+        products = [str(one["@id"]) for statement in document["statements"] for one in statement["products"]]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    found = {name.rpartition("@")[2] for name in products}
+    return found.pop() if len(found) == 1 and all(is_digest(one) for one in found) else ""
 
 
 def said(ended: Completed) -> str:

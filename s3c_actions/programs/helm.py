@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.process import Completed, Runner
 
@@ -44,7 +44,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
         parts += [("post-renderer", one) for one in (self.post_renderer,) if one is not None]
         digest = hashlib.sha256()
         for name, file in parts:
-            content = file.read_bytes()
+            content = reading.content(file, reading.DOCUMENTS)
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
         return digest.hexdigest()[:16]
 
@@ -145,7 +145,7 @@ class Helm:
     @staticmethod
     def _answer(told: Completed, what: str) -> dict[str, Any]:
         try:
-            found = json.loads(told.stdout) if told.code == 0 else None
+            found = reading.json_value(told.stdout) if told.code == 0 else None
         except ValueError:
             found = None
         if not isinstance(found, dict):

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.process import Runner
-from s3c_actions.programs.cache import locked, scratch, telling_disk
+from s3c_actions.pasted import quoted
+from s3c_actions.places import Unsafe
+from s3c_actions.process import Runner, find
+from s3c_actions.programs.cache import folders, locked, scratch, telling_disk
 from s3c_actions.programs.pins import Pin, Platform
 from s3c_actions.progress import Progress
+from s3c_actions.records import Records, sha256
 
 RELEASES = "https://github.com"
 MIRROR_VARIABLE = "S3C_PROGRAMS_MIRROR"
@@ -82,7 +86,7 @@ def sources(environment: Mapping[str, str], mirror: str = "") -> Sources:
     """
     base = (mirror or environment.get(MIRROR_VARIABLE, "") or RELEASES).rstrip("/")
     if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname:
-        raise InputError("programs-mirror", f"{base!r} is not an http or https URL.")
+        raise InputError("programs-mirror", f"{quoted(base)} is not an http or https URL.")
     return Sources(
         releases=base,
         download=_later("releases", "download"),
@@ -144,7 +148,7 @@ def locate_all(
         OutsideError: a checksum does not fit, the disk is full, or a program can neither be downloaded nor built.
     """
     source = source or sources(runner.environment, mirror)
-    finder = _Finder(cache=cache, runner=runner, progress=progress, source=source)
+    finder = _Finder(cache=cache, runner=runner, progress=progress, source=source, records=records(runner.environment))
     found = []
     try:
         for one in wanted:
@@ -161,7 +165,21 @@ def present(wanted: Wanted, *, cache: Path, runner: Runner, progress: Progress) 
     Raises:
         InputError: as `locate_all`.
     """
-    return _Finder(cache=cache, runner=runner, progress=progress, source=None).there(_checked(wanted))
+    return _Finder(
+        cache=cache, runner=runner, progress=progress, source=None, records=records(runner.environment)
+    ).there(_checked(wanted))
+
+
+def records(environment: Mapping[str, str]) -> Records:
+    """What this machine installed itself.
+
+    Raises:
+        InputError: there is no place for it.
+    """
+    try:
+        return Records.of(environment)
+    except Unsafe as error:
+        raise InputError("S3C_STATE", str(error)) from error
 
 
 class _Finder(msgspec.Struct, kw_only=True):
@@ -169,6 +187,7 @@ class _Finder(msgspec.Struct, kw_only=True):
     runner: Runner
     progress: Progress
     source: Sources | None
+    records: Records
     built: bool = False
     asked: int = 0
 
@@ -196,7 +215,7 @@ class _Finder(msgspec.Struct, kw_only=True):
     def there(self, wanted: Wanted) -> Program | None:
         if wanted.explicit is not None:
             return self._given(wanted, wanted.explicit)
-        return (None if wanted.checksum else self._on_path(wanted.pin)) or self._cached(wanted)
+        return (None if wanted.checksum else self._on_path(wanted)) or self._cached(wanted)
 
     def _given(self, wanted: Wanted, path: Path) -> Program:
         pin, name = wanted.pin, wanted.pin.name
@@ -219,11 +238,12 @@ class _Finder(msgspec.Struct, kw_only=True):
             )
         return Program(name=name, path=path.absolute(), version=told or expected, origin="given")
 
-    def _on_path(self, pin: Pin) -> Program | None:
-        on_path = shutil.which(pin.name, path=self.runner.environment.get("PATH", "")) if pin.asks else None
+    def _on_path(self, wanted: Wanted) -> Program | None:
+        pin = wanted.pin
+        on_path = find(pin.name, self.runner.environment) if pin.asks else None
         if on_path is None:
             return None
-        path = Path(on_path).absolute()
+        path = on_path.absolute()
         told = self._remembered(pin, path)
         if told in pin.refused:
             self.progress.warning(f"{path} is {pin.name} {told}: {pin.refused[told]}. It is passed over; remove it.")
@@ -231,30 +251,39 @@ class _Finder(msgspec.Struct, kw_only=True):
             self.progress.note(
                 f"{path} is {pin.name} {told or 'of an unknown version'}, not {pin.version}: passed over"
             )
-        return Program(name=pin.name, path=path, version=told, origin="PATH") if told == pin.version else None
+        if told != pin.version:
+            return None
+        if pin.release is not None and Platform.here() in pin.release.checksums and not self._known(wanted, path):
+            self.progress.notice(
+                f"{path} is used: it says that it is {pin.name} {told}, and no hash holds it to that. "
+                f"To hold it to one, give {pin.name}-path and {pin.name}-checksum."
+            )
+        return Program(name=pin.name, path=path, version=told, origin="PATH")
+
+    def _known(self, wanted: Wanted, path: Path) -> bool:
+        """Whether it is, to the byte, what this machine has installed of the same pin."""
+        try:
+            return bool(self.records.origin(self._recipe(wanted), sha256(path)))
+        except OSError:
+            return False  # it may be run and not read
 
     def _remembered(self, pin: Pin, path: Path) -> str:
         """The version of a program on PATH; asked once for each state of the file, because asking takes 0.1 s."""
         state = path.resolve().stat()
-        seen = [str(path), state.st_ino, state.st_size, state.st_mtime_ns]
-        memory = self.cache / "programs" / pin.name / "path.json"
-        known = _json(memory)
+        seen = [str(path), state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
+        known = self.records.remembered(f"path-{pin.name}")
         if known.get("seen") == seen and isinstance(known.get("version"), str):
             return str(known["version"])
         told = self._told(pin, path)
-        try:
-            with scratch(memory.parent, "path-") as folder:
-                (folder / memory.name).write_text(json.dumps({"seen": seen, "version": told}))
-                (folder / memory.name).replace(memory)
-        except OSError:
-            pass  # a cache that cannot be written only costs the next run's 0.1 s
+        with suppress(OSError):  # what cannot be written only costs the next run's 0.1 s
+            self.records.remember(f"path-{pin.name}", {"seen": seen, "version": told})
         return told
 
     def _told(self, pin: Pin, path: Path) -> str:
         if not pin.asks:
             return ""
         try:
-            said = self.runner.run([path, *pin.asks], timeout=60, check=False)
+            said = self.runner.run([path, *pin.asks], timeout=60, check=False, cwd=Path(os.sep))
         except OutsideError:
             return ""
         return pin.version_in(said.stdout) or pin.version_in(said.stderr)
@@ -264,18 +293,23 @@ class _Finder(msgspec.Struct, kw_only=True):
         key = wanted.checksum[:12] or wanted.pin.key()
         return self.cache / "programs" / wanted.pin.name / f"{version}-{Platform.here()}-{key}"
 
+    def _recipe(self, wanted: Wanted) -> str:
+        """Names what is installed and from what, in the records."""
+        return f"programs/{wanted.pin.name}/{self._home(wanted).name}"
+
     def _cached(self, wanted: Wanted) -> Program | None:
+        """The program in the cache, if this machine installed it and it is still the same, to the byte."""
         home = self._home(wanted)
-        path, facts = home / wanted.pin.name, _json(home / "origin.json")
+        path = home / wanted.pin.name
         try:
-            whole = path.stat().st_size == facts.get("size") and os.access(path, os.X_OK)
+            digest = sha256(path) if os.access(path, os.X_OK) else ""
         except OSError:
-            whole = False
-        if not whole:
             return None
-        return Program(
-            name=wanted.pin.name, path=path.absolute(), version=str(facts["version"]), origin=str(facts["origin"])
-        )
+        origin = self.records.origin(self._recipe(wanted), digest) if digest else ""
+        if not origin or _json(home / "origin.json").get("sha256") != digest:
+            return None
+        version = wanted.version or wanted.pin.version
+        return Program(name=wanted.pin.name, path=path.absolute(), version=version, origin=origin)
 
     def _install(self, wanted: Wanted, home: Path) -> Program:
         pin, version = wanted.pin, wanted.version or wanted.pin.version
@@ -289,15 +323,30 @@ class _Finder(msgspec.Struct, kw_only=True):
                     cause="The archive is of another version, or made for another platform.",
                     remedy=f"Compare the version and {pin.name}-checksum with the project's release page.",
                 )
-            facts = {"version": version, "origin": origin, "size": path.stat().st_size, "sha256": sha256(path)}
+            digest = sha256(path)
+            facts = {"version": version, "origin": origin, "size": path.stat().st_size, "sha256": digest}
             (folder / "origin.json").write_text(json.dumps(facts, indent=1))
             for left in folder.iterdir():
                 if left.name not in (pin.name, "origin.json"):
                     left.unlink()
-            if home.exists():
-                shutil.rmtree(home)  # incomplete: a whole one would have been found
+            if home.is_symlink():
+                home.unlink()
+            elif home.exists():
+                if os.access(home / pin.name, os.X_OK):
+                    self.progress.notice(f"{home / pin.name} is not what this machine installed there: it is replaced.")
+                shutil.rmtree(home)
             folder.rename(home)
+            self._record(wanted, digest, origin)
         return Program(name=pin.name, path=(home / pin.name).absolute(), version=version, origin=origin)
+
+    def _record(self, wanted: Wanted, digest: str, origin: str) -> None:
+        try:
+            self.records.add(self._recipe(wanted), digest, origin)
+        except OSError as error:
+            self.progress.notice(
+                f"{wanted.pin.name} is installed anew by the next run, because {self.records.folder} cannot be written "
+                f"({error.strerror or error}). Name a private folder in S3C_STATE."
+            )
 
     def _bring(self, wanted: Wanted, into: Path, folder: Path) -> str:
         """Download or build the program to `into`; returns the origin."""
@@ -310,11 +359,15 @@ class _Finder(msgspec.Struct, kw_only=True):
         checksum = wanted.checksum or (pin.release.checksums.get(where, "") if pin.release else "")
         url, host = f"{source.releases}/{path}", urlsplit(source.releases).netloc
         why = ""
-        if path and checksum and host not in source.unreachable:
+        kept = self.cache / "archives" / checksum
+        archive = folder / url.rpartition("/")[2]
+        if path and checksum and (_copied(kept, archive, checksum) or host not in source.unreachable):
             try:
-                self.progress.note(f"downloading {url}")
-                archive = folder / url.rpartition("/")[2]
-                source.download(url, checksum, archive, self.progress)
+                if not archive.exists():
+                    self.progress.note(f"downloading {url}")
+                    source.download(url, checksum, archive, self.progress)
+                    folders(kept.parent)
+                    Path(shutil.copyfile(archive, folder / "kept")).replace(kept)
                 source.extract(archive, pin.release.member if pin.release else "", into)
             except Unreachable as error:
                 if error.host_down:
@@ -335,6 +388,18 @@ class _Finder(msgspec.Struct, kw_only=True):
         return "module"
 
 
+def _copied(kept: Path, into: Path, checksum: str) -> bool:
+    """Copy an archive that an earlier run kept, if its copy has the SHA-256; what is restored proves itself by it."""
+    try:
+        shutil.copyfile(kept, into)
+        if sha256(into) == checksum:
+            return True
+    except OSError:
+        pass
+    into.unlink(missing_ok=True)
+    return False
+
+
 def _checked(wanted: Wanted) -> Wanted:
     """The same, its version and checksum in one form."""
     pin = wanted.pin
@@ -344,7 +409,7 @@ def _checked(wanted: Wanted) -> Wanted:
     if version:
         parsed = _VERSION.fullmatch(version)
         if parsed is None:
-            raise InputError(f"{pin.name}-version", f"{version[:80]!r} is not a version such as {pin.version}.")
+            raise InputError(f"{pin.name}-version", f"{quoted(version)} is not a version such as {pin.version}.")
         version = parsed[1]
         pin.check(version)
         if version != pin.version and not checksum:
@@ -356,15 +421,9 @@ def _checked(wanted: Wanted) -> Wanted:
     return Wanted(pin=pin, explicit=wanted.explicit, version=version, checksum=checksum)
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _json(path: Path) -> dict[str, Any]:
     try:
-        read = json.loads(path.read_text())
+        read = reading.json_value(reading.text(path))
     except (OSError, ValueError):
         return {}
     return read if isinstance(read, dict) else {}

@@ -6,7 +6,6 @@ read nor changed.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.process import ProgramFailed
 from s3c_actions.programs.notation_home import KEY_NAME
@@ -161,7 +161,7 @@ class Notation:
         argv = ["inspect", "--output", "json", "--max-signatures", str(MAX_SIGNATURES)]
         said = self._run(home, reference, argv, _not_signed).stdout
         try:
-            document = json.loads(said)
+            document = reading.json_value(said)
             return tuple(_signature(one) for one in document["Signatures"])
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise OutsideError(
@@ -446,6 +446,9 @@ def _not_signed(completed: Completed) -> S3CError:
     )
 
 
+_UNREADABLE_SUBJECT = "parsing the certificate subject from the digital signature"
+
+
 def _not_verified(completed: Completed) -> S3CError:
     said = f"{completed.stderr}\n{completed.stdout}"
     rejected = re.findall(
@@ -453,8 +456,10 @@ def _not_verified(completed: Completed) -> S3CError:
         said,
         re.MULTILINE,
     )
-    # A wrong trust store rejects every signature too: it is told as what it is, wrong input.
-    known = _translated(said, _TRUST)
+    # A wrong trust store rejects every signature too: it is told as what it is, wrong input. The subject of whoever
+    # signed is not ours: that it cannot be read is a reason to reject the signature.
+    ours = "\n".join(line for line in said.splitlines() if _UNREADABLE_SUBJECT not in line)
+    known = _translated(ours, _TRUST)
     if known:
         return known
     if "no signature is associated with" in said:
@@ -528,6 +533,11 @@ _REASONS = (
         r"signature is invalid|unable to parse the digital signature|malformed|envelope",
         "Its signature is damaged or was tampered with.",
         "Do not use it; sign the image anew and look at who pushed the signature.",
+    ),
+    _Reason(
+        _UNREADABLE_SUBJECT,
+        "It is signed by a certificate whose subject no trust policy can name.",
+        "Sign it with one that has C, ST and O, each attribute once, and no emailAddress, UID or DC.",
     ),
     _Reason(
         r"does not match the X\.509 trusted identities",

@@ -21,13 +21,13 @@ class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What a generated trust policy asks for.
 
     Attributes:
-        level: `strict`, `permissive` or `audit`.
         identities: `x509.subject: …` entries, or `*` for any signer that the trust store leads to.
+        level: `strict`, `permissive` or `audit`.
         timestamps: whether a trusted time-stamp is asked for.
     """
 
+    identities: tuple[str, ...]
     level: str = "strict"
-    identities: tuple[str, ...] = ("*",)
     timestamps: bool = False
 
     def document(self) -> dict[str, object]:

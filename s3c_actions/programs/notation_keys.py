@@ -5,14 +5,15 @@ https://notaryproject.dev/docs/user-guides/how-to/directory-structure/
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError
+from s3c_actions.pasted import quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ def find(name: str, environment: Mapping[str, str]) -> NamedKey:
     config, libexec = folders(environment)
     path = config / "signingkeys.json"
     try:
-        keys = json.loads(path.read_text(encoding="utf-8"))["keys"]
+        keys = reading.json_value(reading.text(path))["keys"]
         found = [one for one in keys if one["name"] == name]
         known = [str(one["name"]) for one in keys]
     except FileNotFoundError:
@@ -63,7 +64,7 @@ def find(name: str, environment: Mapping[str, str]) -> NamedKey:
     if not found:
         raise InputError(
             "key-name",
-            f"{name!r} is not a key of notation's configuration in {config}.",
+            f"{quoted(name)} is not a key of notation's configuration in {config}.",
             cause=f"It has {', '.join(known)}." if known else "It has none.",
             remedy="Add it with `notation key add`, or give `key` and `certificate`.",
         )

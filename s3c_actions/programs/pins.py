@@ -7,6 +7,7 @@ A pin names one version. Its release archives are held by SHA-256, its Go module
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import re
 import sys
@@ -173,7 +174,8 @@ TRIVY = Pin(
             MACOS_ARM64: "1caada5e0e2091909357c7525d3aa76f4b660b13821bc143b190c7483e31cc11",
         },
     ),
-    asks=("--version",),
+    # A trivy.yaml in the working folder has no say in it.
+    asks=("--version", f"--config={os.devnull}"),
     says=r"^Version: v?(\S+)",
     refused={"0.69.4": "it was a malicious release (March 2026) that stole secrets"},
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.errors import InputError
+from s3c_actions.pasted import quoted
 from s3c_actions.programs.archives import extract
 from s3c_actions.programs.releases import WrongChecksum, download
 
@@ -31,7 +32,7 @@ def named(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise InputError(
             "plugin",
-            f"{name[:100]!r} is not a plugin's name.",
+            f"{quoted(name)} is not a plugin's name.",
             remedy="Give a name such as `azure-kv`, or the path of an executable called `notation-NAME`.",
         )
     return name

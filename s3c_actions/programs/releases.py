@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from s3c_actions import web
 from s3c_actions.errors import OutsideError
 
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ def download(url: str, sha256: str, into: Path, progress: Progress) -> None:
 
     digest, received = hashlib.sha256(), 0
     try:
-        with requests.get(url, stream=True, timeout=(CONNECT, READ), headers={"Accept-Encoding": "identity"}) as answer:
+        with (
+            web.session() as session,
+            session.get(url, stream=True, timeout=(CONNECT, READ), headers={"Accept-Encoding": "identity"}) as answer,
+        ):
             if answer.status_code != 200:
                 raise Unreachable(url, f"HTTP {answer.status_code} {answer.reason}")
             total = _length(answer.headers.get("Content-Length", ""))

@@ -6,22 +6,25 @@ https://distribution.github.io/distribution/spec/auth/. Every answer is limited 
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from s3c_actions import answers, reading, web
 from s3c_actions.credentials import Logins
 from s3c_actions.errors import OutsideError
 from s3c_actions.image import DEFAULT_REGISTRY, Reference
+from s3c_actions.registry import challenges
 from s3c_actions.registry.content import MAX_MANIFEST, json_object, unbelievable
 
 if TYPE_CHECKING:
     from requests import Response, Session
+
+    from s3c_actions.registry.challenges import Challenge
 
 MAX_RETRY_AFTER = 20
 _LONG = 16 * 1024
@@ -104,7 +107,8 @@ class Connection:
             sent["Authorization"] = self._authorizations[key]
         response = self._send(reference.registry, url, sent, method=method, content=content)
         if response.status_code == 401:
-            if key not in self._authorizations and _scheme(response) == "bearer":
+            challenge = _challenge(response)
+            if key not in self._authorizations and challenge is not None and challenge.scheme == "bearer":
                 # There will be a token and another try: the token's request takes this connection.
                 self.dismiss(response, reference)
             authorization = self._authorize(reference, response, writes, also)
@@ -182,16 +186,30 @@ class Connection:
 
     def _http(self) -> Session:
         if self._session is None:
-            import requests
+            # The session first: it imports `requests` whole, which another thread may be doing as well. Who imports a
+            # part of it beside that thread may find it half imported.
+            session = web.session()
             from requests.adapters import HTTPAdapter
             from urllib3.util.retry import Retry
 
-            self._session = requests.Session()
-            # Without this, `requests` would look for credentials in ~/.netrc.
-            self._session.auth = lambda request: request
-            self._session.headers["User-Agent"] = "s3c"
+            class Once(Retry):
+                """Does not ask again whom it has given its time."""
+
+                def increment(
+                    self,
+                    method: str | None = None,
+                    url: str | None = None,
+                    response: Any = None,
+                    error: Exception | None = None,
+                    _pool: Any = None,
+                    _stacktrace: Any = None,
+                ) -> Once:
+                    if error is not None and isinstance(error.__cause__, answers.TooSlow):
+                        raise error
+                    return super().increment(method, url, response, error, _pool, _stacktrace)
+
             adapter = HTTPAdapter(
-                max_retries=Retry(
+                max_retries=Once(
                     total=self._retries,
                     connect=1,
                     read=1,
@@ -204,13 +222,14 @@ class Connection:
                     allowed_methods=None,
                 )
             )
-            self._session.mount("https://", adapter)
-            self._session.mount("http://", adapter)
-            self._session.verify = not self._insecure
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+            session.verify = not self._insecure
             if self._insecure:
                 import urllib3
 
                 urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            self._session = session
         return self._session
 
     def _send(
@@ -221,6 +240,7 @@ class Connection:
         *,
         method: str = "GET",
         content: bytes | Mapping[str, str] | None = None,
+        redirects: bool = True,
     ) -> Response:
         session = self._http()
         import requests
@@ -233,6 +253,7 @@ class Connection:
                 data=content,
                 timeout=(min(10.0, self._timeout), self._timeout),
                 stream=True,
+                allow_redirects=redirects,
             )
             if response.raw.length_remaining == 0:
                 # Nothing follows: read to its end, for an answer that is closed before takes its connection with it.
@@ -245,12 +266,12 @@ class Connection:
         """The `Authorization` that a 401's challenge asks for (RFC 7235; distribution's token specification)."""
         registry = reference.registry
         login = self._logins.of(registry)
-        if _scheme(response) == "basic":
-            return f"Basic {login.basic()}" if login and login.username else ""
-        if _scheme(response) != "bearer":
+        challenge = _challenge(response)
+        if challenge is None:
             return ""
-        challenge = response.headers.get("WWW-Authenticate", "")
-        asked = {key.lower(): value for key, value in re.findall(r'([A-Za-z_]+)="([^"]*)"', challenge)}
+        if challenge.scheme == "basic":
+            return f"Basic {login.basic()}" if login and login.username else ""
+        asked = challenge.parameters
         realm = asked.get("realm", "")
         safe = urlsplit(realm).scheme == "https" or (
             urlsplit(realm).scheme == "http" and response.url.startswith("http:")
@@ -267,17 +288,22 @@ class Connection:
                 "refresh_token": login.identity_token,
                 "client_id": "s3c",
             }
-            answer = self._send(registry, realm, {}, method="POST", content=form)
+            answer = self._send(registry, realm, {}, method="POST", content=form, redirects=False)
         else:
             headers = {"Authorization": f"Basic {login.basic()}"} if login else {}
             query = urlencode([*about.items(), *(("scope", one) for one in scopes)])
-            answer = self._send(registry, f"{realm}{'&' if '?' in realm else '?'}{query}", headers)
+            answer = self._send(registry, f"{realm}{'&' if '?' in realm else '?'}{query}", headers, redirects=False)
+        if answer.is_redirect:
+            # It was sent credentials; where it leads is no place that the registry named for them.
+            answer.close()
+            raise unbelievable(reference, "its token service sends to another address")
         if answer.status_code != 200:
             raise self._refused(reference, answer, writes)
         document = json_object(self.body(answer, reference, MAX_MANIFEST), partial(unbelievable, reference))
         token = document.get("token") or document.get("access_token")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise unbelievable(reference, "its token service gave no token")
+        self._logins.hide(token)
         return f"Bearer {token}"
 
     def _refused(self, reference: Reference, response: Response, writes: bool) -> OutsideError:
@@ -329,10 +355,9 @@ class Connection:
         )
 
 
-def _scheme(response: Response) -> str:
-    """How a 401 asks to be authorized."""
-    scheme: str = response.headers.get("WWW-Authenticate", "").partition(" ")[0].lower()
-    return scheme
+def _challenge(response: Response) -> Challenge | None:
+    """How a 401 asks to be authorized, of the ways that we know."""
+    return challenges.choose(challenges.parse([response.headers.get("WWW-Authenticate", "")]))
 
 
 def _scopes(asked: str, reference: Reference, writes: bool, also: str) -> list[str]:
@@ -355,7 +380,7 @@ def _error_text(response: Response) -> str:
 
     try:
         body = next(response.iter_content(4096), b"")
-        errors = json.loads(body)["errors"]
+        errors = reading.json_value(body)["errors"]
         return "; ".join(f"{one.get('code', '')}: {one.get('message', '')}" for one in errors)[:500]
     except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError):
         return ""

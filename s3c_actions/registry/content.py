@@ -6,13 +6,13 @@ https://github.com/opencontainers/image-spec/blob/v1.1.0/descriptor.md. Nothing 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError, OutsideError, S3CError
 from s3c_actions.image import Reference, is_digest
 
@@ -102,9 +102,9 @@ def choose(index: Descriptor, platform: str, reference: Reference | str) -> Desc
     """
     if not platform and len(index.images) == 1:
         return index.images[0]
-    wanted = platform or "linux/amd64"
+    wanted = normal_platform(platform or "linux/amd64")
     for one in index.images:
-        if one.platform == wanted or one.platform.startswith(f"{wanted}/"):
+        if normal_platform(one.platform) == wanted or one.platform.startswith(f"{wanted}/"):
             return one
     raise InputError(
         "platform",
@@ -124,6 +124,17 @@ def platform_of(document: Mapping[str, Any]) -> str:
     """`os/architecture[/variant]` of a configuration or a platform object."""
     parts = [document.get(key) for key in ("os", "architecture", "variant")]
     return "/".join(str(part) for part in parts if part)
+
+
+def normal_platform(platform: str) -> str:
+    """A platform without the variant that goes without saying: `linux/arm64` of `linux/arm64/v8`.
+
+    As containerd has it: https://github.com/containerd/platforms/blob/v1.0.0/database.go.
+    """
+    for plain, variant in (("arm64", "v8"), ("amd64", "v1")):
+        if platform.endswith(f"/{plain}/{variant}"):
+            return platform.removesuffix(f"/{variant}")
+    return platform
 
 
 def texts(value: object) -> dict[str, str]:
@@ -252,15 +263,30 @@ def json_object(body: bytes, refuse: Refuse, what: str = "an answer") -> dict[st
         what: the body is, for the error.
 
     Raises:
-        S3CError: what `refuse` makes: it is none.
+        S3CError: what `refuse` makes: it is none, or has a key twice, which readers understand differently.
     """
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = reading.json_value(body, object_pairs_hook=_unique)
+    except _Twice as error:
+        raise refuse(f"{what} has the key {str(error)[:100]!r} twice") from None
+    except ValueError:
         raise refuse(f"{what} is not JSON") from None
     if not isinstance(document, dict):
         raise refuse(f"{what} is not a JSON object")
     return document
+
+
+class _Twice(ValueError):
+    """A key that an object has twice."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _Twice(name)
+        found[name] = value
+    return found
 
 
 def unbelievable(reference: Reference, why: str) -> OutsideError:

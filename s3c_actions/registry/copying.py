@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from s3c_actions import reading
 from s3c_actions.image import Reference
 from s3c_actions.registry.connection import Unreachable
 from s3c_actions.registry.content import Descriptor, Manifest, choose, contents, digest_of
@@ -150,7 +151,7 @@ class Copier:
                 size=len(content),
                 manifests=tuple(one for one in descriptor.manifests if one.digest in kept),
             ),
-            document=json.loads(content),
+            document=reading.json_value(content),
             content=content,
         )
 

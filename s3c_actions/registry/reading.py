@@ -13,12 +13,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin
 
+from msgspec.structs import replace
+
 from s3c_actions.credentials import Logins
 from s3c_actions.errors import InputError, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.registry.connection import Connection
 from s3c_actions.registry.content import (
     ACCEPT,
+    MANIFESTS,
     MAX_CONFIG,
     MAX_MANIFEST,
     OCI_INDEX,
@@ -41,6 +44,14 @@ if TYPE_CHECKING:
     from requests import Response
 
 MAX_PAGES = 100
+# Lists of referrers, and the temporary tags of patches.
+_NO_NAME = re.compile(r"sha256-[0-9a-f]{64}|s3c-[0-9a-f]{32}[a-z0-9-]*")
+_COMPARED = 5000
+"""Tags that a misspelt one is compared with."""
+MAX_NESTING = 3
+IMAGE_CONFIGS = frozenset(
+    {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
+)
 PIECE = 1024 * 1024
 
 
@@ -112,6 +123,43 @@ class Registry:
             raise unbelievable(reference, f"the manifest's digest is {digest}, not {reference.digest or said}")
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
         return manifest_of(body, partial(unbelievable, reference), digest=digest, media_type=kind)
+
+    def flattened(self, reference: Reference, index: Descriptor) -> Descriptor:
+        """An index that lists every image a runtime could take from it, each with its platform.
+
+        A runtime goes into an index that an index lists, and asks an image's configuration where an entry has no
+        platform, so both belong to what has to be looked at.
+
+        Args:
+            reference: names the repository.
+            index: as `resolve` returned it.
+
+        Raises:
+            OutsideError: what it lists cannot be read, or is nested too deeply.
+        """
+        listed = {one.digest: one for one in self._images(reference, index.manifests, MAX_NESTING)}
+        return replace(index, manifests=tuple(listed.values()))
+
+    def _images(self, reference: Reference, entries: tuple[Descriptor, ...], depth: int) -> Iterator[Descriptor]:
+        if depth == 0:
+            raise unbelievable(reference, f"its index lists indexes over {MAX_NESTING} deep")
+        for one in entries:
+            if one.is_index:
+                nested = self.manifest(reference.at(one.digest)).descriptor
+                yield from self._images(reference, nested.manifests, depth - 1)
+            elif one.platform or one.media_type not in MANIFESTS:
+                yield one
+            elif platform := self._own_platform(reference.at(one.digest)):
+                yield replace(one, platform=platform)
+
+    def _own_platform(self, reference: Reference) -> str:
+        """The platform in the configuration of what may be an image; empty for what no runtime takes for one."""
+        manifest = self.manifest(reference)
+        about = manifest.document.get("config")
+        if not isinstance(about, dict) or about.get("mediaType") not in IMAGE_CONFIGS:
+            return ""
+        refuse = partial(unbelievable, reference)
+        return platform_of(json_object(self.blob(reference, config_digest(manifest, refuse)), refuse))
 
     def config(self, reference: Reference, *, platform: str = "", field: str = "image") -> ImageConfig:
         """The configuration of an image.
@@ -256,12 +304,12 @@ class Registry:
             )
         wanted = reference.tag or "latest"
         try:
-            tags = [tag for tag in self.tags(reference, field=field) if not re.fullmatch(r"sha256-[0-9a-f]{64}", tag)]
+            tags = [tag for tag in self.tags(reference, field=field) if not _NO_NAME.fullmatch(tag)]
         except InputError as unknown:
             return unknown
         except S3CError:
             tags = []  # some registries let nobody list tags; that the tag is not there is known all the same
-        near = difflib.get_close_matches(wanted, tags, n=5, cutoff=0.5) or sorted(tags, reverse=True)[:10]
+        near = difflib.get_close_matches(wanted, tags[:_COMPARED], n=5, cutoff=0.5) or sorted(tags, reverse=True)[:10]
         more = f" and {len(tags) - len(near)} more" if len(tags) > len(near) else ""
         return InputError(
             field,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CHUNK = 8 * 1024 * 1024
 OCTETS = "application/octet-stream"
 _LISTING_TRIES = 5
+# Azure Container Registry: https://learn.microsoft.com/rest/api/containerregistry/tag/delete
+_ACR = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
 
 
 class Writer:
@@ -168,6 +170,28 @@ class Writer:
         if isinstance(subject, dict):
             self._unlist(target.at(str(subject.get("digest"))), target.digest)
         return True
+
+    def delete_tag(self, target: Reference) -> bool:
+        """Delete a tag and leave the manifest it stands for, where the registry can do that.
+
+        https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#deleting-tags. Some registries take
+        the manifest away with it: whoever needs the manifest looks whether it is still there.
+
+        Args:
+            target: with a tag.
+
+        Returns:
+            Whether the registry deleted something.
+
+        Raises:
+            OutsideError: the registry could not be asked, or does not let us.
+        """
+        path = f"/v2/{target.repository}/manifests/{target.tag}"
+        if target.registry.endswith(_ACR):
+            # There the path above is for digests; this one leaves the manifest.
+            path = f"/acr/v1/{target.repository}/_tags/{target.tag}"
+        with self._connection.request("DELETE", target, path, expected=(200, 202, 204, 400, 404, 405)) as response:
+            return response.status_code < 300
 
     def _list(self, subject: Reference, one: Descriptor) -> None:
         """Keep the index of the referrers tag schema, as clients have to where the registry has no referrers API.

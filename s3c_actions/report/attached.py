@@ -6,13 +6,13 @@ taken, and a document that has none is told as such.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.evidence import STATEMENT
 from s3c_actions.report.model import Severity
 from s3c_actions.report.story import Change, Found
@@ -247,8 +247,8 @@ def _counts(value: object) -> dict[Severity, int]:
 
 def _object(content: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
+        document = reading.json_value(content)
+    except ValueError:
         raise Unusable("it is not JSON") from None
     if not isinstance(document, dict):
         raise Unusable("it is no JSON object")

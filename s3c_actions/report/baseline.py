@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError
 from s3c_actions.image import Reference
 from s3c_actions.report import trivy_json
@@ -43,7 +44,7 @@ class _Result(msgspec.Struct, frozen=True):
 def is_result(path: Path) -> bool:
     """Whether a file is a `result.json`, which may tell of several images."""
     try:
-        msgspec.json.decode(path.read_bytes(), type=_Result)
+        msgspec.json.decode(reading.content(path, reading.REPORTS), type=_Result)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return True
@@ -61,7 +62,7 @@ def read(path: Path, image: str) -> ScanReport:
     """
     if not is_result(path):
         return trivy_json.read(path, field=FIELD)
-    result = msgspec.json.decode(path.read_bytes(), type=_Result)
+    result = msgspec.json.decode(reading.content(path, reading.REPORTS), type=_Result)
     scanned = [one for one in result.images if one.findings is not None]
     same = [one for one in scanned if _name(image) in {_name(one.image), _name(one.reference)}]
     if len(same) != 1:
@@ -86,7 +87,7 @@ def read(path: Path, image: str) -> ScanReport:
         )
         for one in same[0].remaining
     ]
-    return ScanReport(image=same[0].image, findings=ranked(findings))
+    return ScanReport(image=same[0].image, digest="", findings=ranked(findings), created="", database="")
 
 
 def _name(image: str) -> str:

@@ -65,6 +65,8 @@ def render(
         "base": _base(images),
         "links": _links(run_url, alerts_url),
         "rest": safe(rest),
+        "settings": views.settings(results),
+        "gate_changes": views.gate_changes(results),
         "note": note,
     }
     tables = [table for image in shown for table in image["tables"]]

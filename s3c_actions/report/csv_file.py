@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from s3c_actions.report.escape import FORMULA, MOST_CELL, cell
+from s3c_actions.report.escape import FORMULA, MOST_CELL, cell, visible
 from s3c_actions.report.model import Finding, ScanReport
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _joined(texts: tuple[str, ...]) -> str:
     if (
         joined.count(",") == len(texts) - 1
         and len(joined) < MOST_CELL
-        and joined.isprintable()
+        and visible(joined)
         and '"' not in joined
         and not _FORMULA_CELL.search(f",{joined}")
     ):

@@ -36,12 +36,15 @@ def instructions(text: str) -> tuple[Instruction, ...]:
         at += 1
         if not whole or whole.startswith("#"):
             continue
-        while whole.endswith("\\") and at < len(lines):
+        parts = [whole]
+        while parts[-1].endswith("\\") and at < len(lines):
             following = lines[at].strip()
             at += 1
             if following.startswith("#"):
                 continue
-            whole = whole[:-1] + " " + following
+            parts[-1] = parts[-1][:-1]
+            parts.append(following)
+        whole = " ".join(parts)
         for terminator in _HEREDOC.findall(whole):
             while at < len(lines) and lines[at].strip() != terminator:
                 at += 1

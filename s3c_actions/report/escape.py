@@ -1,7 +1,8 @@
 """Untrusted text made harmless for each place it is shown in. Every renderer goes through here.
 
 What is not printable by Unicode (controls, ANSI escapes, bidirectional overrides, zero-width characters, lone
-surrogates) is shown as U+FFFD everywhere, so that nothing hides and nothing acts.
+surrogates), and what is but shows nothing (fillers, variation selectors, tags), is shown as U+FFFD everywhere, so that
+nothing hides and nothing acts.
 """
 
 from __future__ import annotations
@@ -9,27 +10,39 @@ from __future__ import annotations
 import html as _html
 import re
 
+# What is printable by Unicode and yet shows nothing, or a blank: two names that differ in it look alike. These are the
+# property Default_Ignorable_Code_Point (https://www.unicode.org/Public/16.0.0/ucd/DerivedCoreProperties.txt), and those
+# whose glyph is blank: of Braille U+2800, of hieroglyphs U+13441 and U+13442, of Khitan U+16FE4, of music U+1D159.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U00013441\U00013442\U00016fe4\U0001bca0-\U0001bca3"
+    "\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 _BLANK = {"\n", "\r", "\t", "\v", "\f", "\x85", "\u2028", "\u2029"}
 
 
 def line(text: str, limit: int = 500) -> str:
     """One line of printable text, cut at `limit` characters."""
     cut = text[:limit] + "…" if len(text) > limit else text
-    return cut if cut.isprintable() else " ".join(_printable(cut).split())
+    return cut if visible(cut) else " ".join(_printable(cut).split())
+
+
+def visible(text: str) -> bool:
+    """Whether every character of a text is shown, and as something that one sees."""
+    return text.isprintable() and (text.isascii() or _INVISIBLE.search(text) is None)
 
 
 def block(text: str, limit: int = 4000) -> str:
     """Printable text that keeps its lines, cut at `limit` characters."""
     cut = text[:limit] + "…" if len(text) > limit else text
-    if cut.isprintable():
+    if visible(cut):
         return cut
     return "\n".join(_printable(one) for one in cut.splitlines())
 
 
 def _printable(text: str) -> str:
     return "".join(
-        one if one.isprintable() else " " if one in _BLANK or one.isspace() else "\N{REPLACEMENT CHARACTER}"
-        for one in text
+        one if visible(one) else " " if one in _BLANK or one.isspace() else "\N{REPLACEMENT CHARACTER}" for one in text
     )
 
 

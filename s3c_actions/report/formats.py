@@ -10,6 +10,7 @@ from typing import cast
 
 import msgspec
 
+from s3c_actions import writing
 from s3c_actions.errors import OutsideError
 from s3c_actions.report.collecting import paused
 from s3c_actions.report.difference import Difference
@@ -44,7 +45,7 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
         category: SARIF category; empty means the image's own.
     """
 
-    gate: Gate = msgspec.field(default_factory=Gate)
+    gate: Gate = msgspec.field(default_factory=lambda: Gate(None))
     difference: Difference | None = None
     dockerfile: str = ""
     dockerfile_text: str = ""
@@ -97,8 +98,7 @@ def write(names: Iterable[str], report: ScanReport, rendering: Rendering, folder
             continue
         path = folder / FILES[name]
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(render(name, report, rendering))
+            writing.write(path, render(name, report, rendering))
         except OSError as error:
             raise OutsideError(
                 f"The {name} report could not be written to {path}.",

@@ -42,7 +42,7 @@ class Gate:
         exemptions: findings that pass until their time is over, which `now` tells.
     """
 
-    fail_on: Severity | None = None
+    fail_on: Severity | None
     fixable_only: bool = False
     refuse: frozenset[Severity] | None = None
     deny: frozenset[str] = frozenset()

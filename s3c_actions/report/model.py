@@ -124,7 +124,7 @@ class Content(msgspec.Struct, frozen=True, order=True):
 
 
 class ScanReport(msgspec.Struct, frozen=True, dict=True):
-    """One scan of one image on one platform.
+    """One scan of one image on one platform. What a gate reads has no default.
 
     Attributes:
         image: the reference as it was given to the scanner.
@@ -141,14 +141,14 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
     """
 
     image: str
-    digest: str = ""
+    digest: str
+    findings: tuple[Finding, ...]
+    created: str
+    database: str
     platform: str = ""
     os: str = ""
-    findings: tuple[Finding, ...] = ()
     suppressed: tuple[Finding, ...] = ()
-    created: str = ""
     scanner_version: str = ""
-    database: str = ""
     diff_ids: tuple[str, ...] = ()
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     artifact_type: str = "container_image"

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from s3c_actions import reading
 from s3c_actions.errors import OutsideError
 
 _RANDOM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -108,7 +109,7 @@ def _renamed(document: Mapping[str, Any], platform: str) -> dict[str, Any]:
 
 def _read(content: bytes, needs: str) -> dict[str, Any]:
     try:
-        document = json.loads(content)
+        document = reading.json_value(content)
     except ValueError:
         document = None
     if not isinstance(document, dict) or needs not in document:

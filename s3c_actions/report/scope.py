@@ -40,3 +40,65 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     skip_files: tuple[str, ...]
     files: tuple[SettingsFile, ...]
     stated: bool
+
+
+class Required(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a scan has to look at.
+
+    Attributes:
+        scanners, pkg_types: as in `Scope`.
+        everywhere: no path may be left out, as far as it is known.
+        stated: it has to be known.
+    """
+
+    scanners: tuple[str, ...]
+    pkg_types: tuple[str, ...]
+    everywhere: bool
+    stated: bool
+
+
+USUAL = Required(scanners=("vuln",), pkg_types=("os", "library"), everywhere=False, stated=False)
+"""What a scan looks at unless it is told otherwise, as far as a gate depends on it."""
+
+LIST = "packages"
+"""Missing from a report that does not list the packages in which nothing was found."""
+
+COVERED = "covered"
+"""Missing where packages come from sources that publish no advisories."""
+
+SKIPPED, UNSTATED = "skipped", "unstated"
+"""Missing where paths were left out, and where it is not known whether they were."""
+
+NAMES = {
+    COVERED: "packages that somebody publishes advisories for, and no others",
+    SKIPPED: "paths that were skipped",
+    UNSTATED: "all paths, and says so",
+    LIST: "the list of all packages",
+    "vuln": "vulnerabilities",
+    "secret": "secrets",
+    "misconfig": "misconfigurations",
+    "license": "licences",
+    "os": "packages of the operating system",
+    "library": "packages of programming languages",
+}
+
+
+def missing(scope: Scope, required: Required) -> tuple[str, ...]:
+    """What a scan did not look at of what is required, in Trivy's names and the order of the requirement.
+
+    Without the scanner for vulnerabilities no package was looked at: then it alone is named.
+    """
+    scanners = tuple(one for one in required.scanners if one not in scope.scanners)
+    if "vuln" in scanners:
+        return scanners
+    paths: tuple[str, ...] = ()
+    if required.everywhere and (scope.skip_dirs or scope.skip_files):
+        paths = (SKIPPED,)
+    elif required.stated and not scope.stated:
+        paths = (UNSTATED,)
+    return (*scanners, *paths, *(one for one in required.pkg_types if one not in scope.pkg_types))
+
+
+def named(names: tuple[str, ...]) -> str:
+    """Scanners and package types for people: `vulnerabilities`, `packages of the operating system`."""
+    return " and ".join(NAMES.get(one, one) for one in names)

@@ -14,8 +14,11 @@ import msgspec
 from s3c_actions.report import escape
 from s3c_actions.report.gate import Gate
 from s3c_actions.report.model import Content, Finding, ScanReport, Severity
+from s3c_actions.report.scope import Scope
 
-VERSION = 1
+VERSION = 2
+PREVIOUS_VERSION = 1
+"""States no scope. A policy says until when it still counts."""
 MOST_CONTENTS = 20
 
 
@@ -28,18 +31,25 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
         blind: why findings that are not there mean nothing; empty when everything could be looked at.
         policy: digest of the policy file, empty when there was none.
         packages, licenses: what that file refuses, as it says it.
-        contents: of that, what the image has.
+        contents: of that, what the image has; None when nobody looked.
         sbom: digest of the manifest of the SBOM attached beside it, empty when none is.
+        scope: how much was scanned; with None nothing is stated to have been, which every policy refuses.
+        uncovered: how many packages come from sources that publish no advisories; None when nobody counted, and then
+            the statement cannot be read.
+        unscanned: what the run that judged it made of `blind`: `fail`, or `warn` when a person accepted it.
     """
 
     subject: str
-    gate: Gate = msgspec.field(default_factory=Gate)
-    blind: str = ""
-    policy: str = ""
+    gate: Gate
+    blind: str
+    policy: str
     packages: tuple[str, ...] = ()
     licenses: tuple[str, ...] = ()
-    contents: tuple[Content, ...] = ()
+    contents: tuple[Content, ...] | None = None
     sbom: str = ""
+    scope: Scope | None = None
+    uncovered: int | None = None
+    unscanned: str = "fail"
 
     def counted(self, report: ScanReport) -> list[Finding]:
         """What a report for the cluster lists: all that the policy minds, what it refuses first."""
@@ -54,6 +64,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             omitted: how many of `counted` did not fit in.
         """
         refused = self.gate.refused(report.findings)
+        unknown = self.contents is None and bool(self.packages or self.licenses)
+        closed = bool(refused or self.contents or unknown or self._closed_by_blindness())
         return {
             "version": VERSION,
             "subject": self.subject,
@@ -63,7 +75,10 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             "scanner": f"trivy {escape.line(report.scanner_version, 50)}".strip(),
             "database": stamp(report.database),
             "blind": escape.line(self.blind, 500),
-            "verdict": "refused" if refused or self.contents or (self.blind and self.gate.closes) else "passed",
+            "unscanned": self.unscanned,
+            "uncovered": self.uncovered,
+            "scope": stated_scope(self.scope),
+            "verdict": "refused" if closed else "passed",
             "refused": len(refused),
             "omitted": omitted,
             "contents": [
@@ -73,10 +88,13 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             "policy": self._policy(),
         }
 
+    def _closed_by_blindness(self) -> bool:
+        return bool(self.blind) and self.gate.closes and self.unscanned != "warn"
+
     def _some_contents(self) -> list[Content]:
         """A few for each entry of the policy: one is enough to refuse the image, and a report has to stay small."""
         some: dict[str, list[Content]] = {}
-        for one in self.contents:
+        for one in self.contents or ():
             some.setdefault(one.by, []).append(one)
         return [one for listed in some.values() for one in listed[:MOST_CONTENTS]]
 
@@ -119,6 +137,24 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             if one.ends > self.gate.now:
                 return f"Accepted until {one.until} by {escape.line(one.who, 200)}: {escape.line(one.why, 700)}"
         return ""
+
+
+def stated_scope(scope: Scope | None) -> dict[str, Any]:
+    """How much was scanned, as JSON values; of None, that nothing was."""
+    if scope is None:
+        scope = _NOTHING
+    return {
+        "scanners": list(scope.scanners),
+        "pkg-types": list(scope.pkg_types),
+        "platforms": [escape.line(one, 100) for one in scope.platforms],
+        "skip-dirs": [escape.line(one, 300) for one in scope.skip_dirs],
+        "skip-files": [escape.line(one, 300) for one in scope.skip_files],
+        "files": [{"kind": one.kind, "path": escape.line(one.path, 300), "sha256": one.sha256} for one in scope.files],
+        "stated": scope.stated,
+    }
+
+
+_NOTHING = Scope(scanners=(), pkg_types=(), platforms=(), skip_dirs=(), skip_files=(), files=(), stated=False)
 
 
 def stamp(text: str) -> str:

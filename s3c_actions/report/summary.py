@@ -32,6 +32,8 @@ def render(document: Document, *, budget: int = SUMMARY_BYTES) -> str:
         "error": views.error(document["error"]) if document["error"] is not None else None,
         "verdict": views.overall(document["images"]) if len(images) > 1 else "",
         "good": all(image["good"] for image in images),
+        "settings": views.settings([document]),
+        "gate_changes": views.gate_changes([document]),
         "deploy": deployment.view(document) if document["deploy"] is not None else None,
     }
     return markdown.render(_TEMPLATE, values, [table for image in images for table in image["tables"]], budget)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.report.collecting import paused
 from s3c_actions.report.model import Finding, Kind, ScanReport, Severity, ranked
@@ -204,7 +205,7 @@ def read(path: Path, *, field: str = "report") -> ScanReport:
         InputError: the file cannot be read, or is no Trivy report of schema version 2.
     """
     try:
-        data = path.read_bytes()
+        data = reading.content(path, reading.REPORTS)
     except OSError as error:
         raise InputError(
             field,
@@ -232,7 +233,7 @@ def read_output(path: Path, *, image: str) -> ScanReport:
         OutsideError: there is none, or it cannot be understood. It is never taken for "no findings".
     """
     try:
-        return parse(path.read_bytes())
+        return parse(reading.content(path, reading.REPORTS))
     except (OSError, NotTrivys) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise OutsideError(
@@ -342,6 +343,7 @@ def _model(report: _Report) -> ScanReport:
         findings=ranked(found),
         suppressed=ranked(suppressed),
         created=report.created_at,
+        database="",
         scanner_version=report.trivy.version,
         diff_ids=tuple(metadata.diff_ids),
         # Without one history entry a layer nobody can tell which instruction made which.
@@ -497,7 +499,7 @@ def _recognised(data: bytes) -> str:
     """What the JSON is, to tell a person who gave the wrong file."""
     try:
         keys = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "no Trivy report"
     if "SchemaVersion" in keys:
         return "a damaged Trivy report"

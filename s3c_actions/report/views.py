@@ -19,6 +19,7 @@ from s3c_actions.report.markdown import MOST_ROWS, Table, head, safe
 
 MOST_IDS = 8
 MOST_WARNINGS = 10
+MOST_FILES = 12
 SOON = 30
 """Days that a certificate is still good for when people are told."""
 FOUR = ("critical", "high", "medium", "low")
@@ -65,6 +66,65 @@ def image(one: Document, *, titles: bool = True) -> dict[str, Any]:
         "warnings": [prose(text) for text in warnings(one)],
         "tables": list(_tables(one, titles)),
     }
+
+
+def settings(documents: Sequence[Document]) -> Markup:
+    """One sentence on the files that had a say, with the beginning of their hashes; empty when none had."""
+    files = [
+        (one["kind"], one["path"], one["sha256"]) for document in documents for one in document.get("settings", ())
+    ]
+    shown = []
+    for kind, path, digest in list(dict.fromkeys(files))[:MOST_FILES]:
+        known = f" (sha256 {escape.markdown(digest[:12], 12)})" if digest else ""
+        shown.append(f"{escape.markdown(kind, 40)} {escape.code(path, 200)}{known}")
+    more = len(set(files)) - len(shown)
+    left = f" and {more:,} more" if more > 0 else ""
+    return safe(f"Decided with {', '.join(shown)}{left}." if shown else "")
+
+
+def gate_changes(documents: Sequence[Document]) -> list[Markup]:
+    """A sentence on each file of the gate that a pull request changes, and on what its own would have come to."""
+    changes = [
+        (one["kind"], one["path"], one["target_sha256"], one["head_sha256"], one["used"], one["accepted_by"])
+        for document in documents
+        for one in document.get("gate_changes", ())
+    ]
+    told = []
+    for kind, path, theirs, mine, used, by in list(dict.fromkeys(changes))[:MOST_FILES]:
+        named = f"{escape.code(path, 200)} ({escape.markdown(kind, 40)})"
+        if by:
+            decides = f"this pull request's {_hashed(mine)}, accepted by {escape.code(by, 100)} with the label"
+        elif used == "head":
+            decides = f"this pull request's {_hashed(mine)}: the target branch has none"
+        else:
+            decides = f"the target branch's {_hashed(theirs)}, not this pull request's {_hashed(mine)}"
+        told.append(safe(f"{named} differs from the target branch's. What decides is {decides}."))
+    for one in (image for document in documents for image in document["images"]):
+        scan = one["rescan"] or one["scan"]
+        proposed = scan.get("proposed") if scan is not None else None
+        if proposed is not None:
+            told.append(_proposed(one, scan, proposed))
+    return told
+
+
+def _hashed(digest: str) -> str:
+    return f"(sha256 {escape.markdown(digest[:12], 12)})" if digest else "(not there)"
+
+
+def _proposed(one: Document, scan: Mapping[str, Any], proposed: Mapping[str, Any]) -> Markup:
+    """What a gate decided, and what it would have with the pull request's own files."""
+    closing = ("refused", "contents", "blind", "missing", "outdated")
+    decided = "does not pass" if scan.get("gated", True) and any(scan.get(why) for why in closing) else "passes"
+    words = {
+        "passed": "would pass",
+        "refused": f"would not pass: {escape.markdown(proposed['reason'], 300)}",
+        "failed": f"cannot be judged: {escape.markdown(proposed['reason'], 300)}",
+    }
+    with_own = words[proposed["verdict"]].rstrip(".")
+    return safe(
+        f"{escape.code(name(one['image']), 100)} {decided} with the target branch's files; with this pull request's "
+        f"own it {with_own}."
+    )
 
 
 def name(reference: str) -> str:
@@ -301,7 +361,10 @@ def _signed(one: Document) -> Markup:
     until = f"expires in {plural(days, 'day')}" if days >= 0 else f"expired {plural(-days, 'day')} ago"
     verb = "Already signed" if sign["skipped"] else "Signed"
     soon = "⚠️ " if days < SOON else ""
-    return safe(f"{verb} by {escape.code(sign['certificate']['subject'])} ({soon}certificate {until})")
+    # Another step's result may tell of the gate; one of an older version tells of none.
+    last = one["rescan"] or one["scan"] or {}
+    told = "" if sign.get("judged", True) or last.get("gated", False) else ", not judged by any gate"
+    return safe(f"{verb} by {escape.code(sign['certificate']['subject'])} ({soon}certificate {until}){told}")
 
 
 def _signature(one: Document) -> Markup:

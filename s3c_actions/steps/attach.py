@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions import evidence
+from s3c_actions import evidence, reading
 from s3c_actions.errors import S3CError
 from s3c_actions.image import Reference
 from s3c_actions.progress import Progress
@@ -163,7 +163,7 @@ def _holds(descriptor: Descriptor, one: Attachment, place: Place, registry: Regi
         found = registry.manifest(place.reference.at(descriptor.digest)).document
     except S3CError:
         return False
-    ours = json.loads(one.manifest(place.subject))
+    ours = reading.json_value(one.manifest(place.subject))
     return _without_version(found) == _without_version(ours)
 
 

@@ -45,7 +45,7 @@ class ChainSteps(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         resolve: raises InputError when the image is not there; called for several images only, because a single
-            one's scan does it.
+            one's scan does it. Only that counts: the digest that everything works on is the scan's.
         scan, patch, sign, verify: take what the step before handed on; a step that is None is left out.
         attach: attaches what is known of an image; also to one that the gate refuses, so that a report that has become
             worse is known to whoever judges the image next.

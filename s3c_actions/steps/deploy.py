@@ -8,7 +8,7 @@ was applied is told even when a later object fails.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +17,8 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.cluster import apply, gate, images, rollout
+from s3c_actions import writing
+from s3c_actions.cluster import apply, gate, images, places, rollout
 from s3c_actions.cluster import manifests as texts
 from s3c_actions.cluster.apply import Change, Target
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, Object, Resource
@@ -248,9 +249,7 @@ def _written(rewritten: Sequence[tuple[Manifest, str]], folder: Path) -> tuple[P
         while path in written:
             number += 1
             path = folder / manifest.relative.with_stem(f"{manifest.relative.stem}-{number}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes((manifest.mark + text).encode())
-        written.append(path)
+        written.append(writing.write(path, manifest.mark + text))
     return tuple(written)
 
 
@@ -378,8 +377,7 @@ def _pass_gate(
     used: Sequence[_Image],
     targets: Sequence[Target],
 ) -> None:
-    workloads = [one for one in targets if one.kind in texts.WORKLOADS]
-    wanted = [(one.group, one.kind, one.namespace) for one in workloads]
+    wanted = _wanted(settings, cluster, used, targets)
     if not wanted:
         return
     with tools.progress.step("gate") as step:
@@ -391,18 +389,55 @@ def _pass_gate(
             found.warnings += [hole.what for hole in looked.holes]
             step.done(f"{len(looked.holes)} holes; deployed all the same, as require-gate: false asks")
             return
-        for namespace in dict.fromkeys(one.namespace for one in workloads):
-            unsigned = gate.unsigned_of([one.reference for one in used], tools.signatures)
+        references = {one.reference.pinned: one.reference for one in used}
+        signatures = _signatures(tools, references.values())
+        unsigned = gate.unsigned_of(list(references.values()), signatures)
+        proved = ""
+        for namespace in sorted({namespace for _, _, namespace in wanted}):
             if unsigned:
-                denied = gate.prove(cluster, unsigned, namespace, looked.constraints)
-                found.result = replace(found.result, unsigned_denied=unsigned, denial=denied.what)
+                proof = gate.prove(cluster, unsigned, namespace, looked.constraints, next(iter(references)))
+                found.result = replace(found.result, unsigned_denied=unsigned, denial=proof.what)
+                proved = f"an unsigned image is denied {proof.told}"
             try:
-                _admissions(cluster, namespace, {one.reference.pinned: one.reference for one in used}, tools, found)
+                _admissions(cluster, namespace, references, tools, found)
             except AdmissionDenied:
                 denied_ones = sum(one.verdict == "denied" for one in found.result.admissions)
                 step.done(f"{denied_ones} of {len(found.result.admissions)} images denied")
                 raise
-        step.done(f"an unsigned image is denied, {len(used)} signed admitted")
+            gate.refuse_unsigned(references.values(), signatures)
+        if not proved and settings.require_gate:
+            raise Refused(
+                "The gate was not proved: nothing that is deployed names an image.",
+                remedy="Look at the manifests, or deploy them with `require-gate: false`.",
+            )
+        step.done(f"{proved}; {len(used)} signed admitted" if proved else "there was nothing to try")
+
+
+def _wanted(
+    settings: DeploySettings, cluster: Cluster, used: Sequence[_Image], targets: Sequence[Target]
+) -> list[tuple[str, str, str]]:
+    """What the gate has to look at: group, kind and namespace of whatever Pods come of.
+
+    Of a custom kind its Pods: a constraint knows none but Kubernetes' own.
+    """
+    found = [
+        (one.group, one.kind, one.namespace) if places.built_in(one.group, one.kind) else ("", "Pod", one.namespace)
+        for one in targets
+        if places.built_in(one.group, one.kind) or places.gets_images(one.document)
+    ]
+    if used and not any(namespace for _, _, namespace in found):
+        # Some object has an image, and nothing tells where its Pods will be.
+        there = {one.namespace for one in targets} - {""} or {settings.namespace or cluster.namespace}
+        found += [("", "Pod", namespace) for namespace in there]
+    return [one for one in found if one[2]]
+
+
+def _signatures(tools: DeployTools, references: Iterable[Reference]) -> Callable[[Reference], Sequence[str]]:
+    """Each image's signatures, looked up once."""
+    wanted = list(references)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        listed = dict(zip(wanted, pool.map(tools.signatures, wanted), strict=True))
+    return lambda reference: listed[reference]
 
 
 def _admissions(
@@ -491,7 +526,18 @@ def _apply(
         step.done(told([_applied(change) for change in found.changes]))
     with tools.progress.step("rollout") as step:
         rollout.wait(cluster, found.changes, timeout=settings.timeout, note=tools.progress.note)
-        step.done("everything is up")
+        unwatched = rollout.unwatched(found.changes)
+        found.warnings += [
+            f"{one.where} is applied and not watched: whether its Pods are admitted and come up is not known. "
+            f"Look at it: `kubectl describe {one.resource.plural} {one.name}"
+            + (f" -n {one.namespace}`." if one.namespace else "`.")
+            for one in unwatched
+        ]
+        step.done(
+            f"everything is up but for {len(unwatched)} objects that are not watched"
+            if unwatched
+            else "everything is up"
+        )
 
 
 def _roll_back(tools: DeployTools, cluster: Cluster, found: _Found) -> None:

@@ -18,6 +18,7 @@ from s3c_actions.cluster.apply import Change, Target
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Object, Resource
 from s3c_actions.cluster.gate_manifests import CONSTRAINT_GROUP, RATIFY_GROUP
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.policy.export import DIGEST as POLICY_DIGEST
 from s3c_actions.programs.helm import NAMESPACE, Chart, Helm, Release
 from s3c_actions.progress import Progress
 from s3c_actions.steps.results import AppliedObject, DeployResult
@@ -26,8 +27,6 @@ T = TypeVar("T")
 
 GATEKEEPER, RATIFY = "gatekeeper", "ratify"
 DEPLOYMENTS = {GATEKEEPER: "gatekeeper-controller-manager", RATIFY: "ratify"}
-# Nothing listens on port 1, and no image has this digest.
-NOT_THERE = f"localhost:1/s3c-gate-probe@sha256:{64 * '0'}"
 ABANDONED = 120.0
 """Seconds after which a change that Helm has begun and not ended is taken for one that was killed."""
 TAKEN = 30.0
@@ -97,6 +96,7 @@ class _Installer:
         self.helm, self.cluster, self.progress = tools.helm, tools.cluster, tools.progress
         self.applied: list[AppliedObject] = []
         self.until = time.monotonic() + settings.timeout
+        self.proved = ""
 
     def run(self) -> DeployResult:
         # Helm mends what somebody changed by hand, but only when it is asked to do something.
@@ -111,10 +111,11 @@ class _Installer:
             for change in [self.apply(document) for document in self.settings.objects]:
                 if _group(change.target.document) == RATIFY_GROUP:
                     self.await_taken(change)
+            self.forget()
             step.done(_told(self.applied))
         with self.progress.step("proof") as step:
             result = self.prove()
-            step.done(f"an image that is not there is denied, by {', '.join(result.constraints)}")
+            step.done(f"{self.proved}, by {', '.join(result.constraints)}")
         return result
 
     def looked(self) -> gate.Gate:
@@ -172,6 +173,19 @@ class _Installer:
         self.progress.note(f"{target.where} {change.action}")
         return change
 
+    def forget(self) -> None:
+        """Remove the verifiers of a policy that is no longer this gate's: Ratify would go on trusting by them."""
+        ours = [one for one in self.settings.objects if one["kind"] == "Verifier" and _group(one) == RATIFY_GROUP]
+        if not ours:
+            return
+        wanted, resource = {one["metadata"]["name"] for one in ours}, self.resource(ours[0])
+        for one in self.cluster.list(resource):
+            name = str(one["metadata"]["name"])
+            if POLICY_DIGEST in (one["metadata"].get("annotations") or {}) and name not in wanted:
+                self.cluster.delete(resource, name)
+                self.applied.append(AppliedObject(kind="Verifier", namespace="", name=name, action="pruned"))
+                self.progress.note(f"Verifier {name} of an earlier policy removed")
+
     def resource(self, document: Object) -> Resource:
         """How the cluster serves a kind; that of a constraint is known once Gatekeeper has read its template."""
         api_version, kind = str(document["apiVersion"]), str(document["kind"])
@@ -216,16 +230,21 @@ class _Installer:
         until = time.monotonic() + min(self.left(), max(TAKEN, self.settings.timeout / 2))
         while True:
             looked = self.looked()
-            denied = None if looked.holes else gate.attempt(self.cluster, self.settings.namespace, NOT_THERE)
-            if denied is not None and _by_ratify(denied, looked):
+            proof = (
+                _holes(looked)
+                if looked.holes
+                else gate.prove_absent(self.cluster, self.settings.namespace, looked.constraints)
+            )
+            if isinstance(proof, gate.Proof):
+                self.proved = f"an image that is not there is denied {proof.told}"
                 return DeployResult(
-                    unsigned_denied=NOT_THERE,
-                    denial=denied.what,
+                    unsigned_denied=gate.NOT_THERE,
+                    denial=proof.what,
                     constraints=looked.constraints,
                     exempt=looked.exempt,
                 )
             if time.monotonic() > until:
-                raise _not_in_force(looked, denied)
+                raise proof
             time.sleep(POLL)
 
     def retried(self, task: Callable[[], T]) -> T:
@@ -268,32 +287,11 @@ def _not_taken(document: Object, said: str) -> OutsideError:
     return OutsideError(f"Ratify does not take {kind} {name}.", cause=cause, remedy=remedy, original=said[:4000])
 
 
-def _by_ratify(denied: AdmissionDenied, looked: gate.Gate) -> bool:
-    """Whether it was Ratify's own word: a verdict leaves a trace, what it cannot find it tells by itself."""
-    return any(
-        one.constraint in looked.constraints and (one.trace or "could not resolve descriptor" in one.original)
-        for one in denied.denials
-    )
-
-
-def _not_in_force(looked: gate.Gate, denied: AdmissionDenied | None) -> S3CError:
-    if looked.holes:
-        return Refused(
-            " ".join(hole.what for hole in looked.holes),
-            cause="The gate was installed, and is not in force.",
-            remedy=looked.holes[0].remedy,
-        )
-    if denied is None:
-        return Refused(
-            f"The gate is open: a Pod of {NOT_THERE}, which is not there, was admitted.",
-            cause="Something in the cluster lets it pass that looks right.",
-            remedy="Look at the constraint's status and at Ratify's Policy and Verifier.",
-        )
-    return OutsideError(
-        "Ratify does not answer Gatekeeper: everything is denied.",
-        cause=denied.cause,
-        remedy=f"Look at the logs of the Pods in {NAMESPACE}.",
-        original=denied.original,
+def _holes(looked: gate.Gate) -> Refused:
+    return Refused(
+        " ".join(hole.what for hole in looked.holes),
+        cause="The gate was installed, and is not in force.",
+        remedy=looked.holes[0].remedy,
     )
 
 

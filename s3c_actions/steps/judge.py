@@ -19,7 +19,7 @@ from s3c_actions import evidence
 from s3c_actions.errors import InputError, OutsideError, Refused
 from s3c_actions.image import Reference
 from s3c_actions.policy import judge as judging
-from s3c_actions.policy.export import trust_policy
+from s3c_actions.policy.export import store_name, trust_policies
 from s3c_actions.policy.judge import Document, Evidence, Refusal, Trust
 from s3c_actions.programs.notation_home import Home
 from s3c_actions.steps.results import Judgement
@@ -37,14 +37,15 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
     """A policy that is ready to judge by.
 
     Attributes:
-        home: notation's configuration, which trusts the policy's signers and nobody else.
+        homes: notation's configurations: each trusts one of the policy's signers and nobody else, so that what one is
+            trusted for does not count below another's authority.
         now: the time of the decision.
     """
 
     policy: Policy
     registry: Registry
     notation: Notation
-    home: Home
+    homes: tuple[Home, ...]
     now: datetime
 
     def evidence(self, reference: Reference) -> Evidence:
@@ -97,11 +98,13 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
     def _trust(self, reference: Reference, referrers: tuple[Descriptor, ...]) -> Trust:
         if not any(one.artifact_type == evidence.SIGNATURE for one in referrers):
             return Trust.UNSIGNED
-        try:
-            self.notation.verify(self.home, reference.pinned, {})
-        except Refused:
-            return Trust.STRANGER
-        return Trust.ALLOWED
+        for home in self.homes:
+            try:
+                self.notation.verify(home, reference.pinned, {})
+            except Refused:
+                continue
+            return Trust.ALLOWED
+        return Trust.STRANGER
 
 
 def _time(one: Descriptor) -> str:
@@ -120,20 +123,21 @@ def prepare(policy: Policy, *, registry: Registry, notation: Notation, temp: Pat
         now: the time of the decision.
 
     Raises:
-        InputError: the policy names no signer, or a certificate in it is none.
+        InputError: as `policy.export.trust_policies`, or a certificate in the policy is none.
     """
     from s3c_actions import certificates
 
     folder = Path(tempfile.mkdtemp(prefix="s3c-judge-", dir=temp))
     try:
-        home = Home(folder)
-        home.write_policy(trust_policy(policy))
-        stores = []
-        for one in policy.signers:
+        homes = []
+        for one, trusted in zip(policy.signers, trust_policies(policy), strict=True):
             chain = certificates.read_chain(one.certificate.encode(), "policy")
-            stores.append(("ca", f"s3c-{one.name}", certificates.pem(chain)))
-        home.copy_trust_store(stores)
-        yield Judge(policy=policy, registry=registry, notation=notation, home=home, now=now)
+            home = Home(folder / one.name)
+            home.folder.mkdir()
+            home.write_policy(trusted)
+            home.copy_trust_store([("ca", store_name(one), certificates.pem(chain))])
+            homes.append(home)
+        yield Judge(policy=policy, registry=registry, notation=notation, homes=tuple(homes), now=now)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

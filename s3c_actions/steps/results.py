@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3c_actions.report.scope import named
+
 if TYPE_CHECKING:
     from s3c_actions.errors import S3CError
     from s3c_actions.policy.judge import Refusal
     from s3c_actions.report.difference import Difference
     from s3c_actions.report.formats import Rendering
+    from s3c_actions.report.gate_change import GateChange, Proposed
     from s3c_actions.report.model import Content, Finding, ScanReport
+    from s3c_actions.report.scope import Scope, SettingsFile
     from s3c_actions.report.story import Story
 
 
 class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One image scanned.
+    """One image scanned. What a gate reads has no default; only `steps.assess` makes one.
 
     Attributes:
         image: as it was asked for.
@@ -26,16 +30,23 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
         report: the finding model, complete; `files` the reports written, format → path.
         shown: the findings that the inputs `severity` and `ignore-unfixed` leave to be shown; None shows them all.
         trivy_json: where Trivy's own JSON lies: what patch takes and `s3c report` reads.
+        gated: whether a gate judged it: without one, nothing below closes anything.
         refused: findings that close the gate (empty: it is open).
-        difference: against the baseline, None without one.
-        reused: a report of the same digest, database and settings was there.
         blind: why findings that are not there mean nothing (an unknown distribution, …): it closes a gate like a
-            finding does. Empty when all could be looked at, or when a person said to only warn.
-        warnings: sentences on what a person should know or change; they may hold untrusted text.
+            finding does. Empty when all could be looked at.
+        overridden: the same where `unscanned: warn` lets it pass; then `blind` is empty.
         contents: packages and licences that a policy refuses for being there; they close the gate.
         policy: digest of the policy that was the gate, empty without one.
+        scope: how much was looked at.
+        uncovered: how many packages come from sources that publish no advisories.
+        missing: what the policy requires to be looked at and was not, in Trivy's names; it closes the gate.
+        outdated: why the report's age closes the gate; empty when it is recent enough, or when there is no gate.
+        difference: against the baseline, None without one.
+        reused: a report of the same digest, database and settings was there.
+        warnings: sentences on what a person should know or change; they may hold untrusted text.
         parts: the scans of the platforms, when all of an index were scanned.
         rendering: what its reports were written with; None when none were.
+        proposed: what it would have come to with the files that a pull request brings; None when those are the same.
     """
 
     image: str
@@ -43,17 +54,34 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
     report: ScanReport
     shown: ScanReport | None = None
     trivy_json: Path
+    gated: bool
+    refused: tuple[Finding, ...]
+    blind: str
+    overridden: str
+    contents: tuple[Content, ...]
+    policy: str
+    scope: Scope
+    uncovered: int
+    missing: tuple[str, ...]
+    outdated: str
     files: Mapping[str, Path] = msgspec.field(default_factory=dict)
-    refused: tuple[Finding, ...] = ()
     difference: Difference | None = None
     reused: bool = False
-    blind: str = ""
     warnings: tuple[str, ...] = ()
-    contents: tuple[Content, ...] = ()
-    policy: str = ""
     parts: tuple[ScanResult, ...] = ()
     rendering: Rendering | None = None
+    proposed: Proposed | None = None
     seconds: float = 0.0
+
+    @property
+    def unreliable(self) -> str:
+        """Why the gate does not take what was not found for not being there; empty when it does."""
+        return " ".join(one for one in (self.blind, self.left_out, self.outdated) if one)
+
+    @property
+    def left_out(self) -> str:
+        """What the policy requires to be looked at and was not, as a sentence; empty when nothing."""
+        return f"The policy requires a scan that looks at {named(self.missing)}." if self.missing else ""
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,7 +219,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
     reference: str
     policy: str
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[Refusal, ...]
     seconds: float = 0.0
 
 
@@ -367,6 +395,11 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
         return (last.shown or last.report) if last is not None else None
 
     @property
+    def judged(self) -> bool:
+        """Whether a gate judged what is in `reference`."""
+        return self.last_scan is not None and self.last_scan.gated
+
+    @property
     def last_scan(self) -> ScanResult | None:
         """The scan that describes `reference`; None when it was not scanned."""
         return self.scan if self.patch is None else self.patch.after or self.patch.before
@@ -392,6 +425,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         error: a sentence, when the command ended without an image to blame; the shell fills it in.
         files: written for all images together, format → path (one image's are in its steps' results).
         deploy: what was deployed, of the commands that deploy.
+        settings: the files that suppressed findings, narrowed the scan or decided the gate; the shell fills it in.
+        gate_changes: those of them that a pull request changes; the shell fills it in.
         text: printed on standard output as it is; for commands that answer a question (`programs list`, `report`).
         pull_request: address of the one that was opened or brought up to date.
         comments: addresses of the comments, of the command that writes no results of its own.
@@ -406,6 +441,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     deploy: DeployResult | None = None
     refresh: RefreshResult | None = None
+    settings: tuple[SettingsFile, ...] = ()
+    gate_changes: tuple[GateChange, ...] = ()
     text: str = ""
     pull_request: str = ""
     comments: tuple[str, ...] = ()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
+import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -13,11 +15,13 @@ from pathlib import Path
 
 import msgspec
 
+from s3c_actions import reading
 from s3c_actions.errors import S3CError
 from s3c_actions.report import trivy_json
 from s3c_actions.report.model import ScanReport
 
 KEPT = 200
+_THIS_PROCESS = secrets.token_bytes(32)
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,14 +32,16 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Store:
-    """A folder of reports, each under the hash of everything that made it.
+    """A folder of reports, each under the hash of everything that made it, and signed by who kept it.
 
     Args:
         folder: made when something is kept.
+        key: what they are signed with; it must not lie where the folder does. Without one, only what this process keeps
+            is found again.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, key: bytes = _THIS_PROCESS) -> None:
+        self._folder, self._key = folder, key
 
     def find(
         self, facts: Mapping[str, object], *, digest: str, now: datetime, within: timedelta | None = None
@@ -51,13 +57,13 @@ class Store:
         folder = self._folder / _key(facts)
         path = folder / "trivy.json"
         try:
-            about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-            data = path.read_bytes()
+            about = reading.json_value(reading.text(folder / "about.json"))
+            data = reading.content(path, reading.REPORTS)
         except (OSError, ValueError):
             return None
         if not isinstance(about, dict) or about.get("facts") != facts:
             return None
-        if about.get("sha256") != hashlib.sha256(data).hexdigest():
+        if not hmac.compare_digest(str(about.get("signature")).encode(), self._signature(facts, data).encode()):
             return None
         try:
             report = trivy_json.parse(data)
@@ -71,11 +77,12 @@ class Store:
     def keep(self, facts: Mapping[str, object], report: Path) -> None:
         """Keep a report; silently not, where the cache cannot be written."""
         with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             made = Path(tempfile.mkdtemp(prefix=".new-", dir=self._folder))
             try:
                 shutil.copyfile(report, made / "trivy.json")
-                about = {"facts": dict(facts), "sha256": hashlib.sha256((made / "trivy.json").read_bytes()).hexdigest()}
+                signature = self._signature(facts, (made / "trivy.json").read_bytes())
+                about = {"facts": dict(facts), "signature": signature}
                 (made / "about.json").write_text(json.dumps(about), encoding="utf-8")
                 target = self._folder / _key(facts)
                 shutil.rmtree(target, ignore_errors=True)
@@ -86,6 +93,10 @@ class Store:
                 shutil.rmtree(made, ignore_errors=True)
             self._prune()
 
+    def _signature(self, facts: Mapping[str, object], report: bytes) -> str:
+        text = b"s3c kept report 1\0" + _plain(facts) + b"\0" + hashlib.sha256(report).digest()
+        return hmac.new(self._key, text, hashlib.sha256).hexdigest()
+
     def _prune(self) -> None:
         kept = sorted(self._folder.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
         for old in kept[KEPT:]:
@@ -93,7 +104,11 @@ class Store:
 
 
 def _key(facts: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_plain(facts)).hexdigest()
+
+
+def _plain(facts: Mapping[str, object]) -> bytes:
+    return json.dumps(facts, sort_keys=True).encode()
 
 
 def content(path: Path | None) -> str:
@@ -101,6 +116,6 @@ def content(path: Path | None) -> str:
     if path is None:
         return ""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(reading.content(path)).hexdigest()
     except OSError:
         return ""

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 import threading
 import time
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,23 +12,34 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from s3c_actions import reading, writing
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
+from s3c_actions.programs import trivy_ignore
+from s3c_actions.programs.oci_layout import platforms_behind
 from s3c_actions.programs.trivy import CONVERTED, Request, ScanOptions, Trivy
 from s3c_actions.progress import Progress
 from s3c_actions.registry import Registry, choose
-from s3c_actions.report import formats, trivy_json
-from s3c_actions.report.coverage import judge
+from s3c_actions.report import formats, trivy_json, trivy_warnings
+from s3c_actions.report.advisories import Database
 from s3c_actions.report.difference import compare
 from s3c_actions.report.gate import Gate, closed
-from s3c_actions.report.model import Content, Finding, Kind, ScanReport, Severity
+from s3c_actions.report.model import ScanReport, Severity
+from s3c_actions.report.scope import Scope, SettingsFile, named
+from s3c_actions.report.trivy_warnings import Judged
+from s3c_actions.steps import assess
+from s3c_actions.steps.assess import ALL_SEVERITIES, Criteria, filtered
 from s3c_actions.steps.results import ScanResult
 from s3c_actions.steps.reuse import Store, content
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
+    from s3c_actions.programs.trivy_ignore import Entry
+    from s3c_actions.report.scope import SettingsFile
 
-ALL_SEVERITIES = tuple(Severity)
+
+OF_ALL_PLATFORMS = ("html", "csv", "table")
+"""Reports that are written of an index as a whole, besides those of each platform."""
 
 
 class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,11 +48,12 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         options: what Trivy is told.
         folder: the image's reports go here.
+        entry_platform: the platform that an index gives the image, which Trivy is told.
         temp: gone after the run.
         now: for what expires and for the age of a kept report.
         cwd: where Trivy finds its default files.
         title: what people see this scan called: `scan` or `rescan`.
-        store: folder of kept reports; None scans anew and keeps nothing.
+        store: of kept reports; None scans anew and keeps nothing.
         reuse_within: a kept report that is older is not taken; None takes any.
         source: `auto`, one of `programs.trivy.SOURCES`, or `archive`.
         docker: `auto` may fall back on the local Docker daemon.
@@ -54,7 +63,8 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         gate: what is refused, of any severity shown or not.
         policy: whose gate it is, None without one; it judges packages and licences too.
         unscanned_fails: packages that could not be checked close a gate.
-        expired: ids of ignore entries that have expired, which Trivy leaves out of account by itself.
+        ignored: entries of the ignore files.
+        files: what suppresses findings, narrows the scan or decides its gate.
         warnings: sentences that stand in the result from the start.
     """
 
@@ -63,8 +73,12 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     temp: Path
     now: datetime
     cwd: Path
+    gate: Gate
+    policy: Policy | None
+    unscanned_fails: bool
     title: str = "scan"
-    store: Path | None = None
+    entry_platform: str = ""
+    store: Store | None = None
     reuse_within: timedelta | None = None
     source: str = "auto"
     docker: bool = False
@@ -72,30 +86,55 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     severities: tuple[Severity, ...] = ALL_SEVERITIES
     limit_sarif: bool = False
     ignore_unfixed: bool = False
-    gate: Gate = msgspec.field(default_factory=Gate)
-    policy: Policy | None = None
-    unscanned_fails: bool = True
     baseline: ScanReport | None = None
     dockerfile: str = ""
     dockerfile_text: str = ""
     category: str = ""
-    expired: tuple[str, ...] = ()
+    ignored: tuple[Entry, ...] = ()
+    files: tuple[SettingsFile, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def criteria(self, trivy: Trivy) -> Criteria:
+        """What every report of this run is judged by, scanned or given.
+
+        Args:
+            trivy: makes bills of materials.
+        """
+        return Criteria(
+            gate=self.gate,
+            policy=self.policy,
+            unscanned_fails=self.unscanned_fails,
+            ignore_unfixed=self.ignore_unfixed,
+            now=self.now,
+            bill=lambda report: bill(report, trivy, self.temp),
+        )
 
 
 class _Target(msgspec.Struct, frozen=True, kw_only=True):
-    """What Trivy is pointed at: `name` in its own words, `reference` and `digest` when known before the scan."""
+    """What Trivy is pointed at.
+
+    Attributes:
+        name: in Trivy's words; in a registry, pinned to the image of one platform.
+        source: where it is taken from.
+        reference: what is handed on, when it is known before the scan.
+        digest: of the image of one platform, empty when none is known.
+        platform: that it has by an index.
+        notice: what of an index is not looked at, as a sentence.
+        refused: what the registry said of it before it was looked for elsewhere.
+    """
 
     name: str
     source: str
     reference: str = ""
     digest: str = ""
+    platform: str = ""
+    notice: str = ""
     refused: S3CError | None = None
 
     @property
     def pinned(self) -> str:
-        """The reference with its digest; empty when none is known."""
-        return self.reference if self.digest else ""
+        """The image of one platform with its digest; empty when none is known."""
+        return self.name if self.digest else ""
 
 
 def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry, progress: Progress) -> ScanResult:
@@ -117,23 +156,36 @@ def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry,
     """
     started = time.monotonic()
     with progress.step(settings.title) as step:
-        _clear(settings.folder)
-        target = _resolve(image, settings, registry, progress)
+        clear(settings.folder)
+        target = _resolve(image, settings, registry, progress, gated=settings.criteria(trivy).closes)
+        if target.notice:
+            progress.notice(target.notice)
+            settings = replace(settings, warnings=(*settings.warnings, target.notice))
         # 0.1 to 0.2 s that nobody waits for while Trivy works.
         warming = threading.Thread(target=formats.prepare, args=(settings.formats,), daemon=True)
         warming.start()
-        path, reused = _scan(image, target, settings, trivy, progress)
+        path, reused, warned = _scan(image, target, settings, trivy, progress)
         report = _believed(path, image, target, settings)
         database = trivy.database() if "vuln" in settings.options.scanners else None
         if database is not None:
             report = replace(report, database=database.updated_at.isoformat())
         warming.join()
-        result = _result(path, report, image=image, target=target, settings=settings, progress=progress)
+        result = _judged(
+            path,
+            report,
+            image=image,
+            target=target,
+            settings=settings,
+            trivy=trivy,
+            kept=reused is not None,
+            warned=warned,
+        )
+        for warning in result.warnings:
+            if warning not in settings.warnings:
+                progress.warning(warning)
         result = _written(result, settings, trivy)
-        if settings.policy is not None and settings.policy.judges_contents:
-            result = replace(result, contents=contents(settings.policy, path, trivy, settings.temp))
-        result = replace(result, reused=reused is not None, seconds=time.monotonic() - started)
-        again = "" if reused is None else f" (same digest as before, report reused: {_age(reused)} old)"
+        result = replace(result, seconds=time.monotonic() - started)
+        again = "" if reused is None else f" (same digest as before, report reused: {assess.length(reused)} old)"
         step.done(_sentence(result) + again)
     return result
 
@@ -146,6 +198,7 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
         gate: the one it was scanned with.
         consequence: a sentence on what was not done because of it.
     """
+    then = f" {consequence}" if consequence else ""
     if result.refused:
         return closed(result.reference, gate, result.refused, consequence=consequence)
     if result.contents:
@@ -155,47 +208,67 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
         return Refused(
             f"{what[:1].upper()}{what[1:]}.",
             cause="The policy refuses packages and licences by name.",
-            remedy="Change what the image is made of, or the policy." + (f" {consequence}" if consequence else ""),
+            remedy="Change what the image is made of, or the policy." + then,
+            image=result.reference,
+        )
+    if result.missing:
+        return Refused(
+            f"The policy requires a scan that looks at {named(result.missing)}, and this one did not.",
+            cause="The inputs `scanners` and `pkg-types` leave it out, or the report given was made without it.",
+            remedy=f"Scan with all that the policy requires, and list all packages.{then}",
+            image=result.reference,
+        )
+    if result.outdated:
+        return Refused(
+            result.outdated,
+            cause="Vulnerabilities become known every day, and an earlier report has none of them.",
+            remedy="Scan again, or say in the policy how old a report may be (`report.maximum-age`)." + then,
             image=result.reference,
         )
     if result.blind and gate.closes:
         return Refused(
             result.blind,
             cause="That no findings are there does not mean that none are: the gate stays closed.",
-            remedy="Base the image on a distribution that Trivy knows, scan libraries only with `pkg-types: library`, "
-            "or accept it with `unscanned: warn`." + (f" {consequence}" if consequence else ""),
+            remedy="Base the image on a distribution that Trivy knows, let Trivy download today's database, scan "
+            "libraries only with `pkg-types: library`, or accept it with `unscanned: warn`." + then,
             image=result.reference,
         )
     return None
 
 
-def filtered(report: ScanReport, severities: Iterable[Severity], *, ignore_unfixed: bool) -> ScanReport:
-    """The report with the findings of these severities, and without unfixed vulnerabilities if so wanted."""
-    wanted = frozenset(severities)
-
-    def stays(finding: Finding) -> bool:
-        unfixed = finding.kind is Kind.VULNERABILITY and not finding.fixed
-        return finding.severity in wanted and not (ignore_unfixed and unfixed)
-
-    return replace(
-        report,
-        findings=tuple(f for f in report.findings if stays(f)),
-        suppressed=tuple(f for f in report.suppressed if f.severity in wanted),
-    )
-
-
-def _clear(folder: Path) -> None:
+def clear(folder: Path) -> None:
     """No report of an earlier run is left to be taken for this one's."""
     for name in formats.FILES.values():
-        (folder / name).unlink(missing_ok=True)
+        writing.remove(folder / name)
 
 
-def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: Progress) -> _Target:
+def _of_folder(image: str, *, gated: bool) -> str:
+    """What of a folder in OCI layout is not looked at, as a sentence; empty when there is one image.
+
+    Raises:
+        InputError: a gate would let pass what was not looked at.
+    """
+    platforms = platforms_behind(image)
+    if len(platforms) < 2:
+        return ""
+    what = f"{image} holds images for {', '.join(platforms)}, and in a folder Trivy looks at the first alone."
+    if gated:
+        raise InputError(
+            "input",
+            what,
+            cause="A gate has to look at all of them.",
+            remedy="Push it (`s3c mirror` does, to the byte) and scan it by its reference, or leave the gate out.",
+            image=image,
+        )
+    return what
+
+
+def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: Progress, *, gated: bool) -> _Target:
     if settings.source == "archive":
         path = Path(image)
         if not path.exists() and not Path(image.rpartition(":")[0] or image).is_dir():
             raise InputError("input", f"{image!r} does not exist.", remedy="Give the path of an image archive.")
-        return _Target(name=image, source="archive", reference=image)
+        return _Target(name=image, source="archive", reference=image, notice=_of_folder(image, gated=gated))
     reference = Reference.parse(image)
     if settings.source not in {"auto", "registry"}:
         return _Target(name=image, source=settings.source)
@@ -206,30 +279,44 @@ def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: P
             raise
         progress.note(f"{error.what} Looking for it in the local Docker.")
         return _Target(name=image, source="docker", refused=error)
-    if found.is_index and (settings.options.platform or len(found.images) != 1):
-        choose(found, settings.options.platform, reference)
     pinned = reference.at(found.digest).pinned
-    return _Target(name=pinned, source="registry", reference=pinned, digest=found.digest)
+    if not found.is_index:
+        return _Target(
+            name=pinned, source="registry", reference=pinned, digest=found.digest, platform=settings.entry_platform
+        )
+    index = registry.flattened(reference, found)
+    chosen = choose(index, settings.options.platform, reference)
+    name = reference.at(chosen.digest).pinned
+    target = _Target(name=name, source="registry", reference=pinned, digest=chosen.digest, platform=chosen.platform)
+    if len(index.images) == 1:
+        return target
+    # What is handed on is what was looked at.
+    notice = (
+        f"{image} is an image for {', '.join(index.platforms)}: {chosen.platform} alone is looked at, and handed on "
+        "by its own digest."
+    )
+    return replace(target, reference=name, notice=notice)
 
 
 def _scan(
     image: str, target: _Target, settings: ScanSettings, trivy: Trivy, progress: Progress
-) -> tuple[Path, timedelta | None]:
-    """Trivy's JSON in the image's folder, and the age of the kept report when it is one."""
+) -> tuple[Path, timedelta | None, Judged]:
+    """Trivy's JSON in the image's folder, the age of the kept report when it is one, and what Trivy's warnings mean."""
     path = settings.folder / formats.FILES["json"]
-    store = Store(settings.store) if settings.store is not None else None
+    store = settings.store
     before = facts(target.pinned, settings, trivy) if store is not None else None
     _make(settings.folder)
     if store is not None and before is not None:
-        kept = store.find(before, digest=target.digest, now=settings.now, within=settings.reuse_within)
+        kept = store.find(before, digest=target.digest, now=settings.now, within=_within(settings, trivy))
         if kept is not None:
             _copy(kept.path, path)
-            return path, settings.now - datetime.fromisoformat(kept.report.created)
+            return path, settings.now - datetime.fromisoformat(kept.report.created), trivy_warnings.NONE
     new = settings.temp / f"trivy-{threading.get_ident()}.json"
     new.unlink(missing_ok=True)
     try:
-        request = Request(image=target.name, source=target.source, output=new, options=settings.options, asked=image)
-        trivy.scan(request, progress)
+        options = replace(settings.options, platform=target.platform or settings.options.platform)
+        request = Request(image=target.name, source=target.source, output=new, options=options, asked=image)
+        warned = trivy_warnings.judge(trivy.scan(request, progress), settings.options.scanners)
     except InputError as error:
         # That it is not in the local Docker either is less of a reason than what the registry said.
         if target.refused is not None and error.field == "image":
@@ -242,9 +329,17 @@ def _scan(
     _copy(new, path)
     new.unlink(missing_ok=True)
     after = facts(target.pinned, settings, trivy) if store is not None else None
-    if store is not None and after is not None and before in (None, after):
+    # A report that is kept is taken later as one that nothing was to be said of.
+    if store is not None and after is not None and before in (None, after) and warned == trivy_warnings.NONE:
         store.keep(after, path)
-    return path, None
+    return path, None, warned
+
+
+def _within(settings: ScanSettings, trivy: Trivy) -> timedelta | None:
+    """How old a kept report may be: one that the gate would not take is not looked for."""
+    criteria = settings.criteria(trivy)
+    limits = [settings.reuse_within, criteria.maximum_age if criteria.closes else None]
+    return min((one for one in limits if one is not None), default=None)
 
 
 def facts(reference: str, settings: ScanSettings, trivy: Trivy) -> dict[str, object] | None:
@@ -259,9 +354,8 @@ def facts(reference: str, settings: ScanSettings, trivy: Trivy) -> dict[str, obj
         trivy: the program with its cache.
     """
     options = settings.options
-    config = options.config or (settings.cwd / "trivy.yaml")
     remote_vex = {"repo", "repository", "oci", "sbom-ref"} & set(options.vex)
-    if not reference or content(config) or options.ignore_policy or remote_vex:
+    if not reference or options.config or options.ignore_policy or remote_vex:
         return None
     databases = {}
     for name in ("db", "java-db"):
@@ -288,11 +382,14 @@ def facts(reference: str, settings: ScanSettings, trivy: Trivy) -> dict[str, obj
         "pkg_types": list(options.pkg_types),
         "platform": options.platform,
         "skip": [list(options.skip_dirs), list(options.skip_files)],
-        "ignore": content(options.ignore_file or settings.cwd / ".trivyignore"),
-        "expired": sorted(settings.expired),
-        "secrets": content(settings.cwd / "trivy-secret.yaml"),
+        "ignore": content(options.ignore_file) if options.ignore_file else "",
+        # Trivy leaves out of account by itself what has expired.
+        "expired": sorted(one.id for one in settings.ignored if one.expires and one.expires < settings.now),
+        "secrets": content(options.secret_config) if options.secret_config else "",
+        "wider": list(options.wider),
         "vex": [content(Path(one)) for one in options.vex],
         "offline": options.offline,
+        "skips": sorted(options.skips),
         "environment": said,
     }
 
@@ -335,69 +432,125 @@ def _same_platform(wanted: str, found: str) -> bool:
     return all(one == other for one, other in zip(wanted.split("/"), found.split("/"), strict=False))
 
 
-def _result(
-    path: Path, report: ScanReport, *, image: str, target: _Target, settings: ScanSettings, progress: Progress
+def _judged(
+    path: Path,
+    report: ScanReport,
+    *,
+    image: str,
+    target: _Target,
+    settings: ScanSettings,
+    trivy: Trivy,
+    kept: bool,
+    warned: Judged,
 ) -> ScanResult:
     reference = target.reference
     if not reference:
         name = Reference.parse(image).name
         reference = f"{name}@{report.digest}" if report.digest else report.image_id
-    coverage = judge(path.read_bytes(), scanners=settings.options.scanners, pkg_types=settings.options.pkg_types)
-    told = (*settings.warnings, *coverage.warnings, *((coverage.blind,) if coverage.blind else ()))
-    for warning in told[len(settings.warnings) :]:
-        progress.warning(warning)
-    counted = filtered(report, ALL_SEVERITIES, ignore_unfixed=settings.ignore_unfixed)
+    result = assess.scanned(
+        path,
+        report,
+        image=image,
+        reference=reference,
+        scope=_scope(report, settings),
+        kept=kept,
+        criteria=settings.criteria(trivy),
+        database=_database(settings, trivy),
+        warned=warned,
+        warnings=(*settings.warnings, *unused_entries(report, settings)),
+    )
     shown = filtered(report, settings.severities, ignore_unfixed=settings.ignore_unfixed)
+    return _compared(replace(result, shown=shown), settings)
+
+
+def _compared(result: ScanResult, settings: ScanSettings) -> ScanResult:
+    """A scan with its difference to the baseline, and what its reports are written with."""
     difference = None
     if settings.baseline is not None:
         earlier = filtered(settings.baseline, settings.severities, ignore_unfixed=settings.ignore_unfixed)
-        difference = compare(earlier, shown)
-    return ScanResult(
-        image=image,
-        reference=reference,
-        report=report,
-        shown=shown,
-        trivy_json=path,
-        # A policy is the cluster's too, which sees all of the report.
-        refused=settings.gate.refused(report.findings if settings.policy else counted.findings),
+        difference = compare(earlier, result.shown or result.report)
+    rendering = formats.Rendering(
+        gate=settings.gate,
         difference=difference,
-        blind=coverage.blind if settings.unscanned_fails else "",
-        warnings=told,
-        policy=settings.policy.digest if settings.policy else "",
-        rendering=formats.Rendering(
-            gate=settings.gate,
-            difference=difference,
-            dockerfile=settings.dockerfile,
-            dockerfile_text=settings.dockerfile_text,
-            category=settings.category,
-        ),
+        dockerfile=settings.dockerfile,
+        dockerfile_text=settings.dockerfile_text,
+        category=settings.category,
+    )
+    return replace(result, difference=difference, rendering=rendering)
+
+
+def assembled(whole: ScanResult, settings: ScanSettings) -> ScanResult:
+    """The scans of an index's platforms put together, with the reports for people written of all of them.
+
+    Trivy's JSON, SARIF and bills of materials stay those of each platform: programs read them, one image each.
+
+    Args:
+        whole: as `merging.merged` returned it.
+        settings: of the scans; `folder` is the index's.
+
+    Raises:
+        OutsideError: a report cannot be written.
+    """
+    whole = _compared(whole, settings)
+    wanted = [name for name in settings.formats if name in OF_ALL_PLATFORMS]
+    files = formats.write(wanted, whole.shown or whole.report, whole.rendering or formats.Rendering(), settings.folder)
+    return replace(whole, files=files)
+
+
+def _database(settings: ScanSettings, trivy: Trivy) -> Database | None:
+    """The vulnerability database that Trivy used; None when it was not asked for vulnerabilities."""
+    if "vuln" not in settings.options.scanners:
+        return None
+    stated = trivy.database()
+    return Database(updated=stated.updated_at if stated is not None else None, sources=trivy.sources())
+
+
+MOST_NAMED = 10
+
+
+def unused_entries(report: ScanReport, settings: ScanSettings) -> tuple[str, ...]:
+    """A sentence on the entries of ignore files that set nothing aside; none after a patch, which took it away."""
+    if not settings.title.startswith("scan"):
+        return ()
+    looked_for = {*settings.options.scanners, *settings.options.image_config_scanners}
+    entries = trivy_ignore.unused(settings.ignored, report.suppressed, settings.now, looked_for)
+    named = list(dict.fromkeys(f"{one.id} ({one.file.name})" for one in entries))
+    if not named:
+        return ()
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    number = "1 entry of ignore files sets" if len(named) == 1 else f"{len(named)} entries of ignore files set"
+    return (f"{number} nothing aside in this image: {', '.join(named[:MOST_NAMED])}{more}.",)
+
+
+def _scope(report: ScanReport, settings: ScanSettings) -> Scope:
+    """How much Trivy was told to look at."""
+    options = settings.options
+    return Scope(
+        scanners=tuple(sorted(options.scanners)),
+        pkg_types=tuple(sorted(options.pkg_types or ("os", "library"))),
+        platforms=(report.platform,) if report.platform else (),
+        skip_dirs=options.skip_dirs,
+        skip_files=options.skip_files,
+        files=tuple(sorted(settings.files)),
+        stated=True,
     )
 
 
-def contents(policy: Policy, report: Path, trivy: Trivy, temp: Path) -> tuple[Content, ...]:
-    """What a policy refuses of an image's packages and licences, by the SBOM that would be attached to it.
+def bill(report: Path, trivy: Trivy, temp: Path) -> bytes:
+    """The SPDX document that Trivy makes of its report.
 
     Args:
-        policy: the one in force.
         report: Trivy's JSON.
-        trivy: makes the SBOM of it.
+        trivy: the program.
         temp: a folder for it.
 
     Raises:
-        OutsideError: it makes none that can be read.
+        OutsideError: it makes none.
     """
-    from s3c_actions.policy.judge import refused_contents
-
     path = temp / f"spdx-{threading.get_ident()}.json"
     trivy.convert(report, "spdx", path)
     try:
-        return refused_contents(policy, json.loads(path.read_bytes()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OutsideError(
-            "Trivy made no bill of materials that can be read, so that packages and licences cannot be judged.",
-            remedy="Run it again; if that does not help, take packages and licences out of the policy.",
-            original=str(error),
-        ) from error
+        return reading.content(path, reading.REPORTS)
     finally:
         path.unlink(missing_ok=True)
 
@@ -420,14 +573,14 @@ def _written(result: ScanResult, settings: ScanSettings, trivy: Trivy) -> ScanRe
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        writing.folder(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
 
 
 def _copy(source: Path, target: Path) -> None:
     try:
-        shutil.copyfile(source, target)
+        writing.copy(source, target)
     except OSError as error:
         raise _unwritable(target.parent, error) from error
 
@@ -456,11 +609,3 @@ def _sentence(result: ScanResult) -> str:
     packages = len({f.package for f in fixable if f.package})
     where = f" in {packages} package{'s' * (packages != 1)}" if packages else ""
     return f"{len(fixable)} fixable ({counts}){where}" + (f", {rest} without a fix" if rest else "")
-
-
-def _age(age: timedelta) -> str:
-    seconds = max(int(age.total_seconds()), 0)
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"

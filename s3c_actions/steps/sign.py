@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3c_actions import certificates
+from s3c_actions import certificates, reading
 from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.image import Reference
 from s3c_actions.programs.notation import Notation, Signature, SigningRequest
@@ -190,7 +190,8 @@ def _prepared(
                 f" ({certificates.timestamp(certificate.not_valid_after_utc)}): renew it."
             )
     trust = Home(trusted)
-    trust.trust(*_pinned(chain, timestamps=bool(stamps)), stamps)
+    policy = TrustPolicy(identities=(certificates.pinned_identity(chain, certificate_field),), timestamps=bool(stamps))
+    trust.trust(certificates.pem(certificates.anchor(chain)), policy, stamps)
     return Signer(
         chain=chain,
         certificate=describe(chain[0], now),
@@ -213,22 +214,11 @@ def _read(source: KeyFiles | Pkcs12) -> tuple[tuple[x509.Certificate, ...], Priv
     return chain, certificates.read_key(source.key, source.password, source.key_field), source.certificate_field
 
 
-def _pinned(chain: tuple[x509.Certificate, ...], *, timestamps: bool) -> tuple[bytes, TrustPolicy]:
-    """Trust anchor and policy that accept this signer and, as far as a policy can tell, no other.
-
-    A self-signed certificate is its own anchor. Below an authority, the direct issuer is the anchor and the subject is
-    pinned, unless it lacks what a policy needs to name it.
-    """
-    identity = certificates.trusted_identity(chain[0])
-    policy = TrustPolicy(identities=(identity or "*",), timestamps=timestamps)
-    return certificates.pem(certificates.anchor(chain)), policy
-
-
 def _timestamp_root(request: SigningRequest) -> bytes:
     if request.timestamp_root is None:
         return b""
     try:
-        content = request.timestamp_root.read_bytes()
+        content = reading.content(request.timestamp_root)
     except OSError as error:
         raise InputError(
             "timestamp-root-cert", f"{request.timestamp_root} cannot be read: {error.strerror}."
@@ -249,7 +239,7 @@ def _chain_of_plugin(notation: Notation, home: Home, layout: Layout) -> tuple[x5
     notation.rehearse(home, layout.folder, _add_empty(layout), SigningRequest(signature_format="jws"))
     for blob in layout.blobs():
         try:
-            chain = json.loads(blob)["header"]["x5c"]
+            chain = reading.json_value(blob)["header"]["x5c"]
             return certificates.read_chain(
                 b"".join(_pem_block(base64.b64decode(one, validate=True)) for one in chain), "key-id"
             )

@@ -71,12 +71,12 @@ class Checker(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         notation: the program.
-        home: with the trust store and the trust policy.
+        homes: each with a trust store and a trust policy; one that accepts a signature is enough.
         temp: where image layouts are laid out, removed after each use.
     """
 
     notation: Notation
-    home: Home
+    homes: tuple[Home, ...]
     temp: Path
 
 
@@ -250,16 +250,21 @@ class _Look:
             layout.add(envelope)
             layout.add(self._tools.registry.blob(reference, str(signature.document["config"]["digest"])))
             layout.add_manifest(signature.content)
-            checker.notation.verify_layout(checker.home, layout.folder, digest, reference.name)
-        except Refused as refused:
-            return Trust.REFUSED, refused.what
+            refusals = []
+            for home in checker.homes:
+                try:
+                    checker.notation.verify_layout(home, layout.folder, digest, reference.name)
+                except Refused as refused:
+                    refusals.append(refused.what)
+                else:
+                    return Trust.TRUSTED, ""
         except InputError:
             raise  # the trust store or the policy cannot be used: no verdict on any signature
         except (S3CError, KeyError, TypeError) as error:
             return Trust.BROKEN, _clause(error)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        return Trust.TRUSTED, ""
+        return Trust.REFUSED, " ".join(dict.fromkeys(refusals))
 
     def _document(self, reference: Reference, listed: Descriptor) -> Document:
         """One document, and its signatures when it is evidence."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import certificates
+from s3c_actions import certificates, writing
 from s3c_actions.cluster import gate_manifests
 
 if TYPE_CHECKING:
@@ -31,12 +31,14 @@ class TrustSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         chain: the signer's certificates, leaf first.
+        field: the input they came from, for errors.
         name: of the trust store and of the policy's statement.
         scopes: repositories, or `*`.
         fetched: Ratify reads the certificate from its vault; None: it stands in the manifest.
     """
 
     chain: tuple[x509.Certificate, ...]
+    field: str = "certificate"
     name: str = "s3c"
     scopes: tuple[str, ...] = ("*",)
     fetched: VaultTrust | None = None
@@ -51,14 +53,16 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
 
     Returns:
         `trust-store` (the folder), `trust-policy` and `ratify`, each with its path.
+
+    Raises:
+        CertificateError: no trust policy can name this signer; nothing is written.
     """
+    identity = certificates.pinned_identity(settings.chain, settings.field)
     anchor = certificates.pem(certificates.anchor(settings.chain))
     store = folder / "truststore" / "x509" / "ca" / settings.name
-    store.mkdir(parents=True, exist_ok=True)
-    (store / "certificates.pem").write_bytes(anchor)
-    identity = certificates.trusted_identity(settings.chain[0])
+    writing.write(store / "certificates.pem", anchor)
     policy = folder / "trustpolicy.json"
-    policy.write_text(json.dumps(_policy(settings, identity), indent=2) + "\n", encoding="utf-8")
+    writing.write(policy, json.dumps(_policy(settings, identity), indent=2) + "\n")
     provider = (
         gate_manifests.key_vault(
             settings.fetched.vault,
@@ -69,10 +73,10 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
         if settings.fetched is not None
         else gate_manifests.certificates(anchor.decode())
     )
-    own = gate_manifests.policy((identity,) if identity else ())
+    own = gate_manifests.policy((identity,), scopes=settings.scopes)
     documents = [provider, *(one for one in own if one["apiVersion"].startswith(gate_manifests.RATIFY_GROUP))]
     ratify = folder / "ratify.yaml"
-    ratify.write_text(_yaml(documents), encoding="utf-8")
+    writing.write(ratify, _yaml(documents))
     return {"trust-store": folder / "truststore", "trust-policy": policy, "ratify": ratify}
 
 
@@ -99,7 +103,7 @@ def _policy(settings: TrustSettings, identity: str) -> dict[str, object]:
                 "registryScopes": list(settings.scopes),
                 "signatureVerification": {"level": "strict"},
                 "trustStores": [f"ca:{settings.name}"],
-                "trustedIdentities": [identity or "*"],
+                "trustedIdentities": [identity],
             }
         ],
     }

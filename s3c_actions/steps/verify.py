@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions import identities, reading
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.programs.notation_home import Home, TrustPolicy
 from s3c_actions.steps.results import VerifyResult
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from s3c_actions.programs.notation import Notation
     from s3c_actions.progress import Progress
 
-IDENTITY_PREFIX = "x509.subject:"
 _KINDS = ("ca", "signingAuthority", "tsa")
 # Folders of certificates hold other files as well (README, .gitignore).
 _CERTIFICATE_SUFFIXES = (".crt", ".cer", ".pem", ".der")
@@ -69,10 +69,13 @@ def prepare(settings: VerifySettings, temp: Path, progress: Progress) -> Iterato
 def _made(settings: VerifySettings, home: Home, progress: Progress) -> None:
     anchors = trusted_certificates(settings.stores)
     stamps = b"".join(_certificates(path, "trusted-timestamp-root") for path in settings.timestamp_roots)
-    if not settings.identities:
-        progress.note("No trusted-identity is given: any signer is trusted whose certificate the trust store leads to.")
-    identities = trusted_identities(settings.identities) or ("*",)
-    policy = TrustPolicy(level=settings.level, identities=identities, timestamps=bool(stamps))
+    listed = trusted_identities(settings.identities)
+    issuing = unrestricted(anchors, listed)
+    if issuing and not settings.identities:
+        progress.notice(
+            f"No trusted-identity is given, so everyone is trusted whom {issuing[0]} certified: name the signer."
+        )
+    policy = TrustPolicy(identities=listed or (identities.ANYONE,), level=settings.level, timestamps=bool(stamps))
     home.trust(anchors, policy, stamps)
 
 
@@ -86,10 +89,45 @@ def trusted_certificates(stores: tuple[Path, ...]) -> bytes:
 
 
 def trusted_identities(subjects: tuple[str, ...]) -> tuple[str, ...]:
-    """Subjects as the Notary Project's trust policies have them; none for `*`, which means anyone."""
-    return tuple(
-        one if one.startswith(IDENTITY_PREFIX) else f"{IDENTITY_PREFIX} {one}" for one in subjects if one != "*"
-    )
+    """Subjects as the Notary Project's trust policies have them; none for `*`, which means anyone.
+
+    Raises:
+        InputError: notation would not take them (field `trusted-identity`).
+    """
+    listed = identities.entries(subjects, "trusted-identity")
+    return () if listed == (identities.ANYONE,) else listed
+
+
+def unrestricted(store: bytes, listed: Sequence[str]) -> tuple[str, ...]:
+    """Subjects of the authorities in a trust store below which a policy with these identities would trust everyone.
+
+    Args:
+        store: certificates in PEM, one after another.
+        listed: entries as `trusted_identities` gives them.
+
+    Returns:
+        Nothing when there are identities, or when every certificate vouches for itself alone.
+
+    Raises:
+        InputError: several identities are listed for several authorities: each would count below each of them.
+    """
+    from s3c_actions import certificates
+
+    found = tuple(dict.fromkeys(certificates.read_chain(store, "trust-store")))
+    issuing = [one for one in found if not certificates.vouches_for_itself(one)]
+    if not listed:
+        return tuple(certificates.subject(one) for one in issuing)
+    apart = [one for one in found if not any(other.subject == one.issuer for other in found if other != one)]
+    if issuing and len(apart) > 1 and len(listed) > 1:
+        raise InputError(
+            "trusted-identity",
+            f"several are given, and the trust store holds several authorities ({certificates.subject(apart[0])}, "
+            f"{certificates.subject(apart[1])}).",
+            cause="Each of them could issue a certificate for each of these subjects, and it would be trusted.",
+            remedy="Name each authority with its own identities: as `signers` of a policy (docs/policy.md), or in "
+            "separate runs.",
+        )
+    return ()
 
 
 def _given(settings: VerifySettings, policy: Mapping[str, Any], home: Home) -> None:
@@ -140,6 +178,18 @@ def leads_to(settings: VerifySettings, chain: tuple[x509.Certificate, ...]) -> b
     return any(one in trusted for one in chain)
 
 
+def names(settings: VerifySettings, leaf: x509.Certificate) -> bool:
+    """Whether a signing certificate has one of the trusted identities, as far as these are no document of the user's.
+
+    Raises:
+        InputError: notation would not take an identity.
+    """
+    from s3c_actions import certificates
+
+    listed = trusted_identities(settings.identities)
+    return not listed or identities.covers(listed, certificates.trusted_identity(leaf))
+
+
 def _certificates(path: Path, field: str) -> bytes:
     """The certificates of a file or of a folder's files, as PEM."""
     from s3c_actions import certificates
@@ -173,7 +223,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _read(path: Path, field: str) -> bytes:
     try:
-        return path.read_bytes()
+        return reading.content(path)
     except OSError as error:
         raise InputError(field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path.") from error
 

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from s3c_actions.errors import InputError
 from s3c_actions.programs.cache import locked, scratch
@@ -150,12 +151,14 @@ def _gate(
     settings = install_gate.GateSettings(
         charts=tuple(charts),
         objects=gate_manifests.with_others(
-            (gate_manifests.certificates(certificate.read_text()), *gate_manifests.policy()), ()
+            (gate_manifests.certificates(certificate.read_text()), *gate_manifests.policy(("*",))), ()
         ),
     )
     helm = Helm(programs["helm"].path, machine.runner, kubeconfig=str(kubeconfig), context="", timeout=300)
-    cluster = connect(str(kubeconfig), "", timeout=30)
-    done = install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=machine.progress))
+    with TemporaryDirectory(prefix="s3c-lab-") as temp:
+        # The node's credentials are of this machine alone: there is nobody to hide them from.
+        cluster = connect(str(kubeconfig), "", timeout=30, temp=Path(temp), hide=lambda _: None)
+        done = install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=machine.progress))
     if done.failure is not None:
         raise done.failure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,10 +14,12 @@ import ruamel.yaml
 
 from s3c_actions import arguments, commands
 from s3c_actions.inputs import variable
+from s3c_actions.shell import cache_folder
 from tests import act
 from tools import docs
 
 ROOT = docs.ROOT
+YAML = ruamel.yaml.YAML(typ="safe", pure=True)
 OF_THE_FILE = {one.name for one in docs.OF_THE_FILE}
 ACTIONS = pytest.mark.parametrize("action", docs.ACTIONS, ids=lambda action: action.command)
 
@@ -142,10 +145,71 @@ def test_wrong_input_ends_the_job_and_is_told(tmp_path) -> None:
     assert outputs["verdict"] == "failed"
     assert outputs["digest"] == ""
     assert outputs["result"] == "s3c-out/result.json"
-    # The cache is saved also when it fails, under the key it was looked for.
-    restore, save = job.services
-    assert save.split()[1:] == restore.split()[1:3]
+    # The cache is saved also when it fails, under the key it was looked for: what proves itself by a hash, and data.
+    restore, save = "\n".join(job.services).split("\nsave ")
+    assert restore.startswith(f"restore {save}")
+    *paths, _key = save.split()
+    assert paths == [str(cache_folder(os.environ) / part) for part in ("archives", "trivy/db", "trivy/java-db")]
     assert re.search(r" s3c-1-\w+-\w+-[0-9a-f]{16}-scan-\d{4}-\d\d-\d\d ", restore)
+
+
+HOLDING = {"key", "key-pem", "pkcs12", "key-name", "plugin", "plugin-name", "vault", "kubeconfig", "aks-cluster"}
+
+
+def test_a_job_that_holds_a_key_restores_nothing(tmp_path) -> None:
+    """Of every input that gives a key, or a way into a cluster, the step that looks for the cache knows."""
+    found = 0
+    for path in [ROOT / "action.yml", *(ROOT / "actions").glob("*/action.yml")]:
+        action = YAML.load(path)
+        steps = action["runs"]["steps"]
+        finds = next((step for step in steps if step.get("id") == "cache"), None)
+        if finds is None:
+            assert "actions/cache" not in path.read_text()
+            continue
+        told = finds["env"]["S3C_HOLDS"]
+        held = HOLDING & set(action["inputs"])
+        assert all(f"inputs.{name} != ''" in told for name in held) or told == "${{ inputs.render-only != 'true' }}", (
+            path
+        )
+        for step in steps:
+            if "actions/cache/" in step.get("uses", ""):
+                assert "steps.cache.outputs.paths != ''" in step["if"]
+                found += 1
+    assert found >= 14
+    job = act.run(BAD.replace('old-baseline: ""', "key-pem: x"), tmp_path)
+    assert not job.succeeded
+    assert "the cache of GitHub Actions is not used" in job.log
+    assert job.services == []
+
+
+def test_our_workflows_restore_nothing_beside_a_key() -> None:
+    found = 0
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        for job in YAML.load(path)["jobs"].values():
+            for step in job.get("steps", ()):
+                given = step.get("with", {})
+                ours = str(step.get("uses", "")).startswith("org/s3c")
+                if ours and (HOLDING & set(given) or "/deploy@" in step["uses"]):
+                    assert given["cache"] is False, f"{path.name}: {step['name']}"
+                    found += 1
+    assert found >= 4
+
+
+def test_the_scripts_use_what_every_system_has() -> None:
+    """No shell but POSIX's, none of GNU's options, and nothing that macOS or BusyBox does not have."""
+    gnu = re.compile(
+        r"mv -T|mktemp (?!-d )|sed -i|readlink -[a-z]*f|stat -c|date -d|\bflock\b|\brealpath\b|cp -[a-z]*[at]|grep -P|"
+        r"<<<|\[\["
+    )
+    scripts = [*(ROOT / "actions").glob("*.sh"), *(ROOT / "bin").iterdir()]
+    assert len(scripts) >= 6
+    for path in scripts:
+        text = path.read_text()
+        assert text.startswith("#!/bin/sh\n") or path.name == "common.sh"
+        assert not gnu.search(text), path
+    for path in [ROOT / "action.yml", *(ROOT / "actions").glob("*/action.yml")]:
+        for step in YAML.load(path)["runs"]["steps"]:
+            assert not gnu.search(step.get("run", "")), path
 
 
 def test_an_unknown_severity_is_told_with_the_choices(tmp_path) -> None:

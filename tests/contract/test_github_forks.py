@@ -23,8 +23,8 @@ from s3c_actions.github import artifact
 from s3c_actions.github.run import Run
 from s3c_actions.process import Secrets
 from s3c_actions.report import trivy_json
-from s3c_actions.steps.results import ImageOutcome, Outcome, ScanResult
-from tests import reports
+from s3c_actions.steps.results import ImageOutcome, Outcome
+from tests import outcomes, reports
 from tests.contract.test_github_comments import EITHER, client, texts
 from tests.github import events
 from tests.github.server import GitHub
@@ -181,8 +181,7 @@ def test_the_size_is_looked_at_before_and_while_downloading(github: GitHub, comm
 
 def test_a_result_of_30_000_findings_is_commented(github: GitHub, comment: Comment) -> None:
     report = trivy_json.parse(reports.large())
-    scan = ScanResult(image=report.image, reference=report.image, report=report, trivy_json=Path("trivy.json"))
-    image = ImageOutcome(image=report.image, reference=report.image, scan=scan)
+    image = ImageOutcome(image=report.image, reference=report.image, scan=outcomes.scan(report))
     large = document(Outcome(command="scan", images=(image,)))
     assert len(large) > 13_000_000
     code, log = comment(archive(large))

@@ -135,7 +135,8 @@ def test_reads_the_config_of_the_platform_asked_for(server, client):
 
 
 def test_a_missing_tag_names_those_that_are_there(server, client):
-    server.answers["/v2/app/tags/list"] = reply(200, b'{"tags":["9.8","9.9.1","unrelated"]}')
+    names = ["9.8", "9.9.1", "unrelated", "sha256-" + "9" * 64, "s3c-" + "9" * 32, f"s3c-{'9' * 32}-amd64"]
+    server.answers["/v2/app/tags/list"] = reply(200, json.dumps({"tags": names}).encode())
     with pytest.raises(InputError, match=r"tag 9\.9 does not exist in .*/app; tags there: 9\.9\.1, 9\.8") as caught:
         client.resolve(app(server, "9.9"))
     assert caught.value.field == "image"
@@ -270,6 +271,75 @@ def test_no_answer(server, client):
     with pytest.raises(OutsideError, match="did not answer within 1 s"):
         client.resolve(app(server))
     assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"],
+    ids=["status", "headers", "body"],
+)
+def test_an_answer_that_trickles_is_given_up_once(server, client, start):
+    ended = threading.Event()
+
+    def trickle(handler):
+        handler.wfile.write(start)
+        while not ended.wait(0.01):
+            handler.wfile.write(b"H")
+
+    server.answers["/v2/app/manifests/1"] = trickle
+    try:
+        with pytest.raises(OutsideError, match="did not answer within 1 s"):
+            client.resolve(app(server))
+    finally:
+        ended.set()
+    assert len(server.requests) == 1
+
+
+def test_a_token_service_that_trickles_is_given_up(server, client):
+    ended = threading.Event()
+
+    def trickle(handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+        while not ended.wait(0.01):
+            handler.wfile.write(b"y")
+
+    challenge = f'Bearer realm="{server.url}/token",service="s"'
+    server.answers["/v2/app/manifests/1"] = reply(401, b"", {"WWW-Authenticate": challenge})
+    server.answers["/token"] = trickle
+    try:
+        with pytest.raises(OutsideError, match="did not answer within 1 s"):
+            client.resolve(app(server))
+    finally:
+        ended.set()
+
+
+@pytest.mark.parametrize("joined", [True, False])
+@pytest.mark.parametrize("other", ['Basic realm="R"', "Negotiate", "Negotiate YII/=="])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_registry_that_offers_several_ways_to_log_in(server, client, joined, other, first):
+    server.image()
+    image = server.answers["/v2/app/manifests/1"]
+    bearer = f'Bearer realm="{server.url}/token",service="s"'
+
+    def guarded(handler):
+        if handler.headers.get("Authorization") == "Bearer t":
+            return image(handler)
+        lines = [bearer, other] if first else [other, bearer]
+        handler.send_response(401)
+        for line in [", ".join(lines)] if joined else lines:
+            handler.send_header("WWW-Authenticate", line)
+        handler.send_header("Content-Length", "0")
+        return handler.end_headers()
+
+    server.answers["/v2/app/manifests/1"] = guarded
+    server.answers["/token"] = reply(200, b'{"token": "t"}')
+    assert client.resolve(app(server)).digest == digest_of(MANIFEST)
+
+
+def test_a_challenge_of_64_kilobytes_is_read_to_its_limit(server, client):
+    server.answers["/v2/app/manifests/1"] = reply(401, b"", {"WWW-Authenticate": "Bearer " + "a" * 60_000})
+    with pytest.raises(OutsideError):
+        client.resolve(app(server))
 
 
 def test_an_answer_that_drips(server, client):
@@ -417,6 +487,46 @@ def test_a_token_for_an_identity_token(server, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"identitytoken": "refresh-me"}}}))
     Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1).resolve(app(server))
     assert "grant_type=refresh_token" in forms[0] and "refresh_token=refresh-me" in forms[0]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("entry", [{"identitytoken": "refresh-me"}, {"auth": BASIC[6:]}])
+def test_a_token_service_sends_nobody_elsewhere(server, tmp_path, entry, status):
+    elsewhere = Server()
+    elsewhere.answers["/token"] = reply(200, b'{"token":"tkn"}')
+    with_token(server)
+    server.answers["/token"] = reply(status, b"", {"Location": f"{elsewhere.url}/token"})
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: entry}}))
+    with pytest.raises(OutsideError, match="sends to another address"):
+        Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1).resolve(app(server))
+    elsewhere.http.shutdown()
+    elsewhere.http.server_close()
+    assert elsewhere.requests == []
+
+
+def test_every_login_is_hidden_in_the_form_in_which_it_is_sent(server, tmp_path):
+    with_token(server, "Bearer a-token-of-the-registry")
+    server.answers["/token"] = reply(200, b'{"token":"a-token-of-the-registry"}')
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"auth": BASIC[6:]}}}))
+    hidden: list[str] = []
+    logins = Logins(environment={"DOCKER_CONFIG": str(tmp_path)}, hide=hidden.append)
+    Registry(logins, timeout=1).resolve(app(server))
+    assert {"s3cret-word", BASIC[6:], "a-token-of-the-registry"} <= set(hidden)
+
+
+def test_netrc_is_not_read_for_the_storage_that_a_registry_sends_to(server, tmp_path, monkeypatch):
+    (tmp_path / ".netrc").write_text("default login somebody password of-the-netrc\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NETRC", raising=False)
+    storage = Server()
+    content = b'{"os":"linux"}'
+    storage.answers["/blob"] = reply(200, content)
+    server.answers[f"/v2/app/blobs/{digest_of(content)}"] = reply(307, b"", {"Location": f"{storage.url}/blob"})
+    client = Registry(Logins(environment={"HOME": str(tmp_path)}), timeout=1)
+    assert client.blob(app(server), digest_of(content)) == content
+    storage.http.shutdown()
+    storage.http.server_close()
+    assert [who for *_, who in storage.requests] in ([None], [""])
 
 
 def test_wrong_credentials(server, tmp_path):

@@ -287,3 +287,40 @@ def test_a_digest_that_the_registry_made_of_it_is_compared(server, registry):
     server.answers["/v2/app/manifests/1"] = reply(201, b"", {"Docker-Content-Digest": "sha256:" + "0" * 64})
     with pytest.raises(OutsideError, match="took the manifest for"):
         Writer(registry).push_manifest(Reference.parse(f"{server.name}/app:1"), b"{}", OCI_MANIFEST)
+
+
+def test_a_tag_is_deleted_without_its_manifest_or_stays(registry, place):
+    """Debian's registry deletes no tags: then nothing is deleted, least of all the manifest."""
+    writer = Writer(registry)
+    tagged = artifact(writer, place.tagged("1"))
+    assert writer.delete_tag(place.tagged("1")) is False
+    assert registry.find(place.at(tagged.digest)) is not None
+
+
+@pytest.mark.parametrize(("code", "deleted"), [(202, True), (404, False), (405, False), (400, False)])
+def test_deleting_a_tag_names_the_tag_and_nothing_else(server, registry, code, deleted):
+    server.answers["/v2/app/manifests/s3c-1"] = reply(code, b"{}")
+    assert Writer(registry).delete_tag(Reference.parse(f"{server.name}/app:s3c-1@sha256:{'0' * 64}")) is deleted
+    assert [(method, path) for method, path, _ in server.requests if method != "GET"] == [
+        ("DELETE", "/v2/app/manifests/s3c-1")
+    ]
+
+
+def test_whoever_may_not_delete_is_told(server, registry):
+    server.answers["/v2/app/manifests/s3c-1"] = reply(403, b"{}")
+    with pytest.raises(OutsideError, match="403"):
+        Writer(registry).delete_tag(Reference.parse(f"{server.name}/app:s3c-1"))
+
+
+def test_azure_deletes_a_tag_by_a_path_that_leaves_the_manifest(registry, monkeypatch):
+    """The path of the specification is for digests there: learn.microsoft.com/rest/api/containerregistry/tag/delete."""
+    asked = []
+
+    def request(method, target, path, **_):
+        asked.append((method, target.registry, path))
+        raise OutsideError("HTTP 401")
+
+    monkeypatch.setattr(registry.connection, "request", request)
+    with pytest.raises(OutsideError):
+        Writer(registry).delete_tag(Reference.parse("acrvoting.azurecr.io/team/app:s3c-1"))
+    assert asked == [("DELETE", "acrvoting.azurecr.io", "/acr/v1/team/app/_tags/s3c-1")]

@@ -95,6 +95,11 @@ def pod_spec(image: str, **more: Any) -> dict[str, Any]:
     return {"terminationGracePeriodSeconds": 0, "containers": [{"name": "main", "image": image}], **more}
 
 
+def image_volume(image: str) -> dict[str, Any]:
+    """Of a Pod's spec: an image mounted as a volume."""
+    return {"volumes": [{"name": "tools", "image": {"reference": image, "pullPolicy": "IfNotPresent"}}]}
+
+
 def pod(name: str, spec: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 

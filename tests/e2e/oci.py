@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import tarfile
 import urllib.error
 import urllib.parse
@@ -65,6 +66,10 @@ class Repository:
         return cast(bytes, self._call("GET", f"{self.base}/blobs/{digest}")[0])
 
     def tags(self) -> list[str]:
+        """Every tag but those that a patch was pushed under at first: Debian's registry lets nobody delete a tag."""
+        return [tag for tag in self.every_tag() if not re.fullmatch(r"s3c-[0-9a-f]{32}(-[a-z0-9-]+)?", tag)]
+
+    def every_tag(self) -> list[str]:
         try:
             body, _ = self._call("GET", f"{self.base}/tags/list")
         except urllib.error.HTTPError as error:
@@ -131,6 +136,34 @@ def copy_image(reference: str, repository: str) -> str:
         copy.mount(blob["digest"], origin)
     copy.put_raw(data, media_type, tag)
     return f"{registry}/{repository}:{tag}"
+
+
+def look_alike(repository: Repository, patched: str, tag: str, **config: Any) -> str:
+    """What whoever may push can make of a patched image: the same but for a file in its last layer.
+
+    Args:
+        repository: of the image.
+        patched: its tag or digest.
+        tag: of the new one.
+        config: what else is different about how it runs.
+
+    Returns:
+        Its digest. Nothing is left to patch in it, and its layers begin with the original's.
+    """
+    manifest = repository.get(patched)
+    raw = io.BytesIO(gzip.decompress(repository.blob(manifest["layers"][-1]["digest"])))
+    with tarfile.open(fileobj=raw, mode="a") as tar:
+        tar.addfile(tarfile.TarInfo("backdoor"))
+    last = gzip.compress(raw.getvalue(), mtime=0)
+    document = json.loads(repository.blob(manifest["config"]["digest"]))
+    document["rootfs"]["diff_ids"][-1] = digest_of(raw.getvalue())
+    document["config"] |= config
+    data = json.dumps(document).encode()
+    for blob in (last, data):
+        repository.put_blob(blob)
+    layers = [*manifest["layers"][:-1], descriptor(manifest["layers"][-1]["mediaType"], last)]
+    changed = {**manifest, "config": descriptor(manifest["config"]["mediaType"], data), "layers": layers}
+    return str(repository.put_manifest(changed, tag)["digest"])
 
 
 def attach(repository: Repository, subject: str, artifact_type: str, content: bytes, **annotations: str) -> str:

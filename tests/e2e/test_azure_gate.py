@@ -189,6 +189,9 @@ def _docker(*arguments: str) -> str:
 def test_what_the_vault_signed_is_admitted_and_what_another_vault_signed_is_not(
     stage: Stage, kubectl: Kubectl, namespace: str
 ) -> None:
+    verifier = json.loads(kubectl("get", "verifiers.config.ratify.deislabs.io", "verifier-notation", "-o", "json"))
+    (statement,) = verifier["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]
+    assert statement["trustedIdentities"] == ["x509.subject:C=US,ST=WA,O=s3c lab,CN=signing"]
     good, foreign, unsigned = stage.image(*CERTIFICATE), stage.image(*STRANGER), stage.image()
     check = ("gate", "check", "--kubeconfig", stage.lab.kubeconfig)
     ended = stage.s3c(*check, *(f"--image={one}" for one in (good, foreign, unsigned)), code=1)

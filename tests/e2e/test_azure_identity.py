@@ -120,10 +120,12 @@ def test_a_secret_in_the_environment(azure: Azure, tmp_path: Path) -> None:
     assert "falsch-88" not in json.dumps(wrong)
 
 
-def test_the_session_that_azure_login_leaves(azure: Azure, tmp_path: Path) -> None:
+def test_the_session_that_azure_login_leaves(
+    azure: Azure, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     token = azure.entra.access_token(azure.application, VAULT)
-    program = tmp_path / "bin" / "az"
-    program.parent.mkdir()
+    # Outside of the working folder, from which no program is taken.
+    program = tmp_path_factory.mktemp("bin") / "az"
     # What `az account get-access-token --output json` prints.
     answer = {"accessToken": token, "expires_on": int(time.time()) + 3600, "tokenType": "Bearer"}
     program.write_text(f"#!/bin/sh\necho \"$*\" >{tmp_path}/asked\ncat <<'END'\n{json.dumps(answer)}\nEND\n")

@@ -1,6 +1,7 @@
 """The whole chain with the real programs: what it promises, and that nothing is pushed when it cannot keep it.
 
-Copa runs three times in this file: on the two images of the lab, and on one whose run is killed.
+Copa runs six times in this file: on the two images of the lab, twice on one whose run is killed, and twice on one that
+somebody else pushes images beside.
 """
 
 import json
@@ -23,7 +24,7 @@ import pytest
 
 from s3c_actions import result
 from s3c_lab.certificates import SERVER_AUTH, make, usage
-from tests.e2e.oci import Repository, copy_image, digest_of
+from tests.e2e.oci import Repository, copy_image, digest_of, look_alike
 from tests.e2e.scanning import program
 from tests.e2e.signing import ROOT, answering, s3c, serving, signatures
 from tests.processes import gone
@@ -278,25 +279,50 @@ def test_killed_between_any_two_steps_it_ends_the_same_when_run_again(chain, rep
     image = f"{repository.registry}/{repository.name}:1.0"
     original = state(image)
 
+    # What was pushed and not looked at has no tag of its own.
     chain.shim("copa", after='[ "$1" = patch ] && kill -9 $PPID')
     assert chain(image).code == -9
-    patched = state(image)
-    assert set(patched) == {*original, "1.0-1"}
+    assert state(image) == original
 
+    # What is not signed could be anybody's: it is made anew.
+    chain.shim("copa")
     chain.shim("notation", after='[ "$1" = sign ] && kill -9 $PPID')
     assert chain(image).code == -9
-    assert chain.began == ["notation sign"]
+    assert chain.began == ["copa patch", "notation sign"]
     signed = state(image)
-    assert set(signed) == {*patched, patched["1.0-1"].replace(":", "-")}
+    assert set(signed) == {*original, "1.0-1", signed["1.0-1"].replace(":", "-")}
 
-    chain.shim("copa")
     chain.shim("notation")
     last = chain(image)
     assert last.code == 0, last.stderr
     assert (chain.began, state(image)) == ([], signed)
-    assert last.image["digest"] == patched["1.0-1"]
+    assert last.image["digest"] == signed["1.0-1"]
     assert last.image["verify"]["signature_digest"] == last.image["sign"]["signature_digest"]
     assert last.image["patch"]["before"]["fixable"] > last.image["patch"]["after"]["fixable"]
+
+
+def test_the_right_to_push_is_not_the_right_to_have_something_signed(chain, repository, layers):
+    repository.image(layers, "1.0")
+    image = f"{repository.registry}/{repository.name}:1.0"
+    first = chain(image)
+    assert first.code == 0, first.stderr
+    good = first.image["digest"]
+
+    # Beside it: the newest tag is not the newest patch.
+    evil = {look_alike(repository, good, "1.0-2"), look_alike(repository, good, "1.0-3", Entrypoint=["/backdoor"])}
+    again = chain(image)
+    assert again.code == 0, again.stderr
+    assert (again.image["digest"], again.image["patch"]["skipped"], chain.began) == (good, True, [])
+
+    # In its place: there is no signed patch among the tags, and so a new one is made.
+    repository.put_raw(*repository.raw("1.0-2"), "1.0-1")
+    new = chain(image)
+    assert new.code == 0, new.stderr
+    assert chain.began == ["copa patch", "notation sign"]
+    assert (new.image["patch"]["tag"], new.image["patch"]["skipped"]) == ("1.0-4", False)
+    assert new.image["digest"] not in evil and signatures(new.image["reference"])
+    for digest in evil:
+        assert signatures(f"{repository.registry}/{repository.name}@{digest}") == []
 
 
 @pytest.mark.parametrize(
@@ -370,6 +396,9 @@ def test_a_trust_store_that_does_not_trust_the_signer_is_told_before_anything_is
     image = fresh("voting-app")
     before = state(image)
     _, stranger = make("stranger").write(tmp_path, "stranger")
+    identity = ("--trust-store", chain.key[1], "--trusted-identity", "C=US, ST=WA, O=somebody else")
+    unnamed = chain(image, flags=identity)
+    assert (unnamed.code, unnamed.stderr.startswith("s3c chain: trusted-identity: ")) == (2, True), unnamed.stderr
     ended = chain(image, flags=("--trust-store", stranger))
     assert ended.code == 2, ended.stderr
     assert ended.stderr.startswith("s3c chain: trust-store: "), ended.stderr
@@ -461,7 +490,7 @@ def test_a_disk_that_is_full_in_the_cache(chain, fresh, tmp_path):
     before = state(image)
     cache = tmp_path / "small"
     cache.mkdir()
-    mounted = f'mount -t tmpfs -o size=64k tmpfs "{cache}" && exec "$@"'
+    mounted = f'mount -t tmpfs -o size=64k,mode=0700 tmpfs "{cache}" && exec "$@"'
     flags = ["--sign=false", "--offline", "--trivy-cache-dir", chain.lab.trivy_cache, "--programs-mirror"]
     flags += ["http://127.0.0.1:9", "--output-dir", str(tmp_path / "out"), "--buildkit-addr", chain.lab.buildkit]
     ended = subprocess.run(

@@ -19,7 +19,7 @@ from s3c_lab.certificates import Identity, make, make_authority
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.cluster import node_name
-from tests.e2e.cluster import Kubectl, deployment, pod, pod_spec
+from tests.e2e.cluster import CONSTRAINT, WEBHOOK, Kubectl, deployment, image_volume, pod, pod_spec
 from tests.e2e.oci import Repository, copy_image, digest_of
 from tests.e2e.signing import Ended, push_image, send, signatures
 
@@ -207,27 +207,191 @@ def test_denied_then_signed_then_deployed(
     assert ended.image["admission"]["verdict"] == "admitted"
 
 
-def test_a_gate_that_looks_closed_and_is_open(signed: str, deploy: Callable[..., Ended], kubectl: Kubectl) -> None:
-    """Its template asks Ratify and does nothing with the answer."""
-    template = json.loads(kubectl("get", "constrainttemplate/ratifyverification", "-o", "json"))
-    code = json.dumps(template["spec"]["targets"][0])
-    idle = (
+TEMPLATE = "constrainttemplate/ratifyverification"
+STRANGE = pod("x", pod_spec(f"localhost:1/x@sha256:{64 * '1'}"))
+
+
+@contextmanager
+def decided_by(kubectl: Kubectl, change: Callable[[str], str], tried: dict[str, Any]) -> Iterator[None]:
+    """The gate with other Rego, once it admits what it should not."""
+    (target,) = json.loads(kubectl("get", TEMPLATE, "-o", "json"))["spec"]["targets"]
+    changed = target | {"rego": change(target["rego"])}
+    patch = '[{"op":"replace","path":"/spec/targets/0","value":%s}]'
+    with kubectl.patched(TEMPLATE, patch % json.dumps(changed), patch % json.dumps(target)):
+        until = time.monotonic() + 90
+        while denied := kubectl.tried(tried):
+            assert time.monotonic() < until, denied
+            time.sleep(0.5)
+        yield
+
+
+def idle(_rego: str) -> str:
+    return (
         "package ratifyverification\n\n"
         'violation[{"msg": "never"}] {\n'
         '  external_data({"provider": "ratify-provider", "keys": ["x"]}).system_error == "never"\n}\n'
     )
-    target = json.dumps({"target": "admission.k8s.gatekeeper.sh", "rego": idle})
-    patch = '[{"op":"replace","path":"/spec/targets/0","value":%s}]'
-    with kubectl.patched("constrainttemplate/ratifyverification", patch % target, patch % code):
-        until = time.monotonic() + 90
-        while kubectl.tried(pod("x", pod_spec(f"localhost:1/x@sha256:{64 * '1'}"))):
-            assert time.monotonic() < until
-            time.sleep(0.5)
+
+
+ROLLOUTS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "rollouts.argoproj.io"},
+    "spec": {
+        "group": "argoproj.io",
+        "scope": "Namespaced",
+        "names": {"kind": "Rollout", "plural": "rollouts", "singular": "rollout"},
+        "versions": [
+            {
+                "name": "v1alpha1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+                    }
+                },
+            }
+        ],
+    },
+}
+
+
+def rollout(image: str) -> str:
+    return deployment(image).replace("apps/v1", "argoproj.io/v1alpha1").replace("kind: Deployment", "kind: Rollout")
+
+
+@pytest.fixture
+def rollouts(kubectl: Kubectl) -> Iterator[None]:
+    """The cluster knows Argo's Rollout, and nothing acts on one."""
+    kubectl("apply", "-f", "-", stdin=json.dumps(ROLLOUTS))
+    kubectl("wait", "--for=condition=Established", "crd/rollouts.argoproj.io", "--timeout=60s")
+    yield
+    kubectl("delete", "crd", "rollouts.argoproj.io")
+
+
+@pytest.mark.usefixtures("rollouts")
+def test_a_gate_that_looks_closed_and_is_open(
+    gated: Lab, signed: str, unsigned: str, deploy: Callable[..., Ended], s3c: Callable[..., Ended], kubectl: Kubectl
+) -> None:
+    """Its template asks Ratify and does nothing with the answer."""
+    with decided_by(kubectl, idle, STRANGE):
+        for manifest, others in (
+            (deployment(signed), {}),
+            (deployment(unsigned), {"trust_store": ""}),
+            (rollout(signed), {}),
+            (rollout(unsigned), {"trust_store": ""}),
+            (deployment(signed) + "---\n" + deployment(unsigned, "other"), {"trust_store": ""}),
+        ):
+            ended = deploy(manifest, **others)
+            assert ended.code == 1, ended.stderr
+            assert "The gate is open" in ended.stderr
+            assert ended.result["deploy"]["applied"] == []
+        for image in (signed, unsigned):
+            ended = s3c("gate", "check", "--kubeconfig", gated.kubeconfig, "--image", image)
+            assert ended.code == 1, ended.stderr
+            assert "The gate is open" in ended.stderr
+    kubectl.until_denied(STRANGE, "[ratify-verification]")
+
+
+@pytest.mark.parametrize(
+    ("place", "was", "becomes", "spec"),
+    [
+        ("an image volume", "volume := pods[_].volumes[_]", "volume := pods[_].nowhere[_]", image_volume),
+        (
+            "an init container",
+            '"containers", "initContainers"',
+            '"containers", "nowhere"',
+            lambda image: {"initContainers": [{"name": "first", "image": image}]},
+        ),
+    ],
+)
+def test_a_gate_that_leaves_out_a_place_of_an_image_is_refused(
+    place: str,
+    was: str,
+    becomes: str,
+    spec: Callable[[str], dict[str, Any]],
+    gated: Lab,
+    signed: str,
+    unsigned: str,
+    deploy: Callable[..., Ended],
+    s3c: Callable[..., Ended],
+    kubectl: Kubectl,
+) -> None:
+    """As templates did before they knew of image volumes."""
+
+    def change(rego: str) -> str:
+        assert was in rego
+        return rego.replace(was, becomes)
+
+    through = pod("x", pod_spec(signed, **spec(unsigned)))
+    with decided_by(kubectl, change, through):
         ended = deploy(deployment(signed))
+        assert ended.code == 1, ended.stderr
+        assert f"as {place}." in ended.stderr
+        assert ended.result["deploy"]["applied"] == []
+        ended = s3c("gate", "check", "--kubeconfig", gated.kubeconfig, "--image", signed)
+        assert ended.code == 1, ended.stderr
+        assert f"as {place}." in ended.stderr
+    kubectl.until_denied(through, "[ratify-verification]")
+
+
+@pytest.mark.usefixtures("rollouts")
+def test_a_custom_kind_is_deployed_behind_the_proved_gate_and_not_watched(
+    signed: str, unsigned: str, deploy: Callable[..., Ended], kubectl: Kubectl, namespace: str
+) -> None:
+    ended = deploy(rollout(unsigned), trust_store="")
     assert ended.code == 1, ended.stderr
-    assert "The gate is open" in ended.stderr
-    assert ended.result["deploy"]["applied"] == []
-    kubectl.until_denied(pod("closed", pod_spec(f"localhost:1/x@sha256:{64 * '1'}")), "[ratify-verification]")
+    assert ended.image["admission"]["reason"] == "it has no signature"
+    ended = deploy(rollout(signed))
+    assert ended.code == 0, ended.stderr
+    assert "denied as a container, an init container and an image volume" in ended.stderr
+    assert ended.result["deploy"]["gate"]["unsigned_denied"].rpartition("@")[2] in signatures(signed)
+    assert ended.image["admission"]["verdict"] == "admitted"
+    (warning,) = (one for one in ended.result["deploy"]["warnings"] if "not watched" in one)
+    assert f"Rollout {namespace}/web" in warning
+    assert kubectl("get", "rollouts", "-n", namespace, "-o", "name").split() == ["rollout.argoproj.io/web"]
+
+
+@pytest.mark.parametrize(
+    ("resources", "said"),
+    [
+        (["*"], "does not look at ephemeral containers (pods/ephemeralcontainers)"),
+        (["pods", "deployments", "pods/ephemeralcontainers"], "does not look at PodTemplates"),
+    ],
+)
+def test_a_webhook_that_is_not_asked_about_everything_is_a_hole(
+    resources: list[str], said: str, signed: str, deploy: Callable[..., Ended], kubectl: Kubectl
+) -> None:
+    path = "/webhooks/0/rules/0/resources"
+    before = json.loads(kubectl("get", WEBHOOK, "-o", "json"))["webhooks"][0]["rules"][0]["resources"]
+    patch = '[{"op":"replace","path":"%s","value":%s}]'
+    with kubectl.patched(WEBHOOK, patch % (path, json.dumps(resources)), patch % (path, json.dumps(before))):
+        ended = deploy(deployment(signed), "--dry-run")
+    assert ended.code == 1, ended.stderr
+    assert said in ended.stderr
+
+
+def test_it_is_proved_in_every_namespace_that_gets_images(
+    signed: str, deploy: Callable[..., Ended], kubectl: Kubectl, namespace: str
+) -> None:
+    """One of two is left out by a constraint's label selector for namespaces."""
+    other = f"{namespace}-other"
+    kubectl("create", "namespace", other)
+    try:
+        there = deployment(signed, "other").replace("{name: other}\nspec", f"{{name: other, namespace: {other}}}\nspec")
+        assert other in there
+        ended = deploy(deployment(signed) + "---\n" + there, namespace="")
+        assert ended.code == 0, ended.stderr
+        more = json.dumps([{"op": "add", "path": "/spec/match/excludedNamespaces/-", "value": other}])
+        with kubectl.patched(CONSTRAINT, more, '[{"op":"remove","path":"/spec/match/excludedNamespaces/2"}]'):
+            ended = deploy(deployment(signed) + "---\n" + there, namespace="")
+        assert ended.code == 1, ended.stderr
+        assert f"The namespace {other} goes around the gate" in ended.stderr
+    finally:
+        kubectl("delete", "namespace", other, "--wait=false")
+        kubectl("delete", "deployment/web", "-n", "default", "--ignore-not-found", "--wait=false")
 
 
 @contextmanager

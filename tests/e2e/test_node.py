@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from s3c_actions.cluster.client import connect
+from s3c_actions.cluster.deployed import look
 from s3c_lab import lab as labs
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.cluster import node_name
 from s3c_lab.node.programs import KUBECTL
-from tests.e2e.cluster import Kubectl, pod, pod_spec, workload
+from tests.e2e.cluster import Kubectl, image_volume, pod, pod_spec, workload
 from tests.e2e.conftest import PREFIX
 from tests.e2e.signing import Ended
 
@@ -96,6 +98,74 @@ def test_an_unsigned_init_container_is_denied_beside_a_signed_one(
     assert denied.returncode != 0
     assert unsigned in denied.stderr
     assert signed not in denied.stderr
+
+
+@pytest.mark.parametrize("kind", ["Pod", "Deployment", "Job", "CronJob"])
+def test_an_unsigned_image_volume_is_denied_beside_a_signed_container(
+    kind: str, kubectl: Kubectl, unsigned: str, signed: str, name: str
+) -> None:
+    spec = pod_spec(signed, **image_volume(unsigned))
+    denied = kubectl.create(pod(name, spec) if kind == "Pod" else workload(kind, name, spec))
+    assert denied.returncode != 0
+    assert f"[ratify-verification] {unsigned} is not trusted: it has no signature" in denied.stderr
+    assert signed not in denied.stderr
+
+
+def test_a_signed_image_volume_is_mounted_and_listed_among_what_runs(
+    gated: Lab,
+    kubectl: Kubectl,
+    signed: str,
+    fresh: Callable[[str], str],
+    sign: Callable[..., str],
+    name: str,
+    tmp_path: Path,
+) -> None:
+    mounted = sign(fresh("voting-db"))
+    spec = pod_spec(signed, **image_volume(mounted))
+    spec["containers"][0] |= {
+        "command": ["sleep", "infinity"],
+        "volumeMounts": [{"name": "tools", "mountPath": "/tools", "readOnly": True}],
+    }
+    created = kubectl.create(pod(name, spec))
+    assert created.returncode == 0, created.stderr
+    kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=180s")
+    assert "etc" in kubectl("exec", name, "--", "ls", "/tools").split()
+    cluster = connect(gated.kubeconfig, "", timeout=30, temp=tmp_path, hide=lambda _: None)
+    running = look(cluster, ["default"]).running
+    places = {one.image: one.places for one in running}
+    assert f"default/{name}" in places[mounted]
+    assert f"default/{name}" in places[signed]
+
+
+def test_a_tag_that_nothing_pins_is_refused_with_the_digest_to_write(
+    kubectl: Kubectl, fresh: Callable[[str], str], sign: Callable[..., str], name: str
+) -> None:
+    """Ratify pins containers and no image volumes."""
+    tag = fresh("voting-app")
+    image = sign(tag)
+    denied = kubectl.create(pod(name, pod_spec(image, **image_volume(tag))))
+    assert denied.returncode != 0
+    assert f"[ratify-verification] {tag} has no digest" in denied.stderr
+    assert f"Write {image}." in denied.stderr
+    assert kubectl.tried(pod(name, pod_spec(image, **image_volume(image)))) == ""
+    assert kubectl.tried(pod(name, pod_spec(image, **image_volume(f"{tag}@{image.partition('@')[2]}")))) == ""
+    # What makes Pods may keep it; then they are refused.
+    assert kubectl.tried(workload("Deployment", name, pod_spec(image, **image_volume(tag)))) == ""
+
+
+def test_a_pod_whose_tag_was_not_pinned_in_time_is_refused(
+    kubectl: Kubectl, fresh: Callable[[str], str], sign: Callable[..., str], name: str
+) -> None:
+    tag = fresh("voting-app")
+    image = sign(tag)
+    hook = "mutatingwebhookconfiguration/gatekeeper-mutating-webhook-configuration"
+    rules = json.loads(kubectl("get", hook, "-o", "json"))["webhooks"][0]["rules"]
+    patch = '[{"op":"replace","path":"/webhooks/0/rules","value":%s}]'
+    nothing = [{"apiGroups": ["nowhere.test"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["none"]}]
+    with kubectl.patched(hook, patch % json.dumps(nothing), patch % json.dumps(rules)):
+        denied = kubectl.until_denied(pod(name, pod_spec(tag)), "has no digest")
+        assert f"Write {image}." in denied
+        assert kubectl.tried(pod(name, pod_spec(image))) == ""
 
 
 def test_a_signed_image_is_admitted_and_runs(kubectl: Kubectl, signed: str, name: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from s3c_lab.machine import Machine
 from s3c_lab.node import archives, container, image
 from s3c_lab.node.files import PAUSE
 from s3c_lab.node.programs import GATE, NODE
+from tests.e2e.cluster import CACHED, CONSTRAINT, image_volume, pod, pod_spec
 from tests.e2e.conftest import PREFIX
 from tests.e2e.signing import Ended
 
@@ -94,6 +96,7 @@ def test_the_gate_is_installed_on_a_cluster_that_is_there_kept_and_mended(
     kubeconfig: Path,
     signing_key: tuple[Path, Path],
     s3c: Callable[..., Ended],
+    tmp_path: Path,
 ) -> None:
     def kubectl(*arguments: str) -> subprocess.CompletedProcess[str]:
         argv = [str(programs["kubectl"]), "--kubeconfig", str(kubeconfig), *arguments]
@@ -149,3 +152,27 @@ def test_the_gate_is_installed_on_a_cluster_that_is_there_kept_and_mended(
     assert charts(mended) == ["configured", "configured"]
     policy = kubectl("get", hook, "-o", "jsonpath={.webhooks[0].failurePolicy}").stdout
     assert policy == "Fail"
+
+    # Tags are allowed for as long as that is asked for.
+    tag, digest = "localhost:1/x:1", f"localhost:1/x@sha256:{64 * '1'}"
+    tried = json.dumps(pod("x", pod_spec(digest, **image_volume(tag))))
+    for flags, parameters, said in ((("--allow-tags",), "true", False), ((), "", True)):
+        changed = install(*trust, *flags)
+        assert changed.code == 0, changed.stderr
+        assert "an image that is not there is denied as a container, an init container and an image volume" in (
+            changed.stderr
+        )
+        allowed = kubectl("get", CONSTRAINT, "-o", "jsonpath={.spec.parameters.allowTags}").stdout
+        assert allowed == parameters
+        until = time.monotonic() + CACHED
+        while said is not (
+            f"{tag} has no digest" in (denied := kubectl("create", "-f", _file(tmp_path, tried)).stderr)
+        ):
+            assert time.monotonic() < until, denied
+            time.sleep(0.5)
+        assert f"{tag} is not trusted" in denied
+
+
+def _file(folder: Path, text: str) -> str:
+    (folder / "tried.json").write_text(text)
+    return str(folder / "tried.json")

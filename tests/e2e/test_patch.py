@@ -17,8 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from s3c_actions.programs.pins import COPA
 from s3c_lab import registry_server
-from tests.e2e.oci import Repository, layer
+from tests.e2e.oci import Repository, digest_of, layer, look_alike
+from tests.e2e.scanning import program
 
 ROOT = Path(__file__).resolve().parents[2]
 # bcrypt of "s3cret-word", as docker-registry's htpasswd file wants it.
@@ -138,6 +140,10 @@ def registry(machine, tmp_path):
     own.stop()
 
 
+def config_of(repository, digest):
+    return json.loads(repository.blob(repository.get(digest)["config"]["digest"]))
+
+
 def test_patches_proves_and_does_so_once(cli, image, repository):
     done = cli(image)
     patch = done["patch"]
@@ -151,6 +157,12 @@ def test_patches_proves_and_does_so_once(cli, image, repository):
     assert {one["vulnerability"]["name"] for one in vex["statements"]} == fixed
     assert all(one["reason"] for one in patch["left"])
 
+    # One layer more, and the configuration is the original's but for labels, history and time.
+    made, original = (config_of(repository, tag) for tag in ("1.0-1", "1.0"))
+    assert made["rootfs"]["diff_ids"][:-1] == original["rootfs"]["diff_ids"]
+    assert made["config"].pop("labels").keys() == {"BaseImage"}
+    assert made["config"] == original["config"]
+
     # With no BuildKit at all: a second run finds the first one's image and starts nothing.
     again = cli(image, buildkit="unix:///nowhere.sock")["patch"]
     assert (again["patched"], again["skipped"], again["reference"]) == (True, True, patch["reference"])
@@ -163,11 +175,56 @@ def test_patches_proves_and_does_so_once(cli, image, repository):
     assert repository.tags() == ["1.0", "1.0-1"]
 
 
+def test_the_tag_that_it_is_pushed_under_is_known_to_nobody_and_means_nothing(cli, image, repository, layers):
+    """A Copa that is followed by somebody who moves the tag it pushed to, before anybody looks."""
+    evil = repository.image([*layers, layer({"usr/local/bin/backdoor": b"evil"})], "evil")["digest"]
+    content, media_type = repository.raw("evil")
+    (cli.folder / "evil.json").write_bytes(content)
+    mover = cli.folder / "mover.py"
+    mover.write_text(
+        "import sys, urllib.request\n"
+        "tag = next(one for one in sys.argv if one.startswith('--tag=')).removeprefix('--tag=')\n"
+        f"body = open({str(cli.folder / 'evil.json')!r}, 'rb').read()\n"
+        f"url = {repository.base!r} + '/manifests/' + tag\n"
+        f"request = urllib.request.Request(url, body, {{'Content-Type': {media_type!r}}}, method='PUT')\n"
+        "urllib.request.urlopen(request)\n"
+    )
+    shim = cli.folder / "copa"
+    shim.write_text(f'#!/bin/sh\n"{program(COPA)}" "$@" || exit $?\nexec {sys.executable} "{mover}" "$@"\n')
+    shim.chmod(0o700)
+    done = cli(image, "--copa-path", str(shim))
+    assert done["patch"]["patched"] and not done["patch"]["skipped"]
+    assert done["digest"] == digest_of(repository.raw("1.0-1")[0]) != evil
+    assert config_of(repository, done["digest"])["rootfs"]["diff_ids"][:-1] == [
+        digest_of(gzip.decompress(one)) for one in layers
+    ]
+    (temporary,) = set(repository.every_tag()) - {"1.0", "1.0-1", "evil"}
+    assert re.fullmatch("s3c-[0-9a-f]{32}", temporary)
+    assert f"{temporary} was moved to {evil}" in cli.said
+
+
+def test_what_only_looks_like_a_patch_is_told_or_left_alone(cli, image, repository, signing_key):
+    first = cli(image)
+    alike = look_alike(repository, "1.0-1", "1.0-2")
+    look_alike(repository, "1.0-1", "1.0-3", User="0")
+    # Without anybody to trust, what is a patch by its content is used again, and that is told.
+    content = cli(image, buildkit="unix:///nowhere.sock")
+    assert (content["patch"]["skipped"], content["digest"]) == (True, alike)
+    assert "content alone" in cli.said and alike in cli.said
+    # Where a certificate is named, none of them is; the key is not needed to know that.
+    for flags in (("--certificate", str(signing_key[1])), ("--reuse-patched", "never")):
+        cli(image, *flags, code=3, buildkit="unix:///nowhere.sock")
+        assert "BuildKit at unix:///nowhere.sock did not answer" in cli.said
+    done = cli(image, "--certificate", str(signing_key[1]))
+    assert (done["patch"]["tag"], done["patch"]["skipped"]) == ("1.0-4", False)
+    assert done["digest"] not in {alike, first["digest"]}
+
+
 def test_a_partial_patch_is_none(cli, repository, layers):
     repository.image([*layers, layer({"etc/apt/sources.list": b"# none\n"})], "1.0")
     image = f"{repository.registry}/{repository.name}:1.0"
     cli(image, code=3)
-    assert repository.tags() == ["1.0"]
+    assert repository.every_tag() == ["1.0"]
     assert "allow-partial" in cli.said
 
 
@@ -180,9 +237,14 @@ def test_every_platform_is_patched(cli, repository, layers):
     patch = cli(f"{repository.registry}/{repository.name}:1.0")["patch"]
     assert patch["patched"] is True and patch["platforms"] == ["linux/amd64", "linux/amd64/v2"]
     listed = repository.get("1.0-1")["manifests"]
-    # Copa patches platforms side by side, and lists them as they are done.
-    assert sorted(one["platform"].get("variant", "") for one in listed) == ["", "v2"]
+    assert [one["platform"].get("variant", "") for one in listed] == ["", "v2"]
     assert not {one["digest"] for one in listed} & {one["digest"] for one in parts}
+    for one, part in zip(listed, parts, strict=True):
+        made, original = (config_of(repository, digest) for digest in (one["digest"], part["digest"]))
+        assert made.get("variant") == original.get("variant")
+        assert made["rootfs"]["diff_ids"][:-1] == original["rootfs"]["diff_ids"]
+    again = cli(f"{repository.registry}/{repository.name}:1.0", buildkit="unix:///nowhere.sock")["patch"]
+    assert (again["skipped"], again["reference"]) == (True, patch["reference"])
 
 
 def test_a_platform_that_cannot_be_patched_is_named_and_nothing_is_pushed(cli, repository, layers):

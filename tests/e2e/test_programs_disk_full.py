@@ -27,7 +27,7 @@ def test_a_full_disk_is_told_and_nothing_broken_is_left(tmp_path, size):
     }
     # In a mount namespace of its own, so that nothing is left mounted whatever happens here.
     mounted = (
-        f'mount -t tmpfs -o size={size} tmpfs "$S3C_CACHE" && code=0; '
+        f'mount -t tmpfs -o size={size},mode=0700 tmpfs "$S3C_CACHE" && code=0; '
         '"$0" -m s3c_actions programs install notation || code=$?; '
         '"$0" -m s3c_actions programs where notation --json; exit "$code"'
     )

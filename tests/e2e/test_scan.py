@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from tests.e2e import scanning
 from tests.e2e.oci import Repository, layer
 from tests.e2e.scanning import HIGH, LOW, MEDIUM
 from tests.e2e.signing import ROOT, Ended, answering, own_registry, s3c
+from tests.github import events
 
 PASSWORD = "s3cret,with:comma"
 # Of bcrypt, as Apache's htpasswd writes it, with the password above.
@@ -297,11 +299,90 @@ def test_skipped_folders_and_files(world, tmp_path):
         assert not any(one.get("Secrets") for one in results(reports(tmp_path) / "trivy.json"))
 
 
-def test_a_trivy_config_file(world, tmp_path):
-    (tmp_path / "mine.yaml").write_text("severity:\n  - HIGH\nexit-code: 7\nformat: table\n")
-    ended = world.scan(tmp_path, world.image, "--trivy-config", "mine.yaml")
+def test_a_trivy_config_file_narrows_nothing(world, tmp_path):
+    text = "severity: [HIGH]\nexit-code: 7\nformat: table\npkg: {types: [library]}\nscan: {skip-dirs: ['**']}\n"
+    for name, arguments in (("trivy.yaml", ()), ("mine.yaml", ("--trivy-config", "mine.yaml"))):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / name).write_text(text)
+        ended = world.scan(folder, world.image, *arguments, "--reuse", "false", "--format", "json,cyclonedx")
+        assert ended.code == 0, ended.stderr
+        assert found(reports(folder) / "trivy.json") == {HIGH, MEDIUM, LOW}
+        assert len(json.loads((reports(folder) / "sbom.cdx.json").read_text())["vulnerabilities"]) == 3
+        (warning,) = [one for one in ended.image["scan"]["warnings"] if "could leave findings out" in one]
+        assert warning.startswith(f"severity, pkg.types and scan.skip-dirs of {name}")
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        (file,) = ended.result["settings"]
+        assert file == {"kind": "trivy-config", "path": name, "sha256": sha256}
+        assert file in ended.image["scan"]["scope"]["files"]
+        assert name in (folder / "s3c-out" / "summary.md").read_text()
+
+
+def test_nothing_in_the_working_folder_or_the_environment_empties_a_report(world, tmp_path):
+    image = world.at("planted")
+    arguments = (image, "--scanners", "secret", "--fail-on", "LOW", "--reuse", "false")
+    (tmp_path / "trivy.yaml").write_text(
+        "severity: [UNKNOWN]\nscan: {skip-files: ['**']}\nsecret: {config: mine.yaml}\n"
+    )
+    (tmp_path / "mine.yaml").write_text("enable-builtin-rules: [none]\n")
+    narrowing = {
+        "TRIVY_SEVERITY": "UNKNOWN",
+        "TRIVY_SKIP_FILES": "**/key.env",
+        "TRIVY_SKIP_DIRS": "**",
+        "TRIVY_SECRET_CONFIG": "mine.yaml",
+        "TRIVY_IGNOREFILE": "ignored",
+        "TRIVY_SERVER": "http://127.0.0.1:9",
+        "TRIVY_CONFIG": "trivy.yaml",
+    }
+    (tmp_path / "ignored").write_text("aws-access-key-id\n")
+    ended = world.scan(tmp_path, *arguments, **narrowing)
+    assert ended.code == 1, ended.stderr
+    (warning,) = [one for one in ended.image["scan"]["warnings"] if "of the environment" in one]
+    assert all(name in warning for name in narrowing)
+
+
+def test_a_secret_configuration_is_listed_and_can_be_turned_off(world, tmp_path):
+    arguments = (world.at("planted"), "--scanners", "secret", "--fail-on", "LOW", "--reuse", "false")
+    (tmp_path / "trivy-secret.yaml").write_text("enable-builtin-rules: [none]\n")
+    ended = world.scan(tmp_path, *arguments)
     assert ended.code == 0, ended.stderr
-    assert found(reports(tmp_path) / "trivy.json") == {HIGH}
+    assert [one["kind"] for one in ended.result["settings"]] == ["secret-config"]
+    assert any("leaves secrets out" in one for one in ended.image["scan"]["warnings"])
+    off = world.scan(tmp_path, *arguments, "--secret-config", "none")
+    assert (off.code, off.result["settings"]) == (1, [])
+
+
+def test_entries_that_set_nothing_aside_are_told(world, tmp_path):
+    (tmp_path / ".trivyignore").write_text(f"{HIGH}\nCVE-2020-1\n")
+    (tmp_path / ".trivyignore.yaml").write_text("vulnerabilities: []\n")
+    ended = world.scan(tmp_path, world.image, "--reuse", "false")
+    warnings = ended.image["scan"]["warnings"]
+    assert "1 entry of ignore files sets nothing aside in this image: CVE-2020-1 (.trivyignore)." in warnings
+    assert any(one.startswith(".trivyignore.yaml in the working folder is not used") for one in warnings)
+
+
+def test_a_pull_requests_own_ignore_file_does_not_decide_its_gate(world, tmp_path, github):
+    github.state.git.commit("main", {"README.md": "x"})
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / ".trivyignore").write_text(f"{HIGH}\n{MEDIUM}\n{LOW}\n")
+    environment = {**events.of_pull(github, tmp_path, github.state.pulls[7]), "GITHUB_WORKSPACE": str(checkout)}
+    environment |= {"S3C_GITHUB_TOKEN": "run-token"}
+    del environment["HOME"], environment["RUNNER_TEMP"]
+    ended = world.scan(checkout, world.image, "--fail-on", "LOW", "--reuse", "false", **environment)
+    assert ended.code == 1, ended.stderr + ended.stdout
+    (change,) = ended.result["gate_changes"]
+    assert (change["path"], change["used"], change["target_sha256"]) == (".trivyignore", "target", "")
+    assert ended.image["scan"]["proposed"] == {"verdict": "passed", "refused": 0, "reason": ""}
+    assert ended.result["settings"] == []
+    assert "with this pull request's own it would pass" in (checkout / "s3c-out" / "summary.md").read_text()
+    # The other way round: what the pull request takes out of the file is still set aside for it.
+    github.state.git.commit("main", {".trivyignore": f"{HIGH}\n{MEDIUM}\n{LOW}\n"})
+    (checkout / ".trivyignore").unlink()
+    ended = world.scan(checkout, world.image, "--fail-on", "LOW", "--reuse", "false", **environment)
+    assert ended.code == 0, ended.stderr + ended.stdout
+    assert ended.image["scan"]["proposed"]["verdict"] == "refused"
+    assert [one["path"] for one in ended.result["settings"]] == [".trivyignore"]
 
 
 def test_platforms(world, tmp_path):

@@ -17,8 +17,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from s3c_actions.programs.install import locate
+from s3c_actions.programs.notation_home import Home
 from s3c_actions.programs.pins import NOTATION
 from s3c_lab import registry_server
 from s3c_lab.certificates import SERVER_AUTH, Identity, make, make_authority, pem, subject
@@ -35,6 +38,8 @@ from tests.e2e.signing import (
     time_stamp_authority,
     write_plugin,
 )
+
+E_MAIL = x509.NameAttribute(NameOID.EMAIL_ADDRESS, "release@s3c.example")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +66,9 @@ def identities() -> dict[str, Identity]:
         "rsa": make("rsa", spec="RSA-2048"),
         "ec": make("ec", spec="EC-384"),
         "chain": make("leaf", issuer=intermediate),
-        "unnamed": make("unnamed", issuer=intermediate, subject_name=subject("unnamed", C="")),
+        "unnamed": make("unnamed", subject_name=subject("unnamed", C="")),
+        "issued-unnamed": make("unnamed", issuer=intermediate, subject_name=subject("unnamed", C="")),
+        "issued-e-mail": make("mail", issuer=intermediate, subject_name=x509.Name([*subject("mail"), E_MAIL])),
         "stranger": make("stranger"),
     }
 
@@ -92,7 +99,7 @@ def test_sign_with_files_and_verify(image: str, keys: Path, name: str, envelope:
     sign = ended.image["sign"]
     assert [sign["signature_digest"]] == signatures(image)
     assert (sign["signature_format"], sign["skipped"], sign["verified"]) == (envelope, False, True)
-    anchor = "root" if name in {"chain", "unnamed"} else name
+    anchor = "root" if name == "chain" else name
     ended = s3c(keys, "verify", image, "--trust-store", keys / f"{anchor}.crt")
     assert ended.code == 0, ended.stderr
     verify = ended.image["verify"]
@@ -445,6 +452,37 @@ def test_wrong_trust_is_wrong_input(image: str, keys: Path) -> None:
         assert (ended.code, f"trust-store: {keys / 'odd.crt'} holds no certificate" in ended.stderr) == (2, True)
     leaf = s3c(keys, "verify", image, "--trust-store", keys / "missing.crt")
     assert leaf.code == 2
+
+
+@pytest.mark.parametrize("name", ["issued-unnamed", "issued-e-mail"])
+def test_who_can_only_be_trusted_along_with_others_does_not_sign(image: str, keys: Path, name: str) -> None:
+    chain = ("chain", image, "--patch", "false", "--fail-on", "none")
+    for command in (("sign", image), chain, ("trust", "export", "--certificate", keys / f"{name}.crt")):
+        ended = s3c(keys, *command, *(() if command[0] == "trust" else pair(keys, name)))
+        assert ended.code == 2, ended.stderr
+        assert "certificate: no trust policy can name " in ended.stderr
+        assert "Or use a self-signed certificate" in ended.stderr
+    assert signatures(image) == []
+    assert not (keys / "s3c-out" / "trustpolicy.json").exists()
+
+
+def test_a_signature_by_a_subject_that_notation_cannot_read_is_refused(
+    image: str, keys: Path, notation: Path, identities: dict[str, Identity]
+) -> None:
+    """It is the signer's fault, not the policy's; one of before that `sign` refuses now stays where it is."""
+    home = Home(keys / "plain")
+    home.folder.mkdir()
+    home.use_files(keys / "issued-e-mail.key", keys / "issued-e-mail.crt")
+    environment = {**os.environ, **home.environment}
+    subprocess.run([notation, "sign", "--force-referrers-tag", image], env=environment, check=True, capture_output=True)
+    store = ("--trust-store", keys / "root.crt")
+    refused = s3c(keys, "verify", image, *store, "--trusted-identity", "C=US, ST=WA, O=s3c lab")
+    assert refused.code == 1, refused.stderr
+    assert "whose subject no trust policy can name" in refused.image["error"]["what"]
+    assert s3c(keys, "verify", image, *store, "--trusted-identity", "*").code == 0
+    assert s3c(keys, "sign", image, *pair(keys, "chain")).code == 0
+    ours = s3c(keys, "verify", image, *store, "--trusted-identity", "C=US, ST=WA, O=s3c lab")
+    assert ours.code == 0, ours.stderr
 
 
 def test_a_leaf_is_no_trust_anchor(image: str, keys: Path, identities: dict[str, Identity]) -> None:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,12 +152,12 @@ def test_from_a_dockerfile_to_a_signed_image_with_an_oidc_token_alone(
     assert (image["patched"], image["admission"]) == ("true", "")
     assert image["reference"] == f"acrvoting.azurecr.io/team/voting-db@{image['digest']}"
     assert image["built"] != image["reference"]
-    assert ran(job) == ["build", "push", "scan", "patch", "sign"]
+    assert ran(job) == ["build", "push", "scan", "patch", "gate", "sign"]
 
     # What was built came to the registry to the byte, and by another job than the one that built it.
     first = "s3c-voting-db-15.0-"
     artifacts = {path.name.partition(first)[2][8:]: path for path in (job.folder / "artifacts").iterdir()}
-    assert set(artifacts) == {"", "-scan", "-patch"}
+    assert set(artifacts) == {"", "-scan", "-patch", "-gate"}
     with Archive(artifacts[""] / "image.tar") as archive:
         assert image["built"].endswith(f"@{archive.image().descriptor.digest}")
         assert any(one.platform == "unknown/unknown" for one in archive.image().descriptor.manifests)
@@ -199,8 +200,8 @@ def test_nothing_is_signed_behind_a_gate_that_is_closed(stage: Stage, files: dic
     left = {"database/about": planted()["app/key.env"].decode()}
     job = stage.run(workflow, tmp_path, files | left | {"s3c-policy.yaml": policy, "signing.crt": certificate})
     assert not job.succeeded
-    assert ran(job) == ["build", "push", "scan", "patch"]
-    (artifact,) = (job.folder / "artifacts").glob("*-patch")
+    assert ran(job) == ["build", "push", "scan", "patch", "gate"]
+    (artifact,) = (job.folder / "artifacts").glob("*-gate")
     document = json.loads((artifact / "result.json").read_text())
     assert (document["verdict"], document["exit_code"]) == ("refused", 1)
     # The findings that closed it are told all the same.
@@ -263,7 +264,7 @@ def test_to_a_cluster_with_a_key_that_is_a_secret(
     assert len(signatures(outputs["reference"])) == 2
     what = "jsonpath={.items[?(@.status.phase=='Running')].spec.containers[*].image}"
     assert kubectl("get", "pods", "-n", namespace, "-o", what).split() == [outputs["reference"]]
-    assert ran(job) == ["build", "push", "scan", "patch", "sign", "deploy"]
+    assert ran(job) == ["build", "push", "scan", "patch", "gate", "sign", "deploy"]
     for secret in (key.splitlines()[1], kubeconfig):
         assert secret not in job.log
     left = [path for path in tmp_path.rglob("s3c-kubeconfig") if path.is_file()]
@@ -357,14 +358,23 @@ def test_what_is_deployed_is_refreshed_patched_and_proposed(
     assert patch["pull-request"].endswith(f"/pull/{pull.number}")
     proposed = github.state.git.files("s3c/images")
     assert proposed["README.md"] == "# Shop\n"
-    results = [json.loads(path.read_text()) for path in (job.folder / "artifacts").glob("s3c-patch-*/result.json")]
-    patched = {one["reference"].partition("@")[0]: one for result in results for one in result["images"]}
+
+    def told(step: str) -> dict[str, Any]:
+        results = [
+            json.loads(path.read_text()) for path in (job.folder / "artifacts").glob(f"s3c-{step}-*/result.json")
+        ]
+        return {one["reference"].partition("@")[0]: one for result in results for one in result["images"]}
+
+    patched, signed = told("patched"), told("patch")
     for image in (app, database):
         name = image.rpartition(":")[0]
+        assert signed[name]["digest"] == patched[name]["digest"]
+        assert patched[name]["sign"] is None
+        assert signed[name]["scan"]["gated"] is True
         manifest = manifest.replace(image, patched[name]["reference"])
         assert patched[name]["patch"]["patched"] is True
         assert patched[name]["patch"]["tag"] == f"{image.rpartition(':')[2]}-1"
-        assert signatures(patched[name]["reference"]) == [patched[name]["sign"]["signature_digest"]]
+        assert signatures(patched[name]["reference"]) == [signed[name]["sign"]["signature_digest"]]
         assert patched[name]["digest"][:15] in pull.body
     assert proposed["k8s/shop.yaml"] == manifest
     assert key.splitlines()[1] not in job.log

@@ -25,6 +25,7 @@ def pull_request(github: GitHub, pull: Pull, *, sender: str = "developer") -> di
             "state": pull.state,
             "title": pull.title,
             "labels": [{"name": name} for name in pull.labels],
+            "user": {"login": pull.author},
             "head": {"ref": pull.branch, "sha": pull.sha, "repo": {"full_name": pull.head_repository}},
             "base": {"ref": "main", "repo": {"full_name": github.state.repository}},
         },

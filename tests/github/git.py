@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
     from tests.github.routes import Request
@@ -19,6 +21,17 @@ GET_REF, REFS, EDIT_REF = f"{REPO}/git/ref/{{ref}}", f"{REPO}/git/refs", f"{REPO
 COMMITS, COMMIT = f"{REPO}/git/commits", f"{REPO}/git/commits/{{commit_sha}}"
 TREES = f"{REPO}/git/trees"
 CONTENTS = f"{REPO}/contents/{{path}}"
+BLOB = f"{REPO}/git/blobs/{{file_sha}}"
+INLINE = 1_000_000
+"""Bytes of a file that the contents API gives; a larger one has to be asked for as a blob."""
+
+
+class Link(bytes):
+    """A symbolic link: its target."""
+
+
+class Submodule(bytes):
+    """Another repository: its commit."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +51,12 @@ class Git:
     commits: dict[str, Commit] = field(default_factory=dict)
     trees: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
 
-    def commit(self, branch: str, files: Mapping[str, str], message: str = "Begin") -> str:
+    def commit(self, branch: str, files: Mapping[str, str | bytes], message: str = "Begin") -> str:
         """Put files on a branch, on top of what it has; returns the commit."""
         parent = self.branches.get(branch)
         before = self.trees[self.commits[parent].tree] if parent else {}
-        tree = self.tree({**before, **{path: text.encode() for path, text in files.items()}})
+        new = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
+        tree = self.tree({**before, **new})
         self.branches[branch] = made = self.make(Commit(tree, (parent,) if parent else (), message))
         return made
 
@@ -145,29 +159,65 @@ def _create_tree(request: Request) -> Any:
 
 
 def _get_contents(request: Request) -> Any:
+    request.needs("contents:read")
     git = request.state.git
     reference = request.query.get("ref", ["main"])[0]
     commit = git.commits.get(git.branches.get(reference, reference)) or request.ends(404, "No commit found for the ref")
-    path = request.path["path"]
-    content = git.trees[commit.tree].get(path)
-    if content is None:
+    tree, path = git.trees[commit.tree], unquote(request.path["path"])
+    if path in tree:
+        found = tree[path]
+        if isinstance(found, Link) and (target := posixpath.join(posixpath.dirname(path), found.decode())) in tree:
+            found = tree[posixpath.normpath(target)]
+        return _content(request, path, found)
+    below = sorted({one[len(path) + 1 :].split("/")[0] for one in tree if one.startswith(f"{path}/")})
+    if not below:
         request.ends(404, "Not Found")
-    address = f"{request.github.api}/repos/{request.state.repository}/contents/{path}"
-    # GitHub's example shows a folder; this is the shape of a file.
-    return {
-        "type": "file",
-        "encoding": "base64",
-        "size": len(content),
+    inside = [(f"{path}/{name}", tree.get(f"{path}/{name}")) for name in below]
+    return [_content(request, one, found, listed=True) for one, found in inside]
+
+
+def _content(request: Request, path: str, found: bytes | None, *, listed: bool = False) -> dict[str, Any]:
+    """What the API tells of a file, a link, a submodule or (None) a folder; GitHub's example shows a file."""
+    address = f"{request.github.api}/repos/{request.state.repository}/contents/{quote(path)}"
+    made: dict[str, Any] = {
+        "size": len(found or b""),
         "name": path.rpartition("/")[2],
         "path": path,
-        "content": base64.encodebytes(content).decode(),
-        "sha": hashlib.sha256(content).hexdigest()[:40],
+        "sha": _blob(found or b""),
         "url": address,
         "git_url": address,
-        "html_url": f"{request.github.url}/{request.state.repository}/blob/main/{path}",
-        "download_url": f"{request.github.url}/raw/{path}",
+        "html_url": f"{request.github.url}/{request.state.repository}/blob/main/{quote(path)}",
+        "download_url": f"{request.github.url}/raw/{quote(path)}",
         "_links": {"self": address, "git": address, "html": address},
     }
+    if found is None:
+        return {**made, "type": "dir", "download_url": None}
+    if isinstance(found, Link):
+        return {**made, "type": "symlink", "target": found.decode()}
+    if isinstance(found, Submodule):
+        # A list calls them files, as it did before there was a type: https://docs.github.com/rest/repos/contents
+        return {**made, "type": "file" if listed else "submodule", "submodule_git_url": address, "download_url": None}
+    if listed:
+        return {**made, "type": "file"}
+    if len(found) > INLINE:
+        return {**made, "type": "file", "encoding": "none", "content": ""}
+    return {**made, "type": "file", "encoding": "base64", "content": base64.encodebytes(found).decode()}
+
+
+def _blob(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _get_blob(request: Request) -> Any:
+    request.needs("contents:read")
+    sha = request.path["file_sha"]
+    every = (content for tree in request.state.git.trees.values() for content in tree.values())
+    found = next((one for one in every if _blob(one) == sha), None)
+    if found is None:
+        request.ends(404, "Not Found")
+    made: dict[str, Any] = request.github.described.example(BLOB)
+    content = base64.encodebytes(found).decode()
+    return {**made, "sha": sha, "size": len(found), "content": content, "encoding": "base64"}
 
 
 ROUTES: tuple[tuple[str, str, Callable[[Request], Any]], ...] = (
@@ -178,4 +228,5 @@ ROUTES: tuple[tuple[str, str, Callable[[Request], Any]], ...] = (
     ("post", COMMITS, _create_commit),
     ("post", TREES, _create_tree),
     ("get", CONTENTS, _get_contents),
+    ("get", BLOB, _get_blob),
 )

@@ -25,6 +25,8 @@ ISSUES = f"{REPO}/issues"
 ISSUE = f"{ISSUES}/{{issue_number}}"
 COMMENT = f"{REPO}/issues/comments/{{comment_id}}"
 LABELS = f"{REPO}/issues/{{issue_number}}/labels"
+EVENTS = f"{REPO}/issues/{{issue_number}}/events"
+PERMISSION = f"{REPO}/collaborators/{{username}}/permission"
 PULLS = f"{REPO}/pulls"
 PULL = f"{REPO}/pulls/{{pull_number}}"
 SARIFS = f"{REPO}/code-scanning/sarifs"
@@ -242,6 +244,31 @@ def _add_labels(request: Request) -> Any:
 
 def _label(request: Request, name: str) -> dict[str, Any]:
     return {**request.github.described.example(LABELS)[0], "name": name}
+
+
+def _list_events(request: Request) -> Any:
+    request.needs("pull-requests:read", "issues:read")
+    example = request.github.described.example(EVENTS)[0]
+    return request.page(
+        [
+            {
+                **example,
+                "id": number,
+                "event": event,
+                "actor": {**example["actor"], "login": by},
+                "label": {"name": name, "color": "red"},
+            }
+            for number, (event, name, by) in enumerate(request.pull().labelled, 1)
+        ]
+    )
+
+
+def _permission(request: Request) -> Any:
+    role = request.state.roles.get(request.path["username"]) or request.ends(404, "Not Found")
+    legacy = {"maintain": "write", "triage": "read"}.get(role, role)
+    made = request.github.described.example(PERMISSION)
+    # GitHub's example leaves out what its description asks for.
+    return {**made, "permission": legacy, "role_name": role, "user": {**made["user"], "role_name": role}}
 
 
 def _list_pulls(request: Request) -> Any:
@@ -508,6 +535,8 @@ ROUTES: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("patch", ISSUE, _edit_issue),
             ("get", LABELS, _list_labels),
             ("post", LABELS, _add_labels),
+            ("get", EVENTS, _list_events),
+            ("get", PERMISSION, _permission),
             ("get", PULLS, _list_pulls),
             ("get", PULL, _get_pull),
             ("post", SARIFS, _upload_sarif),

@@ -44,7 +44,7 @@ class Comment:
 
 @dataclass
 class Pull:
-    """A pull request; `head_repository` is another one when it comes from a fork."""
+    """A pull request; `head_repository` is another one when it comes from a fork, `labelled` what became of labels."""
 
     number: int
     branch: str
@@ -55,7 +55,19 @@ class Pull:
     title: str = "A change"
     body: str = ""
     base: str = "main"
+    author: str = "developer"
     labels: list[str] = field(default_factory=list)
+    labelled: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def label(self, name: str, by: str) -> None:
+        """Set a label."""
+        self.labels.append(name)
+        self.labelled.append(("labeled", name, by))
+
+    def unlabel(self, name: str, by: str) -> None:
+        """Take a label away."""
+        self.labels.remove(name)
+        self.labelled.append(("unlabeled", name, by))
 
 
 @dataclass
@@ -100,6 +112,7 @@ class State:
     """One repository and all around it.
 
     Attributes:
+        roles: of collaborators: `admin`, `maintain`, `write`, `triage` or `read`.
         code_scanning: whether it is switched on; `found` what it made of uploads.
         last_id: ids of comments are over 32 bits by now, which GraphQL's Int does not hold.
         pending: how often the status of an upload is `pending`.
@@ -115,6 +128,7 @@ class State:
     alerts: list[dict[str, Any]] = field(default_factory=list)
     found: tuple[Alert, ...] = ()
     git: Git = field(default_factory=Git)
+    roles: dict[str, str] = field(default_factory=dict)
     code_scanning: bool = True
     pending: int = 1
     last_id: int = 2_900_000_000

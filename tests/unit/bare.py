@@ -16,6 +16,7 @@ from s3c_actions import result, shell
 from s3c_actions.process import Secrets
 from s3c_actions.programs import install
 from s3c_actions.programs.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY, Platform
+from s3c_actions.records import Records, sha256
 from s3c_lab.certificates import Identity
 from tests.unit import samples
 
@@ -73,14 +74,16 @@ def furnish(folder: Path, identity: Identity) -> None:
 
 
 def install_programs(folder: Path) -> None:
-    """Put the programs where the cache keeps them, so that they are found, and do not start."""
+    """Put the programs where the cache keeps them, and record them, so that they are found; they do not start."""
+    records = Records.of({})
     for pin in (TRIVY, COPA, NOTATION, BUILDKITD, HELM):
         home = folder / "cache" / "programs" / pin.name / f"{pin.version}-{Platform.here()}-{pin.key()}"
         home.mkdir(parents=True)
         (home / pin.name).write_text("#!/bin/false\n")
         (home / pin.name).chmod(0o755)
-        facts = {"version": pin.version, "origin": "release", "size": (home / pin.name).stat().st_size}
-        (home / "origin.json").write_text(json.dumps(facts))
+        digest = sha256(home / pin.name)
+        (home / "origin.json").write_text(json.dumps({"sha256": digest}))
+        records.add(f"programs/{pin.name}/{home.name}", digest, "release")
 
 
 def ended(argv: tuple[str, ...], folder: Path, **environment: str) -> tuple[int, str]:

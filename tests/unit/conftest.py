@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from s3c_actions import places
 from s3c_lab.certificates import Identity, make
 from tests.unit import bare
 
@@ -25,6 +27,7 @@ FORBIDDEN = {
 }
 
 _state: dict[str, str] = {}
+_numbers = itertools.count()
 
 
 def _watch(event: str, arguments: tuple[object, ...]) -> None:
@@ -44,6 +47,14 @@ def no_outside() -> Iterator[dict[str, str]]:
     seen = _state.get("seen", "")
     _state.clear()
     assert not seen, seen
+
+
+@pytest.fixture(autouse=True)
+def own_records(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each test is on a machine that has installed nothing yet; the value is the account's home folder there."""
+    home = tmp_path_factory.getbasetemp() / f"home-{next(_numbers)}"
+    monkeypatch.setattr(places, "account_home", lambda: home)
+    return home
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from s3c_actions.steps.results import (
     SignResult,
     VerifyResult,
 )
-from tests.outcomes import certificate
+from tests.outcomes import PASSED, certificate
 
 DIGEST = "sha256:" + "a" * 64
 PATCHED = "sha256:" + "b" * 64
@@ -59,6 +59,7 @@ def scan(*findings: Finding, text: str = "debian 12.5", digest: str = DIGEST, fo
         files={"sarif": folder / "report.sarif", "html": folder / "report.html"},
         difference=Difference(fixed=(), new=findings[:1], left=findings[1:]),
         seconds=1.25,
+        **PASSED,
     )
 
 

@@ -81,7 +81,7 @@ def test_what_is_told_and_what_is_not() -> None:
         id=excepted.id, package=None, ends=datetime(2027, 1, 1, tzinfo=UTC), until="2026-12-31", why="", who=""
     )
     report = replace(outcomes.report(unfixed, minor, excepted), suppressed=(aside,))
-    gate = Gate(refuse=frozenset(Severity), exemptions=(exemption,), now=now)
+    gate = Gate(None, refuse=frozenset(Severity), exemptions=(exemption,), now=now)
     assert annotation.of(report, Rendering(gate=gate)) == []
     # What closed the gate is told whatever it is, and as an error.
     told = annotation.of(report, Rendering(gate=gate), gate.refused(report.findings))

@@ -133,8 +133,10 @@ def finding(number: int, severity: Severity = Severity.HIGH, **more: str) -> Fin
 
 
 def evidence_of(*findings: Finding, gate: Gate) -> dict[str, Any]:
-    report = ScanReport(image="app", digest=SUBJECT.digest, findings=findings, created="2026-11-24T12:00:00.5+01:00")
-    made = sarif.evidence([(report, Statement(subject=SUBJECT.digest, gate=gate))], Rendering())
+    report = ScanReport(
+        image="app", digest=SUBJECT.digest, findings=findings, created="2026-11-24T12:00:00.5+01:00", database=""
+    )
+    made = sarif.evidence([(report, Statement(subject=SUBJECT.digest, gate=gate, blind="", policy=""))], Rendering())
     assert len(json.dumps(made.decode())) < 64 * 1024 - 2048, "Ratify takes no more, with what it says itself"
     (run,) = json.loads(made)["runs"]
     return dict(run)
@@ -149,7 +151,7 @@ def test_a_report_lists_what_the_policy_minds_and_no_more():
         why="Not reached.",
         who="security",
     )
-    gate = Gate(refuse=frozenset({Severity.HIGH}), fixable_only=True, exemptions=(accepted,))
+    gate = Gate(None, refuse=frozenset({Severity.HIGH}), fixable_only=True, exemptions=(accepted,))
     run = evidence_of(finding(1), finding(2), finding(3, Severity.LOW), finding(4, fixed=""), gate=gate)
     assert [one["properties"]["id"] for one in run["results"]] == ["CVE-2026-1", "CVE-2026-2"]
     assert "Accepted until 2098-12-31 by security" in run["results"][1]["suppressions"][0]["justification"]
@@ -159,7 +161,7 @@ def test_a_report_lists_what_the_policy_minds_and_no_more():
 
 
 def test_a_report_stays_small_and_tells_how_much_it_leaves_out():
-    run = evidence_of(*(finding(number) for number in range(2000)), gate=Gate(refuse=frozenset({Severity.HIGH})))
+    run = evidence_of(*(finding(number) for number in range(2000)), gate=Gate(None, refuse=frozenset({Severity.HIGH})))
     statement = run["properties"]["s3c"]
     assert statement["omitted"] == 2000 - len(run["results"])
     assert len(run["results"]) > 20

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from s3c_actions import certificates
 from s3c_actions.certificates import CertificateError
@@ -26,6 +29,8 @@ from s3c_lab.certificates import (
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
+DATA = Path(__file__).parent.parent / "data" / "certificates"
+ODD = x509.Name([*subject("odd"), x509.NameAttribute(NameOID.USER_ID, "7")])
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +105,6 @@ def test_other_kinds_of_key_are_refused() -> None:
 
 def test_a_leaf_without_key_usage_is_refused() -> None:
     key, name = make_key(), subject("bare")
-    from cryptography.hazmat.primitives.hashes import SHA256
-
     signed = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW - DAY, NOW + DAY).sign(key, SHA256())
     error = broken(Identity(key, (signed,)))
     assert (error.rule, "has no keyUsage" in error.what) == ("key-usage", True)
@@ -203,7 +206,6 @@ def test_what_is_no_certificate_is_said_to_be_none(content: bytes) -> None:
 
 def test_a_der_certificate_is_read() -> None:
     certificate = make("der").certificate
-    from cryptography.hazmat.primitives.serialization import Encoding
 
     assert certificates.read_chain(certificate.public_bytes(Encoding.DER)) == (certificate,)
 
@@ -237,9 +239,110 @@ def test_facts() -> None:
         ),
         (
             x509.Name([*subject("app"), x509.NameAttribute(NameOID.EMAIL_ADDRESS, "a@b.example")]),
-            "x509.subject:C=US,ST=WA,O=s3c lab,CN=app",
+            "",
+        ),
+        (x509.Name([*subject("app"), x509.NameAttribute(NameOID.USER_ID, "7")]), ""),
+        (x509.Name([*subject("app"), x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "example")]), ""),
+        (subject("a=#b"), ""),
+        (
+            x509.Name(
+                [*subject("", CN=""), *(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, one) for one in "ab")]
+            ),
+            "",
+        ),
+        (
+            x509.Name(
+                [
+                    *subject("", CN="").rdns,
+                    x509.RelativeDistinguishedName(
+                        [
+                            x509.NameAttribute(NameOID.COMMON_NAME, "app"),
+                            x509.NameAttribute(NameOID.SERIAL_NUMBER, "7"),
+                        ]
+                    ),
+                ]
+            ),
+            "x509.subject:C=US,ST=WA,O=s3c lab,SERIALNUMBER=7,CN=app",
         ),
     ],
 )
-def test_a_policy_names_the_subject_or_admits_that_it_cannot(name: x509.Name, identity: str) -> None:
-    assert certificates.trusted_identity(make("x", subject_name=name).certificate) == identity
+def test_a_policy_names_the_subject_or_admits_that_it_cannot(name: x509.Name, identity: str, root: Identity) -> None:
+    """Read as Go writes it: tests/contract/test_identities.py holds generated subjects against notation's parser."""
+    alone, issued = make("x", subject_name=name), make("x", subject_name=name, issuer=root)
+    assert certificates.trusted_identity(alone.certificate) == identity
+    # Alone in the trust store, `*` is nobody else.
+    assert certificates.pinned_identity(alone.chain) == (identity or "*")
+    certificates.check(alone.chain, NOW, alone.key)
+    if identity:
+        assert certificates.pinned_identity(issued.chain) == identity
+        certificates.check(issued.chain, NOW, issued.key)
+        return
+    error = broken(issued)
+    assert (error.rule, "no trust policy can name" in error.what) == ("subject", True)
+    assert "CN=root" in error.cause
+    assert "self-signed" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("identity", "alone"),
+    [
+        (make("signer"), True),
+        (make("signer", authority=False), True),
+        (make_authority("root"), False),
+        (make("below", issuer=make_authority("root")), False),
+    ],
+)
+def test_a_certificate_vouches_for_itself_alone_when_it_can_issue_no_other(identity: Identity, alone: bool) -> None:
+    assert certificates.vouches_for_itself(identity.certificate) is alone
+
+
+def test_an_authority_whose_subject_cannot_be_named_is_never_trusted_with_everyone_below_it() -> None:
+    with pytest.raises(CertificateError) as caught:
+        certificates.pinned_identity(make("a", authority=True, subject_name=ODD).chain)
+    assert caught.value.rule == "subject"
+
+
+@pytest.mark.parametrize("data", [b"\x05\x00", b"\xff", b"", b"\x03\x03\x07\x00\x01"])
+@pytest.mark.parametrize(
+    "oid", [ExtensionOID.KEY_USAGE, ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.EXTENDED_KEY_USAGE]
+)
+def test_a_malformed_extension_is_wrong_input(oid: x509.ObjectIdentifier, data: bytes) -> None:
+    """The last is keyUsage decipherOnly without keyAgreement."""
+    key, name = make_key(), subject("odd")
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, NOW - DAY, NOW + DAY)
+        .add_extension(x509.UnrecognizedExtension(oid, data), critical=True)
+        .sign(key, SHA256())
+    )
+    assert broken(Identity(key, (signed,))).rule == "unreadable"
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+def test_a_negative_serial_number_is_refused() -> None:
+    """cryptography reads them, and Go does not."""
+    key, name = make_key(), subject("negative")
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), 0x7EADBEEF, NOW - DAY, NOW + DAY)
+        .add_extension(usage("digital_signature"), critical=True)
+        .sign(key, SHA256())
+    )
+    body, inverted = signed.tbs_certificate_bytes, bytes.fromhex("0204feadbeef")
+    changed = body.replace(bytes.fromhex("02047eadbeef"), inverted)
+    der = signed.public_bytes(Encoding.DER).replace(body, changed)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    signature = b""
+    # A signature of the same length stands at the end.
+    while len(signature) != len(signed.signature):
+        signature = key.sign(changed, ec.ECDSA(SHA256()))
+    negative = x509.load_der_x509_certificate(der[: -len(signature)] + signature)
+    assert negative.serial_number < 0
+    error = broken(Identity(key, (negative,)))
+    assert (error.rule, "negative serial number" in error.what) == ("unreadable", True)
+
+
+def test_a_key_for_pss_alone_is_refused() -> None:
+    """OpenSSL makes such ones, and Go cannot read them; a signature with PSS by a plain key is another thing."""
+    chain = certificates.read_chain((DATA / "rsa-pss-key.crt").read_bytes())
+    with pytest.raises(CertificateError) as caught:
+        certificates.check(chain, NOW)
+    assert (caught.value.rule, "PSS" in caught.value.what) == ("key-type", True)

@@ -21,7 +21,7 @@ from s3c_actions.steps.results import (
     SignResult,
     VerifyResult,
 )
-from tests.outcomes import certificate
+from tests.outcomes import PASSED, certificate
 
 ORIGINAL = "localhost:5000/app@sha256:" + "a" * 64
 PATCHED = "localhost:5000/app@sha256:" + "b" * 64
@@ -36,9 +36,11 @@ def scanned(reference, *findings):
     return ScanResult(
         image="localhost:5000/app:1",
         reference=reference,
-        report=ScanReport(image=reference, findings=findings),
+        report=ScanReport(
+            image=reference, digest=reference.rpartition("@")[2], findings=findings, created="", database=""
+        ),
         trivy_json=Path("r.json"),
-        refused=GATE.refused(findings),
+        **PASSED | {"refused": GATE.refused(findings)},
     )
 
 

@@ -1,6 +1,8 @@
 """Copa's command line, and its failures told from what it really wrote (tests/data/copa)."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +14,26 @@ from s3c_actions.programs.copa import Copa, Patch
 
 DATA = Path(__file__).parents[1] / "data" / "copa"
 IMAGE = Reference.parse("localhost:5000/app:1@sha256:" + "a" * 64)
+# What Copa wrote of the recorded patch (pkg/vex/openvex.go), cut to one statement.
+PUSHED = "sha256:95f7ef3a3a54f99dfcb209a881b94d8c1083170399231703877f7134a7fa9b73"
+VEX: dict[str, Any] = {
+    "@context": "https://openvex.dev/ns/v0.2.0",
+    "author": "Project Copacetic",
+    "version": 1,
+    "statements": [
+        {
+            "vulnerability": {"@id": "CVE-2026-1"},
+            "products": [
+                {"@id": f"pkg:oci/voting-db@{PUSHED}", "subcomponents": [{"@id": "pkg:deb/debian/openssl@3.0.20"}]}
+            ],
+            "status": "fixed",
+        }
+    ],
+}
 
 
 def patch(**more):
-    more = {"timeout": 60.0, "address": "unix:///run/bk.sock", **more}
+    more = {"timeout": 60.0, "address": "unix:///run/bk.sock", "vex": Path("copa.openvex.json"), **more}
     return Patch(image=IMAGE, report=Path("r.json"), tag="1-1", **more)
 
 
@@ -45,25 +63,59 @@ def test_the_image_is_given_by_digest_and_every_value_belongs_to_its_flag():
         patch(ignore_errors=True, library=True, tls=Tls(ca=Path("/ca.pem")))
     )
     assert argv[:3] == ["/bin/copa", "patch", f"--image=localhost:5000/app@sha256:{'a' * 64}"]
+    assert {"--format=openvex", "--output=copa.openvex.json"} <= set(argv)
     assert {"--push", "--tag=1-1", "--timeout=60s", "--ignore-errors", "--cacert=/ca.pem"} <= set(argv)
     assert "--pkg-types=os,library" in argv
     assert all(one.startswith("-") for one in argv[2:])
 
 
-def test_a_patch_shows_the_steps_of_the_build():
+@pytest.fixture
+def vex(tmp_path):
+    path = tmp_path / "copa.openvex.json"
+    path.write_text(json.dumps(VEX))
+    return path
+
+
+def test_a_patch_shows_the_steps_of_the_build_and_hands_on_its_digest(vex):
     lines: list[str] = []
-    assert run("patched", 0, lines) is True
+    assert run("patched", 0, lines, vex=vex) == PUSHED
     assert "Installing 8 security updates" in lines
     assert not [line for line in lines if line.startswith(("DONE", "ERROR", "CACHED"))]
 
 
 def test_nothing_to_patch_is_no_failure_and_no_patch():
-    assert run("nothing", 0) is False
+    assert run("nothing", 0) == ""
 
 
-def test_library_packages_take_copas_experiments():
+def product(name):
+    return {**VEX, "statements": [{**VEX["statements"][0], "products": [{"@id": name}]}]}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        "[",
+        "[" * 100_000,
+        [],
+        {"statements": []},
+        {"statements": [{"products": [{}]}]},
+        product("pkg:oci/voting-db"),
+        product("pkg:oci/voting-db@sha256:12"),
+        {"statements": [*VEX["statements"], *product("pkg:oci/voting-db@sha256:" + "b" * 64)["statements"]]},
+    ],
+)
+def test_a_digest_that_is_not_reported_is_a_failure(tmp_path, document):
+    vex = tmp_path / "copa.openvex.json"
+    if document is not None:
+        vex.write_text(document if isinstance(document, str) else json.dumps(document))
+    with pytest.raises(OutsideError, match="did not report the digest"):
+        run("patched", 0, vex=vex)
+
+
+def test_library_packages_take_copas_experiments(vex):
     runner = Recorded("patched", 0)
-    Copa(Path("/bin/copa"), runner).patch(patch(library=True), docker_config={"DOCKER_CONFIG": "/d"})  # type: ignore[arg-type]
+    Copa(Path("/bin/copa"), runner).patch(patch(library=True, vex=vex), docker_config={"DOCKER_CONFIG": "/d"})  # type: ignore[arg-type]
     assert runner.calls[0][1] == {"DOCKER_CONFIG": "/d", "COPA_EXPERIMENTAL": "1"}
 
 

@@ -160,6 +160,18 @@ def test_a_step_gives_inputs_that_there_are(page, step):
     assert set(step.get("with", {})) <= set(declared)
 
 
+OWN = [
+    (path, step)
+    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    for step in steps(YAML.load(path.read_text()))
+]
+
+
+@pytest.mark.parametrize(("path", "step"), OWN, ids=[f"{path.name} {step['uses']}" for path, step in OWN])
+def test_a_workflow_of_ours_gives_inputs_that_there_are(path, step):
+    test_a_step_gives_inputs_that_there_are(path, step)
+
+
 REUSABLE = sorted(
     path
     for path in (ROOT / ".github" / "workflows").glob("*.yml")
@@ -239,6 +251,40 @@ def test_what_runs_a_dockerfile_has_no_credentials():
     holders = [name for name, job in workflow["jobs"].items() if re.search(r"SIGNING_KEY|inputs\.vault", str(job))]
     assert holders == ["sign"]
     assert not [step for step in workflow["jobs"]["sign"]["steps"] if "run" in step]
+
+
+def test_what_ran_the_image_does_not_decide_about_it():
+    """Whoever controls the image controls the job that ran its package manager, and everything that it hands on."""
+    workflow = YAML.load((ROOT / ".github" / "workflows" / "secure-image.yml").read_text())
+    jobs = workflow["jobs"]
+    gate, sign = jobs["gate"], jobs["sign"]
+    assert "fail-on" not in str(jobs["patch"])
+    (patch,) = (step["with"] for step in jobs["patch"]["steps"] if "/actions/patch" in step.get("uses", ""))
+    assert patch["reuse-patched"] == "never"
+    assert not [step for step in gate["steps"] if "run" in step or "buildx" in step.get("uses", "")]
+    assert not [step for step in gate["steps"] if "artifact" in step.get("uses", "") and "download" in step["uses"]]
+    (scan,) = (step["with"] for step in gate["steps"] if "/actions/scan" in step.get("uses", ""))
+    # Of what the patch hands on the digest alone counts, in the repository that the caller named.
+    assert scan["image"] == "${{ inputs.image }}@${{ needs.patch.outputs.digest }}"
+    (signed,) = (step["with"] for step in sign["steps"] if "/actions/sign" in step.get("uses", ""))
+    assert "gate" in sign["needs"]
+    assert signed["image"] == "${{ needs.gate.outputs.reference }}"
+    for name in ("fail-on", "fixable-only", "policy"):
+        assert signed[name] == scan[name]
+    assert signed["report"] == "${{ needs.gate.outputs.json }}"
+
+
+def test_what_patches_on_a_schedule_has_no_key():
+    workflow = YAML.load((ROOT / ".github" / "workflows" / "scheduled-patch.yml").read_text())
+    jobs = workflow["jobs"]
+    patch, sign = (
+        next(step["with"] for step in jobs[name]["steps"] if step.get("uses", "").startswith("org/s3c@"))
+        for name in ("patch", "sign")
+    )
+    assert (patch["sign"], sign["patch"]) == (False, False)
+    assert [name for name, job in jobs.items() if "key-pem" in str(job)] == ["sign"]
+    assert sign["image"] == "${{ steps.take.outputs.image }}"
+    assert not [step for step in jobs["sign"]["steps"] if "buildx" in step.get("uses", "")]
 
 
 USED = [

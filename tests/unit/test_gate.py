@@ -166,6 +166,132 @@ def test_each_hole_is_found(made, what):
     assert all(hole.remedy for hole in found.holes)
 
 
+POD_RULE = {
+    "apiGroups": ["*"],
+    "apiVersions": ["*"],
+    "operations": ["CREATE", "UPDATE"],
+    "resources": ["*", "pods/ephemeralcontainers"],
+}
+
+
+def rules(*made: dict[str, Any]) -> gate.Facts:
+    return changed("webhooks", "webhook.rules", [POD_RULE | one for one in made])
+
+
+ALL = ["pods", "podtemplates", "replicationcontrollers", "deployments", "statefulsets", "daemonsets", "replicasets"]
+ALL += ["jobs", "cronjobs", "pods/ephemeralcontainers"]
+
+
+@pytest.mark.parametrize(
+    ("made", "gaps"),
+    [
+        (rules({}), []),
+        (rules({"resources": ["*/*"]}), []),
+        (rules({"resources": ["*", "*/ephemeralcontainers"]}), []),
+        (rules({"resources": ["*", "pods/*"]}), []),
+        (rules({"resources": ALL, "apiGroups": ["", "apps", "batch"], "apiVersions": ["v1"]}), []),
+        (rules({"operations": ["CREATE"]}, {"operations": ["UPDATE"]}), []),
+        (rules({"operations": ["*"], "scope": "Namespaced"}), []),
+        (rules({"resources": ["*"]}), ["ephemeral containers (pods/ephemeralcontainers)"]),
+        (rules({"resources": ALL[:-1]}), ["ephemeral containers (pods/ephemeralcontainers)"]),
+        (rules({"resources": ["*", "pods/status"]}), ["ephemeral containers"]),
+        (rules({}, {"resources": ["pods/ephemeralcontainers"]}), []),
+        (rules({"resources": ["*"]}, {"resources": ["pods/ephemeralcontainers"], "operations": ["CREATE"]}), ["ephem"]),
+        (
+            rules({"resources": ["pods", "deployments"]}),
+            [
+                "PodTemplates, ReplicationControllers, StatefulSets, DaemonSets, ReplicaSets, Jobs, CronJobs",
+                "ephemeral",
+            ],
+        ),
+        (rules({"resources": [one for one in ALL if one != "cronjobs"]}), ["CronJobs:"]),
+        (
+            rules({"resources": ALL, "apiGroups": ["", "batch"]}),
+            ["Deployments, StatefulSets, DaemonSets, ReplicaSets:"],
+        ),
+        (rules({"operations": ["CREATE"]}), ["Pods that are created or updated", "PodTemplates", "ephemeral"]),
+        (rules({"operations": ["UPDATE", "DELETE"]}), ["Pods that are created or updated", "PodTemplates"]),
+        (rules({"apiVersions": ["v1beta1"]}), ["Pods that are created or updated", "PodTemplates", "ephemeral"]),
+        (rules({"scope": "Cluster"}), ["Pods that are created or updated", "PodTemplates", "ephemeral"]),
+        (rules({"apiGroups": ["apps", "batch"]}), ["Pods that are created", "PodTemplates, Replic", "ephemeral"]),
+        (rules({"resources": ["*/ephemeralcontainers"]}), ["Pods that are created or updated", "PodTemplates"]),
+    ],
+)
+def test_the_webhook_looks_at_pods_what_changes_them_and_what_makes_them(made, gaps):
+    holes = [hole.what for hole in gate.inspect(made, WANTED).holes]
+    assert len(holes) == len(gaps)
+    for hole, gap in zip(holes, gaps, strict=True):
+        assert f"does not look at {gap}" in hole
+
+
+SCOPED = {"spec.enforcementAction": "scoped"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [
+        ({"spec.match.source": "Generated"}, "its match.source is Generated"),
+        ({"spec.match.source": "Original"}, ""),
+        ({"spec.match.source": "All"}, ""),
+        ({"spec.match.scope": "Cluster"}, "does not match it"),
+        ({"spec.enforcementAction": "warn"}, "its enforcementAction is warn"),
+        ({"spec.enforcementAction": None}, ""),
+        (SCOPED, "its enforcementAction is scoped"),
+        (SCOPED | {"spec.scopedEnforcementActions": [{"action": "deny", "enforcementPoints": [{"name": "*"}]}]}, ""),
+        (
+            SCOPED
+            | {"spec.scopedEnforcementActions": [{"action": "deny", "enforcementPoints": [{"name": gate.WEBHOOK}]}]},
+            "",
+        ),
+        (
+            SCOPED
+            | {
+                "spec.scopedEnforcementActions": [
+                    {"action": "deny", "enforcementPoints": [{"name": "audit.gatekeeper.sh"}]},
+                    {"action": "warn", "enforcementPoints": [{"name": gate.WEBHOOK}]},
+                ]
+            },
+            "its enforcementAction is scoped",
+        ),
+    ],
+)
+def test_a_constraint_has_to_deny_what_is_asked_of_the_webhook(fields, what):
+    made = copy.deepcopy(FACTS["constraints"])
+    for path, value in fields.items():
+        *way, last = path.split(".")
+        for one in made:
+            inner = one
+            for step in way:
+                inner = inner[step]
+            inner[last] = value
+    holes = [hole.what for hole in gate.inspect(facts(constraints=made), WANTED).holes]
+    assert [what in hole for hole in holes] == [True] * len(holes)
+    assert bool(holes) is bool(what)
+
+
+def test_a_kind_and_a_namespace_have_to_be_looked_at_by_the_same_constraint():
+    (own,) = copy.deepcopy(FACTS["constraints"])
+    other = copy.deepcopy(own)
+    own["spec"]["match"]["kinds"] = [{"apiGroups": [""], "kinds": ["Pod"]}]
+    other["metadata"]["name"] = "elsewhere"
+    other["spec"]["match"]["namespaces"] = ["shop"]
+    (hole,) = gate.inspect(facts(constraints=[own, other]), WANTED).holes
+    assert "looks at Deployments" in hole.what
+
+
+def test_a_pod_with_a_tag_is_denied_with_the_digest_to_write():
+    digest = f"sha256:{64 * 'a'}"
+    message = (
+        'admission webhook "validation.gatekeeper.sh" denied the request: [ratify-verification] '
+        "localhost:5000/app:1.4 has no digest: what is pulled later may be another image. "
+        f"Write localhost:5000/app:1.4@{digest}."
+    )
+    (one,) = denials.parse(message)
+    assert (one.image, one.unavailable) == ("localhost:5000/app:1.4", False)
+    assert one.reason == "it has no digest: what is pulled later may be another image"
+    assert one.remedy == f"Write localhost:5000/app:1.4@{digest}."
+
+
 def test_selectors():
     labels = {"a": "1", "b": "2"}
     assert gate.selects({}, labels)

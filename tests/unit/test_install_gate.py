@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from kubernetes.client import ApiClient
 from msgspec.structs import replace
 
 from s3c_actions import inputs
 from s3c_actions.cluster import gate_manifests
 from s3c_actions.cluster.apply import Change, Target
-from s3c_actions.cluster.client import Resource
+from s3c_actions.cluster.client import Cluster, Resource
 from s3c_actions.commands import Context, gate, install_gate
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.inputs import gate as declared
@@ -21,13 +22,14 @@ from s3c_actions.process import Completed, Runner, Secrets
 from s3c_actions.programs.helm import Chart, Helm
 from s3c_actions.progress import Silent
 from s3c_actions.steps.install_gate import told_after
-from s3c_lab.certificates import make
+from s3c_lab.certificates import make, make_authority
 
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
 OTHER = "fedcba98-89ab-cdef-0123-456789abcdef"
 VAULT = {"vault": "kv-voting", "vault-certificate": "signing", "tenant-id": UUID, "ratify-client-id": OTHER}
 
 
+CLUSTER = Cluster(ApiClient(), address="nowhere")
 TARGET = Target(document={}, resource=Resource(path="", plural="", namespaced=False), namespace="", source="")
 
 
@@ -71,6 +73,18 @@ def test_everything_a_gate_is_made_of_in_the_order_it_is_needed(context, certifi
     assert provider["spec"]["parameters"] == {"contentType": "certificate", "value": certificate.read_text()}
     stores = verifier["spec"]["parameters"]["verificationCertStores"]["ca"]
     assert stores == {gate_manifests.TRUST: [gate_manifests.TRUST]}
+
+
+def test_a_pod_needs_a_digest_unless_tags_are_allowed(context, certificate):
+    for flags, parameters in (
+        ({}, None),
+        ({"allow_tags": "true"}, {"allowTags": True}),
+        ({"allow_tags": "false"}, None),
+    ):
+        *_, template, constraint = install_gate._objects(given(trust_store=str(certificate), **flags), context)
+        assert constraint["spec"].get("parameters") == parameters
+        schema = template["spec"]["crd"]["spec"]["validation"]["openAPIV3Schema"]
+        assert schema["properties"]["allowTags"]["type"] == "boolean"
 
 
 def test_a_key_vault_instead_of_a_file(context):
@@ -121,6 +135,54 @@ def test_a_users_manifests_take_the_place_of_ours(context, certificate, tmp_path
     objects = install_gate._objects(given(trust_store=str(certificate), manifests="own.yaml"), context)
     assert kinds(objects)[:4] == ["KeyManagementProvider", "Store", "Verifier", "Policy"]
     assert [one["spec"]["type"] for one in objects if one["kind"] == "Policy"] == ["mine"]
+
+
+def identities(objects):
+    (verifier,) = (one for one in objects if one["kind"] == "Verifier")
+    (statement,) = verifier["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]
+    return statement["trustedIdentities"]
+
+
+def test_everyone_is_admitted_only_below_the_signers_own_certificates_or_when_that_is_asked_for(context, tmp_path):
+    root, alone, other = tmp_path / "root.crt", tmp_path / "alone.crt", tmp_path / "other.crt"
+    root.write_bytes(make_authority("root").chain_pem())
+    alone.write_bytes(make("alone").chain_pem())
+    other.write_bytes(make_authority("other").chain_pem())
+    assert identities(install_gate._objects(given(trust_store=str(alone)), context)) == ["*"]
+    for store in (str(root), f"{alone}\n{root}"):
+        with pytest.raises(InputError, match="holds an authority, CN=root") as raised:
+            install_gate._objects(given(trust_store=store), context)
+        assert raised.value.field == "trusted-identity"
+        assert identities(install_gate._objects(given(trust_store=store, trusted_identity="*"), context)) == ["*"]
+    one, two = "C=US, ST=WA, O=x, CN=a", "C=US, ST=WA, O=x, CN=b"
+    stores = f"{root}\n{other}"
+    made = install_gate._objects(given(trust_store=stores, trusted_identity=one), context)
+    assert identities(made) == [f"x509.subject: {one}"]
+    with pytest.raises(InputError, match="several authorities") as raised:
+        install_gate._objects(given(trust_store=stores, trusted_identity=f"{one}\n{two}"), context)
+    assert raised.value.field == "trusted-identity"
+    with pytest.raises(InputError, match="no subject that a trust policy can name"):
+        install_gate._objects(given(trust_store=str(root), trusted_identity="CN=a"), context)
+
+
+def test_nobody_is_trusted_of_a_vault_that_was_not_read(context):
+    assert identities(install_gate._objects(given(**VAULT), context)) == []
+    named = install_gate._objects(given(**VAULT), context, ("x509.subject:C=US,ST=WA,O=x",))
+    assert identities(named) == ["x509.subject:C=US,ST=WA,O=x"]
+
+
+@pytest.mark.parametrize(
+    ("value", "trusted"),
+    [(make("alone").chain_pem().decode(), ["*"]), (make_authority("root").chain_pem().decode(), []), ("PEM", [])],
+)
+def test_the_users_own_certificates_are_looked_at_as_well(value, trusted, context, certificate, tmp_path):
+    (tmp_path / "own.json").write_text(json.dumps(gate_manifests.certificates(value)))
+    for store in ({}, {"trust_store": str(certificate)}):
+        assert identities(install_gate._objects(given(manifests="own.json", **store), context)) == trusted
+    if not trusted:
+        with pytest.raises(InputError, match="may trust an authority") as raised:
+            install_gate.install(given(manifests="own.json"), context, CLUSTER)
+        assert raised.value.field == "trusted-identity"
 
 
 def test_trust_may_be_the_users_own(context, tmp_path):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import pytest
 from ruamel.yaml import YAML
 
@@ -14,8 +15,9 @@ from s3c_actions.cluster import denials, gate_manifests
 from s3c_actions.errors import InputError
 from s3c_actions.policy import export, model
 from s3c_actions.policy.judge import Trust, judge, objections, refused_contents
+from s3c_actions.report.gate import Gate
 from s3c_actions.report.model import Content, Finding, Kind, Severity
-from s3c_lab.certificates import make
+from s3c_lab.certificates import make, make_authority
 from tests import evidence as made
 from tests.hostile import HOSTILE
 
@@ -191,9 +193,75 @@ def test_the_clusters_objects_hold_the_policy(tmp_path):
     assert "\t" not in template
     with pytest.raises(InputError, match="names no signer"):
         export.ratify(model.parse("version: 1"))
-    with pytest.raises(InputError, match="some signers have identities"):
-        more = "  - {name: other, certificate: x}\nfindings"
-        export.trust_policy(model.parse(WHOLE.replace("findings", more, 1)))
+
+
+def signers(folder, **identities):
+    """A policy of signers below authorities of their own, each with its identities."""
+    lines = []
+    for name, subjects in identities.items():
+        certificate = folder / f"{name}.crt"
+        certificate.write_bytes(make_authority(name).chain_pem())
+        lines.append(f"  - {{name: {name}, certificate: {certificate.name}, identities: {json.dumps(subjects)}}}\n")
+    path = folder / "s3c-policy.yaml"
+    path.write_text(f"version: 1\nsigners:\n{''.join(lines)}")
+    return model.read(path)
+
+
+def test_what_one_signer_is_trusted_for_does_not_count_below_anothers_authority(tmp_path):
+    """The cluster's verifiers, and the trust policies of s3c itself, are apart; e2e/test_signers.py tries both."""
+    one, two = "C=US, ST=WA, O=one, CN=release", "C=US, ST=WA, O=two, CN=release"
+    policy = signers(tmp_path, first=[one], second=[two], third=["*"])
+    documents = export.trust_policies(policy)
+    statements = [statement for document in documents for statement in document["trustPolicies"]]
+    assert [(one["trustStores"], one["trustedIdentities"]) for one in statements] == [
+        (["ca:s3c-first"], [f"x509.subject: {one}"]),
+        (["ca:s3c-second"], [f"x509.subject: {two}"]),
+        (["ca:s3c-third"], ["*"]),
+    ]
+    verifiers = {
+        made["metadata"]["name"]: made["spec"]["parameters"]
+        for made in export.ratify(policy)
+        if made["kind"] == "Verifier" and made["spec"]["name"] == "notation"
+    }
+    assert tuple(verifiers) == export.verifier_names(policy)
+    for parameters, document, signer in zip(verifiers.values(), documents, policy.signers, strict=True):
+        store = export.store_name(signer)
+        assert parameters == {"verificationCertStores": {"ca": {store: [store]}}, "trustPolicyDoc": document}
+    counted = json.loads(export.values(policy).partition("policy := ")[2])["verifiers"]
+    assert counted == list(verifiers)
+
+
+def test_everyone_below_an_authority_is_trusted_only_when_that_is_asked_for(tmp_path):
+    policy = signers(tmp_path, release=[])
+    for exported in (export.ratify, export.trust_policies, gate_manifests.by_policy):
+        with pytest.raises(InputError, match="signer release has no identities") as caught:
+            exported(policy)
+        assert (caught.value.field, "CN=release" in caught.value.what) == ("policy", True)
+    alone = make("release").chain_pem().decode()
+    both = msgspec.structs.replace(policy.signers[0], certificate=alone + policy.signers[0].certificate)
+    with pytest.raises(InputError, match="has no identities"):
+        export.trust_policies(msgspec.structs.replace(policy, signers=(both,)))
+    trusted = msgspec.structs.replace(policy.signers[0], certificate=alone + make("renewed").chain_pem().decode())
+    (document,) = export.trust_policies(msgspec.structs.replace(policy, signers=(trusted,)))
+    assert document["trustPolicies"][0]["trustedIdentities"] == ["*"]
+
+
+@pytest.mark.parametrize(
+    "identities",
+    [
+        ["CN=release"],
+        ["C=US, ST=WA, O=a, O=b"],
+        ["C=US, ST=WA, O=a+CN=b"],
+        ["C=US, ST=WA, O=a, CN==#b"],
+        ["C=US, ST=WA, O=a, Inc."],
+        ["*", "C=US, ST=WA, O=a"],
+        ["C=US, ST=WA, O=a", "C=US, ST=WA, O=a, CN=b"],
+    ],
+)
+def test_an_identity_that_notation_cannot_read_is_refused_where_it_stands(identities, tmp_path):
+    with pytest.raises(InputError) as caught:
+        signers(tmp_path, release=identities)
+    assert "at signers[0].identities" in caught.value.what
 
 
 def test_what_the_policy_says_comes_out_of_a_denial_whole():
@@ -213,6 +281,6 @@ def test_hostile_names_are_in_a_statement_as_one_line(text):
     from s3c_actions.report.statement import Statement
 
     one = Finding(kind=Kind.VULNERABILITY, id=text or "x", package=text, severity=Severity.HIGH, fixed=text)
-    facts = Statement(subject=made.SUBJECT).finding(one)
+    facts = Statement(subject=made.SUBJECT, gate=Gate(None), blind="", policy="").finding(one)
     for value in facts.values():
         assert not isinstance(value, str) or (value.isprintable() and "\n" not in value)

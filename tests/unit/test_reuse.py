@@ -1,3 +1,4 @@
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -6,8 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.process import Runner
+from s3c_actions.programs import trivy_ignore
 from s3c_actions.programs.install import Program
 from s3c_actions.programs.trivy import ScanOptions, Trivy
+from s3c_actions.report.gate import Gate
 from s3c_actions.steps.reuse import Store
 from s3c_actions.steps.scan import ScanSettings, facts
 
@@ -20,7 +23,7 @@ FACTS = {"digest": DIGEST, "trivy": "0.74.0"}
 
 @pytest.fixture
 def store(tmp_path):
-    kept = Store(tmp_path / "scans")
+    kept = Store(tmp_path / "scans", b"this machine's")
     kept.keep(FACTS, REPORT)
     return kept
 
@@ -33,6 +36,31 @@ def test_the_same_facts_give_the_report(store):
 
 def test_other_facts_do_not(store):
     assert store.find({**FACTS, "trivy": "0.75.0"}, digest=DIGEST, now=NOW) is None
+
+
+def test_a_report_that_another_machine_kept_is_not_reused(store, tmp_path):
+    assert Store(tmp_path / "scans", b"this machine's").find(FACTS, digest=DIGEST, now=NOW) is not None
+    assert Store(tmp_path / "scans", b"another's").find(FACTS, digest=DIGEST, now=NOW) is None
+    assert Store(tmp_path / "scans").find(FACTS, digest=DIGEST, now=NOW) is None
+
+
+@pytest.mark.parametrize("forged", ["hash beside it", "signature of other facts"])
+def test_a_planted_report_is_not_reused(store, tmp_path, forged):
+    (folder,) = (tmp_path / "scans").iterdir()
+    about = json.loads((folder / "about.json").read_text())
+    if forged == "hash beside it":
+        report = (folder / "trivy.json").read_text().replace("CVE-", "CVX-")
+        (folder / "trivy.json").write_text(report)
+        about["sha256"] = hashlib.sha256(report.encode()).hexdigest()
+        (folder / "about.json").write_text(json.dumps(about))
+        assert store.find(FACTS, digest=DIGEST, now=NOW) is None
+    else:
+        others = {**FACTS, "trivy": "0.75.0"}
+        store.keep(others, REPORT)
+        place = next(one for one in (tmp_path / "scans").iterdir() if one != folder)
+        (place / "about.json").write_text(json.dumps({**about, "facts": others}))
+        assert store.find(others, digest=DIGEST, now=NOW) is None
+        assert store.find(FACTS, digest=DIGEST, now=NOW) is not None
 
 
 @pytest.mark.parametrize("damage", ["cut", "swapped", "gone", "no about"])
@@ -69,6 +97,9 @@ def settings(tmp_path, **options):
         temp=tmp_path,
         now=NOW,
         cwd=tmp_path,
+        gate=Gate(None),
+        policy=None,
+        unscanned_fails=True,
     )
 
 
@@ -78,6 +109,12 @@ def trivy(tmp_path):
     made = Trivy(program, Runner({}), cache=tmp_path / "cache")
     database(made, NOW)
     return made
+
+
+def written(folder, name, text):
+    path = folder / name
+    path.write_text(text)
+    return path
 
 
 def database(trivy, updated, *, next_update=None):
@@ -108,16 +145,21 @@ def test_everything_that_makes_a_report_is_among_its_facts(tmp_path, trivy):
         {"vex": (str(vex),)},
         {"offline": True},
         {"image_config_scanners": ("secret",)},
+        {"ignore_file": written(tmp_path, ".trivyignore", "CVE-1")},
+        {"secret_config": written(tmp_path, "trivy-secret.yaml", "disable-rules: [a]")},
+        {"wider": (("license-full", "true"),)},
+        {"skips": ("skip-db-update",)},
     ):
         assert facts(REFERENCE, settings(tmp_path, **options), trivy) not in (None, plain), options
     assert facts(REFERENCE[:-1] + "1", settings(tmp_path), trivy) != plain
     # Trivy's report names the repository, and so do its SBOMs.
     assert facts(f"other.example/{REFERENCE}", settings(tmp_path), trivy) != plain
-    assert facts(REFERENCE, replace(settings(tmp_path), expired=("CVE-1",)), trivy) != plain
-    for name in (".trivyignore", "trivy-secret.yaml"):
-        (tmp_path / name).write_text("CVE-1")
-        assert facts(REFERENCE, settings(tmp_path), trivy) != plain
-        (tmp_path / name).unlink()
+    expired = trivy_ignore.read(written(tmp_path, "expired", "CVE-1 exp:2020-01-01"))
+    assert facts(REFERENCE, replace(settings(tmp_path), ignored=expired), trivy) != plain
+    # What Trivy would take by itself has no say.
+    for name in (".trivyignore", "trivy-secret.yaml", "trivy.yaml"):
+        written(tmp_path, name, "CVE-1")
+        assert facts(REFERENCE, settings(tmp_path), trivy) == plain
     database(trivy, NOW - timedelta(hours=1))
     assert facts(REFERENCE, settings(tmp_path), trivy) != plain
 
@@ -138,8 +180,8 @@ def test_nothing_is_reused_that_cannot_be_known(tmp_path, trivy):
     assert facts(REFERENCE, settings(tmp_path, vex=("repo",)), trivy) is None
     assert facts(REFERENCE, settings(tmp_path, ignore_policy=Path("p.rego")), trivy) is None
     assert facts(REFERENCE, settings(tmp_path, scanners=("misconfig",)), trivy) is None
-    (tmp_path / "trivy.yaml").write_text("timeout: 5m")
-    assert facts(REFERENCE, settings(tmp_path), trivy) is None
+    config = written(tmp_path, "mirrors.yaml", "registry: {mirrors: {docker.io: [m.example]}}")
+    assert facts(REFERENCE, settings(tmp_path, config=config), trivy) is None
 
 
 def test_a_stale_database_is_reused_offline_only(tmp_path, trivy):

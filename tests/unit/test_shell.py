@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -285,6 +286,47 @@ def test_an_output_folder_that_cannot_be_made_is_wrong_input(run, tmp_path) -> N
     assert "output-dir: file could not be written" in ran.err
 
 
+@pytest.mark.parametrize("link", ["s3c-out", "s3c-out/summary.md", "s3c-out/result.json", "s3c-out/app/trivy.json"])
+def test_a_link_out_of_the_workspace_is_refused_before_anything_is_done(run, tmp_path, link) -> None:
+    (tmp_path / ".git").mkdir()
+    home = tmp_path.parent / f"{tmp_path.name}-home"
+    home.mkdir()
+    (home / "kept").write_text("kept")
+    (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / link).symlink_to(home if link == "s3c-out" else home / "kept")
+    ran = run("a")
+    assert ran.code == Exit.WRONG_INPUT
+    assert "leads out of the workspace" in ran.err
+    assert ran.given == {}
+    assert {one.name: one.read_text() for one in home.iterdir()} == {"kept": "kept"}
+
+
+def test_a_link_that_comes_between_two_runs_is_refused(run, tmp_path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path.parent / f"{tmp_path.name}-home").write_text("kept")
+
+    ran = run("a")
+    (tmp_path / "s3c-out" / "result.json").unlink()
+    (tmp_path / "s3c-out" / "result.json").symlink_to(tmp_path.parent / f"{tmp_path.name}-home")
+    assert ran.code == Exit.DONE
+    assert run("a").code == Exit.WRONG_INPUT
+    assert (tmp_path.parent / f"{tmp_path.name}-home").read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", ["summary.md", "result.json"])
+def test_a_fifo_in_a_reports_place_is_replaced(run, tmp_path, name) -> None:
+    (tmp_path / "s3c-out").mkdir()
+    os.mkfifo(tmp_path / "s3c-out" / name)
+    assert run("a").code == Exit.DONE
+    assert (tmp_path / "s3c-out" / name).is_file()
+
+
+@pytest.mark.parametrize("name", ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"])
+def test_a_fifo_in_place_of_the_runners_file_is_wrong_input(run, runner, tmp_path, name) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert run(environment={**runner, name: str(tmp_path / "fifo")}).code == Exit.WRONG_INPUT
+
+
 def test_an_interrupt_is_passed_on(run) -> None:
     with pytest.raises(KeyboardInterrupt):
         run("a", outcome=KeyboardInterrupt())
@@ -428,3 +470,23 @@ def test_outside_a_runner_there_is_nowhere_to_put_outputs(tmp_path, monkeypatch)
     set_outputs({"a": "b"}, {})
     append_summary("x", {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_programs_see_no_secret_of_any_command_and_no_path_into_the_workspace(run, tmp_path) -> None:
+    """Also one at job level that another command takes."""
+    secrets = ("S3C_REGISTRY_PASSWORD", "S3C_SOURCE_PASSWORD", "S3C_KEY_PEM", "GITHUB_TOKEN")
+    path = f":{tmp_path / 'bin'}:/usr/bin:bin:"
+    environment = {"HOME": "/root", "PATH": path, **dict.fromkeys(secrets, "hunter2")}
+    context = run("a:1", environment=environment).context
+    assert not set(secrets) & set(context.runner.environment)
+    assert context.runner.environment["PATH"] == "/usr/bin"
+    assert context.environment["GITHUB_TOKEN"] == "hunter2"
+
+
+def test_a_cache_that_others_may_write_is_replaced_with_a_notice(run, tmp_path) -> None:
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all").chmod(0o777)
+    given = {"HOME": "/root", "S3C_CACHE": str(tmp_path / "all"), "S3C_STATE": str(tmp_path / "state")}
+    ran = run("a:1", environment=given)
+    assert ran.context.cache == tmp_path / "state" / "cache"
+    assert "is not used: other users may write to it" in ran.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from s3c_actions.inputs import verify as verify_inputs
 from s3c_actions.process import Runner, Secrets
 from s3c_actions.progress import Silent
 from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey
+from s3c_actions.steps.verify import names, prepare
+from s3c_lab.certificates import make, make_authority, subject
 
 IMAGE = "localhost:5000/app@sha256:" + "a" * 64
 
@@ -220,6 +223,68 @@ def test_deploy_looks_at_signatures_itself_or_behind_a_gate(tmp_path: Path) -> N
         deploy_command.run(given, context(tmp_path))
     assert caught.value.field == "trust-store"
     assert "`vault`" in caught.value.remedy
+
+
+class Notices(Silent):
+    """Keeps what a person should know."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    def notice(self, text: str) -> None:
+        self.kept.append(text)
+
+
+@pytest.mark.parametrize(
+    ("stores", "given", "trusted", "told"),
+    [
+        (("alone",), "", ["*"], ""),
+        (("alone", "renewed"), "", ["*"], ""),
+        (("root",), "", ["*"], "everyone is trusted whom CN=root"),
+        (("alone", "root"), "", ["*"], "everyone is trusted whom CN=root"),
+        (("root",), "*", ["*"], ""),
+        (("root",), "C=US, ST=WA, O=x, CN=a", ["x509.subject: C=US, ST=WA, O=x, CN=a"], ""),
+        (("root", "other"), "C=US, ST=WA, O=x, CN=a\nC=US, ST=WA, O=x, CN=b", None, "several authorities"),
+        (("root", "alone"), "C=US, ST=WA, O=x, CN=a\nC=US, ST=WA, O=x, CN=b", None, "several authorities"),
+        (("root",), "CN=a", None, "it names no C and no ST and no O"),
+        (("root",), "*\nC=US, ST=WA, O=x, CN=a", None, "give it alone"),
+    ],
+)
+def test_whom_a_trust_store_and_identities_trust(
+    stores: tuple[str, ...], given: str, trusted: list[str] | None, told: str, tmp_path: Path
+) -> None:
+    for name, one in (
+        ("alone", make("alone")),
+        ("renewed", make("alone")),
+        ("root", make_authority("root")),
+        ("other", make_authority("other")),
+    ):
+        (tmp_path / f"{name}.crt").write_bytes(one.chain_pem())
+    more = {"trusted_identity": given} if given else {}
+    store = "\n".join(str(tmp_path / f"{one}.crt") for one in stores)
+    settings = verify_command.trust(trust(trust_store=store, **more))
+    progress = Notices()
+    if trusted is None:
+        with pytest.raises(InputError, match=re.escape(told)) as caught, prepare(settings, tmp_path, progress):
+            pass
+        assert caught.value.field == "trusted-identity"
+        return
+    with prepare(settings, tmp_path, progress) as home:
+        (statement,) = json.loads((home.folder / "trustpolicy.json").read_text())["trustPolicies"]
+    assert statement["trustedIdentities"] == trusted
+    assert [told in one for one in progress.kept] == ([True] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [("", True), ("*", True), ("C=US, ST=WA, O=s3c lab", True), ("C=US, ST=WA, O=s3c lab, CN=other", False)],
+)
+def test_whether_the_trusted_identities_name_a_certificate(given: str, named: bool) -> None:
+    settings = verify_command.trust(trust(trust_store="x", **({"trusted_identity": given} if given else {})))
+    assert names(settings, make("release").certificate) is named
+    # No identity but `*` is one of a subject that notation cannot read.
+    unnamed = make("x", subject_name=subject("release", ST="")).certificate
+    assert names(settings, unnamed) is (given in ("", "*"))
 
 
 def test_verify_needs_something_to_trust(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ WRONG_INPUT = {
     "config-value": ("trivy-config", "--severity"),
     "env-value": ("trivy-config", "--severity"),
     "db-first": ("offline", "no vulnerability database"),
+    "first-run-java": ("offline", "no Java database"),
 }
 OUTSIDE = {
     "img-401": "refused to give the image out",

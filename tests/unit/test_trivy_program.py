@@ -5,7 +5,7 @@ import pytest
 
 from s3c_actions.errors import InputError, OutsideError
 from s3c_actions.process import Completed, Runner
-from s3c_actions.programs import trivy
+from s3c_actions.programs import trivy, trivy_settings
 from s3c_actions.programs.install import Program
 from s3c_actions.programs.trivy import Metadata, Request, ScanOptions, Trivy, arguments
 from s3c_actions.progress import Silent
@@ -40,30 +40,52 @@ def argv(source="registry", image="localhost:5000/a@sha256:1", **options):
         ({"config": Path("t.yaml")}, ["--config=t.yaml"]),
         ({"java_db_repositories": ("j",)}, ["--java-db-repository=j"]),
         ({"checks_bundle_repository": "k"}, ["--checks-bundle-repository=k"]),
-        ({"insecure": True}, ["--insecure"]),
+        ({"insecure": True}, ["--insecure=true"]),
+        ({"secret_config": Path("s.yaml")}, ["--secret-config=s.yaml"]),
         ({}, ["--timeout=90s", "--scanners=vuln", "--db-repository=r1", "--db-repository=r2"]),
-        ({"offline": True}, ["--offline-scan", "--skip-db-update", "--skip-java-db-update", "--skip-check-update"]),
     ],
 )
 def test_every_option_reaches_trivy_glued_to_its_flag(options, expected):
     given = argv(**options)
     assert [one for one in given if one in expected] == expected
-    plain = set(argv())
-    extra = [one for one in given if one not in plain and one not in expected]
-    assert extra in ([], ["--skip-vex-repo-update"])
 
 
 def test_the_report_is_json_complete_and_never_trivys_own_gate():
     given = argv()
     for flag in ("--format=json", "--list-all-pkgs=true", "--show-suppressed=true", "--exit-code=0", "--exit-on-eol=0"):
         assert flag in given
-    assert not [one for one in given if one.startswith(("--severity", "--ignore-unfixed"))]
-    assert given[-2:] == ["--image-src=remote", "localhost:5000/a@sha256:1"]
+    assert given[-3:] == ["--input=", "--image-src=remote", "localhost:5000/a@sha256:1"]
+
+
+def test_whatever_trivy_would_take_from_a_file_or_a_variable_is_given():
+    given = argv()
+    names = [one.removeprefix("--").partition("=")[0] for one in given[1:-1]]
+    table = trivy_settings
+    assert set(names) == {*table.FIXED, *table.GIVEN, *table.OURS, *table.RUN}
+    for flag in (
+        "--severity=UNKNOWN,LOW,MEDIUM,HIGH,CRITICAL",
+        "--ignore-unfixed=false",
+        "--ignore-status=",
+        "--ignorefile=/dev/null",
+        "--ignore-policy=",
+        "--secret-config=",
+        "--config=/dev/null",
+        "--vex=",
+        "--skip-dirs=",
+        "--skip-files=",
+        "--pkg-types=os,library",
+        "--insecure=false",
+    ):
+        assert flag in given
+    assert "--license-full=true" in argv(wider=(("license-full", "true"),))
 
 
 def test_an_archive_is_an_input_and_offline_downloads_nothing():
     assert argv(source="archive", image="-x.tar")[-1] == "--input=-x.tar"
-    assert not [one for one in argv(offline=True) if one.startswith("--db-repository")]
+    for flag in trivy_settings.SKIPS:
+        assert f"--{flag}=true" in argv(offline=True)
+        assert f"--{flag}=false" in argv()
+        assert f"--{flag}=true" in argv(skips=(flag,))
 
 
 class Fake(Runner):
@@ -132,7 +154,7 @@ def test_an_error_is_translated_and_nothing_tried_again(tmp_path):
 def test_the_next_repository_is_asked_when_one_cannot_be_reached(tmp_path):
     names = ("nohost.invalid/trivy-db:2", "mirror.example/trivy-db:2")
     runs, warnings = scanned(tmp_path, "db-net", "", db_repositories=names)
-    assert [one for one in runs[1] if "db-repository" in one] == ["--db-repository=mirror.example/trivy-db:2"]
+    assert [one for one in runs[1] if one.startswith("--db-")] == ["--db-repository=mirror.example/trivy-db:2"]
     assert "nohost.invalid" in warnings[0]
 
 
@@ -155,8 +177,65 @@ def test_a_locked_cache_is_waited_for(tmp_path):
     assert len(runs) == 3
 
 
-def test_peoples_variables_are_known(tmp_path):
-    assert Trivy(PROGRAM, Fake(), cache=tmp_path).settings_in_environment() == {"TRIVY_SEVERITY": "HIGH"}
+@pytest.mark.parametrize(
+    ("name", "reaches", "worth_a_word"),
+    [
+        ("TRIVY_SEVERITY", False, True),
+        ("TRIVY_SKIP_FILES", False, True),
+        ("TRIVY_VULN_TYPE", False, True),
+        ("TRIVY_SOMETHING_NEW", False, True),
+        ("TRIVY_NON_SSL", False, True),
+        ("TRIVY_INSECURE", False, True),
+        ("TRIVY_RUN_AS_PLUGIN", False, True),
+        ("TRIVY_CONFIG", False, True),
+        ("TRIVY_FORMAT", False, False),
+        ("TRIVY_SKIP_DB_UPDATE", False, False),
+        ("TRIVY_DB_REPOSITORY", False, False),
+        ("TRIVY_PASSWORD", True, False),
+        ("TRIVY_CACHE_DIR", True, False),
+        ("GITHUB_TOKEN", True, False),
+    ],
+)
+def test_no_variable_reaches_trivy_that_could_leave_findings_out(tmp_path, name, reaches, worth_a_word):
+    program = Trivy(PROGRAM, Runner({name: "x", "HOME": "/x"}), cache=tmp_path)
+    assert (name in program._runner.environment) == reaches
+    assert program.set_aside == ((name,) if worth_a_word else ())
+    reached = {name: "x"} if reaches and name.startswith("TRIVY_") else {}
+    assert program.settings_in_environment() == reached
+
+
+def test_beside_an_insecure_registry_databases_are_downloaded_first_and_securely(tmp_path):
+    runs, _ = scanned(tmp_path, "silent", "", insecure=True, db_repositories=("db.example/trivy-db:2",))
+    download, scan = runs
+    for flag in ("--download-db-only=true", "--insecure=false", "--db-repository=db.example/trivy-db:2"):
+        assert flag in download
+    for flag in ("--insecure=true", *(f"--skip-{one}-update=true" for one in ("db", "java-db", "check", "vex-repo"))):
+        assert flag in scan
+    (tmp_path / "cache" / "java-db").mkdir()
+    (tmp_path / "cache" / "java-db" / "metadata.json").write_text("{}")
+    runs, _ = scanned(tmp_path, "silent", "silent", "", insecure=True)
+    assert ["--download-db-only=true" in one for one in runs] == [True, False, False]
+    assert ["--download-java-db-only=true" in one for one in runs] == [False, True, False]
+    assert ["--insecure=true" in one for one in runs] == [False, False, True]
+
+
+def test_the_java_database_is_downloaded_securely_when_the_image_turns_out_to_need_it(tmp_path):
+    runs, _ = scanned(tmp_path, "silent", "first-run-java", "silent", "", insecure=True)
+    assert ["--download-java-db-only=true" in one for one in runs] == [False, False, True, False]
+    assert ["--insecure=true" in one for one in runs] == [False, True, False, True]
+    unwanted = {"skips": ("skip-java-db-update",), "fails": InputError, "match": "Java database"}
+    scanned(tmp_path, "silent", "first-run-java", insecure=True, **unwanted)
+
+
+def test_nothing_is_downloaded_beside_an_insecure_registry_when_offline(tmp_path):
+    runs, _ = scanned(tmp_path, "", insecure=True, offline=True)
+    assert len(runs) == 1
+
+
+def test_a_database_that_cannot_be_had_securely_ends_the_scan(tmp_path):
+    names = ("nohost.invalid/trivy-db:2",)
+    runs, _ = scanned(tmp_path, "db-net", insecure=True, db_repositories=names, fails=OutsideError, match="nohost")
+    assert ["--insecure=true" in one for one in runs] == [False]
 
 
 def test_a_database_is_fresh_as_trivy_sees_it():

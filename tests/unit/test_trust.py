@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 
 from s3c_actions.commands import load
 from s3c_actions.errors import InputError
 from s3c_actions.inputs import resolve
 from s3c_actions.steps.results import Outcome
-from s3c_lab.certificates import make, make_authority, pem
+from s3c_lab.certificates import make, make_authority, pem, subject
 from tests.unit.test_signing_inputs import context
 
 GUID = "00000000-0000-4000-8000-000000000000"
@@ -46,6 +48,42 @@ def test_a_signer_below_an_authority_is_pinned(tmp_path: Path) -> None:
     provider, verifier, policy = yaml.safe_load_all(text)
     assert provider["spec"]["parameters"]["value"] == anchor.decode()
     assert [one["kind"] for one in (provider, verifier, policy)] == ["KeyManagementProvider", "Verifier", "Policy"]
+
+
+def odd(*more: x509.NameAttribute[str], **parts: str) -> x509.Name:
+    return x509.Name([*subject("odd", **parts), *more])
+
+
+ODD = {
+    "emailAddress": odd(x509.NameAttribute(NameOID.EMAIL_ADDRESS, "sec@s3c.example")),
+    "UID": odd(x509.NameAttribute(NameOID.USER_ID, "7")),
+    "DC": odd(x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "example")),
+    "OU twice": odd(*(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, one) for one in "ab")),
+    "no ST": odd(ST=""),
+}
+
+
+@pytest.mark.parametrize("name", ODD.values(), ids=ODD)
+def test_everyone_is_trusted_only_where_that_is_the_signer_alone(name: x509.Name, tmp_path: Path) -> None:
+    alone, issued = make("odd", subject_name=name), make("odd", subject_name=name, issuer=make_authority("root"))
+    for one in (alone, issued):
+        (tmp_path / "chain.pem").write_bytes(one.chain_pem())
+        if one is issued:
+            break
+        export(tmp_path, certificate=str(tmp_path / "chain.pem"), registry_scope="a.example/x")
+        (statement,) = json.loads((tmp_path / "trustpolicy.json").read_text())["trustPolicies"]
+        provider, verifier, _ = yaml.safe_load_all((tmp_path / "ratify.yaml").read_text())
+        (ratify,) = verifier["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]
+        for policy in (statement, ratify):
+            assert (policy["trustedIdentities"], policy["registryScopes"]) == (["*"], ["a.example/x"])
+        own = pem(alone.certificate)
+        assert provider["spec"]["parameters"]["value"].encode() == own
+        assert (tmp_path / "truststore" / "x509" / "ca" / "s3c" / "certificates.pem").read_bytes() == own
+    folder = tmp_path / "issued"
+    with pytest.raises(InputError) as caught:
+        export(folder, certificate=str(tmp_path / "chain.pem"))
+    assert (caught.value.field, caught.value.exit_code) == ("certificate", 2)
+    assert not folder.exists() or not list(folder.iterdir())
 
 
 @pytest.mark.parametrize(

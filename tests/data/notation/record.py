@@ -96,7 +96,7 @@ def record(to: Recorder, registry: str, tsa: str, tsa_root: Path) -> None:
 
     def trusting(name: str, anchors: bytes, policy: TrustPolicy | None = None, stamps: bytes = b"") -> Home:
         home = to.home(name)
-        home.trust(anchors, policy or TrustPolicy(), stamps)
+        home.trust(anchors, policy or TrustPolicy(identities=("*",)), stamps)
         return home
 
     verify = ("verify", "--verbose")
@@ -121,7 +121,9 @@ def record(to: Recorder, registry: str, tsa: str, tsa_root: Path) -> None:
     identity = TrustPolicy(identities=("x509.subject: C=US, ST=WA, O=somebody else",))
     to.run("verify-identity", trusting("trust-identity", pem(root.certificate), identity), *verify, below)
     to.run("verify-leaf-anchor", trusting("trust-leaf", pem(chained.certificate)), *verify, below)
-    stamped = trusting("trust-stamped", ours.chain_pem(), TrustPolicy(timestamps=True), tsa_root.read_bytes())
+    stamped = trusting(
+        "trust-stamped", ours.chain_pem(), TrustPolicy(identities=("*",), timestamps=True), tsa_root.read_bytes()
+    )
     to.run("verify-no-timestamp", stamped, *verify, good)
     brief = image("brief")
     sign("ours", brief, "--expiry", "2s")
@@ -133,7 +135,7 @@ def record(to: Recorder, registry: str, tsa: str, tsa_root: Path) -> None:
     to.run("verify-signature-expired", us, *verify, brief)
     to.run("verify-certificate-expired", trusting("trust-short", short.chain_pem()), *verify, old)
     other_root = pem(make_authority("tsa root").certificate)
-    wrong = trusting("trust-wrong-tsa", short.chain_pem(), TrustPolicy(timestamps=True), other_root)
+    wrong = trusting("trust-wrong-tsa", short.chain_pem(), TrustPolicy(identities=("*",), timestamps=True), other_root)
     to.run("verify-timestamp-untrusted", wrong, *verify, odd)
     # No responder answers at this address, so that whether the certificate is revoked cannot be found out.
     revocable = make("revocable", issuer=root, ocsp="http://localhost:9/")
@@ -144,11 +146,11 @@ def record(to: Recorder, registry: str, tsa: str, tsa_root: Path) -> None:
 
     # Wrong trust
     empty = to.home("trust-empty")
-    empty.write_policy(TrustPolicy().document())
+    empty.write_policy(TrustPolicy(identities=("*",)).document())
     to.run("verify-store-missing", empty, *verify, good)
     to.run("verify-policy-missing", to.home("trust-nothing"), *verify, good)
     scoped = trusting("trust-scoped", ours.chain_pem())
-    document = json.loads(json.dumps(TrustPolicy().document()))
+    document = json.loads(json.dumps(TrustPolicy(identities=("*",)).document()))
     statement = document["trustPolicies"][0]
     statement["registryScopes"] = ["registry.example/other"]
     scoped.write_policy(document)

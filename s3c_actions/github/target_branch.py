@@ -1,0 +1,181 @@
+"""The branch that a pull request goes to: its files, and whether a label of the pull request accepts others.
+
+Everything is asked of GitHub's API, because the checkout is the pull request's own, and often has one commit alone.
+
+https://docs.github.com/rest/repos/contents, https://docs.github.com/rest/issues/events
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from s3c_actions.errors import InputError, OutsideError
+from s3c_actions.github import api, run, trouble
+from s3c_actions.github.run import Run
+
+if TYPE_CHECKING:
+    from github import Github
+    from github.ContentFile import ContentFile
+
+PERMISSION = "contents: read"
+LABEL_PERMISSION = "pull-requests: read"
+_WHAT = "The target branch's files could not be read"
+_MAINTAINERS = frozenset({"admin", "maintain"})
+
+
+class TargetBranch:
+    """The target branch of one pull request.
+
+    Args:
+        about: the run that the pull request caused.
+        client: of the repository's GitHub; connected when it is first needed.
+    """
+
+    def __init__(self, about: Run, client: Callable[[], Github]) -> None:
+        self._about = about
+        self._connect = client
+        self._client: Github | None = None
+        self._commit = ""
+        self._pull: Mapping[str, Any] = about.payload["pull_request"]
+
+    @property
+    def name(self) -> str:
+        """Of the branch; untrusted."""
+        return str(self._base.get("ref") or "")
+
+    @property
+    def from_fork(self) -> bool:
+        """Whether the pull request comes from another repository."""
+        head = (self._pull.get("head") or {}).get("repo") or {}
+        return str(head.get("full_name", "")).lower() != self._about.repository.lower()
+
+    def content(self, path: str) -> bytes | dict[str, bytes] | None:
+        """What the branch has at a path.
+
+        Args:
+            path: from the repository's root, with slashes.
+
+        Returns:
+            The content of a file; of a folder its files, path below it → content; None when nothing is there.
+
+        Raises:
+            OutsideError: it cannot be read, or is a link or a submodule.
+        """
+        from github import UnknownObjectException
+
+        with trouble.told(_WHAT, permission=PERMISSION):
+            repository = self._github().get_repo(self._about.repository)
+            # Known before: a branch that is not to be seen is something else than a file that is not there.
+            commit = self._at()
+            try:
+                found = repository.get_contents(path, ref=commit)
+            except UnknownObjectException:
+                return None
+            if isinstance(found, list):
+                return self._folder(path, found)
+            return self._file(found)
+
+    def accepted(self, label: str) -> str:
+        """Who accepts with a label that the pull request's own files count; empty when nobody does.
+
+        The label has to be there now, and whoever set it last has to be a maintainer of the repository, or somebody
+        else than the pull request's author who may write to it.
+
+        Raises:
+            GitHubError: that could not be looked up.
+        """
+        from github import UnknownObjectException
+
+        with trouble.told("The pull request's labels could not be read", permission=LABEL_PERMISSION):
+            repository = self._github().get_repo(self._about.repository)
+            issue = repository.get_issue(int(self._pull["number"]))
+            if label not in {one.name for one in issue.get_labels()}:
+                return ""
+            set_by = ""
+            for event in issue.get_events():
+                if event.event in {"labeled", "unlabeled"} and event.label is not None and event.label.name == label:
+                    set_by = event.actor.login if event.event == "labeled" and event.actor is not None else ""
+            if not set_by:
+                return ""
+            try:
+                role = repository.get_collaborator_role_name(set_by)
+                writes = repository.get_collaborator_permission(set_by) in {"admin", "write"}
+            except UnknownObjectException:
+                return ""
+            author = (self._pull.get("user") or {}).get("login")
+            return set_by if role in _MAINTAINERS or (writes and set_by != author) else ""
+
+    @property
+    def _base(self) -> Mapping[str, Any]:
+        return self._pull.get("base") or {}
+
+    def _github(self) -> Github:
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
+    def _at(self) -> str:
+        """The commit that the branch is at now; what the event tells may be older than what was merged for the run."""
+        from github import UnknownObjectException
+
+        if not self._commit:
+            repository = self._github().get_repo(self._about.repository)
+            try:
+                reference = repository.get_git_ref(f"heads/{self.name}")
+                reference.complete()
+                self._commit = reference.object.sha
+            except UnknownObjectException:
+                if not self._base.get("sha"):
+                    raise
+                self._commit = str(self._base["sha"])
+        return self._commit
+
+    def _file(self, found: ContentFile) -> bytes:
+        if found.type != "file":
+            kind = "a link" if found.type == "symlink" else "a submodule"
+            raise OutsideError(
+                f"{found.path} cannot be compared with the target branch's: there it is {kind}.",
+                cause="What a gate is decided with is read from the target branch.",
+                remedy="Have it as a file in the repository.",
+            )
+        if found.encoding == "base64":
+            return found.decoded_content
+        # A file of more than 1 MB comes without its content.
+        blob = self._github().get_repo(self._about.repository).get_git_blob(found.sha)
+        return base64.b64decode(blob.content)
+
+    def _folder(self, path: str, listed: list[ContentFile]) -> dict[str, bytes]:
+        files: dict[str, bytes] = {}
+        for one in listed:
+            inside = self.content(one.path)
+            name = one.path.removeprefix(path.rstrip("/")).lstrip("/")
+            if isinstance(inside, bytes):
+                files[name] = inside
+            elif isinstance(inside, dict):
+                files |= {f"{name}/{below}": content for below, content in inside.items()}
+        return files
+
+
+def of(environment: Mapping[str, str], token: Callable[[], str], notice: Callable[[str], None]) -> TargetBranch | None:
+    """The target branch of the pull request that a run is for; None when it is for none.
+
+    Args:
+        environment: of the process.
+        token: asked for when GitHub is.
+        notice: told when GitHub asks to wait.
+
+    Raises:
+        InputError: the event cannot be read.
+    """
+    if not environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
+        return None
+    about = run.of(environment)
+    if not isinstance(about.payload.get("pull_request"), dict):
+        raise InputError(
+            "GITHUB_EVENT_PATH",
+            "the event of this pull request is not known, so that its files cannot be compared with its target's.",
+            remedy="Leave the variables of the runner to the runner.",
+        )
+    return TargetBranch(about, lambda: api.connect(token(), environment, notice))

@@ -1,0 +1,197 @@
+"""Where s3c keeps things on a machine, and which places it takes no program from.
+
+For the standard library alone: `actions/environment.py` uses it before there is any package.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+STATE_VARIABLE = "S3C_STATE"
+CACHE_VARIABLE = "S3C_CACHE"
+SECRETS = ("registry-password", "source-password", "github-token", "key-pem", "key-password")
+"""Every input that is declared as a secret, by any command (a test compares it with the declarations)."""
+# Where no PATH is left: what POSIX systems have.
+_SYSTEM_PATH = "/usr/bin:/bin"
+_TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+# The runner's own form of an input; composite actions have none, but a step may be started with them.
+_RUNNER_PREFIX = "INPUT_"
+
+
+class Unsafe(OSError):
+    """A private folder that is not private; the text is a sentence."""
+
+
+class Cache(NamedTuple):
+    """The cache folder, and the sentence on why it is another than the one named; empty when it is that one."""
+
+    path: Path
+    notice: str
+
+
+def account_home() -> Path | None:
+    """The home folder that the system has for this user, whatever HOME says; None when there is none of theirs."""
+    import pwd
+
+    try:
+        home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+        status = home.stat()
+    except (KeyError, OSError):
+        return None
+    return home if status.st_uid == os.geteuid() and os.access(home, os.W_OK | os.X_OK) else None
+
+
+def state_folder(environment: Mapping[str, str]) -> Path:
+    """Where this machine records what it installed itself: `S3C_STATE`, else in the account's home. Not made yet.
+
+    It must lie outside of whatever is restored, copied or shared: what is recorded here is believed.
+
+    Raises:
+        Unsafe: no place is known.
+    """
+    if environment.get(STATE_VARIABLE):
+        return Path(environment[STATE_VARIABLE]).absolute()
+    base = environment.get("XDG_STATE_HOME", "")
+    if base.startswith("/"):
+        return Path(base) / "s3c"
+    home = account_home() or Path(environment.get("HOME") or os.sep)
+    if home == Path(os.sep):
+        raise Unsafe(f"no home folder is known; name a private folder in {STATE_VARIABLE}.")
+    return home / ".local" / "state" / "s3c"
+
+
+def make_private(folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> Path:
+    """Make a folder that this user alone may enter (0700), unless it is there.
+
+    Raises:
+        Unsafe: it is there, and others may write to it.
+        OSError: it cannot be made.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    why = shared(folder, environment)
+    if why:
+        raise Unsafe(f"{folder} is not private: {why}. Correct its owner and mode (0700), or name another folder.")
+    return folder
+
+
+def cache_folder(environment: Mapping[str, str]) -> Cache:
+    """Where programs and databases are kept between runs: `S3C_CACHE`, by default the user's cache folder.
+
+    A folder that others may write to is not used: one beside this machine's records takes its place.
+    """
+    base = environment.get("XDG_CACHE_HOME", "")
+    if environment.get(CACHE_VARIABLE):
+        named = Path(environment[CACHE_VARIABLE]).absolute()
+    elif base:
+        named = Path(base).absolute() / "s3c"
+    else:
+        named = Path(environment.get("HOME") or account_home() or os.sep) / ".cache" / "s3c"
+    why = shared(named, environment)
+    if not why:
+        return Cache(named, "")
+    try:
+        private = state_folder(environment) / "cache"
+    except Unsafe:
+        return Cache(named, "")
+    return Cache(private, f"The cache {named} is not used: {why}. {private} is used in its place.")
+
+
+def shared(folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Why others can change what is in a folder; empty when they cannot, or when it is not there.
+
+    Root is not among the others, and neither is whoever became root by sudo (SUDO_UID).
+    """
+    try:
+        status, above = folder.stat(), folder.parent.stat()
+    except OSError:
+        return ""
+    if not stat.S_ISDIR(status.st_mode):
+        return ""
+    user = os.geteuid()
+    trusted = {user, 0}
+    sudo = environment.get("SUDO_UID", "")
+    if user == 0 and sudo.isdecimal():
+        trusted.add(int(sudo))
+    if status.st_uid not in trusted:
+        return f"it belongs to another user (id {status.st_uid})"
+    if status.st_mode & 0o022:
+        return f"other users may write to it (mode {stat.S_IMODE(status.st_mode):04o})"
+    if above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX:
+        return f"other users may replace it (mode {stat.S_IMODE(above.st_mode):04o} of {folder.parent})"
+    return ""
+
+
+def workspace(environment: Mapping[str, str], cwd: Path | None) -> Path | None:
+    """The caller's checkout: `GITHUB_WORKSPACE`, else git's top level of the working folder, else that folder.
+
+    None where it would be the whole disk, or the home folder with all that is installed in it.
+    """
+    given = environment.get("GITHUB_WORKSPACE", "")
+    if given:
+        return Path(given) if Path(given).is_absolute() and Path(given) != Path(os.sep) else None
+    if cwd is None:
+        return None
+    top = next((one for one in (cwd, *cwd.parents) if (one / ".git").exists()), cwd)
+    home = environment.get("HOME", "")
+    if top == Path(os.sep) or (home and Path(home).resolve().is_relative_to(top.resolve())):
+        return None
+    return top
+
+
+def search_path(environment: Mapping[str, str], cwd: Path | None) -> str:
+    """PATH without what the workspace decides: elements that are empty, relative, or inside of it.
+
+    Args:
+        environment: has PATH, and perhaps GITHUB_WORKSPACE and HOME.
+        cwd: the working folder; None when it was removed.
+    """
+    top = workspace(environment, cwd)
+    within = () if top is None else (top, top.resolve())
+
+    def kept(element: str) -> bool:
+        if not element.startswith("/"):
+            return False
+        forms = (Path(os.path.normpath(element)), Path(element).resolve())
+        return not any(form.is_relative_to(folder) for form in forms for folder in within)
+
+    return (
+        os.pathsep.join(one for one in environment.get("PATH", _SYSTEM_PATH).split(os.pathsep) if kept(one))
+        or _SYSTEM_PATH
+    )
+
+
+def working_folder() -> Path | None:
+    """The working folder; None when it was removed."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def variable(name: str) -> str:
+    """The environment variable of an input's name."""
+    return "S3C_" + name.upper().replace("-", "_")
+
+
+def is_secret(name: str) -> bool:
+    """Whether an environment variable holds the secret of some command, or a token of the runner."""
+    if name in _TOKENS:
+        return True
+    words = name.removeprefix(_RUNNER_PREFIX).replace("-", "_")
+    return (name.startswith(_RUNNER_PREFIX) and words in _WORDS) or (name.startswith("S3C_") and name[4:] in _WORDS)
+
+
+_WORDS = frozenset(variable(one).removeprefix("S3C_") for one in SECRETS)
+
+
+def for_programs(environment: Mapping[str, str], cwd: Path | None) -> dict[str, str]:
+    """What programs see of an environment: no secret of any command, and no PATH into the workspace."""
+    seen = {name: value for name, value in environment.items() if not is_secret(name)}
+    if "PATH" in seen:
+        seen["PATH"] = search_path(environment, cwd)
+    return seen

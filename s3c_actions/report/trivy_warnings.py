@@ -1,0 +1,194 @@
+"""What Trivy's own warnings mean for whoever relies on what it found.
+
+Trivy goes on after most things that it cannot do, and says so on standard error alone. This is the list of those that
+mean «not looked at», read from every warning and error that Trivy 0.74.0 can print while it scans an image (pkg/).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import Enum
+
+import msgspec
+
+
+class Meaning(Enum):
+    """What follows from a warning."""
+
+    BLIND = "blind"
+    """A scanner did not see what it should have: that it found nothing says nothing."""
+    UNCOVERED = "uncovered"
+    """Some packages were listed and matched with nothing."""
+    REPORTED = "reported"
+    """What the report and the database show as well, and report/coverage.py judges."""
+    SHOWN = "shown"
+    """People should know, and nothing follows for the gate."""
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """A warning that means something.
+
+    Attributes:
+        pattern: found in Trivy's message.
+        meaning: of it.
+        scanners: whose findings it is about; when none of them was asked for, it is only shown.
+        sentence: what it means, for people.
+        layer: whether Trivy warns of it only while it looks at a layer for the first time.
+    """
+
+    pattern: str
+    meaning: Meaning
+    scanners: frozenset[str]
+    sentence: str
+    layer: bool = False
+
+
+_VULN = frozenset({"vuln", "license"})
+CASES: tuple[Case, ...] = (
+    Case(
+        pattern=r"This OS version is not on the EOL list",
+        meaning=Meaning.REPORTED,
+        scanners=_VULN,
+        sentence="Trivy does not know this release of the distribution.",
+    ),
+    Case(
+        pattern=r"This OS version is no longer supported|detection may be insufficient because security updates",
+        meaning=Meaning.REPORTED,
+        scanners=_VULN,
+        sentence="The release gets no security updates any more.",
+    ),
+    Case(
+        pattern=r"Unsupported os",
+        meaning=Meaning.BLIND,
+        scanners=_VULN,
+        sentence="Trivy has no advisories for the image's distribution: its packages were not checked.",
+    ),
+    Case(
+        pattern=r'No OS package is detected|^e\.g\. files under "/lib/apk/db/"',
+        meaning=Meaning.REPORTED,
+        scanners=_VULN,
+        sentence="Trivy found no packages of the operating system.",
+    ),
+    Case(
+        pattern=r"\[dpkg\] Parse error(?!.*\bavailable\b)",
+        meaning=Meaning.BLIND,
+        scanners=_VULN,
+        sentence="Trivy could not read all of the image's package database: packages are missing from what it checked.",
+        layer=True,
+    ),
+    Case(
+        pattern=r"Invalid (?:source )?version(?: found)?",
+        meaning=Meaning.UNCOVERED,
+        scanners=_VULN,
+        sentence="Trivy left out a package whose version it cannot read.",
+        layer=True,
+    ),
+    Case(
+        pattern=r"Some OS packages were skipped due to mismatched PURL namespace",
+        meaning=Meaning.UNCOVERED,
+        scanners=_VULN,
+        sentence="Trivy left out packages that another distribution's bill of materials names.",
+    ),
+    Case(
+        pattern=r"Conda package is supported for SBOM, not for vulnerability scanning",
+        meaning=Meaning.UNCOVERED,
+        scanners=_VULN,
+        sentence="Trivy has no advisories for Conda packages.",
+    ),
+    Case(
+        pattern=r"The library type is not supported for vulnerability scanning",
+        meaning=Meaning.UNCOVERED,
+        scanners=_VULN,
+        sentence="Trivy has no advisories for a type of packages in the image.",
+    ),
+    Case(
+        pattern=r"Version matching error",
+        meaning=Meaning.UNCOVERED,
+        scanners=_VULN,
+        sentence="Trivy could not compare a package's version with an advisory.",
+    ),
+    Case(
+        pattern=r"Failed to parse component|Multiple OS components are not supported",
+        meaning=Meaning.UNCOVERED,
+        scanners=_VULN,
+        sentence="Trivy could not read all of a bill of materials in the image.",
+        layer=True,
+    ),
+    Case(
+        pattern=r"Mixing Alpine versions is unsupported",
+        meaning=Meaning.SHOWN,
+        scanners=_VULN,
+        sentence="The image mixes releases of Alpine; its packages were checked as the repository's release.",
+    ),
+    Case(
+        pattern=r"Failed to read content during streaming",
+        meaning=Meaning.BLIND,
+        scanners=frozenset({"secret"}),
+        sentence="Trivy could not read a file to its end while it looked for secrets.",
+        layer=True,
+    ),
+    Case(
+        pattern=r"scan was broken with InvalidContentError",
+        meaning=Meaning.BLIND,
+        scanners=frozenset({"misconfig"}),
+        sentence="Trivy could not read a configuration file in which it looked for mistakes.",
+        layer=True,
+    ),
+)
+
+_COMPILED = tuple((re.compile(case.pattern), case) for case in CASES)
+_LONGEST = 300
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What Trivy's warnings come to.
+
+    Attributes:
+        blind: why what was found cannot be relied on, as a sentence; empty when it can.
+        uncovered: why some packages were matched with nothing, each once.
+        shown: what people should know besides, in Trivy's words; untrusted.
+    """
+
+    blind: str
+    uncovered: tuple[str, ...]
+    shown: tuple[str, ...]
+
+
+NONE = Judged(blind="", uncovered=(), shown=())
+"""Of a scan that Trivy had no word on."""
+
+
+def of_layers(messages: Iterable[str]) -> bool:
+    """Whether one of the warnings would not come again with the layer that it is about."""
+    return any(case.layer for pattern, case in _COMPILED for message in messages if pattern.search(message))
+
+
+def judge(messages: Iterable[str], scanners: Iterable[str]) -> Judged:
+    """Judge the warnings of one scan.
+
+    Args:
+        messages: as Trivy printed them, without time and level; untrusted.
+        scanners: what was asked for.
+    """
+    asked = frozenset(scanners)
+    blind: list[str] = []
+    uncovered: list[str] = []
+    shown: list[str] = []
+    for message in dict.fromkeys(messages):
+        case = next((case for pattern, case in _COMPILED if pattern.search(message)), None)
+        if case is not None and case.meaning is Meaning.REPORTED:
+            continue
+        if case is None or not case.scanners & asked:
+            shown.append(f"Trivy: {message[:_LONGEST]}")
+        elif case.meaning is Meaning.BLIND:
+            blind.append(case.sentence)
+        elif case.meaning is Meaning.UNCOVERED:
+            uncovered.append(case.sentence)
+        elif case.meaning is Meaning.SHOWN:
+            shown.append(case.sentence)
+    return Judged(
+        blind=blind[0] if blind else "",
+        uncovered=tuple(dict.fromkeys(uncovered)),
+        shown=tuple(dict.fromkeys(shown)),
+    )

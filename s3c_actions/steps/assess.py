@@ -1,0 +1,275 @@
+"""The one place where a report becomes a `ScanResult`: scanned now, kept from before, or given by somebody.
+
+What a gate reads is judged here and nowhere else: findings, whether the scan could see anything, how much it looked at,
+what a policy refuses for being there, and how old the report is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from s3c_actions import reading
+from s3c_actions.errors import OutsideError
+from s3c_actions.report import coverage, trivy_json
+from s3c_actions.report.advisories import OLDEST_DATABASE, Database, why_outdated
+from s3c_actions.report.coverage import Coverage
+from s3c_actions.report.gate import Gate
+from s3c_actions.report.inferred import infer
+from s3c_actions.report.model import Content, Kind, ScanReport, Severity
+from s3c_actions.report.scope import COVERED, LIST, USUAL, Scope, missing, named
+from s3c_actions.report.trivy_warnings import Judged
+from s3c_actions.steps.results import ScanResult
+
+if TYPE_CHECKING:
+    from s3c_actions.policy.model import Policy
+
+ALL_SEVERITIES = tuple(Severity)
+MAXIMUM_AGE = timedelta(hours=24)
+"""How old a report may be that a gate is given, where no policy says it."""
+
+SKEW = timedelta(minutes=5)
+"""How far the clocks of two machines may be apart."""
+
+
+class Criteria(msgspec.Struct, frozen=True, kw_only=True):
+    """What a report is judged by.
+
+    Attributes:
+        gate: what is refused.
+        policy: whose gate it is, None without one.
+        unscanned_fails: packages that could not be checked close the gate.
+        ignore_unfixed: vulnerabilities without a fix count for nothing, unless a policy decides.
+        now: the time of the run.
+        bill: makes the SPDX document of a report of Trivy's; asked only when a policy judges contents.
+    """
+
+    gate: Gate
+    policy: Policy | None
+    unscanned_fails: bool
+    ignore_unfixed: bool
+    now: datetime
+    bill: Callable[[Path], bytes]
+
+    @property
+    def closes(self) -> bool:
+        """Whether there is a gate that can be closed."""
+        return self.policy is not None or self.gate.closes
+
+    @property
+    def maximum_database_age(self) -> timedelta:
+        """How old the vulnerability database may be."""
+        given = self.policy.maximum_database_age if self.policy is not None else None
+        return given or OLDEST_DATABASE
+
+    @property
+    def maximum_age(self) -> timedelta:
+        """How old a report may be for the gate."""
+        return self.policy.maximum_age if self.policy is not None else MAXIMUM_AGE
+
+
+def scanned(
+    path: Path,
+    report: ScanReport,
+    *,
+    image: str,
+    reference: str,
+    scope: Scope,
+    kept: bool,
+    criteria: Criteria,
+    database: Database | None,
+    warned: Judged | None,
+    warnings: Iterable[str] = (),
+) -> ScanResult:
+    """Judge a scan of ours.
+
+    Args:
+        path: of Trivy's JSON.
+        report: what it holds.
+        image: as it was asked for.
+        reference: pinned.
+        scope: what the scan was told to look at.
+        kept: the report is an earlier run's, so that its age counts.
+        criteria: what it is judged by.
+        database: the vulnerability database that was used; None when vulnerabilities were not looked for.
+        warned: what Trivy's own warnings come to; None for a kept report, which had none that matter.
+        warnings: sentences that stand in the result before those of the judgement.
+
+    Raises:
+        OutsideError: Trivy makes no bill of materials that can be read.
+    """
+    seen = coverage.judge(
+        reading.content(path, reading.REPORTS),
+        scanners=scope.scanners,
+        pkg_types=scope.pkg_types,
+        database=database,
+        warned=warned,
+    )
+    if outdated := why_outdated(database, criteria.now, criteria.maximum_database_age):
+        seen = replace(seen, blind=seen.blind or outdated)
+    aged = _age(report, criteria) if kept else ""
+    judged = _assess(
+        path,
+        report,
+        image=image,
+        reference=reference,
+        scope=scope,
+        seen=seen,
+        aged=aged,
+        criteria=criteria,
+        listed=True,
+    )
+    return replace(judged, reused=kept, warnings=tuple(dict.fromkeys((*warnings, *judged.warnings))))
+
+
+def given(path: Path, *, image: str, reference: str, criteria: Criteria, report: ScanReport) -> ScanResult:
+    """Judge a report that somebody gave, by what it shows of its scan.
+
+    Args:
+        path: of Trivy's JSON.
+        image: as it was asked for.
+        reference: pinned.
+        criteria: what it is judged by.
+        report: what the file holds, as `trivy_json.read` returned it.
+
+    Raises:
+        OutsideError: Trivy makes no bill of materials that can be read.
+    """
+    data = reading.content(path, reading.REPORTS)
+    shown = infer(data)
+    seen = coverage.NOTHING_TO_SEE
+    # Only an image has to hold something that is recognised; a folder may well hold no packages.
+    if not shown.os_left_out and (report.artifact_type == "container_image" or report.os):
+        seen = coverage.judge(data, scanners=("vuln",), pkg_types=(), listed=shown.lists_packages)
+    aged = _age(report, criteria)
+    return _assess(
+        path,
+        report,
+        image=image,
+        reference=reference,
+        scope=shown.scope,
+        seen=seen,
+        aged=aged,
+        criteria=criteria,
+        listed=shown.lists_packages,
+    )
+
+
+def _assess(
+    path: Path,
+    report: ScanReport,
+    *,
+    image: str,
+    reference: str,
+    scope: Scope,
+    seen: Coverage,
+    aged: str,
+    criteria: Criteria,
+    listed: bool,
+) -> ScanResult:
+    policy = criteria.policy
+    unseen = missing(scope, USUAL)
+    required = missing(scope, policy.required_scope) if policy is not None else ()
+    if policy is not None and policy.judges_contents and not listed:
+        required = (*required, LIST)
+    uncovered = sum(one.number for one in seen.uncovered)
+    if policy is not None and policy.report.require_covered_sources and uncovered:
+        required = (*required, COVERED)
+    notices = (*seen.warnings, seen.blind, _narrow(scope, unseen), aged)
+    # A policy is the cluster's too, which sees all of the report.
+    counted = report if policy is not None else filtered(report, ALL_SEVERITIES, ignore_unfixed=criteria.ignore_unfixed)
+    return ScanResult(
+        image=image,
+        reference=reference,
+        report=report,
+        trivy_json=path,
+        gated=criteria.closes,
+        refused=criteria.gate.refused(counted.findings),
+        blind=seen.blind if criteria.unscanned_fails else "",
+        overridden="" if criteria.unscanned_fails else seen.blind,
+        contents=_contents(policy, path, criteria.bill) if policy is not None else (),
+        policy=policy.digest if policy is not None else "",
+        scope=scope,
+        uncovered=uncovered,
+        missing=required,
+        outdated=aged if criteria.closes else "",
+        warnings=tuple(one for one in notices if one),
+    )
+
+
+def filtered(report: ScanReport, severities: Iterable[Severity], *, ignore_unfixed: bool) -> ScanReport:
+    """The report with the findings of these severities, and without unfixed vulnerabilities if so wanted."""
+    wanted = frozenset(severities)
+    return replace(
+        report,
+        findings=tuple(
+            f
+            for f in report.findings
+            if f.severity in wanted and not (ignore_unfixed and f.kind is Kind.VULNERABILITY and not f.fixed)
+        ),
+        suppressed=tuple(f for f in report.suppressed if f.severity in wanted),
+    )
+
+
+def _narrow(scope: Scope, unseen: tuple[str, ...]) -> str:
+    """What was not looked at, as a sentence; empty when as much was as usual."""
+    if not unseen:
+        return ""
+    if scope.stated:
+        return f"Not looked at, as the inputs ask: {named(unseen)}."
+    return f"The report does not show that {named(unseen)} were looked at."
+
+
+def _age(report: ScanReport, criteria: Criteria) -> str:
+    """Why a report is not of today, as a sentence; empty when it is recent enough."""
+    try:
+        made = datetime.fromisoformat(report.created)
+    except ValueError:
+        made = None
+    if made is None or made.tzinfo is None:
+        return "The report does not say when the scan was made."
+    if made - SKEW > criteria.now:
+        return f"The report is dated {report.created}, which is still to come."
+    if criteria.now - made <= criteria.maximum_age:
+        return ""
+    # Without its age of today, so that the same report has the same words, and the same evidence, tomorrow.
+    return f"The report is of {report.created}, and older than {length(criteria.maximum_age)}."
+
+
+def length(age: timedelta) -> str:
+    """A span of time in its largest whole unit: `3 d`, `20 h`."""
+    seconds = max(int(age.total_seconds()), 0)
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _contents(policy: Policy, path: Path, bill: Callable[[Path], bytes]) -> tuple[Content, ...]:
+    """What a policy refuses of an image's packages and licences, by the SBOM that would be attached to it."""
+    from s3c_actions.policy.judge import refused_contents
+
+    if not policy.judges_contents:
+        return ()
+    try:
+        return refused_contents(policy, reading.json_value(bill(path)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OutsideError(
+            "Trivy made no bill of materials that can be read, so that packages and licences cannot be judged.",
+            remedy="Run it again; if that does not help, take packages and licences out of the policy.",
+            original=str(error),
+        ) from error
+
+
+def read(path: Path, *, image: str, reference: str, criteria: Criteria) -> ScanResult:
+    """As `given`, of a file that is read first.
+
+    Raises:
+        InputError: it cannot be read, or is not Trivy's.
+    """
+    return given(path, image=image, reference=reference, criteria=criteria, report=trivy_json.read(path))

@@ -1,0 +1,263 @@
+"""What a patch works with, and what counts as a patch of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from s3c_actions.errors import OutsideError, S3CError
+from s3c_actions.image import Reference
+from s3c_actions.progress import Progress
+from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry, Writer, patches
+from s3c_actions.report.model import Finding, Kind, ScanReport
+from s3c_actions.steps.results import ScanResult
+from s3c_actions.tags import TagTemplate
+
+_APK = ("alpine", "wolfi", "chainguard")
+
+
+class Patcher(Protocol):
+    """Copa, bound to a BuildKit."""
+
+    def __call__(self, image: Reference, report: Path, tag: str) -> str:
+        """Patch one image, or one platform of an index, and push it.
+
+        Args:
+            image: pinned.
+            report: Trivy's JSON, or of an index a folder with the report of the one platform.
+            tag: what to push to, in the image's repository; of an index what the tags pushed begin with.
+
+        Returns:
+            The digest of the image pushed, from the build and not from the tag; empty when there was nothing to patch
+            and nothing was pushed.
+        """
+
+
+class PatchSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What to patch.
+
+    Attributes:
+        image: as it was asked for.
+        tag: of the patched image.
+        overwrite: the tag may replace another image's, even the original's.
+        allow_partial: hand on an image in which something stayed unpatched.
+        library: language packages are patched too.
+        vex: where the OpenVEX document is written; None for none.
+        temp: for the reports of a multi-platform image.
+    """
+
+    image: str
+    tag: TagTemplate
+    overwrite: bool = False
+    allow_partial: bool = False
+    library: bool = False
+    vex: Path | None = None
+    temp: Path | None = None
+
+
+class PatchTools(msgspec.Struct, frozen=True, kw_only=True):
+    """What the step works with.
+
+    Attributes:
+        scan: scans a pinned reference; its second argument names the platform of a multi-platform image
+            (`linux-arm64`), and is empty otherwise. `rescan` does so for a patched image.
+        patch: Copa; called only when there is something to patch.
+        writer: of the registry.
+        vouched: whether a signature that the run trusts covers a pinned reference; only such an earlier patch is used
+            again. None: nothing of this run is signed, and the content decides.
+        builds: whether a platform's programs run here, natively or emulated; `host` is the native one's architecture.
+        now: the time of the run.
+    """
+
+    registry: Registry
+    writer: Writer
+    vouched: Callable[[str], bool] | None
+    scan: Callable[[str, str], ScanResult]
+    rescan: Callable[[str, str], ScanResult]
+    patch: Patcher
+    builds: Callable[[str], bool]
+    host: str
+    progress: Progress
+    now: datetime
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One platform of the original, with its scan; `listed` is the platform that an index gives for it."""
+
+    listed: str
+    reference: Reference
+    config: ImageConfig
+    foundations: tuple[tuple[str, ...], ...]
+    before: ScanResult
+    name: str
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """One image to patch.
+
+    Attributes:
+        settings, tools: of the run.
+        original: by digest, its tag kept as a name; `index` is its manifest.
+        parts: its platforms; of a single image, or an index of one, that one.
+    """
+
+    settings: PatchSettings
+    tools: PatchTools
+    original: Reference
+    index: Manifest
+    parts: list[Part]
+
+    @property
+    def several(self) -> bool:
+        """Whether an index of several platforms is patched."""
+        return len(self.parts) > 1
+
+
+def patchable(report: ScanReport, library: bool) -> tuple[Finding, ...]:
+    """The findings that Copa can fix.
+
+    Args:
+        report: of one image.
+        library: language packages count too.
+    """
+    return tuple(finding for finding in report.findings if copa_can(finding, library))
+
+
+def copa_can(finding: Finding, library: bool) -> bool:
+    """Whether Copa can fix a finding; `library` as in `patchable`."""
+    if finding.kind is not Kind.VULNERABILITY or not finding.fixable:
+        return False
+    return finding.os_package or library
+
+
+def foundations(reference: Reference, config: ImageConfig, registry: Registry) -> tuple[tuple[str, ...], ...]:
+    """The layers a patch of an image may begin with: its own, or its base's when it is itself a patch by Copa.
+
+    Copa replaces its earlier layer by taking the image that a label names as the base. The label is the image's own
+    word and could name anything, so it counts only if the image is a patch of what it names, by layers and
+    configuration. Where it names a tag, that may be moved: what counts is that the original has these very layers.
+
+    Args:
+        reference: of the image.
+        config: of the image.
+        registry: of the image.
+    """
+    own = (config.diff_ids,)
+    try:
+        base = Reference.parse(patches.base_of(config))
+        if base.name != reference.name:
+            return own
+        found = registry.config(base, platform=config.platform)
+    except S3CError:
+        return own
+    if patches.added(config, found.diff_ids) < 1 or patches.difference(config, found):
+        return own
+    return (*own, found.diff_ids)
+
+
+def images_of(work: Work, found: Manifest) -> tuple[list[ImageConfig], str]:
+    """The images in a patch that belong to the original's parts.
+
+    Args:
+        work: the original.
+        found: an image or index of its repository.
+
+    Returns:
+        The configurations, in the order of the parts; none when it is no patch of the original, and why in a clause.
+    """
+    configs, why = _configs(work, found.descriptor)
+    if why:
+        return [], why
+    chosen = []
+    for part in work.parts:
+        named = [config for name, config in configs if patches.platform(name) == patches.platform(part.listed)]
+        if len(named) != 1:
+            return [], "it has other platforms"
+        # Copa leaves a platform as it is that has nothing to patch.
+        kept = work.several and named[0].manifest == part.reference.digest
+        why = "" if kept else unlike(named[0], part)
+        if why:
+            return [], why
+        chosen.append(named[0])
+    return chosen, ""
+
+
+def _configs(work: Work, found: Descriptor) -> tuple[list[tuple[str, ImageConfig]], str]:
+    """Platform and configuration of each image there, or why they are no images like the original's."""
+    listed = [(one.platform, one.digest) for one in found.images] if found.is_index else []
+    # An entry without a platform is taken for any by whoever pulls it.
+    if found.is_index and not all(one.platform for one in found.manifests):
+        return [], "its index lists something without a platform"
+    if len(listed or [found]) != len(work.parts) or (found.is_index and not listed):
+        return [], "it has other platforms"
+    configs = []
+    for name, digest in listed or [(work.parts[0].listed, found.digest)]:
+        try:
+            config = work.tools.registry.config(work.original.at(digest))
+        except OutsideError as error:
+            return [], f"it cannot be read ({error.what})"
+        if config.manifest != digest:
+            return [], "its index lists another index"
+        configs.append((name, config))
+    return configs, ""
+
+
+def unlike(config: ImageConfig, part: Part) -> str:
+    """Why an image is no patch of a part of the original by layers and configuration; empty when it is one.
+
+    Args:
+        config: of the image.
+        part: of the original.
+    """
+    platforms = {patches.platform(one) for one in (part.listed, part.config.platform)}
+    if not _added(config, part) or patches.platform(config.platform) not in platforms:
+        return "it is not built on the original's layers and platforms"
+    field = patches.difference(config, part.config)
+    return f"its configuration is not the original's ({field[:100]})" if field else ""
+
+
+def reusable(work: Work, reference: Reference, found: list[ImageConfig]) -> bool:
+    """Whether an earlier image, which is a patch by layers and configuration, may be handed on instead of a new one.
+
+    Args:
+        work: the original.
+        reference: of the earlier image, pinned.
+        found: its images, as `images_of` returned them.
+
+    Raises:
+        S3CError: whether a signature covers it could not be found out.
+    """
+    exact = named = True
+    for config, part in zip(found, work.parts, strict=True):
+        if config.manifest == part.reference.digest:
+            if patchable(part.before.report, work.settings.library):
+                return False
+            continue
+        # Copa upgrades in two steps where the package manager is apk, in one elsewhere, and in any number of steps for
+        # language packages; each leaves a layer.
+        most = 2 if part.before.report.os.startswith(_APK) else 1
+        exact = exact and (work.settings.library or min(_added(config, part)) <= most)
+        base = patches.base_of(config)
+        digests = (work.original.digest, part.reference.digest)
+        named = named and (base.rpartition("@")[2] in digests or (base != "" and base == patches.base_of(part.config)))
+    vouched = work.tools.vouched
+    if vouched is None:
+        return exact and named
+    if not exact and not named:
+        return False
+    if vouched(reference.pinned):
+        return True
+    work.tools.progress.notice(
+        f"{reference.pinned} looks like a patch of {work.original}, but no signature that is trusted here covers it: "
+        "it is not used."
+    )
+    return False
+
+
+def _added(config: ImageConfig, part: Part) -> list[int]:
+    """How many layers an image has on top of the original's, and of the original's base; none where it has none."""
+    return [count for base in part.foundations if (count := patches.added(config, base)) > 0]

@@ -1,0 +1,222 @@
+"""Trusted identities, against the parser of the notation-go that notation and Ratify are built with."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID as N
+from cryptography.x509.oid import ObjectIdentifier
+
+from s3c_actions import certificates, identities
+from s3c_actions.certificates import CertificateError
+from s3c_actions.errors import InputError
+from s3c_actions.process import Runner
+from s3c_actions.programs import gobuild
+from s3c_actions.programs.pins import NOTATION, Pin
+from s3c_actions.progress import Silent
+from s3c_actions.shell import cache_folder
+from s3c_lab.certificates import Identity, make, make_authority, make_key
+
+SEED = 8
+HERE = Path(__file__).parent / "identities"
+BY_NAME = (
+    N.COUNTRY_NAME,
+    N.STATE_OR_PROVINCE_NAME,
+    N.LOCALITY_NAME,
+    N.STREET_ADDRESS,
+    N.POSTAL_CODE,
+    N.ORGANIZATION_NAME,
+    N.ORGANIZATIONAL_UNIT_NAME,
+    N.COMMON_NAME,
+    N.SERIAL_NUMBER,
+)
+BY_NUMBER = (
+    N.EMAIL_ADDRESS,
+    N.DOMAIN_COMPONENT,
+    N.USER_ID,
+    N.TITLE,
+    N.GIVEN_NAME,
+    N.SURNAME,
+    N.BUSINESS_CATEGORY,
+    N.ORGANIZATION_IDENTIFIER,
+    N.DN_QUALIFIER,
+    N.JURISDICTION_COUNTRY_NAME,
+    ObjectIdentifier("1.3.6.1.4.1.55555.1"),
+)
+CHARACTERS = 'aZ0é株💥 ,+"\\<>;=#\t\n\x00/:*&|()\u00a0\u202e'
+
+
+@dataclass(frozen=True)
+class Answer:
+    """As main.go gives it."""
+
+    leaf: str
+    readable: bool
+    accepted: str
+    matches: bool
+
+
+class Notation:
+    """notation's parser, as a program."""
+
+    def __init__(self, program: Path) -> None:
+        self.program = program
+
+    def asks(self, *questions: tuple[x509.Certificate | str, str]) -> list[Answer]:
+        """How it reads each leaf (a certificate, or its subject as Go writes it) and the identity beside it."""
+        lines = [
+            json.dumps(
+                {"Identity": identity, "Leaf": leaf}
+                if isinstance(leaf, str)
+                else {"Identity": identity, "Certificate": base64.b64encode(leaf.public_bytes(Encoding.DER)).decode()}
+            )
+            for leaf, identity in questions
+        ]
+        done = subprocess.run([self.program], input="\n".join(lines), capture_output=True, text=True, check=True)
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        assert len(found) == len(questions)
+        return [Answer(one["Leaf"], one["Readable"], one["Accepted"], one["Matches"]) for one in found]
+
+
+@pytest.fixture(scope="module")
+def notation(tmp_path_factory: pytest.TempPathFactory) -> Notation:
+    folder = tmp_path_factory.mktemp("identities")
+    (folder / "names").mkdir()
+    for file in (*NOTATION.recipe[:2], HERE / "main.go"):
+        shutil.copyfile(file, folder / "names" / file.name)
+    pin = Pin(name="names", version="0", module="", package=".", licence="", modules=folder)
+    program = folder / "program"
+    gobuild.build(pin, program, cache=cache_folder(os.environ), runner=Runner(os.environ), progress=Silent())
+    return Notation(program)
+
+
+def text(dice: random.Random) -> str:
+    return "".join(dice.choice(CHARACTERS) for _ in range(dice.choice((1, 1, 2, 3, 8))))
+
+
+def value(dice: random.Random, kind: ObjectIdentifier) -> str:
+    if kind in (N.COUNTRY_NAME, N.JURISDICTION_COUNTRY_NAME):
+        return dice.choice(("US", "DE"))
+    if kind in (N.SERIAL_NUMBER, N.DN_QUALIFIER, N.EMAIL_ADDRESS, N.DOMAIN_COMPONENT):  # of few characters, by ASN.1
+        return dice.choice(("7", "a.example", " 7+8 "))
+    return text(dice)
+
+
+def some_subject(dice: random.Random) -> x509.Name:
+    """Mostly C, ST and O; attributes missing, doubled, in one relative name, and such as Go has no name for."""
+    kinds = [one for one in (N.COUNTRY_NAME, N.STATE_OR_PROVINCE_NAME, N.ORGANIZATION_NAME) if dice.random() < 0.95]
+    kinds += dice.sample(BY_NAME, dice.choice((0, 1, 2, 3)))
+    kinds += dice.sample(BY_NUMBER, dice.choice((0, 0, 0, 1)))
+    dice.shuffle(kinds)
+    relatives: list[dict[ObjectIdentifier, x509.NameAttribute[str]]] = []
+    for kind in kinds:
+        attribute = x509.NameAttribute(kind, value(dice, kind))
+        if relatives and kind not in relatives[-1] and dice.random() < 0.15:
+            relatives[-1][kind] = attribute
+        else:
+            relatives.append({kind: attribute})
+    return x509.Name([x509.RelativeDistinguishedName(one.values()) for one in relatives])
+
+
+@pytest.fixture(scope="module")
+def authority() -> Identity:
+    return make_authority("root")
+
+
+def test_every_identity_that_is_written_is_one_that_notation_reads_and_matches(
+    notation: Notation, authority: Identity
+) -> None:
+    """Who is named is matched; who is not named, notation cannot read: no name is given up that it would take."""
+    dice, key = random.Random(SEED), make_key()
+    signers = [make("x", issuer=authority, key=key, subject_name=some_subject(dice)) for _ in range(1500)]
+    written = [certificates.trusted_identity(one.certificate) for one in signers]
+    named = 0
+    asked = ((one.certificate, identity or "*") for one, identity in zip(signers, written, strict=True))
+    for signer, identity, said in zip(signers, written, notation.asks(*asked), strict=True):
+        assert said.accepted == "", said
+        assert said.readable is bool(identity), said
+        named += bool(identity)
+        if identity:
+            assert said.matches, said
+            assert identities.covers((identity,), identity)
+            assert certificates.pinned_identity(signer.chain) == identity
+        else:
+            with pytest.raises(CertificateError) as refused:
+                certificates.pinned_identity(signer.chain)
+            assert (refused.value.rule, refused.value.exit_code) == ("subject", 2)
+    assert 300 < named < 1200, "the generator makes too many of one kind"
+
+
+def test_a_self_signed_certificate_is_pinned_whatever_its_subject(notation: Notation) -> None:
+    dice, key = random.Random(SEED), make_key()
+    signers = [make("x", key=key, subject_name=some_subject(dice)) for _ in range(500)]
+    pinned = [certificates.pinned_identity(one.chain) for one in signers]
+    asked = ((one.certificate, identity) for one, identity in zip(signers, pinned, strict=True))
+    for identity, said in zip(pinned, notation.asks(*asked), strict=True):
+        assert said.accepted == "", said
+        assert (identity == "*") is not said.readable, said
+    assert {"*"} < set(pinned)
+
+
+def some_name(dice: random.Random) -> str:
+    """A name as people write it: with blanks, escapes and mistakes."""
+    kinds = ["C", "ST", "O", *(one for one in ("CN", "OU", "L", "S", "c", "1.2.3", "") if dice.random() < 0.15)]
+    if dice.random() < 0.2:
+        kinds.remove(dice.choice(kinds))
+    dice.shuffle(kinds)
+    written = ""
+    for kind in kinds:
+        said = text(dice)
+        if dice.random() < 0.8:
+            said = certificates._escaped(said)
+        elif dice.random() < 0.5:
+            said = "".join(f"\\{one:02x}" for one in said.encode())
+        written += f"{dice.choice(('', '', ' '))}{kind}{dice.choice(('=', '=', '=', ' = ', ''))}{said}"
+        written += dice.choice((",", ",", ", ", ", ", ";", "+") if dice.random() < 0.3 else (",",))
+    return written[:-1] if dice.random() < 0.95 else written
+
+
+def accepted(name: str) -> bool:
+    try:
+        identities.parse(name)
+    except ValueError:
+        return False
+    return True
+
+
+def test_names_that_people_give_are_read_as_notation_reads_them(notation: Notation) -> None:
+    dice = random.Random(SEED)
+    names = [some_name(dice) for _ in range(4000)]
+    # Pairs that share attributes, so that some are part of others.
+    pairs = [(one, one + dice.choice(("", ",CN=a", ",OU=b"))) for one in names]
+    pairs += [(dice.choice(pairs)[1], dice.choice(pairs)[1]) for _ in range(1000)]
+    good = 0
+    asked = notation.asks(*((other, identities.PREFIX + one) for one, other in pairs))
+    for (one, other), said in zip(pairs, asked, strict=True):
+        assert accepted(one) is (said.accepted == ""), (one, said)
+        assert accepted(other) is said.readable, (other, said)
+        if not (accepted(one) and accepted(other)):
+            continue
+        good += 1
+        covered = (
+            identities.covers(identities.entries([one]), other),
+            identities.covers(identities.entries([other]), one),
+        )
+        assert any(covered) is said.matches, (one, other, said)
+        try:
+            identities.entries((one, other))
+        except InputError as error:
+            assert said.matches, (error, said)
+        else:
+            assert not said.matches, (one, other, said)
+    assert 500 < good < 4500

@@ -1,0 +1,183 @@
+"""The gate's template by the engine that Gatekeeper has in it: what it admits in every place of an image, and why not.
+
+In place of asking Ratify, the engine is given Ratify's answers as Gatekeeper hands them on (as of Ratify 1.4.6).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3c_actions.cluster import denials, gate_manifests, places
+from s3c_actions.cluster.manifests import objects
+from s3c_actions.policy import export, model
+from s3c_actions.process import Runner
+from s3c_actions.programs.install import locate
+from s3c_actions.progress import Silent
+from s3c_actions.shell import cache_folder
+from s3c_lab.programs import OPA
+
+SIGNED, UNSIGNED = (f"registry.test/{name}@sha256:{digit * 64}" for name, digit in (("signed", "a"), ("unsigned", "b")))
+TAG = "registry.test/signed:1.4"
+ASKED = 'external_data({"provider": "ratify-provider", "keys": keys})'
+PINNED = 'external_data({"provider": "ratify-mutation-provider", "keys": [tag | tags[tag]]})'
+Tried = Callable[..., list[str]]
+
+
+def verdict(image: str) -> dict[str, Any]:
+    """Ratify's, as of test data in tests/data/gate and of its verifier reports."""
+    good = image in {SIGNED, TAG}
+    unsigned = {"errorReason": "No verification results", "message": "x"}
+    report = {"subject": image, "isSuccess": True} if good else unsigned
+    return {"isSuccess": good, "traceID": "54ab39d7-0000", "verifierReports": [report]}
+
+
+@pytest.fixture(scope="session")
+def opa() -> Path:
+    return locate(OPA, cache=cache_folder(os.environ), runner=Runner(os.environ), progress=Silent()).path
+
+
+def template() -> dict[str, Any]:
+    (document,) = objects((gate_manifests.MANIFESTS / "gatekeeper" / "template.yaml").read_text(), "template.yaml")
+    return document
+
+
+@pytest.fixture
+def tried(opa: Path, tmp_path: Path) -> Tried:
+    """What the template has against an object; nothing: it is admitted."""
+
+    def run(review: dict[str, Any], *, of: dict[str, Any] | None = None, **parameters: object) -> list[str]:
+        (target,) = (of or template())["spec"]["targets"]
+        assert target["rego"].count(ASKED) == target["libs"][0].count(PINNED) == 1
+        modules = {
+            "template.rego": target["rego"].replace(ASKED, "answered(keys)") + _ANSWERED,
+            "lib.rego": target["libs"][0].replace(PINNED, "input.pins"),
+        }
+        for name, text in modules.items():
+            (tmp_path / name).write_text(text)
+        answers = {image: verdict(image) for image in (SIGNED, UNSIGNED, TAG)}
+        pins = {"errors": [], "system_error": "", "responses": [[TAG, SIGNED]]}
+        given = {"review": review, "parameters": parameters, "answers": answers, "pins": pins}
+        (tmp_path / "input.json").write_text(json.dumps(given))
+        argv = [str(opa), "eval", "--v0-compatible", "--strict-builtin-errors"]
+        argv += [part for name in modules for part in ("--data", str(tmp_path / name))]
+        argv += ["--input", str(tmp_path / "input.json"), "data.ratifyverification.violation"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return sorted(one["msg"] for one in json.loads(done.stdout)["result"][0]["expressions"][0]["value"])
+
+    return run
+
+
+_ANSWERED = """
+answered(keys) = {"errors": [], "system_error": "", "responses": [[key, input.answers[key]] | key := keys[_]]}
+"""
+
+
+def item(place: places.Place, image: str | None) -> dict[str, Any]:
+    made: Any = {} if image is None else {place.path[-1]: image}
+    for step in reversed(place.path[:-1]):
+        made = {step: made}
+    return {"name": "tried", **made}
+
+
+def pod(place: places.Place, image: str | None, **more: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = {"containers": [{"name": "main", "image": SIGNED}]}
+    return {**spec, place.field: [*spec.get(place.field, []), item(place, image)], **more}
+
+
+def review(one: places.Workload, spec: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str, Any]:
+    def of(pod: dict[str, Any]) -> dict[str, Any]:
+        made: Any = pod
+        for step in reversed(one.template):
+            made = {step: made}
+        version = f"{one.group}/{one.version}".lstrip("/")
+        return {"apiVersion": version, "kind": one.kind, "metadata": {"name": "x"}, **made}
+
+    return {"object": of(spec), "oldObject": of(old) if old is not None else None}
+
+
+POD = places.WORKLOADS[0]
+KINDS = pytest.mark.parametrize("one", places.WORKLOADS, ids=lambda one: one.kind)
+PLACES = pytest.mark.parametrize("place", places.PLACES, ids=lambda one: one.noun)
+
+
+@KINDS
+@PLACES
+def test_every_place_of_every_workload_is_looked_at(one, place, tried: Tried) -> None:
+    assert tried(review(one, pod(place, SIGNED))) == []
+    (said,) = tried(review(one, pod(place, UNSIGNED)))
+    assert said.startswith(f"{UNSIGNED} is not trusted: it has no signature.")
+    for nothing in (None, ""):
+        (said,) = tried(review(one, pod(place, nothing)))
+        assert "tried names no image. Give it one, by digest." in said
+
+
+@KINDS
+@PLACES
+def test_a_pod_alone_needs_digests(one, place, tried: Tried) -> None:
+    said = tried(review(one, pod(place, TAG)))
+    if one is not POD:
+        assert said == []
+        return
+    assert said == [
+        f"{TAG} has no digest: what is pulled later may be another image. Write {SIGNED}.",
+    ]
+    assert tried(review(one, pod(place, TAG)), allowTags=True) == []
+    assert tried(review(one, pod(place, TAG)), allowTags=False) == said
+    (denial,) = denials.parse(f'admission webhook "x" denied the request: [ratify-verification] {said[0]}')
+    assert (denial.image, denial.remedy) == (TAG, f"Write {SIGNED}.")
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "registry.test/signed",
+        "registry.test/signed:1.4@sha256:abc",
+        f"registry.test/signed@sha256:{64 * 'A'}",
+        f"registry.test/signed@sha256:{64 * 'a'}0",
+        f"registry.test/signed@md5:{64 * 'a'}",
+    ],
+)
+def test_what_is_no_digest(image: str, tried: Tried) -> None:
+    (said,) = [one for one in tried(review(POD, pod(places.CONTAINERS, image))) if "has no digest" in one]
+    assert f"Write {image}@sha256:…; `docker buildx imagetools inspect {image}` tells the digest." in said
+
+
+@PLACES
+def test_a_pod_from_before_keeps_its_tag_and_gets_no_other(place, tried: Tried) -> None:
+    before = pod(place, TAG)
+    assert tried(review(POD, before, old=before)) == []
+    other = places.PLACES[2] if place is not places.PLACES[2] else places.PLACES[1]
+    added = {**before, other.field: [item(other, TAG)]}
+    (said,) = tried(review(POD, added, old=before))
+    assert "has no digest" in said
+    (said,) = tried(review(POD, before, old=pod(place, SIGNED)))
+    assert "has no digest" in said
+
+
+def test_other_volumes_are_no_images(tried: Tried) -> None:
+    volumes = [{"name": "a", "emptyDir": {}}, {"name": "b", "persistentVolumeClaim": {"claimName": "image"}}]
+    assert tried(review(POD, pod(places.CONTAINERS, SIGNED, volumes=volumes))) == []
+
+
+@pytest.mark.parametrize("volume", [{"image": None}, {"image": {}}, {"image": {"reference": 7}}, {"image": "x"}])
+def test_a_volume_that_is_an_image_and_names_none_is_refused(volume: dict[str, Any], tried: Tried) -> None:
+    said = tried(review(POD, pod(places.CONTAINERS, SIGNED, volumes=[{"name": "v", **volume}])))
+    assert "image volume v names no image. Give it one, by digest." in said
+
+
+@PLACES
+def test_the_template_of_a_policy_looks_at_the_same_places(place, tried: Tried) -> None:
+    """Admission by evidence: the digest is asked for as well, and Ratify's word is not all that counts."""
+    made = export.gatekeeper(model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n"), template())
+    said = tried(review(POD, pod(place, TAG)), of=made)
+    assert any(one.startswith(f"{TAG} has no digest") for one in said)
+    assert any("it has no scan report" in one for one in said if one.startswith(f"{TAG} is not trusted"))
+    assert any(UNSIGNED in one for one in tried(review(POD, pod(place, UNSIGNED)), of=made))

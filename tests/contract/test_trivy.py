@@ -1,0 +1,83 @@
+"""Trivy's settings, as the program itself has them: one that is not in our list could leave findings out unseen."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from s3c_actions.process import Runner
+from s3c_actions.programs import trivy_settings
+from s3c_actions.programs.install import locate
+from s3c_actions.programs.pins import TRIVY
+from s3c_actions.programs.trivy import Request, ScanOptions, arguments, downloading
+from s3c_actions.progress import Silent
+from s3c_actions.shell import cache_folder
+
+HIDDEN = {"trace-http", "version", "config", "help"}
+"""Flags that are not in the help text, or not among those of a setting."""
+
+
+@pytest.fixture(scope="module")
+def trivy() -> Path:
+    runner = Runner(os.environ)
+    return locate(TRIVY, cache=cache_folder(os.environ), runner=runner, progress=Silent()).path
+
+
+def ran(trivy: Path, *words: str, cwd: Path) -> str:
+    ended = subprocess.run([trivy, *words], cwd=cwd, capture_output=True, text=True, check=False)
+    return ended.stdout + ended.stderr
+
+
+def keys(document: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    for name, value in document.items():
+        if isinstance(value, dict) and value:
+            yield from keys(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}"
+
+
+def test_every_flag_of_a_scan_is_known_and_every_known_one_is_a_flag(trivy: Path, tmp_path: Path) -> None:
+    shown = set(re.findall(r"^\s+(?:-\w, )?--([a-z0-9-]+)", ran(trivy, "image", "--help", cwd=tmp_path), re.MULTILINE))
+    assert len(shown) > 80
+    assert shown - trivy_settings.flags() == set()
+    assert trivy_settings.flags() - shown - HIDDEN == set()
+
+
+def test_every_key_of_a_configuration_is_known(trivy: Path, tmp_path: Path) -> None:
+    ran(trivy, "image", "--generate-default-config", cwd=tmp_path)
+    made = tmp_path / "trivy-default.yaml"
+    every = set(keys(YAML(typ="safe").load(made.read_text())))
+    assert len(every) > 80
+    # That none is unknown is what reads it; and as it has the defaults alone, next to none is worth a word.
+    found = trivy_settings.read(made)
+    assert set(found.unused) <= {"module.dir", *(one for one in every if one.startswith("license."))}
+
+
+def test_the_program_takes_every_flag_as_it_is_given(trivy: Path, tmp_path: Path) -> None:
+    options = ScanOptions(scanners=("vuln", "secret", "misconfig", "license"), offline=True)
+    request = Request(
+        image=str(tmp_path / "nothing.tar"), source="archive", output=tmp_path / "o", options=options, asked="nothing"
+    )
+    cache = tmp_path / "cache"
+    for argv in (
+        arguments(request, cache=cache, repositories=("127.0.0.1:9/db:2",), timeout=20),
+        downloading("db", options, cache=cache, repositories=("127.0.0.1:9/db:2",), timeout=20),
+    ):
+        said = ran(trivy, *argv, cwd=tmp_path)
+        assert "FATAL" in said
+        assert not re.search(
+            r"unknown flag|invalid argument|flag error|bind error|config file|ignore file not", said
+        ), said
+
+
+def test_a_broken_configuration_in_the_working_folder_is_not_read(trivy: Path, tmp_path: Path) -> None:
+    (tmp_path / "trivy.yaml").write_text("a: [")
+    assert TRIVY.version_in(ran(trivy, *TRIVY.asks, cwd=tmp_path)) == TRIVY.version
+    assert "loading error" in ran(trivy, "--version", cwd=tmp_path)

@@ -1,0 +1,182 @@
+"""Who is trusted for what: subjects as people have them, and signers below authorities of their own. All of it real."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from s3c_actions import certificates, evidence
+from s3c_lab import lab as labs
+from s3c_lab.certificates import Identity, make, make_authority, pem, subject
+from s3c_lab.lab import Lab
+from s3c_lab.machine import Machine
+from tests import evidence as made
+from tests.e2e.cluster import CACHED, Kubectl, pod, pod_spec
+from tests.e2e.oci import Repository, attach
+from tests.e2e.signing import Ended, push_image
+
+VERIFIERS = "verifiers.config.ratify.deislabs.io"
+PROVIDERS = "keymanagementproviders.config.ratify.deislabs.io"
+OU, SERIAL = NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.SERIAL_NUMBER
+ALONE = {
+    "emailaddress": subject("emailaddress").rdns + x509.Name([x509.NameAttribute(NameOID.EMAIL_ADDRESS, "a@b.c")]).rdns,
+    "uid": subject("uid").rdns + x509.Name([x509.NameAttribute(NameOID.USER_ID, "7")]).rdns,
+    "dc": subject("dc").rdns + x509.Name([x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "example")]).rdns,
+    "two-units": subject("two-units").rdns + x509.Name([x509.NameAttribute(OU, one) for one in "ab"]).rdns,
+    "no-state": subject("no-state", ST="").rdns,
+}
+"""Subjects of self-signed certificates, none of which a trust policy can name."""
+JOINED = x509.Name(
+    [
+        *subject("", CN="").rdns,
+        x509.RelativeDistinguishedName(
+            [x509.NameAttribute(NameOID.COMMON_NAME, "joined"), x509.NameAttribute(SERIAL, "7")]
+        ),
+    ]
+)
+
+
+def named(name: str) -> str:
+    return f"C=US, ST=WA, O=s3c lab, CN={name}"
+
+
+@pytest.fixture(scope="module")
+def signers() -> dict[str, Identity]:
+    """Signers of the policy below, and two whose certificates say what another authority's signer is trusted for."""
+    first, second = make_authority("first"), make_authority("second")
+    return {
+        **{name: make(name, subject_name=x509.Name(relatives)) for name, relatives in ALONE.items()},
+        "joined": make("joined", issuer=make_authority("third"), subject_name=JOINED),
+        "one": make("one", issuer=first),
+        "two": make("two", issuer=second),
+        "one-below-second": make("one", issuer=second),
+        "two-below-first": make("two", issuer=first),
+    }
+
+
+@pytest.fixture
+def policy(signers: dict[str, Identity], tmp_path: Path) -> Path:
+    (tmp_path / "alone.crt").write_bytes(b"".join(pem(signers[name].certificate) for name in ALONE))
+    for name in ("joined", "one", "two"):
+        (tmp_path / f"{name}.crt").write_bytes(pem(signers[name].chain[-1]))
+    identity = certificates.trusted_identity(signers["joined"].certificate)
+    named_signers = [
+        {"name": "alone", "certificate": "alone.crt"},
+        {"name": "joined", "certificate": "joined.crt", "identities": [identity]},
+        {"name": "first", "certificate": "one.crt", "identities": [named("one")]},
+        {"name": "second", "certificate": "two.crt", "identities": [named("two")]},
+    ]
+    path = tmp_path / "s3c-policy.yaml"
+    path.write_text(json.dumps({"version": 1, "signers": named_signers}))
+    return path
+
+
+@pytest.fixture
+def gate(gated: Lab, machine: Machine, kubectl: Kubectl) -> Iterator[Kubectl]:
+    """The lab's gate, to be told of other signers; in the end it trusts the lab's own alone again."""
+    yield kubectl
+    labs.up(gated.name, None, machine, node=True)
+    # Whoever an earlier policy trusted is not trusted along.
+    left = [one.rpartition("/")[2] for one in kubectl("get", VERIFIERS, "-o", "name").split()]
+    assert left == ["verifier-notation"]
+    for one in kubectl("get", PROVIDERS, "-o", "name").split():
+        if "/s3c-" in one:
+            kubectl("delete", one)
+
+
+def settled(kubectl: Kubectl, images: dict[str, str], wanted: Callable[[dict[str, str]], bool]) -> dict[str, str]:
+    """Name → why its image is not admitted, once that is as wanted: verdicts are remembered for a while."""
+    until = time.monotonic() + CACHED + 150
+    while True:
+        said = {name: kubectl.tried(pod("tried", pod_spec(image))) for name, image in images.items()}
+        if wanted(said) or time.monotonic() > until:
+            return said
+        time.sleep(11)
+
+
+def test_a_signer_is_trusted_below_its_own_authority_and_nowhere_else(
+    gated: Lab, gate: Kubectl, signers: dict[str, Identity], policy: Path, s3c: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """By the cluster and by `s3c policy check` alike: the image's signature, and the one of its evidence."""
+    images: dict[str, str] = {}
+    for name, signer in signers.items():
+        key, certificate = signer.write(tmp_path, f"key-{name}")
+        images[name] = push_image(gated.registry, f"e2e/{tmp_path.name}/{name}", "1", f"{tmp_path.name} {name}")
+        repository, _, digest = images[name].partition("@")
+        now = datetime.now(UTC)
+        report = attach(
+            Repository(gated.registry, repository.partition("/")[2]),
+            digest,
+            evidence.SARIF,
+            made.sarif(made.run(now, subject=digest)),
+            **{evidence.CREATED: made.stamp(now)},
+        )
+        for reference in (images[name], f"{repository}@{report}"):
+            signed = s3c("sign", reference, "--key", key, "--certificate", certificate)
+            assert signed.code == 0, signed.stderr
+            assert signed.image["sign"]["verified"] is True
+    strangers = {"one-below-second", "two-below-first"}
+
+    checked = s3c("policy", "check", *images.values(), "--policy", policy)
+    assert checked.code == 1, checked.stderr
+    codes = {one["image"]: {said["code"] for said in one["judgement"]["refusals"]} for one in checked.result["images"]}
+    assert codes == {
+        image: {"stranger-image", "stranger-report"} if name in strangers else set() for name, image in images.items()
+    }
+
+    exported = s3c("policy", "export", "--policy", policy)
+    assert exported.code == 0, exported.stderr
+    gate("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=exported.stdout)
+    said = settled(
+        gate,
+        images,
+        lambda said: all("allows" in text if name in strangers else text == "" for name, text in said.items()),
+    )
+    for name in strangers:
+        assert "it is signed, but by nobody whom the policy allows" in said.pop(name)
+    assert said == dict.fromkeys(said, "")
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_what_is_exported_of_an_odd_subject_verifies_and_nobody_elses_does(
+    name: str, lab: Lab, signers: dict[str, Identity], s3c: Callable[..., Ended], tmp_path: Path
+) -> None:
+    own, other = signers[name].write(tmp_path, "own"), make("other").write(tmp_path, "other")
+    exported = s3c("trust", "export", "--certificate", own[1])
+    assert exported.code == 0, exported.stderr
+    trust = (tmp_path / "s3c-out").rename(tmp_path / "trust")
+    image = push_image(lab.registry, f"e2e/{tmp_path.name}", "1", tmp_path.name)
+    policy = ("--trust-store", trust, "--trust-policy", trust / "trustpolicy.json")
+    for (key, certificate), code in ((other, 1), (own, 0)):
+        signed = s3c("sign", image, "--key", key, "--certificate", certificate)
+        assert signed.code == 0, signed.stderr
+        assert s3c("verify", image, *policy).code == code
+        assert s3c("verify", image, "--trust-store", own[1]).code == code
+
+
+def test_what_is_exported_of_an_odd_subject_is_what_ratify_admits(
+    gated: Lab, gate: Kubectl, signers: dict[str, Identity], s3c: Callable[..., Ended], tmp_path: Path
+) -> None:
+    key, certificate = signers["emailaddress"].write(tmp_path, "own")
+    images = {}
+    for name, flags in {
+        "own": ("--key", key, "--certificate", certificate),
+        "lab": ("--key", gated.key, "--certificate", gated.certificate),
+    }.items():
+        images[name] = push_image(gated.registry, f"e2e/{tmp_path.name}/{name}", "1", f"{tmp_path.name} {name}")
+        signed = s3c("sign", images[name], *flags)
+        assert signed.code == 0, signed.stderr
+    assert s3c("trust", "export", "--certificate", certificate).code == 0
+    objects = list(yaml.safe_load_all((tmp_path / "s3c-out" / "ratify.yaml").read_text()))
+    for one in objects:
+        gate("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(one))
+    said = settled(gate, images, lambda said: said["own"] == "" != said["lab"])
+    assert (said["own"], "is not trusted" in said["lab"]) == ("", True), said

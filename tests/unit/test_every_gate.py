@@ -1,0 +1,260 @@
+"""Every command that takes or makes a report, on reports that a gate must not take for clean ones.
+
+The programs and the registry stand still here: Trivy hands out the report of the case, and a signature fails the test.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Set
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import s3c_actions
+from s3c_actions.commands import attach as attaching
+from s3c_actions.commands import logins
+from s3c_actions.commands import trace as tracing
+from s3c_actions.errors import Exit, OutsideError
+from s3c_actions.image import Reference
+from s3c_actions.programs.notation import Notation
+from s3c_actions.programs.trivy import Metadata, Trivy
+from s3c_actions.registry import OCI_MANIFEST, Descriptor, ImageConfig, Manifest
+from s3c_actions.report.coverage import Coverage
+from s3c_actions.report.gate import Gate
+from s3c_actions.report.model import ScanReport
+from s3c_actions.report.scope import Scope
+from s3c_actions.report.statement import Statement
+from s3c_actions.steps.assess import Criteria
+from s3c_actions.steps.results import AttachResult, Judgement, ScanResult
+from tests.unit.bare import KEY, ended, furnish, install_programs, silence
+
+ROOT = Path(s3c_actions.__file__).parent
+DIGEST = "sha256:" + 64 * "a"
+LAYER = "sha256:" + 64 * "b"
+IMAGE = f"registry.example/voting-app@{DIGEST}"
+PACKAGE = {"ID": "telnetd@1", "Name": "telnetd", "Version": "1", "Identifier": {"PURL": "pkg:apk/alpine/telnetd@1"}}
+NODE = {"Target": "Node.js", "Class": "lang-pkgs", "Type": "node-pkg", "Packages": [{"Name": "a", "Version": "1"}]}
+POLICY = "version: 1\npackages: {refuse: [telnetd]}\n"
+
+JUDGED = frozenset(
+    {"gated", "refused", "blind", "overridden", "contents", "policy", "scope", "uncovered", "missing", "outdated"}
+)
+STATED = {"blind", "contents", "policy", "scope", "uncovered"}
+"""What a `Statement` has under the same name."""
+READ_BY_A_GATE: dict[type, Set[str]] = {
+    ScanResult: JUDGED,
+    ScanReport: {"digest", "findings", "created", "database"},
+    Coverage: {"blind", "warnings", "uncovered"},
+    Statement: {"subject", "gate", "blind", "policy"},
+    Criteria: {"gate", "policy", "unscanned_fails", "ignore_unfixed", "now", "bill"},
+    Judgement: {"policy", "refusals"},
+    Scope: {"scanners", "pkg_types", "platforms", "skip_dirs", "skip_files", "files", "stated"},
+}
+
+
+def test_one_module_makes_scan_results_and_two_say_what_a_gate_reads() -> None:
+    made, said = set(), set()
+    for path in ROOT.rglob("*.py"):
+        name = path.relative_to(ROOT).as_posix()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                made |= {name} if called == "ScanResult" else set()
+                named = {one.arg for one in node.keywords}
+                said |= {name} if called == "replace" and named & (JUDGED - STATED) else set()
+    assert made == {"steps/assess.py"}
+    assert said == {"steps/merging.py"}
+
+
+@pytest.mark.parametrize("kind", READ_BY_A_GATE, ids=lambda kind: kind.__name__)
+def test_what_a_gate_reads_has_no_default(kind: type) -> None:
+    fields, defaults = kind.__struct_fields__, kind.__struct_defaults__  # type: ignore[attr-defined]
+    optional = dict(zip(reversed(fields), reversed(defaults), strict=False))
+    required = {one for one in fields if optional.get(one, msgspec.NODEFAULT) is msgspec.NODEFAULT}
+    assert required >= READ_BY_A_GATE[kind]
+
+
+def test_a_gate_says_what_it_refuses() -> None:
+    with pytest.raises(TypeError):
+        Gate()  # type: ignore[call-arg]
+
+
+def report(*results: dict[str, Any], age: timedelta = timedelta(minutes=1), **system: Any) -> bytes:
+    """A report of the one image."""
+    metadata: dict[str, Any] = {
+        "DiffIDs": [LAYER],
+        "RepoDigests": [IMAGE],
+        "ImageConfig": {"os": "linux", "architecture": "amd64"},
+    }
+    return json.dumps(
+        {
+            "SchemaVersion": 2,
+            "Trivy": {"Version": "0.74.0"},
+            "CreatedAt": (datetime.now(UTC) - age).isoformat(),
+            "ArtifactName": IMAGE,
+            "ArtifactType": "container_image",
+            "Metadata": metadata | ({"OS": system} if system else {}),
+            "Results": list(results),
+        }
+    ).encode()
+
+
+def packages(*listed: dict[str, Any], kind: str = "alpine") -> dict[str, Any]:
+    """The result of a distribution's packages, without a finding."""
+    return {"Target": "x", "Class": "os-pkgs", "Type": kind} | ({"Packages": list(listed)} if listed else {})
+
+
+ALPINE: dict[str, Any] = {"Family": "alpine", "Name": "3.22.0"}
+CLEAN = report(packages(PACKAGE), **ALPINE)
+BLIND = {
+    "a release that is dead": report(packages(PACKAGE), Family="alpine", Name="3.9.6", EOSL=True),
+    "nothing recognised": report(),
+    "an unknown distribution": report(Family="none", Name=""),
+    "an unknown distribution, and libraries": report(NODE, Family="none", Name=""),
+    "a distribution without advisories, and libraries": report(NODE, Family="fedora", Name="42"),
+    "a package database that was removed": report(packages(), NODE, **ALPINE),
+}
+AGED = {
+    "a day old": report(packages(PACKAGE), age=timedelta(hours=25), **ALPINE),
+    "of tomorrow": report(packages(PACKAGE), age=timedelta(hours=-2), **ALPINE),
+    "undated": report(packages(PACKAGE), **ALPINE).replace(b'"CreatedAt"', b'"Elsewhere"'),
+}
+
+
+class World:
+    """A registry with one image, and a Trivy that hands out the report of the case."""
+
+    def __init__(self, given: bytes) -> None:
+        self.given = given
+        self.connection = None
+
+    def resolve(self, reference: Reference, *, field: str = "image") -> Descriptor:
+        return Descriptor(digest=DIGEST, media_type=OCI_MANIFEST, size=7)
+
+    def config(self, reference: Reference, **_more: str) -> ImageConfig:
+        return ImageConfig(manifest=DIGEST, platform="linux/amd64", diff_ids=(LAYER,), labels={}, document={})
+
+    def manifest(self, reference: Reference, *, field: str = "image") -> Manifest:
+        return Manifest(descriptor=self.resolve(reference), document={})
+
+    def tags(self, _reference: Reference) -> tuple[str, ...]:
+        return ()
+
+    def referrers(self, _reference: Reference, _kind: str = "") -> tuple[Descriptor, ...]:
+        return ()
+
+    def scan(self, request: Any, _progress: Any) -> tuple[str, ...]:
+        request.output.write_bytes(self.given)
+        return ()
+
+    def convert(self, given: Path, _form: str, output: Path) -> None:
+        listed = [
+            {"name": one["Name"], "versionInfo": one["Version"]}
+            for result in json.loads(given.read_bytes())["Results"]
+            for one in result.get("Packages", ())
+        ]
+        output.write_text(json.dumps({"packages": listed}))
+
+
+def _signed(*_arguments: Any, **_named: Any) -> None:
+    raise AssertionError("it was signed")
+
+
+@pytest.fixture
+def ran(tmp_path, identity, monkeypatch) -> Callable[..., tuple[int, str]]:
+    """Run a command line on a report, which is also in report.json."""
+
+    def run(given: bytes, *argv: str) -> tuple[int, str]:
+        world = World(given)
+        (tmp_path / "report.json").write_bytes(given)
+        monkeypatch.setattr(logins, "registry", lambda *_a, **_n: world)
+        monkeypatch.setattr(Trivy, "scan", world.scan)
+        monkeypatch.setattr(Trivy, "convert", world.convert)
+        return ended(argv if argv[0] == "sign" else (*argv, "--format", "json"), tmp_path)
+
+    install_programs(tmp_path)
+    furnish(tmp_path, identity)
+    (tmp_path / "telnetd.yaml").write_text(POLICY)
+    monkeypatch.chdir(tmp_path)
+    silence(monkeypatch)
+    monkeypatch.setattr(Trivy, "database", lambda *_: Metadata(updated_at=datetime.now(UTC)))
+    monkeypatch.setattr(Notation, "signatures", lambda *_a, **_n: ())
+    monkeypatch.setattr(Notation, "sign", _signed)
+    monkeypatch.setattr(attaching.Attacher, "attach", lambda *_a: AttachResult(reference=IMAGE, documents=()))
+    monkeypatch.setattr(tracing, "tell", _untold)
+    return run
+
+
+def _untold(*_arguments: Any) -> None:
+    raise OutsideError("There is nothing to tell.")
+
+
+GIVEN = [
+    ("report", "report.json"),
+    ("patch", IMAGE, "--report", "report.json"),
+    ("attach", IMAGE, "--report", "report.json", *KEY),
+    ("sign", IMAGE, "--report", "report.json", *KEY),
+    ("sign", IMAGE, "--report", "report.json", "--attach", "sarif", *KEY),
+]
+SCANNED = [
+    ("scan", IMAGE),
+    ("scan", IMAGE, "--attach", "true", *KEY),
+    ("patch", IMAGE),
+    ("attach", IMAGE, *KEY),
+    ("chain", IMAGE, *KEY),
+    ("chain", IMAGE, "--patch=false", *KEY),
+    ("chain", IMAGE, "--sign=false"),
+]
+
+
+def _named(argv: tuple[str, ...]) -> str:
+    return " ".join(one.removeprefix(IMAGE) for one in argv if one not in KEY)
+
+
+@pytest.mark.parametrize("given", BLIND.values(), ids=BLIND)
+@pytest.mark.parametrize("argv", [*GIVEN, *SCANNED], ids=_named)
+def test_an_image_that_cannot_be_looked_at_gets_through_no_gate(ran, argv, given) -> None:
+    code, said = ran(given, *argv, "--fail-on", "CRITICAL")
+    assert code in {Exit.REFUSED, Exit.WRONG_INPUT, Exit.OUTSIDE_FAILED}, said
+    assert "passed" not in said
+
+
+@pytest.mark.parametrize("argv", [*GIVEN, *SCANNED], ids=_named)
+def test_packages_that_a_policy_refuses_get_through_no_gate(ran, argv) -> None:
+    code, said = ran(CLEAN, *argv, "--policy", "telnetd.yaml")
+    assert (code, "telnetd" in said) == (Exit.REFUSED, True), said
+
+
+@pytest.mark.parametrize("given", AGED.values(), ids=AGED)
+@pytest.mark.parametrize("argv", GIVEN, ids=_named)
+def test_a_report_of_another_day_gets_through_no_gate(ran, argv, given) -> None:
+    code, said = ran(given, *argv, "--fail-on", "CRITICAL")
+    assert code == Exit.REFUSED, said
+    assert any(word in said for word in ("older than 1 d", "still to come", "does not say when")), said
+
+
+def test_a_policy_says_how_old_a_report_may_be(ran, tmp_path) -> None:
+    (tmp_path / "week.yaml").write_text("version: 1\nreport: {maximum-age: 7d}\n")
+    (tmp_path / "hour.yaml").write_text("version: 1\nreport: {maximum-age: 1h}\n")
+    argv = ("report", "report.json")
+    assert ran(AGED["a day old"], *argv, "--policy", "week.yaml")[0] == Exit.DONE
+    code, said = ran(report(packages(PACKAGE), age=timedelta(hours=2), **ALPINE), *argv, "--policy", "hour.yaml")
+    assert (code, "older than 1 h" in said) == (Exit.REFUSED, True), said
+
+
+@pytest.mark.parametrize("given", AGED.values(), ids=AGED)
+def test_without_a_gate_an_old_report_is_a_notice(ran, given) -> None:
+    code, said = ran(given, "report", "report.json")
+    assert code == Exit.DONE, said
+    assert "The report" in said
+
+
+@pytest.mark.parametrize("argv", [*GIVEN[:3], *SCANNED[:4]], ids=_named)
+def test_a_clean_image_gets_through(ran, argv) -> None:
+    code, said = ran(CLEAN, *argv, "--fail-on", "LOW")
+    assert code == Exit.DONE, said
