@@ -144,10 +144,10 @@ def a_policy(dice: random.Random, now: datetime) -> Policy:
         report=Report(
             maximum_age=dice.choice(("1h", "24h", "7d", "1d12h")),
             maximum_database_age=dice.choice((None, "24h", "7d")),
-            scanners=dice.choices((("vuln",), ("vuln", "secret"), ("vuln", "license")), (12, 3, 1))[0],
+            scanners=dice.choices((("vuln",), ("vuln", "secret"), ("vuln", "license")), (24, 2, 1))[0],
             pkg_types=dice.choices((("os", "library"), ("os",), ()), (12, 2, 1))[0],
             allow_skipped=dice.random() < 0.3,
-            require_stated=dice.random() < 0.5,
+            require_stated=dice.random() < 0.15,
             require_covered_sources=dice.random() < 0.2,
             unscanned=dice.choices(("fail", "warn"), (3, 1))[0],
             accept_previous_until=dice.choice((None, None, _day(now, -1), _day(now, 0), _day(now, 30))),
@@ -236,7 +236,7 @@ def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str,
         run(
             made + timedelta(minutes=dice.choice((0, 0, 3))),
             findings if not part else (),
-            subject=dice.choices((SUBJECT, OTHER), (25, 1))[0],
+            subject=dice.choices((SUBJECT, OTHER), (12, 1))[0],
             sbom=dice.choice(sboms),
             omitted=dice.choices((0, 4), (25, 1))[0],
             policy={

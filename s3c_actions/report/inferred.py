@@ -10,35 +10,9 @@ from __future__ import annotations
 
 import msgspec
 
+from s3c_actions.report.releases import family_of
 from s3c_actions.report.scope import Scope
 
-# pkg/detector/ospkg/detect.go: the distributions that Trivy has a scanner for.
-_SCANNED = frozenset(
-    {
-        "alma",
-        "alpine",
-        "amazon",
-        "azurelinux",
-        "bottlerocket",
-        "cbl-mariner",
-        "centos",
-        "chainguard",
-        "coreos",
-        "debian",
-        "echo",
-        "minimos",
-        "opensuse-leap",
-        "opensuse-tumbleweed",
-        "oracle",
-        "photon",
-        "redhat",
-        "rocky",
-        "slem",
-        "sles",
-        "ubuntu",
-        "wolfi",
-    }
-)
 _SCANNERS = {"secret": "secret", "config": "misconfig", "license": "license", "license-file": "license"}
 
 
@@ -117,5 +91,5 @@ def infer(data: bytes) -> Inferred:
             stated=False,
         ),
         lists_packages=lists_packages,
-        os_left_out=family in _SCANNED and not of_os,
+        os_left_out=family_of(family) is not None and not of_os,
     )

@@ -12,7 +12,9 @@ from pathlib import Path
 from s3c_actions.shell import cache_folder
 
 ROOT = Path(__file__).parents[2]
-FOUND = "from s3c_actions.cluster import gate_manifests as one; one.policy(); print(one.values('ratify').parents[1])"
+FOUND = (
+    "from s3c_actions.cluster import gate_manifests as one; one.policy(('*',)); print(one.values('ratify').parents[1])"
+)
 
 
 def test_the_gates_manifests_are_found_in_a_wheel(tmp_path):

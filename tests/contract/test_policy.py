@@ -119,6 +119,8 @@ def attached(policy: Policy, scan: ScanResult, now: datetime) -> Evidence:
         licenses=policy.licenses.refuse,
         blind=scan.blind,
         contents=scan.contents,
+        scope=scan.scope,
+        uncovered=scan.uncovered,
         sbom=sbom.digest,
     )
     report = replace(scan.report, database=made.stamp(now))
@@ -154,7 +156,7 @@ def test_the_gate_in_ci_and_the_cluster_decide_alike_on_generated_policies_and_s
     assert codes == IN_A_SCAN, "the generator misses a reason, or CI had no word on one"
 
 
-IN_A_SCAN = {"blind", "finding", "denied-finding", "expired-exception", "package", "license"}
+IN_A_SCAN = {"blind", "narrow-report", "finding", "denied-finding", "expired-exception", "package", "license"}
 """The reasons that lie in a scan, and so the ones that the gate in CI has the facts for."""
 
 ALL_CODES = {

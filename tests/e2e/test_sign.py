@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -449,7 +450,9 @@ def test_wrong_trust_is_wrong_input(image: str, keys: Path) -> None:
     for content in (b"", b"nonsense"):
         (keys / "odd.crt").write_bytes(content)
         ended = s3c(keys, "verify", image, "--trust-store", keys / "odd.crt")
-        assert (ended.code, f"trust-store: {keys / 'odd.crt'} holds no certificate" in ended.stderr) == (2, True)
+        assert ended.code == 2
+        # Of a long path the end is shown.
+        assert re.search(r"trust-store: \S*odd\.crt holds no certificate", ended.stderr)
     leaf = s3c(keys, "verify", image, "--trust-store", keys / "missing.crt")
     assert leaf.code == 2
 

@@ -10,20 +10,12 @@ from s3c_actions.policy.model import Policy, Report, parse
 from s3c_actions.report import sarif
 from s3c_actions.report.formats import Rendering
 from s3c_actions.report.model import ScanReport
-from s3c_actions.report.scope import Scope, SettingsFile, missing
+from s3c_actions.report.scope import SettingsFile, missing
 from s3c_actions.report.statement import Statement, stated_scope
 from tests import evidence as made
+from tests.outcomes import LOOKED_AT
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
-FULL = Scope(
-    scanners=("secret", "vuln"),
-    pkg_types=("library", "os"),
-    platforms=("linux/amd64",),
-    skip_dirs=(),
-    skip_files=(),
-    files=(),
-    stated=True,
-)
 
 
 def refusals(policy, **stated):
@@ -96,7 +88,7 @@ def test_blindness_that_was_accepted_needs_the_policy_too():
 @pytest.mark.parametrize("pkg_types", [("library", "os"), ("os",), ("library",), ()])
 @pytest.mark.parametrize(("skipped", "stated"), [((), True), (("usr",), True), ((), False)])
 def test_the_gate_asks_for_the_same_scope(report, scanners, pkg_types, skipped, stated):
-    scope = replace(FULL, scanners=scanners, pkg_types=pkg_types, skip_dirs=skipped, stated=stated)
+    scope = replace(LOOKED_AT, scanners=scanners, pkg_types=pkg_types, skip_dirs=skipped, stated=stated)
     by_gate = missing(scope, policy(**report).required_scope)
     by_report = refusals(policy(**report), scope=stated_scope(scope))
     assert bool(by_gate) is bool(by_report)
@@ -116,7 +108,7 @@ def test_what_is_stated_is_what_is_judged():
         return content.decode(), [one.code for one in found]
 
     assert judged(None)[1] == ["narrow-report"]
-    content, codes = judged(replace(FULL, files=(file,)))
+    content, codes = judged(replace(LOOKED_AT, files=(file,)))
     assert codes == []
     assert file.sha256 in content
     assert ".trivyignore" in content
