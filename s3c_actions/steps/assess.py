@@ -23,6 +23,7 @@ from s3c_actions.report.gate import Gate
 from s3c_actions.report.inferred import infer
 from s3c_actions.report.model import Content, Kind, ScanReport, Severity
 from s3c_actions.report.scope import COVERED, LIST, USUAL, Scope, missing, named
+from s3c_actions.report.statement import stamp
 from s3c_actions.report.trivy_warnings import Judged
 from s3c_actions.steps.results import ScanResult
 
@@ -234,11 +235,11 @@ def _age(report: ScanReport, criteria: Criteria) -> str:
     if made is None or made.tzinfo is None:
         return "The report does not say when the scan was made."
     if made - SKEW > criteria.now:
-        return f"The report is dated {report.created}, which is still to come."
+        return f"The report is dated {stamp(report.created)}, which is still to come."
     if criteria.now - made <= criteria.maximum_age:
         return ""
     # Without its age of today, so that the same report has the same words, and the same evidence, tomorrow.
-    return f"The report is of {report.created}, and older than {length(criteria.maximum_age)}."
+    return f"The report is of {stamp(report.created)}, and older than {length(criteria.maximum_age)}."
 
 
 def length(age: timedelta) -> str:
