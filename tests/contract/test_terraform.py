@@ -6,10 +6,12 @@ looked up in the TypeScript declarations that HashiCorp generated from the provi
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -214,6 +216,11 @@ class Module:
         for text in _strings({kind: self.document[kind] for kind in self.document if kind != "terraform"}):
             for found in re.findall(pattern, text):
                 yield text, re.sub(r"\[[^\]]*\]", "", found)
+
+
+# Where the parser keeps its tables: by default in the environment, whose files are held against what was installed.
+_TABLES = tempfile.TemporaryDirectory(prefix="s3c-hcl2-")
+importlib.import_module("hcl2.parser").PARSER_FILE = Path(_TABLES.name) / "tables"  # type: ignore[attr-defined]
 
 
 @cache
