@@ -44,7 +44,6 @@ DEFAULTS: Mapping[str, str] = {
 """Input → the file in the working folder that it takes when it is not given."""
 
 NO_FILES = frozenset({"repo", "oci"})
-_LARGEST = 64 * 1024 * 1024
 
 
 class OfRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,9 +149,7 @@ def _sha256(kind: str, path: Path) -> str:
             raise InputError(kind, f"{str(path)!r} does not exist.", remedy="Look at the path.")
         if not path.is_file():
             raise InputError(kind, f"{str(path)!r} is not a file.", remedy="Look at the path.")
-        if path.stat().st_size > _LARGEST:
-            raise InputError(kind, f"{str(path)!r} is larger than {_LARGEST >> 20} MiB.", remedy="Look at the path.")
-        return hashlib.sha256(reading.content(path, _LARGEST)).hexdigest()
+        return hashlib.sha256(reading.content(path, reading.DOCUMENTS)).hexdigest()
     except OSError as error:
         raise InputError(
             kind, f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."

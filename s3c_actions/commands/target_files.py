@@ -31,7 +31,6 @@ Content = bytes | dict[str, bytes] | None
 
 _DECIDING = frozenset({POLICY.name, TRUST_STORE.name, TRUST_POLICY.name})
 """Without one of these there is no gate: where the target branch has none, the pull request's is the first."""
-_LARGEST = 64 * 1024 * 1024
 _ORIGIN = re.compile(r'^\[remote "origin"\][^\[]*?^\s*url\s*=\s*(?P<url>\S+)', re.MULTILINE)
 
 
@@ -258,7 +257,7 @@ class _Comparison:
 
 def _bounded(one: Input[Any], path: Path) -> bytes:
     try:
-        return reading.content(path, _LARGEST)
+        return reading.content(path, reading.DOCUMENTS)
     except OSError as error:
         raise InputError(
             one.name, f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."

@@ -322,7 +322,6 @@ SECRET_KEYS = (
     "exclude-block",
     "skip-patterns",
 )
-_LARGEST = 1024 * 1024
 _NARROWING = ("enable-builtin-rules", "disable-rules", "allow-rules", "exclude-block", "skip-patterns")
 
 

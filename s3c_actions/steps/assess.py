@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from s3c_actions import reading
 from s3c_actions.errors import OutsideError
-from s3c_actions.report import coverage, trivy_json
+from s3c_actions.report import coverage
 from s3c_actions.report.advisories import OLDEST_DATABASE, Database, why_outdated
 from s3c_actions.report.coverage import Coverage
 from s3c_actions.report.gate import Gate
@@ -265,12 +265,3 @@ def _contents(policy: Policy, path: Path, bill: Callable[[Path], bytes]) -> tupl
             remedy="Run it again; if that does not help, take packages and licences out of the policy.",
             original=str(error),
         ) from error
-
-
-def read(path: Path, *, image: str, reference: str, criteria: Criteria) -> ScanResult:
-    """As `given`, of a file that is read first.
-
-    Raises:
-        InputError: it cannot be read, or is not Trivy's.
-    """
-    return given(path, image=image, reference=reference, criteria=criteria, report=trivy_json.read(path))

@@ -35,7 +35,6 @@ from s3c_actions.steps.reuse import Store, content
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
     from s3c_actions.programs.trivy_ignore import Entry
-    from s3c_actions.report.scope import SettingsFile
 
 
 OF_ALL_PLATFORMS = ("html", "csv", "table")
