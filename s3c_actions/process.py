@@ -339,6 +339,7 @@ class _Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._error: OSError | None = None
         self._known = threading.Event()
+        self._interrupted = False
         self._thread = threading.Thread(target=self._live, daemon=True)
 
     def _live(self) -> None:
@@ -358,6 +359,8 @@ class _Child:
         finally:
             self._known.set()
         if self._process is not None:
+            if self._interrupted:  # while it was being started, when nobody knew its process id
+                self.send(signal.SIGTERM)
             self._process.wait()
 
     def started(self) -> subprocess.Popen[bytes]:
@@ -390,6 +393,11 @@ class _Child:
                     break
         _LIVING.discard(self)
 
+    def interrupt(self) -> None:
+        """Have the program end, as soon as it has been started; nobody is waited for."""
+        self._interrupted = True
+        self.send(signal.SIGTERM)
+
     def send(self, how: signal.Signals) -> bool:
         """Send a signal to the program and what it started; returns whether there is anything to end."""
         if self._process is None or not (self._everything or self._thread.is_alive()):
@@ -410,7 +418,7 @@ def interrupt() -> None:
     A thread that waits for a program is no concern of the exception, and would be waited for in its turn.
     """
     for child in list(_LIVING):
-        child.send(signal.SIGTERM)
+        child.interrupt()
 
 
 @atexit.register

@@ -1,7 +1,9 @@
 """Outside programs are waited for without delay, and none outlives who started it."""
 
 import os
+import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -88,6 +90,27 @@ def test_an_interruption_ends_what_another_thread_waits_for(tmp_path):
         with pytest.raises(ProgramFailed):
             waited.result(timeout=60)
     assert gone(tmp_path / "ids")
+
+
+def test_an_interruption_ends_a_program_that_is_just_being_started(tmp_path, monkeypatch):
+    """Its process id is known to nobody yet: the program runs, and `Popen` has not returned."""
+    started, interrupted, popen = threading.Event(), threading.Event(), subprocess.Popen
+
+    def slow(*arguments, **options):
+        process = popen(*arguments, **options)
+        started.set()
+        interrupted.wait(60)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", slow)
+    with ThreadPoolExecutor(1) as pool:
+        waited = pool.submit(RUNNER.run, ["sh", "-c", WAITS, "sh", tmp_path / "ids"])
+        started.wait(60)
+        interrupt()
+        interrupted.set()
+        with pytest.raises(ProgramFailed):
+            waited.result(timeout=60)
+    assert not (tmp_path / "ids").exists() or gone(tmp_path / "ids")
 
 
 def test_what_is_not_there_is_told(tmp_path):
