@@ -21,8 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from s3c_actions.places import Unsafe, cache_folder, make_private
-from s3c_actions.records import Records, sha256
+from s3c_actions.core.folders import Unsafe, cache_folder, make_private
+from s3c_actions.core.records import Records, sha256
 
 PIP = ("--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:")
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 
 from s3c_actions import __version__
-from s3c_actions.errors import Exit
-from s3c_actions.handover import VARIABLE, receive
-from s3c_actions.places import search_path, working_folder
+from s3c_actions.core.errors import Exit
+from s3c_actions.core.folders import search_path, working_folder
+from s3c_actions.core.handover import VARIABLE, receive
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,18 +70,18 @@ def _dispatch(arguments: list[str], environment: Mapping[str, str]) -> int:
         print(f"s3c {__version__}")  # noqa: T201
         return Exit.DONE
     if first is None or {"-h", "--help"} & set(before):
-        from s3c_actions import arguments as command_line
+        from s3c_actions.cli import parser as command_line
 
         asked = bool({"-h", "--help"} & set(before))
         print(command_line.overview(__version__), end="", file=sys.stdout if asked else sys.stderr)
         return Exit.DONE if asked else Exit.WRONG_INPUT
-    from s3c_actions.shell import run
+    from s3c_actions.cli.run import run
 
     return run(arguments[first], before + arguments[first + 1 :], environment, sys.stdout, sys.stderr)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    process = sys.modules.get("s3c_actions.process")  # not imported: no program runs
+    process = sys.modules.get("s3c_actions.core.process")  # not imported: no program runs
     if process is not None and hasattr(process, "interrupt"):
         process.interrupt()
     raise KeyboardInterrupt

@@ -14,13 +14,14 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
-from s3c_actions import places, process
-from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines
-from s3c_actions.errors import Exit, InputError, S3CError
-from s3c_actions.process import Runner
-from s3c_actions.programs.install import Wanted, present
-from s3c_actions.progress import Progress
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.console import LogProgress, QuietProgress, TerminalProgress, error_lines
+from s3c_actions.cli.run import cache_folder
+from s3c_actions.core import folders as places
+from s3c_actions.core import process
+from s3c_actions.core.errors import Exit, InputError, S3CError
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Progress
+from s3c_actions.programs.install.locate import Wanted, present
 from s3c_lab import demo, docker_engine, lab
 from s3c_lab.machine import Machine, with_system_path
 from s3c_lab.node import cluster
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: without the program's name; by default what the process was given.
 
     Returns:
-        The exit code, see `s3c_actions.errors.Exit`.
+        The exit code, see `s3c_actions.core.errors.Exit`.
     """
     options = parser().parse_args(argv)
     environment = with_system_path(places.for_programs(os.environ, places.working_folder()))

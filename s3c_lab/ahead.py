@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from s3c_actions.console import plain
+from s3c_actions.report.render.terminal import plain
 from s3c_lab.machine import Machine
 
 PATIENCE = 20.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.process import ProgramFailed
-from s3c_actions.programs.cache import locked, scratch
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.process import ProgramFailed
+from s3c_actions.programs.install.cache import locked, scratch
 from s3c_lab.machine import Machine
 
 CODENAME = "bookworm"

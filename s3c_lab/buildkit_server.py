@@ -6,9 +6,9 @@ import json
 import socket
 from pathlib import Path
 
-from s3c_actions.errors import InputError
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.pins import BUILDKITD
+from s3c_actions.core.errors import InputError
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import BUILDKITD
 from s3c_lab import daemons
 from s3c_lab.machine import Machine
 

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from s3c_actions.console import plain
-from s3c_actions.errors import Exit, S3CError
+from s3c_actions.core.errors import Exit, S3CError
+from s3c_actions.report.render.terminal import plain
 from s3c_lab import lab, refused, registry_server, voting
 from s3c_lab.ahead import Ahead
 from s3c_lab.machine import Machine

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.programs.cache import locked
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.programs.install.cache import locked
 from s3c_lab import daemons
 from s3c_lab.machine import Machine
 

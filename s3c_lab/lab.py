@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.image import Reference
-from s3c_actions.programs.cache import locked, telling_disk
-from s3c_actions.programs.install import Wanted, locate_all
-from s3c_actions.programs.pins import BUILDKITD, COPA, NOTATION, TRIVY
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.reference import Reference
+from s3c_actions.programs.install.cache import locked, telling_disk
+from s3c_actions.programs.install.locate import Wanted, locate_all
+from s3c_actions.programs.install.pins import BUILDKITD, COPA, NOTATION, TRIVY
 from s3c_lab import buildkit_server, certificates, daemons, docker_engine, images, registry_server, vulnerabilities
 from s3c_lab.machine import Machine
 from s3c_lab.node import cluster

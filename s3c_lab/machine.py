@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.process import ProgramFailed, Runner, find
-from s3c_actions.progress import Progress
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.process import ProgramFailed, Runner, find
+from s3c_actions.core.progress import Progress
 
 DEBOOTSTRAP = Path("/usr/sbin/debootstrap")
 APT_MINUTES = 15

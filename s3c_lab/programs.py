@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s3c_actions.programs.pins import Pin
+from s3c_actions.programs.install.pins import Pin
 
 MODULES = Path(__file__).parent / "modules"
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from s3c_actions.errors import Exit, OutsideError
+from s3c_actions.core.errors import Exit, OutsideError
 from s3c_lab.voting import NAMESPACE, Stage
 
 PATIENCE = 90.0
@@ -87,7 +87,7 @@ def _elsewhere(chain: Sequence[str], folder: Path) -> list[str]:
 
 
 def _exported(policy: Path) -> str:
-    from s3c_actions.commands.policy import exported
     from s3c_actions.policy import model
+    from s3c_actions.wiring.judging import exported
 
     return exported(model.read(policy))

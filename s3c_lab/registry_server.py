@@ -8,9 +8,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.process import ProgramFailed
-from s3c_actions.programs.cache import locked, scratch
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.process import ProgramFailed
+from s3c_actions.programs.install.cache import locked, scratch
 from s3c_lab import daemons
 from s3c_lab.machine import Machine
 

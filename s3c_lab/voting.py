@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3c_actions.errors import Exit, OutsideError
-from s3c_actions.programs.install import locate
+from s3c_actions.core.errors import Exit, OutsideError
+from s3c_actions.programs.install.locate import locate
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.programs import KUBECTL

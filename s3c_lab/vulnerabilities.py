@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.process import ProgramFailed, ProgramTimedOut
-from s3c_actions.programs.cache import locked, scratch
-from s3c_actions.programs.gobuild import required, toolchain
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.pins import TRIVY
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.process import ProgramFailed, ProgramTimedOut
+from s3c_actions.programs.install.cache import locked, scratch
+from s3c_actions.programs.install.gobuild import required, toolchain
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import TRIVY
 from s3c_lab import advisories, docker_engine
 from s3c_lab.advisories import Advisory, fixes, read_installed, write_tracker
 from s3c_lab.base import CODENAME, RELEASE, fresh

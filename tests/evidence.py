@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions import evidence
+from s3c_actions.core import artifact_types
 from s3c_actions.policy.export import VERIFIER
 from s3c_actions.policy.judge import Document, Evidence, Trust
 from s3c_actions.policy.model import Accepted, Findings, Licenses, Packages, Policy, Report, Sbom
@@ -70,12 +70,14 @@ def beside(
 
 def as_ratify_has_it(given: Evidence) -> list[dict[str, Any]]:
     """`verifierReports` of Ratify 1.4.6 with a rego-policy, as recorded in tests/data/ratify."""
-    found = [_report(evidence.SIGNATURE, 10_000 + number, one) for number, one in enumerate(_signatures(given.trust))]
-    for kind, documents in ((evidence.SARIF, given.reports), (evidence.SPDX, given.sboms)):
+    found = [
+        _report(artifact_types.SIGNATURE, 10_000 + number, one) for number, one in enumerate(_signatures(given.trust))
+    ]
+    for kind, documents in ((artifact_types.SARIF, given.reports), (artifact_types.SPDX, given.sboms)):
         for one in documents:
-            nested = [_report(evidence.SIGNATURE, 20_000, v, one.digest) for v in _signatures(one.trust)]
+            nested = [_report(artifact_types.SIGNATURE, 20_000, v, one.digest) for v in _signatures(one.trust)]
             whole = {"referenceDigest": one.digest, "nestedReports": nested}
-            if kind == evidence.SPDX:
+            if kind == artifact_types.SPDX:
                 found.append({**_report(kind, 0, {}), **whole, "verifierReports": []})
                 continue
             extensions: dict[str, Any] | None = {"createdAt": one.attached} if one.attached else {}

@@ -8,8 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from s3c_actions.programs.cache import locked
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.run import cache_folder
+from s3c_actions.programs.install.cache import locked
 from tests.debian import program
 
 

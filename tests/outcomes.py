@@ -8,15 +8,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions import result
-from s3c_actions.errors import OutsideError, Refused, S3CError
+from s3c_actions.core.errors import OutsideError, Refused, S3CError
+from s3c_actions.core.process import Secrets
+from s3c_actions.findings.difference import Difference
+from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity, ranked
+from s3c_actions.findings.scope import Scope, SettingsFile
 from s3c_actions.policy.judge import Refusal
-from s3c_actions.process import Secrets
-from s3c_actions.report.difference import Difference
-from s3c_actions.report.gate_change import GateChange, Proposed
-from s3c_actions.report.model import Finding, Kind, ScanReport, Severity, ranked
-from s3c_actions.report.scope import Scope, SettingsFile
-from s3c_actions.steps.results import (
+from s3c_actions.result import document as result
+from s3c_actions.result.gate_change import GateChange, Proposed
+from s3c_actions.result.model import (
     Admission,
     AppliedObject,
     Attached,

@@ -6,11 +6,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.report.difference import compare
-from s3c_actions.report.gate import Gate, closed
-from s3c_actions.report.model import ScanReport, Severity
-from s3c_actions.steps.results import Admission, AppliedObject, Comparison, DeployResult, ImageOutcome, Outcome
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.findings.difference import compare
+from s3c_actions.findings.model import ScanReport, Severity
+from s3c_actions.findings.threshold import Gate, closed
+from s3c_actions.result.model import Admission, AppliedObject, Comparison, DeployResult, ImageOutcome, Outcome
 from tests import outcomes
 
 RUN = "https://github.example/acme/voting/actions/runs/7"

@@ -6,10 +6,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions import evidence
-from s3c_actions.report import attached
-from s3c_actions.report.model import Severity
-from s3c_actions.report.story import (
+from s3c_actions.core import artifact_types
+from s3c_actions.evidence import documents as attached
+from s3c_actions.findings.model import Severity
+from s3c_actions.trace.model import (
     Ancestor,
     Change,
     Document,
@@ -86,7 +86,7 @@ def report(number: int, *findings: Found, **changes: Any) -> Document:
         "scanner": "Trivy 0.74.0",
         "database": "2026-11-23T00:00:00Z",
     }
-    return document(number, evidence.SARIF, Kind.REPORT, **facts | changes)
+    return document(number, artifact_types.SARIF, Kind.REPORT, **facts | changes)
 
 
 def patched() -> Story:
@@ -107,9 +107,9 @@ def patched() -> Story:
         signatures=(signature(), STRANGER),
         documents=(
             report(1, *left, fixable=0),
-            document(2, evidence.SPDX, Kind.SBOM, told="183 packages"),
-            document(3, evidence.OPENVEX, Kind.VEX, told="22 statements, 22 fixed"),
-            document(4, evidence.RESULT, Kind.RESULT, told="s3c chain: passed"),
+            document(2, artifact_types.SPDX, Kind.SBOM, told="183 packages"),
+            document(3, artifact_types.OPENVEX, Kind.VEX, told="22 statements, 22 fixed"),
+            document(4, artifact_types.RESULT, Kind.RESULT, told="s3c chain: passed"),
             report(
                 5,
                 *fixed[:3],
@@ -206,7 +206,7 @@ def hostile(text: str) -> Story:
     documents = (
         report(1, one, created=text, scanner=text, database=text, signatures=(signed, broken)),
         document(2, text, Kind.OTHER, created=text, told=text, problem=text, signatures=()),
-        document(3, evidence.SPDX, Kind.SBOM, told=text, signatures=(signed,)),
+        document(3, artifact_types.SPDX, Kind.SBOM, told=text, signatures=(signed,)),
     )
     subject = Subject(
         reference=f"{NAME}@{DIGEST}",

@@ -26,16 +26,16 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from s3c_actions import result
-from s3c_actions.credentials import Logins
-from s3c_actions.image import Reference
-from s3c_actions.places import state_folder
-from s3c_actions.process import Secrets
-from s3c_actions.records import Records
+from s3c_actions.cli.run import cache_folder
+from s3c_actions.core.folders import state_folder
+from s3c_actions.core.process import Secrets
+from s3c_actions.core.records import Records
+from s3c_actions.core.reference import Reference
+from s3c_actions.findings import trivy_report
 from s3c_actions.registry import Registry
-from s3c_actions.report import trivy_json
-from s3c_actions.shell import cache_folder
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.registry.credentials import Logins
+from s3c_actions.result import document as result
+from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps.reuse import Store
 from s3c_lab import voting
 from s3c_lab.node.cluster import node_name
@@ -460,11 +460,11 @@ _LOOKS = """
 import sys
 from pathlib import Path
 from s3c_actions import result
-from s3c_actions.process import Secrets
+from s3c_actions.core.process import Secrets
 from s3c_actions.report import comment, formats, sarif, summary, trivy_json
-from s3c_actions.report.gate import Gate
+from s3c_actions.findings.threshold import Gate
 from s3c_actions.steps import assess
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.result.model import ImageOutcome, Outcome
 from datetime import UTC, datetime
 report = trivy_json.parse(Path(sys.argv[1]).read_bytes())
 Path("report.sarif").write_bytes(sarif.uploadable(formats.render("sarif", report, formats.Rendering())))
@@ -501,7 +501,7 @@ def looks(bench: Bench) -> None:
 
 def calls(bench: Bench) -> None:
     """Calls of GitHub's API for one comment, among 300 of others, counted by the stand-in."""
-    report = trivy_json.parse(reports.large(500))
+    report = trivy_report.parse(reports.large(500))
     image = ImageOutcome(image=report.image, reference=report.image, scan=outcomes.scan(report))
     file = bench.folder / "result.json"
     with serving() as github:
@@ -570,9 +570,9 @@ def _with_digests(text: str, images: list[str], pinned: list[str]) -> str:
 
 
 def _kubectl() -> Path:
-    from s3c_actions.console import LogProgress
-    from s3c_actions.process import Runner
-    from s3c_actions.programs.install import locate
+    from s3c_actions.cli.console import LogProgress
+    from s3c_actions.core.process import Runner
+    from s3c_actions.programs.install.locate import locate
     from s3c_lab.node.programs import KUBECTL
 
     cache = cache_folder(dict(os.environ))

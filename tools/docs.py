@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s3c_actions import commands, outputs
-from s3c_actions.inputs import Input, variable
-from s3c_actions.inputs.common import ANNOTATIONS, CACHE, KEEP_TRACE, UPLOAD_SARIF
-from s3c_actions.inputs.github import COMMENTING, GATE_LABEL, GATING, UPLOAD_REQUIRED
+from s3c_actions import commands
+from s3c_actions.options import Input, variable
+from s3c_actions.options.common import ANNOTATIONS, CACHE, KEEP_TRACE, UPLOAD_SARIF
+from s3c_actions.options.github import COMMENTING, GATE_LABEL, GATING, UPLOAD_REQUIRED
 from s3c_actions.policy import model
+from s3c_actions.result import outputs
 
 ROOT = Path(__file__).resolve().parent.parent
 

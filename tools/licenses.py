@@ -10,8 +10,8 @@ import sys
 from importlib.metadata import PackageMetadata, metadata
 from pathlib import Path
 
-from s3c_actions.programs import gobuild
-from s3c_actions.programs.pins import PINS
+from s3c_actions.programs.install import gobuild
+from s3c_actions.programs.install.pins import PINS
 from s3c_lab import programs as lab
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -37,10 +37,10 @@ def main() -> int:
 
 def _actionlint() -> Path:
     """The pinned actionlint, built from its module when the cache has none."""
-    from s3c_actions.console import LogProgress
-    from s3c_actions.process import Runner
-    from s3c_actions.programs.install import locate
-    from s3c_actions.shell import cache_folder
+    from s3c_actions.cli.console import LogProgress
+    from s3c_actions.cli.run import cache_folder
+    from s3c_actions.core.process import Runner
+    from s3c_actions.programs.install.locate import locate
     from s3c_lab.programs import ACTIONLINT
 
     found = locate(

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from s3c_actions.programs.pins import PINS, Pin
+from s3c_actions.programs.install.pins import PINS, Pin
 from s3c_lab import programs as lab
 
 GO = "1.26.0"

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3c_actions.report import comment, story_page, summary
-from s3c_actions.steps.results import ImageOutcome
+from s3c_actions.report.github import comment, summary
+from s3c_actions.result.model import ImageOutcome
+from s3c_actions.trace import page as story_page
 from tests import stories
 from tests.browser import gfm, github, scenes
 from tests.browser.chromium import THEMES, Theme, chromium, opened

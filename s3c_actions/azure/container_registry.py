@@ -12,16 +12,16 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from s3c_actions import answers, reading
 from s3c_actions.azure import clouds
 from s3c_actions.azure.transport import transport
-from s3c_actions.credentials import Credentials
-from s3c_actions.errors import InputError, OutsideError, S3CError
+from s3c_actions.core import answers, reading
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.registry.credentials import Credentials
 
 if TYPE_CHECKING:
     from s3c_actions.azure.identity import Identity
-    from s3c_actions.process import Secrets
-    from s3c_actions.progress import Progress
+    from s3c_actions.core.process import Secrets
+    from s3c_actions.core.progress import Progress
 
 # Accepted by every registry; one for the Resource Manager can be forbidden (azureADAuthenticationAsArmPolicy):
 # https://learn.microsoft.com/azure/container-registry/container-registry-disable-authentication-as-arm

@@ -9,8 +9,8 @@ import base64
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from s3c_actions import reading, web
-from s3c_actions.errors import OutsideError
+from s3c_actions.core import reading, web
+from s3c_actions.core.errors import OutsideError
 
 URL, TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 PERMISSION = "permissions:\n  contents: read\n  id-token: write"

@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import answers, reading
 from s3c_actions.azure import clouds, github_token, login_errors
 from s3c_actions.azure.clouds import Cloud
 from s3c_actions.azure.login_errors import Login
 from s3c_actions.azure.transport import transport
-from s3c_actions.errors import InputError, OutsideError, S3CError
-from s3c_actions.inputs.azure import https_host, tenant
-from s3c_actions.pasted import quoted
-from s3c_actions.process import Secrets, find
+from s3c_actions.core import answers, reading
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.pasted import quoted
+from s3c_actions.core.process import Secrets, find
+from s3c_actions.options.azure import https_host, tenant
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import reading
 from s3c_actions.azure.container_registry import pipeline
-from s3c_actions.errors import InputError, OutsideError, S3CError
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
 
 if TYPE_CHECKING:
     from s3c_actions.azure.identity import Identity
-    from s3c_actions.process import Secrets
+    from s3c_actions.core.process import Secrets
 
 API_VERSION = "2025-05-01"
 # https://learn.microsoft.com/azure/aks/kubelogin-authentication: the application of every cluster's API server.

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from s3c_actions.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
 
 CLOCK_TOLERANCE = 120.0
 """Seconds that this machine's clock may be off before it is told."""

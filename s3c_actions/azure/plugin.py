@@ -21,8 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import __version__, certificates, reading, sockets, temporary
-from s3c_actions.errors import S3CError
+from s3c_actions import __version__
+from s3c_actions.core import reading, tempdir
+from s3c_actions.core.errors import S3CError
+from s3c_actions.programs import sockets
+from s3c_actions.signing import certificates
 
 if TYPE_CHECKING:
     from s3c_actions.azure.vault import Vault, VaultCertificate
@@ -74,7 +77,7 @@ def running(vault: Vault, certificate: VaultCertificate, temp: Path) -> Iterator
         certificate: whose key signs; it obeys the rules for signing certificates.
         temp: where the plugin's folder is made; it is removed in the end.
     """
-    with temporary.folder(sockets.place(temp)) as folder:
+    with tempdir.folder(sockets.place(temp)) as folder:
         plugin = Plugin(libexec=folder)
         socket = folder / "socket"
         signer = _Signer(vault, certificate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3c_actions import web
+from s3c_actions.core import web
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import RequestsTransport

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import certificates
 from s3c_actions.azure import vault_errors
 from s3c_actions.azure.login_errors import skew
 from s3c_actions.azure.transport import transport
 from s3c_actions.azure.vault_errors import About
-from s3c_actions.errors import InputError, OutsideError
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.signing import certificates
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import HttpTransport
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from s3c_actions.azure.identity import Identity
-    from s3c_actions.progress import Progress
+    from s3c_actions.core.progress import Progress
 
 MOST_TRIES = 6
 """How often a request that is turned away for being one too many is tried again, each after what Retry-After says."""

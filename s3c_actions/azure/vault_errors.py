@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import reading
-from s3c_actions.errors import InputError, OutsideError, S3CError
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
 
 if TYPE_CHECKING:
     from azure.core.exceptions import HttpResponseError

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from s3c_actions.cluster.client import ApiError, Cluster, Object, Resource
-from s3c_actions.errors import InputError
+from s3c_actions.core.errors import InputError
 
 # What others need comes first, as Helm sorts it; kinds that are not listed come after these and before workloads.
 _FIRST = (

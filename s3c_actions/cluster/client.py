@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from s3c_actions import answers, pasted, reading
-from s3c_actions.cluster import denials
-from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.cluster.gate import denials
+from s3c_actions.core import answers, pasted, reading
+from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient

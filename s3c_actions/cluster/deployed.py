@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions.cluster import places
+from s3c_actions.cluster import image_places as places
 from s3c_actions.cluster.client import Cluster, Object
-from s3c_actions.errors import InputError
-from s3c_actions.image import Reference
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
 
 SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from s3c_actions.errors import InputError
-from s3c_actions.image import Reference
-from s3c_actions.pasted import quoted
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.pasted import quoted
+from s3c_actions.core.reference import Reference
 
 FIELD = "image"
 

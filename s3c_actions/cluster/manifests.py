@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import reading
-from s3c_actions.cluster import places
-from s3c_actions.errors import InputError
-from s3c_actions.image import Reference
-from s3c_actions.report.collecting import paused
+from s3c_actions.cluster import image_places
+from s3c_actions.core import reading
+from s3c_actions.core.collecting import paused
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
 
 if TYPE_CHECKING:
     from yaml import Mark
@@ -313,21 +313,21 @@ class _Finder:
         if not name:
             raise self._refused(node, f"this {kind} has no name.", remedy="Give it `metadata.name`.")
         about = (kind, name, _word(metadata.get("namespace")))
-        for path in places.TEMPLATES:
+        for path in image_places.TEMPLATES:
             pod: Node | None = node
             for step in path:
                 pod = self._fields(pod).get(step)
             self._pod(self._fields(pod), about)
 
     def _pod(self, pod: Mapping[str, Node], about: tuple[str, str, str]) -> None:
-        for place in places.PLACES:
+        for place in image_places.PLACES:
             there, listed = pod.get(place.field), _sequence(pod.get(place.field))
-            if there is not None and listed is None and not _is_null(there) and about[0] in places.KINDS:
+            if there is not None and listed is None and not _is_null(there) and about[0] in image_places.KINDS:
                 raise self._refused(there, f"{about[0]} {about[1]}: {place.field} is not a list.")
             for item in listed or ():
                 self._item(item, place, about)
 
-    def _item(self, item: Node, place: places.Place, about: tuple[str, str, str]) -> None:
+    def _item(self, item: Node, place: image_places.Place, about: tuple[str, str, str]) -> None:
         holder: Node | None = item
         for step in place.path[:-1]:
             holder = self._fields(holder).get(step)
@@ -337,9 +337,9 @@ class _Finder:
         name = _word(self._fields(item).get("name")) or "?"
         if last in keys and not _is_null(keys[last][1]):
             # In a kind that is not Kubernetes' own this may be something else than a Pod's `spec`.
-            if _is_scalar(keys[last][1]) or about[0] in places.KINDS:
+            if _is_scalar(keys[last][1]) or about[0] in image_places.KINDS:
                 self._image(*keys[last], about, name)
-        elif about[0] in places.KINDS:
+        elif about[0] in image_places.KINDS:
             raise self._refused(item, f"{about[0]} {about[1]}, {place.noun} {name} has no image.")
 
     def _image(self, key: Node, value: Node, about: tuple[str, str, str], container: str) -> None:

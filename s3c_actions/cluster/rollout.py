@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions.cluster import denials, places
+from s3c_actions.cluster import image_places
 from s3c_actions.cluster.apply import Change, Target, look_up
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, Object, Resource
-from s3c_actions.errors import OutsideError, S3CError
+from s3c_actions.cluster.gate import denials
+from s3c_actions.core.errors import OutsideError, S3CError
 
 WATCHED = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "Pod"})
 POLL = (0.02, 1.0)
@@ -96,13 +97,13 @@ def unwatched(changes: Sequence[Change]) -> tuple[Target, ...]:
         one.target
         for one in changes
         if one.action in {"created", "configured"}
-        and not places.built_in(one.target.group, one.target.kind)
-        and places.gets_images(one.target.document)
+        and not image_places.built_in(one.target.group, one.target.kind)
+        and image_places.gets_images(one.target.document)
     )
 
 
 def _watched(target: Target) -> bool:
-    return target.kind in WATCHED and places.built_in(target.group, target.kind)
+    return target.kind in WATCHED and image_places.built_in(target.group, target.kind)
 
 
 def state(kind: str, live: Mapping[str, Any]) -> State:

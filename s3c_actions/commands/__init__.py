@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 if TYPE_CHECKING:
-    from s3c_actions.inputs import Input, Values
-    from s3c_actions.process import Runner, Secrets
-    from s3c_actions.progress import Progress
-    from s3c_actions.steps.results import Outcome
+    from s3c_actions.core.process import Runner, Secrets
+    from s3c_actions.core.progress import Progress
+    from s3c_actions.options import Input, Values
+    from s3c_actions.result.model import Outcome
 
 COMMANDS: Mapping[str, str] = {
     "chain": "Scan, patch, rescan, sign and verify images in one go.",
@@ -43,6 +43,16 @@ COMMANDS: Mapping[str, str] = {
     "programs": "List and install the programs that do the work.",
 }
 """Every command, in the order of the help text; a module of this package has its name."""
+_MODULES: Mapping[str, str] = {
+    "scan": "s3c_actions.wiring.scanning",
+    "attach": "s3c_actions.wiring.attaching",
+    "sign": "s3c_actions.wiring.signing",
+    "patch": "s3c_actions.wiring.patching",
+    "verify": "s3c_actions.wiring.verifying",
+    "policy": "s3c_actions.wiring.judging",
+    "deploy": "s3c_actions.wiring.deploying",
+    "trace": "s3c_actions.wiring.tracing",
+}
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +106,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(name: str) -> Command:
     """The command of that name, one of COMMANDS."""
-    return cast(Command, importlib.import_module(f"s3c_actions.commands.{name}").COMMAND)
+    return cast(Command, importlib.import_module(_MODULES.get(name, f"s3c_actions.commands.{name}")).COMMAND)
 
 
 def folders(output: Path, images: Iterable[str]) -> dict[str, Path]:

@@ -10,30 +10,30 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.commands import Command, Context, folders
-from s3c_actions.commands.deploy import denied, registry_of, settings_of, tools_of, verifier
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import chain as inputs
-from s3c_actions.inputs import deploy as deploying
-from s3c_actions.inputs.common import IMAGE
-from s3c_actions.inputs.evidence import ATTACH
-from s3c_actions.inputs.report import POLICY
-from s3c_actions.inputs.sign import KEY
-from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
-from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.options import Values
+from s3c_actions.options import chain as inputs
+from s3c_actions.options import deploy as deploying
+from s3c_actions.options.common import IMAGE
+from s3c_actions.options.evidence import ATTACH
+from s3c_actions.options.report import POLICY
+from s3c_actions.options.sign import KEY
+from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE
+from s3c_actions.result.model import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
+from s3c_actions.wiring.deploying import denied, registry_of, settings_of, tools_of, verifier
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
-    from s3c_actions.commands.scan import Scanner
-    from s3c_actions.commands.vouching import Vouched
-    from s3c_actions.programs.notation import Notation
-    from s3c_actions.programs.notation_home import Home
+    from s3c_actions.programs.notation.home import Home
+    from s3c_actions.programs.notation.notation import Notation
     from s3c_actions.registry import Registry
     from s3c_actions.steps.chain import ChainSteps
     from s3c_actions.steps.sign import Signer
     from s3c_actions.steps.trace import TraceTools
     from s3c_actions.steps.verify import VerifySettings
+    from s3c_actions.wiring.scanning import Scanner
+    from s3c_actions.wiring.vouching import Vouched
 
 
 def run(values: Values, context: Context) -> Outcome:
@@ -43,12 +43,11 @@ def run(values: Values, context: Context) -> Outcome:
         InputError: an input, the certificate or an image is wrong: nothing has been pushed.
         OutsideError: a program could not be had, or a registry could not be reached: nothing has been pushed.
     """
-    from s3c_actions.commands import baseline
-    from s3c_actions.commands import trace as tracing
-    from s3c_actions.commands.patch import refuse_platform
-    from s3c_actions.commands.scan import gate, scanning
-    from s3c_actions.commands.vouching import by, by_inputs
     from s3c_actions.steps import chain
+    from s3c_actions.wiring import baseline, tracing
+    from s3c_actions.wiring.patching import refuse_platform
+    from s3c_actions.wiring.scanning import gate, scanning
+    from s3c_actions.wiring.vouching import by, by_inputs
 
     started = time.monotonic()
     images = values[IMAGE]
@@ -99,7 +98,7 @@ def _signing(
     values: Values, context: Context, stack: ExitStack
 ) -> tuple[Signer | None, Callable[[str], VerifyResult] | None, Home | None]:
     """Who signs, who verifies, and by which trust. The key is checked first: a wrong one ends the run soonest."""
-    from s3c_actions.commands.sign import signing
+    from s3c_actions.wiring.signing import signing
 
     if not values[inputs.SIGN]:
         return None, verifier(values, context, stack) if values[inputs.DEPLOY] else None, None
@@ -123,9 +122,9 @@ def _steps(
     vouched: Vouched | None,
 ) -> ChainSteps:
     """The steps that the inputs ask for, bound."""
-    from s3c_actions.commands.attach import attacher_of
-    from s3c_actions.commands.patch import patching
     from s3c_actions.steps.chain import ChainSteps
+    from s3c_actions.wiring.attaching import attacher_of
+    from s3c_actions.wiring.patching import patching
 
     images = values[IMAGE]
     places = folders(context.output, images)
@@ -163,8 +162,8 @@ def _verifying(
     values: Values, context: Context, signer: Signer, stack: ExitStack
 ) -> tuple[Callable[[str], VerifyResult], Home]:
     """Verification as a consumer would do it: by the trust store given, else by the signing certificate's anchor."""
-    from s3c_actions.commands.verify import trust
     from s3c_actions.steps import verify
+    from s3c_actions.wiring.verifying import trust
 
     notation: Notation = signer.notation
     settings: VerifySettings = trust(values)
@@ -227,7 +226,7 @@ def _traced(
         registry: of the images.
         checked: what verified; without it signatures are shown and not checked.
     """
-    from s3c_actions.commands import trace as tracing
+    from s3c_actions.wiring import tracing
 
     images: tuple[str, ...] = values[IMAGE]
     places = folders(context.output, images)
@@ -249,9 +248,9 @@ def _telling(
     values: Values, context: Context, registry: Registry, checked: tuple[Notation, Home] | None, stack: ExitStack
 ) -> TraceTools:
     """What tells the stories: the policy's verdict where it names signers, else that of the trust that verified."""
-    from s3c_actions.commands import trace as tracing
     from s3c_actions.policy import model
     from s3c_actions.steps.trace import Checker, TraceTools
+    from s3c_actions.wiring import tracing
 
     tools = TraceTools(registry=registry, now=context.now)
     if checked is None:

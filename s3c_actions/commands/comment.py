@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s3c_actions import reading
 from s3c_actions.commands import Command, Context
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import github as inputs
-from s3c_actions.steps.results import LeftResults, Outcome
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.options import Values
+from s3c_actions.options import github as inputs
+from s3c_actions.result.model import LeftResults, Outcome
 
 if TYPE_CHECKING:
     from s3c_actions.github.comments import Message
@@ -33,7 +33,7 @@ def run(values: Values, context: Context) -> Outcome:
         InputError: an input or a result is wrong.
         OutsideError: GitHub did not take a comment that is required, or what a fork's run left is no result.
     """
-    from s3c_actions.github import api, artifact, delivery, trouble
+    from s3c_actions.github import api, artifact, delivery, errors
     from s3c_actions.github import run as runs
 
     token = token_of(values, context, "pull-requests: write")
@@ -67,7 +67,7 @@ def run(values: Values, context: Context) -> Outcome:
         with context.progress.step("comment") as step:
             try:
                 done = delivery.deliver(client, about, written, pull_request=values[inputs.PULL_REQUEST])
-            except trouble.GitHubError:
+            except errors.GitHubError:
                 step.done("not written")
                 if not about.read_only:
                     raise

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.commands import Command, Context
-from s3c_actions.commands.deploy import cluster_of, outcome, registry_of, resolved
-from s3c_actions.commands.install_gate import install
-from s3c_actions.errors import InputError
-from s3c_actions.evidence import SIGNATURE
-from s3c_actions.image import Reference
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import deploy as deploying
-from s3c_actions.inputs import gate as inputs
-from s3c_actions.steps.results import Admission, DeployResult, Outcome
+from s3c_actions.core.artifact_types import SIGNATURE
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
+from s3c_actions.options import Values
+from s3c_actions.options import deploy as deploying
+from s3c_actions.options import gate as inputs
+from s3c_actions.result.model import Admission, DeployResult, Outcome
+from s3c_actions.wiring.deploying import cluster_of, outcome, registry_of, resolved
+from s3c_actions.wiring.install_gate import install
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster
@@ -74,32 +74,32 @@ def _tried(
     patience: float = 0.0,
 ) -> DeployResult:
     """What the gate makes of images; a denial counts after `patience` seconds."""
-    from s3c_actions.cluster import gate
+    from s3c_actions.cluster.gate import inspection
     from s3c_actions.steps.deploy import judged
 
     namespace = values[deploying.NAMESPACE] or cluster.namespace
     with context.progress.step("gate") as step:
-        looked = gate.inspect(gate.gather(cluster), [("", "Pod", namespace)])
+        looked = inspection.inspect(inspection.gather(cluster), [("", "Pod", namespace)])
         if looked.holes:
-            raise gate.refusal(looked)
+            raise inspection.refusal(looked)
         step.done(f"closed for {namespace} by {', '.join(looked.constraints)}")
 
     def signatures(reference: Reference) -> list[str]:
         return [found.digest for found in registry.referrers(reference, SIGNATURE)]
 
-    unsigned = gate.unsigned_of(list(references.values()), signatures)
+    unsigned = inspection.unsigned_of(list(references.values()), signatures)
     denial = ""
     if unsigned:
         with context.progress.step("proof") as step:
             beside = next(iter(references.values())).pinned
-            proof = gate.prove(cluster, unsigned, namespace, looked.constraints, beside)
+            proof = inspection.prove(cluster, unsigned, namespace, looked.constraints, beside)
             denial = proof.what
             step.done(f"{denial} Tried {proof.told}.")
     admissions = []
     until = time.monotonic() + patience
     for image, reference in references.items():
         with context.progress.step("try") as step:
-            while denied := gate.ask(
+            while denied := inspection.ask(
                 cluster, reference, namespace, signatures=signatures, tell=context.progress.notice
             ):
                 if time.monotonic() > until:
@@ -107,7 +107,7 @@ def _tried(
                 time.sleep(1)
             admissions.append(judged(Admission(image=image, reference=reference.pinned, verdict="unknown"), denied))
             step.done(f"{reference.pinned} is admitted" if denied is None else denied.denials[0].what)
-    gate.refuse_unsigned((references[one.image] for one in admissions if one.verdict == "admitted"), signatures)
+    inspection.refuse_unsigned((references[one.image] for one in admissions if one.verdict == "admitted"), signatures)
     return DeployResult(
         cluster=cluster.address,
         admissions=tuple(admissions),

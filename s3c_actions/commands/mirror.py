@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.commands import Command, Context
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import mirror as inputs
-from s3c_actions.inputs.common import path
-from s3c_actions.steps.results import ImageOutcome, MirrorResult, Outcome
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.options import Values
+from s3c_actions.options import mirror as inputs
+from s3c_actions.options.common import path
+from s3c_actions.result.model import ImageOutcome, MirrorResult, Outcome
 
 if TYPE_CHECKING:
     from s3c_actions.registry import Registry, Source
@@ -84,15 +84,15 @@ def _target(values: Values, source: Reference | None) -> Reference:
 
 
 def _registry(values: Values, context: Context, name: str) -> Registry:
-    from s3c_actions.commands.logins import logins
     from s3c_actions.registry import Registry
+    from s3c_actions.wiring.logins import logins
 
     return Registry(logins(values, context, {name}), insecure=values[inputs.TARGET_INSECURE])
 
 
 def _repository(values: Values, context: Context, source: Reference, target: Reference, to: Registry) -> Source:
-    from s3c_actions.commands.logins import logins
     from s3c_actions.registry import Registry, RepositorySource
+    from s3c_actions.wiring.logins import logins
 
     own = logins(values, context, {source.registry}, inputs.SOURCE_USERNAME, inputs.SOURCE_PASSWORD)
     if source.registry == target.registry and not own.given:

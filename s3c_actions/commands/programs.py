@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 from s3c_actions.commands import Command, Context
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import programs as inputs
-from s3c_actions.inputs.programs import ProgramInputs
-from s3c_actions.programs.install import Program, Wanted, locate_all, present
-from s3c_actions.programs.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY, Pin
-from s3c_actions.steps.results import Outcome
+from s3c_actions.options import Values
+from s3c_actions.options import programs as inputs
+from s3c_actions.options.programs import ProgramInputs
+from s3c_actions.programs.install.locate import Program, Wanted, locate_all, present
+from s3c_actions.programs.install.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY, Pin
+from s3c_actions.result.model import Outcome
 
 DECLARED: dict[str, tuple[Pin, ProgramInputs]] = {
     "trivy": (TRIVY, inputs.TRIVY),

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s3c_actions.commands import Command, Context
-from s3c_actions.errors import InputError
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import propose as inputs
-from s3c_actions.inputs.github import REPOSITORY
-from s3c_actions.steps.results import Outcome
+from s3c_actions.core.errors import InputError
+from s3c_actions.options import Values
+from s3c_actions.options import propose as inputs
+from s3c_actions.options.github import REPOSITORY
+from s3c_actions.result.model import Outcome
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
@@ -36,7 +36,7 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.commands.comment import read, token_of
     from s3c_actions.github import api, proposal
     from s3c_actions.github import run as runs
-    from s3c_actions.report import comment
+    from s3c_actions.report.github import comment
 
     token = token_of(values, context, "contents: write", "pull-requests: write")
     this = runs.of(context.environment, values[REPOSITORY])
@@ -87,7 +87,7 @@ def passed(results: Sequence[Mapping[str, Any]]) -> list[str]:
 def rewriting(source: str, replacements: tuple[Replacement, ...]) -> Callable[[str], str]:
     """What writes the new images into a manifest's text, and leaves everything else as it is."""
     from s3c_actions.cluster import images, manifests
-    from s3c_actions.image import Reference
+    from s3c_actions.core.reference import Reference
 
     def rewrite(text: str) -> str:
         manifest = manifests.parse(text, source=source)
@@ -103,7 +103,7 @@ def rewriting(source: str, replacements: tuple[Replacement, ...]) -> Callable[[s
 
 def images_told(references: Sequence[str]) -> str:
     """The body of a pull request that has no results to tell of."""
-    from s3c_actions.report import escape
+    from s3c_actions.report.render import escape
 
     return "\n".join(["Images by digest:", "", *(f"- {escape.markdown(one)}" for one in references)]) + "\n"
 

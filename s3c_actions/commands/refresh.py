@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions import evidence
 from s3c_actions.commands import Command, Context, folders
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import deploy as deploying
-from s3c_actions.inputs import github as on_github
-from s3c_actions.inputs import refresh as inputs
-from s3c_actions.inputs.sign import KEY_INPUTS
-from s3c_actions.steps.results import ImageOutcome, Outcome, RefreshResult, ScanResult
+from s3c_actions.core import artifact_types
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.options import Values
+from s3c_actions.options import deploy as deploying
+from s3c_actions.options import github as on_github
+from s3c_actions.options import refresh as inputs
+from s3c_actions.options.sign import KEY_INPUTS
+from s3c_actions.result.model import ImageOutcome, Outcome, RefreshResult, ScanResult
 
 if TYPE_CHECKING:
-    from s3c_actions.commands.attach import Attacher
-    from s3c_actions.commands.scan import Scanner
-    from s3c_actions.report.refreshed import Refreshed
+    from s3c_actions.report.github.refresh_issue import Refreshed
+    from s3c_actions.wiring.attaching import Attacher
+    from s3c_actions.wiring.scanning import Scanner
 
 NAME = "refresh"
 KEYLESS = "No key is given, so no report was attached: the cluster goes on judging by the reports that are there."
@@ -38,8 +38,8 @@ def run(values: Values, context: Context) -> Outcome:
         InputError: an input is wrong, or nothing is deployed.
         OutsideError: the cluster does not answer, Trivy could not be had, or GitHub did not take the issue.
     """
-    from s3c_actions.commands.scan import scanning
-    from s3c_actions.report import refreshed
+    from s3c_actions.report.github import refresh_issue
+    from s3c_actions.wiring.scanning import scanning
 
     started = time.monotonic()
     if values[inputs.ISSUE]:
@@ -56,7 +56,7 @@ def run(values: Values, context: Context) -> Outcome:
             outcomes.append(outcome)
             told.append(said)
     told += [
-        refreshed.Refreshed(image=image, places=where, problem="The cluster does not tell its digest.")
+        refresh_issue.Refreshed(image=image, places=where, problem="The cluster does not tell its digest.")
         for image, where in unknown.items()
     ]
     due = tuple(one.image for one in told if one.findings)
@@ -67,7 +67,7 @@ def run(values: Values, context: Context) -> Outcome:
         images=tuple(outcomes),
         seconds=time.monotonic() - started,
         refresh=RefreshResult(due=due, unknown=tuple(unknown), issue=url, done=done),
-        text=refreshed.text(told) + (f"{KEYLESS}\n" if keyless else ""),
+        text=refresh_issue.text(told) + (f"{KEYLESS}\n" if keyless else ""),
     )
 
 
@@ -75,7 +75,7 @@ def _one(
     image: str, where: tuple[str, ...], folder: Path, scanner: Scanner, attacher: Attacher | None
 ) -> tuple[ImageOutcome, Refreshed]:
     """Scan one image and attach what was found; whatever ends it is told, and hides no other image."""
-    from s3c_actions.report.refreshed import Refreshed
+    from s3c_actions.report.github.refresh_issue import Refreshed
 
     outcome = ImageOutcome(image=image)
     try:
@@ -97,7 +97,7 @@ def _one(
         return outcome, told
     try:
         # Who signed it vouched for it; a report of ours beside an image of others would only clutter their registry.
-        if not attacher.registry.referrers(Reference.parse(scan.reference), evidence.SIGNATURE):
+        if not attacher.registry.referrers(Reference.parse(scan.reference), artifact_types.SIGNATURE):
             return outcome, replace(told, evidence=UNSIGNED)
         outcome = replace(outcome, attach=attacher.attach(outcome, NAME))
     except S3CError as error:
@@ -122,9 +122,9 @@ def _attaching(
     Raises:
         InputError: the key or another input is wrong: nothing has been scanned.
     """
-    from s3c_actions.commands.attach import attacher_of
-    from s3c_actions.commands.patch import refuse_platform
-    from s3c_actions.commands.sign import signing
+    from s3c_actions.wiring.attaching import attacher_of
+    from s3c_actions.wiring.patching import refuse_platform
+    from s3c_actions.wiring.signing import signing
 
     if not values[inputs.DOCUMENTS]:
         yield None
@@ -144,7 +144,7 @@ def _deployed(values: Values, context: Context) -> tuple[dict[str, tuple[str, ..
     if named and not any(values.given(one) for one in (*deploying.CLUSTER, inputs.NAMESPACES)):
         return named, {}
     from s3c_actions.cluster import deployed
-    from s3c_actions.commands.deploy import cluster_of
+    from s3c_actions.wiring.deploying import cluster_of
 
     with context.progress.step("cluster") as step:
         namespaces: tuple[str, ...] = values[inputs.NAMESPACES]
@@ -177,7 +177,7 @@ def _issue(values: Values, context: Context, told: Sequence[Refreshed]) -> tuple
     """
     from s3c_actions.github import api, issues, marker
     from s3c_actions.github import run as runs
-    from s3c_actions.report import refreshed
+    from s3c_actions.report.github import refresh_issue
 
     about = runs.of(context.environment, values[on_github.REPOSITORY])
     client = api.connect(_token(values, context), context.environment, context.progress.notice)
@@ -186,9 +186,9 @@ def _issue(values: Values, context: Context, told: Sequence[Refreshed]) -> tuple
         if any(one.findings for one in told):
             ticket = issues.Ticket(
                 key=key,
-                title=refreshed.title(told),
-                body=refreshed.body(told, run_url=about.url),
-                says=refreshed.body(told),
+                title=refresh_issue.title(told),
+                body=refresh_issue.body(told, run_url=about.url),
+                says=refresh_issue.body(told),
                 run=about.id,
                 labels=values[inputs.ISSUE_LABELS],
             )

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions import reading, writing
 from s3c_actions.commands import Command, Context
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import report as inputs
-from s3c_actions.inputs.programs import PROGRAMS_MIRROR, TRIVY
-from s3c_actions.inputs.report import UNSCANNED
-from s3c_actions.steps.results import Comparison, ImageOutcome, Outcome
+from s3c_actions.core import reading, writing
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.options import Values
+from s3c_actions.options import report as inputs
+from s3c_actions.options.programs import PROGRAMS_MIRROR, TRIVY
+from s3c_actions.options.report import UNSCANNED
+from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
 
 if TYPE_CHECKING:
-    from s3c_actions.report.model import ScanReport
+    from s3c_actions.findings.model import ScanReport
 
 TEXT_ROWS = 200
 
@@ -32,17 +32,18 @@ def run(values: Values, context: Context) -> Outcome:
         InputError: the report, the baseline or the Dockerfile cannot be read or is not what it should be.
         OutsideError: a file cannot be written, or Trivy cannot make an SBOM.
     """
-    from s3c_actions.commands.baseline import called
-    from s3c_actions.commands.scan import gate, policy
-    from s3c_actions.report import baseline as baselines
-    from s3c_actions.report import formats, trivy_json
-    from s3c_actions.report.difference import compare
+    from s3c_actions.findings import baseline as baselines
+    from s3c_actions.findings import trivy_report
+    from s3c_actions.findings.difference import compare
+    from s3c_actions.report import formats
     from s3c_actions.steps import assess
     from s3c_actions.steps.scan import refusal
+    from s3c_actions.wiring.baseline import called
+    from s3c_actions.wiring.scanning import gate, policy
 
     started = time.monotonic()
     path = values[inputs.REPORT]
-    report = trivy_json.read(path)
+    report = trivy_report.read(path)
     baseline = values[inputs.BASELINE]
     difference = compare(baselines.read(baseline, report.image), report) if baseline is not None else None
     closing = gate(values, context, inputs.SEVERITIES)
@@ -93,7 +94,7 @@ def run(values: Values, context: Context) -> Outcome:
 
 
 def _reference(report: ScanReport) -> str:
-    from s3c_actions.image import Reference
+    from s3c_actions.core.reference import Reference
 
     if report.artifact_type != "container_image" or not report.digest:
         return report.image_id
@@ -131,7 +132,7 @@ def _sboms(values: Values, context: Context, report: Path) -> Iterator[dict[str,
         yield {}
         return
     from s3c_actions.commands.programs import located
-    from s3c_actions.programs.trivy import Trivy
+    from s3c_actions.programs.trivy.trivy import Trivy
 
     (program,) = located(values, context, "trivy")
     trivy = Trivy(program, context.runner, cache=context.cache / "trivy")
@@ -144,7 +145,7 @@ def _sboms(values: Values, context: Context, report: Path) -> Iterator[dict[str,
 def _bill(values: Values, context: Context, report: Path) -> bytes:
     """The SPDX document that Trivy makes of the report."""
     from s3c_actions.commands.programs import located
-    from s3c_actions.programs.trivy import Trivy
+    from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.steps.scan import bill
 
     (program,) = located(values, context, "trivy")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Command, Context, vault
-from s3c_actions.errors import InputError
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import trust as inputs
-from s3c_actions.steps.results import Outcome
+from s3c_actions.commands import Command, Context
+from s3c_actions.core.errors import InputError
+from s3c_actions.options import Values
+from s3c_actions.options import trust as inputs
+from s3c_actions.result.model import Outcome
+from s3c_actions.wiring import vault
 
 if TYPE_CHECKING:
     from s3c_actions.steps.trust import TrustSettings
@@ -31,9 +32,9 @@ def run(values: Values, context: Context) -> Outcome:
 
 
 def _settings(values: Values, context: Context) -> TrustSettings:
-    from s3c_actions import certificates
-    from s3c_actions.commands.sign import read
+    from s3c_actions.signing import certificates
     from s3c_actions.steps.trust import TrustSettings, VaultTrust
+    from s3c_actions.wiring.signing import read
 
     path = values[inputs.SIGNER]
     if vault.wanted(values) == (path is not None):

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command, Context
 from s3c_actions.commands.comment import files, token_of
-from s3c_actions.errors import InputError, OutsideError, S3CError
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import github as inputs
-from s3c_actions.steps.results import Outcome
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.options import Values
+from s3c_actions.options import github as inputs
+from s3c_actions.result.model import Outcome
 
 if TYPE_CHECKING:
     from s3c_actions.github.code_scanning import Target

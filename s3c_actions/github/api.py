@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from s3c_actions import answers
+from s3c_actions.core import answers
 
 if TYPE_CHECKING:
     from github import Github

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from s3c_actions import reading, web
-from s3c_actions.errors import OutsideError
-from s3c_actions.github import api, trouble
+from s3c_actions.core import reading, web
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.github import api, errors
 from s3c_actions.github.run import Run
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _listed(client: Github, about: Run) -> list[Mapping[str, int]]:
     seen = page = 0
     while True:
         page += 1
-        with trouble.told("The results of the run could not be listed", permission=PERMISSION):
+        with errors.told("The results of the run could not be listed", permission=PERMISSION):
             _, answer = client.requester.requestJsonAndCheck("GET", where, parameters={"per_page": 100, "page": page})
             listed, total = answer["artifacts"], int(answer["total_count"])
             found += [
@@ -187,7 +187,7 @@ def _read(opened: zipfile.ZipFile, member: zipfile.ZipInfo, room: Room) -> bytes
 
 def _download(client: Github, repository: str, artifact: int, token: str, room: Room) -> bytes:
     address = f"{client.requester.base_url}/repos/{repository}/actions/artifacts/{artifact}/zip"
-    with trouble.told("A result of the run could not be downloaded", permission=PERMISSION), web.session() as session:
+    with errors.told("A result of the run could not be downloaded", permission=PERMISSION), web.session() as session:
         # GitHub sends us on to its storage, to an address that is signed: the token is for GitHub alone.
         first = session.get(
             address,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from s3c_actions import reading
-from s3c_actions.errors import InputError
-from s3c_actions.github import trouble
-from s3c_actions.report import sarif
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError
+from s3c_actions.github import errors as trouble
+from s3c_actions.report.formats import sarif
 
 if TYPE_CHECKING:
     from github import Github

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3c_actions.github import marker, trouble
+from s3c_actions.github import errors, marker
 from s3c_actions.github.marker import Marker
 
 if TYPE_CHECKING:
@@ -111,14 +111,14 @@ class Conversation:
             GitHubError: it could not be read or written.
         """
         for attempt in range(ATTEMPTS):
-            with trouble.told("The comments could not be read", permission=PERMISSION):
+            with errors.told("The comments could not be read", permission=PERMISSION):
                 mine = self._mine(message.key)
             try:
-                with trouble.told("The comment could not be written", permission=PERMISSION):
+                with errors.told("The comment could not be written", permission=PERMISSION):
                     return self._put(message, mine)
-            except trouble.GitHubError as error:
+            except errors.GitHubError as error:
                 # Somebody deleted it since it was read.
-                if error.trouble is not trouble.Trouble.MISSING or not mine or attempt == ATTEMPTS - 1:
+                if error.trouble is not errors.Trouble.MISSING or not mine or attempt == ATTEMPTS - 1:
                     raise
                 self._ours = None
         raise AssertionError

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import reading
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.github import api, artifact, marker, run, trouble
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.github import api, artifact, errors, marker, run
 from s3c_actions.github.comments import Conversation, Done, Message
 from s3c_actions.github.run import Run
-from s3c_actions.image import Reference
-from s3c_actions.inputs import github as inputs
-from s3c_actions.steps.results import LeftResults
+from s3c_actions.options import github as inputs
+from s3c_actions.result.model import LeftResults
 
 if TYPE_CHECKING:
     from github import Github
 
-    from s3c_actions.inputs import Values
-    from s3c_actions.process import Secrets
-    from s3c_actions.progress import Progress
+    from s3c_actions.core.process import Secrets
+    from s3c_actions.core.progress import Progress
+    from s3c_actions.options import Values
 
 BODY_BYTES = 65_536 - marker.CHARACTERS - 1_000
 """GitHub counts characters; bytes are never fewer."""
@@ -72,7 +72,7 @@ def messages(documents: Sequence[Document], about: Run, settings: Settings) -> l
         about: the run that they come from.
         settings: how.
     """
-    from s3c_actions.report import comment
+    from s3c_actions.report.github import comment
 
     groups: dict[str, list[Document]] = {}
     for document in documents:
@@ -183,8 +183,8 @@ def publish(
             step.done(told(done) if written else "nothing to comment")
         left = leave([data], written, about, settings, environment) if others(done, about) else None
         return Published(urls=tuple(one.url for one in done if one.url), left=left)
-    except trouble.GitHubError as error:
-        if error.trouble is not trouble.Trouble.PERMISSION and not about.read_only:
+    except errors.GitHubError as error:
+        if error.trouble is not errors.Trouble.PERMISSION and not about.read_only:
             return Published(error=error)
         left = leave([data], written, about, settings, environment)
         if not about.read_only:

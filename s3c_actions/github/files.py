@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from s3c_actions import writing
-from s3c_actions.report.markdown import whole_lines
+from s3c_actions.core import writing
+from s3c_actions.report.render.markdown import whole_lines
 
 SUMMARY_BYTES = 1024 * 1024
 """Of all a step's summaries; over it GitHub shows none."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions.github import marker, trouble
+from s3c_actions.github import errors, marker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,9 +66,9 @@ def put(client: Github, repository: str, ticket: Ticket) -> tuple[Done, str]:
     Raises:
         GitHubError: it could not be read or written.
     """
-    with trouble.told("The issues could not be read", permission=PERMISSION):
+    with errors.told("The issues could not be read", permission=PERMISSION):
         mine = _mine(client, repository, ticket.key)
-    with trouble.told("The issue could not be written", permission=PERMISSION):
+    with errors.told("The issue could not be written", permission=PERMISSION):
         body = marker.marked(ticket.body, key=ticket.key, says=ticket.says, run=ticket.run)
         title = ticket.title[:TITLE_CHARACTERS]
         if not mine:
@@ -101,11 +101,11 @@ def close(client: Github, repository: str, key: str, why: str) -> tuple[Done, st
     Raises:
         GitHubError: it could not be read or written.
     """
-    with trouble.told("The issues could not be read", permission=PERMISSION):
+    with errors.told("The issues could not be read", permission=PERMISSION):
         mine = _mine(client, repository, key)
     if not mine:
         return Done.NOTHING, ""
-    with trouble.told("The issue could not be closed", permission=PERMISSION):
+    with errors.told("The issue could not be closed", permission=PERMISSION):
         mine[0].create_comment(why)
         _close(mine, "completed")
     return Done.CLOSED, mine[0].html_url

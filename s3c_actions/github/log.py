@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TextIO
 from uuid import uuid4
 
-from s3c_actions.console import plain
-from s3c_actions.process import Secrets
+from s3c_actions.core.process import Secrets
+from s3c_actions.report.render.terminal import plain
 
 ANNOTATIONS = 10
 """Of each type, per step; GitHub drops more."""

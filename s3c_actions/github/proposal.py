@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3c_actions.errors import InputError
-from s3c_actions.github import trouble
+from s3c_actions.core.errors import InputError
+from s3c_actions.github import errors
 
 if TYPE_CHECKING:
     from github import Github
@@ -62,7 +62,7 @@ def propose(client: Github, repository: str, proposal: Proposal) -> Proposed:
         InputError: the base branch or a file of it is not there.
         GitHubError: GitHub did not do it; what it did before that a second run finds again.
     """
-    with trouble.told("The pull request could not be made", permission=PERMISSION):
+    with errors.told("The pull request could not be made", permission=PERMISSION):
         repo = client.get_repo(repository)
         base = proposal.base or repo.default_branch
         if proposal.branch == base:

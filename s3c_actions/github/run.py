@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import reading
-from s3c_actions.errors import InputError
-from s3c_actions.github import api, trouble
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError
+from s3c_actions.github import api, errors
 
 if TYPE_CHECKING:
     from github import Github
@@ -165,7 +165,7 @@ def pull_requests(run: Run, client: Github) -> list[int]:
     owner, branch = _head(run)
     if not branch or not run.sha:
         return []
-    with trouble.told("The pull request could not be looked up", permission="pull-requests: read"):
+    with errors.told("The pull request could not be looked up", permission="pull-requests: read"):
         found = client.get_repo(run.repository).get_pulls(state="open", head=f"{owner}:{branch}")
         return sorted(one.number for one in found if one.head.sha == run.sha)
 

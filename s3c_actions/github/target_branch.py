@@ -11,8 +11,8 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.github import api, run, trouble
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.github import api, errors, run
 from s3c_actions.github.run import Run
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class TargetBranch:
         """
         from github import UnknownObjectException
 
-        with trouble.told(_WHAT, permission=PERMISSION):
+        with errors.told(_WHAT, permission=PERMISSION):
             repository = self._github().get_repo(self._about.repository)
             # Known before: a branch that is not to be seen is something else than a file that is not there.
             commit = self._at()
@@ -88,7 +88,7 @@ class TargetBranch:
         """
         from github import UnknownObjectException
 
-        with trouble.told("The pull request's labels could not be read", permission=LABEL_PERMISSION):
+        with errors.told("The pull request's labels could not be read", permission=LABEL_PERMISSION):
             repository = self._github().get_repo(self._about.repository)
             issue = repository.get_issue(int(self._pull["number"]))
             if label not in {one.name for one in issue.get_labels()}:

@@ -10,11 +10,11 @@ import json
 from importlib import resources
 from typing import Any
 
-from s3c_actions import certificates, identities
-from s3c_actions.errors import InputError
-from s3c_actions.evidence import SARIF, SIGNATURE
-from s3c_actions.inputs import duration
+from s3c_actions.core.artifact_types import SARIF, SIGNATURE
+from s3c_actions.core.errors import InputError
+from s3c_actions.options import duration
 from s3c_actions.policy.model import Policy, Signer, ends
+from s3c_actions.signing import certificates, identities
 
 RATIFY_API = "config.ratify.deislabs.io/v1beta1"
 PROVIDER = "ratify-provider"

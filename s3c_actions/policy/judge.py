@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions import reading
-from s3c_actions.evidence import STATEMENT
+from s3c_actions.core import reading
+from s3c_actions.core.artifact_types import STATEMENT
+from s3c_actions.evidence.statement import PREVIOUS_VERSION, VERSION
+from s3c_actions.findings.model import Content
 from s3c_actions.policy import licences
 from s3c_actions.policy.model import Policy, ends
-from s3c_actions.report.model import Content
-from s3c_actions.report.statement import PREVIOUS_VERSION, VERSION
 
 SKEW = timedelta(minutes=5)
 """So far ahead may the clock be that dated a report."""

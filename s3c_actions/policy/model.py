@@ -14,12 +14,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from s3c_actions import identities, pasted, reading
-from s3c_actions.errors import InputError
-from s3c_actions.inputs import duration
-from s3c_actions.report.gate import Exemption, Gate
-from s3c_actions.report.model import Severity
-from s3c_actions.report.scope import Required
+from s3c_actions.core import pasted, reading
+from s3c_actions.core.errors import InputError
+from s3c_actions.findings.model import Severity
+from s3c_actions.findings.scope import Required
+from s3c_actions.findings.threshold import Exemption, Gate
+from s3c_actions.options import duration
+from s3c_actions.signing import identities
 
 DEFAULT = "s3c-policy.yaml"
 SCHEMA = "policy-1.json"

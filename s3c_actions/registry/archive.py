@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from s3c_actions.errors import InputError, S3CError
+from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.registry.content import (
     INDEXES,
     MANIFESTS,

@@ -14,12 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from s3c_actions import answers, reading, web
-from s3c_actions.credentials import Logins
-from s3c_actions.errors import OutsideError
-from s3c_actions.image import DEFAULT_REGISTRY, Reference
+from s3c_actions.core import answers, reading, web
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.reference import DEFAULT_REGISTRY, Reference
 from s3c_actions.registry import challenges
 from s3c_actions.registry.content import MAX_MANIFEST, json_object, unbelievable
+from s3c_actions.registry.credentials import Logins
 
 if TYPE_CHECKING:
     from requests import Response, Session

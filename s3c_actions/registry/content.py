@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions import reading
-from s3c_actions.errors import InputError, OutsideError, S3CError
-from s3c_actions.image import Reference, is_digest
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.reference import Reference, is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"

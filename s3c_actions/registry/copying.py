@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from s3c_actions import reading
-from s3c_actions.image import Reference
+from s3c_actions.core import reading
+from s3c_actions.core.reference import Reference
 from s3c_actions.registry.connection import Unreachable
 from s3c_actions.registry.content import Descriptor, Manifest, choose, contents, digest_of
 from s3c_actions.registry.reading import Registry

@@ -15,9 +15,8 @@ from urllib.parse import urlencode, urljoin
 
 from msgspec.structs import replace
 
-from s3c_actions.credentials import Logins
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.image import Reference
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
 from s3c_actions.registry.connection import Connection
 from s3c_actions.registry.content import (
     ACCEPT,
@@ -39,6 +38,7 @@ from s3c_actions.registry.content import (
     texts,
     unbelievable,
 )
+from s3c_actions.registry.credentials import Logins
 
 if TYPE_CHECKING:
     from requests import Response

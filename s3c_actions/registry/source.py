@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-from s3c_actions.errors import S3CError
-from s3c_actions.image import Reference
+from s3c_actions.core.errors import S3CError
+from s3c_actions.core.reference import Reference
 from s3c_actions.registry.content import (
     Descriptor,
     Manifest,

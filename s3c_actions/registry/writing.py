@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.image import Reference
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.reference import Reference
 from s3c_actions.registry.content import INDEXES, OCI_INDEX, Descriptor, digest_of, json_object, texts, unbelievable
 from s3c_actions.registry.reading import Registry, referrers_tag
 

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import reading
-from s3c_actions.errors import OutsideError
-from s3c_actions.report import coverage
-from s3c_actions.report.advisories import OLDEST_DATABASE, Database, why_outdated
-from s3c_actions.report.coverage import Coverage
-from s3c_actions.report.gate import Gate
-from s3c_actions.report.inferred import infer
-from s3c_actions.report.model import Content, Kind, ScanReport, Severity
-from s3c_actions.report.scope import COVERED, LIST, USUAL, Scope, missing, named
-from s3c_actions.report.statement import stamp
-from s3c_actions.report.trivy_warnings import Judged
-from s3c_actions.steps.results import ScanResult
+from s3c_actions.core import reading
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.evidence.statement import stamp
+from s3c_actions.findings import coverage
+from s3c_actions.findings.advisories import OLDEST_DATABASE, Database, why_outdated
+from s3c_actions.findings.coverage import Coverage
+from s3c_actions.findings.inferred import infer
+from s3c_actions.findings.model import Content, Kind, ScanReport, Severity
+from s3c_actions.findings.scope import COVERED, LIST, USUAL, Scope, missing, named
+from s3c_actions.findings.threshold import Gate
+from s3c_actions.findings.trivy_warnings import Judged
+from s3c_actions.result.model import ScanResult
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy

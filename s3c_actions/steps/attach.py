@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions import evidence, reading
-from s3c_actions.errors import S3CError
-from s3c_actions.image import Reference
-from s3c_actions.progress import Progress
+from s3c_actions.core import artifact_types, reading
+from s3c_actions.core.errors import S3CError
+from s3c_actions.core.progress import Progress
+from s3c_actions.core.reference import Reference
 from s3c_actions.registry import OCI_MANIFEST, Descriptor, Registry, Writer
-from s3c_actions.steps.results import Attached, SignResult
+from s3c_actions.result.model import Attached, SignResult
 
 EMPTY = b"{}"
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
@@ -44,7 +44,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def artifact_type(self) -> str:
         """Its media type, and its manifest's artifact type."""
-        return evidence.TYPES[self.kind]
+        return artifact_types.TYPES[self.kind]
 
     @property
     def digest(self) -> str:
@@ -53,8 +53,8 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
 
     def manifest(self, subject: Descriptor) -> bytes:
         """The manifest that attaches it."""
-        title = evidence.TITLES[self.artifact_type]
-        notes = {**self.annotations, evidence.CREATED: self.created, CONTENT: self.digest}
+        title = artifact_types.TITLES[self.artifact_type]
+        notes = {**self.annotations, artifact_types.CREATED: self.created, CONTENT: self.digest}
         document = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
@@ -65,7 +65,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
                     "mediaType": self.artifact_type,
                     "digest": self.digest,
                     "size": len(self.content),
-                    "annotations": {evidence.TITLE: title},
+                    "annotations": {artifact_types.TITLE: title},
                 }
             ],
             "subject": {"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size},
@@ -151,7 +151,7 @@ def attach(one: Attachment, place: Place, tools: AttachTools) -> Attached:
 
 def _claims(descriptor: Descriptor, one: Attachment) -> bool:
     """Whether a referrer is this document by what the list of referrers says, which nobody signed."""
-    wanted = {CONTENT: one.digest, evidence.CREATED: one.created}
+    wanted = {CONTENT: one.digest, artifact_types.CREATED: one.created}
     return descriptor.artifact_type == one.artifact_type and all(
         descriptor.annotations.get(key) == value for key, value in wanted.items()
     )
@@ -170,7 +170,11 @@ def _holds(descriptor: Descriptor, one: Attachment, place: Place, registry: Regi
 def _without_version(document: Mapping[str, Any]) -> dict[str, Any]:
     """A manifest without the one annotation that another version of s3c would write differently."""
     notes = document.get("annotations")
-    kept = {key: text for key, text in notes.items() if key != evidence.VERSION} if isinstance(notes, dict) else notes
+    kept = (
+        {key: text for key, text in notes.items() if key != artifact_types.VERSION}
+        if isinstance(notes, dict)
+        else notes
+    )
     return {**document, "annotations": kept}
 
 
@@ -199,13 +203,13 @@ def prune(done: Iterable[Attached], place: Place, tools: AttachTools) -> tuple[s
     old = [
         one
         for one in place.there
-        if one.artifact_type in kinds and one.digest not in kept and evidence.VERSION in one.annotations
+        if one.artifact_type in kinds and one.digest not in kept and artifact_types.VERSION in one.annotations
     ]
     for one in old:
-        for signature in tools.registry.referrers(place.reference.at(one.digest), evidence.SIGNATURE):
+        for signature in tools.registry.referrers(place.reference.at(one.digest), artifact_types.SIGNATURE):
             tools.writer.delete_manifest(place.reference.at(signature.digest))
         tools.writer.delete_manifest(place.reference.at(one.digest))
-        when = one.annotations.get(evidence.CREATED, "?")
+        when = one.annotations.get(artifact_types.CREATED, "?")
         tools.progress.note(f"{place.reference}: {one.digest} of {when} deleted")
     return tuple(one.digest for one in old)
 
@@ -217,11 +221,11 @@ def _digest(content: bytes) -> str:
 def facts(statement: Mapping[str, Any], version: str) -> dict[str, str]:
     """The annotations that tell of a scan, from what a report states of it; those that are empty are left out."""
     found = {
-        evidence.VERSION: version,
-        evidence.SCANNER: statement["scanner"],
-        evidence.DATABASE: statement["database"],
-        evidence.PLATFORM: statement["platform"],
-        evidence.VERDICT: statement["verdict"],
-        evidence.POLICY: statement["policy"]["digest"],
+        artifact_types.VERSION: version,
+        artifact_types.SCANNER: statement["scanner"],
+        artifact_types.DATABASE: statement["database"],
+        artifact_types.PLATFORM: statement["platform"],
+        artifact_types.VERDICT: statement["verdict"],
+        artifact_types.POLICY: statement["policy"]["digest"],
     }
     return {key: str(value) for key, value in found.items() if value}

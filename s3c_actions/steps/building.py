@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions.errors import InputError, OutsideError, S3CError
-from s3c_actions.image import Reference, is_digest
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.reference import Reference, is_digest
 from s3c_actions.registry import OCI_INDEX, Manifest
 from s3c_actions.registry.content import digest_of, manifest_of, unbelievable
 from s3c_actions.steps.patching import Part, Work, images_of, patchable, unlike

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.errors import InputError, Refused, S3CError
-from s3c_actions.progress import Progress
-from s3c_actions.report.gate import Gate
-from s3c_actions.steps.results import (
+from s3c_actions.core.errors import InputError, Refused, S3CError
+from s3c_actions.core.progress import Progress
+from s3c_actions.findings.threshold import Gate
+from s3c_actions.result.model import (
     Admission,
     AttachResult,
     DeployResult,

@@ -17,17 +17,19 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import writing
-from s3c_actions.cluster import apply, gate, images, places, rollout
+from s3c_actions.cluster import apply, images, rollout
+from s3c_actions.cluster import image_places as places
 from s3c_actions.cluster import manifests as texts
 from s3c_actions.cluster.apply import Change, Target
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, Object, Resource
+from s3c_actions.cluster.gate import inspection
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.cluster.manifests import Manifest
-from s3c_actions.errors import InputError, Refused, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.progress import Progress
-from s3c_actions.steps.results import Admission, AppliedObject, DeployResult, VerifyResult
+from s3c_actions.core import writing
+from s3c_actions.core.errors import InputError, Refused, S3CError
+from s3c_actions.core.progress import Progress
+from s3c_actions.core.reference import Reference
+from s3c_actions.result.model import Admission, AppliedObject, DeployResult, VerifyResult
 
 _DELETION = 60.0
 _AT_ONCE = 4
@@ -344,7 +346,7 @@ def _namespaces(
                 remedy="Make it, or let it be made with `create-namespace: true`.",
             )
         document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        target = own.get(name) or Target(document=document, resource=gate.NAMESPACES, namespace="", source="")
+        target = own.get(name) or Target(document=document, resource=inspection.NAMESPACES, namespace="", source="")
         change = apply.apply(cluster, target, None, force=settings.force)
         made.append(change)
         found.changes.append(change)
@@ -354,7 +356,7 @@ def _namespaces(
 def _there(cluster: Cluster, namespace: str) -> bool:
     """Whether a namespace is there; one that is just being deleted is waited for until it is gone."""
     until = time.monotonic() + _DELETION
-    while (live := cluster.get(gate.NAMESPACES, namespace)) is not None:
+    while (live := cluster.get(inspection.NAMESPACES, namespace)) is not None:
         if not live["metadata"].get("deletionTimestamp"):
             return True
         if time.monotonic() > until:
@@ -381,21 +383,21 @@ def _pass_gate(
     if not wanted:
         return
     with tools.progress.step("gate") as step:
-        looked = gate.inspect(gate.gather(cluster), wanted)
+        looked = inspection.inspect(inspection.gather(cluster), wanted)
         found.result = replace(found.result, constraints=looked.constraints, exempt=looked.exempt)
         if looked.holes:
             if settings.require_gate:
-                raise gate.refusal(looked)
+                raise inspection.refusal(looked)
             found.warnings += [hole.what for hole in looked.holes]
             step.done(f"{len(looked.holes)} holes; deployed all the same, as require-gate: false asks")
             return
         references = {one.reference.pinned: one.reference for one in used}
         signatures = _signatures(tools, references.values())
-        unsigned = gate.unsigned_of(list(references.values()), signatures)
+        unsigned = inspection.unsigned_of(list(references.values()), signatures)
         proved = ""
         for namespace in sorted({namespace for _, _, namespace in wanted}):
             if unsigned:
-                proof = gate.prove(cluster, unsigned, namespace, looked.constraints, next(iter(references)))
+                proof = inspection.prove(cluster, unsigned, namespace, looked.constraints, next(iter(references)))
                 found.result = replace(found.result, unsigned_denied=unsigned, denial=proof.what)
                 proved = f"an unsigned image is denied {proof.told}"
             try:
@@ -404,7 +406,7 @@ def _pass_gate(
                 denied_ones = sum(one.verdict == "denied" for one in found.result.admissions)
                 step.done(f"{denied_ones} of {len(found.result.admissions)} images denied")
                 raise
-            gate.refuse_unsigned(references.values(), signatures)
+            inspection.refuse_unsigned(references.values(), signatures)
         if not proved and settings.require_gate:
             raise Refused(
                 "The gate was not proved: nothing that is deployed names an image.",
@@ -446,10 +448,10 @@ def _admissions(
     """Ask the gate about every image; the first denial is raised after all have been asked."""
     first: AdmissionDenied | None = None
     asked = []
-    together = gate.admitted(cluster, list(references), namespace)
+    together = inspection.admitted(cluster, list(references), namespace)
     for one in found.result.admissions:
         denied = (
-            gate.ask(
+            inspection.ask(
                 cluster,
                 references[one.reference],
                 namespace,

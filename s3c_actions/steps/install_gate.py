@@ -13,15 +13,16 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.cluster import apply, gate, rollout
+from s3c_actions.cluster import apply, rollout
 from s3c_actions.cluster.apply import Change, Target
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Object, Resource
-from s3c_actions.cluster.gate_manifests import CONSTRAINT_GROUP, RATIFY_GROUP
-from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate.manifests import CONSTRAINT_GROUP, RATIFY_GROUP
+from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.core.progress import Progress
 from s3c_actions.policy.export import DIGEST as POLICY_DIGEST
-from s3c_actions.programs.helm import NAMESPACE, Chart, Helm, Release
-from s3c_actions.progress import Progress
-from s3c_actions.steps.results import AppliedObject, DeployResult
+from s3c_actions.programs.helm.helm import NAMESPACE, Chart, Helm, Release
+from s3c_actions.result.model import AppliedObject, DeployResult
 
 T = TypeVar("T")
 
@@ -118,8 +119,8 @@ class _Installer:
             step.done(f"{self.proved}, by {', '.join(result.constraints)}")
         return result
 
-    def looked(self) -> gate.Gate:
-        return gate.inspect(gate.gather(self.cluster), [("", "Pod", self.settings.namespace)])
+    def looked(self) -> inspection.Gate:
+        return inspection.inspect(inspection.gather(self.cluster), [("", "Pod", self.settings.namespace)])
 
     def chart(self, chart: Chart, sound: bool) -> str:
         release = self.release(chart.name)
@@ -204,7 +205,7 @@ class _Installer:
     def template_errors(self, kind: str) -> str:
         """What Gatekeeper says of the templates of a kind."""
         said = []
-        for one in gate.gather(self.cluster).templates:
+        for one in inspection.gather(self.cluster).templates:
             if one["spec"]["crd"]["spec"]["names"]["kind"] == kind:
                 said += [
                     str(error)
@@ -233,12 +234,12 @@ class _Installer:
             proof = (
                 _holes(looked)
                 if looked.holes
-                else gate.prove_absent(self.cluster, self.settings.namespace, looked.constraints)
+                else inspection.prove_absent(self.cluster, self.settings.namespace, looked.constraints)
             )
-            if isinstance(proof, gate.Proof):
+            if isinstance(proof, inspection.Proof):
                 self.proved = f"an image that is not there is denied {proof.told}"
                 return DeployResult(
-                    unsigned_denied=gate.NOT_THERE,
+                    unsigned_denied=inspection.NOT_THERE,
                     denial=proof.what,
                     constraints=looked.constraints,
                     exempt=looked.exempt,
@@ -287,7 +288,7 @@ def _not_taken(document: Object, said: str) -> OutsideError:
     return OutsideError(f"Ratify does not take {kind} {name}.", cause=cause, remedy=remedy, original=said[:4000])
 
 
-def _holes(looked: gate.Gate) -> Refused:
+def _holes(looked: inspection.Gate) -> Refused:
     return Refused(
         " ".join(hole.what for hole in looked.holes),
         cause="The gate was installed, and is not in force.",

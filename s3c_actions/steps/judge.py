@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import evidence
-from s3c_actions.errors import InputError, OutsideError, Refused
-from s3c_actions.image import Reference
+from s3c_actions.core import artifact_types
+from s3c_actions.core.errors import InputError, OutsideError, Refused
+from s3c_actions.core.reference import Reference
 from s3c_actions.policy import judge as judging
 from s3c_actions.policy.export import store_name, trust_policies
 from s3c_actions.policy.judge import Document, Evidence, Refusal, Trust
-from s3c_actions.programs.notation_home import Home
-from s3c_actions.steps.results import Judgement
+from s3c_actions.programs.notation.home import Home
+from s3c_actions.result.model import Judgement
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
-    from s3c_actions.programs.notation import Notation
+    from s3c_actions.programs.notation.notation import Notation
     from s3c_actions.registry import Descriptor, Registry
 
 # What Ratify takes for a time; a document without one it hands on unread.
@@ -63,9 +63,9 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
                 digest=one.digest, trust=Trust.UNSIGNED, content=self._content(one, reference), attached=_time(one)
             )
             for one in found
-            if one.artifact_type == evidence.SARIF
+            if one.artifact_type == artifact_types.SARIF
         )
-        wanted = evidence.SPDX if self.policy.needs_sbom else ""
+        wanted = artifact_types.SPDX if self.policy.needs_sbom else ""
         sboms = tuple(
             Document(digest=one.digest, trust=Trust.UNSIGNED, content=None)
             for one in found
@@ -93,10 +93,10 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
 
     def _signed(self, one: Document, reference: Reference) -> Document:
         own = reference.at(one.digest)
-        return replace(one, trust=self._trust(own, self.registry.referrers(own, evidence.SIGNATURE)))
+        return replace(one, trust=self._trust(own, self.registry.referrers(own, artifact_types.SIGNATURE)))
 
     def _trust(self, reference: Reference, referrers: tuple[Descriptor, ...]) -> Trust:
-        if not any(one.artifact_type == evidence.SIGNATURE for one in referrers):
+        if not any(one.artifact_type == artifact_types.SIGNATURE for one in referrers):
             return Trust.UNSIGNED
         for home in self.homes:
             try:
@@ -108,7 +108,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _time(one: Descriptor) -> str:
-    return one.annotations.get(evidence.CREATED, "")
+    return one.annotations.get(artifact_types.CREATED, "")
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def prepare(policy: Policy, *, registry: Registry, notation: Notation, temp: Pat
     Raises:
         InputError: as `policy.export.trust_policies`, or a certificate in the policy is none.
     """
-    from s3c_actions import certificates
+    from s3c_actions.signing import certificates
 
     folder = Path(tempfile.mkdtemp(prefix="s3c-judge-", dir=temp))
     try:

@@ -8,11 +8,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.image import Reference
-from s3c_actions.report.gate_change import VERDICTS, Proposed
-from s3c_actions.report.model import Finding, ScanReport, ranked
-from s3c_actions.report.scope import Scope
-from s3c_actions.steps.results import ScanResult
+from s3c_actions.core.reference import Reference
+from s3c_actions.findings.model import Finding, ScanReport, ranked
+from s3c_actions.findings.scope import Scope
+from s3c_actions.result.gate_change import VERDICTS, Proposed
+from s3c_actions.result.model import ScanResult
 
 
 def merged(image: str, reference: Reference, scans: list[ScanResult]) -> ScanResult:

@@ -6,12 +6,12 @@ import time
 
 import msgspec
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.image import Reference
-from s3c_actions.progress import Progress
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.progress import Progress
+from s3c_actions.core.reference import Reference
 from s3c_actions.registry import Manifest, Registry, Source
 from s3c_actions.registry.copying import Copier
-from s3c_actions.steps.results import MirrorResult
+from s3c_actions.result.model import MirrorResult
 
 IMAGE_CONFIGS = frozenset(
     {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}

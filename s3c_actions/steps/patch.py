@@ -16,13 +16,15 @@ from pathlib import Path
 from msgspec.structs import replace
 
 import s3c_actions
-from s3c_actions import reading, writing
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.image import Reference
+from s3c_actions.core import reading, writing
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.reference import Reference
+from s3c_actions.evidence import openvex
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.difference import compare
+from s3c_actions.findings.model import Finding, Kind, ScanReport
 from s3c_actions.registry import Descriptor, ImageConfig, Manifest
-from s3c_actions.report import openvex, trivy_json
-from s3c_actions.report.difference import compare
-from s3c_actions.report.model import Finding, Kind, ScanReport
+from s3c_actions.result.model import Left, PatchResult, ScanResult
 from s3c_actions.steps import building
 from s3c_actions.steps.merging import merged, unique
 from s3c_actions.steps.patching import (
@@ -36,7 +38,6 @@ from s3c_actions.steps.patching import (
     patchable,
     reusable,
 )
-from s3c_actions.steps.results import Left, PatchResult, ScanResult
 
 __all__ = ["PatchSettings", "PatchTools", "run"]
 
@@ -277,7 +278,7 @@ def _upgraded(rescans: Iterable[ScanResult], fixed: Iterable[Finding]) -> dict[s
     for scan in rescans:
         # A rescan's JSON was read just now; what it lists is told where it can be, and decides nothing.
         with suppress(OSError):
-            listed |= trivy_json.installed(reading.content(scan.trivy_json, reading.REPORTS))
+            listed |= trivy_report.installed(reading.content(scan.trivy_json, reading.REPORTS))
     return {name: listed[name] for name in dict.fromkeys(one.package for one in fixed) if name in listed}
 
 

@@ -9,13 +9,13 @@ from typing import Protocol
 
 import msgspec
 
-from s3c_actions.errors import OutsideError, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.progress import Progress
+from s3c_actions.core.errors import OutsideError, S3CError
+from s3c_actions.core.progress import Progress
+from s3c_actions.core.reference import Reference
+from s3c_actions.findings.model import Finding, Kind, ScanReport
 from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry, Writer, patches
-from s3c_actions.report.model import Finding, Kind, ScanReport
-from s3c_actions.steps.results import ScanResult
-from s3c_actions.tags import TagTemplate
+from s3c_actions.registry.tags import TagTemplate
+from s3c_actions.result.model import ScanResult
 
 _APK = ("alpine", "wolfi", "chainguard")
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import msgspec
 
-from s3c_actions import reading
-from s3c_actions.errors import S3CError
-from s3c_actions.report import trivy_json
-from s3c_actions.report.model import ScanReport
+from s3c_actions.core import reading
+from s3c_actions.core.errors import S3CError
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.model import ScanReport
 
 KEPT = 200
 _THIS_PROCESS = secrets.token_bytes(32)
@@ -66,7 +66,7 @@ class Store:
         if not hmac.compare_digest(str(about.get("signature")).encode(), self._signature(facts, data).encode()):
             return None
         try:
-            report = trivy_json.parse(data)
+            report = trivy_report.parse(data)
             made = datetime.fromisoformat(report.created)
         except (ValueError, S3CError):
             return None

@@ -12,29 +12,30 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import reading, writing
-from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.programs import trivy_ignore
-from s3c_actions.programs.oci_layout import platforms_behind
-from s3c_actions.programs.trivy import CONVERTED, Request, ScanOptions, Trivy
-from s3c_actions.progress import Progress
+from s3c_actions.core import reading, writing
+from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.core.progress import Progress
+from s3c_actions.core.reference import Reference
+from s3c_actions.findings import trivy_report, trivy_warnings
+from s3c_actions.findings.advisories import Database
+from s3c_actions.findings.difference import compare
+from s3c_actions.findings.model import ScanReport, Severity
+from s3c_actions.findings.scope import Scope, SettingsFile, named
+from s3c_actions.findings.threshold import Gate, closed
+from s3c_actions.findings.trivy_warnings import Judged
+from s3c_actions.programs.trivy import ignore
+from s3c_actions.programs.trivy.trivy import CONVERTED, Request, ScanOptions, Trivy
 from s3c_actions.registry import Registry, choose
-from s3c_actions.report import formats, trivy_json, trivy_warnings
-from s3c_actions.report.advisories import Database
-from s3c_actions.report.difference import compare
-from s3c_actions.report.gate import Gate, closed
-from s3c_actions.report.model import ScanReport, Severity
-from s3c_actions.report.scope import Scope, SettingsFile, named
-from s3c_actions.report.trivy_warnings import Judged
+from s3c_actions.registry.oci_layout import platforms_behind
+from s3c_actions.report import formats
+from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import assess
 from s3c_actions.steps.assess import ALL_SEVERITIES, Criteria, filtered
-from s3c_actions.steps.results import ScanResult
 from s3c_actions.steps.reuse import Store, content
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
-    from s3c_actions.programs.trivy_ignore import Entry
+    from s3c_actions.programs.trivy.ignore import Entry
 
 
 OF_ALL_PLATFORMS = ("html", "csv", "table")
@@ -408,7 +409,7 @@ def _recent(path: Path, now: datetime) -> bool:
 
 def _believed(path: Path, image: str, target: _Target, settings: ScanSettings) -> ScanReport:
     """The report of what was asked for: this digest, this platform."""
-    report = trivy_json.read_output(path, image=image)
+    report = trivy_report.read_output(path, image=image)
     wanted = settings.options.platform
     if wanted and report.platform and not _same_platform(wanted, report.platform):
         raise InputError(
@@ -512,7 +513,7 @@ def unused_entries(report: ScanReport, settings: ScanSettings) -> tuple[str, ...
     if not settings.title.startswith("scan"):
         return ()
     looked_for = {*settings.options.scanners, *settings.options.image_config_scanners}
-    entries = trivy_ignore.unused(settings.ignored, report.suppressed, settings.now, looked_for)
+    entries = ignore.unused(settings.ignored, report.suppressed, settings.now, looked_for)
     named = list(dict.fromkeys(f"{one.id} ({one.file.name})" for one in entries))
     if not named:
         return ()

@@ -16,19 +16,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3c_actions import certificates, reading
-from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.programs.notation import Notation, Signature, SigningRequest
-from s3c_actions.programs.notation_home import Home, TrustPolicy, private_file
-from s3c_actions.programs.oci_layout import OCI_MANIFEST, Layout
-from s3c_actions.steps.results import Certificate, SignResult
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.programs.notation.home import Home, TrustPolicy, private_file
+from s3c_actions.programs.notation.notation import Notation, Signature, SigningRequest
+from s3c_actions.registry.oci_layout import OCI_MANIFEST, Layout
+from s3c_actions.result.model import Certificate, SignResult
+from s3c_actions.signing import certificates
 
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-    from s3c_actions.progress import Progress
+    from s3c_actions.core.progress import Progress
     from s3c_actions.registry import Registry
 
 

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import certificates, envelopes, evidence
-from s3c_actions.errors import InputError, Refused, S3CError
-from s3c_actions.image import Reference, is_digest
-from s3c_actions.programs.oci_layout import Layout
-from s3c_actions.report import attached
-from s3c_actions.report.story import (
+from s3c_actions.core import artifact_types
+from s3c_actions.core.errors import InputError, Refused, S3CError
+from s3c_actions.core.reference import Reference, is_digest
+from s3c_actions.evidence import documents as attached
+from s3c_actions.registry.oci_layout import Layout
+from s3c_actions.signing import certificates, envelopes
+from s3c_actions.trace.model import (
     Ancestor,
     Change,
     Document,
@@ -38,19 +39,19 @@ from s3c_actions.report.story import (
 )
 
 if TYPE_CHECKING:
-    from s3c_actions.programs.notation import Notation
-    from s3c_actions.programs.notation_home import Home
+    from s3c_actions.programs.notation.home import Home
+    from s3c_actions.programs.notation.notation import Notation
     from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 KINDS: Mapping[str, Kind] = {
-    evidence.SARIF: Kind.REPORT,
-    evidence.SPDX: Kind.SBOM,
-    evidence.CYCLONEDX: Kind.SBOM,
-    evidence.OPENVEX: Kind.VEX,
-    evidence.RESULT: Kind.RESULT,
+    artifact_types.SARIF: Kind.REPORT,
+    artifact_types.SPDX: Kind.SBOM,
+    artifact_types.CYCLONEDX: Kind.SBOM,
+    artifact_types.OPENVEX: Kind.VEX,
+    artifact_types.RESULT: Kind.RESULT,
 }
 READ_SIGNATURES = 20
 READ_DOCUMENTS = 5
@@ -176,8 +177,8 @@ class _Look:
         listed = self._listed(reference)
         if isinstance(listed, str):
             problem, listed = problem or listed, []
-        signed = [one for one in listed if one.artifact_type == evidence.SIGNATURE]
-        attached_to = [one for one in listed if one.artifact_type != evidence.SIGNATURE]
+        signed = [one for one in listed if one.artifact_type == artifact_types.SIGNATURE]
+        attached_to = [one for one in listed if one.artifact_type != artifact_types.SIGNATURE]
         reading = _to_read(attached_to)
         read = each(lambda one: self._document(reference, one), [one for one in attached_to if one.digest in reading])
         by_digest = {document.digest: document for document in read}
@@ -185,7 +186,7 @@ class _Look:
         signatures = each(lambda one: self._signature(reference, manifest, one), signed[:READ_SIGNATURES])
         documents.sort(key=lambda one: one.created, reverse=True)
         patched = envelopes.utc(labels.pop(_PATCHED, ""))
-        labels.pop(evidence.CREATED, "")
+        labels.pop(artifact_types.CREATED, "")
         return Subject(
             reference=reference.pinned,
             platform=platform,
@@ -274,9 +275,9 @@ class _Look:
             said = {**listed.annotations, **manifest.descriptor.annotations}
             read = replace(
                 read,
-                created=envelopes.utc(said.get(evidence.CREATED)),
-                scanner=said.get(evidence.SCANNER, ""),
-                database=said.get(evidence.DATABASE, ""),
+                created=envelopes.utc(said.get(artifact_types.CREATED)),
+                scanner=said.get(artifact_types.SCANNER, ""),
+                database=said.get(artifact_types.DATABASE, ""),
             )
             _refers_to(manifest, reference.digest)
             if read.kind is Kind.OTHER:
@@ -291,7 +292,7 @@ class _Look:
             [
                 self._signature(reference.at(listed.digest), manifest, one)
                 for one in signed
-                if one.artifact_type == evidence.SIGNATURE
+                if one.artifact_type == artifact_types.SIGNATURE
             ][:READ_DOCUMENTS]
             if not isinstance(signed, str)
             else []
@@ -321,9 +322,9 @@ class _Look:
             self._results[read.digest] = attached.result(content, subject)
             return replace(read, told=self._results[read.digest].told)
         tell = {
-            evidence.SPDX: attached.spdx,
-            evidence.CYCLONEDX: attached.cyclonedx,
-            evidence.OPENVEX: attached.openvex,
+            artifact_types.SPDX: attached.spdx,
+            artifact_types.CYCLONEDX: attached.cyclonedx,
+            artifact_types.OPENVEX: attached.openvex,
         }[read.artifact_type]
         return replace(read, told=tell(content))
 
@@ -455,14 +456,14 @@ def _unread(listed: Descriptor) -> Document:
         artifact_type=listed.artifact_type,
         kind=KINDS.get(listed.artifact_type, Kind.OTHER),
         created=_listed_at(listed),
-        scanner=said.get(evidence.SCANNER, ""),
-        database=said.get(evidence.DATABASE, ""),
+        scanner=said.get(artifact_types.SCANNER, ""),
+        database=said.get(artifact_types.DATABASE, ""),
         read=False,
     )
 
 
 def _listed_at(one: Descriptor) -> str:
-    return envelopes.utc(one.annotations.get(evidence.CREATED))
+    return envelopes.utc(one.annotations.get(artifact_types.CREATED))
 
 
 def _refers_to(manifest: Manifest, digest: str) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import certificates, writing
-from s3c_actions.cluster import gate_manifests
+from s3c_actions.cluster.gate import manifests
+from s3c_actions.core import writing
+from s3c_actions.signing import certificates
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -64,17 +65,17 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
     policy = folder / "trustpolicy.json"
     writing.write(policy, json.dumps(_policy(settings, identity), indent=2) + "\n")
     provider = (
-        gate_manifests.key_vault(
+        manifests.key_vault(
             settings.fetched.vault,
             settings.fetched.certificate,
             tenant=settings.fetched.tenant,
             client=settings.fetched.client,
         )
         if settings.fetched is not None
-        else gate_manifests.certificates(anchor.decode())
+        else manifests.certificates(anchor.decode())
     )
-    own = gate_manifests.policy((identity,), scopes=settings.scopes)
-    documents = [provider, *(one for one in own if one["apiVersion"].startswith(gate_manifests.RATIFY_GROUP))]
+    own = manifests.policy((identity,), scopes=settings.scopes)
+    documents = [provider, *(one for one in own if one["apiVersion"].startswith(manifests.RATIFY_GROUP))]
     ratify = folder / "ratify.yaml"
     writing.write(ratify, _yaml(documents))
     return {"trust-store": folder / "truststore", "trust-policy": policy, "ratify": ratify}

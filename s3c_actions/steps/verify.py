@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import identities, reading
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.programs.notation_home import Home, TrustPolicy
-from s3c_actions.steps.results import VerifyResult
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.programs.notation.home import Home, TrustPolicy
+from s3c_actions.result.model import VerifyResult
+from s3c_actions.signing import identities
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from s3c_actions.programs.notation import Notation
-    from s3c_actions.progress import Progress
+    from s3c_actions.core.progress import Progress
+    from s3c_actions.programs.notation.notation import Notation
 
 _KINDS = ("ca", "signingAuthority", "tsa")
 # Folders of certificates hold other files as well (README, .gitignore).
@@ -111,7 +112,7 @@ def unrestricted(store: bytes, listed: Sequence[str]) -> tuple[str, ...]:
     Raises:
         InputError: several identities are listed for several authorities: each would count below each of them.
     """
-    from s3c_actions import certificates
+    from s3c_actions.signing import certificates
 
     found = tuple(dict.fromkeys(certificates.read_chain(store, "trust-store")))
     issuing = [one for one in found if not certificates.vouches_for_itself(one)]
@@ -168,7 +169,7 @@ def leads_to(settings: VerifySettings, chain: tuple[x509.Certificate, ...]) -> b
     Raises:
         InputError: a file is not there or holds no certificate.
     """
-    from s3c_actions import certificates
+    from s3c_actions.signing import certificates
 
     if settings.policy is None:
         stored = [_certificates(path, "trust-store") for path in settings.stores]
@@ -184,7 +185,7 @@ def names(settings: VerifySettings, leaf: x509.Certificate) -> bool:
     Raises:
         InputError: notation would not take an identity.
     """
-    from s3c_actions import certificates
+    from s3c_actions.signing import certificates
 
     listed = trusted_identities(settings.identities)
     return not listed or identities.covers(listed, certificates.trusted_identity(leaf))
@@ -192,7 +193,7 @@ def names(settings: VerifySettings, leaf: x509.Certificate) -> bool:
 
 def _certificates(path: Path, field: str) -> bytes:
     """The certificates of a file or of a folder's files, as PEM."""
-    from s3c_actions import certificates
+    from s3c_actions.signing import certificates
 
     files = _files(path) if path.is_dir() else [path]
     found = b"".join(certificates.pem(_chain(file, field)) for file in files)
@@ -206,7 +207,7 @@ def _certificates(path: Path, field: str) -> bytes:
 
 
 def _chain(file: Path, field: str) -> tuple[x509.Certificate, ...]:
-    from s3c_actions import certificates
+    from s3c_actions.signing import certificates
 
     content = _read(file, field)
     try:

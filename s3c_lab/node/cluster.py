@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from s3c_actions.errors import InputError
-from s3c_actions.programs.cache import locked, scratch
-from s3c_actions.programs.charts import chart
-from s3c_actions.programs.install import Program, Wanted, locate_all, present
-from s3c_actions.programs.pins import CHARTS, GATEKEEPER, HELM, RATIFY, Pin
+from s3c_actions.core.errors import InputError
+from s3c_actions.programs.helm.charts import chart
+from s3c_actions.programs.install.cache import locked, scratch
+from s3c_actions.programs.install.locate import Program, Wanted, locate_all, present
+from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER, HELM, RATIFY, Pin
 from s3c_lab.machine import Machine
 from s3c_lab.node import archives, container, image
 from s3c_lab.node.files import PAUSE
@@ -137,22 +137,20 @@ def _gate(
     Raises:
         S3CError: it is not in force.
     """
-    from s3c_actions.cluster import gate_manifests
     from s3c_actions.cluster.client import connect
-    from s3c_actions.programs.helm import Chart, Helm
+    from s3c_actions.cluster.gate import manifests
+    from s3c_actions.programs.helm.helm import Chart, Helm
     from s3c_actions.steps import install_gate
 
     charts = []
     for pin in CHARTS:
         path = chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
-        values = [gate_manifests.values(pin.name), *([VALUES / f"{pin.name}-values.yaml"] if own else [])]
+        values = [manifests.values(pin.name), *([VALUES / f"{pin.name}-values.yaml"] if own else [])]
         renderer = _host_network(own, programs["kubectl"].path) if own and pin is RATIFY else None
         charts.append(Chart(name=pin.name, path=path, values=tuple(values), post_renderer=renderer))
     settings = install_gate.GateSettings(
         charts=tuple(charts),
-        objects=gate_manifests.with_others(
-            (gate_manifests.certificates(certificate.read_text()), *gate_manifests.policy(("*",))), ()
-        ),
+        objects=manifests.with_others((manifests.certificates(certificate.read_text()), *manifests.policy(("*",))), ()),
     )
     helm = Helm(programs["helm"].path, machine.runner, kubeconfig=str(kubeconfig), context="", timeout=300)
     with TemporaryDirectory(prefix="s3c-lab-") as temp:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.programs.cache import locked, scratch
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.programs.install.cache import locked, scratch
 from s3c_lab import docker_engine
 from s3c_lab.base import base
 from s3c_lab.machine import Machine

@@ -5,7 +5,7 @@ None is taken from PATH: they are mounted into a container that has no libraries
 
 from __future__ import annotations
 
-from s3c_actions.programs.pins import GATEKEEPER, HELM, RATIFY, Pin
+from s3c_actions.programs.install.pins import GATEKEEPER, HELM, RATIFY, Pin
 from s3c_lab.programs import MODULES
 
 KUBERNETES = "1.37.2"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3c_actions.programs.pins import BUILDKITD
+from s3c_actions.programs.install.pins import BUILDKITD
 from s3c_lab import buildkit_server
 from tests.azure.entra import Application, Entra, GitHub
 from tests.azure.vault import SIGNER, Vault

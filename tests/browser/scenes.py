@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.report import html_page, trivy_json
-from s3c_actions.report.difference import compare
-from s3c_actions.report.formats import Rendering
-from s3c_actions.report.gate import Gate, closed
-from s3c_actions.report.model import ScanReport, Severity, ranked
-from s3c_actions.steps.results import Comparison, ImageOutcome, Left, Outcome, PatchResult
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.difference import compare
+from s3c_actions.findings.model import ScanReport, Severity, ranked
+from s3c_actions.findings.threshold import Gate, closed
+from s3c_actions.report.formats import Rendering, html_page
+from s3c_actions.result.model import Comparison, ImageOutcome, Left, Outcome, PatchResult
 from tests import outcomes
 
 DATA = Path(__file__).parent.parent / "data" / "trivy"
@@ -28,7 +28,7 @@ LEFT = 6
 
 def recorded(name: str, image: str) -> ScanReport:
     """A recorded report, as of an image of this name."""
-    report = trivy_json.parse((DATA / f"{name}.json").read_bytes())
+    report = trivy_report.parse((DATA / f"{name}.json").read_bytes())
     return replace(report, image=image, digest=outcomes.BEFORE, database="2026-11-23T00:00:00Z")
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import ruamel.yaml
 
-from s3c_actions import arguments, commands
-from s3c_actions.inputs import variable
-from s3c_actions.shell import cache_folder
+from s3c_actions import commands
+from s3c_actions.cli import parser
+from s3c_actions.cli.run import cache_folder
+from s3c_actions.options import variable
 from tests import act
 from tools import docs
 
@@ -73,7 +74,7 @@ def test_the_readme_has_a_row_for_each(action) -> None:
 @ACTIONS
 def test_the_help_text_has_a_flag_for_each(action) -> None:
     command = commands.load(action.command)
-    text = arguments.help_text(command)
+    text = parser.help_text(command)
     for one in command.inputs:
         assert one.flag in text or (one.positional and one.name.upper() in text), one.name
 

@@ -10,7 +10,7 @@ import pytest
 
 from s3c_actions.github import api, delivery, marker
 from s3c_actions.github.comments import Conversation, Done, Message
-from s3c_actions.github.trouble import GitHubError, Trouble
+from s3c_actions.github.errors import GitHubError, Trouble
 from tests.github.server import GitHub
 from tests.github.state import READ_ONLY
 

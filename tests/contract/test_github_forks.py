@@ -17,13 +17,14 @@ import pytest
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
-from s3c_actions import result, shell
-from s3c_actions.errors import Exit
+from s3c_actions.cli import run
+from s3c_actions.core.errors import Exit
+from s3c_actions.core.process import Secrets
+from s3c_actions.findings import trivy_report
 from s3c_actions.github import artifact
 from s3c_actions.github.run import Run
-from s3c_actions.process import Secrets
-from s3c_actions.report import trivy_json
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.result import document as result
+from s3c_actions.result.model import ImageOutcome, Outcome
 from tests import outcomes, reports
 from tests.contract.test_github_comments import EITHER, client, texts
 from tests.github import events
@@ -69,7 +70,7 @@ def comment(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         environment |= {"S3C_FROM_RUN": "true", "S3C_GITHUB_TOKEN": "run-token", "GITHUB_JOB": "comment"}
         environment |= {f"S3C_{name.upper()}": text for name, text in inputs.items()}
         out = io.StringIO()
-        code = shell.run("comment", [], environment, out, out)
+        code = run.run("comment", [], environment, out, out)
         assert {path.name for path in tmp_path.iterdir()} == {"event.json"}, "something was written"
         return code, out.getvalue()
 
@@ -180,7 +181,7 @@ def test_the_size_is_looked_at_before_and_while_downloading(github: GitHub, comm
 
 
 def test_a_result_of_30_000_findings_is_commented(github: GitHub, comment: Comment) -> None:
-    report = trivy_json.parse(reports.large())
+    report = trivy_report.parse(reports.large())
     image = ImageOutcome(image=report.image, reference=report.image, scan=outcomes.scan(report))
     large = document(Outcome(command="scan", images=(image,)))
     assert len(large) > 13_000_000
@@ -247,7 +248,7 @@ def test_it_is_for_workflow_run_alone(github: GitHub, tmp_path: Path) -> None:
         ([], "results: this input is required"),
     ):
         out = io.StringIO()
-        assert shell.run("comment", flags, environment, out, out) == Exit.WRONG_INPUT
+        assert run.run("comment", flags, environment, out, out) == Exit.WRONG_INPUT
         assert said in out.getvalue()
 
 
@@ -267,7 +268,7 @@ def test_what_a_forks_job_may_not_merge_is_left_and_merged_later(
     environment = events.of_pull(github, tmp_path, dataclasses.replace(pull, head_repository="mallory/shop"))
     environment |= {"S3C_GITHUB_TOKEN": "run-token", "GITHUB_OUTPUT": str(tmp_path / "output")}
     out = io.StringIO()
-    code = shell.run("comment", [str(tmp_path / "results"), "--merge"], environment, out, out)
+    code = run.run("comment", [str(tmp_path / "results"), "--merge"], environment, out, out)
     assert code == Exit.DONE, out.getvalue()
     assert "::notice" in out.getvalue()
     outputs = outputs_of(tmp_path / "output")

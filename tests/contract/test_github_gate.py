@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from s3c_actions import shell
-from s3c_actions.errors import OutsideError
+from s3c_actions.cli import run
+from s3c_actions.core.errors import OutsideError
 from s3c_actions.github import target_branch
-from s3c_actions.github.trouble import GitHubError, Trouble
+from s3c_actions.github.errors import GitHubError, Trouble
 from tests.github import events
 from tests.github.git import Link, Submodule
 from tests.github.server import GitHub
@@ -141,7 +141,7 @@ class Job:
             **more,
         }
         out, err = io.StringIO(), io.StringIO()
-        code = shell.run("report", [str(REPORT), *argv], environment, out, err)
+        code = run.run("report", [str(REPORT), *argv], environment, out, err)
         said = out.getvalue() + err.getvalue()
         return code, json.loads((self.folder / "out" / "result.json").read_text()), said
 
@@ -153,7 +153,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
     made = datetime.fromisoformat(json.loads(REPORT.read_bytes())["CreatedAt"])
     monkeypatch.setattr(
-        shell, "datetime", type("Then", (), {"now": staticmethod(lambda zone=UTC: made.astimezone(zone))})
+        run, "datetime", type("Then", (), {"now": staticmethod(lambda zone=UTC: made.astimezone(zone))})
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from s3c_actions.github import api, issues, marker
+from s3c_actions.github.errors import GitHubError, Trouble
 from s3c_actions.github.issues import Done, Ticket
-from s3c_actions.github.trouble import GitHubError, Trouble
 from tests.github.server import GitHub
 from tests.github.state import Token
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions import shell
-from s3c_actions.steps.results import Outcome
+from s3c_actions.cli import run as shell
+from s3c_actions.result.model import Outcome
 from tests import outcomes
 from tests.github.server import GitHub
 from tests.github.state import FULL, READ_ONLY, Token

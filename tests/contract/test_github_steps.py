@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions import shell
+from s3c_actions.cli import run
 from s3c_actions.commands import Command, Context, load
-from s3c_actions.errors import Exit
-from s3c_actions.inputs import Values
-from s3c_actions.inputs.common import OUTPUT_DIR
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.core.errors import Exit
+from s3c_actions.options import Values
+from s3c_actions.options.common import OUTPUT_DIR
+from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.contract.test_github_comments import EITHER, texts
 from tests.github import events
 from tests.github.server import GitHub
@@ -47,7 +47,7 @@ def step(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ste
             return outcome
 
         command = Command(name="scan", help="", inputs=(OUTPUT_DIR,), run=do, comments=True)
-        monkeypatch.setattr(shell, "load", lambda _name: command)
+        monkeypatch.setattr(run, "load", lambda _name: command)
         monkeypatch.chdir(tmp_path)
         for name in ("output", "summary"):
             (tmp_path / name).write_text("")
@@ -59,7 +59,7 @@ def step(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ste
             **{f"S3C_{name.upper()}": text for name, text in inputs.items()},
         }
         out = io.StringIO()
-        code = shell.run("scan", [], environment | given, out, out)
+        code = run.run("scan", [], environment | given, out, out)
         assert (tmp_path / "summary").read_text()
         return Ran(code, out.getvalue(), outputs_of(tmp_path / "output"))
 

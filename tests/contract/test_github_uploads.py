@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from s3c_actions import shell
-from s3c_actions.errors import Exit, InputError
+from s3c_actions.cli import run as shell
+from s3c_actions.core.errors import Exit, InputError
+from s3c_actions.findings import trivy_report
 from s3c_actions.github import code_scanning
-from s3c_actions.report import sarif, trivy_json
-from s3c_actions.report.formats import Rendering
+from s3c_actions.report.formats import Rendering, sarif
 from tests import reports
 from tests.contract.test_github_comments import EITHER, LATER, client
 from tests.github.server import GitHub
@@ -29,7 +29,7 @@ Upload = Callable[..., tuple[int, str]]
 
 def rendered(report: bytes) -> bytes:
     return sarif.render(
-        trivy_json.parse(report), Rendering(dockerfile="Dockerfile", dockerfile_text="FROM debian:12\n")
+        trivy_report.parse(report), Rendering(dockerfile="Dockerfile", dockerfile_text="FROM debian:12\n")
     )
 
 

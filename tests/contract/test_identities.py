@@ -17,14 +17,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID as N
 from cryptography.x509.oid import ObjectIdentifier
 
-from s3c_actions import certificates, identities
-from s3c_actions.certificates import CertificateError
-from s3c_actions.errors import InputError
-from s3c_actions.process import Runner
-from s3c_actions.programs import gobuild
-from s3c_actions.programs.pins import NOTATION, Pin
-from s3c_actions.progress import Silent
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.run import cache_folder
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Silent
+from s3c_actions.programs.install import gobuild
+from s3c_actions.programs.install.pins import NOTATION, Pin
+from s3c_actions.signing import certificates, identities
+from s3c_actions.signing.certificates import CertificateError
 from s3c_lab.certificates import Identity, make, make_authority, make_key
 
 SEED = 8

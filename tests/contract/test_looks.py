@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from s3c_actions.report import comment, html_page, summary
-from s3c_actions.steps.results import Outcome
+from s3c_actions.report.formats import html_page
+from s3c_actions.report.github import comment, summary
+from s3c_actions.result.model import Outcome
 from tests import outcomes, situations
 from tests.browser import gfm, github, scenes
 from tests.browser.chromium import THEMES, Heard, chromium, opened

@@ -9,7 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.run import cache_folder
 
 ROOT = Path(__file__).parents[2]
 FOUND = (

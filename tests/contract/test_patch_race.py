@@ -8,15 +8,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from s3c_actions.credentials import Logins
-from s3c_actions.errors import S3CError
-from s3c_actions.progress import Silent
+from s3c_actions.core.errors import S3CError
+from s3c_actions.core.progress import Silent
+from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Registry, Writer
 from s3c_actions.registry.content import digest_of
-from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
+from s3c_actions.registry.credentials import Logins
+from s3c_actions.registry.tags import TagTemplate
+from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import patch
-from s3c_actions.steps.results import ScanResult
-from s3c_actions.tags import TagTemplate
 from tests.outcomes import PASSED
 
 FIXABLE = Finding(

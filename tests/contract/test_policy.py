@@ -14,21 +14,20 @@ import pytest
 from msgspec.structs import replace
 from ruamel.yaml import YAML
 
-from s3c_actions import inputs
+from s3c_actions import options
+from s3c_actions.cli.run import cache_folder
 from s3c_actions.commands import Context
 from s3c_actions.commands import report as reporting
+from s3c_actions.core.process import Runner, Secrets
+from s3c_actions.core.progress import Silent
+from s3c_actions.evidence.statement import Statement
 from s3c_actions.policy import export
 from s3c_actions.policy.judge import Evidence, Refusal, judge
 from s3c_actions.policy.model import Policy
-from s3c_actions.process import Runner, Secrets
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.pins import TRIVY
-from s3c_actions.progress import Silent
-from s3c_actions.report import sarif
-from s3c_actions.report.formats import Rendering
-from s3c_actions.report.statement import Statement
-from s3c_actions.shell import cache_folder
-from s3c_actions.steps.results import ImageOutcome, ScanResult
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import TRIVY
+from s3c_actions.report.formats import Rendering, sarif
+from s3c_actions.result.model import ImageOutcome, ScanResult
 from s3c_lab.programs import OPA
 from tests import evidence as made
 
@@ -92,7 +91,7 @@ class Ci:
             YAML().dump(msgspec.to_builtins(policy, builtin_types=(date,)), file)
         report.write_bytes(scan)
         flags = {"report": str(report), "policy": str(ruling), "format": "json"}
-        values = inputs.resolve(reporting.COMMAND.inputs, flags, {}, lambda _old: None)
+        values = options.resolve(reporting.COMMAND.inputs, flags, {}, lambda _old: None)
         context = Context(
             environment=os.environ,
             runner=Runner(os.environ),

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.programs import releases
-from s3c_actions.programs.pins import NOTATION, TRIVY
-from s3c_actions.programs.releases import Unreachable, WrongChecksum, download
-from s3c_actions.progress import Silent
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.run import cache_folder
+from s3c_actions.core.progress import Silent
+from s3c_actions.programs.install import releases
+from s3c_actions.programs.install.pins import NOTATION, TRIVY
+from s3c_actions.programs.install.releases import Unreachable, WrongChecksum, download
 
 ROOT = Path(__file__).parents[2]
 CLOSED = "http://127.0.0.1:9"

@@ -9,13 +9,13 @@ from collections import Counter
 
 import pytest
 
-from s3c_actions.console import LogProgress
-from s3c_actions.credentials import Logins
-from s3c_actions.errors import OutsideError
-from s3c_actions.image import Reference
-from s3c_actions.process import Runner
+from s3c_actions.cli.console import LogProgress
+from s3c_actions.cli.run import cache_folder
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.process import Runner
+from s3c_actions.core.reference import Reference
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Registry, Writer
-from s3c_actions.shell import cache_folder
+from s3c_actions.registry.credentials import Logins
 from s3c_lab import daemons, registry_server
 from s3c_lab.machine import Machine, with_system_path
 from tests.contract.test_registry import Server, digest_of, reply

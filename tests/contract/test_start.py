@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.places import account_home, cache_folder
+from s3c_actions.core.folders import account_home, cache_folder
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"actions_toolkit", "cryptography", "docker", "jinja2", "oras", "requests", "rich", "sarif_om"}
@@ -22,8 +22,8 @@ HEAVY = {"actions_toolkit", "cryptography", "docker", "jinja2", "oras", "request
     "code",
     [
         "import s3c_actions",
-        "from s3c_actions.shell import run; run('scan', ['--help'], {}, sys.stdout, sys.stderr)",
-        "from s3c_actions.shell import run; run('scan', ['a', '--no-such'], {}, sys.stdout, sys.stderr)",
+        "from s3c_actions.cli.run import run; run('scan', ['--help'], {}, sys.stdout, sys.stderr)",
+        "from s3c_actions.cli.run import run; run('scan', ['a', '--no-such'], {}, sys.stdout, sys.stderr)",
         "from s3c_actions.__main__ import main; sys.argv = ['s3c', '--help']; main()",
     ],
 )
@@ -279,7 +279,7 @@ def test_uv_is_told_where_pip_finds_packages(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_records_lie_outside_of_what_is_restored() -> None:
-    from s3c_actions.places import state_folder
+    from s3c_actions.core.folders import state_folder
 
     for given in ({}, {"HOME": "/home/x"}, {"S3C_CACHE": "/c"}, {"XDG_CACHE_HOME": "/c"}):
         cache, state = cache_folder(given).path, state_folder(given)

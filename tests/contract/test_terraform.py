@@ -21,10 +21,10 @@ from typing import Any
 import hcl2
 import pytest
 
-from s3c_actions.console import LogProgress
-from s3c_actions.process import Runner
-from s3c_actions.programs.install import locate
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.console import LogProgress
+from s3c_actions.cli.run import cache_folder
+from s3c_actions.core.process import Runner
+from s3c_actions.programs.install.locate import locate
 from s3c_lab.programs import HCLFMT
 from tests import npm
 
@@ -100,7 +100,7 @@ def test_files_it_reads_are_there() -> None:
 
 
 def test_the_charts_are_those_of_the_lab() -> None:
-    from s3c_actions.programs.pins import GATEKEEPER, RATIFY
+    from s3c_actions.programs.install.pins import GATEKEEPER, RATIFY
 
     charts = {name: body for _, name, body in read(TERRAFORM / "gate").blocks("resource")}
     assert charts["gatekeeper"]["version"] == GATEKEEPER.version

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3c_actions.report import story_page
-from s3c_actions.report.story import Story
+from s3c_actions.trace import page as story_page
+from s3c_actions.trace.model import Story
 from tests import stories
 from tests.browser.chromium import Theme, chromium, opened
 from tests.hostile import HOSTILE

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from s3c_actions.process import Runner
-from s3c_actions.programs import trivy_settings
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.pins import TRIVY
-from s3c_actions.programs.trivy import Request, ScanOptions, arguments, downloading
-from s3c_actions.progress import Silent
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.run import cache_folder
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Silent
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import TRIVY
+from s3c_actions.programs.trivy import settings
+from s3c_actions.programs.trivy.trivy import Request, ScanOptions, arguments, downloading
 
 HIDDEN = {"trace-http", "version", "config", "help"}
 """Flags that are not in the help text, or not among those of a setting."""
@@ -46,8 +46,8 @@ def keys(document: Mapping[str, Any], above: str = "") -> Iterator[str]:
 def test_every_flag_of_a_scan_is_known_and_every_known_one_is_a_flag(trivy: Path, tmp_path: Path) -> None:
     shown = set(re.findall(r"^\s+(?:-\w, )?--([a-z0-9-]+)", ran(trivy, "image", "--help", cwd=tmp_path), re.MULTILINE))
     assert len(shown) > 80
-    assert shown - trivy_settings.flags() == set()
-    assert trivy_settings.flags() - shown - HIDDEN == set()
+    assert shown - settings.flags() == set()
+    assert settings.flags() - shown - HIDDEN == set()
 
 
 def test_every_key_of_a_configuration_is_known(trivy: Path, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_every_key_of_a_configuration_is_known(trivy: Path, tmp_path: Path) -> N
     every = set(keys(YAML(typ="safe").load(made.read_text())))
     assert len(every) > 80
     # That none is unknown is what reads it; and as it has the defaults alone, next to none is worth a word.
-    found = trivy_settings.read(made)
+    found = settings.read(made)
     assert set(found.unused) <= {"module.dir", *(one for one in every if one.startswith("license."))}
 
 

@@ -14,10 +14,10 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from s3c_actions.console import LogProgress
-from s3c_actions.process import Runner
-from s3c_actions.programs.install import locate
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.console import LogProgress
+from s3c_actions.cli.run import cache_folder
+from s3c_actions.core.process import Runner
+from s3c_actions.programs.install.locate import locate
 from s3c_lab import lab as labs
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab

@@ -12,10 +12,10 @@ import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from s3c_actions.process import Runner
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.pins import TRIVY, Pin
-from s3c_actions.progress import Silent
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Silent
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import TRIVY, Pin
 from s3c_lab.programs import TRIVY_DB
 from tests.e2e.oci import Repository, digest_of, layer
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from s3c_actions import evidence
+from s3c_actions.core import artifact_types
 from s3c_lab.lab import Lab
 from tests.e2e.oci import Repository, copy_image, layer
 from tests.e2e.scanning import HIGH, database, debian
@@ -35,9 +35,9 @@ class Beside:
 
     def documents(self) -> dict[str, str]:
         """Kind → digest of the manifest, each kind once and signed once."""
-        found = {kind: self.digests(artifact_type) for kind, artifact_type in evidence.TYPES.items()}
+        found = {kind: self.digests(artifact_type) for kind, artifact_type in artifact_types.TYPES.items()}
         for digest in (one for listed in found.values() for one in listed):
-            assert [one["artifactType"] for one in self.listed(digest)] == [evidence.SIGNATURE]
+            assert [one["artifactType"] for one in self.listed(digest)] == [artifact_types.SIGNATURE]
         assert all(len(listed) <= 1 for listed in found.values())
         return {kind: listed[0] for kind, listed in found.items() if listed}
 
@@ -94,7 +94,7 @@ def test_the_chain_attaches_everything_once(fresh: Callable[[str], str], run: Ca
     beside = Beside(first.image["reference"])
     assert beside.documents().keys() == EVERYTHING
     check(beside, first)
-    assert len(beside.digests(evidence.SIGNATURE)) == 1
+    assert len(beside.digests(artifact_types.SIGNATURE)) == 1
     (facts,) = beside.document("result")["images"]
     assert len(facts["patch"]["fixed"]) == len(first.image["patch"]["fixed"]) > 0
     fixed = {one["vulnerability"]["name"] for one in beside.document("vex")["statements"]}
@@ -119,7 +119,7 @@ def test_patch_attaches_the_rescan_and_sign_what_it_is_given(
     beside = Beside(first.image["reference"])
     assert beside.documents().keys() == EVERYTHING
     check(beside, first)
-    assert beside.digests(evidence.SIGNATURE) == [], "evidence vouches for no image"
+    assert beside.digests(artifact_types.SIGNATURE) == [], "evidence vouches for no image"
     report, openvex = Path(first.image["files"]["json"]), tmp_path / "fixed.openvex.json"
     openvex.write_bytes((report.parent.parent / "fixed.openvex.json").read_bytes())
     kept = tmp_path / "trivy.json"
@@ -139,7 +139,7 @@ def test_patch_attaches_the_rescan_and_sign_what_it_is_given(
     assert other.digest == beside.digest
     assert other.documents().keys() == EVERYTHING
     check(other, signed)
-    assert len(other.digests(evidence.SIGNATURE)) == 1
+    assert len(other.digests(artifact_types.SIGNATURE)) == 1
     state = other.state()
     assert anew(run("sign", copy, "--report", kept, "--openvex", openvex)) == []
     assert other.state() == state
@@ -167,9 +167,11 @@ def test_what_the_gate_refuses_gets_its_report_and_no_signature(
         assert results == [HIGH, HIGH]
         for one in (pushed, *platforms):
             kinds = [referrer["artifactType"] for referrer in beside.listed(one["digest"])]
-            assert kinds == [evidence.SARIF], "a report, and no signature"
+            assert kinds == [artifact_types.SARIF], "a report, and no signature"
     # Once it has passed and is signed, so are its platforms.
     passed = run("chain", image, "--patch=false", "--fail-on", "none", attach="sarif", db=db)
     assert passed.image["sign"]["verified"]
     for one in (pushed, *platforms):
-        assert evidence.SIGNATURE in {referrer["artifactType"] for referrer in Beside(image).listed(one["digest"])}
+        assert artifact_types.SIGNATURE in {
+            referrer["artifactType"] for referrer in Beside(image).listed(one["digest"])
+        }

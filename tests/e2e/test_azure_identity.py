@@ -19,8 +19,8 @@ from tests.azure.stage import azure as staged
 ASK = """
 import json, os, sys, time
 from s3c_actions.azure import identity
-from s3c_actions.errors import S3CError
-from s3c_actions.process import Secrets
+from s3c_actions.core.errors import S3CError
+from s3c_actions.core.process import Secrets
 asked = json.loads(os.environ["ASKED"])
 secrets = Secrets()
 try:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.programs.pins import COPA, NOTATION, TRIVY, Pin
+from s3c_actions.programs.install.pins import COPA, NOTATION, TRIVY, Pin
 from s3c_lab import registry_server
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine

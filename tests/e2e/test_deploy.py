@@ -11,8 +11,8 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.pins import HELM, NOTATION
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import HELM, NOTATION
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from s3c_actions import evidence
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.pins import HELM
+from s3c_actions.core import artifact_types
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import HELM
 from s3c_lab import lab as labs
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
@@ -127,7 +127,7 @@ class World:
     def report(self, row: str) -> dict[str, Any]:
         """The descriptor of a row's first report."""
         listed = self.repository.get(self.digest(row).replace(":", "-"))["manifests"]
-        return next(one for one in listed if one.get("artifactType") == evidence.SARIF)
+        return next(one for one in listed if one.get("artifactType") == artifact_types.SARIF)
 
     def content(self, row: str) -> bytes:
         return self.repository.blob(self.repository.get(self.report(row)["digest"])["layers"][0]["digest"])
@@ -210,8 +210,8 @@ def _attach(world: World) -> None:
     created = json.loads(text)["runs"][0]["properties"]["s3c"]["created"]
     newer = (datetime.fromisoformat(created) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     content = text.replace(created, newer).encode()
-    notes = {evidence.CREATED: newer}
-    attach(world.repository, world.digest("unsigned-report"), evidence.SARIF, content, **notes)
+    notes = {artifact_types.CREATED: newer}
+    attach(world.repository, world.digest("unsigned-report"), artifact_types.SARIF, content, **notes)
 
 
 def _admission(kubectl: Kubectl, image: str) -> str:
@@ -324,7 +324,7 @@ def test_each_platform_of_an_index_is_signed_and_has_evidence_of_its_own(world: 
     for one in listed:
         referrers = world.repository.get(one["digest"].replace(":", "-"))["manifests"]
         kinds = {referrer["artifactType"] for referrer in referrers}
-        assert kinds == {evidence.SIGNATURE, evidence.SARIF, evidence.SPDX}
+        assert kinds == {artifact_types.SIGNATURE, artifact_types.SARIF, artifact_types.SPDX}
     runs = json.loads(world.content("index"))["runs"]
     assert {run["properties"]["s3c"]["image"] for run in runs} == {one["digest"] for one in listed}
     assert {run["properties"]["s3c"]["platform"] for run in runs} == {"linux/amd64", "linux/arm64"}

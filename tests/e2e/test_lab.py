@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.errors import OutsideError
+from s3c_actions.core.errors import OutsideError
 from s3c_lab import daemons, docker_engine
 from s3c_lab.base import base
 from s3c_lab.lab import Lab, folder_of, names

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.programs.charts import chart
-from s3c_actions.programs.install import Wanted, locate_all
-from s3c_actions.programs.pins import GATEKEEPER, RATIFY
+from s3c_actions.programs.helm.charts import chart
+from s3c_actions.programs.install.locate import Wanted, locate_all
+from s3c_actions.programs.install.pins import GATEKEEPER, RATIFY
 from s3c_lab import lab as labs
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine

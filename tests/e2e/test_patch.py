@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.programs.pins import COPA
+from s3c_actions.programs.install.pins import COPA
 from s3c_lab import registry_server
 from tests.e2e.oci import Repository, digest_of, layer, look_alike
 from tests.e2e.scanning import program

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.programs.pins import TRIVY
+from s3c_actions.programs.install.pins import TRIVY
 from s3c_lab import registry_server
 from s3c_lab.machine import Machine
 from tests.e2e import scanning

@@ -21,9 +21,9 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.notation_home import Home
-from s3c_actions.programs.pins import NOTATION
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import NOTATION
+from s3c_actions.programs.notation.home import Home
 from s3c_lab import registry_server
 from s3c_lab.certificates import SERVER_AUTH, Identity, make, make_authority, pem, subject
 from s3c_lab.machine import Machine

@@ -13,7 +13,8 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from s3c_actions import certificates, evidence
+from s3c_actions.core import artifact_types
+from s3c_actions.signing import certificates
 from s3c_lab import lab as labs
 from s3c_lab.certificates import Identity, make, make_authority, pem, subject
 from s3c_lab.lab import Lab
@@ -115,9 +116,9 @@ def test_a_signer_is_trusted_below_its_own_authority_and_nowhere_else(
         report = attach(
             Repository(gated.registry, repository.partition("/")[2]),
             digest,
-            evidence.SARIF,
+            artifact_types.SARIF,
             made.sarif(made.run(now, subject=digest)),
-            **{evidence.CREATED: made.stamp(now)},
+            **{artifact_types.CREATED: made.stamp(now)},
         )
         for reference in (images[name], f"{repository}@{report}"):
             signed = s3c("sign", reference, "--key", key, "--certificate", certificate)

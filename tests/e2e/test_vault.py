@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.pins import NOTATION
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import NOTATION
 from s3c_lab import registry_server
 from s3c_lab.certificates import make, make_authority, pem
 from s3c_lab.machine import Machine

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.programs.install import locate
+from s3c_actions.programs.install.locate import locate
 from s3c_actions.registry.archive import Archive
 from s3c_lab import registry_server
 from s3c_lab.certificates import make, pem

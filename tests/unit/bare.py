@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import requests  # noqa: F401 - urllib3 tries, when it is imported, whether a port can be opened
 
-from s3c_actions import result, shell
-from s3c_actions.process import Secrets
-from s3c_actions.programs import install
-from s3c_actions.programs.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY, Platform
-from s3c_actions.records import Records, sha256
+from s3c_actions.cli import run
+from s3c_actions.core.process import Secrets
+from s3c_actions.core.records import Records, sha256
+from s3c_actions.programs.install import locate
+from s3c_actions.programs.install.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY, Platform
+from s3c_actions.result import document
 from s3c_lab.certificates import Identity
 from tests.unit import samples
 
@@ -55,7 +56,7 @@ def silence(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(subprocess, "Popen", nothing)
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
-    monkeypatch.setattr(install, "_UNREACHABLE", set())
+    monkeypatch.setattr(locate, "_UNREACHABLE", set())
 
 
 def furnish(folder: Path, identity: Identity) -> None:
@@ -66,7 +67,7 @@ def furnish(folder: Path, identity: Identity) -> None:
         "kubeconfig": KUBECONFIG,
         "policy.yaml": POLICY,
         "report.sarif": json.dumps({"version": "2.1.0", "runs": [SARIF_RUN]}),
-        "result.json": json.dumps(result.document(samples.outcome(samples.chained()), datetime.now(UTC), Secrets())),
+        "result.json": json.dumps(document.document(samples.outcome(samples.chained()), datetime.now(UTC), Secrets())),
     }.items():
         (folder / name).write_text(text)
     trivy = next((Path(__file__).parents[1] / "data" / "trivy").glob("*.json"))
@@ -97,4 +98,4 @@ def ended(argv: tuple[str, ...], folder: Path, **environment: str) -> tuple[int,
         **GITHUB,
         **environment,
     }
-    return shell.run(argv[0], argv[1:], around, said, said), said.getvalue()
+    return run.run(argv[0], argv[1:], around, said, said), said.getvalue()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions import places
+from s3c_actions.core import folders
 from s3c_lab.certificates import Identity, make
 from tests.unit import bare
 
@@ -53,7 +53,7 @@ def no_outside() -> Iterator[dict[str, str]]:
 def own_records(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Each test is on a machine that has installed nothing yet; the value is the account's home folder there."""
     home = tmp_path_factory.getbasetemp() / f"home-{next(_numbers)}"
-    monkeypatch.setattr(places, "account_home", lambda: home)
+    monkeypatch.setattr(folders, "account_home", lambda: home)
     return home
 
 

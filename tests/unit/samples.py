@@ -2,18 +2,10 @@
 
 from pathlib import Path
 
-from s3c_actions.errors import Refused
-from s3c_actions.report.difference import Difference
-from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
-from s3c_actions.steps.results import (
-    ImageOutcome,
-    Left,
-    Outcome,
-    PatchResult,
-    ScanResult,
-    SignResult,
-    VerifyResult,
-)
+from s3c_actions.core.errors import Refused
+from s3c_actions.findings.difference import Difference
+from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity
+from s3c_actions.result.model import ImageOutcome, Left, Outcome, PatchResult, ScanResult, SignResult, VerifyResult
 from tests.outcomes import PASSED, certificate
 
 DIGEST = "sha256:" + "a" * 64

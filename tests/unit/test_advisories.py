@@ -3,11 +3,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from s3c_actions.report.advisories import OLDEST_DATABASE, Database, why_outdated
-from s3c_actions.report.coverage import judge
-from s3c_actions.report.releases import FAMILIES, family_of
-from s3c_actions.report.trivy_warnings import CASES, Judged, Meaning, of_layers
-from s3c_actions.report.trivy_warnings import judge as judge_warnings
+from s3c_actions.findings.advisories import OLDEST_DATABASE, Database, why_outdated
+from s3c_actions.findings.coverage import judge
+from s3c_actions.findings.releases import FAMILIES, family_of
+from s3c_actions.findings.trivy_warnings import CASES, Judged, Meaning, of_layers
+from s3c_actions.findings.trivy_warnings import judge as judge_warnings
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 FULL = Database(

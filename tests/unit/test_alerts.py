@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.report import sarif, trivy_json
-from s3c_actions.report.formats import Rendering
-from s3c_actions.report.model import Severity
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.model import Severity
+from s3c_actions.report.formats import Rendering, sarif
 from tests import reports
 from tests.github.code_scanning import Alert, Refused, ingest
 
@@ -24,7 +24,7 @@ DOCKERFILE = Rendering(dockerfile="Dockerfile", dockerfile_text="FROM debian:12\
 
 
 def upload(alerts: tuple[Alert, ...], report: bytes, ref: str = MAIN, **how: Any) -> tuple[Alert, ...]:
-    written = sarif.render(trivy_json.parse(report), how.pop("rendering", DOCKERFILE))
+    written = sarif.render(trivy_report.parse(report), how.pop("rendering", DOCKERFILE))
     return ingest(alerts, sarif.uploadable(written), ref=ref)
 
 
@@ -40,7 +40,7 @@ def changed(report: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_every_report_is_taken_and_labelled_as_trivy_does(name: str) -> None:
-    report = trivy_json.parse(EVERY[name])
+    report = trivy_report.parse(EVERY[name])
     alerts = upload((), EVERY[name])
     assert len(alerts) == min(5_000, len(report.findings))
     worst: dict[str, Severity] = {}
@@ -111,7 +111,7 @@ def test_what_is_set_aside_closes_its_alert_although_github_reads_no_suppression
     before = upload((), changed(aside, found))
     assert numbers(before) == [1]
     assert numbers(upload(before, aside), "fixed") == [1]
-    whole = sarif.render(trivy_json.parse(aside), DOCKERFILE)
+    whole = sarif.render(trivy_report.parse(aside), DOCKERFILE)
     assert numbers(ingest(before, whole, ref=MAIN)) == [1]
 
 
@@ -123,7 +123,7 @@ def test_over_the_limit_the_most_severe_are_shown() -> None:
 
 
 def broken(change: Callable[[dict[str, Any]], object]) -> bytes:
-    return changed(sarif.render(trivy_json.parse(reports.SHAPES["alpine"]), DOCKERFILE), change)
+    return changed(sarif.render(trivy_report.parse(reports.SHAPES["alpine"]), DOCKERFILE), change)
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions import shell
+from s3c_actions.cli import run
 from s3c_actions.commands import Command
-from s3c_actions.errors import Exit
-from s3c_actions.inputs.common import OUTPUT_DIR
-from s3c_actions.report import annotation
-from s3c_actions.report.annotation import MOST, Annotation
+from s3c_actions.core.errors import Exit
+from s3c_actions.findings.model import Finding, Kind, Severity
+from s3c_actions.findings.threshold import Exemption, Gate
+from s3c_actions.options.common import OUTPUT_DIR
 from s3c_actions.report.formats import Rendering
-from s3c_actions.report.gate import Exemption, Gate
-from s3c_actions.report.model import Finding, Kind, Severity
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.report.github import annotations as annotation
+from s3c_actions.report.github.annotations import MOST, Annotation
+from s3c_actions.result.model import ImageOutcome, Outcome
 from tests import outcomes
 from tests.hostile import HOSTILE
 from tests.outcomes import vulnerability
@@ -130,11 +130,11 @@ def test_the_worst_of_all_images_and_none_twice() -> None:
 def step(outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **inputs: str) -> list[str]:
     """The workflow commands of a step that ends so, but for those that only quote."""
     command = Command(name="scan", help="", inputs=(OUTPUT_DIR,), run=lambda *_: outcome, comments=True)
-    monkeypatch.setattr(shell, "load", lambda _name: command)
+    monkeypatch.setattr(run, "load", lambda _name: command)
     monkeypatch.chdir(tmp_path)
     environment = {"GITHUB_ACTIONS": "true", "HOME": str(tmp_path), "RUNNER_TEMP": str(tmp_path)}
     out = io.StringIO()
-    code = shell.run("scan", [], environment | {f"S3C_{k.upper()}": v for k, v in inputs.items()}, out, out)
+    code = run.run("scan", [], environment | {f"S3C_{k.upper()}": v for k, v in inputs.items()}, out, out)
     assert code == max((int(one.failure.exit_code) for one in outcome.images if one.failure), default=Exit.DONE)
     return [one for one in commands(out.getvalue()) if one.startswith(("::error", "::warning"))]
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from s3c_actions.commands.mirror import _is_archive
-from s3c_actions.errors import InputError
+from s3c_actions.core.errors import InputError
 from s3c_actions.registry import Manifest
 from s3c_actions.registry.archive import Archive
 from tests.layout import INDEX, MANIFEST, Layout, digest_of

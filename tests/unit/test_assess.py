@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.inferred import infer
+from s3c_actions.findings.model import Severity
+from s3c_actions.findings.scope import USUAL, missing
+from s3c_actions.findings.threshold import Gate
 from s3c_actions.policy import model
 from s3c_actions.policy.model import Policy
-from s3c_actions.report import trivy_json
-from s3c_actions.report.gate import Gate
-from s3c_actions.report.inferred import infer
-from s3c_actions.report.model import Severity
-from s3c_actions.report.scope import USUAL, missing
+from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import assess
 from s3c_actions.steps.assess import Criteria
-from s3c_actions.steps.results import ScanResult
 from s3c_actions.steps.scan import refusal
 from tests.outcomes import LOOKED_AT
 from tests.unit.test_every_gate import ALPINE, CLEAN, NODE, PACKAGE, packages, report
@@ -54,7 +54,7 @@ def criteria(gate: Gate = ANY, policy: Policy | None = None, **changes: Any) -> 
 def judged(data: bytes, folder: Path, by: Criteria) -> ScanResult:
     path = folder / "trivy.json"
     path.write_bytes(data)
-    return assess.given(path, image="app", reference="app@x", criteria=by, report=trivy_json.read(path))
+    return assess.given(path, image="app", reference="app@x", criteria=by, report=trivy_report.read(path))
 
 
 NARROW = {
@@ -118,7 +118,7 @@ def test_our_own_scan_is_narrow_as_it_was_told_to_be(tmp_path) -> None:
     path.write_bytes(report({"Target": "a.env", "Class": "secret"}, **ALPINE))
     told = assess.scanned(
         path,
-        trivy_json.read(path),
+        trivy_report.read(path),
         image="app",
         reference="app@x",
         scope=replace(LOOKED_AT, scanners=("secret",)),
@@ -137,7 +137,7 @@ def test_a_kept_report_ages_and_a_new_scan_does_not(kept, closed, tmp_path) -> N
     path.write_bytes(report(packages(PACKAGE), age=timedelta(hours=25), **ALPINE))
     found = assess.scanned(
         path,
-        trivy_json.read(path),
+        trivy_report.read(path),
         image="app",
         reference="app@x",
         scope=LOOKED_AT,

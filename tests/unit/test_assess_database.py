@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from s3c_actions.findings import trivy_report, trivy_warnings
+from s3c_actions.findings.advisories import OLDEST_DATABASE, Database
+from s3c_actions.findings.model import Severity
+from s3c_actions.findings.threshold import Gate
 from s3c_actions.policy.model import Policy, Report
-from s3c_actions.report import trivy_json, trivy_warnings
-from s3c_actions.report.advisories import OLDEST_DATABASE, Database
-from s3c_actions.report.gate import Gate
-from s3c_actions.report.model import Severity
 from s3c_actions.steps import assess
 from s3c_actions.steps.scan import refusal
 from tests.outcomes import LOOKED_AT
@@ -49,7 +49,7 @@ def scanned(
     )
     result = assess.scanned(
         path,
-        trivy_json.read(path),
+        trivy_report.read(path),
         image="registry.example/app:1",
         reference="registry.example/app@sha256:" + 64 * "a",
         scope=LOOKED_AT,

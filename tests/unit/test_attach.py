@@ -9,23 +9,23 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions import evidence
-from s3c_actions.image import Reference
-from s3c_actions.progress import Silent
+from s3c_actions.core import artifact_types
+from s3c_actions.core.progress import Silent
+from s3c_actions.core.reference import Reference
+from s3c_actions.evidence import sbom
+from s3c_actions.evidence.statement import Statement, stamp
+from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity
+from s3c_actions.findings.threshold import Exemption, Gate
 from s3c_actions.registry import Descriptor, Manifest
-from s3c_actions.report import sarif, sbom
-from s3c_actions.report.formats import Rendering
-from s3c_actions.report.gate import Exemption, Gate
-from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
-from s3c_actions.report.statement import Statement, stamp
+from s3c_actions.report.formats import Rendering, sarif
+from s3c_actions.result.model import SignResult
 from s3c_actions.steps import attach
-from s3c_actions.steps.results import SignResult
 from tests.outcomes import certificate
 
 SUBJECT = Descriptor(digest="sha256:" + 64 * "a", media_type="application/vnd.oci.image.manifest.v1+json", size=7)
 REFERENCE = Reference.parse(f"registry.example/app@{SUBJECT.digest}")
 DOCUMENT = attach.Attachment(
-    kind="sarif", content=b"{}", created="2026-11-24T12:00:00Z", annotations={evidence.VERSION: "1.0.0"}
+    kind="sarif", content=b"{}", created="2026-11-24T12:00:00Z", annotations={artifact_types.VERSION: "1.0.0"}
 )
 CERTIFICATE = certificate("CN=s3c")
 
@@ -104,7 +104,7 @@ def test_the_same_document_is_attached_once(registry, tools):
     again = attach.attach(DOCUMENT, attach.look(REFERENCE, registry), tools)
     assert (first.skipped, again.skipped) == (False, True)
     assert first.digest == again.digest
-    newer = replace(DOCUMENT, annotations={evidence.VERSION: "2.0.0"})
+    newer = replace(DOCUMENT, annotations={artifact_types.VERSION: "2.0.0"})
     assert attach.attach(newer, attach.look(REFERENCE, registry), tools).digest == first.digest
     assert len(registry.manifests) == 1
 

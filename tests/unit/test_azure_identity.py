@@ -11,10 +11,10 @@ import pytest
 from s3c_actions.azure import clouds, github_token, login_errors
 from s3c_actions.azure.identity import IdentitySettings, choose
 from s3c_actions.azure.login_errors import Login
-from s3c_actions.errors import InputError, OutsideError, S3CError
-from s3c_actions.inputs import azure as inputs
-from s3c_actions.inputs import resolve
-from s3c_actions.process import Secrets
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.process import Secrets
+from s3c_actions.options import azure as inputs
+from s3c_actions.options import resolve
 
 TENANT, CLIENT = "72f988bf-86f1-41af-91ab-2d7cd011db47", "1f2d3c4b-0000-4000-8000-5a6b7c8d9e0f"
 IDS = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT}

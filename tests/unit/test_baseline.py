@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions.errors import InputError
-from s3c_actions.report import baseline
-from s3c_actions.report.difference import compare
-from s3c_actions.report.model import Finding, Kind, Severity
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.core.errors import InputError
+from s3c_actions.findings import baseline
+from s3c_actions.findings.difference import compare
+from s3c_actions.findings.model import Finding, Kind, Severity
+from s3c_actions.result.model import ImageOutcome, Outcome
 from tests import outcomes, reports
 
 SECRET = Finding(

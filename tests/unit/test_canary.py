@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions import arguments, hidden, pasted, shell
+from s3c_actions.cli import parser
+from s3c_actions.cli import run as shell
 from s3c_actions.commands import COMMANDS, load
-from s3c_actions.errors import Exit, InputError, OutsideError
-from s3c_actions.inputs import github as commenting
-from s3c_actions.inputs import variable
-from s3c_actions.process import Secrets
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.core import hidden, pasted
+from s3c_actions.core.errors import Exit, InputError, OutsideError
+from s3c_actions.core.process import Secrets
+from s3c_actions.options import github as commenting
+from s3c_actions.options import variable
+from s3c_actions.result.model import ImageOutcome, Outcome
 from tests import canaries
 from tests.unit import bare
 from tests.unit.test_every_command import LINES
@@ -45,7 +47,7 @@ SECRET_VARIABLES = (
 
 def inputs_of(name):
     command = load(name)
-    return (*command.inputs, *arguments.EVERYWHERE, *(commenting.COMMENTING if command.comments else ()))
+    return (*command.inputs, *parser.EVERYWHERE, *(commenting.COMMENTING if command.comments else ()))
 
 
 def is_path(one):

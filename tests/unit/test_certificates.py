@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from s3c_actions import certificates
-from s3c_actions.certificates import CertificateError
+from s3c_actions.signing import certificates
+from s3c_actions.signing.certificates import CertificateError
 from s3c_lab.certificates import (
     CODE_SIGNING,
     SERVER_AUTH,

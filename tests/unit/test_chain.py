@@ -4,15 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from s3c_actions.commands import trace
 from s3c_actions.commands.chain import _replacements, _traced
-from s3c_actions.errors import InputError, OutsideError, Refused
-from s3c_actions.inputs import Values
-from s3c_actions.progress import Silent
-from s3c_actions.report.gate import Gate
-from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
-from s3c_actions.steps import chain
-from s3c_actions.steps.results import (
+from s3c_actions.core.errors import InputError, OutsideError, Refused
+from s3c_actions.core.progress import Silent
+from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity
+from s3c_actions.findings.threshold import Gate
+from s3c_actions.options import Values
+from s3c_actions.result.model import (
     Admission,
     DeployResult,
     ImageOutcome,
@@ -21,6 +19,8 @@ from s3c_actions.steps.results import (
     SignResult,
     VerifyResult,
 )
+from s3c_actions.steps import chain
+from s3c_actions.wiring import tracing
 from tests.outcomes import PASSED, certificate
 
 ORIGINAL = "localhost:5000/app@sha256:" + "a" * 64
@@ -227,7 +227,7 @@ def test_a_page_that_cannot_be_written_is_told_and_changes_nothing(monkeypatch, 
     def tell(_image, _tools, _folder):
         raise error
 
-    monkeypatch.setattr(trace, "tell", tell)
+    monkeypatch.setattr(tracing, "tell", tell)
     context = SimpleNamespace(output=tmp_path, now=datetime.now(UTC), progress=Told())
     values = Values({"image": ("app:1", "gone:1")}, ())
     outcomes = (

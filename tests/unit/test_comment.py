@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.report import comment
-from s3c_actions.report.model import Severity
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.findings.model import Severity
+from s3c_actions.report.github import comment
+from s3c_actions.result.model import ImageOutcome, Outcome
 from tests import outcomes
 
 RUN = "https://github.example/org/app/actions/runs/7"

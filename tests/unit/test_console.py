@@ -5,9 +5,10 @@ import re
 
 import pytest
 
-from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines, plain
-from s3c_actions.errors import InputError, OutsideError
+from s3c_actions.cli.console import LogProgress, QuietProgress, TerminalProgress, error_lines
+from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.github.log import ANNOTATIONS, ActionsProgress, ActionsSecrets
+from s3c_actions.report.render.terminal import plain
 from tests.hostile import HOSTILE
 
 HOSTILE_TEXTS = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

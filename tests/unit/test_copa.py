@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.image import Reference
-from s3c_actions.process import Completed, ProgramTimedOut
-from s3c_actions.programs.buildkit import Tls
-from s3c_actions.programs.copa import Copa, Patch
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.process import Completed, ProgramTimedOut
+from s3c_actions.core.reference import Reference
+from s3c_actions.programs.buildkit.buildkit import Tls
+from s3c_actions.programs.copa.copa import Copa, Patch
 
 DATA = Path(__file__).parents[1] / "data" / "copa"
 IMAGE = Reference.parse("localhost:5000/app:1@sha256:" + "a" * 64)

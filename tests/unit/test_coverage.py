@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.report.coverage import judge
+from s3c_actions.findings.coverage import judge
 
 DATA = Path(__file__).parent.parent / "data" / "trivy"
 

@@ -11,7 +11,8 @@ import ruamel.yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from s3c_actions import arguments, inputs
+from s3c_actions import options
+from s3c_actions.cli import parser
 from s3c_actions.commands import COMMANDS, load
 from s3c_lab.__main__ import parser as lab_parser
 from tests.unit.test_lab import a_lab
@@ -127,10 +128,10 @@ def test_a_command_line_is_understood(page, words):
         return
     assert name in COMMANDS
     command = load(name)
-    given = arguments.read(command, [filled(word) for word in argv])
+    given = parser.read(command, [filled(word) for word in argv])
     assert given is not None
     told: list[str] = []
-    inputs.resolve(command.inputs, given, {}, told.append)
+    options.resolve(command.inputs, given, {}, told.append)
     assert not told, "an old name is shown"
 
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.commands import COMMANDS, load
-from s3c_actions.errors import Exit, OutsideError, S3CError
+from s3c_actions.core.errors import Exit, OutsideError, S3CError
 from s3c_actions.steps import chain
 from tests.unit import samples
 from tests.unit.bare import IMAGE, KEY, PINNED, ended
@@ -135,7 +135,7 @@ def test_the_mirror_given_is_the_one_asked(argv, alone, monkeypatch):
         asked.append(url)
         raise OutsideError("asked")
 
-    monkeypatch.setattr("s3c_actions.programs.releases.download", refused)
+    monkeypatch.setattr("s3c_actions.programs.install.releases.download", refused)
     code, said = ended((*argv, "--programs-mirror", "https://mirror.example/github"), alone)
     assert code == Exit.OUTSIDE_FAILED, said
     assert asked

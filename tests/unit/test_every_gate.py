@@ -16,21 +16,19 @@ import msgspec
 import pytest
 
 import s3c_actions
-from s3c_actions.commands import attach as attaching
-from s3c_actions.commands import logins
-from s3c_actions.commands import trace as tracing
-from s3c_actions.errors import Exit, OutsideError
-from s3c_actions.image import Reference
-from s3c_actions.programs.notation import Notation
-from s3c_actions.programs.trivy import Metadata, Trivy
+from s3c_actions.core.errors import Exit, OutsideError
+from s3c_actions.core.reference import Reference
+from s3c_actions.evidence.statement import Statement
+from s3c_actions.findings.coverage import Coverage
+from s3c_actions.findings.model import ScanReport
+from s3c_actions.findings.scope import Scope
+from s3c_actions.findings.threshold import Gate
+from s3c_actions.programs.notation.notation import Notation
+from s3c_actions.programs.trivy.trivy import Metadata, Trivy
 from s3c_actions.registry import OCI_MANIFEST, Descriptor, ImageConfig, Manifest
-from s3c_actions.report.coverage import Coverage
-from s3c_actions.report.gate import Gate
-from s3c_actions.report.model import ScanReport
-from s3c_actions.report.scope import Scope
-from s3c_actions.report.statement import Statement
+from s3c_actions.result.model import AttachResult, Judgement, ScanResult
 from s3c_actions.steps.assess import Criteria
-from s3c_actions.steps.results import AttachResult, Judgement, ScanResult
+from s3c_actions.wiring import attaching, logins, tracing
 from tests.unit.bare import KEY, ended, furnish, install_programs, silence
 
 ROOT = Path(s3c_actions.__file__).parent

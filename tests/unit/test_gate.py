@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.cluster import denials, gate, rollout
+from s3c_actions.cluster import rollout
+from s3c_actions.cluster.gate import denials, inspection
 
 DATA = Path(__file__).parent.parent / "data" / "gate"
 FACTS = json.loads((DATA / "facts.json").read_text())
@@ -104,15 +105,15 @@ def test_permission():
     assert denials.permission("quota exceeded") is None
 
 
-def facts(**changes: Any) -> gate.Facts:
+def facts(**changes: Any) -> inspection.Facts:
     known = copy.deepcopy(FACTS) | changes
-    return gate.Facts(
+    return inspection.Facts(
         **{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
         | {"ready": frozenset(known["ready"])}
     )
 
 
-def changed(kind: str, path: str, value: object) -> gate.Facts:
+def changed(kind: str, path: str, value: object) -> inspection.Facts:
     """The recorded facts with one field of every object of a kind changed; `None` takes it away."""
     objects = copy.deepcopy(FACTS[kind])
     for one in objects:
@@ -127,7 +128,7 @@ def changed(kind: str, path: str, value: object) -> gate.Facts:
 
 
 def test_the_recorded_gate_is_closed():
-    found = gate.inspect(facts(), WANTED)
+    found = inspection.inspect(facts(), WANTED)
     assert found.holes == ()
     assert found.constraints == ("ratify-verification",)
     assert set(found.exempt) == {"kube-system", "gatekeeper-system"}
@@ -161,7 +162,7 @@ def test_the_recorded_gate_is_closed():
     ],
 )
 def test_each_hole_is_found(made, what):
-    found = gate.inspect(made, WANTED)
+    found = inspection.inspect(made, WANTED)
     assert any(what in hole.what for hole in found.holes), found.holes
     assert all(hole.remedy for hole in found.holes)
 
@@ -174,7 +175,7 @@ POD_RULE = {
 }
 
 
-def rules(*made: dict[str, Any]) -> gate.Facts:
+def rules(*made: dict[str, Any]) -> inspection.Facts:
     return changed("webhooks", "webhook.rules", [POD_RULE | one for one in made])
 
 
@@ -218,7 +219,7 @@ ALL += ["jobs", "cronjobs", "pods/ephemeralcontainers"]
     ],
 )
 def test_the_webhook_looks_at_pods_what_changes_them_and_what_makes_them(made, gaps):
-    holes = [hole.what for hole in gate.inspect(made, WANTED).holes]
+    holes = [hole.what for hole in inspection.inspect(made, WANTED).holes]
     assert len(holes) == len(gaps)
     for hole, gap in zip(holes, gaps, strict=True):
         assert f"does not look at {gap}" in hole
@@ -240,7 +241,11 @@ SCOPED = {"spec.enforcementAction": "scoped"}
         (SCOPED | {"spec.scopedEnforcementActions": [{"action": "deny", "enforcementPoints": [{"name": "*"}]}]}, ""),
         (
             SCOPED
-            | {"spec.scopedEnforcementActions": [{"action": "deny", "enforcementPoints": [{"name": gate.WEBHOOK}]}]},
+            | {
+                "spec.scopedEnforcementActions": [
+                    {"action": "deny", "enforcementPoints": [{"name": inspection.WEBHOOK}]}
+                ]
+            },
             "",
         ),
         (
@@ -248,7 +253,7 @@ SCOPED = {"spec.enforcementAction": "scoped"}
             | {
                 "spec.scopedEnforcementActions": [
                     {"action": "deny", "enforcementPoints": [{"name": "audit.gatekeeper.sh"}]},
-                    {"action": "warn", "enforcementPoints": [{"name": gate.WEBHOOK}]},
+                    {"action": "warn", "enforcementPoints": [{"name": inspection.WEBHOOK}]},
                 ]
             },
             "its enforcementAction is scoped",
@@ -264,7 +269,7 @@ def test_a_constraint_has_to_deny_what_is_asked_of_the_webhook(fields, what):
             for step in way:
                 inner = inner[step]
             inner[last] = value
-    holes = [hole.what for hole in gate.inspect(facts(constraints=made), WANTED).holes]
+    holes = [hole.what for hole in inspection.inspect(facts(constraints=made), WANTED).holes]
     assert [what in hole for hole in holes] == [True] * len(holes)
     assert bool(holes) is bool(what)
 
@@ -275,7 +280,7 @@ def test_a_kind_and_a_namespace_have_to_be_looked_at_by_the_same_constraint():
     own["spec"]["match"]["kinds"] = [{"apiGroups": [""], "kinds": ["Pod"]}]
     other["metadata"]["name"] = "elsewhere"
     other["spec"]["match"]["namespaces"] = ["shop"]
-    (hole,) = gate.inspect(facts(constraints=[own, other]), WANTED).holes
+    (hole,) = inspection.inspect(facts(constraints=[own, other]), WANTED).holes
     assert "looks at Deployments" in hole.what
 
 
@@ -294,12 +299,12 @@ def test_a_pod_with_a_tag_is_denied_with_the_digest_to_write():
 
 def test_selectors():
     labels = {"a": "1", "b": "2"}
-    assert gate.selects({}, labels)
-    assert gate.selects({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1"]}]}, labels)
-    assert gate.selects({"matchExpressions": [{"key": "c", "operator": "NotIn", "values": ["1"]}]}, labels)
-    assert gate.selects({"matchExpressions": [{"key": "c", "operator": "DoesNotExist"}]}, labels)
-    assert not gate.selects({"matchExpressions": [{"key": "c", "operator": "Exists"}]}, labels)
-    assert not gate.selects({"matchExpressions": [{"key": "a", "operator": "Gt", "values": ["0"]}]}, labels)
+    assert inspection.selects({}, labels)
+    assert inspection.selects({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1"]}]}, labels)
+    assert inspection.selects({"matchExpressions": [{"key": "c", "operator": "NotIn", "values": ["1"]}]}, labels)
+    assert inspection.selects({"matchExpressions": [{"key": "c", "operator": "DoesNotExist"}]}, labels)
+    assert not inspection.selects({"matchExpressions": [{"key": "c", "operator": "Exists"}]}, labels)
+    assert not inspection.selects({"matchExpressions": [{"key": "a", "operator": "Gt", "values": ["0"]}]}, labels)
 
 
 def live(generation: int = 2, observed: int = 2, replicas: int = 2, **status: object) -> dict[str, Any]:

@@ -9,19 +9,20 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.cluster import apply, denials, gate, places, rollout
+from s3c_actions.cluster import apply, image_places, rollout
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Resource
-from s3c_actions.errors import OutsideError, Refused, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.progress import Silent, StepContext
+from s3c_actions.cluster.gate import denials, inspection
+from s3c_actions.core.errors import OutsideError, Refused, S3CError
+from s3c_actions.core.progress import Silent, StepContext
+from s3c_actions.core.reference import Reference
+from s3c_actions.result.model import Admission, DeployResult
 from s3c_actions.steps import deploy
-from s3c_actions.steps.results import Admission, DeployResult
 from tests.unit.test_gate import DATA, facts
 
 CONSTRAINT = "ratify-verification"
 APP, OTHER, SIGNATURE = (f"registry.test/app@sha256:{one * 64}" for one in "abc")
 SIGNED = {APP: [SIGNATURE.partition("@")[2]], OTHER: [SIGNATURE.partition("@")[2]]}
-CREATABLE = [one for one in places.PLACES if one.creatable]
+CREATABLE = [one for one in image_places.PLACES if one.creatable]
 
 
 def recorded(name: str, image: str) -> str:
@@ -47,15 +48,15 @@ def refused(status: int, message: str) -> ApiError:
 class Answers(Cluster):
     """A cluster that answers a Pod by what stands where in it; it was asked about `tried`, by namespace."""
 
-    def __init__(self, answer: Callable[[dict[places.Place, list[str]]], S3CError | None]) -> None:
+    def __init__(self, answer: Callable[[dict[image_places.Place, list[str]]], S3CError | None]) -> None:
         super().__init__(None, address="https://cluster.test")  # type: ignore[arg-type]  # nothing is asked through it
         self.answer = answer
-        self.tried: list[tuple[str, dict[places.Place, list[str]]]] = []
+        self.tried: list[tuple[str, dict[image_places.Place, list[str]]]] = []
 
     def create(self, resource: Resource, document: dict[str, Any], namespace: str = "", *, dry_run: bool) -> Any:
-        assert (resource, dry_run) == (gate.PODS, True)
-        found: dict[places.Place, list[str]] = {}
-        for one in places.images(document["spec"]):
+        assert (resource, dry_run) == (inspection.PODS, True)
+        found: dict[image_places.Place, list[str]] = {}
+        for one in image_places.images(document["spec"]):
             found.setdefault(one.place, []).append(one.image)
         self.tried.append((namespace, found))
         if (error := self.answer(found)) is not None:
@@ -63,14 +64,14 @@ class Answers(Cluster):
         return document
 
     def list(self, resource: Resource, namespace: str = "", **query: str) -> list[dict[str, Any]]:
-        assert (resource, namespace) == (gate.PODS, gate.NAMESPACE)
+        assert (resource, namespace) == (inspection.PODS, inspection.NAMESPACE)
         return []  # of Ratify's log there is nothing to read
 
 
-def closed(*, but: places.Place | None = None, bad: frozenset[str] = frozenset({SIGNATURE})) -> Answers:
+def closed(*, but: image_places.Place | None = None, bad: frozenset[str] = frozenset({SIGNATURE})) -> Answers:
     """A gate that looks at every place but one and trusts what is not bad; Ratify does not find `localhost:1`."""
 
-    def answer(found: dict[places.Place, list[str]]) -> S3CError | None:
+    def answer(found: dict[image_places.Place, list[str]]) -> S3CError | None:
         entries = []
         for place, images in found.items():
             for image in images:
@@ -83,39 +84,39 @@ def closed(*, but: places.Place | None = None, bad: frozenset[str] = frozenset({
     return Answers(answer)
 
 
-@pytest.mark.parametrize("beside", [APP, gate._BESIDE])
+@pytest.mark.parametrize("beside", [APP, inspection._BESIDE])
 def test_an_unsigned_image_is_tried_in_every_place_that_a_new_pod_has(beside):
     cluster = closed()
-    proof = gate.prove(cluster, SIGNATURE, "shop", [CONSTRAINT], beside)
+    proof = inspection.prove(cluster, SIGNATURE, "shop", [CONSTRAINT], beside)
     assert proof.places == (*CREATABLE,)
     assert proof.told == "as a container, an init container and an image volume"
     assert "it has no signature" in proof.what
     assert [found.get(place) for place, (_, found) in zip(CREATABLE, cluster.tried, strict=True)] == [[SIGNATURE]] * 3
-    assert all(found[places.CONTAINERS] == [beside] for _, found in cluster.tried[1:])
+    assert all(found[image_places.CONTAINERS] == [beside] for _, found in cluster.tried[1:])
 
 
 @pytest.mark.parametrize("place", CREATABLE, ids=lambda one: one.noun)
 def test_a_gate_that_leaves_out_a_place_is_open(place):
     with pytest.raises(Refused, match=rf"The gate is open: .* nobody signed, {place.phrase}") as raised:
-        gate.prove(closed(but=place), SIGNATURE, "shop", [CONSTRAINT], APP)
+        inspection.prove(closed(but=place), SIGNATURE, "shop", [CONSTRAINT], APP)
     assert raised.value.image == SIGNATURE
-    assert (f"not at {place.noun}s" in raised.value.cause) is (place is not places.CONTAINERS)
+    assert (f"not at {place.noun}s" in raised.value.cause) is (place is not image_places.CONTAINERS)
 
 
-def in_place(place: places.Place, error: S3CError | None) -> Answers:
+def in_place(place: image_places.Place, error: S3CError | None) -> Answers:
     """As `closed`, but for a Pod that has the unsigned image there."""
     rest = closed()
     return Answers(lambda found: error if SIGNATURE in found.get(place, []) else rest.answer(found))
 
 
-VOLUME = places.PLACES[-1]
+VOLUME = image_places.PLACES[-1]
 NO_VOLUMES = 'Pod "s3c-gate-x" is invalid: spec.volumes[0]: Required value: must specify a volume type'
 OWN_POLICY = "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'no-images' with binding 'b' denied request: no"
 
 
 @pytest.mark.parametrize(("status", "message"), [(422, NO_VOLUMES), (422, OWN_POLICY)])
 def test_a_place_that_the_cluster_has_not_is_not_claimed(status, message):
-    proof = gate.prove(in_place(VOLUME, refused(status, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
+    proof = inspection.prove(in_place(VOLUME, refused(status, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
     assert proof.told == "as a container and an init container"
 
 
@@ -128,12 +129,14 @@ RIGHT = 'pods is forbidden: User "ci" cannot create resource "pods" in API group
 @pytest.mark.parametrize("message", [QUOTA, SECURITY, RIGHT])
 def test_what_refuses_without_the_gate_proves_nothing(place, message):
     with pytest.raises(ApiError):
-        gate.prove(in_place(place, refused(403, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
+        inspection.prove(in_place(place, refused(403, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
 
 
 def test_the_first_place_has_to_be_there():
     with pytest.raises(ApiError):
-        gate.prove(in_place(places.CONTAINERS, refused(422, OWN_POLICY)), SIGNATURE, "shop", [CONSTRAINT], APP)
+        inspection.prove(
+            in_place(image_places.CONTAINERS, refused(422, OWN_POLICY)), SIGNATURE, "shop", [CONSTRAINT], APP
+        )
 
 
 LABELS = 'admission webhook "policy.example" denied the request: no team label'
@@ -153,37 +156,41 @@ def test_a_denial_for_another_reason_proves_nothing(place, error):
     with pytest.raises(
         Refused, match=f"An unsigned image {place.phrase} was denied in shop, but not for its signature"
     ):
-        gate.prove(in_place(place, error), SIGNATURE, "shop", [CONSTRAINT], APP)
+        inspection.prove(in_place(place, error), SIGNATURE, "shop", [CONSTRAINT], APP)
 
 
 @pytest.mark.parametrize("place", CREATABLE[1:], ids=lambda one: one.noun)
-@pytest.mark.parametrize("beside", [APP, gate._BESIDE])
+@pytest.mark.parametrize("beside", [APP, inspection._BESIDE])
 def test_a_denial_of_the_image_beside_it_shows_that_the_place_is_left_out(place, beside):
     with pytest.raises(Refused, match=f"The gate is open: .*{place.phrase}"):
-        gate.prove(in_place(place, denied(entry("unsigned", beside))), SIGNATURE, "shop", [CONSTRAINT], beside)
+        inspection.prove(in_place(place, denied(entry("unsigned", beside))), SIGNATURE, "shop", [CONSTRAINT], beside)
 
 
 @pytest.mark.parametrize("name", ["absent-digest", "registry-down", "no-host"])
 def test_no_verdict_on_the_unsigned_image_proves_nothing(name):
     with pytest.raises(OutsideError, match="The gate admits nothing"):
-        gate.prove(in_place(places.CONTAINERS, denied(entry(name, SIGNATURE))), SIGNATURE, "shop", [CONSTRAINT], APP)
+        inspection.prove(
+            in_place(image_places.CONTAINERS, denied(entry(name, SIGNATURE))), SIGNATURE, "shop", [CONSTRAINT], APP
+        )
 
 
 def test_a_ratify_that_is_stopped_proves_nothing():
     message = (DATA / "ratify-stopped.txt").read_text().strip()
     with pytest.raises(OutsideError, match="Ratify could not be asked"):
-        gate.prove(Answers(lambda _: AdmissionDenied(denials.parse(message), message)), SIGNATURE, "x", [CONSTRAINT])
+        inspection.prove(
+            Answers(lambda _: AdmissionDenied(denials.parse(message), message)), SIGNATURE, "x", [CONSTRAINT]
+        )
 
 
 def test_an_image_that_is_not_there_proves_an_installed_gate():
-    proof = gate.prove_absent(closed(), "shop", [CONSTRAINT])
-    assert isinstance(proof, gate.Proof)
+    proof = inspection.prove_absent(closed(), "shop", [CONSTRAINT])
+    assert isinstance(proof, inspection.Proof)
     assert proof.places == (*CREATABLE,)
     for place in CREATABLE:
-        open_ = gate.prove_absent(closed(but=place), "shop", [CONSTRAINT])
+        open_ = inspection.prove_absent(closed(but=place), "shop", [CONSTRAINT])
         assert isinstance(open_, Refused)
         assert f"which is not there, {place.phrase}" in open_.what
-    assert isinstance(gate.prove_absent(closed(), "shop", ["another"]), OutsideError)
+    assert isinstance(inspection.prove_absent(closed(), "shop", ["another"]), OutsideError)
 
 
 # Deploying
@@ -235,7 +242,7 @@ def deployed(
             return Step()
 
     monkeypatch.setattr(
-        gate, "gather", lambda _: facts(namespaces={"shop": {}, "other": {}, "second": {}, "monitoring": {}})
+        inspection, "gather", lambda _: facts(namespaces={"shop": {}, "other": {}, "second": {}, "monitoring": {}})
     )
     references = [Reference.parse(one) for one in images]
     used = [deploy._Image(text=str(one), reference=one, platforms=(), places=("m.yaml, line 1",)) for one in references]
@@ -255,7 +262,7 @@ def deployed(
     return found.result, said
 
 
-EVERY = [target(one.kind, f"{one.group}/{one.version}".lstrip("/")) for one in places.WORKLOADS]
+EVERY = [target(one.kind, f"{one.group}/{one.version}".lstrip("/")) for one in image_places.WORKLOADS]
 
 
 @pytest.mark.parametrize("one", [*EVERY, ROLLOUT, KNATIVE, DATABASE, BARE], ids=lambda one: one.kind)
@@ -287,7 +294,7 @@ def test_it_is_proved_in_each_namespace_that_gets_images(monkeypatch):
     cluster = closed()
     second = target("CronJob", "batch/v1", "second")
     deployed(cluster, DEPLOYMENT, second, SERVICE, monkeypatch=monkeypatch)
-    assert {namespace for namespace, found in cluster.tried if SIGNATURE in found[places.CONTAINERS]} == {
+    assert {namespace for namespace, found in cluster.tried if SIGNATURE in found[image_places.CONTAINERS]} == {
         "shop",
         "second",
     }
@@ -322,7 +329,7 @@ def test_a_set_without_images_asks_for_no_gate_unless_it_makes_pods(monkeypatch)
     )
     deploy._pass_gate(settings, tools, cluster, result, used=[], targets=[SERVICE, MONITOR])
     assert cluster.tried == []
-    monkeypatch.setattr(gate, "gather", lambda _: facts(namespaces={"shop": {}}))
+    monkeypatch.setattr(inspection, "gather", lambda _: facts(namespaces={"shop": {}}))
     with pytest.raises(Refused, match="was not proved"):
         deploy._pass_gate(settings, tools, cluster, result, used=[], targets=[DEPLOYMENT])
 
@@ -343,5 +350,5 @@ def test_what_is_not_watched_is_named():
     # A kind of the same name in another group has another status.
     assert not rollout._watched(target("Job", "batch.volcano.sh/v1alpha1", **POD))
     assert json.dumps([one.kind for one in EVERY if rollout._watched(one)]) == json.dumps(
-        [one.kind for one in places.WORKLOADS if one.kind not in {"PodTemplate", "CronJob"}]
+        [one.kind for one in image_places.WORKLOADS if one.kind not in {"PodTemplate", "CronJob"}]
     )

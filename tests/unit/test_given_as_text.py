@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions import shell
+from s3c_actions.cli import run
 from s3c_actions.commands import load
-from s3c_actions.errors import Exit
-from s3c_actions.inputs import resolve
-from s3c_actions.inputs import verify as verifying
-from s3c_actions.steps.results import Outcome
+from s3c_actions.core.errors import Exit
+from s3c_actions.options import resolve
+from s3c_actions.options import verify as verifying
+from s3c_actions.result.model import Outcome
 from tests.unit.bare import IMAGE, KUBECONFIG, PINNED, POLICY, ended
 
 FORMS = {
@@ -85,7 +85,7 @@ def test_a_file_for_it_is_this_user_s_alone_and_goes_with_the_run(alone, pem, mo
         assert pem not in context.environment.values()
         return Outcome(command="verify", images=())
 
-    monkeypatch.setattr(shell, "load", lambda _name: replace(verify, run=look))
+    monkeypatch.setattr(run, "load", lambda _name: replace(verify, run=look))
     code, said = ended(("verify", IMAGE), alone, S3C_TRUST_STORE=pem)
     assert code == Exit.DONE, said
     assert (seen["mode"], seen["folder"]) == (0o600, 0o700)

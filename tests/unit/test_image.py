@@ -1,7 +1,7 @@
 import pytest
 
-from s3c_actions.errors import InputError
-from s3c_actions.image import Reference
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.cluster import deployed, gate, gate_manifests, manifests, places
+from s3c_actions.cluster import deployed, image_places, manifests
+from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate import manifests as gate_manifests
 from s3c_actions.cluster.manifests import objects
-from s3c_actions.errors import InputError
+from s3c_actions.core.errors import InputError
 
 A, B, C, D = (f"registry.test/{name}@sha256:{name * 64}" for name in "abcd")
-IMAGES = dict(zip(places.PLACES, (A, B, C, D), strict=True))
+IMAGES = dict(zip(image_places.PLACES, (A, B, C, D), strict=True))
 
 
-def spec(images: dict[places.Place, str]) -> dict[str, Any]:
+def spec(images: dict[image_places.Place, str]) -> dict[str, Any]:
     """A Pod's `spec` with an image in each of these places."""
     made: dict[str, Any] = {"containers": []}
     for number, (place, image) in enumerate(images.items()):
@@ -27,7 +29,7 @@ def spec(images: dict[places.Place, str]) -> dict[str, Any]:
     return made
 
 
-def workload(one: places.Workload, pod: dict[str, Any]) -> dict[str, Any]:
+def workload(one: image_places.Workload, pod: dict[str, Any]) -> dict[str, Any]:
     made: Any = pod
     for step in reversed(one.template):
         made = {step: made}
@@ -44,15 +46,15 @@ def test_the_template_of_the_gate_looks_at_every_place_and_every_template():
     _, rego = template()
     found = re.search(r"^fields := (\[.*\])$", rego, re.MULTILINE)
     assert found
-    assert set(json.loads(found[1])) == {one.field for one in places.PLACES if one.path == ("image",)}
-    for one in places.PLACES:
+    assert set(json.loads(found[1])) == {one.field for one in image_places.PLACES if one.path == ("image",)}
+    for one in image_places.PLACES:
         if one.path != ("image",):
             holder = f"pods[_].{one.field}[_]"
             assert f"volume := {holder}\n" in rego
             assert f"image := volume.{'.'.join(one.path)}\n" in rego
             assert f'["{one.field}", image] | image := spec.{one.field}[_].{".".join(one.path)}' in rego
     looked = {tuple(one.split(".")) for one in re.findall(r"pod := reviewed\.([\w.]+)$", rego, re.MULTILINE)}
-    assert looked == set(places.TEMPLATES)
+    assert looked == set(image_places.TEMPLATES)
 
 
 def test_the_constraint_matches_every_workload_by_its_group():
@@ -63,26 +65,26 @@ def test_the_constraint_matches_every_workload_by_its_group():
         for group in one["apiGroups"]
         for kind in one["kinds"]
     }
-    assert matched == {(one.group, one.kind) for one in places.WORKLOADS}
+    assert matched == {(one.group, one.kind) for one in image_places.WORKLOADS}
 
 
-@pytest.mark.parametrize("one", places.WORKLOADS, ids=lambda one: one.kind)
+@pytest.mark.parametrize("one", image_places.WORKLOADS, ids=lambda one: one.kind)
 def test_a_manifest_is_rewritten_in_every_place_of_every_workload(one):
     document = workload(one, spec(IMAGES))
     parsed = manifests.parse(json.dumps(document), source="x.json")
     assert sorted(use.image for use in parsed.uses) == [A, B, C, D]
     (written,) = objects(parsed.rewritten({D: "registry.test/new@sha256:" + 64 * "e"}), "x.json")
     assert json.dumps(written) == json.dumps(document).replace(D, "registry.test/new@sha256:" + 64 * "e")
-    assert places.gets_images(document)
-    assert places.built_in(one.group, one.kind)
+    assert image_places.gets_images(document)
+    assert image_places.built_in(one.group, one.kind)
 
 
 def test_an_image_volume_without_a_reference_is_refused_and_other_volumes_are_none():
-    pod = spec({places.CONTAINERS: A}) | {"volumes": [{"name": "v", "image": {"pullPolicy": "Always"}}]}
+    pod = spec({image_places.CONTAINERS: A}) | {"volumes": [{"name": "v", "image": {"pullPolicy": "Always"}}]}
     with pytest.raises(InputError, match="Pod x, image volume v has no image"):
-        manifests.parse(json.dumps(workload(places.WORKLOADS[0], pod)), source="x.json")
+        manifests.parse(json.dumps(workload(image_places.WORKLOADS[0], pod)), source="x.json")
     pod["volumes"] = [{"name": "v", "emptyDir": {}}, {"name": "w", "image": None}]
-    (use,) = manifests.parse(json.dumps(workload(places.WORKLOADS[0], pod)), source="x.json").uses
+    (use,) = manifests.parse(json.dumps(workload(image_places.WORKLOADS[0], pod)), source="x.json").uses
     assert use.image == A
 
 
@@ -120,14 +122,14 @@ def test_what_a_custom_kind_has_in_the_place_of_an_image_may_be_no_text():
     ],
 )
 def test_whatever_pods_come_of_gets_images(document, expected):
-    assert places.gets_images(document) is expected
+    assert image_places.gets_images(document) is expected
 
 
 def test_what_runs_is_listed_from_every_place():
     mounted = {"name": "n3", "volumeStatus": {"image": {"imageRef": f"registry.test/d@sha256:{64 * 'f'}"}}}
     pod = {
         "metadata": {"name": "x", "namespace": "shop"},
-        "spec": spec(IMAGES | {places.PLACES[3]: "registry.test/d:1"}),
+        "spec": spec(IMAGES | {image_places.PLACES[3]: "registry.test/d:1"}),
         "status": {"containerStatuses": [{"name": "n0", "imageID": A, "volumeMounts": [{"name": "other"}, mounted]}]},
     }
     assert sorted(deployed._images(pod)) == [
@@ -140,8 +142,8 @@ def test_what_runs_is_listed_from_every_place():
     assert ("registry.test/d:1", False) in deployed._images(pod)
 
 
-@pytest.mark.parametrize("place", places.PLACES, ids=lambda one: one.noun)
+@pytest.mark.parametrize("place", image_places.PLACES, ids=lambda one: one.noun)
 def test_a_pod_of_the_proof_has_its_image_in_the_place_that_is_tried(place):
-    made = gate.pod([A], place, B)["spec"]
-    assert sorted(one.image for one in places.images(made)) == [A, B]
-    assert B in {one.image for one in places.images({place.field: made[place.field]})}
+    made = inspection.pod([A], place, B)["spec"]
+    assert sorted(one.image for one in image_places.images(made)) == [A, B]
+    assert B in {one.image for one in image_places.images({place.field: made[place.field]})}

@@ -11,17 +11,18 @@ import pytest
 from kubernetes.client import ApiClient
 from msgspec.structs import replace
 
-from s3c_actions import inputs
-from s3c_actions.cluster import gate_manifests
+from s3c_actions import options
 from s3c_actions.cluster.apply import Change, Target
 from s3c_actions.cluster.client import Cluster, Resource
-from s3c_actions.commands import Context, gate, install_gate
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.inputs import gate as declared
-from s3c_actions.process import Completed, Runner, Secrets
-from s3c_actions.programs.helm import Chart, Helm
-from s3c_actions.progress import Silent
+from s3c_actions.cluster.gate import manifests
+from s3c_actions.commands import Context, gate
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.process import Completed, Runner, Secrets
+from s3c_actions.core.progress import Silent
+from s3c_actions.options import gate as declared
+from s3c_actions.programs.helm.helm import Chart, Helm
 from s3c_actions.steps.install_gate import told_after
+from s3c_actions.wiring import install_gate
 from s3c_lab.certificates import make, make_authority
 
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
@@ -35,7 +36,7 @@ TARGET = Target(document={}, resource=Resource(path="", plural="", namespaced=Fa
 
 def given(**flags):
     named = {name.replace("_", "-"): value for name, value in flags.items()}
-    return inputs.resolve(declared.INPUTS, {"task": "install", **named}, {}, lambda _old: None)
+    return options.resolve(declared.INPUTS, {"task": "install", **named}, {}, lambda _old: None)
 
 
 @pytest.fixture
@@ -69,10 +70,10 @@ def test_everything_a_gate_is_made_of_in_the_order_it_is_needed(context, certifi
     order = ["KeyManagementProvider", "Verifier", "Policy", "ConstraintTemplate", "RatifyVerification"]
     assert kinds(objects) == order
     provider, verifier, *_ = objects
-    assert provider["metadata"]["name"] == gate_manifests.TRUST
+    assert provider["metadata"]["name"] == manifests.TRUST
     assert provider["spec"]["parameters"] == {"contentType": "certificate", "value": certificate.read_text()}
     stores = verifier["spec"]["parameters"]["verificationCertStores"]["ca"]
-    assert stores == {gate_manifests.TRUST: [gate_manifests.TRUST]}
+    assert stores == {manifests.TRUST: [manifests.TRUST]}
 
 
 def test_a_pod_needs_a_digest_unless_tags_are_allowed(context, certificate):
@@ -124,7 +125,7 @@ def test_signers_and_exempt_namespaces(context, certificate):
     assert policy["trustedIdentities"] == ["x509.subject: C=US, ST=WA, O=x"]
     excluded = ["kube-system", "gatekeeper-system", "app-routing-system", "azure-*"]
     assert constraint["spec"]["match"]["excludedNamespaces"] == excluded
-    made = gate_manifests.ratify_values("", values[declared.EXEMPT])
+    made = manifests.ratify_values("", values[declared.EXEMPT])
     assert made == {"provider": {"mutationExcludedNamespaces": excluded}}
 
 
@@ -176,7 +177,7 @@ def test_nobody_is_trusted_of_a_vault_that_was_not_read(context):
     [(make("alone").chain_pem().decode(), ["*"]), (make_authority("root").chain_pem().decode(), []), ("PEM", [])],
 )
 def test_the_users_own_certificates_are_looked_at_as_well(value, trusted, context, certificate, tmp_path):
-    (tmp_path / "own.json").write_text(json.dumps(gate_manifests.certificates(value)))
+    (tmp_path / "own.json").write_text(json.dumps(manifests.certificates(value)))
     for store in ({}, {"trust_store": str(certificate)}):
         assert identities(install_gate._objects(given(manifests="own.json", **store), context)) == trusted
     if not trusted:
@@ -186,7 +187,7 @@ def test_the_users_own_certificates_are_looked_at_as_well(value, trusted, contex
 
 
 def test_trust_may_be_the_users_own(context, tmp_path):
-    provider = gate_manifests.certificates("PEM")
+    provider = manifests.certificates("PEM")
     (tmp_path / "own.json").write_text(json.dumps(provider))
     assert install_gate._objects(given(manifests="own.json"), context)[0] == provider
 
@@ -279,9 +280,9 @@ def test_charts_given_are_installed_with_our_values_below_the_users(context, tmp
     flags = {"gatekeeper-chart": "gatekeeper", "ratify-chart": "ratify", "ratify-values": str(own), **VAULT}
     paths = {name: str(tmp_path / value) if name.endswith("-chart") else value for name, value in flags.items()}
     gatekeeper, ratify = install_gate._charts(given(**paths), context)
-    assert (gatekeeper.name, gatekeeper.values) == ("gatekeeper", (gate_manifests.values("gatekeeper"),))
+    assert (gatekeeper.name, gatekeeper.values) == ("gatekeeper", (manifests.values("gatekeeper"),))
     ours, azure, users = ratify.values
-    assert (ours, users) == (gate_manifests.values("ratify"), own)
+    assert (ours, users) == (manifests.values("ratify"), own)
     assert json.loads(azure.read_text())["azureWorkloadIdentity"] == {"clientId": OTHER}
 
 

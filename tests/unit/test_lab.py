@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.errors import Exit, InputError, OutsideError
-from s3c_actions.process import Runner
-from s3c_actions.progress import Silent
+from s3c_actions.core.errors import Exit, InputError, OutsideError
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Silent
 from s3c_lab import buildkit_server, daemons, voting
 from s3c_lab.__main__ import main as lab_command
 from s3c_lab.advisories import Advisory, Installed, entries, fixes, read_installed, titles, write_tracker

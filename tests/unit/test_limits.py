@@ -14,16 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions import answers, reading, writing
-from s3c_actions.cluster import client, denials, manifests
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.github import trouble
+from s3c_actions.cluster import client, manifests
+from s3c_actions.cluster.gate import denials
+from s3c_actions.core import answers, reading, writing
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.findings import trivy_report
+from s3c_actions.github import errors
 from s3c_actions.github.run import of
 from s3c_actions.policy import licences, model
 from s3c_actions.policy.judge import refused_contents
-from s3c_actions.programs import trivy_ignore
+from s3c_actions.programs.trivy import ignore
 from s3c_actions.registry import challenges
-from s3c_actions.report import csv_file, dockerfile, escape, trivy_json
+from s3c_actions.report.formats import csv_file, dockerfile
+from s3c_actions.report.render import escape
 
 HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
 
@@ -70,9 +73,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    "read", [model.read, trivy_ignore.read, trivy_json.read], ids=["policy", "ignore file", "report"]
-)
+@pytest.mark.parametrize("read", [model.read, ignore.read, trivy_report.read], ids=["policy", "ignore file", "report"])
 def test_no_input_that_names_a_file_waits_for_it(tmp_path, kind, read):
     with pytest.raises(InputError, match="FIFO"):
         read(special(kind, tmp_path / "x.yaml"))
@@ -140,7 +141,7 @@ def test_hostile_yaml_is_wrong_input(tmp_path, text):
     file = tmp_path / "x.yaml"
     file.write_text(text)
     with pytest.raises(InputError):
-        trivy_ignore.read(file)
+        ignore.read(file)
     with pytest.raises(InputError):
         model.read(file)
 
@@ -187,7 +188,7 @@ def test_a_report_nested_deeply_anywhere_is_wrong_input(tmp_path, at):
     start = '"SchemaVersion":2,' if at != "SchemaVersion" else ""
     file.write_text(f'{{{start}"ArtifactName":"x","ArtifactType":"container_image","{at}":{deep("[", "]", 200_000)}}}')
     with pytest.raises(InputError, match="report"):
-        trivy_json.read(file)
+        trivy_report.read(file)
 
 
 @pytest.mark.parametrize("text", [*YAMLS.values(), "contexts: 5\ncurrent-context: a\n", "- a\n", ""])
@@ -202,29 +203,29 @@ def test_a_hostile_kubeconfig_is_wrong_input(tmp_path, text):
 
 READERS = ("read_text", "read_bytes", "write_text", "write_bytes")
 OURS = {
-    "s3c_actions/reading.py": "the reader",
+    "s3c_actions/core/reading.py": "the reader",
     "s3c_actions/azure/plugin.py": "a file of our own in a folder of our own",
-    "s3c_actions/commands/deploy.py": "our own temporary folder",
-    "s3c_actions/commands/install_gate.py": "our own temporary folder",
-    "s3c_actions/credentials.py": "our own temporary folder",
-    "s3c_actions/cluster/gate_manifests.py": "a file of the package",
+    "s3c_actions/wiring/deploying.py": "our own temporary folder",
+    "s3c_actions/wiring/install_gate.py": "our own temporary folder",
+    "s3c_actions/registry/credentials.py": "our own temporary folder",
+    "s3c_actions/cluster/gate/manifests.py": "a file of the package",
     "s3c_actions/github/artifact.py": "a file of the package; a folder made anew",
     "s3c_actions/policy/export.py": "a file of the package",
-    "s3c_actions/programs/buildkit.py": "our own temporary folder; /proc",
-    "s3c_actions/programs/gobuild.py": "files of the package",
-    "s3c_actions/programs/install.py": "our own cache",
-    "s3c_actions/programs/notation_home.py": "our own temporary folder",
-    "s3c_actions/programs/oci_layout.py": "our own temporary folder",
-    "s3c_actions/programs/pins.py": "files of the package",
-    "s3c_actions/records.py": "our own private folder",
-    "s3c_actions/shell.py": "a folder made anew",
+    "s3c_actions/programs/buildkit/buildkit.py": "our own temporary folder; /proc",
+    "s3c_actions/programs/install/gobuild.py": "files of the package",
+    "s3c_actions/programs/install/locate.py": "our own cache",
+    "s3c_actions/programs/notation/home.py": "our own temporary folder",
+    "s3c_actions/registry/oci_layout.py": "our own temporary folder",
+    "s3c_actions/programs/install/pins.py": "files of the package",
+    "s3c_actions/core/records.py": "our own private folder",
+    "s3c_actions/cli/run.py": "a folder made anew",
     "s3c_actions/steps/reuse.py": "our own cache",
 }
 """Where files are read or written without the safe functions, and why they may be."""
 PARSERS = {("json", "loads"), ("yaml", "load"), ("yaml", "safe_load"), ("YAML", "load")}
 PARSED = {
-    "s3c_actions/reading.py": "the parser",
-    "s3c_actions/records.py": "our own JSON in a private folder",
+    "s3c_actions/core/reading.py": "the parser",
+    "s3c_actions/core/records.py": "our own JSON in a private folder",
     "s3c_actions/policy/export.py": "our own JSON",
     "s3c_actions/github/artifact.py": "a file of the package",
     "s3c_actions/azure/kubernetes_service.py": "looked at by check_yaml before",
@@ -240,16 +241,16 @@ def calls(path: Path) -> set[tuple[str, str]]:
 
 
 def test_files_are_read_and_written_by_the_safe_functions_alone():
-    root = Path(reading.__file__).parent
+    root = Path(reading.__file__).parent.parent
     found = {str(path.relative_to(root.parent)): calls(path) for path in root.rglob("*.py")}
     unsafe = {name for name, made in found.items() if {attribute for _, attribute in made} & set(READERS)}
-    assert unsafe <= OURS.keys(), "use s3c_actions.reading and s3c_actions.writing"
-    assert {name for name, made in found.items() if made & PARSERS} <= PARSED.keys(), "use s3c_actions.reading"
+    assert unsafe <= OURS.keys(), "use s3c_actions.core.reading and s3c_actions.core.writing"
+    assert {name for name, made in found.items() if made & PARSERS} <= PARSED.keys(), "use s3c_actions.core.reading"
 
 
 def test_every_module_that_makes_an_http_client_limits_its_answers():
     makers = {"Session", "Github", "PipelineClient", "RequestsTransport", "new_client_from_config"}
-    root = Path(reading.__file__).parent
+    root = Path(reading.__file__).parent.parent
     for path in root.rglob("*.py"):
         made = calls(path)
         names = {
@@ -366,7 +367,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        monkeypatch.setattr("s3c_actions.answers.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("s3c_actions.core.answers.time.monotonic", lambda: self.now)
 
 
 class Dripping:
@@ -557,7 +558,7 @@ def test_an_identifier_that_nobody_knows_stands_for_itself():
 
 @pytest.mark.parametrize("error", [KeyError("repository"), TypeError("x"), ValueError("x"), AttributeError("x")])
 def test_an_answer_that_is_not_githubs_is_an_outside_failure(error):
-    with pytest.raises(OutsideError, match=r"the answer is not one of GitHub's"), trouble.told("It could not be read"):
+    with pytest.raises(OutsideError, match=r"the answer is not one of GitHub's"), errors.told("It could not be read"):
         raise error
 
 

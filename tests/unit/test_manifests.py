@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from s3c_actions.cluster import images, manifests
-from s3c_actions.errors import InputError
-from s3c_actions.image import Reference
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
 
 DIGEST = "sha256:" + "65a0dd9b" * 8
 

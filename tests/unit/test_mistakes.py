@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3c_actions import __main__ as main
-from s3c_actions.errors import Exit
+from s3c_actions.core.errors import Exit
 from tests.unit.bare import IMAGE, KEY, PINNED, ended
 
 FILES = {

@@ -15,10 +15,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from ruamel.yaml import YAML
 
-from s3c_actions.cluster.gate_manifests import MANIFESTS
-from s3c_actions.errors import InputError
-from s3c_actions.process import Runner
-from s3c_actions.progress import Silent
+from s3c_actions.cluster.gate.manifests import MANIFESTS
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Silent
 from s3c_lab.machine import Machine
 from s3c_lab.node import archives, cluster, files, pki
 from s3c_lab.node.cluster import node_name

@@ -7,7 +7,7 @@ import re
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions.programs.pins import Pin
+from s3c_actions.programs.install.pins import Pin
 from s3c_lab.node.programs import GATE, NODE
 
 OURS = "s3c.invalid/"

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
-from s3c_actions.process import Completed, ProgramFailed, Runner
-from s3c_actions.programs.install import Program
-from s3c_actions.programs.notation import Notation, SigningRequest
-from s3c_actions.programs.notation_home import Home, TrustPolicy
-from s3c_actions.programs.oci_layout import Layout
+from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.core.process import Completed, ProgramFailed, Runner
+from s3c_actions.programs.install.locate import Program
+from s3c_actions.programs.notation.home import Home, TrustPolicy
+from s3c_actions.programs.notation.notation import Notation, SigningRequest
+from s3c_actions.registry.oci_layout import Layout
 from s3c_lab.certificates import make
 
 RECORDED = Path(__file__).parent.parent / "data" / "notation"

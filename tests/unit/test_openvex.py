@@ -1,9 +1,9 @@
 import json
 from datetime import UTC, datetime
 
-from s3c_actions.image import Reference
-from s3c_actions.report import openvex
-from s3c_actions.report.model import Finding, Kind, Severity
+from s3c_actions.core.reference import Reference
+from s3c_actions.evidence import openvex
+from s3c_actions.findings.model import Finding, Kind, Severity
 
 IMAGE = Reference.parse("localhost:5000/team/app@sha256:" + "a" * 64)
 NOW = datetime(2026, 11, 23, 7, tzinfo=UTC)

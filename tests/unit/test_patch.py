@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.image import Reference
-from s3c_actions.progress import Silent
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.progress import Silent
+from s3c_actions.core.reference import Reference
+from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Descriptor, ImageConfig
 from s3c_actions.registry.content import digest_of, manifest_of
-from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
+from s3c_actions.registry.tags import TagTemplate
+from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import patch
-from s3c_actions.steps.results import ScanResult
-from s3c_actions.tags import TagTemplate
 from tests.outcomes import PASSED
 
 NAME = "localhost:5000/app"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.errors import OutsideError
+from s3c_actions.core.errors import OutsideError
 from s3c_actions.registry import ImageConfig, patches
 from s3c_actions.registry.content import json_object
 

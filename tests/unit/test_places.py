@@ -5,9 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions import places
-from s3c_actions.places import cache_folder, for_programs, make_private, search_path, shared, state_folder, workspace
-from s3c_actions.records import Records
+from s3c_actions.core import folders
+from s3c_actions.core.folders import (
+    cache_folder,
+    for_programs,
+    make_private,
+    search_path,
+    shared,
+    state_folder,
+    workspace,
+)
+from s3c_actions.core.records import Records
 
 
 @pytest.fixture
@@ -74,14 +82,14 @@ def test_every_declared_secret_is_known() -> None:
     import importlib
     import pkgutil
 
-    from s3c_actions import inputs
+    from s3c_actions import options
 
     declared = set()
-    for module in pkgutil.iter_modules(inputs.__path__):
-        for one in vars(importlib.import_module(f"s3c_actions.inputs.{module.name}")).values():
-            if isinstance(one, inputs.Input) and one.secret:
+    for module in pkgutil.iter_modules(options.__path__):
+        for one in vars(importlib.import_module(f"s3c_actions.options.{module.name}")).values():
+            if isinstance(one, options.Input) and one.secret:
                 declared |= {one.name, *one.aliases}
-    assert declared == set(places.SECRETS)
+    assert declared == set(folders.SECRETS)
 
 
 def test_a_cache_that_others_may_write_is_replaced(tmp_path: Path) -> None:
@@ -132,7 +140,7 @@ def test_the_state_folder_is_private_and_follows_the_account(tmp_path: Path, own
     made = make_private(tmp_path / "s")
     assert made.stat().st_mode & 0o777 == 0o700
     made.chmod(0o770)
-    with pytest.raises(places.Unsafe, match="is not private: other users may write to it"):
+    with pytest.raises(folders.Unsafe, match="is not private: other users may write to it"):
         make_private(made)
     assert shared(tmp_path / "missing") == ""
 

@@ -11,19 +11,18 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions.commands import logins
-from s3c_actions.commands import trace as tracing
-from s3c_actions.errors import Exit, InputError, OutsideError
-from s3c_actions.image import Reference
-from s3c_actions.programs.notation import Notation
-from s3c_actions.programs.oci_layout import platforms_behind
-from s3c_actions.programs.trivy import Metadata, Trivy
+from s3c_actions.core.errors import Exit, InputError, OutsideError
+from s3c_actions.core.reference import Reference
+from s3c_actions.findings.model import Severity
+from s3c_actions.programs.notation.notation import Notation
+from s3c_actions.programs.trivy.trivy import Metadata, Trivy
 from s3c_actions.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, Registry, choose
 from s3c_actions.registry.content import digest_of, manifest_of
-from s3c_actions.report.model import Severity
+from s3c_actions.registry.oci_layout import platforms_behind
+from s3c_actions.result.model import SignResult
 from s3c_actions.steps import sign as signing
 from s3c_actions.steps.merging import merged, union, unique
-from s3c_actions.steps.results import SignResult
+from s3c_actions.wiring import logins, tracing
 from tests import outcomes
 from tests.unit.bare import KEY, ended, furnish, install_programs, silence
 

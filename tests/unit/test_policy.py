@@ -11,12 +11,12 @@ import msgspec
 import pytest
 from ruamel.yaml import YAML
 
-from s3c_actions.cluster import denials, gate_manifests
-from s3c_actions.errors import InputError
+from s3c_actions.cluster.gate import denials, manifests
+from s3c_actions.core.errors import InputError
+from s3c_actions.findings.model import Content, Finding, Kind, Severity
+from s3c_actions.findings.threshold import Gate
 from s3c_actions.policy import export, model
 from s3c_actions.policy.judge import Trust, judge, objections, refused_contents
-from s3c_actions.report.gate import Gate
-from s3c_actions.report.model import Content, Finding, Kind, Severity
 from s3c_lab.certificates import make, make_authority
 from tests import evidence as made
 from tests.hostile import HOSTILE
@@ -175,7 +175,7 @@ def test_of_several_reports_the_newest_decides_whoever_made_it():
 def test_the_clusters_objects_hold_the_policy(tmp_path):
     _, certificate = make("release").write(tmp_path, "release")
     policy = model.parse(WHOLE.replace("keys/release.crt", str(certificate)))
-    objects = gate_manifests.by_policy(policy)
+    objects = manifests.by_policy(policy)
     kinds = [one["kind"] for one in objects]
     assert kinds == [
         "KeyManagementProvider",
@@ -233,7 +233,7 @@ def test_what_one_signer_is_trusted_for_does_not_count_below_anothers_authority(
 
 def test_everyone_below_an_authority_is_trusted_only_when_that_is_asked_for(tmp_path):
     policy = signers(tmp_path, release=[])
-    for exported in (export.ratify, export.trust_policies, gate_manifests.by_policy):
+    for exported in (export.ratify, export.trust_policies, manifests.by_policy):
         with pytest.raises(InputError, match="signer release has no identities") as caught:
             exported(policy)
         assert (caught.value.field, "CN=release" in caught.value.what) == ("policy", True)
@@ -278,7 +278,7 @@ def test_what_the_policy_says_comes_out_of_a_denial_whole():
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_names_are_in_a_statement_as_one_line(text):
-    from s3c_actions.report.statement import Statement
+    from s3c_actions.evidence.statement import Statement
 
     one = Finding(kind=Kind.VULNERABILITY, id=text or "x", package=text, severity=Severity.HIGH, fixed=text)
     facts = Statement(subject=made.SUBJECT, gate=Gate(None), blind="", policy="").finding(one)

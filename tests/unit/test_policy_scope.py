@@ -5,13 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
+from s3c_actions.evidence.statement import Statement, stated_scope
+from s3c_actions.findings.model import ScanReport
+from s3c_actions.findings.scope import SettingsFile, missing
 from s3c_actions.policy.judge import judge
 from s3c_actions.policy.model import Policy, Report, parse
-from s3c_actions.report import sarif
-from s3c_actions.report.formats import Rendering
-from s3c_actions.report.model import ScanReport
-from s3c_actions.report.scope import SettingsFile, missing
-from s3c_actions.report.statement import Statement, stated_scope
+from s3c_actions.report.formats import Rendering, sarif
 from tests import evidence as made
 from tests.outcomes import LOOKED_AT
 

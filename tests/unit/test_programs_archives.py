@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
-from s3c_actions.programs import archives
-from s3c_actions.programs.archives import BadArchive, extract
+from s3c_actions.programs.install import archives
+from s3c_actions.programs.install.archives import BadArchive, extract
 
 PROGRAM = b"#!/bin/sh\nexit 0\n" * 100
 

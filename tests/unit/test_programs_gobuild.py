@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.process import Completed, ProgramFailed, Runner
-from s3c_actions.programs import gobuild
-from s3c_actions.programs.cache import locked
-from s3c_actions.programs.gobuild import build, discard_caches, required, toolchain
-from s3c_actions.programs.pins import BUILDKITD, COPA, NOTATION, PINS, TRIVY
-from s3c_actions.progress import Silent
-from s3c_actions.records import Records, sha256
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.process import Completed, ProgramFailed, Runner
+from s3c_actions.core.progress import Silent
+from s3c_actions.core.records import Records, sha256
+from s3c_actions.programs.install import gobuild
+from s3c_actions.programs.install.cache import locked
+from s3c_actions.programs.install.gobuild import build, discard_caches, required, toolchain
+from s3c_actions.programs.install.pins import BUILDKITD, COPA, NOTATION, PINS, TRIVY
 
 
 @dataclass(frozen=True)

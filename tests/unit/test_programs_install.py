@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions.errors import Exit, InputError, OutsideError
-from s3c_actions.process import Completed, Runner
-from s3c_actions.programs import pins
-from s3c_actions.programs.install import Program, Sources, Wanted, locate_all, present, sources
-from s3c_actions.programs.pins import COPA, PINS, TRIVY, Platform
-from s3c_actions.programs.releases import Unreachable, WrongChecksum
-from s3c_actions.progress import Silent
+from s3c_actions.core.errors import Exit, InputError, OutsideError
+from s3c_actions.core.process import Completed, Runner
+from s3c_actions.core.progress import Silent
+from s3c_actions.programs.install import pins
+from s3c_actions.programs.install.locate import Program, Sources, Wanted, locate_all, present, sources
+from s3c_actions.programs.install.pins import COPA, PINS, TRIVY, Platform
+from s3c_actions.programs.install.releases import Unreachable, WrongChecksum
 from s3c_lab import programs as lab
 
 OTHER = "0" * 64

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from s3c_actions.cluster import deployed
 from s3c_actions.commands import COMMANDS, load
-from s3c_actions.inputs.azure import IDENTITY_INPUTS
-from s3c_actions.inputs.common import TIMEOUT
-from s3c_actions.inputs.deploy import CLUSTER
-from s3c_actions.report import refreshed
-from s3c_actions.report.model import Finding, Severity
-from s3c_actions.report.refreshed import Refreshed
+from s3c_actions.findings.model import Finding, Severity
+from s3c_actions.options.azure import IDENTITY_INPUTS
+from s3c_actions.options.common import TIMEOUT
+from s3c_actions.options.deploy import CLUSTER
+from s3c_actions.report.github import refresh_issue
+from s3c_actions.report.github.refresh_issue import Refreshed
 from tests.unit.samples import finding
 from tests.unit.test_report_hostile import ANY, TEXTS, check_inline, skeleton, unprintable
 
@@ -33,19 +33,19 @@ def image(text: str = "openssl", findings: int = 2) -> Refreshed:
 
 def test_the_issue_says_what_is_due_where_and_what_to_do() -> None:
     images = [image(), image("db", 1), Refreshed(image="clean"), Refreshed(image="lost", problem="It is gone.")]
-    assert refreshed.title(images) == "2 deployed images can be patched: 3 findings have a fix"
-    body = refreshed.body(images, run_url="https://github.com/octo/shop/actions/runs/5")
+    assert refresh_issue.title(images) == "2 deployed images can be patched: 3 findings have a fix"
+    body = refresh_issue.body(images, run_url="https://github.com/octo/shop/actions/runs/5")
     assert "| `registry.example/openssl` | `shop/openssl` | 1 | 1 | 0 | 0 |" in body
     assert "<details><summary>registry.example/db (1)</summary>" in body
     assert "⚠ `lost` could not be scanned: It is gone." in body
     assert "1 other deployed image has nothing to mend." in body
     assert "`s3c chain registry.example/openssl`" in body
     assert "[Last run](https://github.com/octo/shop/actions/runs/5)" in body
-    assert refreshed.title([image("db", 1)]) == "1 deployed image can be patched: 1 finding has a fix"
+    assert refresh_issue.title([image("db", 1)]) == "1 deployed image can be patched: 1 finding has a fix"
 
 
 def test_the_text_has_a_line_for_each() -> None:
-    assert refreshed.text([image(), Refreshed(image="clean"), Refreshed(image="lost", problem="It is gone.")]) == (
+    assert refresh_issue.text([image(), Refreshed(image="clean"), Refreshed(image="lost", problem="It is gone.")]) == (
         "✘ registry.example/openssl   1 critical, 1 high can be fixed\n"
         "✔ clean   nothing to mend\n✘ lost   It is gone.\n"
     )
@@ -53,26 +53,26 @@ def test_the_text_has_a_line_for_each() -> None:
 
 def test_what_no_patch_mends_and_what_became_of_the_report_are_told() -> None:
     waiting = Refreshed(image="db", refused=("2 refused findings have no fix yet",), evidence="new report attached")
-    assert refreshed.text([waiting]) == "✘ db   2 refused findings have no fix yet; new report attached\n"
-    body = refreshed.body([image(), waiting])
+    assert refresh_issue.text([waiting]) == "✘ db   2 refused findings have no fix yet; new report attached\n"
+    body = refresh_issue.body([image(), waiting])
     assert "`db`: 2 refused findings have no fix yet." in body
     assert "nothing to mend" not in body
 
 
 def test_a_large_issue_stays_within_what_github_takes() -> None:
-    body = refreshed.body([image(f"image{number}", 100) for number in range(200)])
-    assert len(body.encode()) <= refreshed.BODY_BYTES
+    body = refresh_issue.body([image(f"image{number}", 100) for number in range(200)])
+    assert len(body.encode()) <= refresh_issue.BODY_BYTES
     assert body.rstrip().endswith("closed when nothing is left.")
 
 
 def check(text: str) -> None:
     body, harmless = (
-        refreshed.body([image(one), Refreshed(image=one, problem=one), Refreshed(image=one, refused=(one,))])
+        refresh_issue.body([image(one), Refreshed(image=one, problem=one), Refreshed(image=one, refused=(one,))])
         for one in (text or "x", "no harm")
     )
     assert skeleton(check_inline(body)) == skeleton(check_inline(harmless))
     assert not unprintable(body.replace("\N{WORD JOINER}", ""))
-    assert len(refreshed.text([replace(image(text), refused=(text,), evidence=text)]).splitlines()) == 1
+    assert len(refresh_issue.text([replace(image(text), refused=(text,), evidence=text)]).splitlines()) == 1
 
 
 @TEXTS

@@ -8,13 +8,15 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from s3c_actions.report import compiled
+from s3c_actions.report.render import template_cache
 
 TEXT = "Hello {{ name }}"
 
 
 def environment(by: str) -> jinja2.Environment:
-    return jinja2.Environment(loader=jinja2.DictLoader({"x": TEXT}), autoescape=True, bytecode_cache=compiled.kept(by))
+    return jinja2.Environment(
+        loader=jinja2.DictLoader({"x": TEXT}), autoescape=True, bytecode_cache=template_cache.kept(by)
+    )
 
 
 def render(made: jinja2.Environment) -> str:
@@ -48,7 +50,7 @@ def test_what_is_no_compiled_template_is_made_anew(folder: Path) -> None:
 
 def test_nothing_is_kept_where_python_keeps_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    assert compiled.kept("one") is None
+    assert template_cache.kept("one") is None
     assert render(environment("one")) == "Hello &lt;you&gt;"
     assert list(folder.rglob("*")) == []
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.report import comment, csv_file, formats, summary, text_table
-from s3c_actions.report.difference import compare
-from s3c_actions.report.model import Severity
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.findings.difference import compare
+from s3c_actions.findings.model import Severity
+from s3c_actions.report import formats
+from s3c_actions.report.formats import csv_file, text_table
+from s3c_actions.report.github import comment, summary
+from s3c_actions.result.model import ImageOutcome, Outcome
 from tests import outcomes
 from tests.situations import ALERTS, BASELINE, FORK, MIXED, RUN, situations
 

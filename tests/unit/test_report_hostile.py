@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from s3c_actions.report import comment, csv_file, formats, html_page, sarif, summary, text_table
-from s3c_actions.report.difference import Difference
-from s3c_actions.report.gate import Gate
-from s3c_actions.report.model import Finding, Kind, ScanReport, Severity, ranked
-from s3c_actions.steps.results import Outcome
+from s3c_actions.findings.difference import Difference
+from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity, ranked
+from s3c_actions.findings.threshold import Gate
+from s3c_actions.report import formats
+from s3c_actions.report.formats import csv_file, html_page, sarif, text_table
+from s3c_actions.report.github import comment, summary
+from s3c_actions.result.model import Outcome
 from tests import outcomes
 from tests.hostile import HOSTILE
 

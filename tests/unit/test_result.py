@@ -11,15 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from s3c_actions import outputs, result
-from s3c_actions.errors import Exit, InputError, OutsideError, S3CError
-from s3c_actions.process import Secrets
-from s3c_actions.steps.results import Comparison, ImageOutcome, Outcome
+from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
+from s3c_actions.core.process import Secrets
+from s3c_actions.result import document as result
+from s3c_actions.result import outputs
+from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
 from tests.hostile import HOSTILE
 from tests.unit import samples
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
-SCHEMA = json.loads((Path(result.__file__).parent / "schemas" / "result-1.json").read_text())
+SCHEMA = json.loads((Path(result.__file__).parent.parent / "schemas" / "result-1.json").read_text())
 
 
 def rendered(outcome: Outcome, error: S3CError | None = None, *secret: str) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions.process import Runner
-from s3c_actions.programs import trivy_ignore
-from s3c_actions.programs.install import Program
-from s3c_actions.programs.trivy import ScanOptions, Trivy
-from s3c_actions.report.gate import Gate
+from s3c_actions.core.process import Runner
+from s3c_actions.findings.threshold import Gate
+from s3c_actions.programs.install.locate import Program
+from s3c_actions.programs.trivy import ignore
+from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
 from s3c_actions.steps.reuse import Store
 from s3c_actions.steps.scan import ScanSettings, facts
 
@@ -154,7 +154,7 @@ def test_everything_that_makes_a_report_is_among_its_facts(tmp_path, trivy):
     assert facts(REFERENCE[:-1] + "1", settings(tmp_path), trivy) != plain
     # Trivy's report names the repository, and so do its SBOMs.
     assert facts(f"other.example/{REFERENCE}", settings(tmp_path), trivy) != plain
-    expired = trivy_ignore.read(written(tmp_path, "expired", "CVE-1 exp:2020-01-01"))
+    expired = ignore.read(written(tmp_path, "expired", "CVE-1 exp:2020-01-01"))
     assert facts(REFERENCE, replace(settings(tmp_path), ignored=expired), trivy) != plain
     # What Trivy would take by itself has no say.
     for name in (".trivyignore", "trivy-secret.yaml", "trivy.yaml"):

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.report import dockerfile, sarif, trivy_json
-from s3c_actions.report.formats import Rendering
-from s3c_actions.report.model import Finding, Kind, Severity
-from s3c_actions.report.packing import Packing
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.model import Finding, Kind, Severity
+from s3c_actions.report.formats import Rendering, dockerfile, sarif
+from s3c_actions.report.formats.size_budget import Packing
 from tests import outcomes, reports
 
 
 def run(data: bytes, rendering: Rendering | None = None) -> dict[str, Any]:
-    log = json.loads(sarif.render(trivy_json.parse(data), rendering or Rendering()))
+    log = json.loads(sarif.render(trivy_report.parse(data), rendering or Rendering()))
     (only,) = log["runs"]
     assert isinstance(only, dict)
     return only
@@ -153,7 +153,7 @@ def test_a_filesystem_scan_points_at_its_files() -> None:
 
 
 def test_over_the_limit_the_least_severe_are_left_out_and_counted() -> None:
-    found = trivy_json.parse(reports.large(30_000))
+    found = trivy_report.parse(reports.large(30_000))
     only = run(reports.large(30_000))
     assert len(only["results"]) == sarif.MOST_RESULTS
     assert only["properties"]["omitted"] == 5_000

@@ -4,19 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions import inputs
-from s3c_actions.commands import load, settings_files
-from s3c_actions.commands.settings_files import listed, with_defaults
-from s3c_actions.errors import InputError
-from s3c_actions.inputs import scan as scanning
-from s3c_actions.inputs.verify import TRUST_STORE
+from s3c_actions import options
+from s3c_actions.commands import load
+from s3c_actions.core.errors import InputError
+from s3c_actions.options import scan as scanning
+from s3c_actions.options.verify import TRUST_STORE
+from s3c_actions.wiring import settings_files
+from s3c_actions.wiring.settings_files import listed, with_defaults
 
 SCAN = load("scan").inputs
 
 
 def values(declared=SCAN, **given):
     flags = {name.replace("_", "-"): text for name, text in given.items()}
-    return inputs.resolve(declared, flags, {}, lambda _notice: None)
+    return options.resolve(declared, flags, {}, lambda _notice: None)
 
 
 def written(folder, name, text="x"):

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions import shell
+from s3c_actions.cli import run as shell
 from s3c_actions.commands import Command, Context
-from s3c_actions.errors import Exit, OutsideError, Refused
-from s3c_actions.inputs import Input, Values, boolean, choice, items, text
-from s3c_actions.inputs.common import OUTPUT_DIR, REGISTRY_PASSWORD
-from s3c_actions.steps.results import ImageOutcome, Outcome, TraceResult
+from s3c_actions.core.errors import Exit, OutsideError, Refused
+from s3c_actions.options import Input, Values, boolean, choice, items, text
+from s3c_actions.options.common import OUTPUT_DIR, REGISTRY_PASSWORD
+from s3c_actions.result.model import ImageOutcome, Outcome, TraceResult
 from tests import stories
 from tests.hostile import HOSTILE
 from tests.unit import samples
@@ -246,7 +246,7 @@ def test_a_bug_while_it_is_told_is_a_bug_and_no_verdict(run, monkeypatch) -> Non
     def broken(*_: object) -> str:
         raise NameError("bug")
 
-    monkeypatch.setattr("s3c_actions.report.summary.render", broken)
+    monkeypatch.setattr("s3c_actions.report.github.summary.render", broken)
     ran = run("a:1")
     assert ran.code == Exit.BUG
     assert "Traceback" in ran.err and "this is a bug of s3c" in ran.err

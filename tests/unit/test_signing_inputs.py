@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from s3c_actions.commands import Context
-from s3c_actions.commands import deploy as deploy_command
-from s3c_actions.commands import sign as command
-from s3c_actions.commands import trace as trace_command
-from s3c_actions.commands import verify as verify_command
-from s3c_actions.errors import InputError
-from s3c_actions.inputs import Values, resolve
-from s3c_actions.inputs import sign as inputs
-from s3c_actions.inputs import verify as verify_inputs
-from s3c_actions.process import Runner, Secrets
-from s3c_actions.progress import Silent
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.process import Runner, Secrets
+from s3c_actions.core.progress import Silent
+from s3c_actions.options import Values, resolve
+from s3c_actions.options import sign as inputs
+from s3c_actions.options import verify as verify_inputs
 from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey
 from s3c_actions.steps.verify import names, prepare
+from s3c_actions.wiring import deploying as deploy_command
+from s3c_actions.wiring import signing as command
+from s3c_actions.wiring import tracing as trace_command
+from s3c_actions.wiring import verifying as verify_command
 from s3c_lab.certificates import make, make_authority, subject
 
 IMAGE = "localhost:5000/app@sha256:" + "a" * 64

@@ -2,7 +2,7 @@ import struct
 
 import pytest
 
-from s3c_actions.programs.trivy_database import sources
+from s3c_actions.programs.trivy.database import sources
 from tests import bolt
 
 

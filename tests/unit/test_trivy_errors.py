@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.programs import trivy_errors
-from s3c_actions.programs.trivy_errors import About, fatal, translate
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.programs.trivy import errors
+from s3c_actions.programs.trivy.errors import About, fatal, translate
 
 DATA = Path(__file__).parent.parent / "data" / "trivy"
 ABOUT = About(image="localhost:5077/deb:1", cache=Path("cache"), source="registry")
@@ -109,5 +109,5 @@ def test_an_unknown_failure_keeps_what_was_said():
 
 
 def test_a_full_disk_and_a_closed_folder_are_told_apart():
-    assert "disk is full" in trivy_errors.cache_unusable(OSError(28, "No space left on device"), ABOUT).what
-    assert "Permission denied" in trivy_errors.cache_unusable(OSError(13, "Permission denied"), ABOUT).what
+    assert "disk is full" in errors.cache_unusable(OSError(28, "No space left on device"), ABOUT).what
+    assert "Permission denied" in errors.cache_unusable(OSError(13, "Permission denied"), ABOUT).what

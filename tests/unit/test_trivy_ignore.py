@@ -3,9 +3,9 @@ from datetime import UTC, date, datetime
 import pytest
 from ruamel.yaml import YAML
 
-from s3c_actions.errors import InputError
-from s3c_actions.programs import trivy_ignore
-from s3c_actions.report.model import Finding, Kind, Severity
+from s3c_actions.core.errors import InputError
+from s3c_actions.findings.model import Finding, Kind, Severity
+from s3c_actions.programs.trivy import ignore
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -17,7 +17,7 @@ def written(folder, name, text):
 
 
 def read(folder, name, text):
-    return trivy_ignore.read(written(folder, name, text))
+    return ignore.read(written(folder, name, text))
 
 
 def found(identity, kind=Kind.VULNERABILITY):
@@ -28,9 +28,9 @@ def test_plain_entries_and_their_expiry(tmp_path):
     file = written(
         tmp_path, ".trivyignore", "# why\nCVE-1\nCVE-2 exp:2026-01-01\n\nCVE-3 exp:2026-11-30\nCVE-4 exp:2027-11-30\n"
     )
-    entries = trivy_ignore.read(file)
+    entries = ignore.read(file)
     assert [one.id for one in entries] == ["CVE-1", "CVE-2", "CVE-3", "CVE-4"]
-    told = trivy_ignore.notices(entries, NOW)
+    told = ignore.notices(entries, NOW)
     assert told[0].startswith("CVE-2 is reported again")
     assert "expired on 2026-01-01" in told[0]
     assert told[1].startswith("CVE-3 will be reported again in 6 days")
@@ -44,7 +44,7 @@ def test_yaml_entries_and_their_expiry(tmp_path):
         "vulnerabilities:\n  - id: CVE-1\n    expired_at: 2026-01-01\n    statement: waits\n"
         "secrets:\n  - id: aws-access-key-id\n    paths: ['app/**']\n",
     )
-    first, second = trivy_ignore.read(file)
+    first, second = ignore.read(file)
     assert (first.sections, first.expires) == (("vulnerabilities",), datetime(2026, 1, 1, tzinfo=UTC))
     assert (second.id, second.expires) == ("aws-access-key-id", None)
 
@@ -169,9 +169,9 @@ def test_times_are_what_they_are_for_trivy(tmp_path, written_as, moment):
 )
 def test_what_trivy_would_not_recognise_is_written_anew_for_it(tmp_path, name, text):
     file = written(tmp_path, name, text)
-    entries = trivy_ignore.read(file)
+    entries = ignore.read(file)
     assert [one.id for one in entries] == ["CVE-1"]
-    handed = trivy_ignore.merged((file,), entries, tmp_path)
+    handed = ignore.merged((file,), entries, tmp_path)
     assert handed is not None
     assert handed != file
     assert YAML(typ="safe").load(handed.read_text())["vulnerabilities"] == [{"id": "CVE-1"}]
@@ -179,10 +179,10 @@ def test_what_trivy_would_not_recognise_is_written_anew_for_it(tmp_path, name, t
 
 def test_a_file_that_is_not_there_or_is_no_text_is_refused(tmp_path):
     with pytest.raises(InputError, match="No such file"):
-        trivy_ignore.read(tmp_path / "nope")
+        ignore.read(tmp_path / "nope")
     (tmp_path / "wide").write_text("CVE-1\n", encoding="utf-16")
     with pytest.raises(InputError, match="not UTF-8"):
-        trivy_ignore.read(tmp_path / "wide")
+        ignore.read(tmp_path / "wide")
 
 
 def test_several_files_become_one_that_trivy_reads_the_same_way(tmp_path):
@@ -193,8 +193,8 @@ def test_several_files_become_one_that_trivy_reads_the_same_way(tmp_path):
         "secrets:\n  - id: key\n    statement: test data\n  - id: other\n    expired_at: '2027-01-31T01:00:00+01:00'\n"
         "  - id: third\n    expired_at: 2027-01-31T01:00:00+02:00\n",
     )
-    entries = [entry for file in (plain, yaml) for entry in trivy_ignore.read(file)]
-    merged = trivy_ignore.merged((plain, yaml), entries, tmp_path)
+    entries = [entry for file in (plain, yaml) for entry in ignore.read(file)]
+    merged = ignore.merged((plain, yaml), entries, tmp_path)
     assert merged is not None
     document = YAML(typ="safe").load(merged.read_text())
     assert document["secrets"] == [
@@ -204,8 +204,8 @@ def test_several_files_become_one_that_trivy_reads_the_same_way(tmp_path):
         {"id": "third", "expired_at": "2027-01-30T23:00:00+00:00"},
     ]
     assert [entry["id"] for entry in document["vulnerabilities"]] == ["CVE-1"]
-    assert trivy_ignore.merged((plain,), entries, tmp_path) == plain
-    assert trivy_ignore.merged((), (), tmp_path) is None
+    assert ignore.merged((plain,), entries, tmp_path) == plain
+    assert ignore.merged((), (), tmp_path) is None
 
 
 def test_nothing_is_reported_again_that_another_entry_sets_aside(tmp_path):
@@ -220,7 +220,7 @@ def test_nothing_is_reported_again_that_another_entry_sets_aside(tmp_path):
         "  - {id: CVE-5, expired_at: 2026-01-01}\n"
         "secrets:\n  - {id: CVE-5}\n",
     )
-    told = [one.partition(":")[0] for one in trivy_ignore.notices(entries, NOW)]
+    told = [one.partition(":")[0] for one in ignore.notices(entries, NOW)]
     assert told == [
         "CVE-3 is reported again",
         "CVE-4 will be reported again in 6 days",
@@ -244,8 +244,8 @@ def test_entries_that_set_nothing_aside_are_known(tmp_path):
         found("other-key", Kind.SECRET),
     )
     every = ("vuln", "misconfig", "secret", "license")
-    names = [one.id for one in trivy_ignore.unused(entries, suppressed, NOW, every)]
+    names = [one.id for one in ignore.unused(entries, suppressed, NOW, every)]
     assert names == ["CVE-2", "DS003", "key", "MIT", "CVE-4"]
     # What was not looked for says nothing of an entry.
-    names = [one.id for one in trivy_ignore.unused(entries, suppressed, NOW, ("vuln",))]
+    names = [one.id for one in ignore.unused(entries, suppressed, NOW, ("vuln",))]
     assert names == ["CVE-2", "CVE-4"]

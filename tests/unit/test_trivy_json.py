@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.report import trivy_json
-from s3c_actions.report.model import Kind, Severity
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.model import Kind, Severity
 from tests import reports
 
 
@@ -57,7 +57,7 @@ def result(**lists: Any) -> list[dict[str, Any]]:
 
 
 def test_image_facts() -> None:
-    read = trivy_json.parse(report())
+    read = trivy_report.parse(report())
     assert (read.digest, read.platform, read.os) == ("sha256:22", "linux/arm/v7", "debian 12.5")
     assert read.history == ("base", "RUN")
     assert read.labels == {"a": "b"}
@@ -68,19 +68,19 @@ def test_image_facts() -> None:
 def test_an_image_with_nothing_to_scan_has_no_results_member() -> None:
     whole = json.loads(report())
     del whole["Results"]
-    assert trivy_json.parse(json.dumps(whole).encode()).findings == ()
+    assert trivy_report.parse(json.dumps(whole).encode()).findings == ()
 
 
 def test_score_is_the_vendors_whose_severity_was_taken() -> None:
     cvss = {"nvd": {"V3Score": 9.8, "V3Vector": "nvd"}, "ghsa": {"V3Score": 5.3, "V3Vector": "ghsa"}}
     one = vulnerability(CVSS=cvss, SeveritySource="ghsa")
-    [finding] = trivy_json.parse(report(Results=[{"Target": "t", "Vulnerabilities": [one]}])).findings
+    [finding] = trivy_report.parse(report(Results=[{"Target": "t", "Vulnerabilities": [one]}])).findings
     assert (finding.score, finding.vector) == (5.3, "ghsa")
 
 
 def test_passed_checks_are_no_findings_but_every_other_status_is() -> None:
     checks = [{"ID": f"DS-{status}", "Severity": "LOW", "Status": status} for status in ("PASS", "FAIL", "", "ODD")]
-    found = trivy_json.parse(report(Results=result(Misconfigurations=checks))).findings
+    found = trivy_report.parse(report(Results=result(Misconfigurations=checks))).findings
     assert {finding.id for finding in found} == {"DS-FAIL", "DS-", "DS-ODD"}
 
 
@@ -91,7 +91,7 @@ def test_passed_checks_are_no_findings_but_every_other_status_is() -> None:
 def test_only_words_that_say_no_harm_suppress(status: str, suppressed: bool) -> None:
     modified = {"Type": "vulnerability", "Status": status, "Statement": "because", "Source": "vex.json"}
     results = result(ExperimentalModifiedFindings=[modified | {"Finding": vulnerability()}])
-    read = trivy_json.parse(report(Results=results))
+    read = trivy_report.parse(report(Results=results))
     assert (len(read.suppressed), len(read.findings)) == ((1, 0) if suppressed else (0, 1))
     assert (read.suppressed or read.findings)[0].suppressed == "because (vex.json)"
 
@@ -103,7 +103,7 @@ def test_the_most_severe_and_fixable_come_first() -> None:
         vulnerability(VulnerabilityID="fixed", Severity="CRITICAL"),
         vulnerability(VulnerabilityID="none", Severity=""),
     ]
-    read = trivy_json.parse(report(Results=[{"Target": "t", "Vulnerabilities": found}]))
+    read = trivy_report.parse(report(Results=[{"Target": "t", "Vulnerabilities": found}]))
     assert [finding.id for finding in read.findings] == ["fixed", "unfixed", "low", "none"]
     assert read.findings[-1].severity is Severity.UNKNOWN
 
@@ -141,15 +141,15 @@ def test_unintelligible_reports_are_refused_and_named(name: str, tmp_path: Any) 
     path = tmp_path / "report.json"
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"report: .*report\.json") as caught:
-        trivy_json.read(path)
+        trivy_report.read(path)
     assert said in str(caught.value)
     with pytest.raises(OutsideError, match=r"report\.json"):
-        trivy_json.read_output(path, image="app")
+        trivy_report.read_output(path, image="app")
 
 
 def test_a_report_that_is_not_there(tmp_path: Any) -> None:
     with pytest.raises(InputError, match=r"baseline: .*none\.json.*No such file"):
-        trivy_json.read(tmp_path / "none.json", field="baseline")
+        trivy_report.read(tmp_path / "none.json", field="baseline")
 
 
 def test_the_versions_of_packages_are_as_those_of_findings() -> None:
@@ -159,7 +159,7 @@ def test_the_versions_of_packages_are_as_those_of_findings() -> None:
     ]
     python = [{"Name": "pip", "Version": "24.0"}]
     listed = reports.image([{"Target": "x", "Packages": packages}, {"Target": "y", "Packages": python}])
-    assert trivy_json.installed(listed) == {
+    assert trivy_report.installed(listed) == {
         "libperl5.36": "5.36.0-7+deb12u4",
         "bsdutils": "1:2.38.1-5+deb12u3",
         "pip": "24.0",

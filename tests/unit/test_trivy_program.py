@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.process import Completed, Runner
-from s3c_actions.programs import trivy, trivy_settings
-from s3c_actions.programs.install import Program
-from s3c_actions.programs.trivy import Metadata, Request, ScanOptions, Trivy, arguments
-from s3c_actions.progress import Silent
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.process import Completed, Runner
+from s3c_actions.core.progress import Silent
+from s3c_actions.programs.install.locate import Program
+from s3c_actions.programs.trivy import settings, trivy
+from s3c_actions.programs.trivy.trivy import Metadata, Request, ScanOptions, Trivy, arguments
 
 DATA = Path(__file__).parent.parent / "data" / "trivy"
 PROGRAM = Program(name="trivy", path=Path("/bin/trivy"), version="0.74.0", origin="given")
@@ -60,7 +60,7 @@ def test_the_report_is_json_complete_and_never_trivys_own_gate():
 def test_whatever_trivy_would_take_from_a_file_or_a_variable_is_given():
     given = argv()
     names = [one.removeprefix("--").partition("=")[0] for one in given[1:-1]]
-    table = trivy_settings
+    table = settings
     assert set(names) == {*table.FIXED, *table.GIVEN, *table.OURS, *table.RUN}
     for flag in (
         "--severity=UNKNOWN,LOW,MEDIUM,HIGH,CRITICAL",
@@ -82,7 +82,7 @@ def test_whatever_trivy_would_take_from_a_file_or_a_variable_is_given():
 
 def test_an_archive_is_an_input_and_offline_downloads_nothing():
     assert argv(source="archive", image="-x.tar")[-1] == "--input=-x.tar"
-    for flag in trivy_settings.SKIPS:
+    for flag in settings.SKIPS:
         assert f"--{flag}=true" in argv(offline=True)
         assert f"--{flag}=false" in argv()
         assert f"--{flag}=true" in argv(skips=(flag,))

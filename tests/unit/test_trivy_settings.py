@@ -2,14 +2,14 @@ import json
 
 import pytest
 
-from s3c_actions.errors import InputError
-from s3c_actions.programs import trivy_settings
+from s3c_actions.core.errors import InputError
+from s3c_actions.programs.trivy import settings
 
 
 def read(folder, text):
     path = folder / "trivy.yaml"
     path.write_text(text)
-    return trivy_settings.read(path)
+    return settings.read(path)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_would_leave_findings_out_is_not_used_and_named(tmp_path, text, unu
     ],
 )
 def test_what_leaves_nothing_out_is_no_reason_for_a_word(tmp_path, text):
-    assert read(tmp_path, text) == trivy_settings.TrivyConfig()
+    assert read(tmp_path, text) == settings.TrivyConfig()
 
 
 def test_what_leaves_nothing_out_reaches_trivy(tmp_path):
@@ -93,7 +93,7 @@ def test_more_may_be_found_and_downloads_may_be_named_and_left_out(tmp_path):
 
 
 def test_variables_may_say_the_same(tmp_path):
-    found = trivy_settings.from_variables(
+    found = settings.from_variables(
         {
             "TRIVY_SKIP_DB_UPDATE": "true",
             "TRIVY_SKIP_CHECK_UPDATE": "false",
@@ -124,18 +124,18 @@ def test_what_is_not_understood_is_refused(tmp_path, text, why):
 
 
 def test_every_flag_stands_in_one_list():
-    lists = [set(getattr(trivy_settings, name)) for name in ("FIXED", "GIVEN", "OURS", "RUN", "FREE", "IDLE")]
-    assert sum(map(len, lists)) == len(trivy_settings.flags())
-    assert set(trivy_settings.WIDER) <= set(trivy_settings.FIXED)
-    assert {*trivy_settings.SKIPS, *trivy_settings.REPOSITORIES} <= set(trivy_settings.GIVEN)
+    lists = [set(getattr(settings, name)) for name in ("FIXED", "GIVEN", "OURS", "RUN", "FREE", "IDLE")]
+    assert sum(map(len, lists)) == len(settings.flags())
+    assert set(settings.WIDER) <= set(settings.FIXED)
+    assert {*settings.SKIPS, *settings.REPOSITORIES} <= set(settings.GIVEN)
 
 
 def test_keys_of_a_secret_configuration(tmp_path):
     path = tmp_path / "trivy-secret.yaml"
     path.write_text("enable-builtin-rules: [none]\nskip-patterns: []\nrules:\n  - id: mine\n")
-    assert trivy_settings.narrowed_secrets(path) == ("enable-builtin-rules",)
+    assert settings.narrowed_secrets(path) == ("enable-builtin-rules",)
     path.write_text("disable-rule: [a]\n")
     with pytest.raises(InputError, match="did you mean disable-rules"):
-        trivy_settings.narrowed_secrets(path)
+        settings.narrowed_secrets(path)
     with pytest.raises(InputError, match="secret-config"):
-        trivy_settings.narrowed_secrets(tmp_path / "nope")
+        settings.narrowed_secrets(tmp_path / "nope")

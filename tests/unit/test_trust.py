@@ -12,9 +12,9 @@ from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 
 from s3c_actions.commands import load
-from s3c_actions.errors import InputError
-from s3c_actions.inputs import resolve
-from s3c_actions.steps.results import Outcome
+from s3c_actions.core.errors import InputError
+from s3c_actions.options import resolve
+from s3c_actions.result.model import Outcome
 from s3c_lab.certificates import make, make_authority, pem, subject
 from tests.unit.test_signing_inputs import context
 

@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from s3c_actions.commands import patch as command
-from s3c_actions.commands import vouching
-from s3c_actions.errors import InputError, OutsideError, Refused
-from s3c_actions.inputs import patch as inputs
-from s3c_actions.inputs import resolve
+from s3c_actions.core.errors import InputError, OutsideError, Refused
+from s3c_actions.options import patch as inputs
+from s3c_actions.options import resolve
 from s3c_actions.steps.patch import PatchTools
+from s3c_actions.wiring import patching as command
+from s3c_actions.wiring import vouching
 from s3c_lab.certificates import make, make_authority
 from tests.unit.test_signing_inputs import IMAGE, context
 

@@ -18,7 +18,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from s3c_actions.programs.notation_home import Home, TrustPolicy
+from s3c_actions.programs.notation.home import Home, TrustPolicy
 from s3c_lab.certificates import SERVER_AUTH, Identity, make, make_authority, pem
 from tests.e2e.signing import answering, own_registry, push_image, time_stamp_authority, write_plugin
 

@@ -1,0 +1,60 @@
+"""OpenVEX: a document that says which vulnerabilities a patched image no longer has.
+
+https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md (0.2.0). Only what a rescan has proven is stated: Copa's own
+document states what was asked of it, is one platform's for a multi-platform image, and is not written on a re-run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from urllib.parse import quote
+
+from s3c_actions.core.reference import Reference
+from s3c_actions.findings.model import Finding, Kind
+
+CONTEXT = "https://openvex.dev/ns/v0.2.0"
+
+
+def product(image: Reference) -> str:
+    """The package URL of an image by digest (purl-spec, type `oci`)."""
+    name = quote(f"{image.registry}/{image.repository}", safe="")
+    return f"pkg:oci/{quote(image.short)}@{quote(image.digest, safe='')}?repository_url={name}"
+
+
+def document(image: Reference, fixed: Iterable[Finding], now: datetime, version: str) -> bytes:
+    """The document, as JSON.
+
+    Args:
+        image: the patched image, pinned.
+        fixed: findings of the original that the patched image does not have.
+        now: the time of the statements, with its zone.
+        version: of this toolkit.
+    """
+    components: dict[str, list[str]] = {}
+    for finding in fixed:
+        if finding.kind is Kind.VULNERABILITY:
+            purls = components.setdefault(finding.id, [])
+            purls += [finding.purl] if finding.purl and finding.purl not in purls else []
+    identity = product(image)
+    statements = [
+        {
+            "vulnerability": {"name": name},
+            "products": [{"@id": identity, "subcomponents": [{"@id": purl} for purl in sorted(purls)]}],
+            "status": "fixed",
+        }
+        for name, purls in sorted(components.items())
+    ]
+    content = json.dumps(statements, sort_keys=True).encode()
+    whole = {
+        "@context": CONTEXT,
+        "@id": f"https://openvex.dev/docs/public/vex-{hashlib.sha256(content).hexdigest()}",
+        "author": "s3c",
+        "timestamp": now.isoformat(timespec="seconds"),
+        "version": 1,
+        "tooling": f"s3c {version}",
+        "statements": statements,
+    }
+    return json.dumps(whole, indent=2).encode()

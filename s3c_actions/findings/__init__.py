@@ -1,0 +1,1 @@
+"""What a scanner found in an image: read, compared, judged against a threshold."""

@@ -1,0 +1,131 @@
+"""Whether somebody publishes advisories for what is in an image, so that finding nothing says something."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from s3c_actions.findings.releases import ECOSYSTEMS, family_of
+
+OLDEST_DATABASE = timedelta(days=14)
+"""A vulnerability database that is older knows nothing of the last fortnight's vulnerabilities. Trivy's is made anew
+every six hours; a policy's `maximum-database-age` takes the place of this."""
+
+
+class Database(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the vulnerability database that a scan used.
+
+    Attributes:
+        updated: when its publisher made it; None when it does not say.
+        sources: names of its buckets that hold advisories; None when the file was not there to be looked at.
+    """
+
+    updated: datetime | None
+    sources: frozenset[str] | None
+
+
+class Packages(msgspec.Struct, frozen=True, kw_only=True):
+    """The packages of one result of a report.
+
+    Attributes:
+        result_class: `os-pkgs` or `lang-pkgs`.
+        package_type: Trivy's type of the result: `debian`, `python-pkg`, …
+        third_party: how many come from another repository than the distribution's.
+        number: how many there are.
+        findings: how many vulnerabilities were found in them.
+    """
+
+    result_class: str
+    package_type: str
+    third_party: int
+    number: int
+    findings: int
+
+
+class Uncovered(msgspec.Struct, frozen=True, order=True, kw_only=True):
+    """Packages for which nobody publishes advisories that Trivy reads.
+
+    Attributes:
+        source: what they are, for people: `python-pkg`, `other repositories than debian's`.
+        number: how many.
+    """
+
+    source: str
+    number: int
+
+
+def why_outdated(database: Database | None, now: datetime, oldest: timedelta = OLDEST_DATABASE) -> str:
+    """Why a database says nothing of today, as a sentence; empty when it does, or when none was used.
+
+    Args:
+        database: that was used; None for a report whose database is not known.
+        now: of the scan.
+        oldest: that is relied on.
+    """
+    if database is None:
+        return ""
+    if database.updated is None:
+        return "The vulnerability database does not say when it was made: what it does not know cannot be judged."
+    age = now - database.updated
+    if age > oldest:
+        return (
+            f"The vulnerability database is {age.days} days old, and one of more than {oldest.days} is not relied on: "
+            "newer vulnerabilities are not in it."
+        )
+    return ""
+
+
+def why_unknown(family: str, version: str, database: Database | None, findings: int) -> str:
+    """Why advisories are missing for a distribution's release, as a sentence; empty when they are there.
+
+    Args:
+        family: of the distribution, as Trivy names it; untrusted.
+        version: of it; untrusted.
+        database: that was used. None for a report that was given: then Trivy's own list of releases decides.
+        findings: in the distribution's packages. With some, there are advisories.
+    """
+    known = family_of(family)
+    name = f"{family} {version}".strip()
+    if known is None:
+        return f"Trivy has no advisories for the image's distribution ({name}): its packages were not checked."
+    if database is not None and database.sources is not None:
+        if not database.sources:
+            return "The vulnerability database is empty or damaged: nothing was checked."
+        listed = bool(known.sources(version) & database.sources) and (known.by_release or known.lists(version))
+        where = "The vulnerability database"
+    else:
+        listed = known.lists(version)
+        where = "Trivy"
+    if listed or findings:
+        return ""
+    return f"{where} has no advisories for {name}: that nothing was found in its packages says nothing."
+
+
+def uncovered(family: str, packages: Sequence[Packages], database: Database | None) -> tuple[Uncovered, ...]:
+    """The packages that nobody's advisories are about, by their source.
+
+    Args:
+        family: of the distribution, as Trivy names it.
+        packages: of each result.
+        database: that was used; None when it is not known, and then by type of package alone.
+    """
+    found: Counter[str] = Counter()
+    sources = database.sources if database is not None else None
+    for one in packages:
+        if one.result_class == "os-pkgs":
+            # Echo's and RapidFort's own feeds are about packages of other repositories as well.
+            if one.third_party and family != "echo":
+                found[f"other repositories than {family}'s"] += one.third_party
+        elif one.number and not one.findings and not _has_advisories(one.package_type, sources):
+            found[one.package_type or "an unknown kind"] += one.number
+    return tuple(sorted(Uncovered(source=source, number=number) for source, number in found.items()))
+
+
+def _has_advisories(package_type: str, sources: frozenset[str] | None) -> bool:
+    ecosystem = ECOSYSTEMS.get(package_type)
+    if ecosystem is None:
+        return False
+    return sources is None or any(source.startswith(f"{ecosystem}::") for source in sources)

@@ -1,0 +1,97 @@
+"""The findings to compare with: a report of Trivy, or the `result.json` of an earlier run, as of the base branch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity, ranked
+
+FIELD = "baseline"
+
+
+class _Finding(msgspec.Struct, frozen=True):
+    id: str
+    kind: Kind
+    severity: Literal["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"]
+    package: str
+    class_: str = msgspec.field(name="class")
+    installed: str
+    fixed_version: str
+    target: str
+    title: str
+    url: str
+
+
+class _Image(msgspec.Struct, frozen=True):
+    image: str
+    reference: str
+    findings: dict[str, int] | None
+    remaining: list[_Finding]
+
+
+class _Result(msgspec.Struct, frozen=True):
+    version: Literal[1]
+    images: list[_Image]
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file is a `result.json`, which may tell of several images."""
+    try:
+        msgspec.json.decode(reading.content(path, reading.REPORTS), type=_Result)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def read(path: Path, image: str) -> ScanReport:
+    """Read what an image is compared with.
+
+    Args:
+        path: of Trivy's JSON report, or of a `result.json`.
+        image: the one compared, to find its repository among the images of a `result.json`.
+
+    Raises:
+        InputError: the file cannot be read, is neither, or tells nothing of this image.
+    """
+    if not is_result(path):
+        return trivy_report.read(path, field=FIELD)
+    result = msgspec.json.decode(reading.content(path, reading.REPORTS), type=_Result)
+    scanned = [one for one in result.images if one.findings is not None]
+    same = [one for one in scanned if _name(image) in {_name(one.image), _name(one.reference)}]
+    if len(same) != 1:
+        found = ", ".join(one.image for one in scanned[:5]) or "no image that was scanned"
+        raise InputError(
+            FIELD,
+            f"{str(path)!r} has {found}, and {'no' if not same else 'more than one'} image of {_name(image)}.",
+            remedy="Give the result.json of a run that scanned this image's repository once, or an image to scan.",
+        )
+    findings = [
+        Finding(
+            kind=one.kind,
+            id=one.id,
+            severity=Severity[one.severity],
+            package=one.package,
+            installed=one.installed,
+            fixed=one.fixed_version,
+            target=one.target,
+            title=one.title,
+            url=one.url,
+            result_class=one.class_,
+        )
+        for one in same[0].remaining
+    ]
+    return ScanReport(image=same[0].image, digest="", findings=ranked(findings), created="", database="")
+
+
+def _name(image: str) -> str:
+    try:
+        return Reference.parse(image).name
+    except InputError:
+        return image

@@ -1,0 +1,175 @@
+"""Whether a scan could see anything: an image that Trivy does not understand has no findings either."""
+
+from __future__ import annotations
+
+import msgspec
+
+from s3c_actions.findings.advisories import Database, Packages, Uncovered, uncovered, why_unknown
+from s3c_actions.findings.trivy_warnings import Judged
+
+
+class _OS(msgspec.Struct, frozen=True):
+    family: str = msgspec.field(default="", name="Family")
+    name: str = msgspec.field(default="", name="Name")
+    end_of_life: bool = msgspec.field(default=False, name="EOSL")
+
+
+class _Metadata(msgspec.Struct, frozen=True):
+    os: _OS | None = msgspec.field(default=None, name="OS")
+
+
+class _Repository(msgspec.Struct, frozen=True):
+    kind: str = msgspec.field(default="", name="Class")
+
+
+class _Package(msgspec.Struct, frozen=True):
+    repository: _Repository | None = msgspec.field(default=None, name="Repository")
+
+
+class _Result(msgspec.Struct, frozen=True):
+    result_class: str = msgspec.field(default="", name="Class")
+    result_type: str = msgspec.field(default="", name="Type")
+    packages: list[_Package] = msgspec.field(default_factory=list, name="Packages")
+    vulnerabilities: list[msgspec.Raw] = msgspec.field(default_factory=list, name="Vulnerabilities")
+
+
+class _Report(msgspec.Struct, frozen=True):
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata, name="Metadata")
+    results: list[_Result] = msgspec.field(default_factory=list, name="Results")
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the vulnerability scanner had to look at.
+
+    Attributes:
+        blind: why nothing that it found can be relied on, as a sentence; empty when it could look.
+        warnings: sentences on what it may have missed; they may hold untrusted text.
+        uncovered: packages that were listed and that nobody publishes advisories for.
+    """
+
+    blind: str
+    warnings: tuple[str, ...]
+    uncovered: tuple[Uncovered, ...]
+
+
+NOTHING_TO_SEE = Coverage(blind="", warnings=(), uncovered=())
+"""Of a scan that was not asked to look at packages of an operating system, or that could look at all of them."""
+
+UNLISTED = (
+    "The report lists no packages, so it does not show whether the image's package database could be read: "
+    "make it with `--list-all-pkgs`."
+)
+
+# Trivy reports these where it recognised a distribution but knows no package manager or advisories of it.
+_UNKNOWN = {"", "none"}
+
+
+def judge(
+    data: bytes,
+    *,
+    scanners: tuple[str, ...],
+    pkg_types: tuple[str, ...],
+    listed: bool = True,
+    database: Database | None = None,
+    warned: Judged | None = None,
+) -> Coverage:
+    """Judge a report of Trivy by what it lists, packages included.
+
+    Args:
+        data: Trivy's JSON report.
+        scanners: what was asked for.
+        pkg_types: what was asked for; empty means all.
+        listed: whether the report was written with all packages, so that none listed means none found.
+        database: that the scan used; None for a report whose database is not known.
+        warned: what Trivy warned of during the scan; None when that is not known.
+
+    Returns:
+        `blind` where operating-system packages were asked for and could not be matched with advisories: an unknown
+        distribution or release, a database without advisories for it, a missing package database, a distribution at its
+        end of life without any finding, an image in which nothing at all was recognised, packages of which none is from
+        a source with advisories, or a warning of Trivy's that means as much.
+    """
+    by_trivy = warned.blind if warned is not None else ""
+    shown = (*warned.shown, *warned.uncovered) if warned is not None else ()
+    if "vuln" not in scanners:
+        return Coverage(blind=by_trivy, warnings=shown, uncovered=())
+    report = msgspec.json.decode(data, type=_Report)
+    os = report.metadata.os
+    missing = uncovered(os.family if os is not None else "", [_packages(one) for one in report.results], database)
+    seen = _looked_at(report, pkg_types, database, listed=listed)
+    blind = seen.blind or by_trivy or _nothing_covered(report, missing)
+    return Coverage(
+        blind=blind,
+        warnings=(*seen.warnings, *shown, *(_sentence(one) for one in missing)),
+        uncovered=missing,
+    )
+
+
+def _looked_at(report: _Report, pkg_types: tuple[str, ...], database: Database | None, *, listed: bool) -> Coverage:
+    if pkg_types and "os" not in pkg_types:
+        return NOTHING_TO_SEE
+    of_os = [result for result in report.results if result.result_class == "os-pkgs"]
+    os = report.metadata.os
+    if os is None:
+        languages = [result for result in report.results if result.result_class == "lang-pkgs"]
+        if any(result.packages or result.vulnerabilities for result in languages):
+            return NOTHING_TO_SEE
+        return _blind("No distribution and no packages were recognised in the image: nothing was checked.")
+    return _of_distribution(os, of_os, database, listed=listed)
+
+
+def _of_distribution(os: _OS, results: list[_Result], database: Database | None, *, listed: bool) -> Coverage:
+    name = f"{os.family} {os.name}".strip()
+    if os.family in _UNKNOWN or not results:
+        known = f" ({name})" if os.family not in _UNKNOWN else ""
+        return _blind(f"Trivy has no advisories for the image's distribution{known}: its packages were not checked.")
+    proven = any(result.packages or result.vulnerabilities for result in results)
+    if listed and not proven:
+        return _blind(f"No packages were found in this {name} image: its package database was removed or is damaged.")
+    findings = sum(len(result.vulnerabilities) for result in results)
+    end = f"{name} gets no security updates any more"
+    if os.end_of_life and not findings:
+        return _blind(f"{end}, and nobody publishes advisories for it: that none was found says nothing.")
+    if unknown := why_unknown(os.family, os.name, database, findings):
+        return _blind(unknown)
+    if not os.end_of_life:
+        return NOTHING_TO_SEE if proven else Coverage(blind="", warnings=(UNLISTED,), uncovered=())
+    return Coverage(
+        blind="",
+        warnings=(f"{end}: more may be wrong than is found. Move to a supported release.",),
+        uncovered=(),
+    )
+
+
+def _blind(why: str) -> Coverage:
+    return Coverage(blind=why, warnings=(), uncovered=())
+
+
+def _packages(result: _Result) -> Packages:
+    others = sum(one.repository is not None and one.repository.kind == "third-party" for one in result.packages)
+    return Packages(
+        result_class=result.result_class,
+        package_type=result.result_type,
+        third_party=others,
+        number=len(result.packages),
+        findings=len(result.vulnerabilities),
+    )
+
+
+def _nothing_covered(report: _Report, missing: tuple[Uncovered, ...]) -> str:
+    listed = sum(len(one.packages) for one in report.results if one.result_class in {"os-pkgs", "lang-pkgs"})
+    left = sum(one.number for one in missing)
+    if not left or left < listed:
+        return ""
+    return f"None of the {listed} packages in the image is from a source with advisories: nothing was checked."
+
+
+def _sentence(missing: Uncovered) -> str:
+    number = f"{missing.number} package{'s' * (missing.number != 1)}"
+    verb = "was" if missing.number == 1 else "were"
+    return f"{number} of {missing.source} {verb} matched with no advisories: the database has none for that source."
+
+
+def lists_os(data: bytes) -> bool:
+    """Whether a report of Trivy says anything of operating-system packages, be it that they have no findings."""
+    return any(result.result_class == "os-pkgs" for result in msgspec.json.decode(data, type=_Report).results)

@@ -1,0 +1,95 @@
+"""What a report that somebody gives shows of how much was looked at; Trivy does not state it.
+
+Read from Trivy 0.74.0 (pkg/scan/local/service.go, pkg/scan/ospkg/scan.go, pkg/report/json.go): a scan of
+operating-system packages leaves a result of class `os-pkgs` for every distribution it has a scanner for, also when
+nothing was found; a result of class `lang-pkgs` stands for packages; `--list-all-pkgs=false` takes the packages out of
+all results, and leaves the results.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from s3c_actions.findings.releases import family_of
+from s3c_actions.findings.scope import Scope
+
+_SCANNERS = {"secret": "secret", "config": "misconfig", "license": "license", "license-file": "license"}
+
+
+class _OS(msgspec.Struct, frozen=True):
+    family: str = msgspec.field(default="", name="Family")
+
+
+class _ImageConfig(msgspec.Struct, frozen=True):
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
+
+
+class _Metadata(msgspec.Struct, frozen=True):
+    os: _OS | None = msgspec.field(default=None, name="OS")
+    image_config: _ImageConfig | None = msgspec.field(default=None, name="ImageConfig")
+
+
+class _Result(msgspec.Struct, frozen=True):
+    result_class: str = msgspec.field(default="", name="Class")
+    packages: list[msgspec.Raw] | None = msgspec.field(default=None, name="Packages")
+    vulnerabilities: list[msgspec.Raw] | None = msgspec.field(default=None, name="Vulnerabilities")
+
+
+class _Report(msgspec.Struct, frozen=True):
+    metadata: _Metadata | None = msgspec.field(default=None, name="Metadata")
+    results: list[_Result] | None = msgspec.field(default=None, name="Results")
+
+
+class Inferred(msgspec.Struct, frozen=True, kw_only=True):
+    """What a report shows of its scan.
+
+    Attributes:
+        scope: what was looked at for certain. A scanner that found nothing leaves no trace, so more may have been.
+        lists_packages: whether packages without findings are listed: without them an image whose package database was
+            removed cannot be told from a clean one.
+        os_left_out: a distribution was recognised whose packages Trivy would list, and there is no result of them: they
+            were not asked for.
+    """
+
+    scope: Scope
+    lists_packages: bool
+    os_left_out: bool
+
+
+def infer(data: bytes) -> Inferred:
+    """Infer how much was looked at.
+
+    Args:
+        data: Trivy's JSON report.
+    """
+    report = msgspec.json.decode(data, type=_Report)
+    results = report.results or []
+    metadata = report.metadata or _Metadata()
+    of_os = [one for one in results if one.result_class == "os-pkgs"]
+    of_languages = [one for one in results if one.result_class == "lang-pkgs" and (one.packages or one.vulnerabilities)]
+    lists_packages = any(one.packages for one in results)
+    family = metadata.os.family if metadata.os is not None else ""
+    scanned_os = any(one.packages or one.vulnerabilities for one in of_os)
+    # Where packages are listed elsewhere, or no distribution is there to look at, nothing was left out.
+    looked_at_os = scanned_os or (bool(of_os) and lists_packages) or (family in {"", "none"} and bool(of_languages))
+    packages = (*(("library",) if of_os or of_languages else ()), *(("os",) if looked_at_os else ()))
+    scanners = {_SCANNERS[one.result_class] for one in results if one.result_class in _SCANNERS}
+    if of_os or of_languages:
+        scanners.add("vuln")
+    config = metadata.image_config or _ImageConfig()
+    platform = "/".join(part for part in (config.os, config.architecture, config.variant) if part)
+    return Inferred(
+        scope=Scope(
+            scanners=tuple(sorted(scanners)),
+            pkg_types=tuple(sorted(packages)),
+            platforms=(platform,) if platform else (),
+            skip_dirs=(),
+            skip_files=(),
+            files=(),
+            stated=False,
+        ),
+        lists_packages=lists_packages,
+        os_left_out=family_of(family) is not None and not of_os,
+    )

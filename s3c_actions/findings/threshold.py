@@ -1,0 +1,160 @@
+"""The gate: whether what was found is allowed to go on. Apart from what is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+
+from s3c_actions.core.errors import Refused
+from s3c_actions.findings.model import Finding, Kind, Severity, count
+
+
+class Exemption(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding that is accepted for a while.
+
+    Attributes:
+        id: of the finding.
+        package: only in this one; None: in any.
+        ends: from then on it counts no more; `until` is its last day, `YYYY-MM-DD`.
+        why, who: for people; untrusted.
+    """
+
+    id: str
+    package: str | None
+    ends: datetime
+    until: str
+    why: str
+    who: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What is refused.
+
+    Attributes:
+        fail_on: the lowest severity refused; None lets everything pass.
+        fixable_only: findings without a fix pass.
+        refuse: severities refused, when a policy says so; then `fail_on` is not looked at.
+        deny: ids in capitals that are refused whatever else is said.
+        exemptions: findings that pass until their time is over, which `now` tells.
+    """
+
+    fail_on: Severity | None
+    fixable_only: bool = False
+    refuse: frozenset[Severity] | None = None
+    deny: frozenset[str] = frozenset()
+    exemptions: tuple[Exemption, ...] = ()
+    now: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
+
+    @property
+    def closes(self) -> bool:
+        """Whether anything can close it."""
+        return self.fail_on is not None or self.refuse is not None
+
+    @property
+    def threshold(self) -> str:
+        """What it refuses, for people: `at or over High`."""
+        if self.refuse is not None:
+            return "refused by the policy"
+        return f"at or over {self.fail_on.title if self.fail_on is not None else 'any severity'}"
+
+    def refuses(self, finding: Finding) -> bool:
+        """Whether this finding closes the gate."""
+        if finding.id.upper() in self.deny:
+            return True
+        return self.minds(finding) and not self.excused(finding)
+
+    def minds(self, finding: Finding) -> bool:
+        """Whether this finding closes the gate unless an exemption lets it pass."""
+        if finding.id.upper() in self.deny:
+            return True
+        if self.refuse is not None:
+            wanted = finding.severity in self.refuse
+        else:
+            wanted = self.fail_on is not None and finding.severity >= self.fail_on
+        return wanted and (finding.fixable or not self.fixable_only)
+
+    def excused(self, finding: Finding) -> bool:
+        """Whether an exemption lets this finding pass today."""
+        return any(one.ends > self.now for one in self.excusing(finding))
+
+    def excusing(self, finding: Finding) -> tuple[Exemption, ...]:
+        """The exemptions that name a finding, over or not."""
+        return tuple(one for one in self.exemptions if one.id == finding.id and one.package in {None, finding.package})
+
+    def refused(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """The findings that close the gate; it is open when there are none."""
+        return tuple(f for f in findings if self.refuses(f))
+
+
+def verdict(refused: Sequence[Finding]) -> str:
+    """Why the gate is closed and what opens it, in one clause without a full stop; package names are untrusted.
+
+    "2 critical findings have a fix: bump libssl3 and curl".
+
+    Args:
+        refused: what closes it, at least one finding.
+    """
+    worst = max(finding.severity for finding in refused)
+    at_worst = [finding for finding in refused if finding.severity is worst]
+    packages = list(dict.fromkeys(f.package for f in at_worst if f.fixable and f.package))
+    if packages:
+        fixable = [f for f in at_worst if f.fixable and f.package]
+        return f"{number(len(fixable), worst)} {_have(len(fixable))} a fix: bump {enumerated(packages)}"
+    ours = [f for f in at_worst if f.kind in {Kind.SECRET, Kind.MISCONFIGURATION}]
+    if ours:
+        places = list(dict.fromkeys(f"{f.id} in {f.target}" for f in ours))
+        return f"{number(len(ours), worst)} to mend: {enumerated(places)}"
+    if all(f.kind is Kind.LICENSE for f in at_worst):
+        names = list(dict.fromkeys(f.id for f in at_worst))
+        return f"{number(len(at_worst), worst)} in licences: {enumerated(names)}"
+    return f"{number(len(at_worst), worst)} without a fix: {enumerated(list(dict.fromkeys(f.id for f in at_worst)))}"
+
+
+def closed(reference: str, gate: Gate, refused: Sequence[Finding], *, consequence: str = "") -> Refused:
+    """The error of findings that the gate refuses.
+
+    Args:
+        reference: the image.
+        gate: that refuses.
+        refused: at least one finding.
+        consequence: a sentence on what was not done because of it.
+    """
+    total = f"{len(refused)} finding{'s' * (len(refused) != 1)} {gate.threshold}"
+    per_severity = ", ".join(f"{n} {severity.name.lower()}" for severity, n in count(refused).items() if n)
+    return Refused(
+        f"{verdict(refused)}.",
+        cause=f"The gate refuses {total} ({per_severity})" + (" that have a fix." if gate.fixable_only else "."),
+        remedy=(
+            "Bump what is named, let the patch step run, or"
+            if any(f.package and f.fixable for f in refused)
+            else "Mend what is named, or"
+        )
+        + (
+            " accept the finding in the policy, with a reason and a date."
+            if gate.refuse is not None
+            else " name the finding with a reason and a date in an ignore file."
+        )
+        + (f" {consequence}" if consequence else ""),
+        image=reference,
+    )
+
+
+def number(amount: int, severity: Severity) -> str:
+    """`2 critical findings`."""
+    return f"{amount:,} {severity.name.lower()} finding{'s' * (amount != 1)}"
+
+
+def _have(amount: int) -> str:
+    return "has" if amount == 1 else "have"
+
+
+def enumerated(names: Sequence[str], most: int = 3) -> str:
+    """`a, b and c`, the rest as a count; each name cut at 80 characters."""
+    shown = [name if len(name) <= 80 else name[:79] + "…" for name in names[:most]]
+    if len(names) > most:
+        return f"{', '.join(shown)} and {len(names) - most:,} more"
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

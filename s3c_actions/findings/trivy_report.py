@@ -1,0 +1,509 @@
+"""Trivy's JSON report (schema version 2, `trivy … --format json`) read into the finding model.
+
+The shape is that of `pkg/types/report.go` in Trivy 0.74. Fields nobody needs are skipped, fields that are needed are
+typed: a report that is cut off, is somebody else's or says something unknown is an error, never "no findings".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from s3c_actions.core import reading
+from s3c_actions.core.collecting import paused
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity, ranked
+
+SCHEMA_VERSION = 2
+ARTIFACT_TYPES = ("container_image", "filesystem", "repository", "vm", "cyclonedx", "spdx")
+
+_SeverityWord = Literal["", "UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
+_SUPPRESSING = {"ignored", "not_affected", "fixed"}
+
+
+class _Struct(msgspec.Struct, rename="pascal", frozen=True, gc=False):
+    """Go's field names are the JSON's, unless a tag says otherwise."""
+
+
+class _Layer(_Struct, frozen=True):
+    digest: str = ""
+    diff_id: str = msgspec.field(default="", name="DiffID")
+
+
+class _DataSource(_Struct, frozen=True):
+    id: str = msgspec.field(default="", name="ID")
+    name: str = ""
+
+
+class _Identifier(_Struct, frozen=True):
+    purl: str = msgspec.field(default="", name="PURL")
+
+
+class _Score(_Struct, frozen=True):
+    v3_vector: str = msgspec.field(default="", name="V3Vector")
+    v3_score: float = msgspec.field(default=0.0, name="V3Score")
+    v40_vector: str = msgspec.field(default="", name="V40Vector")
+    v40_score: float = msgspec.field(default=0.0, name="V40Score")
+
+
+_NO_LAYER, _NO_IDENTIFIER, _NO_SOURCE = _Layer(), _Identifier(), _DataSource()
+
+
+class _Vulnerability(_Struct, frozen=True):
+    vulnerability_id: str = msgspec.field(name="VulnerabilityID")
+    pkg_name: str
+    installed_version: str = ""
+    fixed_version: str = ""
+    status: str = ""
+    severity: _SeverityWord = ""
+    severity_source: str = ""
+    pkg_path: str = ""
+    pkg_identifier: _Identifier = _NO_IDENTIFIER
+    layer: _Layer = _NO_LAYER
+    primary_url: str = msgspec.field(default="", name="PrimaryURL")
+    data_source: _DataSource = _NO_SOURCE
+    title: str = ""
+    description: str = ""
+    cwe_ids: tuple[str, ...] = msgspec.field(default=(), name="CweIDs")
+    cvss: dict[str, _Score] = msgspec.field(default_factory=dict, name="CVSS")
+    references: tuple[str, ...] = ()
+
+
+class _Cause(_Struct, frozen=True):
+    start_line: int = 0
+    end_line: int = 0
+
+
+_NO_CAUSE = _Cause()
+
+
+class _Misconfiguration(_Struct, frozen=True):
+    id: str = msgspec.field(name="ID")
+    severity: _SeverityWord
+    status: str = ""
+    title: str = ""
+    description: str = ""
+    message: str = ""
+    resolution: str = ""
+    primary_url: str = msgspec.field(default="", name="PrimaryURL")
+    references: tuple[str, ...] = ()
+    layer: _Layer = _NO_LAYER
+    cause_metadata: _Cause = _NO_CAUSE
+
+
+class _Secret(_Struct, frozen=True):
+    rule_id: str = msgspec.field(name="RuleID")
+    severity: _SeverityWord
+    category: str = ""
+    title: str = ""
+    start_line: int = 0
+    end_line: int = 0
+    match: str = ""
+    layer: _Layer = _NO_LAYER
+
+
+class _License(_Struct, frozen=True):
+    name: str
+    severity: _SeverityWord
+    category: str = ""
+    pkg_name: str = ""
+    file_path: str = ""
+    link: str = ""
+
+
+class _Modified(_Struct, frozen=True):
+    type: Literal["vulnerability", "misconfiguration", "secret", "license"]
+    finding: msgspec.Raw
+    status: str = ""
+    statement: str = ""
+    source: str = ""
+
+
+class _Result(_Struct, frozen=True):
+    target: str
+    # Go's class is `json:"Class,omitempty"`, and so are Type and the lists.
+    class_: str = msgspec.field(default="", name="Class")
+    type: str = ""
+    vulnerabilities: list[_Vulnerability] = msgspec.field(default_factory=list)
+    misconfigurations: list[_Misconfiguration] = msgspec.field(default_factory=list)
+    secrets: list[_Secret] = msgspec.field(default_factory=list)
+    licenses: list[_License] = msgspec.field(default_factory=list)
+    modified: list[_Modified] = msgspec.field(default_factory=list, name="ExperimentalModifiedFindings")
+
+
+class _OS(_Struct, frozen=True):
+    family: str = ""
+    name: str = ""
+    eosl: bool = msgspec.field(default=False, name="EOSL")
+
+
+class _HistoryEntry(msgspec.Struct, frozen=True):
+    created_by: str = ""
+    empty_layer: bool = False
+
+
+class _ContainerConfig(msgspec.Struct, frozen=True):
+    labels: dict[str, str] | None = msgspec.field(default=None, name="Labels")
+
+
+class _ImageConfig(msgspec.Struct, frozen=True):
+    """The OCI image configuration, as go-containerregistry writes it."""
+
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
+    history: list[_HistoryEntry] = msgspec.field(default_factory=list)
+    config: _ContainerConfig = _ContainerConfig()
+
+
+class _Metadata(_Struct, frozen=True):
+    os: _OS | None = msgspec.field(default=None, name="OS")
+    image_id: str = msgspec.field(default="", name="ImageID")
+    diff_ids: list[str] = msgspec.field(default_factory=list, name="DiffIDs")
+    repo_digests: list[str] = msgspec.field(default_factory=list)
+    image_config: _ImageConfig = _ImageConfig()
+
+
+class _Trivy(_Struct, frozen=True):
+    version: str = ""
+
+
+class _Report(_Struct, frozen=True):
+    schema_version: int
+    artifact_name: str
+    artifact_type: str
+    trivy: _Trivy = _Trivy()
+    created_at: str = ""
+    metadata: _Metadata = _Metadata()
+    results: list[_Result] = msgspec.field(default_factory=list)
+
+
+class NotTrivys(ValueError):
+    """The bytes are not a Trivy report that can be relied on; the message completes "FILE …"."""
+
+
+_DECODER = msgspec.json.Decoder(_Report)
+_MODIFIED: dict[str, msgspec.json.Decoder[Any]] = {
+    "vulnerability": msgspec.json.Decoder(_Vulnerability),
+    "misconfiguration": msgspec.json.Decoder(_Misconfiguration),
+    "secret": msgspec.json.Decoder(_Secret),
+    "license": msgspec.json.Decoder(_License),
+}
+
+
+def read(path: Path, *, field: str = "report") -> ScanReport:
+    """Read a report that a person gave.
+
+    Args:
+        path: of Trivy's JSON report.
+        field: the input that named it, for the error.
+
+    Raises:
+        InputError: the file cannot be read, or is no Trivy report of schema version 2.
+    """
+    try:
+        data = reading.content(path, reading.REPORTS)
+    except OSError as error:
+        raise InputError(
+            field,
+            f"{str(path)!r} cannot be read: {error.strerror or error}.",
+            remedy="Give the path of a report written by `trivy image --format json`.",
+        ) from error
+    try:
+        return parse(data)
+    except NotTrivys as error:
+        raise InputError(
+            field,
+            f"{str(path)!r} {error}.",
+            remedy="Give the whole of a report written by `trivy image --format json` (schema version 2).",
+        ) from error
+
+
+def read_output(path: Path, *, image: str) -> ScanReport:
+    """Read a report that Trivy wrote for us just now.
+
+    Args:
+        path: of the report.
+        image: what was scanned, for the error.
+
+    Raises:
+        OutsideError: there is none, or it cannot be understood. It is never taken for "no findings".
+    """
+    try:
+        return parse(reading.content(path, reading.REPORTS))
+    except (OSError, NotTrivys) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise OutsideError(
+            f"The report that Trivy wrote to {path.name} cannot be used: it {why}.",
+            cause="Trivy was probably stopped while writing, the disk is full, or its format is newer than 0.74's.",
+            remedy="Look at Trivy's messages above and scan again.",
+            image=image,
+        ) from error
+
+
+def parse(data: bytes) -> ScanReport:
+    """Read a report.
+
+    Args:
+        data: the whole JSON text, UTF-8.
+
+    Returns:
+        Everything found, the most severe first; what an ignore file, VEX or policy set aside is in `suppressed`.
+
+    Raises:
+        NotTrivys: with what was found instead.
+    """
+    try:
+        with paused():
+            return _model(_checked(_DECODER.decode(data)))
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise NotTrivys(f"is not JSON that can be read: {error}") from error
+    except msgspec.ValidationError as error:
+        raise NotTrivys(f"is {_recognised(data)}: {_clause(error)}") from error
+    except msgspec.DecodeError as error:
+        raise NotTrivys(_broken(data, error)) from error
+
+
+class _Package(_Struct, frozen=True):
+    name: str = ""
+    version: str = ""
+    release: str = ""
+    epoch: int = 0
+
+    @property
+    def installed(self) -> str:
+        """As Trivy writes the version of a finding: `1:2.3-4`."""
+        epoch = f"{self.epoch}:" if self.epoch else ""
+        return f"{epoch}{self.version}" + (f"-{self.release}" if self.release else "")
+
+
+class _Packages(_Struct, frozen=True):
+    packages: list[_Package] = msgspec.field(default_factory=list)
+
+
+class _Inventory(_Struct, frozen=True):
+    results: list[_Packages] = msgspec.field(default_factory=list)
+
+
+def installed(data: bytes) -> dict[str, str]:
+    """The version of each package that a report lists, by name; of one that is there twice, the last.
+
+    Args:
+        data: a report that `parse` takes, written with all packages.
+    """
+    inventory = msgspec.json.decode(data, type=_Inventory)
+    return {one.name: one.installed for result in inventory.results for one in result.packages}
+
+
+def _checked(report: _Report) -> _Report:
+    if report.schema_version != SCHEMA_VERSION:
+        raise NotTrivys(f"has Trivy's schema version {report.schema_version}; {SCHEMA_VERSION} is understood")
+    if report.artifact_type not in ARTIFACT_TYPES:
+        raise NotTrivys(
+            f"is a report on an artifact of type {_shown(report.artifact_type)}; "
+            f"{', '.join(ARTIFACT_TYPES)} are understood"
+        )
+    return report
+
+
+def _model(report: _Report) -> ScanReport:
+    found: list[Finding] = []
+    suppressed: list[Finding] = []
+    set_aside: list[Finding] = []
+    for result in report.results:
+        found.extend(_vulnerability(one, result) for one in result.vulnerabilities)
+        found.extend(_secret(one, result) for one in result.secrets)
+        found.extend(_license(one, result) for one in result.licenses)
+        found.extend(
+            # Passed checks are listed with --include-non-failures; any status but these two is a failure.
+            _misconfiguration(one, result)
+            for one in result.misconfigurations
+            if one.status not in {"PASS", "EXCEPTION"}
+        )
+        for modified in result.modified:
+            (suppressed if modified.status in _SUPPRESSING else set_aside).append(_modified(modified, result))
+    if set_aside:
+        # Modified, yet not by a word that says it does no harm: it stays a finding.
+        known = {finding.key for finding in found}
+        found.extend(finding for finding in set_aside if finding.key not in known)
+    metadata = report.metadata
+    config = metadata.image_config
+    layers = [entry.created_by for entry in config.history if not entry.empty_layer]
+    return ScanReport(
+        image=report.artifact_name,
+        artifact_type=report.artifact_type,
+        digest=_digest(report.artifact_name, metadata.repo_digests),
+        image_id=metadata.image_id,
+        platform="/".join(part for part in (config.os, config.architecture, config.variant) if part),
+        os=" ".join(part for part in (metadata.os.family, metadata.os.name) if part) if metadata.os else "",
+        os_end_of_life=bool(metadata.os and metadata.os.eosl),
+        findings=ranked(found),
+        suppressed=ranked(suppressed),
+        created=report.created_at,
+        database="",
+        scanner_version=report.trivy.version,
+        diff_ids=tuple(metadata.diff_ids),
+        # Without one history entry a layer nobody can tell which instruction made which.
+        history=tuple(layers) if len(layers) == len(metadata.diff_ids) else (),
+        labels=dict(config.config.labels or {}),
+    )
+
+
+def _vulnerability(one: _Vulnerability, result: _Result, suppressed: str = "") -> Finding:
+    score, vector = _cvss(one)
+    return Finding(
+        kind=Kind.VULNERABILITY,
+        id=one.vulnerability_id,
+        severity=Severity.of(one.severity),
+        package=one.pkg_name,
+        installed=one.installed_version,
+        fixed=one.fixed_version,
+        package_type=result.type,
+        result_class=result.class_,
+        purl=one.pkg_identifier.purl,
+        target=result.target,
+        path=one.pkg_path,
+        title=one.title,
+        description=one.description,
+        status=one.status,
+        url=one.primary_url,
+        references=one.references,
+        score=score,
+        vector=vector,
+        cwes=one.cwe_ids,
+        source=one.data_source.name,
+        layer=one.layer.diff_id or one.layer.digest,
+        suppressed=suppressed,
+    )
+
+
+def _cvss(one: _Vulnerability) -> tuple[float | None, str]:
+    """The score by the vendor whose severity Trivy took, else by those that rate nearly everything."""
+    for vendor in (one.severity_source, "nvd", "ghsa", "redhat"):
+        score = one.cvss.get(vendor)
+        if score is None:
+            continue
+        if score.v3_score:
+            return score.v3_score, score.v3_vector
+        if score.v40_score:
+            return score.v40_score, score.v40_vector
+    return None, ""
+
+
+def _secret(one: _Secret, result: _Result, suppressed: str = "") -> Finding:
+    return Finding(
+        kind=Kind.SECRET,
+        id=one.rule_id,
+        severity=Severity.of(one.severity),
+        result_class=result.class_,
+        target=result.target,
+        title=one.title,
+        description=one.match,
+        category=one.category,
+        layer=one.layer.diff_id or one.layer.digest,
+        line=one.start_line,
+        end_line=one.end_line,
+        suppressed=suppressed,
+    )
+
+
+def _misconfiguration(one: _Misconfiguration, result: _Result, suppressed: str = "") -> Finding:
+    return Finding(
+        kind=Kind.MISCONFIGURATION,
+        id=one.id,
+        severity=Severity.of(one.severity),
+        package_type=result.type,
+        result_class=result.class_,
+        target=result.target,
+        title=one.title,
+        description="\n".join(part for part in (one.message, one.description) if part),
+        url=one.primary_url,
+        references=one.references,
+        layer=one.layer.diff_id or one.layer.digest,
+        line=one.cause_metadata.start_line,
+        end_line=one.cause_metadata.end_line,
+        remedy=one.resolution,
+        suppressed=suppressed,
+    )
+
+
+def _license(one: _License, result: _Result, suppressed: str = "") -> Finding:
+    return Finding(
+        kind=Kind.LICENSE,
+        id=one.name,
+        severity=Severity.of(one.severity),
+        package=one.pkg_name,
+        result_class=result.class_,
+        target=one.file_path or result.target,
+        category=one.category,
+        url=one.link,
+        suppressed=suppressed,
+    )
+
+
+def _modified(one: _Modified, result: _Result) -> Finding:
+    statement = one.statement or one.status.replace("_", " ") or "set aside"
+    reason = f"{statement} ({one.source})" if one.source else statement
+    finding = _MODIFIED[one.type].decode(one.finding)
+    if one.type == "vulnerability":
+        return _vulnerability(finding, result, reason)
+    if one.type == "misconfiguration":
+        return _misconfiguration(finding, result, reason)
+    if one.type == "secret":
+        return _secret(finding, result, reason)
+    return _license(finding, result, reason)
+
+
+def _digest(name: str, repo_digests: Iterable[str]) -> str:
+    """The digest under the name scanned; a local image may be known by several repositories."""
+    digests = [entry.rpartition("@") for entry in repo_digests]
+    for repository, _, digest in digests:
+        if repository and name.startswith(repository) and name[len(repository) :][:1] in {"", ":", "@"}:
+            return digest
+    return digests[0][2] if digests else ""
+
+
+def _clause(error: msgspec.ValidationError) -> str:
+    return _shown(str(error), quote=False)
+
+
+def _shown(text: str, *, quote: bool = True) -> str:
+    short = text if len(text) <= 200 else text[:200] + "…"
+    return repr(short) if quote else short
+
+
+def _broken(data: bytes, error: msgspec.DecodeError) -> str:
+    if not data.strip():
+        return "is empty"
+    if data.lstrip()[:1] not in b"{[":
+        return "is not JSON"
+    if "truncated" in str(error):
+        return f"is cut off after {len(data):,} bytes"
+    return f"is not JSON: {_shown(str(error), quote=False)}"
+
+
+_OTHERS = (
+    ("matches", "Grype's JSON report"),
+    ("bomFormat", "a CycloneDX document"),
+    ("spdxVersion", "an SPDX document"),
+    ("lockfileVersion", "an npm lock file"),
+    ("runs", "a SARIF file"),
+    ("vulnerabilities", "another scanner's report"),
+)
+
+
+def _recognised(data: bytes) -> str:
+    """What the JSON is, to tell a person who gave the wrong file."""
+    try:
+        keys = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "no Trivy report"
+    if "SchemaVersion" in keys:
+        return "a damaged Trivy report"
+    for key, name in _OTHERS:
+        if key in keys:
+            return f"{name}, not Trivy's JSON report"
+    return "no Trivy report" if keys else "an empty object, no Trivy report"

@@ -1,0 +1,378 @@
+"""Inputs: one declaration serves flag, action input, environment variable and README row.
+
+An `Input` named `fail-on` is the flag `--fail-on`, the action input `fail-on`, the environment variable
+`S3C_FAIL_ON`, and a row in every README of a command that takes it. A flag wins over the environment, the environment
+over the default; an empty environment variable is one not given, because that is what a composite action passes for an
+input nobody set. One name means one thing in every command.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+import msgspec
+
+from s3c_actions.core import pasted
+from s3c_actions.core.errors import InputError
+
+T = TypeVar("T")
+Keep = Callable[[str, str], Path]
+"""Writes the content given for an input of that name to a file that only this user may read."""
+
+
+class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """One input.
+
+    Attributes:
+        name: kebab-case.
+        help: one or two sentences for people; Markdown code spans are allowed.
+        parse: text → value; raises ValueError with a clause that completes "NAME: 'TEXT' is not …".
+        default: as text, the way it stands in action.yml; None means not given, and then the value is `absent`.
+        absent: the value when neither given nor defaulted.
+        choices: the words allowed, for help texts; `parse` enforces them.
+        example: a value for the README.
+        aliases: peers' and old names, understood with a notice.
+        required: a command that takes it refuses to start without it.
+        secret: masked before first use, never a flag: it comes from the environment or a file.
+        positional: the command's bare argument as well as the flag.
+        many: takes several values (repeatable flag; commas or lines in the environment). `parse` sees them joined by
+            newlines.
+        switch: a bare flag means true.
+        expression: the default in action.yml alone, for what only a workflow knows.
+        takes: kinds of content (`pasted.CERTIFICATE`, …) that may be given in place of a path.
+        instead: what to do with content that is given here and not taken, as a sentence.
+    """
+
+    name: str
+    help: str
+    parse: Callable[[str], T]
+    default: str | None = None
+    absent: T = None  # type: ignore[assignment]
+    choices: tuple[str, ...] = ()
+    example: str = ""
+    aliases: tuple[str, ...] = ()
+    required: bool = False
+    secret: bool = False
+    positional: bool = False
+    many: bool = False
+    switch: bool = False
+    expression: str = ""
+    takes: tuple[str, ...] = ()
+    instead: str = "Write it to a file, and give the file's path."
+
+    @property
+    def variable(self) -> str:
+        """The environment variable: `S3C_FAIL_ON`."""
+        return variable(self.name)
+
+    @property
+    def flag(self) -> str:
+        """The flag: `--fail-on`; of a secret, the one that names a file: `--registry-password-file`."""
+        return f"--{self.name}-file" if self.secret else f"--{self.name}"
+
+    def value(self, text: str | None) -> T:
+        """The value of a text given (None: not given).
+
+        Raises:
+            InputError: naming this input.
+        """
+        if text is None or text == "":
+            if self.required:
+                raise InputError(
+                    self.name,
+                    "this input is required.",
+                    remedy=f"Give {self.flag}, or `{self.name}:` under `with:` in a workflow"
+                    + (f", for example {self.example}." if self.example else "."),
+                )
+            if not self.default:
+                return self.absent
+            text = self.default
+        # No error has the parser's as its cause: nothing of the value goes into a traceback.
+        kind = "" if self.secret else pasted.recognize(text)
+        try:
+            parsed = self.parse(text)
+        except pasted.Pasted as error:
+            raise InputError(self.name, f"it holds {error.kind}, not a path.", remedy=self.instead) from None
+        except ValueError as error:
+            if not kind:
+                shown = "***" if self.secret else pasted.quoted(text)
+                raise InputError(self.name, f"{shown} is not {error}.", remedy=self._remedy(text)) from None
+        else:
+            if not kind:
+                return parsed
+        raise InputError(self.name, f"it holds {kind}, which does not belong here.", remedy="Give it where it belongs.")
+
+    def content(self, text: str) -> str:
+        """What content a value holds instead of a path, a name or a setting, in words; empty when it is none.
+
+        Args:
+            text: as given. A secret input is nothing but content, and holds none in this sense.
+        """
+        if self.secret:
+            return ""
+        if pasted.POLICY in self.takes and pasted.is_policy(text):
+            return pasted.POLICY
+        kind = pasted.recognize(text)
+        try:
+            if not kind:
+                self.parse(text)
+        except pasted.Pasted as error:
+            return error.kind
+        except ValueError:
+            pass
+        return kind
+
+    def cuts(self, text: str) -> dict[str, str]:
+        """What messages show in place of the values given that are longer than they show: long value → cut value.
+
+        Args:
+            text: as given. A value that stands for itself, such as a reference, an address or a digest, is shown whole.
+        """
+        if self.secret:
+            return {}
+        is_path = self.content("[[]]") == "JSON"
+        if not is_path and self.parse is not _text:
+            return {}
+        parts = {text, *lines(text), *items(text)}
+        parts |= {str(Path(one).expanduser()) for one in parts if is_path and "\0" not in one}
+        cut = pasted.shortened_path if is_path else pasted.shortened
+        return {one: cut(one) for one in parts if len(one) > pasted.LONGEST and "@sha256:" not in one}
+
+    def kept(self, text: str, keep: Keep) -> str:
+        """The value with a file's path in place of content that this input takes.
+
+        Args:
+            text: as given.
+            keep: writes that file.
+        """
+        kind = self.content(text)
+        if kind not in self.takes:
+            return text
+        if kind != pasted.CERTIFICATE:
+            return str(keep(self.name, pasted.kubeconfig(text) if kind == pasted.KUBECONFIG else text))
+        found, beside = pasted.certificates(text)
+        if not found:
+            return text
+        return f"{keep(self.name, found)}\n{beside}".strip() if self.many else str(keep(self.name, found))
+
+    def _remedy(self, text: str) -> str:
+        if not self.choices:
+            return f"Example: {self.example}" if self.example else ""
+        import difflib
+
+        words = {one.lower(): one for one in self.choices}
+        meant = [difflib.get_close_matches(one.lower(), words, n=1) for one in items(text) if one.lower() not in words]
+        near = [words[one[0]] for one in meant if one]
+        return (f"Did you mean {near[0]}? " if near else "") + f"Choose from {', '.join(self.choices)}."
+
+
+def variable(name: str) -> str:
+    """The environment variable of an input's name."""
+    return "S3C_" + name.upper().replace("-", "_")
+
+
+class Values:
+    """The inputs of one command, parsed: `values[FAIL_ON]` has the type of that input."""
+
+    def __init__(self, parsed: Mapping[str, object], given: Iterable[str]) -> None:
+        self._parsed = dict(parsed)
+        self._given = frozenset(given)
+
+    def __getitem__(self, wanted: Input[T]) -> T:
+        return cast(T, self._parsed[wanted.name])
+
+    def given(self, wanted: Input[Any]) -> bool:
+        """Whether a person gave it, rather than its default."""
+        return wanted.name in self._given
+
+    def replaced(self, others: Mapping[Input[Any], object]) -> Values:
+        """The same, with other values of some inputs, which count as given."""
+        named = {one.name: value for one, value in others.items()}
+        return Values({**self._parsed, **named}, {*self._given, *named})
+
+
+def resolve(
+    declared: Iterable[Input[Any]],
+    flags: Mapping[str, str],
+    environment: Mapping[str, str],
+    notice: Callable[[str], None],
+    keep: Keep | None = None,
+) -> Values:
+    """Parse every input of a command.
+
+    Args:
+        declared: the command's inputs.
+        flags: name (or alias) → text, for the flags given.
+        environment: where the variables are looked up.
+        notice: told when an old name is used.
+        keep: where content goes that an input takes in place of a path; without it, none is taken.
+
+    Raises:
+        InputError: the first input that is missing or malformed, or given under two of its names.
+    """
+    parsed: dict[str, object] = {}
+    given: set[str] = set()
+    for one in declared:
+        text, by = None, ""
+        for name in (one.name, *one.aliases):
+            said = flags.get(name)
+            if said is None:
+                continue
+            if by:
+                raise InputError(one.name, f"given twice, as `{by}` and as `{name}`.", remedy=f"Keep `{one.name}`.")
+            text, by = said, name
+        if text is None:
+            for name in (one.name, *one.aliases):
+                said = environment.get(variable(name))
+                if not said:
+                    continue
+                if by:
+                    raise InputError(one.name, f"given twice, as `{by}` and as `{name}`.", remedy=f"Keep `{one.name}`.")
+                text, by = said, name
+        if by and by != one.name:
+            notice(f"`{by}` is an old name: it is understood as `{one.name}`.")
+        if text is not None and text != "":
+            given.add(one.name)
+            if keep is not None and one.takes:
+                text = one.kept(text, keep)
+        parsed[one.name] = one.value(text)
+    return Values(parsed, given)
+
+
+def texts(
+    declared: Iterable[Input[Any]], flags: Mapping[str, str], environment: Mapping[str, str]
+) -> Iterator[tuple[Input[Any], str]]:
+    """What was given for each input, under any of its names, as it was given."""
+    for one in declared:
+        for name in (one.name, *one.aliases):
+            for given in (flags.get(name), environment.get(variable(name))):
+                if given:
+                    yield one, given
+
+
+# Parsers. Each raises ValueError with the clause that completes "… is not".
+
+
+def text(value: str) -> str:
+    """Any text."""
+    return value
+
+
+_text = text  # whose name `Input`'s methods have for a value
+
+
+def boolean(value: str) -> bool:
+    """YAML 1.2's true and false, and the words people use for them."""
+    words = {
+        "true": True,
+        "false": False,
+        "yes": True,
+        "no": False,
+        "1": True,
+        "0": False,
+        "on": True,
+        "off": False,
+    }
+    if value.strip().lower() not in words:
+        raise ValueError("true or false")
+    return words[value.strip().lower()]
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """A whole number from `low` to `high`."""
+
+    def parse(value: str) -> int:
+        clause = f"a whole number from {low} to {high}"
+        try:
+            number = int(value.strip())
+        except ValueError:
+            raise ValueError(clause) from None
+        if not low <= number <= high:
+            raise ValueError(clause)
+        return number
+
+    return parse
+
+
+def items(value: str) -> tuple[str, ...]:
+    """Values separated by commas or lines, blanks around them dropped."""
+    return tuple(part.strip() for line in value.splitlines() for part in line.split(",") if part.strip())
+
+
+def lines(value: str) -> tuple[str, ...]:
+    """Values one a line, for those that may hold commas."""
+    return tuple(line.strip() for line in value.splitlines() if line.strip())
+
+
+def or_none(parse: Callable[[str], T], absent: T) -> Callable[[str], T]:
+    """What `parse` reads, or `absent` for the word `none`."""
+
+    def read(value: str) -> T:
+        return absent if value.strip().lower() == "none" else parse(value)
+
+    return read
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """One of the words, in any case."""
+
+    def parse(value: str) -> str:
+        lowered = {word.lower(): word for word in words}
+        if value.strip().lower() not in lowered:
+            raise ValueError("one of the words allowed")
+        return lowered[value.strip().lower()]
+
+    return parse
+
+
+def choices(*words: str) -> Callable[[str], tuple[str, ...]]:
+    """Several of the words, in any case, each once, in the order given."""
+    one = choice(*words)
+
+    def parse(value: str) -> tuple[str, ...]:
+        chosen: list[str] = []
+        for item in items(value):
+            try:
+                word = one(item)
+            except ValueError:
+                clause = "made of the words allowed"
+                raise ValueError(
+                    clause if item == value.strip() else f"{clause}: {pasted.quoted(item)} is none of them"
+                ) from None
+            if word not in chosen:
+                chosen.append(word)
+        if not chosen:
+            raise ValueError("made of the words allowed: it is empty")
+        return tuple(chosen)
+
+    return parse
+
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST = 36500
+"""Days; what is longer is a slip, and clocks cannot count it."""
+
+
+def duration(value: str) -> float:
+    """A duration such as `90s`, `5m`, `1h30m`, `7d`; a bare number is seconds. Returns seconds."""
+    left, total = value.strip().lower(), 0.0
+    if re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", left):
+        left += "s"
+    if not re.fullmatch(r"(([0-9]+(\.[0-9]*)?|\.[0-9]+)[smhd])+", left):
+        raise ValueError("a duration such as 90s, 5m or 1h30m")
+    for number, unit in re.findall(r"([0-9.]+)([smhd])", left):
+        total += float(number) * _UNITS[unit]
+    if total > _LONGEST * _UNITS["d"]:
+        raise ValueError(f"a duration of at most {_LONGEST}d")
+    return total
+
+
+def some_time(value: str) -> float:
+    """A duration that is not 0. Returns seconds."""
+    seconds = duration(value)
+    if not seconds:
+        raise ValueError("a duration longer than 0, such as 90s, 5m or 1h30m")
+    return seconds

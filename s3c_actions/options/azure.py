@@ -1,0 +1,75 @@
+"""Inputs that say who we are at Azure; those of single services stand with the commands that use them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from s3c_actions.options import Input, choice
+
+CLOUD_NAMES = ("public", "usgovernment", "china")
+SOURCES = ("auto", "github-oidc", "workload-identity", "environment", "azure-cli", "managed-identity")
+
+
+def tenant(value: str) -> str:
+    """A tenant's id, or one of its domains."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}", value.strip()):
+        raise ValueError("the id of a tenant, or one of its domains")
+    return value.strip()
+
+
+def guid(value: str) -> str:
+    """A GUID, in lower case."""
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value.strip()):
+        raise ValueError("an id such as 00000000-0000-0000-0000-000000000000")
+    return value.strip().lower()
+
+
+def https_host(value: str) -> str:
+    """A host that is spoken to by https, with or without the scheme."""
+    found = re.fullmatch(r"(?:https://)?([A-Za-z0-9.-]+(?::\d{1,5})?)/?", value.strip())
+    if not found:
+        raise ValueError("a host, such as login.microsoftonline.us")
+    return found[1].lower()
+
+
+TENANT_ID = Input(
+    name="tenant-id",
+    help="The Microsoft Entra tenant (directory) to log in to. Without it, `AZURE_TENANT_ID`.",
+    parse=tenant,
+    absent="",
+    example="72f988bf-86f1-41af-91ab-2d7cd011db47",
+)
+CLIENT_ID = Input(
+    name="client-id",
+    help="The application (client) to log in as: one with a federated credential for this workflow, or a user-assigned "
+    "managed identity. Without it, `AZURE_CLIENT_ID`.",
+    parse=guid,
+    absent="",
+    example="1f2d3c4b-0000-4000-8000-5a6b7c8d9e0f",
+)
+AZURE_CLOUD = Input(
+    name="azure-cloud",
+    help="The Azure cloud: where one logs in, and what the names of its services end in.",
+    parse=choice(*CLOUD_NAMES),
+    default="public",
+    absent="public",
+    choices=CLOUD_NAMES,
+)
+AUTHORITY_HOST = Input(
+    name="authority-host",
+    help="Host to log in at, when it is another than the cloud's own. Without it, `AZURE_AUTHORITY_HOST`.",
+    parse=https_host,
+    absent="",
+    example="login.microsoftonline.us",
+)
+AZURE_IDENTITY = Input(
+    name="azure-identity",
+    help="How to log in to Azure. `auto` takes the first that is there, in this order, and tells which.",
+    parse=choice(*SOURCES),
+    default="auto",
+    absent="auto",
+    choices=SOURCES,
+)
+
+IDENTITY_INPUTS: tuple[Input[Any], ...] = (TENANT_ID, CLIENT_ID, AZURE_CLOUD, AUTHORITY_HOST, AZURE_IDENTITY)

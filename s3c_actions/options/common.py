@@ -1,0 +1,165 @@
+"""Inputs that several commands take."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from s3c_actions.core import pasted
+from s3c_actions.options import Input, boolean, items, lines, some_time, text
+
+
+def path(value: str) -> Path:
+    """A path, `~` expanded; content that somebody pasted in its place is refused."""
+    return Path(path_text(value)).expanduser()
+
+
+def paths(value: str) -> tuple[Path, ...]:
+    """Paths, one a line."""
+    return tuple(Path(one).expanduser() for one in path_lines(value))
+
+
+def path_text(value: str) -> str:
+    """As `path`, as it was given: for what may be something else than a path, too."""
+    if "\0" in value:
+        raise ValueError("a path: it holds a NUL byte")
+    kind = pasted.in_path(value)
+    if kind:
+        raise pasted.Pasted(kind)
+    return value
+
+
+def path_items(value: str) -> tuple[str, ...]:
+    """Paths, or what may be given in place of one, separated by commas or lines."""
+    return tuple(path_text(one) for one in items(_unstructured(value)))
+
+
+def path_lines(value: str) -> tuple[str, ...]:
+    """Paths, or what may be given in place of one, one a line."""
+    return tuple(path_text(one) for one in lines(_unstructured(value)))
+
+
+def _unstructured(value: str) -> str:
+    """The value; its parts alone may look like paths when it is JSON, YAML or PEM as a whole."""
+    kind = pasted.recognize(value) or pasted.structure(value)
+    if kind:
+        raise pasted.Pasted(kind)
+    return value
+
+
+def _platform(value: str) -> str:
+    """`os/architecture[/variant]`."""
+    if not re.fullmatch(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?", value.strip()):
+        raise ValueError("a platform such as linux/amd64 or linux/arm/v7")
+    return value.strip()
+
+
+IMAGE: Input[tuple[str, ...]] = Input(
+    name="image",
+    help="Images, as `registry/repository:tag` or `registry/repository@sha256:…`; several by commas or lines. "
+    "A tag is resolved once, and everything after works on the digest.",
+    parse=items,
+    absent=(),
+    example="localhost:5000/voting-app:1.4.0",
+    aliases=("image-ref", "images", "target-artifact-reference"),
+    required=True,
+    positional=True,
+    many=True,
+)
+OUTPUT_DIR = Input(
+    name="output-dir",
+    help="Folder for everything written: reports, `summary.md`, `result.json`. Made when it is not there.",
+    parse=path,
+    default="s3c-out",
+)
+PLATFORM = Input(
+    name="platform",
+    help="Platform of a multi-platform image, as `os/architecture[/variant]`.",
+    parse=_platform,
+    absent="",
+    example="linux/amd64",
+)
+TIMEOUT = Input(
+    name="timeout",
+    help="Time limit of each outside program.",
+    parse=some_time,
+    default="10m",
+    absent=600.0,
+    example="15m",
+)
+REGISTRY_USERNAME = Input(
+    name="registry-username",
+    help="User name for the image's registry. Without it, Docker's own configuration is used.",
+    parse=text,
+    absent="",
+)
+REGISTRY_PASSWORD = Input(
+    name="registry-password",
+    help="Password or token for the image's registry.",
+    parse=text,
+    absent="",
+    secret=True,
+)
+INSECURE = Input(
+    name="insecure-registry",
+    help="Talk to the registry by plain HTTP, or without checking its certificate. `localhost` is plain by itself.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+QUIET = Input(
+    name="quiet",
+    help="Show warnings and errors only, and print the resulting references, one a line.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+VERBOSE = Input(
+    name="verbose",
+    help="Show the programs run and what they say.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+DEBUG = Input(
+    name="debug",
+    help="As verbose, and every error with its traceback.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+CACHE = Input(
+    name="cache",
+    help="Keep release archives and vulnerability data in the cache of GitHub Actions, also when the gate is closed. "
+    "With a key or a way into a cluster nothing is kept or restored, whatever this says.",
+    parse=boolean,
+    default="true",
+    absent=True,
+)
+KEEP_TRACE = Input(
+    name="keep-trace",
+    help="Keep the page of each image's story as an artifact of the run.",
+    parse=boolean,
+    default="true",
+    absent=True,
+)
+ANNOTATIONS = Input(
+    name="annotations",
+    help="Annotate the pull request's files with what closed the gate, and what is critical or high and has a fix: at "
+    "most 5 errors and 5 warnings, at the Dockerfile's line where it is known.",
+    parse=boolean,
+    default="true",
+    absent=True,
+)
+UPLOAD_SARIF = Input(
+    name="upload-sarif",
+    help="Upload the findings to code scanning, one category for each image. Needs the permission "
+    "`security-events: write`.",
+    parse=boolean,
+    default="false",
+    absent=False,
+)

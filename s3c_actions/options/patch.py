@@ -1,0 +1,154 @@
+"""Inputs on what is patched, by which BuildKit, and to which tag."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from s3c_actions.options import Input, boolean, choice, choices
+from s3c_actions.options.common import IMAGE, path, paths
+from s3c_actions.options.evidence import EVIDENCE
+from s3c_actions.options.programs import BUILDKITD, COPA
+from s3c_actions.options.scan import AROUND, LOOK
+from s3c_actions.options.sign import SIGNING
+from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE
+from s3c_actions.registry import tags
+from s3c_actions.registry.tags import TagTemplate
+
+REUSES = ("signed", "content", "never")
+SCHEMES = (
+    "unix",
+    "tcp",
+    "docker",
+    "docker-container",
+    "buildx",
+    "podman-container",
+    "nerdctl-container",
+    "kube-pod",
+    "ssh",
+)
+"""Of the addresses that BuildKit and Copa understand."""
+
+
+def buildkit_address(value: str) -> str:
+    """`auto` or an address of a known scheme; a bare path is a socket's."""
+    if value == "auto":
+        return value
+    if value.startswith("/"):
+        value = f"unix://{value}"
+    scheme, separator, rest = value.partition("://")
+    if not separator or scheme not in SCHEMES or not value.isprintable() or " " in value:
+        raise ValueError(f"auto, or an address that begins with {'://, '.join(SCHEMES)}://")
+    if scheme not in {"docker", "buildx"} and not rest:
+        raise ValueError(f"complete: something has to follow {scheme}://")
+    return value
+
+
+REPORT: Input[tuple[Path, ...]] = Input(
+    name="report",
+    help="Trivy's JSON report of the image, made with `--pkg-types os` (or os,library) and all packages listed; of an "
+    "image for several platforms one of each, one a line. What it does not cover is scanned first. For one image only.",
+    parse=paths,
+    absent=(),
+    many=True,
+    example="s3c-out/voting-db/trivy.json",
+    aliases=("image-report",),
+)
+TAG: Input[TagTemplate] = Input(
+    name="patched-tag",
+    help="Tag of the patched image, in the original's repository. `{tag}` is the original's tag, `{n}` the next "
+    "free number. A fixed tag moves from one patch of the same original to the next.",
+    parse=TagTemplate.parse,
+    default=tags.DEFAULT,
+    example="{tag}-patched",
+    aliases=("tag",),
+)
+OVERWRITE = Input(
+    name="overwrite-tag",
+    help="Let `patched-tag` replace whatever it stands for, even the original itself.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+REUSE: Input[str] = Input(
+    name="reuse-patched",
+    help="Which patch of an earlier run may be the result when nothing is left to patch in it: `signed`, one that a "
+    "trusted signature covers; `content`, one that is a patch of the image by its layers and configuration, whoever "
+    "pushed it; `never`. By default `signed` where a certificate is named (`trust-store`, `certificate`, `vault`) or "
+    "evidence is attached, else `content`.",
+    parse=choice(*REUSES),
+    absent="",
+    choices=REUSES,
+    example="never",
+)
+ALLOW_PARTIAL = Input(
+    name="allow-partial",
+    help="Take an image in which only some packages could be upgraded. Otherwise that is a failure (exit code 3).",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+    aliases=("ignore-errors",),
+)
+PATCH_TYPES: Input[tuple[str, ...]] = Input(
+    name="patch-types",
+    help="What is upgraded: packages of the operating system, and language packages (`library`, experimental in Copa).",
+    parse=choices("os", "library"),
+    default="os",
+    choices=("os", "library"),
+)
+BUILDKIT: Input[str] = Input(
+    name="buildkit-addr",
+    help="BuildKit to build with: `unix://SOCKET`, `tcp://HOST:PORT`, `docker-container://NAME`, `buildx://NAME`, "
+    "`docker://` (Docker with the containerd image store). `auto` takes one that is there (`BUILDKIT_HOST`, "
+    "/run/buildkit, buildx), else starts its own (needs root and runc).",
+    parse=buildkit_address,
+    default="auto",
+    example="docker-container://buildx_buildkit_default",
+    aliases=("addr", "custom-socket"),
+)
+BUILDKIT_CONFIG: Input[Path | None] = Input(
+    name="buildkit-config",
+    help="`buildkitd.toml` for a BuildKit that s3c starts itself, for example with mirrors for docker.io and ghcr.io.",
+    parse=path,
+    example="buildkitd.toml",
+)
+BUILDKIT_CA: Input[Path | None] = Input(
+    name="buildkit-ca",
+    help="CA certificate of a `tcp://` BuildKit with TLS.",
+    parse=path,
+)
+BUILDKIT_CERTIFICATE: Input[Path | None] = Input(
+    name="buildkit-certificate",
+    help="Client certificate for a `tcp://` BuildKit with TLS.",
+    parse=path,
+)
+BUILDKIT_KEY: Input[Path | None] = Input(
+    name="buildkit-key",
+    help="Path of the client certificate's key.",
+    parse=path,
+)
+HOW: tuple[Input[Any], ...] = (
+    TAG,
+    OVERWRITE,
+    ALLOW_PARTIAL,
+    PATCH_TYPES,
+    BUILDKIT,
+    BUILDKIT_CONFIG,
+    BUILDKIT_CA,
+    BUILDKIT_CERTIFICATE,
+    BUILDKIT_KEY,
+    *COPA.all,
+    *BUILDKITD.all,
+)
+"""Inputs on how to patch, which every command that patches takes."""
+
+_OWN_TRUST_STORE = replace(
+    TRUST_STORE,
+    help="Certificates whose signature an earlier patch has to have, to be used again; as in `s3c verify`.",
+)
+_TRUST = tuple(_OWN_TRUST_STORE if one is TRUST_STORE else one for one in TRUST_INPUTS)
+INPUTS: tuple[Input[Any], ...] = (IMAGE, REPORT, REUSE, *_TRUST, *EVIDENCE, *HOW, *LOOK, *AROUND, *SIGNING)

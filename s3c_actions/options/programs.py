@@ -1,0 +1,122 @@
+"""Inputs on where programs come from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from s3c_actions.options import Input, boolean, choice, choices, text
+from s3c_actions.options.common import path
+
+NAMES = ("trivy", "copa", "notation", "buildkitd", "helm")
+
+
+def _url(value: str) -> str:
+    """A base URL, without the slash at its end."""
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value.strip()):
+        raise ValueError("an http or https URL")
+    return value.strip().rstrip("/")
+
+
+def sha256(value: str) -> str:
+    """A SHA-256 in hexadecimal, in lower case."""
+    digits = value.strip().lower().removeprefix("sha256:")
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ValueError("a SHA-256: 64 hexadecimal digits")
+    return digits
+
+
+class ProgramInputs(msgspec.Struct, frozen=True):
+    """The inputs of one program; a command takes those of every program it runs."""
+
+    path: Input[Path]
+    version: Input[str]
+    checksum: Input[str]
+
+    @property
+    def all(self) -> tuple[Input[Any], ...]:
+        """In README order."""
+        return (self.path, self.version, self.checksum)
+
+
+def _inputs(name: str, version: str) -> ProgramInputs:
+    return ProgramInputs(
+        path=Input(
+            name=f"{name}-path",
+            help=f"Path of {name} to use, of the pinned version. Without it: {name} on PATH when it has the pinned "
+            "version, else one that s3c installs into its cache.",
+            parse=path,
+            example=f"/usr/local/bin/{name}",
+        ),
+        version=Input(
+            name=f"{name}-version",
+            help=f"Another version of {name} than the pinned one; needs `{name}-checksum`.",
+            parse=text,
+            absent="",
+            example=version,
+        ),
+        checksum=Input(
+            name=f"{name}-checksum",
+            help=f"SHA-256 of the release archive of `{name}-version` for this platform, or of the file at "
+            f"`{name}-path`.",
+            parse=sha256,
+            absent="",
+            example="0f3c…",
+        ),
+    )
+
+
+TRIVY = _inputs("trivy", "0.74.0")
+COPA = _inputs("copa", "0.14.2")
+NOTATION = _inputs("notation", "1.3.2")
+BUILDKITD = _inputs("buildkitd", "0.34.2")
+HELM = _inputs("helm", "3.22.0")
+
+PROGRAMS_MIRROR = Input(
+    name="programs-mirror",
+    help="Base URL to download release archives from, in place of GitHub's: a mirror with the same "
+    "paths. The checksums stay the pinned ones.",
+    parse=_url,
+    absent="",
+    example="https://mirror.example/github",
+)
+SUBCOMMAND = Input(
+    name="subcommand",
+    help="What to do.",
+    parse=choice("list", "install", "where"),
+    choices=("list", "install", "where"),
+    default="list",
+    positional=True,
+)
+PROGRAM: Input[tuple[str, ...]] = Input(
+    name="program",
+    help="Programs to do it with. Without any: all for `list` and `where`, trivy, copa and notation for `install`.",
+    parse=choices(*NAMES),
+    absent=(),
+    choices=NAMES,
+    positional=True,
+    many=True,
+)
+JSON = Input(
+    name="json",
+    help="Answer in JSON.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+
+INPUTS: tuple[Input[Any], ...] = (
+    SUBCOMMAND,
+    PROGRAM,
+    JSON,
+    *TRIVY.all,
+    *COPA.all,
+    *NOTATION.all,
+    *BUILDKITD.all,
+    *HELM.all,
+    PROGRAMS_MIRROR,
+)

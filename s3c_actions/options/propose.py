@@ -1,0 +1,68 @@
+"""Inputs of `propose`: which manifests get which images, in which pull request."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from msgspec.structs import replace
+
+from s3c_actions.options import Input
+from s3c_actions.options.deploy import IMAGES, MANIFESTS
+from s3c_actions.options.github import REPOSITORY, RESULTS, TOKEN
+
+
+def branch_name(value: str) -> str:
+    """A branch's name, by the rules of git-check-ref-format that a name of this kind can break."""
+    bad = value.startswith(("-", "/", ".")) or value.endswith(("/", ".", ".lock")) or ".." in value or "//" in value
+    if bad or not re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", value):
+        raise ValueError("a branch's name: letters, digits and . _ - /")
+    return value
+
+
+def one_line(value: str) -> str:
+    """Some text on one line."""
+    if not value.strip() or len(value) > 200 or not value.isprintable():
+        raise ValueError("one line of 1 to 200 characters")
+    return value.strip()
+
+
+PROPOSED: Input[tuple[str, ...]] = replace(
+    MANIFESTS,
+    help="Kubernetes manifests of the checkout whose images get new digests: files, folders (with all below them) and "
+    "globs; several by commas or lines.",
+)
+FROM_RESULTS: Input[tuple[str, ...]] = replace(
+    RESULTS,
+    help="`result.json` files of `chain`, `patch` or `sign`, or folders that have some: the images that passed are "
+    "proposed, and the pull request says what was found and fixed.",
+    positional=False,
+)
+NEW_IMAGES: Input[tuple[str, ...]] = replace(
+    IMAGES,
+    help="Images by digest, `registry/repository@sha256:…`, on top of those in `results`: each takes the place of "
+    "every image of its repository. `NAME=REFERENCE` takes the place of the image NAME instead.",
+)
+BRANCH: Input[str] = Input(
+    name="branch",
+    help="Branch of the pull request. It belongs to s3c: what it held before is replaced.",
+    parse=branch_name,
+    default="s3c/images",
+    absent="s3c/images",
+)
+BASE: Input[str] = Input(
+    name="base",
+    help="Branch that the pull request is for; without it, the repository's default branch.",
+    parse=branch_name,
+    absent="",
+    example="main",
+)
+TITLE: Input[str] = Input(
+    name="title",
+    help="Title of the pull request and of its commit.",
+    parse=one_line,
+    default="Deploy patched images",
+    absent="Deploy patched images",
+)
+
+INPUTS: tuple[Input[Any], ...] = (PROPOSED, FROM_RESULTS, NEW_IMAGES, BRANCH, BASE, TITLE, REPOSITORY, TOKEN)

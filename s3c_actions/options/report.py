@@ -1,0 +1,140 @@
+"""Inputs about findings: which reports are written, what is compared and what is refused. Scan shares them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from s3c_actions.core import pasted
+from s3c_actions.options import Input, boolean, choice, choices, integer, text
+from s3c_actions.options.common import OUTPUT_DIR, path
+
+FORMATS = ("json", "sarif", "html", "csv", "table", "cyclonedx", "spdx")
+SEVERITIES = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+
+
+def _severity(value: str) -> str | None:
+    """A severity's name, or None for `none`."""
+    word = choice("none", *SEVERITIES)(value)
+    return None if word == "none" else word
+
+
+def _category(value: str) -> str:
+    """What GitHub takes as an analysis category."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,199}", value.strip()):
+        raise ValueError("a category: letters, digits and . _ : / + -, 200 at most")
+    return value.strip()
+
+
+def _dockerfile(value: str) -> Path:
+    """A path that can stand in a SARIF location: relative, and inside the repository."""
+    given = path(value)
+    if given.is_absolute() or ".." in given.parts:
+        raise ValueError("a path relative to the repository's root")
+    return given
+
+
+REPORT = Input(
+    name="report",
+    help="Trivy's JSON report (`trivy image --format json`, schema version 2).",
+    parse=path,
+    required=True,
+    positional=True,
+    example="trivy.json",
+)
+FORMAT = Input(
+    name="format",
+    help="Reports to write, from one scan.",
+    parse=choices(*FORMATS),
+    default="json,sarif,html,table",
+    choices=FORMATS,
+    many=True,
+    example="sarif,html,csv",
+)
+FAIL_ON = Input(
+    name="fail-on",
+    help="Lowest severity that closes the gate, or `none`. The reports stay complete whatever the gate says.",
+    parse=_severity,
+    default="none",
+    choices=("none", *SEVERITIES),
+    example="HIGH",
+)
+FIXABLE_ONLY = Input(
+    name="fixable-only",
+    help="Findings without a fix do not close the gate.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+)
+EXIT_CODE = Input(
+    name="exit-code",
+    help="Exit code when the gate is closed. With `0` the verdict is told and the step succeeds.",
+    parse=integer(0, 1),
+    default="1",
+    absent=1,
+    choices=("0", "1"),
+)
+BASELINE = Input(
+    name="baseline",
+    help="What to compare with: Trivy's JSON report of an earlier scan, or the `result.json` of an earlier run.",
+    parse=path,
+    absent=None,
+    example="main/trivy.json",
+)
+BASELINE_NAME = Input(
+    name="baseline-name",
+    help="What the baseline is called in comment and summary. Without it, the branch that the pull request goes to, "
+    "else the baseline itself.",
+    parse=text,
+    absent="",
+    example="main",
+)
+DOCKERFILE = Input(
+    name="dockerfile",
+    help="The image's Dockerfile, relative to the repository's root: where code scanning shows the findings. "
+    "Without it, `Dockerfile` is taken when there is one.",
+    parse=_dockerfile,
+    absent=None,
+    example="app/Dockerfile",
+)
+SARIF_CATEGORY = Input(
+    name="sarif-category",
+    help="Category of the SARIF file in code scanning. Without it, one for each image repository and platform, so that "
+    "two images never close each other's alerts.",
+    parse=_category,
+    absent="",
+    example="s3c/voting-app",
+)
+POLICY: Input[Path | None] = Input(
+    name="policy",
+    help="The policy, `s3c-policy.yaml`: which findings, packages and licences are refused, and what is excepted until "
+    "when. A file's path, or the YAML itself. It takes the place of `fail-on` and `fixable-only`, and the cluster "
+    "decides by the same file.",
+    parse=path,
+    takes=(pasted.POLICY,),
+    absent=None,
+    example="s3c-policy.yaml",
+)
+
+UNSCANNED = Input(
+    name="unscanned",
+    help="What an image means whose packages could not be checked (unknown or dead distribution, package database "
+    "removed) when `fail-on` is set: `fail` closes the gate, `warn` only tells.",
+    parse=choice("fail", "warn"),
+    default="fail",
+    choices=("fail", "warn"),
+)
+INPUTS = (
+    REPORT,
+    FORMAT,
+    OUTPUT_DIR,
+    FAIL_ON,
+    FIXABLE_ONLY,
+    POLICY,
+    EXIT_CODE,
+    BASELINE,
+    BASELINE_NAME,
+    DOCKERFILE,
+    SARIF_CATEGORY,
+)

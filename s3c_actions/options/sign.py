@@ -1,0 +1,239 @@
+"""Inputs of `sign`; those that say how a signature is made serve `chain` as well."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from s3c_actions.core import pasted
+from s3c_actions.options import Input, boolean, choice, duration, integer, lines, text
+from s3c_actions.options.common import IMAGE, path, path_text
+from s3c_actions.options.evidence import EVIDENCE, OPENVEX, REPORTS
+from s3c_actions.options.programs import NOTATION, PROGRAMS_MIRROR, TRIVY, sha256
+from s3c_actions.options.registry import REGISTRY_INPUTS
+from s3c_actions.options.report import FAIL_ON, FIXABLE_ONLY, POLICY, UNSCANNED
+from s3c_actions.options.vault import CERTIFICATE_INPUTS, VAULT_PLUGIN
+
+RESERVED_PREFIX = "io.cncf.notary"
+
+
+def pairs(value: str) -> Mapping[str, str]:
+    """`key=value` lines; a key once, neither part empty."""
+    found: dict[str, str] = {}
+    for line in lines(value):
+        key, equals, content = line.partition("=")
+        if not equals or not key.strip() or not content.strip():
+            raise ValueError("lines of key=value")
+        if key.strip() in found:
+            raise ValueError(f"lines of key=value with each key once: {pasted.quoted(key.strip())} is there twice")
+        found[key.strip()] = content.strip()
+    return found
+
+
+def metadata(value: str) -> Mapping[str, str]:
+    """`key=value` lines whose keys are free to use.
+
+    https://github.com/notaryproject/specifications/blob/main/specs/signature-specification.md#payload
+    """
+    found = pairs(value)
+    for key in found:
+        if key.startswith(RESERVED_PREFIX):
+            raise ValueError(f"free to use: keys that begin with {RESERVED_PREFIX} are the Notary Project's own")
+    return found
+
+
+def whole_seconds(value: str) -> float:
+    """A duration of at least a second, in whole seconds."""
+    seconds = duration(value)
+    if seconds < 1 or seconds != int(seconds):
+        raise ValueError("a duration of whole seconds, such as 12h or 30d")
+    return seconds
+
+
+def web_address(value: str) -> str:
+    """An http or https address."""
+    if not re.fullmatch(r"https?://[^\s/]+\S*", value.strip()):
+        raise ValueError("an http:// or https:// address")
+    return value.strip()
+
+
+KEY = Input(
+    name="key",
+    help="Private key in PEM (PKCS#8, PKCS#1 or SEC 1), encrypted or not. Goes with `certificate`.",
+    parse=path,
+    instead="Give it as `key-pem`, from a secret, or write it to a file and give the file's path.",
+    example="signing.key",
+)
+KEY_PEM = Input(
+    name="key-pem",
+    help="The private key itself in PEM, instead of `key`: for a workflow that keeps it as a secret.",
+    parse=text,
+    absent="",
+    secret=True,
+)
+CERTIFICATE: Input[Path | None] = Input(
+    name="certificate",
+    help="Certificates of the key, a file's path or the PEM itself: the signing certificate first, each issuer after "
+    "it, the root last.",
+    parse=path,
+    takes=(pasted.CERTIFICATE,),
+    instead="Give the certificates alone, in PEM, or the path of a file that has them; a private key is `key-pem`.",
+    example="signing.crt",
+)
+PKCS12 = Input(
+    name="pkcs12",
+    help="Key and certificates in one PKCS#12 file (`.pfx`, `.p12`), instead of `key` and `certificate`.",
+    parse=path,
+    instead="Write it to a file, out of its base64 (`base64 -d`), and give the file's path; PEM is `key-pem`.",
+    example="signing.pfx",
+)
+KEY_PASSWORD = Input(
+    name="key-password",
+    help="Password of `key`, `key-pem` or `pkcs12`.",
+    parse=text,
+    absent="",
+    secret=True,
+)
+KEY_NAME = Input(
+    name="key-name",
+    help="Name of a key in notation's own configuration (`notation key list`), instead of a file.",
+    parse=text,
+    absent="",
+    example="wabbit-networks.io",
+)
+PLUGIN = Input(
+    name="plugin",
+    help="Notation plugin that signs: the name of an installed one, or the path of its executable, folder or archive. "
+    "Goes with `key-id`.",
+    parse=path_text,
+    absent="",
+    example="azure-kv",
+    aliases=("plugin-name",),
+)
+PLUGIN_URL = Input(
+    name="plugin-url",
+    help="Address of the plugin's archive (`.tar.gz`, `.zip`). Goes with `plugin-checksum`.",
+    parse=web_address,
+    absent="",
+)
+PLUGIN_CHECKSUM = Input(
+    name="plugin-checksum",
+    help="SHA-256 of the plugin's archive; without it nothing that was downloaded is run.",
+    parse=sha256,
+    absent="",
+)
+KEY_ID = Input(
+    name="key-id",
+    help="The key, as the plugin names it.",
+    parse=text,
+    absent="",
+    example="https://kv-voting.vault.azure.net/keys/signing/0123456789abcdef",
+)
+PLUGIN_CONFIG: Input[Mapping[str, str]] = Input(
+    name="plugin-config",
+    help="Settings of the plugin, `key=value`, one a line.",
+    parse=pairs,
+    absent={},
+    many=True,
+    example="self_signed=true",
+)
+SIGNATURE_FORMAT = Input(
+    name="signature-format",
+    help="Envelope of the signature. COSE is an IETF standard, smaller, and what Azure's and Ratify's guides use; "
+    "every verifier of the Notary Project reads both.",
+    parse=choice("cose", "jws"),
+    default="cose",
+    absent="cose",
+    choices=("cose", "jws"),
+)
+TIMESTAMP_URL = Input(
+    name="timestamp-url",
+    help="RFC 3161 time-stamp authority: with its time-stamp a signature outlives its certificate. "
+    "Goes with `timestamp-root-cert`.",
+    parse=web_address,
+    absent="",
+    example="http://timestamp.digicert.com",
+)
+TIMESTAMP_ROOT: Input[Path | None] = Input(
+    name="timestamp-root-cert",
+    help="Root certificate of the time-stamp authority, in PEM or DER.",
+    parse=path,
+    example="digicert-tsa-root.cer",
+)
+USER_METADATA: Input[Mapping[str, str]] = Input(
+    name="user-metadata",
+    help="Facts signed along with the digest, `key=value`, one a line. `verify` asks for them.",
+    parse=metadata,
+    absent={},
+    many=True,
+    example="commit=1a2b3c4",
+)
+SIGNATURE_EXPIRY = Input(
+    name="signature-expiry",
+    help="How long the signature is valid; without it, as long as its certificate (or its time-stamp) makes it.",
+    parse=whole_seconds,
+    absent=0.0,
+    example="90d",
+    aliases=("expiry",),
+)
+FORCE_REFERRERS_TAG = Input(
+    name="force-referrers-tag",
+    help="List the signature under the referrers tag (`sha256-…`), which every registry can do. `false` uses the "
+    "registry's Referrers API and falls back to the tag by itself.",
+    parse=boolean,
+    default="true",
+    absent=True,
+)
+EXPIRY_WARNING = Input(
+    name="certificate-warning-days",
+    help="Warn when the signing certificate expires within so many days.",
+    parse=integer(0, 3650),
+    default="30",
+    absent=30,
+)
+
+KEY_INPUTS: tuple[Input[Any], ...] = (
+    KEY,
+    KEY_PEM,
+    CERTIFICATE,
+    PKCS12,
+    KEY_PASSWORD,
+    KEY_NAME,
+    PLUGIN,
+    PLUGIN_URL,
+    PLUGIN_CHECKSUM,
+    KEY_ID,
+    PLUGIN_CONFIG,
+    *CERTIFICATE_INPUTS,
+    VAULT_PLUGIN,
+)
+SIGNATURE_INPUTS: tuple[Input[Any], ...] = (
+    SIGNATURE_FORMAT,
+    TIMESTAMP_URL,
+    TIMESTAMP_ROOT,
+    USER_METADATA,
+    SIGNATURE_EXPIRY,
+    FORCE_REFERRERS_TAG,
+    EXPIRY_WARNING,
+)
+SIGNING: tuple[Input[Any], ...] = (*KEY_INPUTS, *SIGNATURE_INPUTS, *NOTATION.all, PROGRAMS_MIRROR)
+"""What a command needs besides its own inputs to sign what it attaches."""
+
+INPUTS: tuple[Input[Any], ...] = (
+    IMAGE,
+    *KEY_INPUTS,
+    *SIGNATURE_INPUTS,
+    *EVIDENCE,
+    REPORTS,
+    OPENVEX,
+    FAIL_ON,
+    FIXABLE_ONLY,
+    POLICY,
+    UNSCANNED,
+    *REGISTRY_INPUTS,
+    *NOTATION.all,
+    *TRIVY.all,
+    PROGRAMS_MIRROR,
+)

@@ -1,0 +1,79 @@
+"""Inputs that name a certificate in Azure Key Vault: its key signs, and it is what is trusted."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from s3c_actions.options import Input, choice
+from s3c_actions.options.common import path
+
+OFFICIAL = "azure-kv"
+PLUGINS = ("s3c-azure", OFFICIAL)
+
+
+def vault_name(value: str) -> str:
+    """The name of a vault, or its address; a host has a dot in it.
+
+    https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
+    """
+    found = re.fullmatch(r"(?:https://)?([A-Za-z](?:-?[A-Za-z0-9]){2,23}(?:\.[A-Za-z0-9.-]+)?)/?", value.strip())
+    if not found or len(found[1].partition(".")[0]) > 24:
+        raise ValueError("the name of a key vault, or its address")
+    return found[1].lower()
+
+
+def object_name(value: str) -> str:
+    """The name of an object in a vault."""
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,127}", value.strip()):
+        raise ValueError("a certificate's name: up to 127 letters, digits and dashes")
+    return value.strip()
+
+
+def object_version(value: str) -> str:
+    """The version of an object in a vault."""
+    if not re.fullmatch(r"[0-9a-fA-F]{32}", value.strip()):
+        raise ValueError("a version: 32 hexadecimal digits")
+    return value.strip().lower()
+
+
+VAULT = Input(
+    name="vault",
+    help="Azure Key Vault with the signing certificate: its name, or its address. The key never leaves it. Goes with "
+    "`vault-certificate`.",
+    parse=vault_name,
+    absent="",
+    example="kv-voting",
+)
+VAULT_CERTIFICATE = Input(
+    name="vault-certificate",
+    help="Name of the certificate in the vault.",
+    parse=object_name,
+    absent="",
+    example="signing",
+)
+VAULT_VERSION = Input(
+    name="vault-certificate-version",
+    help="Version of the certificate. Without it, the newest.",
+    parse=object_version,
+    absent="",
+    example="0123456789abcdef0123456789abcdef",
+)
+VAULT_ISSUERS = Input(
+    name="vault-ca-certs",
+    help="The issuers of the vault's certificate in PEM, the root last. Without it, they are read from the vault's "
+    "secret of the same name, unless the key is exportable and would come along.",
+    parse=path,
+    example="ca.pem",
+)
+VAULT_PLUGIN = Input(
+    name="vault-plugin",
+    help="Notation plugin that signs with the vault's key: the one that comes with s3c, or the official `azure-kv`, "
+    "installed, or downloaded and checked.",
+    parse=choice(*PLUGINS),
+    default="s3c-azure",
+    absent="s3c-azure",
+    choices=PLUGINS,
+)
+
+CERTIFICATE_INPUTS: tuple[Input[Any], ...] = (VAULT, VAULT_CERTIFICATE, VAULT_VERSION, VAULT_ISSUERS)

@@ -1,0 +1,45 @@
+"""Helm charts as their projects released them: each lies in a pinned Go module, which go.sum authenticates."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Progress
+from s3c_actions.core.records import Records
+from s3c_actions.programs.install import gobuild
+from s3c_actions.programs.install.cache import locked, scratch, telling_disk
+from s3c_actions.programs.install.pins import Pin
+
+
+def chart(pin: Pin, *, cache: Path, runner: Runner, progress: Progress) -> Path:
+    """The folder of a module's chart, brought into the cache when it is not there, or is not what was brought.
+
+    Args:
+        pin: one of `pins.CHARTS`.
+        cache: folder that is kept between runs.
+        runner: starts Go; its environment's PATH is searched.
+        progress: told of what is downloaded.
+
+    Raises:
+        OutsideError: the module cannot be downloaded or is not the pinned one, or the disk is full.
+        InputError: the cache cannot be written.
+    """
+    kept = cache / "charts" / f"{pin.name}-{pin.version}-{pin.key()}"
+    with telling_disk(cache), locked(kept.parent / f".{pin.name}.lock"):
+        known = Records.of(runner.environment)
+        if not known.has_tree(kept):
+            progress.note(f"bringing the chart of {pin.name} {pin.version}")
+            with scratch(kept.parent, f"{pin.name}-", alone=True) as temp:
+                folder = f"charts/{pin.name}"
+                gobuild.copy_folder(pin, folder, temp / "chart", cache=cache, runner=runner, progress=progress)
+                if kept.is_symlink():
+                    kept.unlink()
+                shutil.rmtree(kept, ignore_errors=True)
+                (temp / "chart").rename(kept)
+                with suppress(OSError):  # then it is brought anew the next time
+                    known.add_tree(kept)
+            gobuild.discard_caches(cache)
+    return kept

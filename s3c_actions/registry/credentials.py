@@ -1,0 +1,241 @@
+"""Who we are at a registry: credentials given as inputs, those of Docker's configuration, or exchanged for an identity.
+
+`config.json` as the Docker CLI has it (`auths`, `credHelpers`, `credsStore`), in `$DOCKER_CONFIG` or `~/.docker`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import tempfile
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from s3c_actions.core import pasted, reading
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.reference import DEFAULT_REGISTRY
+
+# The key under which Docker keeps its own Hub's credentials.
+_HUB_KEY = "https://index.docker.io/v1/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """A user's name and password, or an OAuth2 refresh token (`identity_token`) that stands for both."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+
+    def basic(self) -> str:
+        """The value of a Basic `Authorization` header (RFC 7617), without the word Basic."""
+        return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+
+def given(username: str, password: str, stem: str = "registry") -> Credentials | None:
+    """The credentials of two inputs, None when neither is given.
+
+    Args:
+        username: of the input `STEM-username`.
+        password: of the input `STEM-password`.
+        stem: of the inputs' names.
+
+    Raises:
+        InputError: one of them is given without the other, or the name holds a colon (RFC 7617 forbids it).
+    """
+    if not username and not password:
+        return None
+    if not username or not password:
+        have, miss = ("username", "password") if username else ("password", "username")
+        raise InputError(
+            f"{stem}-{miss}",
+            f"it is missing, and {stem}-{have} is given.",
+            remedy="Give both, or neither to use Docker's own configuration.",
+        )
+    if ":" in username:
+        raise InputError(f"{stem}-username", "a user name cannot hold a colon.")
+    return Credentials(username=username, password=password)
+
+
+def docker_folder(environment: Mapping[str, str]) -> Path:
+    """The folder of Docker's configuration: `$DOCKER_CONFIG`, else `~/.docker`."""
+    if environment.get("DOCKER_CONFIG"):
+        return Path(environment["DOCKER_CONFIG"])
+    return Path(environment.get("HOME") or Path.home()) / ".docker"
+
+
+def from_docker(registry: str, environment: Mapping[str, str]) -> Credentials | None:
+    """What Docker's configuration knows of a registry, None when that is nothing.
+
+    Args:
+        registry: host and port, as `Reference.registry` has it.
+        environment: where DOCKER_CONFIG, HOME and the PATH of credential helpers are looked up.
+
+    Raises:
+        OutsideError: the configuration cannot be read, or its credential helper is missing or failed.
+    """
+    path = docker_folder(environment) / "config.json"
+    document = _read(path)
+    if not any(document.get(key) for key in ("auths", "credHelpers", "credsStore")):
+        return None
+    from docker.auth import AuthConfig  # type: ignore[import-untyped,unused-ignore]
+    from docker.errors import DockerException
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of a missing helper and then raises for the same
+            found = AuthConfig.load_config(None, document, credstore_env=dict(environment)).resolve_authconfig(registry)
+    except (DockerException, ValueError, KeyError, TypeError) as error:
+        raise OutsideError(
+            f"Docker's configuration {path} gave no credentials for {registry}.",
+            cause="A credential helper it names is not installed or failed, or an entry in it is malformed.",
+            remedy=f"Run `docker login {registry}` again, or give registry-username and registry-password.",
+            original=type(error).__name__ if isinstance(error, ValueError) else str(error)[:500],
+        ) from None
+    if not found:
+        return None
+    lowered = {str(key).lower(): value for key, value in found.items()}
+    if lowered.get("identitytoken"):
+        return Credentials(identity_token=lowered["identitytoken"])
+    if lowered.get("username"):
+        return Credentials(username=lowered["username"], password=lowered.get("password") or "")
+    return None
+
+
+class Exchange(Protocol):
+    """Logs in to registries by an identity, such as Azure's, where nobody gave credentials."""
+
+    def __call__(self, registry: str) -> Credentials | None:
+        """Credentials, valid for some time to come; None: no registry of its kind, or nobody who may log in."""
+
+    def refusal(self, registry: str, repository: str, writes: bool, said: str) -> tuple[str, str] | None:
+        """Probable cause and remedy when the registry refuses; None when it is not one of its kind.
+
+        Args:
+            registry: host.
+            repository: that was to be read or written.
+            writes: whether it was to be written.
+            said: by the registry.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logins:
+    """Who we are at each registry, in one run.
+
+    Attributes:
+        environment: where Docker's configuration is looked up.
+        given: registry → credentials of the inputs.
+        exchange: asked where neither of them knows any.
+        hide: told every credential, in every form in which it is sent, before it is used.
+    """
+
+    environment: Mapping[str, str] = field(repr=False)
+    given: Mapping[str, Credentials] = field(default_factory=dict)
+    exchange: Exchange | None = None
+    hide: Callable[[str], None] = lambda _value: None
+
+    def of(self, registry: str) -> Credentials | None:
+        """The credentials for a registry: those given, else Docker's, else exchanged ones.
+
+        Raises:
+            OutsideError: Docker's configuration cannot be used, or the exchange failed.
+        """
+        found = self.given.get(registry) or from_docker(registry, self.environment)
+        if found is None:
+            return None if self.exchange is None else self.exchange(registry)
+        self._hide(found)
+        return found
+
+    def beside_docker(self, registries: Collection[str]) -> dict[str, Credentials]:
+        """The credentials that Docker's configuration does not have, and programs have to be handed."""
+        found = dict(self.given)
+        for registry in sorted(set(registries) - set(found)):
+            if self.exchange is not None and from_docker(registry, self.environment) is None:
+                login = self.exchange(registry)
+                if login is not None:
+                    found[registry] = login
+        for one in found.values():
+            self._hide(one)
+        return found
+
+    def _hide(self, login: Credentials) -> None:
+        for value in (login.password, login.identity_token, login.basic() if login.password else ""):
+            if value:
+                self.hide(value)
+
+
+def for_programs(logins: Logins, registries: Collection[str], temp: Path) -> Callable[[], dict[str, str]]:
+    """Let programs log in as we do, through a Docker configuration of their own: all of them read that.
+
+    The person's configuration is carried over, with what we have beside it.
+
+    Args:
+        logins: of the run.
+        registries: that the programs will talk to.
+        temp: where the configuration is written; whoever made the folder removes it.
+
+    Returns:
+        A function that gives the environment variables for a program that starts now, with logins that are fresh:
+        `DOCKER_CONFIG`, and `BUILDX_CONFIG` so that builders are still found; nothing when Docker's own will do.
+    """
+    environment = logins.environment
+    own = docker_folder(environment)
+    folder = Path(tempfile.mkdtemp(prefix="s3c-docker-", dir=temp))
+    written: dict[str, Credentials] = {}
+
+    def variables() -> dict[str, str]:
+        wanted = logins.beside_docker(registries)
+        if not wanted:
+            return {}
+        if wanted != written:
+            _write_config(folder, own, wanted)
+            written.clear()
+            written.update(wanted)
+        buildx = environment.get("BUILDX_CONFIG") or str(own / "buildx")
+        return {"DOCKER_CONFIG": str(folder), "BUILDX_CONFIG": buildx}
+
+    return variables
+
+
+def _write_config(folder: Path, own: Path, credentials: Mapping[str, Credentials]) -> None:
+    document = _read(own / "config.json")
+    auths = dict(document.get("auths") or {})
+    helpers = dict(document.get("credHelpers") or {})
+    for registry, one in credentials.items():
+        key = _HUB_KEY if registry == DEFAULT_REGISTRY else registry
+        helpers.pop(key, None)
+        auths[key] = {"auth": one.basic()}
+        if one.identity_token:
+            auths[key]["identitytoken"] = one.identity_token
+    # A credentials store is asked before `auths`: with it, what was given would not count.
+    document = {key: value for key, value in document.items() if key != "credsStore"}
+    document.update(auths=auths, credHelpers=helpers)
+    # A program that runs may read it at this moment: it sees the old one or the new one.
+    new = folder / "config.json.new"
+    new.touch(mode=0o600)
+    new.write_text(json.dumps(document), encoding="utf-8")
+    new.replace(folder / "config.json")
+    for shared in ("contexts", "cli-plugins"):
+        if (own / shared).is_dir() and not (folder / shared).exists():
+            (folder / shared).symlink_to((own / shared).resolve())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = reading.json_value(reading.text(path))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise OutsideError(
+            f"Docker's configuration {pasted.shortened_path(str(path))} cannot be read.",
+            cause="It is not JSON, or this user may not open it.",
+            remedy="Mend or remove it, or point DOCKER_CONFIG to another folder.",
+            original=error.strerror or "" if isinstance(error, OSError) else "",
+        ) from None
+    if not isinstance(document, dict):
+        raise OutsideError(f"Docker's configuration {path} is not a JSON object.", remedy="Mend or remove it.")
+    return document

@@ -1,0 +1,41 @@
+"""What our self-contained pages share: templates that escape every value, and content security policies by hash."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Where the templates of pages are."""
+    import jinja2
+
+    from s3c_actions.report.render import template_cache
+
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("s3c_actions.report"),
+        bytecode_cache=template_cache.kept("page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def source(name: str) -> str:
+    """The text of a template or of what lies beside them, as it stands there."""
+    loader = environment().loader
+    assert loader is not None  # noqa: S101 - set above
+    return loader.get_source(environment(), name)[0]
+
+
+def fingerprint(text: str) -> str:
+    """The hash by which a content security policy allows a script or a style sheet, and no other."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,241 @@
+"""The picture of a story: a chain of stations from what the image came from to the gate, drawn as SVG by a template.
+
+Above the image hang the signatures on it, below it the documents, each with its seal. Everything in the picture also
+stands in the page's text, so a screen reader is given one sentence for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
+from s3c_actions.findings.model import Severity
+from s3c_actions.report.render.escape import line
+from s3c_actions.trace import text as story_text
+from s3c_actions.trace.model import Document, Relation, Signature, Story, Subject, Trust, Verdict
+
+WIDTH, GAP = 232, 84
+HEIGHT = 116
+ROW = 46
+MOST_ANCESTORS = 2
+MOST_ROWS = 4
+MOST_PLATFORMS = 4
+
+SEALS = {
+    Trust.TRUSTED: ("good", "✔"),
+    Trust.UNCHECKED: ("open", "?"),
+    Trust.REFUSED: ("bad", "✘"),
+    Trust.BROKEN: ("bad", "✘"),
+}
+_GATES = {
+    Verdict.ADMITTED: ("good", "✔ admitted"),
+    Verdict.DENIED: ("bad", "✘ denied"),
+    Verdict.UNKNOWN: ("open", "? not judged"),
+}
+
+
+class Text(msgspec.Struct, frozen=True):
+    """A line of text at a place; `style` is a class of the style sheet."""
+
+    x: float
+    y: float
+    text: str
+    style: str = ""
+
+
+class Box(msgspec.Struct, frozen=True):
+    """A station or a hanging row; `seal` is the class and sign of its seal, empty without one."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    style: str
+    texts: tuple[Text, ...]
+    seal: tuple[str, str] = ("", "")
+
+
+class Arrow(msgspec.Struct, frozen=True):
+    """From one station to the next, with what happened above and below it."""
+
+    x: float
+    y: float
+    length: float
+    above: str = ""
+    below: str = ""
+    style: str = ""
+
+
+class Picture(msgspec.Struct):
+    """The shapes, and the sentence that says the same."""
+
+    width: float = 0
+    height: float = 0
+    told: str = ""
+    boxes: list[Box] = msgspec.field(default_factory=list)
+    arrows: list[Arrow] = msgspec.field(default_factory=list)
+    stems: list[tuple[float, float, float]] = msgspec.field(default_factory=list)
+
+
+def draw(story: Story) -> Picture:
+    """Lay out the picture of a story."""
+    seals = _signatures(story.subject.signatures)
+    rows = _documents(story)
+    top = 8 + len(seals) * ROW + (14 if seals else 0)
+    picture = Picture(told=sentence(story))
+    x = 8.0
+    middle = top + HEIGHT / 2
+    for ancestor in reversed(story.ancestors[:MOST_ANCESTORS]):
+        original = ancestor.relation is Relation.PATCHED
+        style = "station" if ancestor.subject is not None else "station missing"
+        facts = _facts(ancestor.subject) if ancestor.subject is not None else [("soft", ancestor.problem)]
+        picture.boxes.append(_station((x, top), "original" if original else "base", ancestor.named, facts, style))
+        above, below = ("patched", _change(story)) if original else ("built on", "")
+        style = "bad" if ancestor.proven is False else "" if ancestor.proven else "guess"
+        picture.arrows.append(Arrow(x + WIDTH + 4, middle, GAP - 8, above, below, style))
+        x += WIDTH + GAP
+    picture.boxes.append(_station((x, top), "this image", _pinned(story), _facts(story.subject), "station own"))
+    _hang(picture, x, top, seals, rows)
+    picture.arrows.append(Arrow(x + WIDTH + 4, middle, GAP - 8, "deploy", ""))
+    x += WIDTH + GAP
+    style, word = _GATES[story.judgement.verdict]
+    why = line((*story.judgement.reasons, f"by {story.judgement.by}")[0], 200)
+    texts = [Text(18, 26, "GATE TODAY", "label"), Text(18, 54, word, "verdict")]
+    texts += [Text(18, 76 + 16 * n, one, "soft") for n, one in enumerate(_wrapped(why, 30, 2))]
+    picture.boxes.append(Box(x, top, WIDTH, HEIGHT, f"gate {style}", tuple(texts)))
+    picture.width = x + WIDTH + 8
+    picture.height = top + HEIGHT + (14 if rows else 0) + len(rows) * ROW + 8
+    return picture
+
+
+def sentence(story: Story) -> str:
+    """The picture in one sentence."""
+    parts = []
+    for one in story.ancestors[:MOST_ANCESTORS]:
+        what = "patched from the original" if one.relation is Relation.PATCHED else "built on"
+        parts.append(f"{what} {line(one.named, 120)}")
+    signatures, documents = len(story.subject.signatures), len(story.subject.documents)
+    parts.append(f"{signatures} signature{'s' * (signatures != 1)} and {documents} attached documents")
+    word = "not judged" if story.judgement.verdict is Verdict.UNKNOWN else f"{story.judgement.verdict.value} today"
+    return f"The chain of {line(story.image, 120)}: {', '.join(parts)}; {word}."
+
+
+def _hang(picture: Picture, x: float, top: float, seals: list[Box], rows: list[Box]) -> None:
+    stem = x + 24
+    for number, box in enumerate(seals):
+        picture.boxes.append(_moved(box, x, 8 + number * ROW))
+    if seals:
+        picture.stems.append((stem, 8 + ROW - 6, top))
+    for number, box in enumerate(rows):
+        picture.boxes.append(_moved(box, x, top + HEIGHT + 14 + number * ROW))
+    if rows:
+        picture.stems.append((stem, top + HEIGHT, top + HEIGHT + 14 + (len(rows) - 1) * ROW))
+
+
+def _moved(box: Box, x: float, y: float) -> Box:
+    return Box(x, y, box.width, box.height, box.style, box.texts, box.seal)
+
+
+def _station(at: tuple[float, float], label: str, about: str, facts: Sequence[tuple[str, str]], style: str) -> Box:
+    name, digest = named(about)
+    texts = [Text(18, 26, label.upper(), "label"), Text(18, 48, line(name, 22), "name")]
+    texts += [Text(18, 66, digest, "mono")] if digest else []
+    texts += [Text(18, 85 + 17 * n, line(fact, 30), kind) for n, (kind, fact) in enumerate(facts[:2])]
+    return Box(*at, WIDTH, HEIGHT, style, tuple(texts))
+
+
+def _pinned(story: Story) -> str:
+    """The image by tag and digest."""
+    return story.image if "@" in story.image else f"{story.image}@{story.subject.digest}"
+
+
+def named(text: str) -> tuple[str, str]:
+    """`voting-db:15.0` and the beginning of a digest, of a reference."""
+    try:
+        reference = Reference.parse(text)
+    except InputError:
+        return text, ""
+    tag = f":{reference.tag}" if reference.tag else ""
+    return f"{reference.short}{tag}", story_text.short(reference.digest)
+
+
+def _facts(subject: Subject) -> list[tuple[str, str]]:
+    """Two lines for a station: what its newest report found, and when it was made."""
+    facts = []
+    if subject.reports:
+        facts.append(_counted(subject.reports[0]))
+    elif subject.problem:
+        facts.append(("bad", subject.problem))
+    else:
+        facts.append(("soft", "no report attached"))
+    when = subject.patched or subject.created
+    facts.append(("soft", f"{'patched' if subject.patched else 'built'} {story_text.moment(when)}" if when else ""))
+    return facts
+
+
+def _counted(report: Document) -> tuple[str, str]:
+    worst = next((one for one, number in (report.counts or {}).items() if number), None)
+    counts = [f"{number:,} {one.name.lower()}" for one, number in (report.counts or {}).items() if number]
+    style = worst.name.lower() if worst is not None and worst is not Severity.UNKNOWN else "good"
+    shown = [*counts[:1], f"{report.omitted:,} more"] if report.omitted else counts[:2]
+    return style, " · ".join(shown) or "no findings"
+
+
+def _change(story: Story) -> str:
+    return f"{len(story.change.fixed):,} fixed" if story.change is not None else ""
+
+
+def _signatures(signatures: Sequence[Signature]) -> list[Box]:
+    shown = signatures[:MOST_ROWS]
+    boxes = [
+        _row(_name_of(one.signer) or "unreadable signature", story_text.moment(one.signed_at) or one.reason, one.trust)
+        for one in shown
+    ]
+    more = len(signatures) - len(shown)
+    return [_more(more, "signatures"), *boxes[: MOST_ROWS - 1]] if more else boxes
+
+
+def _documents(story: Story) -> list[Box]:
+    """The newest document of each type."""
+    newest: dict[str, Document] = {}
+    for one in story.subject.documents:
+        newest.setdefault(one.artifact_type, one)
+    shown = list(newest.values())[:MOST_ROWS]
+    boxes = []
+    for one in shown:
+        trust = Trust.BROKEN if one.problem else one.trust
+        when = story_text.moment(one.created)
+        boxes.append(_row(f"{one.kind.value} · {when[:10]}" if when else one.kind.value, story_text.told(one), trust))
+    platforms = story.platforms[:MOST_PLATFORMS]
+    for subject in platforms:
+        told = subject.problem or (story_text.told(subject.reports[0]) if subject.reports else "no report attached")
+        boxes.append(_row(subject.platform or "unknown platform", told, subject.trust))
+    more = len(story.subject.documents) - len(shown) + len(story.platforms) - len(platforms)
+    return [*boxes, _more(more, "more")] if more else boxes
+
+
+def _row(first: str, second: str, trust: Trust) -> Box:
+    texts = (Text(48, 17, line(first, 23), "row"), Text(48, 32, line(second, 26), "soft"))
+    return Box(0, 0, WIDTH, ROW - 6, "hanging", texts, SEALS[trust])
+
+
+def _more(number: int, what: str) -> Box:
+    return Box(0, 0, WIDTH, ROW - 6, "hanging", (Text(48, 25, f"and {number:,} {what}", "soft"),))
+
+
+def _name_of(subject: str) -> str:
+    """The common name of a certificate's subject, else all of it."""
+    for part in subject.split(","):
+        if part.startswith("CN="):
+            return part.removeprefix("CN=")
+    return subject
+
+
+def _wrapped(text: str, width: int, most: int) -> list[str]:
+    import textwrap
+
+    lines = textwrap.wrap(text, width)
+    return lines if len(lines) <= most else [*lines[: most - 1], line(" ".join(lines[most - 1 :]), width - 1)]

@@ -1,0 +1,122 @@
+"""The story of a digest as one self-contained page: it loads nothing and runs nothing.
+
+Its content security policy allows the style sheet in it by hash, and no script at all. It is to be read on a screen in
+light and dark, in print, by keyboard and by a screen reader: the picture's facts all stand in the text as well.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from s3c_actions import __version__
+from s3c_actions.findings.model import Severity
+from s3c_actions.report.render import escape, page
+from s3c_actions.trace import diagram
+from s3c_actions.trace import text as story_text
+from s3c_actions.trace.model import Change, Document, Found, Story, Trust, Verdict
+
+if TYPE_CHECKING:
+    import jinja2
+
+TEMPLATE = "story.html.j2"
+MOST_FOUND = 300
+MOST_DOCUMENTS = 100
+MOST_LABELS = 30
+
+_TRUST = {
+    Trust.TRUSTED: ("good", "✔", "trusted"),
+    Trust.REFUSED: ("bad", "✘", "not trusted"),
+    Trust.BROKEN: ("bad", "✘", "broken"),
+    Trust.UNCHECKED: ("open", "?", "not checked"),
+}
+_VERDICTS = {
+    Verdict.ADMITTED: ("good", "✔", "It would be admitted today"),
+    Verdict.DENIED: ("bad", "✘", "It would be denied today"),
+    Verdict.UNKNOWN: ("open", "?", "Whether it would be admitted was not judged"),
+}
+
+
+def render(story: Story) -> bytes:
+    """Render a story; lists of thousands are cut, with what is left out counted."""
+    style = page.source("page.css") + page.source("story.css")
+    text = (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            story=story,
+            title=diagram.named(story.image)[0],
+            picture=diagram.draw(story),
+            verdict=_VERDICTS[story.judgement.verdict],
+            change=_change(story.change),
+            style=Markup(style),  # noqa: S704 - a file of ours
+            policy=Markup(  # noqa: S704 - made here
+                f"default-src 'none'; style-src '{page.fingerprint(style)}'; base-uri 'none'; form-action 'none'"
+            ),
+            version=__version__,
+            severities=sorted(Severity, reverse=True),
+        )
+    )
+    return text.encode()
+
+
+def prepare() -> None:
+    """Do ahead of time what `render` needs to have done once."""
+    _environment().get_template(TEMPLATE)
+
+
+def _change(change: Change | None) -> dict[str, Any] | None:
+    """The patch's difference: severities that count, and lists, each with how many are left out."""
+    if change is None:
+        return None
+    columns = [one for one in sorted(Severity, reverse=True) if change.before.get(one) or change.after.get(one)]
+    lists = [("Fixed", change.fixed, False), ("Left", change.left, True), ("New", change.new, True)]
+    return {
+        "source": change.source,
+        "columns": columns,
+        "rows": [("before", change.before), ("after", change.after)],
+        "lists": [_list(name, found, opened) for name, found, opened in lists if found],
+        "packages": len({one.package for one in change.fixed}),
+        "fixed": len(change.fixed),
+        "left": len(change.left),
+        "new": len(change.new),
+    }
+
+
+def _list(name: str, found: tuple[Found, ...], opened: bool) -> dict[str, Any]:
+    return {
+        "name": name,
+        "count": len(found),
+        "rows": found[:MOST_FOUND],
+        "more": max(0, len(found) - MOST_FOUND),
+        "opened": opened and len(found) <= 25,
+    }
+
+
+def _findings(document: Document) -> dict[str, Any]:
+    return _list("Findings", document.findings, False)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """As for all pages, and no text goes out that is not one printable line."""
+    from s3c_actions.report.render import template_cache
+
+    environment = page.environment().overlay(finalize=_printable, bytecode_cache=template_cache.kept("story"))
+    environment.filters |= {
+        "short": story_text.short,
+        "label": story_text.label,
+        "moment": story_text.moment,
+        "told": story_text.told,
+        "counted": story_text.counted,
+        "trust": _TRUST.__getitem__,
+        "url": escape.url,
+        "findings": _findings,
+    }
+    return environment
+
+
+def _printable(value: object) -> object:
+    return escape.line(value, 1000) if type(value) is str else value

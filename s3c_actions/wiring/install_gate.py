@@ -1,0 +1,235 @@
+"""`s3c gate install`: the gate of the inputs, put on the cluster."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from s3c_actions.commands import Context
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.options import Values
+from s3c_actions.options import deploy as deploying
+from s3c_actions.options import gate as inputs
+from s3c_actions.options.azure import AZURE_CLOUD, TENANT_ID
+from s3c_actions.options.common import TIMEOUT
+from s3c_actions.options.vault import VAULT_CERTIFICATE
+from s3c_actions.result.model import DeployResult
+from s3c_actions.wiring.deploying import kubeconfig_of
+
+if TYPE_CHECKING:
+    from s3c_actions.cluster.client import Cluster, Object
+    from s3c_actions.programs.helm.helm import Chart
+
+_OF_VAULT = (inputs.VAULT, VAULT_CERTIFICATE, TENANT_ID, inputs.RATIFY_CLIENT)
+
+
+def install(values: Values, context: Context, cluster: Cluster) -> DeployResult:
+    """Install what the inputs say, and prove it.
+
+    Raises:
+        InputError: an input is wrong: nothing was changed.
+        OutsideError: helm or a chart could not be had, or the cluster does not answer.
+    """
+    from s3c_actions.cluster.gate import manifests as gate_manifests
+    from s3c_actions.commands.programs import located
+    from s3c_actions.programs.helm.helm import Helm
+    from s3c_actions.steps import install_gate
+
+    objects = _objects(values, context, _of_vault(values, context))
+    if any(_trusts_nobody(one) for one in objects):
+        raise InputError(
+            inputs.IDENTITIES.name,
+            f"it is missing, and the manifests' KeyManagementProvider {gate_manifests.TRUST} may trust an authority.",
+            cause="Everyone whom an authority certified could have images admitted.",
+            remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
+        )
+    charts = _charts(values, context)
+    (program,) = located(values, context, "helm")
+    helm = Helm(
+        program.path,
+        context.runner,
+        kubeconfig=kubeconfig_of(values, context),
+        context=values[deploying.KUBE_CONTEXT],
+        timeout=values[TIMEOUT],
+    )
+    settings = install_gate.GateSettings(
+        charts=charts,
+        objects=objects,
+        namespace=values[deploying.NAMESPACE] or cluster.namespace,
+        timeout=values[deploying.ROLLOUT_TIMEOUT],
+    )
+    return install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=context.progress))
+
+
+def _objects(values: Values, context: Context, of_vault: tuple[str, ...] = ()) -> tuple[Object, ...]:
+    """The gate's own objects and the user's, in the order in which they are applied.
+
+    Args:
+        values: of the command.
+        context: of the command.
+        of_vault: the identity that is trusted of the vault, when the inputs name none; none: nobody is.
+    """
+    from s3c_actions.cluster import manifests
+    from s3c_actions.cluster.gate import manifests as gate_manifests
+    from s3c_actions.policy import model
+    from s3c_actions.wiring.judging import trusting
+
+    sources = values[inputs.OTHER_MANIFESTS]
+    read = (
+        manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MOST_BYTES + 1))
+        if sources
+        else ()
+    )
+    others = [document for one in read for document in manifests.objects(one.text, one.source)]
+    if (path := values[inputs.POLICY]) is not None:
+        for one in (inputs.SIGNERS, inputs.IDENTITIES, inputs.VAULT):
+            if values.given(one):
+                raise InputError(
+                    one.name, "it is given beside a policy, which names the signers.", remedy="Give one of both."
+                )
+        ruling = trusting(model.read(path), values, context)
+        return gate_manifests.with_others(
+            gate_manifests.by_policy(ruling, values[inputs.EXEMPT], allow_tags=values[inputs.ALLOW_TAGS]), others
+        )
+    trust = _trust(values)
+    own = gate_manifests.policy(
+        _identities(values, others) or of_vault, values[inputs.EXEMPT], allow_tags=values[inputs.ALLOW_TAGS]
+    )
+    if trust is not None:
+        own = (trust, *own)
+    elif not any(one["kind"] == "KeyManagementProvider" for one in others):
+        raise InputError(
+            "trust-store",
+            "nobody is trusted: neither trust-store nor vault is given.",
+            remedy="Give the certificate whose signatures are to be admitted, or the Key Vault that has it.",
+        )
+    return gate_manifests.with_others(own, others)
+
+
+def _identities(values: Values, others: list[Object]) -> tuple[str, ...]:
+    """Which signers to trust of those that the certificates vouch for; none when these are not known.
+
+    Raises:
+        InputError: nobody is named, and an authority is trusted that others have certificates of.
+    """
+    from s3c_actions.cluster.gate.manifests import TRUST
+    from s3c_actions.signing import identities
+    from s3c_actions.steps.verify import trusted_certificates, trusted_identities, unrestricted
+
+    given, stores = values[inputs.IDENTITIES], values[inputs.SIGNERS]
+    listed = trusted_identities(given)
+    issuing = unrestricted(trusted_certificates(stores), listed) if stores else ()
+    if issuing and not given:
+        raise InputError(
+            inputs.IDENTITIES.name,
+            f"it is missing, and trust-store holds an authority, {issuing[0]}.",
+            cause="Everyone whom it certified could have images admitted.",
+            remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
+        )
+    brought = [one for one in others if one["kind"] == "KeyManagementProvider" and one["metadata"].get("name") == TRUST]
+    known = given or (all(_vouches_for_itself(one) for one in brought) if brought else stores)
+    return listed or ((identities.ANYONE,) if known else ())
+
+
+def _vouches_for_itself(provider: Object) -> bool:
+    """Whether a provider holds certificates, and none of them vouches for another."""
+    from s3c_actions.signing import certificates
+
+    parameters = (provider.get("spec") or {}).get("parameters") or {}
+    try:
+        found = certificates.read_chain(str(parameters.get("value")).encode(), inputs.OTHER_MANIFESTS.name)
+    except InputError:
+        return False
+    return all(certificates.vouches_for_itself(certificate) for certificate in found)
+
+
+def _trusts_nobody(document: Object) -> bool:
+    """Whether it is a verifier that names no signer."""
+    parameters = (document.get("spec") or {}).get("parameters") or {}
+    statements = (parameters.get("trustPolicyDoc") or {}).get("trustPolicies") or ()
+    return any(one.get("trustedIdentities") == [] for one in statements)
+
+
+def _of_vault(values: Values, context: Context) -> tuple[str, ...]:
+    """The signer whose certificate the vault has now, when the inputs leave it at that.
+
+    Ratify trusts whoever issued what it finds there, so the subject is pinned.
+    """
+    others = (inputs.SIGNERS, inputs.IDENTITIES, inputs.POLICY)
+    if any(values.given(one) for one in others) or not all(values[one] for one in _OF_VAULT):
+        return ()
+    from s3c_actions.azure.vault import Vault, host
+    from s3c_actions.signing import certificates
+    from s3c_actions.wiring.azure import azure_identity
+
+    name = values[VAULT_CERTIFICATE]
+    try:
+        with context.progress.step("vault") as step:
+            identity = azure_identity(values, context)
+            vault = Vault(host(values[inputs.VAULT], identity.cloud.vaults), identity, context.progress)
+            chain = vault.certificate(name, issuers=()).chain
+            step.done(f"{name} of {vault.host}, read with {identity.told}")
+        return (certificates.pinned_identity(chain, VAULT_CERTIFICATE.name),)
+    except S3CError as error:
+        error.remedy = f"{error.remedy} Or name the signer with `trusted-identity`: then the vault is not read here."
+        raise
+
+
+def _trust(values: Values) -> Object | None:
+    """Whom to trust; None when that is left to the user's own manifests."""
+    from s3c_actions.azure import clouds
+    from s3c_actions.azure.vault import host
+    from s3c_actions.cluster.gate import manifests as gate_manifests
+    from s3c_actions.steps.verify import trusted_certificates
+
+    stores, vault = values[inputs.SIGNERS], values[inputs.VAULT]
+    if stores and vault:
+        raise InputError("vault", "it is given beside trust-store.", remedy="Give one of both.")
+    if stores:
+        return gate_manifests.certificates(trusted_certificates(stores).decode())
+    given = [one for one in _OF_VAULT if values[one]]
+    if not vault and VAULT_CERTIFICATE not in given:
+        return None
+    if missing := [one.name for one in _OF_VAULT if one not in given]:
+        raise InputError(
+            missing[0],
+            f"it is missing, and {given[0].name} is given.",
+            remedy=f"Trust in a Key Vault takes {', '.join(one.name for one in _OF_VAULT)}.",
+        )
+    return gate_manifests.key_vault(
+        f"https://{host(vault, clouds.named(values[AZURE_CLOUD]).vaults)}",
+        values[VAULT_CERTIFICATE],
+        tenant=values[TENANT_ID],
+        client=values[inputs.RATIFY_CLIENT],
+    )
+
+
+def _charts(values: Values, context: Context) -> tuple[Chart, ...]:
+    """Both charts with our values and the user's over them."""
+    from s3c_actions.cluster.gate import manifests as gate_manifests
+    from s3c_actions.programs.helm.charts import chart
+    from s3c_actions.programs.helm.helm import Chart
+    from s3c_actions.programs.install.pins import CHARTS
+
+    wanted = []
+    for pin in CHARTS:
+        given, more = inputs.CHARTS[pin.name]
+        path = values[given]
+        for file in (*([path] if path else []), *values[more]):
+            if not file.exists():
+                field = given.name if file is path else more.name
+                raise InputError(field, f"{file} is not there.", remedy="Look at the path.")
+        wanted.append((pin, path, [gate_manifests.values(pin.name), *values[more]]))
+    if made := gate_manifests.ratify_values(values[inputs.RATIFY_CLIENT], values[inputs.EXEMPT]):
+        file = context.temp / "ratify-values.json"
+        file.write_text(json.dumps(made))
+        wanted[-1][2].insert(1, file)
+    return tuple(
+        Chart(
+            name=pin.name,
+            path=path or chart(pin, cache=context.cache, runner=context.runner, progress=context.progress),
+            values=tuple(files),
+        )
+        for pin, path, files in wanted
+    )

@@ -1,0 +1,156 @@
+"""The files that suppress findings, narrow a scan or decide a gate: which of them a run uses, and their hashes.
+
+Those that are taken without being given stand in the values from here on like the others, so that every command sees
+the same ones, and nothing is used that is not listed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from s3c_actions.commands import Context
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError
+from s3c_actions.findings.scope import SettingsFile
+from s3c_actions.options import Input, Values
+from s3c_actions.options import scan as scanning
+from s3c_actions.options.report import POLICY
+from s3c_actions.options.verify import TRUST_POLICY, TRUST_STORE
+from s3c_actions.programs.trivy import ignore, settings
+
+FILES: tuple[Input[Any], ...] = (
+    scanning.IGNORE_FILES,
+    scanning.TRIVY_CONFIG,
+    scanning.SECRET_CONFIG,
+    scanning.IGNORE_POLICY,
+    scanning.VEX,
+    POLICY,
+    TRUST_STORE,
+    TRUST_POLICY,
+)
+"""Inputs that take such files; a `SettingsFile`'s kind is the input's name."""
+
+DEFAULTS: Mapping[str, str] = {
+    scanning.IGNORE_FILES.name: ignore.DEFAULT,
+    scanning.TRIVY_CONFIG.name: settings.CONFIG,
+    scanning.SECRET_CONFIG.name: settings.SECRET_CONFIG,
+}
+"""Input → the file in the working folder that it takes when it is not given."""
+
+NO_FILES = frozenset({"repo", "oci"})
+
+
+class OfRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run knows of its files.
+
+    Attributes:
+        names: path of a copy → what people call the file.
+        proposed: the values with the files that a pull request brings, when its target's decide; else None.
+    """
+
+    names: Mapping[str, str] = msgspec.field(default_factory=dict)
+    proposed: Values | None = None
+
+
+_SHARED = "settings-files"
+
+
+def share(context: Context, known: OfRun) -> None:
+    """Let the commands of a run know it."""
+    context.shared[_SHARED] = known
+
+
+def of_run(context: Context) -> OfRun:
+    """What was shared."""
+    known = context.shared.get(_SHARED)
+    return known if isinstance(known, OfRun) else OfRun()
+
+
+def with_defaults(values: Values, declared: Iterable[Input[Any]], cwd: Path) -> Values:
+    """The values, with the files that are taken without being given, and without those that are empty by intent.
+
+    Args:
+        values: of a command.
+        declared: the command's inputs.
+        cwd: the working folder.
+    """
+    names = {one.name for one in declared}
+    found: dict[Input[Any], object] = {}
+    for one in FILES:
+        if one.name not in names:
+            continue
+        paths = paths_of(values, one)
+        there = tuple(path for path in paths if path != os.devnull)
+        if one.name in DEFAULTS and not values.given(one) and (cwd / DEFAULTS[one.name]).is_file():
+            there = (DEFAULTS[one.name],)
+        if there != paths:
+            found[one] = of_paths(one, there)
+    return values.replaced(found) if found else values
+
+
+def paths_of(values: Values, one: Input[Any]) -> tuple[str, ...]:
+    """The paths that an input of FILES has, as people gave them."""
+    given = values[one]
+    if given is None:
+        return ()
+    return tuple(str(path) for path in (given if isinstance(given, tuple) else (given,)))
+
+
+def of_paths(one: Input[Any], paths: tuple[str, ...]) -> object:
+    """The value of an input of FILES with these paths."""
+    if not one.many:
+        return Path(paths[0]) if paths else None
+    return tuple(map(Path, paths)) if one.name == TRUST_STORE.name else paths
+
+
+def listed(
+    values: Values, declared: Iterable[Input[Any]], cwd: Path, names: Mapping[str, str] | None = None
+) -> tuple[SettingsFile, ...]:
+    """Every file that the values name, with its hash.
+
+    Args:
+        values: of a command.
+        declared: the command's inputs.
+        cwd: relative paths start here.
+        names: path → what people call it, where that is another.
+
+    Raises:
+        InputError: one cannot be read.
+    """
+    known = {one.name for one in declared}
+    found = []
+    for one in FILES:
+        for path in paths_of(values, one) if one.name in known else ():
+            found += list(_hashed(one.name, path, cwd, names or {}))
+    return tuple(sorted(set(found)))
+
+
+def _hashed(kind: str, path: str, cwd: Path, names: Mapping[str, str]) -> Iterator[SettingsFile]:
+    name = names.get(path, path)
+    if kind == scanning.VEX.name and path in NO_FILES:
+        yield SettingsFile(kind=kind, path=path, sha256="")
+        return
+    place = cwd / Path(path).expanduser()
+    inside = sorted(one for one in place.rglob("*") if one.is_file()) if place.is_dir() else [place]
+    for one in inside:
+        shown = name if one == place else f"{name.rstrip('/')}/{one.relative_to(place).as_posix()}"
+        yield SettingsFile(kind=kind, path=shown, sha256=_sha256(kind, one))
+
+
+def _sha256(kind: str, path: Path) -> str:
+    try:
+        if not path.exists():
+            raise InputError(kind, f"{str(path)!r} does not exist.", remedy="Look at the path.")
+        if not path.is_file():
+            raise InputError(kind, f"{str(path)!r} is not a file.", remedy="Look at the path.")
+        return hashlib.sha256(reading.content(path, reading.DOCUMENTS)).hexdigest()
+    except OSError as error:
+        raise InputError(
+            kind, f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."
+        ) from error

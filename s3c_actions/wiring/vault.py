@@ -1,0 +1,183 @@
+"""The certificate in Azure Key Vault that a command's inputs name, read and held against the rules for signing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from s3c_actions.commands import Context
+from s3c_actions.core.errors import InputError
+from s3c_actions.options import Values
+from s3c_actions.options import vault as inputs
+from s3c_actions.wiring.azure import azure_identity
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from s3c_actions.azure.identity import Identity
+    from s3c_actions.azure.vault import Vault, VaultCertificate
+    from s3c_actions.steps.sign import PluginKey
+
+_POLICY = (
+    '{"issuerParameters": {"name": "Self"}, "keyProperties": {"exportable": false, "keyType": "RSA", "keySize": 3072, '
+    '"reuseKey": false}, "secretProperties": {"contentType": "application/x-pem-file"}, "x509CertificateProperties": '
+    '{"subject": "CN=voting.example,O=example,ST=WA,C=US", "keyUsage": ["digitalSignature"], "ekus": '
+    '["1.3.6.1.5.5.7.3.3"], "validityInMonths": 12}}'
+)
+_ANEW = "Make a new version with a policy for signing; without one, Key Vault makes certificates for web servers:\n"
+_KIND_OF = {"authority", "key-usage", "extended-key-usage", "key-size", "key-type"}
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """A vault, its certificate, and who reads it."""
+
+    vault: Vault
+    certificate: VaultCertificate
+    identity: Identity
+
+    @property
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        """The certificate, and its issuers after it."""
+        return self.certificate.chain
+
+
+def wanted(values: Values) -> bool:
+    """Whether the inputs name a certificate in a vault.
+
+    Raises:
+        InputError: they name half of it.
+    """
+    given = [one for one in inputs.CERTIFICATE_INPUTS if values.given(one)]
+    for one in (inputs.VAULT, inputs.VAULT_CERTIFICATE) if given else ():
+        if one not in given:
+            raise InputError(
+                one.name,
+                f"it is missing, and {given[0].name} is given.",
+                remedy="Give `vault` and `vault-certificate`, or neither.",
+            )
+    return bool(given)
+
+
+def opened(values: Values, context: Context) -> Opened:
+    """Read the certificate that the inputs name, and check it; the vault is asked for nothing else yet.
+
+    Raises:
+        InputError: an input is wrong, or the certificate cannot sign images.
+        OutsideError: Azure gave no token, or the vault does not let us in.
+    """
+    from s3c_actions.azure import vault
+
+    issuers = _issuers(values)
+    with context.progress.step("vault") as step:
+        identity = azure_identity(values, context)
+        where = vault.host(values[inputs.VAULT], identity.cloud.vaults)
+        asked = vault.Vault(where, identity, context.progress)
+        found = asked.certificate(values[inputs.VAULT_CERTIFICATE], values[inputs.VAULT_VERSION], issuers)
+        key = _checked(found, asked, datetime.now(UTC))
+        step.done(f"{found.name} of {where}, {key}, read with {identity.told}")
+    return Opened(vault=asked, certificate=found, identity=identity)
+
+
+def _issuers(values: Values) -> Sequence[x509.Certificate] | None:
+    from s3c_actions.signing import certificates
+    from s3c_actions.wiring.signing import read
+
+    path: Path | None = values[inputs.VAULT_ISSUERS]
+    return None if path is None else certificates.read_chain(read(path, "vault-ca-certs"), "vault-ca-certs")
+
+
+def _checked(found: VaultCertificate, vault: Vault, now: datetime) -> str:
+    """Hold the certificate against the rules; returns what kind of key it has."""
+    from s3c_actions.signing import certificates
+
+    try:
+        certificates.check(found.chain, now, field=inputs.VAULT_CERTIFICATE.name)
+    except certificates.CertificateError as error:
+        create = f"az keyvault certificate create --vault-name {vault.name} --name {found.name} --policy"
+        if error.rule in _KIND_OF:
+            error.cause = "The certificate's policy in the vault says so."
+            error.remedy = f"{_ANEW}{create} '{_POLICY}'"
+        elif error.rule == "expired":
+            error.remedy = f"Make a new version and sign with it:\n{create} @policy.json"
+        elif error.rule == "chain-incomplete":
+            error.remedy = "Give the issuers' certificates, the root last, with `vault-ca-certs`."
+        if error.rule in ("expired", "not-yet-valid") and vault.clock:
+            error.cause = vault.clock
+        raise
+    return certificates.key_spec(found.chain[0])
+
+
+@contextmanager
+def signing_key(values: Values, context: Context) -> Iterator[PluginKey]:
+    """The vault's key, ready for notation to sign with by a plugin.
+
+    Raises:
+        InputError: an input is wrong, or the certificate cannot sign images.
+        OutsideError: Azure gave no token, the vault does not let us in, or the plugin cannot be had.
+    """
+    from s3c_actions.azure import plugin
+    from s3c_actions.steps.sign import PluginKey
+
+    found = opened(values, context)
+    if values[inputs.VAULT_PLUGIN] == inputs.OFFICIAL:
+        yield _official(context, found)
+        return
+    with plugin.running(found.vault, found.certificate, context.temp) as ours:
+        yield PluginKey(
+            plugin=plugin.NAME,
+            libexec=ours.libexec,
+            key_id=found.certificate.key_id,
+            chain=found.chain,
+            failure=lambda: ours.failure,
+        )
+        context.progress.note(f"{found.vault.host}: {found.vault.requests} requests")
+
+
+# https://github.com/Azure/notation-azure-kv#credential-types
+_OFFICIAL_CREDENTIALS = {
+    "environment": "environment",
+    "workload-identity": "workloadid",
+    "managed-identity": "managedid",
+    "azure-cli": "azurecli",
+}
+
+
+# The release for Linux on x86-64, with its SHA-256.
+_OFFICIAL_ARCHIVE = (
+    "https://github.com/Azure/notation-azure-kv/releases/download/v1.2.1/notation-azure-kv_1.2.1_linux_amd64.tar.gz",
+    "67c5ccaaf28dd44d2b6572684d84e344a02c2258af1d65ead3910b3156d3eaf5",
+)
+
+
+def _official(context: Context, found: Opened) -> PluginKey:
+    """The official plugin, which logs in by itself: as we did, where it can."""
+    from s3c_actions.programs.notation import keys, plugins
+    from s3c_actions.programs.notation.home import private_file
+    from s3c_actions.signing import certificates
+    from s3c_actions.steps.sign import PluginKey
+
+    credential = _OFFICIAL_CREDENTIALS.get(found.identity.source)
+    if credential is None:
+        raise InputError(
+            inputs.VAULT_PLUGIN.name,
+            f"{inputs.OFFICIAL} cannot log in with {found.identity.told}.",
+            cause="It knows no OIDC token of GitHub's.",
+            remedy="Leave `vault-plugin` out: the plugin that comes with s3c can. Or log in with azure/login before, "
+            "and set `azure-identity: azure-cli`.",
+        )
+    config: dict[str, str] = {"credential_type": credential}
+    if certificates.self_signed(found.chain[0]):
+        config["self_signed"] = "true"
+    else:
+        config["ca_certs"] = str(private_file(context.temp / "ca-certs.pem", certificates.pem(found.chain[1:])))
+    libexec = keys.folders(context.environment)[1]
+    name = inputs.OFFICIAL
+    if not (libexec / "plugins" / name / f"notation-{name}").is_file():
+        libexec = context.temp / "libexec"
+        plugins.from_archive(*_OFFICIAL_ARCHIVE, name, libexec, context.progress)
+    return PluginKey(plugin=name, libexec=libexec, key_id=found.certificate.key_id, config=config, chain=found.chain)
