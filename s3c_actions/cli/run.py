@@ -24,13 +24,14 @@ from msgspec.structs import replace
 from s3c_actions import __version__, options
 from s3c_actions.cli import parser
 from s3c_actions.cli.console import LogProgress, QuietProgress, TerminalProgress, error_lines
-from s3c_actions.commands import Command, Context, load
+from s3c_actions.commands import Command, load
 from s3c_actions.core import folders, hidden, pasted, reading, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner, Secrets
 from s3c_actions.options import github as commenting
 from s3c_actions.options.common import ANNOTATIONS, DEBUG, OUTPUT_DIR, QUIET, UPLOAD_SARIF, VERBOSE
 from s3c_actions.report.render.terminal import plain
+from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.core.progress import Progress

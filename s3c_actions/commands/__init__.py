@@ -6,19 +6,15 @@ returns as console lines, summary, outputs and `result.json`.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import re
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from s3c_actions.wiring.context import Context
+
 if TYPE_CHECKING:
-    from s3c_actions.core.process import Runner, Secrets
-    from s3c_actions.core.progress import Progress
     from s3c_actions.options import Input, Values
     from s3c_actions.result.model import Outcome
 
@@ -43,16 +39,6 @@ COMMANDS: Mapping[str, str] = {
     "programs": "List and install the programs that do the work.",
 }
 """Every command, in the order of the help text; a module of this package has its name."""
-_MODULES: Mapping[str, str] = {
-    "scan": "s3c_actions.wiring.scanning",
-    "attach": "s3c_actions.wiring.attaching",
-    "sign": "s3c_actions.wiring.signing",
-    "patch": "s3c_actions.wiring.patching",
-    "verify": "s3c_actions.wiring.verifying",
-    "policy": "s3c_actions.wiring.judging",
-    "deploy": "s3c_actions.wiring.deploying",
-    "trace": "s3c_actions.wiring.tracing",
-}
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,52 +63,6 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     comments: bool = False
 
 
-class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command works with.
-
-    Attributes:
-        environment: the process's environment, the only one there is.
-        runner: starts programs in that environment, and hides `secrets`.
-        secrets: add a value before its first use; secret inputs are in it already.
-        output: folder for everything written (OUTPUT_DIR); not made yet.
-        cache: what may be kept between runs (programs, databases).
-        temp: made for this run and removed after it.
-        cwd: relative paths start here.
-        now: the time of this run, with its zone.
-        shared: what the steps of this run make once, such as logins.
-    """
-
-    environment: Mapping[str, str]
-    runner: Runner
-    progress: Progress
-    secrets: Secrets
-    output: Path
-    cache: Path
-    temp: Path
-    cwd: Path
-    now: datetime
-    shared: dict[str, object] = msgspec.field(default_factory=dict)
-
-
 def load(name: str) -> Command:
     """The command of that name, one of COMMANDS."""
-    return cast(Command, importlib.import_module(_MODULES.get(name, f"s3c_actions.commands.{name}")).COMMAND)
-
-
-def folders(output: Path, images: Iterable[str]) -> dict[str, Path]:
-    """A folder for each image's files, named as people call the image: `s3c-out/voting-db`.
-
-    Names come out the same in every run; images of the same name get a part of their reference's hash behind it.
-    """
-    names = {image: _name(image) for image in images}
-    taken = list(names.values())
-    return {
-        image: output / (name if taken.count(name) == 1 else f"{name}-{hashlib.sha256(image.encode()).hexdigest()[:8]}")
-        for image, name in names.items()
-    }
-
-
-def _name(image: str) -> str:
-    """A file name of a reference or of a tarball's path; never empty, hidden, or holding a separator."""
-    last = image.partition("@")[0].rstrip("/").rpartition("/")[2].partition(":")[0]
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip(".-")[:80] or "image"
+    return cast(Command, importlib.import_module(f"s3c_actions.commands.{name}").COMMAND)

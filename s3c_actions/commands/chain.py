@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command, Context, folders
+from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import Values
@@ -21,6 +21,7 @@ from s3c_actions.options.report import POLICY
 from s3c_actions.options.sign import KEY
 from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE
 from s3c_actions.result.model import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
+from s3c_actions.wiring.context import Context, folders
 from s3c_actions.wiring.deploying import denied, registry_of, settings_of, tools_of, verifier
 
 if TYPE_CHECKING:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s3c_actions.commands import Command, Context
-from s3c_actions.core import reading
+from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.options import Values
 from s3c_actions.options import github as inputs
 from s3c_actions.result.model import LeftResults, Outcome
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.github import token_of
+from s3c_actions.wiring.result_files import read
 
 if TYPE_CHECKING:
     from s3c_actions.github.comments import Message
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from s3c_actions.github.run import Run
 
 NAME = "comment"
-FILE = "result.json"
 MOST_COMMENTS = 20
 """Of one run for a fork, which may claim any number of images; of more, one comment tells."""
 FOREIGN = "Made by a run for a fork or Dependabot, with the code it proposes."
@@ -96,65 +96,6 @@ def _left(
 
     texts = [json.dumps(one).encode() for one in documents]
     return delivery.leave(texts, written, about, settings, context.environment)
-
-
-def token_of(values: Values, context: Context, *permissions: str) -> str:
-    """The token given, or the one that GitHub's own tools take from the environment.
-
-    Args:
-        values: of a command that has TOKEN among its inputs.
-        context: of the run.
-        permissions: what the token needs, as in `issues: write`; told when there is none.
-
-    Raises:
-        InputError: there is none.
-    """
-    names = ("GITHUB_TOKEN", "GH_TOKEN")
-    token = values[inputs.TOKEN] or next(filter(None, map(context.environment.get, names)), "")
-    if not token:
-        raise InputError(
-            "github-token",
-            "this input is required.",
-            remedy="Set GITHUB_TOKEN, or give --github-token-file. The token needs "
-            f"{' and '.join(f'`{one}`' for one in permissions)}.",
-        )
-    context.secrets.add(token)
-    return token
-
-
-def read(given: tuple[str, ...]) -> list[Mapping[str, Any]]:
-    """The documents in files and folders, each with the shape of a result.
-
-    Raises:
-        InputError: one is not there or is no result.
-    """
-    from s3c_actions.github.artifact import NotAccepted, document
-
-    documents = []
-    for path in files(given, FILE, "results"):
-        try:
-            documents.append(document(reading.content(path, reading.DOCUMENTS)))
-        except OSError as error:
-            raise InputError("results", f"{path} cannot be read: {error.strerror}.") from error
-        except NotAccepted as error:
-            raise InputError("results", f"{path} is not used. {error.what}", original=error.original) from error
-    return documents
-
-
-def files(given: tuple[str, ...], pattern: str, field: str) -> list[Path]:
-    """Files as given, and those of that name in folders and all below them, in order.
-
-    Raises:
-        InputError: one is not there, or a folder has none.
-    """
-    found: list[Path] = []
-    for path in (Path(one).expanduser() for one in given):
-        here = sorted(path.rglob(pattern)) if path.is_dir() else [path]
-        if not here or not all(one.is_file() for one in here):
-            why = f"has no {pattern}" if path.is_dir() else "does not exist"
-            raise InputError(field, f"{path} {why}.", remedy="Look at the path.")
-        found += here
-    return found
 
 
 COMMAND = Command(

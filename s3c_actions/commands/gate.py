@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command, Context
+from s3c_actions.commands import Command
 from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
@@ -16,8 +16,10 @@ from s3c_actions.options import Values
 from s3c_actions.options import deploy as deploying
 from s3c_actions.options import gate as inputs
 from s3c_actions.result.model import Admission, DeployResult, Outcome
-from s3c_actions.wiring.deploying import cluster_of, outcome, registry_of, resolved
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.deploying import outcome, registry_of, resolved
 from s3c_actions.wiring.install_gate import install
+from s3c_actions.wiring.kubernetes import cluster_of
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster

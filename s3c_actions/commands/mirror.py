@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command, Context
+from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import Values
 from s3c_actions.options import mirror as inputs
 from s3c_actions.options.common import path
 from s3c_actions.result.model import ImageOutcome, MirrorResult, Outcome
+from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.registry import Registry, Source

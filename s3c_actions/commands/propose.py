@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s3c_actions.commands import Command, Context
+from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import Values
 from s3c_actions.options import propose as inputs
 from s3c_actions.options.github import REPOSITORY
 from s3c_actions.result.model import Outcome
+from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
@@ -33,10 +34,11 @@ def run(values: Values, context: Context) -> Outcome:
     """
     from s3c_actions.cluster import manifests
     from s3c_actions.cluster.images import Replacement
-    from s3c_actions.commands.comment import read, token_of
     from s3c_actions.github import api, proposal
     from s3c_actions.github import run as runs
     from s3c_actions.report.github import comment
+    from s3c_actions.wiring.github import token_of
+    from s3c_actions.wiring.result_files import read
 
     token = token_of(values, context, "contents: write", "pull-requests: write")
     this = runs.of(context.environment, values[REPOSITORY])

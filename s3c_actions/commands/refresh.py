@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command, Context, folders
+from s3c_actions.commands import Command
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
@@ -20,6 +20,7 @@ from s3c_actions.options import github as on_github
 from s3c_actions.options import refresh as inputs
 from s3c_actions.options.sign import KEY_INPUTS
 from s3c_actions.result.model import ImageOutcome, Outcome, RefreshResult, ScanResult
+from s3c_actions.wiring.context import Context, folders
 
 if TYPE_CHECKING:
     from s3c_actions.report.github.refresh_issue import Refreshed
@@ -144,7 +145,7 @@ def _deployed(values: Values, context: Context) -> tuple[dict[str, tuple[str, ..
     if named and not any(values.given(one) for one in (*deploying.CLUSTER, inputs.NAMESPACES)):
         return named, {}
     from s3c_actions.cluster import deployed
-    from s3c_actions.wiring.deploying import cluster_of
+    from s3c_actions.wiring.kubernetes import cluster_of
 
     with context.progress.step("cluster") as step:
         namespaces: tuple[str, ...] = values[inputs.NAMESPACES]
@@ -165,7 +166,7 @@ def _deployed(values: Values, context: Context) -> tuple[dict[str, tuple[str, ..
 
 
 def _token(values: Values, context: Context) -> str:
-    from s3c_actions.commands.comment import token_of
+    from s3c_actions.wiring.github import token_of
 
     return token_of(values, context, "issues: write")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command, Context
+from s3c_actions.commands import Command
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.options import Values
@@ -18,6 +18,8 @@ from s3c_actions.options import report as inputs
 from s3c_actions.options.programs import PROGRAMS_MIRROR, TRIVY
 from s3c_actions.options.report import UNSCANNED
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.files import dockerfile_text
 
 if TYPE_CHECKING:
     from s3c_actions.findings.model import ScanReport
@@ -131,8 +133,8 @@ def _sboms(values: Values, context: Context, report: Path) -> Iterator[dict[str,
     if not sboms:
         yield {}
         return
-    from s3c_actions.commands.programs import located
     from s3c_actions.programs.trivy.trivy import Trivy
+    from s3c_actions.wiring.programs import located
 
     (program,) = located(values, context, "trivy")
     trivy = Trivy(program, context.runner, cache=context.cache / "trivy")
@@ -144,9 +146,9 @@ def _sboms(values: Values, context: Context, report: Path) -> Iterator[dict[str,
 
 def _bill(values: Values, context: Context, report: Path) -> bytes:
     """The SPDX document that Trivy makes of the report."""
-    from s3c_actions.commands.programs import located
     from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.steps.scan import bill
+    from s3c_actions.wiring.programs import located
 
     (program,) = located(values, context, "trivy")
     return bill(report, Trivy(program, context.runner, cache=context.cache / "trivy"), context.temp)
@@ -158,20 +160,6 @@ def _table(path: Path) -> str:
     if len(lines) <= TEXT_ROWS:
         return "\n".join(lines) + "\n"
     return "\n".join(lines[:TEXT_ROWS]) + f"\n… {len(lines) - TEXT_ROWS:,} more lines in {path}\n"
-
-
-def dockerfile_text(path: Path) -> str:
-    """The Dockerfile that code scanning shows the findings in.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        return reading.text(path, errors="replace")
-    except OSError as error:
-        raise InputError(
-            "dockerfile", f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."
-        ) from error
 
 
 COMMAND = Command(

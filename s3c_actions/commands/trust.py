@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Command, Context
+from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import Values
 from s3c_actions.options import trust as inputs
 from s3c_actions.result.model import Outcome
 from s3c_actions.wiring import vault
+from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.steps.trust import TrustSettings
@@ -34,7 +35,7 @@ def run(values: Values, context: Context) -> Outcome:
 def _settings(values: Values, context: Context) -> TrustSettings:
     from s3c_actions.signing import certificates
     from s3c_actions.steps.trust import TrustSettings, VaultTrust
-    from s3c_actions.wiring.signing import read
+    from s3c_actions.wiring.files import read
 
     path = values[inputs.SIGNER]
     if vault.wanted(values) == (path is not None):

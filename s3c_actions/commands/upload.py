@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Command, Context
-from s3c_actions.commands.comment import files, token_of
+from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.options import Values
 from s3c_actions.options import github as inputs
 from s3c_actions.result.model import Outcome
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.github import token_of
+from s3c_actions.wiring.result_files import files
 
 if TYPE_CHECKING:
     from s3c_actions.github.code_scanning import Target

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Context
 from s3c_actions.options import Values
 from s3c_actions.options import azure as inputs
+from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.azure.identity import Identity

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.commands import Context
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import Values
 from s3c_actions.options import scan as inputs
 from s3c_actions.options.report import BASELINE_NAME
 from s3c_actions.result.model import Comparison, ImageOutcome
+from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.findings.model import ScanReport

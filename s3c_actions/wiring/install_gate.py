@@ -1,4 +1,4 @@
-"""`s3c gate install`: the gate of the inputs, put on the cluster."""
+"""From options to the gate's objects and charts, and their installation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Context
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.options import Values
 from s3c_actions.options import deploy as deploying
@@ -15,7 +14,8 @@ from s3c_actions.options.azure import AZURE_CLOUD, TENANT_ID
 from s3c_actions.options.common import TIMEOUT
 from s3c_actions.options.vault import VAULT_CERTIFICATE
 from s3c_actions.result.model import DeployResult
-from s3c_actions.wiring.deploying import kubeconfig_of
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.kubernetes import kubeconfig_of
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster, Object
@@ -32,9 +32,9 @@ def install(values: Values, context: Context, cluster: Cluster) -> DeployResult:
         OutsideError: helm or a chart could not be had, or the cluster does not answer.
     """
     from s3c_actions.cluster.gate import manifests as gate_manifests
-    from s3c_actions.commands.programs import located
     from s3c_actions.programs.helm.helm import Helm
     from s3c_actions.steps import install_gate
+    from s3c_actions.wiring.programs import located
 
     objects = _objects(values, context, _of_vault(values, context))
     if any(_trusts_nobody(one) for one in objects):

@@ -1,77 +1,20 @@
-"""`s3c policy`: what the policy says, what it says of an image, and what the cluster's gate is told of it."""
+"""From a policy file to a judge of images, with the certificates that it names read."""
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from s3c_actions.commands import Command, Context
-from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.core.reference import Reference
+from s3c_actions.core.errors import InputError
 from s3c_actions.options import Values
-from s3c_actions.options import policy as inputs
-from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.signing.identities import PREFIX
-from s3c_actions.wiring.signing import notation, registry_of, resolve
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.signing import notation, registry_of
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy, Signer
     from s3c_actions.steps.judge import Judge
-
-
-def run(values: Values, context: Context) -> Outcome:
-    """Do what `task` says.
-
-    Raises:
-        InputError: the policy is not one, or an image is malformed or not there.
-        OutsideError: the registry failed.
-    """
-    from s3c_actions.policy import model
-
-    started = time.monotonic()
-    if values[inputs.TASK] == "schema":
-        return Outcome(command="policy", images=(), text=json.dumps(model.schema(), indent=2) + "\n")
-    path = values[inputs.POLICY]
-    if path is None:
-        raise InputError("policy", "none is given.", remedy="Give the path of s3c-policy.yaml.")
-    policy = model.read(path)
-    if values[inputs.TASK] == "export":
-        if not values[inputs.RATIFY]:
-            raise InputError("ratify", "there is nothing to export for but Ratify.", remedy="Leave it out.")
-        if values[inputs.JUDGED]:
-            raise InputError("image", "an export is for every image.", remedy="Leave the images out.")
-        return Outcome(command="policy", images=(), text=exported(trusting(policy, values, context)))
-    for sentence in notices(policy, context):
-        context.progress.warning(sentence)
-    if not values[inputs.JUDGED]:
-        return Outcome(command="policy", images=(), text=_summary(policy))
-    return Outcome(command="policy", images=_judged(values, context, policy), seconds=time.monotonic() - started)
-
-
-def _judged(values: Values, context: Context, policy: Policy) -> tuple[ImageOutcome, ...]:
-    from s3c_actions.steps import judge as step
-
-    outcomes = []
-    with judging(values, context, policy) as judge:
-        for image, pinned in resolve(values, context).items():
-            outcome = ImageOutcome(image=image, reference=pinned)
-            with context.progress.step("judge") as shown:
-                try:
-                    judgement = step.run(judge, Reference.parse(pinned))
-                except S3CError as error:
-                    error.image = error.image or image
-                    outcomes.append(replace(outcome, failure=error))
-                    shown.done(error.what)
-                    continue
-                refusal = step.refused(judgement)
-                shown.done("the policy admits it" if refusal is None else f"refused: {judgement.refusals[0].text}")
-            outcomes.append(replace(outcome, judgement=judgement, failure=refusal))
-    return tuple(outcomes)
 
 
 @contextmanager
@@ -141,73 +84,3 @@ def _of_vault(signer: Signer, where: tuple[str, str, str], values: Values, conte
             error.what = error.what.replace("policy: ", f"policy: signer {signer.name}: ", 1)
             raise
     return changed(signer, certificate=certificates.pem(certificates.anchor(chain)).decode(), identities=identities)
-
-
-def exported(policy: Policy) -> str:
-    """The objects of the cluster's gate as YAML, in the order in which they are applied."""
-    from io import StringIO
-
-    from ruamel.yaml import YAML
-    from ruamel.yaml.scalarstring import walk_tree
-
-    from s3c_actions.cluster.gate.manifests import by_policy
-
-    yaml = YAML()
-    yaml.width = 4096
-    yaml.explicit_start = True
-    made = list(by_policy(policy))
-    for one in made:
-        walk_tree(one)
-    text = StringIO()
-    yaml.dump_all(made, text)
-    head = f"# Made by `s3c policy export` of the policy {policy.digest}. `s3c gate install --policy` applies it.\n"
-    return head + text.getvalue()
-
-
-def notices(policy: Policy, context: Context) -> list[str]:
-    """What should be told of a policy: exceptions that are over, or soon will be."""
-    from datetime import timedelta
-
-    from s3c_actions.policy.model import ends
-
-    told = []
-    for one in policy.exceptions:
-        left = ends(one.until) - context.now
-        if left <= timedelta():
-            told.append(f"The exception for {one.id} by {one.who} ended on {one.until}: it counts no more.")
-        elif left <= timedelta(days=14):
-            told.append(f"The exception for {one.id} by {one.who} ends on {one.until}.")
-    return told
-
-
-def _summary(policy: Policy) -> str:
-    findings = policy.findings
-    fixable = " that have a fix" if findings.fixable_only else ""
-    refused = f"{', '.join(findings.refuse)}{fixable}" if findings.refuse else "none by severity"
-    lines = [
-        ("policy", policy.digest),
-        ("signers", ", ".join(one.name for one in policy.signers) or "none: neither check nor export will do"),
-        ("findings refused", refused),
-        ("denied by name", ", ".join(findings.deny) or "none"),
-        ("exceptions", str(len(policy.exceptions))),
-        ("report", f"no older than {policy.report.maximum_age}"),
-        ("SBOM", "required" if policy.needs_sbom else "not required"),
-        ("packages refused", ", ".join(policy.packages.refuse) or "none"),
-        ("licences refused", ", ".join(policy.licenses.refuse) or "none"),
-    ]
-    return "".join(f"{name:<17} {text}\n" for name, text in lines)
-
-
-COMMAND = Command(
-    name="policy",
-    help="Reads a policy, judges images by the evidence in their registry exactly as the cluster's gate would, and "
-    "exports the policy for that gate.",
-    inputs=inputs.INPUTS,
-    run=run,
-    examples=(
-        "s3c policy check registry.example/app@sha256:…",
-        "s3c policy check --policy s3c-policy.yaml",
-        "s3c policy export --ratify > gate.yaml",
-        "s3c policy schema > s3c-policy.schema.json",
-    ),
-)

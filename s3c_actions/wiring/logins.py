@@ -1,13 +1,13 @@
-"""Who a command is at the registries, by its inputs, Docker's configuration or the Azure identity that is there."""
+"""The credentials for each registry: from inputs, Docker's configuration or the Azure identity."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Context
 from s3c_actions.options import Input, Values
 from s3c_actions.options.common import INSECURE, REGISTRY_PASSWORD, REGISTRY_USERNAME
+from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.azure.container_registry import AzureLogin

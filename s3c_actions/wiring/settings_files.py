@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions.commands import Context
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.findings.scope import SettingsFile
@@ -23,6 +22,7 @@ from s3c_actions.options import scan as scanning
 from s3c_actions.options.report import POLICY
 from s3c_actions.options.verify import TRUST_POLICY, TRUST_STORE
 from s3c_actions.programs.trivy import ignore, settings
+from s3c_actions.wiring.context import Context
 
 FILES: tuple[Input[Any], ...] = (
     scanning.IGNORE_FILES,

@@ -1,159 +1,26 @@
-"""`s3c sign`: one or several images, all checked before the first is signed."""
+"""From options to a signer: keys, certificates, notation, and the references that are signed."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
-from s3c_actions.commands import Command, Context
-from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import Input, Values
-from s3c_actions.options import evidence as attaching
 from s3c_actions.options import sign as inputs
 from s3c_actions.options import vault as vaulting
 from s3c_actions.options.common import IMAGE, INSECURE, TIMEOUT
-from s3c_actions.options.report import FAIL_ON, POLICY, UNSCANNED
-from s3c_actions.result.model import AttachResult, ImageOutcome, Outcome, ScanResult
 from s3c_actions.wiring import vault
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.files import read
 
 if TYPE_CHECKING:
     from s3c_actions.programs.notation.notation import Notation
-    from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.registry import Registry
-    from s3c_actions.steps.assess import Criteria
     from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey, Signer
-
-
-def run(values: Values, context: Context) -> Outcome:
-    """Resolve every image, check the certificate and judge the reports given, then sign image by image.
-
-    Raises:
-        InputError: an input, the certificate, a report or an image is wrong: nothing has been signed.
-        OutsideError: the registry or the plugin failed before anything was signed.
-    """
-    from s3c_actions.steps import sign
-    from s3c_actions.steps.scan import refusal
-
-    started = time.monotonic()
-    with signing(values, context) as signer:
-        pinned = resolve(values, context)
-        criteria = _criteria(values, context)
-        scans = _judged(values, context, signer, criteria)
-        evidence = _evidence(values, context, signer, criteria) if values[attaching.ATTACH] else None
-        before = {reference: signer.signatures(reference) for reference in pinned.values()}
-        outcomes = []
-        for image, reference in pinned.items():
-            outcome = ImageOutcome(image=image, reference=reference, scan=scans.get(image))
-            with context.progress.step("sign") as step:
-                try:
-                    if outcome.scan is not None:
-                        refused = refusal(outcome.scan, criteria.gate, consequence="Nothing was signed.")
-                        if refused is not None:
-                            raise refused
-                    result = sign.run(signer, reference, context.progress, before[reference])
-                except S3CError as error:
-                    error.image = error.image or image
-                    outcomes.append(replace(outcome, failure=error))
-                    step.done(about(error.what, reference, pinned))
-                    continue
-                outcome = replace(outcome, sign=result)
-                how = "already signed by" if result.skipped else "signed by"
-                told = "" if outcome.judged else ", not judged"
-                step.done(about(f"{how} {result.certificate.subject}{told}", reference, pinned))
-            if evidence is not None:
-                try:
-                    outcome = replace(outcome, attach=evidence(outcome))
-                except S3CError as error:
-                    error.image = error.image or image
-                    outcome = replace(outcome, failure=error)
-            outcomes.append(outcome)
-    failures = [one.failure for one in outcomes if one.failure]
-    return Outcome(
-        command="sign",
-        images=tuple(outcomes),
-        exit_code=max((int(error.exit_code) for error in failures), default=0),
-        error=failures[0].what if failures else "",
-        seconds=time.monotonic() - started,
-    )
-
-
-def _criteria(values: Values, context: Context) -> Criteria:
-    """What the reports given are judged by."""
-    from s3c_actions.steps.assess import Criteria
-    from s3c_actions.steps.scan import bill
-    from s3c_actions.wiring.scanning import gate, policy
-
-    return Criteria(
-        gate=gate(values, context),
-        policy=policy(values),
-        unscanned_fails=values[UNSCANNED] == "fail",
-        ignore_unfixed=False,
-        now=context.now,
-        bill=lambda report: bill(report, _trivy(values, context), context.temp),
-    )
-
-
-def _judged(values: Values, context: Context, signer: Signer, criteria: Criteria) -> dict[str, ScanResult]:
-    """Image → the scan that the reports given stand for, of every platform; empty when none are given nor needed.
-
-    Raises:
-        InputError: something is to be judged or attached and there is no report, or a report is of none of the images.
-    """
-    from s3c_actions.wiring.attaching import reports
-
-    paths, attached = values[attaching.REPORTS], values[attaching.ATTACH]
-    if paths and not attached and not criteria.closes:
-        raise InputError(
-            "report",
-            "it is given, and nothing is to be made of it.",
-            remedy="Say what it is judged by (`fail-on` or `policy`), or what to attach (`attach: true`).",
-        )
-    if not paths and (attached or criteria.closes):
-        field = "attach" if attached else POLICY.name if values[POLICY] is not None else FAIL_ON.name
-        raise InputError(
-            field,
-            "there is no report to make evidence of." if attached else "there is no report to judge the image by.",
-            remedy="Give `report`: the output `json` of the scan, patch or chain step, one of every platform of the "
-            "image." + (" Or run `s3c attach`, which scans." if attached else ""),
-        )
-    found = reports(paths, values[IMAGE], signer.registry, criteria)
-    for scan in found.values():
-        for sentence in scan.warnings:
-            context.progress.warning(sentence)
-    return found
-
-
-def _trivy(values: Values, context: Context) -> Trivy:
-    from s3c_actions.commands.programs import located
-    from s3c_actions.programs.trivy.trivy import Trivy
-
-    (program,) = located(values, context, "trivy")
-    return Trivy(program, context.runner, cache=context.cache / "trivy")
-
-
-def _evidence(
-    values: Values, context: Context, signer: Signer, criteria: Criteria
-) -> Callable[[ImageOutcome], AttachResult]:
-    """What attaches the reports given to the images signed."""
-    from s3c_actions.wiring.attaching import attacher
-
-    tool = attacher(
-        values,
-        context,
-        signer,
-        trivy=_trivy(values, context),
-        gate=criteria.gate,
-        policy=criteria.policy,
-        openvex=values[attaching.OPENVEX],
-    )
-    return lambda outcome: tool.attach(outcome, "sign")
 
 
 def about(sentence: str, reference: str, all_of_them: Collection[str]) -> str:
@@ -203,10 +70,10 @@ def signing(values: Values, context: Context, registries: Collection[str] | None
 
 def notation(values: Values, context: Context, registries: Collection[str] | None = None) -> Notation:
     """The notation program with the credentials of the registries; by default of those of the input `image`."""
-    from s3c_actions.commands.programs import located
     from s3c_actions.programs.notation.notation import Notation
     from s3c_actions.registry import credentials
     from s3c_actions.wiring.logins import logins
+    from s3c_actions.wiring.programs import located
 
     hosts = _hosts(values) if registries is None else registries
     login = credentials.for_programs(logins(values, context, hosts), hosts, context.temp)
@@ -362,31 +229,3 @@ def _plugin(values: Values, context: Context) -> PluginKey:
         libexec = keys.folders(context.environment)[1]
         plugins.named(name)
     return PluginKey(plugin=name, libexec=libexec, key_id=key_id, config=values[inputs.PLUGIN_CONFIG])
-
-
-def read(path: Path, field: str) -> bytes:
-    """The content of a file that an input names.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        return reading.content(path)
-    except OSError as error:
-        raise InputError(
-            field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path and its permissions."
-        ) from error
-
-
-COMMAND = Command(
-    name="sign",
-    help="Signs images by digest with notation, verifies what was signed, and signs nothing twice. "
-    "The certificate and all images are checked before the first is signed.",
-    inputs=inputs.INPUTS,
-    run=run,
-    examples=(
-        "s3c sign localhost:5000/voting-app@sha256:… --key signing.key --certificate signing.crt",
-        "s3c sign acr.example/app:1.2 --vault kv-voting --vault-certificate signing",
-        "s3c sign acr.example/app:1.2 --plugin azure-kv --key-id https://kv.vault.azure.net/keys/signing/0123",
-    ),
-)

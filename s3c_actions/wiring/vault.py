@@ -1,4 +1,4 @@
-"""The certificate in Azure Key Vault that a command's inputs name, read and held against the rules for signing."""
+"""The certificate in Azure Key Vault that a command's inputs name, checked against the rules for signing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3c_actions.commands import Context
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import Values
 from s3c_actions.options import vault as inputs
 from s3c_actions.wiring.azure import azure_identity
+from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -85,7 +85,7 @@ def opened(values: Values, context: Context) -> Opened:
 
 def _issuers(values: Values) -> Sequence[x509.Certificate] | None:
     from s3c_actions.signing import certificates
-    from s3c_actions.wiring.signing import read
+    from s3c_actions.wiring.files import read
 
     path: Path | None = values[inputs.VAULT_ISSUERS]
     return None if path is None else certificates.read_chain(read(path, "vault-ca-certs"), "vault-ca-certs")

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Context
 from s3c_actions.core.errors import InputError, Refused
 from s3c_actions.options import Values
 from s3c_actions.options.sign import CERTIFICATE
 from s3c_actions.programs.notation.home import private_file
-from s3c_actions.wiring.signing import notation, read
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.files import read
+from s3c_actions.wiring.signing import notation
 from s3c_actions.wiring.verifying import trusted, trusting
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from s3c_actions.cli import run
-from s3c_actions.commands import Command, Context, load
+from s3c_actions.commands import Command, load
 from s3c_actions.core.errors import Exit
 from s3c_actions.options import Values
 from s3c_actions.options.common import OUTPUT_DIR
 from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.wiring.context import Context
 from tests.contract.test_github_comments import EITHER, texts
 from tests.github import events
 from tests.github.server import GitHub

@@ -16,7 +16,6 @@ from ruamel.yaml import YAML
 
 from s3c_actions import options
 from s3c_actions.cli.run import cache_folder
-from s3c_actions.commands import Context
 from s3c_actions.commands import report as reporting
 from s3c_actions.core.process import Runner, Secrets
 from s3c_actions.core.progress import Silent
@@ -28,6 +27,7 @@ from s3c_actions.programs.install.locate import locate
 from s3c_actions.programs.install.pins import TRIVY
 from s3c_actions.report.formats import Rendering, sarif
 from s3c_actions.result.model import ImageOutcome, ScanResult
+from s3c_actions.wiring.context import Context
 from s3c_lab.programs import OPA
 from tests import evidence as made
 

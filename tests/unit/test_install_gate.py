@@ -15,7 +15,7 @@ from s3c_actions import options
 from s3c_actions.cluster.apply import Change, Target
 from s3c_actions.cluster.client import Cluster, Resource
 from s3c_actions.cluster.gate import manifests
-from s3c_actions.commands import Context, gate
+from s3c_actions.commands import gate
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.process import Completed, Runner, Secrets
 from s3c_actions.core.progress import Silent
@@ -23,6 +23,7 @@ from s3c_actions.options import gate as declared
 from s3c_actions.programs.helm.helm import Chart, Helm
 from s3c_actions.steps.install_gate import told_after
 from s3c_actions.wiring import install_gate
+from s3c_actions.wiring.context import Context
 from s3c_lab.certificates import make, make_authority
 
 UUID = "01234567-89ab-cdef-0123-456789abcdef"

@@ -205,7 +205,7 @@ READERS = ("read_text", "read_bytes", "write_text", "write_bytes")
 OURS = {
     "s3c_actions/core/reading.py": "the reader",
     "s3c_actions/azure/plugin.py": "a file of our own in a folder of our own",
-    "s3c_actions/wiring/deploying.py": "our own temporary folder",
+    "s3c_actions/wiring/kubernetes.py": "our own temporary folder",
     "s3c_actions/wiring/install_gate.py": "our own temporary folder",
     "s3c_actions/registry/credentials.py": "our own temporary folder",
     "s3c_actions/cluster/gate/manifests.py": "a file of the package",

@@ -13,11 +13,12 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.cli import run as shell
-from s3c_actions.commands import Command, Context
+from s3c_actions.commands import Command
 from s3c_actions.core.errors import Exit, OutsideError, Refused
 from s3c_actions.options import Input, Values, boolean, choice, items, text
 from s3c_actions.options.common import OUTPUT_DIR, REGISTRY_PASSWORD
 from s3c_actions.result.model import ImageOutcome, Outcome, TraceResult
+from s3c_actions.wiring.context import Context
 from tests import stories
 from tests.hostile import HOSTILE
 from tests.unit import samples

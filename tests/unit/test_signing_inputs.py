@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.commands import Context
+from s3c_actions.commands import deploy, trace, verify
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.process import Runner, Secrets
 from s3c_actions.core.progress import Silent
@@ -18,10 +18,9 @@ from s3c_actions.options import sign as inputs
 from s3c_actions.options import verify as verify_inputs
 from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey
 from s3c_actions.steps.verify import names, prepare
-from s3c_actions.wiring import deploying as deploy_command
 from s3c_actions.wiring import signing as command
-from s3c_actions.wiring import tracing as trace_command
 from s3c_actions.wiring import verifying as verify_command
+from s3c_actions.wiring.context import Context
 from s3c_lab.certificates import make, make_authority, subject
 
 IMAGE = "localhost:5000/app@sha256:" + "a" * 64
@@ -209,7 +208,7 @@ def test_deploy_and_trace_are_told_whom_to_trust_wholly_or_not_at_all(
     flags = {name: text.replace("POLICY", str(tmp_path / "policy.json")) for name, text in flags.items()}
     if named == "deploy":
         flags["manifests"] = str(tmp_path / "pod.yaml")
-    command = {"deploy": deploy_command, "trace": trace_command}[named].COMMAND
+    command = {"deploy": deploy, "trace": trace}[named].COMMAND
     with pytest.raises(InputError) as caught:
         command.run(resolve(command.inputs, flags, {}, lambda _notice: None), context(tmp_path))
     assert caught.value.field == field
@@ -218,9 +217,9 @@ def test_deploy_and_trace_are_told_whom_to_trust_wholly_or_not_at_all(
 def test_deploy_looks_at_signatures_itself_or_behind_a_gate(tmp_path: Path) -> None:
     (tmp_path / "pod.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
     flags = {"manifests": str(tmp_path / "pod.yaml"), "require-gate": "false"}
-    given = resolve(deploy_command.COMMAND.inputs, flags, {}, lambda _notice: None)
+    given = resolve(deploy.COMMAND.inputs, flags, {}, lambda _notice: None)
     with pytest.raises(InputError) as caught:
-        deploy_command.run(given, context(tmp_path))
+        deploy.run(given, context(tmp_path))
     assert caught.value.field == "trust-store"
     assert "`vault`" in caught.value.remedy
 
@@ -294,5 +293,5 @@ def test_verify_needs_something_to_trust(tmp_path: Path) -> None:
         ({"vault": "kv-voting", "vault_certificate": "signing", "trust_store": "x"}, "vault"),
     ):
         with pytest.raises(InputError) as caught:
-            verify_command.run(trust(**given), context(tmp_path))
+            verify.run(trust(**given), context(tmp_path))
         assert caught.value.field == field

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from s3c_actions.commands import patch
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.options import patch as inputs
 from s3c_actions.options import resolve
 from s3c_actions.steps.patch import PatchTools
-from s3c_actions.wiring import patching as command
 from s3c_actions.wiring import vouching
 from s3c_lab.certificates import make, make_authority
 from tests.unit.test_signing_inputs import IMAGE, context
@@ -48,7 +48,7 @@ def attacher(reference):
 
 
 def vouched(tmp_path, attached=None, **given):
-    with command._vouching(values(**given), context(tmp_path), attached) as found:
+    with patch._vouching(values(**given), context(tmp_path), attached) as found:
         return found and [found(one) for one in (SIGNED, OTHER)]
 
 
@@ -67,7 +67,7 @@ def test_never_is_never(tmp_path):
 def test_a_certificate_is_enough_and_no_key_is_needed(tmp_path, notation, how, reuse):
     _, path = make("release").write(tmp_path, "release")
     given = {"reuse_patched": reuse} if reuse else {}
-    with command._vouching(values(**{how: path}, **given), context(tmp_path), None) as found:
+    with patch._vouching(values(**{how: path}, **given), context(tmp_path), None) as found:
         assert found is not None
         assert [found(SIGNED), found(OTHER)] == [True, False]
         with pytest.raises(OutsideError):

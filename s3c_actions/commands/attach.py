@@ -1,0 +1,77 @@
+"""`s3c attach`: evidence beside images, made of a scan of this moment or of reports that are there."""
+
+from __future__ import annotations
+
+import time
+
+from msgspec.structs import replace
+
+from s3c_actions.commands import Command
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.options import Values
+from s3c_actions.options import attach as inputs
+from s3c_actions.options import evidence as attaching
+from s3c_actions.options import report as reporting
+from s3c_actions.options.common import IMAGE
+from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.wiring.attaching import attacher_of, reports
+from s3c_actions.wiring.context import Context, folders
+
+
+def run(values: Values, context: Context) -> Outcome:
+    """Scan and attach image by image; what becomes of one does not keep the others from it.
+
+    Raises:
+        InputError: an input, the key or a report is wrong: nothing has been attached.
+        OutsideError: a program could not be had.
+    """
+    from s3c_actions.steps.scan import refusal
+    from s3c_actions.wiring.patching import refuse_platform
+    from s3c_actions.wiring.scanning import scanning
+    from s3c_actions.wiring.signing import signing
+
+    started = time.monotonic()
+    refuse_platform(values)
+    if not values[attaching.ATTACH]:
+        raise InputError("attach", "there is nothing to attach.", remedy="Leave it out, or name the documents.")
+    images = values[IMAGE]
+    places = folders(context.output, images)
+    outcomes = []
+    scanner = scanning(values, context, images)
+    with signing(values, context) as signer:
+        settings = scanner.settings
+        tool = replace(attacher_of(values, context, signer, scanner), openvex=values[attaching.OPENVEX])
+        given = reports(values[attaching.REPORTS], images, scanner.registry, settings.criteria(scanner.trivy))
+        for image in images:
+            if len(images) > 1:
+                context.progress.about(image)
+            outcome = ImageOutcome(image=image)
+            try:
+                scan = given.get(image) or scanner.look(image, places[image])
+                outcome = replace(outcome, reference=scan.reference, scan=scan)
+                outcome = replace(outcome, attach=tool.attach(outcome, "attach"))
+            except S3CError as error:
+                error.image = error.image or image
+                outcomes.append(replace(outcome, failure=error))
+                continue
+            refused = refusal(scan, settings.gate)
+            if refused is not None and not values[reporting.EXIT_CODE]:
+                context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
+                refused = None
+            outcomes.append(replace(outcome, failure=refused))
+    return Outcome(command="attach", images=tuple(outcomes), seconds=time.monotonic() - started)
+
+
+COMMAND = Command(
+    name="attach",
+    help="Attaches evidence to images in their registry, each document signed with the image's key: scan report, "
+    "bills of materials, what a patch fixed, the facts of the run. Without `report` the images are scanned "
+    "now, so that running it again refreshes what has become stale.",
+    inputs=inputs.INPUTS,
+    run=run,
+    examples=(
+        "s3c attach registry.example/app@sha256:… --key signing.key --certificate signing.crt",
+        "s3c attach registry.example/app:1.4 --attach sarif,spdx --policy s3c-policy.yaml --key-name release",
+        "s3c attach registry.example/app:1.4 --report s3c-out/app/trivy.json --prune-evidence --key-name release",
+    ),
+)

@@ -1,0 +1,120 @@
+"""`s3c deploy`: manifests by signed digests, behind a proved gate."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from s3c_actions.commands import Command
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
+from s3c_actions.options import Values
+from s3c_actions.options import deploy as inputs
+from s3c_actions.result.model import Outcome, VerifyResult
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.signing import notation
+from s3c_actions.wiring.verifying import trusting
+
+if TYPE_CHECKING:
+    from s3c_actions.registry import Registry
+from s3c_actions.wiring.deploying import hosts_of, outcome, registry_of, settings_of, tools_of, verifier
+
+
+def run(values: Values, context: Context) -> Outcome:
+    """Deploy what the inputs say.
+
+    Raises:
+        InputError: an input, a manifest or an image is wrong: nothing was applied.
+        OutsideError: the registry or the cluster failed before anything was applied.
+    """
+    from s3c_actions.cluster.images import Replacement
+    from s3c_actions.steps import deploy
+
+    started = time.monotonic()
+    settings = settings_of(values, context, tuple(Replacement.parse(one) for one in values[inputs.IMAGES]))
+    if not trusting(values) and not values[inputs.REQUIRE_GATE]:
+        raise InputError(
+            "trust-store",
+            "with `require-gate: false` and nobody to trust nobody would look at the signatures.",
+            remedy="Give the certificates to trust or the `vault` that has one, or require the gate.",
+        )
+    with ExitStack() as stack:
+        registry = registry_of(values, context, settings.manifests, settings.replacements)
+        hosts = hosts_of(values, settings.manifests, settings.replacements)
+        # Whatever is made ready while programs run would hold up the import of Kubernetes' client, and comes after it.
+        alone = replace(context, runner=dataclasses.replace(context.runner, meanwhile=lambda: None))
+        verify = _by_policy(
+            values,
+            alone,
+            stack,
+            registry=registry,
+            verify=verifier(values, alone, stack, hosts),
+            hosts=hosts,
+        )
+        tools = tools_of(values, context, registry, verify, resolve=values[inputs.RESOLVE])
+        result, verified = deploy.run(settings, tools)
+    for warning in result.warnings:
+        context.progress.warning(warning)
+    return outcome("deploy", result, verified, time.monotonic() - started)
+
+
+def _by_policy(
+    values: Values,
+    context: Context,
+    stack: ExitStack,
+    *,
+    registry: Registry,
+    verify: Callable[[str], VerifyResult] | None,
+    hosts: Collection[str],
+) -> Callable[[str], VerifyResult | None] | None:
+    """Verification, and then the policy's judgement by the evidence in the registry; as it was without a policy.
+
+    Raises:
+        InputError: the policy is not one, or names no signer.
+    """
+    path = values[inputs.POLICY]
+    if path is None:
+        return verify
+    from s3c_actions.policy import model
+    from s3c_actions.steps import judge
+    from s3c_actions.wiring.judging import trusting
+
+    ready = stack.enter_context(
+        judge.prepare(
+            trusting(model.read(path), values, context),
+            registry=registry,
+            notation=notation(values, context, hosts),
+            temp=context.temp,
+            now=context.now,
+        )
+    )
+
+    def judged(reference: str) -> VerifyResult | None:
+        result = verify(reference) if verify is not None else None
+        refusal = judge.refused(judge.run(ready, Reference.parse(reference)))
+        if refusal is not None:
+            raise refusal
+        return result
+
+    return judged
+
+
+COMMAND = Command(
+    name="deploy",
+    help="Deploys manifests to Kubernetes with every image by its signed digest. First the images are verified and the "
+    "gate is proved to deny an unsigned one; nothing is applied before. Then the rollout is watched to its end.",
+    inputs=inputs.INPUTS,
+    run=run,
+    comments=True,
+    examples=(
+        "s3c deploy k8s/ --image registry.example/app@sha256:… --trust-store signing.crt",
+        "s3c deploy k8s/ --vault kv-voting --vault-certificate signing",
+        "s3c deploy - --namespace shop --create-namespace",
+        "s3c deploy k8s/ --render-only --output-dir out",
+    ),
+)

@@ -1,0 +1,194 @@
+"""`s3c patch`: one or several images, each patched by Copa and scanned before and after."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from s3c_actions.commands import Command
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.options import Values
+from s3c_actions.options import patch as inputs
+from s3c_actions.options import report as reporting
+from s3c_actions.options.common import IMAGE
+from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
+from s3c_actions.wiring.context import Context, folders
+
+if TYPE_CHECKING:
+    from s3c_actions.wiring.attaching import Attacher
+    from s3c_actions.wiring.scanning import Scanner
+    from s3c_actions.wiring.vouching import Vouched
+from s3c_actions.wiring.patching import patching, refuse_platform
+
+
+def run(values: Values, context: Context) -> Outcome:
+    """Patch image by image; what becomes of one does not keep the others from being patched.
+
+    Raises:
+        InputError: an input is wrong: nothing has been pushed.
+        OutsideError: a program could not be had.
+    """
+    from s3c_actions.steps.scan import refusal
+    from s3c_actions.wiring import baseline
+    from s3c_actions.wiring.attaching import attaching_if_asked
+    from s3c_actions.wiring.scanning import scanning
+
+    started = time.monotonic()
+    images = values[IMAGE]
+    _check(values, images)
+    places = folders(context.output, images)
+    baselines = baseline.given(values, context, images)
+    outcomes = []
+    scanner = scanning(values, context, images)
+    with (
+        attaching_if_asked(values, context, scanner) as attacher,
+        _vouching(values, context, attacher) as vouched,
+        patching(values, context, scanner, images, vouched) as patcher,
+    ):
+        for image in images:
+            if len(images) > 1:
+                context.progress.about(image)
+            outcome = None
+            try:
+                earlier = baselines.of(image, scanner, places[image])
+                before = _given(values[inputs.REPORT], image, scanner)
+                result = patcher.patch(image, places[image], before)
+                outcome = ImageOutcome(image=image, reference=result.reference, patch=result)
+                attached = attacher.attach(outcome, "patch") if attacher is not None else None
+            except S3CError as error:
+                error.image = error.image or image
+                outcomes.append(replace(outcome or ImageOutcome(image=image), failure=error))
+                continue
+            refused = refusal(result.after or result.before, scanner.settings.gate)
+            if refused is not None and not values[reporting.EXIT_CODE]:
+                context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
+                refused = None
+            outcome = replace(outcome, attach=attached, failure=refused)
+            outcomes.append(baselines.compared(outcome, earlier, scanner))
+    return Outcome(command="patch", images=tuple(outcomes), seconds=time.monotonic() - started)
+
+
+@contextmanager
+def _vouching(values: Values, context: Context, attacher: Attacher | None) -> Iterator[Vouched | None]:
+    """What says of an earlier patch whether it may be used again; None: its content does.
+
+    Raises:
+        InputError: `reuse-patched` asks for what the other inputs do not give, or forbid.
+    """
+    from s3c_actions.wiring.vouching import by_inputs
+
+    reuse = values[inputs.REUSE]
+    if reuse == "never":
+        yield lambda _reference: False
+        return
+    if reuse == "content":
+        if attacher is not None:
+            raise InputError(
+                inputs.REUSE.name,
+                "it is `content`, and evidence is attached: who may push would get it signed.",
+                remedy="Leave it out, or do not attach.",
+            )
+        yield None
+        return
+    with by_inputs(values, context) as named:
+        vouched = named or (attacher.tools.signed if attacher is not None else None)
+        if vouched is None and reuse:
+            raise InputError(
+                inputs.REUSE.name,
+                "it is `signed`, and nothing says whose signature counts.",
+                remedy="Give `trust-store`, `certificate`, or `vault` and `vault-certificate`.",
+            )
+        yield vouched
+
+
+def _check(values: Values, images: tuple[str, ...]) -> None:
+    for image in images:
+        Reference.parse(image)
+        if images.count(image) > 1:
+            raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
+    if values[inputs.REPORT] and len(images) > 1:
+        raise InputError("report", f"it is one image's, and {len(images)} are given.", remedy="Give one image with it.")
+    refuse_platform(values)
+
+
+def _given(paths: tuple[Path, ...], image: str, scanner: Scanner) -> ScanResult | None:
+    """The scan that the reports given stand for; its digest is what the registry says of the image.
+
+    None where they leave something out that decides: then the image is scanned.
+
+    Raises:
+        InputError: one cannot be read, is not Trivy's, or says nothing of the operating system's packages.
+    """
+    from s3c_actions.findings import trivy_report
+    from s3c_actions.findings.coverage import lists_os
+    from s3c_actions.findings.inferred import infer
+    from s3c_actions.steps.merging import merged
+
+    if not paths:
+        return None
+    reports = {}
+    for path in paths:
+        report = trivy_report.read(path)
+        data = reading.content(path, reading.REPORTS)
+        if not lists_os(data):
+            raise InputError(
+                "report",
+                f"{path} says nothing of the operating system's packages.",
+                cause="It was made with `--pkg-types library` without the scanner `vuln`, or of an unknown system.",
+                remedy="Make it with `--scanners vuln --pkg-types os`, or give none to have the image scanned.",
+                image=image,
+            )
+        # Without the list of packages, an image whose package database was removed looks as if it had none to patch.
+        if "os" not in infer(data).scope.pkg_types:
+            scanner.context.progress.notice(f"{path} lists no packages: {image} is scanned instead.")
+            return None
+        reports[report.digest] = path, report
+    reference = Reference.parse(image)
+    found = scanner.registry.resolve(reference)
+    pinned = reference.at(found.digest)
+    images = scanner.registry.flattened(reference, found).images if found.is_index else ()
+    if len(images) < 2:
+        if len(paths) > 1:
+            raise InputError("report", f"{len(paths)} are given, and {image} is one image.", image=image)
+        ((path, report),) = reports.values()
+        return _warned(scanner.given(path, report, image=image, reference=pinned.pinned), scanner)
+    missing = [one.platform for one in images if one.digest not in reports]
+    if missing:
+        scanner.context.progress.notice(
+            f"No report given is of {', '.join(missing)} of {image}: all of its platforms are scanned instead."
+        )
+        return None
+    parts = []
+    for one in images:
+        path, report = reports[one.digest]
+        own = reference.at(one.digest).pinned
+        parts.append(_warned(scanner.given(path, report, image=own, reference=own), scanner))
+    return merged(image, pinned, parts)
+
+
+def _warned(result: ScanResult, scanner: Scanner) -> ScanResult:
+    for sentence in result.warnings:
+        scanner.context.progress.warning(sentence)
+    return result
+
+
+COMMAND = Command(
+    name="patch",
+    help="Patches the operating-system packages of images with Copa, pushes the result under a tag of its own, and "
+    "proves by a rescan what is gone. With nothing to fix, nothing is pushed.",
+    inputs=inputs.INPUTS,
+    run=run,
+    comments=True,
+    examples=(
+        "s3c patch localhost:5000/voting-db:15.0",
+        "s3c patch acr.example/app:1.4 --patched-tag '{tag}-patched' --buildkit-addr docker-container://builder",
+        "s3c patch acr.example/app@sha256:… --report trivy.json --fail-on HIGH --fixable-only",
+    ),
+)

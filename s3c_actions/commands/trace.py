@@ -1,0 +1,114 @@
+"""`s3c trace`: the story of one or several digests, printed and written as a page and as JSON."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from s3c_actions.commands import Command
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.options import Values
+from s3c_actions.options import trace as inputs
+from s3c_actions.options import verify as verifying
+from s3c_actions.options.common import IMAGE
+from s3c_actions.options.vault import CERTIFICATE_INPUTS
+from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.wiring.context import Context, folders
+from s3c_actions.wiring.signing import notation, registry_of
+
+if TYPE_CHECKING:
+    from s3c_actions.core.reference import Reference
+    from s3c_actions.steps.trace import Checker
+    from s3c_actions.trace.model import Judgement, Story
+
+    Judging = Callable[[Reference], Judgement]
+from s3c_actions.wiring.tracing import by_policy, tell
+
+
+def run(values: Values, context: Context) -> Outcome:
+    """Trace every image; one that cannot be traced does not hide the others.
+
+    Raises:
+        InputError: an input or the trust store is wrong.
+    """
+    from s3c_actions.steps import trace
+    from s3c_actions.trace import document, text
+
+    started = time.monotonic()
+    registry = registry_of(values, context)
+    outcomes, texts = [], []
+    images: tuple[str, ...] = values[IMAGE]
+    places = folders(context.output, dict.fromkeys(images))
+    with _trusted(values, context) as (checker, judge):
+        tools = trace.TraceTools(registry=registry, now=context.now, checker=checker, judge=judge)
+        for image, folder in places.items():
+            with context.progress.step("trace") as step:
+                try:
+                    told = tell(image, tools, folder)
+                except S3CError as error:
+                    error.image = error.image or image
+                    outcomes.append(ImageOutcome(image=image, failure=error))
+                    step.done(error.what)
+                    continue
+                step.done(_sentence(told.story))
+            texts.append(
+                document.render(told.story)
+                if values[inputs.SHOW] == "json"
+                else f"{text.render(told.story)}\nThe page: {told.files['trace']}\n"
+            )
+            outcomes.append(ImageOutcome(image=image, reference=told.reference, trace=told))
+    return Outcome(
+        command="trace",
+        images=tuple(outcomes),
+        seconds=time.monotonic() - started,
+        text="\n".join(texts),
+    )
+
+
+def _sentence(story: Story) -> str:
+    signatures = len(story.subject.signatures)
+    return f"{story.judgement.verdict.value}, {signatures} signature{'s' * (signatures != 1)}, " + (
+        f"{len(story.subject.documents)} documents"
+    )
+
+
+@contextmanager
+def _trusted(values: Values, context: Context) -> Iterator[tuple[Checker | None, Judging | None]]:
+    """What asks notation, and what judges; None of what nobody said."""
+    policy = values[inputs.POLICY]
+    if policy is not None:
+        saying = (*verifying.TRUST_INPUTS, *CERTIFICATE_INPUTS)
+        given = next((one for one in saying if values.given(one)), None)
+        if given is not None:
+            raise InputError(given.name, "it is given beside policy, which says whom to trust.", remedy="Give one.")
+        with by_policy(values, context, policy) as made:
+            yield made
+        return
+    from s3c_actions.steps import verify
+    from s3c_actions.steps.trace import Checker
+    from s3c_actions.wiring.verifying import trusted, trusting
+
+    if not trusting(values):
+        yield None, None
+        return
+    settings = trusted(values, context, metadata=False)
+    program = notation(values, context)
+    with verify.prepare(settings, context.temp, context.progress) as home:
+        yield Checker(notation=program, homes=(home,), temp=context.temp), None
+
+
+COMMAND = Command(
+    name="trace",
+    help="Tells the whole story of a digest from the registry alone: where it came from, what was found, what the "
+    "patch changed, who signed what and when, and whether it would be admitted today. Prints it, and writes it as one "
+    "self-contained page and as JSON.",
+    inputs=inputs.INPUTS,
+    run=run,
+    examples=(
+        "s3c trace registry.example/app:1.2 --trust-store signing-root.crt",
+        "s3c trace registry.example/app:1.2 --vault kv-voting --vault-certificate signing",
+        "s3c trace registry.example/app@sha256:… --policy s3c-policy.yaml --format json",
+    ),
+)

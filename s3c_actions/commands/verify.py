@@ -1,0 +1,70 @@
+"""`s3c verify`: one or several images, each with its verdict."""
+
+from __future__ import annotations
+
+import time
+
+from s3c_actions.commands import Command
+from s3c_actions.core.errors import InputError, Refused
+from s3c_actions.options import Values
+from s3c_actions.options import verify as inputs
+from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.signing import about, notation, resolve
+from s3c_actions.wiring.verifying import trusted
+
+
+def run(values: Values, context: Context) -> Outcome:
+    """Verify every image; one that is refused does not hide the verdict on the others.
+
+    Raises:
+        InputError: an input, the trust store or the trust policy is wrong.
+        OutsideError: the registry failed.
+    """
+    from s3c_actions.steps import verify
+
+    started = time.monotonic()
+    settings = trusted(values, context)
+    if not settings.stores:
+        raise InputError(
+            inputs.TRUST_STORE.name,
+            "nothing is given that could be trusted.",
+            remedy="Give certificates with `trust-store`, or the one in a vault with `vault` and `vault-certificate`.",
+        )
+    program = notation(values, context)
+    outcomes = []
+    with verify.prepare(settings, context.temp, context.progress) as home:
+        pinned = resolve(values, context)
+        for image, reference in pinned.items():
+            with context.progress.step("verify") as step:
+                try:
+                    result = verify.run(settings, program, home, reference, context.progress)
+                except Refused as refused:
+                    refused.image = refused.image or reference
+                    outcomes.append(ImageOutcome(image=image, reference=reference, failure=refused))
+                    step.done(about(refused.what, reference, pinned))
+                    continue
+                outcomes.append(ImageOutcome(image=image, reference=reference, verify=result))
+                step.done(about(f'signed by {result.signer}, trusted by policy "{result.policy}"', reference, pinned))
+    refusals = [one.failure for one in outcomes if one.failure]
+    return Outcome(
+        command="verify",
+        images=tuple(outcomes),
+        exit_code=int(Refused.exit_code) if refusals else 0,
+        error=refusals[0].what if refusals else "",
+        seconds=time.monotonic() - started,
+    )
+
+
+COMMAND = Command(
+    name="verify",
+    help="Verifies the signatures of images with notation, by a trust store and a trust policy, given or made. "
+    "A verdict of no is exit code 1, wrong input 2, a registry that fails 3.",
+    inputs=inputs.INPUTS,
+    run=run,
+    examples=(
+        "s3c verify localhost:5000/voting-app@sha256:… --trust-store signing.crt",
+        "s3c verify acr.example/app:1.2 --trust-store root.crt --trusted-identity 'C=US, ST=WA, O=example'",
+        "s3c verify acr.example/app:1.2 --vault kv-voting --vault-certificate signing",
+    ),
+)

@@ -1,0 +1,36 @@
+"""Files that inputs name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError
+
+
+def dockerfile_text(path: Path) -> str:
+    """The Dockerfile that code scanning shows the findings in.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return reading.text(path, errors="replace")
+    except OSError as error:
+        raise InputError(
+            "dockerfile", f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."
+        ) from error
+
+
+def read(path: Path, field: str) -> bytes:
+    """The content of a file that an input names.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return reading.content(path)
+    except OSError as error:
+        raise InputError(
+            field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path and its permissions."
+        ) from error

@@ -1,0 +1,32 @@
+"""The token for GitHub."""
+
+from __future__ import annotations
+
+from s3c_actions.core.errors import InputError
+from s3c_actions.options import Values
+from s3c_actions.options import github as inputs
+from s3c_actions.wiring.context import Context
+
+
+def token_of(values: Values, context: Context, *permissions: str) -> str:
+    """The token given, or the one that GitHub's own tools take from the environment.
+
+    Args:
+        values: of a command that has TOKEN among its inputs.
+        context: of the run.
+        permissions: what the token needs, as in `issues: write`; told when there is none.
+
+    Raises:
+        InputError: there is none.
+    """
+    names = ("GITHUB_TOKEN", "GH_TOKEN")
+    token = values[inputs.TOKEN] or next(filter(None, map(context.environment.get, names)), "")
+    if not token:
+        raise InputError(
+            "github-token",
+            "this input is required.",
+            remedy="Set GITHUB_TOKEN, or give --github-token-file. The token needs "
+            f"{' and '.join(f'`{one}`' for one in permissions)}.",
+        )
+    context.secrets.add(token)
+    return token

@@ -1,0 +1,135 @@
+"""The cluster that inputs and environment name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3c_actions.core import pasted
+from s3c_actions.core.errors import InputError
+from s3c_actions.options import Values
+from s3c_actions.options import deploy as inputs
+from s3c_actions.options.common import TIMEOUT
+from s3c_actions.wiring.context import Context
+
+if TYPE_CHECKING:
+    from s3c_actions.azure.kubernetes_service import Access
+    from s3c_actions.cluster.client import Cluster
+
+
+def cluster_of(values: Values, context: Context) -> Cluster:
+    """The cluster that the inputs, KUBECONFIG or the home folder name.
+
+    Raises:
+        InputError: the kubeconfig or the context cannot be used, or there is no such cluster of Azure's.
+        OutsideError: Azure does not tell how to reach it.
+    """
+    return _connect(values, context)()
+
+
+def connecting(values: Values, context: Context) -> Callable[[], Cluster]:
+    """Begin to connect, in a thread: importing Kubernetes' client takes 0.2 s, in which others ask the registry.
+
+    Returns:
+        What waits for it, and gives or raises as `cluster_of` does.
+
+    Raises:
+        InputError, OutsideError: what Azure was asked ended so.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    # Two threads that import a package at once whose modules import each other may find it half imported. This one is
+    # what both sides need; the rest of the client is its own.
+    import requests  # noqa: F401
+
+    connect = _connect(values, context)
+
+    def work() -> Cluster:
+        cluster = connect()
+        context.runner.meanwhile()
+        return cluster
+
+    pool = ThreadPoolExecutor(1)
+    connected = pool.submit(work)
+    pool.shutdown(wait=False)
+    return connected.result
+
+
+def _connect(values: Values, context: Context) -> Callable[[], Cluster]:
+    """What is left to do to connect once Azure has been asked, in the thread that may ask it."""
+    from s3c_actions.cluster.client import connect
+
+    kubeconfig = kubeconfig_of(values, context)
+    azure = aks(values, context)
+    token = azure.token if azure is not None else None
+    return partial(
+        connect,
+        kubeconfig,
+        values[inputs.KUBE_CONTEXT],
+        timeout=min(values[TIMEOUT], 60.0),
+        temp=context.temp,
+        hide=context.secrets.add,
+        token=token,
+    )
+
+
+def kubeconfig_of(values: Values, context: Context) -> str:
+    """The kubeconfig that the inputs, KUBECONFIG or the home folder name; several files are separated by `:`.
+
+    Raises:
+        InputError: the cluster of Azure's that is named is not there, or a kubeconfig is given beside it.
+        OutsideError: Azure does not tell how to reach it.
+    """
+    azure = aks(values, context)
+    if azure is not None:
+        path = context.temp / "aks.kubeconfig"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(json.dumps(azure.document), encoding="utf-8")  # JSON is YAML
+        return str(path)
+    home = Path(context.environment.get("HOME") or Path.home()) / ".kube" / "config"
+    given = values[inputs.KUBECONFIG]
+    if given:
+        return str(Path(given).expanduser())
+    paths = context.environment.get("KUBECONFIG", "")
+    kind = pasted.in_path(paths)
+    if kind:
+        raise InputError(
+            "kubeconfig", f"the variable KUBECONFIG holds {kind}, not a path.", remedy="Give it as `kubeconfig`."
+        )
+    return paths or str(home)
+
+
+def aks(values: Values, context: Context) -> Access | None:
+    """How to reach the cluster of Azure Kubernetes Service that the inputs name, asked once; None when they name none.
+
+    Raises:
+        InputError: there is no such cluster, a part of its name is missing, or a kubeconfig is given beside it.
+        OutsideError: Azure does not tell how to reach it.
+    """
+    if not values[inputs.AKS_CLUSTER]:
+        return None
+    from s3c_actions.azure import kubernetes_service
+    from s3c_actions.wiring.azure import azure_identity
+
+    made = context.shared.get("aks")
+    if isinstance(made, kubernetes_service.Access):
+        return made
+    if values[inputs.KUBECONFIG]:
+        raise InputError("kubeconfig", "it is given beside aks-cluster.", remedy="Give one of both.")
+    subscription = values[inputs.SUBSCRIPTION] or context.environment.get("AZURE_SUBSCRIPTION_ID", "")
+    for name, value in ((inputs.RESOURCE_GROUP.name, values[inputs.RESOURCE_GROUP]), ("subscription", subscription)):
+        if not value:
+            raise InputError(name, "it is missing, and aks-cluster is given.", remedy="Give both.")
+    cluster = kubernetes_service.AksCluster(
+        subscription=subscription, group=values[inputs.RESOURCE_GROUP], name=values[inputs.AKS_CLUSTER]
+    )
+    identity = azure_identity(values, context)
+    found = kubernetes_service.access(cluster, identity, context.secrets)
+    how = f"with {identity.told}" if found.token is not None else "with the cluster's local account"
+    context.progress.notice(f"{cluster.name}: logged in {how}.")
+    context.shared["aks"] = found
+    return found

@@ -1,0 +1,47 @@
+"""The `result.json` files that a command is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError
+
+FILE = "result.json"
+
+
+def read(given: tuple[str, ...]) -> list[Mapping[str, Any]]:
+    """The documents in files and folders, each with the shape of a result.
+
+    Raises:
+        InputError: one is not there or is no result.
+    """
+    from s3c_actions.github.artifact import NotAccepted, document
+
+    documents = []
+    for path in files(given, FILE, "results"):
+        try:
+            documents.append(document(reading.content(path, reading.DOCUMENTS)))
+        except OSError as error:
+            raise InputError("results", f"{path} cannot be read: {error.strerror}.") from error
+        except NotAccepted as error:
+            raise InputError("results", f"{path} is not used. {error.what}", original=error.original) from error
+    return documents
+
+
+def files(given: tuple[str, ...], pattern: str, field: str) -> list[Path]:
+    """Files as given, and those of that name in folders and all below them, in order.
+
+    Raises:
+        InputError: one is not there, or a folder has none.
+    """
+    found: list[Path] = []
+    for path in (Path(one).expanduser() for one in given):
+        here = sorted(path.rglob(pattern)) if path.is_dir() else [path]
+        if not here or not all(one.is_file() for one in here):
+            why = f"has no {pattern}" if path.is_dir() else "does not exist"
+            raise InputError(field, f"{path} {why}.", remedy="Look at the path.")
+        found += here
+    return found
