@@ -33,7 +33,7 @@ format: ## rewrite the code as lint wants it
 	@$(RUN) -m ruff format . && $(RUN) -m ruff check --fix .
 
 golden: ## write the golden files of what people see anew
-	@S3C_GOLDEN=write $(RUN) -m pytest tests/unit/test_report_golden.py
+	@S3C_GOLDEN=write $(RUN) -m pytest tests/unit/report/test_golden.py
 
 pictures: ## take the pictures of the documentation anew
 	@$(RUN) -m tools.pictures

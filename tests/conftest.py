@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.github.server import GitHub, serving
-from tests.github.state import Token
+from tests.support.github.server import GitHub, serving
+from tests.support.github.state import Token
 
 
 @pytest.fixture(params=["api.github.com"])

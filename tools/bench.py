@@ -39,10 +39,10 @@ from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps.reuse import Store
 from s3c_lab import voting
 from s3c_lab.node.cluster import node_name
-from tests import outcomes, reports
-from tests.github import events
-from tests.github.server import serving
-from tests.github.state import Token
+from tests.support import outcomes, reports
+from tests.support.github import events
+from tests.support.github.server import serving
+from tests.support.github.state import Token
 
 FORGOTTEN = 31.0
 """Seconds after which Gatekeeper, Ratify and its store have forgotten a verdict: 10 s each."""
@@ -332,7 +332,7 @@ def admission(bench: Bench) -> None:
 def vault(bench: Bench) -> None:
     """A signature by a key vault's key, against one by a key on disk; both are verified after."""
     from s3c_lab.certificates import make
-    from tests.azure.stage import azure
+    from tests.support.azure.stage import azure
 
     image = _pinned(bench.lab["images"][1])
     flags = ["sign", image, *bench.shims("notation")]

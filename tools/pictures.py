@@ -15,10 +15,10 @@ from pathlib import Path
 from s3c_actions.report.github import comment, summary
 from s3c_actions.result.model import ImageOutcome
 from s3c_actions.trace import page as story_page
-from tests import stories
-from tests.browser import gfm, github, scenes
-from tests.browser.chromium import THEMES, Theme, chromium, opened
-from tests.debian import program
+from tests.support import stories
+from tests.support.browser import gfm, github, scenes
+from tests.support.browser.chromium import THEMES, Theme, chromium, opened
+from tests.support.debian import program
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 

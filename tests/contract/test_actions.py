@@ -16,7 +16,7 @@ from s3c_actions import commands
 from s3c_actions.cli import parser
 from s3c_actions.cli.run import cache_folder
 from s3c_actions.options import variable
-from tests import act
+from tests.support import act
 from tools import docs
 
 ROOT = docs.ROOT

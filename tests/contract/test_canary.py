@@ -11,10 +11,9 @@ from s3c_actions.commands import load
 from s3c_actions.core.errors import Exit, OutsideError
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_lab.certificates import make
-from tests import canaries
-from tests.github import events
-from tests.github.server import GitHub
-from tests.unit import bare
+from tests.support import bare, canaries
+from tests.support.github import events
+from tests.support.github.server import GitHub
 
 COMMANDS = {
     "deploy": {"S3C_MANIFESTS": "app.yaml", "S3C_POLICY": "missing.yaml"},

@@ -11,8 +11,8 @@ import pytest
 from s3c_actions.github import api, delivery, marker
 from s3c_actions.github.comments import Conversation, Done, Message
 from s3c_actions.github.errors import GitHubError, Trouble
-from tests.github.server import GitHub
-from tests.github.state import READ_ONLY
+from tests.support.github.server import GitHub
+from tests.support.github.state import READ_ONLY
 
 EITHER = pytest.mark.parametrize("github", ["api.github.com", "ghes-3.19"], indirect=True)
 

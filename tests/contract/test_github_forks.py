@@ -25,14 +25,13 @@ from s3c_actions.github import artifact
 from s3c_actions.github.run import Run
 from s3c_actions.result import document as result
 from s3c_actions.result.model import ImageOutcome, Outcome
-from tests import outcomes, reports
 from tests.contract.test_github_comments import EITHER, client, texts
-from tests.github import events
-from tests.github.server import GitHub
-from tests.github.state import READ_ONLY, Artifact, Token
-from tests.hostile import HOSTILE
-from tests.unit import samples
-from tests.unit.test_shell import outputs_of
+from tests.support import outcomes, reports, samples
+from tests.support.github import events
+from tests.support.github.server import GitHub
+from tests.support.github.state import READ_ONLY, Artifact, Token
+from tests.support.hostile import HOSTILE
+from tests.unit.cli.test_run import outputs_of
 
 Comment = Callable[..., tuple[int, str]]
 RUN = 77

@@ -16,13 +16,14 @@ from s3c_actions.cli import run
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.github import target_branch
 from s3c_actions.github.errors import GitHubError, Trouble
-from tests.github import events
-from tests.github.git import Link, Submodule
-from tests.github.server import GitHub
-from tests.github.state import READ_ONLY, Token
+from tests.support import ROOT
+from tests.support.github import events
+from tests.support.github.git import Link, Submodule
+from tests.support.github.server import GitHub
+from tests.support.github.state import READ_ONLY, Token
 
 EITHER = pytest.mark.parametrize("github", ["api.github.com", "ghes-3.19"], indirect=True)
-REPORT = Path(__file__).parent.parent / "data" / "trivy" / "debian.json"
+REPORT = ROOT / "tests" / "data" / "trivy" / "debian.json"
 STRICT = "version: 1\nfindings:\n  refuse: [CRITICAL, HIGH, MEDIUM, LOW, UNKNOWN]\n"
 LAX = "version: 1\nfindings:\n  refuse: []\n"
 LABEL = "accept-gate-change"

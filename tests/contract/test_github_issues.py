@@ -10,8 +10,8 @@ import pytest
 from s3c_actions.github import api, issues, marker
 from s3c_actions.github.errors import GitHubError, Trouble
 from s3c_actions.github.issues import Done, Ticket
-from tests.github.server import GitHub
-from tests.github.state import Token
+from tests.support.github.server import GitHub
+from tests.support.github.state import Token
 
 KEY = "0" * 16
 EITHER = pytest.mark.parametrize("github", ["api.github.com", "ghes-3.19"], indirect=True)

@@ -12,9 +12,9 @@ import pytest
 
 from s3c_actions.cli import run as shell
 from s3c_actions.result.model import Outcome
-from tests import outcomes
-from tests.github.server import GitHub
-from tests.github.state import FULL, READ_ONLY, Token
+from tests.support import outcomes
+from tests.support.github.server import GitHub
+from tests.support.github.state import FULL, READ_ONLY, Token
 
 OLD, NEW, OTHER = (f"sha256:{digit * 64}" for digit in "123")
 APP = "registry.example/shop/app"

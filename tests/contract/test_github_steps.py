@@ -18,12 +18,12 @@ from s3c_actions.options.common import OUTPUT_DIR
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context
 from tests.contract.test_github_comments import EITHER, texts
-from tests.github import events
-from tests.github.server import GitHub
-from tests.github.state import READ_ONLY, Token
-from tests.hostile import HOSTILE
-from tests.unit import samples
-from tests.unit.test_shell import outputs_of
+from tests.support import samples
+from tests.support.github import events
+from tests.support.github.server import GitHub
+from tests.support.github.state import READ_ONLY, Token
+from tests.support.hostile import HOSTILE
+from tests.unit.cli.test_run import outputs_of
 
 APP, DATABASE = "localhost:5000/voting-app:1.0", "localhost:5000/voting-db:15"
 

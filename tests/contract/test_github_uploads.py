@@ -17,10 +17,10 @@ from s3c_actions.core.errors import Exit, InputError
 from s3c_actions.findings import trivy_report
 from s3c_actions.github import code_scanning
 from s3c_actions.report.formats import Rendering, sarif
-from tests import reports
 from tests.contract.test_github_comments import EITHER, LATER, client
-from tests.github.server import GitHub
-from tests.github.state import READ_ONLY, Token
+from tests.support import reports
+from tests.support.github.server import GitHub
+from tests.support.github.state import READ_ONLY, Token
 
 MAIN = "refs/heads/main"
 COMMIT = "4b6472266afd7b471e86085a6659e8c7f2b119da"

@@ -13,11 +13,11 @@ from playwright.sync_api import expect
 from s3c_actions.report.formats import html_page
 from s3c_actions.report.github import comment, summary
 from s3c_actions.result.model import Outcome
-from tests import outcomes, situations
-from tests.browser import gfm, github, scenes
-from tests.browser.chromium import THEMES, Heard, chromium, opened
-from tests.hostile import HOSTILE
-from tests.unit.test_report_hostile import rendering, report
+from tests.support import outcomes, situations
+from tests.support.browser import gfm, github, scenes
+from tests.support.browser.chromium import THEMES, Heard, chromium, opened
+from tests.support.hostile import HOSTILE
+from tests.unit.report.test_hostile import rendering, report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -17,7 +17,7 @@ from s3c_actions.registry.credentials import Logins
 from s3c_actions.registry.tags import TagTemplate
 from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import patch
-from tests.outcomes import PASSED
+from tests.support.outcomes import PASSED
 
 FIXABLE = Finding(
     kind=Kind.VULNERABILITY,

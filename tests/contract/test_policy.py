@@ -29,7 +29,7 @@ from s3c_actions.report.formats import Rendering, sarif
 from s3c_actions.result.model import ImageOutcome, ScanResult
 from s3c_actions.wiring.context import Context
 from s3c_lab.programs import OPA
-from tests import evidence as made
+from tests.support import evidence as made
 
 CASES = 200
 SEED = 7

@@ -12,7 +12,7 @@ import pytest
 
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import ProgramFailed, ProgramTimedOut, Runner, interrupt
-from tests.processes import gone, told
+from tests.support.processes import gone, told
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUNNER = Runner({"PATH": os.environ["PATH"]})

@@ -12,10 +12,10 @@ import pytest
 
 from s3c_actions.findings import trivy_report
 from s3c_actions.report.formats import Rendering, sarif
-from tests import npm, reports
 from tests.contract.test_programs import CLOSED
-from tests.hostile import HOSTILE
-from tests.unit.test_report_hostile import report
+from tests.support import npm, reports
+from tests.support.hostile import HOSTILE
+from tests.unit.report.test_hostile import report
 
 HERE = Path(__file__).parent
 RECORDED = {path.stem: path.read_bytes() for path in sorted((HERE.parent / "data" / "trivy").glob("*.json"))}

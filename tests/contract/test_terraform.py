@@ -26,7 +26,7 @@ from s3c_actions.cli.run import cache_folder
 from s3c_actions.core.process import Runner
 from s3c_actions.programs.install.locate import locate
 from s3c_lab.programs import HCLFMT
-from tests import npm
+from tests.support import npm
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TERRAFORM = ROOT / "infra" / "terraform"

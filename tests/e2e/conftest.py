@@ -23,10 +23,10 @@ from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine, with_system_path
 from s3c_lab.node.programs import KUBECTL
-from tests.e2e.cluster import Kubectl
-from tests.e2e.oci import Repository, copy_image, layer
-from tests.e2e.signing import Ended, push_image
-from tests.e2e.signing import s3c as run_s3c
+from tests.support.cluster import Kubectl
+from tests.support.oci import Repository, copy_image, layer
+from tests.support.signing import Ended, push_image
+from tests.support.signing import s3c as run_s3c
 
 PREFIX = "test-"
 TOGETHER = "@node"

@@ -11,9 +11,9 @@ import pytest
 
 from s3c_actions.core import artifact_types
 from s3c_lab.lab import Lab
-from tests.e2e.oci import Repository, copy_image, layer
-from tests.e2e.scanning import HIGH, database, debian
-from tests.e2e.signing import Ended
+from tests.support.oci import Repository, copy_image, layer
+from tests.support.scanning import HIGH, database, debian
+from tests.support.signing import Ended
 
 EVERYTHING = {"sarif", "spdx", "cyclonedx", "vex", "result"}
 

@@ -11,9 +11,9 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.azure.entra import VAULT, Federated, Signer, tokens
-from tests.azure.stage import Azure
-from tests.azure.stage import azure as staged
+from tests.support.azure.entra import VAULT, Federated, Signer, tokens
+from tests.support.azure.stage import Azure
+from tests.support.azure.stage import azure as staged
 
 # Asks for tokens by the settings on standard input, and tells what came of it.
 ASK = """

@@ -24,10 +24,11 @@ import pytest
 
 from s3c_actions.result import document as result
 from s3c_lab.certificates import SERVER_AUTH, make, usage
-from tests.e2e.oci import Repository, copy_image, digest_of, look_alike
-from tests.e2e.scanning import program
-from tests.e2e.signing import ROOT, answering, s3c, serving, signatures
-from tests.processes import gone
+from tests.support import ROOT
+from tests.support.oci import Repository, copy_image, digest_of, look_alike
+from tests.support.processes import gone
+from tests.support.scanning import program
+from tests.support.signing import answering, s3c, serving, signatures
 
 SCHEMA = json.loads((Path(result.__file__).parent.parent / "schemas" / "result-1.json").read_text())
 

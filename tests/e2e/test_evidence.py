@@ -21,13 +21,13 @@ from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.cluster import VALUES
-from tests.e2e.cluster import CACHED, Kubectl, pod_spec
-from tests.e2e.cluster import pod as pod_of
-from tests.e2e.oci import Repository, attach, layer, list_referrers
-from tests.e2e.scanning import HIGH, database, debian
-from tests.e2e.signing import Ended, s3c
-from tests.github.server import GitHub
-from tests.github.state import Token
+from tests.support.cluster import CACHED, Kubectl, pod_spec
+from tests.support.cluster import pod as pod_of
+from tests.support.github.server import GitHub
+from tests.support.github.state import Token
+from tests.support.oci import Repository, attach, layer, list_referrers
+from tests.support.scanning import HIGH, database, debian
+from tests.support.signing import Ended, s3c
 
 EXCEPTED, OVER, NEW = "CVE-2024-20001", "CVE-2024-20002", "CVE-2024-20003"
 POLICY = f"""\

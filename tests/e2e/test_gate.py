@@ -19,9 +19,9 @@ from s3c_lab.certificates import Identity, make, make_authority
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.cluster import node_name
-from tests.e2e.cluster import CONSTRAINT, WEBHOOK, Kubectl, deployment, image_volume, pod, pod_spec
-from tests.e2e.oci import Repository, copy_image, digest_of
-from tests.e2e.signing import Ended, push_image, send, signatures
+from tests.support.cluster import CONSTRAINT, WEBHOOK, Kubectl, deployment, image_volume, pod, pod_spec
+from tests.support.oci import Repository, copy_image, digest_of
+from tests.support.signing import Ended, push_image, send, signatures
 
 KEYS = "keymanagementprovider/signers"
 SHORT_LIFE = timedelta(seconds=45)

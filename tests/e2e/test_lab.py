@@ -27,7 +27,8 @@ from s3c_lab import daemons, docker_engine
 from s3c_lab.base import base
 from s3c_lab.lab import Lab, folder_of, names
 from s3c_lab.machine import Machine
-from tests.e2e.signing import ROOT, Ended
+from tests.support import ROOT
+from tests.support.signing import Ended
 
 
 def s3c_lab(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -18,9 +18,9 @@ from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.cluster import node_name
 from s3c_lab.node.programs import KUBECTL
-from tests.e2e.cluster import Kubectl, image_volume, pod, pod_spec, workload
 from tests.e2e.conftest import PREFIX
-from tests.e2e.signing import Ended
+from tests.support.cluster import Kubectl, image_volume, pod, pod_spec, workload
+from tests.support.signing import Ended
 
 
 @pytest.fixture

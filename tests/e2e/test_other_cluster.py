@@ -24,9 +24,9 @@ from s3c_lab.machine import Machine
 from s3c_lab.node import archives, container, image
 from s3c_lab.node.files import PAUSE
 from s3c_lab.node.programs import GATE, NODE
-from tests.e2e.cluster import CACHED, CONSTRAINT, image_volume, pod, pod_spec
 from tests.e2e.conftest import PREFIX
-from tests.e2e.signing import Ended
+from tests.support.cluster import CACHED, CONSTRAINT, image_volume, pod, pod_spec
+from tests.support.signing import Ended
 
 # Beside no other test of a node: each takes what Docker has of them away when it is the last.
 pytestmark = pytest.mark.usefixtures("on_the_node")

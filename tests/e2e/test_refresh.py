@@ -10,10 +10,10 @@ import pytest
 
 from s3c_actions.github import marker
 from s3c_lab.lab import Lab
-from tests.e2e.cluster import Kubectl
-from tests.e2e.signing import Ended, s3c
-from tests.github.server import GitHub
-from tests.github.state import Token
+from tests.support.cluster import Kubectl
+from tests.support.github.server import GitHub
+from tests.support.github.state import Token
+from tests.support.signing import Ended, s3c
 
 
 @pytest.fixture

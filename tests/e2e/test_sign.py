@@ -27,7 +27,7 @@ from s3c_actions.programs.notation.home import Home
 from s3c_lab import registry_server
 from s3c_lab.certificates import SERVER_AUTH, Identity, make, make_authority, pem, subject
 from s3c_lab.machine import Machine
-from tests.e2e.signing import (
+from tests.support.signing import (
     TimeStamps,
     answering,
     own_registry,
@@ -334,7 +334,7 @@ def test_a_plugin_out_of_an_archive(image: str, keys: Path, identities: dict[str
 
     from http.server import SimpleHTTPRequestHandler
 
-    from tests.e2e.signing import serving
+    from tests.support.signing import serving
 
     class Files(SimpleHTTPRequestHandler):
         def __init__(self, *arguments: object, **_: object) -> None:

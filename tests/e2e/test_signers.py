@@ -19,10 +19,10 @@ from s3c_lab import lab as labs
 from s3c_lab.certificates import Identity, make, make_authority, pem, subject
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
-from tests import evidence as made
-from tests.e2e.cluster import CACHED, Kubectl, pod, pod_spec
-from tests.e2e.oci import Repository, attach
-from tests.e2e.signing import Ended, push_image
+from tests.support import evidence as made
+from tests.support.cluster import CACHED, Kubectl, pod, pod_spec
+from tests.support.oci import Repository, attach
+from tests.support.signing import Ended, push_image
 
 VERIFIERS = "verifiers.config.ratify.deislabs.io"
 PROVIDERS = "keymanagementproviders.config.ratify.deislabs.io"

@@ -20,9 +20,19 @@ from s3c_actions.result.model import Outcome
 from s3c_lab import registry_server
 from s3c_lab.certificates import make
 from s3c_lab.machine import Machine
-from tests import outcomes
-from tests.e2e.oci import INDEX, MANIFEST, Repository, attach, descriptor, digest_of, document_of, layer, list_referrers
-from tests.e2e.signing import Ended, own_registry, s3c, signatures
+from tests.support import outcomes
+from tests.support.oci import (
+    INDEX,
+    MANIFEST,
+    Repository,
+    attach,
+    descriptor,
+    digest_of,
+    document_of,
+    layer,
+    list_referrers,
+)
+from tests.support.signing import Ended, own_registry, s3c, signatures
 
 SCHEMA = json.loads((Path(document.__file__).parent.parent / "schemas" / "trace-1.json").read_text())
 BASE = [layer({"etc/os-release": b"ID=debian\n"}), layer({"app": b"1"})]

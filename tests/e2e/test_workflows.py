@@ -19,16 +19,16 @@ from s3c_lab.certificates import make, pem
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.programs import BUILDCTL
-from tests import act
-from tests.azure.registry import ContainerRegistry, container_registry
-from tests.azure.stage import Azure
-from tests.azure.stage import azure as staged
-from tests.azure.vault import Vault
-from tests.e2e.cluster import Kubectl, workload
-from tests.e2e.scanning import planted
-from tests.e2e.signing import signatures
-from tests.github.server import GitHub
-from tests.github.state import Token
+from tests.support import act
+from tests.support.azure.registry import ContainerRegistry, container_registry
+from tests.support.azure.stage import Azure
+from tests.support.azure.stage import azure as staged
+from tests.support.azure.vault import Vault
+from tests.support.cluster import Kubectl, workload
+from tests.support.github.server import GitHub
+from tests.support.github.state import Token
+from tests.support.scanning import planted
+from tests.support.signing import signatures
 
 CALLED = """
 on: push

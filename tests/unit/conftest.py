@@ -11,7 +11,7 @@ import pytest
 
 from s3c_actions.core import folders
 from s3c_lab.certificates import Identity, make
-from tests.unit import bare
+from tests.support import bare
 
 FORBIDDEN = {
     "subprocess.Popen": "starts a process",

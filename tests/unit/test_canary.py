@@ -18,8 +18,7 @@ from s3c_actions.core.process import Secrets
 from s3c_actions.options import github as commenting
 from s3c_actions.options import variable
 from s3c_actions.result.model import ImageOutcome, Outcome
-from tests import canaries
-from tests.unit import bare
+from tests.support import bare, canaries
 from tests.unit.test_every_command import LINES
 
 BASES = {line[0]: line for line in reversed(LINES)}

@@ -15,9 +15,9 @@ from s3c_actions import options
 from s3c_actions.cli import parser
 from s3c_actions.commands import COMMANDS, load
 from s3c_lab.__main__ import parser as lab_parser
-from tests.unit.test_lab import a_lab
+from tests.support import ROOT
+from tests.unit.lab.test_lab import a_lab
 
-ROOT = Path(__file__).parents[2]
 YAML = ruamel.yaml.YAML(typ="safe", pure=True)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(ROOT.glob("docs/*.md"))]
 PAGES += sorted(ROOT.glob("actions/*/README.md")) + sorted(ROOT.glob("infra/**/README.md"))

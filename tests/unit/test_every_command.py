@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from s3c_actions.commands import COMMANDS, load
 from s3c_actions.core.errors import Exit, OutsideError, S3CError
 from s3c_actions.steps import chain
-from tests.unit import samples
-from tests.unit.bare import IMAGE, KEY, PINNED, ended
+from tests.support import samples
+from tests.support.bare import IMAGE, KEY, PINNED, ended
 
 SCANS = [
     ("scan", IMAGE),

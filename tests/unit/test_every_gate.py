@@ -29,7 +29,7 @@ from s3c_actions.registry import OCI_MANIFEST, Descriptor, ImageConfig, Manifest
 from s3c_actions.result.model import AttachResult, Judgement, ScanResult
 from s3c_actions.steps.assess import Criteria
 from s3c_actions.wiring import attaching, logins, tracing
-from tests.unit.bare import KEY, ended, furnish, install_programs, silence
+from tests.support.bare import KEY, ended, furnish, install_programs, silence
 
 ROOT = Path(s3c_actions.__file__).parent
 DIGEST = "sha256:" + 64 * "a"

@@ -9,7 +9,8 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
+
 PAGES = [
     page
     for folder in ("docs", "actions", "infra", ".devcontainer", "tests/standins")

@@ -1,4 +1,4 @@
-"""Records what the real notation says, for tests/unit/test_notation.py. Run it as
+"""Records what the real notation says, for tests/unit/programs/notation/test_notation.py. Run it as
 
     python -m tests.data.notation.record NOTATION
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from s3c_actions.programs.notation.home import Home, TrustPolicy
 from s3c_lab.certificates import SERVER_AUTH, Identity, make, make_authority, pem
-from tests.e2e.signing import answering, own_registry, push_image, time_stamp_authority, write_plugin
+from tests.support.signing import answering, own_registry, push_image, time_stamp_authority, write_plugin
 
 HERE = Path(__file__).parent
 NOWHERE = "localhost:9"

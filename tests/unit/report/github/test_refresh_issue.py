@@ -1,0 +1,127 @@
+"""What the issue says of what is deployed, and what a Pod's status tells of its images."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from msgspec.structs import replace
+
+from s3c_actions.cluster import deployed
+from s3c_actions.commands import COMMANDS, load
+from s3c_actions.findings.model import Finding, Severity
+from s3c_actions.options.azure import IDENTITY_INPUTS
+from s3c_actions.options.common import TIMEOUT
+from s3c_actions.options.deploy import CLUSTER
+from s3c_actions.report.github import refresh_issue
+from s3c_actions.report.github.refresh_issue import Refreshed
+from tests.support.samples import finding
+from tests.unit.report.test_hostile import ANY, TEXTS, check_inline, skeleton, unprintable
+
+DIGEST = "sha256:" + "a" * 64
+
+
+def image(text: str = "openssl", findings: int = 2) -> Refreshed:
+    found: list[Finding] = [
+        finding(text, Severity.CRITICAL if number == 1 else Severity.HIGH, number) for number in range(1, findings + 1)
+    ]
+    return Refreshed(
+        image=f"registry.example/{text}", places=(f"shop/{text}",), findings=tuple(found), total=findings + 3
+    )
+
+
+def test_the_issue_says_what_is_due_where_and_what_to_do() -> None:
+    images = [image(), image("db", 1), Refreshed(image="clean"), Refreshed(image="lost", problem="It is gone.")]
+    assert refresh_issue.title(images) == "2 deployed images can be patched: 3 findings have a fix"
+    body = refresh_issue.body(images, run_url="https://github.com/octo/shop/actions/runs/5")
+    assert "| `registry.example/openssl` | `shop/openssl` | 1 | 1 | 0 | 0 |" in body
+    assert "<details><summary>registry.example/db (1)</summary>" in body
+    assert "⚠ `lost` could not be scanned: It is gone." in body
+    assert "1 other deployed image has nothing to mend." in body
+    assert "`s3c chain registry.example/openssl`" in body
+    assert "[Last run](https://github.com/octo/shop/actions/runs/5)" in body
+    assert refresh_issue.title([image("db", 1)]) == "1 deployed image can be patched: 1 finding has a fix"
+
+
+def test_the_text_has_a_line_for_each() -> None:
+    assert refresh_issue.text([image(), Refreshed(image="clean"), Refreshed(image="lost", problem="It is gone.")]) == (
+        "✘ registry.example/openssl   1 critical, 1 high can be fixed\n"
+        "✔ clean   nothing to mend\n✘ lost   It is gone.\n"
+    )
+
+
+def test_what_no_patch_mends_and_what_became_of_the_report_are_told() -> None:
+    waiting = Refreshed(image="db", refused=("2 refused findings have no fix yet",), evidence="new report attached")
+    assert refresh_issue.text([waiting]) == "✘ db   2 refused findings have no fix yet; new report attached\n"
+    body = refresh_issue.body([image(), waiting])
+    assert "`db`: 2 refused findings have no fix yet." in body
+    assert "nothing to mend" not in body
+
+
+def test_a_large_issue_stays_within_what_github_takes() -> None:
+    body = refresh_issue.body([image(f"image{number}", 100) for number in range(200)])
+    assert len(body.encode()) <= refresh_issue.BODY_BYTES
+    assert body.rstrip().endswith("closed when nothing is left.")
+
+
+def check(text: str) -> None:
+    body, harmless = (
+        refresh_issue.body([image(one), Refreshed(image=one, problem=one), Refreshed(image=one, refused=(one,))])
+        for one in (text or "x", "no harm")
+    )
+    assert skeleton(check_inline(body)) == skeleton(check_inline(harmless))
+    assert not unprintable(body.replace("\N{WORD JOINER}", ""))
+    assert len(refresh_issue.text([replace(image(text), refused=(text,), evidence=text)]).splitlines()) == 1
+
+
+@TEXTS
+def test_hostile_text_in_the_issue(text: str) -> None:
+    check(text)
+
+
+@settings(deadline=None, max_examples=50)
+@given(ANY)
+def test_any_text_in_the_issue(text: str) -> None:
+    check(text)
+
+
+@pytest.mark.parametrize(
+    ("image", "pulled", "expected"),
+    [
+        ("registry.example/app:1", f"registry.example/app@{DIGEST}", (f"registry.example/app:1@{DIGEST}", True)),
+        ("app", f"docker-pullable://docker.io/library/app@{DIGEST}", (f"docker.io/library/app@{DIGEST}", True)),
+        (f"registry.example/app@{DIGEST}", "", (f"registry.example/app@{DIGEST}", True)),
+        ("registry.example/app:1", "", ("registry.example/app:1", False)),
+        ("registry.example/app:1", DIGEST, ("registry.example/app:1", False)),
+        ("NOT an image", DIGEST, ("NOT an image", False)),
+    ],
+)
+def test_the_digest_a_kubelet_pulled(image: str, pulled: str, expected: tuple[str, bool]) -> None:
+    pod = {
+        "spec": {"containers": [{"name": "main", "image": image}]},
+        "status": {"containerStatuses": [{"name": "main", "imageID": pulled}]},
+    }
+    assert deployed._images(pod) == [expected]
+
+
+def test_a_place_is_named_as_people_know_it() -> None:
+    about = {
+        "namespace": "shop",
+        "name": "web-5d9c7b-xk2p",
+        "labels": {"pod-template-hash": "5d9c7b"},
+        "ownerReferences": [{"kind": "ReplicaSet", "name": "web-5d9c7b"}],
+    }
+    assert deployed._place(about) == "shop/web"
+    assert re.fullmatch("shop/one", deployed._place({"namespace": "shop", "name": "one"}))
+
+
+REACHING = [name for name in COMMANDS if {one.name for one in load(name).inputs} & {one.name for one in CLUSTER}]
+
+
+def test_every_command_that_reaches_a_cluster_takes_all_that_leads_to_one() -> None:
+    # What they share (`commands.deploy.cluster_of`) reads all of these: without one, it is a bug at run time.
+    assert {"chain", "deploy", "gate", "refresh"} <= set(REACHING)
+    for name in REACHING:
+        lacking = {one.name for one in (*CLUSTER, *IDENTITY_INPUTS, TIMEOUT)} - {one.name for one in load(name).inputs}
+        assert not lacking, name
