@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import tempfile
 import threading
 import time
 import traceback
@@ -16,96 +14,34 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import __version__, options
-from s3c_actions.cli import parser
-from s3c_actions.cli.console import LogProgress, QuietProgress, TerminalProgress, error_lines
+from s3c_actions import options
+from s3c_actions.cli import os_errors, parser
+from s3c_actions.cli.publish import Publisher
+from s3c_actions.cli.streams import Console, open_console
 from s3c_actions.commands import Command, load
-from s3c_actions.core import folders, hidden, pasted, reading, tempdir, writing
+from s3c_actions.core import folders, hidden, pasted, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
-from s3c_actions.core.process import Runner, Secrets
+from s3c_actions.core.process import Runner
 from s3c_actions.options import github as commenting
 from s3c_actions.options.common import ANNOTATIONS, DEBUG, OUTPUT_DIR, QUIET, UPLOAD_SARIF, VERBOSE
-from s3c_actions.report.render.terminal import plain
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
-    from s3c_actions.core.progress import Progress
     from s3c_actions.findings.scope import SettingsFile
-    from s3c_actions.github.log import ActionsProgress
     from s3c_actions.options import Input, Values
     from s3c_actions.result.gate_change import GateChange
-    from s3c_actions.result.model import ImageOutcome, LeftResults, Outcome
+    from s3c_actions.result.model import Outcome
     from s3c_actions.wiring.target_files import Governed
 
 T = TypeVar("T")
 
 _SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy"})
 """Inputs that `commands.settings_files` is about: a command without any is spared its import."""
-
-
-class Console(msgspec.Struct):
-    """Where everything shown goes.
-
-    Attributes:
-        stdout, stderr: results go to the one, everything else to the other.
-        progress: what steps tell; `actions` is the same one when it is the log of GitHub Actions.
-        secrets: hidden in everything shown.
-    """
-
-    stdout: TextIO
-    stderr: TextIO
-    progress: Progress
-    secrets: Secrets
-    actions: ActionsProgress | None = None
-    quiet: bool = False
-    debug: bool = False
-
-    def say(self, text: str) -> None:
-        """Lines of a result, as they are but for control characters; untrusted."""
-        self._lines(text, self.stdout)
-
-    def complain(self, text: str) -> None:
-        """Lines that tell of trouble; untrusted."""
-        self._lines(text, self.stderr)
-
-    def error(self, command: str, error: S3CError) -> None:
-        """An error in the house's form; an annotation too under GitHub Actions."""
-        lines = [self.secrets.redact(line) for line in error_lines(command, error)]
-        if self.debug:
-            self.complain("".join(traceback.format_exception(error)))
-        if self.actions is not None:
-            self.actions.annotate("error", "\n".join(lines), title=f"s3c {command}".strip())
-        else:
-            self.complain("\n".join(lines))
-
-    def bug(self, command: str, error: BaseException) -> None:
-        """A traceback and the versions, for a report."""
-        what = f"s3c {command}: this is a bug of s3c {__version__}; please report it with what stands above."
-        versions = f"s3c {__version__}, {_machine()}"
-        self.complain("".join(traceback.format_exception(error)) + versions)
-        if self.actions is not None:
-            self.actions.annotate("error", what)
-        else:
-            self.complain(what)
-
-    def close(self) -> None:
-        """Nothing more is shown."""
-        if self.actions is not None:
-            self.actions.close()
-        self.stdout.flush()
-
-    def _lines(self, text: str, stream: TextIO) -> None:
-        text = self.secrets.redact(text)
-        if self.actions is not None:
-            self.actions.print(text)
-        else:
-            stream.write("".join(f"{plain(line, 20_000)}\n" for line in text.splitlines()))
-            stream.flush()
 
 
 def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
@@ -121,7 +57,7 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
     Returns:
         The exit code, see `errors.Exit`.
     """
-    console = _console(environment, stdout, stderr)
+    console = open_console(environment, stdout, stderr)
     try:
         command = load(parser.command_name(name))
         flags = parser.read(command, argv)
@@ -130,7 +66,7 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
             return Exit.DONE
         shown = options.resolve(parser.EVERYWHERE, flags, environment, console.progress.notice)
         debug = shown[DEBUG] or environment.get("RUNNER_DEBUG") == "1"
-        console = _console(
+        console = open_console(
             environment, stdout, stderr, quiet=shown[QUIET], verbose=shown[VERBOSE] or debug, debug=debug
         )
     except S3CError as error:
@@ -145,48 +81,6 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
         return _Run(command, flags, environment, console).run()
     finally:
         console.close()
-
-
-def _console(
-    environment: Mapping[str, str],
-    stdout: TextIO,
-    stderr: TextIO,
-    *,
-    quiet: bool = False,
-    verbose: bool = False,
-    debug: bool = False,
-) -> Console:
-    if environment.get("GITHUB_ACTIONS") == "true":
-        from s3c_actions.github.log import ActionsProgress, ActionsSecrets
-
-        actions = ActionsProgress(stdout, quiet=quiet)
-        masks = ActionsSecrets(actions)
-        actions.redact = masks.redact
-        return Console(stdout, stderr, actions, masks, actions, quiet, debug)
-    progress: Progress
-    secrets = Secrets()
-    stream = cast(TextIO, _Redacting(stderr, secrets))
-    if quiet:
-        progress = QuietProgress(stream)
-    elif stderr.isatty() and not environment.get("CI") and environment.get("TERM") != "dumb":
-        progress = TerminalProgress(stream, color=not environment.get("NO_COLOR"), verbose=verbose)
-    else:
-        progress = LogProgress(stream, verbose=verbose)
-    return Console(stdout, stderr, progress, secrets, quiet=quiet, debug=debug)
-
-
-class _Redacting:
-    """A stream that hides secrets in what is written to it."""
-
-    def __init__(self, stream: TextIO, secrets: Secrets) -> None:
-        self._stream, self._secrets = stream, secrets
-
-    def write(self, text: str) -> int:
-        """Write it without the secrets in it."""
-        return self._stream.write(self._secrets.redact(text))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 class _Run(msgspec.Struct):
@@ -231,7 +125,7 @@ class _Run(msgspec.Struct):
         except S3CError as error:
             ended = error
         except OSError as error:
-            ended = _translated(error) or _in_the_way(error, output)
+            ended = os_errors.translate(error) or os_errors.translate_conflict(error, output)
             if ended is None:
                 return self._bug(error, output, started)
         except Exception as error:
@@ -242,11 +136,11 @@ class _Run(msgspec.Struct):
         outcome = replace(outcome, seconds=time.monotonic() - started)
         outcome = replace(outcome, settings=self.settings, gate_changes=self.changes)
         try:
-            return self._tell(outcome, output, ended)
+            return self._publisher().publish(outcome, output, ended)
         except BrokenPipeError:
             raise
         except OSError as error:
-            full = _translated(error)
+            full = os_errors.translate(error)
             if full is None:
                 return self._bug(error, output, started)
             self.console.error(self.command.name, full)
@@ -254,6 +148,17 @@ class _Run(msgspec.Struct):
         except Exception as error:
             # Uncaught it would end in Python's own exit code 1, which here means that the policy said no.
             return self._bug(error, output, started)
+
+    def _publisher(self) -> Publisher:
+        return Publisher(
+            command=self.command,
+            environment=self.environment,
+            console=self.console,
+            now=self.now,
+            upload=self.upload,
+            annotations=self.annotations,
+            comment=self.comment,
+        )
 
     def _taken(self) -> tuple[Input[Any], ...]:
         """Every input that this command has, the shell's own among them."""
@@ -397,161 +302,6 @@ class _Run(msgspec.Struct):
         self.console.secrets.add(token)
         return token
 
-    def _tell(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> int:
-        from s3c_actions.result import outputs
-
-        name = self.command.name
-        unwritten: S3CError | None = None
-        try:
-            self._write(outcome, output, ended)
-        except OSError as error:
-            unwritten = _unwritable(error, self.environment)
-        except InputError as error:
-            unwritten = error
-        if outcome.text:
-            self.console.say(outcome.text)
-        if ended is not None:
-            self.console.error(name, ended)
-        stopped = outcome.deploy.failure if outcome.deploy is not None else None
-        if stopped is not None and not any(image.failure for image in outcome.images):
-            self.console.error(name, stopped)
-        for image in outcome.images:
-            if image.failure is not None:
-                image.failure.image = image.failure.image or image.image
-                self.console.error(name, image.failure)
-            elif stopped is not None:
-                continue
-            elif image.reference and not outcome.text:
-                self.console.say(image.reference if self.console.quiet else self._done(image, outcome, output))
-        self._annotate(outcome)
-        if unwritten is not None:
-            self.console.error(name, unwritten)
-            return max(outputs.exit_code(outcome), int(unwritten.exit_code))
-        commented = self._commented(output) if output is not None else Exit.DONE
-        return max(outputs.exit_code(outcome), int(commented))
-
-    def _annotate(self, outcome: Outcome) -> None:
-        """Show the worst findings beside the code; after the errors, whose allowance they share."""
-        if self.console.actions is None or not self.annotations or self.console.quiet:
-            return
-        from s3c_actions.report import formats
-        from s3c_actions.report.github import annotations as annotation
-
-        found = []
-        for image in outcome.images:
-            last = image.last_scan
-            for scan in (last.parts or (last,)) if last is not None else ():
-                refused = scan.refused if image.failure is not None else ()
-                found += annotation.of(
-                    scan.shown or scan.report,
-                    scan.rendering or formats.Rendering(),
-                    refused,
-                    patched=image.patch is not None,
-                )
-        for one in annotation.most(found):
-            self.console.actions.annotate(
-                one.level,
-                self.console.secrets.redact(one.text),
-                self.console.secrets.redact(one.title),
-                path=one.path,
-                line=one.line,
-            )
-
-    def _commented(self, output: Path) -> Exit:
-        """Comment on the pull request, when asked; what goes wrong there is told, and no verdict."""
-        from s3c_actions.github import files
-
-        if self.comment is None or self.comment[commenting.COMMENT] == "off":
-            return Exit.DONE
-        from s3c_actions.github import delivery
-
-        told = delivery.publish(
-            output / "result.json", self.comment, self.environment, self.console.secrets, self.console.progress
-        )
-        if self.console.actions is not None:
-            files.set_outputs({"comment-url": "\n".join(told.urls)}, self.environment)
-            self._left_for_a_comment(told.left)
-        if told.error is None:
-            return Exit.DONE
-        if not self.comment[commenting.COMMENT_REQUIRED]:
-            self.console.progress.warning("\n".join(error_lines(self.command.name, told.error)))
-            return Exit.DONE
-        self.console.error(self.command.name, told.error)
-        return told.error.exit_code
-
-    def _left_for_a_comment(self, left: LeftResults | None) -> None:
-        """Name and folder of the artifact that another workflow comments from."""
-        from s3c_actions.github import files
-
-        if left is not None:
-            files.set_outputs({"comment-artifact": left.artifact, "comment-folder": str(left.folder)}, self.environment)
-
-    def _done(self, image: ImageOutcome, outcome: Outcome, output: Path | None) -> str:
-        from s3c_actions.result import outputs
-
-        deployed = outcome.deploy is not None and not outcome.deploy.unchanged
-        nothing = "   nothing to do" if outputs.skipped(image) and not deployed else ""
-        return f"✔ {image.reference}{nothing}" + (f"   report: {output / 'summary.md'}" if output else "")
-
-    def _write(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> None:
-        from s3c_actions.github import files
-        from s3c_actions.result import document as result
-
-        if output is None:
-            if self.console.actions is not None:
-                files.set_outputs(self._outputs(outcome), self.environment)
-                self._left_for_a_comment(outcome.left)
-            return
-        summary, facts = output / "summary.md", output / "result.json"
-        from s3c_actions.report.github import summary as rendering
-
-        document = result.document(outcome, self.now, self.console.secrets, ended)
-        markdown = rendering.render(document)
-        writing.write(summary, markdown, errors="backslashreplace")
-        writing.write(facts, result.text(document))
-        if self.console.actions is not None:
-            files.append_summary(markdown, self.environment)
-            files.set_outputs(self._outputs(outcome, facts, summary), self.environment)
-            files.set_outputs(self._pages(outcome), self.environment)
-            if self.upload:
-                files.set_outputs({"sarif-folder": self._sarif_folder(outcome)}, self.environment)
-
-    def _outputs(self, outcome: Outcome, *written: Path) -> dict[str, str]:
-        from s3c_actions.result import outputs
-
-        redact = self.console.secrets.redact
-        return {name: redact(value) for name, value in outputs.values(outcome, *written).items()}
-
-    def _sarif_folder(self, outcome: Outcome) -> str:
-        """A folder with the last SARIF report of each image and platform alone, to upload; empty without any.
-
-        The output folder may also hold the one from before the patch, which has the same category.
-        """
-        from s3c_actions.report.formats import sarif
-        from s3c_actions.result import outputs
-
-        reports = [report for image in outcome.images for report in outputs.sarif(image)]
-        if not reports:
-            return ""
-        folder = Path(tempfile.mkdtemp(prefix="s3c-sarif-", dir=self.environment.get("RUNNER_TEMP") or None))
-        for number, report in enumerate(reports):
-            (folder / f"{number}.sarif").write_bytes(sarif.uploadable(reading.content(report, reading.REPORTS)))
-        return str(folder)
-
-    def _pages(self, outcome: Outcome) -> dict[str, str]:
-        """Name and folder of the artifact with the page of each image's story; empty when none was written."""
-        from s3c_actions.github import marker
-
-        told = [(image.image, image.trace.files["trace"]) for image in outcome.images if image.trace is not None]
-        if not told:
-            return {}
-        folder = Path(tempfile.mkdtemp(prefix="s3c-trace-", dir=self.environment.get("RUNNER_TEMP") or None))
-        for _, page in told:
-            shutil.copyfile(page, folder / f"{page.parent.name}.html")
-        # Two jobs of a run must not take each other's name; the same job run again takes its own.
-        key = marker.key(self.environment.get("GITHUB_JOB", ""), *(image for image, _ in told))
-        return {"trace-artifact": f"s3c-trace-{told[0][1].parent.name}-{key[:8]}", "trace-folder": str(folder)}
-
     def _bug(self, error: Exception, output: Path | None, started: float) -> int:
         from s3c_actions.result.model import Outcome
 
@@ -565,7 +315,7 @@ class _Run(msgspec.Struct):
             seconds=time.monotonic() - started,
         )
         try:
-            self._write(outcome, output, bug)
+            self._publisher().write(outcome, output, bug)
         except Exception as second:
             self.console.complain("".join(traceback.format_exception(second)))
         self.console.bug(self.command.name, error)
@@ -594,57 +344,9 @@ def _summary_ahead() -> None:
     threading.Thread(target=prepare, daemon=True).start()
 
 
-def _machine() -> str:
-    import platform
-
-    # platform.platform() would start a program.
-    return f"Python {platform.python_version()}, {platform.system()} {platform.release()} {platform.machine()}"
-
-
 def cache_folder(environment: Mapping[str, str]) -> Path:
     """Where programs and databases are kept between runs: `S3C_CACHE`, by default the user's cache folder."""
     return folders.cache_folder(environment).path
-
-
-_STORAGE = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "this user may not write there",
-    errno.EPERM: "this user may not write there",
-}
-
-
-def _translated(error: OSError) -> S3CError | None:
-    """The error of a disk or a folder that is in the way; None when it is something else."""
-    clause = _STORAGE.get(error.errno or 0)
-    if clause is None:
-        return None
-    return OutsideError(
-        f"{error.filename or 'A file'} could not be written: {clause}.",
-        remedy="Make room or give rights there, or move the cache with the environment variable S3C_CACHE, temporary "
-        "files with RUNNER_TEMP or TMPDIR, and the reports with `output-dir`.",
-        original=str(error),
-    )
-
-
-def _unwritable(error: OSError, environment: Mapping[str, str]) -> S3CError:
-    for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
-        if error.filename and environment.get(name) == str(error.filename):
-            return InputError(
-                name,
-                f"the runner's file {error.filename} could not be written: {error.strerror}.",
-                remedy="Leave the variable to the runner; outside of a workflow, unset it.",
-            )
-    return _translated(error) or _no_folder(error)
-
-
-def _no_folder(error: OSError) -> InputError:
-    return InputError(
-        "output-dir",
-        f"{error.filename or 'the folder'} could not be written: {error.strerror}.",
-        remedy="Give another folder.",
-    )
 
 
 _OWN_FILES = ("summary.md", "result.json")
@@ -658,18 +360,10 @@ def _made(output: Path) -> Path:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise _no_folder(error) from error
+        raise os_errors.no_output_folder(error) from error
     if not os.access(output, os.W_OK | os.X_OK):
         raise InputError("output-dir", f"this user may not write to {output}.", remedy="Give another folder.")
     return output
-
-
-def _in_the_way(error: OSError, output: Path | None) -> S3CError | None:
-    """The error of a file where the reports' folder has to be, or the other way round."""
-    kinds = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
-    if error.errno in kinds and output is not None and error.filename and Path(error.filename).is_relative_to(output):
-        return _no_folder(error)
-    return None
 
 
 def _place(environment: Mapping[str, str]) -> Path | None:

@@ -218,6 +218,7 @@ OURS = {
     "s3c_actions/registry/oci_layout.py": "our own temporary folder",
     "s3c_actions/programs/install/pins.py": "files of the package",
     "s3c_actions/core/records.py": "our own private folder",
+    "s3c_actions/cli/publish.py": "a folder made anew",
     "s3c_actions/cli/run.py": "a folder made anew",
     "s3c_actions/steps/reuse.py": "our own cache",
 }

@@ -1,0 +1,209 @@
+"""What a run publishes: console lines, summary, `result.json`, outputs, annotations, the comment, folders to upload."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from s3c_actions.cli import os_errors
+from s3c_actions.cli.console import error_lines
+from s3c_actions.cli.streams import Console
+from s3c_actions.commands import Command
+from s3c_actions.core import reading, writing
+from s3c_actions.core.errors import Exit, InputError, S3CError
+from s3c_actions.options import github as commenting
+
+if TYPE_CHECKING:
+    from s3c_actions.options import Values
+    from s3c_actions.result.model import ImageOutcome, LeftResults, Outcome
+
+
+class Publisher(msgspec.Struct, frozen=True, kw_only=True):
+    """Publishes the outcome of one run.
+
+    Attributes:
+        command: that was run.
+        environment: of the process; the runner's files are named in it.
+        console: where lines are shown.
+        now: the time of the run, with its zone.
+        upload: whether a folder with the SARIF reports is an output.
+        annotations: whether the worst findings are shown beside the code.
+        comment: the inputs about commenting; None for a command that does not comment.
+    """
+
+    command: Command
+    environment: Mapping[str, str]
+    console: Console
+    now: datetime
+    upload: bool = False
+    annotations: bool = False
+    comment: Values | None = None
+
+    def publish(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> int:
+        """Publish an outcome everywhere, and return the exit code.
+
+        Args:
+            outcome: of the command.
+            output: the folder of its files; None when the command writes none.
+            ended: the error that the whole run ended with.
+        """
+        from s3c_actions.result import outputs
+
+        name = self.command.name
+        unwritten: S3CError | None = None
+        try:
+            self.write(outcome, output, ended)
+        except OSError as error:
+            unwritten = os_errors.translate_output(error, self.environment)
+        except InputError as error:
+            unwritten = error
+        if outcome.text:
+            self.console.say(outcome.text)
+        if ended is not None:
+            self.console.error(name, ended)
+        stopped = outcome.deploy.failure if outcome.deploy is not None else None
+        if stopped is not None and not any(image.failure for image in outcome.images):
+            self.console.error(name, stopped)
+        for image in outcome.images:
+            if image.failure is not None:
+                image.failure.image = image.failure.image or image.image
+                self.console.error(name, image.failure)
+            elif stopped is not None:
+                continue
+            elif image.reference and not outcome.text:
+                self.console.say(image.reference if self.console.quiet else self._done_line(image, outcome, output))
+        self._annotate(outcome)
+        if unwritten is not None:
+            self.console.error(name, unwritten)
+            return max(outputs.exit_code(outcome), int(unwritten.exit_code))
+        commented = self._comment(output) if output is not None else Exit.DONE
+        return max(outputs.exit_code(outcome), int(commented))
+
+    def _annotate(self, outcome: Outcome) -> None:
+        """Show the worst findings beside the code; after the errors, whose allowance they share."""
+        if self.console.actions is None or not self.annotations or self.console.quiet:
+            return
+        from s3c_actions.report import formats
+        from s3c_actions.report.github import annotations as annotation
+
+        found = []
+        for image in outcome.images:
+            last = image.last_scan
+            for scan in (last.parts or (last,)) if last is not None else ():
+                refused = scan.refused if image.failure is not None else ()
+                found += annotation.of(
+                    scan.shown or scan.report,
+                    scan.rendering or formats.Rendering(),
+                    refused,
+                    patched=image.patch is not None,
+                )
+        for one in annotation.most(found):
+            self.console.actions.annotate(
+                one.level,
+                self.console.secrets.redact(one.text),
+                self.console.secrets.redact(one.title),
+                path=one.path,
+                line=one.line,
+            )
+
+    def _comment(self, output: Path) -> Exit:
+        """Comment on the pull request, when asked; what goes wrong there is told, and no verdict."""
+        from s3c_actions.github import files
+
+        if self.comment is None or self.comment[commenting.COMMENT] == "off":
+            return Exit.DONE
+        from s3c_actions.github import delivery
+
+        told = delivery.publish(
+            output / "result.json", self.comment, self.environment, self.console.secrets, self.console.progress
+        )
+        if self.console.actions is not None:
+            files.set_outputs({"comment-url": "\n".join(told.urls)}, self.environment)
+            self._output_left(told.left)
+        if told.error is None:
+            return Exit.DONE
+        if not self.comment[commenting.COMMENT_REQUIRED]:
+            self.console.progress.warning("\n".join(error_lines(self.command.name, told.error)))
+            return Exit.DONE
+        self.console.error(self.command.name, told.error)
+        return told.error.exit_code
+
+    def _output_left(self, left: LeftResults | None) -> None:
+        """Name and folder of the artifact that another workflow comments from."""
+        from s3c_actions.github import files
+
+        if left is not None:
+            files.set_outputs({"comment-artifact": left.artifact, "comment-folder": str(left.folder)}, self.environment)
+
+    def _done_line(self, image: ImageOutcome, outcome: Outcome, output: Path | None) -> str:
+        from s3c_actions.result import outputs
+
+        deployed = outcome.deploy is not None and not outcome.deploy.unchanged
+        nothing = "   nothing to do" if outputs.skipped(image) and not deployed else ""
+        return f"✔ {image.reference}{nothing}" + (f"   report: {output / 'summary.md'}" if output else "")
+
+    def write(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> None:
+        """Write summary, `result.json` and outputs; arguments as in `publish`."""
+        from s3c_actions.github import files
+        from s3c_actions.result import document as result
+
+        if output is None:
+            if self.console.actions is not None:
+                files.set_outputs(self._outputs(outcome), self.environment)
+                self._output_left(outcome.left)
+            return
+        summary, facts = output / "summary.md", output / "result.json"
+        from s3c_actions.report.github import summary as rendering
+
+        document = result.document(outcome, self.now, self.console.secrets, ended)
+        markdown = rendering.render(document)
+        writing.write(summary, markdown, errors="backslashreplace")
+        writing.write(facts, result.text(document))
+        if self.console.actions is not None:
+            files.append_summary(markdown, self.environment)
+            files.set_outputs(self._outputs(outcome, facts, summary), self.environment)
+            files.set_outputs(self._pages(outcome), self.environment)
+            if self.upload:
+                files.set_outputs({"sarif-folder": self._sarif_folder(outcome)}, self.environment)
+
+    def _outputs(self, outcome: Outcome, *written: Path) -> dict[str, str]:
+        from s3c_actions.result import outputs
+
+        redact = self.console.secrets.redact
+        return {name: redact(value) for name, value in outputs.values(outcome, *written).items()}
+
+    def _sarif_folder(self, outcome: Outcome) -> str:
+        """A folder with the last SARIF report of each image and platform alone, to upload; empty without any.
+
+        The output folder may also hold the one from before the patch, which has the same category.
+        """
+        from s3c_actions.report.formats import sarif
+        from s3c_actions.result import outputs
+
+        reports = [report for image in outcome.images for report in outputs.sarif(image)]
+        if not reports:
+            return ""
+        folder = Path(tempfile.mkdtemp(prefix="s3c-sarif-", dir=self.environment.get("RUNNER_TEMP") or None))
+        for number, report in enumerate(reports):
+            (folder / f"{number}.sarif").write_bytes(sarif.uploadable(reading.content(report, reading.REPORTS)))
+        return str(folder)
+
+    def _pages(self, outcome: Outcome) -> dict[str, str]:
+        """Name and folder of the artifact with the page of each image's story; empty when none was written."""
+        from s3c_actions.github import marker
+
+        told = [(image.image, image.trace.files["trace"]) for image in outcome.images if image.trace is not None]
+        if not told:
+            return {}
+        folder = Path(tempfile.mkdtemp(prefix="s3c-trace-", dir=self.environment.get("RUNNER_TEMP") or None))
+        for _, page in told:
+            shutil.copyfile(page, folder / f"{page.parent.name}.html")
+        # Two jobs of a run must not take each other's name; the same job run again takes its own.
+        key = marker.key(self.environment.get("GITHUB_JOB", ""), *(image for image, _ in told))
+        return {"trace-artifact": f"s3c-trace-{told[0][1].parent.name}-{key[:8]}", "trace-folder": str(folder)}
