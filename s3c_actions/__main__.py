@@ -5,7 +5,6 @@ The only reader of the environment, and the only place where an error becomes a 
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 
 from s3c_actions import __version__
+from s3c_actions.core import startup
 from s3c_actions.core.errors import Exit
 from s3c_actions.core.folders import search_path, working_folder
 from s3c_actions.core.handover import VARIABLE, receive
@@ -27,8 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see `errors.Exit`.
     """
-    # Python's threshold of 700 objects is for programs that live long; for us importing alone would be 200 collections.
-    gc.set_threshold(100_000, 20, 20)
+    startup.tune_collector()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "PATH" in os.environ:  # libraries start programs too
         os.environ["PATH"] = search_path(os.environ, working_folder())

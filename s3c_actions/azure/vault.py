@@ -5,8 +5,6 @@ https://learn.microsoft.com/azure/key-vault/certificates/about-certificates
 
 from __future__ import annotations
 
-import importlib
-import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,6 +16,7 @@ from s3c_actions.azure import vault_errors
 from s3c_actions.azure.login_errors import skew
 from s3c_actions.azure.transport import transport
 from s3c_actions.azure.vault_errors import About
+from s3c_actions.core import startup
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.signing import certificates
 
@@ -152,8 +151,8 @@ class Vault:
         return signed.signature
 
     def warm_up(self) -> None:
-        """Import, beside other work, what `sign` needs: it takes as long as a request."""
-        threading.Thread(target=importlib.import_module, args=("azure.keyvault.keys.crypto",), daemon=True).start()
+        """Import, beside other work, what `sign` needs."""
+        startup.warm("azure.keyvault.keys.crypto")
 
     @property
     def name(self) -> str:

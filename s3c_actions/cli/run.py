@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +23,7 @@ from s3c_actions.cli import os_errors, parser
 from s3c_actions.cli.publish import Publisher
 from s3c_actions.cli.streams import Console, open_console
 from s3c_actions.commands import Command, load
-from s3c_actions.core import folders, hidden, pasted, tempdir, writing
+from s3c_actions.core import folders, hidden, pasted, startup, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner
 from s3c_actions.options import github as commenting
@@ -334,14 +333,8 @@ def _keep(temp: Path, name: str, content: str) -> Path:
 
 @cache
 def _summary_ahead() -> None:
-    """Import and compile what the summary is made with, while the first program runs: 0.05 s that nobody waits for."""
-
-    def prepare() -> None:
-        from s3c_actions.report.github import summary
-
-        summary.prepare()
-
-    threading.Thread(target=prepare, daemon=True).start()
+    """Import and compile what the summary is made with, while the first program runs."""
+    startup.warm(then="s3c_actions.report.github.summary:prepare")
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:

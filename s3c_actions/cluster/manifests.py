@@ -22,9 +22,9 @@ import msgspec
 
 from s3c_actions.cluster import image_places
 from s3c_actions.core import reading
-from s3c_actions.core.collecting import paused
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.startup import paused
 
 if TYPE_CHECKING:
     from yaml import Mark

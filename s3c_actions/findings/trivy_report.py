@@ -13,8 +13,8 @@ from typing import Any, Literal
 import msgspec
 
 from s3c_actions.core import reading
-from s3c_actions.core.collecting import paused
 from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.startup import paused
 from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity, ranked
 
 SCHEMA_VERSION = 2

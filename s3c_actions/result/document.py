@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from s3c_actions import __version__
-from s3c_actions.core.collecting import paused
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.process import Secrets
+from s3c_actions.core.startup import paused
 from s3c_actions.findings.model import Finding, ScanReport
 from s3c_actions.result import outputs
 from s3c_actions.result.model import (

@@ -6,13 +6,14 @@ import hashlib
 import threading
 import time
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.core import reading, writing
+from s3c_actions.core import reading, startup, writing
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
@@ -161,9 +162,7 @@ def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry,
         if target.notice:
             progress.notice(target.notice)
             settings = replace(settings, warnings=(*settings.warnings, target.notice))
-        # 0.1 to 0.2 s that nobody waits for while Trivy works.
-        warming = threading.Thread(target=formats.prepare, args=(settings.formats,), daemon=True)
-        warming.start()
+        warming = startup.warm(then=partial(formats.prepare, settings.formats))
         path, reused, warned = _scan(image, target, settings, trivy, progress)
         report = _believed(path, image, target, settings)
         database = trivy.database() if "vuln" in settings.options.scanners else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import threading
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from s3c_actions.core import startup
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.findings.threshold import enumerated
@@ -159,8 +158,7 @@ def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scann
 
     hosts = {Reference.parse(image).registry for image in images}
     settings = _settings(settings_files.with_defaults(values, inputs.LOOK, context.cwd), context)
-    # Importing it takes as long as Trivy takes to tell its version.
-    threading.Thread(target=importlib.import_module, args=("requests",), daemon=True).start()
+    startup.warm("requests")
     (program,) = located(values, context, "trivy")
     who = logins(values, context, hosts)
     login = credentials.for_programs(who, hosts, context.temp)

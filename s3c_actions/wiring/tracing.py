@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.core import writing
+from s3c_actions.core import startup, writing
 from s3c_actions.options import Values
 from s3c_actions.result.model import TraceResult
 from s3c_actions.wiring.context import Context
@@ -27,16 +25,8 @@ DOCUMENT = "trace.json"
 
 
 def prepare() -> None:
-    """Import and compile ahead of time, in a thread, what `tell` needs: 0.15 s that nobody waits for."""
-
-    def warm() -> None:
-        from s3c_actions.trace import page
-
-        for name in ("s3c_actions.steps.trace", "s3c_actions.trace.document"):
-            importlib.import_module(name)
-        page.prepare()
-
-    threading.Thread(target=warm, daemon=True).start()
+    """Import and compile ahead of time, in a thread, what `tell` needs."""
+    startup.warm("s3c_actions.steps.trace", "s3c_actions.trace.document", then="s3c_actions.trace.page:prepare")
 
 
 def tell(image: str, tools: TraceTools, folder: Path) -> TraceResult:

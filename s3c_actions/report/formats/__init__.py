@@ -11,8 +11,8 @@ from typing import cast
 import msgspec
 
 from s3c_actions.core import writing
-from s3c_actions.core.collecting import paused
 from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.startup import paused
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import ScanReport
 from s3c_actions.findings.threshold import Gate
