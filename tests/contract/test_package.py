@@ -13,7 +13,7 @@ from s3c_actions.cli.run import cache_folder
 
 ROOT = Path(__file__).parents[2]
 FOUND = (
-    "from s3c_actions.cluster import gate_manifests as one; one.policy(('*',)); print(one.values('ratify').parents[1])"
+    "from s3c_actions.cluster.gate import manifests as one; one.policy(('*',)); print(one.values('ratify').parents[1])"
 )
 
 
