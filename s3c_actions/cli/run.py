@@ -29,7 +29,7 @@ from s3c_actions.core import folders, hidden, pasted, reading, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner, Secrets
 from s3c_actions.options import github as commenting
-from s3c_actions.options.common import ANNOTATIONS, DEBUG, OUTPUT_DIR, QUIET, UPLOAD_SARIF, VERBOSE
+from s3c_actions.options.common import ANNOTATIONS, OUTPUT_DIR, UPLOAD_SARIF, EverywhereOptions
 from s3c_actions.report.render.terminal import plain
 from s3c_actions.wiring.context import Context
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from s3c_actions.core.progress import Progress
     from s3c_actions.findings.scope import SettingsFile
     from s3c_actions.github.log import ActionsProgress
-    from s3c_actions.options import Input, Values
+    from s3c_actions.options import Group, Input
     from s3c_actions.result.gate_change import GateChange
     from s3c_actions.result.model import ImageOutcome, LeftResults, Outcome
     from s3c_actions.wiring.target_files import Governed
@@ -128,11 +128,9 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
         if flags is None:
             stdout.write(parser.help_text(command))
             return Exit.DONE
-        shown = options.resolve(parser.EVERYWHERE, flags, environment, console.progress.notice)
-        debug = shown[DEBUG] or environment.get("RUNNER_DEBUG") == "1"
-        console = _console(
-            environment, stdout, stderr, quiet=shown[QUIET], verbose=shown[VERBOSE] or debug, debug=debug
-        )
+        shown = options.read(EverywhereOptions, flags, environment, console.progress.notice)
+        debug = shown.debug or environment.get("RUNNER_DEBUG") == "1"
+        console = _console(environment, stdout, stderr, quiet=shown.quiet, verbose=shown.verbose or debug, debug=debug)
     except S3CError as error:
         console.error(name if isinstance(error, InputError) and error.field != "command" else "", error)
         return int(error.exit_code)
@@ -190,13 +188,13 @@ class _Redacting:
 
 
 class _Run(msgspec.Struct):
-    command: Command
+    command: Command[Any]
     flags: Mapping[str, str]
     environment: Mapping[str, str]
     console: Console
     upload: bool = False
     annotations: bool = False
-    comment: Values | None = None
+    comment: commenting.CommentingOptions | None = None
     settings: tuple[SettingsFile, ...] = ()
     changes: tuple[GateChange, ...] = ()
     now: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
@@ -224,8 +222,8 @@ class _Run(msgspec.Struct):
             self.upload = self._own(UPLOAD_SARIF)
             if self.command.comments:
                 self.annotations = self._own(ANNOTATIONS)
-                self.comment = options.resolve(
-                    commenting.COMMENTING, self.flags, self.environment, self.console.progress.notice
+                self.comment = options.read(
+                    commenting.CommentingOptions, self.flags, self.environment, self.console.progress.notice
                 )
             outcome = self._shortened(self._outcome(output))
         except S3CError as error:
@@ -322,8 +320,8 @@ class _Run(msgspec.Struct):
             progress.notice(cache.notice)
         seen = folders.for_programs(environment, folders.working_folder())
         with tempdir.folder(_place(environment)) as temp:
-            values = options.resolve(
-                self.command.inputs, self.flags, self.environment, progress.notice, partial(_keep, temp)
+            values = options.read(
+                self.command.options, self.flags, self.environment, progress.notice, partial(_keep, temp)
             )
             context = Context(
                 environment=environment,
@@ -343,7 +341,7 @@ class _Run(msgspec.Struct):
             )
             return self.command.run(self._settled(values, context), context)
 
-    def _settled(self, values: Values, context: Context) -> Values:
+    def _settled(self, values: Group, context: Context) -> Group:
         """The values, with the files that have a say in them; those are listed from here on."""
         declared = self.command.inputs
         if not _SETTINGS.intersection(one.name for one in declared):
@@ -360,7 +358,7 @@ class _Run(msgspec.Struct):
         self.settings = settings_files.listed(values, declared, context.cwd, governed.names)
         return values
 
-    def _governed(self, values: Values, context: Context) -> Governed:
+    def _governed(self, values: Group, context: Context) -> Governed:
         """The values with the files of the branch that a pull request goes to; outside of one as they are."""
         from s3c_actions.wiring import target_files
 
@@ -369,7 +367,7 @@ class _Run(msgspec.Struct):
         from s3c_actions.github import target_branch
 
         progress = self.console.progress
-        gating = options.resolve(commenting.GATING, {}, self.environment, progress.notice)
+        gating = options.read(commenting.GatingOptions, {}, self.environment, progress.notice)
         branch = target_branch.of(self.environment, lambda: self._token(gating), progress.notice)
         if branch is None:
             return target_files.Governed(values=values)
@@ -378,16 +376,16 @@ class _Run(msgspec.Struct):
             repository=self.environment.get("GITHUB_REPOSITORY", ""),
             cwd=context.cwd,
         )
-        label = gating[commenting.GATE_LABEL]
+        label = gating.gate_label
         governed = target_files.govern(values, self.command.inputs, checkout, branch, label=label, temp=context.temp)
         for change in governed.changes:
             progress.warning(target_files.sentence(change, branch.name, label))
         return governed
 
-    def _token(self, gating: Values) -> str:
+    def _token(self, gating: commenting.GatingOptions) -> str:
         """The token to read the target branch with."""
         names = ("GITHUB_TOKEN", "GH_TOKEN")
-        token = gating[commenting.TOKEN] or next(filter(None, map(self.environment.get, names)), "")
+        token = gating.github_token or next(filter(None, map(self.environment.get, names)), "")
         if not token:
             raise OutsideError(
                 "The target branch's files could not be read: there is no token for GitHub.",
@@ -461,7 +459,7 @@ class _Run(msgspec.Struct):
         """Comment on the pull request, when asked; what goes wrong there is told, and no verdict."""
         from s3c_actions.github import files
 
-        if self.comment is None or self.comment[commenting.COMMENT] == "off":
+        if self.comment is None or self.comment.comment == "off":
             return Exit.DONE
         from s3c_actions.github import delivery
 
@@ -473,7 +471,7 @@ class _Run(msgspec.Struct):
             self._left_for_a_comment(told.left)
         if told.error is None:
             return Exit.DONE
-        if not self.comment[commenting.COMMENT_REQUIRED]:
+        if not self.comment.comment_required:
             self.console.progress.warning("\n".join(error_lines(self.command.name, told.error)))
             return Exit.DONE
         self.console.error(self.command.name, told.error)

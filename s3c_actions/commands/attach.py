@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Any as Values
 
 from msgspec.structs import replace
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.options import Values
 from s3c_actions.options import attach as inputs
+from s3c_actions.options import declared
 from s3c_actions.options import evidence as attaching
 from s3c_actions.options import report as reporting
 from s3c_actions.options.common import IMAGE
@@ -28,7 +29,7 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.steps.scan import refusal
     from s3c_actions.wiring.patching import refuse_platform
     from s3c_actions.wiring.scanning import scanning
-    from s3c_actions.wiring.signing import signing
+    from s3c_actions.wiring.signing import registries_of, signing
 
     started = time.monotonic()
     refuse_platform(values)
@@ -38,7 +39,7 @@ def run(values: Values, context: Context) -> Outcome:
     places = folders(context.output, images)
     outcomes = []
     scanner = scanning(values, context, images)
-    with signing(values, context) as signer:
+    with signing(values, context, registries_of(values.image)) as signer:
         settings = scanner.settings
         tool = replace(attacher_of(values, context, signer, scanner), openvex=values[attaching.OPENVEX])
         given = reports(values[attaching.REPORTS], images, scanner.registry, settings.criteria(scanner.trivy))
@@ -67,7 +68,7 @@ COMMAND = Command(
     help="Attaches evidence to images in their registry, each document signed with the image's key: scan report, "
     "bills of materials, what a patch fixed, the facts of the run. Without `report` the images are scanned "
     "now, so that running it again refreshes what has become stale.",
-    inputs=inputs.INPUTS,
+    options=declared(inputs.INPUTS),
     run=run,
     examples=(
         "s3c attach registry.example/app@sha256:… --key signing.key --certificate signing.crt",

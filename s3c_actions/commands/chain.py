@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
+from typing import Any as Values
 
 from msgspec.structs import replace
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
 from s3c_actions.options import chain as inputs
+from s3c_actions.options import declared
 from s3c_actions.options import deploy as deploying
 from s3c_actions.options.common import IMAGE
 from s3c_actions.options.evidence import ATTACH
@@ -23,6 +24,7 @@ from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE
 from s3c_actions.result.model import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
 from s3c_actions.wiring.context import Context, folders
 from s3c_actions.wiring.deploying import denied, registry_of, settings_of, tools_of, verifier
+from s3c_actions.wiring.signing import registries_of
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
@@ -48,7 +50,7 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.wiring import baseline, tracing
     from s3c_actions.wiring.patching import refuse_platform
     from s3c_actions.wiring.scanning import gate, scanning
-    from s3c_actions.wiring.vouching import by, by_inputs
+    from s3c_actions.wiring.vouching import by, by_options
 
     started = time.monotonic()
     images = values[IMAGE]
@@ -72,7 +74,7 @@ def run(values: Values, context: Context) -> Outcome:
         scanner = scanning(values, context, images)
         vouched = by(signer.notation, home) if signer is not None and home is not None else None
         if signer is None and values[inputs.PATCH]:
-            vouched = stack.enter_context(by_inputs(values, context))
+            vouched = stack.enter_context(by_options(values, context, registries_of(images)))
         steps = _steps(values, context, stack, scanner=scanner, signer=signer, verify=verify, vouched=vouched)
         tracing.prepare()
         earlier = {image: baselines.of(image, scanner, places[image]) for image in images}
@@ -102,9 +104,13 @@ def _signing(
     from s3c_actions.wiring.signing import signing
 
     if not values[inputs.SIGN]:
-        return None, verifier(values, context, stack) if values[inputs.DEPLOY] else None, None
+        return (
+            None,
+            verifier(values, context, stack, registries_of(values.image)) if values[inputs.DEPLOY] else None,
+            None,
+        )
     try:
-        signer = stack.enter_context(signing(values, context))
+        signer = stack.enter_context(signing(values, context, registries_of(values.image)))
     except InputError as error:
         if error.field == KEY.name and not values.given(KEY):
             error.remedy += " To stop before signing, set `sign` to false."
@@ -167,7 +173,7 @@ def _verifying(
     from s3c_actions.wiring.verifying import trust
 
     notation: Notation = signer.notation
-    settings: VerifySettings = trust(values)
+    settings: VerifySettings = trust(values, values.user_metadata)
     home: Home = signer.trust
     for one in TRUST_INPUTS:
         if values.given(one) and not settings.stores:
@@ -261,7 +267,7 @@ def _telling(
     if path is None or not model.read(path).signers:
         return tools
     try:
-        checker, judge = stack.enter_context(tracing.by_policy(values, context, path))
+        checker, judge = stack.enter_context(tracing.by_policy(values, context, path, registries_of(values.image)))
     except S3CError as error:
         context.progress.warning(f"The stories are told without the policy's verdict: {error.what}")
         return tools
@@ -330,7 +336,7 @@ COMMAND = Command(
     help="Takes images from vulnerable to patched, signed and verified: scan, patch, rescan, gate, sign, verify. "
     "Nothing is signed that does not pass the gate; a second run on the same image pushes nothing. With `deploy`, "
     "manifests are then deployed by the digests that came out, unless one of the images failed.",
-    inputs=inputs.INPUTS,
+    options=declared(inputs.INPUTS),
     run=run,
     comments=True,
     examples=(

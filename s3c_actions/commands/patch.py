@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any as Values
 
 from msgspec.structs import replace
 
@@ -14,7 +15,7 @@ from s3c_actions.commands import Command
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
+from s3c_actions.options import declared
 from s3c_actions.options import patch as inputs
 from s3c_actions.options import report as reporting
 from s3c_actions.options.common import IMAGE
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from s3c_actions.wiring.scanning import Scanner
     from s3c_actions.wiring.vouching import Vouched
 from s3c_actions.wiring.patching import patching, refuse_platform
+from s3c_actions.wiring.signing import registries_of
 
 
 def run(values: Values, context: Context) -> Outcome:
@@ -82,7 +84,7 @@ def _vouching(values: Values, context: Context, attacher: Attacher | None) -> It
     Raises:
         InputError: `reuse-patched` asks for what the other inputs do not give, or forbid.
     """
-    from s3c_actions.wiring.vouching import by_inputs
+    from s3c_actions.wiring.vouching import by_options
 
     reuse = values[inputs.REUSE]
     if reuse == "never":
@@ -97,7 +99,7 @@ def _vouching(values: Values, context: Context, attacher: Attacher | None) -> It
             )
         yield None
         return
-    with by_inputs(values, context) as named:
+    with by_options(values, context, registries_of(values.image)) as named:
         vouched = named or (attacher.tools.signed if attacher is not None else None)
         if vouched is None and reuse:
             raise InputError(
@@ -183,7 +185,7 @@ COMMAND = Command(
     name="patch",
     help="Patches the operating-system packages of images with Copa, pushes the result under a tag of its own, and "
     "proves by a rescan what is gone. With nothing to fix, nothing is pushed.",
-    inputs=inputs.INPUTS,
+    options=declared(inputs.INPUTS),
     run=run,
     comments=True,
     examples=(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any as Values
 
 from msgspec.structs import replace
 
@@ -14,7 +15,7 @@ from s3c_actions.commands import Command
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
+from s3c_actions.options import declared
 from s3c_actions.options import deploy as deploying
 from s3c_actions.options import github as on_github
 from s3c_actions.options import refresh as inputs
@@ -209,7 +210,7 @@ COMMAND = Command(
     help="Scans again what is deployed, by digest, with today's vulnerability data: what runs on a cluster, or a list. "
     "Attaches the new reports, signed with the key given; keeps one issue on what can be fixed; hands the images on to "
     "be patched.",
-    inputs=inputs.INPUTS,
+    options=declared(inputs.INPUTS),
     run=run,
     examples=(
         "s3c refresh --namespaces shop --fail-on MEDIUM",

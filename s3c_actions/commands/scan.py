@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any as Values
 
 from msgspec.structs import replace
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
+from s3c_actions.options import declared
 from s3c_actions.options import report as reporting
 from s3c_actions.options import scan as inputs
 from s3c_actions.options.common import PLATFORM
@@ -104,7 +105,7 @@ COMMAND = Command(
     name="scan",
     help="Scans images with Trivy, once each, and writes every report asked for from that one scan. What is reported "
     "and what closes the gate (`fail-on`) are set apart.",
-    inputs=inputs.INPUTS,
+    options=declared(inputs.INPUTS),
     run=run,
     comments=True,
     examples=(

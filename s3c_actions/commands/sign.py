@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from typing import Any as Values
 
 from msgspec.structs import replace
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.options import Values
+from s3c_actions.options import declared
 from s3c_actions.options import evidence as attaching
 from s3c_actions.options import sign as inputs
 from s3c_actions.options.common import IMAGE
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.steps.assess import Criteria
     from s3c_actions.steps.sign import Signer
-from s3c_actions.wiring.signing import about, resolve, signing
+from s3c_actions.wiring.signing import about, registries_of, resolve, signing
 
 
 def run(values: Values, context: Context) -> Outcome:
@@ -36,8 +37,8 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.steps.scan import refusal
 
     started = time.monotonic()
-    with signing(values, context) as signer:
-        pinned = resolve(values, context)
+    with signing(values, context, registries_of(values.image)) as signer:
+        pinned = resolve(values.image, values, context)
         criteria = _criteria(values, context)
         scans = _judged(values, context, signer, criteria)
         evidence = _evidence(values, context, signer, criteria) if values[attaching.ATTACH] else None
@@ -126,9 +127,9 @@ def _judged(values: Values, context: Context, signer: Signer, criteria: Criteria
 
 def _trivy(values: Values, context: Context) -> Trivy:
     from s3c_actions.programs.trivy.trivy import Trivy
-    from s3c_actions.wiring.programs import located
+    from s3c_actions.wiring import programs
 
-    (program,) = located(values, context, "trivy")
+    program = programs.trivy(values, context)
     return Trivy(program, context.runner, cache=context.cache / "trivy")
 
 
@@ -154,7 +155,7 @@ COMMAND = Command(
     name="sign",
     help="Signs images by digest with notation, verifies what was signed, and signs nothing twice. "
     "The certificate and all images are checked before the first is signed.",
-    inputs=inputs.INPUTS,
+    options=declared(inputs.INPUTS),
     run=run,
     examples=(
         "s3c sign localhost:5000/voting-app@sha256:… --key signing.key --certificate signing.crt",

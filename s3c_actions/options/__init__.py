@@ -4,6 +4,9 @@ An `Input` named `fail-on` is the flag `--fail-on`, the action input `fail-on`, 
 `S3C_FAIL_ON`, and a row in every README of a command that takes it. A flag wins over the environment, the environment
 over the default; an empty environment variable is one not given, because that is what a composite action passes for an
 input nobody set. One name means one thing in every command.
+
+Inputs are the attributes of groups (`Group`): a function takes the group it reads, a command's inputs are the group
+that inherits from all groups its functions take. See docs/decisions/typed-option-groups.md.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast, overload
 
 import msgspec
 
@@ -62,6 +65,21 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     expression: str = ""
     takes: tuple[str, ...] = ()
     instead: str = "Write it to a file, and give the file's path."
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> Input[T]: ...
+
+    @overload
+    def __get__(self, instance: Group, owner: type[Any]) -> T: ...
+
+    def __get__(self, instance: Group | None, owner: type[Any]) -> Input[T] | T:
+        """Of a group's class the declaration, of a group the value."""
+        return self if instance is None else instance[self]
+
+    @property
+    def attribute(self) -> str:
+        """Its name in a group: `fail_on`."""
+        return self.name.replace("-", "_")
 
     @property
     def variable(self) -> str:
@@ -188,10 +206,50 @@ class Values:
         """Whether a person gave it, rather than its default."""
         return wanted.name in self._given
 
-    def replaced(self, others: Mapping[Input[Any], object]) -> Values:
+    def replaced(self, others: Mapping[Input[Any], object]) -> Self:
         """The same, with other values of some inputs, which count as given."""
         named = {one.name: value for one, value in others.items()}
-        return Values({**self._parsed, **named}, {*self._given, *named})
+        return type(self)({**self._parsed, **named}, {*self._given, *named})
+
+
+class Group(Values):
+    """Inputs that belong together, as attributes: of the class the declaration, of an instance the value.
+
+    A group inherits the inputs of its bases; one that is assigned anew in its body takes the inherited one's place.
+
+    Args of a subclass:
+        order: the order of its README, of groups and inputs, when it is another than that of the bases and the body.
+            It has to name every input.
+    """
+
+    _declared: ClassVar[tuple[Input[Any], ...]] = ()
+
+    def __init_subclass__(cls, *, order: Iterable[type[Group] | Input[Any]] = ()) -> None:
+        names = {one.attribute: None for base in cls.__bases__ if issubclass(base, Group) for one in base.inputs()}
+        for name, value in vars(cls).items():
+            if isinstance(value, Input):
+                if value.attribute != name:
+                    raise TypeError(f"{cls.__name__}.{name} is the input {value.name}: call it {value.attribute}")
+                names[name] = None
+        listed: dict[str, None] = {}
+        for part in order:
+            listed |= dict.fromkeys(one.attribute for one in ((part,) if isinstance(part, Input) else part.inputs()))
+            if isinstance(part, Input) and getattr(cls, part.attribute, None) is not part:
+                raise TypeError(f"{cls.__name__} has another {part.name} than its order")
+        if listed and listed.keys() != names.keys():
+            odd = ", ".join(sorted(listed.keys() ^ names.keys()))
+            raise TypeError(f"{cls.__name__} and its order do not have the same inputs: {odd}")
+        cls._declared = tuple(getattr(cls, name) for name in listed or names)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("_"):
+            raise AttributeError(f"{name} of a group is not set; see `replaced`")
+        super().__setattr__(name, value)
+
+    @classmethod
+    def inputs(cls) -> tuple[Input[Any], ...]:
+        """Its inputs, in README order."""
+        return cls._declared
 
 
 def resolve(
@@ -240,6 +298,26 @@ def resolve(
                 text = one.kept(text, keep)
         parsed[one.name] = one.value(text)
     return Values(parsed, given)
+
+
+G = TypeVar("G", bound=Group)
+
+
+def declared(inputs: Iterable[Input[Any]]) -> type[Group]:
+    """A group of inputs without static types."""
+    return type("Inputs", (Group,), {one.attribute: one for one in inputs})
+
+
+def read(
+    group: type[G],
+    flags: Mapping[str, str],
+    environment: Mapping[str, str],
+    notice: Callable[[str], None],
+    keep: Keep | None = None,
+) -> G:
+    """The values of a group's inputs; arguments and errors as of `resolve`."""
+    values = resolve(group.inputs(), flags, environment, notice, keep)
+    return group(values._parsed, values._given)
 
 
 def texts(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.core.artifact_types import TYPES
-from s3c_actions.options import Input, boolean, choices
+from s3c_actions.options import Group, Input, boolean, choices
 from s3c_actions.options.common import path, paths
 
 KINDS = tuple(TYPES)
@@ -62,3 +62,17 @@ OPENVEX: Input[Path | None] = Input(
 
 EVIDENCE: tuple[Input[Any], ...] = (ATTACH, PRUNE)
 """What every command takes that attaches."""
+
+
+class EvidenceOptions(Group):
+    """Which documents are attached."""
+
+    attach = ATTACH
+    prune_evidence = PRUNE
+
+
+class GivenReportOptions(Group):
+    """Reports of an earlier scan, to make the evidence of."""
+
+    report = REPORTS
+    openvex = OPENVEX

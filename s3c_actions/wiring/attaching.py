@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from typing import Any as Values
 
 import msgspec
 from msgspec.structs import replace
@@ -16,7 +17,6 @@ from s3c_actions import __version__
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
 from s3c_actions.options import evidence as attaching
 from s3c_actions.result.model import Attached, AttachResult, ImageOutcome, Outcome, ScanResult
 from s3c_actions.wiring.context import Context
@@ -287,12 +287,12 @@ def attacher(
 @contextmanager
 def attaching_if_asked(values: Values, context: Context, scanner: Scanner) -> Iterator[Attacher | None]:
     """What attaches, when the inputs ask for it; the key is not looked at otherwise."""
-    from s3c_actions.wiring.signing import signing
+    from s3c_actions.wiring.signing import registries_of, signing
 
     if not values[attaching.ATTACH]:
         yield None
         return
-    with signing(values, context) as signer:
+    with signing(values, context, registries_of(values.image)) as signer:
         yield attacher_of(values, context, signer, scanner)
 
 

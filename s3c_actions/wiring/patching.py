@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any as Values
 
 import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
 from s3c_actions.options import patch as inputs
 from s3c_actions.options.common import IMAGE, INSECURE, PLATFORM, TIMEOUT
 from s3c_actions.result.model import PatchResult, ScanResult
@@ -99,10 +99,10 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
     def copa(self, image: Reference, report: Path, tag: str) -> str:
         """Run Copa, on a BuildKit that is found or started at the first image that needs one; as `Patcher`."""
         from s3c_actions.programs.copa.copa import Copa, Patch
-        from s3c_actions.wiring.programs import located
+        from s3c_actions.wiring import programs
 
         values, context = self.values, self.context
-        (program,) = located(values, context, "copa")
+        program = programs.copa(values, context)
         if not self.found:
             self.found.append(self._buildkit())
         copa = Copa(program.path, context.runner)
@@ -122,7 +122,7 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
 
     def _buildkit(self) -> BuildKit:
         from s3c_actions.programs.buildkit import buildkit
-        from s3c_actions.wiring.programs import located
+        from s3c_actions.wiring import programs
 
         values, context = self.values, self.context
         registries = {Reference.parse(image).registry for image in values[IMAGE]}
@@ -136,9 +136,7 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
         if wanted.config is not None and not wanted.config.is_file():
             raise InputError("buildkit-config", f"{str(wanted.config)!r} is not a file.", remedy="Look at the path.")
         return self.stack.enter_context(
-            buildkit.use(
-                wanted, context.runner, context.progress, lambda: located(values, context, "buildkitd")[0].path
-            )
+            buildkit.use(wanted, context.runner, context.progress, lambda: programs.buildkitd(values, context).path)
         )
 
 

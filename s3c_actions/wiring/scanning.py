@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any as Values
 
 import msgspec
 from msgspec.structs import replace
@@ -15,7 +16,6 @@ from msgspec.structs import replace
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.findings.threshold import enumerated
-from s3c_actions.options import Values
 from s3c_actions.options import report as reporting
 from s3c_actions.options import scan as inputs
 from s3c_actions.options.common import INSECURE, PLATFORM, TIMEOUT
@@ -153,15 +153,14 @@ def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scann
     """
     from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.registry import credentials
-    from s3c_actions.wiring import settings_files
+    from s3c_actions.wiring import programs, settings_files
     from s3c_actions.wiring.logins import logins, registry
-    from s3c_actions.wiring.programs import located
 
     hosts = {Reference.parse(image).registry for image in images}
     settings = _settings(settings_files.with_defaults(values, inputs.LOOK, context.cwd), context)
     # Importing it takes as long as Trivy takes to tell its version.
     threading.Thread(target=importlib.import_module, args=("requests",), daemon=True).start()
-    (program,) = located(values, context, "trivy")
+    program = programs.trivy(values, context)
     who = logins(values, context, hosts)
     login = credentials.for_programs(who, hosts, context.temp)
     return Scanner(
@@ -391,7 +390,7 @@ def _trivy_cache(values: Values, context: Context) -> Path:
 
 
 def _patience(values: Values) -> float:
-    return min(30.0, values[TIMEOUT])
+    return min(30.0, float(values[TIMEOUT]))
 
 
 def _docker_is_here(environment: Mapping[str, str]) -> bool:

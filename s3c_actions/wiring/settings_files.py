@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,6 +23,8 @@ from s3c_actions.options.report import POLICY
 from s3c_actions.options.verify import TRUST_POLICY, TRUST_STORE
 from s3c_actions.programs.trivy import ignore, settings
 from s3c_actions.wiring.context import Context
+
+V = TypeVar("V", bound=Values)
 
 FILES: tuple[Input[Any], ...] = (
     scanning.IGNORE_FILES,
@@ -72,7 +74,7 @@ def of_run(context: Context) -> OfRun:
     return known if isinstance(known, OfRun) else OfRun()
 
 
-def with_defaults(values: Values, declared: Iterable[Input[Any]], cwd: Path) -> Values:
+def with_defaults(values: V, declared: Iterable[Input[Any]], cwd: Path) -> V:
     """The values, with the files that are taken without being given, and without those that are empty by intent.
 
     Args:

@@ -18,7 +18,7 @@ import msgspec
 
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.options import Input, Values
+from s3c_actions.options import Group, Input
 from s3c_actions.options.report import POLICY
 from s3c_actions.options.verify import TRUST_POLICY, TRUST_STORE
 from s3c_actions.result.gate_change import GateChange
@@ -44,8 +44,8 @@ class Governed(msgspec.Struct, frozen=True, kw_only=True):
         changes: the files that differ.
     """
 
-    values: Values
-    proposed: Values | None = None
+    values: Group
+    proposed: Group | None = None
     names: Mapping[str, str] = msgspec.field(default_factory=dict)
     changes: tuple[GateChange, ...] = ()
 
@@ -96,7 +96,7 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def govern(
-    values: Values,
+    values: Group,
     declared: Iterable[Input[Any]],
     checkout: Checkout,
     branch: TargetBranch,

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from s3c_actions.cli import run as shell
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import Exit, OutsideError, Refused
-from s3c_actions.options import Input, Values, boolean, choice, items, text
+from s3c_actions.options import Input, Values, boolean, choice, declared, items, text
 from s3c_actions.options.common import OUTPUT_DIR, REGISTRY_PASSWORD
 from s3c_actions.result.model import ImageOutcome, Outcome, TraceResult
 from s3c_actions.wiring.context import Context
@@ -65,7 +65,7 @@ def run(monkeypatch, tmp_path):
                 raise outcome
             return outcome or samples.outcome(samples.chained(), command="scan")
 
-        command = Command(name="scan", help="Finds.", inputs=INPUTS, run=do, examples=("s3c scan x",))
+        command = Command(name="scan", help="Finds.", options=declared(INPUTS), run=do, examples=("s3c scan x",))
         monkeypatch.setattr(shell, "load", lambda _name: command)
         ran.code = shell.run(name, argv, environment or {"HOME": str(tmp_path)}, out, err)
         ran.out, ran.err = out.getvalue(), err.getvalue()

@@ -6,8 +6,8 @@ import pytest
 
 from s3c_actions.commands import patch
 from s3c_actions.core.errors import InputError, OutsideError, Refused
+from s3c_actions.options import declared, read
 from s3c_actions.options import patch as inputs
-from s3c_actions.options import resolve
 from s3c_actions.steps.patch import PatchTools
 from s3c_actions.wiring import vouching
 from s3c_lab.certificates import make, make_authority
@@ -19,7 +19,7 @@ OTHER = "localhost:5000/app@sha256:" + "c" * 64
 
 def values(**given):
     flags = {"image": IMAGE, **{name.replace("_", "-"): str(text) for name, text in given.items()}}
-    return resolve(inputs.INPUTS, flags, {}, lambda _notice: None)
+    return read(declared(inputs.INPUTS), flags, {}, lambda _notice: None)
 
 
 class Notation:
