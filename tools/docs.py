@@ -39,6 +39,12 @@ class Action:
         return (*commands.load(self.command).inputs, *self.own)
 
     @property
+    def removed(self) -> tuple[Input[Any], ...]:
+        """Inputs that it had. They stay declared, because GitHub passes on no other: the command rejects them."""
+        removed = commands.load(self.command).removed
+        return removed.asking if removed is not None else ()
+
+    @property
     def outputs(self) -> tuple[outputs.Output, ...]:
         """Everything under `outputs:` in its action.yml."""
         return outputs.of_command(self.command)
@@ -72,7 +78,11 @@ EXIT_CODES = (
 def parts(action: Action) -> dict[str, list[str]]:
     """The generated parts of an action's files, name → lines without indentation."""
     return {
-        "inputs": [line for one in action.inputs for line in _yaml_input(one)],
+        "inputs": [
+            *(line for one in action.inputs for line in _yaml_input(one)),
+            *(["# Removed"] if action.removed else []),
+            *(line for one in action.removed for line in _yaml_removed(one)),
+        ],
         "outputs": [
             line
             for one in action.outputs
@@ -87,7 +97,8 @@ def parts(action: Action) -> dict[str, list[str]]:
             for one in action.inputs
             if one not in OF_THE_FILE
             for name in (one.name, *one.aliases)
-        ],
+        ]
+        + [f"{one.variable}: ${{{{ inputs.{one.name} }}}}" for one in action.removed],
         "inputs-table": _table(
             ("Input", "What it is", "Default"),
             [(f"`{one.name}`", _described(one), _default(one)) for one in action.inputs],
@@ -119,6 +130,14 @@ _PART = re.compile(
     r"(?:.*?\n)??(?P<close> *(?:#|<!--) end\b[^\n]*$)",
     re.MULTILINE | re.DOTALL,
 )
+
+
+def _yaml_removed(one: Input[Any]) -> list[str]:
+    return [
+        f"{one.name}:",
+        '  description: "Not an input any more: it ends the step with exit code 2."',
+        '  deprecationMessage: "Attach with the sign action, which takes the results of this one."',
+    ]
 
 
 def _yaml_input(one: Input[Any]) -> list[str]:

@@ -16,6 +16,7 @@ from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.options import Input, Values
+    from s3c_actions.options.removed import Removed
     from s3c_actions.result.model import Outcome
 
 COMMANDS: Mapping[str, str] = {
@@ -52,6 +53,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         run: does it. Raises S3CError when nothing could be done; what became of single images is told by
             `ImageOutcome.failure` instead, so that the reports of the others are written.
         examples: command lines for the help text, without the `$`.
+        removed: inputs that it took before; who gives one is told which command takes it now.
         comments: whether the shell comments on the pull request what it did, when asked (`inputs.github.COMMENTING`).
     """
 
@@ -60,6 +62,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[Input[Any], ...]
     run: Callable[[Values, Context], Outcome]
     examples: tuple[str, ...] = ()
+    removed: Removed | None = None
     comments: bool = False
 
 
