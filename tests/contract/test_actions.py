@@ -69,12 +69,18 @@ def test_outputs_are_those_of_the_command(action) -> None:
 
 @ACTIONS
 def test_the_readme_has_a_row_for_each(action) -> None:
-    readme = ROOT / action.folder / "README.md"
-    if action.folder == ".":
-        return
+    readme = ROOT / ("docs/inputs.md" if action.folder == "." else f"{action.folder}/README.md")
     text = readme.read_text()
-    for name in [one.name for one in action.inputs] + [output.name for output in action.outputs]:
+    outputs = [] if action.folder == "." else action.outputs
+    for name in [one.name for one in (*action.inputs, *outputs)]:
         assert f"| `{name}` |" in text
+
+
+def test_the_inputs_of_the_whole_chain_stand_under_headings() -> None:
+    text = (ROOT / "action.yml").read_text().partition("  # generated: inputs\n")[2].partition("  # end\n")[0]
+    headings = re.findall(r"^  # (.+)$", text, re.MULTILINE)
+    assert headings == re.findall(r"^### (.+)$", (ROOT / "docs" / "inputs.md").read_text(), re.MULTILINE)
+    assert {"Image", "Gate", "Reports", "Registry", "Key and signature", "GitHub", "Azure", "Programs"} <= {*headings}
 
 
 @ACTIONS
