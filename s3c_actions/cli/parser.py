@@ -237,6 +237,10 @@ def _unknown(command: Command[Any], argument: str) -> InputError:
     flag = argument.partition("=")[0]
     if not re.fullmatch(r"--?[A-Za-z0-9][A-Za-z0-9_-]{0,37}", flag):
         return InputError("command line", f"there is an argument too many: {quoted(argument)}.", remedy=_see(command))
+    if command.removed is not None:
+        for one in command.removed.inputs:
+            if flag in {one.flag, *(f"--{no}{name}" for name in (one.name, *one.aliases) for no in ("", "no-"))}:
+                return command.removed.error(one, command.name)
     for one in command.inputs:
         if one.secret and flag == f"--{one.name}":
             return InputError(

@@ -216,6 +216,7 @@ class _Run(msgspec.Struct):
         ended: S3CError | None = None
         try:
             self._hide()
+            self._reject_removed()
             _here()
             if OUTPUT_DIR in self.command.inputs:
                 output = _made(self._own(OUTPUT_DIR))
@@ -271,6 +272,13 @@ class _Run(msgspec.Struct):
                     secrets.add(value)
             elif pasted.is_secret(kind):
                 secrets.add_content(text)
+
+    def _reject_removed(self) -> None:
+        """Raise InputError when a variable asks for what the command does no more; in an action every input is one."""
+        removed = self.command.removed
+        if removed is not None:
+            for one, _ in options.texts(removed.asking, {}, self.environment):
+                raise removed.error(one, self.command.name)
 
     def _for_programs(self) -> dict[str, str]:
         """The environment without secret inputs, of whatever command, and without content given in place of a path."""

@@ -17,6 +17,7 @@ from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.options import Input
+    from s3c_actions.options.removed import Removed
     from s3c_actions.result.model import Outcome
 
 G = TypeVar("G", bound=Group)
@@ -55,6 +56,7 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
         run: does it. Raises S3CError when nothing could be done; what became of single images is told by
             `ImageOutcome.failure` instead, so that the reports of the others are written.
         examples: command lines for the help text, without the `$`.
+        removed: inputs that it took before; who gives one is told which command takes it now.
         comments: whether the shell comments on the pull request what it did, when asked (`inputs.github.COMMENTING`).
     """
 
@@ -63,6 +65,7 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
     options: type[G]
     run: Callable[[G, Context], Outcome]
     examples: tuple[str, ...] = ()
+    removed: Removed | None = None
     comments: bool = False
 
     @property

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 from typing import Any as Values
 
 from msgspec.structs import replace
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
 from s3c_actions.options import attach as inputs
 from s3c_actions.options import declared
 from s3c_actions.options import evidence as attaching
@@ -17,6 +19,10 @@ from s3c_actions.options.common import IMAGE
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.attaching import attacher_of, reports
 from s3c_actions.wiring.context import Context, folders
+from s3c_actions.wiring.earlier import earlier
+
+if TYPE_CHECKING:
+    from s3c_actions.wiring.scanning import Scanner
 
 
 def run(values: Values, context: Context) -> Outcome:
@@ -38,11 +44,13 @@ def run(values: Values, context: Context) -> Outcome:
     images = values[IMAGE]
     places = folders(context.output, images)
     outcomes = []
-    scanner = scanning(values, context, images)
+    scanner = scanning(values, context, images, evidence=True)
     with signing(values, context, registries_of(values.image)) as signer:
         settings = scanner.settings
-        tool = replace(attacher_of(values, context, signer, scanner), openvex=values[attaching.OPENVEX])
-        given = reports(values[attaching.REPORTS], images, scanner.registry, settings.criteria(scanner.trivy))
+        tool = attacher_of(values, context, signer, scanner)
+        references = {image: _pinned(image, scanner) for image in images} if values[attaching.RESULTS] else {}
+        found = earlier(values, references or dict.fromkeys(images, ""))
+        given = reports(found.reports, images, scanner.registry, settings.criteria(scanner.trivy))
         for image in images:
             if len(images) > 1:
                 context.progress.about(image)
@@ -50,7 +58,7 @@ def run(values: Values, context: Context) -> Outcome:
             try:
                 scan = given.get(image) or scanner.look(image, places[image])
                 outcome = replace(outcome, reference=scan.reference, scan=scan)
-                outcome = replace(outcome, attach=tool.attach(outcome, "attach"))
+                outcome = replace(outcome, attach=tool.of(found, image).attach(outcome, "attach"))
             except S3CError as error:
                 error.image = error.image or image
                 outcomes.append(replace(outcome, failure=error))
@@ -63,11 +71,20 @@ def run(values: Values, context: Context) -> Outcome:
     return Outcome(command="attach", images=tuple(outcomes), seconds=time.monotonic() - started)
 
 
+def _pinned(image: str, scanner: Scanner) -> str:
+    reference = Reference.parse(image)
+    try:
+        return reference.at(scanner.registry.resolve(reference).digest).pinned
+    except S3CError as error:
+        error.image = error.image or image
+        raise
+
+
 COMMAND = Command(
     name="attach",
     help="Attaches evidence to images in their registry, each document signed with the image's key: scan report, "
-    "bills of materials, what a patch fixed, the facts of the run. Without `report` the images are scanned "
-    "now, so that running it again refreshes what has become stale.",
+    "bills of materials, what a patch fixed, the facts of the run. Without `results` or `report` the images are "
+    "scanned now, so that running it again refreshes what has become stale.",
     options=declared(inputs.INPUTS),
     run=run,
     examples=(

@@ -71,7 +71,7 @@ def run(values: Values, context: Context) -> Outcome:
     with ExitStack() as stack:
         signer, verify, home = _signing(values, context, stack)
         deploy = _deploying(values, context, verify) if values[inputs.DEPLOY] else None
-        scanner = scanning(values, context, images)
+        scanner = scanning(values, context, images, evidence=bool(values[ATTACH]))
         vouched = by(signer.notation, home) if signer is not None and home is not None else None
         if signer is None and values[inputs.PATCH]:
             vouched = stack.enter_context(by_options(values, context, registries_of(images)))

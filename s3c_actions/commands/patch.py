@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any as Values
 
-from msgspec.structs import replace
-
 from s3c_actions.commands import Command
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import declared
+from s3c_actions.options import declared, removed
 from s3c_actions.options import patch as inputs
 from s3c_actions.options import report as reporting
 from s3c_actions.options.common import IMAGE
@@ -23,7 +21,6 @@ from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
 from s3c_actions.wiring.context import Context, folders
 
 if TYPE_CHECKING:
-    from s3c_actions.wiring.attaching import Attacher
     from s3c_actions.wiring.scanning import Scanner
     from s3c_actions.wiring.vouching import Vouched
 from s3c_actions.wiring.patching import patching, refuse_platform
@@ -39,7 +36,6 @@ def run(values: Values, context: Context) -> Outcome:
     """
     from s3c_actions.steps.scan import refusal
     from s3c_actions.wiring import baseline
-    from s3c_actions.wiring.attaching import attaching_if_asked
     from s3c_actions.wiring.scanning import scanning
 
     started = time.monotonic()
@@ -48,41 +44,37 @@ def run(values: Values, context: Context) -> Outcome:
     places = folders(context.output, images)
     baselines = baseline.given(values, context, images)
     outcomes = []
-    scanner = scanning(values, context, images)
+    scanner = scanning(values, context, images, evidence=False)
     with (
-        attaching_if_asked(values, context, scanner) as attacher,
-        _vouching(values, context, attacher) as vouched,
+        _vouching(values, context) as vouched,
         patching(values, context, scanner, images, vouched) as patcher,
     ):
         for image in images:
             if len(images) > 1:
                 context.progress.about(image)
-            outcome = None
             try:
                 earlier = baselines.of(image, scanner, places[image])
                 before = _given(values[inputs.REPORT], image, scanner)
                 result = patcher.patch(image, places[image], before)
-                outcome = ImageOutcome(image=image, reference=result.reference, patch=result)
-                attached = attacher.attach(outcome, "patch") if attacher is not None else None
             except S3CError as error:
                 error.image = error.image or image
-                outcomes.append(replace(outcome or ImageOutcome(image=image), failure=error))
+                outcomes.append(ImageOutcome(image=image, failure=error))
                 continue
             refused = refusal(result.after or result.before, scanner.settings.gate)
             if refused is not None and not values[reporting.EXIT_CODE]:
                 context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
                 refused = None
-            outcome = replace(outcome, attach=attached, failure=refused)
+            outcome = ImageOutcome(image=image, reference=result.reference, patch=result, failure=refused)
             outcomes.append(baselines.compared(outcome, earlier, scanner))
     return Outcome(command="patch", images=tuple(outcomes), seconds=time.monotonic() - started)
 
 
 @contextmanager
-def _vouching(values: Values, context: Context, attacher: Attacher | None) -> Iterator[Vouched | None]:
+def _vouching(values: Values, context: Context) -> Iterator[Vouched | None]:
     """What says of an earlier patch whether it may be used again; None: its content does.
 
     Raises:
-        InputError: `reuse-patched` asks for what the other inputs do not give, or forbid.
+        InputError: `reuse-patched` asks for what the other inputs do not give.
     """
     from s3c_actions.wiring.vouching import by_options
 
@@ -91,16 +83,9 @@ def _vouching(values: Values, context: Context, attacher: Attacher | None) -> It
         yield lambda _reference: False
         return
     if reuse == "content":
-        if attacher is not None:
-            raise InputError(
-                inputs.REUSE.name,
-                "it is `content`, and evidence is attached: who may push would get it signed.",
-                remedy="Leave it out, or do not attach.",
-            )
         yield None
         return
-    with by_options(values, context, registries_of(values.image)) as named:
-        vouched = named or (attacher.tools.signed if attacher is not None else None)
+    with by_options(values, context, registries_of(values.image)) as vouched:
         if vouched is None and reuse:
             raise InputError(
                 inputs.REUSE.name,
@@ -186,6 +171,7 @@ COMMAND = Command(
     help="Patches the operating-system packages of images with Copa, pushes the result under a tag of its own, and "
     "proves by a rescan what is gone. With nothing to fix, nothing is pushed.",
     options=declared(inputs.INPUTS),
+    removed=removed.signing(inputs.INPUTS),
     run=run,
     comments=True,
     examples=(

@@ -49,7 +49,7 @@ def run(values: Values, context: Context) -> Outcome:
     deployed, unknown = _deployed(values, context)
     images = tuple(deployed)
     places = folders(context.output, images)
-    scanner = scanning(values, context, images)
+    scanner = scanning(values, context, images, evidence=bool(values[inputs.DOCUMENTS]))
     outcomes, told = [], []
     with _attaching(values, context, scanner, images) as attacher:
         for image in images:

@@ -10,7 +10,7 @@ from typing import Any as Values
 from msgspec.structs import replace
 
 from s3c_actions.commands import Command
-from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.options import declared
 from s3c_actions.options import evidence as attaching
 from s3c_actions.options import sign as inputs
@@ -18,6 +18,7 @@ from s3c_actions.options.common import IMAGE
 from s3c_actions.options.report import FAIL_ON, POLICY, UNSCANNED
 from s3c_actions.result.model import AttachResult, ImageOutcome, Outcome, ScanResult
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.earlier import Earlier, earlier
 
 if TYPE_CHECKING:
     from s3c_actions.programs.trivy.trivy import Trivy
@@ -40,12 +41,14 @@ def run(values: Values, context: Context) -> Outcome:
     with signing(values, context, registries_of(values.image)) as signer:
         pinned = resolve(values.image, values, context)
         criteria = _criteria(values, context)
-        scans = _judged(values, context, signer, criteria)
-        evidence = _evidence(values, context, signer, criteria) if values[attaching.ATTACH] else None
+        found = earlier(values, pinned)
+        scans = _judged(values, context, signer, criteria, found)
+        evidence = _evidence(values, context, signer, criteria, found) if values[attaching.ATTACH] else None
         before = {reference: signer.signatures(reference) for reference in pinned.values()}
         outcomes = []
         for image, reference in pinned.items():
             outcome = ImageOutcome(image=image, reference=reference, scan=scans.get(image))
+            refused: Refused | None = None
             with context.progress.step("sign") as step:
                 try:
                     if outcome.scan is not None:
@@ -55,14 +58,15 @@ def run(values: Values, context: Context) -> Outcome:
                     result = sign.run(signer, reference, context.progress, before[reference])
                 except S3CError as error:
                     error.image = error.image or image
-                    outcomes.append(replace(outcome, failure=error))
+                    outcome = replace(outcome, failure=error)
                     step.done(about(error.what, reference, pinned))
-                    continue
-                outcome = replace(outcome, sign=result)
-                how = "already signed by" if result.skipped else "signed by"
-                told = "" if outcome.judged else ", not judged"
-                step.done(about(f"{how} {result.certificate.subject}{told}", reference, pinned))
-            if evidence is not None:
+                else:
+                    outcome = replace(outcome, sign=result)
+                    how = "already signed by" if result.skipped else "signed by"
+                    told = "" if outcome.judged else ", not judged"
+                    step.done(about(f"{how} {result.certificate.subject}{told}", reference, pinned))
+            # Attached also when the gate is closed: what was found must reach whoever judges the image next.
+            if evidence is not None and outcome.failure is refused:
                 try:
                     outcome = replace(outcome, attach=evidence(outcome))
                 except S3CError as error:
@@ -95,7 +99,9 @@ def _criteria(values: Values, context: Context) -> Criteria:
     )
 
 
-def _judged(values: Values, context: Context, signer: Signer, criteria: Criteria) -> dict[str, ScanResult]:
+def _judged(
+    values: Values, context: Context, signer: Signer, criteria: Criteria, found: Earlier
+) -> dict[str, ScanResult]:
     """Image → the scan that the reports given stand for, of every platform; empty when none are given nor needed.
 
     Raises:
@@ -103,10 +109,10 @@ def _judged(values: Values, context: Context, signer: Signer, criteria: Criteria
     """
     from s3c_actions.wiring.attaching import reports
 
-    paths, attached = values[attaching.REPORTS], values[attaching.ATTACH]
+    paths, attached = found.reports, values[attaching.ATTACH]
     if paths and not attached and not criteria.closes:
         raise InputError(
-            "report",
+            found.field,
             "it is given, and nothing is to be made of it.",
             remedy="Say what it is judged by (`fail-on` or `policy`), or what to attach (`attach: true`).",
         )
@@ -115,14 +121,14 @@ def _judged(values: Values, context: Context, signer: Signer, criteria: Criteria
         raise InputError(
             field,
             "there is no report to make evidence of." if attached else "there is no report to judge the image by.",
-            remedy="Give `report`: the output `json` of the scan, patch or chain step, one of every platform of the "
-            "image." + (" Or run `s3c attach`, which scans." if attached else ""),
+            remedy="Give `results`: the folder that the scan, patch or chain step wrote, or `report`: its output "
+            "`json`, one of every platform of the image." + (" Or run `s3c attach`, which scans." if attached else ""),
         )
-    found = reports(paths, values[IMAGE], signer.registry, criteria)
-    for scan in found.values():
+    scans = reports(paths, values[IMAGE], signer.registry, criteria)
+    for scan in scans.values():
         for sentence in scan.warnings:
             context.progress.warning(sentence)
-    return found
+    return scans
 
 
 def _trivy(values: Values, context: Context) -> Trivy:
@@ -134,21 +140,13 @@ def _trivy(values: Values, context: Context) -> Trivy:
 
 
 def _evidence(
-    values: Values, context: Context, signer: Signer, criteria: Criteria
+    values: Values, context: Context, signer: Signer, criteria: Criteria, found: Earlier
 ) -> Callable[[ImageOutcome], AttachResult]:
     """What attaches the reports given to the images signed."""
     from s3c_actions.wiring.attaching import attacher
 
-    tool = attacher(
-        values,
-        context,
-        signer,
-        trivy=_trivy(values, context),
-        gate=criteria.gate,
-        policy=criteria.policy,
-        openvex=values[attaching.OPENVEX],
-    )
-    return lambda outcome: tool.attach(outcome, "sign")
+    tool = attacher(values, context, signer, trivy=_trivy(values, context), gate=criteria.gate, policy=criteria.policy)
+    return lambda outcome: tool.of(found, outcome.image).attach(outcome, "sign")
 
 
 COMMAND = Command(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from s3c_actions.core.artifact_types import TYPES
 from s3c_actions.options import Group, Input, boolean, choices
 from s3c_actions.options.common import path, paths
+from s3c_actions.options.github import RESULTS as ANY_RESULTS
 
 KINDS = tuple(TYPES)
 
@@ -51,6 +54,13 @@ REPORTS: Input[tuple[Path, ...]] = Input(
     absent=(),
     many=True,
     example="s3c-out/voting-app/trivy.json",
+)
+RESULTS: Input[tuple[str, ...]] = replace(
+    ANY_RESULTS,
+    help="`result.json` of the step that scanned or patched, or the folder that it wrote: the reports and what the "
+    "patch fixed are taken from there, of each image's digest; of several for one digest, the last. It takes the place "
+    "of `report`.",
+    positional=False,
 )
 OPENVEX: Input[Path | None] = Input(
     name="openvex",

@@ -21,8 +21,7 @@ from s3c_actions.options.common import (
     path_items,
     path_lines,
 )
-from s3c_actions.options.evidence import EVIDENCE
-from s3c_actions.options.programs import TRIVY
+from s3c_actions.options.programs import PROGRAMS_MIRROR, TRIVY
 from s3c_actions.options.report import BASELINE as BASELINE_REPORT
 from s3c_actions.options.report import (
     BASELINE_NAME,
@@ -36,7 +35,6 @@ from s3c_actions.options.report import (
     SEVERITIES,
     UNSCANNED,
 )
-from s3c_actions.options.sign import SIGNING
 
 SCANNER_NAMES = ("vuln", "secret", "misconfig", "license")
 
@@ -276,4 +274,4 @@ AROUND: tuple[Input[Any], ...] = (
 )
 """Inputs that a scan shares with other steps, which every command that scans takes too."""
 
-INPUTS: tuple[Input[Any], ...] = (IMAGE, ARCHIVE, SOURCE, *EVIDENCE, *LOOK, *AROUND, *SIGNING)
+INPUTS: tuple[Input[Any], ...] = (IMAGE, ARCHIVE, SOURCE, *LOOK, *AROUND, PROGRAMS_MIRROR)

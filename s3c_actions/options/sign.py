@@ -10,7 +10,7 @@ from typing import Any
 from s3c_actions.core import pasted
 from s3c_actions.options import Group, Input, boolean, choice, duration, integer, lines, text
 from s3c_actions.options.common import IMAGE, TimeoutOptions, path, path_text
-from s3c_actions.options.evidence import EVIDENCE, OPENVEX, REPORTS
+from s3c_actions.options.evidence import EVIDENCE, OPENVEX, REPORTS, RESULTS
 from s3c_actions.options.programs import NOTATION, PROGRAMS_MIRROR, TRIVY, NotationProgram, sha256
 from s3c_actions.options.registry import REGISTRY_INPUTS, RegistryOptions
 from s3c_actions.options.report import FAIL_ON, FIXABLE_ONLY, POLICY, UNSCANNED
@@ -226,6 +226,7 @@ INPUTS: tuple[Input[Any], ...] = (
     *KEY_INPUTS,
     *SIGNATURE_INPUTS,
     *EVIDENCE,
+    RESULTS,
     REPORTS,
     OPENVEX,
     FAIL_ON,

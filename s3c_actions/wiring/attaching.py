@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from typing import Any as Values
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from s3c_actions.steps.assess import Criteria
     from s3c_actions.steps.attach import AttachTools
     from s3c_actions.steps.sign import Signer
+    from s3c_actions.wiring.earlier import Earlier
     from s3c_actions.wiring.scanning import Scanner
 
 _ORDER = ("spdx", "cyclonedx", "vex", "result", "sarif")
@@ -39,17 +39,27 @@ _VOLATILE = frozenset(
 
 
 class Attacher(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that attaching needs besides the image, bound once for all images of a run."""
+    """Everything that attaching needs besides the image, bound once for all images of a run.
+
+    Attributes:
+        openvex: what the patch fixed, when the patch is not part of this run.
+        patch: its facts then, as the result of that run has them.
+    """
 
     kinds: tuple[str, ...]
     prune: bool
     gate: Gate
     policy: Policy | None
     openvex: Path | None
+    patch: Mapping[str, Any] | None = None
     registry: Registry
     trivy: Trivy
     tools: AttachTools
     context: Context
+
+    def of(self, earlier: Earlier, image: str) -> Attacher:
+        """The same, with what earlier steps left of an image."""
+        return replace(self, openvex=earlier.openvex.get(image), patch=earlier.patches.get(image))
 
     def attach(self, outcome: ImageOutcome, command: str) -> AttachResult:
         """Attach the evidence of an image that has been scanned, to it and to each platform of an index.
@@ -178,6 +188,9 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
 
         one = Outcome(command=command, images=(outcome,))
         document = result.document(one, self.context.now, self.context.secrets)
+        if self.patch is not None:
+            (image,) = document["images"]
+            image["patch"] = result.redacted(self.patch, self.context.secrets)
         return result.text(_stable({**document, "created": created})).encode()
 
 
@@ -248,7 +261,6 @@ def attacher(
     trivy: Trivy,
     gate: Gate,
     policy: Policy | None,
-    openvex: Path | None = None,
 ) -> Attacher:
     """What attaches, as the inputs ask for it.
 
@@ -259,7 +271,6 @@ def attacher(
         trivy: makes bills of materials.
         gate: by which the report is judged.
         policy: whose gate it is, None without one.
-        openvex: the document of the patch, when the patch is not part of this run.
     """
     from s3c_actions.registry import Writer
     from s3c_actions.steps import sign
@@ -270,7 +281,7 @@ def attacher(
         prune=values[attaching.PRUNE],
         gate=gate,
         policy=policy,
-        openvex=openvex,
+        openvex=None,
         registry=signer.registry,
         trivy=trivy,
         tools=AttachTools(
@@ -282,18 +293,6 @@ def attacher(
         ),
         context=context,
     )
-
-
-@contextmanager
-def attaching_if_asked(values: Values, context: Context, scanner: Scanner) -> Iterator[Attacher | None]:
-    """What attaches, when the inputs ask for it; the key is not looked at otherwise."""
-    from s3c_actions.wiring.signing import registries_of, signing
-
-    if not values[attaching.ATTACH]:
-        yield None
-        return
-    with signing(values, context, registries_of(values.image)) as signer:
-        yield attacher_of(values, context, signer, scanner)
 
 
 def reports(

@@ -19,7 +19,6 @@ from s3c_actions.findings.threshold import enumerated
 from s3c_actions.options import report as reporting
 from s3c_actions.options import scan as inputs
 from s3c_actions.options.common import INSECURE, PLATFORM, TIMEOUT
-from s3c_actions.options.evidence import ATTACH
 from s3c_actions.result.model import ScanResult
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import dockerfile_text
@@ -139,13 +138,14 @@ class Scanner(msgspec.Struct, frozen=True, kw_only=True):
         return assess.given(path, image=image, reference=reference, criteria=criteria, report=report)
 
 
-def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scanner:
+def scanning(values: Values, context: Context, images: tuple[str, ...], *, evidence: bool) -> Scanner:
     """A scanner as the inputs ask for it.
 
     Args:
         values: of a command that has `inputs.scan.LOOK` and `inputs.scan.AROUND` among its inputs.
         context: of the run.
         images: references, whose registries the credentials given are for; nobody else is sent them.
+        evidence: what is found is attached, so that a kept report has to be young.
 
     Raises:
         InputError: an input is wrong.
@@ -157,7 +157,7 @@ def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scann
     from s3c_actions.wiring.logins import logins, registry
 
     hosts = {Reference.parse(image).registry for image in images}
-    settings = _settings(settings_files.with_defaults(values, inputs.LOOK, context.cwd), context)
+    settings = _settings(settings_files.with_defaults(values, inputs.LOOK, context.cwd), context, evidence=evidence)
     # Importing it takes as long as Trivy takes to tell its version.
     threading.Thread(target=importlib.import_module, args=("requests",), daemon=True).start()
     program = programs.trivy(values, context)
@@ -169,11 +169,11 @@ def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scann
         registry=registry(values, who, timeout=_patience(values)),
         context=context,
         everything=not values[PLATFORM],
-        proposed=_proposal(context),
+        proposed=_proposal(context, evidence=evidence),
     )
 
 
-def _proposal(context: Context) -> ScanSettings | S3CError | None:
+def _proposal(context: Context, *, evidence: bool) -> ScanSettings | S3CError | None:
     """How the images would be scanned with the files that a pull request brings; None when those are the same."""
     from s3c_actions.core.progress import Silent
     from s3c_actions.wiring import settings_files
@@ -184,7 +184,7 @@ def _proposal(context: Context) -> ScanSettings | S3CError | None:
     temp = context.temp / "proposed"
     temp.mkdir(exist_ok=True)
     try:
-        settings = _settings(values, replace(context, progress=Silent(), temp=temp))
+        settings = _settings(values, replace(context, progress=Silent(), temp=temp), evidence=evidence)
     except S3CError as error:
         return error
     return replace(settings, folder=temp / "reports", title="proposed", formats=())
@@ -241,7 +241,7 @@ def _store(context: Context) -> Store | None:
         return None
 
 
-def _settings(values: Values, context: Context) -> ScanSettings:
+def _settings(values: Values, context: Context, *, evidence: bool) -> ScanSettings:
     from s3c_actions.findings.model import Severity
     from s3c_actions.programs.trivy import ignore
     from s3c_actions.steps.scan import ScanSettings
@@ -264,7 +264,7 @@ def _settings(values: Values, context: Context) -> ScanSettings:
         now=context.now,
         cwd=context.cwd,
         store=_store(context) if values[inputs.REUSE] else None,
-        reuse_within=_young(ruling) if values[ATTACH] else None,
+        reuse_within=_young(ruling) if evidence else None,
         docker=_docker_is_here(context.environment),
         formats=values[reporting.FORMAT],
         severities=tuple(Severity.of(one) for one in values[inputs.SEVERITY]),
