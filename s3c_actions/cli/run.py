@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -29,7 +29,14 @@ from s3c_actions.core import folders, hidden, pasted, reading, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner, Secrets
 from s3c_actions.options import github as commenting
-from s3c_actions.options.common import ANNOTATIONS, OUTPUT_DIR, UPLOAD_SARIF, EverywhereOptions
+from s3c_actions.options.common import (
+    ANNOTATIONS,
+    UPLOAD_SARIF,
+    AnnotationOptions,
+    EverywhereOptions,
+    OutputOptions,
+    UploadOptions,
+)
 from s3c_actions.report.render.terminal import plain
 from s3c_actions.wiring.context import Context
 
@@ -37,12 +44,10 @@ if TYPE_CHECKING:
     from s3c_actions.core.progress import Progress
     from s3c_actions.findings.scope import SettingsFile
     from s3c_actions.github.log import ActionsProgress
-    from s3c_actions.options import Group, Input
+    from s3c_actions.options import G, Group, Input
     from s3c_actions.result.gate_change import GateChange
     from s3c_actions.result.model import ImageOutcome, LeftResults, Outcome
     from s3c_actions.wiring.target_files import Governed
-
-T = TypeVar("T")
 
 _SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy"})
 """Inputs that `commands.settings_files` is about: a command without any is spared its import."""
@@ -218,11 +223,11 @@ class _Run(msgspec.Struct):
             self._hide()
             self._reject_removed()
             _here()
-            if OUTPUT_DIR in self.command.inputs:
-                output = _made(self._own(OUTPUT_DIR))
-            self.upload = self._own(UPLOAD_SARIF)
+            if issubclass(self.command.options, OutputOptions):
+                output = _made(self._own(OutputOptions).output_dir)
+            self.upload = self._own(UploadOptions).upload_sarif
             if self.command.comments:
-                self.annotations = self._own(ANNOTATIONS)
+                self.annotations = self._own(AnnotationOptions).annotations
                 self.comment = options.read(
                     commenting.CommentingOptions, self.flags, self.environment, self.console.progress.notice
                 )
@@ -316,9 +321,9 @@ class _Run(msgspec.Struct):
 
         return cut
 
-    def _own(self, one: Input[T]) -> T:
-        """An input that the shell itself uses."""
-        return options.resolve((one,), self.flags, self.environment, lambda _old: None)[one]
+    def _own(self, group: type[G]) -> G:
+        """Inputs that the shell itself uses."""
+        return options.read(group, self.flags, self.environment, lambda _old: None)
 
     def _outcome(self, output: Path | None) -> Outcome:
         environment = self._for_programs()
@@ -357,7 +362,7 @@ class _Run(msgspec.Struct):
         from s3c_actions.wiring import settings_files
 
         governed = self._governed(values, context)
-        values = settings_files.with_defaults(governed.values, declared, context.cwd)
+        values = settings_files.with_defaults(governed.options, declared, context.cwd)
         proposed = governed.proposed
         if proposed is not None:
             proposed = settings_files.with_defaults(proposed, declared, context.cwd)
@@ -371,14 +376,14 @@ class _Run(msgspec.Struct):
         from s3c_actions.wiring import target_files
 
         if not self.environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
-            return target_files.Governed(values=values)
+            return target_files.Governed(options=values)
         from s3c_actions.github import target_branch
 
         progress = self.console.progress
         gating = options.read(commenting.GatingOptions, {}, self.environment, progress.notice)
         branch = target_branch.of(self.environment, lambda: self._token(gating), progress.notice)
         if branch is None:
-            return target_files.Governed(values=values)
+            return target_files.Governed(options=values)
         checkout = target_files.Checkout(
             workspace=Path(self.environment.get("GITHUB_WORKSPACE") or context.cwd),
             repository=self.environment.get("GITHUB_REPOSITORY", ""),

@@ -51,7 +51,7 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
     Attributes:
         name: as in COMMANDS.
         help: what it does, in one or two sentences.
-        options: its inputs. A command that has OUTPUT_DIR among them has its `summary.md` and `result.json` written
+        options: its inputs. A command with `OutputOptions` among them has its `summary.md` and `result.json` written
             there.
         run: does it. Raises S3CError when nothing could be done; what became of single images is told by
             `ImageOutcome.failure` instead, so that the reports of the others are written.

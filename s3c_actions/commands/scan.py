@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import Any as Values
 
 from msgspec.structs import replace
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import declared, removed
-from s3c_actions.options import report as reporting
+from s3c_actions.options import removed
 from s3c_actions.options import scan as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context, folders
 from s3c_actions.wiring.scanning import scanning
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.ScanInputs, context: Context) -> Outcome:
     """Scan image by image; what becomes of one does not keep the others from being scanned.
 
     Raises:
@@ -29,12 +27,12 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.wiring import baseline
 
     started = time.monotonic()
-    wanted = _wanted(values)
+    wanted = _wanted(options)
     places = folders(context.output, wanted)
-    baselines = baseline.given(values, context, wanted)
+    baselines = baseline.given(options, context, wanted)
     outcomes = []
     registries = tuple(image for image, source in wanted.items() if source != "archive")
-    scanner = scanning(values, context, registries, evidence=False)
+    scanner = scanning(options, context, registries, evidence=False)
     # Without a gate one platform is as good an answer as another.
     scanner = replace(scanner, everything=scanner.everything and scanner.gated)
     for image, source in wanted.items():
@@ -48,7 +46,7 @@ def run(values: Values, context: Context) -> Outcome:
             outcomes.append(ImageOutcome(image=image, failure=error))
             continue
         refused = refusal(result, scanner.settings.gate)
-        if refused is not None and not values[reporting.EXIT_CODE]:
+        if refused is not None and not options.exit_code:
             context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
             refused = None
         outcome = ImageOutcome(image=image, reference=result.reference, scan=result, failure=refused)
@@ -56,16 +54,16 @@ def run(values: Values, context: Context) -> Outcome:
     return Outcome(command="scan", images=tuple(outcomes), seconds=time.monotonic() - started)
 
 
-def _wanted(values: Values) -> dict[str, str]:
+def _wanted(options: inputs.ScanInputs) -> dict[str, str]:
     """Image or archive → where it is taken from, each once."""
-    source = values[inputs.SOURCE]
+    source = options.image_source
     wanted: dict[str, str] = {}
-    for image in values[inputs.IMAGE]:
+    for image in options.image:
         Reference.parse(image)
         if image in wanted:
             raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
         wanted[image] = source
-    for path in values[inputs.ARCHIVE]:
+    for path in options.input:
         wanted[path] = "archive"
     if not wanted:
         raise InputError(
@@ -78,7 +76,7 @@ COMMAND = Command(
     name="scan",
     help="Scans images with Trivy, once each, and writes every report asked for from that one scan. What is reported "
     "and what closes the gate (`fail-on`) are set apart.",
-    options=declared(inputs.INPUTS),
+    options=inputs.ScanInputs,
     removed=removed.signing(inputs.INPUTS),
     run=run,
     comments=True,

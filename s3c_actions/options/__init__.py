@@ -12,7 +12,7 @@ that inherits from all groups its functions take. See docs/decisions/typed-optio
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast, overload
 
@@ -74,7 +74,7 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
     def __get__(self, instance: Group | None, owner: type[Any]) -> Input[T] | T:
         """Of a group's class the declaration, of a group the value."""
-        return self if instance is None else instance[self]
+        return self if instance is None else cast(T, instance._values[self.name])
 
     @property
     def attribute(self) -> str:
@@ -192,27 +192,7 @@ def variable(name: str) -> str:
     return "S3C_" + name.upper().replace("-", "_")
 
 
-class Values:
-    """The inputs of one command, parsed: `values[FAIL_ON]` has the type of that input."""
-
-    def __init__(self, parsed: Mapping[str, object], given: Iterable[str]) -> None:
-        self._parsed = dict(parsed)
-        self._given = frozenset(given)
-
-    def __getitem__(self, wanted: Input[T]) -> T:
-        return cast(T, self._parsed[wanted.name])
-
-    def given(self, wanted: Input[Any]) -> bool:
-        """Whether a person gave it, rather than its default."""
-        return wanted.name in self._given
-
-    def replaced(self, others: Mapping[Input[Any], object]) -> Self:
-        """The same, with other values of some inputs, which count as given."""
-        named = {one.name: value for one, value in others.items()}
-        return type(self)({**self._parsed, **named}, {*self._given, *named})
-
-
-class Group(Values):
+class Group:
     """Inputs that belong together, as attributes: of the class the declaration, of an instance the value.
 
     A group inherits the inputs of its bases; one that is assigned anew in its body takes the inherited one's place.
@@ -223,6 +203,16 @@ class Group(Values):
     """
 
     _declared: ClassVar[tuple[Input[Any], ...]] = ()
+
+    def __init__(self, values: Mapping[str, object], given: Collection[str]) -> None:
+        """Hold values.
+
+        Args:
+            values: name of an input → its value; of every input.
+            given: the names of those that a person gave, rather than their defaults.
+        """
+        self._values = {one.name: values[one.name] for one in self.inputs()}
+        self._given = frozenset(given)
 
     def __init_subclass__(cls, *, order: Iterable[type[Group] | Input[Any]] = ()) -> None:
         names = {one.attribute: None for base in cls.__bases__ if issubclass(base, Group) for one in base.inputs()}
@@ -251,18 +241,36 @@ class Group(Values):
         """Its inputs, in README order."""
         return cls._declared
 
+    def given(self, one: Input[Any]) -> bool:
+        """Whether a person gave it, rather than its default.
 
-def resolve(
-    declared: Iterable[Input[Any]],
+        Raises:
+            KeyError: it is not one of this group's inputs.
+        """
+        if one.name not in self._values:
+            raise KeyError(one.name)
+        return one.name in self._given
+
+    def replaced(self, others: Mapping[Input[Any], object]) -> Self:
+        """The same, with other values of some inputs, which count as given."""
+        named = {one.name: value for one, value in others.items()}
+        return type(self)({**self._values, **named}, {*self._given, *named})
+
+
+G = TypeVar("G", bound=Group)
+
+
+def read(
+    group: type[G],
     flags: Mapping[str, str],
     environment: Mapping[str, str],
     notice: Callable[[str], None],
     keep: Keep | None = None,
-) -> Values:
-    """Parse every input of a command.
+) -> G:
+    """Parse every input of a group.
 
     Args:
-        declared: the command's inputs.
+        group: a command's inputs, or some of them.
         flags: name (or alias) → text, for the flags given.
         environment: where the variables are looked up.
         notice: told when an old name is used.
@@ -273,7 +281,7 @@ def resolve(
     """
     parsed: dict[str, object] = {}
     given: set[str] = set()
-    for one in declared:
+    for one in group.inputs():
         text, by = None, ""
         for name in (one.name, *one.aliases):
             said = flags.get(name)
@@ -297,27 +305,7 @@ def resolve(
             if keep is not None and one.takes:
                 text = one.kept(text, keep)
         parsed[one.name] = one.value(text)
-    return Values(parsed, given)
-
-
-G = TypeVar("G", bound=Group)
-
-
-def declared(inputs: Iterable[Input[Any]]) -> type[Group]:
-    """A group of inputs without static types."""
-    return type("Inputs", (Group,), {one.attribute: one for one in inputs})
-
-
-def read(
-    group: type[G],
-    flags: Mapping[str, str],
-    environment: Mapping[str, str],
-    notice: Callable[[str], None],
-    keep: Keep | None = None,
-) -> G:
-    """The values of a group's inputs; arguments and errors as of `resolve`."""
-    values = resolve(group.inputs(), flags, environment, notice, keep)
-    return group(values._parsed, values._given)
+    return group(parsed, given)
 
 
 def texts(

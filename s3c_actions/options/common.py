@@ -197,8 +197,13 @@ class EverywhereOptions(Group):
     debug = DEBUG
 
 
-class StepOptions(Group):
-    """What only a step of a workflow is given, and the shell acts upon."""
+class AnnotationOptions(Group):
+    """Whether the shell annotates the files of a pull request."""
 
     annotations = ANNOTATIONS
+
+
+class UploadOptions(Group):
+    """Whether a step of a workflow uploads to code scanning."""
+
     upload_sarif = UPLOAD_SARIF

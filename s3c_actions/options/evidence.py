@@ -81,8 +81,9 @@ class EvidenceOptions(Group):
     prune_evidence = PRUNE
 
 
-class GivenReportOptions(Group):
-    """Reports of an earlier scan, to make the evidence of."""
+class EarlierOptions(Group):
+    """What earlier steps left, to make the evidence of."""
 
+    results = RESULTS
     report = REPORTS
     openvex = OPENVEX

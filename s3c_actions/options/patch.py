@@ -8,12 +8,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.options import Input, boolean, choice, choices
-from s3c_actions.options.common import IMAGE, path, paths
-from s3c_actions.options.programs import BUILDKITD, COPA, NOTATION, PROGRAMS_MIRROR
-from s3c_actions.options.scan import AROUND, LOOK
+from s3c_actions.options.common import IMAGE, ImageOptions, TimeoutOptions, path, paths
+from s3c_actions.options.programs import BUILDKITD, COPA, NOTATION, PROGRAMS_MIRROR, BuildkitdProgram, CopaProgram
+from s3c_actions.options.registry import RegistryOptions
+from s3c_actions.options.report import ExitCodeOptions
+from s3c_actions.options.scan import AROUND, LOOK, ScanningOptions
 from s3c_actions.options.sign import CERTIFICATE as SIGNING_CERTIFICATE
 from s3c_actions.options.vault import CERTIFICATE_INPUTS
-from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE
+from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE, VouchingOptions
 from s3c_actions.registry import tags
 from s3c_actions.registry.tags import TagTemplate
 
@@ -173,3 +175,26 @@ INPUTS: tuple[Input[Any], ...] = (
     *NOTATION.all,
     PROGRAMS_MIRROR,
 )
+
+
+class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOptions):
+    """What is patched, by which BuildKit, and to which tag."""
+
+    patched_tag = TAG
+    overwrite_tag = OVERWRITE
+    allow_partial = ALLOW_PARTIAL
+    patch_types = PATCH_TYPES
+    buildkit_addr = BUILDKIT
+    buildkit_config = BUILDKIT_CONFIG
+    buildkit_ca = BUILDKIT_CA
+    buildkit_certificate = BUILDKIT_CERTIFICATE
+    buildkit_key = BUILDKIT_KEY
+
+
+class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOptions, ImageOptions, order=INPUTS):
+    """Of `patch`."""
+
+    report = REPORT
+    reuse_patched = REUSE
+    trust_store = _OWN_TRUST_STORE
+    certificate = CERTIFICATE

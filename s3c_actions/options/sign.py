@@ -9,11 +9,11 @@ from typing import Any
 
 from s3c_actions.core import pasted
 from s3c_actions.options import Group, Input, boolean, choice, duration, integer, lines, text
-from s3c_actions.options.common import IMAGE, TimeoutOptions, path, path_text
-from s3c_actions.options.evidence import EVIDENCE, OPENVEX, REPORTS, RESULTS
-from s3c_actions.options.programs import NOTATION, PROGRAMS_MIRROR, TRIVY, NotationProgram, sha256
+from s3c_actions.options.common import IMAGE, ImageOptions, OutputOptions, TimeoutOptions, path, path_text
+from s3c_actions.options.evidence import EVIDENCE, OPENVEX, REPORTS, RESULTS, EarlierOptions, EvidenceOptions
+from s3c_actions.options.programs import NOTATION, PROGRAMS_MIRROR, TRIVY, NotationProgram, TrivyProgram, sha256
 from s3c_actions.options.registry import REGISTRY_INPUTS, RegistryOptions
-from s3c_actions.options.report import FAIL_ON, FIXABLE_ONLY, POLICY, UNSCANNED
+from s3c_actions.options.report import FAIL_ON, FIXABLE_ONLY, POLICY, UNSCANNED, ThresholdOptions, UnscannedOptions
 from s3c_actions.options.vault import CERTIFICATE_INPUTS, VAULT_PLUGIN, VaultOptions
 
 RESERVED_PREFIX = "io.cncf.notary"
@@ -285,3 +285,17 @@ class NotationOptions(NotationProgram, RegistryOptions, TimeoutOptions):
 
 class SigningOptions(KeyOptions, SignatureOptions, NotationOptions):
     """How images of a registry are signed."""
+
+
+class SignInputs(
+    SigningOptions,
+    EvidenceOptions,
+    EarlierOptions,
+    ThresholdOptions,
+    UnscannedOptions,
+    TrivyProgram,
+    ImageOptions,
+    OutputOptions,
+    order=INPUTS,
+):
+    """Of `sign`."""

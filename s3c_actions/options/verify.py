@@ -86,7 +86,7 @@ class VerifyingOptions(TrustOptions, MetadataOptions, NotationOptions):
     """How signatures are verified."""
 
 
-class VouchingOptions(TrustOptions, CertificateOptions, NotationOptions):
+class VouchingOptions(CertificateOptions, TrustOptions, NotationOptions):
     """Whose signature on an image of an earlier run counts: that of whom is trusted, else of the certificate."""
 
 

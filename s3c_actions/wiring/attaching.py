@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from typing import Any as Values
 
 import msgspec
 from msgspec.structs import replace
@@ -16,7 +15,7 @@ from s3c_actions import __version__
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import evidence as attaching
+from s3c_actions.options.evidence import EvidenceOptions
 from s3c_actions.result.model import Attached, AttachResult, ImageOutcome, Outcome, ScanResult
 from s3c_actions.wiring.context import Context
 
@@ -241,7 +240,7 @@ def _pairs(subject: Descriptor, scan: ScanResult, reference: str) -> list[tuple[
     return [(one.digest, by_digest[one.digest]) for one in subject.images]
 
 
-def attacher_of(values: Values, context: Context, signer: Signer, scanner: Scanner) -> Attacher:
+def attacher_of(options: EvidenceOptions, context: Context, signer: Signer, scanner: Scanner) -> Attacher:
     """What attaches the scans of a scanner, as the inputs ask for it.
 
     Raises:
@@ -250,11 +249,11 @@ def attacher_of(values: Values, context: Context, signer: Signer, scanner: Scann
     if "vuln" not in scanner.settings.options.scanners:
         raise InputError("scanners", "without `vuln` a scan is no evidence.", remedy="Add `vuln`, or attach nothing.")
     settings = scanner.settings
-    return attacher(values, context, signer, trivy=scanner.trivy, gate=settings.gate, policy=settings.policy)
+    return attacher(options, context, signer, trivy=scanner.trivy, gate=settings.gate, policy=settings.policy)
 
 
 def attacher(
-    values: Values,
+    options: EvidenceOptions,
     context: Context,
     signer: Signer,
     *,
@@ -265,7 +264,7 @@ def attacher(
     """What attaches, as the inputs ask for it.
 
     Args:
-        values: of a command that has `inputs.evidence.EVIDENCE` among its inputs.
+        options: of a command that has `inputs.evidence.EVIDENCE` among its inputs.
         context: of the run.
         signer: the image's key; its registry is read and written.
         trivy: makes bills of materials.
@@ -277,8 +276,8 @@ def attacher(
     from s3c_actions.steps.attach import AttachTools
 
     return Attacher(
-        kinds=values[attaching.ATTACH],
-        prune=values[attaching.PRUNE],
+        kinds=options.attach,
+        prune=options.prune_evidence,
         gate=gate,
         policy=policy,
         openvex=None,

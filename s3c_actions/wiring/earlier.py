@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from typing import Any as Values
 
 import msgspec
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.options.evidence import OPENVEX, REPORTS, RESULTS
+from s3c_actions.options.evidence import REPORTS, RESULTS, EarlierOptions
 from s3c_actions.wiring import result_files
 
 Facts = Mapping[str, Any]
@@ -32,26 +31,26 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
     patches: Mapping[str, Facts]
 
 
-def earlier(values: Values, references: Mapping[str, str]) -> Earlier:
+def earlier(options: EarlierOptions, references: Mapping[str, str]) -> Earlier:
     """Read the inputs `results`, `report` and `openvex`; the reports themselves are not opened here.
 
     Args:
-        values: of a command that has them among its inputs.
+        options: of a command that has them among its inputs.
         references: image as given → `registry/repository@digest`.
 
     Raises:
         InputError: `results` and `report` are given, or a result cannot be read, or none is of an image, or a file that
             one names is not there.
     """
-    document = values[OPENVEX]
+    document = options.openvex
     openvex = dict.fromkeys(references, document) if document is not None else {}
-    if not values[RESULTS]:
-        return Earlier(field=REPORTS.name, reports=values[REPORTS], openvex=openvex, patches={})
-    if values[REPORTS]:
+    if not options.results:
+        return Earlier(field=REPORTS.name, reports=options.report, openvex=openvex, patches={})
+    if options.report:
         raise InputError(
             RESULTS.name, "it is given beside report, and both name the reports.", remedy="Give one of both."
         )
-    documents = result_files.located(values[RESULTS])
+    documents = result_files.located(options.results)
     entries = [(path, one) for path, result in documents for one in result["images"]]
     reports: list[Path] = []
     found: dict[str, Path] = {}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.options import gate as inputs
-from s3c_actions.options.azure import TENANT_ID
 from s3c_actions.options.gate import GateInputs
 from s3c_actions.options.vault import VAULT_CERTIFICATE
 from s3c_actions.result.model import DeployResult
@@ -18,8 +17,6 @@ from s3c_actions.wiring.kubernetes import kubeconfig_of
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster, Object
     from s3c_actions.programs.helm.helm import Chart
-
-_OF_VAULT = (inputs.VAULT, VAULT_CERTIFICATE, TENANT_ID, inputs.RATIFY_CLIENT)
 
 
 def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployResult:
@@ -154,7 +151,7 @@ def _of_vault(options: GateInputs, context: Context) -> tuple[str, ...]:
     Ratify trusts whoever issued what it finds there, so the subject is pinned.
     """
     others = (inputs.SIGNERS, inputs.IDENTITIES, inputs.POLICY)
-    if any(options.given(one) for one in others) or not all(options[one] for one in _OF_VAULT):
+    if any(options.given(one) for one in others) or not all(_of_vault_given(options).values()):
         return ()
     from s3c_actions.azure.vault import Vault, host
     from s3c_actions.signing import certificates
@@ -173,6 +170,16 @@ def _of_vault(options: GateInputs, context: Context) -> tuple[str, ...]:
         raise
 
 
+def _of_vault_given(options: GateInputs) -> dict[str, str]:
+    """What it takes to trust a vault's certificate: name of the input → its value."""
+    return {
+        GateInputs.vault.name: options.vault,
+        GateInputs.vault_certificate.name: options.vault_certificate,
+        GateInputs.tenant_id.name: options.tenant_id,
+        GateInputs.ratify_client_id.name: options.ratify_client_id,
+    }
+
+
 def _trust(options: GateInputs) -> Object | None:
     """Whom to trust; None when that is left to the user's own manifests."""
     from s3c_actions.azure import clouds
@@ -185,14 +192,15 @@ def _trust(options: GateInputs) -> Object | None:
         raise InputError("vault", "it is given beside trust-store.", remedy="Give one of both.")
     if stores:
         return gate_manifests.certificates(trusted_certificates(stores).decode())
-    given = [one for one in _OF_VAULT if options[one]]
-    if not vault and VAULT_CERTIFICATE not in given:
+    named = _of_vault_given(options)
+    given = [name for name, value in named.items() if value]
+    if not vault and VAULT_CERTIFICATE.name not in given:
         return None
-    if missing := [one.name for one in _OF_VAULT if one not in given]:
+    if missing := [name for name in named if name not in given]:
         raise InputError(
             missing[0],
-            f"it is missing, and {given[0].name} is given.",
-            remedy=f"Trust in a Key Vault takes {', '.join(one.name for one in _OF_VAULT)}.",
+            f"it is missing, and {given[0]} is given.",
+            remedy=f"Trust in a Key Vault takes {', '.join(named)}.",
         )
     return gate_manifests.key_vault(
         f"https://{host(vault, clouds.named(options.azure_cloud).vaults)}",

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.process import Secrets
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import declared, read
+from s3c_actions.options import read
 from s3c_actions.options import sign as inputs
 from s3c_actions.result import document
 from s3c_actions.result.model import ImageOutcome, Outcome
@@ -25,7 +25,7 @@ ORIGINAL = f"{samples.NAME}@{samples.DIGEST}"
 
 def values(**given):
     flags = {"image": IMAGE, **{name: str(text) for name, text in given.items()}}
-    return read(declared(inputs.INPUTS), flags, {}, lambda _notice: None)
+    return read(inputs.SignInputs, flags, {}, lambda _notice: None)
 
 
 def leave(folder: Path, *images: ImageOutcome, command: str = "patch") -> Path:

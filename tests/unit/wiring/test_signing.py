@@ -113,8 +113,8 @@ def test_a_malformed_input_is_named(name: str, text: str) -> None:
 
 
 def test_metadata_may_hold_equals_signs_and_commas() -> None:
-    read = values(user_metadata="url=https://ci.example/?a=1,2\ncommit = 1a2b")
-    assert read[inputs.USER_METADATA] == {"url": "https://ci.example/?a=1,2", "commit": "1a2b"}
+    given = values(user_metadata="url=https://ci.example/?a=1,2\ncommit = 1a2b")
+    assert given.user_metadata == {"url": "https://ci.example/?a=1,2", "commit": "1a2b"}
 
 
 def test_keys_are_found(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from s3c_actions.commands import patch
 from s3c_actions.core.errors import InputError, OutsideError, Refused
-from s3c_actions.options import declared, read
 from s3c_actions.options import patch as inputs
+from s3c_actions.options import read
 from s3c_actions.programs.notation.home import Home
 from s3c_actions.steps.patch import PatchTools
 from s3c_actions.wiring import vouching
@@ -18,7 +18,7 @@ OTHER = "localhost:5000/app@sha256:" + "c" * 64
 
 def values(**given):
     flags = {"image": IMAGE, **{name.replace("_", "-"): str(text) for name, text in given.items()}}
-    return read(declared(inputs.INPUTS), flags, {}, lambda _notice: None)
+    return read(inputs.PatchInputs, flags, {}, lambda _notice: None)
 
 
 class Notation:
