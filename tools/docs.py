@@ -21,6 +21,7 @@ from s3c_actions.options.common import ANNOTATIONS, CACHE, KEEP_TRACE, UPLOAD_SA
 from s3c_actions.options.github import COMMENTING, GATE_LABEL, GATING, UPLOAD_REQUIRED
 from s3c_actions.policy import model
 from s3c_actions.result import outputs
+from tools.input_groups import grouped
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,6 +38,12 @@ class Action:
     def inputs(self) -> tuple[Input[Any], ...]:
         """Everything under `inputs:` in its action.yml."""
         return (*commands.load(self.command).inputs, *self.own)
+
+    @property
+    def removed(self) -> tuple[Input[Any], ...]:
+        """Inputs that it had. They stay declared, because GitHub passes on no other: the command rejects them."""
+        removed = commands.load(self.command).removed
+        return removed.asking if removed is not None else ()
 
     @property
     def outputs(self) -> tuple[outputs.Output, ...]:
@@ -71,8 +78,13 @@ EXIT_CODES = (
 
 def parts(action: Action) -> dict[str, list[str]]:
     """The generated parts of an action's files, name → lines without indentation."""
+    groups = grouped(action.inputs)
     return {
-        "inputs": [line for one in action.inputs for line in _yaml_input(one)],
+        "inputs": [
+            *(line for group in groups for line in _yaml_group(*group)),
+            *(["# Removed"] if action.removed else []),
+            *(line for one in action.removed for line in _yaml_removed(one)),
+        ],
         "outputs": [
             line
             for one in action.outputs
@@ -87,11 +99,9 @@ def parts(action: Action) -> dict[str, list[str]]:
             for one in action.inputs
             if one not in OF_THE_FILE
             for name in (one.name, *one.aliases)
-        ],
-        "inputs-table": _table(
-            ("Input", "What it is", "Default"),
-            [(f"`{one.name}`", _described(one), _default(one)) for one in action.inputs],
-        ),
+        ]
+        + [f"{one.variable}: ${{{{ inputs.{one.name} }}}}" for one in action.removed],
+        "inputs-table": [line for group in groups for line in _table_group(*group)],
         "outputs-table": _table(("Output", "What it is"), [(f"`{one.name}`", one.help) for one in action.outputs]),
         "exit-codes": _table(("Exit code", "Meaning"), [(str(code), meaning) for code, meaning in EXIT_CODES]),
     }
@@ -99,7 +109,8 @@ def parts(action: Action) -> dict[str, list[str]]:
 
 def files(action: Action) -> list[Path]:
     """The files of an action that have generated parts."""
-    return [path for name in ("action.yml", "README.md") if (path := ROOT / action.folder / name).exists()]
+    names = ("action.yml", "docs/inputs.md" if action.folder == "." else "README.md")
+    return [path for name in names if (path := ROOT / action.folder / name).exists()]
 
 
 def filled(text: str, generated: dict[str, list[str]]) -> str:
@@ -119,6 +130,24 @@ _PART = re.compile(
     r"(?:.*?\n)??(?P<close> *(?:#|<!--) end\b[^\n]*$)",
     re.MULTILINE | re.DOTALL,
 )
+
+
+def _yaml_group(heading: str, inputs: list[Input[Any]]) -> list[str]:
+    return [*([f"# {heading}"] if heading else []), *(line for one in inputs for line in _yaml_input(one))]
+
+
+def _table_group(heading: str, inputs: list[Input[Any]]) -> list[str]:
+    rows: list[tuple[str, ...]] = [(f"`{one.name}`", _described(one), _default(one)) for one in inputs]
+    table = _table(("Input", "What it is", "Default"), rows)
+    return ["", f"### {heading}", "", *table] if heading else table
+
+
+def _yaml_removed(one: Input[Any]) -> list[str]:
+    return [
+        f"{one.name}:",
+        '  description: "Not an input any more: it ends the step with exit code 2."',
+        '  deprecationMessage: "Attach with the sign action, which takes the results of this one."',
+    ]
 
 
 def _yaml_input(one: Input[Any]) -> list[str]:

@@ -73,12 +73,12 @@ def command_name(given: str) -> str:
     )
 
 
-def help_text(command: Command) -> str:
+def help_text(command: Command[Any]) -> str:
     """The text of `s3c COMMAND --help`."""
     return _parser(command).format_help()
 
 
-def read(command: Command, argv: Sequence[str]) -> dict[str, str] | None:
+def read(command: Command[Any], argv: Sequence[str]) -> dict[str, str] | None:
     """The flags and bare arguments given.
 
     Args:
@@ -102,7 +102,7 @@ def read(command: Command, argv: Sequence[str]) -> dict[str, str] | None:
     return _texts(command, vars(found))
 
 
-def _parser(command: Command) -> _Parser:
+def _parser(command: Command[Any]) -> _Parser:
     width = min(shutil.get_terminal_size().columns, 110)
     parser = _Parser(
         prog=f"s3c {command.name}",
@@ -132,7 +132,7 @@ def _parser(command: Command) -> _Parser:
     return parser
 
 
-def _usage(command: Command) -> str:
+def _usage(command: Command[Any]) -> str:
     bare = [f"[{one.name.upper()}{'…' * one.many}]" for one in command.inputs if one.positional]
     return " ".join([f"s3c {command.name}", *bare, "[--flags]"])
 
@@ -198,7 +198,7 @@ def _without_values(argv: Sequence[str], declared: Iterable[Input[Any]]) -> list
     return rewritten
 
 
-def _texts(command: Command, found: Mapping[str, Any]) -> dict[str, str]:
+def _texts(command: Command[Any], found: Mapping[str, Any]) -> dict[str, str]:
     texts: dict[str, str] = {}
     for one in (*command.inputs, *EVERYWHERE):
         bare = found.get(f"bare {one.name}")
@@ -232,11 +232,15 @@ def _secret(one: Input[Any], name: str) -> str:
     return text.rstrip("\r\n")
 
 
-def _unknown(command: Command, argument: str) -> InputError:
+def _unknown(command: Command[Any], argument: str) -> InputError:
     """The error of an argument nobody declared; its value may be a secret and is not shown."""
     flag = argument.partition("=")[0]
     if not re.fullmatch(r"--?[A-Za-z0-9][A-Za-z0-9_-]{0,37}", flag):
         return InputError("command line", f"there is an argument too many: {quoted(argument)}.", remedy=_see(command))
+    if command.removed is not None:
+        for one in command.removed.inputs:
+            if flag in {one.flag, *(f"--{no}{name}" for name in (one.name, *one.aliases) for no in ("", "no-"))}:
+                return command.removed.error(one, command.name)
     for one in command.inputs:
         if one.secret and flag == f"--{one.name}":
             return InputError(
@@ -259,5 +263,5 @@ def _unknown(command: Command, argument: str) -> InputError:
     )
 
 
-def _see(command: Command) -> str:
+def _see(command: Command[Any]) -> str:
     return f"See `s3c {command.name} --help`."

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,10 +17,9 @@ from s3c_actions.cli.streams import Console
 from s3c_actions.commands import Command
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import Exit, InputError, S3CError
-from s3c_actions.options import github as commenting
 
 if TYPE_CHECKING:
-    from s3c_actions.options import Values
+    from s3c_actions.options.github import CommentingOptions
     from s3c_actions.result.model import ImageOutcome, LeftResults, Outcome
 
 
@@ -37,13 +36,13 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         comment: the inputs about commenting; None for a command that does not comment.
     """
 
-    command: Command
+    command: Command[Any]
     environment: Mapping[str, str]
     console: Console
     now: datetime
     upload: bool = False
     annotations: bool = False
-    comment: Values | None = None
+    comment: CommentingOptions | None = None
 
     def publish(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> int:
         """Publish an outcome everywhere, and return the exit code.
@@ -116,7 +115,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         """Comment on the pull request, when asked; what goes wrong there is told, and no verdict."""
         from s3c_actions.github import files
 
-        if self.comment is None or self.comment[commenting.COMMENT] == "off":
+        if self.comment is None or self.comment.comment == "off":
             return Exit.DONE
         from s3c_actions.github import delivery
 
@@ -128,7 +127,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
             self._output_left(told.left)
         if told.error is None:
             return Exit.DONE
-        if not self.comment[commenting.COMMENT_REQUIRED]:
+        if not self.comment.comment_required:
             self.console.progress.warning("\n".join(error_lines(self.command.name, told.error)))
             return Exit.DONE
         self.console.error(self.command.name, told.error)

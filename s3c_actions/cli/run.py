@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 from msgspec.structs import replace
@@ -27,17 +27,22 @@ from s3c_actions.core import folders, hidden, pasted, startup, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner
 from s3c_actions.options import github as commenting
-from s3c_actions.options.common import ANNOTATIONS, DEBUG, OUTPUT_DIR, QUIET, UPLOAD_SARIF, VERBOSE
+from s3c_actions.options.common import (
+    ANNOTATIONS,
+    UPLOAD_SARIF,
+    AnnotationOptions,
+    EverywhereOptions,
+    OutputOptions,
+    UploadOptions,
+)
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.findings.scope import SettingsFile
-    from s3c_actions.options import Input, Values
+    from s3c_actions.options import G, Group, Input
     from s3c_actions.result.gate_change import GateChange
     from s3c_actions.result.model import Outcome
     from s3c_actions.wiring.target_files import Governed
-
-T = TypeVar("T")
 
 _SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy"})
 """Inputs that `commands.settings_files` is about: a command without any is spared its import."""
@@ -63,10 +68,10 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
         if flags is None:
             stdout.write(parser.help_text(command))
             return Exit.DONE
-        shown = options.resolve(parser.EVERYWHERE, flags, environment, console.progress.notice)
-        debug = shown[DEBUG] or environment.get("RUNNER_DEBUG") == "1"
+        shown = options.read(EverywhereOptions, flags, environment, console.progress.notice)
+        debug = shown.debug or environment.get("RUNNER_DEBUG") == "1"
         console = open_console(
-            environment, stdout, stderr, quiet=shown[QUIET], verbose=shown[VERBOSE] or debug, debug=debug
+            environment, stdout, stderr, quiet=shown.quiet, verbose=shown.verbose or debug, debug=debug
         )
     except S3CError as error:
         console.error(name if isinstance(error, InputError) and error.field != "command" else "", error)
@@ -83,13 +88,13 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
 
 
 class _Run(msgspec.Struct):
-    command: Command
+    command: Command[Any]
     flags: Mapping[str, str]
     environment: Mapping[str, str]
     console: Console
     upload: bool = False
     annotations: bool = False
-    comment: Values | None = None
+    comment: commenting.CommentingOptions | None = None
     settings: tuple[SettingsFile, ...] = ()
     changes: tuple[GateChange, ...] = ()
     now: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
@@ -111,14 +116,15 @@ class _Run(msgspec.Struct):
         ended: S3CError | None = None
         try:
             self._hide()
+            self._reject_removed()
             _here()
-            if OUTPUT_DIR in self.command.inputs:
-                output = _made(self._own(OUTPUT_DIR))
-            self.upload = self._own(UPLOAD_SARIF)
+            if issubclass(self.command.options, OutputOptions):
+                output = _made(self._own(OutputOptions).output_dir)
+            self.upload = self._own(UploadOptions).upload_sarif
             if self.command.comments:
-                self.annotations = self._own(ANNOTATIONS)
-                self.comment = options.resolve(
-                    commenting.COMMENTING, self.flags, self.environment, self.console.progress.notice
+                self.annotations = self._own(AnnotationOptions).annotations
+                self.comment = options.read(
+                    commenting.CommentingOptions, self.flags, self.environment, self.console.progress.notice
                 )
             outcome = self._shortened(self._outcome(output))
         except S3CError as error:
@@ -178,6 +184,13 @@ class _Run(msgspec.Struct):
             elif pasted.is_secret(kind):
                 secrets.add_content(text)
 
+    def _reject_removed(self) -> None:
+        """Raise InputError when a variable asks for what the command does no more; in an action every input is one."""
+        removed = self.command.removed
+        if removed is not None:
+            for one, _ in options.texts(removed.asking, {}, self.environment):
+                raise removed.error(one, self.command.name)
+
     def _for_programs(self) -> dict[str, str]:
         """The environment without secret inputs, of whatever command, and without content given in place of a path."""
         without = {options.variable(name) for name in hidden.INPUTS}
@@ -214,9 +227,9 @@ class _Run(msgspec.Struct):
 
         return cut
 
-    def _own(self, one: Input[T]) -> T:
-        """An input that the shell itself uses."""
-        return options.resolve((one,), self.flags, self.environment, lambda _old: None)[one]
+    def _own(self, group: type[G]) -> G:
+        """Inputs that the shell itself uses."""
+        return options.read(group, self.flags, self.environment, lambda _old: None)
 
     def _outcome(self, output: Path | None) -> Outcome:
         environment = self._for_programs()
@@ -226,8 +239,8 @@ class _Run(msgspec.Struct):
             progress.notice(cache.notice)
         seen = folders.for_programs(environment, folders.working_folder())
         with tempdir.folder(_place(environment)) as temp:
-            values = options.resolve(
-                self.command.inputs, self.flags, self.environment, progress.notice, partial(_keep, temp)
+            values = options.read(
+                self.command.options, self.flags, self.environment, progress.notice, partial(_keep, temp)
             )
             context = Context(
                 environment=environment,
@@ -247,7 +260,7 @@ class _Run(msgspec.Struct):
             )
             return self.command.run(self._settled(values, context), context)
 
-    def _settled(self, values: Values, context: Context) -> Values:
+    def _settled(self, values: Group, context: Context) -> Group:
         """The values, with the files that have a say in them; those are listed from here on."""
         declared = self.command.inputs
         if not _SETTINGS.intersection(one.name for one in declared):
@@ -255,7 +268,7 @@ class _Run(msgspec.Struct):
         from s3c_actions.wiring import settings_files
 
         governed = self._governed(values, context)
-        values = settings_files.with_defaults(governed.values, declared, context.cwd)
+        values = settings_files.with_defaults(governed.options, declared, context.cwd)
         proposed = governed.proposed
         if proposed is not None:
             proposed = settings_files.with_defaults(proposed, declared, context.cwd)
@@ -264,34 +277,34 @@ class _Run(msgspec.Struct):
         self.settings = settings_files.listed(values, declared, context.cwd, governed.names)
         return values
 
-    def _governed(self, values: Values, context: Context) -> Governed:
+    def _governed(self, values: Group, context: Context) -> Governed:
         """The values with the files of the branch that a pull request goes to; outside of one as they are."""
         from s3c_actions.wiring import target_files
 
         if not self.environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
-            return target_files.Governed(values=values)
+            return target_files.Governed(options=values)
         from s3c_actions.github import target_branch
 
         progress = self.console.progress
-        gating = options.resolve(commenting.GATING, {}, self.environment, progress.notice)
+        gating = options.read(commenting.GatingOptions, {}, self.environment, progress.notice)
         branch = target_branch.of(self.environment, lambda: self._token(gating), progress.notice)
         if branch is None:
-            return target_files.Governed(values=values)
+            return target_files.Governed(options=values)
         checkout = target_files.Checkout(
             workspace=Path(self.environment.get("GITHUB_WORKSPACE") or context.cwd),
             repository=self.environment.get("GITHUB_REPOSITORY", ""),
             cwd=context.cwd,
         )
-        label = gating[commenting.GATE_LABEL]
+        label = gating.gate_label
         governed = target_files.govern(values, self.command.inputs, checkout, branch, label=label, temp=context.temp)
         for change in governed.changes:
             progress.warning(target_files.sentence(change, branch.name, label))
         return governed
 
-    def _token(self, gating: Values) -> str:
+    def _token(self, gating: commenting.GatingOptions) -> str:
         """The token to read the target branch with."""
         names = ("GITHUB_TOKEN", "GH_TOKEN")
-        token = gating[commenting.TOKEN] or next(filter(None, map(self.environment.get, names)), "")
+        token = gating.github_token or next(filter(None, map(self.environment.get, names)), "")
         if not token:
             raise OutsideError(
                 "The target branch's files could not be read: there is no token for GitHub.",

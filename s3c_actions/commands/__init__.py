@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
+from s3c_actions.options import Group
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
-    from s3c_actions.options import Input, Values
+    from s3c_actions.options import Input
+    from s3c_actions.options.removed import Removed
     from s3c_actions.result.model import Outcome
+
+G = TypeVar("G", bound=Group)
 
 COMMANDS: Mapping[str, str] = {
     "chain": "Scan, patch, rescan, sign and verify images in one go.",
@@ -41,28 +45,35 @@ COMMANDS: Mapping[str, str] = {
 """Every command, in the order of the help text; a module of this package has its name."""
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True):
+class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
     """One command of `s3c`, declared as `COMMAND` in its module.
 
     Attributes:
         name: as in COMMANDS.
         help: what it does, in one or two sentences.
-        inputs: in README order. A command whose inputs include OUTPUT_DIR has its `summary.md` and `result.json`
-            written there.
+        options: its inputs. A command with `OutputOptions` among them has its `summary.md` and `result.json` written
+            there.
         run: does it. Raises S3CError when nothing could be done; what became of single images is told by
             `ImageOutcome.failure` instead, so that the reports of the others are written.
         examples: command lines for the help text, without the `$`.
+        removed: inputs that it took before; who gives one is told which command takes it now.
         comments: whether the shell comments on the pull request what it did, when asked (`inputs.github.COMMENTING`).
     """
 
     name: str
     help: str
-    inputs: tuple[Input[Any], ...]
-    run: Callable[[Values, Context], Outcome]
+    options: type[G]
+    run: Callable[[G, Context], Outcome]
     examples: tuple[str, ...] = ()
+    removed: Removed | None = None
     comments: bool = False
 
+    @property
+    def inputs(self) -> tuple[Input[Any], ...]:
+        """In README order."""
+        return self.options.inputs()
 
-def load(name: str) -> Command:
+
+def load(name: str) -> Command[Any]:
     """The command of that name, one of COMMANDS."""
-    return cast(Command, importlib.import_module(f"s3c_actions.commands.{name}").COMMAND)
+    return cast(Command[Any], importlib.import_module(f"s3c_actions.commands.{name}").COMMAND)

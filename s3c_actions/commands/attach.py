@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.options import Values
+from s3c_actions.core.reference import Reference
 from s3c_actions.options import attach as inputs
-from s3c_actions.options import evidence as attaching
-from s3c_actions.options import report as reporting
-from s3c_actions.options.common import IMAGE
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.attaching import attacher_of, reports
 from s3c_actions.wiring.context import Context, folders
+from s3c_actions.wiring.earlier import earlier
+
+if TYPE_CHECKING:
+    from s3c_actions.wiring.scanning import Scanner
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.AttachInputs, context: Context) -> Outcome:
     """Scan and attach image by image; what becomes of one does not keep the others from it.
 
     Raises:
@@ -28,20 +30,22 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.steps.scan import refusal
     from s3c_actions.wiring.patching import refuse_platform
     from s3c_actions.wiring.scanning import scanning
-    from s3c_actions.wiring.signing import signing
+    from s3c_actions.wiring.signing import registries_of, signing
 
     started = time.monotonic()
-    refuse_platform(values)
-    if not values[attaching.ATTACH]:
+    refuse_platform(options)
+    if not options.attach:
         raise InputError("attach", "there is nothing to attach.", remedy="Leave it out, or name the documents.")
-    images = values[IMAGE]
+    images = options.image
     places = folders(context.output, images)
     outcomes = []
-    scanner = scanning(values, context, images)
-    with signing(values, context) as signer:
+    scanner = scanning(options, context, images, evidence=True)
+    with signing(options, context, registries_of(options.image)) as signer:
         settings = scanner.settings
-        tool = replace(attacher_of(values, context, signer, scanner), openvex=values[attaching.OPENVEX])
-        given = reports(values[attaching.REPORTS], images, scanner.registry, settings.criteria(scanner.trivy))
+        tool = attacher_of(options, context, signer, scanner)
+        references = {image: _pinned(image, scanner) for image in images} if options.results else {}
+        found = earlier(options, references or dict.fromkeys(images, ""))
+        given = reports(found.reports, images, scanner.registry, settings.criteria(scanner.trivy))
         for image in images:
             if len(images) > 1:
                 context.progress.about(image)
@@ -49,25 +53,34 @@ def run(values: Values, context: Context) -> Outcome:
             try:
                 scan = given.get(image) or scanner.look(image, places[image])
                 outcome = replace(outcome, reference=scan.reference, scan=scan)
-                outcome = replace(outcome, attach=tool.attach(outcome, "attach"))
+                outcome = replace(outcome, attach=tool.of(found, image).attach(outcome, "attach"))
             except S3CError as error:
                 error.image = error.image or image
                 outcomes.append(replace(outcome, failure=error))
                 continue
             refused = refusal(scan, settings.gate)
-            if refused is not None and not values[reporting.EXIT_CODE]:
+            if refused is not None and not options.exit_code:
                 context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
                 refused = None
             outcomes.append(replace(outcome, failure=refused))
     return Outcome(command="attach", images=tuple(outcomes), seconds=time.monotonic() - started)
 
 
+def _pinned(image: str, scanner: Scanner) -> str:
+    reference = Reference.parse(image)
+    try:
+        return reference.at(scanner.registry.resolve(reference).digest).pinned
+    except S3CError as error:
+        error.image = error.image or image
+        raise
+
+
 COMMAND = Command(
     name="attach",
     help="Attaches evidence to images in their registry, each document signed with the image's key: scan report, "
-    "bills of materials, what a patch fixed, the facts of the run. Without `report` the images are scanned "
-    "now, so that running it again refreshes what has become stale.",
-    inputs=inputs.INPUTS,
+    "bills of materials, what a patch fixed, the facts of the run. Without `results` or `report` the images are "
+    "scanned now, so that running it again refreshes what has become stale.",
+    options=inputs.AttachInputs,
     run=run,
     examples=(
         "s3c attach registry.example/app@sha256:… --key signing.key --certificate signing.crt",

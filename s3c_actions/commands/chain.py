@@ -12,17 +12,13 @@ from msgspec.structs import replace
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
 from s3c_actions.options import chain as inputs
-from s3c_actions.options import deploy as deploying
-from s3c_actions.options.common import IMAGE
-from s3c_actions.options.evidence import ATTACH
-from s3c_actions.options.report import POLICY
 from s3c_actions.options.sign import KEY
-from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE
+from s3c_actions.options.verify import TRUST_INPUTS
 from s3c_actions.result.model import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
 from s3c_actions.wiring.context import Context, folders
 from s3c_actions.wiring.deploying import denied, registry_of, settings_of, tools_of, verifier
+from s3c_actions.wiring.signing import registries_of
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
@@ -37,7 +33,7 @@ if TYPE_CHECKING:
     from s3c_actions.wiring.vouching import Vouched
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.ChainInputs, context: Context) -> Outcome:
     """Take every image through the chain; what becomes of one does not keep the others from going on.
 
     Raises:
@@ -48,32 +44,32 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.wiring import baseline, tracing
     from s3c_actions.wiring.patching import refuse_platform
     from s3c_actions.wiring.scanning import gate, scanning
-    from s3c_actions.wiring.vouching import by, by_inputs
+    from s3c_actions.wiring.vouching import by, by_options
 
     started = time.monotonic()
-    images = values[IMAGE]
+    images = options.image
     for image in images:
         Reference.parse(image)
-    if values[inputs.PATCH]:
-        refuse_platform(values)
-    if values[ATTACH]:
-        if not values[inputs.SIGN]:
+    if options.patch:
+        refuse_platform(options)
+    if options.attach:
+        if not options.sign:
             raise InputError(
                 "attach", "evidence is signed, and `sign` is false.", remedy="Leave one of both out of the inputs."
             )
-        refuse_platform(values)
-    settings = chain.ChainSettings(images=images, gate=gate(values, context))
-    baselines = baseline.given(values, context, images)
+        refuse_platform(options)
+    settings = chain.ChainSettings(images=images, gate=gate(options, context, options.severity))
+    baselines = baseline.given(options, context, images)
     places = folders(context.output, images)
     deployed: DeployResult | None = None
     with ExitStack() as stack:
-        signer, verify, home = _signing(values, context, stack)
-        deploy = _deploying(values, context, verify) if values[inputs.DEPLOY] else None
-        scanner = scanning(values, context, images)
+        signer, verify, home = _signing(options, context, stack)
+        deploy = _deploying(options, context, verify) if options.deploy else None
+        scanner = scanning(options, context, images, evidence=bool(options.attach))
         vouched = by(signer.notation, home) if signer is not None and home is not None else None
-        if signer is None and values[inputs.PATCH]:
-            vouched = stack.enter_context(by_inputs(values, context))
-        steps = _steps(values, context, stack, scanner=scanner, signer=signer, verify=verify, vouched=vouched)
+        if signer is None and options.patch:
+            vouched = stack.enter_context(by_options(options, context, registries_of(images)))
+        steps = _steps(options, context, stack, scanner=scanner, signer=signer, verify=verify, vouched=vouched)
         tracing.prepare()
         earlier = {image: baselines.of(image, scanner, places[image]) for image in images}
         outcomes = chain.run(settings, steps, context.progress)
@@ -81,7 +77,7 @@ def run(values: Values, context: Context) -> Outcome:
         if deploy is not None:
             outcomes, deployed = chain.deploy(outcomes, deploy, denied, context.progress)
         checked = None if signer is None or home is None else (signer.notation, home)
-        outcomes = _traced(values, context, outcomes, scanner.registry, checked)
+        outcomes = _traced(options, context, outcomes, scanner.registry, checked)
     for warning in deployed.warnings if deployed is not None else ():
         context.progress.warning(warning)
     failure = deployed.failure if deployed is not None else None
@@ -96,24 +92,28 @@ def run(values: Values, context: Context) -> Outcome:
 
 
 def _signing(
-    values: Values, context: Context, stack: ExitStack
+    options: inputs.ChainInputs, context: Context, stack: ExitStack
 ) -> tuple[Signer | None, Callable[[str], VerifyResult] | None, Home | None]:
     """Who signs, who verifies, and by which trust. The key is checked first: a wrong one ends the run soonest."""
     from s3c_actions.wiring.signing import signing
 
-    if not values[inputs.SIGN]:
-        return None, verifier(values, context, stack) if values[inputs.DEPLOY] else None, None
+    if not options.sign:
+        return (
+            None,
+            verifier(options, context, stack, registries_of(options.image)) if options.deploy else None,
+            None,
+        )
     try:
-        signer = stack.enter_context(signing(values, context))
+        signer = stack.enter_context(signing(options, context, registries_of(options.image)))
     except InputError as error:
-        if error.field == KEY.name and not values.given(KEY):
+        if error.field == KEY.name and not options.given(KEY):
             error.remedy += " To stop before signing, set `sign` to false."
         raise
-    return signer, *_verifying(values, context, signer, stack)
+    return signer, *_verifying(options, context, signer, stack)
 
 
 def _steps(
-    values: Values,
+    options: inputs.ChainInputs,
     context: Context,
     stack: ExitStack,
     *,
@@ -127,11 +127,11 @@ def _steps(
     from s3c_actions.wiring.attaching import attacher_of
     from s3c_actions.wiring.patching import patching
 
-    images = values[IMAGE]
+    images = options.image
     places = folders(context.output, images)
-    patcher = stack.enter_context(patching(values, context, scanner, images, vouched)) if values[inputs.PATCH] else None
+    patcher = stack.enter_context(patching(options, context, scanner, images, vouched)) if options.patch else None
 
-    attacher = attacher_of(values, context, signer, scanner) if signer is not None and values[ATTACH] else None
+    attacher = attacher_of(options, context, signer, scanner) if signer is not None and options.attach else None
     return ChainSteps(
         resolve=lambda image: scanner.registry.resolve(Reference.parse(image)),
         scan=lambda image: scanner.look(image, places[image]),
@@ -160,17 +160,17 @@ def _sign(signer: Signer, context: Context) -> Callable[[str], SignResult]:
 
 
 def _verifying(
-    values: Values, context: Context, signer: Signer, stack: ExitStack
+    options: inputs.ChainInputs, context: Context, signer: Signer, stack: ExitStack
 ) -> tuple[Callable[[str], VerifyResult], Home]:
     """Verification as a consumer would do it: by the trust store given, else by the signing certificate's anchor."""
     from s3c_actions.steps import verify
     from s3c_actions.wiring.verifying import trust
 
     notation: Notation = signer.notation
-    settings: VerifySettings = trust(values)
+    settings: VerifySettings = trust(options, options.user_metadata)
     home: Home = signer.trust
     for one in TRUST_INPUTS:
-        if values.given(one) and not settings.stores:
+        if options.given(one) and not settings.stores:
             raise InputError(
                 "trust-store",
                 f"it is missing, and {one.name} is given.",
@@ -212,7 +212,7 @@ def _told(verify: Callable[[str], VerifyResult], context: Context) -> Callable[[
 
 
 def _traced(
-    values: Values,
+    options: inputs.ChainInputs,
     context: Context,
     outcomes: tuple[ImageOutcome, ...],
     registry: Registry,
@@ -221,7 +221,7 @@ def _traced(
     """Each image with the page of its story; one that cannot be written is told, and changes nothing.
 
     Args:
-        values: of the chain.
+        options: of the chain.
         context: of the run.
         outcomes: what was done.
         registry: of the images.
@@ -229,11 +229,11 @@ def _traced(
     """
     from s3c_actions.wiring import tracing
 
-    images: tuple[str, ...] = values[IMAGE]
+    images = options.image
     places = folders(context.output, images)
     done = []
     with ExitStack() as stack:
-        tools = _telling(values, context, registry, checked, stack)
+        tools = _telling(options, context, registry, checked, stack)
         for one in outcomes:
             try:
                 told = tracing.tell(one.reference, tools, places[one.image]) if one.reference else None
@@ -246,7 +246,11 @@ def _traced(
 
 
 def _telling(
-    values: Values, context: Context, registry: Registry, checked: tuple[Notation, Home] | None, stack: ExitStack
+    options: inputs.ChainInputs,
+    context: Context,
+    registry: Registry,
+    checked: tuple[Notation, Home] | None,
+    stack: ExitStack,
 ) -> TraceTools:
     """What tells the stories: the policy's verdict where it names signers, else that of the trust that verified."""
     from s3c_actions.policy import model
@@ -257,11 +261,11 @@ def _telling(
     if checked is None:
         return tools
     tools = replace(tools, checker=Checker(notation=checked[0], homes=(checked[1],), temp=context.temp))
-    path = values[POLICY]
+    path = options.policy
     if path is None or not model.read(path).signers:
         return tools
     try:
-        checker, judge = stack.enter_context(tracing.by_policy(values, context, path))
+        checker, judge = stack.enter_context(tracing.by_policy(options, context, path, registries_of(options.image)))
     except S3CError as error:
         context.progress.warning(f"The stories are told without the policy's verdict: {error.what}")
         return tools
@@ -269,7 +273,7 @@ def _telling(
 
 
 def _deploying(
-    values: Values, context: Context, verify: Callable[[str], VerifyResult] | None
+    options: inputs.ChainInputs, context: Context, verify: Callable[[str], VerifyResult] | None
 ) -> Callable[[Sequence[ImageOutcome]], DeployResult]:
     """The deploy step, bound: manifests are read and the cluster is asked for now, before anything is pushed.
 
@@ -279,22 +283,22 @@ def _deploying(
     """
     from s3c_actions.steps import deploy
 
-    if not values[inputs.MANIFESTS]:
+    if not options.manifests:
         raise InputError(
             inputs.MANIFESTS.name, "it is missing, and deploy is given.", remedy="Name the manifests to deploy."
         )
-    if verify is None and not values[deploying.REQUIRE_GATE]:
+    if verify is None and not options.require_gate:
         raise InputError(
             "trust-store",
             "with `require-gate: false` and `sign: false` nobody would look at the signatures.",
             remedy="Give the certificates to trust, or require the gate.",
         )
-    settings = settings_of(values, context, _replacements({image: image for image in values[IMAGE]}))
-    registry = registry_of(values, context, settings.manifests, settings.replacements)
-    tools = tools_of(values, context, registry, None)
+    settings = settings_of(options, context, _replacements({image: image for image in options.image}))
+    registry = registry_of(options, context, settings.manifests, settings.replacements)
+    tools = tools_of(options, context, registry, None)
     if tools.cluster is not None:
         tools.cluster().request("GET", "/version")
-    strictly = bool(values[TRUST_STORE]) or not values[inputs.SIGN] or not values[deploying.REQUIRE_GATE]
+    strictly = bool(options.trust_store) or not options.sign or not options.require_gate
 
     def deploy_all(images: Sequence[ImageOutcome]) -> DeployResult:
         known = {one.reference: one.verify for one in images if one.verify is not None}
@@ -330,7 +334,7 @@ COMMAND = Command(
     help="Takes images from vulnerable to patched, signed and verified: scan, patch, rescan, gate, sign, verify. "
     "Nothing is signed that does not pass the gate; a second run on the same image pushes nothing. With `deploy`, "
     "manifests are then deployed by the digests that came out, unless one of the images failed.",
-    inputs=inputs.INPUTS,
+    options=inputs.ChainInputs,
     run=run,
     comments=True,
     examples=(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.options import Values
 from s3c_actions.options import github as inputs
 from s3c_actions.result.model import LeftResults, Outcome
 from s3c_actions.wiring.context import Context
@@ -26,7 +25,7 @@ MOST_COMMENTS = 20
 FOREIGN = "Made by a run for a fork or Dependabot, with the code it proposes."
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.CommentInputs, context: Context) -> Outcome:
     """Write the comments.
 
     Raises:
@@ -36,37 +35,37 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.github import api, artifact, delivery, errors
     from s3c_actions.github import run as runs
 
-    token = token_of(values, context, "pull-requests: write")
-    about = runs.of(context.environment, values[inputs.REPOSITORY])
+    token = token_of(options, context, "pull-requests: write")
+    about = runs.of(context.environment, options.repository)
     client = api.connect(token, context.environment, context.progress.notice)
-    foreign = values[inputs.FROM_RUN]
+    foreign = options.from_run
     if foreign and about.event != "workflow_run":
         raise InputError(
             "from-run",
             "this run was not caused by the end of another one.",
             remedy="Use it in a workflow with `on: workflow_run`; see docs/github.md.",
         )
-    if foreign == bool(values[inputs.RESULTS]):
+    if foreign == bool(options.results):
         raise InputError(
             "results",
             "give result.json files, or `from-run`, and not both." if foreign else "this input is required.",
             remedy="Example: s3c comment s3c-out/result.json",
         )
-    required = values[inputs.COMMENT_REQUIRED]
+    required = options.comment_required
     try:
-        documents = artifact.results(client, about, token) if foreign else read(values[inputs.RESULTS])
+        documents = artifact.results(client, about, token) if foreign else read(options.results)
         settings = delivery.Settings(
-            mode=values[inputs.COMMENT],
-            name=values[inputs.COMMENT_NAME],
-            anew=values[inputs.COMMENT_ANEW],
-            merge=values[inputs.MERGE],
+            mode=options.comment,
+            name=options.comment_name,
+            anew=options.minimize_old_comments,
+            merge=options.merge,
             most=MOST_COMMENTS if foreign else None,
             note=FOREIGN if foreign else "",
         )
         written = delivery.messages(documents, about, settings) if settings.mode != "off" else []
         with context.progress.step("comment") as step:
             try:
-                done = delivery.deliver(client, about, written, pull_request=values[inputs.PULL_REQUEST])
+                done = delivery.deliver(client, about, written, pull_request=options.pull_request)
             except errors.GitHubError:
                 step.done("not written")
                 if not about.read_only:
@@ -102,7 +101,7 @@ COMMAND = Command(
     name=NAME,
     help="Writes results as comments on their pull request: one for each image, or one for all with `merge`. Each is "
     "found again by a hidden marker and updated in place.",
-    inputs=inputs.COMMENT_INPUTS,
+    options=inputs.CommentInputs,
     run=run,
     examples=(
         "s3c comment s3c-out/result.json",

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
 from s3c_actions.options import deploy as inputs
 from s3c_actions.result.model import Outcome, VerifyResult
 from s3c_actions.wiring.context import Context
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 from s3c_actions.wiring.deploying import hosts_of, outcome, registry_of, settings_of, tools_of, verifier
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.DeployInputs, context: Context) -> Outcome:
     """Deploy what the inputs say.
 
     Raises:
@@ -36,27 +35,27 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.steps import deploy
 
     started = time.monotonic()
-    settings = settings_of(values, context, tuple(Replacement.parse(one) for one in values[inputs.IMAGES]))
-    if not trusting(values) and not values[inputs.REQUIRE_GATE]:
+    settings = settings_of(options, context, tuple(Replacement.parse(one) for one in options.image))
+    if not trusting(options) and not options.require_gate:
         raise InputError(
             "trust-store",
             "with `require-gate: false` and nobody to trust nobody would look at the signatures.",
             remedy="Give the certificates to trust or the `vault` that has one, or require the gate.",
         )
     with ExitStack() as stack:
-        registry = registry_of(values, context, settings.manifests, settings.replacements)
-        hosts = hosts_of(values, settings.manifests, settings.replacements)
+        registry = registry_of(options, context, settings.manifests, settings.replacements)
+        hosts = hosts_of(options, settings.manifests, settings.replacements)
         # Whatever is made ready while programs run would hold up the import of Kubernetes' client, and comes after it.
         alone = replace(context, runner=dataclasses.replace(context.runner, meanwhile=lambda: None))
         verify = _by_policy(
-            values,
+            options,
             alone,
             stack,
             registry=registry,
-            verify=verifier(values, alone, stack, hosts),
+            verify=verifier(options, alone, stack, hosts),
             hosts=hosts,
         )
-        tools = tools_of(values, context, registry, verify, resolve=values[inputs.RESOLVE])
+        tools = tools_of(options, context, registry, verify, resolve=options.resolve)
         result, verified = deploy.run(settings, tools)
     for warning in result.warnings:
         context.progress.warning(warning)
@@ -64,7 +63,7 @@ def run(values: Values, context: Context) -> Outcome:
 
 
 def _by_policy(
-    values: Values,
+    options: inputs.DeployInputs,
     context: Context,
     stack: ExitStack,
     *,
@@ -77,7 +76,7 @@ def _by_policy(
     Raises:
         InputError: the policy is not one, or names no signer.
     """
-    path = values[inputs.POLICY]
+    path = options.policy
     if path is None:
         return verify
     from s3c_actions.policy import model
@@ -86,9 +85,9 @@ def _by_policy(
 
     ready = stack.enter_context(
         judge.prepare(
-            trusting(model.read(path), values, context),
+            trusting(model.read(path), options, context),
             registry=registry,
-            notation=notation(values, context, hosts),
+            notation=notation(options, context, hosts),
             temp=context.temp,
             now=context.now,
         )
@@ -108,7 +107,7 @@ COMMAND = Command(
     name="deploy",
     help="Deploys manifests to Kubernetes with every image by its signed digest. First the images are verified and the "
     "gate is proved to deny an unsigned one; nothing is applied before. Then the rollout is watched to its end.",
-    inputs=inputs.INPUTS,
+    options=inputs.DeployInputs,
     run=run,
     comments=True,
     examples=(

@@ -12,8 +12,6 @@ from s3c_actions.commands import Command
 from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
-from s3c_actions.options import deploy as deploying
 from s3c_actions.options import gate as inputs
 from s3c_actions.result.model import Admission, DeployResult, Outcome
 from s3c_actions.wiring.context import Context
@@ -30,7 +28,7 @@ PATIENCE = 40.0
 """Seconds in which a verdict from before the gate was changed is forgotten: three caches of 10 s each."""
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.GateInputs, context: Context) -> Outcome:
     """Install the gate if asked to; look at it, prove it, and try the images given, all by dry run.
 
     Raises:
@@ -41,23 +39,23 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.cluster.images import Replacement
 
     started = time.monotonic()
-    installing = values[inputs.TASK] == "install"
-    images = tuple(Replacement.parse(one) for one in values[inputs.TRIED])
+    installing = options.task == "install"
+    images = tuple(Replacement.parse(one) for one in options.image)
     if not images and not installing:
         raise InputError(
             inputs.TRIED.name,
-            f"`{values[inputs.TASK]}` needs an image to try.",
+            f"`{options.task}` needs an image to try.",
             remedy="Give one that is signed, for example with --image registry.example/app@sha256:….",
         )
-    registry = registry_of(values, context, (), images)
+    registry = registry_of(options, context, (), images)
     references = {str(one.image): resolved(registry, one.image)[0] for one in images}
-    cluster = cluster_of(values, context)
+    cluster = cluster_of(options, context)
     if not installing:
-        told = outcome("gate", _tried(values, context, cluster, registry, references), {}, time.monotonic() - started)
-        return told if values[inputs.TASK] == "check" else without_failures(told)
-    installed = install(values, context, cluster)
+        told = outcome("gate", _tried(options, context, cluster, registry, references), {}, time.monotonic() - started)
+        return told if options.task == "check" else without_failures(told)
+    installed = install(options, context, cluster)
     if installed.failure is None and references:
-        tried = _tried(values, context, cluster, registry, references, patience=PATIENCE)
+        tried = _tried(options, context, cluster, registry, references, patience=PATIENCE)
         installed = replace(tried, applied=installed.applied, unchanged=installed.unchanged)
     told = outcome("gate", installed, {}, time.monotonic() - started)
     if told.images or installed.failure is not None:
@@ -67,7 +65,7 @@ def run(values: Values, context: Context) -> Outcome:
 
 
 def _tried(
-    values: Values,
+    options: inputs.GateInputs,
     context: Context,
     cluster: Cluster,
     registry: Registry,
@@ -79,7 +77,7 @@ def _tried(
     from s3c_actions.cluster.gate import inspection
     from s3c_actions.steps.deploy import judged
 
-    namespace = values[deploying.NAMESPACE] or cluster.namespace
+    namespace = options.namespace or cluster.namespace
     with context.progress.step("gate") as step:
         looked = inspection.inspect(inspection.gather(cluster), [("", "Pod", namespace)])
         if looked.holes:
@@ -132,7 +130,7 @@ COMMAND = Command(
     "image that nobody signed, and the images given. `check` fails when one of those is denied; `demo` shows why. "
     "`install` first puts Gatekeeper and Ratify on the cluster by their Helm charts, failing closed, or brings those "
     "that are there to the same state; it may be run again at any time.",
-    inputs=inputs.INPUTS,
+    options=inputs.GateInputs,
     run=run,
     examples=(
         "s3c gate install --trust-store signing.crt",

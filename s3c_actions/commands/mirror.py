@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
 from s3c_actions.options import mirror as inputs
 from s3c_actions.options.common import path
 from s3c_actions.result.model import ImageOutcome, MirrorResult, Outcome
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from s3c_actions.registry import Registry, Source
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.MirrorInputs, context: Context) -> Outcome:
     """Copy the image.
 
     Raises:
@@ -33,23 +32,23 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.steps import mirror
 
     started = time.monotonic()
-    image = values[inputs.SOURCE]
+    image = options.source
     archive = _is_archive(image)
     source = None if archive else Reference.parse(image, field="source")
-    if not archive and values[inputs.SOURCE_IMAGE]:
+    if not archive and options.source_image:
         raise InputError("source-image", "it chooses in an archive, and the source is an image of a registry.")
     settings = mirror.MirrorSettings(
         image=image,
-        target=_target(values, source),
-        platforms=values[inputs.PLATFORMS],
-        referrers=values[inputs.REFERRERS],
+        target=_target(options, source),
+        platforms=options.platforms,
+        referrers=options.referrers,
     )
     with context.progress.step("mirror") as step, ExitStack() as stack:
-        target = _registry(values, context, settings.target.registry)
+        target = _registry(options, context, settings.target.registry)
         if source is not None:
-            found = _repository(values, context, source, settings.target, target)
+            found = _repository(options, context, source, settings.target, target)
         else:
-            found = stack.enter_context(Archive(path(image), values[inputs.SOURCE_IMAGE]))
+            found = stack.enter_context(Archive(path(image), options.source_image))
         try:
             result = mirror.run(settings, found, target, context.progress)
         except S3CError as error:
@@ -70,8 +69,8 @@ def _is_archive(source: str) -> bool:
     return bool(re.match(r"(~|\.{0,2})/", source) or re.fullmatch(r"[^:@]+\.tar", source))
 
 
-def _target(values: Values, source: Reference | None) -> Reference:
-    target = Reference.parse(values[inputs.TARGET], field="target")
+def _target(options: inputs.MirrorInputs, source: Reference | None) -> Reference:
+    target = Reference.parse(options.target, field="target")
     if target.digest:
         raise InputError("target", "it has a digest, and the source says which that is.", remedy="Give a tag, or none.")
     if source is None:
@@ -84,21 +83,23 @@ def _target(values: Values, source: Reference | None) -> Reference:
     return target
 
 
-def _registry(values: Values, context: Context, name: str) -> Registry:
+def _registry(options: inputs.MirrorInputs, context: Context, name: str) -> Registry:
     from s3c_actions.registry import Registry
     from s3c_actions.wiring.logins import logins
 
-    return Registry(logins(values, context, {name}), insecure=values[inputs.TARGET_INSECURE])
+    return Registry(logins(options, context, {name}), insecure=options.insecure_registry)
 
 
-def _repository(values: Values, context: Context, source: Reference, target: Reference, to: Registry) -> Source:
+def _repository(
+    options: inputs.MirrorInputs, context: Context, source: Reference, target: Reference, to: Registry
+) -> Source:
     from s3c_actions.registry import Registry, RepositorySource
-    from s3c_actions.wiring.logins import logins
+    from s3c_actions.wiring.logins import logins_of
 
-    own = logins(values, context, {source.registry}, inputs.SOURCE_USERNAME, inputs.SOURCE_PASSWORD)
+    own = logins_of((options.source_username, options.source_password), "source", options, context, {source.registry})
     if source.registry == target.registry and not own.given:
         return RepositorySource(to, source)
-    return RepositorySource(Registry(own, insecure=values[inputs.SOURCE_INSECURE]), source)
+    return RepositorySource(Registry(own, insecure=options.source_insecure), source)
 
 
 def _told(result: MirrorResult) -> str:
@@ -113,7 +114,7 @@ COMMAND = Command(
     name="mirror",
     help="Copies an image of a registry or of an OCI archive to a registry, by digest and to the byte, with all its "
     "platforms. Only what is missing there is sent; in the end the target is read back and its digest compared.",
-    inputs=inputs.INPUTS,
+    options=inputs.MirrorInputs,
     run=run,
     examples=(
         "s3c mirror docker.io/library/postgres:15.0 registry.example/mirror/postgres",

@@ -8,27 +8,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from s3c_actions.commands import Command
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
 from s3c_actions.options import patch as inputs
-from s3c_actions.options import report as reporting
-from s3c_actions.options.common import IMAGE
+from s3c_actions.options import removed
 from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
 from s3c_actions.wiring.context import Context, folders
 
 if TYPE_CHECKING:
-    from s3c_actions.wiring.attaching import Attacher
     from s3c_actions.wiring.scanning import Scanner
     from s3c_actions.wiring.vouching import Vouched
 from s3c_actions.wiring.patching import patching, refuse_platform
+from s3c_actions.wiring.signing import registries_of
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.PatchInputs, context: Context) -> Outcome:
     """Patch image by image; what becomes of one does not keep the others from being patched.
 
     Raises:
@@ -37,68 +33,56 @@ def run(values: Values, context: Context) -> Outcome:
     """
     from s3c_actions.steps.scan import refusal
     from s3c_actions.wiring import baseline
-    from s3c_actions.wiring.attaching import attaching_if_asked
     from s3c_actions.wiring.scanning import scanning
 
     started = time.monotonic()
-    images = values[IMAGE]
-    _check(values, images)
+    images = options.image
+    _check(options, images)
     places = folders(context.output, images)
-    baselines = baseline.given(values, context, images)
+    baselines = baseline.given(options, context, images)
     outcomes = []
-    scanner = scanning(values, context, images)
+    scanner = scanning(options, context, images, evidence=False)
     with (
-        attaching_if_asked(values, context, scanner) as attacher,
-        _vouching(values, context, attacher) as vouched,
-        patching(values, context, scanner, images, vouched) as patcher,
+        _vouching(options, context) as vouched,
+        patching(options, context, scanner, images, vouched) as patcher,
     ):
         for image in images:
             if len(images) > 1:
                 context.progress.about(image)
-            outcome = None
             try:
                 earlier = baselines.of(image, scanner, places[image])
-                before = _given(values[inputs.REPORT], image, scanner)
+                before = _given(options.report, image, scanner)
                 result = patcher.patch(image, places[image], before)
-                outcome = ImageOutcome(image=image, reference=result.reference, patch=result)
-                attached = attacher.attach(outcome, "patch") if attacher is not None else None
             except S3CError as error:
                 error.image = error.image or image
-                outcomes.append(replace(outcome or ImageOutcome(image=image), failure=error))
+                outcomes.append(ImageOutcome(image=image, failure=error))
                 continue
             refused = refusal(result.after or result.before, scanner.settings.gate)
-            if refused is not None and not values[reporting.EXIT_CODE]:
+            if refused is not None and not options.exit_code:
                 context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
                 refused = None
-            outcome = replace(outcome, attach=attached, failure=refused)
+            outcome = ImageOutcome(image=image, reference=result.reference, patch=result, failure=refused)
             outcomes.append(baselines.compared(outcome, earlier, scanner))
     return Outcome(command="patch", images=tuple(outcomes), seconds=time.monotonic() - started)
 
 
 @contextmanager
-def _vouching(values: Values, context: Context, attacher: Attacher | None) -> Iterator[Vouched | None]:
+def _vouching(options: inputs.PatchInputs, context: Context) -> Iterator[Vouched | None]:
     """What says of an earlier patch whether it may be used again; None: its content does.
 
     Raises:
-        InputError: `reuse-patched` asks for what the other inputs do not give, or forbid.
+        InputError: `reuse-patched` asks for what the other inputs do not give.
     """
-    from s3c_actions.wiring.vouching import by_inputs
+    from s3c_actions.wiring.vouching import by_options
 
-    reuse = values[inputs.REUSE]
+    reuse = options.reuse_patched
     if reuse == "never":
         yield lambda _reference: False
         return
     if reuse == "content":
-        if attacher is not None:
-            raise InputError(
-                inputs.REUSE.name,
-                "it is `content`, and evidence is attached: who may push would get it signed.",
-                remedy="Leave it out, or do not attach.",
-            )
         yield None
         return
-    with by_inputs(values, context) as named:
-        vouched = named or (attacher.tools.signed if attacher is not None else None)
+    with by_options(options, context, registries_of(options.image)) as vouched:
         if vouched is None and reuse:
             raise InputError(
                 inputs.REUSE.name,
@@ -108,14 +92,14 @@ def _vouching(values: Values, context: Context, attacher: Attacher | None) -> It
         yield vouched
 
 
-def _check(values: Values, images: tuple[str, ...]) -> None:
+def _check(options: inputs.PatchInputs, images: tuple[str, ...]) -> None:
     for image in images:
         Reference.parse(image)
         if images.count(image) > 1:
             raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
-    if values[inputs.REPORT] and len(images) > 1:
+    if options.report and len(images) > 1:
         raise InputError("report", f"it is one image's, and {len(images)} are given.", remedy="Give one image with it.")
-    refuse_platform(values)
+    refuse_platform(options)
 
 
 def _given(paths: tuple[Path, ...], image: str, scanner: Scanner) -> ScanResult | None:
@@ -183,7 +167,8 @@ COMMAND = Command(
     name="patch",
     help="Patches the operating-system packages of images with Copa, pushes the result under a tag of its own, and "
     "proves by a rescan what is gone. With nothing to fix, nothing is pushed.",
-    inputs=inputs.INPUTS,
+    options=inputs.PatchInputs,
+    removed=removed.signing(inputs.INPUTS),
     run=run,
     comments=True,
     examples=(

@@ -11,18 +11,17 @@ from msgspec.structs import replace
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
 from s3c_actions.options import policy as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.signing import resolve
+from s3c_actions.wiring.signing import registries_of, resolve
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
 from s3c_actions.wiring.judging import judging, trusting
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.PolicyInputs, context: Context) -> Outcome:
     """Do what `task` says.
 
     Raises:
@@ -32,31 +31,31 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.policy import model
 
     started = time.monotonic()
-    if values[inputs.TASK] == "schema":
+    if options.task == "schema":
         return Outcome(command="policy", images=(), text=json.dumps(model.schema(), indent=2) + "\n")
-    path = values[inputs.POLICY]
+    path = options.policy
     if path is None:
         raise InputError("policy", "none is given.", remedy="Give the path of s3c-policy.yaml.")
     policy = model.read(path)
-    if values[inputs.TASK] == "export":
-        if not values[inputs.RATIFY]:
+    if options.task == "export":
+        if not options.ratify:
             raise InputError("ratify", "there is nothing to export for but Ratify.", remedy="Leave it out.")
-        if values[inputs.JUDGED]:
+        if options.image:
             raise InputError("image", "an export is for every image.", remedy="Leave the images out.")
-        return Outcome(command="policy", images=(), text=exported(trusting(policy, values, context)))
+        return Outcome(command="policy", images=(), text=exported(trusting(policy, options, context)))
     for sentence in notices(policy, context):
         context.progress.warning(sentence)
-    if not values[inputs.JUDGED]:
+    if not options.image:
         return Outcome(command="policy", images=(), text=_summary(policy))
-    return Outcome(command="policy", images=_judged(values, context, policy), seconds=time.monotonic() - started)
+    return Outcome(command="policy", images=_judged(options, context, policy), seconds=time.monotonic() - started)
 
 
-def _judged(values: Values, context: Context, policy: Policy) -> tuple[ImageOutcome, ...]:
+def _judged(options: inputs.PolicyInputs, context: Context, policy: Policy) -> tuple[ImageOutcome, ...]:
     from s3c_actions.steps import judge as step
 
     outcomes = []
-    with judging(values, context, policy) as judge:
-        for image, pinned in resolve(values, context).items():
+    with judging(options, context, policy, registries_of(options.image)) as judge:
+        for image, pinned in resolve(options.image, options, context).items():
             outcome = ImageOutcome(image=image, reference=pinned)
             with context.progress.step("judge") as shown:
                 try:
@@ -131,7 +130,7 @@ COMMAND = Command(
     name="policy",
     help="Reads a policy, judges images by the evidence in their registry exactly as the cluster's gate would, and "
     "exports the policy for that gate.",
-    inputs=inputs.INPUTS,
+    options=inputs.PolicyInputs,
     run=run,
     examples=(
         "s3c policy check registry.example/app@sha256:…",

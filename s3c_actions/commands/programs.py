@@ -6,13 +6,12 @@ import json
 from typing import Any
 
 from s3c_actions.commands import Command
-from s3c_actions.options import Values
 from s3c_actions.options import programs as inputs
 from s3c_actions.programs.install.locate import Program, locate_all, present
 from s3c_actions.programs.install.pins import Pin
 from s3c_actions.result.model import Outcome
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.programs import DECLARED, wanted
+from s3c_actions.wiring.programs import WANTED
 
 ORIGINS = {
     "given": "the path given",
@@ -22,28 +21,28 @@ ORIGINS = {
 }
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.ProgramsInputs, context: Context) -> Outcome:
     """Answer `list`, `install` or `where`."""
-    task = values[inputs.SUBCOMMAND]
-    names = values[inputs.PROGRAM]
+    task = options.subcommand
+    names = options.program
     if task == "install":
         names = names or ("trivy", "copa", "notation")
         found: tuple[Program | None, ...] = locate_all(
-            [wanted(values, name) for name in names],
+            [WANTED[name](options) for name in names],
             cache=context.cache,
             runner=context.runner,
             progress=context.progress,
-            mirror=values[inputs.PROGRAMS_MIRROR],
+            mirror=options.programs_mirror,
         )
     else:
-        names = names or tuple(DECLARED)
+        names = names or tuple(WANTED)
         found = tuple(
-            present(wanted(values, name), cache=context.cache, runner=context.runner, progress=context.progress)
+            present(WANTED[name](options), cache=context.cache, runner=context.runner, progress=context.progress)
             for name in names
         )
-    rows = [_facts(DECLARED[name][0], program) for name, program in zip(names, found, strict=True)]
+    rows = [_facts(WANTED[name](options).pin, program) for name, program in zip(names, found, strict=True)]
     columns = ["name", "pinned", "licence", "module"] if task == "list" else ["name", "version", "origin", "path"]
-    if values[inputs.JSON]:
+    if options.json:
         return Outcome(command="programs", images=(), text=json.dumps({"programs": rows}, indent=2))
     return Outcome(command="programs", images=(), text=_table(rows, columns + ["path"] * (task == "list")))
 
@@ -80,7 +79,7 @@ def _shown(row: dict[str, Any], column: str) -> str:
 COMMAND = Command(
     name="programs",
     help="List the programs that do the work, install them, or tell where they are.",
-    inputs=inputs.INPUTS,
+    options=inputs.ProgramsInputs,
     run=run,
     examples=(
         "s3c programs list",

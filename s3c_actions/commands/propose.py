@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError
-from s3c_actions.options import Values
 from s3c_actions.options import propose as inputs
-from s3c_actions.options.github import REPOSITORY
 from s3c_actions.result.model import Outcome
 from s3c_actions.wiring.context import Context
 
@@ -25,7 +23,7 @@ TOLD = {
 }
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.ProposeInputs, context: Context) -> Outcome:
     """Open the pull request, or bring the open one up to date.
 
     Raises:
@@ -40,10 +38,10 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.wiring.github import token_of
     from s3c_actions.wiring.result_files import read
 
-    token = token_of(values, context, "contents: write", "pull-requests: write")
-    this = runs.of(context.environment, values[REPOSITORY])
-    results = read(values[inputs.FROM_RESULTS])
-    references = [*values[inputs.NEW_IMAGES], *passed(results)]
+    token = token_of(options, context, "contents: write", "pull-requests: write")
+    this = runs.of(context.environment, options.repository)
+    results = read(options.results)
+    references = [*options.image, *passed(results)]
     if not references:
         raise InputError(
             "results" if results else "image",
@@ -54,7 +52,7 @@ def run(values: Values, context: Context) -> Outcome:
     unpinned = next((one for one in replacements if not one.image.digest), None)
     if unpinned is not None:
         raise InputError("image", f"{unpinned.image} has no digest.", remedy="Give what `sign` handed on.")
-    sources = values[inputs.PROPOSED]
+    sources = options.manifests
     read_manifests = manifests.read(sources, cwd=context.cwd, stdin=_no_stdin)
     changes = {_in_repository(one.path, context.cwd): rewriting(one.source, replacements) for one in read_manifests}
     body = comment.render(results, run_url=this.url) if results else images_told(references)
@@ -64,9 +62,9 @@ def run(values: Values, context: Context) -> Outcome:
             this.repository,
             proposal.Proposal(
                 changes=changes,
-                branch=values[inputs.BRANCH],
-                base=values[inputs.BASE],
-                title=values[inputs.TITLE],
+                branch=options.branch,
+                base=options.base,
+                title=options.title,
                 body=body,
             ),
         )
@@ -128,7 +126,7 @@ COMMAND = Command(
     name="propose",
     help="Proposes patched images: a pull request that writes their digests into the manifests, opened once and kept "
     "up to date. It is made through the API, so no git credentials are needed.",
-    inputs=inputs.INPUTS,
+    options=inputs.ProposeInputs,
     run=run,
     examples=(
         "s3c propose k8s/ --results s3c-out/result.json",

@@ -14,10 +14,9 @@ from s3c_actions.commands import Command
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
 from s3c_actions.options import deploy as deploying
-from s3c_actions.options import github as on_github
 from s3c_actions.options import refresh as inputs
+from s3c_actions.options.github import TokenOptions
 from s3c_actions.options.sign import KEY_INPUTS
 from s3c_actions.result.model import ImageOutcome, Outcome, RefreshResult, ScanResult
 from s3c_actions.wiring.context import Context, folders
@@ -32,7 +31,7 @@ KEYLESS = "No key is given, so no report was attached: the cluster goes on judgi
 UNSIGNED = "not signed: no report attached"
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
     """Scan everything that is deployed, and keep the issue; an image that cannot be scanned hides no other.
 
     Raises:
@@ -43,14 +42,14 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.wiring.scanning import scanning
 
     started = time.monotonic()
-    if values[inputs.ISSUE]:
-        _token(values, context)  # told before minutes are spent
-    deployed, unknown = _deployed(values, context)
+    if options.issue:
+        _token(options, context)  # told before minutes are spent
+    deployed, unknown = _deployed(options, context)
     images = tuple(deployed)
     places = folders(context.output, images)
-    scanner = scanning(values, context, images)
+    scanner = scanning(options, context, images, evidence=bool(options.attach))
     outcomes, told = [], []
-    with _attaching(values, context, scanner, images) as attacher:
+    with _attaching(options, context, scanner, images) as attacher:
         for image in images:
             context.progress.about(image)
             outcome, said = _one(image, deployed[image], places[image], scanner, attacher)
@@ -61,8 +60,8 @@ def run(values: Values, context: Context) -> Outcome:
         for image, where in unknown.items()
     ]
     due = tuple(one.image for one in told if one.findings)
-    done, url = _issue(values, context, told) if values[inputs.ISSUE] else ("", "")
-    keyless = attacher is None and bool(values[inputs.DOCUMENTS])
+    done, url = _issue(options, context, told) if options.issue else ("", "")
+    keyless = attacher is None and bool(options.attach)
     return Outcome(
         command=NAME,
         images=tuple(outcomes),
@@ -116,7 +115,7 @@ def _unmendable(scan: ScanResult) -> tuple[str, ...]:
 
 @contextmanager
 def _attaching(
-    values: Values, context: Context, scanner: Scanner, images: tuple[str, ...]
+    options: inputs.RefreshInputs, context: Context, scanner: Scanner, images: tuple[str, ...]
 ) -> Iterator[Attacher | None]:
     """What attaches; None when no key is given, which is told, or when nothing is to be attached.
 
@@ -127,29 +126,29 @@ def _attaching(
     from s3c_actions.wiring.patching import refuse_platform
     from s3c_actions.wiring.signing import signing
 
-    if not values[inputs.DOCUMENTS]:
+    if not options.attach:
         yield None
-    elif any(values.given(one) for one in KEY_INPUTS) or values.given(inputs.DOCUMENTS):
-        refuse_platform(values)
-        with signing(values, context, {Reference.parse(image).registry for image in images}) as signer:
-            yield attacher_of(values, context, signer, scanner)
+    elif any(options.given(one) for one in KEY_INPUTS) or options.given(inputs.DOCUMENTS):
+        refuse_platform(options)
+        with signing(options, context, {Reference.parse(image).registry for image in images}) as signer:
+            yield attacher_of(options, context, signer, scanner)
     else:
         context.progress.notice(KEYLESS)
         yield None
 
 
-def _deployed(values: Values, context: Context) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+def _deployed(
+    options: inputs.RefreshInputs, context: Context
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
     """Image → what runs it; and those whose digest is not known."""
-    given: tuple[str, ...] = values[inputs.IMAGE]
-    named: dict[str, tuple[str, ...]] = {str(Reference.parse(image)): () for image in given}
-    if named and not any(values.given(one) for one in (*deploying.CLUSTER, inputs.NAMESPACES)):
+    named: dict[str, tuple[str, ...]] = {str(Reference.parse(image)): () for image in options.image}
+    if named and not any(options.given(one) for one in (*deploying.CLUSTER, inputs.NAMESPACES)):
         return named, {}
     from s3c_actions.cluster import deployed
     from s3c_actions.wiring.kubernetes import cluster_of
 
     with context.progress.step("cluster") as step:
-        namespaces: tuple[str, ...] = values[inputs.NAMESPACES]
-        look = deployed.look(cluster_of(values, context), namespaces)
+        look = deployed.look(cluster_of(options, context), options.namespaces)
         running = {one.image: one.places for one in look.running}
         unknown = {one.image: one.places for one in look.unknown}
         step.done(f"{len(running)} images run" + (f", {len(unknown)} of unknown digest" if unknown else ""))
@@ -165,13 +164,13 @@ def _deployed(values: Values, context: Context) -> tuple[dict[str, tuple[str, ..
     return {**named, **running}, unknown
 
 
-def _token(values: Values, context: Context) -> str:
+def _token(options: TokenOptions, context: Context) -> str:
     from s3c_actions.wiring.github import token_of
 
-    return token_of(values, context, "issues: write")
+    return token_of(options, context, "issues: write")
 
 
-def _issue(values: Values, context: Context, told: Sequence[Refreshed]) -> tuple[str, str]:
+def _issue(options: inputs.RefreshInputs, context: Context, told: Sequence[Refreshed]) -> tuple[str, str]:
     """Keep the issue; returns what was done and its address.
 
     It is closed only when everything could be looked at: what is not known is not mended.
@@ -180,8 +179,8 @@ def _issue(values: Values, context: Context, told: Sequence[Refreshed]) -> tuple
     from s3c_actions.github import run as runs
     from s3c_actions.report.github import refresh_issue
 
-    about = runs.of(context.environment, values[on_github.REPOSITORY])
-    client = api.connect(_token(values, context), context.environment, context.progress.notice)
+    about = runs.of(context.environment, options.repository)
+    client = api.connect(_token(options, context), context.environment, context.progress.notice)
     key = marker.key(NAME, about.workflow)
     with context.progress.step("issue") as step:
         if any(one.findings for one in told):
@@ -191,7 +190,7 @@ def _issue(values: Values, context: Context, told: Sequence[Refreshed]) -> tuple
                 body=refresh_issue.body(told, run_url=about.url),
                 says=refresh_issue.body(told),
                 run=about.id,
-                labels=values[inputs.ISSUE_LABELS],
+                labels=options.issue_labels,
             )
             done, url = issues.put(client, about.repository, ticket)
         elif any(one.problem for one in told):
@@ -209,7 +208,7 @@ COMMAND = Command(
     help="Scans again what is deployed, by digest, with today's vulnerability data: what runs on a cluster, or a list. "
     "Attaches the new reports, signed with the key given; keeps one issue on what can be fixed; hands the images on to "
     "be patched.",
-    inputs=inputs.INPUTS,
+    options=inputs.RefreshInputs,
     run=run,
     examples=(
         "s3c refresh --namespaces shop --fail-on MEDIUM",

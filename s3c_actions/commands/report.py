@@ -13,10 +13,7 @@ from msgspec.structs import replace
 from s3c_actions.commands import Command
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.options import Values
 from s3c_actions.options import report as inputs
-from s3c_actions.options.programs import PROGRAMS_MIRROR, TRIVY
-from s3c_actions.options.report import UNSCANNED
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import dockerfile_text
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 TEXT_ROWS = 200
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.ReportInputs, context: Context) -> Outcome:
     """Render, gate and compare.
 
     Raises:
@@ -44,23 +41,23 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.wiring.scanning import gate, policy
 
     started = time.monotonic()
-    path = values[inputs.REPORT]
+    path = options.report
     report = trivy_report.read(path)
-    baseline = values[inputs.BASELINE]
+    baseline = options.baseline
     difference = compare(baselines.read(baseline, report.image), report) if baseline is not None else None
-    closing = gate(values, context, inputs.SEVERITIES)
+    closing = gate(options, context, inputs.SEVERITIES)
     criteria = assess.Criteria(
         gate=closing,
-        policy=policy(values),
-        unscanned_fails=values[UNSCANNED] == "fail",
+        policy=policy(options),
+        unscanned_fails=options.unscanned == "fail",
         ignore_unfixed=False,
         now=context.now,
-        bill=lambda given: _bill(values, context, given),
+        bill=lambda given: _bill(options, context, given),
     )
     result = assess.given(path, image=report.image, reference=_reference(report), criteria=criteria, report=report)
     for sentence in result.warnings:
         context.progress.warning(sentence)
-    dockerfile = values[inputs.DOCKERFILE]
+    dockerfile = options.dockerfile
     if dockerfile is None and (context.cwd / "Dockerfile").is_file():
         dockerfile = Path("Dockerfile")
     rendering = formats.Rendering(
@@ -68,11 +65,11 @@ def run(values: Values, context: Context) -> Outcome:
         difference=difference,
         dockerfile=dockerfile.as_posix() if dockerfile else "",
         dockerfile_text=dockerfile_text(context.cwd / dockerfile) if dockerfile else "",
-        category=values[inputs.SARIF_CATEGORY],
+        category=options.sarif_category,
     )
-    wanted = values[inputs.FORMAT]
+    wanted = options.format
     files = _copied(context, path) if "json" in wanted else {}
-    with _sboms(values, context, path) as sboms:
+    with _sboms(options, context, path) as sboms:
         files |= formats.write(wanted, report, rendering, context.output)
     files |= sboms
     result = replace(
@@ -82,10 +79,10 @@ def run(values: Values, context: Context) -> Outcome:
         seconds=time.monotonic() - started,
     )
     refused = refusal(result, closing)
-    if refused is not None and not values[inputs.EXIT_CODE]:
+    if refused is not None and not options.exit_code:
         context.progress.warning(f"{report.image}: {refused.what} The step goes on, as exit-code 0 asks.")
         refused = None
-    base = Comparison(name=called(values, context) or str(baseline), difference=difference) if difference else None
+    base = Comparison(name=called(options, context) or str(baseline), difference=difference) if difference else None
     image = ImageOutcome(image=report.image, reference=result.reference, scan=result, base=base, failure=refused)
     return Outcome(
         command="report",
@@ -125,33 +122,32 @@ def _copied(context: Context, report: Path) -> dict[str, Path]:
 
 
 @contextmanager
-def _sboms(values: Values, context: Context, report: Path) -> Iterator[dict[str, Path]]:
+def _sboms(options: inputs.ReportInputs, context: Context, report: Path) -> Iterator[dict[str, Path]]:
     """The SBOMs that Trivy makes of its report, while the block does something else; they are there after it."""
     from s3c_actions.report.formats import FILES, RENDERED
 
-    sboms = {form: context.output / FILES[form] for form in values[inputs.FORMAT] if form not in {*RENDERED, "json"}}
+    sboms = {form: context.output / FILES[form] for form in options.format if form not in {*RENDERED, "json"}}
     if not sboms:
         yield {}
         return
     from s3c_actions.programs.trivy.trivy import Trivy
-    from s3c_actions.wiring.programs import located
+    from s3c_actions.wiring import programs
 
-    (program,) = located(values, context, "trivy")
-    trivy = Trivy(program, context.runner, cache=context.cache / "trivy")
+    trivy = Trivy(programs.trivy(options, context), context.runner, cache=context.cache / "trivy")
     writing.folder(context.output)
     with trivy.converting(report, sboms) as made:
         yield sboms
         made()
 
 
-def _bill(values: Values, context: Context, report: Path) -> bytes:
+def _bill(options: inputs.ReportInputs, context: Context, report: Path) -> bytes:
     """The SPDX document that Trivy makes of the report."""
     from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.steps.scan import bill
-    from s3c_actions.wiring.programs import located
+    from s3c_actions.wiring import programs
 
-    (program,) = located(values, context, "trivy")
-    return bill(report, Trivy(program, context.runner, cache=context.cache / "trivy"), context.temp)
+    trivy = Trivy(programs.trivy(options, context), context.runner, cache=context.cache / "trivy")
+    return bill(report, trivy, context.temp)
 
 
 def _table(path: Path) -> str:
@@ -166,7 +162,7 @@ COMMAND = Command(
     name="report",
     help="Renders an existing JSON report of Trivy in every form, compares it with an earlier one and gates it, with "
     "no scan.",
-    inputs=(*inputs.INPUTS, UNSCANNED, *TRIVY.all, PROGRAMS_MIRROR),
+    options=inputs.ReportInputs,
     run=run,
     examples=(
         "s3c report trivy.json --format sarif,html,csv --output-dir reports",

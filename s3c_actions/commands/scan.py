@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 from msgspec.structs import replace
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
-from s3c_actions.options import report as reporting
+from s3c_actions.options import removed
 from s3c_actions.options import scan as inputs
-from s3c_actions.options.common import PLATFORM
-from s3c_actions.options.evidence import ATTACH
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context, folders
 from s3c_actions.wiring.scanning import scanning
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.ScanInputs, context: Context) -> Outcome:
     """Scan image by image; what becomes of one does not keep the others from being scanned.
 
     Raises:
@@ -29,52 +25,45 @@ def run(values: Values, context: Context) -> Outcome:
     """
     from s3c_actions.steps.scan import refusal
     from s3c_actions.wiring import baseline
-    from s3c_actions.wiring.attaching import attaching_if_asked
 
     started = time.monotonic()
-    wanted = _wanted(values)
-    if values[ATTACH]:
-        _refuse_unattachable(values, wanted)
+    wanted = _wanted(options)
     places = folders(context.output, wanted)
-    baselines = baseline.given(values, context, wanted)
+    baselines = baseline.given(options, context, wanted)
     outcomes = []
-    scanner = scanning(values, context, tuple(image for image, source in wanted.items() if source != "archive"))
-    # Without a gate, and with nothing to attach, one platform is as good an answer as another.
-    scanner = replace(scanner, everything=scanner.everything and (scanner.gated or bool(values[ATTACH])))
-    with attaching_if_asked(values, context, scanner) as attacher:
-        for image, source in wanted.items():
-            if len(wanted) > 1:
-                context.progress.about(image)
-            outcome = None
-            try:
-                earlier = baselines.of(image, scanner, places[image])
-                result = scanner.look(image, places[image], source=source, baseline=earlier)
-                outcome = ImageOutcome(image=image, reference=result.reference, scan=result)
-                # Attached whatever the gate says: what was found must reach whoever judges the image next.
-                attached = attacher.attach(outcome, "scan") if attacher is not None else None
-            except S3CError as error:
-                error.image = error.image or image
-                outcomes.append(replace(outcome or ImageOutcome(image=image), failure=error))
-                continue
-            refused = refusal(result, scanner.settings.gate)
-            if refused is not None and not values[reporting.EXIT_CODE]:
-                context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
-                refused = None
-            outcome = replace(outcome, attach=attached, failure=refused)
-            outcomes.append(baselines.compared(outcome, earlier, scanner))
+    registries = tuple(image for image, source in wanted.items() if source != "archive")
+    scanner = scanning(options, context, registries, evidence=False)
+    # Without a gate one platform is as good an answer as another.
+    scanner = replace(scanner, everything=scanner.everything and scanner.gated)
+    for image, source in wanted.items():
+        if len(wanted) > 1:
+            context.progress.about(image)
+        try:
+            earlier = baselines.of(image, scanner, places[image])
+            result = scanner.look(image, places[image], source=source, baseline=earlier)
+        except S3CError as error:
+            error.image = error.image or image
+            outcomes.append(ImageOutcome(image=image, failure=error))
+            continue
+        refused = refusal(result, scanner.settings.gate)
+        if refused is not None and not options.exit_code:
+            context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
+            refused = None
+        outcome = ImageOutcome(image=image, reference=result.reference, scan=result, failure=refused)
+        outcomes.append(baselines.compared(outcome, earlier, scanner))
     return Outcome(command="scan", images=tuple(outcomes), seconds=time.monotonic() - started)
 
 
-def _wanted(values: Values) -> dict[str, str]:
+def _wanted(options: inputs.ScanInputs) -> dict[str, str]:
     """Image or archive → where it is taken from, each once."""
-    source = values[inputs.SOURCE]
+    source = options.image_source
     wanted: dict[str, str] = {}
-    for image in values[inputs.IMAGE]:
+    for image in options.image:
         Reference.parse(image)
         if image in wanted:
             raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
         wanted[image] = source
-    for path in values[inputs.ARCHIVE]:
+    for path in options.input:
         wanted[path] = "archive"
     if not wanted:
         raise InputError(
@@ -83,28 +72,12 @@ def _wanted(values: Values) -> dict[str, str]:
     return wanted
 
 
-def _refuse_unattachable(values: Values, wanted: Mapping[str, str]) -> None:
-    """Raise InputError when evidence is asked for of what has no digest in a registry, or of one platform alone."""
-    for image, source in wanted.items():
-        if source not in {"auto", "registry"}:
-            raise InputError(
-                "attach",
-                f"{image} comes from {source}: there is no registry to attach evidence in.",
-                remedy="Push the image, and give its reference.",
-            )
-    if values.given(PLATFORM):
-        raise InputError(
-            "platform",
-            "it is given beside `attach`, which scans every platform.",
-            remedy="Leave one of both out; give the digest of one platform's image to attach to that alone.",
-        )
-
-
 COMMAND = Command(
     name="scan",
     help="Scans images with Trivy, once each, and writes every report asked for from that one scan. What is reported "
     "and what closes the gate (`fail-on`) are set apart.",
-    inputs=inputs.INPUTS,
+    options=inputs.ScanInputs,
+    removed=removed.signing(inputs.INPUTS),
     run=run,
     comments=True,
     examples=(

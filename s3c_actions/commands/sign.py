@@ -9,23 +9,22 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.commands import Command
-from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.options import Values
-from s3c_actions.options import evidence as attaching
+from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.options import sign as inputs
-from s3c_actions.options.common import IMAGE
-from s3c_actions.options.report import FAIL_ON, POLICY, UNSCANNED
+from s3c_actions.options.programs import TrivyProgram
+from s3c_actions.options.report import FAIL_ON, POLICY, SEVERITIES
 from s3c_actions.result.model import AttachResult, ImageOutcome, Outcome, ScanResult
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.earlier import Earlier, earlier
 
 if TYPE_CHECKING:
     from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.steps.assess import Criteria
     from s3c_actions.steps.sign import Signer
-from s3c_actions.wiring.signing import about, resolve, signing
+from s3c_actions.wiring.signing import about, registries_of, resolve, signing
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.SignInputs, context: Context) -> Outcome:
     """Resolve every image, check the certificate and judge the reports given, then sign image by image.
 
     Raises:
@@ -36,15 +35,17 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.steps.scan import refusal
 
     started = time.monotonic()
-    with signing(values, context) as signer:
-        pinned = resolve(values, context)
-        criteria = _criteria(values, context)
-        scans = _judged(values, context, signer, criteria)
-        evidence = _evidence(values, context, signer, criteria) if values[attaching.ATTACH] else None
+    with signing(options, context, registries_of(options.image)) as signer:
+        pinned = resolve(options.image, options, context)
+        criteria = _criteria(options, context)
+        found = earlier(options, pinned)
+        scans = _judged(options, context, signer, criteria, found)
+        evidence = _evidence(options, context, signer, criteria, found) if options.attach else None
         before = {reference: signer.signatures(reference) for reference in pinned.values()}
         outcomes = []
         for image, reference in pinned.items():
             outcome = ImageOutcome(image=image, reference=reference, scan=scans.get(image))
+            refused: Refused | None = None
             with context.progress.step("sign") as step:
                 try:
                     if outcome.scan is not None:
@@ -54,14 +55,15 @@ def run(values: Values, context: Context) -> Outcome:
                     result = sign.run(signer, reference, context.progress, before[reference])
                 except S3CError as error:
                     error.image = error.image or image
-                    outcomes.append(replace(outcome, failure=error))
+                    outcome = replace(outcome, failure=error)
                     step.done(about(error.what, reference, pinned))
-                    continue
-                outcome = replace(outcome, sign=result)
-                how = "already signed by" if result.skipped else "signed by"
-                told = "" if outcome.judged else ", not judged"
-                step.done(about(f"{how} {result.certificate.subject}{told}", reference, pinned))
-            if evidence is not None:
+                else:
+                    outcome = replace(outcome, sign=result)
+                    how = "already signed by" if result.skipped else "signed by"
+                    told = "" if outcome.judged else ", not judged"
+                    step.done(about(f"{how} {result.certificate.subject}{told}", reference, pinned))
+            # Attached also when the gate is closed: what was found must reach whoever judges the image next.
+            if evidence is not None and outcome.failure is refused:
                 try:
                     outcome = replace(outcome, attach=evidence(outcome))
                 except S3CError as error:
@@ -78,23 +80,25 @@ def run(values: Values, context: Context) -> Outcome:
     )
 
 
-def _criteria(values: Values, context: Context) -> Criteria:
+def _criteria(options: inputs.SignInputs, context: Context) -> Criteria:
     """What the reports given are judged by."""
     from s3c_actions.steps.assess import Criteria
     from s3c_actions.steps.scan import bill
     from s3c_actions.wiring.scanning import gate, policy
 
     return Criteria(
-        gate=gate(values, context),
-        policy=policy(values),
-        unscanned_fails=values[UNSCANNED] == "fail",
+        gate=gate(options, context, SEVERITIES),
+        policy=policy(options),
+        unscanned_fails=options.unscanned == "fail",
         ignore_unfixed=False,
         now=context.now,
-        bill=lambda report: bill(report, _trivy(values, context), context.temp),
+        bill=lambda report: bill(report, _trivy(options, context), context.temp),
     )
 
 
-def _judged(values: Values, context: Context, signer: Signer, criteria: Criteria) -> dict[str, ScanResult]:
+def _judged(
+    options: inputs.SignInputs, context: Context, signer: Signer, criteria: Criteria, found: Earlier
+) -> dict[str, ScanResult]:
     """Image → the scan that the reports given stand for, of every platform; empty when none are given nor needed.
 
     Raises:
@@ -102,59 +106,53 @@ def _judged(values: Values, context: Context, signer: Signer, criteria: Criteria
     """
     from s3c_actions.wiring.attaching import reports
 
-    paths, attached = values[attaching.REPORTS], values[attaching.ATTACH]
+    paths, attached = found.reports, options.attach
     if paths and not attached and not criteria.closes:
         raise InputError(
-            "report",
+            found.field,
             "it is given, and nothing is to be made of it.",
             remedy="Say what it is judged by (`fail-on` or `policy`), or what to attach (`attach: true`).",
         )
     if not paths and (attached or criteria.closes):
-        field = "attach" if attached else POLICY.name if values[POLICY] is not None else FAIL_ON.name
+        field = "attach" if attached else POLICY.name if options.policy is not None else FAIL_ON.name
         raise InputError(
             field,
             "there is no report to make evidence of." if attached else "there is no report to judge the image by.",
-            remedy="Give `report`: the output `json` of the scan, patch or chain step, one of every platform of the "
-            "image." + (" Or run `s3c attach`, which scans." if attached else ""),
+            remedy="Give `results`: the folder that the scan, patch or chain step wrote, or `report`: its output "
+            "`json`, one of every platform of the image." + (" Or run `s3c attach`, which scans." if attached else ""),
         )
-    found = reports(paths, values[IMAGE], signer.registry, criteria)
-    for scan in found.values():
+    scans = reports(paths, options.image, signer.registry, criteria)
+    for scan in scans.values():
         for sentence in scan.warnings:
             context.progress.warning(sentence)
-    return found
+    return scans
 
 
-def _trivy(values: Values, context: Context) -> Trivy:
+def _trivy(options: TrivyProgram, context: Context) -> Trivy:
     from s3c_actions.programs.trivy.trivy import Trivy
-    from s3c_actions.wiring.programs import located
+    from s3c_actions.wiring import programs
 
-    (program,) = located(values, context, "trivy")
+    program = programs.trivy(options, context)
     return Trivy(program, context.runner, cache=context.cache / "trivy")
 
 
 def _evidence(
-    values: Values, context: Context, signer: Signer, criteria: Criteria
+    options: inputs.SignInputs, context: Context, signer: Signer, criteria: Criteria, found: Earlier
 ) -> Callable[[ImageOutcome], AttachResult]:
     """What attaches the reports given to the images signed."""
     from s3c_actions.wiring.attaching import attacher
 
     tool = attacher(
-        values,
-        context,
-        signer,
-        trivy=_trivy(values, context),
-        gate=criteria.gate,
-        policy=criteria.policy,
-        openvex=values[attaching.OPENVEX],
+        options, context, signer, trivy=_trivy(options, context), gate=criteria.gate, policy=criteria.policy
     )
-    return lambda outcome: tool.attach(outcome, "sign")
+    return lambda outcome: tool.of(found, outcome.image).attach(outcome, "sign")
 
 
 COMMAND = Command(
     name="sign",
     help="Signs images by digest with notation, verifies what was signed, and signs nothing twice. "
     "The certificate and all images are checked before the first is signed.",
-    inputs=inputs.INPUTS,
+    options=inputs.SignInputs,
     run=run,
     examples=(
         "s3c sign localhost:5000/voting-app@sha256:… --key signing.key --certificate signing.crt",

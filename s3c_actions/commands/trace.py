@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.options import Values
 from s3c_actions.options import trace as inputs
 from s3c_actions.options import verify as verifying
-from s3c_actions.options.common import IMAGE
 from s3c_actions.options.vault import CERTIFICATE_INPUTS
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context, folders
-from s3c_actions.wiring.signing import notation, registry_of
+from s3c_actions.wiring.signing import notation, registries_of, registry_of
 
 if TYPE_CHECKING:
     from s3c_actions.core.reference import Reference
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 from s3c_actions.wiring.tracing import by_policy, tell
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.TraceInputs, context: Context) -> Outcome:
     """Trace every image; one that cannot be traced does not hide the others.
 
     Raises:
@@ -37,11 +35,11 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.trace import document, text
 
     started = time.monotonic()
-    registry = registry_of(values, context)
+    registry = registry_of(options, context, registries_of(options.image))
     outcomes, texts = [], []
-    images: tuple[str, ...] = values[IMAGE]
+    images = options.image
     places = folders(context.output, dict.fromkeys(images))
-    with _trusted(values, context) as (checker, judge):
+    with _trusted(options, context) as (checker, judge):
         tools = trace.TraceTools(registry=registry, now=context.now, checker=checker, judge=judge)
         for image, folder in places.items():
             with context.progress.step("trace") as step:
@@ -55,7 +53,7 @@ def run(values: Values, context: Context) -> Outcome:
                 step.done(_sentence(told.story))
             texts.append(
                 document.render(told.story)
-                if values[inputs.SHOW] == "json"
+                if options.format == "json"
                 else f"{text.render(told.story)}\nThe page: {told.files['trace']}\n"
             )
             outcomes.append(ImageOutcome(image=image, reference=told.reference, trace=told))
@@ -75,26 +73,26 @@ def _sentence(story: Story) -> str:
 
 
 @contextmanager
-def _trusted(values: Values, context: Context) -> Iterator[tuple[Checker | None, Judging | None]]:
+def _trusted(options: inputs.TraceInputs, context: Context) -> Iterator[tuple[Checker | None, Judging | None]]:
     """What asks notation, and what judges; None of what nobody said."""
-    policy = values[inputs.POLICY]
+    policy = options.policy
     if policy is not None:
         saying = (*verifying.TRUST_INPUTS, *CERTIFICATE_INPUTS)
-        given = next((one for one in saying if values.given(one)), None)
+        given = next((one for one in saying if options.given(one)), None)
         if given is not None:
             raise InputError(given.name, "it is given beside policy, which says whom to trust.", remedy="Give one.")
-        with by_policy(values, context, policy) as made:
+        with by_policy(options, context, policy, registries_of(options.image)) as made:
             yield made
         return
     from s3c_actions.steps import verify
     from s3c_actions.steps.trace import Checker
     from s3c_actions.wiring.verifying import trusted, trusting
 
-    if not trusting(values):
+    if not trusting(options):
         yield None, None
         return
-    settings = trusted(values, context, metadata=False)
-    program = notation(values, context)
+    settings = trusted(options, context, {})
+    program = notation(options, context, registries_of(options.image))
     with verify.prepare(settings, context.temp, context.progress) as home:
         yield Checker(notation=program, homes=(home,), temp=context.temp), None
 
@@ -104,7 +102,7 @@ COMMAND = Command(
     help="Tells the whole story of a digest from the registry alone: where it came from, what was found, what the "
     "patch changed, who signed what and when, and whether it would be admitted today. Prints it, and writes it as one "
     "self-contained page and as JSON.",
-    inputs=inputs.INPUTS,
+    options=inputs.TraceInputs,
     run=run,
     examples=(
         "s3c trace registry.example/app:1.2 --trust-store signing-root.crt",

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError
-from s3c_actions.options import Values
 from s3c_actions.options import trust as inputs
 from s3c_actions.result.model import Outcome
 from s3c_actions.wiring import vault
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from s3c_actions.steps.trust import TrustSettings
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.TrustInputs, context: Context) -> Outcome:
     """Write the files for the certificate that the inputs name.
 
     Raises:
@@ -27,32 +26,32 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.steps import trust
 
     started = time.monotonic()
-    files = trust.export(_settings(values, context), context.output)
+    files = trust.export(_settings(options, context), context.output)
     told = "\n".join(f"{name:<12} {path}" for name, path in files.items())
     return Outcome(command="trust", images=(), files=files, text=told, seconds=time.monotonic() - started)
 
 
-def _settings(values: Values, context: Context) -> TrustSettings:
+def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
     from s3c_actions.signing import certificates
     from s3c_actions.steps.trust import TrustSettings, VaultTrust
     from s3c_actions.wiring.files import read
 
-    path = values[inputs.SIGNER]
-    if vault.wanted(values) == (path is not None):
+    path = options.certificate
+    if vault.wanted(options) == (path is not None):
         raise InputError(
             "certificate" if path is not None else "vault",
             "it is given beside vault." if path is not None else "nothing is given that could be trusted.",
             remedy="Give `vault` and `vault-certificate`, or `certificate`.",
         )
-    name, scopes = values[inputs.NAME], values[inputs.SCOPES]
-    client = values[inputs.RATIFY]
+    name, scopes = options.trust_name, options.registry_scope
+    client = options.ratify_client_id
     if path is not None:
         if client:
             raise InputError("ratify-client-id", "it goes with vault, which is not given.", remedy="Leave it out.")
         chain = certificates.read_chain(read(path, "certificate"))
         certificates.check(chain, context.now)
         return TrustSettings(chain=chain, name=name, scopes=scopes)
-    found = vault.opened(values, context)
+    found = vault.opened(options, context)
     fetched = None
     if client:
         if not found.identity.tenant:
@@ -70,7 +69,7 @@ COMMAND = Command(
     name="trust",
     help="Writes what a verifier has to have to trust a signer, from the certificate itself: notation's trust store "
     "and trust policy, and Ratify's KeyManagementProvider, Verifier and Policy.",
-    inputs=inputs.INPUTS,
+    options=inputs.TrustInputs,
     run=run,
     examples=(
         "s3c trust export --vault kv-voting --vault-certificate signing",

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
-from s3c_actions.options import Values
 from s3c_actions.options import github as inputs
 from s3c_actions.result.model import Outcome
 from s3c_actions.wiring.context import Context
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from s3c_actions.github.code_scanning import Target
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.UploadInputs, context: Context) -> Outcome:
     """Upload the files one after another; every one is looked at before the first is sent.
 
     Raises:
@@ -26,18 +25,16 @@ def run(values: Values, context: Context) -> Outcome:
     """
     from s3c_actions.github import api, code_scanning
 
-    reports = [code_scanning.read(path) for path in files(values[inputs.SARIF], "*.sarif", "sarif")]
-    target = _target(values, context)
+    reports = [code_scanning.read(path) for path in files(options.sarif, "*.sarif", "sarif")]
+    target = _target(options, context)
     client = api.connect(
-        token_of(values, context, "security-events: write"), context.environment, context.progress.notice
+        token_of(options, context, "security-events: write"), context.environment, context.progress.notice
     )
     lines = []
     try:
         for report in reports:
             with context.progress.step("upload") as step:
-                done = code_scanning.upload(
-                    client, target, report, wait=values[inputs.WAIT], note=context.progress.note
-                )
+                done = code_scanning.upload(client, target, report, wait=options.wait, note=context.progress.note)
                 step.done(f"{report.path}: {done.status}")
             if done.status == "failed":
                 raise OutsideError(
@@ -48,14 +45,14 @@ def run(values: Values, context: Context) -> Outcome:
             told = "complete" if done.status == "complete" else "uploaded, and GitHub has not looked at it yet"
             lines.append(f"{report.path}: {told}; {report.results:,} results of {report.tool}, upload {done.id}")
     except S3CError as error:
-        if isinstance(error, InputError) or values[inputs.UPLOAD_REQUIRED]:
+        if isinstance(error, InputError) or options.upload_required:
             raise
         context.progress.warning(str(error))
     alerts = f"{api.server(context.environment)}/{target.repository}/security/code-scanning"
     return Outcome(command="upload", images=(), text="\n".join([*lines, f"Alerts: {alerts}\n"]) if lines else "")
 
 
-def _target(values: Values, context: Context) -> Target:
+def _target(options: inputs.UploadInputs, context: Context) -> Target:
     from s3c_actions.github.code_scanning import Target
 
     def known(given: str, field: str, variable: str) -> str:
@@ -64,11 +61,11 @@ def _target(values: Values, context: Context) -> Target:
             raise InputError(field, "this input is required.", remedy=f"Give --{field}, or set {variable}.")
         return value
 
-    checkout = values[inputs.CHECKOUT]
+    checkout = options.checkout_path
     return Target(
-        repository=known(values[inputs.REPOSITORY], "repository", "GITHUB_REPOSITORY"),
-        commit=known(values[inputs.COMMIT], "commit", "GITHUB_SHA"),
-        ref=known(values[inputs.REF], "ref", "GITHUB_REF"),
+        repository=known(options.repository, "repository", "GITHUB_REPOSITORY"),
+        commit=known(options.commit, "commit", "GITHUB_SHA"),
+        ref=known(options.ref, "ref", "GITHUB_REF"),
         checkout_uri=f"{checkout.absolute().as_uri()}/" if checkout is not None else "",
     )
 
@@ -77,7 +74,7 @@ COMMAND = Command(
     name="upload",
     help="Uploads SARIF files to code scanning by GitHub's API and waits for what becomes of them, for CI systems "
     "other than GitHub Actions. The actions use github/codeql-action/upload-sarif.",
-    inputs=inputs.UPLOAD_INPUTS,
+    options=inputs.UploadInputs,
     run=run,
     examples=(
         "s3c upload s3c-out/report.sarif",

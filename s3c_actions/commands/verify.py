@@ -6,15 +6,14 @@ import time
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, Refused
-from s3c_actions.options import Values
 from s3c_actions.options import verify as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.signing import about, notation, resolve
+from s3c_actions.wiring.signing import about, notation, registries_of, resolve
 from s3c_actions.wiring.verifying import trusted
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
     """Verify every image; one that is refused does not hide the verdict on the others.
 
     Raises:
@@ -24,17 +23,17 @@ def run(values: Values, context: Context) -> Outcome:
     from s3c_actions.steps import verify
 
     started = time.monotonic()
-    settings = trusted(values, context)
+    settings = trusted(options, context, options.user_metadata)
     if not settings.stores:
         raise InputError(
             inputs.TRUST_STORE.name,
             "nothing is given that could be trusted.",
             remedy="Give certificates with `trust-store`, or the one in a vault with `vault` and `vault-certificate`.",
         )
-    program = notation(values, context)
+    program = notation(options, context, registries_of(options.image))
     outcomes = []
     with verify.prepare(settings, context.temp, context.progress) as home:
-        pinned = resolve(values, context)
+        pinned = resolve(options.image, options, context)
         for image, reference in pinned.items():
             with context.progress.step("verify") as step:
                 try:
@@ -60,7 +59,7 @@ COMMAND = Command(
     name="verify",
     help="Verifies the signatures of images with notation, by a trust store and a trust policy, given or made. "
     "A verdict of no is exit code 1, wrong input 2, a registry that fails 3.",
-    inputs=inputs.INPUTS,
+    options=inputs.VerifyInputs,
     run=run,
     examples=(
         "s3c verify localhost:5000/voting-app@sha256:… --trust-store signing.crt",

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from s3c_actions.core.process import Secrets
     from s3c_actions.core.progress import Progress
-    from s3c_actions.options import Values
 
 BODY_BYTES = 65_536 - marker.CHARACTERS - 1_000
 """GitHub counts characters; bytes are never fewer."""
@@ -153,21 +152,25 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def publish(
-    result: Path, values: Values, environment: Mapping[str, str], secrets: Secrets, progress: Progress
+    result: Path,
+    options: inputs.CommentingOptions,
+    environment: Mapping[str, str],
+    secrets: Secrets,
+    progress: Progress,
 ) -> Published:
     """Comment what a step did; nothing that goes wrong with GitHub is raised.
 
     Args:
         result: the step's `result.json`.
-        values: of `inputs.github.COMMENTING`.
+        options: whether and how to comment.
         environment: of the process.
         secrets: the token is added.
         progress: told what became of it.
     """
-    settings = Settings(mode=values[inputs.COMMENT], name=values[inputs.COMMENT_NAME], anew=values[inputs.COMMENT_ANEW])
+    settings = Settings(mode=options.comment, name=options.comment_name, anew=options.minimize_old_comments)
     try:
         about = run.of(environment)
-        token = values[inputs.TOKEN] or environment.get("GITHUB_TOKEN", "")
+        token = options.github_token or environment.get("GITHUB_TOKEN", "")
         if not token:
             raise InputError("github-token", "it is empty.", remedy="Leave it out to use the run's own.")
         secrets.add(token)

@@ -4,14 +4,17 @@ An `Input` named `fail-on` is the flag `--fail-on`, the action input `fail-on`, 
 `S3C_FAIL_ON`, and a row in every README of a command that takes it. A flag wins over the environment, the environment
 over the default; an empty environment variable is one not given, because that is what a composite action passes for an
 input nobody set. One name means one thing in every command.
+
+Inputs are the attributes of groups (`Group`): a function takes the group it reads, a command's inputs are the group
+that inherits from all groups its functions take. See docs/decisions/typed-option-groups.md.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast, overload
 
 import msgspec
 
@@ -62,6 +65,21 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     expression: str = ""
     takes: tuple[str, ...] = ()
     instead: str = "Write it to a file, and give the file's path."
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> Input[T]: ...
+
+    @overload
+    def __get__(self, instance: Group, owner: type[Any]) -> T: ...
+
+    def __get__(self, instance: Group | None, owner: type[Any]) -> Input[T] | T:
+        """Of a group's class the declaration, of a group the value."""
+        return self if instance is None else cast(T, instance._values[self.name])
+
+    @property
+    def attribute(self) -> str:
+        """Its name in a group: `fail_on`."""
+        return self.name.replace("-", "_")
 
     @property
     def variable(self) -> str:
@@ -174,37 +192,85 @@ def variable(name: str) -> str:
     return "S3C_" + name.upper().replace("-", "_")
 
 
-class Values:
-    """The inputs of one command, parsed: `values[FAIL_ON]` has the type of that input."""
+class Group:
+    """Inputs that belong together, as attributes: of the class the declaration, of an instance the value.
 
-    def __init__(self, parsed: Mapping[str, object], given: Iterable[str]) -> None:
-        self._parsed = dict(parsed)
+    A group inherits the inputs of its bases; one that is assigned anew in its body takes the inherited one's place.
+
+    Args of a subclass:
+        order: the order of its README, of groups and inputs, when it is another than that of the bases and the body.
+            It has to name every input.
+    """
+
+    _declared: ClassVar[tuple[Input[Any], ...]] = ()
+
+    def __init__(self, values: Mapping[str, object], given: Collection[str]) -> None:
+        """Hold values.
+
+        Args:
+            values: name of an input → its value; of every input.
+            given: the names of those that a person gave, rather than their defaults.
+        """
+        self._values = {one.name: values[one.name] for one in self.inputs()}
         self._given = frozenset(given)
 
-    def __getitem__(self, wanted: Input[T]) -> T:
-        return cast(T, self._parsed[wanted.name])
+    def __init_subclass__(cls, *, order: Iterable[type[Group] | Input[Any]] = ()) -> None:
+        names = {one.attribute: None for base in cls.__bases__ if issubclass(base, Group) for one in base.inputs()}
+        for name, value in vars(cls).items():
+            if isinstance(value, Input):
+                if value.attribute != name:
+                    raise TypeError(f"{cls.__name__}.{name} is the input {value.name}: call it {value.attribute}")
+                names[name] = None
+        listed: dict[str, None] = {}
+        for part in order:
+            listed |= dict.fromkeys(one.attribute for one in ((part,) if isinstance(part, Input) else part.inputs()))
+            if isinstance(part, Input) and getattr(cls, part.attribute, None) is not part:
+                raise TypeError(f"{cls.__name__} has another {part.name} than its order")
+        if listed and listed.keys() != names.keys():
+            odd = ", ".join(sorted(listed.keys() ^ names.keys()))
+            raise TypeError(f"{cls.__name__} and its order do not have the same inputs: {odd}")
+        cls._declared = tuple(getattr(cls, name) for name in listed or names)
 
-    def given(self, wanted: Input[Any]) -> bool:
-        """Whether a person gave it, rather than its default."""
-        return wanted.name in self._given
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("_"):
+            raise AttributeError(f"{name} of a group is not set; see `replaced`")
+        super().__setattr__(name, value)
 
-    def replaced(self, others: Mapping[Input[Any], object]) -> Values:
+    @classmethod
+    def inputs(cls) -> tuple[Input[Any], ...]:
+        """Its inputs, in README order."""
+        return cls._declared
+
+    def given(self, one: Input[Any]) -> bool:
+        """Whether a person gave it, rather than its default.
+
+        Raises:
+            KeyError: it is not one of this group's inputs.
+        """
+        if one.name not in self._values:
+            raise KeyError(one.name)
+        return one.name in self._given
+
+    def replaced(self, others: Mapping[Input[Any], object]) -> Self:
         """The same, with other values of some inputs, which count as given."""
         named = {one.name: value for one, value in others.items()}
-        return Values({**self._parsed, **named}, {*self._given, *named})
+        return type(self)({**self._values, **named}, {*self._given, *named})
 
 
-def resolve(
-    declared: Iterable[Input[Any]],
+G = TypeVar("G", bound=Group)
+
+
+def read(
+    group: type[G],
     flags: Mapping[str, str],
     environment: Mapping[str, str],
     notice: Callable[[str], None],
     keep: Keep | None = None,
-) -> Values:
-    """Parse every input of a command.
+) -> G:
+    """Parse every input of a group.
 
     Args:
-        declared: the command's inputs.
+        group: a command's inputs, or some of them.
         flags: name (or alias) → text, for the flags given.
         environment: where the variables are looked up.
         notice: told when an old name is used.
@@ -215,7 +281,7 @@ def resolve(
     """
     parsed: dict[str, object] = {}
     given: set[str] = set()
-    for one in declared:
+    for one in group.inputs():
         text, by = None, ""
         for name in (one.name, *one.aliases):
             said = flags.get(name)
@@ -239,7 +305,7 @@ def resolve(
             if keep is not None and one.takes:
                 text = one.kept(text, keep)
         parsed[one.name] = one.value(text)
-    return Values(parsed, given)
+    return group(parsed, given)
 
 
 def texts(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from s3c_actions.options import Input, choice
+from s3c_actions.options import Group, Input, choice
 
 CLOUD_NAMES = ("public", "usgovernment", "china")
 SOURCES = ("auto", "github-oidc", "workload-identity", "environment", "azure-cli", "managed-identity")
@@ -73,3 +73,13 @@ AZURE_IDENTITY = Input(
 )
 
 IDENTITY_INPUTS: tuple[Input[Any], ...] = (TENANT_ID, CLIENT_ID, AZURE_CLOUD, AUTHORITY_HOST, AZURE_IDENTITY)
+
+
+class IdentityOptions(Group):
+    """The Azure identity to log in as."""
+
+    tenant_id = TENANT_ID
+    client_id = CLIENT_ID
+    azure_cloud = AZURE_CLOUD
+    authority_host = AUTHORITY_HOST
+    azure_identity = AZURE_IDENTITY

@@ -9,13 +9,14 @@ from msgspec.structs import replace
 from s3c_actions.options import Input, boolean
 from s3c_actions.options import deploy as deploying
 from s3c_actions.options import report as reporting
-from s3c_actions.options.common import IMAGE
-from s3c_actions.options.evidence import EVIDENCE
-from s3c_actions.options.patch import HOW
+from s3c_actions.options.common import IMAGE, ImageOptions
+from s3c_actions.options.deploy import DeployingOptions
+from s3c_actions.options.evidence import EVIDENCE, EvidenceOptions
+from s3c_actions.options.patch import HOW, PatchingOptions
 from s3c_actions.options.programs import NOTATION, PROGRAMS_MIRROR
-from s3c_actions.options.scan import AROUND, LOOK
-from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS
-from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE
+from s3c_actions.options.scan import AROUND, LOOK, ScanningOptions
+from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS, SigningOptions
+from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE, VerifyingOptions, VouchingOptions
 
 PATCH = Input(
     name="patch",
@@ -88,3 +89,26 @@ INPUTS: tuple[Input[Any], ...] = (
     *NOTATION.all,
     PROGRAMS_MIRROR,
 )
+
+
+class ChainInputs(
+    ScanningOptions,
+    PatchingOptions,
+    EvidenceOptions,
+    SigningOptions,
+    VerifyingOptions,
+    VouchingOptions,
+    DeployingOptions,
+    ImageOptions,
+    order=INPUTS,
+):
+    """Of `chain`."""
+
+    patch = PATCH
+    sign = SIGN
+    deploy = DEPLOY
+    manifests = MANIFESTS
+    dry_run = DRY_RUN
+    fail_on = FAIL_ON
+    fixable_only = FIXABLE_ONLY
+    trust_store = OPTIONAL_TRUST_STORE

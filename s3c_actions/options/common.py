@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from s3c_actions.core import pasted
-from s3c_actions.options import Input, boolean, items, lines, some_time, text
+from s3c_actions.options import Group, Input, boolean, items, lines, some_time, text
 
 
 def path(value: str) -> Path:
@@ -163,3 +163,47 @@ UPLOAD_SARIF = Input(
     default="false",
     absent=False,
 )
+
+
+class ImageOptions(Group):
+    """The images that a command works on."""
+
+    image = IMAGE
+
+
+class OutputOptions(Group):
+    """Where everything written goes."""
+
+    output_dir = OUTPUT_DIR
+
+
+class PlatformOptions(Group):
+    """Which platform of an image."""
+
+    platform = PLATFORM
+
+
+class TimeoutOptions(Group):
+    """How long a program may take."""
+
+    timeout = TIMEOUT
+
+
+class EverywhereOptions(Group):
+    """What every command takes."""
+
+    quiet = QUIET
+    verbose = VERBOSE
+    debug = DEBUG
+
+
+class AnnotationOptions(Group):
+    """Whether the shell annotates the files of a pull request."""
+
+    annotations = ANNOTATIONS
+
+
+class UploadOptions(Group):
+    """Whether a step of a workflow uploads to code scanning."""
+
+    upload_sarif = UPLOAD_SARIF

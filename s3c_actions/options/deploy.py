@@ -8,15 +8,16 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.core import pasted
-from s3c_actions.options import Input, boolean, duration, text
-from s3c_actions.options.azure import guid
-from s3c_actions.options.common import IMAGE, path_items, path_text
+from s3c_actions.options import Group, Input, boolean, duration, text
+from s3c_actions.options.azure import IdentityOptions, guid
+from s3c_actions.options.common import IMAGE, ImageOptions, OutputOptions, TimeoutOptions, path_items, path_text
 from s3c_actions.options.programs import NOTATION, PROGRAMS_MIRROR
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import POLICY as GIVEN_POLICY
+from s3c_actions.options.report import PolicyOptions
 from s3c_actions.options.sign import USER_METADATA
 from s3c_actions.options.vault import CERTIFICATE_INPUTS
-from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE
+from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE, VerifyingOptions
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL = re.compile(
@@ -222,3 +223,52 @@ INPUTS: tuple[Input[Any], ...] = (
     *NOTATION.all,
     PROGRAMS_MIRROR,
 )
+
+
+class ClusterOptions(IdentityOptions, TimeoutOptions):
+    """Which cluster, and how it is reached."""
+
+    kubeconfig = KUBECONFIG
+    context = KUBE_CONTEXT
+    aks_cluster = AKS_CLUSTER
+    resource_group = RESOURCE_GROUP
+    subscription = SUBSCRIPTION
+
+
+class NamespaceOptions(Group):
+    """The namespace of what names none."""
+
+    namespace = NAMESPACE
+
+
+class ManifestOptions(Group):
+    """Manifests."""
+
+    manifests = MANIFESTS
+
+
+class RolloutOptions(Group):
+    """How long everything may take to come up."""
+
+    rollout_timeout = ROLLOUT_TIMEOUT
+
+
+class DeployingOptions(ManifestOptions, ClusterOptions, NamespaceOptions, RolloutOptions):
+    """What is deployed, and how."""
+
+    create_namespace = CREATE_NAMESPACE
+    require_gate = REQUIRE_GATE
+    render_only = RENDER_ONLY
+    dry_run = DRY_RUN
+    rollback_on_failure = ROLLBACK
+    prune = PRUNE
+    force_conflicts = FORCE
+
+
+class DeployInputs(DeployingOptions, VerifyingOptions, PolicyOptions, ImageOptions, OutputOptions, order=INPUTS):
+    """Of `deploy`."""
+
+    image = IMAGES
+    resolve = RESOLVE
+    trust_store = OPTIONAL_TRUST_STORE
+    policy = POLICY

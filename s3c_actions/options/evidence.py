@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from s3c_actions.core.artifact_types import TYPES
-from s3c_actions.options import Input, boolean, choices
+from s3c_actions.options import Group, Input, boolean, choices
 from s3c_actions.options.common import path, paths
+from s3c_actions.options.github import RESULTS as ANY_RESULTS
 
 KINDS = tuple(TYPES)
 
@@ -52,6 +55,13 @@ REPORTS: Input[tuple[Path, ...]] = Input(
     many=True,
     example="s3c-out/voting-app/trivy.json",
 )
+RESULTS: Input[tuple[str, ...]] = replace(
+    ANY_RESULTS,
+    help="`result.json` of the step that scanned or patched, or the folder that it wrote: the reports and what the "
+    "patch fixed are taken from there, of each image's digest; of several for one digest, the last. It takes the place "
+    "of `report`.",
+    positional=False,
+)
 OPENVEX: Input[Path | None] = Input(
     name="openvex",
     help="The OpenVEX document that the patch wrote, to attach with the report.",
@@ -62,3 +72,18 @@ OPENVEX: Input[Path | None] = Input(
 
 EVIDENCE: tuple[Input[Any], ...] = (ATTACH, PRUNE)
 """What every command takes that attaches."""
+
+
+class EvidenceOptions(Group):
+    """Which documents are attached."""
+
+    attach = ATTACH
+    prune_evidence = PRUNE
+
+
+class EarlierOptions(Group):
+    """What earlier steps left, to make the evidence of."""
+
+    results = RESULTS
+    report = REPORTS
+    openvex = OPENVEX

@@ -7,13 +7,27 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input, boolean, choice, items, vault
+from s3c_actions.options import Input, boolean, choice, items
 from s3c_actions.options.azure import guid
-from s3c_actions.options.common import path, paths
-from s3c_actions.options.deploy import CLUSTER, IMAGES, MANIFESTS, NAMESPACE, ROLLOUT_TIMEOUT, namespace_name
-from s3c_actions.options.programs import HELM, PROGRAMS_MIRROR
-from s3c_actions.options.registry import REGISTRY_INPUTS
+from s3c_actions.options.common import ImageOptions, OutputOptions, path, paths
+from s3c_actions.options.deploy import (
+    CLUSTER,
+    IMAGES,
+    MANIFESTS,
+    NAMESPACE,
+    ROLLOUT_TIMEOUT,
+    ClusterOptions,
+    ManifestOptions,
+    NamespaceOptions,
+    RolloutOptions,
+    namespace_name,
+)
+from s3c_actions.options.programs import HELM, PROGRAMS_MIRROR, HelmProgram
+from s3c_actions.options.registry import REGISTRY_INPUTS, RegistryOptions
 from s3c_actions.options.report import POLICY as GIVEN_POLICY
+from s3c_actions.options.report import PolicyOptions
+from s3c_actions.options.vault import VAULT as ANY_VAULT
+from s3c_actions.options.vault import VAULT_CERTIFICATE
 from s3c_actions.options.verify import TRUST_STORE, TRUSTED_IDENTITY
 
 TASKS = ("check", "demo", "install")
@@ -59,7 +73,7 @@ POLICY: Input[Path | None] = replace(
     "for, which findings, packages and licences are refused. Instead of `trust-store` and `vault`.",
 )
 VAULT = replace(
-    vault.VAULT,
+    ANY_VAULT,
     help="`install`: Azure Key Vault that has the signing certificate, its name or its address, instead of "
     "`trust-store`. Ratify fetches it with workload identity. Goes with `vault-certificate`, `tenant-id` and "
     "`ratify-client-id`.",
@@ -129,7 +143,7 @@ INSTALLING: tuple[Input[Any], ...] = (
     IDENTITIES,
     POLICY,
     VAULT,
-    vault.VAULT_CERTIFICATE,
+    VAULT_CERTIFICATE,
     RATIFY_CLIENT,
     EXEMPT,
     ALLOW_TAGS,
@@ -149,3 +163,34 @@ INPUTS: tuple[Input[Any], ...] = (
     *INSTALLING,
     *REGISTRY_INPUTS,
 )
+
+
+class GateInputs(
+    ClusterOptions,
+    NamespaceOptions,
+    ManifestOptions,
+    RolloutOptions,
+    HelmProgram,
+    RegistryOptions,
+    PolicyOptions,
+    ImageOptions,
+    OutputOptions,
+    order=INPUTS,
+):
+    """Of `gate`."""
+
+    task = TASK
+    image = TRIED
+    trust_store = SIGNERS
+    trusted_identity = IDENTITIES
+    policy = POLICY
+    vault = VAULT
+    vault_certificate = VAULT_CERTIFICATE
+    ratify_client_id = RATIFY_CLIENT
+    exempt_namespaces = EXEMPT
+    allow_tags = ALLOW_TAGS
+    manifests = OTHER_MANIFESTS
+    gatekeeper_chart = CHARTS["gatekeeper"][0]
+    gatekeeper_values = CHARTS["gatekeeper"][1]
+    ratify_chart = CHARTS["ratify"][0]
+    ratify_values = CHARTS["ratify"][1]

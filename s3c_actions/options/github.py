@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input, boolean, choice, duration, integer, text
+from s3c_actions.options import Group, Input, boolean, choice, duration, integer, text
 from s3c_actions.options.common import path, path_lines
 
 COMMENT_MODES = ("always", "changes", "failures", "off")
@@ -203,3 +203,52 @@ UPLOAD_INPUTS: tuple[Input[Any], ...] = (
     replace(UPLOAD_REQUIRED, default="true", absent=True),
     TOKEN,
 )
+
+
+class TokenOptions(Group):
+    """The token for GitHub."""
+
+    github_token = TOKEN
+
+
+class RepositoryOptions(Group):
+    """The repository on GitHub."""
+
+    repository = REPOSITORY
+
+
+class GatingOptions(TokenOptions, order=GATING):
+    """What decides between a pull request's files and its target branch's."""
+
+    gate_label = GATE_LABEL
+
+
+class CommentingOptions(TokenOptions, order=COMMENTING):
+    """Whether and how the shell comments."""
+
+    comment = COMMENT
+    comment_name = COMMENT_NAME
+    minimize_old_comments = COMMENT_ANEW
+    comment_required = COMMENT_REQUIRED
+
+
+class CommentInputs(CommentingOptions, RepositoryOptions, order=COMMENT_INPUTS):
+    """Of `comment`."""
+
+    results = RESULTS
+    merge = MERGE
+    from_run = FROM_RUN
+    pull_request = PULL_REQUEST
+    comment = COMMENT_INPUTS[3]
+    comment_required = COMMENT_INPUTS[6]
+
+
+class UploadInputs(RepositoryOptions, TokenOptions, order=UPLOAD_INPUTS):
+    """Of `upload`."""
+
+    sarif = SARIF
+    commit = COMMIT
+    ref = REF
+    checkout_path = CHECKOUT
+    wait = WAIT
+    upload_required = UPLOAD_INPUTS[6]

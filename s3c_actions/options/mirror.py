@@ -9,7 +9,15 @@ from msgspec.structs import replace
 
 from s3c_actions.options import Input, boolean, items, text
 from s3c_actions.options.azure import IDENTITY_INPUTS
-from s3c_actions.options.common import INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME, path_text
+from s3c_actions.options.common import (
+    INSECURE,
+    OUTPUT_DIR,
+    REGISTRY_PASSWORD,
+    REGISTRY_USERNAME,
+    OutputOptions,
+    path_text,
+)
+from s3c_actions.options.registry import RegistryOptions
 
 
 def platforms(value: str) -> tuple[str, ...]:
@@ -107,3 +115,19 @@ INPUTS: tuple[Input[Any], ...] = (
     *IDENTITY_INPUTS,
     OUTPUT_DIR,
 )
+
+
+class MirrorInputs(RegistryOptions, OutputOptions, order=INPUTS):
+    """Of `mirror`; the credentials of the registry are those of the target."""
+
+    source = SOURCE
+    target = TARGET
+    source_image = SOURCE_IMAGE
+    platforms = PLATFORMS
+    referrers = REFERRERS
+    registry_username = USERNAME
+    registry_password = PASSWORD
+    insecure_registry = TARGET_INSECURE
+    source_username = SOURCE_USERNAME
+    source_password = SOURCE_PASSWORD
+    source_insecure = SOURCE_INSECURE

@@ -8,12 +8,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.options import Input, boolean, choice, choices
-from s3c_actions.options.common import IMAGE, path, paths
-from s3c_actions.options.evidence import EVIDENCE
-from s3c_actions.options.programs import BUILDKITD, COPA
-from s3c_actions.options.scan import AROUND, LOOK
-from s3c_actions.options.sign import SIGNING
-from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE
+from s3c_actions.options.common import IMAGE, ImageOptions, TimeoutOptions, path, paths
+from s3c_actions.options.programs import BUILDKITD, COPA, NOTATION, PROGRAMS_MIRROR, BuildkitdProgram, CopaProgram
+from s3c_actions.options.registry import RegistryOptions
+from s3c_actions.options.report import ExitCodeOptions
+from s3c_actions.options.scan import AROUND, LOOK, ScanningOptions
+from s3c_actions.options.sign import CERTIFICATE as SIGNING_CERTIFICATE
+from s3c_actions.options.vault import CERTIFICATE_INPUTS
+from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE, VouchingOptions
 from s3c_actions.registry import tags
 from s3c_actions.registry.tags import TagTemplate
 
@@ -77,8 +79,8 @@ REUSE: Input[str] = Input(
     name="reuse-patched",
     help="Which patch of an earlier run may be the result when nothing is left to patch in it: `signed`, one that a "
     "trusted signature covers; `content`, one that is a patch of the image by its layers and configuration, whoever "
-    "pushed it; `never`. By default `signed` where a certificate is named (`trust-store`, `certificate`, `vault`) or "
-    "evidence is attached, else `content`.",
+    "pushed it; `never`. By default `signed` where a certificate is named (`trust-store`, `certificate`, `vault`), "
+    "else `content`.",
     parse=choice(*REUSES),
     absent="",
     choices=REUSES,
@@ -150,5 +152,49 @@ _OWN_TRUST_STORE = replace(
     TRUST_STORE,
     help="Certificates whose signature an earlier patch has to have, to be used again; as in `s3c verify`.",
 )
-_TRUST = tuple(_OWN_TRUST_STORE if one is TRUST_STORE else one for one in TRUST_INPUTS)
-INPUTS: tuple[Input[Any], ...] = (IMAGE, REPORT, REUSE, *_TRUST, *EVIDENCE, *HOW, *LOOK, *AROUND, *SIGNING)
+CERTIFICATE: Input[Path | None] = replace(
+    SIGNING_CERTIFICATE,
+    help="Certificates of the key that signs what is patched, a file's path or the PEM itself, instead of "
+    "`trust-store`: the signing certificate first, each issuer after it, the root last.",
+)
+TRUST: tuple[Input[Any], ...] = (
+    *(_OWN_TRUST_STORE if one is TRUST_STORE else one for one in TRUST_INPUTS),
+    CERTIFICATE,
+    *CERTIFICATE_INPUTS,
+)
+"""Inputs on whose signature an earlier patch has to have; no private key is among them."""
+
+INPUTS: tuple[Input[Any], ...] = (
+    IMAGE,
+    REPORT,
+    REUSE,
+    *TRUST,
+    *HOW,
+    *LOOK,
+    *AROUND,
+    *NOTATION.all,
+    PROGRAMS_MIRROR,
+)
+
+
+class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOptions):
+    """What is patched, by which BuildKit, and to which tag."""
+
+    patched_tag = TAG
+    overwrite_tag = OVERWRITE
+    allow_partial = ALLOW_PARTIAL
+    patch_types = PATCH_TYPES
+    buildkit_addr = BUILDKIT
+    buildkit_config = BUILDKIT_CONFIG
+    buildkit_ca = BUILDKIT_CA
+    buildkit_certificate = BUILDKIT_CERTIFICATE
+    buildkit_key = BUILDKIT_KEY
+
+
+class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOptions, ImageOptions, order=INPUTS):
+    """Of `patch`."""
+
+    report = REPORT
+    reuse_patched = REUSE
+    trust_store = _OWN_TRUST_STORE
+    certificate = CERTIFICATE

@@ -8,10 +8,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.options import Input, boolean, choice
-from s3c_actions.options.common import IMAGE
+from s3c_actions.options.common import IMAGE, ImageOptions, OutputOptions
 from s3c_actions.options.programs import NOTATION, PROGRAMS_MIRROR
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import POLICY as GIVEN
+from s3c_actions.options.report import PolicyOptions
+from s3c_actions.options.sign import NotationOptions
 
 TASKS = ("check", "export", "schema")
 TASK: Input[str] = Input(
@@ -48,3 +50,12 @@ INPUTS: tuple[Input[Any], ...] = (
     *NOTATION.all,
     PROGRAMS_MIRROR,
 )
+
+
+class PolicyInputs(NotationOptions, PolicyOptions, ImageOptions, OutputOptions, order=INPUTS):
+    """Of `policy`."""
+
+    task = TASK
+    image = JUDGED
+    policy = POLICY
+    ratify = RATIFY

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions.options import Input, boolean, choice, choices, text
+from s3c_actions.options import Group, Input, boolean, choice, choices, text
 from s3c_actions.options.common import path
 
 NAMES = ("trivy", "copa", "notation", "buildkitd", "helm")
@@ -30,42 +30,37 @@ def sha256(value: str) -> str:
 
 
 class ProgramInputs(msgspec.Struct, frozen=True):
-    """The inputs of one program; a command takes those of every program it runs."""
+    """Path, version and checksum of one program, in README order."""
 
-    path: Input[Path]
-    version: Input[str]
-    checksum: Input[str]
-
-    @property
-    def all(self) -> tuple[Input[Any], ...]:
-        """In README order."""
-        return (self.path, self.version, self.checksum)
+    all: tuple[Input[Path], Input[str], Input[str]]
 
 
 def _inputs(name: str, version: str) -> ProgramInputs:
     return ProgramInputs(
-        path=Input(
-            name=f"{name}-path",
-            help=f"Path of {name} to use, of the pinned version. Without it: {name} on PATH when it has the pinned "
-            "version, else one that s3c installs into its cache.",
-            parse=path,
-            example=f"/usr/local/bin/{name}",
-        ),
-        version=Input(
-            name=f"{name}-version",
-            help=f"Another version of {name} than the pinned one; needs `{name}-checksum`.",
-            parse=text,
-            absent="",
-            example=version,
-        ),
-        checksum=Input(
-            name=f"{name}-checksum",
-            help=f"SHA-256 of the release archive of `{name}-version` for this platform, or of the file at "
-            f"`{name}-path`.",
-            parse=sha256,
-            absent="",
-            example="0f3c…",
-        ),
+        (
+            Input(
+                name=f"{name}-path",
+                help=f"Path of {name} to use, of the pinned version. Without it: {name} on PATH when it has the pinned "
+                "version, else one that s3c installs into its cache.",
+                parse=path,
+                example=f"/usr/local/bin/{name}",
+            ),
+            Input(
+                name=f"{name}-version",
+                help=f"Another version of {name} than the pinned one; needs `{name}-checksum`.",
+                parse=text,
+                absent="",
+                example=version,
+            ),
+            Input(
+                name=f"{name}-checksum",
+                help=f"SHA-256 of the release archive of `{name}-version` for this platform, or of the file at "
+                f"`{name}-path`.",
+                parse=sha256,
+                absent="",
+                example="0f3c…",
+            ),
+        )
     )
 
 
@@ -120,3 +115,47 @@ INPUTS: tuple[Input[Any], ...] = (
     *HELM.all,
     PROGRAMS_MIRROR,
 )
+
+
+class ProgramsMirror(Group):
+    """Where release archives come from."""
+
+    programs_mirror = PROGRAMS_MIRROR
+
+
+class TrivyProgram(ProgramsMirror):
+    """Which trivy is run."""
+
+    trivy_path, trivy_version, trivy_checksum = TRIVY.all
+
+
+class CopaProgram(ProgramsMirror):
+    """Which copa is run."""
+
+    copa_path, copa_version, copa_checksum = COPA.all
+
+
+class NotationProgram(ProgramsMirror):
+    """Which notation is run."""
+
+    notation_path, notation_version, notation_checksum = NOTATION.all
+
+
+class BuildkitdProgram(ProgramsMirror):
+    """Which buildkitd is run."""
+
+    buildkitd_path, buildkitd_version, buildkitd_checksum = BUILDKITD.all
+
+
+class HelmProgram(ProgramsMirror):
+    """Which helm is run."""
+
+    helm_path, helm_version, helm_checksum = HELM.all
+
+
+class ProgramsInputs(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgram, HelmProgram, order=INPUTS):
+    """Of `programs`."""
+
+    subcommand = SUBCOMMAND
+    program = PROGRAM
+    json = JSON

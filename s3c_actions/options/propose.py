@@ -8,8 +8,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.options import Input
-from s3c_actions.options.deploy import IMAGES, MANIFESTS
-from s3c_actions.options.github import REPOSITORY, RESULTS, TOKEN
+from s3c_actions.options.common import ImageOptions
+from s3c_actions.options.deploy import IMAGES, MANIFESTS, ManifestOptions
+from s3c_actions.options.github import REPOSITORY, RESULTS, TOKEN, RepositoryOptions, TokenOptions
 
 
 def branch_name(value: str) -> str:
@@ -66,3 +67,14 @@ TITLE: Input[str] = Input(
 )
 
 INPUTS: tuple[Input[Any], ...] = (PROPOSED, FROM_RESULTS, NEW_IMAGES, BRANCH, BASE, TITLE, REPOSITORY, TOKEN)
+
+
+class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptions, order=INPUTS):
+    """Of `propose`."""
+
+    manifests = PROPOSED
+    results = FROM_RESULTS
+    image = NEW_IMAGES
+    branch = BRANCH
+    base = BASE
+    title = TITLE

@@ -10,10 +10,12 @@ from s3c_actions.options import Input, boolean, items
 from s3c_actions.options import report as reporting
 from s3c_actions.options import scan as scanning
 from s3c_actions.options.common import IMAGE as ANY_IMAGE
-from s3c_actions.options.deploy import CLUSTER, namespace_name
-from s3c_actions.options.evidence import ATTACH, PRUNE
-from s3c_actions.options.github import REPOSITORY, TOKEN
-from s3c_actions.options.sign import SIGNING
+from s3c_actions.options.common import ImageOptions
+from s3c_actions.options.deploy import CLUSTER, ClusterOptions, namespace_name
+from s3c_actions.options.evidence import ATTACH, PRUNE, EvidenceOptions
+from s3c_actions.options.github import REPOSITORY, TOKEN, RepositoryOptions, TokenOptions
+from s3c_actions.options.scan import ScanningOptions
+from s3c_actions.options.sign import SIGNING, SigningOptions
 
 
 def _namespaces(value: str) -> tuple[str, ...]:
@@ -87,3 +89,25 @@ INPUTS: tuple[Input[Any], ...] = (
     *_SCANNING,
     *SIGNING,
 )
+
+
+class RefreshInputs(
+    ClusterOptions,
+    EvidenceOptions,
+    RepositoryOptions,
+    TokenOptions,
+    ScanningOptions,
+    SigningOptions,
+    ImageOptions,
+    order=INPUTS,
+):
+    """Of `refresh`."""
+
+    image = IMAGE
+    namespaces = NAMESPACES
+    attach = DOCUMENTS
+    issue = ISSUE
+    issue_labels = ISSUE_LABELS
+    fail_on = FAIL_ON
+    fixable_only = FIXABLE_ONLY
+    reuse = REUSE

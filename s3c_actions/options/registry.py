@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from s3c_actions.options import Input
-from s3c_actions.options.azure import IDENTITY_INPUTS
+from s3c_actions.options import Group, Input
+from s3c_actions.options.azure import IDENTITY_INPUTS, IdentityOptions
 from s3c_actions.options.common import INSECURE, OUTPUT_DIR, REGISTRY_PASSWORD, REGISTRY_USERNAME, TIMEOUT
 
 REGISTRY_INPUTS: tuple[Input[Any], ...] = (
@@ -17,3 +17,15 @@ REGISTRY_INPUTS: tuple[Input[Any], ...] = (
     OUTPUT_DIR,
 )
 """In README order."""
+
+
+class CredentialOptions(Group):
+    """How to talk to the image's registry."""
+
+    registry_username = REGISTRY_USERNAME
+    registry_password = REGISTRY_PASSWORD
+    insecure_registry = INSECURE
+
+
+class RegistryOptions(CredentialOptions, IdentityOptions):
+    """How to talk to the image's registry, by its credentials or an Azure identity."""

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from s3c_actions.core import pasted
-from s3c_actions.options import Input, boolean, choice, choices, integer, text
-from s3c_actions.options.common import OUTPUT_DIR, path
+from s3c_actions.options import Group, Input, boolean, choice, choices, integer, text
+from s3c_actions.options.common import OUTPUT_DIR, OutputOptions, path
+from s3c_actions.options.programs import PROGRAMS_MIRROR, TRIVY, TrivyProgram
 
 FORMATS = ("json", "sarif", "html", "csv", "table", "cyclonedx", "spdx")
 SEVERITIES = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
@@ -138,3 +139,64 @@ INPUTS = (
     DOCKERFILE,
     SARIF_CATEGORY,
 )
+
+
+class FormatOptions(Group):
+    """Which reports are written."""
+
+    format = FORMAT
+
+
+class PolicyOptions(Group):
+    """The policy."""
+
+    policy = POLICY
+
+
+class ThresholdOptions(PolicyOptions):
+    """What closes the gate."""
+
+    fail_on = FAIL_ON
+    fixable_only = FIXABLE_ONLY
+
+
+class ExitCodeOptions(Group):
+    """What a closed gate ends with."""
+
+    exit_code = EXIT_CODE
+
+
+class BaselineNameOptions(Group):
+    """What a baseline is called."""
+
+    baseline_name = BASELINE_NAME
+
+
+class CodeScanningOptions(Group):
+    """Where code scanning shows findings."""
+
+    dockerfile = DOCKERFILE
+    sarif_category = SARIF_CATEGORY
+
+
+class UnscannedOptions(Group):
+    """What an image means that could not be checked."""
+
+    unscanned = UNSCANNED
+
+
+class ReportInputs(
+    FormatOptions,
+    ThresholdOptions,
+    ExitCodeOptions,
+    BaselineNameOptions,
+    CodeScanningOptions,
+    UnscannedOptions,
+    TrivyProgram,
+    OutputOptions,
+    order=(*INPUTS, UNSCANNED, *TRIVY.all, PROGRAMS_MIRROR),
+):
+    """Of `report`."""
+
+    report = REPORT
+    baseline = BASELINE

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input, boolean, choice, choices, items, lines, or_none, text
+from s3c_actions.options import Group, Input, boolean, choice, choices, items, lines, or_none, text
 from s3c_actions.options.azure import IDENTITY_INPUTS
 from s3c_actions.options.common import IMAGE as ANY_IMAGE
 from s3c_actions.options.common import (
@@ -17,12 +17,16 @@ from s3c_actions.options.common import (
     REGISTRY_PASSWORD,
     REGISTRY_USERNAME,
     TIMEOUT,
+    ImageOptions,
+    OutputOptions,
+    PlatformOptions,
+    TimeoutOptions,
     path,
     path_items,
     path_lines,
 )
-from s3c_actions.options.evidence import EVIDENCE
-from s3c_actions.options.programs import TRIVY
+from s3c_actions.options.programs import PROGRAMS_MIRROR, TRIVY, TrivyProgram
+from s3c_actions.options.registry import RegistryOptions
 from s3c_actions.options.report import BASELINE as BASELINE_REPORT
 from s3c_actions.options.report import (
     BASELINE_NAME,
@@ -35,8 +39,13 @@ from s3c_actions.options.report import (
     SARIF_CATEGORY,
     SEVERITIES,
     UNSCANNED,
+    BaselineNameOptions,
+    CodeScanningOptions,
+    ExitCodeOptions,
+    FormatOptions,
+    ThresholdOptions,
+    UnscannedOptions,
 )
-from s3c_actions.options.sign import SIGNING
 
 SCANNER_NAMES = ("vuln", "secret", "misconfig", "license")
 
@@ -276,4 +285,65 @@ AROUND: tuple[Input[Any], ...] = (
 )
 """Inputs that a scan shares with other steps, which every command that scans takes too."""
 
-INPUTS: tuple[Input[Any], ...] = (IMAGE, ARCHIVE, SOURCE, *EVIDENCE, *LOOK, *AROUND, *SIGNING)
+INPUTS: tuple[Input[Any], ...] = (IMAGE, ARCHIVE, SOURCE, *LOOK, *AROUND, PROGRAMS_MIRROR)
+
+
+class TrivyOptions(Group):
+    """What Trivy looks for, and how. Everything here takes part in the key by which a kept report is found again."""
+
+    scanners = SCANNERS
+    pkg_types = PKG_TYPES
+    image_config_scanners = IMAGE_CONFIG_SCANNERS
+    skip_dirs = SKIP_DIRS
+    skip_files = SKIP_FILES
+    ignore_files = IGNORE_FILES
+    ignore_policy = IGNORE_POLICY
+    vex = VEX
+    trivy_config = TRIVY_CONFIG
+    secret_config = SECRET_CONFIG
+    offline = OFFLINE
+    db_repository = DB_REPOSITORY
+    java_db_repository = JAVA_DB_REPOSITORY
+    checks_bundle_repository = CHECKS_REPOSITORY
+
+
+class ShownOptions(Group):
+    """Which findings are shown."""
+
+    severity = SEVERITY
+    limit_severities_for_sarif = LIMIT_SARIF
+    ignore_unfixed = IGNORE_UNFIXED
+
+
+class BaselineOptions(BaselineNameOptions):
+    """What images are compared with."""
+
+    baseline = BASELINE
+
+
+class ScanningOptions(
+    TrivyOptions,
+    ShownOptions,
+    UnscannedOptions,
+    PlatformOptions,
+    FormatOptions,
+    BaselineOptions,
+    ThresholdOptions,
+    CodeScanningOptions,
+    TrivyProgram,
+    RegistryOptions,
+    TimeoutOptions,
+    OutputOptions,
+):
+    """How images of registries are scanned, and what is made of it."""
+
+    trivy_cache_dir = TRIVY_CACHE
+    reuse = REUSE
+
+
+class ScanInputs(ScanningOptions, ExitCodeOptions, ImageOptions, order=INPUTS):
+    """Of `scan`."""
+
+    image = IMAGE
+    input = ARCHIVE
+    image_source = SOURCE

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.core import pasted
-from s3c_actions.options import Input, boolean, choice, duration, integer, lines, text
-from s3c_actions.options.common import IMAGE, path, path_text
-from s3c_actions.options.evidence import EVIDENCE, OPENVEX, REPORTS
-from s3c_actions.options.programs import NOTATION, PROGRAMS_MIRROR, TRIVY, sha256
-from s3c_actions.options.registry import REGISTRY_INPUTS
-from s3c_actions.options.report import FAIL_ON, FIXABLE_ONLY, POLICY, UNSCANNED
-from s3c_actions.options.vault import CERTIFICATE_INPUTS, VAULT_PLUGIN
+from s3c_actions.options import Group, Input, boolean, choice, duration, integer, lines, text
+from s3c_actions.options.common import IMAGE, ImageOptions, OutputOptions, TimeoutOptions, path, path_text
+from s3c_actions.options.evidence import EVIDENCE, OPENVEX, REPORTS, RESULTS, EarlierOptions, EvidenceOptions
+from s3c_actions.options.programs import NOTATION, PROGRAMS_MIRROR, TRIVY, NotationProgram, TrivyProgram, sha256
+from s3c_actions.options.registry import REGISTRY_INPUTS, RegistryOptions
+from s3c_actions.options.report import FAIL_ON, FIXABLE_ONLY, POLICY, UNSCANNED, ThresholdOptions, UnscannedOptions
+from s3c_actions.options.vault import CERTIFICATE_INPUTS, VAULT_PLUGIN, VaultOptions
 
 RESERVED_PREFIX = "io.cncf.notary"
 
@@ -226,6 +226,7 @@ INPUTS: tuple[Input[Any], ...] = (
     *KEY_INPUTS,
     *SIGNATURE_INPUTS,
     *EVIDENCE,
+    RESULTS,
     REPORTS,
     OPENVEX,
     FAIL_ON,
@@ -237,3 +238,64 @@ INPUTS: tuple[Input[Any], ...] = (
     *TRIVY.all,
     PROGRAMS_MIRROR,
 )
+
+
+class MetadataOptions(Group):
+    """Facts that are signed along."""
+
+    user_metadata = USER_METADATA
+
+
+class CertificateOptions(Group):
+    """The certificate of the key that signs."""
+
+    certificate = CERTIFICATE
+
+
+class KeyOptions(CertificateOptions, VaultOptions):
+    """The key that signs."""
+
+    key = KEY
+    key_pem = KEY_PEM
+    pkcs12 = PKCS12
+    key_password = KEY_PASSWORD
+    key_name = KEY_NAME
+    plugin = PLUGIN
+    plugin_url = PLUGIN_URL
+    plugin_checksum = PLUGIN_CHECKSUM
+    key_id = KEY_ID
+    plugin_config = PLUGIN_CONFIG
+    vault_plugin = VAULT_PLUGIN
+
+
+class SignatureOptions(MetadataOptions):
+    """What a signature is like."""
+
+    signature_format = SIGNATURE_FORMAT
+    timestamp_url = TIMESTAMP_URL
+    timestamp_root_cert = TIMESTAMP_ROOT
+    signature_expiry = SIGNATURE_EXPIRY
+    force_referrers_tag = FORCE_REFERRERS_TAG
+    certificate_warning_days = EXPIRY_WARNING
+
+
+class NotationOptions(NotationProgram, RegistryOptions, TimeoutOptions):
+    """How notation is run on images of a registry."""
+
+
+class SigningOptions(KeyOptions, SignatureOptions, NotationOptions):
+    """How images of a registry are signed."""
+
+
+class SignInputs(
+    SigningOptions,
+    EvidenceOptions,
+    EarlierOptions,
+    ThresholdOptions,
+    UnscannedOptions,
+    TrivyProgram,
+    ImageOptions,
+    OutputOptions,
+    order=INPUTS,
+):
+    """Of `sign`."""

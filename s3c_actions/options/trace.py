@@ -8,12 +8,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.options import Input, choice
-from s3c_actions.options.common import IMAGE
+from s3c_actions.options.common import IMAGE, ImageOptions, OutputOptions
 from s3c_actions.options.programs import NOTATION, PROGRAMS_MIRROR
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import POLICY as GIVEN
+from s3c_actions.options.report import PolicyOptions
+from s3c_actions.options.sign import NotationOptions
 from s3c_actions.options.vault import CERTIFICATE_INPUTS
-from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE
+from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE, TrustOptions
 
 SHOWN = ("text", "json")
 
@@ -48,3 +50,11 @@ INPUTS: tuple[Input[Any], ...] = (
     *NOTATION.all,
     PROGRAMS_MIRROR,
 )
+
+
+class TraceInputs(TrustOptions, NotationOptions, PolicyOptions, ImageOptions, OutputOptions, order=INPUTS):
+    """Of `trace`."""
+
+    format = SHOW
+    policy = POLICY
+    trust_store = OPTIONAL_TRUST_STORE

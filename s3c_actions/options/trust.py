@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from s3c_actions.options import Input, choice, items
 from s3c_actions.options.azure import IDENTITY_INPUTS
-from s3c_actions.options.common import OUTPUT_DIR
+from s3c_actions.options.common import OUTPUT_DIR, OutputOptions
 from s3c_actions.options.gate import RATIFY_CLIENT
 from s3c_actions.options.sign import CERTIFICATE
-from s3c_actions.options.vault import CERTIFICATE_INPUTS
+from s3c_actions.options.vault import CERTIFICATE_INPUTS, VaultOptions
 
 TASKS = ("export",)
 
@@ -71,3 +71,13 @@ INPUTS: tuple[Input[Any], ...] = (
     *IDENTITY_INPUTS,
     OUTPUT_DIR,
 )
+
+
+class TrustInputs(VaultOptions, OutputOptions, order=INPUTS):
+    """Of `trust`."""
+
+    task = TASK
+    certificate = SIGNER
+    trust_name = NAME
+    registry_scope = SCOPES
+    ratify_client_id = RATIFY

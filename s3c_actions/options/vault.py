@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from s3c_actions.options import Input, choice
+from s3c_actions.options import Group, Input, choice
+from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.common import path
 
 OFFICIAL = "azure-kv"
@@ -77,3 +78,16 @@ VAULT_PLUGIN = Input(
 )
 
 CERTIFICATE_INPUTS: tuple[Input[Any], ...] = (VAULT, VAULT_CERTIFICATE, VAULT_VERSION, VAULT_ISSUERS)
+
+
+class VaultCertificateOptions(Group):
+    """A certificate in Azure Key Vault."""
+
+    vault = VAULT
+    vault_certificate = VAULT_CERTIFICATE
+    vault_certificate_version = VAULT_VERSION
+    vault_ca_certs = VAULT_ISSUERS
+
+
+class VaultOptions(VaultCertificateOptions, IdentityOptions):
+    """A certificate in Azure Key Vault, and who reads it."""

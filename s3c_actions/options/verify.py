@@ -7,11 +7,11 @@ from typing import Any
 
 from s3c_actions.core import pasted
 from s3c_actions.options import Input, choice, lines
-from s3c_actions.options.common import IMAGE, path, paths
+from s3c_actions.options.common import IMAGE, ImageOptions, OutputOptions, path, paths
 from s3c_actions.options.programs import NOTATION, PROGRAMS_MIRROR
 from s3c_actions.options.registry import REGISTRY_INPUTS
-from s3c_actions.options.sign import USER_METADATA
-from s3c_actions.options.vault import CERTIFICATE_INPUTS
+from s3c_actions.options.sign import USER_METADATA, CertificateOptions, MetadataOptions, NotationOptions
+from s3c_actions.options.vault import CERTIFICATE_INPUTS, VaultOptions
 
 LEVELS = ("strict", "permissive", "audit")
 
@@ -70,3 +70,25 @@ INPUTS: tuple[Input[Any], ...] = (
     *NOTATION.all,
     PROGRAMS_MIRROR,
 )
+
+
+class TrustOptions(VaultOptions):
+    """Whom to trust: a trust store, or a certificate in Azure Key Vault."""
+
+    trust_store = TRUST_STORE
+    trust_policy = TRUST_POLICY
+    trusted_identity = TRUSTED_IDENTITY
+    verification_level = LEVEL
+    trusted_timestamp_root = TIMESTAMP_ROOTS
+
+
+class VerifyingOptions(TrustOptions, MetadataOptions, NotationOptions):
+    """How signatures are verified."""
+
+
+class VouchingOptions(CertificateOptions, TrustOptions, NotationOptions):
+    """Whose signature on an image of an earlier run counts: that of whom is trusted, else of the certificate."""
+
+
+class VerifyInputs(VerifyingOptions, ImageOptions, OutputOptions, order=INPUTS):
+    """Of `verify`."""

@@ -66,7 +66,7 @@ def document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError 
             "images": [_image(image) for image in outcome.images],
             "deploy": _deploy(outcome.deploy) if outcome.deploy else None,
         }
-        return _redacted(made, secrets) if _holds(made, secrets) else made
+        return redacted(made, secrets) if _holds(made, secrets) else made
 
 
 def text(document: Mapping[str, Any]) -> str:
@@ -420,9 +420,10 @@ def _holds(made: Mapping[str, Any], secrets: Secrets) -> bool:
         return True
 
 
-def _redacted(value: Any, secrets: Secrets) -> Any:
+def redacted(value: Any, secrets: Secrets) -> Any:
+    """JSON values with every secret in their texts replaced."""
     if isinstance(value, str):
         return secrets.redact(value)
     if isinstance(value, dict):
-        return {key: _redacted(part, secrets) for key, part in value.items()}
-    return [_redacted(part, secrets) for part in value] if isinstance(value, list) else value
+        return {key: redacted(part, secrets) for key, part in value.items()}
+    return [redacted(part, secrets) for part in value] if isinstance(value, list) else value

@@ -160,7 +160,7 @@ _ALL = (
     "refresh",
 )
 _PATCHING = ("chain", "patch")
-_ATTACHING = ("chain", "scan", "patch", "sign", "attach", "refresh")
+_ATTACHING = ("chain", "sign", "attach", "refresh")
 _SIGNING = ("chain", "sign")
 _DEPLOYING = ("chain", "deploy")
 _ADMITTING = ("chain", "deploy", "gate")

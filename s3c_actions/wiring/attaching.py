@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,7 @@ from s3c_actions import __version__
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
-from s3c_actions.options import evidence as attaching
+from s3c_actions.options.evidence import EvidenceOptions
 from s3c_actions.result.model import Attached, AttachResult, ImageOutcome, Outcome, ScanResult
 from s3c_actions.wiring.context import Context
 
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from s3c_actions.steps.assess import Criteria
     from s3c_actions.steps.attach import AttachTools
     from s3c_actions.steps.sign import Signer
+    from s3c_actions.wiring.earlier import Earlier
     from s3c_actions.wiring.scanning import Scanner
 
 _ORDER = ("spdx", "cyclonedx", "vex", "result", "sarif")
@@ -39,17 +38,27 @@ _VOLATILE = frozenset(
 
 
 class Attacher(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that attaching needs besides the image, bound once for all images of a run."""
+    """Everything that attaching needs besides the image, bound once for all images of a run.
+
+    Attributes:
+        openvex: what the patch fixed, when the patch is not part of this run.
+        patch: its facts then, as the result of that run has them.
+    """
 
     kinds: tuple[str, ...]
     prune: bool
     gate: Gate
     policy: Policy | None
     openvex: Path | None
+    patch: Mapping[str, Any] | None = None
     registry: Registry
     trivy: Trivy
     tools: AttachTools
     context: Context
+
+    def of(self, earlier: Earlier, image: str) -> Attacher:
+        """The same, with what earlier steps left of an image."""
+        return replace(self, openvex=earlier.openvex.get(image), patch=earlier.patches.get(image))
 
     def attach(self, outcome: ImageOutcome, command: str) -> AttachResult:
         """Attach the evidence of an image that has been scanned, to it and to each platform of an index.
@@ -178,6 +187,9 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
 
         one = Outcome(command=command, images=(outcome,))
         document = result.document(one, self.context.now, self.context.secrets)
+        if self.patch is not None:
+            (image,) = document["images"]
+            image["patch"] = result.redacted(self.patch, self.context.secrets)
         return result.text(_stable({**document, "created": created})).encode()
 
 
@@ -228,7 +240,7 @@ def _pairs(subject: Descriptor, scan: ScanResult, reference: str) -> list[tuple[
     return [(one.digest, by_digest[one.digest]) for one in subject.images]
 
 
-def attacher_of(values: Values, context: Context, signer: Signer, scanner: Scanner) -> Attacher:
+def attacher_of(options: EvidenceOptions, context: Context, signer: Signer, scanner: Scanner) -> Attacher:
     """What attaches the scans of a scanner, as the inputs ask for it.
 
     Raises:
@@ -237,40 +249,38 @@ def attacher_of(values: Values, context: Context, signer: Signer, scanner: Scann
     if "vuln" not in scanner.settings.options.scanners:
         raise InputError("scanners", "without `vuln` a scan is no evidence.", remedy="Add `vuln`, or attach nothing.")
     settings = scanner.settings
-    return attacher(values, context, signer, trivy=scanner.trivy, gate=settings.gate, policy=settings.policy)
+    return attacher(options, context, signer, trivy=scanner.trivy, gate=settings.gate, policy=settings.policy)
 
 
 def attacher(
-    values: Values,
+    options: EvidenceOptions,
     context: Context,
     signer: Signer,
     *,
     trivy: Trivy,
     gate: Gate,
     policy: Policy | None,
-    openvex: Path | None = None,
 ) -> Attacher:
     """What attaches, as the inputs ask for it.
 
     Args:
-        values: of a command that has `inputs.evidence.EVIDENCE` among its inputs.
+        options: of a command that has `inputs.evidence.EVIDENCE` among its inputs.
         context: of the run.
         signer: the image's key; its registry is read and written.
         trivy: makes bills of materials.
         gate: by which the report is judged.
         policy: whose gate it is, None without one.
-        openvex: the document of the patch, when the patch is not part of this run.
     """
     from s3c_actions.registry import Writer
     from s3c_actions.steps import sign
     from s3c_actions.steps.attach import AttachTools
 
     return Attacher(
-        kinds=values[attaching.ATTACH],
-        prune=values[attaching.PRUNE],
+        kinds=options.attach,
+        prune=options.prune_evidence,
         gate=gate,
         policy=policy,
-        openvex=openvex,
+        openvex=None,
         registry=signer.registry,
         trivy=trivy,
         tools=AttachTools(
@@ -282,18 +292,6 @@ def attacher(
         ),
         context=context,
     )
-
-
-@contextmanager
-def attaching_if_asked(values: Values, context: Context, scanner: Scanner) -> Iterator[Attacher | None]:
-    """What attaches, when the inputs ask for it; the key is not looked at otherwise."""
-    from s3c_actions.wiring.signing import signing
-
-    if not values[attaching.ATTACH]:
-        yield None
-        return
-    with signing(values, context) as signer:
-        yield attacher_of(values, context, signer, scanner)
 
 
 def reports(

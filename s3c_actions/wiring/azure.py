@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3c_actions.options import Values
-from s3c_actions.options import azure as inputs
+from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.azure.identity import Identity
 
 
-def azure_identity(values: Values, context: Context) -> Identity:
+def azure_identity(options: IdentityOptions, context: Context) -> Identity:
     """The identity, chosen by what is there; which one is told.
 
     Args:
-        values: of a command that takes `inputs.azure.IDENTITY_INPUTS`.
+        options: of the command.
         context: the command's.
 
     Raises:
@@ -29,11 +28,11 @@ def azure_identity(values: Values, context: Context) -> Identity:
     if isinstance(made, identity.Identity):
         return made
     settings = identity.IdentitySettings(
-        tenant=values[inputs.TENANT_ID],
-        client=values[inputs.CLIENT_ID],
-        cloud=clouds.named(values[inputs.AZURE_CLOUD]),
-        authority=values[inputs.AUTHORITY_HOST],
-        source=values[inputs.AZURE_IDENTITY],
+        tenant=options.tenant_id,
+        client=options.client_id,
+        cloud=clouds.named(options.azure_cloud),
+        authority=options.authority_host,
+        source=options.azure_identity,
     )
     chosen = identity.choose(settings, context.environment, context.secrets)
     context.progress.note(f"Azure: {chosen.told} ({chosen.cloud.name} cloud)")

@@ -11,9 +11,8 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
-from s3c_actions.options import scan as inputs
-from s3c_actions.options.report import BASELINE_NAME
+from s3c_actions.options.report import BaselineNameOptions
+from s3c_actions.options.scan import BaselineOptions
 from s3c_actions.result.model import Comparison, ImageOutcome
 from s3c_actions.wiring.context import Context
 
@@ -78,11 +77,11 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
         return replace(outcome, base=Comparison(name=name, difference=compare(earlier, outcome.final_report)))
 
 
-def given(values: Values, context: Context, images: Iterable[str]) -> Baselines:
+def given(options: BaselineOptions, context: Context, images: Iterable[str]) -> Baselines:
     """The baselines that the inputs name.
 
     Args:
-        values: of a command that has `inputs.scan.BASELINE` among its inputs.
+        options: of a command that has `inputs.scan.BASELINE` among its inputs.
         context: its environment names the branch that a pull request goes to.
         images: in their order.
 
@@ -92,7 +91,7 @@ def given(values: Values, context: Context, images: Iterable[str]) -> Baselines:
     from s3c_actions.findings import baseline
 
     wanted = tuple(images)
-    those = values[inputs.BASELINE]
+    those = options.baseline
     if len(those) == 1 and len(wanted) > 1 and baseline.is_result(Path(those[0]).expanduser()):
         those *= len(wanted)
     if those and len(those) != len(wanted):
@@ -101,9 +100,9 @@ def given(values: Values, context: Context, images: Iterable[str]) -> Baselines:
             f"{len(those)} are given for {len(wanted)} images.",
             remedy="Give one for each image, in their order, or one result.json that has them all.",
         )
-    return Baselines(given=dict(zip(wanted, those or ("",) * len(wanted), strict=True)), name=called(values, context))
+    return Baselines(given=dict(zip(wanted, those or ("",) * len(wanted), strict=True)), name=called(options, context))
 
 
-def called(values: Values, context: Context) -> str:
+def called(options: BaselineNameOptions, context: Context) -> str:
     """What people call the baseline: as they say, else the branch that the pull request goes to, else nothing."""
-    return values[BASELINE_NAME] or context.environment.get("GITHUB_BASE_REF", "")
+    return options.baseline_name or context.environment.get("GITHUB_BASE_REF", "")

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
-from s3c_actions.options import deploy as inputs
-from s3c_actions.options.common import REGISTRY_USERNAME
+from s3c_actions.options.deploy import DeployingOptions
+from s3c_actions.options.registry import CredentialOptions, RegistryOptions
+from s3c_actions.options.verify import VerifyingOptions
 from s3c_actions.result.model import Admission, DeployResult, ImageOutcome, Outcome, VerifyResult
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.kubernetes import connecting
@@ -31,7 +31,7 @@ MANIFESTS = "manifests"
 """Folder of the rewritten manifests, in the output folder."""
 
 
-def settings_of(values: Values, context: Context, replacements: tuple[Replacement, ...]) -> DeploySettings:
+def settings_of(options: DeployingOptions, context: Context, replacements: tuple[Replacement, ...]) -> DeploySettings:
     """What the inputs say is to be deployed; the manifests are read here.
 
     Raises:
@@ -40,25 +40,25 @@ def settings_of(values: Values, context: Context, replacements: tuple[Replacemen
     from s3c_actions.cluster import manifests
     from s3c_actions.steps.deploy import DeploySettings
 
-    sources = values[inputs.MANIFESTS]
+    sources = options.manifests
     read = manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MOST_BYTES + 1))
     return DeploySettings(
         manifests=read,
         replacements=replacements,
         output=context.output / MANIFESTS,
-        namespace=values[inputs.NAMESPACE],
-        create_namespace=values[inputs.CREATE_NAMESPACE],
-        require_gate=values[inputs.REQUIRE_GATE],
-        prune=values[inputs.PRUNE],
-        timeout=values[inputs.ROLLOUT_TIMEOUT],
-        rollback=values[inputs.ROLLBACK],
-        force=values[inputs.FORCE],
-        dry_run=values[inputs.DRY_RUN],
+        namespace=options.namespace,
+        create_namespace=options.create_namespace,
+        require_gate=options.require_gate,
+        prune=options.prune,
+        timeout=options.rollout_timeout,
+        rollback=options.rollback_on_failure,
+        force=options.force_conflicts,
+        dry_run=options.dry_run,
     )
 
 
 def tools_of(
-    values: Values,
+    options: DeployingOptions,
     context: Context,
     registry: Registry,
     verify: Callable[[str], VerifyResult | None] | None,
@@ -68,7 +68,7 @@ def tools_of(
     """The step's collaborators.
 
     Args:
-        values: the inputs.
+        options: the inputs.
         context: of the command.
         registry: with the credentials for the images.
         verify: as `DeployTools.verify`.
@@ -84,21 +84,23 @@ def tools_of(
         resolve=(lambda reference: resolved(registry, reference)) if resolve else None,
         verify=verify,
         signatures=lambda reference: [one.digest for one in registry.referrers(reference, SIGNATURE)],
-        cluster=None if values[inputs.RENDER_ONLY] else connecting(values, context),
+        cluster=None if options.render_only else connecting(options, context),
         progress=context.progress,
     )
 
 
 def registry_of(
-    values: Values, context: Context, manifests: tuple[Manifest, ...], replacements: tuple[Replacement, ...]
+    options: RegistryOptions, context: Context, manifests: tuple[Manifest, ...], replacements: tuple[Replacement, ...]
 ) -> Registry:
     """A client for the images' registries; raises as `hosts_of` does."""
     from s3c_actions.wiring.logins import logins, registry
 
-    return registry(values, logins(values, context, hosts_of(values, manifests, replacements)))
+    return registry(options, logins(options, context, hosts_of(options, manifests, replacements)))
 
 
-def hosts_of(values: Values, manifests: tuple[Manifest, ...], replacements: tuple[Replacement, ...]) -> set[str]:
+def hosts_of(
+    options: CredentialOptions, manifests: tuple[Manifest, ...], replacements: tuple[Replacement, ...]
+) -> set[str]:
     """The images' registries. Credentials given go to one registry alone, never to every one a manifest names.
 
     Raises:
@@ -107,13 +109,13 @@ def hosts_of(values: Values, manifests: tuple[Manifest, ...], replacements: tupl
     given = {one.image.registry for one in replacements}
     named = {one.reference(use).registry for one in manifests for use in one.uses}
     hosts = given or named
-    if values[REGISTRY_USERNAME] and len(hosts) > 1:
+    if options.registry_username and len(hosts) > 1:
         raise InputError(
             "registry-username",
             f"the images are in several registries ({', '.join(sorted(hosts))}).",
             remedy="Use `docker login` for each, and leave the credentials out.",
         )
-    return hosts if values[REGISTRY_USERNAME] else given | named
+    return hosts if options.registry_username else given | named
 
 
 def resolved(registry: Registry, reference: Reference) -> tuple[Reference, tuple[str, ...]]:
@@ -133,7 +135,7 @@ def resolved(registry: Registry, reference: Reference) -> tuple[Reference, tuple
 
 
 def verifier(
-    values: Values, context: Context, stack: ExitStack, registries: Collection[str] | None = None
+    options: VerifyingOptions, context: Context, stack: ExitStack, registries: Collection[str]
 ) -> Callable[[str], VerifyResult] | None:
     """Verification by the trust store or the vault given; None when nobody is named.
 
@@ -141,12 +143,12 @@ def verifier(
         InputError: the inputs name nobody they could mean, or the certificate in the vault is not there.
         OutsideError: the vault does not let us in.
     """
-    if not trusting(values):
+    if not trusting(options):
         return None
     from s3c_actions.steps import verify
 
-    settings = trusted(values, context)
-    program = notation(values, context, registries)
+    settings = trusted(options, context, options.user_metadata)
+    program = notation(options, context, registries)
     home = stack.enter_context(verify.prepare(settings, context.temp, context.progress))
     return lambda reference: verify.run(settings, program, home, reference, context.progress)
 

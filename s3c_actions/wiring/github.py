@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.options import Values
-from s3c_actions.options import github as inputs
+from s3c_actions.options.github import TokenOptions
 from s3c_actions.wiring.context import Context
 
 
-def token_of(values: Values, context: Context, *permissions: str) -> str:
+def token_of(options: TokenOptions, context: Context, *permissions: str) -> str:
     """The token given, or the one that GitHub's own tools take from the environment.
 
     Args:
-        values: of a command that has TOKEN among its inputs.
+        options: of the command.
         context: of the run.
         permissions: what the token needs, as in `issues: write`; told when there is none.
 
@@ -20,7 +19,7 @@ def token_of(values: Values, context: Context, *permissions: str) -> str:
         InputError: there is none.
     """
     names = ("GITHUB_TOKEN", "GH_TOKEN")
-    token = values[inputs.TOKEN] or next(filter(None, map(context.environment.get, names)), "")
+    token = options.github_token or next(filter(None, map(context.environment.get, names)), "")
     if not token:
         raise InputError(
             "github-token",

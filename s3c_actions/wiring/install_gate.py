@@ -7,11 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.options import Values
-from s3c_actions.options import deploy as deploying
 from s3c_actions.options import gate as inputs
-from s3c_actions.options.azure import AZURE_CLOUD, TENANT_ID
-from s3c_actions.options.common import TIMEOUT
+from s3c_actions.options.gate import GateInputs
 from s3c_actions.options.vault import VAULT_CERTIFICATE
 from s3c_actions.result.model import DeployResult
 from s3c_actions.wiring.context import Context
@@ -21,10 +18,8 @@ if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster, Object
     from s3c_actions.programs.helm.helm import Chart
 
-_OF_VAULT = (inputs.VAULT, VAULT_CERTIFICATE, TENANT_ID, inputs.RATIFY_CLIENT)
 
-
-def install(values: Values, context: Context, cluster: Cluster) -> DeployResult:
+def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployResult:
     """Install what the inputs say, and prove it.
 
     Raises:
@@ -34,9 +29,9 @@ def install(values: Values, context: Context, cluster: Cluster) -> DeployResult:
     from s3c_actions.cluster.gate import manifests as gate_manifests
     from s3c_actions.programs.helm.helm import Helm
     from s3c_actions.steps import install_gate
-    from s3c_actions.wiring.programs import located
+    from s3c_actions.wiring import programs
 
-    objects = _objects(values, context, _of_vault(values, context))
+    objects = _objects(options, context, _of_vault(options, context))
     if any(_trusts_nobody(one) for one in objects):
         raise InputError(
             inputs.IDENTITIES.name,
@@ -44,29 +39,28 @@ def install(values: Values, context: Context, cluster: Cluster) -> DeployResult:
             cause="Everyone whom an authority certified could have images admitted.",
             remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
         )
-    charts = _charts(values, context)
-    (program,) = located(values, context, "helm")
+    charts = _charts(options, context)
     helm = Helm(
-        program.path,
+        programs.helm(options, context).path,
         context.runner,
-        kubeconfig=kubeconfig_of(values, context),
-        context=values[deploying.KUBE_CONTEXT],
-        timeout=values[TIMEOUT],
+        kubeconfig=kubeconfig_of(options, context),
+        context=options.context,
+        timeout=options.timeout,
     )
     settings = install_gate.GateSettings(
         charts=charts,
         objects=objects,
-        namespace=values[deploying.NAMESPACE] or cluster.namespace,
-        timeout=values[deploying.ROLLOUT_TIMEOUT],
+        namespace=options.namespace or cluster.namespace,
+        timeout=options.rollout_timeout,
     )
     return install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=context.progress))
 
 
-def _objects(values: Values, context: Context, of_vault: tuple[str, ...] = ()) -> tuple[Object, ...]:
+def _objects(options: GateInputs, context: Context, of_vault: tuple[str, ...] = ()) -> tuple[Object, ...]:
     """The gate's own objects and the user's, in the order in which they are applied.
 
     Args:
-        values: of the command.
+        options: of the command.
         context: of the command.
         of_vault: the identity that is trusted of the vault, when the inputs name none; none: nobody is.
     """
@@ -75,26 +69,26 @@ def _objects(values: Values, context: Context, of_vault: tuple[str, ...] = ()) -
     from s3c_actions.policy import model
     from s3c_actions.wiring.judging import trusting
 
-    sources = values[inputs.OTHER_MANIFESTS]
+    sources = options.manifests
     read = (
         manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MOST_BYTES + 1))
         if sources
         else ()
     )
     others = [document for one in read for document in manifests.objects(one.text, one.source)]
-    if (path := values[inputs.POLICY]) is not None:
+    if (path := options.policy) is not None:
         for one in (inputs.SIGNERS, inputs.IDENTITIES, inputs.VAULT):
-            if values.given(one):
+            if options.given(one):
                 raise InputError(
                     one.name, "it is given beside a policy, which names the signers.", remedy="Give one of both."
                 )
-        ruling = trusting(model.read(path), values, context)
+        ruling = trusting(model.read(path), options, context)
         return gate_manifests.with_others(
-            gate_manifests.by_policy(ruling, values[inputs.EXEMPT], allow_tags=values[inputs.ALLOW_TAGS]), others
+            gate_manifests.by_policy(ruling, options.exempt_namespaces, allow_tags=options.allow_tags), others
         )
-    trust = _trust(values)
+    trust = _trust(options)
     own = gate_manifests.policy(
-        _identities(values, others) or of_vault, values[inputs.EXEMPT], allow_tags=values[inputs.ALLOW_TAGS]
+        _identities(options, others) or of_vault, options.exempt_namespaces, allow_tags=options.allow_tags
     )
     if trust is not None:
         own = (trust, *own)
@@ -107,7 +101,7 @@ def _objects(values: Values, context: Context, of_vault: tuple[str, ...] = ()) -
     return gate_manifests.with_others(own, others)
 
 
-def _identities(values: Values, others: list[Object]) -> tuple[str, ...]:
+def _identities(options: GateInputs, others: list[Object]) -> tuple[str, ...]:
     """Which signers to trust of those that the certificates vouch for; none when these are not known.
 
     Raises:
@@ -117,7 +111,7 @@ def _identities(values: Values, others: list[Object]) -> tuple[str, ...]:
     from s3c_actions.signing import identities
     from s3c_actions.steps.verify import trusted_certificates, trusted_identities, unrestricted
 
-    given, stores = values[inputs.IDENTITIES], values[inputs.SIGNERS]
+    given, stores = options.trusted_identity, options.trust_store
     listed = trusted_identities(given)
     issuing = unrestricted(trusted_certificates(stores), listed) if stores else ()
     if issuing and not given:
@@ -151,23 +145,23 @@ def _trusts_nobody(document: Object) -> bool:
     return any(one.get("trustedIdentities") == [] for one in statements)
 
 
-def _of_vault(values: Values, context: Context) -> tuple[str, ...]:
+def _of_vault(options: GateInputs, context: Context) -> tuple[str, ...]:
     """The signer whose certificate the vault has now, when the inputs leave it at that.
 
     Ratify trusts whoever issued what it finds there, so the subject is pinned.
     """
     others = (inputs.SIGNERS, inputs.IDENTITIES, inputs.POLICY)
-    if any(values.given(one) for one in others) or not all(values[one] for one in _OF_VAULT):
+    if any(options.given(one) for one in others) or not all(_of_vault_given(options).values()):
         return ()
     from s3c_actions.azure.vault import Vault, host
     from s3c_actions.signing import certificates
     from s3c_actions.wiring.azure import azure_identity
 
-    name = values[VAULT_CERTIFICATE]
+    name = options.vault_certificate
     try:
         with context.progress.step("vault") as step:
-            identity = azure_identity(values, context)
-            vault = Vault(host(values[inputs.VAULT], identity.cloud.vaults), identity, context.progress)
+            identity = azure_identity(options, context)
+            vault = Vault(host(options.vault, identity.cloud.vaults), identity, context.progress)
             chain = vault.certificate(name, issuers=()).chain
             step.done(f"{name} of {vault.host}, read with {identity.told}")
         return (certificates.pinned_identity(chain, VAULT_CERTIFICATE.name),)
@@ -176,52 +170,66 @@ def _of_vault(values: Values, context: Context) -> tuple[str, ...]:
         raise
 
 
-def _trust(values: Values) -> Object | None:
+def _of_vault_given(options: GateInputs) -> dict[str, str]:
+    """What it takes to trust a vault's certificate: name of the input → its value."""
+    return {
+        GateInputs.vault.name: options.vault,
+        GateInputs.vault_certificate.name: options.vault_certificate,
+        GateInputs.tenant_id.name: options.tenant_id,
+        GateInputs.ratify_client_id.name: options.ratify_client_id,
+    }
+
+
+def _trust(options: GateInputs) -> Object | None:
     """Whom to trust; None when that is left to the user's own manifests."""
     from s3c_actions.azure import clouds
     from s3c_actions.azure.vault import host
     from s3c_actions.cluster.gate import manifests as gate_manifests
     from s3c_actions.steps.verify import trusted_certificates
 
-    stores, vault = values[inputs.SIGNERS], values[inputs.VAULT]
+    stores, vault = options.trust_store, options.vault
     if stores and vault:
         raise InputError("vault", "it is given beside trust-store.", remedy="Give one of both.")
     if stores:
         return gate_manifests.certificates(trusted_certificates(stores).decode())
-    given = [one for one in _OF_VAULT if values[one]]
-    if not vault and VAULT_CERTIFICATE not in given:
+    named = _of_vault_given(options)
+    given = [name for name, value in named.items() if value]
+    if not vault and VAULT_CERTIFICATE.name not in given:
         return None
-    if missing := [one.name for one in _OF_VAULT if one not in given]:
+    if missing := [name for name in named if name not in given]:
         raise InputError(
             missing[0],
-            f"it is missing, and {given[0].name} is given.",
-            remedy=f"Trust in a Key Vault takes {', '.join(one.name for one in _OF_VAULT)}.",
+            f"it is missing, and {given[0]} is given.",
+            remedy=f"Trust in a Key Vault takes {', '.join(named)}.",
         )
     return gate_manifests.key_vault(
-        f"https://{host(vault, clouds.named(values[AZURE_CLOUD]).vaults)}",
-        values[VAULT_CERTIFICATE],
-        tenant=values[TENANT_ID],
-        client=values[inputs.RATIFY_CLIENT],
+        f"https://{host(vault, clouds.named(options.azure_cloud).vaults)}",
+        options.vault_certificate,
+        tenant=options.tenant_id,
+        client=options.ratify_client_id,
     )
 
 
-def _charts(values: Values, context: Context) -> tuple[Chart, ...]:
+def _charts(options: GateInputs, context: Context) -> tuple[Chart, ...]:
     """Both charts with our values and the user's over them."""
     from s3c_actions.cluster.gate import manifests as gate_manifests
     from s3c_actions.programs.helm.charts import chart
     from s3c_actions.programs.helm.helm import Chart
     from s3c_actions.programs.install.pins import CHARTS
 
+    given = {
+        "gatekeeper": (options.gatekeeper_chart, options.gatekeeper_values),
+        "ratify": (options.ratify_chart, options.ratify_values),
+    }
     wanted = []
     for pin in CHARTS:
-        given, more = inputs.CHARTS[pin.name]
-        path = values[given]
-        for file in (*([path] if path else []), *values[more]):
+        path, more = given[pin.name]
+        for file in (*([path] if path else []), *more):
             if not file.exists():
-                field = given.name if file is path else more.name
+                field = f"{pin.name}-chart" if file is path else f"{pin.name}-values"
                 raise InputError(field, f"{file} is not there.", remedy="Look at the path.")
-        wanted.append((pin, path, [gate_manifests.values(pin.name), *values[more]]))
-    if made := gate_manifests.ratify_values(values[inputs.RATIFY_CLIENT], values[inputs.EXEMPT]):
+        wanted.append((pin, path, [gate_manifests.values(pin.name), *more]))
+    if made := gate_manifests.ratify_values(options.ratify_client_id, options.exempt_namespaces):
         file = context.temp / "ratify-values.json"
         file.write_text(json.dumps(made))
         wanted[-1][2].insert(1, file)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.options import Values
+from s3c_actions.options.azure import IdentityOptions
+from s3c_actions.options.sign import NotationOptions
 from s3c_actions.signing.identities import PREFIX
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.signing import notation, registry_of
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def judging(values: Values, context: Context, policy: Policy) -> Iterator[Judge]:
-    """What judges images by a policy, as the inputs name registry and notation.
+def judging(options: NotationOptions, context: Context, policy: Policy, registries: Collection[str]) -> Iterator[Judge]:
+    """What judges images of some registries by a policy.
 
     Raises:
         InputError: the policy names no signer, or a certificate in it is none.
@@ -28,21 +29,21 @@ def judging(values: Values, context: Context, policy: Policy) -> Iterator[Judge]
     from s3c_actions.steps import judge
 
     with judge.prepare(
-        trusting(policy, values, context),
-        registry=registry_of(values, context),
-        notation=notation(values, context),
+        trusting(policy, options, context),
+        registry=registry_of(options, context, registries),
+        notation=notation(options, context, registries),
         temp=context.temp,
         now=context.now,
     ) as ready:
         yield ready
 
 
-def trusting(policy: Policy, values: Values, context: Context) -> Policy:
+def trusting(policy: Policy, options: IdentityOptions, context: Context) -> Policy:
     """The policy with the text of the certificates that it names by their vault, read now.
 
     Args:
         policy: as `policy.model.read` gave it.
-        values: of a command that takes `inputs.azure.IDENTITY_INPUTS`.
+        options: who reads the vault.
         context: the command's.
 
     Raises:
@@ -51,11 +52,11 @@ def trusting(policy: Policy, values: Values, context: Context) -> Policy:
     """
     from msgspec.structs import replace as changed
 
-    signers = tuple(one if one.vault is None else _of_vault(one, one.vault, values, context) for one in policy.signers)
+    signers = tuple(one if one.vault is None else _of_vault(one, one.vault, options, context) for one in policy.signers)
     return policy if signers == policy.signers else changed(policy, signers=signers)
 
 
-def _of_vault(signer: Signer, where: tuple[str, str, str], values: Values, context: Context) -> Signer:
+def _of_vault(signer: Signer, where: tuple[str, str, str], options: IdentityOptions, context: Context) -> Signer:
     """A signer with what to trust so that this certificate is: itself, or its issuer and its subject."""
     from msgspec.structs import replace as changed
 
@@ -65,7 +66,7 @@ def _of_vault(signer: Signer, where: tuple[str, str, str], values: Values, conte
 
     host, name, version = where
     with context.progress.step("vault") as step:
-        identity = azure_identity(values, context)
+        identity = azure_identity(options, context)
         try:
             chain = Vault(host, identity, context.progress).certificate(name, version).chain
         except InputError as error:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.core import pasted
 from s3c_actions.core.errors import InputError
-from s3c_actions.options import Values
 from s3c_actions.options import deploy as inputs
-from s3c_actions.options.common import TIMEOUT
+from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
@@ -20,17 +19,17 @@ if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster
 
 
-def cluster_of(values: Values, context: Context) -> Cluster:
+def cluster_of(options: ClusterOptions, context: Context) -> Cluster:
     """The cluster that the inputs, KUBECONFIG or the home folder name.
 
     Raises:
         InputError: the kubeconfig or the context cannot be used, or there is no such cluster of Azure's.
         OutsideError: Azure does not tell how to reach it.
     """
-    return _connect(values, context)()
+    return _connect(options, context)()
 
 
-def connecting(values: Values, context: Context) -> Callable[[], Cluster]:
+def connecting(options: ClusterOptions, context: Context) -> Callable[[], Cluster]:
     """Begin to connect, in a thread: importing Kubernetes' client takes 0.2 s, in which others ask the registry.
 
     Returns:
@@ -45,7 +44,7 @@ def connecting(values: Values, context: Context) -> Callable[[], Cluster]:
     # what both sides need; the rest of the client is its own.
     import requests  # noqa: F401
 
-    connect = _connect(values, context)
+    connect = _connect(options, context)
 
     def work() -> Cluster:
         cluster = connect()
@@ -58,32 +57,32 @@ def connecting(values: Values, context: Context) -> Callable[[], Cluster]:
     return connected.result
 
 
-def _connect(values: Values, context: Context) -> Callable[[], Cluster]:
+def _connect(options: ClusterOptions, context: Context) -> Callable[[], Cluster]:
     """What is left to do to connect once Azure has been asked, in the thread that may ask it."""
     from s3c_actions.cluster.client import connect
 
-    kubeconfig = kubeconfig_of(values, context)
-    azure = aks(values, context)
+    kubeconfig = kubeconfig_of(options, context)
+    azure = aks(options, context)
     token = azure.token if azure is not None else None
     return partial(
         connect,
         kubeconfig,
-        values[inputs.KUBE_CONTEXT],
-        timeout=min(values[TIMEOUT], 60.0),
+        options.context,
+        timeout=min(options.timeout, 60.0),
         temp=context.temp,
         hide=context.secrets.add,
         token=token,
     )
 
 
-def kubeconfig_of(values: Values, context: Context) -> str:
+def kubeconfig_of(options: ClusterOptions, context: Context) -> str:
     """The kubeconfig that the inputs, KUBECONFIG or the home folder name; several files are separated by `:`.
 
     Raises:
         InputError: the cluster of Azure's that is named is not there, or a kubeconfig is given beside it.
         OutsideError: Azure does not tell how to reach it.
     """
-    azure = aks(values, context)
+    azure = aks(options, context)
     if azure is not None:
         path = context.temp / "aks.kubeconfig"
         if not path.exists():
@@ -91,7 +90,7 @@ def kubeconfig_of(values: Values, context: Context) -> str:
             path.write_text(json.dumps(azure.document), encoding="utf-8")  # JSON is YAML
         return str(path)
     home = Path(context.environment.get("HOME") or Path.home()) / ".kube" / "config"
-    given = values[inputs.KUBECONFIG]
+    given = options.kubeconfig
     if given:
         return str(Path(given).expanduser())
     paths = context.environment.get("KUBECONFIG", "")
@@ -103,14 +102,14 @@ def kubeconfig_of(values: Values, context: Context) -> str:
     return paths or str(home)
 
 
-def aks(values: Values, context: Context) -> Access | None:
+def aks(options: ClusterOptions, context: Context) -> Access | None:
     """How to reach the cluster of Azure Kubernetes Service that the inputs name, asked once; None when they name none.
 
     Raises:
         InputError: there is no such cluster, a part of its name is missing, or a kubeconfig is given beside it.
         OutsideError: Azure does not tell how to reach it.
     """
-    if not values[inputs.AKS_CLUSTER]:
+    if not options.aks_cluster:
         return None
     from s3c_actions.azure import kubernetes_service
     from s3c_actions.wiring.azure import azure_identity
@@ -118,16 +117,16 @@ def aks(values: Values, context: Context) -> Access | None:
     made = context.shared.get("aks")
     if isinstance(made, kubernetes_service.Access):
         return made
-    if values[inputs.KUBECONFIG]:
+    if options.kubeconfig:
         raise InputError("kubeconfig", "it is given beside aks-cluster.", remedy="Give one of both.")
-    subscription = values[inputs.SUBSCRIPTION] or context.environment.get("AZURE_SUBSCRIPTION_ID", "")
-    for name, value in ((inputs.RESOURCE_GROUP.name, values[inputs.RESOURCE_GROUP]), ("subscription", subscription)):
+    subscription = options.subscription or context.environment.get("AZURE_SUBSCRIPTION_ID", "")
+    for name, value in ((inputs.RESOURCE_GROUP.name, options.resource_group), ("subscription", subscription)):
         if not value:
             raise InputError(name, "it is missing, and aks-cluster is given.", remedy="Give both.")
     cluster = kubernetes_service.AksCluster(
-        subscription=subscription, group=values[inputs.RESOURCE_GROUP], name=values[inputs.AKS_CLUSTER]
+        subscription=subscription, group=options.resource_group, name=options.aks_cluster
     )
-    identity = azure_identity(values, context)
+    identity = azure_identity(options, context)
     found = kubernetes_service.access(cluster, identity, context.secrets)
     how = f"with {identity.told}" if found.token is not None else "with the cluster's local account"
     context.progress.notice(f"{cluster.name}: logged in {how}.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from s3c_actions.options import Input, Values
-from s3c_actions.options.common import INSECURE, REGISTRY_PASSWORD, REGISTRY_USERNAME
+from s3c_actions.options.azure import IdentityOptions
+from s3c_actions.options.registry import CredentialOptions, RegistryOptions
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
@@ -15,50 +15,64 @@ if TYPE_CHECKING:
     from s3c_actions.registry.credentials import Logins
 
 
-def logins(
-    values: Values,
-    context: Context,
-    registries: Collection[str],
-    username: Input[str] = REGISTRY_USERNAME,
-    password: Input[str] = REGISTRY_PASSWORD,
-) -> Logins:
+def logins(options: RegistryOptions, context: Context, registries: Collection[str]) -> Logins:
     """The logins of a command.
 
     Args:
-        values: of a command that takes the two inputs, and `inputs.azure.IDENTITY_INPUTS`.
+        options: of the command.
         context: the command's.
         registries: that the credentials given are for; nobody else is sent them.
-        username: the input with the user's name.
-        password: the input with the password.
 
     Raises:
-        InputError: one of the two inputs is given without the other.
+        InputError: one of user name and password is given without the other.
+    """
+    return logins_of((options.registry_username, options.registry_password), "registry", options, context, registries)
+
+
+def logins_of(
+    given: tuple[str, str],
+    field: str,
+    identity: IdentityOptions,
+    context: Context,
+    registries: Collection[str],
+) -> Logins:
+    """The logins by a user name and a password.
+
+    Args:
+        given: user name and password; empty when not.
+        field: what the two inputs' names begin with.
+        identity: that logs in where no password is needed.
+        context: the command's.
+        registries: that the credentials given are for; nobody else is sent them.
+
+    Raises:
+        InputError: one of the two is given without the other.
     """
     from s3c_actions.registry import credentials
 
-    login = credentials.given(values[username], values[password], username.name.removesuffix("-username"))
+    login = credentials.given(*given, field)
     return credentials.Logins(
         environment=context.environment,
         given=dict.fromkeys(registries, login) if login else {},
-        exchange=_azure(values, context),
+        exchange=_azure(identity, context),
         hide=context.secrets.add,
     )
 
 
-def registry(values: Values, logins: Logins, *, timeout: float = 30.0) -> Registry:
+def registry(options: CredentialOptions, logins: Logins, *, timeout: float = 30.0) -> Registry:
     """A client with these logins, which talks as `insecure-registry` says; `timeout` in seconds for one answer."""
     from s3c_actions.registry import Registry
 
-    return Registry(logins, insecure=values[INSECURE], timeout=timeout)
+    return Registry(logins, insecure=options.insecure_registry, timeout=timeout)
 
 
-def _azure(values: Values, context: Context) -> AzureLogin:
+def _azure(options: IdentityOptions, context: Context) -> AzureLogin:
     """One for the whole run: what it exchanged once is valid for every step."""
     from s3c_actions.azure.container_registry import AzureLogin
     from s3c_actions.wiring.azure import azure_identity
 
     made = context.shared.get("azure login")
     if not isinstance(made, AzureLogin):
-        made = AzureLogin(lambda: azure_identity(values, context), context.secrets, context.progress)
+        made = AzureLogin(lambda: azure_identity(options, context), context.secrets, context.progress)
         context.shared["azure login"] = made
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,8 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Values
-from s3c_actions.options import patch as inputs
-from s3c_actions.options.common import IMAGE, INSECURE, PLATFORM, TIMEOUT
+from s3c_actions.options.common import PlatformOptions
+from s3c_actions.options.patch import PatchingOptions
 from s3c_actions.result.model import PatchResult, ScanResult
 from s3c_actions.wiring.context import Context
 
@@ -29,9 +28,9 @@ PATCHED = "patched"
 """Folder of the rescan's reports, in the image's own."""
 
 
-def refuse_platform(values: Values) -> None:
+def refuse_platform(options: PlatformOptions) -> None:
     """Raise InputError when one platform is asked for."""
-    if values[PLATFORM]:
+    if options.platform:
         raise InputError(
             "platform",
             "every platform of an image is patched, so that none is left behind under the new tag.",
@@ -43,12 +42,14 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a patch needs besides the image, bound once for all images of a run.
 
     Attributes:
+        registries: of the images.
         vouched: as in `PatchTools`: None only where nothing signs what comes out.
     """
 
-    values: Values
+    options: PatchingOptions
     context: Context
     scanner: Scanner
+    registries: Collection[str]
     vouched: Vouched | None
     login: Callable[[], Mapping[str, str]]
     stack: ExitStack
@@ -69,18 +70,18 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.registry import Writer
         from s3c_actions.steps import patch
 
-        values, context = self.values, self.context
+        options, context = self.options, self.context
         settings = patch.PatchSettings(
             image=image,
-            tag=values[inputs.TAG],
-            overwrite=values[inputs.OVERWRITE],
-            allow_partial=values[inputs.ALLOW_PARTIAL],
-            library="library" in values[inputs.PATCH_TYPES],
+            tag=options.patched_tag,
+            overwrite=options.overwrite_tag,
+            allow_partial=options.allow_partial,
+            library="library" in options.patch_types,
             vex=folder / VEX_FILE,
             temp=context.temp,
         )
-        options = replace(self.scanner.settings.options, platform="")
-        scanner = replace(self.scanner, settings=replace(self.scanner.settings, options=options))
+        every_platform = replace(self.scanner.settings.options, platform="")
+        scanner = replace(self.scanner, settings=replace(self.scanner.settings, options=every_platform))
         rescanner = replace(scanner, settings=replace(scanner.settings, title="rescan"))
         tools = patch.PatchTools(
             registry=self.scanner.registry,
@@ -99,10 +100,10 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
     def copa(self, image: Reference, report: Path, tag: str) -> str:
         """Run Copa, on a BuildKit that is found or started at the first image that needs one; as `Patcher`."""
         from s3c_actions.programs.copa.copa import Copa, Patch
-        from s3c_actions.wiring.programs import located
+        from s3c_actions.wiring import programs
 
-        values, context = self.values, self.context
-        (program,) = located(values, context, "copa")
+        options, context = self.options, self.context
+        program = programs.copa(options, context)
         if not self.found:
             self.found.append(self._buildkit())
         copa = Copa(program.path, context.runner)
@@ -113,43 +114,40 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
                 tag=tag,
                 vex=Path(folder) / "copa.openvex.json",
                 address=self.found[0].address,
-                tls=_tls(values),
-                library="library" in values[inputs.PATCH_TYPES],
-                ignore_errors=values[inputs.ALLOW_PARTIAL],
-                timeout=values[TIMEOUT],
+                tls=_tls(options),
+                library="library" in options.patch_types,
+                ignore_errors=options.allow_partial,
+                timeout=options.timeout,
             )
             return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
 
     def _buildkit(self) -> BuildKit:
         from s3c_actions.programs.buildkit import buildkit
-        from s3c_actions.wiring.programs import located
+        from s3c_actions.wiring import programs
 
-        values, context = self.values, self.context
-        registries = {Reference.parse(image).registry for image in values[IMAGE]}
+        options, context = self.options, self.context
         wanted = buildkit.Wanted(
-            address=values[inputs.BUILDKIT],
-            tls=_tls(values),
-            config=values[inputs.BUILDKIT_CONFIG],
-            insecure=tuple(sorted(registries)) if values[INSECURE] else (),
+            address=options.buildkit_addr,
+            tls=_tls(options),
+            config=options.buildkit_config,
+            insecure=tuple(sorted(self.registries)) if options.insecure_registry else (),
             temp=context.temp,
         )
         if wanted.config is not None and not wanted.config.is_file():
             raise InputError("buildkit-config", f"{str(wanted.config)!r} is not a file.", remedy="Look at the path.")
         return self.stack.enter_context(
-            buildkit.use(
-                wanted, context.runner, context.progress, lambda: located(values, context, "buildkitd")[0].path
-            )
+            buildkit.use(wanted, context.runner, context.progress, lambda: programs.buildkitd(options, context).path)
         )
 
 
 @contextmanager
 def patching(
-    values: Values, context: Context, scanner: Scanner, images: tuple[str, ...], vouched: Vouched | None
+    options: PatchingOptions, context: Context, scanner: Scanner, images: tuple[str, ...], vouched: Vouched | None
 ) -> Iterator[Patching]:
     """A patcher as the inputs ask for it; a BuildKit that it started is ended with the context.
 
     Args:
-        values: of a command that has `inputs.patch.HOW` and what a scan needs among its inputs.
+        options: of the command.
         context: of the run.
         scanner: scans what is patched.
         images: references, whose registries the credentials given are for; nobody else is sent them.
@@ -163,17 +161,23 @@ def patching(
     from s3c_actions.wiring.logins import logins
 
     hosts = {Reference.parse(image).registry for image in images}
-    login = credentials.for_programs(logins(values, context, hosts), hosts, context.temp)
+    login = credentials.for_programs(logins(options, context, hosts), hosts, context.temp)
     with ExitStack() as stack:
-        yield Patching(values=values, context=context, scanner=scanner, vouched=vouched, login=login, stack=stack)
+        yield Patching(
+            options=options,
+            context=context,
+            scanner=scanner,
+            registries=hosts,
+            vouched=vouched,
+            login=login,
+            stack=stack,
+        )
 
 
-def _tls(values: Values) -> Tls:
+def _tls(options: PatchingOptions) -> Tls:
     from s3c_actions.programs.buildkit.buildkit import Tls
 
-    tls = Tls(
-        ca=values[inputs.BUILDKIT_CA], certificate=values[inputs.BUILDKIT_CERTIFICATE], key=values[inputs.BUILDKIT_KEY]
-    )
+    tls = Tls(ca=options.buildkit_ca, certificate=options.buildkit_certificate, key=options.buildkit_key)
     for name, path in (("buildkit-ca", tls.ca), ("buildkit-certificate", tls.certificate), ("buildkit-key", tls.key)):
         if path is not None and not path.is_file():
             raise InputError(name, f"{str(path)!r} is not a file.", remedy="Look at the path.")

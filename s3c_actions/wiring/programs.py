@@ -1,49 +1,96 @@
-"""The programs that a command needs, as its inputs choose them."""
+"""The programs that a command needs, as its options choose them."""
 
 from __future__ import annotations
 
-from s3c_actions.options import Values
-from s3c_actions.options import programs as inputs
-from s3c_actions.options.programs import ProgramInputs
+from collections.abc import Callable, Mapping
+
+from s3c_actions.options.programs import (
+    BuildkitdProgram,
+    CopaProgram,
+    HelmProgram,
+    NotationProgram,
+    ProgramsInputs,
+    ProgramsMirror,
+    TrivyProgram,
+)
 from s3c_actions.programs.install.locate import Program, Wanted, locate_all
-from s3c_actions.programs.install.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY, Pin
+from s3c_actions.programs.install.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY
 from s3c_actions.wiring.context import Context
 
-DECLARED: dict[str, tuple[Pin, ProgramInputs]] = {
-    "trivy": (TRIVY, inputs.TRIVY),
-    "copa": (COPA, inputs.COPA),
-    "notation": (NOTATION, inputs.NOTATION),
-    "buildkitd": (BUILDKITD, inputs.BUILDKITD),
-    "helm": (HELM, inputs.HELM),
-}
 
-
-def wanted(values: Values, name: str) -> Wanted:
-    """What a command's inputs ask for: `name` is one of DECLARED, and its inputs are among the command's."""
-    pin, declared = DECLARED[name]
+def _trivy(options: TrivyProgram) -> Wanted:
     return Wanted(
-        pin=pin,
-        explicit=values[declared.path],
-        version=values[declared.version],
-        checksum=values[declared.checksum],
+        pin=TRIVY, explicit=options.trivy_path, version=options.trivy_version, checksum=options.trivy_checksum
     )
 
 
-def located(values: Values, context: Context, *names: str) -> tuple[Program, ...]:
-    """The programs of a command, each found or installed.
+def _copa(options: CopaProgram) -> Wanted:
+    return Wanted(pin=COPA, explicit=options.copa_path, version=options.copa_version, checksum=options.copa_checksum)
 
-    Args:
-        values: of a command that has the programs' inputs and PROGRAMS_MIRROR among its own.
-        context: of the run.
-        names: of DECLARED.
 
-    Raises:
-        InputError, OutsideError: as `locate_all`.
-    """
-    return locate_all(
-        [wanted(values, name) for name in names],
+def _notation(options: NotationProgram) -> Wanted:
+    return Wanted(
+        pin=NOTATION,
+        explicit=options.notation_path,
+        version=options.notation_version,
+        checksum=options.notation_checksum,
+    )
+
+
+def _buildkitd(options: BuildkitdProgram) -> Wanted:
+    return Wanted(
+        pin=BUILDKITD,
+        explicit=options.buildkitd_path,
+        version=options.buildkitd_version,
+        checksum=options.buildkitd_checksum,
+    )
+
+
+def _helm(options: HelmProgram) -> Wanted:
+    return Wanted(pin=HELM, explicit=options.helm_path, version=options.helm_version, checksum=options.helm_checksum)
+
+
+WANTED: Mapping[str, Callable[[ProgramsInputs], Wanted]] = {
+    "trivy": _trivy,
+    "copa": _copa,
+    "notation": _notation,
+    "buildkitd": _buildkitd,
+    "helm": _helm,
+}
+"""Program → what the options ask for."""
+
+
+def trivy(options: TrivyProgram, context: Context) -> Program:
+    """Trivy, found or installed; raises as `locate_all`."""
+    return _located(_trivy(options), options, context)
+
+
+def copa(options: CopaProgram, context: Context) -> Program:
+    """Copa, found or installed; raises as `locate_all`."""
+    return _located(_copa(options), options, context)
+
+
+def notation(options: NotationProgram, context: Context) -> Program:
+    """Notation, found or installed; raises as `locate_all`."""
+    return _located(_notation(options), options, context)
+
+
+def buildkitd(options: BuildkitdProgram, context: Context) -> Program:
+    """BuildKit's daemon, found or installed; raises as `locate_all`."""
+    return _located(_buildkitd(options), options, context)
+
+
+def helm(options: HelmProgram, context: Context) -> Program:
+    """Helm, found or installed; raises as `locate_all`."""
+    return _located(_helm(options), options, context)
+
+
+def _located(wanted: Wanted, options: ProgramsMirror, context: Context) -> Program:
+    (program,) = locate_all(
+        [wanted],
         cache=context.cache,
         runner=context.runner,
         progress=context.progress,
-        mirror=values[inputs.PROGRAMS_MIRROR],
+        mirror=options.programs_mirror,
     )
+    return program

@@ -18,12 +18,17 @@ def read(given: tuple[str, ...]) -> list[Mapping[str, Any]]:
     Raises:
         InputError: one is not there or is no result.
     """
+    return [document for _, document in located(given)]
+
+
+def located(given: tuple[str, ...]) -> list[tuple[Path, Mapping[str, Any]]]:
+    """As `read`, each document with the path of its file."""
     from s3c_actions.github.artifact import NotAccepted, document
 
     documents = []
     for path in files(given, FILE, "results"):
         try:
-            documents.append(document(reading.content(path, reading.DOCUMENTS)))
+            documents.append((path, document(reading.content(path, reading.DOCUMENTS))))
         except OSError as error:
             raise InputError("results", f"{path} cannot be read: {error.strerror}.") from error
         except NotAccepted as error:

@@ -14,11 +14,11 @@ from s3c_actions.core import startup
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.findings.threshold import enumerated
-from s3c_actions.options import Values
 from s3c_actions.options import report as reporting
 from s3c_actions.options import scan as inputs
-from s3c_actions.options.common import INSECURE, PLATFORM, TIMEOUT
-from s3c_actions.options.evidence import ATTACH
+from s3c_actions.options.common import TimeoutOptions
+from s3c_actions.options.report import ExitCodeOptions, ThresholdOptions
+from s3c_actions.options.scan import ScanningOptions, TrivyOptions
 from s3c_actions.result.model import ScanResult
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import dockerfile_text
@@ -138,13 +138,14 @@ class Scanner(msgspec.Struct, frozen=True, kw_only=True):
         return assess.given(path, image=image, reference=reference, criteria=criteria, report=report)
 
 
-def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scanner:
+def scanning(options: ScanningOptions, context: Context, images: tuple[str, ...], *, evidence: bool) -> Scanner:
     """A scanner as the inputs ask for it.
 
     Args:
-        values: of a command that has `inputs.scan.LOOK` and `inputs.scan.AROUND` among its inputs.
+        options: of the command.
         context: of the run.
         images: references, whose registries the credentials given are for; nobody else is sent them.
+        evidence: what is found is attached, so that a kept report has to be young.
 
     Raises:
         InputError: an input is wrong.
@@ -152,44 +153,43 @@ def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scann
     """
     from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.registry import credentials
-    from s3c_actions.wiring import settings_files
+    from s3c_actions.wiring import programs, settings_files
     from s3c_actions.wiring.logins import logins, registry
-    from s3c_actions.wiring.programs import located
 
     hosts = {Reference.parse(image).registry for image in images}
-    settings = _settings(settings_files.with_defaults(values, inputs.LOOK, context.cwd), context)
+    settings = _settings(settings_files.with_defaults(options, inputs.LOOK, context.cwd), context, evidence=evidence)
     startup.warm("requests")
-    (program,) = located(values, context, "trivy")
-    who = logins(values, context, hosts)
+    program = programs.trivy(options, context)
+    who = logins(options, context, hosts)
     login = credentials.for_programs(who, hosts, context.temp)
     return Scanner(
         settings=settings,
-        trivy=Trivy(program, context.runner, cache=_trivy_cache(values, context), login=login),
-        registry=registry(values, who, timeout=_patience(values)),
+        trivy=Trivy(program, context.runner, cache=_trivy_cache(options, context), login=login),
+        registry=registry(options, who, timeout=_patience(options)),
         context=context,
-        everything=not values[PLATFORM],
-        proposed=_proposal(context),
+        everything=not options.platform,
+        proposed=_proposal(context, evidence=evidence),
     )
 
 
-def _proposal(context: Context) -> ScanSettings | S3CError | None:
+def _proposal(context: Context, *, evidence: bool) -> ScanSettings | S3CError | None:
     """How the images would be scanned with the files that a pull request brings; None when those are the same."""
     from s3c_actions.core.progress import Silent
     from s3c_actions.wiring import settings_files
 
-    values = settings_files.of_run(context).proposed
-    if values is None:
+    options = settings_files.of_run(context).proposed
+    if not isinstance(options, ScanningOptions):
         return None
     temp = context.temp / "proposed"
     temp.mkdir(exist_ok=True)
     try:
-        settings = _settings(values, replace(context, progress=Silent(), temp=temp))
+        settings = _settings(options, replace(context, progress=Silent(), temp=temp), evidence=evidence)
     except S3CError as error:
         return error
     return replace(settings, folder=temp / "reports", title="proposed", formats=())
 
 
-def policy(values: Values) -> Policy | None:
+def policy(options: ThresholdOptions) -> Policy | None:
     """The policy that is given; None when none is.
 
     Raises:
@@ -197,36 +197,39 @@ def policy(values: Values) -> Policy | None:
     """
     from s3c_actions.policy import model
 
-    path = values[reporting.POLICY]
+    path = options.policy
     if path is None:
         return None
     for one in (reporting.FAIL_ON, reporting.FIXABLE_ONLY):
-        if values.given(one):
+        if options.given(one):
             raise InputError(one.name, "it is given beside a policy, which says the same.", remedy="Give one of both.")
     return model.read(path)
 
 
-def gate(values: Values, context: Context, shown: tuple[str, ...] = ()) -> Gate:
+def gate(options: ThresholdOptions, context: Context, shown: tuple[str, ...]) -> Gate:
     """The gate that the policy, or `fail-on`, `fixable-only` and `exit-code` ask for.
 
     Trivy's own `exit-code` fails on whatever `severity` shows; who gives it without `fail-on` means that.
 
     Args:
-        values: of a command that takes those inputs.
+        options: of a command; it may have an exit code or none.
         context: of the run.
-        shown: the severities shown, of a command that has no input for them.
+        shown: the severities shown.
     """
     from s3c_actions.findings.model import Severity
     from s3c_actions.findings.threshold import Gate
 
-    ruling = policy(values)
+    ruling = policy(options)
     if ruling is not None:
         return ruling.gate(context.now)
-    name = values[reporting.FAIL_ON]
-    if not values.given(reporting.FAIL_ON) and values.given(reporting.EXIT_CODE) and values[reporting.EXIT_CODE]:
-        name = min(Severity.of(one) for one in shown or values[inputs.SEVERITY]).name
+    name = options.fail_on
+    by_exit_code = (
+        isinstance(options, ExitCodeOptions) and options.given(ExitCodeOptions.exit_code) and options.exit_code
+    )
+    if not options.given(ThresholdOptions.fail_on) and by_exit_code:
+        name = min(Severity.of(one) for one in shown).name
         context.progress.notice(f"exit-code is given without fail-on: the gate is closed by {name} and over.")
-    return Gate(Severity.of(name) if name else None, values[reporting.FIXABLE_ONLY])
+    return Gate(Severity.of(name) if name else None, options.fixable_only)
 
 
 def _store(context: Context) -> Store | None:
@@ -240,48 +243,48 @@ def _store(context: Context) -> Store | None:
         return None
 
 
-def _settings(values: Values, context: Context) -> ScanSettings:
+def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> ScanSettings:
     from s3c_actions.findings.model import Severity
     from s3c_actions.programs.trivy import ignore
     from s3c_actions.steps.scan import ScanSettings
 
-    files = tuple(Path(one).expanduser() for one in values[inputs.IGNORE_FILES])
+    files = tuple(Path(one).expanduser() for one in options.ignore_files)
     entries = tuple(entry for file in files for entry in ignore.read(file))
-    config, warnings = _trivy_config(values, context)
+    config, warnings = _trivy_config(options, context)
     warnings += ignore.notices(entries, context.now)
-    warnings += _not_used(values, context)
+    warnings += _not_used(options, context)
     for sentence in warnings:
         context.progress.warning(sentence)
-    ruling = policy(values)
-    dockerfile = values[reporting.DOCKERFILE]
+    ruling = policy(options)
+    dockerfile = options.dockerfile
     if dockerfile is None and (context.cwd / "Dockerfile").is_file():
         dockerfile = Path("Dockerfile")
     return ScanSettings(
-        options=_options(values, context, ignore.merged(files, entries, context.temp), config),
+        options=_options(options, context, ignore.merged(files, entries, context.temp), config),
         folder=context.output,
         temp=context.temp,
         now=context.now,
         cwd=context.cwd,
-        store=_store(context) if values[inputs.REUSE] else None,
-        reuse_within=_young(ruling) if values[ATTACH] else None,
+        store=_store(context) if options.reuse else None,
+        reuse_within=_young(ruling) if evidence else None,
         docker=_docker_is_here(context.environment),
-        formats=values[reporting.FORMAT],
-        severities=tuple(Severity.of(one) for one in values[inputs.SEVERITY]),
-        limit_sarif=values[inputs.LIMIT_SARIF],
-        ignore_unfixed=values[inputs.IGNORE_UNFIXED],
-        gate=gate(values, context),
+        formats=options.format,
+        severities=tuple(Severity.of(one) for one in options.severity),
+        limit_sarif=options.limit_severities_for_sarif,
+        ignore_unfixed=options.ignore_unfixed,
+        gate=gate(options, context, options.severity),
         policy=ruling,
-        unscanned_fails=values[reporting.UNSCANNED] == "fail",
+        unscanned_fails=options.unscanned == "fail",
         dockerfile=dockerfile.as_posix() if dockerfile else "",
         dockerfile_text=dockerfile_text(context.cwd / dockerfile) if dockerfile else "",
-        category=values[reporting.SARIF_CATEGORY],
+        category=options.sarif_category,
         ignored=entries,
-        files=_files(values, context),
+        files=_files(options, context),
         warnings=tuple(warnings),
     )
 
 
-def _trivy_config(values: Values, context: Context) -> tuple[TrivyConfig, list[str]]:
+def _trivy_config(options: TrivyOptions, context: Context) -> tuple[TrivyConfig, list[str]]:
     """What is taken of the person's trivy.yaml and TRIVY_ variables, and sentences on what is not."""
     from s3c_actions.programs.trivy import settings as trivy_settings
 
@@ -293,7 +296,7 @@ def _trivy_config(values: Values, context: Context) -> tuple[TrivyConfig, list[s
             "s3c's own inputs."
         )
     config = trivy_settings.from_variables(context.environment)
-    path = values[inputs.TRIVY_CONFIG]
+    path = options.trivy_config
     if path is None:
         return config, warnings
     found = trivy_settings.read(path)
@@ -306,43 +309,43 @@ def _trivy_config(values: Values, context: Context) -> tuple[TrivyConfig, list[s
     return replace(found, skips=skips, repositories={**found.repositories, **config.repositories}), warnings
 
 
-def _not_used(values: Values, context: Context) -> list[str]:
+def _not_used(options: TrivyOptions, context: Context) -> list[str]:
     """Sentences on what is in the working folder and has no say, and on what finds fewer secrets."""
     from s3c_actions.programs.trivy import ignore
     from s3c_actions.programs.trivy import settings as trivy_settings
 
     warnings = []
-    taken = values[inputs.IGNORE_FILES]
-    if taken == (ignore.DEFAULT,) or not (taken or values.given(inputs.IGNORE_FILES)):
+    taken = options.ignore_files
+    if taken == (ignore.DEFAULT,) or not (taken or options.given(inputs.IGNORE_FILES)):
         warnings += [
             f"{name} in the working folder is not used: Trivy does not take it by itself. Name it in `ignore-files`."
             for name in ignore.NOT_TAKEN
             if (context.cwd / name).is_file()
         ]
-    path = values[inputs.SECRET_CONFIG]
-    if path is not None and _looks_for_secrets(values):
+    path = options.secret_config
+    if path is not None and _looks_for_secrets(options):
         fewer = trivy_settings.narrowed_secrets(path)
         if fewer:
             warnings.append(f"{path.name} leaves secrets out that Trivy would look for: it has {enumerated(fewer)}.")
     return warnings
 
 
-def _looks_for_secrets(values: Values) -> bool:
-    return "secret" in {*values[inputs.SCANNERS], *values[inputs.IMAGE_CONFIG_SCANNERS]}
+def _looks_for_secrets(options: TrivyOptions) -> bool:
+    return "secret" in {*options.scanners, *options.image_config_scanners}
 
 
 def _is(names: tuple[str, ...]) -> str:
     return "is" if len(names) == 1 else "are"
 
 
-def _files(values: Values, context: Context) -> tuple[SettingsFile, ...]:
+def _files(options: ScanningOptions, context: Context) -> tuple[SettingsFile, ...]:
     """What suppresses findings, narrows the scan or decides its gate."""
     from s3c_actions.wiring import settings_files
 
     declared = [*inputs.LOOK, reporting.POLICY]
-    if not _looks_for_secrets(values):
+    if not _looks_for_secrets(options):
         declared.remove(inputs.SECRET_CONFIG)
-    return settings_files.listed(values, declared, context.cwd, settings_files.of_run(context).names)
+    return settings_files.listed(options, declared, context.cwd, settings_files.of_run(context).names)
 
 
 def _young(ruling: Policy | None) -> timedelta:
@@ -352,44 +355,44 @@ def _young(ruling: Policy | None) -> timedelta:
     return (ruling or Policy(version=1)).maximum_age / 2
 
 
-def _options(values: Values, context: Context, ignore_file: Path | None, config: TrivyConfig) -> ScanOptions:
+def _options(options: ScanningOptions, context: Context, ignore_file: Path | None, config: TrivyConfig) -> ScanOptions:
     from s3c_actions.programs.trivy.trivy import ScanOptions
 
-    scanners = values[inputs.SCANNERS]
+    scanners = options.scanners
     if "config" in scanners:
         context.progress.notice("Scanner `config` is an old name: it is understood as `misconfig`.")
         scanners = tuple(dict.fromkeys("misconfig" if one == "config" else one for one in scanners))
     return ScanOptions(
         scanners=scanners,
-        pkg_types=values[inputs.PKG_TYPES],
-        image_config_scanners=values[inputs.IMAGE_CONFIG_SCANNERS],
-        platform=values[PLATFORM],
-        skip_dirs=values[inputs.SKIP_DIRS],
-        skip_files=values[inputs.SKIP_FILES],
+        pkg_types=options.pkg_types,
+        image_config_scanners=options.image_config_scanners,
+        platform=options.platform,
+        skip_dirs=options.skip_dirs,
+        skip_files=options.skip_files,
         ignore_file=ignore_file,
-        ignore_policy=values[inputs.IGNORE_POLICY],
-        vex=values[inputs.VEX],
-        secret_config=values[inputs.SECRET_CONFIG] if _looks_for_secrets(values) else None,
+        ignore_policy=options.ignore_policy,
+        vex=options.vex,
+        secret_config=options.secret_config if _looks_for_secrets(options) else None,
         config=config.written(context.temp),
         wider=config.wider,
         skips=config.skips,
-        offline=values[inputs.OFFLINE],
-        db_repositories=values[inputs.DB_REPOSITORY] or config.repositories.get("db-repository", ()),
-        java_db_repositories=values[inputs.JAVA_DB_REPOSITORY] or config.repositories.get("java-db-repository", ()),
-        checks_bundle_repository=values[inputs.CHECKS_REPOSITORY]
+        offline=options.offline,
+        db_repositories=options.db_repository or config.repositories.get("db-repository", ()),
+        java_db_repositories=options.java_db_repository or config.repositories.get("java-db-repository", ()),
+        checks_bundle_repository=options.checks_bundle_repository
         or next(iter(config.repositories.get("checks-bundle-repository", ())), ""),
-        insecure=values[INSECURE],
-        timeout=values[TIMEOUT],
+        insecure=options.insecure_registry,
+        timeout=options.timeout,
     )
 
 
-def _trivy_cache(values: Values, context: Context) -> Path:
-    given = values[inputs.TRIVY_CACHE] or context.environment.get("TRIVY_CACHE_DIR")
+def _trivy_cache(options: ScanningOptions, context: Context) -> Path:
+    given = options.trivy_cache_dir or context.environment.get("TRIVY_CACHE_DIR")
     return Path(given).absolute() if given else context.cache / "trivy"
 
 
-def _patience(values: Values) -> float:
-    return min(30.0, values[TIMEOUT])
+def _patience(options: TimeoutOptions) -> float:
+    return min(30.0, options.timeout)
 
 
 def _docker_is_here(environment: Mapping[str, str]) -> bool:

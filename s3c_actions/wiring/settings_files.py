@@ -1,6 +1,6 @@
 """The files that suppress findings, narrow a scan or decide a gate: which of them a run uses, and their hashes.
 
-Those that are taken without being given stand in the values from here on like the others, so that every command sees
+Those that are taken without being given stand in the options from here on like the others, so that every command sees
 the same ones, and nothing is used that is not listed.
 """
 
@@ -17,7 +17,7 @@ import msgspec
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.findings.scope import SettingsFile
-from s3c_actions.options import Input, Values
+from s3c_actions.options import G, Group, Input
 from s3c_actions.options import scan as scanning
 from s3c_actions.options.report import POLICY
 from s3c_actions.options.verify import TRUST_POLICY, TRUST_STORE
@@ -51,11 +51,11 @@ class OfRun(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         names: path of a copy → what people call the file.
-        proposed: the values with the files that a pull request brings, when its target's decide; else None.
+        proposed: the options with the files that a pull request brings, when its target's decide; else None.
     """
 
     names: Mapping[str, str] = msgspec.field(default_factory=dict)
-    proposed: Values | None = None
+    proposed: Group | None = None
 
 
 _SHARED = "settings-files"
@@ -72,11 +72,11 @@ def of_run(context: Context) -> OfRun:
     return known if isinstance(known, OfRun) else OfRun()
 
 
-def with_defaults(values: Values, declared: Iterable[Input[Any]], cwd: Path) -> Values:
-    """The values, with the files that are taken without being given, and without those that are empty by intent.
+def with_defaults(options: G, declared: Iterable[Input[Any]], cwd: Path) -> G:
+    """The options, with the files that are taken without being given, and without those that are empty by intent.
 
     Args:
-        values: of a command.
+        options: of a command.
         declared: the command's inputs.
         cwd: the working folder.
     """
@@ -85,18 +85,18 @@ def with_defaults(values: Values, declared: Iterable[Input[Any]], cwd: Path) -> 
     for one in FILES:
         if one.name not in names:
             continue
-        paths = paths_of(values, one)
+        paths = paths_of(options, one)
         there = tuple(path for path in paths if path != os.devnull)
-        if one.name in DEFAULTS and not values.given(one) and (cwd / DEFAULTS[one.name]).is_file():
+        if one.name in DEFAULTS and not options.given(one) and (cwd / DEFAULTS[one.name]).is_file():
             there = (DEFAULTS[one.name],)
         if there != paths:
             found[one] = of_paths(one, there)
-    return values.replaced(found) if found else values
+    return options.replaced(found) if found else options
 
 
-def paths_of(values: Values, one: Input[Any]) -> tuple[str, ...]:
+def paths_of(options: Group, one: Input[Any]) -> tuple[str, ...]:
     """The paths that an input of FILES has, as people gave them."""
-    given = values[one]
+    given = getattr(options, one.attribute)
     if given is None:
         return ()
     return tuple(str(path) for path in (given if isinstance(given, tuple) else (given,)))
@@ -110,12 +110,12 @@ def of_paths(one: Input[Any], paths: tuple[str, ...]) -> object:
 
 
 def listed(
-    values: Values, declared: Iterable[Input[Any]], cwd: Path, names: Mapping[str, str] | None = None
+    options: Group, declared: Iterable[Input[Any]], cwd: Path, names: Mapping[str, str] | None = None
 ) -> tuple[SettingsFile, ...]:
-    """Every file that the values name, with its hash.
+    """Every file that the options name, with its hash.
 
     Args:
-        values: of a command.
+        options: of a command.
         declared: the command's inputs.
         cwd: relative paths start here.
         names: path → what people call it, where that is another.
@@ -126,7 +126,7 @@ def listed(
     known = {one.name for one in declared}
     found = []
     for one in FILES:
-        for path in paths_of(values, one) if one.name in known else ():
+        for path in paths_of(options, one) if one.name in known else ():
             found += list(_hashed(one.name, path, cwd, names or {}))
     return tuple(sorted(set(found)))
 

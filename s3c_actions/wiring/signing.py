@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Input, Values
+from s3c_actions.options import Group, Input
 from s3c_actions.options import sign as inputs
 from s3c_actions.options import vault as vaulting
-from s3c_actions.options.common import IMAGE, INSECURE, TIMEOUT
+from s3c_actions.options.registry import RegistryOptions
+from s3c_actions.options.sign import KeyOptions, NotationOptions, SigningOptions
 from s3c_actions.wiring import vault
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read
@@ -29,13 +30,13 @@ def about(sentence: str, reference: str, all_of_them: Collection[str]) -> str:
 
 
 @contextmanager
-def signing(values: Values, context: Context, registries: Collection[str] | None = None) -> Iterator[Signer]:
+def signing(options: SigningOptions, context: Context, registries: Collection[str]) -> Iterator[Signer]:
     """The key that the inputs name, checked and ready to sign; what was written for it is removed in the end.
 
     Args:
-        values: of a command that has `inputs.sign.SIGNING` among its inputs.
+        options: of the command.
         context: of the run.
-        registries: that are written to; by default those of the input `image`.
+        registries: that are written to.
 
     Raises:
         InputError: the key, its certificate or another input is wrong.
@@ -44,22 +45,22 @@ def signing(values: Values, context: Context, registries: Collection[str] | None
     from s3c_actions.programs.notation.notation import SigningRequest
     from s3c_actions.steps import sign
 
-    url, root = values[inputs.TIMESTAMP_URL], values[inputs.TIMESTAMP_ROOT]
-    together(values, inputs.TIMESTAMP_URL, inputs.TIMESTAMP_ROOT)
+    url, root = options.timestamp_url, options.timestamp_root_cert
+    together(options, inputs.TIMESTAMP_URL, inputs.TIMESTAMP_ROOT)
     request = SigningRequest(
-        signature_format=values[inputs.SIGNATURE_FORMAT],
-        metadata=values[inputs.USER_METADATA],
-        expiry=values[inputs.SIGNATURE_EXPIRY],
-        force_referrers_tag=values[inputs.FORCE_REFERRERS_TAG],
+        signature_format=options.signature_format,
+        metadata=options.user_metadata,
+        expiry=options.signature_expiry,
+        force_referrers_tag=options.force_referrers_tag,
         timestamp_url=url,
         timestamp_root=root,
     )
     with (
-        key_source(values, context) as key,
+        key_source(options, context) as key,
         sign.prepare(
-            sign.SignSettings(key=key, request=request, warning_days=values[inputs.EXPIRY_WARNING]),
-            notation=notation(values, context, registries),
-            registry=registry_of(values, context, registries),
+            sign.SignSettings(key=key, request=request, warning_days=options.certificate_warning_days),
+            notation=notation(options, context, registries),
+            registry=registry_of(options, context, registries),
             temp=context.temp,
             now=context.now,
             progress=context.progress,
@@ -68,37 +69,36 @@ def signing(values: Values, context: Context, registries: Collection[str] | None
         yield signer
 
 
-def notation(values: Values, context: Context, registries: Collection[str] | None = None) -> Notation:
-    """The notation program with the credentials of the registries; by default of those of the input `image`."""
+def notation(options: NotationOptions, context: Context, registries: Collection[str]) -> Notation:
+    """The notation program with the credentials of the registries."""
     from s3c_actions.programs.notation.notation import Notation
     from s3c_actions.registry import credentials
+    from s3c_actions.wiring import programs
     from s3c_actions.wiring.logins import logins
-    from s3c_actions.wiring.programs import located
 
-    hosts = _hosts(values) if registries is None else registries
-    login = credentials.for_programs(logins(values, context, hosts), hosts, context.temp)
-    (program,) = located(values, context, "notation")
+    login = credentials.for_programs(logins(options, context, registries), registries, context.temp)
     return Notation(
-        program,
+        programs.notation(options, context),
         context.runner,
-        timeout=values[TIMEOUT],
+        timeout=options.timeout,
         login=login,
-        insecure=values[INSECURE],
+        insecure=options.insecure_registry,
     )
 
 
-def registry_of(values: Values, context: Context, registries: Collection[str] | None = None) -> Registry:
-    """A client with the credentials given for the registries; by default for those of the input `image`."""
+def registry_of(options: RegistryOptions, context: Context, registries: Collection[str]) -> Registry:
+    """A client with the credentials given for the registries."""
     from s3c_actions.wiring.logins import logins, registry
 
-    return registry(values, logins(values, context, _hosts(values) if registries is None else registries))
+    return registry(options, logins(options, context, registries))
 
 
-def _hosts(values: Values) -> set[str]:
-    return {Reference.parse(image).registry for image in values[IMAGE]}
+def registries_of(images: Iterable[str]) -> set[str]:
+    """The registries of images, given as references."""
+    return {Reference.parse(image).registry for image in images}
 
 
-def resolve(values: Values, context: Context) -> dict[str, str]:
+def resolve(images: Collection[str], options: RegistryOptions, context: Context) -> dict[str, str]:
     """Image as given → `registry/repository@digest`, each once; a tag is looked up here and never again.
 
     Raises:
@@ -106,11 +106,11 @@ def resolve(values: Values, context: Context) -> dict[str, str]:
         OutsideError: the registry failed.
     """
     pinned: dict[str, str] = {}
-    for image in values[IMAGE]:
+    for image in images:
         reference = Reference.parse(image)
         if not reference.digest:
             try:
-                digest = registry_of(values, context).resolve(reference).digest
+                digest = registry_of(options, context, registries_of(images)).resolve(reference).digest
             except S3CError as error:
                 error.image = error.image or image
                 raise
@@ -122,10 +122,10 @@ def resolve(values: Values, context: Context) -> dict[str, str]:
     return pinned
 
 
-def together(values: Values, one: Input[Any], other: Input[Any]) -> None:
+def together(options: Group, one: Input[Any], other: Input[Any]) -> None:
     """Raise InputError when only one of two inputs that need each other is given."""
-    if values.given(one) != values.given(other):
-        there, missing = (one, other) if values.given(one) else (other, one)
+    if options.given(one) != options.given(other):
+        there, missing = (one, other) if options.given(one) else (other, one)
         raise InputError(missing.name, f"it is missing, and {there.name} is given.", remedy="Give both, or neither.")
 
 
@@ -140,14 +140,14 @@ _SOURCES: tuple[Input[Any], ...] = (
 
 
 @contextmanager
-def key_source(values: Values, context: Context) -> Iterator[KeyFiles | Pkcs12 | PluginKey]:
+def key_source(options: KeyOptions, context: Context) -> Iterator[KeyFiles | Pkcs12 | PluginKey]:
     """Where the signing key is; what was started for it ends with the context.
 
     Raises:
         InputError: none or several are given, or one is incomplete or cannot be read.
     """
-    vault.wanted(values)
-    given = [one for one in _SOURCES if values.given(one)]
+    vault.wanted(options)
+    given = [one for one in _SOURCES if options.given(one)]
     if len(given) != 1:
         told = " and ".join(f"`{one.name}`" for one in given)
         raise InputError(
@@ -158,74 +158,74 @@ def key_source(values: Values, context: Context) -> Iterator[KeyFiles | Pkcs12 |
         )
     source = given[0]
     if source is vaulting.VAULT:
-        with vault.signing_key(values, context) as key:
+        with vault.signing_key(options, context) as key:
             yield key
     elif source is inputs.PKCS12:
-        yield _pkcs12(values)
+        yield _pkcs12(options)
     elif source is inputs.KEY_NAME:
-        yield _named(values, context)
+        yield _named(options, context)
     elif source is inputs.PLUGIN:
-        yield _plugin(values, context)
+        yield _plugin(options, context)
     else:
-        yield _files(values, context)
+        yield _files(options, context)
 
 
-def _files(values: Values, context: Context) -> KeyFiles:
+def _files(options: KeyOptions, context: Context) -> KeyFiles:
     from s3c_actions.steps.sign import KeyFiles
 
-    certificate = values[inputs.CERTIFICATE]
+    certificate = options.certificate
     if certificate is None:
         raise InputError("certificate", "it is missing.", remedy="Give the key's certificates in PEM, or use `pkcs12`.")
-    pem = values[inputs.KEY_PEM]
+    pem = options.key_pem
     field = "key-pem" if pem else "key"
     if pem:
         context.secrets.add(pem)
     return KeyFiles(
-        key=pem.encode() if pem else read(values[inputs.KEY], "key"),
+        key=pem.encode() if pem else read(options.key, "key"),
         certificates=read(certificate, "certificate"),
-        password=values[inputs.KEY_PASSWORD],
+        password=options.key_password,
         key_field=field,
     )
 
 
-def _pkcs12(values: Values) -> Pkcs12:
+def _pkcs12(options: KeyOptions) -> Pkcs12:
     from s3c_actions.steps.sign import Pkcs12
 
-    return Pkcs12(content=read(values[inputs.PKCS12], "pkcs12"), password=values[inputs.KEY_PASSWORD])
+    return Pkcs12(content=read(options.pkcs12, "pkcs12"), password=options.key_password)
 
 
-def _named(values: Values, context: Context) -> KeyFiles | PluginKey:
+def _named(options: KeyOptions, context: Context) -> KeyFiles | PluginKey:
     from s3c_actions.programs.notation import keys
     from s3c_actions.steps.sign import KeyFiles, PluginKey
 
-    named = keys.find(values[inputs.KEY_NAME], context.environment)
+    named = keys.find(options.key_name, context.environment)
     if named.key is None or named.certificates is None:
-        more = values[inputs.PLUGIN_CONFIG]
+        more = options.plugin_config
         config = {**named.config, **more}
         return PluginKey(plugin=named.plugin, libexec=named.libexec, key_id=named.key_id, config=config)
     return KeyFiles(
         key=read(named.key, "key-name"),
         certificates=read(named.certificates, "key-name"),
-        password=values[inputs.KEY_PASSWORD],
+        password=options.key_password,
         key_field="key-name",
         certificate_field="key-name",
     )
 
 
-def _plugin(values: Values, context: Context) -> PluginKey:
+def _plugin(options: KeyOptions, context: Context) -> PluginKey:
     from s3c_actions.programs.notation import keys, plugins
     from s3c_actions.steps.sign import PluginKey
 
-    name, key_id = values[inputs.PLUGIN], values[inputs.KEY_ID]
+    name, key_id = options.plugin, options.key_id
     if not key_id:
         raise InputError("key-id", "it is missing, and plugin is given.", remedy="Name the key as the plugin does.")
-    together(values, inputs.PLUGIN_URL, inputs.PLUGIN_CHECKSUM)
+    together(options, inputs.PLUGIN_URL, inputs.PLUGIN_CHECKSUM)
     libexec = context.temp / "libexec"
-    if values[inputs.PLUGIN_URL]:
-        plugins.from_archive(values[inputs.PLUGIN_URL], values[inputs.PLUGIN_CHECKSUM], name, libexec, context.progress)
+    if options.plugin_url:
+        plugins.from_archive(options.plugin_url, options.plugin_checksum, name, libexec, context.progress)
     elif "/" in name:
         name = plugins.from_executable(Path(name).expanduser(), libexec)
     else:
         libexec = keys.folders(context.environment)[1]
         plugins.named(name)
-    return PluginKey(plugin=name, libexec=libexec, key_id=key_id, config=values[inputs.PLUGIN_CONFIG])
+    return PluginKey(plugin=name, libexec=libexec, key_id=key_id, config=options.plugin_config)

@@ -18,7 +18,7 @@ import msgspec
 
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.options import Input, Values
+from s3c_actions.options import Group, Input
 from s3c_actions.options.report import POLICY
 from s3c_actions.options.verify import TRUST_POLICY, TRUST_STORE
 from s3c_actions.result.gate_change import GateChange
@@ -38,14 +38,14 @@ class Governed(msgspec.Struct, frozen=True, kw_only=True):
     """What a command is given.
 
     Attributes:
-        values: with the files that decide.
+        options: with the files that decide.
         proposed: with the pull request's own files, when they are others; None when they are the same.
         names: path of a copy → what people call the file.
         changes: the files that differ.
     """
 
-    values: Values
-    proposed: Values | None = None
+    options: Group
+    proposed: Group | None = None
     names: Mapping[str, str] = msgspec.field(default_factory=dict)
     changes: tuple[GateChange, ...] = ()
 
@@ -96,7 +96,7 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def govern(
-    values: Values,
+    options: Group,
     declared: Iterable[Input[Any]],
     checkout: Checkout,
     branch: TargetBranch,
@@ -107,7 +107,7 @@ def govern(
     """Put the target branch's files in the place of those that differ.
 
     Args:
-        values: as the inputs give them.
+        options: as the inputs give them.
         declared: the command's inputs.
         checkout: where the repository lies.
         branch: the target branch.
@@ -122,20 +122,20 @@ def govern(
     for one in settings_files.FILES:
         if one.name not in names:
             continue
-        if one.name in settings_files.DEFAULTS and not values.given(one):
+        if one.name in settings_files.DEFAULTS and not options.given(one):
             work.default(one)
         else:
-            work.given(one, settings_files.paths_of(values, one))
+            work.given(one, settings_files.paths_of(options, one))
     if not work.changes:
-        return Governed(values=values)
+        return Governed(options=options)
     changes = tuple(sorted(work.changes))
     by = branch.accepted(label) if label and not branch.from_fork else ""
     if by:
         accepted = (msgspec.structs.replace(one, used="head", accepted_by=by) for one in changes)
-        return Governed(values=values, changes=tuple(accepted))
+        return Governed(options=options, changes=tuple(accepted))
     if not work.found:
-        return Governed(values=values, changes=changes)
-    return Governed(values=values.replaced(work.found), proposed=values, names=work.names, changes=changes)
+        return Governed(options=options, changes=changes)
+    return Governed(options=options.replaced(work.found), proposed=options, names=work.names, changes=changes)
 
 
 def sentence(change: GateChange, branch: str, label: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.core import startup, writing
-from s3c_actions.options import Values
+from s3c_actions.options.sign import NotationOptions
 from s3c_actions.result.model import TraceResult
 from s3c_actions.wiring.context import Context
 
@@ -50,7 +50,9 @@ def write(story: Story, folder: Path) -> dict[str, Path]:
 
 
 @contextmanager
-def by_policy(values: Values, context: Context, path: Path) -> Iterator[tuple[Checker, Judging]]:
+def by_policy(
+    options: NotationOptions, context: Context, path: Path, registries: Collection[str]
+) -> Iterator[tuple[Checker, Judging]]:
     """The policy's signers are trusted, and its verdict is that of `s3c policy check`."""
     from s3c_actions.policy import model
     from s3c_actions.steps import judge as step
@@ -59,7 +61,7 @@ def by_policy(values: Values, context: Context, path: Path) -> Iterator[tuple[Ch
     from s3c_actions.wiring.judging import judging
 
     policy = model.read(path)
-    with judging(values, context, policy) as ready:
+    with judging(options, context, policy, registries) as ready:
 
         def judge(reference: Reference) -> Judgement:
             refusals = step.run(ready, reference).refusals

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.options import Values
 from s3c_actions.options import vault as inputs
+from s3c_actions.options.sign import KeyOptions
+from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
 from s3c_actions.wiring.azure import azure_identity
 from s3c_actions.wiring.context import Context
 
@@ -46,13 +47,13 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
         return self.certificate.chain
 
 
-def wanted(values: Values) -> bool:
+def wanted(options: VaultCertificateOptions) -> bool:
     """Whether the inputs name a certificate in a vault.
 
     Raises:
         InputError: they name half of it.
     """
-    given = [one for one in inputs.CERTIFICATE_INPUTS if values.given(one)]
+    given = [one for one in inputs.CERTIFICATE_INPUTS if options.given(one)]
     for one in (inputs.VAULT, inputs.VAULT_CERTIFICATE) if given else ():
         if one not in given:
             raise InputError(
@@ -63,7 +64,7 @@ def wanted(values: Values) -> bool:
     return bool(given)
 
 
-def opened(values: Values, context: Context) -> Opened:
+def opened(options: VaultOptions, context: Context) -> Opened:
     """Read the certificate that the inputs name, and check it; the vault is asked for nothing else yet.
 
     Raises:
@@ -72,22 +73,22 @@ def opened(values: Values, context: Context) -> Opened:
     """
     from s3c_actions.azure import vault
 
-    issuers = _issuers(values)
+    issuers = _issuers(options)
     with context.progress.step("vault") as step:
-        identity = azure_identity(values, context)
-        where = vault.host(values[inputs.VAULT], identity.cloud.vaults)
+        identity = azure_identity(options, context)
+        where = vault.host(options.vault, identity.cloud.vaults)
         asked = vault.Vault(where, identity, context.progress)
-        found = asked.certificate(values[inputs.VAULT_CERTIFICATE], values[inputs.VAULT_VERSION], issuers)
+        found = asked.certificate(options.vault_certificate, options.vault_certificate_version, issuers)
         key = _checked(found, asked, datetime.now(UTC))
         step.done(f"{found.name} of {where}, {key}, read with {identity.told}")
     return Opened(vault=asked, certificate=found, identity=identity)
 
 
-def _issuers(values: Values) -> Sequence[x509.Certificate] | None:
+def _issuers(options: VaultCertificateOptions) -> Sequence[x509.Certificate] | None:
     from s3c_actions.signing import certificates
     from s3c_actions.wiring.files import read
 
-    path: Path | None = values[inputs.VAULT_ISSUERS]
+    path: Path | None = options.vault_ca_certs
     return None if path is None else certificates.read_chain(read(path, "vault-ca-certs"), "vault-ca-certs")
 
 
@@ -113,7 +114,7 @@ def _checked(found: VaultCertificate, vault: Vault, now: datetime) -> str:
 
 
 @contextmanager
-def signing_key(values: Values, context: Context) -> Iterator[PluginKey]:
+def signing_key(options: KeyOptions, context: Context) -> Iterator[PluginKey]:
     """The vault's key, ready for notation to sign with by a plugin.
 
     Raises:
@@ -123,8 +124,8 @@ def signing_key(values: Values, context: Context) -> Iterator[PluginKey]:
     from s3c_actions.azure import plugin
     from s3c_actions.steps.sign import PluginKey
 
-    found = opened(values, context)
-    if values[inputs.VAULT_PLUGIN] == inputs.OFFICIAL:
+    found = opened(options, context)
+    if options.vault_plugin == inputs.OFFICIAL:
         yield _official(context, found)
         return
     with plugin.running(found.vault, found.certificate, context.temp) as ours:

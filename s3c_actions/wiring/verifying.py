@@ -9,9 +9,8 @@ from msgspec.structs import replace
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
-from s3c_actions.options import Values
 from s3c_actions.options import verify as inputs
-from s3c_actions.options.sign import USER_METADATA
+from s3c_actions.options.verify import TrustOptions
 from s3c_actions.programs.notation.home import private_file
 from s3c_actions.wiring import vault
 from s3c_actions.wiring.context import Context
@@ -21,16 +20,16 @@ if TYPE_CHECKING:
     from s3c_actions.steps.verify import VerifySettings
 
 
-def trusting(values: Values) -> bool:
+def trusting(options: TrustOptions) -> bool:
     """Whether the inputs say whom to trust: by a trust store, or by a certificate in a vault.
 
     Raises:
         InputError: they say how to trust and not whom, or name half a certificate.
     """
-    if vault.wanted(values) or values[inputs.TRUST_STORE]:
+    if vault.wanted(options) or options.trust_store:
         return True
     for one in inputs.TRUST_INPUTS:
-        if values.given(one):
+        if options.given(one):
             raise InputError(
                 inputs.TRUST_STORE.name,
                 f"it is missing, and {one.name} is given.",
@@ -39,11 +38,11 @@ def trusting(values: Values) -> bool:
     return False
 
 
-def trusted(values: Values, context: Context, *, metadata: bool = True) -> VerifySettings:
+def trusted(options: TrustOptions, context: Context, metadata: Mapping[str, str]) -> VerifySettings:
     """What is to be trusted: what the inputs say, or the certificate in a vault that they name; else no store.
 
     Args:
-        values: of a command that has the inputs of trust and of a certificate in a vault.
+        options: whom to trust.
         context: of the command.
         metadata: as in `trust`.
 
@@ -53,48 +52,48 @@ def trusted(values: Values, context: Context, *, metadata: bool = True) -> Verif
     """
     from s3c_actions.signing import certificates
 
-    settings = trust(values, metadata=metadata)
-    if not vault.wanted(values):
+    settings = trust(options, metadata)
+    if not vault.wanted(options):
         return settings
     if settings.stores or settings.policy is not None:
         raise InputError("vault", "it is given beside trust-store or trust-policy.", remedy="Give one of them.")
-    chain = vault.opened(values, context).chain
+    chain = vault.opened(options, context).chain
     anchor = private_file(context.temp / "vault-anchor.pem", certificates.pem(certificates.anchor(chain)))
     own = (certificates.pinned_identity(chain, "vault-certificate"),)
     return replace(settings, stores=(anchor,), identities=settings.identities or own)
 
 
-def trust(values: Values, *, metadata: bool = True) -> VerifySettings:
+def trust(options: TrustOptions, metadata: Mapping[str, str]) -> VerifySettings:
     """What the inputs say is to be trusted, as the step's settings.
 
     Args:
-        values: of a command that has the inputs of trust.
-        metadata: whether it also has the one of what a signature has to hold.
+        options: whom to trust.
+        metadata: facts that a signature has to hold.
 
     Raises:
         InputError: the policy cannot be read, or is given beside what it would say itself.
     """
     from s3c_actions.steps.verify import VerifySettings
 
-    policy = _policy(values)
+    policy = _policy(options)
     if policy is not None:
         for one in (inputs.TRUSTED_IDENTITY, inputs.LEVEL, inputs.TIMESTAMP_ROOTS):
-            if values.given(one):
+            if options.given(one):
                 raise InputError(
                     one.name, "it is given beside trust-policy, which says the same.", remedy="Give one of both."
                 )
     return VerifySettings(
-        stores=values[inputs.TRUST_STORE],
+        stores=options.trust_store,
         policy=policy,
-        level=values[inputs.LEVEL],
-        identities=values[inputs.TRUSTED_IDENTITY],
-        timestamp_roots=values[inputs.TIMESTAMP_ROOTS],
-        metadata=values[USER_METADATA] if metadata else {},
+        level=options.verification_level,
+        identities=options.trusted_identity,
+        timestamp_roots=options.trusted_timestamp_root,
+        metadata=metadata,
     )
 
 
-def _policy(values: Values) -> Mapping[str, Any] | None:
-    path = values[inputs.TRUST_POLICY]
+def _policy(options: TrustOptions) -> Mapping[str, Any] | None:
+    path = options.trust_policy
     if path is None:
         return None
     try:

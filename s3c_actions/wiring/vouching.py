@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from s3c_actions.core.errors import InputError, Refused
-from s3c_actions.options import Values
 from s3c_actions.options.sign import CERTIFICATE
+from s3c_actions.options.verify import VouchingOptions
 from s3c_actions.programs.notation.home import private_file
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read
@@ -43,12 +43,13 @@ def by(program: Notation, home: Home) -> Vouched:
 
 
 @contextmanager
-def by_inputs(values: Values, context: Context) -> Iterator[Vouched | None]:
-    """By whom the inputs name: a trust store, the certificate in a vault, or a certificate alone.
+def by_options(options: VouchingOptions, context: Context, registries: Collection[str]) -> Iterator[Vouched | None]:
+    """By whom the options name: a trust store, the certificate in a vault, or a certificate alone.
 
     Args:
-        values: of a command that has the inputs of trust and of a key among its inputs.
+        options: of the command.
         context: of the run.
+        registries: of the images.
 
     Yields:
         None when they name nobody.
@@ -59,22 +60,22 @@ def by_inputs(values: Values, context: Context) -> Iterator[Vouched | None]:
     """
     from s3c_actions.steps import verify
 
-    settings = _trust(values, context)
+    settings = _trust(options, context)
     if settings is None:
         yield None
         return
-    program = notation(values, context)
+    program = notation(options, context, registries)
     with verify.prepare(settings, context.temp, context.progress) as home:
         yield by(program, home)
 
 
-def _trust(values: Values, context: Context) -> VerifySettings | None:
+def _trust(options: VouchingOptions, context: Context) -> VerifySettings | None:
     from s3c_actions.signing import certificates
     from s3c_actions.steps.verify import VerifySettings
 
-    if trusting(values):
-        return trusted(values, context, metadata=False)
-    path = values[CERTIFICATE]
+    if trusting(options):
+        return trusted(options, context, {})
+    path = options.certificate
     if path is None:
         return None
     chain = certificates.read_chain(read(path, CERTIFICATE.name), CERTIFICATE.name)

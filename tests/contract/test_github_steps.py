@@ -13,8 +13,7 @@ import pytest
 from s3c_actions.cli import run
 from s3c_actions.commands import Command, load
 from s3c_actions.core.errors import Exit
-from s3c_actions.options import Values
-from s3c_actions.options.common import OUTPUT_DIR
+from s3c_actions.options.common import OutputOptions
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context
 from tests.contract.test_github_comments import EITHER, texts
@@ -43,11 +42,11 @@ def step(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ste
     """Runs `s3c scan` as a step, whose outcome is given, with the inputs and the environment given."""
 
     def go(outcome: Outcome, environment: dict[str, str], comment: str = "always", **inputs: str) -> Ran:
-        def do(_values: Values, context: Context) -> Outcome:
+        def do(_options: OutputOptions, context: Context) -> Outcome:
             assert "run-token" not in context.environment.values()
             return outcome
 
-        command = Command(name="scan", help="", inputs=(OUTPUT_DIR,), run=do, comments=True)
+        command = Command(name="scan", help="", options=OutputOptions, run=do, comments=True)
         monkeypatch.setattr(run, "load", lambda _name: command)
         monkeypatch.chdir(tmp_path)
         for name in ("output", "summary"):

@@ -91,7 +91,7 @@ class Ci:
             YAML().dump(msgspec.to_builtins(policy, builtin_types=(date,)), file)
         report.write_bytes(scan)
         flags = {"report": str(report), "policy": str(ruling), "format": "json"}
-        values = options.resolve(reporting.COMMAND.inputs, flags, {}, lambda _old: None)
+        values = options.read(reporting.COMMAND.options, flags, {}, lambda _old: None)
         context = Context(
             environment=os.environ,
             runner=Runner(os.environ),

@@ -131,7 +131,7 @@ def test_a_command_line_is_understood(page, words):
     given = parser.read(command, [filled(word) for word in argv])
     assert given is not None
     told: list[str] = []
-    options.resolve(command.inputs, given, {}, told.append)
+    options.read(command.options, given, {}, told.append)
     assert not told, "an old name is shown"
 
 

@@ -13,10 +13,10 @@ from tests.support.bare import IMAGE, KEY, PINNED, ended
 
 SCANS = [
     ("scan", IMAGE),
-    ("scan", IMAGE, "--fail-on", "HIGH", "--attach", "true", *KEY),
+    ("scan", IMAGE, "--fail-on", "HIGH"),
     ("scan", IMAGE, "--baseline", "registry.example/voting-app:main"),
     ("patch", IMAGE),
-    ("patch", IMAGE, "--attach", "true", *KEY),
+    ("patch", IMAGE, "--certificate", "signing.crt"),
     ("attach", PINNED, *KEY),
     ("refresh", PINNED),
 ]
@@ -34,6 +34,8 @@ LINES: list[tuple[str, ...]] = [
     ("report", "trivy.json", "--format", "spdx"),
     ("sign", IMAGE, *KEY),
     ("sign", PINNED, *KEY),
+    ("sign", PINNED, "--attach", "true", "--results", "result.json", *KEY),
+    ("attach", PINNED, "--results", "result.json", *KEY),
     ("sign", PINNED, "--vault", "kv-voting", "--vault-certificate", "signing", "--azure-identity", "azure-cli"),
     ("verify", IMAGE, "--trust-store", "signing.crt"),
     ("trust", "export", "--vault", "kv-voting", "--vault-certificate", "signing", "--azure-identity", "azure-cli"),

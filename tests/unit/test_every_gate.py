@@ -14,9 +14,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 import s3c_actions
 from s3c_actions.core.errors import Exit, OutsideError
+from s3c_actions.core.process import Secrets
 from s3c_actions.core.reference import Reference
 from s3c_actions.evidence.statement import Statement
 from s3c_actions.findings.coverage import Coverage
@@ -26,9 +28,11 @@ from s3c_actions.findings.threshold import Gate
 from s3c_actions.programs.notation.notation import Notation
 from s3c_actions.programs.trivy.trivy import Metadata, Trivy
 from s3c_actions.registry import OCI_MANIFEST, Descriptor, ImageConfig, Manifest
-from s3c_actions.result.model import AttachResult, Judgement, ScanResult
+from s3c_actions.result import document
+from s3c_actions.result.model import AttachResult, ImageOutcome, Judgement, Outcome, ScanResult
 from s3c_actions.steps.assess import Criteria
 from s3c_actions.wiring import attaching, logins, tracing
+from tests.support import samples
 from tests.support.bare import KEY, ended, furnish, install_programs, silence
 
 ROOT = Path(s3c_actions.__file__).parent
@@ -159,6 +163,13 @@ class World:
         output.write_text(json.dumps({"packages": listed}))
 
 
+def scanned(report: Path, reference: str = IMAGE) -> dict[str, Any]:
+    """What a scan of the image leaves, whose report is there."""
+    scan = replace(samples.scan(), reference=reference, trivy_json=report, files={})
+    one = ImageOutcome(image=IMAGE, reference=reference, scan=scan)
+    return document.document(Outcome(command="scan", images=(one,)), datetime.now(UTC), Secrets())
+
+
 def _signed(*_arguments: Any, **_named: Any) -> None:
     raise AssertionError("it was signed")
 
@@ -178,6 +189,7 @@ def ran(tmp_path, identity, monkeypatch) -> Callable[..., tuple[int, str]]:
     install_programs(tmp_path)
     furnish(tmp_path, identity)
     (tmp_path / "telnetd.yaml").write_text(POLICY)
+    (tmp_path / "result.json").write_text(json.dumps(scanned(Path("report.json"))))
     monkeypatch.chdir(tmp_path)
     silence(monkeypatch)
     monkeypatch.setattr(Trivy, "database", lambda *_: Metadata(updated_at=datetime.now(UTC)))
@@ -198,10 +210,11 @@ GIVEN = [
     ("attach", IMAGE, "--report", "report.json", *KEY),
     ("sign", IMAGE, "--report", "report.json", *KEY),
     ("sign", IMAGE, "--report", "report.json", "--attach", "sarif", *KEY),
+    ("sign", IMAGE, "--results", "result.json", "--attach", "true", *KEY),
+    ("attach", IMAGE, "--results", "result.json", *KEY),
 ]
 SCANNED = [
     ("scan", IMAGE),
-    ("scan", IMAGE, "--attach", "true", *KEY),
     ("patch", IMAGE),
     ("attach", IMAGE, *KEY),
     ("chain", IMAGE, *KEY),
@@ -252,7 +265,28 @@ def test_without_a_gate_an_old_report_is_a_notice(ran, given) -> None:
     assert "The report" in said
 
 
-@pytest.mark.parametrize("argv", [*GIVEN[:3], *SCANNED[:4]], ids=_named)
+@pytest.mark.parametrize("argv", [*GIVEN[:3], GIVEN[-1], *SCANNED[:3]], ids=_named)
 def test_a_clean_image_gets_through(ran, argv) -> None:
     code, said = ran(CLEAN, *argv, "--fail-on", "LOW")
     assert code == Exit.DONE, said
+
+
+@pytest.mark.parametrize("attach", ["sarif", "none"])
+def test_a_closed_gate_is_attached_and_not_signed(ran, tmp_path, attach) -> None:
+    refused = ("sign", IMAGE, "--results", "result.json", "--policy", "telnetd.yaml", "--attach", attach, *KEY)
+    code, said = ran(CLEAN, *refused)
+    assert (code, "Nothing was signed" in said) == (Exit.REFUSED, True), said
+    (one,) = json.loads((tmp_path / "s3c-out" / "result.json").read_text())["images"]
+    assert (one["verdict"], one["sign"], one["attach"] is not None) == ("refused", None, attach == "sarif")
+
+
+def test_results_of_another_digest_are_wrong_input(ran, tmp_path) -> None:
+    other = IMAGE.replace("a" * 64, "c" * 64)
+    argv = ("sign", IMAGE, "--attach", "true", *KEY, "--results", "result.json")
+    (tmp_path / "result.json").write_text(json.dumps(scanned(Path("report.json"), other)))
+    code, said = ran(CLEAN, *argv)
+    assert (code, f"results: none of them has a scan of {IMAGE}." in said) == (Exit.WRONG_INPUT, True), said
+    # A result that says so of a report of another digest.
+    (tmp_path / "result.json").write_text(json.dumps(scanned(Path("report.json"))))
+    code, said = ran(CLEAN.replace(b"a" * 64, b"c" * 64), *argv)
+    assert (code, f"none of the reports is of {IMAGE}" in said) == (Exit.WRONG_INPUT, True), said

@@ -62,6 +62,12 @@ CASES: list[tuple[tuple[str, ...], str, str]] = [
     (("report", "list.json"), "report", "Give the whole of a report"),
     (("patch", IMAGE, "--buildkit-addr", "here"), "buildkit-addr", "docker-container://"),
     (("patch", IMAGE, "--patched-tag", "a tag"), "patched-tag", "{tag}"),
+    (("scan", IMAGE, "--attach", "true", *KEY), "attach", "`s3c sign --attach true --results"),
+    (("scan", IMAGE, "--key-pem-file", "signing.key"), "key-pem", "`s3c attach`"),
+    (("scan", IMAGE, "--notation-path=/usr/bin/notation"), "notation-path", "`s3c attach`"),
+    (("patch", IMAGE, *KEY), "key", "`s3c sign --attach true --results"),
+    (("patch", IMAGE, "--no-prune-evidence"), "prune-evidence", "`s3c attach`"),
+    (("patch", IMAGE, "--plugin-name", "x"), "plugin", "`s3c attach`"),
     (("sign", PINNED), "key", "`vault` and `vault-certificate`"),
     (("sign", PINNED, "--key", "signing.key"), "certificate", "Give the key's certificates"),
     (("sign", PINNED, "--key", "missing.key", "--certificate", "signing.crt"), "key", "Look at the path"),
@@ -199,3 +205,13 @@ def test_output_that_cannot_be_written_is_no_verdict(folder, monkeypatch, capfd)
         code = main.main(["programs", "list"])
     assert code == Exit.OUTSIDE_FAILED
     assert "No space left on device" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["scan", "patch"])
+@pytest.mark.parametrize(
+    ("name", "text", "rejected"), [("ATTACH", "sarif", True), ("PRUNE_EVIDENCE", "true", True), ("KEY", "k", False)]
+)
+def test_a_variable_that_asks_a_step_to_attach_is_rejected(folder, command, name, text, rejected) -> None:
+    """One that only names the key may be there for `sign`, which another step of the job runs."""
+    code, said = ended((command, IMAGE), folder, **{f"S3C_{name}": text})
+    assert ("is not an input of" in said, code == Exit.WRONG_INPUT) == (rejected, rejected), said

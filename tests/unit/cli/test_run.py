@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from s3c_actions.cli import run as shell
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import Exit, OutsideError, Refused
-from s3c_actions.options import Input, Values, boolean, choice, items, text
-from s3c_actions.options.common import OUTPUT_DIR, REGISTRY_PASSWORD
+from s3c_actions.options import Input, boolean, choice, items, text
+from s3c_actions.options.common import REGISTRY_PASSWORD, OutputOptions
 from s3c_actions.result.model import ImageOutcome, Outcome, TraceResult
 from s3c_actions.wiring.context import Context
 from tests.support import samples, stories
@@ -29,7 +29,14 @@ IMAGE = Input(
 SEVERITY = Input(name="severity", help="Severity.", parse=choice("LOW", "HIGH"), choices=("LOW", "HIGH"), default="LOW")
 FIXABLE = Input(name="only-fixed", help="100 % fixable.", parse=boolean, default="false", absent=False, switch=True)
 LABEL = Input(name="label", help="Label.", parse=text, absent="")
-INPUTS: tuple[Input[Any], ...] = (IMAGE, SEVERITY, FIXABLE, LABEL, REGISTRY_PASSWORD, OUTPUT_DIR)
+
+
+class Inputs(OutputOptions, order=(IMAGE, SEVERITY, FIXABLE, LABEL, REGISTRY_PASSWORD, OutputOptions)):
+    image = IMAGE
+    severity = SEVERITY
+    only_fixed = FIXABLE
+    label = LABEL
+    registry_password = REGISTRY_PASSWORD
 
 
 @dataclass
@@ -57,15 +64,15 @@ def run(monkeypatch, tmp_path):
         out, err = io.StringIO(), io.StringIO()
         ran = Ran(0, "", "", tmp_path)
 
-        def do(values: Values, context: Context) -> Outcome:
-            ran.given = {one.name: values[one] for one in INPUTS}
+        def do(options: Inputs, context: Context) -> Outcome:
+            ran.given = {one.name: getattr(options, one.attribute) for one in Inputs.inputs()}
             ran.context = context
             (context.temp / "there").touch()
             if isinstance(outcome, BaseException):
                 raise outcome
             return outcome or samples.outcome(samples.chained(), command="scan")
 
-        command = Command(name="scan", help="Finds.", inputs=INPUTS, run=do, examples=("s3c scan x",))
+        command = Command(name="scan", help="Finds.", options=Inputs, run=do, examples=("s3c scan x",))
         monkeypatch.setattr(shell, "load", lambda _name: command)
         ran.code = shell.run(name, argv, environment or {"HOME": str(tmp_path)}, out, err)
         ran.out, ran.err = out.getvalue(), err.getvalue()
@@ -183,7 +190,7 @@ def test_an_unknown_command_is_told_with_a_suggestion(run) -> None:
 def test_help_names_every_input(run) -> None:
     ran = run("--help")
     assert ran.code == Exit.DONE
-    for one in INPUTS:
+    for one in Inputs.inputs():
         assert one.flag in ran.out or one.name.upper() in ran.out
     assert "--registry-password-file FILE" in ran.out
     assert "100 % fixable" in ran.out

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from s3c_actions.cli import run
 from s3c_actions.commands import load
 from s3c_actions.core.errors import Exit
-from s3c_actions.options import resolve
+from s3c_actions.options import read
 from s3c_actions.options import verify as verifying
 from s3c_actions.result.model import Outcome
 from tests.support.bare import IMAGE, KUBECONFIG, PINNED, POLICY, ended
@@ -49,28 +49,28 @@ def test_a_certificate(form, alone, pem):
     assert written(alone / "by-text") == written(alone / "by-path")
 
 
-def kept(inputs, given, folder):
-    """The values of some inputs, and what was written for them."""
+def kept(group, given, folder):
+    """The values of a group, and what was written for them."""
     files = {}
 
     def keep(name, content):
         files[folder / name] = content
         return folder / name
 
-    return resolve(inputs, {}, given, lambda _notice: None, keep), files
+    return read(group, {}, given, lambda _notice: None, keep), files
 
 
 @pytest.mark.parametrize("form", ["PEM", "on one line", "in base64"])
 def test_a_trust_store(form, tmp_path, pem):
-    values, files = kept([verifying.TRUST_STORE], {"S3C_TRUST_STORE": FORMS[form](pem)}, tmp_path)
-    assert values[verifying.TRUST_STORE] == (tmp_path / "trust-store",)
+    options, files = kept(verifying.TrustOptions, {"S3C_TRUST_STORE": FORMS[form](pem)}, tmp_path)
+    assert options.trust_store == (tmp_path / "trust-store",)
     assert files == {tmp_path / "trust-store": pem}
 
 
 def test_a_trust_store_of_texts_and_paths(tmp_path, pem):
     text = f"{pem}roots/\n{pem}one.crt\n"
-    values, files = kept([verifying.TRUST_STORE], {"S3C_TRUST_STORE": text}, tmp_path)
-    assert values[verifying.TRUST_STORE] == (tmp_path / "trust-store", Path("roots"), Path("one.crt"))
+    options, files = kept(verifying.TrustOptions, {"S3C_TRUST_STORE": text}, tmp_path)
+    assert options.trust_store == (tmp_path / "trust-store", Path("roots"), Path("one.crt"))
     assert files == {tmp_path / "trust-store": pem * 2}
 
 
@@ -78,8 +78,8 @@ def test_a_file_for_it_is_this_user_s_alone_and_goes_with_the_run(alone, pem, mo
     seen: dict[str, Any] = {}
     verify = load("verify")
 
-    def look(values, context):
-        (path,) = values[verifying.TRUST_STORE]
+    def look(options, context):
+        (path,) = options.trust_store
         seen.update(path=path, mode=path.stat().st_mode & 0o777, folder=path.parent.stat().st_mode & 0o777)
         assert path.is_relative_to(context.temp)
         assert pem not in context.environment.values()

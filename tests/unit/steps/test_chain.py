@@ -9,7 +9,8 @@ from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.progress import Silent
 from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity
 from s3c_actions.findings.threshold import Gate
-from s3c_actions.options import Values
+from s3c_actions.options import read
+from s3c_actions.options.chain import ChainInputs
 from s3c_actions.result.model import (
     Admission,
     DeployResult,
@@ -229,11 +230,11 @@ def test_a_page_that_cannot_be_written_is_told_and_changes_nothing(monkeypatch, 
 
     monkeypatch.setattr(tracing, "tell", tell)
     context = SimpleNamespace(output=tmp_path, now=datetime.now(UTC), progress=Told())
-    values = Values({"image": ("app:1", "gone:1")}, ())
+    options = read(ChainInputs, {"image": "app:1,gone:1"}, {}, lambda _notice: None)
     outcomes = (
         ImageOutcome(image="app:1", reference=PATCHED),
         ImageOutcome(image="gone:1", failure=InputError("a", "b")),
     )
-    assert _traced(values, context, outcomes, object(), None) == outcomes  # type: ignore[arg-type]
+    assert _traced(options, context, outcomes, object(), None) == outcomes  # type: ignore[arg-type]
     (warning,) = context.progress.warnings
     assert warning.startswith("app:1: the page of its story could not be written: ")

@@ -37,7 +37,7 @@ TARGET = Target(document={}, resource=Resource(path="", plural="", namespaced=Fa
 
 def given(**flags):
     named = {name.replace("_", "-"): value for name, value in flags.items()}
-    return options.resolve(declared.INPUTS, {"task": "install", **named}, {}, lambda _old: None)
+    return options.read(declared.GateInputs, {"task": "install", **named}, {}, lambda _old: None)
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_signers_and_exempt_namespaces(context, certificate):
     assert policy["trustedIdentities"] == ["x509.subject: C=US, ST=WA, O=x"]
     excluded = ["kube-system", "gatekeeper-system", "app-routing-system", "azure-*"]
     assert constraint["spec"]["match"]["excludedNamespaces"] == excluded
-    made = manifests.ratify_values("", values[declared.EXEMPT])
+    made = manifests.ratify_values("", values.exempt_namespaces)
     assert made == {"provider": {"mutationExcludedNamespaces": excluded}}
 
 

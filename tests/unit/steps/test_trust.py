@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from s3c_actions.commands import load
 from s3c_actions.core.errors import InputError
-from s3c_actions.options import resolve
+from s3c_actions.options import read
 from s3c_actions.result.model import Outcome
 from s3c_lab.certificates import make, make_authority, pem, subject
 from tests.unit.wiring.test_signing import context
@@ -24,7 +24,7 @@ GUID = "00000000-0000-4000-8000-000000000000"
 def export(folder: Path, **given: str) -> Outcome:
     command = load("trust")
     flags = {name.replace("_", "-"): text for name, text in given.items()}
-    return command.run(resolve(command.inputs, flags, {}, lambda _: None), replace(context(folder), output=folder))
+    return command.run(read(command.options, flags, {}, lambda _: None), replace(context(folder), output=folder))
 
 
 def test_a_signer_below_an_authority_is_pinned(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from s3c_actions.wiring.settings_files import listed, with_defaults
 SCAN = load("scan").inputs
 
 
-def values(declared=SCAN, **given):
+def values(group=scanning.ScanInputs, **given):
     flags = {name.replace("_", "-"): text for name, text in given.items()}
-    return options.resolve(declared, flags, {}, lambda _notice: None)
+    return options.read(group, flags, {}, lambda _notice: None)
 
 
 def written(folder, name, text="x"):
@@ -61,14 +61,14 @@ def test_what_is_given_takes_the_place_of_what_is_found(tmp_path):
     written(tmp_path, ".trivyignore")
     written(tmp_path, "other")
     found = with_defaults(values(ignore_files="other"), SCAN, tmp_path)
-    assert found[scanning.IGNORE_FILES] == ("other",)
+    assert found.ignore_files == ("other",)
 
 
 def test_a_folder_of_certificates_is_listed_file_by_file(tmp_path):
     written(tmp_path, "trust/a.crt", "a")
     written(tmp_path, "trust/x509/b.crt", "b")
     declared = load("verify").inputs
-    found = values(declared, trust_store="trust", image="a.example/b:1")
+    found = values(load("verify").options, trust_store="trust", image="a.example/b:1")
     shown = listed(found, declared, tmp_path)
     assert [(one.kind, one.path) for one in shown] == [
         (TRUST_STORE.name, "trust/a.crt"),

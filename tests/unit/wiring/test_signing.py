@@ -13,7 +13,7 @@ from s3c_actions.commands import deploy, trace, verify
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.process import Runner, Secrets
 from s3c_actions.core.progress import Silent
-from s3c_actions.options import Values, resolve
+from s3c_actions.options import read
 from s3c_actions.options import sign as inputs
 from s3c_actions.options import verify as verify_inputs
 from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey
@@ -26,10 +26,10 @@ from s3c_lab.certificates import make, make_authority, subject
 IMAGE = "localhost:5000/app@sha256:" + "a" * 64
 
 
-def values(**given: str) -> Values:
+def values(**given: str) -> inputs.SigningOptions:
     flags = {"image": IMAGE, **{name.replace("_", "-"): text for name, text in given.items()}}
     secret = {one.variable: flags.pop(one.name) for one in inputs.INPUTS if one.secret and one.name in flags}
-    return resolve(inputs.INPUTS, flags, secret, lambda _notice: None)
+    return read(inputs.SigningOptions, flags, secret, lambda _notice: None)
 
 
 def context(folder: Path, **environment: str) -> Context:
@@ -47,7 +47,7 @@ def context(folder: Path, **environment: str) -> Context:
     )
 
 
-def key_of(given: Values, here: Context) -> KeyFiles | Pkcs12 | PluginKey:
+def key_of(given: inputs.KeyOptions, here: Context) -> KeyFiles | Pkcs12 | PluginKey:
     with command.key_source(given, here) as key:
         return key
 
@@ -108,13 +108,13 @@ def test_a_key_that_is_missing_incomplete_or_named_twice(given: dict[str, str], 
 )
 def test_a_malformed_input_is_named(name: str, text: str) -> None:
     with pytest.raises(InputError) as caught:
-        resolve(inputs.INPUTS, {"image": IMAGE, name: text}, {}, lambda _notice: None)
+        read(inputs.SigningOptions, {"image": IMAGE, name: text}, {}, lambda _notice: None)
     assert caught.value.field == name
 
 
 def test_metadata_may_hold_equals_signs_and_commas() -> None:
-    read = values(user_metadata="url=https://ci.example/?a=1,2\ncommit = 1a2b")
-    assert read[inputs.USER_METADATA] == {"url": "https://ci.example/?a=1,2", "commit": "1a2b"}
+    given = values(user_metadata="url=https://ci.example/?a=1,2\ncommit = 1a2b")
+    assert given.user_metadata == {"url": "https://ci.example/?a=1,2", "commit": "1a2b"}
 
 
 def test_keys_are_found(tmp_path: Path) -> None:
@@ -160,12 +160,12 @@ def test_keys_of_notations_own_configuration(tmp_path: Path) -> None:
 
 def test_images_are_given_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="more than once"):
-        command.resolve(values(image=f"{IMAGE}\n{IMAGE.replace('@', ':1.0@')}"), context(tmp_path))
+        command.resolve((IMAGE, IMAGE.replace("@", ":1.0@")), values(), context(tmp_path))
 
 
-def trust(**given: str) -> Values:
+def trust(**given: str) -> verify_inputs.VerifyInputs:
     flags = {"image": IMAGE, **{name.replace("_", "-"): text for name, text in given.items()}}
-    return resolve(verify_inputs.INPUTS, flags, {}, lambda _notice: None)
+    return read(verify_inputs.VerifyInputs, flags, {}, lambda _notice: None)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_policy_is_read_and_stands_alone(policy: str, more: dict[str, str], fi
     file = tmp_path / "trustpolicy.json"
     file.write_text(policy)
     with pytest.raises(InputError) as caught:
-        verify_command.trust(trust(trust_store="x", trust_policy=str(file), **more))
+        verify_command.trust(trust(trust_store="x", trust_policy=str(file), **more), {})
     assert caught.value.field == field
 
 
@@ -210,14 +210,14 @@ def test_deploy_and_trace_are_told_whom_to_trust_wholly_or_not_at_all(
         flags["manifests"] = str(tmp_path / "pod.yaml")
     command = {"deploy": deploy, "trace": trace}[named].COMMAND
     with pytest.raises(InputError) as caught:
-        command.run(resolve(command.inputs, flags, {}, lambda _notice: None), context(tmp_path))
+        command.run(read(command.options, flags, {}, lambda _notice: None), context(tmp_path))
     assert caught.value.field == field
 
 
 def test_deploy_looks_at_signatures_itself_or_behind_a_gate(tmp_path: Path) -> None:
     (tmp_path / "pod.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
     flags = {"manifests": str(tmp_path / "pod.yaml"), "require-gate": "false"}
-    given = resolve(deploy.COMMAND.inputs, flags, {}, lambda _notice: None)
+    given = read(deploy.COMMAND.options, flags, {}, lambda _notice: None)
     with pytest.raises(InputError) as caught:
         deploy.run(given, context(tmp_path))
     assert caught.value.field == "trust-store"
@@ -261,7 +261,7 @@ def test_whom_a_trust_store_and_identities_trust(
         (tmp_path / f"{name}.crt").write_bytes(one.chain_pem())
     more = {"trusted_identity": given} if given else {}
     store = "\n".join(str(tmp_path / f"{one}.crt") for one in stores)
-    settings = verify_command.trust(trust(trust_store=store, **more))
+    settings = verify_command.trust(trust(trust_store=store, **more), {})
     progress = Notices()
     if trusted is None:
         with pytest.raises(InputError, match=re.escape(told)) as caught, prepare(settings, tmp_path, progress):
@@ -279,7 +279,7 @@ def test_whom_a_trust_store_and_identities_trust(
     [("", True), ("*", True), ("C=US, ST=WA, O=s3c lab", True), ("C=US, ST=WA, O=s3c lab, CN=other", False)],
 )
 def test_whether_the_trusted_identities_name_a_certificate(given: str, named: bool) -> None:
-    settings = verify_command.trust(trust(trust_store="x", **({"trusted_identity": given} if given else {})))
+    settings = verify_command.trust(trust(trust_store="x", **({"trusted_identity": given} if given else {})), {})
     assert names(settings, make("release").certificate) is named
     # No identity but `*` is one of a subject that notation cannot read.
     unnamed = make("x", subject_name=subject("release", ST="")).certificate

@@ -1,13 +1,12 @@
 """Whom the inputs of patch trust for an earlier patch, and that nothing is signed that nobody has vouched for."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from s3c_actions.commands import patch
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.options import patch as inputs
-from s3c_actions.options import resolve
+from s3c_actions.options import read
+from s3c_actions.programs.notation.home import Home
 from s3c_actions.steps.patch import PatchTools
 from s3c_actions.wiring import vouching
 from s3c_lab.certificates import make, make_authority
@@ -19,7 +18,7 @@ OTHER = "localhost:5000/app@sha256:" + "c" * 64
 
 def values(**given):
     flags = {"image": IMAGE, **{name.replace("_", "-"): str(text) for name, text in given.items()}}
-    return resolve(inputs.INPUTS, flags, {}, lambda _notice: None)
+    return read(inputs.PatchInputs, flags, {}, lambda _notice: None)
 
 
 class Notation:
@@ -43,12 +42,8 @@ def notation(monkeypatch):
     return program
 
 
-def attacher(reference):
-    return SimpleNamespace(tools=SimpleNamespace(signed=lambda asked: asked == reference))
-
-
-def vouched(tmp_path, attached=None, **given):
-    with patch._vouching(values(**given), context(tmp_path), attached) as found:
+def vouched(tmp_path, **given):
+    with patch._vouching(values(**given), context(tmp_path)) as found:
         return found and [found(one) for one in (SIGNED, OTHER)]
 
 
@@ -59,7 +54,8 @@ def test_without_anybody_to_trust_the_content_decides(tmp_path):
 
 def test_never_is_never(tmp_path):
     assert vouched(tmp_path, reuse_patched="never") == [False, False]
-    assert vouched(tmp_path, attacher(SIGNED), reuse_patched="never") == [False, False]
+    _, path = make("release").write(tmp_path, "release")
+    assert vouched(tmp_path, certificate=path, reuse_patched="never") == [False, False]
 
 
 @pytest.mark.parametrize("how", ["certificate", "trust_store"])
@@ -67,7 +63,7 @@ def test_never_is_never(tmp_path):
 def test_a_certificate_is_enough_and_no_key_is_needed(tmp_path, notation, how, reuse):
     _, path = make("release").write(tmp_path, "release")
     given = {"reuse_patched": reuse} if reuse else {}
-    with patch._vouching(values(**{how: path}, **given), context(tmp_path), None) as found:
+    with patch._vouching(values(**{how: path}, **given), context(tmp_path)) as found:
         assert found is not None
         assert [found(SIGNED), found(OTHER)] == [True, False]
         with pytest.raises(OutsideError):
@@ -83,10 +79,16 @@ def test_a_certificate_of_an_authority_is_pinned_to_its_subject(tmp_path, notati
     assert "CN=release" in notation.policies[0]
 
 
-def test_what_attaches_takes_what_its_own_key_has_signed(tmp_path):
-    assert vouched(tmp_path, attacher(SIGNED)) == [True, False]
-    with pytest.raises(InputError, match=r"^reuse-patched: it is `content`, and evidence is attached"):
-        vouched(tmp_path, attacher(SIGNED), reuse_patched="content")
+def test_what_signs_takes_what_its_own_key_has_signed(tmp_path):
+    found = vouching.by(Notation(), Home(folder=tmp_path))  # type: ignore[arg-type]
+    (tmp_path / "trustpolicy.json").write_text("{}")
+    assert [found(SIGNED), found(OTHER)] == [True, False]
+
+
+def test_patch_signs_nothing_and_takes_no_key():
+    signing = {"attach", "key", "key-pem", "pkcs12", "key-password", "key-name", "plugin", "key-id", "vault-plugin"}
+    assert not {one.name for one in inputs.INPUTS} & signing
+    assert not [one.name for one in inputs.INPUTS if one.secret and one.name != "registry-password"]
 
 
 def test_signed_by_nobody_is_wrong_input(tmp_path):

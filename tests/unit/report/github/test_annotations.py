@@ -17,7 +17,7 @@ from s3c_actions.commands import Command
 from s3c_actions.core.errors import Exit
 from s3c_actions.findings.model import Finding, Kind, Severity
 from s3c_actions.findings.threshold import Exemption, Gate
-from s3c_actions.options.common import OUTPUT_DIR
+from s3c_actions.options.common import OutputOptions
 from s3c_actions.report.formats import Rendering
 from s3c_actions.report.github import annotations as annotation
 from s3c_actions.report.github.annotations import MOST, Annotation
@@ -128,7 +128,7 @@ def test_the_worst_of_all_images_and_none_twice() -> None:
 
 def step(outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **inputs: str) -> list[str]:
     """The workflow commands of a step that ends so, but for those that only quote."""
-    command = Command(name="scan", help="", inputs=(OUTPUT_DIR,), run=lambda *_: outcome, comments=True)
+    command = Command(name="scan", help="", options=OutputOptions, run=lambda *_: outcome, comments=True)
     monkeypatch.setattr(run, "load", lambda _name: command)
     monkeypatch.chdir(tmp_path)
     environment = {"GITHUB_ACTIONS": "true", "HOME": str(tmp_path), "RUNNER_TEMP": str(tmp_path)}

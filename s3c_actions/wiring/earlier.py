@@ -1,0 +1,109 @@
+"""What earlier steps left of images: the reports, the OpenVEX document and the facts of a patch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from s3c_actions.core.errors import InputError
+from s3c_actions.options.evidence import REPORTS, RESULTS, EarlierOptions
+from s3c_actions.wiring import result_files
+
+Facts = Mapping[str, Any]
+
+
+class Earlier(msgspec.Struct, frozen=True, kw_only=True):
+    """What the inputs bring of earlier steps.
+
+    Attributes:
+        field: the input that brings the reports.
+        reports: Trivy's JSON, of each image or of each of its platforms.
+        openvex: image → the document on what its patch fixed.
+        patches: image → the facts of its patch, as result.json has them.
+    """
+
+    field: str
+    reports: tuple[Path, ...]
+    openvex: Mapping[str, Path]
+    patches: Mapping[str, Facts]
+
+
+def earlier(options: EarlierOptions, references: Mapping[str, str]) -> Earlier:
+    """Read the inputs `results`, `report` and `openvex`; the reports themselves are not opened here.
+
+    Args:
+        options: of a command that has them among its inputs.
+        references: image as given → `registry/repository@digest`.
+
+    Raises:
+        InputError: `results` and `report` are given, or a result cannot be read, or none is of an image, or a file that
+            one names is not there.
+    """
+    document = options.openvex
+    openvex = dict.fromkeys(references, document) if document is not None else {}
+    if not options.results:
+        return Earlier(field=REPORTS.name, reports=options.report, openvex=openvex, patches={})
+    if options.report:
+        raise InputError(
+            RESULTS.name, "it is given beside report, and both name the reports.", remedy="Give one of both."
+        )
+    documents = result_files.located(options.results)
+    entries = [(path, one) for path, result in documents for one in result["images"]]
+    reports: list[Path] = []
+    found: dict[str, Path] = {}
+    patches: dict[str, Facts] = {}
+    for image, reference in references.items():
+        digest = reference.rpartition("@")[2]
+        own = [(path, one) for path, one in entries if one["digest"] == digest]
+        scans = [(path, scan) for path, one in own for scan in _scans(one) if _digest(scan) == digest]
+        if not scans:
+            others = sorted({one["reference"] for _, one in entries if one["reference"]})
+            raise InputError(
+                RESULTS.name,
+                f"none of them has a scan of {reference}.",
+                cause=f"They are of {', '.join(others) or 'no image'}.",
+                remedy="Give the reference that the step handed on, or scan this image.",
+                image=image,
+            )
+        reports += _reports(*scans[-1])
+        for path, patch in ((path, one["patch"]) for path, one in own if one.get("patch")):
+            if patch["patched"] and _digest(patch) == digest:
+                patches[image] = patch
+                if patch.get("vex"):
+                    found[image] = _file(path, patch["vex"])
+    return Earlier(field=RESULTS.name, reports=tuple(reports), openvex={**found, **openvex}, patches=patches)
+
+
+def _scans(image: Facts) -> Iterator[Facts]:
+    """The scans of an image, of what was there before and of what a patch made of it."""
+    yield from (image[name] for name in ("scan", "rescan") if image.get(name))
+
+
+def _digest(facts: Facts) -> str:
+    return str(facts["reference"]).rpartition("@")[2]
+
+
+def _reports(result: Path, scan: Facts) -> Iterator[Path]:
+    """Trivy's JSON of each platform."""
+    for one in scan.get("platforms") or (scan,):
+        name = one["files"].get("json")
+        if not name:
+            raise InputError(RESULTS.name, f"{result} names no JSON report of {one['reference']}.")
+        yield _file(result, name)
+
+
+def _file(result: Path, name: str) -> Path:
+    """A file that a result names: in the folder of the result, wherever that was carried, else where it was written."""
+    parts = [one for one in Path(name).parts if one != "/"]
+    near = [result.parent.joinpath(*parts[start:]) for start in range(len(parts))] if ".." not in parts else []
+    for path in (*near, Path(name)):
+        if path.is_file():
+            return path
+    raise InputError(
+        RESULTS.name,
+        f"{result} names {name}, which is not there.",
+        remedy="Give the folder as the step left it, with the reports in it.",
+    )
