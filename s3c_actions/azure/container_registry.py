@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from s3c_actions.azure import clouds
 from s3c_actions.azure.transport import transport
 from s3c_actions.core import answers, reading
-from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.errors import OutsideError, S3CError
+from s3c_actions.core.explain import Case, explain
 from s3c_actions.registry.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -173,53 +174,71 @@ def is_azure(registry: str) -> bool:
     }
 
 
+_NO_LOGIN = "{registry} gave no login in exchange for an Azure token (HTTP {status})."
+_FIREWALL = Case(
+    pattern=r"client with IP '?(?P<address>[0-9a-fA-F.:]*[0-9a-fA-F:])\.*'? is not allowed access",
+    what=_NO_LOGIN,
+    cause="The network rules of the registry do not let this machine in (it comes from {address}).",
+    remedy="Let the job run on a runner within the network, or allow the address:\n"
+    "az acr network-rule add --name {name} --ip-address {address}",
+)
+# The patterns are of the status and what the registry's errors say.
+CASES = (
+    _FIREWALL,
+    Case(
+        pattern=r"\A(?:404|405|200) ",
+        what=_NO_LOGIN,
+        cause="What answers there is no Azure container registry.",
+        remedy="Look at the registry's name, or give registry-username and registry-password.",
+    ),
+    Case(
+        pattern=r"\A40[013] ",
+        field="tenant-id",
+        what="{registry} does not accept a token of the tenant {tenant} (HTTP {status}).",
+        cause="The registry belongs to another tenant, or does not know this identity ({identity}).",
+        remedy="Give the tenant of the registry's subscription: "
+        "az acr show --name {name} --query identity.tenantId, or `az account show`.",
+    ),
+)
+# What the network says when there is no answer.
+NETWORK = (
+    Case(
+        pattern=r"resolve|Name or service|getaddrinfo",
+        what="{registry}: its name cannot be resolved.",
+        cause="There is no registry of that name, or it has a private endpoint that this network does not know.",
+        remedy="Look at the registry's name; for a private endpoint, run within its network.",
+    ),
+)
+
+
 def firewall(registry: str, said: str) -> tuple[str, str] | None:
     """Cause and remedy when it was the registry's network rules that refused."""
-    found = re.search(r"client with IP '?([0-9a-fA-F.:]+)'? is not allowed access", said)
-    if not found:
-        return None
-    name, address = registry.partition(".")[0], found[1].rstrip(".")
-    return (
-        f"The network rules of the registry do not let this machine in (it comes from {address}).",
-        "Let the job run on a runner within the network, or allow the address:\n"
-        f"az acr network-rule add --name {name} --ip-address {address}",
-    )
+    error = explain(said, (_FIREWALL,), {"name": registry.partition(".")[0]})
+    return (error.cause, error.remedy) if error is not None else None
 
 
 def _not_exchanged(registry: str, identity: Identity, tenant: str, status: int, said: str) -> S3CError:
-    what = f"{registry} gave no login in exchange for an Azure token (HTTP {status})."
-    denied = firewall(registry, said)
-    if denied is not None:
-        cause, remedy = denied
-    elif status in {404, 405} or status == 200:
-        cause = "What answers there is no Azure container registry."
-        remedy = "Look at the registry's name, or give registry-username and registry-password."
-    elif status in {400, 401, 403}:
-        return InputError(
-            "tenant-id",
-            f"{registry} does not accept a token of the tenant {tenant or 'logged in to'} (HTTP {status}).",
-            cause=f"The registry belongs to another tenant, or does not know this identity ({identity.told}).",
-            remedy="Give the tenant of the registry's subscription: "
-            f"az acr show --name {registry.partition('.')[0]} --query identity.tenantId, or `az account show`.",
-            original=said,
-        )
-    else:
-        cause = "It is busy or has a fault; it was asked five times."
-        remedy = "Try again later; see https://azure.status.microsoft."
-    return OutsideError(what, cause=cause, remedy=remedy, original=said)
+    facts = {
+        "registry": registry,
+        "name": registry.partition(".")[0],
+        "tenant": tenant or "logged in to",
+        "identity": identity.told,
+        "status": status,
+    }
+    return explain(f"{status} {said}", CASES, facts, original=said) or OutsideError(
+        f"{registry} gave no login in exchange for an Azure token (HTTP {status}).",
+        cause="It is busy or has a fault; it was asked five times.",
+        remedy="Try again later; see https://azure.status.microsoft.",
+        original=said,
+    )
 
 
-def _unreachable(registry: str, error: Exception) -> OutsideError:
+def _unreachable(registry: str, error: Exception) -> S3CError:
     text = str(error)
-    unknown = "resolve" in text or "Name or service" in text or "getaddrinfo" in text
-    return OutsideError(
-        f"{registry}: {'its name cannot be resolved' if unknown else 'it could not be reached to log in'}.",
-        cause="There is no registry of that name, or it has a private endpoint that this network does not know."
-        if unknown
-        else "The network, a proxy or a firewall is in the way, or its certificate is not trusted.",
-        remedy="Look at the registry's name; for a private endpoint, run within its network."
-        if unknown
-        else f"Let this machine reach https://{registry}, and try again.",
+    return explain(text, NETWORK, {"registry": registry}, original=text[:1000]) or OutsideError(
+        f"{registry}: it could not be reached to log in.",
+        cause="The network, a proxy or a firewall is in the way, or its certificate is not trusted.",
+        remedy=f"Let this machine reach https://{registry}, and try again.",
         original=text[:1000],
     )
 

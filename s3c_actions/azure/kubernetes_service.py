@@ -14,7 +14,8 @@ import msgspec
 
 from s3c_actions.azure.container_registry import pipeline
 from s3c_actions.core import reading
-from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.errors import OutsideError, S3CError
+from s3c_actions.core.explain import Case, explain
 
 if TYPE_CHECKING:
     from s3c_actions.azure.identity import Identity
@@ -149,6 +150,43 @@ def _server(user: dict[str, Any]) -> str:
     return str(config.get("apiserver-id") or SERVER)
 
 
+# The patterns are of `STATUS CODE`.
+CASES = (
+    Case(
+        pattern=r" (?:SubscriptionNotFound|InvalidSubscriptionId)\Z",
+        field="subscription",
+        what="there is no subscription {subscription} that {identity} can see.",
+        cause="The id is misspelt, or the subscription is another tenant's.",
+        remedy="Look at `subscription` and `tenant-id`.",
+    ),
+    Case(
+        pattern=r" ResourceGroupNotFound\Z",
+        field="resource-group",
+        what="there is no resource group {group} in the subscription {subscription}.",
+        remedy="Look at `resource-group` and `subscription`.",
+    ),
+    Case(
+        pattern=r"\A404 ",
+        field="aks-cluster",
+        what="there is no cluster {cluster} in the resource group {group}.",
+        remedy="Look at `aks-cluster` and `resource-group`.",
+    ),
+    Case(
+        pattern=r" InvalidAuthenticationTokenTenant\Z",
+        field="tenant-id",
+        what="the subscription {subscription} belongs to another tenant than {tenant}.",
+        remedy="Give the tenant of the subscription.",
+    ),
+    Case(
+        pattern=r"\A40[13] ",
+        what="Azure does not let us ask how to reach the cluster {cluster} (HTTP {status}).",
+        cause="The identity ({identity}) has no role for that, or got it a moment ago.",
+        remedy=f'Grant it, and wait some minutes:\naz role assignment create --role "{ROLE}" '
+        "--assignee {client} --scope {id}",
+    ),
+)
+
+
 def _refused(cluster: AksCluster, identity: Identity, status: int, body: str) -> S3CError:
     try:
         said = reading.json_value(body)["error"]
@@ -156,44 +194,17 @@ def _refused(cluster: AksCluster, identity: Identity, status: int, body: str) ->
     except (ValueError, KeyError, TypeError):
         code, message = "", body
     original = f"{code}: {message}"[:2000]
-    if code in {"SubscriptionNotFound", "InvalidSubscriptionId"}:
-        return InputError(
-            "subscription",
-            f"there is no subscription {cluster.subscription} that {identity.told} can see.",
-            cause="The id is misspelt, or the subscription is another tenant's.",
-            remedy="Look at `subscription` and `tenant-id`.",
-            original=original,
-        )
-    if code == "ResourceGroupNotFound":
-        return InputError(
-            "resource-group",
-            f"there is no resource group {cluster.group} in the subscription {cluster.subscription}.",
-            remedy="Look at `resource-group` and `subscription`.",
-            original=original,
-        )
-    if status == 404:
-        return InputError(
-            "aks-cluster",
-            f"there is no cluster {cluster.name} in the resource group {cluster.group}.",
-            remedy="Look at `aks-cluster` and `resource-group`.",
-            original=original,
-        )
-    if code == "InvalidAuthenticationTokenTenant":
-        return InputError(
-            "tenant-id",
-            f"the subscription {cluster.subscription} belongs to another tenant than {identity.tenant or 'ours'}.",
-            remedy="Give the tenant of the subscription.",
-            original=original,
-        )
-    if status in {401, 403}:
-        return OutsideError(
-            f"Azure does not let us ask how to reach the cluster {cluster.name} (HTTP {status}).",
-            cause=f"The identity ({identity.told}) has no role for that, or got it a moment ago.",
-            remedy=f'Grant it, and wait some minutes:\naz role assignment create --role "{ROLE}" '
-            f"--assignee {identity.client or 'CLIENT-ID'} --scope {cluster.id}",
-            original=original,
-        )
-    return OutsideError(
+    facts = {
+        "subscription": cluster.subscription,
+        "group": cluster.group,
+        "cluster": cluster.name,
+        "id": cluster.id,
+        "status": status,
+        "identity": identity.told,
+        "tenant": identity.tenant or "ours",
+        "client": identity.client or "CLIENT-ID",
+    }
+    return explain(f"{status} {code}", CASES, facts, original=original) or OutsideError(
         f"Azure's Resource Manager answered HTTP {status} for the cluster {cluster.name}.",
         cause="It is busy or has a fault." if status in {429, 500, 502, 503, 504} else "It did not understand us.",
         remedy="Try again later; see https://azure.status.microsoft.",

