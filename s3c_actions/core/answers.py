@@ -84,7 +84,7 @@ class _Stream(io.RawIOBase):
                 raise TooSlow(self._seconds) from None
             raise
         finally:
-            # The connection may be used again, under the limit that its client knows.
+            # The connection may be reused, with its client's own limit.
             if self._socket.fileno() >= 0:
                 self._socket.settimeout(self._timeout)
         if self.in_body:

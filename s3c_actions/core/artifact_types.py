@@ -1,9 +1,9 @@
-"""The names under which evidence lies beside an image: artifact types and annotations of its OCI referrers.
+"""The artifact types and annotations of evidence beside an image, its OCI referrers.
 
 Each document is an OCI image manifest (image spec 1.1, "artifact usage") whose `subject` is the image's digest, whose
 `artifactType` is the document's media type and whose one layer is the document. The report and the SBOM have the types
-that Ratify's verifiers look for. What is judged is always the signed content, never an annotation: annotations also
-stand in the list of referrers, which nobody signs.
+that Ratify's verifiers look for. Only the signed content is judged, never an annotation: annotations are also in the
+list of referrers, which is not signed.
 """
 
 from __future__ import annotations

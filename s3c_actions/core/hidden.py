@@ -34,8 +34,8 @@ def of_environment(environment: Mapping[str, str]) -> Iterator[str]:
     """
     for name, value in environment.items():
         if _SECRET.search(name) and name not in _NOT:
-            ours = name.removeprefix("S3C_").lower().replace("_", "-") in INPUTS
-            if ours or (len(value) >= _SHORTEST and not _PATHS.fullmatch(value)):
+            is_input = name.removeprefix("S3C_").lower().replace("_", "-") in INPUTS
+            if is_input or (len(value) >= _SHORTEST and not _PATHS.fullmatch(value)):
                 yield value
         elif (kind := pasted.recognize(value)) == pasted.KUBECONFIG:
             # A kubeconfig may be passed as text, and a message may name its cluster.

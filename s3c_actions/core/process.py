@@ -359,7 +359,7 @@ class _Child:
         finally:
             self._known.set()
         if self._process is not None:
-            if self._interrupted:  # while it was being started, when nobody knew its process id
+            if self._interrupted:  # during its start, when its process id was not known yet
                 self.send(signal.SIGTERM)
             self._process.wait()
 
@@ -433,4 +433,4 @@ def _feed(pipe: IO[bytes], data: bytes) -> None:
         pipe.write(data)
         pipe.close()
     except OSError:
-        pass  # a program that does not read its input has said why on its own
+        pass  # a program that ends without reading its input reports why itself

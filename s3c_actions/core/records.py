@@ -87,17 +87,17 @@ class Records:
         facts = {"path": os.path.realpath(folder), "touched": touched(folder), "content": content(folder)}
         self._write(self._tree(folder), json.dumps(facts))
 
-    def remember(self, what: str, facts: Mapping[str, object]) -> None:
+    def remember(self, name: str, facts: Mapping[str, object]) -> None:
         """Record small facts for later runs.
 
         Raises:
             OSError: they cannot be written.
         """
-        self._write(Path("facts") / f"{what}.json", json.dumps(dict(facts)))
+        self._write(Path("facts") / f"{name}.json", json.dumps(dict(facts)))
 
-    def remembered(self, what: str) -> dict[str, object]:
+    def remembered(self, name: str) -> dict[str, object]:
         """Return the facts recorded under a name; empty when there are none."""
-        return self._json(Path("facts") / f"{what}.json")
+        return self._json(Path("facts") / f"{name}.json")
 
     def key(self) -> bytes:
         """Return a random key of this machine, to authenticate what is kept in a cache.

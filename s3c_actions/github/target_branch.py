@@ -141,7 +141,7 @@ class TargetBranch:
             )
         if file.encoding == "base64":
             return file.decoded_content
-        # A file of more than 1 MB comes without its content.
+        # The API omits the content of files over 1 MB.
         blob = self._github().get_repo(self._run.repository).get_git_blob(file.sha)
         return base64.b64decode(blob.content)
 

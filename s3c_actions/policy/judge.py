@@ -183,7 +183,9 @@ def _scope_refusals(policy: Policy, runs: list[Any], report_name: str, remedy: s
     stated = [run for run in runs if run["version"] == VERSION]
     if missing := {gap for run in stated for gap in _missing(policy, run["scope"])}:
         refusals.append(
-            Refusal("narrow-report", f"{report_name} looked at less than the policy asks, {_named(missing)}: {remedy}")
+            Refusal(
+                "narrow-report", f"{report_name} looked at less than the policy asks, {_join_names(missing)}: {remedy}"
+            )
         )
     if (
         policy.report.require_covered_sources
@@ -274,10 +276,10 @@ def _finding_refusals(
     refusals = []
     if denied:
         refusals.append(
-            Refusal("denied-finding", f"it has what the policy denies by name, {_listed(denied)}: {remedy}")
+            Refusal("denied-finding", f"it has what the policy denies by name, {_join_findings(denied)}: {remedy}")
         )
     if count := len(refused) + omitted:
-        listing = (f", {_listed(refused)}" + " and others" * bool(omitted)) if refused else ""
+        listing = (f", {_join_findings(refused)}" + " and others" * bool(omitted)) if refused else ""
         refusals.append(Refusal("finding", f"it has {_number(count, 'refused finding')}{listing}: {remedy}"))
     for name, package, until in sorted(expired):
         where = f" in {package}" if package else ""
@@ -346,10 +348,10 @@ def objections(contents: Iterable[Content]) -> list[Refusal]:
     licences = {content.text for content in listed if content.kind == "license"}
     refusals = []
     if packages:
-        text = f"it holds what the policy refuses, {_named(packages)}: remove it from the image"
+        text = f"it holds what the policy refuses, {_join_names(packages)}: remove it from the image"
         refusals.append(Refusal("package", text))
     if licences:
-        text = f"it holds packages under refused licences, {_named(licences)}: remove them from the image"
+        text = f"it holds packages under refused licences, {_join_names(licences)}: remove them from the image"
         refusals.append(Refusal("license", text))
     return refusals
 
@@ -474,11 +476,11 @@ def _number(amount: int, noun: str) -> str:
     return f"{amount} {noun}{'s' * (amount != 1)}"
 
 
-def _listed(items: set[tuple[int, str, str, str]]) -> str:
+def _join_findings(items: set[tuple[int, str, str, str]]) -> str:
     return _first([item[3] for item in sorted(items)])
 
 
-def _named(items: set[str]) -> str:
+def _join_names(items: set[str]) -> str:
     return _first(sorted(items))
 
 

@@ -144,11 +144,11 @@ class Archive(Source):
         return manifest_of(content, self.refuse, digest=digest, media_type=kind)
 
     def blob(self, digest: str) -> bytes:
-        """As `Source.blob`."""
+        """Return content as `Source.blob` does."""
         return self._verified_content(digest, MAX_CONFIG)
 
     def layer(self, digest: str, size: int) -> Iterator[bytes]:
-        """As `Source.layer`."""
+        """Yield content as `Source.layer` does."""
         return checked(self._pieces(self._blob(digest)), digest, size, self.refuse)
 
     def referrers(self, digest: str) -> tuple[Descriptor, ...]:
@@ -241,7 +241,7 @@ class Archive(Source):
 
     def _check_complete(self, top: Manifest) -> None:
         """Check that everything an image names exists, before any of it is sent."""
-        seen, level = {top.descriptor.digest}, [top]
+        visited, level = {top.descriptor.digest}, [top]
         for _ in range(DEEPEST):
             nested: list[Manifest] = []
             for manifest in level:
@@ -249,8 +249,8 @@ class Archive(Source):
                     self._check_size(digest, size)
                 for descriptor in manifest.descriptor.manifests:
                     self._check_size(descriptor.digest, descriptor.size)
-                    if descriptor.digest not in seen:
-                        seen.add(descriptor.digest)
+                    if descriptor.digest not in visited:
+                        visited.add(descriptor.digest)
                         nested.append(self.manifest(descriptor.digest))
             level = nested
         if level:

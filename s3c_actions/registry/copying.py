@@ -104,7 +104,7 @@ class Copier:
         Raises:
             OutsideError: as `image` does.
         """
-        for digest in (manifest.descriptor.digest, *(one.digest for one in manifest.descriptor.manifests)):
+        for digest in (manifest.descriptor.digest, *(entry.digest for entry in manifest.descriptor.manifests)):
             self._copy_referrers(target, digest, DEEPEST)
 
     def _copy_referrers(self, target: Reference, digest: str, depth: int) -> None:

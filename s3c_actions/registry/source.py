@@ -89,15 +89,15 @@ class RepositorySource(Source):
         return self._registry.manifest(self._reference, field=self._field)
 
     def manifest(self, digest: str) -> Manifest:
-        """As `Source.manifest`."""
+        """Return a manifest as `Source.manifest` does."""
         return self._registry.manifest(self._reference.at(digest), field=self._field)
 
     def blob(self, digest: str) -> bytes:
-        """As `Source.blob`."""
+        """Return content as `Source.blob` does."""
         return self._registry.blob(self._reference, digest)
 
     def layer(self, digest: str, size: int) -> Iterator[bytes]:
-        """As `Source.layer`."""
+        """Yield content as `Source.layer` does."""
         return self._registry.layer(self._reference, digest, size)
 
     def referrers(self, digest: str) -> tuple[Descriptor, ...]:

@@ -104,7 +104,7 @@ def scanned(
     Raises:
         OutsideError: Trivy creates no readable bill of materials.
     """
-    coverage_ = coverage.judge(
+    observed = coverage.judge(
         reading.content(path, reading.REPORTS),
         scanners=scope.scanners,
         pkg_types=scope.pkg_types,
@@ -112,7 +112,7 @@ def scanned(
         warned=warned,
     )
     if outdated := why_outdated(database, criteria.now, criteria.maximum_database_age):
-        coverage_ = replace(coverage_, blind=coverage_.blind or outdated)
+        observed = replace(observed, blind=observed.blind or outdated)
     aged = _age(report, criteria) if kept else ""
     judged = _assess(
         path,
@@ -120,7 +120,7 @@ def scanned(
         image=image,
         reference=reference,
         scope=scope,
-        seen=coverage_,
+        observed=observed,
         aged=aged,
         criteria=criteria,
         listed=True,
@@ -143,10 +143,10 @@ def given(path: Path, *, image: str, reference: str, criteria: Criteria, report:
     """
     data = reading.content(path, reading.REPORTS)
     shown = infer(data)
-    seen = coverage.NOTHING_TO_SEE
+    observed = coverage.NOTHING_TO_SEE
     # Only an image must contain something that is recognised; a folder may well contain no packages.
     if not shown.os_left_out and (report.artifact_type == "container_image" or report.os):
-        seen = coverage.judge(data, scanners=("vuln",), pkg_types=(), listed=shown.lists_packages)
+        observed = coverage.judge(data, scanners=("vuln",), pkg_types=(), listed=shown.lists_packages)
     aged = _age(report, criteria)
     return _assess(
         path,
@@ -154,7 +154,7 @@ def given(path: Path, *, image: str, reference: str, criteria: Criteria, report:
         image=image,
         reference=reference,
         scope=shown.scope,
-        seen=seen,
+        observed=observed,
         aged=aged,
         criteria=criteria,
         listed=shown.lists_packages,
@@ -168,7 +168,7 @@ def _assess(
     image: str,
     reference: str,
     scope: Scope,
-    seen: Coverage,
+    observed: Coverage,
     aged: str,
     criteria: Criteria,
     listed: bool,
@@ -178,10 +178,10 @@ def _assess(
     required = missing(scope, policy.required_scope) if policy is not None else ()
     if policy is not None and policy.judges_contents and not listed:
         required = (*required, LIST)
-    uncovered = sum(source.number for source in seen.uncovered)
+    uncovered = sum(source.number for source in observed.uncovered)
     if policy is not None and policy.report.require_covered_sources and uncovered:
         required = (*required, COVERED)
-    notices = (*seen.warnings, seen.blind, _narrow(scope, unseen), aged)
+    notices = (*observed.warnings, observed.blind, _narrow(scope, unseen), aged)
     # A policy also applies in the cluster, which sees the whole report.
     counted = report if policy is not None else filtered(report, ALL_SEVERITIES, ignore_unfixed=criteria.ignore_unfixed)
     return ScanResult(
@@ -191,8 +191,8 @@ def _assess(
         trivy_json=path,
         gated=criteria.closes,
         refused=criteria.gate.refused(counted.findings),
-        blind=seen.blind if criteria.unscanned_fails else "",
-        overridden="" if criteria.unscanned_fails else seen.blind,
+        blind=observed.blind if criteria.unscanned_fails else "",
+        overridden="" if criteria.unscanned_fails else observed.blind,
         contents=_contents(policy, path, criteria.bill) if policy is not None else (),
         policy=policy.digest if policy is not None else "",
         scope=scope,

@@ -459,7 +459,7 @@ def _ask_gate(
 ) -> None:
     """Ask the gate about every image; the first denial is raised after all have been asked."""
     first: AdmissionDenied | None = None
-    asked = []
+    admissions = []
     together = inspection.admitted(cluster, list(references), namespace)
     for admission in state.result.admissions:
         denied = (
@@ -473,9 +473,9 @@ def _ask_gate(
             if admission.reference not in together
             else None
         )
-        asked.append(judged(admission, denied))
+        admissions.append(judged(admission, denied))
         first = first or denied
-    state.result = replace(state.result, admissions=tuple(asked))
+    state.result = replace(state.result, admissions=tuple(admissions))
     if first is not None:
         raise first
 

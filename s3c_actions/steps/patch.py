@@ -82,7 +82,7 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
             image=str(original),
         )
     if not any(patchable(part.before.report, settings.library) for part in parts):
-        left = _left(scanned.report, settings.library)
+        left = _remaining(scanned.report, settings.library)
         reason = _why_nothing_to_patch(scanned.report, settings.library)
         with tools.progress.step("patch") as step:
             step.done(reason)
@@ -166,7 +166,7 @@ def _compare(work: Work, rescans: list[ScanResult], result: PatchResult) -> Patc
         after=after,
         fixed=fixed,
         new=unique(finding for difference in differences for finding in difference.new),
-        left=_left(after.report, work.settings.library),
+        left=_remaining(after.report, work.settings.library),
         upgraded=_upgraded(rescans, fixed),
     )
 
@@ -270,7 +270,7 @@ _NO_FIX = {
 }
 
 
-def _left(report: ScanReport, library: bool) -> tuple[Left, ...]:
+def _remaining(report: ScanReport, library: bool) -> tuple[Left, ...]:
     return tuple(Left(finding=finding, reason=_why_left(finding, report, library)) for finding in report.findings)
 
 

@@ -159,17 +159,17 @@ def foundations(reference: Reference, config: ImageConfig, registry: Registry) -
     return (*own, base_config.diff_ids)
 
 
-def images_of(work: Work, found: Manifest) -> tuple[list[ImageConfig], str]:
+def images_of(work: Work, manifest: Manifest) -> tuple[list[ImageConfig], str]:
     """Return the images in a patch that belong to the original's parts.
 
     Args:
         work: the original.
-        found: an image or index of its repository.
+        manifest: an image or index of its repository.
 
     Returns:
         The configurations, in the order of the parts; none when it is not a patch of the original, and why in a clause.
     """
-    configs, why = _configs(work, found.descriptor)
+    configs, why = _configs(work, manifest.descriptor)
     if why:
         return [], why
     chosen = []
@@ -186,16 +186,16 @@ def images_of(work: Work, found: Manifest) -> tuple[list[ImageConfig], str]:
     return chosen, ""
 
 
-def _configs(work: Work, found: Descriptor) -> tuple[list[tuple[str, ImageConfig]], str]:
+def _configs(work: Work, descriptor: Descriptor) -> tuple[list[tuple[str, ImageConfig]], str]:
     """Return platform and configuration of each image, or why they do not correspond to the original's."""
-    listed = [(image.platform, image.digest) for image in found.images] if found.is_index else []
+    listed = [(image.platform, image.digest) for image in descriptor.images] if descriptor.is_index else []
     # Clients take an entry without a platform for every platform.
-    if found.is_index and not all(entry.platform for entry in found.manifests):
+    if descriptor.is_index and not all(entry.platform for entry in descriptor.manifests):
         return [], "its index lists something without a platform"
-    if len(listed or [found]) != len(work.parts) or (found.is_index and not listed):
+    if len(listed or [descriptor]) != len(work.parts) or (descriptor.is_index and not listed):
         return [], "it has other platforms"
     configs = []
-    for name, digest in listed or [(work.parts[0].listed, found.digest)]:
+    for name, digest in listed or [(work.parts[0].listed, descriptor.digest)]:
         try:
             config = work.tools.registry.config(work.original.at(digest))
         except OutsideError as error:
@@ -220,19 +220,19 @@ def unlike(config: ImageConfig, part: Part) -> str:
     return f"its configuration is not the original's ({field[:100]})" if field else ""
 
 
-def reusable(work: Work, reference: Reference, found: list[ImageConfig]) -> bool:
+def reusable(work: Work, reference: Reference, images: list[ImageConfig]) -> bool:
     """Return whether an earlier image, which is a patch by layers and configuration, may be used instead of a new one.
 
     Args:
         work: the original.
         reference: of the earlier image, pinned.
-        found: its images, as `images_of` returned them.
+        images: its configurations, as `images_of` returned them.
 
     Raises:
         S3CError: it could not be determined whether it has a trusted signature.
     """
     exact = named = True
-    for config, part in zip(found, work.parts, strict=True):
+    for config, part in zip(images, work.parts, strict=True):
         if config.manifest == part.reference.digest:
             if patchable(part.before.report, work.settings.library):
                 return False

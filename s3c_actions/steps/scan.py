@@ -428,9 +428,9 @@ def _read_checked(path: Path, image: str, target: _Target, settings: ScanSetting
     return replace(report, image=image, digest=target.digest or report.digest)
 
 
-def _same_platform(wanted: str, found: str) -> bool:
+def _same_platform(wanted: str, actual: str) -> bool:
     return all(
-        wanted_part == found_part for wanted_part, found_part in zip(wanted.split("/"), found.split("/"), strict=False)
+        wanted_part == found_part for wanted_part, found_part in zip(wanted.split("/"), actual.split("/"), strict=False)
     )
 
 

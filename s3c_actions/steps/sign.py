@@ -118,8 +118,8 @@ class Signer:
 
     def signed(self, reference: str) -> bool:
         """Return whether this key has signed a digest, and the signature verifies; raise as `signatures` does."""
-        mine = [signature for signature in self.signatures(reference) if _is_wanted(signature, self)]
-        return bool(mine) and _find_verified(self, reference, mine) is not None
+        candidates = [signature for signature in self.signatures(reference) if _is_wanted(signature, self)]
+        return bool(candidates) and _find_verified(self, reference, candidates) is not None
 
     def sign(self, reference: str) -> None:
         """Sign a digest and push the signature; raise as `Notation.sign` does, or the plugin's own reason."""
@@ -297,8 +297,8 @@ def run(signer: Signer, reference: str, progress: Progress, before: tuple[Signat
     """
     started = time.monotonic()
     before = signer.signatures(reference) if before is None else before
-    mine = [signature for signature in before if _is_wanted(signature, signer)]
-    verified = _find_verified(signer, reference, mine) if mine else None
+    candidates = [signature for signature in before if _is_wanted(signature, signer)]
+    verified = _find_verified(signer, reference, candidates) if candidates else None
     skipped = verified is not None
     if verified is None:
         signer.sign(reference)

@@ -82,8 +82,8 @@ class Picture(msgspec.Struct):
 
 def draw(story: Story) -> Picture:
     """Lay out the picture of a trace."""
-    seals = _signatures(story.subject.signatures)
-    rows = _documents(story)
+    seals = _signature_rows(story.subject.signatures)
+    rows = _document_rows(story)
     top = 8 + len(seals) * ROW + (14 if seals else 0)
     picture = Picture(told=sentence(story))
     x = 8.0
@@ -93,7 +93,7 @@ def draw(story: Story) -> Picture:
         style = "station" if ancestor.subject is not None else "station missing"
         facts = _facts(ancestor.subject) if ancestor.subject is not None else [("soft", ancestor.problem)]
         picture.boxes.append(_station((x, top), "original" if original else "base", ancestor.named, facts, style))
-        above, below = ("patched", _change(story)) if original else ("built on", "")
+        above, below = ("patched", _fixed_count(story)) if original else ("built on", "")
         style = "bad" if ancestor.proven is False else "" if ancestor.proven else "guess"
         picture.arrows.append(Arrow(x + WIDTH + 4, middle, GAP - 8, above, below, style))
         x += WIDTH + GAP
@@ -166,7 +166,7 @@ def _facts(subject: Subject) -> list[tuple[str, str]]:
     """Return two lines for a station: the counts of its newest report, and when it was built."""
     facts = []
     if subject.reports:
-        facts.append(_counted(subject.reports[0]))
+        facts.append(_worst_and_counts(subject.reports[0]))
     elif subject.problem:
         facts.append(("bad", subject.problem))
     else:
@@ -176,7 +176,7 @@ def _facts(subject: Subject) -> list[tuple[str, str]]:
     return facts
 
 
-def _counted(report: Document) -> tuple[str, str]:
+def _worst_and_counts(report: Document) -> tuple[str, str]:
     worst = next((severity for severity, number in (report.counts or {}).items() if number), None)
     counts = [f"{number:,} {severity.name.lower()}" for severity, number in (report.counts or {}).items() if number]
     style = worst.name.lower() if worst is not None and worst is not Severity.UNKNOWN else "good"
@@ -184,11 +184,11 @@ def _counted(report: Document) -> tuple[str, str]:
     return style, " · ".join(shown) or "no findings"
 
 
-def _change(story: Story) -> str:
+def _fixed_count(story: Story) -> str:
     return f"{len(story.change.fixed):,} fixed" if story.change is not None else ""
 
 
-def _signatures(signatures: Sequence[Signature]) -> list[Box]:
+def _signature_rows(signatures: Sequence[Signature]) -> list[Box]:
     shown = signatures[:MOST_ROWS]
     boxes = [
         _row(
@@ -199,10 +199,10 @@ def _signatures(signatures: Sequence[Signature]) -> list[Box]:
         for signature in shown
     ]
     more = len(signatures) - len(shown)
-    return [_more(more, "signatures"), *boxes[: MOST_ROWS - 1]] if more else boxes
+    return [_more_row(more, "signatures"), *boxes[: MOST_ROWS - 1]] if more else boxes
 
 
-def _documents(story: Story) -> list[Box]:
+def _document_rows(story: Story) -> list[Box]:
     """Return the rows of the newest document of each type."""
     newest: dict[str, Document] = {}
     for document in story.subject.documents:
@@ -226,7 +226,7 @@ def _documents(story: Story) -> list[Box]:
         )
         boxes.append(_row(subject.platform or "unknown platform", description, subject.trust))
     more = len(story.subject.documents) - len(shown) + len(story.platforms) - len(platforms)
-    return [*boxes, _more(more, "more")] if more else boxes
+    return [*boxes, _more_row(more, "more")] if more else boxes
 
 
 def _row(first: str, second: str, trust: Trust) -> Box:
@@ -234,7 +234,7 @@ def _row(first: str, second: str, trust: Trust) -> Box:
     return Box(0, 0, WIDTH, ROW - 6, "hanging", texts, SEALS[trust])
 
 
-def _more(number: int, what: str) -> Box:
+def _more_row(number: int, what: str) -> Box:
     return Box(0, 0, WIDTH, ROW - 6, "hanging", (Text(48, 25, f"and {number:,} {what}", "soft"),))
 
 

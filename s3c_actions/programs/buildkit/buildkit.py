@@ -100,35 +100,35 @@ def use(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[],
         yield own
 
 
-def check(where: str, tls: Tls, runner: Runner) -> None:
+def check(address: str, tls: Tls, runner: Runner) -> None:
     """Check that a BuildKit answers at an address, since Copa would wait for it until its time-out.
 
     Raises:
         OutsideError: it does not, or Copa cannot work with it.
     """
-    scheme, _, rest = where.partition("://")
+    scheme, _, rest = address.partition("://")
     if scheme == "unix":
-        _shake_hands(where, socket.AF_UNIX, rest, talk=True)
+        _shake_hands(address, socket.AF_UNIX, rest, talk=True)
     elif scheme == "tcp":
-        parts = urlsplit(where)
+        parts = urlsplit(address)
         if not parts.hostname or not parts.port:
             raise InputError(
-                "buildkit-addr", f"{where} names no host and port.", remedy="Example: tcp://127.0.0.1:1234"
+                "buildkit-addr", f"{address} names no host and port.", remedy="Example: tcp://127.0.0.1:1234"
             )
-        _shake_hands(where, socket.AF_INET, (parts.hostname, parts.port), talk=tls.ca is None)
+        _shake_hands(address, socket.AF_INET, (parts.hostname, parts.port), talk=tls.ca is None)
     elif scheme == "docker":
         reason = _unusable_docker(runner)
         if reason:
-            raise _unusable_error(where, reason)
+            raise _unusable_error(address, reason)
     elif scheme in {"docker-container", "podman-container", "nerdctl-container"}:
-        _inspect(where, scheme.partition("-")[0], rest, runner)
+        _inspect(address, scheme.partition("-")[0], rest, runner)
     elif scheme == "buildx":
         reason = _unusable_builder(rest, runner)
         if reason:
-            raise _unusable_error(where, reason)
+            raise _unusable_error(address, reason)
 
 
-def _shake_hands(where: str, family: int, target: str | tuple[str, int], *, talk: bool) -> None:
+def _shake_hands(address: str, family: int, target: str | tuple[str, int], *, talk: bool) -> None:
     try:
         if isinstance(target, tuple):
             connection = socket.create_connection(target, REACH_SECONDS)
@@ -143,30 +143,30 @@ def _shake_hands(where: str, family: int, target: str | tuple[str, int], *, talk
             answer = connection.recv(9)
     except TimeoutError:
         raise OutsideError(
-            f"BuildKit at {where} did not answer within {REACH_SECONDS:g} s.",
+            f"BuildKit at {address} did not answer within {REACH_SECONDS:g} s.",
             cause="Probably its daemon hangs, or a firewall drops the packets.",
             remedy=REMEDY,
         ) from None
     except OSError as error:
         raise OutsideError(
-            f"BuildKit at {where} did not answer.",
+            f"BuildKit at {address} did not answer.",
             cause="Probably no BuildKit daemon runs there, or this user may not open the socket.",
             remedy=REMEDY,
             original=error.strerror or str(error),
         ) from None
     if len(answer) < 4 or answer[3] != _SETTINGS:
         raise OutsideError(
-            f"What listens at {where} is not BuildKit.",
+            f"What listens at {address} is not BuildKit.",
             cause="It does not speak gRPC; perhaps it is Docker's own socket, or wants TLS.",
             remedy=REMEDY,
         )
 
 
-def _unusable_error(where: str, reason: str) -> OutsideError:
-    return OutsideError(f"BuildKit at {where} cannot be used: {reason}.", remedy=REMEDY)
+def _unusable_error(address: str, reason: str) -> OutsideError:
+    return OutsideError(f"BuildKit at {address} cannot be used: {reason}.", remedy=REMEDY)
 
 
-def _ask(runner: Runner, argv: list[str]) -> str | None:
+def _query(runner: Runner, argv: list[str]) -> str | None:
     """Return a program's answer to a quick query; None when it fails or does not exist."""
     try:
         completed = runner.run(argv, timeout=REACH_SECONDS, check=False)
@@ -175,12 +175,12 @@ def _ask(runner: Runner, argv: list[str]) -> str | None:
     return completed.stdout if completed.code == 0 else None
 
 
-def _inspect(where: str, program: str, rest: str, runner: Runner) -> None:
+def _inspect(address: str, program: str, rest: str, runner: Runner) -> None:
     name = rest.partition("?")[0]
-    answer = _ask(runner, [program, "container", "inspect", "--format", "{{.State.Running}}", "--", name])
+    answer = _query(runner, [program, "container", "inspect", "--format", "{{.State.Running}}", "--", name])
     if answer is None or answer.strip() != "true":
         raise OutsideError(
-            f"BuildKit at {where} did not answer.",
+            f"BuildKit at {address} did not answer.",
             cause=f"No running container {name} was found, or {program} itself cannot be reached.",
             remedy=REMEDY,
         )
@@ -192,7 +192,7 @@ def _unusable_docker(runner: Runner) -> str:
     Copa needs BuildKit's merge and diff operations, which the daemon has with the containerd image store only. With
     Docker 20.10 Copa does not report that: it hangs until its time-out.
     """
-    answer = _ask(runner, ["docker", "info", "--format", "{{json .}}"])
+    answer = _query(runner, ["docker", "info", "--format", "{{json .}}"])
     try:
         info = reading.json_value(answer or "null")
     except ValueError:
@@ -209,7 +209,7 @@ def _unusable_docker(runner: Runner) -> str:
 
 def _unusable_builder(name: str, runner: Runner) -> str:
     """Return why a buildx builder (the current one when unnamed) cannot be used; empty when it can."""
-    answer = _ask(runner, ["docker", "buildx", "inspect", *([name] if name else [])])
+    answer = _query(runner, ["docker", "buildx", "inspect", *([name] if name else [])])
     if answer is None:
         return f"docker buildx knows no builder {name}" if name else "docker buildx has no builder"
     driver = re.search(r"^Driver:\s*(\S+)", answer, re.M)
@@ -223,14 +223,14 @@ def _unusable_builder(name: str, runner: Runner) -> str:
 def _find_usable(runner: Runner) -> tuple[BuildKit | None, list[str]]:
     """Return the first usable BuildKit of this machine, and why the ones before it cannot be used."""
     reasons: list[str] = []
-    for where, origin in (
+    for address, origin in (
         (runner.environment.get("BUILDKIT_HOST", ""), "BUILDKIT_HOST"),
         (DEFAULT_SOCKET, "the default socket"),
     ):
         try:
-            if where and (where != DEFAULT_SOCKET or Path(DEFAULT_SOCKET[7:]).exists()):
-                check(where, Tls(), runner)
-                return BuildKit(address=where, origin=origin), reasons
+            if address and (address != DEFAULT_SOCKET or Path(DEFAULT_SOCKET[7:]).exists()):
+                check(address, Tls(), runner)
+                return BuildKit(address=address, origin=origin), reasons
         except S3CError as error:
             reasons.append(error.what)
     if find("docker", runner.environment) is None:
@@ -257,8 +257,8 @@ def _run_daemon(wanted: Wanted, runner: Runner, progress: Progress, daemon: Call
         config = wanted.config or folder / "buildkitd.toml"
         if wanted.config is None:
             config.write_text(configuration(wanted.insecure), encoding="utf-8")
-        where, log = f"unix://{folder}/buildkitd.sock", folder / "buildkitd.log"
-        argv = [str(program), "--config", str(config), "--root", str(folder / "state"), "--addr", where]
+        address, log = f"unix://{folder}/buildkitd.sock", folder / "buildkitd.log"
+        argv = [str(program), "--config", str(config), "--root", str(folder / "state"), "--addr", address]
         argv += ["--otel-socket-path", str(folder / "otel.sock"), "--containerd-worker=false"]
         argv += ["--oci-worker=true", "--oci-worker-binary", worker]
         # When we are killed, the kernel ends the daemon too.
@@ -267,7 +267,7 @@ def _run_daemon(wanted: Wanted, runner: Runner, progress: Progress, daemon: Call
             argv = [str(setpriv), "--pdeathsig", "TERM", "--", *argv]
         with runner.background(argv, log=log) as ended:
             deadline = time.monotonic() + START_SECONDS
-            while not _answers(where, runner):
+            while not _answers(address, runner):
                 if ended() is not None or time.monotonic() > deadline:
                     log_end = log.read_text(errors="replace")[-1500:].strip()
                     raise OutsideError(
@@ -278,13 +278,13 @@ def _run_daemon(wanted: Wanted, runner: Runner, progress: Progress, daemon: Call
                         original=runner.secrets.redact(log_end),
                     )
                 time.sleep(0.05)
-            progress.note(f"BuildKit: {where} (started for this run)")
-            yield BuildKit(address=where, origin="started for this run")
+            progress.note(f"BuildKit: {address} (started for this run)")
+            yield BuildKit(address=address, origin="started for this run")
 
 
-def _answers(where: str, runner: Runner) -> bool:
+def _answers(address: str, runner: Runner) -> bool:
     try:
-        check(where, Tls(), runner)
+        check(address, Tls(), runner)
     except OutsideError:
         return False
     return True

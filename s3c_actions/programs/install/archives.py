@@ -55,19 +55,19 @@ def _is_zip(archive: Path) -> bool:
 
 
 def _from_tar(archive: Path, member: str, into: Path) -> None:
-    found = False
+    extracted = False
     with tarfile.open(archive, "r:gz") as tar:
         for count, entry in enumerate(tar):
             _check_name(archive, entry.name, count)
             if _same(entry.name, member):
-                if found:
+                if extracted:
                     raise BadArchive(archive, f"it holds {member} twice")
                 content = tar.extractfile(entry) if entry.isreg() else None
                 if content is None:
                     raise BadArchive(archive, f"{member} in it is not a regular file")
-                found = True
+                extracted = True
                 _copy(archive, member, content, entry.size, into)
-    if not found:
+    if not extracted:
         raise BadArchive(archive, f"{member} is not in it")
 
 

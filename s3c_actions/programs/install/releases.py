@@ -39,9 +39,9 @@ class Unreachable(OutsideError):
 class WrongChecksum(OutsideError):
     """The received file is not the pinned one. It is discarded, and no other source is tried."""
 
-    def __init__(self, url: str, expected: str, found: str) -> None:
+    def __init__(self, url: str, expected: str, actual: str) -> None:
         super().__init__(
-            f"{url} does not have the pinned SHA-256 and was thrown away: expected {expected}, found {found}.",
+            f"{url} does not have the pinned SHA-256 and was thrown away: expected {expected}, found {actual}.",
             cause="The file was changed on the way or at its source, or a proxy answered in its place.",
             remedy="Do not run it. Compare the checksum with the project's release page, and report the difference.",
         )
