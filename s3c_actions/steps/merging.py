@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from s3c_actions.core.reference import Reference
 from s3c_actions.findings.model import Finding, ScanReport, ranked
 from s3c_actions.findings.scope import Scope
-from s3c_actions.result.gate_change import VERDICTS, Proposed
 from s3c_actions.result.model import ScanResult
 
 
@@ -71,14 +70,6 @@ def _report(image: str, reference: Reference, reports: list[ScanReport]) -> Scan
         findings=union([report.findings for report in reports]),
         suppressed=union([report.suppressed for report in reports]),
     )
-
-
-def _proposed(each: list[Proposed]) -> Proposed | None:
-    """Return the worst of them, with the highest number of rejected findings."""
-    if not each:
-        return None
-    worst = max(each, key=lambda proposal: VERDICTS.index(proposal.verdict))
-    return replace(worst, refused=max(proposal.refused for proposal in each))
 
 
 def _join_texts(texts: Iterable[str]) -> str:
