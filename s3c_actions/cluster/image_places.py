@@ -1,6 +1,6 @@
-"""Where an image can appear on a cluster: the one list that manifests, the gate, its proof and `refresh` go by.
+"""The places of images on a cluster: the one list for manifests, the gate, its proof and `refresh`.
 
-The Rego in manifests/gatekeeper/template.yaml has the same places; a test holds it against this list.
+The Rego in manifests/gatekeeper/template.yaml has the same places; a test compares it with this list.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         path: from an item to its image.
         noun: for people.
         statuses: list in the Pod's `status` with the `imageID` of each item; empty where there is none.
-        creatable: a Pod may be created with it.
+        creatable: whether a Pod may be created with it.
     """
 
     field: str
@@ -30,12 +30,12 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def phrase(self) -> str:
-        """`as an init container`."""
+        """Return the place for people: `as an init container`."""
         return f"as {'an' if self.noun[0] in 'aei' else 'a'} {self.noun}"
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of Kubernetes' own that is a Pod or makes Pods; `template` leads to the `spec` of the Pod."""
+    """A built-in kind of Kubernetes that is a Pod or creates Pods; `template` is the path of the Pod's `spec`."""
 
     group: str
     version: str
@@ -45,7 +45,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """An image in a Pod's `spec`: the item's name, and the image as it stands there; empty where none is named."""
+    """An image in a Pod's `spec`: the item's name, and the image as written there; empty where none is named."""
 
     place: Place
     name: str
@@ -67,7 +67,7 @@ PLACES = (
     Place(field="volumes", path=("image", "reference"), noun="image volume"),
 )
 SUBRESOURCES = {"pods/ephemeralcontainers": "ephemeral containers"}
-"""What changes the images of a Pod that is there, besides an update of the Pod itself, and what that is for people."""
+"""Subresources that change the images of an existing Pod, besides an update of the Pod itself → noun for people."""
 
 _TEMPLATE = ("spec", "template", "spec")
 WORKLOADS = (
@@ -87,20 +87,20 @@ WORKLOADS = (
         template=("spec", "jobTemplate", "spec", "template", "spec"),
     ),
 )
-KINDS = frozenset(one.kind for one in WORKLOADS)
-TEMPLATES = tuple(dict.fromkeys(one.template for one in WORKLOADS))
-"""Where a Pod's `spec` stands in an object, whatever its kind: custom workloads have the shape of Kubernetes' own."""
+KINDS = frozenset(workload.kind for workload in WORKLOADS)
+TEMPLATES = tuple(dict.fromkeys(workload.template for workload in WORKLOADS))
+"""Paths of a Pod's `spec` in an object, whatever its kind: custom workloads have the same shape as built-in ones."""
 
 
 def built_in(group: str, kind: str) -> bool:
-    """Whether a kind is one of `WORKLOADS`."""
-    return any((one.group, one.kind) == (group, kind) for one in WORKLOADS)
+    """Return whether a kind is one of `WORKLOADS`."""
+    return any((workload.group, workload.kind) == (group, kind) for workload in WORKLOADS)
 
 
 def images(spec: Mapping[str, Any]) -> Iterator[Image]:
-    """Every image of a Pod's `spec`, as the API has it."""
+    """Yield every image of a Pod's `spec`, in the API's form."""
     for place in PLACES:
-        for item in _list(spec.get(place.field)):
+        for item in _mappings(spec.get(place.field)):
             holder: Any = item
             for step in place.path[:-1]:
                 holder = holder.get(step) if isinstance(holder, Mapping) else None
@@ -109,36 +109,38 @@ def images(spec: Mapping[str, Any]) -> Iterator[Image]:
 
 
 def pulled(status: Mapping[str, Any], place: Place) -> dict[str, str]:
-    """What a Pod's `status` says was pulled for the items of a place: name → the runtime's word for it."""
+    """Return what was pulled for the items of a place, from a Pod's `status`: name → the runtime's image ID."""
     if place.statuses:
-        return {str(one.get("name")): str(one.get("imageID") or "") for one in _list(status.get(place.statuses))}
-    found = {}
-    for container in (container for one in PLACES for container in _list(status.get(one.statuses))):
-        for mount in _list(container.get("volumeMounts")):
+        return {
+            str(entry.get("name")): str(entry.get("imageID") or "") for entry in _mappings(status.get(place.statuses))
+        }
+    image_ids = {}
+    for container in (entry for listed in PLACES for entry in _mappings(status.get(listed.statuses))):
+        for mount in _mappings(container.get("volumeMounts")):
             image = (mount.get("volumeStatus") or {}).get("image") or {}
             if image.get("imageRef"):
-                found[str(mount.get("name"))] = str(image["imageRef"])
-    return found
+                image_ids[str(mount.get("name"))] = str(image["imageRef"])
+    return image_ids
 
 
 def gets_images(document: Mapping[str, Any]) -> bool:
-    """Whether Pods come of an object: of Kubernetes' own workloads, and of custom ones that name an image anywhere."""
+    """Return whether an object creates Pods: built-in workloads, and custom ones that name an image anywhere."""
     group = str(document.get("apiVersion") or "").rpartition("/")[0]
     if built_in(group, str(document.get("kind") or "")):
         return True
     if "." not in group or group.endswith(".k8s.io"):
-        return False  # other kinds of Kubernetes' own: what is called an image there is somebody's text
-    left: list[Any] = [document.get("spec"), document.get("template")]
-    while left:
-        value = left.pop()
+        return False  # other built-in kinds: a field named `image` there is not an image of a Pod
+    pending: list[Any] = [document.get("spec"), document.get("template")]
+    while pending:
+        value = pending.pop()
         if isinstance(value, Mapping):
             if value.get("image"):
                 return True
-            left += value.values()
+            pending += value.values()
         elif isinstance(value, list):
-            left += value
+            pending += value
     return False
 
 
-def _list(value: object) -> list[Any]:
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+def _mappings(value: object) -> list[Any]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []

@@ -1,1 +1,1 @@
-"""What every other package may use: errors, references, processes, secrets, files and their limits."""
+"""Foundations for every other package: errors, references, processes, secrets, files and their limits."""

@@ -1,8 +1,8 @@
-"""How long an answer may take, of whatever service: its status, its headers and its body together.
+"""Limit the total time of an HTTP answer: its status, headers and body together.
 
-The time limits that HTTP libraries have are for one read from the socket. Who sends a byte a second keeps within them,
-and holds a run for ever. With `limit`, the limit that a client gives for a read is one for the whole answer, beyond
-which only a body that arrives at SLOWEST or faster may go on: a large download is not cut short, a trickle is.
+The time limits of HTTP libraries apply to a single read from the socket. A server that sends one byte a second stays
+within them and blocks a run for ever. After `limit`, the limit that a client gives for a read applies to the whole
+answer; only a body that arrives at SLOWEST or faster may take longer: a large download is not cut off, a trickle is.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ SLOWEST = 8 * 1024
 LONGEST = 60.0
 """Seconds for an answer to a client that gave no limit."""
 MOST_HEADERS = 256 * 1024
-"""Bytes of an answer's status and headers, with what came along of its body."""
+"""Bytes of an answer's status and headers, including the part of the body received with them."""
 
 
 class TooSlow(TimeoutError):
-    """An answer came, but not to its end in time."""
+    """An answer that was not complete within its time limit."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"timed out: the answer was not complete within {seconds:g} s")
 
 
 def limit() -> None:
-    """Hold every HTTP client of this process (requests, urllib3, those of GitHub, Azure and Kubernetes) to its limit.
+    """Apply a time limit to every HTTP client of this process.
 
-    To be called where a client is made; again does no harm.
+    That is requests and urllib3, and with them the clients of GitHub, Azure and Kubernetes. Call it where a client is
+    created; calling it again does no harm.
     """
     http.client.HTTPConnection.response_class = _Response
 
@@ -51,10 +52,10 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Stream(io.RawIOBase):
-    """What a socket receives, until the time is up.
+    """The bytes that a socket receives, until the time limit.
 
     Attributes:
-        in_body: the headers are over: what comes from now on buys time.
+        in_body: whether the headers are complete: what is received from then on extends the time limit.
     """
 
     def __init__(self, raw: Any, sock: Any) -> None:
@@ -67,15 +68,15 @@ class _Stream(io.RawIOBase):
         self._received = self._headers = 0
 
     def readable(self) -> bool:
-        """It is there to be read."""
+        """Return True: the stream can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        """Receive what is there. Raises TooSlow when the time is up, TimeoutError when nothing came in it."""
-        left = self._began + self._seconds + self._received / SLOWEST - time.monotonic()
-        if left <= 0:
+        """Receive what is available; raise TooSlow after the time limit, TimeoutError if nothing came in it."""
+        remaining = self._began + self._seconds + self._received / SLOWEST - time.monotonic()
+        if remaining <= 0:
             raise TooSlow(self._seconds)
-        self._socket.settimeout(left if self._received else min(left, self._seconds))
+        self._socket.settimeout(remaining if self._received else min(remaining, self._seconds))
         try:
             count: int | None = self._raw.readinto(buffer)
         except TimeoutError:
@@ -83,7 +84,7 @@ class _Stream(io.RawIOBase):
                 raise TooSlow(self._seconds) from None
             raise
         finally:
-            # The connection may be used again, under the limit that its client knows.
+            # The connection may be reused, with its client's own limit.
             if self._socket.fileno() >= 0:
                 self._socket.settimeout(self._timeout)
         if self.in_body:
@@ -95,7 +96,7 @@ class _Stream(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Release the socket."""
         try:
             self._raw.close()
         finally:

@@ -1,9 +1,9 @@
-"""The names under which evidence lies beside an image: artifact types and annotations of its OCI referrers.
+"""The artifact types and annotations of evidence beside an image, its OCI referrers.
 
 Each document is an OCI image manifest (image spec 1.1, "artifact usage") whose `subject` is the image's digest, whose
 `artifactType` is the document's media type and whose one layer is the document. The report and the SBOM have the types
-that Ratify's verifiers look for. What is judged is always the signed content, never an annotation: annotations also
-stand in the list of referrers, which nobody signs.
+that Ratify's verifiers look for. Only the signed content is judged, never an annotation: annotations are also in the
+list of referrers, which is not signed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TYPES: Mapping[str, str] = {
     "vex": OPENVEX,
     "result": RESULT,
 }
-"""What `attach` calls a document → its artifact type, in the order in which they are attached."""
+"""Name of a document in `attach` → its artifact type, in the order in which they are attached."""
 
 TITLES: Mapping[str, str] = {
     SARIF: "report.sarif",
@@ -37,18 +37,18 @@ TITLES: Mapping[str, str] = {
 
 # Annotations of a document's manifest. Times are RFC 3339.
 CREATED = "org.opencontainers.image.created"
-"""When the scan was made that the document tells of; of the OpenVEX document, when the patch was."""
+"""When the scan that the document describes was made; for the OpenVEX document, when the patch was made."""
 TITLE = "org.opencontainers.image.title"
 VERSION = "dev.s3c.version"
-"""Of s3c, which attached it."""
+"""Version of s3c that attached the document."""
 SCANNER = "dev.s3c.scanner"
 """Name and version of the scanner, `trivy 0.74.0`."""
 DATABASE = "dev.s3c.database"
-"""When the vulnerability database was updated that the scan used."""
+"""When the vulnerability database of the scan was updated."""
 PLATFORM = "dev.s3c.platform"
 """`linux/amd64`; of an index, its platforms separated by commas."""
 VERDICT = "dev.s3c.verdict"
-"""`passed` or `refused`, by the policy at the time it was attached."""
+"""`passed` or `refused`, by the policy at the time of attaching."""
 POLICY = "dev.s3c.policy"
 """Digest (`sha256:…`) of that policy, empty when there was none."""
 

@@ -1,6 +1,6 @@
-"""Where s3c keeps things on a machine, and which places it takes no program from.
+"""The folders in which s3c keeps state and caches, and the folders from which it runs no program.
 
-For the standard library alone: `actions/environment.py` uses it before there is any package.
+Uses the standard library only: `actions/environment.py` imports it before any package is installed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ STATE_VARIABLE = "S3C_STATE"
 CACHE_VARIABLE = "S3C_CACHE"
 SECRETS = ("registry-password", "source-password", "github-token", "key-pem", "key-password")
 """Every input that is declared as a secret, by any command (a test compares it with the declarations)."""
-# Where no PATH is left: what POSIX systems have.
+# Used when no element of PATH remains; present on every POSIX system.
 _SYSTEM_PATH = "/usr/bin:/bin"
 _TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 # The runner's own form of an input; composite actions have none, but a step may be started with them.
@@ -28,14 +28,14 @@ class Unsafe(OSError):
 
 
 class Cache(NamedTuple):
-    """The cache folder, and the sentence on why it is another than the one named; empty when it is that one."""
+    """The cache folder, and a sentence on why it is not the one that was named; empty when it is that one."""
 
     path: Path
     notice: str
 
 
 def account_home() -> Path | None:
-    """The home folder that the system has for this user, whatever HOME says; None when there is none of theirs."""
+    """Return the home folder that the system records for this user, whatever HOME says; None without one."""
     import pwd
 
     try:
@@ -47,12 +47,12 @@ def account_home() -> Path | None:
 
 
 def state_folder(environment: Mapping[str, str]) -> Path:
-    """Where this machine records what it installed itself: `S3C_STATE`, else in the account's home. Not made yet.
+    """Return the folder where this machine records what it installed: `S3C_STATE`, else in the account's home.
 
-    It must lie outside of whatever is restored, copied or shared: what is recorded here is believed.
+    It is not created. It must lie outside of whatever is restored, copied or shared: its records are trusted.
 
     Raises:
-        Unsafe: no place is known.
+        Unsafe: no folder is known.
     """
     if environment.get(STATE_VARIABLE):
         return Path(environment[STATE_VARIABLE]).absolute()
@@ -66,11 +66,11 @@ def state_folder(environment: Mapping[str, str]) -> Path:
 
 
 def make_private(folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> Path:
-    """Make a folder that this user alone may enter (0700), unless it is there.
+    """Create a folder that only this user may enter (0700), unless it exists.
 
     Raises:
-        Unsafe: it is there, and others may write to it.
-        OSError: it cannot be made.
+        Unsafe: it exists, and others may write to it.
+        OSError: it cannot be created.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     why = shared(folder, environment)
@@ -80,9 +80,9 @@ def make_private(folder: Path, environment: Mapping[str, str] = MappingProxyType
 
 
 def cache_folder(environment: Mapping[str, str]) -> Cache:
-    """Where programs and databases are kept between runs: `S3C_CACHE`, by default the user's cache folder.
+    """Return the folder for programs and databases between runs: `S3C_CACHE`, by default the user's cache folder.
 
-    A folder that others may write to is not used: one beside this machine's records takes its place.
+    A folder that others may write to is not used: one beside this machine's records replaces it.
     """
     base = environment.get("XDG_CACHE_HOME", "")
     if environment.get(CACHE_VARIABLE):
@@ -102,12 +102,12 @@ def cache_folder(environment: Mapping[str, str]) -> Cache:
 
 
 def shared(folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Why others can change what is in a folder; empty when they cannot, or when it is not there.
+    """Return why other users can change the content of a folder; empty when they cannot, or when it does not exist.
 
-    Root is not among the others, and neither is whoever became root by sudo (SUDO_UID).
+    Root does not count as another user, and neither does the user who became root by sudo (SUDO_UID).
     """
     try:
-        status, above = folder.stat(), folder.parent.stat()
+        status, parent = folder.stat(), folder.parent.stat()
     except OSError:
         return ""
     if not stat.S_ISDIR(status.st_mode):
@@ -121,22 +121,22 @@ def shared(folder: Path, environment: Mapping[str, str] = MappingProxyType({})) 
         return f"it belongs to another user (id {status.st_uid})"
     if status.st_mode & 0o022:
         return f"other users may write to it (mode {stat.S_IMODE(status.st_mode):04o})"
-    if above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX:
-        return f"other users may replace it (mode {stat.S_IMODE(above.st_mode):04o} of {folder.parent})"
+    if parent.st_mode & 0o022 and not parent.st_mode & stat.S_ISVTX:
+        return f"other users may replace it (mode {stat.S_IMODE(parent.st_mode):04o} of {folder.parent})"
     return ""
 
 
 def workspace(environment: Mapping[str, str], cwd: Path | None) -> Path | None:
-    """The caller's checkout: `GITHUB_WORKSPACE`, else git's top level of the working folder, else that folder.
+    """Return the caller's checkout: `GITHUB_WORKSPACE`, else the Git top level of the working folder, else that folder.
 
-    None where it would be the whole disk, or the home folder with all that is installed in it.
+    None where it would be the whole disk, or the home folder with everything installed in it.
     """
-    given = environment.get("GITHUB_WORKSPACE", "")
-    if given:
-        return Path(given) if Path(given).is_absolute() and Path(given) != Path(os.sep) else None
+    configured = environment.get("GITHUB_WORKSPACE", "")
+    if configured:
+        return Path(configured) if Path(configured).is_absolute() and Path(configured) != Path(os.sep) else None
     if cwd is None:
         return None
-    top = next((one for one in (cwd, *cwd.parents) if (one / ".git").exists()), cwd)
+    top = next((folder for folder in (cwd, *cwd.parents) if (folder / ".git").exists()), cwd)
     home = environment.get("HOME", "")
     if top == Path(os.sep) or (home and Path(home).resolve().is_relative_to(top.resolve())):
         return None
@@ -144,7 +144,7 @@ def workspace(environment: Mapping[str, str], cwd: Path | None) -> Path | None:
 
 
 def search_path(environment: Mapping[str, str], cwd: Path | None) -> str:
-    """PATH without what the workspace decides: elements that are empty, relative, or inside of it.
+    """Return PATH without the elements that the workspace controls: empty, relative, or inside of it.
 
     Args:
         environment: has PATH, and perhaps GITHUB_WORKSPACE and HOME.
@@ -153,20 +153,22 @@ def search_path(environment: Mapping[str, str], cwd: Path | None) -> str:
     top = workspace(environment, cwd)
     within = () if top is None else (top, top.resolve())
 
-    def kept(element: str) -> bool:
+    def is_safe(element: str) -> bool:
         if not element.startswith("/"):
             return False
         forms = (Path(os.path.normpath(element)), Path(element).resolve())
         return not any(form.is_relative_to(folder) for form in forms for folder in within)
 
     return (
-        os.pathsep.join(one for one in environment.get("PATH", _SYSTEM_PATH).split(os.pathsep) if kept(one))
+        os.pathsep.join(
+            element for element in environment.get("PATH", _SYSTEM_PATH).split(os.pathsep) if is_safe(element)
+        )
         or _SYSTEM_PATH
     )
 
 
 def working_folder() -> Path | None:
-    """The working folder; None when it was removed."""
+    """Return the working folder; None when it was removed."""
     try:
         return Path.cwd()
     except OSError:
@@ -174,24 +176,24 @@ def working_folder() -> Path | None:
 
 
 def variable(name: str) -> str:
-    """The environment variable of an input's name."""
+    """Return the environment variable of an input."""
     return "S3C_" + name.upper().replace("-", "_")
 
 
 def is_secret(name: str) -> bool:
-    """Whether an environment variable holds the secret of some command, or a token of the runner."""
+    """Return whether an environment variable holds a secret of any command, or a token of the runner."""
     if name in _TOKENS:
         return True
     words = name.removeprefix(_RUNNER_PREFIX).replace("-", "_")
     return (name.startswith(_RUNNER_PREFIX) and words in _WORDS) or (name.startswith("S3C_") and name[4:] in _WORDS)
 
 
-_WORDS = frozenset(variable(one).removeprefix("S3C_") for one in SECRETS)
+_WORDS = frozenset(variable(name).removeprefix("S3C_") for name in SECRETS)
 
 
 def for_programs(environment: Mapping[str, str], cwd: Path | None) -> dict[str, str]:
-    """What programs see of an environment: no secret of any command, and no PATH into the workspace."""
-    seen = {name: value for name, value in environment.items() if not is_secret(name)}
-    if "PATH" in seen:
-        seen["PATH"] = search_path(environment, cwd)
-    return seen
+    """Return the environment for programs, without secrets and without PATH elements of the workspace."""
+    visible = {name: value for name, value in environment.items() if not is_secret(name)}
+    if "PATH" in visible:
+        visible["PATH"] = search_path(environment, cwd)
+    return visible

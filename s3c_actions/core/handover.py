@@ -1,8 +1,8 @@
-"""Secrets out of the environment that other processes can read.
+"""Remove secrets from the environment, which other processes can read.
 
-What a process was started with stands in /proc/PID/environ for every program of the same user, also for those that we
-start without it. So a process that was started with secrets starts itself anew without them, and takes them from a file
-that has no name.
+The environment that a process was started with is in /proc/PID/environ, readable by every program of the same user,
+even by those that we start without it. A process that was started with secrets therefore executes itself again without
+them, and reads them from a file that has no name.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ VARIABLE = "S3C_HANDOVER"
 
 
 def receive(environment: MutableMapping[str, str]) -> dict[str, str]:
-    """The secrets of this process, which are not in its environment any more.
+    """Return the secrets of this process, removed from its environment.
 
-    Where there are any in it, this does not return: the process begins anew without them.
+    When the environment contains any, this does not return: the process executes itself again without them.
 
     Args:
         environment: `os.environ`.
     """
-    number = environment.pop(VARIABLE, "")
-    if number.isdecimal():
-        with suppress(OSError, ValueError), os.fdopen(int(number), "r") as file:
+    descriptor = environment.pop(VARIABLE, "")
+    if descriptor.isdecimal():
+        with suppress(OSError, ValueError), os.fdopen(int(descriptor), "r") as file:
             file.seek(0)
             return dict(json.load(file))
     secrets = {name: value for name, value in environment.items() if is_secret(name) and value}
     if secrets:
         with suppress(OSError):
-            _begin_anew(secrets, {name: value for name, value in environment.items() if name not in secrets})
+            _restart(secrets, {name: value for name, value in environment.items() if name not in secrets})
     for name in secrets:
         del environment[name]
     return secrets
 
 
-def _begin_anew(secrets: dict[str, str], environment: dict[str, str]) -> None:
+def _restart(secrets: dict[str, str], environment: dict[str, str]) -> None:
     if hasattr(os, "memfd_create"):
-        number = os.memfd_create("s3c")
+        descriptor = os.memfd_create("s3c")
     else:
         with tempfile.TemporaryFile() as file:
-            number = os.dup(file.fileno())
-    os.write(number, json.dumps(secrets).encode())
-    os.set_inheritable(number, True)
+            descriptor = os.dup(file.fileno())
+    os.write(descriptor, json.dumps(secrets).encode())
+    os.set_inheritable(descriptor, True)
     try:
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**environment, VARIABLE: str(number)})  # noqa: S606
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**environment, VARIABLE: str(descriptor)})  # noqa: S606
     finally:
-        os.close(number)
+        os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Which environment variables hold secrets: those of our inputs, and those of others that go by their names."""
+"""Find the environment variables that hold secrets: those of our inputs, and others by their names or values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from s3c_actions.core import pasted
 INPUTS = ("github-token", "key-password", "key-pem", "registry-password", "source-password")
 """The secret inputs of all commands."""
 
-# What a workflow's `env:` is likely to hold, beside GITHUB_TOKEN, ACTIONS_ID_TOKEN_REQUEST_TOKEN, AZURE_CLIENT_SECRET,
+# What a workflow's `env:` is likely to hold, besides GITHUB_TOKEN, ACTIONS_ID_TOKEN_REQUEST_TOKEN, AZURE_CLIENT_SECRET,
 # AZURE_CLIENT_CERTIFICATE_PASSWORD, NOTATION_PASSWORD, TRIVY_PASSWORD, IDENTITY_HEADER, AWS_SECRET_ACCESS_KEY.
 _SECRET = re.compile(
     r"(?:^|_)(?:TOKENS?|SECRETS?|SECRET_ACCESS_KEY|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|PAT|CREDENTIALS?|PRIVATE_KEY"
@@ -24,21 +24,21 @@ _PATHS = re.compile(r"(?:[A-Za-z]:)?[./~][^\n]*")
 
 
 def of_environment(environment: Mapping[str, str]) -> Iterator[str]:
-    """The secret values in an environment.
+    """Yield the secret values in an environment.
 
-    They are known by the variable's name, by what they hold (a key, a kubeconfig, a token), or by being the password
-    in an address, such as a proxy's. Paths are none, nor words as short as `true`.
+    A value is secret by the variable's name, by its content (a key, a kubeconfig, a token), or as the password in an
+    address, such as a proxy's. Paths are not secret, nor are words as short as `true`.
 
     Args:
-        environment: the process's.
+        environment: of the process.
     """
     for name, value in environment.items():
         if _SECRET.search(name) and name not in _NOT:
-            ours = name.removeprefix("S3C_").lower().replace("_", "-") in INPUTS
-            if ours or (len(value) >= _SHORTEST and not _PATHS.fullmatch(value)):
+            is_input = name.removeprefix("S3C_").lower().replace("_", "-") in INPUTS
+            if is_input or (len(value) >= _SHORTEST and not _PATHS.fullmatch(value)):
                 yield value
         elif (kind := pasted.recognize(value)) == pasted.KUBECONFIG:
-            # It may be given so, and a message may name its cluster.
+            # A kubeconfig may be passed as text, and a message may name its cluster.
             yield from pasted.secrets_of_kubeconfig(pasted.kubeconfig(value))
         elif pasted.is_secret(kind):
             yield from (value, *pasted.parts(value))
@@ -47,7 +47,7 @@ def of_environment(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def of_address(address: str) -> Iterator[str]:
-    """The password in an address, and user and password together, as they stand there and decoded."""
+    """Yield the password in an address, and user and password together, as written and decoded."""
     try:
         parts = urlsplit(address)
     except ValueError:

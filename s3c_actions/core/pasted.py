@@ -1,7 +1,7 @@
-"""Content pasted where a path or a name belongs: recognized before it is used, and never quoted.
+"""Recognize content pasted where a path or a name belongs, before it is used, and never quote it.
 
-`key: ${{ secrets.SIGNING_KEY }}` in place of `key-pem:` is a mistake that people make. What is quoted in a message goes
-through `quoted`, which shows no such content, and 40 characters of anything else.
+`key: ${{ secrets.SIGNING_KEY }}` instead of `key-pem:` is a common mistake. Messages quote values through `quoted`,
+which shows no such content, and at most 40 characters of anything else.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ POLICY = "a policy"
 DOCKER = "a Docker configuration"
 TOKEN = "a token"  # noqa: S105
 FOLDER = "s3c-given-as-text"
-"""Folder, in a run's temporary one, of what was given as text in place of a path."""
+"""Subfolder of a run's temporary folder for values that were given as text instead of a path."""
 _PUBLIC = frozenset({CERTIFICATE, POLICY})
 
-# Linux takes no longer ones, nor longer parts: https://man7.org/linux/man-pages/man7/path_resolution.7.html
+# Linux accepts neither longer paths nor longer parts: https://man7.org/linux/man-pages/man7/path_resolution.7.html
 _PATH_BYTES, LONGEST_NAME = 4095, 255
 _TOKENS = re.compile(
     r"\b(gh[pousr]_[A-Za-z0-9]{30}|github_pat_[A-Za-z0-9_]{30}|glpat-[A-Za-z0-9_-]{20}|AKIA[A-Z0-9]{16}"
@@ -48,19 +48,19 @@ _LONG_CODED = 100
 
 
 def is_kept(path: Path) -> bool:
-    """Whether a file holds what was given as text, so that nothing is relative to it."""
+    """Return whether a file holds a value that was given as text, so that nothing is relative to it."""
     return path.parent.name == FOLDER
 
 
 def without_kept(text: str) -> str:
-    """A message with `the text given` in place of the paths of such files, which nobody has given."""
+    """Return a message with `the text given` instead of the paths of such files, which no user knows."""
     if FOLDER not in text:
         return text
     return re.sub(rf"[^\s'\"]{{0,500}}/{FOLDER}/[a-z-]+", "the text given", text)
 
 
 class Pasted(ValueError):
-    """A value that holds content where a path or a name belongs; `kind` says in words what it seems to be."""
+    """A value that holds content where a path or a name belongs; `kind` describes it in words."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(f"a path: it holds {kind}")
@@ -68,32 +68,32 @@ class Pasted(ValueError):
 
 
 def quoted(value: str) -> str:
-    """A given value for a message: in quotes, 40 characters at most, and nothing of what looks like content."""
+    """Quote a given value for a message: at most 40 characters, and nothing that looks like content."""
     kind = recognize(value) or structure(value) or ("JSON" if _MEMBER.search(value) else "")
     return f"what was given ({kind}, which is not shown)" if kind else repr(shortened(value))
 
 
 def shortened(value: str) -> str:
-    """The first 40 characters, with `…` when there are more."""
+    """Return the first 40 characters, with `…` when there are more."""
     return value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
 
 
 def shortened_path(value: str) -> str:
-    """The last 40 characters, with `…` when there are more: they have the file's name."""
+    """Return the last 40 characters, which contain the file's name, with `…` when there are more."""
     return value if len(value) <= LONGEST else "…" + value[-(LONGEST - 1) :]
 
 
 def recognize(value: str) -> str:
-    """What a value holds that is nobody's path, name or setting: a key, a certificate, a kubeconfig, a token.
+    """Return what content a value holds that is no path, name or setting: a key, a certificate, a kubeconfig, a token.
 
     Args:
         value: as given; PEM and DER may be in base64, and line ends may be escaped as in JSON.
 
     Returns:
-        In words, such as `a private key`; empty when it is none of them.
+        A description such as `a private key`; empty when it is none of them.
     """
     text = value.replace("\\n", "\n")
-    titles = [found[1].strip() for found in _BEGIN.finditer(text)]
+    titles = [match[1].strip() for match in _BEGIN.finditer(text)]
     if any("PRIVATE KEY" in title for title in titles):
         return PRIVATE_KEY
     if _is_kubeconfig(text):
@@ -109,38 +109,41 @@ def recognize(value: str) -> str:
 
 
 def in_path(value: str) -> str:
-    """As `recognize`, of what has to be one path: what no path can be is content of some kind, too."""
-    found = recognize(value) or structure(value)
-    if found:
-        return found
+    """Return what content a value holds that has to be one path; whatever cannot be a path counts as content.
+
+    Otherwise as `recognize`.
+    """
+    kind = recognize(value) or structure(value)
+    if kind:
+        return kind
     if "\n" in value.strip() or "\r" in value.strip():
         return "several lines"
-    if not value.isprintable() and any(not one.isprintable() and ord(one) < 0xA0 for one in value):
+    if not value.isprintable() and any(not character.isprintable() and ord(character) < 0xA0 for character in value):
         return "control characters"
     encoded = value.encode(errors="surrogateescape")
     if len(encoded) > _PATH_BYTES or any(len(part) > LONGEST_NAME for part in encoded.split(b"/")):
         return "text that is longer than a path can be"
     word = value.strip()
-    mixed = all(re.search(kind, word) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+    mixed = all(re.search(characters, word) for characters in ("[a-z]", "[A-Z]", "[0-9]"))
     if len(word) >= _LONG_CODED and mixed and _BASE64.fullmatch(word):
         return "text in base64"
     return ""
 
 
 def structure(value: str) -> str:
-    """Whether a value is JSON or YAML, in words; empty when it is neither."""
+    """Return `JSON` or `YAML` when a value is one of them, else an empty text."""
     if _JSON.match(value):
         return "JSON"
     return "YAML" if _YAML.search(value) else ""
 
 
 def is_policy(value: str) -> bool:
-    """Whether a value is the text of an `s3c-policy.yaml`."""
+    """Return whether a value is the text of an `s3c-policy.yaml`."""
     return bool(structure(value) and re.search(_KEY % "version", value)) and recognize(value) in {"", CERTIFICATE}
 
 
 def decoded(value: str) -> bytes | None:
-    """What a value in base64 (of either alphabet, in lines or in one) stands for; None when it is no base64."""
+    """Decode a value in base64 (of either alphabet, on one line or several); None when it is not base64."""
     word = "".join(value.split()).strip("\"'")
     if len(word) < _SHORTEST_CODED or "--" in word or not _BASE64.fullmatch(word):
         return None
@@ -153,17 +156,20 @@ def decoded(value: str) -> bytes | None:
 
 
 def _rest(body: str) -> str:
-    left = body[len(body) // 4 * 4 :]
-    return left + "=" * (4 - len(left)) if len(left) > 1 else ""
+    remainder = body[len(body) // 4 * 4 :]
+    return remainder + "=" * (4 - len(remainder)) if len(remainder) > 1 else ""
 
 
 def is_secret(kind: str) -> bool:
-    """Whether content of this kind is hidden wherever it stands; certificates and policies may be read by all."""
+    """Return whether content of this kind is redacted everywhere; certificates and policies are public."""
     return bool(kind) and kind not in _PUBLIC
 
 
 def parts(value: str) -> Iterator[str]:
-    """What has to be hidden of content: it, its lines, the values in them, and the same of what it holds in base64."""
+    """Yield the parts of content to redact: all of it, its lines, the values in them.
+
+    The same of what it contains in base64.
+    """
     content = decoded(value)
     for text in (value, content.decode(errors="ignore") if content is not None else ""):
         if not text.strip():
@@ -174,10 +180,10 @@ def parts(value: str) -> Iterator[str]:
 
 
 def secrets_of_kubeconfig(text: str) -> Iterator[str]:
-    """The credentials in a kubeconfig, as they stand and out of their base64."""
+    """Yield the credentials in a kubeconfig, as written and decoded from base64."""
     keys = "token|password|client-key-data|client-secret|id-token|refresh-token|access-token"
-    for found in re.finditer(rf"""["']?(?:{keys})["']?\s*:\s*["']?([^\s"',}}]+)""", text):
-        yield from parts(found[1])
+    for match in re.finditer(rf"""["']?(?:{keys})["']?\s*:\s*["']?([^\s"',}}]+)""", text):
+        yield from parts(match[1])
 
 
 def _of_line(line: str) -> Iterator[str]:
@@ -195,21 +201,21 @@ def _is_kubeconfig(text: str) -> bool:
 
 
 def _of_bytes(content: bytes) -> str:
-    """What content out of base64 is."""
+    """Describe content decoded from base64."""
     if len(content) > 8 and content[0] == 0x30 and content[1] in range(0x30, 0x85):
         return _of_der(content)
     try:
         text = content.decode("ascii")
     except UnicodeDecodeError:
         return "an archive in base64" if content[:2] in {b"\x1f\x8b", b"PK"} else ""
-    if not text.isprintable() and any(not one.isprintable() and not one.isspace() for one in text):
+    if not text.isprintable() and any(not character.isprintable() and not character.isspace() for character in text):
         return ""
     inside = recognize(text)
     return inside or (f"{structure(text)} in base64" if structure(text) else "")
 
 
 def _of_der(content: bytes) -> str:
-    """What begins like a DER sequence; the version in front tells keys and PKCS#12 from certificates."""
+    """Describe content that begins like DER; its version distinguishes keys and PKCS#12 from certificates."""
     inside = content[2 + (content[1] & 0x7F if content[1] & 0x80 else 0) :]
     if inside[:3] == b"\x02\x01\x03":
         return PKCS12
@@ -224,10 +230,10 @@ def _of_der(content: bytes) -> str:
 
 
 def certificates(text: str) -> tuple[str, str]:
-    """PEM or DER pasted for an input that takes certificates.
+    """Extract certificates from PEM or DER pasted for an input that takes certificates.
 
     Returns:
-        The certificates in PEM, and what stands beside them, such as paths. No certificates: an empty text.
+        The certificates in PEM, and the remaining text, such as paths. No certificates: an empty text.
     """
     content = decoded(text)
     if content is not None and content[:1] == b"\x30":
@@ -237,15 +243,15 @@ def certificates(text: str) -> tuple[str, str]:
         text = content.decode("ascii", errors="ignore")
     text = text.replace("\\n", "\n")
     block = re.compile(r"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----([^-]*)-----END \1-----")
-    found = []
-    for one in block.finditer(text):
-        body = "\n".join(re.findall(".{1,64}", "".join(one[2].split())))
-        found.append(f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
-    return "".join(found), block.sub("\n", text) if found else text
+    blocks = []
+    for match in block.finditer(text):
+        body = "\n".join(re.findall(".{1,64}", "".join(match[2].split())))
+        blocks.append(f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
+    return "".join(blocks), block.sub("\n", text) if blocks else text
 
 
 def kubeconfig(text: str) -> str:
-    """A kubeconfig pasted as it is or in base64, as it is."""
+    """Return the text of a kubeconfig pasted as it is or in base64."""
     content = decoded(text)
     return content.decode(errors="replace") if content is not None else text
 
@@ -256,11 +262,11 @@ def _variants(value: str) -> Iterator[str]:
     yield from (quote(value, safe=""), quote(value), quote_plus(value))
     escaped = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
     yield from escaped
-    # An error that quotes another's text escapes it once more.
-    yield from (one.replace("\\", "\\\\") for one in escaped)
+    # An error that quotes the text of another error escapes it once more.
+    yield from (text.replace("\\", "\\\\") for text in escaped)
     data = value.encode(errors="surrogatepass")
     for shift in range(3):
-        # What stands before it decides where its bits begin; the characters at the ends hold bits of others as well.
+        # The text before it decides where its bits begin; the characters at both ends also hold bits of adjacent bytes.
         coded = base64.b64encode(b"\0" * shift + data).decode().rstrip("=")
         first, last = (0, 2, 3)[shift], len(coded) - bool((shift + len(data)) % 3)
         yield coded[first:last]
@@ -269,5 +275,5 @@ def _variants(value: str) -> Iterator[str]:
 
 
 def variants(value: str) -> set[str]:
-    """The forms in which a secret may stand in other text: in a URL, in JSON, in base64, also after a user's name."""
-    return {one for one in _variants(value) if len(one) >= 8 and one != value}
+    """Return the forms of a secret in other text: in a URL, in JSON, in base64, also after a user's name."""
+    return {variant for variant in _variants(value) if len(variant) >= 8 and variant != value}

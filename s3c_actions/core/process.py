@@ -1,4 +1,4 @@
-"""Runs outside programs: argv lists only, echoed and redacted, both pipes captured, with a time limit."""
+"""Run external programs: argument lists only, command line echoed and redacted, pipes captured, with a time limit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LEFT = 8
 
 
 class Completed(msgspec.Struct, frozen=True):
-    """How a program ended: `seconds` of wall time, both streams decoded with replacement."""
+    """The result of a program: `seconds` of wall time, both streams decoded with replacement."""
 
     argv: tuple[str, ...]
     code: int
@@ -40,34 +40,34 @@ class Completed(msgspec.Struct, frozen=True):
 
 
 class ProgramFailed(OutsideError):
-    """A program ended with a code other than 0; `completed` has what it said."""
+    """A program ended with a code other than 0; `completed` has its output."""
 
     def __init__(self, completed: Completed, *, what: str = "", cause: str = "", remedy: str = "") -> None:
         self.completed = completed
-        said = completed.stderr.strip() or completed.stdout.strip()
+        output = completed.stderr.strip() or completed.stdout.strip()
         super().__init__(
             what or f"{Path(completed.argv[0]).name} ended with exit code {completed.code}.",
             cause=cause,
             remedy=remedy,
-            original=said[-4000:],
+            original=output[-4000:],
         )
 
 
 class ProgramTimedOut(OutsideError):
     """A program was ended because it ran over its time limit; `limit` in seconds."""
 
-    def __init__(self, argv: Sequence[str], limit: float, said: str) -> None:
+    def __init__(self, argv: Sequence[str], limit: float, output: str) -> None:
         self.limit = limit
         super().__init__(
             f"{Path(argv[0]).name} did not finish within {limit:g} s and was ended.",
             remedy="Give it more time with the input `timeout`, or look at what it was waiting for.",
-            original=said[-4000:],
+            original=output[-4000:],
         )
 
 
 @dataclass
 class Secrets:
-    """Values that must never be shown. Add one before its first use."""
+    """Values that must never be shown. Add a value before its first use."""
 
     values: set[str] = field(default_factory=set, repr=False)
     _variants: set[str] = field(default_factory=set, repr=False)
@@ -75,9 +75,9 @@ class Secrets:
     _ordered: tuple[str, ...] | None = field(default=None, repr=False)
 
     def add(self, value: str) -> None:
-        """Hide this value, each line of it, and the forms it has in a URL, in JSON and in base64.
+        """Redact this value, each line of it, and its forms in a URL, in JSON and in base64.
 
-        One of fewer than 4 characters is hidden where it stands by itself, not within a word.
+        A value of fewer than 4 characters is redacted where it stands by itself, not within a word.
         """
         whole = value.strip()
         if not whole:
@@ -90,12 +90,12 @@ class Secrets:
         self._ordered = None
 
     def add_content(self, value: str) -> None:
-        """Hide content that was given in the wrong place: its lines, what stands in them, and what it has in base64."""
+        """Redact content that was given in the wrong place: its lines, the values in them, and its decoded base64."""
         self.add(value)
         self.add("\n".join(pasted.parts(value)))
 
     def redact(self, text: str) -> str:
-        """The text with every secret replaced by `***`, the longest first."""
+        """Return the text with every secret replaced by `***`, the longest first."""
         if self._ordered is None:
             self._ordered = tuple(sorted(self.values | self._variants, key=len, reverse=True))
         for value in self._ordered:
@@ -109,17 +109,17 @@ class Secrets:
         return text
 
     def stand_in(self, holds: Callable[[str], bool]) -> bool:
-        """Whether a text may hold any secret, or what is left of one.
+        """Return whether a text may contain any secret, or the rest of one that was cut off.
 
         Args:
-            holds: whether a part stands in that text.
+            holds: returns whether a part occurs in that text.
         """
         forms = self.values | self._variants | self.short
         return any(holds(form[:_LEFT]) or holds(form[-_LEFT:]) for form in forms)
 
 
 def _without_rest(text: str, secret: str) -> str:
-    """The text without what is left of a secret at its ends, where it was cut off."""
+    """Return the text without the rest of a secret that was cut off at its start or end."""
     body, begins, ends = text.rstrip("… \n"), secret[:_LEFT], secret[-_LEFT:]
     at = body.find(begins, max(0, len(body) - len(secret)))
     while at >= 0 and not secret.startswith(body[at:]):
@@ -134,13 +134,13 @@ def _without_rest(text: str, secret: str) -> str:
 
 @dataclass(frozen=True)
 class Runner:
-    """Starts programs in one environment.
+    """Start programs in one environment.
 
     Args:
-        environment: what programs see; nothing else is inherited.
-        secrets: what is hidden in everything echoed and captured.
+        environment: of the programs; nothing else is inherited.
+        secrets: redacted in everything echoed and captured.
         echo: called with each command line before it runs, already redacted.
-        meanwhile: called when a program is running and nobody has anything to do but to wait for it.
+        meanwhile: called while a program runs and there is nothing to do but to wait for it.
     """
 
     environment: Mapping[str, str]
@@ -149,10 +149,10 @@ class Runner:
     meanwhile: Callable[[], None] = lambda: None
 
     def within(self, environment: Mapping[str, str]) -> Runner:
-        """The same runner in another environment."""
-        other = copy.copy(self)
-        object.__setattr__(other, "environment", environment)
-        return other
+        """Return the same runner with another environment."""
+        runner = copy.copy(self)
+        object.__setattr__(runner, "environment", environment)
+        return runner
 
     def run(
         self,
@@ -173,13 +173,13 @@ class Runner:
             cwd: working folder.
             timeout: seconds, after which the program and its children are ended.
             stdin: text for its standard input (secrets go here, never into argv).
-            check: raise when the exit code is not 0.
+            check: whether to raise when the exit code is not 0.
             on_line: called with each redacted line of standard error as it comes, for progress.
 
         Raises:
-            OutsideError: the program is not there or may not be started.
+            OutsideError: the program does not exist or may not be started.
             ProgramTimedOut: it ran over `timeout`.
-            ProgramFailed: it ended with another code than 0, and `check` is set.
+            ProgramFailed: it ended with a code other than 0, and `check` is set.
         """
         with self.running(
             argv, extra=extra, cwd=cwd, timeout=timeout, stdin=stdin, check=check, on_line=on_line
@@ -199,20 +199,20 @@ class Runner:
         check: bool = True,
         on_line: Callable[[str], None] | None = None,
     ) -> Iterator[Callable[[], Completed]]:
-        """A program that runs while the block does something else; it ends with the block at the latest.
+        """Run a program while the block does something else; it is ended at the end of the block at the latest.
 
-        It takes what `run` takes.
+        It takes the arguments of `run`.
 
         Yields:
-            A function that waits for the program's end, and raises as `run` does.
+            A function that waits for the end of the program, and raises as `run` does.
 
         Raises:
-            OutsideError: the program is not there or may not be started.
+            OutsideError: the program does not exist or may not be started.
         """
-        args = [str(a) for a in argv]
+        args = [str(argument) for argument in argv]
         self.echo(self.secrets.redact(shlex.join(args)))
         started = time.monotonic()
-        child = _Child(args, env=self._seen(extra), cwd=cwd)
+        child = _Child(args, env=self._program_environment(extra), cwd=cwd)
         try:
             streams: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
             process = child.started()
@@ -228,12 +228,12 @@ class Runner:
                 code = child.ended(None if timeout is None else started + timeout - time.monotonic())
                 if code is None:
                     child.end()
-                    said = self.secrets.redact(b"".join(streams["stderr"]).decode(errors="replace"))
-                    raise ProgramTimedOut(args, timeout or 0, said)
+                    stderr = self.secrets.redact(b"".join(streams["stderr"]).decode(errors="replace"))
+                    raise ProgramTimedOut(args, timeout or 0, stderr)
                 for reader in readers:
                     reader.join(timeout=10)
                 completed = Completed(
-                    argv=tuple(self.secrets.redact(a) for a in args),
+                    argv=tuple(self.secrets.redact(argument) for argument in args),
                     code=code,
                     stdout=self.secrets.redact(b"".join(streams["stdout"]).decode(errors="replace")),
                     stderr=self.secrets.redact(b"".join(streams["stderr"]).decode(errors="replace")),
@@ -259,17 +259,17 @@ class Runner:
             extra: environment variables on top of the runner's.
 
         Yields:
-            A function that tells its exit code, None while it runs.
+            A function that returns its exit code, None while it runs.
 
         Raises:
-            OutsideError: the program is not there or may not be started.
+            OutsideError: the program does not exist or may not be started.
         """
-        args = [str(a) for a in argv]
+        args = [str(argument) for argument in argv]
         self.echo(self.secrets.redact(shlex.join(args)))
         with log.open("wb") as file:
             child = _Child(
                 args,
-                env=self._seen(extra),
+                env=self._program_environment(extra),
                 streams=(subprocess.DEVNULL, file, subprocess.STDOUT),
                 everything=True,
             )
@@ -278,13 +278,13 @@ class Runner:
             finally:
                 child.end()
 
-    def _seen(self, extra: Mapping[str, str] | None) -> dict[str, str]:
-        seen = {**self.environment, **(extra or {})}
-        if "PATH" in seen:
-            # An element that is empty or relative would be a folder of wherever the program runs.
-            absolute = [one for one in seen["PATH"].split(os.pathsep) if one.startswith("/")]
-            seen["PATH"] = os.pathsep.join(absolute) or os.devnull
-        return seen
+    def _program_environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:
+        variables = {**self.environment, **(extra or {})}
+        if "PATH" in variables:
+            # An empty or relative element would be resolved in whatever folder the program runs.
+            absolute = [element for element in variables["PATH"].split(os.pathsep) if element.startswith("/")]
+            variables["PATH"] = os.pathsep.join(absolute) or os.devnull
+        return variables
 
     def _drain(self, pipe: IO[bytes], into: list[bytes], on_line: Callable[[str], None] | None) -> None:
         kept = 0
@@ -298,19 +298,19 @@ class Runner:
 
 
 def find(name: str, environment: Mapping[str, str]) -> Path | None:
-    """A program on PATH, in no element that the workspace decides; None when it is not there.
+    """Return the path of a program on PATH, ignoring elements that the workspace controls; None when it is not found.
 
     Args:
         name: of the program.
-        environment: has PATH; without one, nothing is found.
+        environment: has PATH; without it, nothing is found.
     """
     if not environment.get("PATH"):
         return None
-    found = shutil.which(name, path=search_path(environment, working_folder()))
-    return Path(found) if found else None
+    path = shutil.which(name, path=search_path(environment, working_folder()))
+    return Path(path) if path else None
 
 
-def _not_started(program: str, error: OSError) -> OutsideError:
+def _start_error(program: str, error: OSError) -> OutsideError:
     return OutsideError(
         f"{program} could not be started: {error.strerror}.",
         cause="It is not installed, or this user may not run it.",
@@ -319,11 +319,11 @@ def _not_started(program: str, error: OSError) -> OutsideError:
 
 
 class _Child:
-    """A program started, and waited for, in a thread of its own.
+    """A program started and waited for in a thread of its own.
 
-    A signal's exception comes in the main thread, at any moment: in there it would come between the start of the
-    program and the knowledge of its process id, and the program would outlive us. And `Popen.wait` with a time-out
-    only looks every 0.05 s whether the program has ended, while a thread is told at once.
+    The exception of a signal is raised in the main thread, at any moment: raised there between the start of the program
+    and the assignment of its process id, it would leave the program running after us. And `Popen.wait` with a time-out
+    polls every 0.05 s whether the program has ended, while a thread is notified at once.
     """
 
     def __init__(
@@ -359,34 +359,34 @@ class _Child:
         finally:
             self._known.set()
         if self._process is not None:
-            if self._interrupted:  # while it was being started, when nobody knew its process id
+            if self._interrupted:  # during its start, when its process id was not known yet
                 self.send(signal.SIGTERM)
             self._process.wait()
 
     def started(self) -> subprocess.Popen[bytes]:
-        """Start the program; raises OutsideError when that cannot be done."""
+        """Start the program; raise OutsideError when that fails."""
         _LIVING.add(self)
         self._thread.start()
         self._known.wait()
         if self._process is None:
             error = self._error or OSError("no reason is known")
-            raise _not_started(self._args[0], error) from error
+            raise _start_error(self._args[0], error) from error
         return self._process
 
     def ended(self, timeout: float | None) -> int | None:
-        """The exit code of a program that has been started; None when it still runs after so many seconds."""
+        """Return the exit code of a started program; None when it still runs after `timeout` seconds."""
         self._thread.join(None if timeout is None else max(timeout, 0.0))
         return None if self._thread.is_alive() or self._process is None else self._process.returncode
 
     def end(self) -> None:
-        """End the program, politely first, if it was started and still runs, and what it started with it.
+        """End the program and its children, first with SIGTERM, if it was started and still runs.
 
-        What was made with `everything` ends what it started even when it has ended itself.
+        With `everything`, its children are ended even when the program itself has ended.
         """
         if self._thread.ident is not None:
             self._known.wait()
-            for how, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
-                if not self.send(how):
+            for signum, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
+                if not self.send(signum):
                     break
                 self._thread.join(patience)
                 if not self._thread.is_alive():
@@ -394,16 +394,16 @@ class _Child:
         _LIVING.discard(self)
 
     def interrupt(self) -> None:
-        """Have the program end, as soon as it has been started; nobody is waited for."""
+        """End the program as soon as it has been started, without waiting for it."""
         self._interrupted = True
         self.send(signal.SIGTERM)
 
-    def send(self, how: signal.Signals) -> bool:
-        """Send a signal to the program and what it started; returns whether there is anything to end."""
+    def send(self, signum: signal.Signals) -> bool:
+        """Send a signal to the program and its children; return whether there is anything to end."""
         if self._process is None or not (self._everything or self._thread.is_alive()):
             return False
         try:
-            os.killpg(self._process.pid, how)
+            os.killpg(self._process.pid, signum)
         except (ProcessLookupError, PermissionError):
             return False
         return True
@@ -413,9 +413,9 @@ _LIVING: set[_Child] = set()
 
 
 def interrupt() -> None:
-    """Have every program end that runs now; nobody is waited for. For handlers of signals, before they raise.
+    """End every running program, without waiting for it. For signal handlers, before they raise.
 
-    A thread that waits for a program is no concern of the exception, and would be waited for in its turn.
+    The exception does not reach a thread that waits for a program, and that thread would be waited for in turn.
     """
     for child in list(_LIVING):
         child.interrupt()
@@ -423,7 +423,7 @@ def interrupt() -> None:
 
 @atexit.register
 def _end_all() -> None:
-    """End what is left: an exception of a signal may come where a context was entered and nothing leaves it again."""
+    """End the remaining programs: the exception of a signal may be raised between entering a context and its `try`."""
     for child in list(_LIVING):
         child.end()
 
@@ -433,4 +433,4 @@ def _feed(pipe: IO[bytes], data: bytes) -> None:
         pipe.write(data)
         pipe.close()
     except OSError:
-        pass  # a program that does not read its input has said why on its own
+        pass  # a program that ends without reading its input reports why itself

@@ -1,4 +1,4 @@
-"""What people see while long work runs. Steps call it; the shell chooses which one they get."""
+"""The progress shown to people while long work runs. Steps call it; the command line chooses the implementation."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """A place to tell people how the work goes. Text given to it may be untrusted: it escapes."""
+    """A place to report progress to people. Text passed to it may be untrusted: it escapes it."""
 
     def step(self, name: str) -> StepContext:
-        """Begin a named step (`scan`, `patch`, …); ends with its time and the sentence given to `done`."""
+        """Begin a named step (`scan`, `patch`, …); it ends with its duration and the sentence given to `done`."""
 
     def about(self, image: str) -> None:
-        """The image that the steps to come are about; called when there are several."""
+        """Set the image that the following steps concern; called when there are several."""
 
     def note(self, text: str) -> None:
-        """A line of what is going on, such as a program's command or its progress."""
+        """Report a line of detail, such as a program's command or its progress."""
 
     def notice(self, text: str) -> None:
-        """Something a person should know (an old input name, a reused report)."""
+        """Report something a person should know (an old input name, a reused report)."""
 
     def warning(self, text: str) -> None:
-        """Something a person should change."""
+        """Report something a person should change."""
 
 
 class StepContext(Protocol):
@@ -32,7 +32,7 @@ class StepContext(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
     def done(self, sentence: str) -> None:
-        """What the step found out, in one short sentence."""
+        """Set the result of the step, in one short sentence."""
 
 
 class _SilentStep:
@@ -43,24 +43,24 @@ class _SilentStep:
         return None
 
     def done(self, sentence: str) -> None:
-        """Say nothing."""
+        """Ignore the text."""
 
 
 class Silent:
-    """For tests and for library use."""
+    """Progress that is not shown, for tests and for use as a library."""
 
     def step(self, name: str) -> StepContext:
-        """A step that says nothing."""
+        """Return a step that reports nothing."""
         return _SilentStep()
 
     def about(self, image: str) -> None:
-        """Say nothing."""
+        """Ignore the text."""
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Ignore the text."""
 
     def notice(self, text: str) -> None:
-        """Say nothing."""
+        """Ignore the text."""
 
     def warning(self, text: str) -> None:
-        """Say nothing."""
+        """Ignore the text."""

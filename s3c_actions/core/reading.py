@@ -1,7 +1,7 @@
-"""Files and texts that others wrote, read within limits: no reader waits for ever, fills the memory or the stack.
+"""Read files and texts of others within limits: no reader waits for ever, exhausts the memory or the stack.
 
-Whatever a limit stops is an `OSError` (a file) or a `ValueError` (a text), as a file that is missing or a text that is
-malformed: who handles those handles hostile input too.
+A violated limit raises an `OSError` (a file) or a `ValueError` (a text), as a missing file or a malformed text does:
+code that handles those also handles hostile input.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from typing import Any
 
 MIB = 1024 * 1024
 SETTINGS = MIB
-"""Bytes of what people write by hand: policies, ignore files, keys, certificates, configurations, Dockerfiles."""
+"""Bytes of files that people write by hand: policies, ignore files, keys, certificates, configurations, Dockerfiles."""
 DOCUMENTS = 64 * MIB
-"""Bytes of what programs write about one image: results, bills of materials, VEX, SARIF, events."""
+"""Bytes of files that programs write about one image: results, bills of materials, VEX, SARIF, events."""
 REPORTS = 256 * MIB
 """Bytes of a scanner's report with every package."""
 
 MOST_NESTED = 200
 """Levels of lists and mappings in each other. Python's own stack has room for a thousand calls."""
 MOST_VALUES = 1_000_000
-"""Values that aliases of YAML may stand for, in one text; more come of aliases of aliases only."""
+"""Values that YAML aliases may expand to, in one text; only aliases of aliases produce more."""
 INDENTED = re.compile(rf"^(?: {{{MOST_NESTED}}}| *(?:[-?] +){{{MOST_NESTED // 4}}})", re.MULTILINE)
-"""Lines that may begin a block of that many levels."""
+"""Lines that may begin a block nested that deeply."""
 PIPE_SECONDS = 60.0
-"""How long a pipe that was handed over (`<(…)`, `/dev/stdin`) may keep us waiting."""
+"""Seconds to wait for a pipe that was passed to us (`<(…)`, `/dev/stdin`)."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DEEP = f"it is nested more than {MOST_NESTED} levels deep"
@@ -40,10 +40,10 @@ _HANDED_OVER = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 
 
 def content(path: Path, limit: int = SETTINGS) -> bytes:
-    """The bytes of a file.
+    """Return the bytes of a file.
 
     Args:
-        path: a regular file; or what whoever started us handed over, by its name in /dev (`<(…)`, `/dev/stdin`).
+        path: a regular file; or a descriptor passed by our caller, by its name in /dev (`<(…)`, `/dev/stdin`).
         limit: in bytes.
 
     Raises:
@@ -51,13 +51,13 @@ def content(path: Path, limit: int = SETTINGS) -> bytes:
     """
     mode = path.stat().st_mode
     _check_kind(path, mode)
-    # A FIFO that was put there a moment ago still does not block.
+    # O_NONBLOCK: a FIFO that replaced the file since the check does not block either.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         _check_kind(path, status.st_mode)
         if not S_ISREG(status.st_mode):
-            return _piped(path, descriptor, limit)
+            return _read_pipe(path, descriptor, limit)
         data = b"" if status.st_size > limit else file.read(limit + 1)
     if status.st_size > limit or len(data) > limit:
         raise _too_large(path, limit)
@@ -65,10 +65,10 @@ def content(path: Path, limit: int = SETTINGS) -> bytes:
 
 
 def text(path: Path, limit: int = SETTINGS, *, encoding: str = "utf-8", errors: str = "strict") -> str:
-    """The text of a file, with line ends as Python has them.
+    """Return the text of a file, with line ends normalized to LF.
 
     Raises:
-        OSError: as of `content`.
+        OSError: as `content` does.
         UnicodeDecodeError: it is in another encoding.
     """
     return content(path, limit).decode(encoding, errors).replace("\r\n", "\n").replace("\r", "\n")
@@ -80,15 +80,15 @@ def json_value(
     parse_constant: Callable[[str], Any] | None = None,
     object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
 ) -> Any:
-    """The value of a JSON text.
+    """Parse a JSON text.
 
     Args:
         data: UTF-8 when it is bytes.
-        parse_constant: as of `json.loads`.
-        object_pairs_hook: as of `json.loads`.
+        parse_constant: as in `json.loads`.
+        object_pairs_hook: as in `json.loads`.
 
     Raises:
-        ValueError: it is no JSON, or nested more than MOST_NESTED levels deep.
+        ValueError: it is not JSON, or nested more than MOST_NESTED levels deep.
     """
     try:
         value = json.loads(data, parse_constant=parse_constant, object_pairs_hook=object_pairs_hook)
@@ -109,7 +109,7 @@ def json_value(
 
 
 class YamlError(ValueError):
-    """A text that is no YAML, or more than is read; `problem` says why, `line` (from 1; 0: unknown) where."""
+    """A text that is not YAML, or exceeds a limit; `problem` says why, `line` (from 1; 0: unknown) where."""
 
     def __init__(self, problem: str, line: int = 0) -> None:
         super().__init__(f"line {line}: {problem}" if line else problem)
@@ -118,27 +118,27 @@ class YamlError(ValueError):
 
 
 def yaml_value(source: str, constructor: Any = None) -> Any:
-    """The value of a YAML 1.2 text.
+    """Parse a YAML 1.2 text.
 
     Args:
         source: the text.
-        constructor: a class of ruamel's that makes the values in place of its own.
+        constructor: a constructor class of ruamel.yaml to use instead of its default.
 
     Raises:
-        YamlError: it is no YAML, nested too deeply, or its aliases make it too large.
+        YamlError: it is not YAML, nested too deeply, or its aliases make it too large.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     def parser() -> YAML:
-        made = YAML(typ="safe", pure=True)
+        yaml_parser = YAML(typ="safe", pure=True)
         if constructor is not None:
-            made.Constructor = constructor
-        return made
+            yaml_parser.Constructor = constructor
+        return yaml_parser
 
     try:
         if may_be_deep(source):
-            # The pure parser takes quadratic time for it; the one in C tells whether it is.
+            # The pure parser takes quadratic time for deep nesting; the C parser detects it in linear time.
             import yaml
 
             try:
@@ -150,26 +150,28 @@ def yaml_value(source: str, constructor: Any = None) -> Any:
     except YamlError:
         raise
     except (YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-        # Beside its own errors the library raises what it meets: `!!int x`, `!!bool x`, 2026-02-30.
+        # Besides its own errors, the library raises those of the conversions: `!!int x`, `!!bool x`, 2026-02-30.
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or f"a value cannot be read ({_one_line(str(error))})"
         raise YamlError(problem, mark.line + 1 if mark is not None else 0) from error
 
 
 def may_be_deep(source: str) -> bool:
-    """Whether a YAML text may be nested more than MOST_NESTED levels deep, by a look at its characters."""
+    """Return whether a YAML text may be nested more than MOST_NESTED levels deep, judged by its characters."""
     return source.count("[") + source.count("{") > MOST_NESTED or INDENTED.search(source) is not None
 
 
 def check_yaml(events: Iterable[Any]) -> None:
-    """Look whether a YAML text may be composed; of PyYAML's or ruamel's parser, whose events are called the same.
+    """Check whether a YAML text may be composed, from the events of a parser.
+
+    PyYAML's and ruamel's parsers name their events alike.
 
     Args:
-        events: what the parser makes of the text. It is asked no further than to the first violation.
+        events: of the parser. They are consumed up to the first violation.
 
     Raises:
-        YamlError: it is nested more than MOST_NESTED levels deep once its aliases are written out, an alias is within
-            what it stands for, or aliases stand for more than MOST_VALUES values.
+        YamlError: it is nested more than MOST_NESTED levels deep after the expansion of its aliases, an alias is within
+            its own anchor, or aliases expand to more than MOST_VALUES values.
     """
     measure = _Measure()
     for event in events:
@@ -177,12 +179,12 @@ def check_yaml(events: Iterable[Any]) -> None:
 
 
 class _Measure:
-    """Follows the events of a parser.
+    """Measure a YAML text from the events of a parser.
 
     Attributes:
-        known: anchor → how many values it stands for, and in how many levels; None as long as it is open.
-        open: of each collection around: its anchor, its values and levels so far.
-        copied: values that aliases stood for.
+        known: anchor → how many values it expands to, and in how many levels; None while it is open.
+        open: of each enclosing collection: its anchor, its values and levels so far.
+        copied: values that aliases expanded to.
     """
 
     def __init__(self) -> None:
@@ -191,7 +193,7 @@ class _Measure:
         self.copied = 0
 
     def take(self, event: Any) -> None:
-        """Take the next event; raises YamlError when it is over a limit."""
+        """Process the next event; raise YamlError when it exceeds a limit."""
         kind = type(event).__name__
         if kind in {"SequenceStartEvent", "MappingStartEvent"}:
             self.open.append((event.anchor, 1, 0))
@@ -211,10 +213,10 @@ class _Measure:
             self.known = {}
 
     def _alias(self, event: Any) -> None:
-        found = self.known.get(event.anchor, (1, 0))  # one that is not defined is the composer's to refuse
-        if found is None:
+        anchored = self.known.get(event.anchor, (1, 0))  # an undefined anchor is rejected by the composer
+        if anchored is None:
             raise YamlError(f"`*{event.anchor[:80]}` contains itself", _line(event))
-        size, height = found
+        size, height = anchored
         self._check_depth(height, event)
         self.copied += size
         if self.copied > MOST_VALUES:
@@ -225,8 +227,8 @@ class _Measure:
         if anchor:
             self.known[anchor] = (size, height)
         if self.open:
-            around, values, levels = self.open[-1]
-            self.open[-1] = (around, values + size, max(levels, height))
+            enclosing, values, levels = self.open[-1]
+            self.open[-1] = (enclosing, values + size, max(levels, height))
 
     def _check_depth(self, height: int, event: Any) -> None:
         if len(self.open) + height > MOST_NESTED:
@@ -237,8 +239,8 @@ def _line(event: Any) -> int:
     return int(event.start_mark.line) + 1
 
 
-def _one_line(said: str) -> str:
-    return " ".join(said.split())[:300]
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:300]
 
 
 def _check_kind(path: Path, mode: int) -> None:
@@ -252,15 +254,15 @@ def _too_large(path: Path, limit: int) -> OSError:
     return OSError(errno.EFBIG, f"it is larger than {limit // MIB} MiB", str(path))
 
 
-def _piped(path: Path, descriptor: int, limit: int) -> bytes:
-    until, data = time.monotonic() + PIPE_SECONDS, b""
+def _read_pipe(path: Path, descriptor: int, limit: int) -> bytes:
+    deadline, data = time.monotonic() + PIPE_SECONDS, b""
     while True:
-        left = until - time.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0 or not select.select([descriptor], [], [], remaining)[0]:
             raise TimeoutError(errno.ETIMEDOUT, f"nothing more came for {PIPE_SECONDS:g} s", str(path))
-        part = os.read(descriptor, 65536)
-        if not part:
+        chunk = os.read(descriptor, 65536)
+        if not chunk:
             return data
-        data += part
+        data += chunk
         if len(data) > limit:
             raise _too_large(path, limit)

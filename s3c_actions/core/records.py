@@ -1,7 +1,7 @@
-"""What this machine installed itself, by content: nothing else that lies in a cache is believed.
+"""Records of what this machine installed, by content: nothing else in a cache is trusted.
 
-A cache may be restored, copied or shared; the records lie in the state folder (`places.state_folder`), which is none of
-these. For the standard library alone: `actions/environment.py` uses it before there is any package.
+A cache may be restored, copied or shared; the records lie in the state folder (`folders.state_folder`), which is none
+of these. Uses the standard library only: `actions/environment.py` imports it before any package is installed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from s3c_actions.core import folders
 
 
 class Records:
-    """The records of one machine's user.
+    """The records of this user on this machine.
 
     Args:
-        folder: the state folder; made, 0700, when something is recorded.
+        folder: the state folder; created with mode 0700 when something is recorded.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,15 +32,15 @@ class Records:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Records:
-        """The records that go with an environment.
+        """Return the records for an environment.
 
         Raises:
-            Unsafe: no place for them is known.
+            Unsafe: no folder for them is known.
         """
         return cls(folders.state_folder(environment))
 
     def origin(self, recipe: str, digest: str) -> str:
-        """How a file of this content was installed by this recipe; empty when this machine did not.
+        """Return how a file of this content was installed by this recipe; empty when this machine did not install it.
 
         Args:
             recipe: what was installed and how, as a relative path.
@@ -57,29 +57,29 @@ class Records:
         self._write(Path("files") / recipe / digest, origin)
 
     def has_tree(self, folder: Path) -> bool:
-        """Whether a folder holds what was recorded of it: no file more, none less, none changed.
+        """Return whether a folder holds exactly the recorded files, unchanged.
 
-        Contents are hashed again only where the file system says that something was touched: no user can set the time
-        of a file's last change of status (ctime) back, and what was restored or copied has another.
+        Contents are hashed again only where the file system reports a change: no user can set the time of a file's last
+        change of status (ctime) back, and a restored or copied file has another.
         """
         record = self._tree(folder)
-        kept = self._json(record)
-        if not kept.get("content"):
+        recorded = self._json(record)
+        if not recorded.get("content"):
             return False
         try:
-            now = touched(folder)
-            if kept.get("touched") == now:
+            metadata = touched(folder)
+            if recorded.get("touched") == metadata:
                 return True
-            if kept["content"] != content(folder):
+            if recorded["content"] != content(folder):
                 return False
         except OSError:
             return False
-        with suppress(OSError):  # then contents are hashed the next time as well
-            self._write(record, json.dumps({**kept, "touched": now}))
+        with suppress(OSError):  # contents are then hashed again the next time
+            self._write(record, json.dumps({**recorded, "touched": metadata}))
         return True
 
     def add_tree(self, folder: Path) -> None:
-        """Record what is in a folder, under its real path.
+        """Record the content of a folder, under its real path.
 
         Raises:
             OSError: it cannot be read, or the record cannot be written.
@@ -87,23 +87,23 @@ class Records:
         facts = {"path": os.path.realpath(folder), "touched": touched(folder), "content": content(folder)}
         self._write(self._tree(folder), json.dumps(facts))
 
-    def remember(self, what: str, facts: Mapping[str, object]) -> None:
-        """Keep small facts that a later run believes.
+    def remember(self, name: str, facts: Mapping[str, object]) -> None:
+        """Record small facts for later runs.
 
         Raises:
             OSError: they cannot be written.
         """
-        self._write(Path("facts") / f"{what}.json", json.dumps(dict(facts)))
+        self._write(Path("facts") / f"{name}.json", json.dumps(dict(facts)))
 
-    def remembered(self, what: str) -> dict[str, object]:
-        """The facts of that name; empty when there are none."""
-        return self._json(Path("facts") / f"{what}.json")
+    def remembered(self, name: str) -> dict[str, object]:
+        """Return the facts recorded under a name; empty when there are none."""
+        return self._json(Path("facts") / f"{name}.json")
 
     def key(self) -> bytes:
-        """A random key of this machine's, for what is kept in a cache and has to be known again.
+        """Return a random key of this machine, to authenticate what is kept in a cache.
 
         Raises:
-            OSError: it can neither be read nor made.
+            OSError: it can neither be read nor created.
         """
         path = Path("key")
         text = self._read(path).strip()
@@ -117,10 +117,10 @@ class Records:
 
     def _json(self, path: Path) -> dict[str, object]:
         try:
-            read = json.loads(self._read(path))
+            facts = json.loads(self._read(path))
         except ValueError:
             return {}
-        return read if isinstance(read, dict) else {}
+        return facts if isinstance(facts, dict) else {}
 
     def _read(self, path: Path) -> str:
         if folders.shared(self.folder):
@@ -147,13 +147,13 @@ class Records:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def touched(folder: Path) -> str:
-    """A hash of what the file system knows of each file in a folder; it changes whenever one is changed."""
+    """Return a hash of the metadata of each file in a folder; it changes whenever a file is changed."""
     digest = hashlib.sha256()
     for entry, name in _files(str(folder), ""):
         status = entry.stat(follow_symlinks=False)
@@ -163,22 +163,22 @@ def touched(folder: Path) -> str:
 
 
 def content(folder: Path) -> str:
-    """A hash of the name, mode and content of each file in a folder."""
+    """Return a hash of the name, mode and content of each file in a folder."""
     digest = hashlib.sha256()
     for entry, name in _files(str(folder), ""):
         mode = entry.stat(follow_symlinks=False).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
             raise OSError(errno.EINVAL, "neither a file nor a link", entry.path)
-        held = Path(entry.path).readlink() if stat.S_ISLNK(mode) else sha256(Path(entry.path))
-        digest.update(f"{name}\0{mode}\0{held}\n".encode(errors="surrogateescape"))
+        hashed = Path(entry.path).readlink() if stat.S_ISLNK(mode) else sha256(Path(entry.path))
+        digest.update(f"{name}\0{mode}\0{hashed}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
 def _files(folder: str, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
     with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        # What pytest compiles beside Python's own; no import reads it.
+        ordered = sorted(entries, key=lambda entry: entry.name)
+    for entry in ordered:
+        # Byte code of pytest beside Python's own; no import reads it.
         if entry.name.endswith(".pyc") and "-pytest-" in entry.name:
             continue
         if entry.is_dir(follow_symlinks=False):

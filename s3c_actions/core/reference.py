@@ -1,4 +1,4 @@
-"""OCI image references, as the distribution project's reference grammar has them.
+"""OCI image references, by the reference grammar of the distribution project.
 
 https://github.com/distribution/reference: `[registry/]repository[:tag][@digest]`. A name without a registry means
 Docker Hub, one without a slash its `library/`.
@@ -34,7 +34,7 @@ class Reference(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str, *, field: str = "image") -> Reference:
-        """Read a reference as people type it.
+        """Parse a reference as people type it.
 
         Args:
             text: such as `nginx`, `localhost:5000/app:1.2`, `acr.example/app@sha256:…`.
@@ -68,27 +68,27 @@ class Reference(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Registry and repository, without tag and digest."""
+        """Return registry and repository, without tag and digest."""
         return f"{self.registry}/{self.repository}"
 
     @property
     def short(self) -> str:
-        """The last part of the repository: what people call the image."""
+        """Return the last part of the repository, a short name for people."""
         return self.repository.rpartition("/")[2]
 
     @property
     def pinned(self) -> str:
-        """`registry/repository@digest`; only for a reference that has a digest."""
+        """Return `registry/repository@digest`; only for a reference that has a digest."""
         if not self.digest:
             raise ValueError(f"{self} has no digest")
         return f"{self.name}@{self.digest}"
 
     def at(self, digest: str) -> Reference:
-        """The same repository by digest alone, so that nothing downstream can fall back on the tag."""
+        """Return the same repository by digest alone, so that no later step can fall back on the tag."""
         return replace(self, tag="", digest=digest)
 
     def tagged(self, tag: str) -> Reference:
-        """The same repository by tag alone."""
+        """Return the same repository by tag alone."""
         return replace(self, tag=tag, digest="")
 
     def __str__(self) -> str:
@@ -98,12 +98,12 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 def is_tag(text: str) -> bool:
-    """Whether the text is a tag (OCI distribution spec, pulling manifests)."""
+    """Return whether the text is a tag (OCI distribution spec, pulling manifests)."""
     return bool(_TAG.fullmatch(text))
 
 
 def is_digest(text: str) -> bool:
-    """Whether the text is a digest of a registered algorithm (OCI image spec, descriptor.md)."""
+    """Return whether the text is a digest of a registered algorithm (OCI image spec, descriptor.md)."""
     return bool(_DIGEST.fullmatch(text))
 
 

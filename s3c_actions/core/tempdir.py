@@ -1,4 +1,4 @@
-"""The temporary folder of a run: removed at its end, and by a later run when it was killed before that."""
+"""The temporary folder of a run: removed at its end, or by a later run when this one was killed."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ _LOCK = ".running"
 
 @contextmanager
 def folder(parent: Path | None = None) -> Iterator[Path]:
-    """A new folder that only this user may enter (0700), removed at the end.
+    """Create a folder that only this user may enter (0700), and remove it at the end.
 
-    What runs that were killed have left in the same place is removed first: keys may lie in it. A run that goes on is
-    known by its lock, which the kernel takes away when the process ends, however it ends.
+    Folders of killed runs in the same parent are removed first: they may contain keys. A run that still goes on is
+    recognized by its lock, which the kernel releases when the process ends, however it ends.
 
     Args:
-        parent: where it lies; by default where the system has such folders.
+        parent: where to create it; by default the system's temporary folder.
     """
     parent = parent or Path(tempfile.gettempdir())
     for old in parent.glob(f"{PREFIX}*"):
         _sweep(old)
-    made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    created = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     try:
-        # Locked before it has the name that others look for.
-        with (made / f"{_LOCK}.new").open("wb") as lock:
+        # Locked before it gets the name that other runs look for.
+        with (created / f"{_LOCK}.new").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            Path(lock.name).rename(made / _LOCK)
-            yield made
+            Path(lock.name).rename(created / _LOCK)
+            yield created
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(created, ignore_errors=True)
 
 
 def _sweep(old: Path) -> None:
-    """Remove a folder of ours whose run has ended; in a place like /tmp, others may have put something in its stead."""
+    """Remove a folder of an ended run; in a place like /tmp, another user may have replaced it."""
     try:
         is_ours = S_ISDIR(old.lstat().st_mode) and old.lstat().st_uid == os.geteuid()
         if not is_ours:
@@ -49,4 +49,4 @@ def _sweep(old: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(old, ignore_errors=True)
     except OSError:
-        return  # it runs, or is being made or removed at this moment
+        return  # it still runs, or is being created or removed at this moment

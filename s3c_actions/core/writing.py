@@ -1,7 +1,8 @@
-"""Files written so that the workspace does not decide where: each is new, and renamed into place.
+"""Write files safely in the workspace: each file is new, and renamed into place.
 
-A checkout may bring links: of the output folder, of a file in it. Followed, they would have a run overwrite whatever
-its user may write. One that leads out of the workspace is refused; any other, and a FIFO, is replaced by the file.
+A checkout may contain links: as the output folder, or as a file in it. If they were followed, a run would overwrite
+whatever its user may write. A link that leads out of the workspace is rejected; any other, and a FIFO, is replaced by
+the file.
 """
 
 from __future__ import annotations
@@ -22,22 +23,24 @@ _guarded: list[Path] = []
 
 
 def workspace(environment: Mapping[str, str], cwd: Path) -> Path:
-    """The folder that others fill: GITHUB_WORKSPACE, else the top level of the Git checkout, else where we run.
+    """Return the folder that others fill.
+
+    It is GITHUB_WORKSPACE, else the top level of the Git checkout, else the working folder.
 
     Args:
         environment: of the process.
         cwd: its working folder.
     """
-    given = environment.get("GITHUB_WORKSPACE")
-    if given and Path(given).is_dir():
-        return Path(given).resolve()
+    configured = environment.get("GITHUB_WORKSPACE")
+    if configured and Path(configured).is_dir():
+        return Path(configured).resolve()
     here = cwd.resolve()
-    return next((one for one in (here, *here.parents) if (one / ".git").exists()), here)
+    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
 
 
 @contextmanager
 def guarding(root: Path) -> Iterator[None]:
-    """Refuse links in `root` that lead out of it, in everything written within."""
+    """Reject links in `root` that lead out of it, in everything written within the block."""
     _guarded.append(root)
     try:
         yield
@@ -46,11 +49,11 @@ def guarding(root: Path) -> Iterator[None]:
 
 
 def check(path: Path) -> None:
-    """Refuse a place that a link in the workspace puts elsewhere.
+    """Reject a path that a link in the workspace redirects out of it.
 
     Args:
-        path: of a file or folder that will be written, be it there or not. Outside of the workspace it may lie where
-            whoever named it wants.
+        path: of a file or folder that will be written, whether or not it exists. Outside of the workspace, the caller
+            may choose any place.
 
     Raises:
         InputError: it, or a folder above it, is a link in the workspace that leads out of it.
@@ -81,15 +84,15 @@ def check(path: Path) -> None:
 
 
 def check_inside(output: Path, names: Collection[str]) -> None:
-    """Refuse a folder in which links lead out of the workspace: what is there is overwritten, or uploaded later.
+    """Reject a folder in which links lead out of the workspace: its content is overwritten, or uploaded later.
 
     Args:
-        output: where a run writes. Where it is the workspace itself, or a folder around it, the links of others are
-            left alone, and only those with one of `names` count.
+        output: where a run writes. Where it is the workspace itself, or a folder around it, other links are ignored,
+            and only those with one of `names` count.
         names: of files that a run writes.
 
     Raises:
-        InputError: as of `check`.
+        InputError: as `check` does.
     """
     check(output)
     if not _guarded or not output.is_dir():
@@ -105,11 +108,11 @@ def check_inside(output: Path, names: Collection[str]) -> None:
 
 
 def folder(path: Path) -> Path:
-    """Make a folder, with those above it, when it is not there.
+    """Create a folder, with its parents, unless it exists.
 
     Raises:
-        InputError: as of `check`.
-        OSError: it cannot be made.
+        InputError: as `check` does.
+        OSError: it cannot be created.
     """
     check(path)
     path.mkdir(parents=True, exist_ok=True)
@@ -117,18 +120,18 @@ def folder(path: Path) -> Path:
 
 
 def write(path: Path, data: bytes | str, *, errors: str = "strict") -> Path:
-    """Write a file, in place of whatever has its name; whoever reads it sees the old one or the whole new one.
+    """Write a file, replacing whatever has its name; a reader sees either the old file or the whole new one.
 
     Args:
-        path: of the file; its folder is made when it is not there.
-        data: a text is written in UTF-8, its line ends as they are.
-        errors: what becomes of characters that UTF-8 does not have.
+        path: of the file; its folder is created when it does not exist.
+        data: a text is written in UTF-8, its line ends unchanged.
+        errors: how to encode characters that UTF-8 does not have, as in `str.encode`.
 
     Returns:
         The path.
 
     Raises:
-        InputError: as of `check`.
+        InputError: as `check` does.
         OSError: it cannot be written.
     """
     content = data.encode("utf-8", errors) if isinstance(data, str) else data
@@ -145,16 +148,16 @@ def copy(source: Path, path: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or the link that has its name. Raises as `write` does."""
+    """Remove a file, or the link that has its name. Raise as `write` does."""
     check(path.parent)
     path.unlink(missing_ok=True)
 
 
 def append(path: Path, text: str) -> None:
-    """Append to a file that somebody else keeps, such as the runner's; made when it is not there.
+    """Append to a file that another program keeps, such as the runner's; create it when it does not exist.
 
     Raises:
-        OSError: it cannot be written, or is a FIFO, a device or a socket: those may keep us waiting for ever.
+        OSError: it cannot be written, or is a FIFO, a device or a socket: those may block for ever.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
     with os.fdopen(descriptor, "wb") as file:
@@ -166,22 +169,22 @@ def append(path: Path, text: str) -> None:
 
 @contextmanager
 def _new(path: Path) -> Iterator[int]:
-    """A new file beside `path`, which has its name in the end; yields the descriptor."""
+    """Create a file beside `path`, renamed to it at the end of the block; yield its descriptor."""
     check(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    made = path.parent / f".s3c-{secrets.token_hex(8)}"
+    temporary = path.parent / f".s3c-{secrets.token_hex(8)}"
     try:
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     except OSError as error:
-        # People know the file by its own name.
+        # Users know the file by its own name.
         error.filename = str(path)
         raise
     try:
         yield descriptor
-        made.replace(path)
+        temporary.replace(path)
     except BaseException as error:
         with suppress(OSError):
-            made.unlink()
-        if isinstance(error, OSError) and error.filename in {None, str(made)}:
+            temporary.unlink()
+        if isinstance(error, OSError) and error.filename in {None, str(temporary)}:
             error.filename, error.filename2 = str(path), None
         raise

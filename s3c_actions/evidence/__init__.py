@@ -1,1 +1,1 @@
-"""The documents that are attached to an image: statement, SBOM, OpenVEX, and what is read back of them."""
+"""The documents that are attached to an image: statement, SBOM, OpenVEX, and their readers."""

@@ -1,7 +1,7 @@
-"""What documents attached to an image say: reports, bills of materials, OpenVEX, `result.json`.
+"""Read documents attached to an image: reports, bills of materials, OpenVEX, `result.json`.
 
-They come from whoever may push there, and from other tools as well: of what is not as expected, the usable part is
-taken, and a document that has none is told as such.
+They come from anyone who may push there, and from other tools as well: of a malformed document the usable part is read,
+and a document without one is reported as unusable.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _FIXED = re.compile(r"^Fixed [Vv]ersion: *(\S.*)$", re.MULTILINE)
 
 
 class Unusable(ValueError):
-    """A document that is not what its type says; the text is a clause on why."""
+    """A document that is not of its stated type; the text is a clause that says why."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """A SARIF report: its findings the most severe first, and how many of them have a fix.
+    """A SARIF report: its findings, the most severe first, and how many of them have a fix.
 
     Attributes:
-        omitted: how many more there are, by its own word: a report that is judged in a cluster lists no more than fits.
-        created: when the scan was made, empty when it does not say.
-        subject: the digest it is about, empty when it does not say.
+        omitted: the number of further findings it states: a report that is judged in a cluster lists no more than fits.
+        created: the time of the scan, empty when not stated.
+        subject: the digest of its image, empty when not stated.
     """
 
     findings: tuple[Found, ...]
@@ -49,7 +49,7 @@ def sarif(content: bytes) -> Report:
     """Read a SARIF 2.1.0 report, of s3c or of another tool.
 
     Raises:
-        Unusable: it is none.
+        Unusable: it is not such a report.
     """
     document = _object(content)
     runs = document.get("runs")
@@ -58,29 +58,33 @@ def sarif(content: bytes) -> Report:
     findings: list[Found] = []
     fixable = 0
     for run in runs:
-        for found, can in _results(run):
-            findings.append(found)
-            fixable += can
+        for finding, has_fix in _results(run):
+            findings.append(finding)
+            fixable += has_fix
             if len(findings) > MOST_FINDINGS:
                 raise Unusable(f"it holds more than {MOST_FINDINGS:,} findings")
-    about = _map(runs[0].get("properties"))
-    said = _map(about.get(STATEMENT))
+    properties = _map(runs[0].get("properties"))
+    statement = _map(properties.get(STATEMENT))
     driver = _map(_map(runs[0].get("tool")).get("driver"))
     return Report(
-        findings=tuple(sorted(findings, key=lambda one: (-one.severity, one.package, one.id))),
+        findings=tuple(sorted(findings, key=lambda finding: (-finding.severity, finding.package, finding.id))),
         fixable=fixable,
         omitted=sum(_omitted(run) for run in runs),
-        created=_text(said.get("created")) or _text(about.get("scanned")),
-        subject=_text(said.get("subject")) or _text(about.get("digest")),
+        created=_text(statement.get("created")) or _text(properties.get("scanned")),
+        subject=_text(statement.get("subject")) or _text(properties.get("digest")),
         scanner=f"{_text(driver.get('name'))} {_text(driver.get('version'))}".strip(),
-        database=_text(said.get("database")) or _text(about.get("database")),
+        database=_text(statement.get("database")) or _text(properties.get("database")),
     )
 
 
 def _results(run: Mapping[str, Any]) -> Iterator[tuple[Found, bool]]:
-    """Each finding that counts, and whether it has a fix."""
+    """Yield each finding that counts, and whether it has a fix."""
     listed = _map(_map(run.get("tool")).get("driver")).get("rules")
-    rules = {_text(one.get("id")): one for one in listed if isinstance(one, dict)} if isinstance(listed, list) else {}
+    rules = (
+        {_text(rule_object.get("id")): rule_object for rule_object in listed if isinstance(rule_object, dict)}
+        if isinstance(listed, list)
+        else {}
+    )
     results = run.get("results")
     if not isinstance(results, list):
         raise Unusable("it is no SARIF report: a run has no results")
@@ -92,14 +96,14 @@ def _results(run: Mapping[str, Any]) -> Iterator[tuple[Found, bool]]:
             continue
         name = _text(result.get("ruleId"))
         rule = _map(rules.get(name))
-        told = _text(_map(rule.get("help")).get("text"))
-        fixed = _text(own.get("fixed")) or _first(_FIXED, told)
+        help_text = _text(_map(rule.get("help")).get("text"))
+        fixed = _text(own.get("fixed")) or _first_match(_FIXED, help_text)
         fixed = "" if fixed == "none yet" else fixed
-        severity = _text(own.get("severity")) or _first(_SEVERITY, told)
-        found = Found(
+        severity = _text(own.get("severity")) or _first_match(_SEVERITY, help_text)
+        finding = Found(
             id=_text(own.get("id")) or name,
             severity=Severity.of(severity),
-            package=_text(own.get("package")) or _first(_PACKAGE, told),
+            package=_text(own.get("package")) or _first_match(_PACKAGE, help_text),
             installed=_text(own.get("installed")),
             fixed=fixed,
             title=_text(_map(rule.get("shortDescription")).get("text"))
@@ -107,20 +111,20 @@ def _results(run: Mapping[str, Any]) -> Iterator[tuple[Found, bool]]:
             url=_text(rule.get("helpUri")),
         )
         fixable = own.get("fixable")
-        yield found, fixable if isinstance(fixable, bool) else bool(fixed)
+        yield finding, fixable if isinstance(fixable, bool) else bool(fixed)
 
 
 def _omitted(run: Mapping[str, Any]) -> int:
-    about = _map(run.get("properties"))
-    said = _map(about.get(STATEMENT)).get("omitted", about.get("omitted"))
-    return said if type(said) is int and said > 0 else 0
+    properties = _map(run.get("properties"))
+    number = _map(properties.get(STATEMENT)).get("omitted", properties.get("omitted"))
+    return number if type(number) is int and number > 0 else 0
 
 
 def spdx(content: bytes) -> str:
-    """What a bill of materials in SPDX holds, in a clause.
+    """Describe the content of a bill of materials in SPDX, in a clause.
 
     Raises:
-        Unusable: it is none.
+        Unusable: it is not one.
     """
     document = _object(content)
     if not isinstance(document.get("packages"), list) or not _text(document.get("spdxVersion")):
@@ -129,10 +133,10 @@ def spdx(content: bytes) -> str:
 
 
 def cyclonedx(content: bytes) -> str:
-    """What a bill of materials in CycloneDX holds, in a clause.
+    """Describe the content of a bill of materials in CycloneDX, in a clause.
 
     Raises:
-        Unusable: it is none.
+        Unusable: it is not one.
     """
     document = _object(content)
     if document.get("bomFormat") != "CycloneDX":
@@ -142,21 +146,21 @@ def cyclonedx(content: bytes) -> str:
 
 
 def openvex(content: bytes) -> str:
-    """What an OpenVEX document states, in a clause.
+    """Describe the content of an OpenVEX document, in a clause.
 
     Raises:
-        Unusable: it is none.
+        Unusable: it is not one.
     """
     document = _object(content)
     statements = document.get("statements")
     if "openvex" not in _text(document.get("@context")) or not isinstance(statements, list):
         raise Unusable("it is no OpenVEX document")
-    fixed = sum(1 for one in statements if _map(one).get("status") == "fixed")
+    fixed = sum(1 for statement in statements if _map(statement).get("status") == "fixed")
     return f"{_number(len(statements), 'statement')}, {fixed:,} fixed"
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What a `result.json` tells of the image: the original the patch began with, and what the patch changed."""
+    """The facts of a `result.json` about the image: the original of the patch, and the changes by the patch."""
 
     told: str
     original: str = ""
@@ -171,77 +175,77 @@ def result(content: bytes, digest: str) -> Result:
         digest: of the image it is attached to.
 
     Raises:
-        Unusable: it is none, or tells nothing of that image.
+        Unusable: it is not one, or does not contain that image.
     """
     document = _object(content)
     images = document.get("images")
     if document.get("version") != 1 or not isinstance(images, list):
         raise Unusable("it is no result of s3c in version 1")
-    about = next((one for one in map(_map, images) if _text(one.get("digest")) == digest), None)
-    if about is None:
+    image = next((entry for entry in map(_map, images) if _text(entry.get("digest")) == digest), None)
+    if image is None:
         raise Unusable("it tells nothing of this image")
-    told = f"s3c {_text(document.get('command'))}: {_text(about.get('verdict'))}"
-    patch = _map(about.get("patch"))
+    summary = f"s3c {_text(document.get('command'))}: {_text(image.get('verdict'))}"
+    patch = _map(image.get("patch"))
     if not patch.get("patched"):
-        return Result(told=told)
+        return Result(told=summary)
     change = Change(
         source="the attached result.json",
         before=_counts(patch.get("before")),
         after=_counts(patch.get("after")),
-        fixed=_found(patch.get("fixed")),
-        left=_found(patch.get("left")),
-        new=_found(patch.get("new")),
+        fixed=_read_findings(patch.get("fixed")),
+        left=_read_findings(patch.get("left")),
+        new=_read_findings(patch.get("new")),
     )
-    return Result(told=told, original=_text(patch.get("original")), change=change)
+    return Result(told=summary, original=_text(patch.get("original")), change=change)
 
 
 def compare(before: Report, after: Report, source: str) -> Change:
-    """What changed between two reports, by id and package.
+    """Compare two reports, by id and package.
 
     Args:
         before: of the original.
         after: of the image.
-        source: where both are from, in a clause.
+        source: where both come from, in a clause.
     """
-    earlier = {(one.id, one.package) for one in before.findings}
-    later = {(one.id, one.package) for one in after.findings}
+    earlier = {(finding.id, finding.package) for finding in before.findings}
+    later = {(finding.id, finding.package) for finding in after.findings}
     return Change(
         source=source,
         before=count(before.findings),
         after=count(after.findings),
-        fixed=tuple(one for one in before.findings if (one.id, one.package) not in later),
-        left=tuple(one for one in after.findings if (one.id, one.package) in earlier),
-        new=tuple(one for one in after.findings if (one.id, one.package) not in earlier),
+        fixed=tuple(finding for finding in before.findings if (finding.id, finding.package) not in later),
+        left=tuple(finding for finding in after.findings if (finding.id, finding.package) in earlier),
+        new=tuple(finding for finding in after.findings if (finding.id, finding.package) not in earlier),
     )
 
 
 def count(findings: tuple[Found, ...]) -> dict[Severity, int]:
-    """Findings by severity, each severity present, the most severe first."""
+    """Count findings by severity, each severity present, the most severe first."""
     counts = dict.fromkeys(sorted(Severity, reverse=True), 0)
-    for one in findings:
-        counts[one.severity] += 1
+    for finding in findings:
+        counts[finding.severity] += 1
     return counts
 
 
-def _found(value: object) -> tuple[Found, ...]:
+def _read_findings(value: object) -> tuple[Found, ...]:
     listed = value[:MOST_FINDINGS] if isinstance(value, list) else []
     return tuple(
         Found(
-            id=_text(one.get("id")),
-            severity=Severity.of(_text(one.get("severity"))),
-            package=_text(one.get("package")),
-            installed=_text(one.get("installed")),
-            fixed=_text(one.get("fixed_version")),
-            title=_text(one.get("title")),
-            reason=_text(one.get("reason")),
+            id=_text(entry.get("id")),
+            severity=Severity.of(_text(entry.get("severity"))),
+            package=_text(entry.get("package")),
+            installed=_text(entry.get("installed")),
+            fixed=_text(entry.get("fixed_version")),
+            title=_text(entry.get("title")),
+            reason=_text(entry.get("reason")),
         )
-        for one in map(_map, listed)
+        for entry in map(_map, listed)
     )
 
 
 def _counts(value: object) -> dict[Severity, int]:
-    said = _map(value)
-    numbers = {severity: said.get(severity.name.lower()) for severity in sorted(Severity, reverse=True)}
+    counts = _map(value)
+    numbers = {severity: counts.get(severity.name.lower()) for severity in sorted(Severity, reverse=True)}
     return {severity: number if type(number) is int and number >= 0 else 0 for severity, number in numbers.items()}
 
 
@@ -263,9 +267,9 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _first(pattern: re.Pattern[str], text: str) -> str:
-    found = pattern.search(text)
-    return found[1].strip() if found else ""
+def _first_match(pattern: re.Pattern[str], text: str) -> str:
+    match = pattern.search(text)
+    return match[1].strip() if match else ""
 
 
 def _number(number: int, noun: str) -> str:

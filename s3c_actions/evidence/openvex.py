@@ -1,7 +1,7 @@
-"""OpenVEX: a document that says which vulnerabilities a patched image no longer has.
+"""Create OpenVEX documents, which state the vulnerabilities that a patched image no longer has.
 
-https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md (0.2.0). Only what a rescan has proven is stated: Copa's own
-document states what was asked of it, is one platform's for a multi-platform image, and is not written on a re-run.
+https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md (0.2.0). Only what a rescan has proved is stated: Copa's own
+document states what was requested, covers one platform of a multi-platform image, and is not written on a re-run.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ CONTEXT = "https://openvex.dev/ns/v0.2.0"
 
 
 def product(image: Reference) -> str:
-    """The package URL of an image by digest (purl-spec, type `oci`)."""
+    """Return the package URL of an image by digest (purl-spec, type `oci`)."""
     name = quote(f"{image.registry}/{image.repository}", safe="")
     return f"pkg:oci/{quote(image.short)}@{quote(image.digest, safe='')}?repository_url={name}"
 
 
 def document(image: Reference, fixed: Iterable[Finding], now: datetime, version: str) -> bytes:
-    """The document, as JSON.
+    """Return the document, as JSON.
 
     Args:
         image: the patched image, pinned.

@@ -1,6 +1,6 @@
-"""What a signed report says of itself: which image, when, with what, and by which policy it was judged.
+"""The statement of a signed report: which image, when, with what, and by which policy it was judged.
 
-It stands in the SARIF report (`runs[].properties.s3c`), because only what is in the report is signed. The cluster reads
+It is part of the SARIF report (`runs[].properties.s3c`), because only the report's content is signed. The cluster reads
 it (policy/evidence.rego), and so does `s3c policy check`.
 """
 
@@ -18,25 +18,25 @@ from s3c_actions.report.render import escape
 
 VERSION = 2
 PREVIOUS_VERSION = 1
-"""States no scope. A policy says until when it still counts."""
+"""It states no scope. A policy says until when it is accepted."""
 MOST_CONTENTS = 20
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """What is stated beside the findings of one scan.
+    """The facts stated beside the findings of one scan.
 
     Attributes:
         subject: digest that the report is attached to: the image's, or that of the index it belongs to.
-        gate: by which it was judged.
-        blind: why findings that are not there mean nothing; empty when everything could be looked at.
+        gate: the threshold by which it was judged.
+        blind: why missing findings prove nothing; empty when everything could be scanned.
         policy: digest of the policy file, empty when there was none.
-        packages, licenses: what that file refuses, as it says it.
-        contents: of that, what the image has; None when nobody looked.
+        packages, licenses: rejected by that file, as written there.
+        contents: of those, what the image contains; None when it was not determined.
         sbom: digest of the manifest of the SBOM attached beside it, empty when none is.
-        scope: how much was scanned; with None nothing is stated to have been, which every policy refuses.
-        uncovered: how many packages come from sources that publish no advisories; None when nobody counted, and then
-            the statement cannot be read.
-        unscanned: what the run that judged it made of `blind`: `fail`, or `warn` when a person accepted it.
+        scope: how much was scanned; with None no scan is stated, which every policy rejects.
+        uncovered: number of packages from sources that publish no advisories; None when not counted, and then the
+            statement cannot be read.
+        unscanned: how the run that judged it treated `blind`: `fail`, or `warn` when a person accepted it.
     """
 
     subject: str
@@ -52,16 +52,16 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     unscanned: str = "fail"
 
     def counted(self, report: ScanReport) -> list[Finding]:
-        """What a report for the cluster lists: all that the policy minds, what it refuses first."""
+        """Return the findings of a report for the cluster: all that the policy matches, rejected ones first."""
         minded = [finding for finding in report.findings if self.gate.minds(finding)]
         return sorted(minded, key=lambda finding: not self.gate.refuses(finding))
 
     def facts(self, report: ScanReport, omitted: int = 0) -> dict[str, Any]:
-        """The statement about one scan, as JSON values.
+        """Return the statement about one scan, as JSON values.
 
         Args:
-            report: all that was found.
-            omitted: how many of `counted` did not fit in.
+            report: all findings.
+            omitted: the number of `counted` that did not fit in.
         """
         refused = self.gate.refused(report.findings)
         unknown = self.contents is None and bool(self.packages or self.licenses)
@@ -82,7 +82,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             "refused": len(refused),
             "omitted": omitted,
             "contents": [
-                {"kind": one.kind, "by": one.by, "text": escape.line(one.text, 200)} for one in self._some_contents()
+                {"kind": content.kind, "by": content.by, "text": escape.line(content.text, 200)}
+                for content in self._some_contents()
             ],
             "sbom": self.sbom,
             "policy": self._policy(),
@@ -92,18 +93,22 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.blind) and self.gate.closes and self.unscanned != "warn"
 
     def _some_contents(self) -> list[Content]:
-        """A few for each entry of the policy: one is enough to refuse the image, and a report has to stay small."""
+        """Return a few for each entry of the policy: one suffices to reject the image, and reports stay small."""
         some: dict[str, list[Content]] = {}
-        for one in self.contents or ():
-            some.setdefault(one.by, []).append(one)
-        return [one for listed in some.values() for one in listed[:MOST_CONTENTS]]
+        for content in self.contents or ():
+            some.setdefault(content.by, []).append(content)
+        return [content for listed in some.values() for content in listed[:MOST_CONTENTS]]
 
     def _policy(self) -> dict[str, Any]:
         gate = self.gate
         severities = [
-            one.name
-            for one in sorted(Severity, reverse=True)
-            if (one in gate.refuse if gate.refuse is not None else gate.fail_on is not None and one >= gate.fail_on)
+            severity.name
+            for severity in sorted(Severity, reverse=True)
+            if (
+                severity in gate.refuse
+                if gate.refuse is not None
+                else gate.fail_on is not None and severity >= gate.fail_on
+            )
         ]
         return {
             "digest": self.policy,
@@ -113,13 +118,19 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             "packages": list(self.packages),
             "licenses": list(self.licenses),
             "exceptions": [
-                {"id": one.id, "package": one.package, "until": one.until, "why": one.why, "who": one.who}
-                for one in gate.exemptions
+                {
+                    "id": exemption.id,
+                    "package": exemption.package,
+                    "until": exemption.until,
+                    "why": exemption.why,
+                    "who": exemption.who,
+                }
+                for exemption in gate.exemptions
             ],
         }
 
     def finding(self, finding: Finding) -> dict[str, Any]:
-        """What is judged of one finding, as JSON values."""
+        """Return the judged facts of one finding, as JSON values."""
         facts: dict[str, Any] = {
             "id": escape.line(finding.id, 300),
             "severity": finding.severity.name,
@@ -132,24 +143,27 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
         return facts | {"verdict": "refused" if self.gate.refuses(finding) else "accepted"}
 
     def accepted(self, finding: Finding) -> str:
-        """Why the policy lets pass for a while what it would refuse; empty when it does not."""
-        for one in self.gate.excusing(finding):
-            if one.ends > self.gate.now:
-                return f"Accepted until {one.until} by {escape.line(one.who, 200)}: {escape.line(one.why, 700)}"
+        """Return why the policy temporarily accepts what it would reject; empty when it does not."""
+        for exemption in self.gate.excusing(finding):
+            if exemption.ends > self.gate.now:
+                who, why = escape.line(exemption.who, 200), escape.line(exemption.why, 700)
+                return f"Accepted until {exemption.until} by {who}: {why}"
         return ""
 
 
 def stated_scope(scope: Scope | None) -> dict[str, Any]:
-    """How much was scanned, as JSON values; of None, that nothing was."""
+    """Return the scope of a scan as JSON values; for None, an empty scope."""
     if scope is None:
         scope = _NOTHING
     return {
         "scanners": list(scope.scanners),
         "pkg-types": list(scope.pkg_types),
-        "platforms": [escape.line(one, 100) for one in scope.platforms],
-        "skip-dirs": [escape.line(one, 300) for one in scope.skip_dirs],
-        "skip-files": [escape.line(one, 300) for one in scope.skip_files],
-        "files": [{"kind": one.kind, "path": escape.line(one.path, 300), "sha256": one.sha256} for one in scope.files],
+        "platforms": [escape.line(platform, 100) for platform in scope.platforms],
+        "skip-dirs": [escape.line(path, 300) for path in scope.skip_dirs],
+        "skip-files": [escape.line(path, 300) for path in scope.skip_files],
+        "files": [
+            {"kind": file.kind, "path": escape.line(file.path, 300), "sha256": file.sha256} for file in scope.files
+        ],
         "stated": scope.stated,
     }
 
@@ -158,7 +172,7 @@ _NOTHING = Scope(scanners=(), pkg_types=(), platforms=(), skip_dirs=(), skip_fil
 
 
 def stamp(text: str) -> str:
-    """An RFC 3339 time in UTC and whole seconds, the one form that is judged; empty when it is none."""
+    """Return an RFC 3339 time in UTC and whole seconds, the only form that is judged; empty when it is invalid."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

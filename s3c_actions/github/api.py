@@ -1,4 +1,4 @@
-"""GitHub's API through PyGithub: the client, and how long it waits.
+"""Create the client for GitHub's API through PyGithub, with its waiting behaviour.
 
 https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 """
@@ -20,9 +20,9 @@ DEFAULT_API = "https://api.github.com"
 DEFAULT_SERVER = "https://github.com"
 RETRIES = 3
 PATIENCE = 60.0
-"""The longest single wait, in seconds, that GitHub may ask for; beyond it the limit is told instead."""
+"""The longest single wait, in seconds, that GitHub may ask for; a longer one is an error."""
 TIMEOUT = 20
-"""Seconds that one answer may take."""
+"""Time limit of one answer, in seconds."""
 
 
 def connect(
@@ -33,19 +33,19 @@ def connect(
     patience: float = PATIENCE,
     timeout: int = TIMEOUT,
 ) -> Github:
-    """The client for the GitHub that the environment names: github.com, or an Enterprise Server.
+    """Create the client for the GitHub that the environment names: github.com, or an Enterprise Server.
 
     Args:
         token: a `GITHUB_TOKEN`, an app's or a person's.
         environment: has GITHUB_API_URL on a runner.
-        notice: told when GitHub asks to wait.
+        notice: called when GitHub asks to wait.
         patience: the longest wait GitHub may ask for, in seconds.
-        timeout: seconds that one answer may take.
+        timeout: of one answer, in seconds.
     """
     from github import Auth, Github, set_log_level
 
     answers.limit()
-    # It writes what goes wrong to standard error by itself; we tell it, in our own words and escaped.
+    # The library writes errors to standard error by itself; we report them, in our own words and escaped.
     set_log_level(logging.CRITICAL)
     return Github(
         auth=Auth.Token(token),
@@ -53,7 +53,7 @@ def connect(
         timeout=timeout,
         per_page=100,
         retry=_retry(notice, patience),
-        # A run makes a handful of calls, and GitHub asks for a pause between writes alone.
+        # A run makes a handful of calls, and GitHub asks for a pause between writes only.
         seconds_between_requests=0,
         user_agent="s3c",
         lazy=True,
@@ -61,17 +61,17 @@ def connect(
 
 
 def server(environment: Mapping[str, str]) -> str:
-    """The address of GitHub's pages."""
+    """Return the address of GitHub's pages."""
     return (environment.get("GITHUB_SERVER_URL") or DEFAULT_SERVER).rstrip("/")
 
 
 def wait_asked(status: int, headers: Mapping[str, Any], now: float) -> float | None:
-    """The seconds that an answer asks to wait, by Retry-After or by the reset of a used-up limit; None when none.
+    """Return the seconds that an answer asks to wait, by Retry-After or the reset of an exhausted limit, or None.
 
     Args:
         status: of the answer.
         headers: of the answer, in any case.
-        now: seconds of the epoch.
+        now: seconds since the epoch.
     """
     if status not in {403, 429}:
         return None
@@ -80,7 +80,7 @@ def wait_asked(status: int, headers: Mapping[str, Any], now: float) -> float | N
         return float(lowered["retry-after"])
     reset = lowered.get("x-ratelimit-reset", "")
     if lowered.get("x-ratelimit-remaining") == "0" and reset.isdigit():
-        # One second more: the limit is renewed some time in that second.
+        # One second more: the limit is reset some time in that second.
         return max(0.0, float(reset) - now) + 1
     return 60.0 if status == 429 else None
 
@@ -90,7 +90,7 @@ def _retry(notice: Callable[[str], None], patience: float) -> GithubRetry:
     from github.GithubRetry import GithubRetry
 
     class Patience(GithubRetry):
-        """Waits as long as GitHub asks to, unless that is too long; also for 429, which PyGithub leaves out."""
+        """Wait as long as GitHub asks to, unless that is too long; also for 429, which PyGithub ignores."""
 
         def increment(
             self,
@@ -101,24 +101,24 @@ def _retry(notice: Callable[[str], None], patience: float) -> GithubRetry:
             _pool: Any = None,
             _stacktrace: Any = None,
         ) -> Any:
-            asked = None
+            requested = None
             if response is not None:
-                asked = wait_asked(response.status, response.headers, time.time())
-                if asked is not None and asked > patience:
+                requested = wait_asked(response.status, response.headers, time.time())
+                if requested is not None and requested > patience:
                     raise RateLimitExceededExceedsMaxWait(
-                        response.status, {"message": "rate limit"}, dict(response.headers), wait=asked
+                        response.status, {"message": "rate limit"}, dict(response.headers), wait=requested
                     )
             retry = super().increment(method, url, response, error, _pool, _stacktrace)
-            if asked is not None:
-                notice(f"GitHub's rate limit: waiting {asked:.0f} s, as GitHub asks.")
-                retry.get_backoff_time = lambda: asked  # type: ignore[method-assign]
+            if requested is not None:
+                notice(f"GitHub's rate limit: waiting {requested:.0f} s, as GitHub asks.")
+                retry.get_backoff_time = lambda: requested  # type: ignore[method-assign]
             return retry
 
     return Patience(
         total=RETRIES,
         backoff_factor=0.5,
         status_forcelist=[429, 500, 502, 503, 504],
-        # An edit comes out the same when it is done twice; what was created twice, the caller looks for.
+        # An edit may be repeated; the caller checks for objects that were created twice.
         allowed_methods=["GET", "POST", "PATCH", "DELETE"],
         max_rate_limit_wait=patience,
     )

@@ -1,4 +1,4 @@
-"""SARIF to code scanning by the API, for CI systems in which the upload-sarif action is not at hand.
+"""Upload SARIF to code scanning by the API, for CI systems without the upload-sarif action.
 
 https://docs.github.com/rest/code-scanning/code-scanning#upload-an-analysis-as-sarif-data
 """
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 PERMISSION = "security-events: write"
 BYTES = 10 * 1024 * 1024
-"""Of a file, gzipped."""
+"""Limit of a file, gzipped."""
 RUNS, RESULTS, RULES = 20, 25_000, 25_000
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """What was scanned.
+    """The scanned commit.
 
     Attributes:
         repository: `owner/name`.
@@ -46,13 +46,13 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """A file to upload, looked at.
+    """A file to upload, checked.
 
     Attributes:
         path: of the file.
-        data: what it holds.
+        data: its content.
         tool: name of the first run's tool.
-        results: how many it has.
+        results: their number.
     """
 
     path: Path
@@ -62,7 +62,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one file: `complete`, `failed` or still `pending` when nobody waited longer."""
+    """The result of one upload: `complete`, `failed` or still `pending` at the time limit."""
 
     id: str
     status: str
@@ -70,10 +70,10 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(path: Path) -> Report:
-    """Look at a file before GitHub does: what it would refuse minutes later is told at once.
+    """Check a file before GitHub does: what it would reject minutes later is reported at once.
 
     Raises:
-        InputError: it is not SARIF 2.1.0, or over a limit of code scanning.
+        InputError: it is not SARIF 2.1.0, or exceeds a limit of code scanning.
     """
 
     def refuse(why: str, remedy: str = "") -> NoReturn:
@@ -114,20 +114,20 @@ def upload(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Upload:
-    """Hand a file in, and wait for what GitHub makes of it.
+    """Upload a file, and wait for GitHub's result.
 
     Args:
         client: of the repository's GitHub.
-        target: what was scanned.
+        target: the scanned commit.
         report: the file.
-        wait: how long at most, in seconds; 0 does not ask.
-        note: told how it goes.
+        wait: time limit in seconds; 0 does not wait.
+        note: receives the progress.
         sleep: replaced in tests.
         clock: replaced in tests.
 
     Raises:
         InputError: it is too large.
-        GitHubError: GitHub does not take it, or does not say what became of it.
+        GitHubError: GitHub rejects it, or does not report the result.
     """
     packed = gzip.compress(report.data, mtime=0)
     if len(packed) > BYTES:
@@ -136,7 +136,7 @@ def upload(
             f"{report.path} is of {len(packed):,} bytes when packed, and code scanning takes {BYTES:,}.",
             remedy="Report fewer: `limit-severities-for-sarif` leaves out what `severity` does not name.",
         )
-    where = f"/repos/{target.repository}/code-scanning/sarifs"
+    path = f"/repos/{target.repository}/code-scanning/sarifs"
     content: dict[str, Any] = {
         "commit_sha": target.commit,
         "ref": target.ref,
@@ -146,17 +146,17 @@ def upload(
     if target.checkout_uri:
         content["checkout_uri"] = target.checkout_uri
     with trouble.told(f"{report.path} could not be uploaded", permission=PERMISSION):
-        _, receipt = client.requester.requestJsonAndCheck("POST", where, input=content)
-        made = str(receipt["id"])
-    ends, pause = clock() + wait, FIRST_PAUSE
-    while clock() < ends:
-        sleep(min(pause, max(0.0, ends - clock())))
+        _, receipt = client.requester.requestJsonAndCheck("POST", path, input=content)
+        upload_id = str(receipt["id"])
+    deadline, pause = clock() + wait, FIRST_PAUSE
+    while clock() < deadline:
+        sleep(min(pause, max(0.0, deadline - clock())))
         pause = min(pause * 2, LONGEST_PAUSE)
         with trouble.told(f"What became of {report.path} is not known", permission=PERMISSION):
-            _, answer = client.requester.requestJsonAndCheck("GET", f"{where}/{made}")
+            _, answer = client.requester.requestJsonAndCheck("GET", f"{path}/{upload_id}")
             status = str(answer.get("processing_status", ""))
             errors = tuple(map(str, answer.get("errors") or ()))
         if status in {"complete", "failed"}:
-            return Upload(id=made, status=status, errors=errors)
+            return Upload(id=upload_id, status=status, errors=errors)
         note(f"GitHub is looking at {report.path}")
-    return Upload(id=made, status="pending")
+    return Upload(id=upload_id, status="pending")

@@ -1,7 +1,7 @@
-"""From results to comments: which there are to be, on which pull requests, and what became of them.
+"""Deliver results as comments: which comments to write, on which pull requests, and their outcome.
 
 A comment is rendered from `result.json` documents alone, so that the action, `s3c comment` and the workflow for forks,
-whose documents are somebody else's, say the same.
+whose documents are untrusted, write the same.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How comments are written.
 
     Attributes:
-        mode: `always`, `changes` (one that says the same stays as it is), `failures` (none is begun for what passed).
-        name: keeps apart what comments on the same image in the same job.
-        anew: a comment that changed is written anew at the end, and the old one hidden as outdated.
+        mode: `always`, `changes` (an unchanged one is left as it is), `failures` (none is created for success).
+        name: distinguishes several comments on the same image in the same job.
+        anew: a changed comment is written anew at the end, and the old one hidden as outdated.
         merge: one comment for all images.
-        most: more comments than that become one.
+        most: more comments than this are merged into one.
         note: a sentence at the end of each.
     """
 
@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
-    """One comment and what became of it; `url` is empty when there is none."""
+    """A comment and its outcome; `url` is empty when there is none."""
 
     pull_request: int
     done: Done
@@ -62,14 +62,14 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def messages(documents: Sequence[Document], about: Run, settings: Settings) -> list[Message]:
-    """The comments that documents make: one for each image repository, or one for all.
+    """Return the comments for documents: one for each image repository, or one for all.
 
-    A deployment is one thing, whatever images it is made of.
+    A deployment has a single comment, whatever images it consists of.
 
     Args:
-        documents: as schemas/result-1.json has them, in the order in which the runs ended.
+        documents: of schemas/result-1.json, in the order in which the runs ended.
         about: the run that they come from.
-        settings: how.
+        settings: how to write.
     """
     from s3c_actions.report.github import comment
 
@@ -82,29 +82,29 @@ def messages(documents: Sequence[Document], about: Run, settings: Settings) -> l
                 groups.setdefault(f"image {_repository(image)}", []).append({**document, "images": [image]})
     if documents and (settings.merge or (settings.most is not None and len(groups) > settings.most)):
         groups = {"merged": list(documents)}
-    made = []
+    comments = []
     for group, members in groups.items():
-        said = comment.render(members, note=settings.note, limit=BODY_BYTES)
-        if not said:
+        stable_text = comment.render(members, note=settings.note, limit=BODY_BYTES)
+        if not stable_text:
             continue
-        made.append(
+        comments.append(
             Message(
                 key=marker.key(about.workflow, about.job, settings.name, group),
                 body=comment.render(members, run_url=about.url, note=settings.note, limit=BODY_BYTES),
-                says=said,
+                says=stable_text,
                 run=about.id,
-                begins=settings.mode != "failures" or any(_verdict(one) != "passed" for one in members),
+                begins=settings.mode != "failures" or any(_verdict(member) != "passed" for member in members),
                 only_changes=settings.mode == "changes",
                 anew=settings.anew,
             )
         )
-    return made
+    return comments
 
 
 def deliver(
     client: Github, about: Run, written: Sequence[Message], *, pull_request: int | None = None
 ) -> list[Delivered]:
-    """Write comments on the pull requests that a run is about.
+    """Write comments on the pull requests of a run.
 
     Args:
         client: of the repository's GitHub.
@@ -113,10 +113,10 @@ def deliver(
         pull_request: number of the one to write on, instead of looking it up.
 
     Returns:
-        What became of each; nothing when the run is about no open pull request.
+        The outcome of each; nothing when the run has no open pull request.
 
     Raises:
-        GitHubError: one could not be looked up, read or written.
+        GitHubError: a pull request or comment could not be looked up, read or written.
     """
     if not written:
         return []
@@ -131,19 +131,19 @@ def deliver(
 
 
 def told(delivered: Sequence[Delivered]) -> str:
-    """One sentence for people."""
+    """Describe the outcome in one sentence."""
     if not delivered:
         return "no open pull request to comment on"
-    return ", ".join(f"#{one.pull_request}: {one.done.value} {one.url}".strip() for one in delivered)
+    return ", ".join(f"#{comment.pull_request}: {comment.done.value} {comment.url}".strip() for comment in delivered)
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step's comments came to.
+    """The outcome of a step's comments.
 
     Attributes:
         urls: of the comments.
-        left: what to leave for another workflow, None when nothing is.
-        error: what went wrong, when a person should change something.
+        left: results left for another workflow, None when there are none.
+        error: an error that a person should fix.
     """
 
     urls: tuple[str, ...] = ()
@@ -158,14 +158,14 @@ def publish(
     secrets: Secrets,
     progress: Progress,
 ) -> Published:
-    """Comment what a step did; nothing that goes wrong with GitHub is raised.
+    """Comment the result of a step; errors of GitHub are not raised.
 
     Args:
         result: the step's `result.json`.
         options: whether and how to comment.
         environment: of the process.
         secrets: the token is added.
-        progress: told what became of it.
+        progress: receives the outcome.
     """
     settings = Settings(mode=options.comment, name=options.comment_name, anew=options.minimize_old_comments)
     try:
@@ -185,7 +185,7 @@ def publish(
                 raise
             step.done(told(done) if written else "nothing to comment")
         left = leave([data], written, about, settings, environment) if others(done, about) else None
-        return Published(urls=tuple(one.url for one in done if one.url), left=left)
+        return Published(urls=tuple(comment.url for comment in done if comment.url), left=left)
     except errors.GitHubError as error:
         if error.trouble is not errors.Trouble.PERMISSION and not about.read_only:
             return Published(error=error)
@@ -205,22 +205,22 @@ def leave(
 
     Args:
         results: `result.json` files.
-        written: the comments that they make.
-        about: the run, which may not.
+        written: their comments.
+        about: the run, which may not comment.
         settings: of the comments.
         environment: of the process.
     """
-    name = artifact.PREFIX + marker.key(about.workflow, about.job, settings.name, *(one.key for one in written))
+    name = artifact.PREFIX + marker.key(about.workflow, about.job, settings.name, *(message.key for message in written))
     return LeftResults(artifact=name, folder=artifact.leave(results, environment))
 
 
 def others(done: Sequence[Delivered], about: Run) -> bool:
-    """Whether a comment that this run did not begin may be there all the same, begun for it by another workflow."""
-    return about.read_only and any(one.done is Done.NOT_BEGUN for one in done)
+    """Return whether a comment that this run did not create may exist all the same, created by another workflow."""
+    return about.read_only and any(comment.done is Done.NOT_BEGUN for comment in done)
 
 
 def to_do(left: LeftResults) -> str:
-    """What becomes of what is left, for people."""
+    """Describe for people what happens with the left results."""
     return (
         "This run's token may only read, as always for a fork or Dependabot: the comment is left to a workflow that "
         f"may write. The results are in the artifact {left.artifact}; docs/github.md has that workflow."
@@ -228,13 +228,13 @@ def to_do(left: LeftResults) -> str:
 
 
 def _verdict(document: Document) -> str:
-    """Of the images that the comment is about, where it is about some only."""
+    """Return `passed` or `failed` for the images of a document, or for the document when it has none."""
     verdicts = [image["verdict"] for image in document["images"]] or [document["verdict"]]
     return "passed" if set(verdicts) == {"passed"} and document["error"] is None else "failed"
 
 
 def _repository(image: Document) -> str:
-    """What stays the same of an image from one pull request's commit to the next: neither tag nor digest."""
+    """Return the part of an image that is stable between commits of a pull request: neither tag nor digest."""
     try:
         return Reference.parse(image["image"]).name
     except InputError:

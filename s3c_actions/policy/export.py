@@ -1,7 +1,7 @@
-"""A policy as the cluster's gate has it: keys, verifiers and policy of Ratify, template and constraint of Gatekeeper.
+"""Export a policy to the cluster's gate: Ratify's keys, verifiers and policy, Gatekeeper's template and constraint.
 
-Ratify's policy decides by Rego what Gatekeeper's template decides once more and explains; both have evidence.rego, with
-the policy's values in front of it.
+Ratify's policy decides in Rego what Gatekeeper's template decides again and explains; both contain evidence.rego,
+preceded by the policy's values.
 """
 
 from __future__ import annotations
@@ -19,43 +19,43 @@ from s3c_actions.signing import certificates, identities
 RATIFY_API = "config.ratify.deislabs.io/v1beta1"
 PROVIDER = "ratify-provider"
 POLICY_NAME = "ratify-policy"
-"""Ratify takes no policy of another name."""
+"""Ratify accepts no policy of another name."""
 VERIFIER = "verifier-notation"
-"""The verifier of the first signer, or of all whom a gate without a policy trusts."""
+"""The verifier of the first signer, or of all signers that a gate without a policy trusts."""
 DIGEST = "s3c.dev/policy"
-"""Annotation that tells which policy an object was made of."""
+"""Annotation with the digest of the policy that an object was generated from."""
 
 Object = dict[str, Any]
 
 
 def ratify(policy: Policy) -> list[Object]:
-    """What Ratify is told: whom to trust, how to read the evidence, and the policy.
+    """Return the objects that configure Ratify: trusted signers, verifiers of the evidence, and the policy.
 
-    Every signer has a verifier of its own: notation takes one statement for a repository, and in one statement each
-    identity counts below each authority.
+    Every signer has a verifier of its own: notation accepts one statement for a repository, and in one statement each
+    identity is trusted below each authority.
 
     Args:
         policy: whose signers hold their certificates' text.
 
     Raises:
-        InputError: as `trust_policies`.
+        InputError: as `trust_policies` does.
     """
-    trusted = trust_policies(policy)
+    documents = trust_policies(policy)
     keys = [
         _object(
             "KeyManagementProvider",
-            store_name(one),
+            store_name(signer),
             policy,
-            {"type": "inline", "parameters": {"contentType": "certificate", "value": one.certificate}},
+            {"type": "inline", "parameters": {"contentType": "certificate", "value": signer.certificate}},
         )
-        for one in policy.signers
+        for signer in policy.signers
     ]
     verifiers = [
         *(
-            _object("Verifier", name, policy, _notation(signer, document))
-            for name, signer, document in zip(verifier_names(policy), policy.signers, trusted, strict=True)
+            _object("Verifier", name, policy, _notation_verifier(signer, document))
+            for name, signer, document in zip(verifier_names(policy), policy.signers, documents, strict=True)
         ),
-        _object("Verifier", "verifier-report", policy, _handing_on(SARIF)),
+        _object("Verifier", "verifier-report", policy, _passthrough_verifier(SARIF)),
     ]
     decision = {
         "type": "rego-policy",
@@ -65,12 +65,12 @@ def ratify(policy: Policy) -> list[Object]:
 
 
 def verifier_names(policy: Policy) -> tuple[str, ...]:
-    """Names of Ratify's verifiers whose word on a signature counts, one for each signer, in their order."""
-    return (VERIFIER, *(f"{VERIFIER}-{one.name}" for one in policy.signers[1:]))
+    """Return the names of Ratify's verifiers that decide on signatures, one for each signer, in their order."""
+    return (VERIFIER, *(f"{VERIFIER}-{signer.name}" for signer in policy.signers[1:]))
 
 
 def trust_policies(policy: Policy) -> tuple[Object, ...]:
-    """Notation's trust policy of each signer, strictly: its certificate with its identities, and nobody else's.
+    """Return notation's trust policy of each signer, at level strict: its certificate with its identities only.
 
     https://notaryproject.dev/docs/user-guides/how-to/manage-trust-policy/
 
@@ -86,7 +86,7 @@ def trust_policies(policy: Policy) -> tuple[Object, ...]:
             "it names no signer, so that no evidence could be trusted.",
             remedy="Name who signs under `signers`.",
         )
-    return tuple(_trust_policy(one) for one in policy.signers)
+    return tuple(_trust_policy(signer) for signer in policy.signers)
 
 
 def _trust_policy(signer: Signer) -> Object:
@@ -105,16 +105,16 @@ def _trust_policy(signer: Signer) -> Object:
 
 
 def _identities(signer: Signer) -> tuple[str, ...]:
-    """Who is trusted below a signer's certificates; everyone only where that is the signer alone, or asked for."""
+    """Return the trusted identities below a signer's certificates; `*` only for that signer alone, or on request."""
     if signer.identities:
         return identities.entries(signer.identities, "policy")
-    found = certificates.read_chain(signer.certificate.encode(), "policy")
-    issuing = next((one for one in found if not certificates.vouches_for_itself(one)), None)
-    if issuing is not None:
+    chain = certificates.read_chain(signer.certificate.encode(), "policy")
+    authority = next((certificate for certificate in chain if not certificates.vouches_for_itself(certificate)), None)
+    if authority is not None:
         raise InputError(
             "policy",
             f"signer {signer.name} has no identities, and its certificate is an authority's, "
-            f"{certificates.subject(issuing)}.",
+            f"{certificates.subject(authority)}.",
             cause="Everyone whom the authority certified would be trusted.",
             remedy='List under `identities` who signs, as "C=US, ST=WA, O=example, CN=release"; or "*" for everyone.',
         )
@@ -122,33 +122,33 @@ def _identities(signer: Signer) -> tuple[str, ...]:
 
 
 def gatekeeper(policy: Policy, template: Object) -> Object:
-    """The constraint template that asks Ratify about every image of a Pod, and says what the policy has against it.
+    """Return the constraint template that asks Ratify about every image of a Pod, and reports the policy's objections.
 
     Args:
-        policy: as `ratify` takes it.
-        template: the gate's own, as manifests/gatekeeper/template.yaml has it; it finds the images and asks.
+        policy: as in `ratify`.
+        template: the gate's own, from manifests/gatekeeper/template.yaml; it finds the images and asks Ratify.
     """
     (target,) = template["spec"]["targets"]
-    rego, without, has_none = str(target["rego"]).partition(_NO_OBJECTIONS)
-    if not without:
+    rego, marker, remainder = str(target["rego"]).partition(_NO_OBJECTIONS)
+    if not marker:
         raise ValueError(f"the template has no rule {_NO_OBJECTIONS!r}")
-    made = json.loads(json.dumps(template))
-    made["metadata"].setdefault("annotations", {})[DIGEST] = policy.digest
-    made["metadata"]["annotations"]["description"] = (
+    exported = json.loads(json.dumps(template))
+    exported["metadata"].setdefault("annotations", {})[DIGEST] = policy.digest
+    exported["metadata"]["annotations"]["description"] = (
         "Admits only images that are signed and whose signed evidence the policy has nothing against; init and "
         "ephemeral containers and image volumes included."
     )
-    made["spec"]["targets"][0]["rego"] = f"{rego}{_OBJECTIONS}{has_none}\n{values(policy)}\n{library()}"
-    return dict(made)
+    exported["spec"]["targets"][0]["rego"] = f"{rego}{_OBJECTIONS}{remainder}\n{values(policy)}\n{library()}"
+    return dict(exported)
 
 
 def ratify_rego(policy: Policy) -> str:
-    """The module that Ratify decides with."""
+    """Return the Rego module of Ratify's policy."""
     return f"package ratify.policy\n{_DECIDES}\n{values(policy)}\n{library()}"
 
 
 def values(policy: Policy) -> str:
-    """The policy's values as the rule `policy`, which evidence.rego reads."""
+    """Return the policy's values as the rule `policy`, which evidence.rego reads."""
     oldest = policy.report.maximum_database_age
     previous = policy.report.accept_previous_until
     document = {
@@ -156,15 +156,15 @@ def values(policy: Policy) -> str:
         "verifiers": list(verifier_names(policy)),
         "refuse": list(policy.findings.refuse),
         "fixable_only": policy.findings.fixable_only,
-        "deny": sorted({one.upper() for one in policy.findings.deny}),
+        "deny": sorted({finding.upper() for finding in policy.findings.deny}),
         "exceptions": [
             {
-                "id": one.id,
-                "package": one.package,
-                "until": one.until.isoformat(),
-                "ends": int(ends(one.until).timestamp()) * 1_000_000_000,
+                "id": exception.id,
+                "package": exception.package,
+                "until": exception.until.isoformat(),
+                "ends": int(ends(exception.until).timestamp()) * 1_000_000_000,
             }
-            for one in policy.exceptions
+            for exception in policy.exceptions
         ],
         "maximum_age": _nanoseconds(policy.report.maximum_age),
         "maximum_age_text": policy.report.maximum_age,
@@ -185,11 +185,11 @@ def values(policy: Policy) -> str:
 
 
 def library() -> str:
-    """The text of evidence.rego."""
+    """Return the text of evidence.rego."""
     return resources.files("s3c_actions.policy").joinpath("evidence.rego").read_text(encoding="utf-8")
 
 
-# A policy that cannot be evaluated denies: Ratify takes an error for a no.
+# A policy that cannot be evaluated denies: Ratify treats an error as a denial.
 _DECIDES = """
 default valid := false
 
@@ -198,13 +198,13 @@ valid {
 }
 """
 
-# What the template says when there is no policy, and what it says when there is one.
+# The template's rule without a policy, and its replacement with one.
 _NO_OBJECTIONS = "objections(_, _) = set()"
 _OBJECTIONS = 'objections(image, said) = refusals(image, object.get(said, "verifierReports", []))'
 
 
-def _notation(signer: Signer, trusted: Object) -> Object:
-    """The verifier of one signer."""
+def _notation_verifier(signer: Signer, trusted: Object) -> Object:
+    """Return the verifier of one signer."""
     store = store_name(signer)
     return {
         "name": "notation",
@@ -214,8 +214,8 @@ def _notation(signer: Signer, trusted: Object) -> Object:
     }
 
 
-def _handing_on(kind: str) -> Object:
-    """The verifier that hands a document on as it is, whichever way its own checks would decide."""
+def _passthrough_verifier(kind: str) -> Object:
+    """Return the verifier that passes a document on unchanged, whatever its own checks would decide."""
     return {
         "name": "vulnerabilityreport",
         "version": "1.0.0",
@@ -234,7 +234,7 @@ def _object(kind: str, name: str, policy: Policy, spec: Object) -> Object:
 
 
 def store_name(signer: Signer) -> str:
-    """The name of the trust store that holds a signer's certificates, and of Ratify's provider of them."""
+    """Return the name of the trust store that holds a signer's certificates, and of Ratify's provider of them."""
     return f"s3c-{signer.name}"
 
 

@@ -1,7 +1,7 @@
-"""A registry, as the OCI distribution specification 1.1 has it: read and written to.
+"""A client for registries, by the OCI distribution specification 1.1.
 
-https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md. What few commands need is not imported here:
-`copying` and `archive`.
+https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md. `copying` and `archive`, which few commands
+need, are not imported here.
 """
 
 from s3c_actions.registry.content import (

@@ -1,6 +1,6 @@
-"""Who we are at a registry: credentials given as inputs, those of Docker's configuration, or exchanged for an identity.
+"""Credentials for registries: from inputs, from Docker's configuration, or exchanged for an identity.
 
-`config.json` as the Docker CLI has it (`auths`, `credHelpers`, `credsStore`), in `$DOCKER_CONFIG` or `~/.docker`.
+`config.json` as the Docker CLI defines it (`auths`, `credHelpers`, `credsStore`), in `$DOCKER_CONFIG` or `~/.docker`.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _HUB_KEY = "https://index.docker.io/v1/"
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """A user's name and password, or an OAuth2 refresh token (`identity_token`) that stands for both."""
+    """A user's name and password, or an OAuth2 refresh token (`identity_token`) that replaces both."""
 
     username: str = ""
     password: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
 
     def basic(self) -> str:
-        """The value of a Basic `Authorization` header (RFC 7617), without the word Basic."""
+        """Return the value of a Basic `Authorization` header (RFC 7617), without the word Basic."""
         return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
 def given(username: str, password: str, stem: str = "registry") -> Credentials | None:
-    """The credentials of two inputs, None when neither is given.
+    """Return the credentials of two inputs, None when neither is given.
 
     Args:
         username: of the input `STEM-username`.
@@ -61,18 +61,18 @@ def given(username: str, password: str, stem: str = "registry") -> Credentials |
 
 
 def docker_folder(environment: Mapping[str, str]) -> Path:
-    """The folder of Docker's configuration: `$DOCKER_CONFIG`, else `~/.docker`."""
+    """Return the folder of Docker's configuration: `$DOCKER_CONFIG`, else `~/.docker`."""
     if environment.get("DOCKER_CONFIG"):
         return Path(environment["DOCKER_CONFIG"])
     return Path(environment.get("HOME") or Path.home()) / ".docker"
 
 
 def from_docker(registry: str, environment: Mapping[str, str]) -> Credentials | None:
-    """What Docker's configuration knows of a registry, None when that is nothing.
+    """Return the credentials for a registry in Docker's configuration, None when it has none.
 
     Args:
-        registry: host and port, as `Reference.registry` has it.
-        environment: where DOCKER_CONFIG, HOME and the PATH of credential helpers are looked up.
+        registry: host and port, as in `Reference.registry`.
+        environment: has DOCKER_CONFIG, HOME and the PATH of credential helpers.
 
     Raises:
         OutsideError: the configuration cannot be read, or its credential helper is missing or failed.
@@ -86,8 +86,8 @@ def from_docker(registry: str, environment: Mapping[str, str]) -> Credentials | 
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of a missing helper and then raises for the same
-            found = AuthConfig.load_config(None, document, credstore_env=dict(environment)).resolve_authconfig(registry)
+            warnings.simplefilter("ignore")  # it warns about a missing helper and then raises for the same reason
+            entry = AuthConfig.load_config(None, document, credstore_env=dict(environment)).resolve_authconfig(registry)
     except (DockerException, ValueError, KeyError, TypeError) as error:
         raise OutsideError(
             f"Docker's configuration {path} gave no credentials for {registry}.",
@@ -95,9 +95,9 @@ def from_docker(registry: str, environment: Mapping[str, str]) -> Credentials | 
             remedy=f"Run `docker login {registry}` again, or give registry-username and registry-password.",
             original=type(error).__name__ if isinstance(error, ValueError) else str(error)[:500],
         ) from None
-    if not found:
+    if not entry:
         return None
-    lowered = {str(key).lower(): value for key, value in found.items()}
+    lowered = {str(key).lower(): value for key, value in entry.items()}
     if lowered.get("identitytoken"):
         return Credentials(identity_token=lowered["identitytoken"])
     if lowered.get("username"):
@@ -106,31 +106,31 @@ def from_docker(registry: str, environment: Mapping[str, str]) -> Credentials | 
 
 
 class Exchange(Protocol):
-    """Logs in to registries by an identity, such as Azure's, where nobody gave credentials."""
+    """Logs in to registries by an identity, such as Azure's, where no credentials were given."""
 
     def __call__(self, registry: str) -> Credentials | None:
-        """Credentials, valid for some time to come; None: no registry of its kind, or nobody who may log in."""
+        """Return credentials that stay valid for some time; None: not a registry of its kind, or no identity."""
 
     def refusal(self, registry: str, repository: str, writes: bool, said: str) -> tuple[str, str] | None:
-        """Probable cause and remedy when the registry refuses; None when it is not one of its kind.
+        """Return probable cause and remedy of a rejected request; None when the registry is not of its kind.
 
         Args:
             registry: host.
-            repository: that was to be read or written.
-            writes: whether it was to be written.
-            said: by the registry.
+            repository: of the request.
+            writes: whether the request was to write.
+            said: the registry's message.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Logins:
-    """Who we are at each registry, in one run.
+    """The credentials for each registry, in one run.
 
     Attributes:
-        environment: where Docker's configuration is looked up.
+        environment: has the variables of Docker's configuration.
         given: registry → credentials of the inputs.
-        exchange: asked where neither of them knows any.
-        hide: told every credential, in every form in which it is sent, before it is used.
+        exchange: used where neither of them has credentials.
+        hide: called with every credential, in every form in which it is sent, before its use.
     """
 
     environment: Mapping[str, str] = field(repr=False)
@@ -139,28 +139,28 @@ class Logins:
     hide: Callable[[str], None] = lambda _value: None
 
     def of(self, registry: str) -> Credentials | None:
-        """The credentials for a registry: those given, else Docker's, else exchanged ones.
+        """Return the credentials for a registry: those of the inputs, else Docker's, else exchanged ones.
 
         Raises:
             OutsideError: Docker's configuration cannot be used, or the exchange failed.
         """
-        found = self.given.get(registry) or from_docker(registry, self.environment)
-        if found is None:
+        credentials = self.given.get(registry) or from_docker(registry, self.environment)
+        if credentials is None:
             return None if self.exchange is None else self.exchange(registry)
-        self._hide(found)
-        return found
+        self._hide(credentials)
+        return credentials
 
     def beside_docker(self, registries: Collection[str]) -> dict[str, Credentials]:
-        """The credentials that Docker's configuration does not have, and programs have to be handed."""
-        found = dict(self.given)
-        for registry in sorted(set(registries) - set(found)):
+        """Return the credentials that are not in Docker's configuration, to be passed to programs."""
+        credentials = dict(self.given)
+        for registry in sorted(set(registries) - set(credentials)):
             if self.exchange is not None and from_docker(registry, self.environment) is None:
                 login = self.exchange(registry)
                 if login is not None:
-                    found[registry] = login
-        for one in found.values():
-            self._hide(one)
-        return found
+                    credentials[registry] = login
+        for login in credentials.values():
+            self._hide(login)
+        return credentials
 
     def _hide(self, login: Credentials) -> None:
         for value in (login.password, login.identity_token, login.basic() if login.password else ""):
@@ -169,18 +169,19 @@ class Logins:
 
 
 def for_programs(logins: Logins, registries: Collection[str], temp: Path) -> Callable[[], dict[str, str]]:
-    """Let programs log in as we do, through a Docker configuration of their own: all of them read that.
+    """Give programs our logins, through a Docker configuration of their own, which all of them read.
 
-    The person's configuration is carried over, with what we have beside it.
+    The user's configuration is copied, and our additional credentials are added.
 
     Args:
         logins: of the run.
-        registries: that the programs will talk to.
-        temp: where the configuration is written; whoever made the folder removes it.
+        registries: that the programs will use.
+        temp: where the configuration is written; whoever created the folder removes it.
 
     Returns:
-        A function that gives the environment variables for a program that starts now, with logins that are fresh:
-        `DOCKER_CONFIG`, and `BUILDX_CONFIG` so that builders are still found; nothing when Docker's own will do.
+        A function that returns the environment variables for a program that starts now, with fresh logins:
+        `DOCKER_CONFIG`, and `BUILDX_CONFIG` so that builders are still found; nothing when Docker's own configuration
+        suffices.
     """
     environment = logins.environment
     own = docker_folder(environment)
@@ -188,13 +189,13 @@ def for_programs(logins: Logins, registries: Collection[str], temp: Path) -> Cal
     written: dict[str, Credentials] = {}
 
     def variables() -> dict[str, str]:
-        wanted = logins.beside_docker(registries)
-        if not wanted:
+        needed = logins.beside_docker(registries)
+        if not needed:
             return {}
-        if wanted != written:
-            _write_config(folder, own, wanted)
+        if needed != written:
+            _write_config(folder, own, needed)
             written.clear()
-            written.update(wanted)
+            written.update(needed)
         buildx = environment.get("BUILDX_CONFIG") or str(own / "buildx")
         return {"DOCKER_CONFIG": str(folder), "BUILDX_CONFIG": buildx}
 
@@ -205,16 +206,16 @@ def _write_config(folder: Path, own: Path, credentials: Mapping[str, Credentials
     document = _read(own / "config.json")
     auths = dict(document.get("auths") or {})
     helpers = dict(document.get("credHelpers") or {})
-    for registry, one in credentials.items():
+    for registry, login in credentials.items():
         key = _HUB_KEY if registry == DEFAULT_REGISTRY else registry
         helpers.pop(key, None)
-        auths[key] = {"auth": one.basic()}
-        if one.identity_token:
-            auths[key]["identitytoken"] = one.identity_token
-    # A credentials store is asked before `auths`: with it, what was given would not count.
+        auths[key] = {"auth": login.basic()}
+        if login.identity_token:
+            auths[key]["identitytoken"] = login.identity_token
+    # A credentials store takes precedence over `auths`: with it, our credentials would be ignored.
     document = {key: value for key, value in document.items() if key != "credsStore"}
     document.update(auths=auths, credHelpers=helpers)
-    # A program that runs may read it at this moment: it sees the old one or the new one.
+    # A running program may read it at this moment: it sees either the old or the new file.
     new = folder / "config.json.new"
     new.touch(mode=0o600)
     new.write_text(json.dumps(document), encoding="utf-8")

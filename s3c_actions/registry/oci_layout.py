@@ -1,4 +1,4 @@
-"""OCI image layouts on disk, for what notation does without a registry.
+"""OCI image layouts on disk, for operations of notation without a registry.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md
 """
@@ -37,18 +37,18 @@ class Layout:
         return self.folder / "blobs" / "sha256"
 
     def blobs(self) -> Iterator[bytes]:
-        """Everything in it, one after the other."""
+        """Yield every blob."""
         for blob in sorted(self._blobs.iterdir()):
             yield blob.read_bytes()
 
     def add(self, content: bytes) -> dict[str, object]:
-        """Add a blob; returns digest and size, as a descriptor has them."""
+        """Add a blob; return its digest and size, in the form of a descriptor."""
         digest = hashlib.sha256(content).hexdigest()
         (self._blobs / digest).write_bytes(content)
         return {"digest": f"sha256:{digest}", "size": len(content)}
 
     def add_manifest(self, content: bytes, media_type: str = OCI_MANIFEST) -> str:
-        """Add a manifest and list it in the index; returns its digest."""
+        """Add a manifest and list it in the index; return its digest."""
         descriptor = {"mediaType": media_type, **self.add(content)}
         self._manifests.append(descriptor)
         (self.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": self._manifests}))
@@ -56,14 +56,14 @@ class Layout:
 
 
 def platforms_behind(name: str) -> tuple[str, ...]:
-    """The platforms of the images behind what Trivy is told to scan of a folder in OCI layout; it takes the first.
+    """Return the platforms of the images in an OCI layout that Trivy is asked to scan; Trivy scans the first one.
 
     Args:
         name: the folder, `folder:tag` or `folder@digest`, as in pkg/fanal/image/oci.go of Trivy 0.74.
 
     Returns:
-        Nothing for what is no such folder: then Trivy tells why. Two that nobody knows where it cannot be read, because
-        Trivy might read it all the same.
+        An empty tuple for what is not such a folder: Trivy then reports why. Two placeholders where it cannot be read,
+        because Trivy might be able to read it.
     """
     folder, at, wanted = name.partition("@")
     if not at:
@@ -96,5 +96,5 @@ def _platforms(folder: Path, entry: dict[str, Any], depth: int) -> Iterator[str]
         yield from ("what lies deeper", "what lies deeper still")
         return
     algorithm, _, encoded = entry["digest"].partition(":")
-    for one in _entries(folder / "blobs" / algorithm / encoded):
-        yield from _platforms(folder, one, depth - 1)
+    for nested_entry in _entries(folder / "blobs" / algorithm / encoded):
+        yield from _platforms(folder, nested_entry, depth - 1)

@@ -1,6 +1,6 @@
-"""Whether an image is another one with a patch on top, by the layers and the configuration of both.
+"""Decide whether an image is another one with a patch on top, by the layers and the configuration of both.
 
-This says what an image is, not who made it: whoever may push can make one that passes.
+This says what an image is, not who built it: anyone who may push can build an image that passes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from s3c_actions.registry.content import ImageConfig
 
-# What an exporter writes anew, or is compared elsewhere (layers, platform).
+# Fields that an exporter rewrites, or that are compared elsewhere (layers, platform).
 _REWRITTEN = frozenset({"created", "history", "rootfs", "variant", "moby.buildkit.cache.v0"})
 # Copa writes `labels` where the original has none.
 _LABELS = frozenset({"Labels", "labels"})
@@ -18,49 +18,52 @@ _BASE_LABEL = "BaseImage"
 
 
 def platform(name: str) -> str:
-    """`os/architecture[/variant]` with the variant left out that every arm64 image has.
+    """Return `os/architecture[/variant]` without the variant that every arm64 image has.
 
     Args:
-        name: as a configuration or an index has it.
+        name: as in a configuration or an index.
     """
     return name.removesuffix("/v8") if name.endswith("/arm64/v8") else name
 
 
 def difference(patched: ImageConfig, original: ImageConfig) -> str:
-    """The first field in which a patched image is configured otherwise than its original.
+    """Return the first field in which the configuration of a patched image differs from its original.
 
-    Everything counts but the history, the layers, the labels and the time of creation: how it starts, as whom, with
-    which environment.
+    Everything is compared but the history, the layers, the labels and the time of creation: entry point, user,
+    environment and the like.
 
     Args:
         patched: the image.
-        original: what it should be a patch of.
+        original: the image it should be a patch of.
 
     Returns:
         Such as `config.Entrypoint`; empty when there is none.
     """
-    mine, theirs = _compared(patched.document), _compared(original.document)
-    places = sorted(mine.keys() | theirs.keys())
+    patched_fields, original_fields = _compared_fields(patched.document), _compared_fields(original.document)
+    paths = sorted(patched_fields.keys() | original_fields.keys())
     missing = object()
-    return next((".".join(one) for one in places if mine.get(one, missing) != theirs.get(one, missing)), "")
+    return next(
+        (".".join(path) for path in paths if patched_fields.get(path, missing) != original_fields.get(path, missing)),
+        "",
+    )
 
 
-def _compared(document: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
-    """What counts, by its path in the document."""
-    found: dict[tuple[str, ...], Any] = {}
-    found |= {(name,): value for name, value in document.items() if name not in _REWRITTEN | {"config"}}
-    # Readers in Go match names without regard to case: any further name counts.
+def _compared_fields(document: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
+    """Return the compared fields, by their path in the document."""
+    fields: dict[tuple[str, ...], Any] = {}
+    fields |= {(name,): value for name, value in document.items() if name not in _REWRITTEN | {"config"}}
+    # Readers in Go match names regardless of case: every other name is compared.
     for name, left_out in (("config", _LABELS), ("rootfs", frozenset({"diff_ids"}))):
         inner = document.get(name)
         if isinstance(inner, dict):
-            found |= {(name, key): value for key, value in inner.items() if key not in left_out}
+            fields |= {(name, key): value for key, value in inner.items() if key not in left_out}
         else:
-            found[name,] = inner
-    return found
+            fields[name,] = inner
+    return fields
 
 
 def added(patched: ImageConfig, base: tuple[str, ...]) -> int:
-    """How many layers an image has on top of others.
+    """Return how many layers an image has on top of a base.
 
     Args:
         patched: the image.
@@ -73,7 +76,7 @@ def added(patched: ImageConfig, base: tuple[str, ...]) -> int:
 
 
 def base_of(config: ImageConfig) -> str:
-    """The image that Copa's label names as the one that was patched, as it stands there; empty without one.
+    """Return the image that Copa's label names as the one that was patched, verbatim; empty without the label.
 
     Args:
         config: of an image; the label is only a claim.
@@ -83,5 +86,5 @@ def base_of(config: ImageConfig) -> str:
     for name in sorted(_LABELS):
         value = own.get(name) if isinstance(own, dict) else None
         labels |= value if isinstance(value, dict) else {}
-    found = labels.get(_BASE_LABEL)
-    return found if isinstance(found, str) else ""
+    base = labels.get(_BASE_LABEL)
+    return base if isinstance(base, str) else ""

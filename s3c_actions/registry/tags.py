@@ -1,4 +1,4 @@
-"""Which tag a patched image gets: a template over the original's tag, numbered or fixed."""
+"""Determine the tag of a patched image: a template over the original's tag, numbered or fixed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from s3c_actions.core.reference import Reference, is_tag
 
 DEFAULT = "{tag}-{n}"
 _FIELD = re.compile(r"\{(\w*)\}")
-# Of a digest, enough to tell apart the images of one repository.
+# Digits of a digest that distinguish the images of one repository.
 _SHORT = 12
 
 
@@ -22,7 +22,7 @@ class TagTemplate(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> TagTemplate:
-        """Read a template.
+        """Parse a template.
 
         Raises:
             ValueError: with the clause that completes "… is not".
@@ -35,14 +35,14 @@ class TagTemplate(msgspec.Struct, frozen=True):
 
     @property
     def numbered(self) -> bool:
-        """Whether each patch gets a number of its own."""
+        """Return whether each patch gets a number of its own."""
         return "{n}" in self.text
 
     def fill(self, original: Reference, number: int = 1) -> str:
-        """The tag of one patch.
+        """Return the tag of one patch.
 
         Raises:
-            ValueError: it becomes longer than a tag may be (128 characters).
+            ValueError: it is longer than a tag may be (128 characters).
         """
         tag = original.tag or original.digest.partition(":")[2][:_SHORT]
         filled = self.text.replace("{tag}", tag).replace("{n}", str(number))
@@ -51,7 +51,7 @@ class TagTemplate(msgspec.Struct, frozen=True):
         return filled
 
     def taken(self, original: Reference, tags: Iterable[str]) -> dict[int, str]:
-        """The tags there are of this template, by number, the highest first; a fixed name has the number 0."""
+        """Return the existing tags of this template, by number, the highest first; a fixed name has the number 0."""
         if not self.numbered:
             name = self.fill(original)
             return {0: name} if name in tags else {}
@@ -60,5 +60,5 @@ class TagTemplate(msgspec.Struct, frozen=True):
         pattern = re.compile(
             re.escape(before.replace("{tag}", tag)) + "([1-9][0-9]{0,8})" + re.escape(after.replace("{tag}", tag))
         )
-        found = {int(match[1]): match[0] for match in map(pattern.fullmatch, tags) if match}
-        return dict(sorted(found.items(), reverse=True))
+        numbered_tags = {int(match[1]): match[0] for match in map(pattern.fullmatch, tags) if match}
+        return dict(sorted(numbered_tags.items(), reverse=True))

@@ -1,4 +1,4 @@
-"""Signing certificates: reading them, and the Notary Project's rules for them, checked before anything is signed.
+"""Read signing certificates, and check the Notary Project's rules for them before anything is signed.
 
 https://github.com/notaryproject/specifications/blob/main/specs/signature-specification.md#certificate-requirements
 """
@@ -42,7 +42,7 @@ _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.
 
 
 class CertificateError(InputError):
-    """A certificate or key that cannot be used; `rule` names what it breaks.
+    """A certificate or key that cannot be used; `rule` names the rule it violates.
 
     Rules: `unreadable`, `password`, `expired`, `not-yet-valid`, `authority`, `key-usage`, `extended-key-usage`,
     `key-size`, `key-type`, `chain-order`, `chain-incomplete`, `chain-authority`, `key-mismatch`, `subject`.
@@ -56,7 +56,7 @@ class CertificateError(InputError):
 
 
 def read_chain(data: bytes, field: str = "certificate") -> tuple[Certificate, ...]:
-    """The certificates of a PEM file, in their order, or the one of a DER file.
+    """Return the certificates of a PEM file, in their order, or the single certificate of a DER file.
 
     Raises:
         CertificateError: `unreadable`.
@@ -80,7 +80,7 @@ def read_chain(data: bytes, field: str = "certificate") -> tuple[Certificate, ..
 
 
 def read_key(data: bytes, password: str = "", field: str = "key") -> PrivateKeyTypes:
-    """The private key of a PEM file (PKCS#8, PKCS#1 or SEC 1).
+    """Return the private key of a PEM file (PKCS#8, PKCS#1 or SEC 1).
 
     Raises:
         CertificateError: `unreadable`; `password` when it is missing or wrong.
@@ -108,13 +108,13 @@ def read_key(data: bytes, password: str = "", field: str = "key") -> PrivateKeyT
 
 
 def _load(pem_block: bytes, password: str) -> PrivateKeyTypes:
-    """The key; TypeError without the password it needs, ValueError for all else that is wrong."""
+    """Load a key; raise TypeError when its password is missing, ValueError for every other fault."""
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    def load(given: bytes | None) -> PrivateKeyTypes:
-        # To prove the factors of an RSA key prime takes 0.1 s. What that guards against is a key made by an attacker;
-        # this one is the signer's own, `_consistent` finds the damaged, and every signature is verified once made.
-        return load_pem_private_key(pem_block, given, unsafe_skip_rsa_key_validation=True)
+    def load(secret: bytes | None) -> PrivateKeyTypes:
+        # Proving the factors of an RSA key prime takes 0.1 s. It guards against a key made by an attacker;
+        # this is the signer's own key, `_consistent` detects damage, and every signature is verified after signing.
+        return load_pem_private_key(pem_block, secret, unsafe_skip_rsa_key_validation=True)
 
     if not password:
         return load(None)
@@ -125,7 +125,7 @@ def _load(pem_block: bytes, password: str) -> PrivateKeyTypes:
 
 
 def _consistent(key: PrivateKeyTypes) -> bool:
-    """Whether the numbers of an RSA key fit each other, as RFC 8017, 3.2, has it; other kinds are held when loaded."""
+    """Return whether the numbers of an RSA key fit each other (RFC 8017, 3.2); other kinds are checked on loading."""
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     if not isinstance(key, RSAPrivateKey):
@@ -148,7 +148,7 @@ def _damaged(field: str, original: str) -> CertificateError:
 
 
 def read_pkcs12(data: bytes, password: str = "") -> tuple[PrivateKeyTypes, tuple[Certificate, ...]]:
-    """The private key and the chain of a PKCS#12 file (.pfx, .p12), the chain put in order, leaf first.
+    """Return the private key and the chain of a PKCS#12 file (.pfx, .p12), with the chain in order, leaf first.
 
     Raises:
         CertificateError: `unreadable` or `password`.
@@ -175,14 +175,14 @@ def read_pkcs12(data: bytes, password: str = "") -> tuple[PrivateKeyTypes, tuple
             f"it holds no {'private key' if bag.key is None else 'certificate that fits its key'}.",
             remedy="Export it anew with key and certificate.",
         )
-    return bag.key, in_order(bag.cert.certificate, [one.certificate for one in bag.additional_certs])
+    return bag.key, in_order(bag.cert.certificate, [extra.certificate for extra in bag.additional_certs])
 
 
 def in_order(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
-    """The leaf and its issuers, as far as they are among the others; PKCS#12 keeps certificates in any order."""
+    """Return the leaf and its issuers, as far as they are among the others; PKCS#12 has them in any order."""
     chain, rest = [leaf], list(others)
     while chain[-1].issuer != chain[-1].subject:
-        parent = next((one for one in rest if one.subject == chain[-1].issuer), None)
+        parent = next((certificate for certificate in rest if certificate.subject == chain[-1].issuer), None)
         if parent is None:
             break
         rest.remove(parent)
@@ -202,16 +202,16 @@ def _wrong_password(field: str, what: str) -> CertificateError:
 def check(
     chain: Sequence[Certificate], now: datetime, key: PrivateKeyTypes | None = None, field: str = "certificate"
 ) -> None:
-    """Hold a signing certificate and its chain against the Notary Project's rules.
+    """Check a signing certificate and its chain by the Notary Project's rules.
 
     Args:
         chain: leaf first, each issued by the next, the last one self-signed.
         now: the time of signing, with a time zone.
-        key: the private key that has to fit the leaf; None when it is not at hand (a plugin holds it).
+        key: the private key that has to match the leaf; None when it is not available (a plugin holds it).
         field: the input the chain came from.
 
     Raises:
-        CertificateError: the first rule that is broken.
+        CertificateError: the first rule that is violated.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.x509 import DuplicateExtension, UnsupportedGeneralNameType
@@ -219,7 +219,7 @@ def check(
     try:
         _check(chain, now, key, field)
     except (ValueError, DuplicateExtension, UnsupportedAlgorithm, UnsupportedGeneralNameType) as error:
-        # Names, keys and extensions are parsed when they are looked at.
+        # Names, keys and extensions are parsed on access.
         raise CertificateError(
             field,
             "unreadable",
@@ -333,12 +333,12 @@ def _check_leaf(leaf: Certificate, field: str) -> None:
             cause="The Notary Project asks for a critical keyUsage with digitalSignature alone.",
             remedy=f"Issue it anew: {_LEAF_EXAMPLE}.",
         )
-    more = [told for bit, told in _KEY_USAGES.items() if getattr(usage.value, bit)]
-    if more:
+    extra_usages = [label for attribute, label in _KEY_USAGES.items() if getattr(usage.value, attribute)]
+    if extra_usages:
         raise CertificateError(
             field,
             "key-usage",
-            f"{name} may be used for {', '.join(more)} as well.",
+            f"{name} may be used for {', '.join(extra_usages)} as well.",
             cause="The Notary Project asks for a critical keyUsage with digitalSignature alone.",
             remedy=f"Issue it anew: {_LEAF_EXAMPLE}.",
         )
@@ -360,7 +360,9 @@ def _check_leaf(leaf: Certificate, field: str) -> None:
 
 
 def key_spec(certificate: Certificate, field: str = "certificate") -> str:
-    """The certificate's key as the Notary Project names it: `RSA-2048` … `RSA-4096`, `EC-256`, `EC-384`, `EC-521`.
+    """Return the certificate's key in the Notary Project's terms.
+
+    These are `RSA-2048` … `RSA-4096`, `EC-256`, `EC-384`, `EC-521`.
 
     Raises:
         CertificateError: `key-size` or `key-type`.
@@ -372,7 +374,7 @@ def key_spec(certificate: Certificate, field: str = "certificate") -> str:
     public = certificate.public_key()
     remedy = "Use an RSA key of 2048, 3072 or 4096 bits, or an EC key on P-256, P-384 or P-521."
     if certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:
-        # It signs as any RSA key does, but Go, and so notation, cannot read it.
+        # Such a key signs like any RSA key, but Go, and therefore notation, cannot read it.
         raise CertificateError(
             field, "key-type", f"{subject(certificate)} has an RSA key for PSS alone (id-RSASSA-PSS).", remedy=remedy
         )
@@ -393,7 +395,7 @@ def key_spec(certificate: Certificate, field: str = "certificate") -> str:
 
 
 def _check_authority(authority: Certificate, below: int, field: str) -> None:
-    """An issuer's certificate; `below` counts the authorities between it and the leaf."""
+    """Check an issuer's certificate; `below` is the number of authorities between it and the leaf."""
     from cryptography import x509
 
     constraints = _extension(authority, x509.BasicConstraints)
@@ -440,52 +442,56 @@ def _public_bytes(public: PublicKeyTypes) -> bytes:
 
 
 def anchor(chain: Sequence[Certificate]) -> tuple[Certificate, ...]:
-    """What to trust so that this signer is: its direct issuer, or itself when it is self-signed; `chain` leaf first."""
+    """Return the certificate to trust for this signer: its direct issuer, or itself when self-signed.
+
+    Args:
+        chain: leaf first.
+    """
     return tuple(chain[1:2] or chain)
 
 
 def subject(certificate: Certificate) -> str:
-    """The subject for people, by RFC 4514: `CN=…,O=…,ST=…,C=…`."""
+    """Return the subject for display, by RFC 4514: `CN=…,O=…,ST=…,C=…`."""
     return certificate.subject.rfc4514_string() or "(a certificate without a subject)"
 
 
 def thumbprint(certificate: Certificate) -> str:
-    """SHA-256 of the certificate's DER, in hexadecimal: what `io.cncf.notary.x509chain.thumbprint#S256` holds."""
+    """Return the SHA-256 of the certificate's DER in hexadecimal, as in `io.cncf.notary.x509chain.thumbprint#S256`."""
     from cryptography.hazmat.primitives.hashes import SHA256
 
     return certificate.fingerprint(SHA256()).hex()
 
 
 def days_left(certificate: Certificate, now: datetime) -> int:
-    """Whole days until the certificate expires; negative when it has."""
+    """Return the whole days until the certificate expires; negative when it has expired."""
     return (certificate.not_valid_after_utc - now).days
 
 
 def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC, whole seconds."""
+    """Return the time in RFC 3339, UTC, whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def self_signed(certificate: Certificate) -> bool:
-    """Whether the certificate is signed by its own key."""
+    """Return whether the certificate is signed by its own key."""
     return _issued_by(certificate, certificate)
 
 
 def pem(certificates: Sequence[Certificate]) -> bytes:
-    """The certificates as PEM, in their order."""
+    """Return the certificates as PEM, in their order."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
 
 
 def key_pem(key: PrivateKeyTypes) -> bytes:
-    """The private key as PKCS#8 PEM, not encrypted: for a file that only its owner reads, removed after use."""
+    """Return the private key as unencrypted PKCS#8 PEM: for a file that only its owner reads, removed after use."""
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-# The attributes that Go, in which notation and Ratify are written, gives by name.
+# The attributes that have short names in Go, the language of notation and Ratify.
 _SHORT = {
     "2.5.4.3": "CN",
     "2.5.4.6": "C",
@@ -497,33 +503,33 @@ _SHORT = {
     "2.5.4.17": "POSTALCODE",
     "2.5.4.5": "SERIALNUMBER",
 }
-# Others that people have, as OpenSSL calls them.
+# Other common attributes, by OpenSSL's names.
 _UNNAMED = {"1.2.840.113549.1.9.1": "emailAddress", "0.9.2342.19200300.100.1.1": "UID", "2.5.4.12": "title"}
 
 
 def trusted_identity(certificate: Certificate) -> str:
-    """The `x509.subject:` identity of a trust policy that pins this subject; empty when a policy cannot name it.
+    """Return the `x509.subject:` identity of a trust policy for this subject; empty when a policy cannot name it.
 
-    notation reads the subject as Go writes it, and refuses all identities but `*` when that has an attribute without a
-    short name, one twice, or no C, ST or O.
+    notation formats the subject as Go does, and rejects all identities but `*` when the subject has an attribute
+    without a short name, a duplicate attribute, or no C, ST or O.
     """
     return _identity(certificate)[0]
 
 
 def pinned_identity(chain: Sequence[Certificate], field: str = "certificate") -> str:
-    """The identity by which a policy over `anchor(chain)` trusts this signer and, as far as it can tell, no other.
+    """Return the identity by which a policy over `anchor(chain)` trusts this signer and, where possible, no other.
 
     Args:
         chain: the signer's certificates, leaf first.
         field: the input they came from, for errors.
 
     Returns:
-        An `x509.subject:` entry; `*` when a policy cannot name the subject of a self-signed certificate: over nothing
-        but itself, `*` is this signer alone.
+        An `x509.subject:` entry; `*` when a policy cannot name the subject of a self-signed certificate: with that
+        certificate as the only anchor, `*` is this signer alone.
 
     Raises:
         CertificateError: `subject`: an authority issued it and a policy cannot name it, so that it could only be
-            trusted together with everyone whom the authority certified.
+            trusted together with every subject that the authority certified.
     """
     leaf = chain[0]
     identity, reason = _identity(leaf)
@@ -542,7 +548,7 @@ def pinned_identity(chain: Sequence[Certificate], field: str = "certificate") ->
 
 
 def vouches_for_itself(certificate: Certificate) -> bool:
-    """Whether trust in a certificate is trust in its own key alone: it is self-signed, and can issue no other."""
+    """Return whether trusting a certificate trusts its own key alone: it is self-signed, and cannot issue others."""
     from cryptography import x509
 
     constraints = _extension(certificate, x509.BasicConstraints)
@@ -550,29 +556,29 @@ def vouches_for_itself(certificate: Certificate) -> bool:
 
 
 def _identity(certificate: Certificate) -> tuple[str, str]:
-    """The identity that names a subject, or the reason why none does."""
+    """Return the identity that names a subject, or the reason why none does."""
     parts: dict[str, str] = {}
-    # Go takes relative names with several attributes apart.
+    # Go splits relative names that have several attributes.
     for attribute in certificate.subject:
         oid = attribute.oid.dotted_string
         name, value = _SHORT.get(oid, ""), attribute.value
         if not name or not isinstance(value, str):
             return "", f"notation cannot read its {_UNNAMED.get(oid) or attribute.rfc4514_attribute_name}"
-        if name in parts and name not in ("CN", "SERIALNUMBER"):  # of these Go keeps the last
+        if name in parts and name not in ("CN", "SERIALNUMBER"):  # Go keeps the last of these two
             return "", f"it has {name} twice"
         parts[name] = value
-    if missing := [one for one in MANDATORY if not parts.get(one)]:
+    if missing := [attribute_type for attribute_type in MANDATORY if not parts.get(attribute_type)]:
         return "", f"it has no {' and no '.join(missing)}"
-    named = ",".join(f"{name}={_escaped(value)}" for name, value in parts.items() if value)
+    distinguished_name = ",".join(f"{name}={_escaped(value)}" for name, value in parts.items() if value)
     try:
-        parse(named)
+        parse(distinguished_name)
     except ValueError as error:
         return "", f"it {error}"
-    return f"{PREFIX}{named}", ""
+    return f"{PREFIX}{distinguished_name}", ""
 
 
 def _escaped(value: str) -> str:
-    """A value of a distinguished name as Go escapes it, so that notation reads it as it reads the certificate's."""
+    """Escape a value of a distinguished name as Go does, so that notation reads it like the certificate's."""
     text = re.sub(r'([,+"\\<>;])', r"\\\1", value)
     if value.endswith(" "):
         text = f"{text[:-1]}\\ "

@@ -1,7 +1,7 @@
-"""The envelopes of Notary Project signatures, read without being believed: who says to have signed what, and when.
+"""Read the envelopes of Notary Project signatures without trusting them: signer, signed digest and time as claimed.
 
 https://github.com/notaryproject/specifications/blob/main/specs/signature-envelope-jws.md and -cose.md. Nothing read
-here is verified; whether a signature counts is notation's to say. An envelope comes from whoever may push to the
+here is verified; notation decides whether a signature is valid. An envelope comes from anyone who may push to the
 repository: its size, depth and every type in it are checked before use.
 """
 
@@ -39,21 +39,21 @@ _COSE_CHAIN = 33
 
 
 class EnvelopeError(ValueError):
-    """What is no envelope of a Notary Project signature; the text is a clause on why."""
+    """Content that is not an envelope of a Notary Project signature; the text is a clause that says why."""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """What an envelope says; untrusted.
+    """The claims of an envelope; untrusted.
 
     Attributes:
         signature_format: `cose` or `jws`.
         target: digest of the artifact that was signed.
         signer, issuer: names of the signing certificate, RFC 4514.
         thumbprint: SHA-256 of the signing certificate, hexadecimal.
-        signed_at, expires: RFC 3339, empty when it does not say.
-        timestamped: whether an RFC 3161 time-stamp is in it.
+        signed_at, expires: RFC 3339, empty when not stated.
+        timestamped: whether it contains an RFC 3161 time-stamp.
         metadata: signed along with the digest.
-        agent: the program that signed, as it calls itself.
+        agent: the name of the program that signed, as claimed.
     """
 
     signature_format: str
@@ -76,7 +76,7 @@ def read(content: bytes, media_type: str) -> Envelope:
         media_type: of the signature's layer, COSE or JWS.
 
     Raises:
-        EnvelopeError: it is none.
+        EnvelopeError: it is not an envelope.
     """
     if len(content) > MAX_ENVELOPE:
         raise EnvelopeError(f"it is larger than {MAX_ENVELOPE // 1024} KiB")
@@ -112,7 +112,7 @@ def _jws(content: bytes) -> _Parts:
     header = _mapping(document.get("header"), "header")
     chain = header.get("x5c")
     if isinstance(chain, list):
-        chain = [_decoded(one, "certificate") for one in chain[: MAX_CERTIFICATES + 1]]
+        chain = [_decoded(entry, "certificate") for entry in chain[: MAX_CERTIFICATES + 1]]
     return (
         _decoded(document.get("payload"), "payload"),
         _json(_decoded(document.get("protected"), "protected header"), "protected header"),
@@ -138,9 +138,9 @@ def _cbor(content: bytes, what: str) -> object:
     import cbor2
 
     try:
-        # Keys are texts and, for COSE's own parameters, small integers; neither collides on purpose.
+        # Keys are texts and, for COSE's own parameters, small integers: no hash collisions on purpose.
         return cbor2.loads(content, max_depth=MAX_DEPTH, allow_indefinite=False)
-    except Exception as error:  # the library raises what it met: ValueError, OverflowError, its own
+    except Exception as error:  # the library raises ValueError, OverflowError and its own
         raise EnvelopeError(f"its {what} is not CBOR") from error
 
 
@@ -159,7 +159,7 @@ def _mapping(value: object, what: str) -> Mapping[Any, Any]:
 
 
 def _decoded(value: object, what: str) -> bytes:
-    """Base64 in either alphabet, padded or not: JWS uses both."""
+    """Decode Base64 in either alphabet, padded or not: JWS uses both."""
     if not isinstance(value, str):
         raise EnvelopeError(f"it has no {what}")
     try:
@@ -172,13 +172,13 @@ def _decoded(value: object, what: str) -> bytes:
 def _leaf(chain: object) -> Certificate:
     from cryptography.x509 import load_der_x509_certificate
 
-    if not isinstance(chain, list | tuple) or not chain or not all(isinstance(one, bytes) for one in chain):
+    if not isinstance(chain, list | tuple) or not chain or not all(isinstance(entry, bytes) for entry in chain):
         raise EnvelopeError("it holds no certificate")
     if len(chain) > MAX_CERTIFICATES:
         raise EnvelopeError(f"it holds more than {MAX_CERTIFICATES} certificates")
     try:
         leaf = load_der_x509_certificate(chain[0])
-        leaf.issuer.rfc4514_string()  # parsed only when asked for
+        leaf.issuer.rfc4514_string()  # parsed on access
         certificates.subject(leaf)
     except ValueError:
         raise EnvelopeError("its certificate cannot be read") from None
@@ -186,7 +186,7 @@ def _leaf(chain: object) -> Certificate:
 
 
 def utc(value: object) -> str:
-    """RFC 3339 in UTC, whole seconds, of such a text or of a date as CBOR has it; empty when it is neither."""
+    """Return RFC 3339 in UTC, whole seconds, of such a text or of a date of CBOR; empty when it is neither."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         if not isinstance(moment, datetime) or moment.tzinfo is None:

@@ -1,7 +1,7 @@
-"""Trusted identities: the subjects that a trust policy of the Notary Project names, read as notation reads them.
+"""Parse trusted identities, the subjects that a trust policy of the Notary Project names, as notation does.
 
-What notation refuses is refused here, before it is written into a policy or onto a cluster. Ratify reads them by the
-same library.
+What notation rejects is rejected here, before it is written into a policy or onto a cluster. Ratify uses the same
+library.
 https://github.com/notaryproject/specifications/blob/main/specs/trust-store-trust-policy.md#trusted-identities-constraints
 """
 
@@ -14,7 +14,7 @@ from s3c_actions.core.errors import InputError
 
 PREFIX = "x509.subject:"
 ANYONE = "*"
-"""The identity that is everyone's whom the trust store vouches for."""
+"""The identity that matches every certificate that the trust store trusts."""
 MANDATORY = ("C", "ST", "O")
 
 _ESCAPED = frozenset(' "#+,;<=>\\')
@@ -22,29 +22,29 @@ _HEXADECIMAL = re.compile(r"[0-9a-fA-F]{2}")
 
 
 def parse(name: str) -> Mapping[str, str]:
-    """The attributes of a distinguished name (RFC 4514) as notation 1.3.2 tells them apart, by type.
+    """Return the attributes of a distinguished name (RFC 4514) by type, as notation 1.3.2 parses them.
 
     Raises:
-        ValueError: notation takes no such name; the message is the reason, a clause without a subject.
+        ValueError: notation rejects the name; the message is the reason, a clause without a subject.
     """
     if "=#" in name:
         raise ValueError('holds "=#", which notation reads in no subject')
-    found: dict[str, str] = {}
+    attributes: dict[str, str] = {}
     for relative in _relative_names(name):
         if len(relative) > 1:
             raise ValueError(f"joins {' and '.join(kind for kind, _ in relative)} by a plus sign")
-        for given, value in relative:
-            kind = "ST" if given == "S" else given
-            if found.get(kind):
+        for attribute_type, value in relative:
+            kind = "ST" if attribute_type == "S" else attribute_type
+            if attributes.get(kind):
                 raise ValueError(f"names {kind} twice")
-            found[kind] = value
-    if missing := [one for one in MANDATORY if not found.get(one)]:
+            attributes[kind] = value
+    if missing := [kind for kind in MANDATORY if not attributes.get(kind)]:
         raise ValueError(f"names no {' and no '.join(missing)}")
-    return found
+    return attributes
 
 
 def _relative_names(name: str) -> list[list[tuple[str, str]]]:
-    """Types and values, as go-ldap's ParseDN takes a name apart."""
+    """Split a name into types and values, as go-ldap's ParseDN does."""
     if not name.strip():
         return []
     relatives: list[list[tuple[str, str]]] = [[]]
@@ -70,36 +70,36 @@ def _relative_names(name: str) -> list[list[tuple[str, str]]]:
 
 
 def _unescaped(text: str) -> str:
-    """A type or a value without the blanks around it and its escapes; what is no UTF-8 becomes a surrogate."""
+    """Return a type or a value without surrounding blanks and escapes; bytes that are not UTF-8 become surrogates."""
     bare = text.strip(" ")
     if bare.endswith("\\") and text.endswith(" "):
         bare += " "
-    made, position = bytearray(), 0
+    content, position = bytearray(), 0
     while position < len(bare):
         character = bare[position]
         if character != "\\":
-            made += character.encode()
+            content += character.encode()
             position += 1
         elif bare[position + 1 : position + 2] in _ESCAPED:
-            made += bare[position + 1].encode()
+            content += bare[position + 1].encode()
             position += 2
         elif _HEXADECIMAL.fullmatch(pair := bare[position + 1 : position + 3]):
-            made.append(int(pair, 16))
+            content.append(int(pair, 16))
             position += 3
         else:
             raise ValueError("has a backslash before what needs none")
-    return made.decode("utf-8", "surrogateescape")
+    return content.decode("utf-8", "surrogateescape")
 
 
 def entries(subjects: Sequence[str], field: str = "trusted-identity") -> tuple[str, ...]:
-    """Subjects as a trust policy lists them, each after `x509.subject:`; `*` stands alone.
+    """Return subjects as a trust policy lists them, each after `x509.subject:`; `*` stands alone.
 
     Args:
         subjects: by RFC 4514, with the prefix or without.
         field: the input they came from, for errors.
 
     Raises:
-        InputError: notation would not take them.
+        InputError: notation would reject them.
     """
     if ANYONE in subjects:
         if len(subjects) > 1:
@@ -107,23 +107,23 @@ def entries(subjects: Sequence[str], field: str = "trusted-identity") -> tuple[s
                 field, "`*` is given beside a subject.", remedy="`*` is everyone: give it alone, or leave it out."
             )
         return (ANYONE,)
-    listed = tuple(one if one.startswith(PREFIX) else f"{PREFIX} {one}" for one in subjects)
+    listed = tuple(name if name.startswith(PREFIX) else f"{PREFIX} {name}" for name in subjects)
     parsed = []
-    for given, entry in zip(subjects, listed, strict=True):
+    for name, entry in zip(subjects, listed, strict=True):
         try:
             parsed.append(parse(entry.removeprefix(PREFIX)))
         except ValueError as error:
             raise InputError(
                 field,
-                f"{given!r} is no subject that a trust policy can name: it {error}.",
+                f"{name!r} is no subject that a trust policy can name: it {error}.",
                 remedy="Write it as 'C=US, ST=WA, O=example, CN=release': C, ST and O, each attribute once.",
             ) from error
-    for number, one in enumerate(parsed):
-        for other, another in enumerate(parsed):
-            if number != other and _part_of(one, another):
+    for wider, attributes in enumerate(parsed):
+        for narrower, candidate in enumerate(parsed):
+            if wider != narrower and _part_of(attributes, candidate):
                 raise InputError(
                     field,
-                    f"{subjects[other]!r} is a signer whom {subjects[number]!r} trusts already.",
+                    f"{subjects[narrower]!r} is a signer whom {subjects[wider]!r} trusts already.",
                     cause="A subject stands for everyone who has these attributes, whatever else he has.",
                     remedy="Leave one of them out: the wider one, unless all of its signers are to be trusted.",
                 )
@@ -131,19 +131,19 @@ def entries(subjects: Sequence[str], field: str = "trusted-identity") -> tuple[s
 
 
 def covers(listed: Sequence[str], identity: str) -> bool:
-    """Whether a signer is among those that a policy lists.
+    """Return whether a signer is among those that a policy lists.
 
     Args:
-        listed: as `entries` gives them.
-        identity: `x509.subject:` and the signer's whole subject; empty: one that no policy can name.
+        listed: as returned by `entries`.
+        identity: `x509.subject:` and the signer's whole subject; empty: a subject that no policy can name.
     """
     if ANYONE in listed:
         return True
     if not identity:
         return False
     whole = parse(identity.removeprefix(PREFIX))
-    return any(_part_of(parse(one.removeprefix(PREFIX)), whole) for one in listed)
+    return any(_part_of(parse(entry.removeprefix(PREFIX)), whole) for entry in listed)
 
 
-def _part_of(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    return all(other.get(kind, "") == value for kind, value in one.items())
+def _part_of(attributes: Mapping[str, str], whole: Mapping[str, str]) -> bool:
+    return all(whole.get(kind, "") == value for kind, value in attributes.items())

@@ -1,6 +1,6 @@
-"""Pushes a patched image: first under a tag that nobody can guess, and under its own when it has been accepted.
+"""Push a patched image: first under an unguessable tag, and under its own tag once it has been accepted.
 
-What was built is known by the digest that the build reports. A tag says only what somebody pushed last.
+The built image is identified by the digest that the build reports. A tag only states what was pushed last.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from s3c_actions.registry import OCI_INDEX, Manifest
 from s3c_actions.registry.content import digest_of, manifest_of, unbelievable
 from s3c_actions.steps.patching import Part, Work, images_of, patchable, unlike
 
-# Other runs may take numbers while this one patches; more than a few mean that somebody takes all of them.
+# Other runs may take numbers while this one patches; more than a few mean that somebody takes every number.
 _MOST_NUMBERS = 10
 TEMPORARY = "s3c-"
-"""Begins the tag that an image is pushed under until it has been accepted; 128 random bits follow."""
+"""Prefix of the tag that an image is pushed under until it has been accepted; 128 random bits follow."""
 _VERSION = "org.opencontainers.image.version"
 _CREATED = "org.opencontainers.image.created"
 _PATCHED = "sh.copa.patched"
 
 
 class Place(msgspec.Struct, kw_only=True):
-    """Where a new patch goes, and what is in the registry because of it.
+    """The tag of a new patch, and what is in the registry because of the patch.
 
     Attributes:
-        tag: it is to have; `held` is the digest that the tag stands for before, empty when there is no such tag.
-        temporary: tag that it is pushed under; of an index, what the tags pushed begin with.
+        tag: the final tag; `held` is the digest that the tag has before, empty when there is no such tag.
+        temporary: tag that it is pushed under; of an index, the prefix of the pushed tags.
         pushed: every manifest pushed so far.
-        tagged: what the tag was set to; None until then.
+        tagged: the manifest that the tag was set to; None until then.
     """
 
     tag: str
@@ -49,7 +49,7 @@ class Place(msgspec.Struct, kw_only=True):
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
-    """A patched image: an index, or the one image; `images` are those of the original's parts, in their order."""
+    """A patched image: an index, or a single image; `images` are those of the original's parts, in their order."""
 
     manifest: Manifest
     reference: Reference
@@ -57,11 +57,11 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def place(work: Work, taken: Mapping[int, str]) -> Place:
-    """Where a new patch may go; never a tag that stands for another image, unless that is asked for.
+    """Determine the tag of a new patch; never a tag of another image, unless that is allowed.
 
     Args:
         work: the original.
-        taken: the tags there are of the template.
+        taken: the existing tags of the template.
 
     Raises:
         InputError: the tag may not be used, or is too long.
@@ -71,22 +71,22 @@ def place(work: Work, taken: Mapping[int, str]) -> Place:
     number = max(taken, default=0) + 1
     try:
         tag = template.fill(original, number)
-        there = registry.find(original.tagged(tag))
-        while there is not None and template.numbered:  # taken since the tags were listed
+        existing = registry.find(original.tagged(tag))
+        while existing is not None and template.numbered:  # taken since the tags were listed
             number += 1
             tag = template.fill(original, number)
-            there = registry.find(original.tagged(tag))
+            existing = registry.find(original.tagged(tag))
     except ValueError as error:
         raise InputError("patched-tag", f"{error}.", remedy="Give a shorter template.", image=str(original)) from None
-    if there is None:
+    if existing is None:
         return Place(tag=tag)
-    held = there.descriptor.digest
+    held = existing.descriptor.digest
     if work.settings.overwrite:
         return Place(tag=tag, held=held)
     remedy = "Use {n} in it, or say that it may be replaced with `overwrite-tag`."
     if tag == original.tag:
         raise InputError("patched-tag", f"{tag} is the original's own tag.", remedy=remedy, image=str(original))
-    images, why = images_of(work, there)
+    images, why = images_of(work, existing)
     if not images:
         raise InputError(
             "patched-tag",
@@ -99,14 +99,14 @@ def place(work: Work, taken: Mapping[int, str]) -> Place:
 
 
 def build(work: Work, at: Place) -> Built:
-    """Patch every part that has something to patch, and push what comes of it without its tag.
+    """Patch every part that has something to patch, and push the result without its tag.
 
     Args:
         work: the original.
-        at: where it goes; what is pushed is added to it.
+        at: the place; pushed manifests are added to it.
 
     Raises:
-        OutsideError: Copa or the registry failed, or what was built is no patch of the original.
+        OutsideError: Copa or the registry failed, or the built image is not a patch of the original.
     """
     original, library = work.original, work.settings.library
     with work.tools.progress.step("patch") as step:
@@ -115,25 +115,25 @@ def build(work: Work, at: Place) -> Built:
             if work.several and not patchable(part.before.report, library):
                 manifests.append(work.tools.registry.manifest(part.reference))
                 continue
-            manifests.append(_versioned(work, part, _built(work, part, at), at))
+            manifests.append(_with_version(work, part, _patch_part(work, part, at), at))
         image = manifests[0]
         if work.several:
-            image = _pushed(work, _listing(work, manifests, at.tag), at)
+            image = _push(work, _patched_index(work, manifests, at.tag), at)
         packages = {finding.package for part in work.parts for finding in patchable(part.before.report, library)}
         count = f"{len(packages)} package{'s' * (len(packages) != 1)}"
         step.done(f"{count} upgraded → {original.short} @ {image.descriptor.digest[:19]}…")
     return Built(
         manifest=image,
         reference=original.at(image.descriptor.digest),
-        images=[original.at(one.descriptor.digest) for one in manifests],
+        images=[original.at(manifest.descriptor.digest) for manifest in manifests],
     )
 
 
-def _built(work: Work, part: Part, at: Place) -> Manifest:
-    """Patch one part, and read what was built by the digest that the build reported."""
+def _patch_part(work: Work, part: Part, at: Place) -> Manifest:
+    """Patch one part, and read the built image by the digest that the build reported."""
     original, tools = work.original, work.tools
     if work.several:
-        # With the report of one platform alone, Copa patches that one, and reports its digest.
+        # With the report of a single platform, Copa patches only that one, and reports its digest.
         folder = Path(tempfile.mkdtemp(prefix="s3c-reports-", dir=work.settings.temp))
         try:
             shutil.copyfile(part.before.trivy_json, folder / f"{part.name}.json")
@@ -164,35 +164,35 @@ def _built(work: Work, part: Part, at: Place) -> Manifest:
     return manifest
 
 
-def _versioned(work: Work, part: Part, manifest: Manifest, at: Place) -> Manifest:
-    """The manifest with the right version: Copa makes an annotation of the tag that it pushes to."""
+def _with_version(work: Work, part: Part, manifest: Manifest, at: Place) -> Manifest:
+    """Return the manifest with the correct version: Copa derives an annotation from the tag that it pushes to."""
     annotations = manifest.descriptor.annotations
     if at.temporary not in annotations.get(_VERSION, ""):
         return manifest
     before = work.tools.registry.manifest(part.reference).descriptor.annotations.get(_VERSION, "")
     document = {**manifest.document, "annotations": {**annotations, _VERSION: _version(before, at.tag)}}
-    return _pushed(work, _manifest(work, document, manifest.descriptor.media_type), at)
+    return _push(work, _manifest(work, document, manifest.descriptor.media_type), at)
 
 
 def _version(before: str, tag: str) -> str:
-    """The version of a patched image, as Copa makes it of the original's and the tag."""
+    """Return the version of a patched image, as Copa derives it from the original's and the tag."""
     return tag if before in tag else f"{before}-{tag}"
 
 
-def _listing(work: Work, manifests: list[Manifest], tag: str) -> Manifest:
-    """The original's index with the patched images in place of its own.
+def _patched_index(work: Work, manifests: list[Manifest], tag: str) -> Manifest:
+    """Return the original's index with the patched images in place of its own.
 
-    Copa's own index is not taken: Copa looks its entries up by tag. Attestations are left out, as by Copa: they are of
-    the original.
+    Copa's own index is not used: Copa looks its entries up by tag. Attestations are omitted, as Copa does: they
+    describe the original.
     """
     index = work.index
-    new = {part.reference.digest: one.descriptor for part, one in zip(work.parts, manifests, strict=True)}
+    new = {part.reference.digest: manifest.descriptor for part, manifest in zip(work.parts, manifests, strict=True)}
     entries = [
-        {**entry, "digest": made.digest, "size": made.size, "mediaType": made.media_type}
+        {**entry, "digest": patched.digest, "size": patched.size, "mediaType": patched.media_type}
         for entry in index.document["manifests"]
-        if (made := new.get(entry["digest"])) is not None
+        if (patched := new.get(entry["digest"])) is not None
     ]
-    kind = OCI_INDEX if any("oci" in one["mediaType"] for one in entries) else index.descriptor.media_type
+    kind = OCI_INDEX if any("oci" in entry["mediaType"] for entry in entries) else index.descriptor.media_type
     document: dict[str, Any] = {"schemaVersion": 2, "mediaType": kind, "manifests": entries}
     if kind == OCI_INDEX:
         stamp = work.tools.now.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -209,7 +209,7 @@ def _manifest(work: Work, document: Mapping[str, Any], media_type: str) -> Manif
     return manifest_of(content, refuse, digest=digest_of(content), media_type=media_type)
 
 
-def _pushed(work: Work, manifest: Manifest, at: Place) -> Manifest:
+def _push(work: Work, manifest: Manifest, at: Place) -> Manifest:
     target = work.original.at(manifest.descriptor.digest)
     work.tools.writer.push_manifest(target, manifest.content, manifest.descriptor.media_type)
     at.pushed.append(manifest)
@@ -217,28 +217,28 @@ def _pushed(work: Work, manifest: Manifest, at: Place) -> Manifest:
 
 
 def set_tag(work: Work, image: Manifest, at: Place) -> str:
-    """Set the tag of a patch that was accepted.
+    """Set the tag of an accepted patch.
 
-    Registries know no condition for this: what moves the tag in the moment between the look and the push is replaced.
-    The digest handed on is the same either way.
+    Registries have no conditional write for this: if the tag is moved between the check and the push, that change is
+    lost. The returned digest is the same either way.
 
     Args:
         work: the original.
         image: the patch.
-        at: where it goes.
+        at: its place.
 
     Returns:
-        The tag: with the next number when somebody took this one.
+        The tag: with the next number when another run took this one.
 
     Raises:
-        OutsideError: the tag no longer stands for what was to be replaced, or the registry failed.
+        OutsideError: the tag no longer has the digest that was to be replaced, or the registry failed.
     """
     template, original, registry = work.settings.tag, work.original, work.tools.registry
-    tag, held, number, now = at.tag, at.held, 0, ""
+    tag, held, number, digest = at.tag, at.held, 0, ""
     for _ in range(_MOST_NUMBERS):
-        there = registry.find(original.tagged(tag))
-        now = there.descriptor.digest if there is not None else ""
-        if now in (held, image.descriptor.digest):
+        current = registry.find(original.tagged(tag))
+        digest = current.descriptor.digest if current is not None else ""
+        if digest in (held, image.descriptor.digest):
             work.tools.writer.push_manifest(original.tagged(tag), image.content, image.descriptor.media_type)
             at.tag, at.tagged = tag, image
             return tag
@@ -247,7 +247,8 @@ def set_tag(work: Work, image: Manifest, at: Place) -> str:
         number = max([number, *template.taken(original, registry.tags(original))]) + 1
         tag, held = template.fill(original, number), ""
     raise OutsideError(
-        f"Tag {tag} of {original.name} was {f'moved to {now}' if now else 'deleted'} while the image was patched.",
+        f"Tag {tag} of {original.name} was {f'moved to {digest}' if digest else 'deleted'} "
+        "while the image was patched.",
         cause="Somebody else pushed there at this moment.",
         remedy=f"It was left alone. Run this again, so that what is there now is patched; what was built lies there as "
         f"{image.descriptor.digest}.",
@@ -256,36 +257,36 @@ def set_tag(work: Work, image: Manifest, at: Place) -> str:
 
 
 def clean_up(work: Work, at: Place) -> None:
-    """Delete the temporary tags where the registry lets us; what they stood for stays.
+    """Delete the temporary tags where the registry supports that; their manifests stay.
 
     A failure is only noted: the tags do no harm.
 
     Args:
         work: the original.
-        at: where the patch went.
+        at: the place of the patch.
     """
     original, tools = work.original, work.tools
-    mine = {one.descriptor.digest for one in at.pushed}
+    pushed = {manifest.descriptor.digest for manifest in at.pushed}
     originals = {part.reference.digest for part in work.parts}
     deleted = False
     try:
         for tag in tools.registry.tags(original):
-            there = tools.registry.find(original.tagged(tag)) if tag.startswith(at.temporary) else None
-            if there is None:
+            current = tools.registry.find(original.tagged(tag)) if tag.startswith(at.temporary) else None
+            if current is None:
                 continue
-            # Copa's index lists what it built beside the original's other platforms.
-            listed = {one.digest for one in there.descriptor.images}
-            if (listed <= mine | originals) if listed else (there.descriptor.digest in mine):
+            # Copa's index lists the images it built and the original's other platforms.
+            listed = {image.digest for image in current.descriptor.images}
+            if (listed <= pushed | originals) if listed else (current.descriptor.digest in pushed):
                 deleted = tools.writer.delete_tag(original.tagged(tag)) or deleted
-            elif mine:
+            elif pushed:
                 tools.progress.warning(
-                    f"{original.name}:{tag} was moved to {there.descriptor.digest} while the image was patched. What "
+                    f"{original.name}:{tag} was moved to {current.descriptor.digest} while the image was patched. What "
                     "this run built is not affected; look at who may push there."
                 )
-        # Some registries delete the manifest with its tag, and then the other tags of it.
-        for one in at.pushed if deleted else ():
-            if tools.registry.find(original.at(one.descriptor.digest)) is None:
-                _pushed(work, one, Place(tag=at.tag))
+        # Some registries delete the manifest with its tag, and with it its other tags.
+        for manifest in at.pushed if deleted else ():
+            if tools.registry.find(original.at(manifest.descriptor.digest)) is None:
+                _push(work, manifest, Place(tag=at.tag))
         if deleted and at.tagged is not None and tools.registry.find(original.tagged(at.tag)) is None:
             image = at.tagged
             tools.writer.push_manifest(original.tagged(at.tag), image.content, image.descriptor.media_type)
@@ -294,11 +295,11 @@ def clean_up(work: Work, at: Place) -> None:
 
 
 def rejected(original: Reference, reference: Reference, why: str) -> OutsideError:
-    """The error of a patch that is not handed on.
+    """Return the error of a patch that is not accepted.
 
     Args:
-        original: that was patched.
-        reference: of what was built, pinned.
+        original: the image that was patched.
+        reference: of the built image, pinned.
         why: in a clause.
     """
     return OutsideError(

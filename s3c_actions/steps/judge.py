@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from s3c_actions.programs.notation.notation import Notation
     from s3c_actions.registry import Descriptor, Registry
 
-# What Ratify takes for a time; a document without one it hands on unread.
+# The times that Ratify accepts; it passes on a document without one unread.
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 
 
 class Judge(msgspec.Struct, frozen=True, kw_only=True):
-    """A policy that is ready to judge by.
+    """A policy with everything needed to judge by it.
 
     Attributes:
-        homes: notation's configurations: each trusts one of the policy's signers and nobody else, so that what one is
-            trusted for does not count below another's authority.
+        homes: notation's configurations: each trusts one of the policy's signers only, so that one signer's identities
+            do not count below another's authority.
         now: the time of the decision.
     """
 
@@ -49,54 +49,59 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
 
     def evidence(self, reference: Reference) -> Evidence:
-        """Everything beside an image that the policy judges.
+        """Return everything beside an image that the policy judges.
 
         Args:
             reference: with a digest.
 
         Raises:
-            OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+            OutsideError: the registry could not be reached, or gave an invalid answer.
         """
-        found = self.registry.referrers(reference)
+        referrers = self.registry.referrers(reference)
         reports = tuple(
             Document(
-                digest=one.digest, trust=Trust.UNSIGNED, content=self._content(one, reference), attached=_time(one)
+                digest=referrer.digest,
+                trust=Trust.UNSIGNED,
+                content=self._content(referrer, reference),
+                attached=_time(referrer),
             )
-            for one in found
-            if one.artifact_type == artifact_types.SARIF
+            for referrer in referrers
+            if referrer.artifact_type == artifact_types.SARIF
         )
         wanted = artifact_types.SPDX if self.policy.needs_sbom else ""
         sboms = tuple(
-            Document(digest=one.digest, trust=Trust.UNSIGNED, content=None)
-            for one in found
-            if one.artifact_type == wanted != ""
+            Document(digest=referrer.digest, trust=Trust.UNSIGNED, content=None)
+            for referrer in referrers
+            if referrer.artifact_type == wanted != ""
         )
-        # Only of the newest it matters who signed them, and every verification is a run of notation.
+        # Only the signers of the newest matter, and every verification is a run of notation.
         decisive = judging.decisive(reports)
         return Evidence(
             reference=reference.pinned,
             subject=reference.digest,
-            trust=self._trust(reference, found),
-            reports=tuple(self._signed(one, reference) if one.digest in decisive else one for one in reports),
-            sboms=tuple(self._signed(one, reference) if one.digest in decisive else one for one in sboms),
+            trust=self._trust(reference, referrers),
+            reports=tuple(
+                self._with_trust(report, reference) if report.digest in decisive else report for report in reports
+            ),
+            sboms=tuple(self._with_trust(sbom, reference) if sbom.digest in decisive else sbom for sbom in sboms),
         )
 
-    def _content(self, one: Descriptor, reference: Reference) -> bytes | None:
-        """The document; None when it cannot be fetched, or when Ratify would not hand it on."""
-        if not _RFC3339.fullmatch(_time(one)):
+    def _content(self, referrer: Descriptor, reference: Reference) -> bytes | None:
+        """Return the document; None when it cannot be fetched, or when Ratify would not pass it on."""
+        if not _RFC3339.fullmatch(_time(referrer)):
             return None
         try:
-            layers = self.registry.manifest(reference.at(one.digest)).document.get("layers")
+            layers = self.registry.manifest(reference.at(referrer.digest)).document.get("layers")
             return self.registry.blob(reference, str(layers[0]["digest"])) if layers else None
         except (InputError, OutsideError, KeyError, TypeError, IndexError):
             return None
 
-    def _signed(self, one: Document, reference: Reference) -> Document:
-        own = reference.at(one.digest)
-        return replace(one, trust=self._trust(own, self.registry.referrers(own, artifact_types.SIGNATURE)))
+    def _with_trust(self, document: Document, reference: Reference) -> Document:
+        own = reference.at(document.digest)
+        return replace(document, trust=self._trust(own, self.registry.referrers(own, artifact_types.SIGNATURE)))
 
     def _trust(self, reference: Reference, referrers: tuple[Descriptor, ...]) -> Trust:
-        if not any(one.artifact_type == artifact_types.SIGNATURE for one in referrers):
+        if not any(referrer.artifact_type == artifact_types.SIGNATURE for referrer in referrers):
             return Trust.UNSIGNED
         for home in self.homes:
             try:
@@ -107,35 +112,35 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
         return Trust.STRANGER
 
 
-def _time(one: Descriptor) -> str:
-    return one.annotations.get(artifact_types.CREATED, "")
+def _time(referrer: Descriptor) -> str:
+    return referrer.annotations.get(artifact_types.CREATED, "")
 
 
 @contextmanager
 def prepare(policy: Policy, *, registry: Registry, notation: Notation, temp: Path, now: datetime) -> Iterator[Judge]:
-    """Make ready to judge by a policy; what is written for it is removed in the end.
+    """Prepare to judge by a policy; the files written for it are removed at the end.
 
     Args:
         policy: whose signers hold their certificates' text.
         registry: of the images.
-        notation: verifies who signed.
-        temp: where a folder is made.
+        notation: verifies signatures.
+        temp: where a folder is created.
         now: the time of the decision.
 
     Raises:
-        InputError: as `policy.export.trust_policies`, or a certificate in the policy is none.
+        InputError: as `policy.export.trust_policies` does, or a certificate in the policy is invalid.
     """
     from s3c_actions.signing import certificates
 
     folder = Path(tempfile.mkdtemp(prefix="s3c-judge-", dir=temp))
     try:
         homes = []
-        for one, trusted in zip(policy.signers, trust_policies(policy), strict=True):
-            chain = certificates.read_chain(one.certificate.encode(), "policy")
-            home = Home(folder / one.name)
+        for signer, trust_policy in zip(policy.signers, trust_policies(policy), strict=True):
+            chain = certificates.read_chain(signer.certificate.encode(), "policy")
+            home = Home(folder / signer.name)
             home.folder.mkdir()
-            home.write_policy(trusted)
-            home.copy_trust_store([("ca", store_name(one), certificates.pem(chain))])
+            home.write_policy(trust_policy)
+            home.copy_trust_store([("ca", store_name(signer), certificates.pem(chain))])
             homes.append(home)
         yield Judge(policy=policy, registry=registry, notation=notation, homes=tuple(homes), now=now)
     finally:
@@ -146,11 +151,11 @@ def run(judge: Judge, reference: Reference) -> Judgement:
     """Judge one image.
 
     Args:
-        judge: as `prepare` made it.
+        judge: as `prepare` returned it.
         reference: with a digest.
 
     Raises:
-        OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+        OutsideError: the registry could not be reached, or gave an invalid answer.
     """
     started = time.monotonic()
     refusals = judging.judge(judge.policy, judge.evidence(reference), judge.now)
@@ -163,7 +168,7 @@ def run(judge: Judge, reference: Reference) -> Judgement:
 
 
 def refused(judgement: Judgement) -> Refused | None:
-    """The error of an image that the policy refuses; None when it admits it."""
+    """Return the error of an image that the policy rejects; None when it admits it."""
     if not judgement.refusals:
         return None
     return Refused(
@@ -175,5 +180,5 @@ def refused(judgement: Judgement) -> Refused | None:
 
 
 def sentence(refusals: tuple[Refusal, ...]) -> str:
-    """All that a policy has against an image, in one line."""
-    return "; ".join(one.text for one in refusals)
+    """Return all objections of a policy to an image, in one line."""
+    return "; ".join(refusal.text for refusal in refusals)

@@ -1,4 +1,4 @@
-"""The scans of an index's platforms as one."""
+"""Merge the scans of an index's platforms."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from msgspec.structs import replace
 from s3c_actions.core.reference import Reference
 from s3c_actions.findings.model import Finding, ScanReport, ranked
 from s3c_actions.findings.scope import Scope
-from s3c_actions.result.gate_change import VERDICTS, Proposed
 from s3c_actions.result.model import ScanResult
 
 
 def merged(image: str, reference: Reference, scans: list[ScanResult]) -> ScanResult:
-    """The scans of an image's platforms as one, so that no platform's findings pass a gate unseen.
+    """Merge the scans of an image's platforms, so that no platform's findings pass a gate unseen.
 
     Args:
         image: as people call it.
@@ -28,11 +27,11 @@ def merged(image: str, reference: Reference, scans: list[ScanResult]) -> ScanRes
     report = _report(image, reference, [scan.report for scan in scans])
     shown = None
     if any(scan.shown is not None for scan in scans):
-        each = [scan.shown or scan.report for scan in scans]
+        reports = [scan.shown or scan.report for scan in scans]
         shown = replace(
             report,
-            findings=union([one.findings for one in each]),
-            suppressed=union([one.suppressed for one in each]),
+            findings=union([shown_report.findings for shown_report in reports]),
+            suppressed=union([shown_report.suppressed for shown_report in reports]),
         )
     return replace(
         scans[0],
@@ -42,14 +41,14 @@ def merged(image: str, reference: Reference, scans: list[ScanResult]) -> ScanRes
         shown=shown,
         gated=all(scan.gated for scan in scans),
         refused=union([scan.refused for scan in scans]),
-        blind=_about_each(scans, lambda scan: scan.blind),
-        overridden=_about_each(scans, lambda scan: scan.overridden),
-        outdated=_about_each(scans, lambda scan: scan.outdated),
-        missing=tuple(dict.fromkeys(one for scan in scans for one in scan.missing)),
+        blind=_join_sentences(scans, lambda scan: scan.blind),
+        overridden=_join_sentences(scans, lambda scan: scan.overridden),
+        outdated=_join_sentences(scans, lambda scan: scan.outdated),
+        missing=tuple(dict.fromkeys(part for scan in scans for part in scan.missing)),
         scope=_scope([scan.scope for scan in scans]),
         uncovered=sum(scan.uncovered for scan in scans),
         warnings=tuple(dict.fromkeys(warning for scan in scans for warning in scan.warnings)),
-        contents=tuple(sorted({one for scan in scans for one in scan.contents})),
+        contents=tuple(sorted({content for scan in scans for content in scan.contents})),
         reused=all(scan.reused for scan in scans),
         parts=tuple(scans),
         files={},
@@ -58,85 +57,77 @@ def merged(image: str, reference: Reference, scans: list[ScanResult]) -> ScanRes
 
 
 def _report(image: str, reference: Reference, reports: list[ScanReport]) -> ScanReport:
-    """All platforms' findings as one report, as old as the oldest."""
+    """Merge all platforms' findings into one report, as old as the oldest."""
     return replace(
         reports[0],
         image=image,
         digest=reference.digest,
-        platform=_each(one.platform for one in reports),
-        os=_each(one.os for one in reports),
-        os_end_of_life=any(one.os_end_of_life for one in reports),
-        created=min(one.created for one in reports),
-        database=min(one.database for one in reports),
-        findings=union([one.findings for one in reports]),
-        suppressed=union([one.suppressed for one in reports]),
+        platform=_join_texts(report.platform for report in reports),
+        os=_join_texts(report.os for report in reports),
+        os_end_of_life=any(report.os_end_of_life for report in reports),
+        created=min(report.created for report in reports),
+        database=min(report.database for report in reports),
+        findings=union([report.findings for report in reports]),
+        suppressed=union([report.suppressed for report in reports]),
     )
 
 
-def _proposed(each: list[Proposed]) -> Proposed | None:
-    """The worst of them, with what would be refused of any."""
-    if not each:
-        return None
-    worst = max(each, key=lambda one: VERDICTS.index(one.verdict))
-    return replace(worst, refused=max(one.refused for one in each))
-
-
-def _each(texts: Iterable[str]) -> str:
+def _join_texts(texts: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(text for text in texts if text))
 
 
-def _about_each(scans: list[ScanResult], why: Callable[[ScanResult], str]) -> str:
-    """What is said of platforms, with their names where it is not said of all."""
-    told: dict[str, list[str]] = {}
+def _join_sentences(scans: list[ScanResult], sentence_of: Callable[[ScanResult], str]) -> str:
+    """Join the sentences on platforms, with the platforms' names where a sentence does not apply to all."""
+    platforms_by_sentence: dict[str, list[str]] = {}
     for scan in scans:
-        if why(scan):
-            told.setdefault(why(scan), []).append(scan.report.platform)
+        if sentence_of(scan):
+            platforms_by_sentence.setdefault(sentence_of(scan), []).append(scan.report.platform)
     return " ".join(
         sentence if len(platforms) == len(scans) else f"{', '.join(platforms)}: {sentence}"
-        for sentence, platforms in told.items()
+        for sentence, platforms in platforms_by_sentence.items()
     )
 
 
 def _scope(scopes: list[Scope]) -> Scope:
-    """What was looked at in every platform, and what was left out in any."""
+    """Return what was covered in every platform, and what was skipped in any."""
 
     def in_all(lists: list[tuple[str, ...]]) -> tuple[str, ...]:
         return tuple(sorted(set(lists[0]).intersection(*lists[1:])))
 
     return Scope(
-        scanners=in_all([one.scanners for one in scopes]),
-        pkg_types=in_all([one.pkg_types for one in scopes]),
-        platforms=tuple(sorted({platform for one in scopes for platform in one.platforms})),
-        skip_dirs=tuple(dict.fromkeys(path for one in scopes for path in one.skip_dirs)),
-        skip_files=tuple(dict.fromkeys(path for one in scopes for path in one.skip_files)),
-        files=tuple(sorted({file for one in scopes for file in one.files})),
-        stated=all(one.stated for one in scopes),
+        scanners=in_all([scope.scanners for scope in scopes]),
+        pkg_types=in_all([scope.pkg_types for scope in scopes]),
+        platforms=tuple(sorted({platform for scope in scopes for platform in scope.platforms})),
+        skip_dirs=tuple(dict.fromkeys(path for scope in scopes for path in scope.skip_dirs)),
+        skip_files=tuple(dict.fromkeys(path for scope in scopes for path in scope.skip_files)),
+        files=tuple(sorted({file for scope in scopes for file in scope.files})),
+        stated=all(scope.stated for scope in scopes),
     )
 
 
 def union(lists: Iterable[Sequence[Finding]]) -> tuple[Finding, ...]:
-    """The findings of several platforms, ranked: what is the same in some of them once, as often as any of them has it.
+    """Merge the findings of several platforms, ranked: equal ones once, or as often as one platform has them.
 
-    A finding that differs between platforms, such as one that has a fix in one of them only, stays as each has it.
+    A finding that differs between platforms, such as one that has a fix on one of them only, is kept for each.
     """
-    found: dict[tuple[Any, ...], list[Finding]] = {}
+    merged_findings: dict[tuple[Any, ...], list[Finding]] = {}
     for findings in lists:
-        seen: Counter[tuple[Any, ...]] = Counter()
+        counts: Counter[tuple[Any, ...]] = Counter()
         for finding in findings:
-            same = _identity(finding)
-            seen[same] += 1
-            if seen[same] > len(found.setdefault(same, [])):
-                found[same].append(finding)
-    return ranked(finding for same in found.values() for finding in same)
+            identity = _identity(finding)
+            counts[identity] += 1
+            if counts[identity] > len(merged_findings.setdefault(identity, [])):
+                merged_findings[identity].append(finding)
+    return ranked(finding for identity in merged_findings.values() for finding in identity)
 
 
 def unique(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings without repetition, ranked; those that differ in anything but the platform all stay."""
+    """Return findings without duplicates, ranked; those that differ in anything but the platform are all kept."""
     return union([[finding] for finding in findings])
 
 
 def _identity(finding: Finding) -> tuple[Any, ...]:
-    """What makes findings of two platforms the same: all but the layer, the package's architecture and the image."""
+    """Return what makes findings of two platforms equal: all but layer, package architecture and image."""
     return (
         *finding.key,
         finding.installed,

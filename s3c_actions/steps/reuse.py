@@ -1,4 +1,4 @@
-"""Reports kept for reuse: the same content, scanned in the same way with the same data, gives the same report."""
+"""Keep reports for reuse: the same content, scanned in the same way with the same data, gives the same report."""
 
 from __future__ import annotations
 
@@ -25,19 +25,18 @@ _THIS_PROCESS = secrets.token_bytes(32)
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A report that was kept: Trivy's JSON, and what is in it."""
+    """A report that was kept: Trivy's JSON, and its content."""
 
     path: Path
     report: ScanReport
 
 
 class Store:
-    """A folder of reports, each under the hash of everything that made it, and signed by who kept it.
+    """A folder of reports, each under the hash of everything it depends on, and authenticated with a key.
 
     Args:
-        folder: made when something is kept.
-        key: what they are signed with; it must not lie where the folder does. Without one, only what this process keeps
-            is found again.
+        folder: created when something is kept.
+        key: for the HMAC; it must not lie in the folder. Without one, only reports of this process are found again.
     """
 
     def __init__(self, folder: Path, key: bytes = _THIS_PROCESS) -> None:
@@ -46,51 +45,56 @@ class Store:
     def find(
         self, facts: Mapping[str, object], *, digest: str, now: datetime, within: timedelta | None = None
     ) -> Kept | None:
-        """The report made from these facts, if there is one that is whole and is what it says.
+        """Return the report for these facts, if there is an intact one that matches them.
 
         Args:
-            facts: everything a report depends on, as JSON can hold it.
+            facts: everything a report depends on, as JSON values.
             digest: of the image; the report has to name it.
-            now: a report from the future is not believed.
-            within: an older one is not wanted; None takes any.
+            now: reports from the future are rejected.
+            within: the maximum age; None: any.
         """
         folder = self._folder / _key(facts)
         path = folder / "trivy.json"
         try:
-            about = reading.json_value(reading.text(folder / "about.json"))
+            record = reading.json_value(reading.text(folder / "about.json"))
             data = reading.content(path, reading.REPORTS)
         except (OSError, ValueError):
             return None
-        if not isinstance(about, dict) or about.get("facts") != facts:
+        if not isinstance(record, dict) or record.get("facts") != facts:
             return None
-        if not hmac.compare_digest(str(about.get("signature")).encode(), self._signature(facts, data).encode()):
+        if not hmac.compare_digest(str(record.get("signature")).encode(), self._signature(facts, data).encode()):
             return None
         try:
             report = trivy_report.parse(data)
-            made = datetime.fromisoformat(report.created)
+            created = datetime.fromisoformat(report.created)
         except (ValueError, S3CError):
             return None
-        if report.digest != digest or made.tzinfo is None or made > now or (within is not None and now - made > within):
+        if (
+            report.digest != digest
+            or created.tzinfo is None
+            or created > now
+            or (within is not None and now - created > within)
+        ):
             return None
         return Kept(path=path, report=report)
 
     def keep(self, facts: Mapping[str, object], report: Path) -> None:
-        """Keep a report; silently not, where the cache cannot be written."""
+        """Keep a report; do nothing where the cache cannot be written."""
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            made = Path(tempfile.mkdtemp(prefix=".new-", dir=self._folder))
+            temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=self._folder))
             try:
-                shutil.copyfile(report, made / "trivy.json")
-                signature = self._signature(facts, (made / "trivy.json").read_bytes())
-                about = {"facts": dict(facts), "signature": signature}
-                (made / "about.json").write_text(json.dumps(about), encoding="utf-8")
+                shutil.copyfile(report, temporary / "trivy.json")
+                signature = self._signature(facts, (temporary / "trivy.json").read_bytes())
+                record = {"facts": dict(facts), "signature": signature}
+                (temporary / "about.json").write_text(json.dumps(record), encoding="utf-8")
                 target = self._folder / _key(facts)
                 shutil.rmtree(target, ignore_errors=True)
-                # A parallel run may have put the same report there in between: then that one is as good.
+                # A parallel run may have stored the same report in between, which is just as good.
                 with suppress(OSError):
-                    made.rename(target)
+                    temporary.rename(target)
             finally:
-                shutil.rmtree(made, ignore_errors=True)
+                shutil.rmtree(temporary, ignore_errors=True)
             self._prune()
 
     def _signature(self, facts: Mapping[str, object], report: bytes) -> str:
@@ -98,7 +102,7 @@ class Store:
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 
     def _prune(self) -> None:
-        kept = sorted(self._folder.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
+        kept = sorted(self._folder.iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True)
         for old in kept[KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -112,7 +116,7 @@ def _plain(facts: Mapping[str, object]) -> bytes:
 
 
 def content(path: Path | None) -> str:
-    """SHA-256 of a file, empty for none or one that is not there."""
+    """Return the SHA-256 of a file; empty for none or one that does not exist."""
     if path is None:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""What a verifier has to have to trust one signer: notation's files, and Ratify's manifests."""
+"""Export what a verifier needs to trust one signer: notation's files, and Ratify's manifests."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class VaultTrust(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrustSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One signer and how it is trusted.
+    """A signer and how it is trusted.
 
     Attributes:
         chain: the signer's certificates, leaf first.
         field: the input they came from, for errors.
         name: of the trust store and of the policy's statement.
         scopes: repositories, or `*`.
-        fetched: Ratify reads the certificate from its vault; None: it stands in the manifest.
+        fetched: Ratify reads the certificate from this vault; None: the manifest contains it.
     """
 
     chain: tuple[x509.Certificate, ...]
@@ -49,8 +49,8 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
     """Write the files.
 
     Args:
-        settings: whom to trust.
-        folder: has `truststore/x509/ca/NAME/`, `trustpolicy.json` and `ratify.yaml` afterwards.
+        settings: the signer to trust.
+        folder: receives `truststore/x509/ca/NAME/`, `trustpolicy.json` and `ratify.yaml`.
 
     Returns:
         `trust-store` (the folder), `trust-policy` and `ratify`, each with its path.
@@ -75,14 +75,14 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
         else manifests.certificates(anchor.decode())
     )
     own = manifests.policy((identity,), scopes=settings.scopes)
-    documents = [provider, *(one for one in own if one["apiVersion"].startswith(manifests.RATIFY_GROUP))]
+    documents = [provider, *(document for document in own if document["apiVersion"].startswith(manifests.RATIFY_GROUP))]
     ratify = folder / "ratify.yaml"
     writing.write(ratify, _yaml(documents))
     return {"trust-store": folder / "truststore", "trust-policy": policy, "ratify": ratify}
 
 
 def _yaml(documents: list[Object]) -> str:
-    """As people write it: a certificate line by line."""
+    """Return YAML with certificates in block scalars, line by line."""
     import yaml
 
     class Dumper(yaml.SafeDumper):  # type: ignore[misc]

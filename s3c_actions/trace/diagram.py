@@ -1,7 +1,7 @@
-"""The picture of a story: a chain of stations from what the image came from to the gate, drawn as SVG by a template.
+"""Draw a trace: a chain of stations from the image's origins to the gate, rendered as SVG by a template.
 
-Above the image hang the signatures on it, below it the documents, each with its seal. Everything in the picture also
-stands in the page's text, so a screen reader is given one sentence for it.
+Signatures hang above the image, documents below it, each with its seal. Everything in the picture is also in the page's
+text, so a screen reader gets one sentence for it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _GATES = {
 
 
 class Text(msgspec.Struct, frozen=True):
-    """A line of text at a place; `style` is a class of the style sheet."""
+    """A line of text at a position; `style` is a class of the style sheet."""
 
     x: float
     y: float
@@ -59,7 +59,7 @@ class Box(msgspec.Struct, frozen=True):
 
 
 class Arrow(msgspec.Struct, frozen=True):
-    """From one station to the next, with what happened above and below it."""
+    """An arrow from one station to the next, with labels above and below it."""
 
     x: float
     y: float
@@ -70,7 +70,7 @@ class Arrow(msgspec.Struct, frozen=True):
 
 
 class Picture(msgspec.Struct):
-    """The shapes, and the sentence that says the same."""
+    """The shapes, and the sentence that describes them."""
 
     width: float = 0
     height: float = 0
@@ -81,9 +81,9 @@ class Picture(msgspec.Struct):
 
 
 def draw(story: Story) -> Picture:
-    """Lay out the picture of a story."""
-    seals = _signatures(story.subject.signatures)
-    rows = _documents(story)
+    """Lay out the picture of a trace."""
+    seals = _signature_rows(story.subject.signatures)
+    rows = _document_rows(story)
     top = 8 + len(seals) * ROW + (14 if seals else 0)
     picture = Picture(told=sentence(story))
     x = 8.0
@@ -93,7 +93,7 @@ def draw(story: Story) -> Picture:
         style = "station" if ancestor.subject is not None else "station missing"
         facts = _facts(ancestor.subject) if ancestor.subject is not None else [("soft", ancestor.problem)]
         picture.boxes.append(_station((x, top), "original" if original else "base", ancestor.named, facts, style))
-        above, below = ("patched", _change(story)) if original else ("built on", "")
+        above, below = ("patched", _fixed_count(story)) if original else ("built on", "")
         style = "bad" if ancestor.proven is False else "" if ancestor.proven else "guess"
         picture.arrows.append(Arrow(x + WIDTH + 4, middle, GAP - 8, above, below, style))
         x += WIDTH + GAP
@@ -104,7 +104,7 @@ def draw(story: Story) -> Picture:
     style, word = _GATES[story.judgement.verdict]
     why = line((*story.judgement.reasons, f"by {story.judgement.by}")[0], 200)
     texts = [Text(18, 26, "GATE TODAY", "label"), Text(18, 54, word, "verdict")]
-    texts += [Text(18, 76 + 16 * n, one, "soft") for n, one in enumerate(_wrapped(why, 30, 2))]
+    texts += [Text(18, 76 + 16 * n, row, "soft") for n, row in enumerate(_wrap(why, 30, 2))]
     picture.boxes.append(Box(x, top, WIDTH, HEIGHT, f"gate {style}", tuple(texts)))
     picture.width = x + WIDTH + 8
     picture.height = top + HEIGHT + (14 if rows else 0) + len(rows) * ROW + 8
@@ -112,11 +112,11 @@ def draw(story: Story) -> Picture:
 
 
 def sentence(story: Story) -> str:
-    """The picture in one sentence."""
+    """Describe the picture in one sentence."""
     parts = []
-    for one in story.ancestors[:MOST_ANCESTORS]:
-        what = "patched from the original" if one.relation is Relation.PATCHED else "built on"
-        parts.append(f"{what} {line(one.named, 120)}")
+    for ancestor in story.ancestors[:MOST_ANCESTORS]:
+        what = "patched from the original" if ancestor.relation is Relation.PATCHED else "built on"
+        parts.append(f"{what} {line(ancestor.named, 120)}")
     signatures, documents = len(story.subject.signatures), len(story.subject.documents)
     parts.append(f"{signatures} signature{'s' * (signatures != 1)} and {documents} attached documents")
     word = "not judged" if story.judgement.verdict is Verdict.UNKNOWN else f"{story.judgement.verdict.value} today"
@@ -126,21 +126,21 @@ def sentence(story: Story) -> str:
 def _hang(picture: Picture, x: float, top: float, seals: list[Box], rows: list[Box]) -> None:
     stem = x + 24
     for number, box in enumerate(seals):
-        picture.boxes.append(_moved(box, x, 8 + number * ROW))
+        picture.boxes.append(_at_position(box, x, 8 + number * ROW))
     if seals:
         picture.stems.append((stem, 8 + ROW - 6, top))
     for number, box in enumerate(rows):
-        picture.boxes.append(_moved(box, x, top + HEIGHT + 14 + number * ROW))
+        picture.boxes.append(_at_position(box, x, top + HEIGHT + 14 + number * ROW))
     if rows:
         picture.stems.append((stem, top + HEIGHT, top + HEIGHT + 14 + (len(rows) - 1) * ROW))
 
 
-def _moved(box: Box, x: float, y: float) -> Box:
+def _at_position(box: Box, x: float, y: float) -> Box:
     return Box(x, y, box.width, box.height, box.style, box.texts, box.seal)
 
 
-def _station(at: tuple[float, float], label: str, about: str, facts: Sequence[tuple[str, str]], style: str) -> Box:
-    name, digest = named(about)
+def _station(at: tuple[float, float], label: str, reference: str, facts: Sequence[tuple[str, str]], style: str) -> Box:
+    name, digest = named(reference)
     texts = [Text(18, 26, label.upper(), "label"), Text(18, 48, line(name, 22), "name")]
     texts += [Text(18, 66, digest, "mono")] if digest else []
     texts += [Text(18, 85 + 17 * n, line(fact, 30), kind) for n, (kind, fact) in enumerate(facts[:2])]
@@ -148,12 +148,12 @@ def _station(at: tuple[float, float], label: str, about: str, facts: Sequence[tu
 
 
 def _pinned(story: Story) -> str:
-    """The image by tag and digest."""
+    """Return the image by tag and digest."""
     return story.image if "@" in story.image else f"{story.image}@{story.subject.digest}"
 
 
 def named(text: str) -> tuple[str, str]:
-    """`voting-db:15.0` and the beginning of a digest, of a reference."""
+    """Return `voting-db:15.0` and the beginning of the digest, of a reference."""
     try:
         reference = Reference.parse(text)
     except InputError:
@@ -163,10 +163,10 @@ def named(text: str) -> tuple[str, str]:
 
 
 def _facts(subject: Subject) -> list[tuple[str, str]]:
-    """Two lines for a station: what its newest report found, and when it was made."""
+    """Return two lines for a station: the counts of its newest report, and when it was built."""
     facts = []
     if subject.reports:
-        facts.append(_counted(subject.reports[0]))
+        facts.append(_worst_and_counts(subject.reports[0]))
     elif subject.problem:
         facts.append(("bad", subject.problem))
     else:
@@ -176,45 +176,57 @@ def _facts(subject: Subject) -> list[tuple[str, str]]:
     return facts
 
 
-def _counted(report: Document) -> tuple[str, str]:
-    worst = next((one for one, number in (report.counts or {}).items() if number), None)
-    counts = [f"{number:,} {one.name.lower()}" for one, number in (report.counts or {}).items() if number]
+def _worst_and_counts(report: Document) -> tuple[str, str]:
+    worst = next((severity for severity, number in (report.counts or {}).items() if number), None)
+    counts = [f"{number:,} {severity.name.lower()}" for severity, number in (report.counts or {}).items() if number]
     style = worst.name.lower() if worst is not None and worst is not Severity.UNKNOWN else "good"
     shown = [*counts[:1], f"{report.omitted:,} more"] if report.omitted else counts[:2]
     return style, " · ".join(shown) or "no findings"
 
 
-def _change(story: Story) -> str:
+def _fixed_count(story: Story) -> str:
     return f"{len(story.change.fixed):,} fixed" if story.change is not None else ""
 
 
-def _signatures(signatures: Sequence[Signature]) -> list[Box]:
+def _signature_rows(signatures: Sequence[Signature]) -> list[Box]:
     shown = signatures[:MOST_ROWS]
     boxes = [
-        _row(_name_of(one.signer) or "unreadable signature", story_text.moment(one.signed_at) or one.reason, one.trust)
-        for one in shown
+        _row(
+            _common_name(signature.signer) or "unreadable signature",
+            story_text.moment(signature.signed_at) or signature.reason,
+            signature.trust,
+        )
+        for signature in shown
     ]
     more = len(signatures) - len(shown)
-    return [_more(more, "signatures"), *boxes[: MOST_ROWS - 1]] if more else boxes
+    return [_more_row(more, "signatures"), *boxes[: MOST_ROWS - 1]] if more else boxes
 
 
-def _documents(story: Story) -> list[Box]:
-    """The newest document of each type."""
+def _document_rows(story: Story) -> list[Box]:
+    """Return the rows of the newest document of each type."""
     newest: dict[str, Document] = {}
-    for one in story.subject.documents:
-        newest.setdefault(one.artifact_type, one)
+    for document in story.subject.documents:
+        newest.setdefault(document.artifact_type, document)
     shown = list(newest.values())[:MOST_ROWS]
     boxes = []
-    for one in shown:
-        trust = Trust.BROKEN if one.problem else one.trust
-        when = story_text.moment(one.created)
-        boxes.append(_row(f"{one.kind.value} · {when[:10]}" if when else one.kind.value, story_text.told(one), trust))
+    for document in shown:
+        trust = Trust.BROKEN if document.problem else document.trust
+        when = story_text.moment(document.created)
+        boxes.append(
+            _row(
+                f"{document.kind.value} · {when[:10]}" if when else document.kind.value,
+                story_text.told(document),
+                trust,
+            )
+        )
     platforms = story.platforms[:MOST_PLATFORMS]
     for subject in platforms:
-        told = subject.problem or (story_text.told(subject.reports[0]) if subject.reports else "no report attached")
-        boxes.append(_row(subject.platform or "unknown platform", told, subject.trust))
+        description = subject.problem or (
+            story_text.told(subject.reports[0]) if subject.reports else "no report attached"
+        )
+        boxes.append(_row(subject.platform or "unknown platform", description, subject.trust))
     more = len(story.subject.documents) - len(shown) + len(story.platforms) - len(platforms)
-    return [*boxes, _more(more, "more")] if more else boxes
+    return [*boxes, _more_row(more, "more")] if more else boxes
 
 
 def _row(first: str, second: str, trust: Trust) -> Box:
@@ -222,19 +234,19 @@ def _row(first: str, second: str, trust: Trust) -> Box:
     return Box(0, 0, WIDTH, ROW - 6, "hanging", texts, SEALS[trust])
 
 
-def _more(number: int, what: str) -> Box:
+def _more_row(number: int, what: str) -> Box:
     return Box(0, 0, WIDTH, ROW - 6, "hanging", (Text(48, 25, f"and {number:,} {what}", "soft"),))
 
 
-def _name_of(subject: str) -> str:
-    """The common name of a certificate's subject, else all of it."""
+def _common_name(subject: str) -> str:
+    """Return the common name of a certificate's subject, else the whole subject."""
     for part in subject.split(","):
         if part.startswith("CN="):
             return part.removeprefix("CN=")
     return subject
 
 
-def _wrapped(text: str, width: int, most: int) -> list[str]:
+def _wrap(text: str, width: int, most: int) -> list[str]:
     import textwrap
 
     lines = textwrap.wrap(text, width)

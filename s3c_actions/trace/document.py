@@ -1,6 +1,6 @@
-"""The story of a digest for programs: `trace.json`, whose shape is schemas/trace-1.json.
+"""Render a trace for programs: `trace.json`, whose shape is schemas/trace-1.json.
 
-Keys are only ever added within a version. Text in it is untrusted data.
+Within a version, keys are only added. Text in it is untrusted data.
 """
 
 from __future__ import annotations
@@ -20,22 +20,24 @@ VERSION = 1
 
 
 def render(story: Story) -> str:
-    """The document's text, in ASCII: controls and bidirectional marks of untrusted text come out as escapes."""
+    """Return the document's text, in ASCII: controls and bidirectional marks of untrusted text are escaped."""
     return json.dumps(document(story), indent=2) + "\n"
 
 
 def document(story: Story) -> dict[str, Any]:
-    """The document as JSON values."""
-    return {"version": VERSION, "s3c": __version__, "reference": story.reference, **_plain(story)}
+    """Return the document as JSON values."""
+    return {"version": VERSION, "s3c": __version__, "reference": story.reference, **_json_value(story)}
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
-        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+        return {name: _json_value(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, Severity):
         return value.name
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {key.name.lower() if isinstance(key, Severity) else key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+        return {
+            key.name.lower() if isinstance(key, Severity) else key: _json_value(item) for key, item in value.items()
+        }
+    return [_json_value(item) for item in value] if isinstance(value, tuple) else value

@@ -1,6 +1,6 @@
-"""The story of a digest, as the registry tells it: its origin, what was found, who signed what, what counts today.
+"""The trace of a digest, as recorded in the registry: origin, findings, signers, and what counts today.
 
-Every text in it comes from whoever may push to the repository and is untrusted: renderers escape it.
+Every text in it comes from anyone who may push to the repository and is untrusted: renderers escape it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from s3c_actions.findings.model import Severity
 
 
 class Trust(StrEnum):
-    """What notation says of one signature, by the trust store given.
+    """Notation's verdict on one signature, by the given trust store.
 
     BROKEN: it cannot be read, or is a signature of something else. UNCHECKED: notation was not asked.
     """
@@ -26,14 +26,14 @@ class Trust(StrEnum):
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
-    """One signature.
+    """A signature.
 
     Attributes:
         digest: of its manifest.
-        listed: when its annotation says it was made; nobody signs that. `signed_at` is the signed time.
+        listed: the time of its annotation, which is unsigned. `signed_at` is the signed time.
         signature_format: `cose` or `jws`.
         signer, issuer: names of the certificate, RFC 4514; `thumbprint` its SHA-256 in hexadecimal.
-        reason: why it does not count, or was not looked at.
+        reason: why it does not count, or was not checked.
     """
 
     digest: str
@@ -51,7 +51,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding of an attached report, as far as its form tells."""
+    """A finding of an attached report, as far as its format states it."""
 
     id: str
     severity: Severity
@@ -64,7 +64,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Kind(StrEnum):
-    """What a document beside an image is."""
+    """The kind of a document beside an image."""
 
     REPORT = "report"
     SBOM = "SBOM"
@@ -74,18 +74,18 @@ class Kind(StrEnum):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """One document attached to the image.
+    """A document attached to the image.
 
     Attributes:
         digest: of its manifest; `content` of the document itself, empty when it was not read.
         artifact_type: as the registry lists it.
-        created: RFC 3339; of a report, when the scan was made (from its content where that tells it).
+        created: RFC 3339; of a report, the time of the scan (from its content where it states it).
         size: of the document in bytes, 0 when it was not read.
         scanner, database: from its annotations or content.
-        findings: of a report, the most severe first; `counts` of all of them, None when it is no report; `omitted` how
-            many more it says there are.
-        told: what a document that is no report holds, in a clause.
-        read: whether it was looked into; of many of one kind, only the newest are.
+        findings: of a report, the most severe first; `counts` of all of them, None when it is not a report; `omitted`
+            the number of further findings it states.
+        told: the content of a document that is not a report, in a clause.
+        read: whether its content was read; of many of one kind, only the newest are.
         problem: why it cannot be used, in a clause; empty when it can.
     """
 
@@ -108,22 +108,22 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def trust(self) -> Trust:
-        """The best of its signatures; UNCHECKED when it has none."""
+        """Return the best verdict on its signatures; UNCHECKED when it has none."""
         return best(self.signatures)
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """One manifest or index and everything that refers to it.
+    """A manifest or index and everything that refers to it.
 
     Attributes:
         reference: pinned.
         platform: of an image, `os/architecture[/variant]`; empty for an index.
-        created: when it was built, as its configuration says, RFC 3339.
+        created: when it was built, from its configuration, RFC 3339.
         patched: when Copa patched it, empty when it did not.
         labels: of the image, with the annotations of its manifest.
         signatures, documents: the newest first.
-        referrers: how many the registry lists; `unread` how many of them were not looked into.
-        problem: why it could not be looked at, in a clause.
+        referrers: the number that the registry lists; `unread` the number of them that were not read.
+        problem: why it could not be read, in a clause.
     """
 
     reference: str
@@ -140,36 +140,36 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """Its digest."""
+        """Return its digest."""
         return self.reference.rpartition("@")[2]
 
     @property
     def trust(self) -> Trust:
-        """The best of its signatures."""
+        """Return the best verdict on its signatures."""
         return best(self.signatures)
 
     @property
     def reports(self) -> tuple[Document, ...]:
-        """The reports that can be read, the newest first."""
-        return tuple(one for one in self.documents if one.counts is not None)
+        """Return the readable reports, the newest first."""
+        return tuple(document for document in self.documents if document.counts is not None)
 
 
 class Relation(StrEnum):
-    """What an image is to the one that came of it."""
+    """The relation of an image to the one derived from it."""
 
     PATCHED = "patched"
     BASE = "base"
 
 
 class Ancestor(msgspec.Struct, frozen=True, kw_only=True):
-    """An image that this one says it came from.
+    """An image that this one claims to come from.
 
     Attributes:
-        named: the reference as it is written there.
-        said_by: where: a label, an annotation, the attached result.
+        named: the reference as written there.
+        said_by: the place of the claim: a label, an annotation, the attached result.
         proven: whether this image begins with its layers; None when it could not be compared.
-        subject: what the registry tells of it; None when it was not looked up or is not there.
-        problem: why it is not there, in a clause.
+        subject: its trace; None when it was not looked up or does not exist.
+        problem: why there is no `subject`, in a clause.
     """
 
     named: str
@@ -181,10 +181,10 @@ class Ancestor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What the patch changed.
+    """The changes by the patch.
 
     Attributes:
-        source: where it is known from, in a clause.
+        source: where they are stated, in a clause.
         before, after: findings by severity.
     """
 
@@ -197,7 +197,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(StrEnum):
-    """Whether the image would be let in today."""
+    """Whether the image would be admitted today."""
 
     ADMITTED = "admitted"
     DENIED = "denied"
@@ -205,7 +205,7 @@ class Verdict(StrEnum):
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict, by what it was judged, each reason a clause, and what to do next."""
+    """The verdict, its basis, each reason as a clause, and the next step."""
 
     verdict: Verdict
     by: str
@@ -214,11 +214,11 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the registry tells of one digest.
+    """Everything the registry records about one digest.
 
     Attributes:
-        image: as it was asked for.
-        told: the time of the look, RFC 3339.
+        image: as requested.
+        told: the time of the trace, RFC 3339.
         subject: the digest itself; `platforms` the images of an index.
         ancestors: the nearest first.
     """
@@ -233,22 +233,22 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reference(self) -> str:
-        """The digest that was traced, pinned."""
+        """Return the traced digest, pinned."""
         return self.subject.reference
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
-        """The index and its images, or the image."""
+        """Return the index and its images, or the image."""
         return (self.subject, *self.platforms)
 
     @property
     def report(self) -> Document | None:
-        """The newest report that can be read: of the digest itself, else of its first platform that has one."""
-        return next((report for one in self.subjects for report in one.reports), None)
+        """Return the newest readable report: of the digest itself, else of its first platform that has one."""
+        return next((report for subject in self.subjects for report in subject.reports), None)
 
 
 def best(signatures: tuple[Signature, ...]) -> Trust:
-    """The best that is said of several signatures."""
+    """Return the best verdict on several signatures."""
     order = (Trust.TRUSTED, Trust.UNCHECKED, Trust.REFUSED, Trust.BROKEN)
-    said = {one.trust for one in signatures}
-    return next((one for one in order if one in said), Trust.UNCHECKED)
+    verdicts = {signature.trust for signature in signatures}
+    return next((trust for trust in order if trust in verdicts), Trust.UNCHECKED)

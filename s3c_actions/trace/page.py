@@ -1,7 +1,7 @@
-"""The story of a digest as one self-contained page: it loads nothing and runs nothing.
+"""Render a trace as one self-contained page: it loads nothing and runs nothing.
 
-Its content security policy allows the style sheet in it by hash, and no script at all. It is to be read on a screen in
-light and dark, in print, by keyboard and by a screen reader: the picture's facts all stand in the text as well.
+Its content security policy allows its style sheet by hash, and no script at all. It can be read on a screen in light
+and dark, in print, by keyboard and by a screen reader: the picture's facts are all in the text as well.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _VERDICTS = {
 
 
 def render(story: Story) -> bytes:
-    """Render a story; lists of thousands are cut, with what is left out counted."""
+    """Render a trace; lists of thousands are cut, with the number of omitted items."""
     style = page.source("page.css") + page.source("story.css")
     text = (
         _environment()
@@ -63,35 +63,39 @@ def render(story: Story) -> bytes:
 
 
 def prepare() -> None:
-    """Do ahead of time what `render` needs to have done once."""
+    """Do the one-time work of `render` in advance."""
     _environment().get_template(TEMPLATE)
 
 
 def _change(change: Change | None) -> dict[str, Any] | None:
-    """The patch's difference: severities that count, and lists, each with how many are left out."""
+    """Return the patch's difference: severities that occur, and lists, each with the number of omitted items."""
     if change is None:
         return None
-    columns = [one for one in sorted(Severity, reverse=True) if change.before.get(one) or change.after.get(one)]
+    columns = [
+        severity
+        for severity in sorted(Severity, reverse=True)
+        if change.before.get(severity) or change.after.get(severity)
+    ]
     lists = [("Fixed", change.fixed, False), ("Left", change.left, True), ("New", change.new, True)]
     return {
         "source": change.source,
         "columns": columns,
         "rows": [("before", change.before), ("after", change.after)],
-        "lists": [_list(name, found, opened) for name, found, opened in lists if found],
-        "packages": len({one.package for one in change.fixed}),
+        "lists": [_list(name, findings, opened) for name, findings, opened in lists if findings],
+        "packages": len({finding.package for finding in change.fixed}),
         "fixed": len(change.fixed),
         "left": len(change.left),
         "new": len(change.new),
     }
 
 
-def _list(name: str, found: tuple[Found, ...], opened: bool) -> dict[str, Any]:
+def _list(name: str, findings: tuple[Found, ...], opened: bool) -> dict[str, Any]:
     return {
         "name": name,
-        "count": len(found),
-        "rows": found[:MOST_FOUND],
-        "more": max(0, len(found) - MOST_FOUND),
-        "opened": opened and len(found) <= 25,
+        "count": len(findings),
+        "rows": findings[:MOST_FOUND],
+        "more": max(0, len(findings) - MOST_FOUND),
+        "opened": opened and len(findings) <= 25,
     }
 
 
@@ -101,7 +105,7 @@ def _findings(document: Document) -> dict[str, Any]:
 
 @cache
 def _environment() -> jinja2.Environment:
-    """As for all pages, and no text goes out that is not one printable line."""
+    """Return the environment of all pages, with every text reduced to one printable line."""
     from s3c_actions.report.render import template_cache
 
     environment = page.environment().overlay(finalize=_printable, bytecode_cache=template_cache.kept("story"))

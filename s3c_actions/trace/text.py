@@ -1,4 +1,4 @@
-"""The story of a digest for a terminal: plain text, the verdict first, no line longer than 120 columns."""
+"""Render a trace for a terminal: plain text, the verdict first, no line longer than 120 columns."""
 
 from __future__ import annotations
 
@@ -32,49 +32,52 @@ MOST_LABELS = 12
 
 
 def render(story: Story) -> str:
-    """Render a story; long lists are cut, with what is left out counted."""
+    """Render a trace; long lists are cut, with the number of omitted items."""
     out = [line(story.reference, 200), verdict(story.judgement)]
-    out += [f"  {line(one, WIDTH * 3)}" for one in story.judgement.reasons]
+    out += [f"  {line(reason, WIDTH * 3)}" for reason in story.judgement.reasons]
     out += [f"  → {line(story.judgement.remedy, WIDTH * 3)}"] if story.judgement.remedy else []
-    out += _section("Where it came from", [*_origin(story.subject), *_all(_ancestor, story.ancestors)])
+    out += _section("Where it came from", [*_origin_rows(story.subject), *_flat_map(_ancestor_rows, story.ancestors)])
     if story.change is not None:
-        out += _section(f"What the patch changed ({line(story.change.source)})", _change(story.change))
+        out += _section(f"What the patch changed ({line(story.change.source)})", _change_rows(story.change))
     for subject in story.subjects:
-        about = f", {line(subject.platform)} {short(subject.digest)}" if subject in story.platforms else ""
-        out += _section(f"Who signed it{about}", _all(_signature, subject.signatures) or ["nobody"])
-        out += _section(f"Evidence{about}", _documents(subject))
-    return "\n".join(cut(one) for one in out) + "\n"
+        of_platform = f", {line(subject.platform)} {short(subject.digest)}" if subject in story.platforms else ""
+        out += _section(f"Who signed it{of_platform}", _flat_map(_signature_rows, subject.signatures) or ["nobody"])
+        out += _section(f"Evidence{of_platform}", _document_rows(subject))
+    return "\n".join(cut(row) for row in out) + "\n"
 
 
 def verdict(judgement: Judgement) -> str:
-    """The verdict in one line: `✔ admitted, by the policy …`."""
+    """Return the verdict in one line: `✔ admitted, by the policy …`."""
     words = {Verdict.UNKNOWN: "not judged"}
     word = words.get(judgement.verdict, judgement.verdict.value)
     return f"{VERDICTS[judgement.verdict]} {word}, by {line(judgement.by)}"
 
 
 def short(digest: str) -> str:
-    """`sha256:8db819c8739f…`: enough to tell digests apart."""
+    """Return the beginning of a digest, enough to distinguish digests: `sha256:8db819c8739f…`."""
     return f"{digest[:19]}…" if len(digest) > 20 else digest
 
 
 def moment(text: str) -> str:
-    """`2026-11-24 19:18` of RFC 3339 in UTC."""
+    """Return `2026-11-24 19:18` for RFC 3339 in UTC."""
     return text[:16].replace("T", " ") if text else ""
 
 
 def label(name: str) -> str:
-    """A label's name without the prefix that says nothing."""
+    """Return a label's name without its common prefix."""
     return name.removeprefix("org.opencontainers.image.")
 
 
 def counted(counts: Mapping[Severity, int]) -> str:
-    """`67 high, 228 medium`, or `no findings`."""
-    return ", ".join(f"{number:,} {one.name.lower()}" for one, number in counts.items() if number) or "no findings"
+    """Describe counts by severity: `67 high, 228 medium`, or `no findings`."""
+    return (
+        ", ".join(f"{number:,} {severity.name.lower()}" for severity, number in counts.items() if number)
+        or "no findings"
+    )
 
 
 def told(document: Document) -> str:
-    """What a document says, in a clause."""
+    """Describe the content of a document, in a clause."""
     if document.problem:
         return document.problem
     if document.counts is not None:
@@ -84,15 +87,15 @@ def told(document: Document) -> str:
     return document.told or ("not looked into" if not document.read else document.artifact_type or "of no known type")
 
 
-def _all(do: Callable[[T], list[str]], over: Iterable[T]) -> list[str]:
-    return [one for value in over for one in do(value)]
+def _flat_map(do: Callable[[T], list[str]], over: Iterable[T]) -> list[str]:
+    return [row for value in over for row in do(value)]
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:
-    return ["", title, *(f"  {one}" for one in lines)] if lines else []
+    return ["", title, *(f"  {row}" for row in lines)] if lines else []
 
 
-def _origin(subject: Subject) -> list[str]:
+def _origin_rows(subject: Subject) -> list[str]:
     facts = []
     if subject.problem:
         facts.append(("problem", subject.problem))
@@ -107,61 +110,72 @@ def _origin(subject: Subject) -> list[str]:
     return [f"{fit(line(name, 40), 12)} {line(text)}" for name, text in facts]
 
 
-def _ancestor(one: Ancestor) -> list[str]:
-    relation = "original" if one.relation is Relation.PATCHED else "base"
+def _ancestor_rows(ancestor: Ancestor) -> list[str]:
+    relation = "original" if ancestor.relation is Relation.PATCHED else "base"
     proof = {True: "its layers are the first of this image", False: "its layers are NOT in this image"}
-    about = [f"by {one.said_by}", *([proof[one.proven]] if one.proven is not None else [])]
-    about += [one.problem] if one.problem else []
-    lines = [f"{relation:<12} {line(one.named)}", f"{'':<12} {line(', '.join(about))}"]
-    if one.subject is not None and one.subject.reports:
-        lines.append(f"{'':<12} had {told(one.subject.reports[0])}")
+    notes = [f"by {ancestor.said_by}", *([proof[ancestor.proven]] if ancestor.proven is not None else [])]
+    notes += [ancestor.problem] if ancestor.problem else []
+    lines = [f"{relation:<12} {line(ancestor.named)}", f"{'':<12} {line(', '.join(notes))}"]
+    if ancestor.subject is not None and ancestor.subject.reports:
+        lines.append(f"{'':<12} had {told(ancestor.subject.reports[0])}")
     return lines
 
 
-def _change(change: Change) -> list[str]:
-    columns = [one for one in sorted(Severity, reverse=True) if change.before.get(one) or change.after.get(one)]
+def _change_rows(change: Change) -> list[str]:
+    columns = [
+        severity
+        for severity in sorted(Severity, reverse=True)
+        if change.before.get(severity) or change.after.get(severity)
+    ]
     lines = []
     if columns:
-        lines.append(f"{'':<8}" + "".join(f"{one.title:>10}" for one in columns))
+        lines.append(f"{'':<8}" + "".join(f"{severity.title:>10}" for severity in columns))
         for name, counts in (("before", change.before), ("after", change.after)):
-            lines.append(f"{name:<8}" + "".join(f"{counts.get(one, 0):>10,}" for one in columns))
-    packages = len({one.package for one in change.fixed})
+            lines.append(f"{name:<8}" + "".join(f"{counts.get(severity, 0):>10,}" for severity in columns))
+    packages = len({finding.package for finding in change.fixed})
     lines.append(
         f"{len(change.fixed):,} fixed in {packages:,} package{'s' * (packages != 1)}, {len(change.left):,} left, "
         f"{len(change.new):,} new"
     )
-    return lines + _found("left", change.left) + _found("new", change.new)
+    return lines + _finding_rows("left", change.left) + _finding_rows("new", change.new)
 
 
-def _found(name: str, found: Sequence[Found]) -> list[str]:
+def _finding_rows(name: str, findings: Sequence[Found]) -> list[str]:
     lines = [
-        f"{name:<8}{one.severity.name:<9}{fit(line(one.id), 20)} {fit(line(one.package), 24)} "
-        + line(one.reason or (f"fixed in {one.fixed}" if one.fixed else "no fix yet"))
-        for one in found[:MOST_FOUND]
+        f"{name:<8}{finding.severity.name:<9}{fit(line(finding.id), 20)} {fit(line(finding.package), 24)} "
+        + line(finding.reason or (f"fixed in {finding.fixed}" if finding.fixed else "no fix yet"))
+        for finding in findings[:MOST_FOUND]
     ]
-    return lines + ([f"{'':<8}… and {len(found) - MOST_FOUND:,} more"] if len(found) > MOST_FOUND else [])
+    return lines + ([f"{'':<8}… and {len(findings) - MOST_FOUND:,} more"] if len(findings) > MOST_FOUND else [])
 
 
-def _signature(one: Signature) -> list[str]:
-    if not one.signer:
-        return [f"{MARKS[one.trust]} {short(one.digest)}  {line(one.reason)}"]
-    parts = [moment(one.signed_at) or "no time", one.signature_format, f"certificate {one.thumbprint[:16]}"]
-    parts += ["time-stamped"] if one.timestamped else []
-    parts += [f"until {moment(one.expires)}"] if one.expires else []
-    lines = [f"{MARKS[one.trust]} {line(one.signer)}", f"  {', '.join(parts)}"]
-    lines += [f"  {line(one.reason)}"] if one.reason else []
-    return lines + [f"  {line(name, 60)} = {line(text)}" for name, text in list(one.metadata.items())[:MOST_LABELS]]
+def _signature_rows(signature: Signature) -> list[str]:
+    if not signature.signer:
+        return [f"{MARKS[signature.trust]} {short(signature.digest)}  {line(signature.reason)}"]
+    parts = [
+        moment(signature.signed_at) or "no time",
+        signature.signature_format,
+        f"certificate {signature.thumbprint[:16]}",
+    ]
+    parts += ["time-stamped"] if signature.timestamped else []
+    parts += [f"until {moment(signature.expires)}"] if signature.expires else []
+    lines = [f"{MARKS[signature.trust]} {line(signature.signer)}", f"  {', '.join(parts)}"]
+    lines += [f"  {line(signature.reason)}"] if signature.reason else []
+    return lines + [
+        f"  {line(name, 60)} = {line(text)}" for name, text in list(signature.metadata.items())[:MOST_LABELS]
+    ]
 
 
-def _documents(subject: Subject) -> list[str]:
+def _document_rows(subject: Subject) -> list[str]:
     documents = subject.documents[:MOST_DOCUMENTS]
     lines = []
-    for one in documents:
-        mark = "✘" if one.problem else MARKS[one.trust]
-        signer = next((signature.signer for signature in one.signatures if signature.trust is one.trust), "")
-        signed = f"signed by {signer}" if signer else "not signed" * one.read
+    for document in documents:
+        mark = "✘" if document.problem else MARKS[document.trust]
+        signer = next((signature.signer for signature in document.signatures if signature.trust is document.trust), "")
+        signed = f"signed by {signer}" if signer else "not signed" * document.read
         lines.append(
-            f"{mark} {one.kind.value:<7} {fit(moment(one.created), 16)}  {fit(line(told(one)), 44)}  {line(signed)}"
+            f"{mark} {document.kind.value:<7} {fit(moment(document.created), 16)}  {fit(line(told(document)), 44)}  "
+            f"{line(signed)}"
         )
     more = len(subject.documents) - len(documents)
     return lines + ([f"… and {more:,} more"] if more else []) or ["none is attached"]

@@ -160,7 +160,7 @@ def test_two_that_write_the_same_comment_at_once_end_with_one(github: GitHub) ->
 
         def job(run: int, number: int = 100 + number, both: threading.Barrier = both) -> None:
             mine = conversation(github, number)
-            mine._mine("0" * 16)
+            mine._own_comments("0" * 16)
             both.wait()
             mine.put(message(f"of run {run}", run=run))
 

@@ -1,1 +1,1 @@
-"""The gate in front of the cluster: its objects, what is there of it, and what its denials say."""
+"""The gate in front of the cluster: its objects, their inspection, and the meaning of its denials."""

@@ -1,8 +1,8 @@
-"""The gate of a cluster: Gatekeeper's webhook, Ratify behind it, the constraint between them; looked at and tried.
+"""Inspect and prove the gate of a cluster: Gatekeeper's webhook, Ratify behind it, the constraint between them.
 
-What is looked at can be wrong in ways that nobody thought of, so the gate is proved as well: the API server is asked,
-by dry run, to take Pods that have an image nobody signed, once in each place where a new Pod can have one. Each has to
-be denied, and by a verdict on that image: a quota, another policy or a missing right denies too, and proves nothing.
+The inspected objects can be wrong in unforeseen ways, so the gate is proved as well: the API server is asked, by dry
+run, to admit Pods with an unsigned image, once in each place where a new Pod can have one. Each has to be denied, by a
+verdict on that image: a quota, another policy or a missing permission denies too, and proves nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PODS = Resource(path="/api/v1", plural="pods", namespaced=True)
 NAMESPACE = "gatekeeper-system"
 RATIFY = "app.kubernetes.io/name=ratify"
 REMEMBERED = 30.0
-"""Seconds that a verdict is kept, as manifests/ sets it: by Gatekeeper, by Ratify and by Ratify's store, 10 each."""
+"""Seconds that a verdict is cached, as set in manifests/: by Gatekeeper, by Ratify and by Ratify's store, 10 each."""
 _PATIENCE = 5.0
 _AT_ONCE = 6
 _IN_A_POD = 4
@@ -46,20 +46,20 @@ _RECENT = 120
 _INSTALL = "Install it, or mend it, with `s3c gate install`."
 NOT_THERE = f"localhost:1/s3c-gate-probe@sha256:{64 * '0'}"
 """Nothing listens on port 1, and no image has this digest."""
-# No image at all: it stands in a proof's container where another place is tried.
+# Not an existing image: it is the image of a proof's container while another place is tried.
 _BESIDE = f"localhost:1/s3c-gate-probe@sha256:{64 * '1'}"
-# How the API server says that it knows no such volume, or that a policy of its own lets none in: both before a webhook.
+# The API server's message for an unknown volume type, or one denied by its own policy: both precede webhooks.
 _NO_SUCH_PLACE = re.compile(r"must specify a volume type|ValidatingAdmissionPolicy '[^']*'.* denied request", re.DOTALL)
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the cluster says of its gate: the objects, as the API has them.
+    """The objects of the gate, as returned by the API.
 
     Attributes:
         webhooks: ValidatingWebhookConfigurations.
-        templates, constraints, providers, configs: Gatekeeper's; empty where a kind is not known.
+        templates, constraints, providers, configs: Gatekeeper's; empty where the cluster does not know a kind.
         namespaces: name → labels.
-        ready: Services (`namespace/name`) behind which something answers.
+        ready: Services (`namespace/name`) with a ready endpoint.
     """
 
     webhooks: tuple[Object, ...]
@@ -72,19 +72,19 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hole(msgspec.Struct, frozen=True, kw_only=True):
-    """A way around the gate, or a reason why it admits nothing."""
+    """A way to bypass the gate, or a reason why it admits nothing."""
 
     what: str
     remedy: str
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found.
+    """The result of an inspection.
 
     Attributes:
-        holes: empty for a gate that is closed for what was asked.
+        holes: empty for a gate without holes for the requested objects.
         constraints: the names of those that ask Ratify.
-        exempt: namespaces that go around the gate, with the reason.
+        exempt: namespaces that bypass the gate, with the reason.
     """
 
     holes: tuple[Hole, ...]
@@ -93,11 +93,11 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """What was tried, and denied for its signature.
+    """The places that were tried, all denied for the image's signature.
 
     Attributes:
         denied: the denial of a container's image.
-        places: those tried; without the ones that this cluster has not.
+        places: those tried; without those that this cluster does not support.
     """
 
     denied: AdmissionDenied
@@ -105,76 +105,80 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def what(self) -> str:
-        """The denial as a sentence."""
+        """Return the denial as a sentence."""
         return self.denied.what
 
     @property
     def told(self) -> str:
-        """`as a container, an init container and an image volume`."""
-        named = [one.phrase.removeprefix("as ") for one in self.places]
-        return "as " + " and ".join(one for one in (", ".join(named[:-1]), named[-1]) if one)
+        """Return the places for people: `as a container, an init container and an image volume`."""
+        phrases = [place.phrase.removeprefix("as ") for place in self.places]
+        return "as " + " and ".join(part for part in (", ".join(phrases[:-1]), phrases[-1]) if part)
 
 
 def gather(cluster: Cluster) -> Facts:
-    """Read what `inspect` needs.
+    """Read the objects that `inspect` needs.
 
     Raises:
-        OutsideError: the cluster does not answer, or does not let us look.
+        OutsideError: the cluster does not answer, or does not allow reading them.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        look = partial(_listed, cluster)
+        look = partial(_list_if_served, cluster)
         templates, webhooks, providers, configs, namespaces, slices = pool.map(
             look, (TEMPLATES, WEBHOOKS, PROVIDERS, CONFIGS, NAMESPACES, SLICES)
         )
-        kinds = sorted({name for one in templates if (name := _dig(one, "spec", "crd", "spec", "names", "kind"))})
+        kinds = sorted({kind for template in templates if (kind := _template_kind(template))})
         return Facts(
             webhooks=webhooks,
             templates=templates,
-            constraints=tuple(one for found in pool.map(partial(_constraints, cluster), kinds) for one in found),
+            constraints=tuple(
+                constraint for served in pool.map(partial(_constraints, cluster), kinds) for constraint in served
+            ),
             providers=providers,
             configs=configs,
-            namespaces={one["metadata"]["name"]: one["metadata"].get("labels") or {} for one in namespaces},
+            namespaces={entry["metadata"]["name"]: entry["metadata"].get("labels") or {} for entry in namespaces},
             ready=frozenset(
                 f"{metadata['namespace']}/{(metadata.get('labels') or {}).get('kubernetes.io/service-name')}"
-                for metadata, ends in ((one["metadata"], one.get("endpoints") or ()) for one in slices)
-                if any((end.get("conditions") or {}).get("ready") is not False for end in ends)
+                for metadata, endpoints in ((entry["metadata"], entry.get("endpoints") or ()) for entry in slices)
+                if any((endpoint.get("conditions") or {}).get("ready") is not False for endpoint in endpoints)
             ),
         )
 
 
 def inspect(facts: Facts, wanted: Iterable[tuple[str, str, str]]) -> Gate:
-    """Look for holes.
+    """Find holes in the gate.
 
     Args:
-        facts: what the cluster says.
-        wanted: API group, kind and namespace of everything that is to be deployed; Pods are looked at in any case.
+        facts: the objects of the gate.
+        wanted: API group, kind and namespace of everything to be deployed; Pods are always checked.
     """
     wanted = sorted(set(wanted))
     namespaces = sorted({namespace for _, _, namespace in wanted})
-    found = [
-        (one, webhook)
-        for one in facts.webhooks
-        for webhook in one.get("webhooks") or ()
+    webhooks = [
+        (configuration, webhook)
+        for configuration in facts.webhooks
+        for webhook in configuration.get("webhooks") or ()
         if webhook.get("name") == WEBHOOK
     ]
-    if not found:
+    if not webhooks:
         return Gate(
             holes=(Hole(what="Gatekeeper's webhook is not there: everything is admitted.", remedy=_INSTALL),),
             constraints=(),
             exempt=dict.fromkeys(sorted(facts.namespaces), "there is no gate"),
         )
-    holes = [hole for one, webhook in found for hole in _webhook(str(one["metadata"]["name"]), webhook, facts)]
-    asking = {
-        kind for one in facts.templates if _asks(one) and (kind := _dig(one, "spec", "crd", "spec", "names", "kind"))
-    }
-    constraints = [one for one in facts.constraints if one["kind"] in asking]
-    denying = [one for one in constraints if not _lets_pass(one)]
+    holes = [
+        hole
+        for configuration, webhook in webhooks
+        for hole in _webhook_holes(str(configuration["metadata"]["name"]), webhook, facts)
+    ]
+    asking = {kind for template in facts.templates if _asks_provider(template) and (kind := _template_kind(template))}
+    constraints = [constraint for constraint in facts.constraints if constraint["kind"] in asking]
+    denying = [constraint for constraint in constraints if not _not_enforced(constraint)]
     if not asking:
         holes.append(Hole(what="No ConstraintTemplate asks Ratify about images.", remedy=_INSTALL))
     elif not constraints:
         holes.append(Hole(what=f"No constraint of the kind {', '.join(sorted(asking))} is there.", remedy=_INSTALL))
-    holes += [hole for one in constraints if (hole := _lets_pass(one))]
-    exempt = _exempt(facts, [webhook for _, webhook in found], denying)
+    holes += [hole for constraint in constraints if (hole := _not_enforced(constraint))]
+    exempt = _exempt(facts, [webhook for _, webhook in webhooks], denying)
     holes += [
         Hole(
             what=f"The namespace {namespace} goes around the gate: {exempt[namespace]}.",
@@ -184,10 +188,11 @@ def inspect(facts: Facts, wanted: Iterable[tuple[str, str, str]]) -> Gate:
         if namespace in exempt
     ]
     if denying:
-        for group, kind, namespace in sorted({*wanted, *(("", "Pod", one) for one in namespaces)}):
+        for group, kind, namespace in sorted({*wanted, *(("", "Pod", name) for name in namespaces)}):
             labels = _labels(facts, namespace)
             if namespace not in exempt and not any(
-                _matches_kind(one, group, kind) and _matches_namespace(one, namespace, labels) for one in denying
+                _matches_kind(constraint, group, kind) and _matches_namespace(constraint, namespace, labels)
+                for constraint in denying
             ):
                 holes.append(
                     Hole(
@@ -197,15 +202,15 @@ def inspect(facts: Facts, wanted: Iterable[tuple[str, str, str]]) -> Gate:
                         remedy=f"Add the kind to `match.kinds` of {denying[0]['metadata']['name']}.",
                     )
                 )
-        holes += _providers(facts, found[0][1])
+        holes += _provider_holes(facts, webhooks[0][1])
     return Gate(
         holes=tuple(dict.fromkeys(holes)),
-        constraints=tuple(str(one["metadata"]["name"]) for one in denying),
+        constraints=tuple(str(constraint["metadata"]["name"]) for constraint in denying),
         exempt=exempt,
     )
 
 
-def _webhook(name: str, webhook: Mapping[str, Any], facts: Facts) -> list[Hole]:
+def _webhook_holes(name: str, webhook: Mapping[str, Any], facts: Facts) -> list[Hole]:
     holes = []
     if webhook.get("failurePolicy") != "Fail":
         holes.append(
@@ -236,32 +241,37 @@ def _webhook(name: str, webhook: Mapping[str, Any], facts: Facts) -> list[Hole]:
 
 
 def _uncovered(webhook: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What brings an image into the cluster and no rule of the webhook looks at, and what to change."""
+    """Return what brings an image into the cluster without matching a rule of the webhook, and how to fix it."""
     gaps = [
-        one
-        for one in image_places.WORKLOADS
-        if not all(_looks_at(webhook, one.group, one.version, one.plural, how) for how in ("CREATE", "UPDATE"))
+        workload
+        for workload in image_places.WORKLOADS
+        if not all(
+            _looks_at(webhook, workload.group, workload.version, workload.plural, operation)
+            for operation in ("CREATE", "UPDATE")
+        )
     ]
-    found = []
-    if any(one.kind == "Pod" for one in gaps):
-        found.append(("Pods that are created or updated", "Install Gatekeeper's chart."))
-    if others := [one for one in gaps if one.kind != "Pod"]:
-        kinds = ", ".join(f"{one.kind}s" for one in others)
-        named = ", ".join(one.plural for one in others)
-        found.append((f"{kinds}: they are accepted, and their Pods alone are judged", f"Add {named} to its rules."))
-    for one, noun in image_places.SUBRESOURCES.items():
-        if not _looks_at(webhook, "", "v1", one, "UPDATE"):
-            found.append(
+    uncovered = []
+    if any(workload.kind == "Pod" for workload in gaps):
+        uncovered.append(("Pods that are created or updated", "Install Gatekeeper's chart."))
+    if others := [workload for workload in gaps if workload.kind != "Pod"]:
+        kinds = ", ".join(f"{workload.kind}s" for workload in others)
+        plurals = ", ".join(workload.plural for workload in others)
+        uncovered.append(
+            (f"{kinds}: they are accepted, and their Pods alone are judged", f"Add {plurals} to its rules.")
+        )
+    for subresource, noun in image_places.SUBRESOURCES.items():
+        if not _looks_at(webhook, "", "v1", subresource, "UPDATE"):
+            uncovered.append(
                 (
-                    f"{noun} ({one}), which change the images of a Pod that runs",
-                    f"Add {one} to its rules: `*` does not mean subresources.",
+                    f"{noun} ({subresource}), which change the images of a Pod that runs",
+                    f"Add {subresource} to its rules: `*` does not mean subresources.",
                 )
             )
-    return found
+    return uncovered
 
 
 def _looks_at(webhook: Mapping[str, Any], group: str, version: str, resource: str, operation: str) -> bool:
-    """Whether a webhook is asked about a request, as the API server decides it.
+    """Return whether a webhook is called for a request, by the rules of the API server.
 
     https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#matching-requests-rules
     """
@@ -272,20 +282,20 @@ def _looks_at(webhook: Mapping[str, Any], group: str, version: str, resource: st
         and set(rule.get("operations") or ()) & {"*", operation}
         and (rule.get("scope") or "*") in {"*", "Namespaced"}
         and any(
-            named in {"*", plural} and within in {"*", sub}
-            for named, _, within in (str(one).partition("/") for one in rule.get("resources") or ())
+            rule_plural in {"*", plural} and rule_sub in {"*", sub}
+            for rule_plural, _, rule_sub in (str(name).partition("/") for name in rule.get("resources") or ())
         )
         for rule in webhook.get("rules") or ()
     )
 
 
-def _lets_pass(constraint: Mapping[str, Any]) -> Hole | None:
-    """Why a constraint denies nothing that is asked of the webhook; None when it does deny."""
+def _not_enforced(constraint: Mapping[str, Any]) -> Hole | None:
+    """Return why a constraint does not deny what is sent to the webhook; None when it does deny."""
     name, action = constraint["metadata"]["name"], _dig(constraint, "spec", "enforcementAction") or "deny"
     scoped = action == "scoped" and any(
-        one.get("action") == "deny"
-        and any(point.get("name") in {"*", WEBHOOK} for point in one.get("enforcementPoints") or ())
-        for one in _dig(constraint, "spec", "scopedEnforcementActions") or ()
+        scope.get("action") == "deny"
+        and any(point.get("name") in {"*", WEBHOOK} for point in scope.get("enforcementPoints") or ())
+        for scope in _dig(constraint, "spec", "scopedEnforcementActions") or ()
     )
     if action != "deny" and not scoped:
         return Hole(
@@ -303,14 +313,14 @@ def _labels(facts: Facts, namespace: str) -> dict[str, str]:
     return {"kubernetes.io/metadata.name": namespace, **facts.namespaces.get(namespace, {})}
 
 
-def _providers(facts: Facts, webhook: Mapping[str, Any]) -> list[Hole]:
+def _provider_holes(facts: Facts, webhook: Mapping[str, Any]) -> list[Hole]:
     if not facts.providers:
         return [Hole(what="Ratify is not there: Gatekeeper knows no external data provider.", remedy=_INSTALL)]
     holes = []
-    for one in facts.providers:
-        name, url = one["metadata"]["name"], str(_dig(one, "spec", "url") or "")
+    for provider in facts.providers:
+        name, url = provider["metadata"]["name"], str(_dig(provider, "spec", "url") or "")
         host = re.match(r"https://([^.:/]+)\.([^.:/]+)", url)
-        if not url.startswith("https://") or not _dig(one, "spec", "caBundle"):
+        if not url.startswith("https://") or not _dig(provider, "spec", "caBundle"):
             holes.append(
                 Hole(what=f"The Provider {name} is asked without TLS: anyone in between may answer.", remedy=_INSTALL)
             )
@@ -321,7 +331,7 @@ def _providers(facts: Facts, webhook: Mapping[str, Any]) -> list[Hole]:
                     remedy=f"Look at its Pods: `kubectl get pods -n {host[2]}`.",
                 )
             )
-        timeout, patience = _dig(one, "spec", "timeout"), webhook.get("timeoutSeconds")
+        timeout, patience = _dig(provider, "spec", "timeout"), webhook.get("timeoutSeconds")
         if isinstance(timeout, int) and isinstance(patience, int) and timeout > patience:
             holes.append(
                 Hole(
@@ -332,8 +342,8 @@ def _providers(facts: Facts, webhook: Mapping[str, Any]) -> list[Hole]:
     return holes
 
 
-def _asks(template: Mapping[str, Any]) -> bool:
-    """Whether a template asks an external data provider; its code is either `rego` or in `code[].source.rego`."""
+def _asks_provider(template: Mapping[str, Any]) -> bool:
+    """Return whether a template uses an external data provider; its code is `rego` or in `code[].source.rego`."""
     sources = []
     for target in _dig(template, "spec", "targets") or ():
         sources.append(str(target.get("rego") or ""))
@@ -346,34 +356,34 @@ def _matches_kind(constraint: Mapping[str, Any], group: str, kind: str) -> bool:
     if not kinds:
         return True
     return any(
-        set(one.get("apiGroups") or ()) & {group, "*"} and set(one.get("kinds") or ()) & {kind, "*"} for one in kinds
+        set(rule.get("apiGroups") or ()) & {group, "*"} and set(rule.get("kinds") or ()) & {kind, "*"} for rule in kinds
     )
 
 
 def _exempt(
     facts: Facts, webhooks: Sequence[Mapping[str, Any]], constraints: Sequence[Mapping[str, Any]]
 ) -> dict[str, str]:
-    """Namespaces that no constraint is asked for, with the reason."""
-    found = {}
+    """Return the namespaces that bypass every constraint, with the reason."""
+    exempt = {}
     for namespace in sorted(facts.namespaces):
         labels = _labels(facts, namespace)
         if not any(selects(webhook.get("namespaceSelector") or {}, labels) for webhook in webhooks):
-            found[namespace] = "the webhook's namespaceSelector leaves it out"
-        elif any(_config_exempts(one, namespace) for one in facts.configs):
-            found[namespace] = "Gatekeeper's Config exempts it"
-        elif constraints and not any(_matches_namespace(one, namespace, labels) for one in constraints):
-            found[namespace] = f"the constraint {constraints[0]['metadata']['name']} does not match it"
-    return found
+            exempt[namespace] = "the webhook's namespaceSelector leaves it out"
+        elif any(_config_exempts(config, namespace) for config in facts.configs):
+            exempt[namespace] = "Gatekeeper's Config exempts it"
+        elif constraints and not any(_matches_namespace(constraint, namespace, labels) for constraint in constraints):
+            exempt[namespace] = f"the constraint {constraints[0]['metadata']['name']} does not match it"
+    return exempt
 
 
 def _matches_namespace(constraint: Mapping[str, Any], namespace: str, labels: Mapping[str, str]) -> bool:
     match = _dig(constraint, "spec", "match") or {}
     only, never = match.get("namespaces") or (), match.get("excludedNamespaces") or ()
-    if only and not any(fnmatch.fnmatchcase(namespace, str(one)) for one in only):
+    if only and not any(fnmatch.fnmatchcase(namespace, str(pattern)) for pattern in only):
         return False
-    if any(fnmatch.fnmatchcase(namespace, str(one)) for one in never):
+    if any(fnmatch.fnmatchcase(namespace, str(pattern)) for pattern in never):
         return False
-    # Which objects have the labels cannot be known beforehand: a constraint for some does not cover the namespace.
+    # The labels of future objects are unknown: a constraint for some labels does not cover the namespace.
     if match.get("labelSelector") or match.get("name") or match.get("scope") == "Cluster":
         return False
     return selects(match.get("namespaceSelector") or {}, labels)
@@ -381,36 +391,36 @@ def _matches_namespace(constraint: Mapping[str, Any], namespace: str, labels: Ma
 
 def _config_exempts(config: Mapping[str, Any], namespace: str) -> bool:
     return any(
-        set(one.get("processes") or ()) & {"*", "webhook"}
-        and any(fnmatch.fnmatchcase(namespace, str(name)) for name in one.get("excludedNamespaces") or ())
-        for one in _dig(config, "spec", "match") or ()
+        set(entry.get("processes") or ()) & {"*", "webhook"}
+        and any(fnmatch.fnmatchcase(namespace, str(pattern)) for pattern in entry.get("excludedNamespaces") or ())
+        for entry in _dig(config, "spec", "match") or ()
     )
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a label selector (meta/v1 LabelSelector) takes these labels; one with an unknown operator does not."""
+    """Return whether a label selector (meta/v1 LabelSelector) matches labels; one with an unknown operator does not."""
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
         return False
-    for one in selector.get("matchExpressions") or ():
-        key, values = one.get("key"), one.get("values") or ()
+    for expression in selector.get("matchExpressions") or ():
+        key, values = expression.get("key"), expression.get("values") or ()
         fits = {
             "In": labels.get(key) in values,
             "NotIn": key not in labels or labels[key] not in values,
             "Exists": key in labels,
             "DoesNotExist": key not in labels,
         }
-        if not fits.get(str(one.get("operator")), False):
+        if not fits.get(str(expression.get("operator")), False):
             return False
     return True
 
 
 def pod(images: Sequence[str], place: image_places.Place = image_places.CONTAINERS, image: str = "") -> Object:
-    """A Pod that no other policy should mind; it is only ever tried, never made.
+    """Return a Pod that no other policy should reject; it is only used in dry runs, never created.
 
     Args:
         images: of its containers.
-        place: where it has one more image.
-        image: that one; empty: there is none.
+        place: where it has an additional image.
+        image: the additional image; empty: none.
     """
     spec: Object = {
         "automountServiceAccountToken": False,
@@ -420,15 +430,15 @@ def pod(images: Sequence[str], place: image_places.Place = image_places.CONTAINE
             "runAsUser": 65532,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(f"proof-{number}", one) for number, one in enumerate(images)],
+        "containers": [_container(f"proof-{number}", name) for number, name in enumerate(images)],
     }
     if image and place.path == image_places.CONTAINERS.path:
         spec.setdefault(place.field, []).append(_container("proof", image))
     elif image:
-        named: Any = image
+        volume: Any = image
         for step in reversed(place.path):
-            named = {step: named}
-        spec[place.field] = [{"name": "proof", **named}]
+            volume = {step: volume}
+        spec[place.field] = [{"name": "proof", **volume}]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -453,58 +463,58 @@ def _container(name: str, image: str) -> Object:
 
 
 def attempt(cluster: Cluster, namespace: str, *images: str) -> AdmissionDenied | None:
-    """Ask the API server to take a Pod of these images, by dry run; the denial, None when it was admitted.
+    """Ask the API server to admit a Pod with these images, by dry run; return the denial, None when it was admitted.
 
     Raises:
-        OutsideError: it was refused for a reason that is not admission's.
+        OutsideError: it was rejected for a reason other than admission.
     """
-    denied = _attempt(cluster, namespace, pod(images))
-    return _explained(cluster, denied) if denied is not None else None
+    denied = _try_pod(cluster, namespace, pod(images))
+    return _with_ratify_log(cluster, denied) if denied is not None else None
 
 
-def _attempt(cluster: Cluster, namespace: str, document: Object) -> AdmissionDenied | None:
-    until, patience = time.monotonic() + 15, time.monotonic() + 60
+def _try_pod(cluster: Cluster, namespace: str, document: Object) -> AdmissionDenied | None:
+    account_deadline, busy_deadline = time.monotonic() + 15, time.monotonic() + 60
     while True:
         try:
             cluster.create(PODS, document, namespace, dry_run=True)
         except AdmissionDenied as denied:
-            # Ratify's verdict is kept for 10 s by itself and by Gatekeeper.
-            if not any(denials.BUSY in one.reason for one in denied.denials) or time.monotonic() > patience:
+            # Ratify and Gatekeeper cache Ratify's verdict for 10 s.
+            if not any(denials.BUSY in denial.reason for denial in denied.denials) or time.monotonic() > busy_deadline:
                 return denied
             time.sleep(5)
         except OutsideError as error:
-            # A namespace's service account is made a moment after the namespace.
-            if "serviceaccount" not in error.original or time.monotonic() > until:
+            # A namespace's service account is created a moment after the namespace.
+            if "serviceaccount" not in error.original or time.monotonic() > account_deadline:
                 raise
             time.sleep(0.3)
         else:
             return None
 
 
-def _explained(cluster: Cluster, denied: AdmissionDenied) -> AdmissionDenied:
-    """The denial, with what Ratify's log says where Ratify itself does not, and where we may read it."""
-    if not any(one.unavailable and one.trace for one in denied.denials):
+def _with_ratify_log(cluster: Cluster, denied: AdmissionDenied) -> AdmissionDenied:
+    """Return the denial, with the reason from Ratify's log where Ratify's answer lacks it, if the log may be read."""
+    if not any(denial.unavailable and denial.trace for denial in denied.denials):
         return denied
     try:
         pods = cluster.list(PODS, NAMESPACE, labelSelector=RATIFY)
-        log = "\n".join(cluster.log(NAMESPACE, one["metadata"]["name"], seconds=_RECENT) for one in pods)
+        log = "\n".join(cluster.log(NAMESPACE, denial["metadata"]["name"], seconds=_RECENT) for denial in pods)
     except S3CError:
         return denied
-    return AdmissionDenied(tuple(denials.explained(one, log) for one in denied.denials), denied.original)
+    return AdmissionDenied(tuple(denials.explained(denial, log) for denial in denied.denials), denied.original)
 
 
 def admitted(cluster: Cluster, images: Sequence[str], namespace: str) -> frozenset[str]:
-    """Those of the images of which some Pod at once is admitted, in one request for several of them.
+    """Return those images that are admitted together in a Pod, with one request for several of them.
 
-    What is not among them has to be asked about by itself: another one of its Pod, or the size of that, may be minded.
+    The others have to be tried individually: another image of their Pod, or its size, may have been rejected.
     """
-    found: list[str] = []
+    admitted_images: list[str] = []
     for start in range(0, len(images), _IN_A_POD):
-        few = images[start : start + _IN_A_POD]
+        batch = images[start : start + _IN_A_POD]
         with suppress(OutsideError):
-            if len(few) > 1 and attempt(cluster, namespace, *few) is None:
-                found += few
-    return frozenset(found)
+            if len(batch) > 1 and attempt(cluster, namespace, *batch) is None:
+                admitted_images += batch
+    return frozenset(admitted_images)
 
 
 def ask(
@@ -515,14 +525,14 @@ def ask(
     signatures: Callable[[Reference], Sequence[str]],
     tell: Callable[[str], None],
 ) -> AdmissionDenied | None:
-    """Ask as `attempt` does, and wait for a gate that remembers an image from before it was signed.
+    """Try a Pod as `attempt` does, and wait for a gate that cached an image's verdict from before it was signed.
 
     Args:
-        cluster: where.
+        cluster: to ask.
         reference: by digest.
-        namespace: where the Pod is tried.
-        signatures: digests of an image's signatures, whoever made them.
-        tell: told when the gate is waited for, REMEMBERED seconds at most.
+        namespace: of the Pod.
+        signatures: returns the digests of an image's signatures, whoever made them.
+        tell: called before waiting for the gate, REMEMBERED seconds at most.
 
     Raises:
         OutsideError: as `attempt` does, or the registry does not answer.
@@ -531,46 +541,46 @@ def ask(
     if not _unsigned(denied) or not signatures(reference):
         return denied
     tell(f"{reference.pinned} is signed, and the gate remembers it without: asking for up to {REMEMBERED:g} s")
-    until = time.monotonic() + REMEMBERED + _PATIENCE
-    while _unsigned(denied) and time.monotonic() < until:
+    deadline = time.monotonic() + REMEMBERED + _PATIENCE
+    while _unsigned(denied) and time.monotonic() < deadline:
         time.sleep(1)
         denied = attempt(cluster, namespace, reference.pinned)
     return denied
 
 
 def _unsigned(denied: AdmissionDenied | None) -> bool:
-    return denied is not None and all(one.reason == denials.UNSIGNED for one in denied.denials)
+    return denied is not None and all(denial.reason == denials.UNSIGNED for denial in denied.denials)
 
 
 def prove(cluster: Cluster, unsigned: str, namespace: str, constraints: Iterable[str], beside: str = _BESIDE) -> Proof:
-    """Prove that the gate closes.
+    """Prove that the gate denies an unsigned image.
 
     Args:
-        cluster: where.
+        cluster: to ask.
         unsigned: an image, by digest, that is in the registry and has no signature.
-        namespace: where the Pods are tried.
+        namespace: of the Pods.
         constraints: the names of those that ask Ratify.
         beside: image of the container of a Pod that has the unsigned one in another place.
 
     Raises:
-        Refused: a Pod was admitted, or denied by something that knows nothing of signatures.
-        OutsideError: it was denied because Gatekeeper or Ratify could not be asked.
+        Refused: a Pod was admitted, or denied by something that does not check signatures.
+        OutsideError: it was denied because Gatekeeper or Ratify could not be reached.
     """
     asking, first, tried = frozenset(constraints), None, []
     beside = beside if beside != unsigned else _BESIDE
-    for place, denied in _denials(cluster, namespace, unsigned, beside):
-        about = _about(denied, unsigned)
-        if denied is None or (not about and _about(denied, beside)):
-            raise _open(unsigned, "which nobody signed", place, namespace)
-        if denied.unavailable and (not about or any(one.unavailable for one in about)):
-            explained = _explained(cluster, denied)
+    for place, denied in _try_places(cluster, namespace, unsigned, beside):
+        relevant = _denials_of(denied, unsigned)
+        if denied is None or (not relevant and _denials_of(denied, beside)):
+            raise _gate_open_error(unsigned, "which nobody signed", place, namespace)
+        if denied.unavailable and (not relevant or any(denial.unavailable for denial in relevant)):
+            explained = _with_ratify_log(cluster, denied)
             raise OutsideError(
                 f"The gate admits nothing: {explained.denials[0].reason}.",
                 cause=explained.cause,
                 remedy=explained.remedy or "Look at the Pods in gatekeeper-system.",
                 original=explained.original,
             )
-        if not any(one.constraint in asking for one in about):
+        if not any(denial.constraint in asking for denial in relevant):
             raise Refused(
                 f"An unsigned image {place.phrase} was denied in {namespace}, but not for its signature.",
                 cause="Another policy denied it, so the gate is not proved.",
@@ -581,29 +591,30 @@ def prove(cluster: Cluster, unsigned: str, namespace: str, constraints: Iterable
         first = first or denied
         tried.append(place)
     if first is None:
-        raise _not_tried(namespace)
+        raise _not_proved_error(namespace)
     return Proof(denied=first, places=tuple(tried))
 
 
 def prove_absent(cluster: Cluster, namespace: str, constraints: Iterable[str]) -> Proof | S3CError:
-    """Prove that the gate closes by an image that is not there: for a gate that knows of no other image yet.
+    """Prove that the gate denies an image that does not exist: for a gate that knows no other image yet.
 
-    It is less than `prove`: that Ratify is asked, and that its word counts. A signature is nothing that it looks for.
+    It proves less than `prove`: that Ratify is asked, and that its verdict counts, but not that signatures are checked.
 
     Returns:
         The proof, or the error that there is none (yet).
 
     Raises:
-        OutsideError: a Pod was refused for a reason that is not admission's.
+        OutsideError: a Pod was rejected for a reason other than admission.
     """
     asking, first, tried = frozenset(constraints), None, []
-    for place, denied in _denials(cluster, namespace, NOT_THERE, _BESIDE):
-        about = _about(denied, NOT_THERE)
-        if denied is None or (not about and _about(denied, _BESIDE)):
-            return _open(NOT_THERE, "which is not there", place, namespace)
-        # A verdict leaves a trace; what Ratify cannot find it says by itself.
+    for place, denied in _try_places(cluster, namespace, NOT_THERE, _BESIDE):
+        relevant = _denials_of(denied, NOT_THERE)
+        if denied is None or (not relevant and _denials_of(denied, _BESIDE)):
+            return _gate_open_error(NOT_THERE, "which is not there", place, namespace)
+        # A verdict has a trace; an image that does not exist is reported by Ratify itself.
         if not any(
-            one.constraint in asking and (one.trace or "could not resolve descriptor" in one.original) for one in about
+            denial.constraint in asking and (denial.trace or "could not resolve descriptor" in denial.original)
+            for denial in relevant
         ):
             return OutsideError(
                 "Ratify does not answer Gatekeeper: everything is denied.",
@@ -613,10 +624,10 @@ def prove_absent(cluster: Cluster, namespace: str, constraints: Iterable[str]) -
             )
         first = first or denied
         tried.append(place)
-    return Proof(denied=first, places=tuple(tried)) if first is not None else _not_tried(namespace)
+    return Proof(denied=first, places=tuple(tried)) if first is not None else _not_proved_error(namespace)
 
 
-def _open(image: str, what: str, place: image_places.Place, namespace: str) -> Refused:
+def _gate_open_error(image: str, what: str, place: image_places.Place, namespace: str) -> Refused:
     if place is image_places.CONTAINERS:
         cause = "What the gate's objects say is not what it does."
         remedy = "Look at the constraint's status and at Ratify's Policy and Verifier; nothing was deployed."
@@ -631,24 +642,27 @@ def _open(image: str, what: str, place: image_places.Place, namespace: str) -> R
     )
 
 
-def _not_tried(namespace: str) -> OutsideError:
+def _not_proved_error(namespace: str) -> OutsideError:
     return OutsideError(f"The gate was not proved: no Pod could be tried in {namespace}.")
 
 
-def _denials(
+def _try_places(
     cluster: Cluster, namespace: str, image: str, beside: str
 ) -> Iterator[tuple[image_places.Place, AdmissionDenied | None]]:
-    """What becomes of Pods with an image in each place that a new Pod can have one in; without what the cluster lacks.
+    """Try Pods with an image in each place that a new Pod can have one in, without those the cluster lacks.
+
+    Yields:
+        The place, and the denial; None when the Pod was admitted.
 
     Raises:
-        OutsideError: as `attempt`.
+        OutsideError: as `attempt` does.
     """
     for place in image_places.PLACES:
         if not place.creatable:
             continue
         document = pod([image]) if place is image_places.CONTAINERS else pod([beside], place, image)
         try:
-            denied = _attempt(cluster, namespace, document)
+            denied = _try_pod(cluster, namespace, document)
         except ApiError as error:
             if place is image_places.CONTAINERS or not _NO_SUCH_PLACE.search(error.message):
                 raise
@@ -656,18 +670,18 @@ def _denials(
         yield place, denied
 
 
-def _about(denied: AdmissionDenied | None, image: str) -> list[denials.Denial]:
-    """Those of the denials that are about an image, by its digest."""
-    digest, found = image.rpartition("@")[2], denied.denials if denied is not None else ()
-    return [one for one in found if digest in (one.image or one.original)]
+def _denials_of(denied: AdmissionDenied | None, image: str) -> list[denials.Denial]:
+    """Return the denials that concern an image, by its digest."""
+    digest, all_denials = image.rpartition("@")[2], denied.denials if denied is not None else ()
+    return [denial for denial in all_denials if digest in (denial.image or denial.original)]
 
 
 def refuse_unsigned(admitted: Iterable[Reference], signatures: Callable[[Reference], Sequence[str]]) -> None:
-    """Take an image that has no signature and was admitted for what it is: proof that the gate is open.
+    """Reject an admitted image that has no signature: it proves that the gate is open.
 
     Args:
         admitted: by digest.
-        signatures: digests of an image's signatures, whoever made them.
+        signatures: returns the digests of an image's signatures, whoever made them.
 
     Raises:
         Refused: there is one.
@@ -684,7 +698,7 @@ def refuse_unsigned(admitted: Iterable[Reference], signatures: Callable[[Referen
 
 
 def refusal(looked: Gate) -> Refused:
-    """The error of a gate with holes."""
+    """Return the error of a gate with holes."""
     first = looked.holes[0]
     return Refused(
         " ".join(hole.what for hole in looked.holes),
@@ -694,9 +708,9 @@ def refusal(looked: Gate) -> Refused:
 
 
 def unsigned_of(references: Sequence[Reference], signatures: Callable[[Reference], Sequence[str]]) -> str:
-    """Something in the registry that is there, can be read, and that nobody signed: the signature of a signed image.
+    """Return a readable, unsigned manifest in the registry: the signature of a signed image.
 
-    A signature is a manifest of its own in the image's repository. So nothing has to be pushed for the proof.
+    A signature is a manifest of its own in the image's repository, so nothing has to be pushed for the proof.
     """
     for reference in references:
         for digest in signatures(reference):
@@ -705,18 +719,22 @@ def unsigned_of(references: Sequence[Reference], signatures: Callable[[Reference
 
 
 def _constraints(cluster: Cluster, kind: str) -> list[Object]:
-    """Those of a template's kind; Gatekeeper serves them by the kind in small letters."""
+    """Return the constraints of a template's kind; Gatekeeper serves them by the kind in lower case."""
     resource = Resource(path=CONSTRAINTS, plural=kind.lower(), namespaced=False)
-    return [{**one, "kind": kind} for one in _listed(cluster, resource)]
+    return [{**constraint, "kind": kind} for constraint in _list_if_served(cluster, resource)]
 
 
-def _listed(cluster: Cluster, resource: Resource) -> tuple[Object, ...]:
+def _list_if_served(cluster: Cluster, resource: Resource) -> tuple[Object, ...]:
     try:
         return tuple(cluster.list(resource))
     except ApiError as error:
         if error.status == 404:  # the cluster knows no such kind
             return ()
         raise
+
+
+def _template_kind(template: Mapping[str, Any]) -> Any:
+    return _dig(template, "spec", "crd", "spec", "names", "kind")
 
 
 def _dig(value: Any, *keys: str) -> Any:

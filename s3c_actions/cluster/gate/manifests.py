@@ -1,4 +1,4 @@
-"""The gate's own manifests, from this package: whom Ratify trusts and how, and what Gatekeeper asks it about.
+"""The gate's own manifests, from this package: Ratify's trusted signers and settings, Gatekeeper's constraint.
 
 The charts' values lie beside them, in `manifests/`; in a checkout that is a folder of the repository.
 """
@@ -14,12 +14,12 @@ from s3c_actions.policy import export
 from s3c_actions.policy.model import Policy
 
 _PACKAGE = Path(__file__).parent.parent.parent
-MANIFESTS = next(one for one in (_PACKAGE / "manifests", _PACKAGE.parent / "manifests") if one.is_dir())
+MANIFESTS = next(folder for folder in (_PACKAGE / "manifests", _PACKAGE.parent / "manifests") if folder.is_dir())
 TRUST = "signers"
-"""The KeyManagementProvider that the verifier looks for."""
+"""The name of the KeyManagementProvider that the verifier refers to."""
 
 CLUSTERS_OWN = ("kube-system", "gatekeeper-system")
-"""Namespaces that go around every gate: the cluster's own parts, and the gate itself."""
+"""Namespaces that bypass every gate: the cluster's own parts, and the gate itself."""
 
 RATIFY_GROUP = "config.ratify.deislabs.io"
 CONSTRAINT_GROUP = "constraints.gatekeeper.sh"
@@ -27,7 +27,7 @@ _FIRST = ("KeyManagementProvider", "Store", "Verifier", "Policy", "ConstraintTem
 
 
 def values(chart: str) -> Path:
-    """The file of values for the chart `gatekeeper` or `ratify`."""
+    """Return the file of values for the chart `gatekeeper` or `ratify`."""
     return MANIFESTS / chart / "values.yaml"
 
 
@@ -38,11 +38,11 @@ def policy(
     *,
     allow_tags: bool = False,
 ) -> tuple[Object, ...]:
-    """How Ratify verifies, and what Gatekeeper asks it about.
+    """Return the objects that configure how Ratify verifies, and when Gatekeeper asks it.
 
     Args:
-        identities: the signers to trust, as `x509.subject: C=…, ST=…, O=…`; `*` is whomever the certificates vouch for.
-        exempt: namespaces that go around the gate, besides the cluster's own and the gate's.
+        identities: the trusted signers, as `x509.subject: C=…, ST=…, O=…`; `*` is every subject below the certificates.
+        exempt: namespaces that bypass the gate, besides the cluster's own and the gate's.
         scopes: repositories whose signatures count; `*` is every one.
         allow_tags: admit Pods whose images have no digest.
     """
@@ -58,33 +58,33 @@ def policy(
 
 
 def by_policy(ruling: Policy, exempt: tuple[str, ...] = (), *, allow_tags: bool = False) -> tuple[Object, ...]:
-    """How Ratify and Gatekeeper decide by a policy: whom to trust, what evidence to ask for, what to refuse.
+    """Return the objects by which Ratify and Gatekeeper enforce a policy: trusted signers, evidence, rejections.
 
     Args:
-        ruling: whose signers hold their certificates' text.
+        ruling: the policy, whose signers hold their certificates' text.
         exempt: as in `policy`.
         allow_tags: as in `policy`.
 
     Raises:
-        InputError: as `policy.export.ratify`.
+        InputError: as `policy.export.ratify` does.
     """
     *_, template, constraint = policy((), exempt, allow_tags=allow_tags)
     return (*export.ratify(ruling), export.gatekeeper(ruling, template), constraint)
 
 
 def certificates(pem: str) -> Object:
-    """Trust in certificates that are given: the signers' own, or their authorities'; PEM, one after another."""
+    """Return the object that trusts given certificates: the signers' own, or their authorities'; PEM, concatenated."""
     (provider,) = _read("ratify/key-management-provider-inline.yaml")
     provider["spec"]["parameters"]["value"] = pem
     return provider
 
 
 def key_vault(vault: str, certificate: str, *, tenant: str, client: str) -> Object:
-    """Trust in a certificate of Azure Key Vault, which Ratify fetches itself, with workload identity.
+    """Return the object that trusts a certificate of Azure Key Vault, fetched by Ratify with workload identity.
 
     Args:
         vault: its address, `https://NAME.vault.azure.net`.
-        certificate: its name; the version in force counts, and is looked for every hour.
+        certificate: its name; the current version counts, and is fetched every hour.
         tenant: of the identity.
         client: of the identity that may get certificates and secrets.
     """
@@ -99,26 +99,26 @@ def key_vault(vault: str, certificate: str, *, tenant: str, client: str) -> Obje
 
 
 def ratify_values(client: str = "", exempt: tuple[str, ...] = ()) -> Object:
-    """Values for Ratify's chart beyond its file; empty when there are none.
+    """Return values for Ratify's chart in addition to its file; empty when there are none.
 
     Args:
         client: of the identity with which it reads Azure Container Registry, by workload identity.
-        exempt: namespaces whose images it leaves as they are, as in `policy`.
+        exempt: namespaces whose images it does not change, as in `policy`.
     """
-    found: Object = {}
+    chart_values: Object = {}
     if client:
         providers = {"azureWorkloadIdentityEnabled": True, "azureContainerRegistryEndpoints": ["*.azurecr.io"]}
-        found |= {"azureWorkloadIdentity": {"clientId": client}, "oras": {"authProviders": providers}}
+        chart_values |= {"azureWorkloadIdentity": {"clientId": client}, "oras": {"authProviders": providers}}
     if exempt:
-        found |= {"provider": {"mutationExcludedNamespaces": [*CLUSTERS_OWN, *exempt]}}
-    return found
+        chart_values |= {"provider": {"mutationExcludedNamespaces": [*CLUSTERS_OWN, *exempt]}}
+    return chart_values
 
 
 def with_others(own: Iterable[Object], others: Iterable[Object]) -> tuple[Object, ...]:
-    """Objects in the order in which they are applied; one of the same kind and name takes the place of our own."""
-    found = {(one["kind"], one["metadata"].get("name")): one for one in own}
-    found |= {(one["kind"], one["metadata"].get("name")): one for one in others}
-    return tuple(sorted(found.values(), key=_rank))
+    """Return objects in the order of application; one of the same kind and name replaces our own."""
+    by_identity = {(document["kind"], document["metadata"].get("name")): document for document in own}
+    by_identity |= {(document["kind"], document["metadata"].get("name")): document for document in others}
+    return tuple(sorted(by_identity.values(), key=_rank))
 
 
 def _rank(document: Object) -> int:

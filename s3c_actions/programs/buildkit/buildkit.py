@@ -1,4 +1,4 @@
-"""Finds the BuildKit that Copa builds with, or starts one of our own for as long as it is needed.
+"""Find the BuildKit that Copa builds with, or start one of our own while it is needed.
 
 Addresses are BuildKit's own (`unix://`, `tcp://`, `docker-container://`, `kube-pod://`, …) and Copa's two additions,
 `docker://` (the daemon's embedded BuildKit) and `buildx://`.
@@ -48,21 +48,21 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BuildKit(msgspec.Struct, frozen=True, kw_only=True):
-    """A BuildKit that answered; `origin` says in a clause how it was found."""
+    """A BuildKit that answered; `origin` is a clause on how it was found."""
 
     address: str
     origin: str
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Which BuildKit is asked for.
+    """The requested BuildKit.
 
     Attributes:
         address: one of BuildKit's addresses, or `auto`.
         tls: for a `tcp://` address.
-        config: `buildkitd.toml` for one we start; without it a configuration is written for `insecure`.
-        insecure: registries that one we start speaks plain HTTP with.
-        temp: where the state of one we start lies.
+        config: `buildkitd.toml` for a daemon we start; without it a configuration is written for `insecure`.
+        insecure: registries that a daemon we start uses plain HTTP with.
+        temp: for the state of a daemon we start.
     """
 
     address: str = AUTO
@@ -74,12 +74,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def use(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[], Path]) -> Iterator[BuildKit]:
-    """A BuildKit that answers, for as long as the context lasts.
+    """Provide a BuildKit that answers, while the context lasts.
 
     Args:
-        wanted: which one.
+        wanted: the requested BuildKit.
         runner: for `docker` and for a daemon of our own.
-        progress: told which one was taken.
+        progress: receives which one is used.
         daemon: finds (or installs) `buildkitd`; called only when one is to be started.
 
     Raises:
@@ -89,46 +89,46 @@ def use(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[],
         check(wanted.address, wanted.tls, runner)
         yield BuildKit(address=wanted.address, origin="as given")
         return
-    found, refused = _look(runner)
-    if found is not None:
-        progress.note(f"BuildKit: {found.address} ({found.origin})")
-        yield found
+    existing, reasons = _find_usable(runner)
+    if existing is not None:
+        progress.note(f"BuildKit: {existing.address} ({existing.origin})")
+        yield existing
         return
-    for reason in refused:
+    for reason in reasons:
         progress.note(f"BuildKit: {reason}")
-    with _own(wanted, runner, progress, daemon) as own:
+    with _run_daemon(wanted, runner, progress, daemon) as own:
         yield own
 
 
-def check(where: str, tls: Tls, runner: Runner) -> None:
-    """Make sure that a BuildKit answers at an address, since Copa would wait for it until its time-out.
+def check(address: str, tls: Tls, runner: Runner) -> None:
+    """Check that a BuildKit answers at an address, since Copa would wait for it until its time-out.
 
     Raises:
         OutsideError: it does not, or Copa cannot work with it.
     """
-    scheme, _, rest = where.partition("://")
+    scheme, _, rest = address.partition("://")
     if scheme == "unix":
-        _shake_hands(where, socket.AF_UNIX, rest, talk=True)
+        _shake_hands(address, socket.AF_UNIX, rest, talk=True)
     elif scheme == "tcp":
-        parts = urlsplit(where)
+        parts = urlsplit(address)
         if not parts.hostname or not parts.port:
             raise InputError(
-                "buildkit-addr", f"{where} names no host and port.", remedy="Example: tcp://127.0.0.1:1234"
+                "buildkit-addr", f"{address} names no host and port.", remedy="Example: tcp://127.0.0.1:1234"
             )
-        _shake_hands(where, socket.AF_INET, (parts.hostname, parts.port), talk=tls.ca is None)
+        _shake_hands(address, socket.AF_INET, (parts.hostname, parts.port), talk=tls.ca is None)
     elif scheme == "docker":
         reason = _unusable_docker(runner)
         if reason:
-            raise _cannot(where, reason)
+            raise _unusable_error(address, reason)
     elif scheme in {"docker-container", "podman-container", "nerdctl-container"}:
-        _inspect(where, scheme.partition("-")[0], rest, runner)
+        _inspect(address, scheme.partition("-")[0], rest, runner)
     elif scheme == "buildx":
         reason = _unusable_builder(rest, runner)
         if reason:
-            raise _cannot(where, reason)
+            raise _unusable_error(address, reason)
 
 
-def _shake_hands(where: str, family: int, target: str | tuple[str, int], *, talk: bool) -> None:
+def _shake_hands(address: str, family: int, target: str | tuple[str, int], *, talk: bool) -> None:
     try:
         if isinstance(target, tuple):
             connection = socket.create_connection(target, REACH_SECONDS)
@@ -143,73 +143,73 @@ def _shake_hands(where: str, family: int, target: str | tuple[str, int], *, talk
             answer = connection.recv(9)
     except TimeoutError:
         raise OutsideError(
-            f"BuildKit at {where} did not answer within {REACH_SECONDS:g} s.",
+            f"BuildKit at {address} did not answer within {REACH_SECONDS:g} s.",
             cause="Probably its daemon hangs, or a firewall drops the packets.",
             remedy=REMEDY,
         ) from None
     except OSError as error:
         raise OutsideError(
-            f"BuildKit at {where} did not answer.",
+            f"BuildKit at {address} did not answer.",
             cause="Probably no BuildKit daemon runs there, or this user may not open the socket.",
             remedy=REMEDY,
             original=error.strerror or str(error),
         ) from None
     if len(answer) < 4 or answer[3] != _SETTINGS:
         raise OutsideError(
-            f"What listens at {where} is not BuildKit.",
+            f"What listens at {address} is not BuildKit.",
             cause="It does not speak gRPC; perhaps it is Docker's own socket, or wants TLS.",
             remedy=REMEDY,
         )
 
 
-def _cannot(where: str, reason: str) -> OutsideError:
-    return OutsideError(f"BuildKit at {where} cannot be used: {reason}.", remedy=REMEDY)
+def _unusable_error(address: str, reason: str) -> OutsideError:
+    return OutsideError(f"BuildKit at {address} cannot be used: {reason}.", remedy=REMEDY)
 
 
-def _ask(runner: Runner, argv: list[str]) -> str | None:
-    """What a quick question to a program answers; None when it fails or is not there."""
+def _query(runner: Runner, argv: list[str]) -> str | None:
+    """Return a program's answer to a quick query; None when it fails or does not exist."""
     try:
-        ended = runner.run(argv, timeout=REACH_SECONDS, check=False)
+        completed = runner.run(argv, timeout=REACH_SECONDS, check=False)
     except S3CError:
         return None
-    return ended.stdout if ended.code == 0 else None
+    return completed.stdout if completed.code == 0 else None
 
 
-def _inspect(where: str, program: str, rest: str, runner: Runner) -> None:
+def _inspect(address: str, program: str, rest: str, runner: Runner) -> None:
     name = rest.partition("?")[0]
-    answer = _ask(runner, [program, "container", "inspect", "--format", "{{.State.Running}}", "--", name])
+    answer = _query(runner, [program, "container", "inspect", "--format", "{{.State.Running}}", "--", name])
     if answer is None or answer.strip() != "true":
         raise OutsideError(
-            f"BuildKit at {where} did not answer.",
+            f"BuildKit at {address} did not answer.",
             cause=f"No running container {name} was found, or {program} itself cannot be reached.",
             remedy=REMEDY,
         )
 
 
 def _unusable_docker(runner: Runner) -> str:
-    """Why Docker's embedded BuildKit cannot be used; empty when it can.
+    """Return why Docker's embedded BuildKit cannot be used; empty when it can.
 
     Copa needs BuildKit's merge and diff operations, which the daemon has with the containerd image store only. With
-    Docker 20.10 Copa does not even say so: it hangs until its time-out.
+    Docker 20.10 Copa does not report that: it hangs until its time-out.
     """
-    answer = _ask(runner, ["docker", "info", "--format", "{{json .}}"])
+    answer = _query(runner, ["docker", "info", "--format", "{{json .}}"])
     try:
-        about = reading.json_value(answer or "null")
+        info = reading.json_value(answer or "null")
     except ValueError:
-        about = None
-    if not isinstance(about, dict) or not about.get("ServerVersion"):
+        info = None
+    if not isinstance(info, dict) or not info.get("ServerVersion"):
         return "no Docker daemon answers"
-    version = str(about["ServerVersion"])[:30]
+    version = str(info["ServerVersion"])[:30]
     if not re.match(r"(?:2[4-9]|[3-9]\d|\d{3})\.", version):
         return f"with Docker {version} Copa hangs; it takes Docker 24 or newer with the containerd image store"
-    if "io.containerd.snapshotter.v1" not in json.dumps(about.get("DriverStatus")):
+    if "io.containerd.snapshotter.v1" not in json.dumps(info.get("DriverStatus")):
         return f"Docker {version} does not use the containerd image store, which Copa needs"
     return ""
 
 
 def _unusable_builder(name: str, runner: Runner) -> str:
-    """Why a buildx builder (the current one when unnamed) cannot be used; empty when it can."""
-    answer = _ask(runner, ["docker", "buildx", "inspect", *([name] if name else [])])
+    """Return why a buildx builder (the current one when unnamed) cannot be used; empty when it can."""
+    answer = _query(runner, ["docker", "buildx", "inspect", *([name] if name else [])])
     if answer is None:
         return f"docker buildx knows no builder {name}" if name else "docker buildx has no builder"
     driver = re.search(r"^Driver:\s*(\S+)", answer, re.M)
@@ -220,77 +220,77 @@ def _unusable_builder(name: str, runner: Runner) -> str:
     return ""
 
 
-def _look(runner: Runner) -> tuple[BuildKit | None, list[str]]:
-    """The first BuildKit of this machine that can be used, and why the ones before it cannot."""
-    refused: list[str] = []
-    for where, origin in (
+def _find_usable(runner: Runner) -> tuple[BuildKit | None, list[str]]:
+    """Return the first usable BuildKit of this machine, and why the ones before it cannot be used."""
+    reasons: list[str] = []
+    for address, origin in (
         (runner.environment.get("BUILDKIT_HOST", ""), "BUILDKIT_HOST"),
         (DEFAULT_SOCKET, "the default socket"),
     ):
         try:
-            if where and (where != DEFAULT_SOCKET or Path(DEFAULT_SOCKET[7:]).exists()):
-                check(where, Tls(), runner)
-                return BuildKit(address=where, origin=origin), refused
+            if address and (address != DEFAULT_SOCKET or Path(DEFAULT_SOCKET[7:]).exists()):
+                check(address, Tls(), runner)
+                return BuildKit(address=address, origin=origin), reasons
         except S3CError as error:
-            refused.append(error.what)
+            reasons.append(error.what)
     if find("docker", runner.environment) is None:
-        return None, refused
+        return None, reasons
     reason = _unusable_builder("", runner)
     if not reason:
-        return BuildKit(address="buildx://", origin="docker buildx's current builder"), refused
-    refused.append(reason)
-    return None, refused
+        return BuildKit(address="buildx://", origin="docker buildx's current builder"), reasons
+    reasons.append(reason)
+    return None, reasons
 
 
 @contextmanager
-def _own(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[], Path]) -> Iterator[BuildKit]:
-    """A daemon of our own, with its state in a temp folder that goes with it."""
+def _run_daemon(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[], Path]) -> Iterator[BuildKit]:
+    """Run a daemon of our own, with its state in a temporary folder that is removed with it."""
     worker = next((name for name in ("runc", "crun") if find(name, runner.environment)), None)
     if os.name != "posix" or os.uname().sysname != "Linux":
-        raise _not_ours("a daemon of our own runs on Linux only")
+        raise _no_daemon_error("a daemon of our own runs on Linux only")
     if os.geteuid() != 0:
-        raise _not_ours(f"a daemon of our own needs root, and this is {getpass.getuser()}")
+        raise _no_daemon_error(f"a daemon of our own needs root, and this is {getpass.getuser()}")
     if worker is None:
-        raise _not_ours("a daemon of our own needs runc, which is not on PATH (Debian: `apt-get install runc`)")
+        raise _no_daemon_error("a daemon of our own needs runc, which is not on PATH (Debian: `apt-get install runc`)")
     program = daemon()
     with tempdir.folder(sockets.place(wanted.temp)) as folder:
         config = wanted.config or folder / "buildkitd.toml"
         if wanted.config is None:
             config.write_text(configuration(wanted.insecure), encoding="utf-8")
-        where, log = f"unix://{folder}/buildkitd.sock", folder / "buildkitd.log"
-        argv = [str(program), "--config", str(config), "--root", str(folder / "state"), "--addr", where]
+        address, log = f"unix://{folder}/buildkitd.sock", folder / "buildkitd.log"
+        argv = [str(program), "--config", str(config), "--root", str(folder / "state"), "--addr", address]
         argv += ["--otel-socket-path", str(folder / "otel.sock"), "--containerd-worker=false"]
         argv += ["--oci-worker=true", "--oci-worker-binary", worker]
-        # Should we be killed ourselves, the kernel ends the daemon too.
+        # When we are killed, the kernel ends the daemon too.
         setpriv = find("setpriv", runner.environment)
         if setpriv:
             argv = [str(setpriv), "--pdeathsig", "TERM", "--", *argv]
         with runner.background(argv, log=log) as ended:
-            until = time.monotonic() + START_SECONDS
-            while not _answers(where, runner):
-                if ended() is not None or time.monotonic() > until:
-                    said = log.read_text(errors="replace")[-1500:].strip()
+            deadline = time.monotonic() + START_SECONDS
+            while not _answers(address, runner):
+                if ended() is not None or time.monotonic() > deadline:
+                    log_end = log.read_text(errors="replace")[-1500:].strip()
                     raise OutsideError(
                         "The BuildKit daemon that s3c started "
                         + (f"ended with exit code {ended()}." if ended() is not None else "did not become ready."),
                         cause="Probably this machine or container does not allow it mounts or namespaces.",
                         remedy="Give `--buildkit-addr` the address of a BuildKit that runs elsewhere.",
-                        original=runner.secrets.redact(said),
+                        original=runner.secrets.redact(log_end),
                     )
                 time.sleep(0.05)
-            progress.note(f"BuildKit: {where} (started for this run)")
-            yield BuildKit(address=where, origin="started for this run")
+            progress.note(f"BuildKit: {address} (started for this run)")
+            yield BuildKit(address=address, origin="started for this run")
 
 
-def _answers(where: str, runner: Runner) -> bool:
+def _answers(address: str, runner: Runner) -> bool:
     try:
-        check(where, Tls(), runner)
+        check(address, Tls(), runner)
     except OutsideError:
         return False
     return True
 
 
-def _not_ours(reason: str) -> OutsideError:
+def _no_daemon_error(reason: str) -> OutsideError:
     return OutsideError(
         f"No BuildKit was found, and {reason}.",
         remedy="Start one (`docker buildx create --use`), or give `--buildkit-addr` the address of one.",
@@ -298,7 +298,7 @@ def _not_ours(reason: str) -> OutsideError:
 
 
 def configuration(insecure: tuple[str, ...]) -> str:
-    """The `buildkitd.toml` of a daemon of our own, which speaks plain HTTP with the registries named.
+    """Return the `buildkitd.toml` of a daemon of our own, which uses plain HTTP with the named registries.
 
     Registry names are those of parsed references: they hold no quotes and no line breaks.
     """
@@ -309,7 +309,7 @@ def configuration(insecure: tuple[str, ...]) -> str:
 
 
 def builds(platform: str, path: str) -> bool:
-    """Whether programs of a platform run here, natively or by QEMU; looked up as Copa itself looks it up.
+    """Return whether programs of a platform run here, natively or by QEMU; determined as Copa itself does.
 
     Args:
         platform: `os/architecture[/variant]`.
@@ -332,7 +332,7 @@ def builds(platform: str, path: str) -> bool:
 
 
 def host_architecture() -> str:
-    """The machine's architecture, in Go's words."""
+    """Return the machine's architecture, in Go's terms."""
     words = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
     machine = os.uname().machine
     return words.get(machine, machine)

@@ -1,1 +1,1 @@
-"""Where a program comes from: a path, PATH, a pinned release, a build from its module."""
+"""The sources of programs: a path, PATH, a pinned release, a build from the module."""

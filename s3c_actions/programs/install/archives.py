@@ -1,4 +1,4 @@
-"""Takes one program out of a release archive. An archive is untrusted, even one whose checksum fits."""
+"""Extract one program from a release archive. An archive is untrusted, even one whose checksum matches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHUNK = 1024 * 1024
 
 
 class BadArchive(OutsideError):
-    """An archive that is broken, hostile, or does not hold the program."""
+    """An archive that is damaged, hostile, or does not contain the program."""
 
     def __init__(self, archive: Path, why: str, *, original: str = "") -> None:
         super().__init__(
@@ -30,7 +30,7 @@ class BadArchive(OutsideError):
 def extract(archive: Path, member: str, into: Path) -> None:
     """Write one regular file of a .tar.gz or .zip archive to `into`, mode 0755.
 
-    Only that member is written, and only to `into`: no name, link or mode in the archive decides where anything goes.
+    Only that member is written, and only to `into`: no name, link or mode in the archive affects any path.
 
     Raises:
         BadArchive: the member is missing, there twice, not a regular file or larger than MAX_PROGRAM; the archive is
@@ -55,19 +55,19 @@ def _is_zip(archive: Path) -> bool:
 
 
 def _from_tar(archive: Path, member: str, into: Path) -> None:
-    found = False
+    extracted = False
     with tarfile.open(archive, "r:gz") as tar:
         for count, entry in enumerate(tar):
             _check_name(archive, entry.name, count)
             if _same(entry.name, member):
-                if found:
+                if extracted:
                     raise BadArchive(archive, f"it holds {member} twice")
                 content = tar.extractfile(entry) if entry.isreg() else None
                 if content is None:
                     raise BadArchive(archive, f"{member} in it is not a regular file")
-                found = True
+                extracted = True
                 _copy(archive, member, content, entry.size, into)
-    if not found:
+    if not extracted:
         raise BadArchive(archive, f"{member} is not in it")
 
 

@@ -1,4 +1,4 @@
-"""A cache that several processes share: locks, scratch folders, and a step into place that is whole or not there."""
+"""A cache that several processes share: locks, scratch folders, and atomic installation."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ def locked(
     wait: bool = True,
     notice: Callable[[], None] = lambda: None,
 ) -> Iterator[bool]:
-    """Hold a lock file; the kernel lets go of it when the process ends, however it ends.
+    """Hold a lock file; the kernel releases it when the process ends, however it ends.
 
     Args:
-        path: made when it is not there, and left there.
-        shared: others may hold it shared at the same time.
-        wait: for whoever holds it; else the value is False when somebody does.
+        path: created when it does not exist, and kept.
+        shared: whether others may hold it shared at the same time.
+        wait: whether to wait for its holder; otherwise the value is False when it is held.
         notice: called once before waiting.
     """
     folders(path.parent)
-    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with path.open("ab") as file:
-        told = False
+        noticed = False
         while True:
             try:
-                fcntl.flock(file, how | fcntl.LOCK_NB)
+                fcntl.flock(file, mode | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if not wait:
                     yield False
                     return
-            if not told:
+            if not noticed:
                 notice()
-                told = True
+                noticed = True
             time.sleep(POLL)
         yield True
 
 
 @contextmanager
 def scratch(parent: Path, prefix: str, *, alone: bool = False) -> Iterator[Path]:
-    """A folder on the same disk as `parent`, removed at the end unless it was renamed into place.
+    """Create a folder on the same disk as `parent`, removed at the end unless it was renamed into place.
 
-    Folders left behind by killed processes are removed as well: those of this prefix when a lock makes sure that nobody
-    else has one (`alone`), others once they are older than STALE seconds.
+    Folders left by killed processes are removed as well: those of this prefix when a lock ensures that no other process
+    has one (`alone`), others once they are older than STALE seconds.
     """
     folders(parent)
     for old in parent.glob(".tmp-*"):
@@ -77,7 +77,7 @@ def scratch(parent: Path, prefix: str, *, alone: bool = False) -> Iterator[Path]
 
 
 def folders(folder: Path) -> None:
-    """Make a folder and those above it that are not there, for this user alone (0700)."""
+    """Create a folder and its missing parents, for this user alone (0700)."""
     if not folder.is_dir():
         folders(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -113,8 +113,8 @@ def telling_disk(cache: Path) -> Iterator[None]:
 
 
 def free(folder: Path) -> int:
-    """Bytes free on the disk of a folder, or of the nearest one above it that is there."""
+    """Return the free bytes on the disk of a folder, or of its nearest existing parent."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize

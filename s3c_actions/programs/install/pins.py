@@ -1,7 +1,7 @@
-"""The programs s3c works with: which version, and every place it may come from.
+"""The programs that s3c uses: their versions, and every source of each.
 
-A pin names one version. Its release archives are held by SHA-256, its Go module by the go.sum beside its go.mod in
-`modules/NAME`; nothing else is ever installed.
+A pin names one version. Its release archives are authenticated by SHA-256, its Go module by the go.sum beside its
+go.mod in `modules/NAME`; nothing else is ever installed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MODULES = Path(__file__).parent / "modules"
 
 
 class Platform(msgspec.Struct, frozen=True, order=True):
-    """An operating system and architecture, in Go's words: `linux`, `amd64`."""
+    """An operating system and architecture, in Go's terms: `linux`, `amd64`."""
 
     os: str
     arch: str
@@ -32,7 +32,7 @@ class Platform(msgspec.Struct, frozen=True, order=True):
 
     @classmethod
     def here(cls) -> Platform:
-        """The platform of this machine.
+        """Return the platform of this machine.
 
         Raises:
             OutsideError: on anything but Linux and macOS on amd64 and arm64.
@@ -53,12 +53,12 @@ MACOS_AMD64, MACOS_ARM64 = Platform("darwin", "amd64"), Platform("darwin", "arm6
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the archives of a program's releases lie, below the release host.
+    """The paths of a program's release archives, below the release host.
 
     Attributes:
         path: `{version}` and `{platform}` are filled in.
         member: the program's path in the archive.
-        platforms: this project's word for each platform it releases for.
+        platforms: this project's name for each platform it releases for.
         checksums: SHA-256 of the pinned version's archives; a platform without one is built from the module.
     """
 
@@ -68,24 +68,24 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     checksums: Mapping[Platform, str] = msgspec.field(default_factory=dict)
 
     def path_of(self, version: str, where: Platform) -> str | None:
-        """The archive of a version, None where the project releases none."""
+        """Return the archive of a version, None where the project releases none."""
         word = self.platforms.get(where)
         return self.path.format(version=version, platform=word) if word else None
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True):
-    """One program at one version.
+    """A program at one version.
 
     Attributes:
         name: the executable's name.
         version: without a leading `v`.
         module: its Go module; `package` the import path of its main package.
         licence: SPDX identifier.
-        ldflags: for the linker, on top of `-s -w`.
+        ldflags: for the linker, in addition to `-s -w`.
         experiments: value of GOEXPERIMENT.
         release: None: there are no release archives.
-        asks: arguments that make it tell its version; empty: it cannot tell, so none on PATH is trusted.
-        says: finds the version in what it then prints.
+        asks: arguments that make it print its version; empty: it cannot, so none on PATH is trusted.
+        says: pattern that finds the version in that output.
         refused: versions never to be run, with the reason.
         modules: the folder that has the go.mod and go.sum in `NAME/`.
         shared: the folder's name, where one module makes several programs.
@@ -113,17 +113,17 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def recipe(self) -> tuple[Path, ...]:
-        """The files it is built from: go.mod, go.sum and, for our own, Go sources."""
+        """Return the files it is built from: go.mod, go.sum and, for our own, Go sources."""
         folder = self.modules / (self.shared or self.name)
         return (folder / "go.mod", folder / "go.sum", *sorted(folder.glob("*.go")))
 
     def version_in(self, output: str) -> str:
-        """The version a program told, without a leading `v`; empty when it told none."""
-        found = re.search(self.says, output, re.MULTILINE) if self.says else None
-        return found[1] if found else ""
+        """Return the version in a program's output, without a leading `v`; empty when there is none."""
+        match = re.search(self.says, output, re.MULTILINE) if self.says else None
+        return match[1] if match else ""
 
     def check(self, version: str) -> None:
-        """Refuse a version that must never be run.
+        """Reject a version that must never be run.
 
         Raises:
             InputError: naming the input `NAME-version`.
@@ -137,11 +137,16 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     def key(self) -> str:
-        """Identifies the recipe, in 12 hexadecimal digits: another flag, checksum or dependency makes another one."""
+        """Return an identifier of the recipe, 12 hexadecimal digits: it covers every flag, checksum and dependency."""
         digest = hashlib.sha256()
         checksums = sorted(self.release.checksums.items()) if self.release else []
-        how = (*self.ldflags, self.experiments, *(f"tag {tag}" for tag in self.tags), *(["cgo"] if self.cgo else []))
-        for part in (self.version, self.package, *how, *(f"{p}={s}" for p, s in checksums)):
+        options = (
+            *self.ldflags,
+            self.experiments,
+            *(f"tag {tag}" for tag in self.tags),
+            *(["cgo"] if self.cgo else []),
+        )
+        for part in (self.version, self.package, *options, *(f"{p}={s}" for p, s in checksums)):
             digest.update(part.encode() + b"\0")
         for file in self.recipe:
             digest.update(file.read_bytes() + b"\0")
@@ -156,7 +161,7 @@ TRIVY = Pin(
     licence="Apache-2.0",
     ldflags=("-X github.com/aquasecurity/trivy/pkg/version/app.ver=0.74.0",),
     experiments="jsonv2",
-    # Go 1.27 renamed parts of the experiment that this release is written for.
+    # Go 1.27 renamed parts of the experiment that this release uses.
     go_before=(1, 27),
     release=Release(
         path="aquasecurity/trivy/releases/download/v{version}/trivy_{version}_{platform}.tar.gz",
@@ -174,7 +179,7 @@ TRIVY = Pin(
             MACOS_ARM64: "1caada5e0e2091909357c7525d3aa76f4b660b13821bc143b190c7483e31cc11",
         },
     ),
-    # A trivy.yaml in the working folder has no say in it.
+    # So that a trivy.yaml in the working folder is ignored.
     asks=("--version", f"--config={os.devnull}"),
     says=r"^Version: v?(\S+)",
     refused={"0.69.4": "it was a malicious release (March 2026) that stole secrets"},
@@ -186,7 +191,7 @@ COPA = Pin(
     package="github.com/project-copacetic/copacetic",
     licence="Apache-2.0",
     ldflags=("-X main.version=0.14.2",),
-    # No checksum of a release that could be trusted is known, so the pinned version is built from its module.
+    # No trustworthy checksum of a release is known, so the pinned version is built from its module.
     release=Release(
         path="project-copacetic/copacetic/releases/download/v{version}/copa_{version}_{platform}.tar.gz",
         member="copa",

@@ -1,4 +1,4 @@
-"""Downloads a file and holds it against its SHA-256. Proxies and CA bundles are those of the environment."""
+"""Download a file and check its SHA-256. Proxies and CA bundles are those of the environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN_EVERY = 2.0
 class Unreachable(OutsideError):
     """The host did not answer, answered with an error, or broke off: nothing was received that could be checked.
 
-    `host_down`: it is the host that cannot be reached, not this one file.
+    `host_down`: the host cannot be reached, not only this one file.
     """
 
     def __init__(self, url: str, why: str, *, host_down: bool = False, original: str = "") -> None:
@@ -37,11 +37,11 @@ class Unreachable(OutsideError):
 
 
 class WrongChecksum(OutsideError):
-    """What was received is not what was pinned. It is thrown away, and nothing else is tried in its place."""
+    """The received file is not the pinned one. It is discarded, and no other source is tried."""
 
-    def __init__(self, url: str, expected: str, found: str) -> None:
+    def __init__(self, url: str, expected: str, actual: str) -> None:
         super().__init__(
-            f"{url} does not have the pinned SHA-256 and was thrown away: expected {expected}, found {found}.",
+            f"{url} does not have the pinned SHA-256 and was thrown away: expected {expected}, found {actual}.",
             cause="The file was changed on the way or at its source, or a proxy answered in its place.",
             remedy="Do not run it. Compare the checksum with the project's release page, and report the difference.",
         )
@@ -80,10 +80,10 @@ def download(url: str, sha256: str, into: Path, progress: Progress) -> None:
         raise Unreachable(url, _why(error), host_down=down, original=str(error)) from error
     if total is not None and received != total:
         raise Unreachable(url, f"it broke off after {received:,} of {total:,} bytes")
-    found = digest.hexdigest()
-    if found != sha256.lower():
+    actual = digest.hexdigest()
+    if actual != sha256.lower():
         into.unlink(missing_ok=True)
-        raise WrongChecksum(url, sha256.lower(), found)
+        raise WrongChecksum(url, sha256.lower(), actual)
 
 
 def _length(header: str) -> int | None:
@@ -105,14 +105,14 @@ def _why(error: Exception) -> str:
 
 
 class Shown:
-    """Tells how far a download is, not more often than every SHOWN_EVERY seconds."""
+    """Report the progress of a download, at most every SHOWN_EVERY seconds."""
 
     def __init__(self, progress: Progress, name: str, total: int | None) -> None:
         self._progress, self._name, self._total = progress, name, total
         self._last = time.monotonic()
 
     def update(self, received: int) -> None:
-        """Tell it, when it is time; `received` in bytes."""
+        """Report the progress, when it is due; `received` in bytes."""
         now = time.monotonic()
         if now - self._last < SHOWN_EVERY and received != self._total:
             return

@@ -247,7 +247,7 @@ def deployed(
     references = [Reference.parse(one) for one in images]
     used = [deploy._Image(text=str(one), reference=one, platforms=(), places=("m.yaml, line 1",)) for one in references]
     admissions = tuple(Admission(image=str(one), reference=one.pinned, verdict="unknown") for one in references)
-    found = deploy._Found(DeployResult(admissions=admissions))
+    found = deploy._State(DeployResult(admissions=admissions))
     settings = deploy.DeploySettings(manifests=(), replacements=(), output=Path("x"), require_gate=require)
     tools = deploy.DeployTools(
         resolve=None,
@@ -322,7 +322,7 @@ def test_an_unsigned_image_that_is_denied_is_told_as_such(monkeypatch):
 
 def test_a_set_without_images_asks_for_no_gate_unless_it_makes_pods(monkeypatch):
     cluster = closed()
-    result = deploy._Found(DeployResult())
+    result = deploy._State(DeployResult())
     settings = deploy.DeploySettings(manifests=(), replacements=(), output=Path("x"))
     tools = deploy.DeployTools(
         resolve=None, verify=None, signatures=lambda _: (), cluster=lambda: cluster, progress=Silent()
