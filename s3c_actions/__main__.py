@@ -1,6 +1,6 @@
 """`s3c` and `python -m s3c_actions`: arguments and environment in, exit code out.
 
-The only reader of the environment, and the only place where an error becomes a message and an exit code.
+The only reader of the process's environment. What becomes of a command and of its errors is decided in `cli.run`.
 """
 
 from __future__ import annotations
