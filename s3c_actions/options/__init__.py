@@ -82,6 +82,11 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         return self.name.replace("-", "_")
 
     @property
+    def is_path(self) -> bool:
+        """Whether it names files."""
+        return not self.secret and self.content("[[]]") == "JSON"
+
+    @property
     def variable(self) -> str:
         """The environment variable: `S3C_FAIL_ON`."""
         return variable(self.name)
@@ -151,12 +156,11 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         """
         if self.secret:
             return {}
-        is_path = self.content("[[]]") == "JSON"
-        if not is_path and self.parse is not _text:
+        if not self.is_path and self.parse is not _text:
             return {}
         parts = {text, *lines(text), *items(text)}
-        parts |= {str(Path(one).expanduser()) for one in parts if is_path and "\0" not in one}
-        cut = pasted.shortened_path if is_path else pasted.shortened
+        parts |= {str(Path(one).expanduser()) for one in parts if self.is_path and "\0" not in one}
+        cut = pasted.shortened_path if self.is_path else pasted.shortened
         return {one: cut(one) for one in parts if len(one) > pasted.LONGEST and "@sha256:" not in one}
 
     def kept(self, text: str, keep: Keep) -> str:

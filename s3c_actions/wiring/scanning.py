@@ -359,6 +359,7 @@ def _young(ruling: Policy | None) -> timedelta:
 
 def _options(options: ScanningOptions, context: Context, ignore_file: Path | None, config: TrivyConfig) -> ScanOptions:
     from s3c_actions.programs.trivy.trivy import ScanOptions
+    from s3c_actions.steps import reuse
 
     scanners = options.scanners
     if "config" in scanners:
@@ -385,6 +386,7 @@ def _options(options: ScanningOptions, context: Context, ignore_file: Path | Non
         or next(iter(config.repositories.get("checks-bundle-repository", ())), ""),
         insecure=options.insecure_registry,
         timeout=options.timeout,
+        asked=reuse.asked(options, TrivyOptions),
     )
 
 
