@@ -29,14 +29,7 @@ from s3c_actions.core import folders, hidden, pasted, reading, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner, Secrets
 from s3c_actions.options import github as commenting
-from s3c_actions.options.common import (
-    ANNOTATIONS,
-    UPLOAD_SARIF,
-    AnnotationOptions,
-    EverywhereOptions,
-    OutputOptions,
-    UploadOptions,
-)
+from s3c_actions.options.common import AnnotationOptions, EverywhereOptions, OutputOptions, UploadOptions
 from s3c_actions.report.render.terminal import plain
 from s3c_actions.wiring.context import Context
 
@@ -261,8 +254,8 @@ class _Run(msgspec.Struct):
 
     def _taken(self) -> tuple[Input[Any], ...]:
         """Every input that this command has, the shell's own among them."""
-        own = (*parser.EVERYWHERE, ANNOTATIONS, UPLOAD_SARIF)
-        return (*self.command.inputs, *own, *(commenting.COMMENTING if self.command.comments else ()))
+        own = (*parser.EVERYWHERE, AnnotationOptions.annotations, UploadOptions.upload_sarif)
+        return (*self.command.inputs, *own, *(commenting.CommentingOptions.inputs() if self.command.comments else ()))
 
     def _hide(self) -> None:
         """Hide every secret before anything is done with an input: also those that stand where none belongs."""

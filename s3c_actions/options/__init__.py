@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar, cast, overload
 
 import msgspec
 
@@ -196,16 +196,21 @@ def variable(name: str) -> str:
     return "S3C_" + name.upper().replace("-", "_")
 
 
+Order: TypeAlias = "tuple[type[Group] | Input[Any], ...]"
+"""Of the inputs in a README: groups, which stand for all of theirs, and inputs."""
+
+
 class Group:
     """Inputs that belong together, as attributes: of the class the declaration, of an instance the value.
 
     A group inherits the inputs of its bases; one that is assigned anew in its body takes the inherited one's place.
 
-    Args of a subclass:
-        order: the order of its README, of groups and inputs, when it is another than that of the bases and the body.
-            It has to name every input.
+    Attributes:
+        order: of its README, of groups and inputs, when it is another than that of the bases and the body. It has to
+            name every input; of one that is assigned anew, the inherited one will do.
     """
 
+    order: ClassVar[Order] = ()
     _declared: ClassVar[tuple[Input[Any], ...]] = ()
 
     def __init__(self, values: Mapping[str, object], given: Collection[str]) -> None:
@@ -218,7 +223,7 @@ class Group:
         self._values = {one.name: values[one.name] for one in self.inputs()}
         self._given = frozenset(given)
 
-    def __init_subclass__(cls, *, order: Iterable[type[Group] | Input[Any]] = ()) -> None:
+    def __init_subclass__(cls) -> None:
         names = {one.attribute: None for base in cls.__bases__ if issubclass(base, Group) for one in base.inputs()}
         for name, value in vars(cls).items():
             if isinstance(value, Input):
@@ -226,10 +231,8 @@ class Group:
                     raise TypeError(f"{cls.__name__}.{name} is the input {value.name}: call it {value.attribute}")
                 names[name] = None
         listed: dict[str, None] = {}
-        for part in order:
+        for part in vars(cls).get("order", ()):
             listed |= dict.fromkeys(one.attribute for one in ((part,) if isinstance(part, Input) else part.inputs()))
-            if isinstance(part, Input) and getattr(cls, part.attribute, None) is not part:
-                raise TypeError(f"{cls.__name__} has another {part.name} than its order")
         if listed and listed.keys() != names.keys():
             odd = ", ".join(sorted(listed.keys() ^ names.keys()))
             raise TypeError(f"{cls.__name__} and its order do not have the same inputs: {odd}")
@@ -244,6 +247,11 @@ class Group:
     def inputs(cls) -> tuple[Input[Any], ...]:
         """Its inputs, in README order."""
         return cls._declared
+
+    @classmethod
+    def own(cls) -> tuple[Input[Any], ...]:
+        """The inputs that its body declares, without those of its bases."""
+        return tuple(value for value in vars(cls).values() if isinstance(value, Input))
 
     def given(self, one: Input[Any]) -> bool:
         """Whether a person gave it, rather than its default.

@@ -46,7 +46,7 @@ SECRET_VARIABLES = (
 
 def inputs_of(name):
     command = load(name)
-    return (*command.inputs, *parser.EVERYWHERE, *(commenting.COMMENTING if command.comments else ()))
+    return (*command.inputs, *parser.EVERYWHERE, *(commenting.CommentingOptions.inputs() if command.comments else ()))
 
 
 def is_path(one):

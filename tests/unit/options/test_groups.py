@@ -53,10 +53,12 @@ def test_what_a_person_gave_is_known():
 def test_inputs_stand_in_the_order_of_bases_and_body_or_in_their_own():
     assert [one.name for one in Both.inputs()] == ["time-limit", "image", "label"]
 
-    class Ordered(Limits, Images, order=(Images, Limits)):
-        pass
+    class Ordered(Limits, Images):
+        label = Both.label
+        order = (label, Images, Limits.time_limit)
 
-    assert [one.name for one in Ordered.inputs()] == ["image", "time-limit"]
+    assert [one.name for one in Ordered.inputs()] == ["label", "image", "time-limit"]
+    assert [one.name for one in Ordered.own()] == ["label"]
 
 
 def test_an_input_that_is_declared_anew_keeps_its_place():
@@ -70,13 +72,13 @@ def test_an_input_that_is_declared_anew_keeps_its_place():
 def test_an_order_names_every_input_and_no_other():
     with pytest.raises(TypeError, match="time_limit"):
 
-        class Less(Limits, Images, order=(Images,)):
-            pass
+        class Less(Limits, Images):
+            order = (Images,)
 
-    with pytest.raises(TypeError, match="another label than its order"):
+    with pytest.raises(TypeError, match="label"):
 
-        class Other(Images, order=(Images, Both.label)):
-            pass
+        class More(Images):
+            order = (Images, Both.label)
 
 
 def test_an_attribute_has_the_name_of_its_input():

@@ -28,7 +28,9 @@ IMAGE = "localhost:5000/app@sha256:" + "a" * 64
 
 def values(**given: str) -> inputs.SigningOptions:
     flags = {"image": IMAGE, **{name.replace("_", "-"): text for name, text in given.items()}}
-    secret = {one.variable: flags.pop(one.name) for one in inputs.INPUTS if one.secret and one.name in flags}
+    secret = {
+        one.variable: flags.pop(one.name) for one in inputs.SigningOptions.inputs() if one.secret and one.name in flags
+    }
     return read(inputs.SigningOptions, flags, secret, lambda _notice: None)
 
 
