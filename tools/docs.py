@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions import commands
-from s3c_actions.options import Input, variable
 from s3c_actions.options.common import CACHE, KEEP_TRACE, AnnotationOptions, UploadOptions
+from s3c_actions.options.declare import Input, variable
 from s3c_actions.options.github import UPLOAD_REQUIRED, CommentingOptions, GatingOptions
 from s3c_actions.policy import model
 from s3c_actions.result import outputs

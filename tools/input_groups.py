@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from s3c_actions.options import (
-    Input,
     azure,
     chain,
     common,
@@ -22,6 +21,7 @@ from s3c_actions.options import (
     vault,
     verify,
 )
+from s3c_actions.options.declare import Input
 from s3c_actions.options.registry import CredentialOptions
 from s3c_actions.options.sign import KeyOptions
 

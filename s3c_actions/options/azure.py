@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from s3c_actions.options import Group, Input, choice
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import choice
 
 CLOUD_NAMES = ("public", "usgovernment", "china")
 

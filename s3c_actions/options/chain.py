@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input, boolean
 from s3c_actions.options import deploy as deploying
 from s3c_actions.options import report as reporting
 from s3c_actions.options.common import ImageOptions
+from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import DeployingOptions
 from s3c_actions.options.evidence import EvidenceOptions
+from s3c_actions.options.parse import boolean
 from s3c_actions.options.patch import HOW, PatchingOptions
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.scan import AROUND, LOOK, ScanningOptions

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from s3c_actions.core import pasted
-from s3c_actions.options import Group, Input, boolean, items, lines, some_time
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import boolean, items, lines, some_time
 
 
 def path(value: str) -> Path:

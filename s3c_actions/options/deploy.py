@@ -8,9 +8,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.core import pasted
-from s3c_actions.options import Group, Input, boolean, duration, text
 from s3c_actions.options.azure import IdentityOptions, guid
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path_items, path_text
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import boolean, duration, text
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions

@@ -7,9 +7,10 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from s3c_actions.core.artifact_types import TYPES
-from s3c_actions.options import Group, Input, boolean, choices
 from s3c_actions.options.common import path, paths
+from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.github import CommentInputs
+from s3c_actions.options.parse import boolean, choices
 
 KINDS = tuple(TYPES)
 

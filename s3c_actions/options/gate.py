@@ -6,9 +6,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input, boolean, choice, items
 from s3c_actions.options.azure import guid
 from s3c_actions.options.common import ImageOptions, OutputOptions, path, paths
+from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import (
     ClusterOptions,
     DeployInputs,
@@ -17,6 +17,7 @@ from s3c_actions.options.deploy import (
     RolloutOptions,
     namespace_name,
 )
+from s3c_actions.options.parse import boolean, choice, items
 from s3c_actions.options.programs import HelmProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS, RegistryOptions
 from s3c_actions.options.report import PolicyOptions

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Group, Input, Order, boolean, choice, duration, integer, text
 from s3c_actions.options.common import path, path_lines
+from s3c_actions.options.declare import Group, Input, Order
+from s3c_actions.options.parse import boolean, choice, duration, integer, text
 
 COMMENT_MODES = ("always", "changes", "failures", "off")
 

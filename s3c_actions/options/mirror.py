@@ -6,9 +6,10 @@ import re
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input, boolean, items, text
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.common import OutputOptions, path_text
+from s3c_actions.options.declare import Input
+from s3c_actions.options.parse import boolean, items, text
 from s3c_actions.options.registry import RegistryOptions
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input, boolean, choice, choices
 from s3c_actions.options.common import ImageOptions, TimeoutOptions, path, paths
+from s3c_actions.options.declare import Input
+from s3c_actions.options.parse import boolean, choice, choices
 from s3c_actions.options.programs import BuildkitdProgram, CopaProgram, NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import RegistryOptions
 from s3c_actions.options.report import ExitCodeOptions

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input, boolean, choice
 from s3c_actions.options.common import ImageOptions, OutputOptions
+from s3c_actions.options.declare import Input
+from s3c_actions.options.parse import boolean, choice
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions

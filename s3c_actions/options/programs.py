@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from s3c_actions.options import Group, Input, boolean, choice, choices, text
 from s3c_actions.options.common import path
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import boolean, choice, choices, text
 
 NAMES = ("trivy", "copa", "notation", "buildkitd", "helm")
 

@@ -6,8 +6,8 @@ import re
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input
 from s3c_actions.options.common import ImageOptions
+from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import DeployInputs, ManifestOptions
 from s3c_actions.options.github import CommentInputs, RepositoryOptions, TokenOptions
 

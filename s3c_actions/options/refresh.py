@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input, boolean, items
 from s3c_actions.options import report as reporting
 from s3c_actions.options import scan as scanning
 from s3c_actions.options.common import ImageOptions
+from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import ClusterOptions, namespace_name
 from s3c_actions.options.evidence import EvidenceOptions
 from s3c_actions.options.github import RepositoryOptions, TokenOptions
+from s3c_actions.options.parse import boolean, items
 from s3c_actions.options.scan import ScanningOptions
 from s3c_actions.options.sign import SIGNING, SigningOptions
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from s3c_actions.options import Group, Input, boolean, text
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.common import OutputOptions, TimeoutOptions
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import boolean, text
 
 
 class CredentialOptions(Group):

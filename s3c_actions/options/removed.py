@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.options import Input
+from s3c_actions.options.declare import Input
 from s3c_actions.options.evidence import EvidenceOptions
 from s3c_actions.options.sign import SIGNING
 

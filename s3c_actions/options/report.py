@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from s3c_actions.core import pasted
-from s3c_actions.options import Group, Input, boolean, choice, choices, integer, text
 from s3c_actions.options.common import OutputOptions, path
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import boolean, choice, choices, integer, text
 from s3c_actions.options.programs import ProgramsMirror, TrivyProgram
 
 FORMATS = ("json", "sarif", "html", "csv", "table", "cyclonedx", "spdx")

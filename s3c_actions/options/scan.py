@@ -7,7 +7,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Group, Input, boolean, choice, choices, items, lines, or_none, text
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.common import (
     ImageOptions,
@@ -18,6 +17,8 @@ from s3c_actions.options.common import (
     path_items,
     path_lines,
 )
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import boolean, choice, choices, items, lines, or_none, text
 from s3c_actions.options.programs import ProgramsMirror, TrivyProgram
 from s3c_actions.options.registry import CredentialOptions, RegistryOptions
 from s3c_actions.options.report import (

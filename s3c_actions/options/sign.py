@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.core import pasted
-from s3c_actions.options import Group, Input, boolean, choice, duration, integer, lines, text
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path, path_text
+from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.evidence import EarlierOptions, EvidenceOptions
+from s3c_actions.options.parse import boolean, choice, duration, integer, lines, text
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror, TrivyProgram, sha256
 from s3c_actions.options.registry import REGISTRY_INPUTS, RegistryOptions
 from s3c_actions.options.report import PolicyOptions, ThresholdOptions, UnscannedOptions

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input, choice, items
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.common import OutputOptions
+from s3c_actions.options.declare import Input
 from s3c_actions.options.gate import GateInputs
+from s3c_actions.options.parse import choice, items
 from s3c_actions.options.sign import CertificateOptions
 from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from s3c_actions.options import Group, Input
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.common import path
+from s3c_actions.options.declare import Group, Input
 
 OFFICIAL = "azure-kv"
 

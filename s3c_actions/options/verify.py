@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from s3c_actions.core import pasted
-from s3c_actions.options import Input, choice, lines
 from s3c_actions.options.common import ImageOptions, OutputOptions, path, paths
+from s3c_actions.options.declare import Input
+from s3c_actions.options.parse import choice, lines
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.sign import CertificateOptions, MetadataOptions, NotationOptions

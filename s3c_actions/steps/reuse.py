@@ -20,7 +20,7 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import S3CError
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.model import ScanReport
-from s3c_actions.options import Group, Input
+from s3c_actions.options.declare import Group, Input
 
 KEPT = 200
 _THIS_PROCESS = secrets.token_bytes(32)

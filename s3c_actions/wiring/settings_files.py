@@ -17,8 +17,8 @@ import msgspec
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.findings.scope import SettingsFile
-from s3c_actions.options import G, Group, Input
 from s3c_actions.options import scan as scanning
+from s3c_actions.options.declare import G, Group, Input
 from s3c_actions.options.report import PolicyOptions
 from s3c_actions.options.verify import TrustOptions
 from s3c_actions.programs.trivy import ignore, settings

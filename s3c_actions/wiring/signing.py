@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Group, Input
 from s3c_actions.options import sign as inputs
 from s3c_actions.options import vault as vaulting
+from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.registry import RegistryOptions
 from s3c_actions.options.sign import KeyOptions, NotationOptions, SigningOptions
 from s3c_actions.wiring import vault

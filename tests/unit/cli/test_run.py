@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from s3c_actions.cli import run as shell
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import Exit, OutsideError, Refused
-from s3c_actions.options import Input, boolean, choice, items, text
 from s3c_actions.options.common import OutputOptions
+from s3c_actions.options.declare import Input
+from s3c_actions.options.parse import boolean, choice, items, text
 from s3c_actions.options.registry import CredentialOptions
 from s3c_actions.result.model import ImageOutcome, Outcome, TraceResult
 from s3c_actions.wiring.context import Context

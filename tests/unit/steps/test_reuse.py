@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from s3c_actions.core.process import Runner
 from s3c_actions.findings.threshold import Gate
-from s3c_actions.options import Input, read, text
+from s3c_actions.options.declare import Input, read
+from s3c_actions.options.parse import text
 from s3c_actions.options.scan import TrivyOptions
 from s3c_actions.programs.install.locate import Program
 from s3c_actions.programs.trivy import ignore

@@ -2,7 +2,7 @@
 
 import pytest
 
-from s3c_actions.options import read
+from s3c_actions.options.declare import read
 from s3c_actions.options.scan import ScanInputs, TrivyOptions
 from s3c_actions.programs.trivy.settings import TrivyConfig
 from s3c_actions.wiring import scanning

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions import options
 from s3c_actions.commands import load
 from s3c_actions.core.errors import InputError
+from s3c_actions.options import declare
 from s3c_actions.options import scan as scanning
 from s3c_actions.options.verify import TrustOptions
 from s3c_actions.wiring import settings_files
@@ -17,7 +17,7 @@ SCAN = load("scan").inputs
 
 def values(group=scanning.ScanInputs, **given):
     flags = {name.replace("_", "-"): text for name, text in given.items()}
-    return options.read(group, flags, {}, lambda _notice: None)
+    return declare.read(group, flags, {}, lambda _notice: None)
 
 
 def written(folder, name, text="x"):

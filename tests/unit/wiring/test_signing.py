@@ -13,9 +13,9 @@ from s3c_actions.commands import deploy, trace, verify
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.process import Runner, Secrets
 from s3c_actions.core.progress import Silent
-from s3c_actions.options import read
 from s3c_actions.options import sign as inputs
 from s3c_actions.options import verify as verify_inputs
+from s3c_actions.options.declare import read
 from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey
 from s3c_actions.steps.verify import names, prepare
 from s3c_actions.wiring import signing as command

@@ -5,7 +5,7 @@ import pytest
 from s3c_actions.commands import patch
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.options import patch as inputs
-from s3c_actions.options import read
+from s3c_actions.options.declare import read
 from s3c_actions.programs.notation.home import Home
 from s3c_actions.steps.patch import PatchTools
 from s3c_actions.wiring import vouching
