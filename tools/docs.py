@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions import commands
-from s3c_actions.options import Input, variable
-from s3c_actions.options.common import ANNOTATIONS, CACHE, KEEP_TRACE, UPLOAD_SARIF
-from s3c_actions.options.github import COMMENTING, GATE_LABEL, GATING, UPLOAD_REQUIRED
+from s3c_actions.options.common import CACHE, KEEP_TRACE, AnnotationOptions, UploadOptions
+from s3c_actions.options.declare import Input, variable
+from s3c_actions.options.github import UPLOAD_REQUIRED, CommentingOptions, GatingOptions
 from s3c_actions.policy import model
 from s3c_actions.result import outputs
 from tools.input_groups import grouped
@@ -51,17 +51,24 @@ class Action:
         return outputs.of_command(self.command)
 
 
-_REPORTING = (*COMMENTING, GATE_LABEL, ANNOTATIONS, UPLOAD_SARIF, UPLOAD_REQUIRED, CACHE)
+_REPORTING = (
+    *CommentingOptions.inputs(),
+    GatingOptions.gate_label,
+    AnnotationOptions.annotations,
+    UploadOptions.upload_sarif,
+    UPLOAD_REQUIRED,
+    CACHE,
+)
 ACTIONS = (
     Action(".", "chain", (*_REPORTING, KEEP_TRACE)),
     Action("actions/trivy-scan", "scan", _REPORTING),
     Action("actions/copa-patch", "patch", _REPORTING),
-    Action("actions/notation-sign", "sign", (*GATING, CACHE)),
-    Action("actions/ratify-deploy", "deploy", (*COMMENTING, GATE_LABEL, CACHE)),
+    Action("actions/notation-sign", "sign", (*GatingOptions.inputs(), CACHE)),
+    Action("actions/ratify-deploy", "deploy", (*CommentingOptions.inputs(), GatingOptions.gate_label, CACHE)),
     Action("actions/propose", "propose", ()),
     Action("actions/comment", "comment", ()),
-    Action("actions/trace", "trace", (*GATING, KEEP_TRACE, CACHE)),
-    Action("actions/refresh", "refresh", (GATE_LABEL, CACHE)),
+    Action("actions/trace", "trace", (*GatingOptions.inputs(), KEEP_TRACE, CACHE)),
+    Action("actions/refresh", "refresh", (GatingOptions.gate_label, CACHE)),
     Action("actions/mirror", "mirror", ()),
 )
 OF_THE_FILE = (CACHE, UPLOAD_REQUIRED, KEEP_TRACE)

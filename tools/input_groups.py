@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from s3c_actions.options import (
-    Input,
     azure,
     chain,
     common,
@@ -22,62 +21,79 @@ from s3c_actions.options import (
     vault,
     verify,
 )
+from s3c_actions.options.declare import Input
+from s3c_actions.options.registry import CredentialOptions
+from s3c_actions.options.sign import KeyOptions
 
 MANY = 40
 """Of an action that has as many inputs, they are grouped."""
 
-_IMAGE = (common.IMAGE, scan.ARCHIVE, scan.SOURCE, common.PLATFORM, chain.PATCH, chain.SIGN, chain.DEPLOY)
-_FROM = (deploy.IMAGES, refresh.NAMESPACES)
+_IMAGE = (
+    common.ImageOptions.image,
+    scan.ScanInputs.input,
+    scan.ScanInputs.image_source,
+    common.PlatformOptions.platform,
+    chain.ChainInputs.patch,
+    chain.ChainInputs.sign,
+    chain.ChainInputs.deploy,
+)
+_FROM = (deploy.DeployInputs.image, refresh.RefreshInputs.namespaces)
 _GATE = (
-    report.FAIL_ON,
-    report.FIXABLE_ONLY,
-    report.POLICY,
-    report.UNSCANNED,
-    report.EXIT_CODE,
-    scan.BASELINE,
-    report.BASELINE_NAME,
-    github.GATE_LABEL,
+    report.ThresholdOptions.fail_on,
+    report.ThresholdOptions.fixable_only,
+    report.PolicyOptions.policy,
+    report.UnscannedOptions.unscanned,
+    report.ExitCodeOptions.exit_code,
+    scan.BaselineOptions.baseline,
+    report.BaselineNameOptions.baseline_name,
+    github.GatingOptions.gate_label,
 )
 _REPORTS = (
-    report.FORMAT,
-    common.OUTPUT_DIR,
-    report.DOCKERFILE,
-    report.SARIF_CATEGORY,
-    evidence.RESULTS,
-    evidence.REPORTS,
+    report.FormatOptions.format,
+    common.OutputOptions.output_dir,
+    report.CodeScanningOptions.dockerfile,
+    report.CodeScanningOptions.sarif_category,
+    evidence.EarlierOptions.results,
+    evidence.EarlierOptions.report,
 )
 _PROGRAMS = (
-    *(one for each in (programs.TRIVY, programs.COPA, programs.NOTATION, programs.BUILDKITD) for one in each.all),
-    programs.PROGRAMS_MIRROR,
-    common.TIMEOUT,
+    *programs.TrivyProgram.own(),
+    *programs.CopaProgram.own(),
+    *programs.NotationProgram.own(),
+    *programs.BuildkitdProgram.own(),
+    programs.ProgramsMirror.programs_mirror,
+    common.TimeoutOptions.timeout,
 )
 
 GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
     ("Image", (*_IMAGE, *_FROM)),
     ("Gate", _GATE),
-    ("Scan", tuple(one for one in scan.LOOK if one is not report.UNSCANNED)),
+    ("Scan", tuple(one for one in scan.LOOK if one is not report.UnscannedOptions.unscanned)),
     ("Reports", _REPORTS),
-    ("Patch", (patch.REUSE, *patch.HOW)),
-    ("Registry", (common.REGISTRY_USERNAME, common.REGISTRY_PASSWORD, common.INSECURE)),
+    ("Patch", (patch.PatchInputs.reuse_patched, *patch.HOW)),
+    (
+        "Registry",
+        CredentialOptions.own(),
+    ),
     ("Key and signature", (*sign.KEY_INPUTS, *sign.SIGNATURE_INPUTS)),
-    ("Evidence", (*evidence.EVIDENCE, evidence.OPENVEX)),
-    ("Trust", verify.TRUST_INPUTS),
-    ("Deployment", (deploy.MANIFESTS, *deploy.HOW)),
+    ("Evidence", (*evidence.EvidenceOptions.own(), evidence.EarlierOptions.openvex)),
+    ("Trust", verify.TrustOptions.own()),
+    ("Deployment", (deploy.ManifestOptions.manifests, *deploy.HOW)),
     (
         "GitHub",
         (
-            *github.COMMENTING,
-            refresh.ISSUE,
-            refresh.ISSUE_LABELS,
-            github.REPOSITORY,
-            common.ANNOTATIONS,
-            common.UPLOAD_SARIF,
+            *github.CommentingOptions.inputs(),
+            refresh.RefreshInputs.issue,
+            refresh.RefreshInputs.issue_labels,
+            github.RepositoryOptions.repository,
+            common.AnnotationOptions.annotations,
+            common.UploadOptions.upload_sarif,
             github.UPLOAD_REQUIRED,
             common.CACHE,
             common.KEEP_TRACE,
         ),
     ),
-    ("Azure", (*azure.IDENTITY_INPUTS, *vault.CERTIFICATE_INPUTS, vault.VAULT_PLUGIN)),
+    ("Azure", (*azure.IdentityOptions.own(), *vault.VaultCertificateOptions.own(), KeyOptions.vault_plugin)),
     ("Programs", _PROGRAMS),
 )
 """Heading → its inputs, in the order of the lists. Of an input that several name, the later one counts: a vault's

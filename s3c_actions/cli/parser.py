@@ -15,10 +15,11 @@ from s3c_actions.commands import COMMANDS, Command
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.pasted import quoted
-from s3c_actions.options import Input, boolean
-from s3c_actions.options.common import DEBUG, QUIET, VERBOSE
+from s3c_actions.options.common import EverywhereOptions
+from s3c_actions.options.declare import Input
+from s3c_actions.options.parse import boolean
 
-EVERYWHERE: tuple[Input[Any], ...] = (QUIET, VERBOSE, DEBUG)
+EVERYWHERE: tuple[Input[Any], ...] = (EverywhereOptions.quiet, EverywhereOptions.verbose, EverywhereOptions.debug)
 """What every command takes."""
 _IN_A_STEP = {"comment": "comment", "upload-sarif": "upload"}
 """Inputs that only an action has, and the command that does the same."""

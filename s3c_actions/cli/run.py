@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import options
 from s3c_actions.cli import os_errors, parser
 from s3c_actions.cli.publish import Publisher
 from s3c_actions.cli.streams import Console, open_console
@@ -26,20 +25,14 @@ from s3c_actions.commands import Command, load
 from s3c_actions.core import folders, hidden, pasted, startup, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner
+from s3c_actions.options import declare
 from s3c_actions.options import github as commenting
-from s3c_actions.options.common import (
-    ANNOTATIONS,
-    UPLOAD_SARIF,
-    AnnotationOptions,
-    EverywhereOptions,
-    OutputOptions,
-    UploadOptions,
-)
+from s3c_actions.options.common import AnnotationOptions, EverywhereOptions, OutputOptions, UploadOptions
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.findings.scope import SettingsFile
-    from s3c_actions.options import G, Group, Input
+    from s3c_actions.options.declare import G, Group, Input
     from s3c_actions.result.gate_change import GateChange
     from s3c_actions.result.model import Outcome
     from s3c_actions.wiring.target_files import Governed
@@ -68,7 +61,7 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
         if flags is None:
             stdout.write(parser.help_text(command))
             return Exit.DONE
-        shown = options.read(EverywhereOptions, flags, environment, console.progress.notice)
+        shown = declare.read(EverywhereOptions, flags, environment, console.progress.notice)
         debug = shown.debug or environment.get("RUNNER_DEBUG") == "1"
         console = open_console(
             environment, stdout, stderr, quiet=shown.quiet, verbose=shown.verbose or debug, debug=debug
@@ -123,7 +116,7 @@ class _Run(msgspec.Struct):
             self.upload = self._own(UploadOptions).upload_sarif
             if self.command.comments:
                 self.annotations = self._own(AnnotationOptions).annotations
-                self.comment = options.read(
+                self.comment = declare.read(
                     commenting.CommentingOptions, self.flags, self.environment, self.console.progress.notice
                 )
             outcome = self._shortened(self._outcome(output))
@@ -167,15 +160,15 @@ class _Run(msgspec.Struct):
 
     def _taken(self) -> tuple[Input[Any], ...]:
         """Every input that this command has, the shell's own among them."""
-        own = (*parser.EVERYWHERE, ANNOTATIONS, UPLOAD_SARIF)
-        return (*self.command.inputs, *own, *(commenting.COMMENTING if self.command.comments else ()))
+        own = (*parser.EVERYWHERE, AnnotationOptions.annotations, UploadOptions.upload_sarif)
+        return (*self.command.inputs, *own, *(commenting.CommentingOptions.inputs() if self.command.comments else ()))
 
     def _hide(self) -> None:
         """Hide every secret before anything is done with an input: also those that stand where none belongs."""
         secrets = self.console.secrets
         for value in hidden.of_environment(self.environment):
             secrets.add(value)
-        for one, text in options.texts(self._taken(), self.flags, self.environment):
+        for one, text in declare.texts(self._taken(), self.flags, self.environment):
             if one.secret:
                 secrets.add(text)
             elif (kind := one.content(text)) in one.takes and kind == pasted.KUBECONFIG:
@@ -188,14 +181,14 @@ class _Run(msgspec.Struct):
         """Raise InputError when a variable asks for what the command does no more; in an action every input is one."""
         removed = self.command.removed
         if removed is not None:
-            for one, _ in options.texts(removed.asking, {}, self.environment):
+            for one, _ in declare.texts(removed.asking, {}, self.environment):
                 raise removed.error(one, self.command.name)
 
     def _for_programs(self) -> dict[str, str]:
         """The environment without secret inputs, of whatever command, and without content given in place of a path."""
-        without = {options.variable(name) for name in hidden.INPUTS}
+        without = {declare.variable(name) for name in hidden.INPUTS}
         for one in self._taken():
-            names = [options.variable(name) for name in (one.name, *one.aliases)] if not one.secret else []
+            names = [declare.variable(name) for name in (one.name, *one.aliases)] if not one.secret else []
             without.update(name for name in names if one.content(self.environment.get(name, "")))
         return {name: text for name, text in self.environment.items() if name not in without}
 
@@ -217,7 +210,7 @@ class _Run(msgspec.Struct):
 
     def _cuts(self) -> Callable[[str], str]:
         given: dict[str, str] = {}
-        for one, text in options.texts(self._taken(), self.flags, self.environment):
+        for one, text in declare.texts(self._taken(), self.flags, self.environment):
             given.update(one.cuts(text))
 
         def cut(text: str) -> str:
@@ -229,7 +222,7 @@ class _Run(msgspec.Struct):
 
     def _own(self, group: type[G]) -> G:
         """Inputs that the shell itself uses."""
-        return options.read(group, self.flags, self.environment, lambda _old: None)
+        return declare.read(group, self.flags, self.environment, lambda _old: None)
 
     def _outcome(self, output: Path | None) -> Outcome:
         environment = self._for_programs()
@@ -239,7 +232,7 @@ class _Run(msgspec.Struct):
             progress.notice(cache.notice)
         seen = folders.for_programs(environment, folders.working_folder())
         with tempdir.folder(_place(environment)) as temp:
-            values = options.read(
+            values = declare.read(
                 self.command.options, self.flags, self.environment, progress.notice, partial(_keep, temp)
             )
             context = Context(
@@ -286,7 +279,7 @@ class _Run(msgspec.Struct):
         from s3c_actions.github import target_branch
 
         progress = self.console.progress
-        gating = options.read(commenting.GatingOptions, {}, self.environment, progress.notice)
+        gating = declare.read(commenting.GatingOptions, {}, self.environment, progress.notice)
         branch = target_branch.of(self.environment, lambda: self._token(gating), progress.notice)
         if branch is None:
             return target_files.Governed(options=values)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
-from s3c_actions.options import Group
+from s3c_actions.options.declare import Group
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
-    from s3c_actions.options import Input
+    from s3c_actions.options.declare import Input
     from s3c_actions.options.removed import Removed
     from s3c_actions.result.model import Outcome
 

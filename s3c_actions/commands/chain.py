@@ -13,8 +13,8 @@ from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import chain as inputs
-from s3c_actions.options.sign import KEY
-from s3c_actions.options.verify import TRUST_INPUTS
+from s3c_actions.options.sign import KeyOptions
+from s3c_actions.options.verify import TrustOptions
 from s3c_actions.result.model import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
 from s3c_actions.wiring.context import Context, folders
 from s3c_actions.wiring.deploying import denied, registry_of, settings_of, tools_of, verifier
@@ -106,7 +106,7 @@ def _signing(
     try:
         signer = stack.enter_context(signing(options, context, registries_of(options.image)))
     except InputError as error:
-        if error.field == KEY.name and not options.given(KEY):
+        if error.field == KeyOptions.key.name and not options.given(KeyOptions.key):
             error.remedy += " To stop before signing, set `sign` to false."
         raise
     return signer, *_verifying(options, context, signer, stack)
@@ -169,7 +169,7 @@ def _verifying(
     notation: Notation = signer.notation
     settings: VerifySettings = trust(options, options.user_metadata)
     home: Home = signer.trust
-    for one in TRUST_INPUTS:
+    for one in TrustOptions.own():
         if options.given(one) and not settings.stores:
             raise InputError(
                 "trust-store",
@@ -285,7 +285,9 @@ def _deploying(
 
     if not options.manifests:
         raise InputError(
-            inputs.MANIFESTS.name, "it is missing, and deploy is given.", remedy="Name the manifests to deploy."
+            inputs.ChainInputs.manifests.name,
+            "it is missing, and deploy is given.",
+            remedy="Name the manifests to deploy.",
         )
     if verify is None and not options.require_gate:
         raise InputError(

@@ -43,7 +43,7 @@ def run(options: inputs.GateInputs, context: Context) -> Outcome:
     images = tuple(Replacement.parse(one) for one in options.image)
     if not images and not installing:
         raise InputError(
-            inputs.TRIED.name,
+            inputs.GateInputs.image.name,
             f"`{options.task}` needs an image to try.",
             remedy="Give one that is signed, for example with --image registry.example/app@sha256:….",
         )

@@ -85,7 +85,7 @@ def _vouching(options: inputs.PatchInputs, context: Context) -> Iterator[Vouched
     with by_options(options, context, registries_of(options.image)) as vouched:
         if vouched is None and reuse:
             raise InputError(
-                inputs.REUSE.name,
+                inputs.PatchInputs.reuse_patched.name,
                 "it is `signed`, and nothing says whose signature counts.",
                 remedy="Give `trust-store`, `certificate`, or `vault` and `vault-certificate`.",
             )
@@ -168,7 +168,7 @@ COMMAND = Command(
     help="Patches the operating-system packages of images with Copa, pushes the result under a tag of its own, and "
     "proves by a rescan what is gone. With nothing to fix, nothing is pushed.",
     options=inputs.PatchInputs,
-    removed=removed.signing(inputs.INPUTS),
+    removed=removed.signing(inputs.PatchInputs.inputs()),
     run=run,
     comments=True,
     examples=(

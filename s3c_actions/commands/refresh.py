@@ -14,8 +14,8 @@ from s3c_actions.commands import Command
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import deploy as deploying
 from s3c_actions.options import refresh as inputs
+from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.options.github import TokenOptions
 from s3c_actions.options.sign import KEY_INPUTS
 from s3c_actions.result.model import ImageOutcome, Outcome, RefreshResult, ScanResult
@@ -128,7 +128,7 @@ def _attaching(
 
     if not options.attach:
         yield None
-    elif any(options.given(one) for one in KEY_INPUTS) or options.given(inputs.DOCUMENTS):
+    elif any(options.given(one) for one in KEY_INPUTS) or options.given(inputs.RefreshInputs.attach):
         refuse_platform(options)
         with signing(options, context, {Reference.parse(image).registry for image in images}) as signer:
             yield attacher_of(options, context, signer, scanner)
@@ -142,7 +142,8 @@ def _deployed(
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
     """Image → what runs it; and those whose digest is not known."""
     named: dict[str, tuple[str, ...]] = {str(Reference.parse(image)): () for image in options.image}
-    if named and not any(options.given(one) for one in (*deploying.CLUSTER, inputs.NAMESPACES)):
+    asked = (*ClusterOptions.own(), inputs.RefreshInputs.namespaces)
+    if named and not any(options.given(one) for one in asked):
         return named, {}
     from s3c_actions.cluster import deployed
     from s3c_actions.wiring.kubernetes import cluster_of

@@ -77,7 +77,7 @@ COMMAND = Command(
     help="Scans images with Trivy, once each, and writes every report asked for from that one scan. What is reported "
     "and what closes the gate (`fail-on`) are set apart.",
     options=inputs.ScanInputs,
-    removed=removed.signing(inputs.INPUTS),
+    removed=removed.signing(inputs.ScanInputs.inputs()),
     run=run,
     comments=True,
     examples=(

@@ -12,7 +12,7 @@ from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.options import sign as inputs
 from s3c_actions.options.programs import TrivyProgram
-from s3c_actions.options.report import FAIL_ON, POLICY, SEVERITIES
+from s3c_actions.options.report import SEVERITIES, PolicyOptions, ThresholdOptions
 from s3c_actions.result.model import AttachResult, ImageOutcome, Outcome, ScanResult
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.earlier import Earlier, earlier
@@ -114,7 +114,13 @@ def _judged(
             remedy="Say what it is judged by (`fail-on` or `policy`), or what to attach (`attach: true`).",
         )
     if not paths and (attached or criteria.closes):
-        field = "attach" if attached else POLICY.name if options.policy is not None else FAIL_ON.name
+        field = (
+            "attach"
+            if attached
+            else PolicyOptions.policy.name
+            if options.policy is not None
+            else ThresholdOptions.fail_on.name
+        )
         raise InputError(
             field,
             "there is no report to make evidence of." if attached else "there is no report to judge the image by.",

@@ -11,7 +11,7 @@ from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.options import trace as inputs
 from s3c_actions.options import verify as verifying
-from s3c_actions.options.vault import CERTIFICATE_INPUTS
+from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context, folders
 from s3c_actions.wiring.signing import notation, registries_of, registry_of
@@ -77,7 +77,7 @@ def _trusted(options: inputs.TraceInputs, context: Context) -> Iterator[tuple[Ch
     """What asks notation, and what judges; None of what nobody said."""
     policy = options.policy
     if policy is not None:
-        saying = (*verifying.TRUST_INPUTS, *CERTIFICATE_INPUTS)
+        saying = (*verifying.TrustOptions.own(), *VaultCertificateOptions.own())
         given = next((one for one in saying if options.given(one)), None)
         if given is not None:
             raise InputError(given.name, "it is given beside policy, which says whom to trust.", remedy="Give one.")

@@ -26,7 +26,7 @@ def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
     settings = trusted(options, context, options.user_metadata)
     if not settings.stores:
         raise InputError(
-            inputs.TRUST_STORE.name,
+            inputs.TrustOptions.trust_store.name,
             "nothing is given that could be trusted.",
             remedy="Give certificates with `trust-store`, or the one in a vault with `vault` and `vault-certificate`.",
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from s3c_actions.options import Group, Input, choice
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import choice
 
 CLOUD_NAMES = ("public", "usgovernment", "china")
+
 SOURCES = ("auto", "github-oidc", "workload-identity", "environment", "azure-cli", "managed-identity")
 
 
@@ -33,53 +34,44 @@ def https_host(value: str) -> str:
     return found[1].lower()
 
 
-TENANT_ID = Input(
-    name="tenant-id",
-    help="The Microsoft Entra tenant (directory) to log in to. Without it, `AZURE_TENANT_ID`.",
-    parse=tenant,
-    absent="",
-    example="72f988bf-86f1-41af-91ab-2d7cd011db47",
-)
-CLIENT_ID = Input(
-    name="client-id",
-    help="The application (client) to log in as: one with a federated credential for this workflow, or a user-assigned "
-    "managed identity. Without it, `AZURE_CLIENT_ID`.",
-    parse=guid,
-    absent="",
-    example="1f2d3c4b-0000-4000-8000-5a6b7c8d9e0f",
-)
-AZURE_CLOUD = Input(
-    name="azure-cloud",
-    help="The Azure cloud: where one logs in, and what the names of its services end in.",
-    parse=choice(*CLOUD_NAMES),
-    default="public",
-    absent="public",
-    choices=CLOUD_NAMES,
-)
-AUTHORITY_HOST = Input(
-    name="authority-host",
-    help="Host to log in at, when it is another than the cloud's own. Without it, `AZURE_AUTHORITY_HOST`.",
-    parse=https_host,
-    absent="",
-    example="login.microsoftonline.us",
-)
-AZURE_IDENTITY = Input(
-    name="azure-identity",
-    help="How to log in to Azure. `auto` takes the first that is there, in this order, and tells which.",
-    parse=choice(*SOURCES),
-    default="auto",
-    absent="auto",
-    choices=SOURCES,
-)
-
-IDENTITY_INPUTS: tuple[Input[Any], ...] = (TENANT_ID, CLIENT_ID, AZURE_CLOUD, AUTHORITY_HOST, AZURE_IDENTITY)
-
-
 class IdentityOptions(Group):
     """The Azure identity to log in as."""
 
-    tenant_id = TENANT_ID
-    client_id = CLIENT_ID
-    azure_cloud = AZURE_CLOUD
-    authority_host = AUTHORITY_HOST
-    azure_identity = AZURE_IDENTITY
+    tenant_id = Input(
+        name="tenant-id",
+        help="The Microsoft Entra tenant (directory) to log in to. Without it, `AZURE_TENANT_ID`.",
+        parse=tenant,
+        absent="",
+        example="72f988bf-86f1-41af-91ab-2d7cd011db47",
+    )
+    client_id = Input(
+        name="client-id",
+        help="The application (client) to log in as: one with a federated credential for this workflow, or a "
+        "user-assigned managed identity. Without it, `AZURE_CLIENT_ID`.",
+        parse=guid,
+        absent="",
+        example="1f2d3c4b-0000-4000-8000-5a6b7c8d9e0f",
+    )
+    azure_cloud = Input(
+        name="azure-cloud",
+        help="The Azure cloud: where one logs in, and what the names of its services end in.",
+        parse=choice(*CLOUD_NAMES),
+        default="public",
+        absent="public",
+        choices=CLOUD_NAMES,
+    )
+    authority_host = Input(
+        name="authority-host",
+        help="Host to log in at, when it is another than the cloud's own. Without it, `AZURE_AUTHORITY_HOST`.",
+        parse=https_host,
+        absent="",
+        example="login.microsoftonline.us",
+    )
+    azure_identity = Input(
+        name="azure-identity",
+        help="How to log in to Azure. `auto` takes the first that is there, in this order, and tells which.",
+        parse=choice(*SOURCES),
+        default="auto",
+        absent="auto",
+        choices=SOURCES,
+    )

@@ -2,93 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec.structs import replace
 
-from s3c_actions.options import Input, boolean
 from s3c_actions.options import deploy as deploying
 from s3c_actions.options import report as reporting
-from s3c_actions.options.common import IMAGE, ImageOptions
+from s3c_actions.options.common import ImageOptions
+from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import DeployingOptions
-from s3c_actions.options.evidence import EVIDENCE, EvidenceOptions
+from s3c_actions.options.evidence import EvidenceOptions
+from s3c_actions.options.parse import boolean
 from s3c_actions.options.patch import HOW, PatchingOptions
-from s3c_actions.options.programs import NOTATION, PROGRAMS_MIRROR
+from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.scan import AROUND, LOOK, ScanningOptions
 from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS, SigningOptions
-from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE, VerifyingOptions, VouchingOptions
+from s3c_actions.options.verify import TrustOptions, VerifyingOptions, VouchingOptions
 
-PATCH = Input(
-    name="patch",
-    help="Patch what can be patched, and go on with the patched image. `false` goes on with the image as it is.",
-    parse=boolean,
-    default="true",
-    absent=True,
-)
-SIGN = Input(
-    name="sign",
-    help="Sign and verify what passes the gate. `false` stops after the gate, and needs no key.",
-    parse=boolean,
-    default="true",
-    absent=True,
-)
-DEPLOY = Input(
-    name="deploy",
-    help="Deploy `manifests` with the images of the chain in them, each by its digest, once all of them have got "
-    "through; as `s3c deploy` does.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-)
-MANIFESTS = replace(
-    deploying.MANIFESTS,
-    help="With `deploy`: " + deploying.MANIFESTS.help,
-    required=False,
-    positional=False,
-)
-DRY_RUN = replace(
-    deploying.DRY_RUN,
-    help="With `deploy`: prove the gate, let the cluster try every object, and stop. What was patched and signed "
-    "before stays in the registry.",
-)
-# What is signed is vouched for, so the chain has a gate where the single steps have none until they are given one.
-FAIL_ON = replace(
-    reporting.FAIL_ON,
-    help="Lowest severity that keeps an image from being signed, or `none`. The reports stay complete whatever the "
-    "gate says.",
-    default="CRITICAL",
-)
-FIXABLE_ONLY = replace(reporting.FIXABLE_ONLY, default="true", absent=True)
-OPTIONAL_TRUST_STORE = replace(
-    TRUST_STORE,
-    help="Certificates to trust when verifying, as in `s3c verify`. Without it, the signing certificate's own anchor.",
-)
-
-_OWN = {one.name: one for one in (FAIL_ON, FIXABLE_ONLY, OPTIONAL_TRUST_STORE)}
 # Without `exit-code`: a chain that ends well although it did not sign would let the next step take it for signed.
-_SCANNING = tuple(_OWN.get(one.name, one) for one in (*LOOK, *AROUND) if one is not reporting.EXIT_CODE)
-_DEPLOYING = tuple(
-    DRY_RUN if one is deploying.DRY_RUN else one for one in deploying.HOW if one is not deploying.RESOLVE
-)
-_TRUST = tuple(_OWN.get(one.name, one) for one in TRUST_INPUTS)
-
-INPUTS: tuple[Input[Any], ...] = (
-    IMAGE,
-    PATCH,
-    SIGN,
-    *EVIDENCE,
-    *KEY_INPUTS,
-    *SIGNATURE_INPUTS,
-    *_TRUST,
-    DEPLOY,
-    MANIFESTS,
-    *_DEPLOYING,
-    *HOW,
-    *_SCANNING,
-    *NOTATION.all,
-    PROGRAMS_MIRROR,
-)
+_SCANNING = tuple(one for one in (*LOOK, *AROUND) if one is not reporting.ExitCodeOptions.exit_code)
+_DEPLOYING = tuple(one for one in deploying.HOW if one is not deploying.ResolveOptions.resolve)
 
 
 class ChainInputs(
@@ -100,15 +31,69 @@ class ChainInputs(
     VouchingOptions,
     DeployingOptions,
     ImageOptions,
-    order=INPUTS,
 ):
     """Of `chain`."""
 
-    patch = PATCH
-    sign = SIGN
-    deploy = DEPLOY
-    manifests = MANIFESTS
-    dry_run = DRY_RUN
-    fail_on = FAIL_ON
-    fixable_only = FIXABLE_ONLY
-    trust_store = OPTIONAL_TRUST_STORE
+    patch = Input(
+        name="patch",
+        help="Patch what can be patched, and go on with the patched image. `false` goes on with the image as it is.",
+        parse=boolean,
+        default="true",
+        absent=True,
+    )
+    sign = Input(
+        name="sign",
+        help="Sign and verify what passes the gate. `false` stops after the gate, and needs no key.",
+        parse=boolean,
+        default="true",
+        absent=True,
+    )
+    deploy = Input(
+        name="deploy",
+        help="Deploy `manifests` with the images of the chain in them, each by its digest, once all of them have got "
+        "through; as `s3c deploy` does.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    manifests = replace(
+        deploying.ManifestOptions.manifests,
+        help="With `deploy`: " + deploying.ManifestOptions.manifests.help,
+        required=False,
+        positional=False,
+    )
+    dry_run = replace(
+        deploying.DeployingOptions.dry_run,
+        help="With `deploy`: prove the gate, let the cluster try every object, and stop. What was patched and signed "
+        "before stays in the registry.",
+    )
+    # What is signed is vouched for, so the chain has a gate where the single steps have none until they are given one.
+    fail_on = replace(
+        reporting.ThresholdOptions.fail_on,
+        help="Lowest severity that keeps an image from being signed, or `none`. The reports stay complete whatever the "
+        "gate says.",
+        default="CRITICAL",
+    )
+    fixable_only = replace(reporting.ThresholdOptions.fixable_only, default="true", absent=True)
+    trust_store = replace(
+        TrustOptions.trust_store,
+        help="Certificates to trust when verifying, as in `s3c verify`. Without it, the signing certificate's own "
+        "anchor.",
+    )
+    order = (
+        ImageOptions.image,
+        patch,
+        sign,
+        *EvidenceOptions.own(),
+        *KEY_INPUTS,
+        *SIGNATURE_INPUTS,
+        *TrustOptions.own(),
+        deploy,
+        manifests,
+        *_DEPLOYING,
+        *HOW,
+        *_SCANNING,
+        *NotationProgram.own(),
+        ProgramsMirror.programs_mirror,
+    )

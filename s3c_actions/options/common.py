@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from s3c_actions.core import pasted
-from s3c_actions.options import Group, Input, boolean, items, lines, some_time, text
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import boolean, items, lines, some_time
 
 
 def path(value: str) -> Path:
@@ -54,84 +55,6 @@ def _platform(value: str) -> str:
     return value.strip()
 
 
-IMAGE: Input[tuple[str, ...]] = Input(
-    name="image",
-    help="Images, as `registry/repository:tag` or `registry/repository@sha256:…`; several by commas or lines. "
-    "A tag is resolved once, and everything after works on the digest.",
-    parse=items,
-    absent=(),
-    example="localhost:5000/voting-app:1.4.0",
-    aliases=("image-ref", "images", "target-artifact-reference"),
-    required=True,
-    positional=True,
-    many=True,
-)
-OUTPUT_DIR = Input(
-    name="output-dir",
-    help="Folder for everything written: reports, `summary.md`, `result.json`. Made when it is not there.",
-    parse=path,
-    default="s3c-out",
-)
-PLATFORM = Input(
-    name="platform",
-    help="Platform of a multi-platform image, as `os/architecture[/variant]`.",
-    parse=_platform,
-    absent="",
-    example="linux/amd64",
-)
-TIMEOUT = Input(
-    name="timeout",
-    help="Time limit of each outside program.",
-    parse=some_time,
-    default="10m",
-    absent=600.0,
-    example="15m",
-)
-REGISTRY_USERNAME = Input(
-    name="registry-username",
-    help="User name for the image's registry. Without it, Docker's own configuration is used.",
-    parse=text,
-    absent="",
-)
-REGISTRY_PASSWORD = Input(
-    name="registry-password",
-    help="Password or token for the image's registry.",
-    parse=text,
-    absent="",
-    secret=True,
-)
-INSECURE = Input(
-    name="insecure-registry",
-    help="Talk to the registry by plain HTTP, or without checking its certificate. `localhost` is plain by itself.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-)
-QUIET = Input(
-    name="quiet",
-    help="Show warnings and errors only, and print the resulting references, one a line.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-)
-VERBOSE = Input(
-    name="verbose",
-    help="Show the programs run and what they say.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-)
-DEBUG = Input(
-    name="debug",
-    help="As verbose, and every error with its traceback.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-)
 CACHE = Input(
     name="cache",
     help="Keep release archives and vulnerability data in the cache of GitHub Actions, also when the gate is closed. "
@@ -140,6 +63,7 @@ CACHE = Input(
     default="true",
     absent=True,
 )
+
 KEEP_TRACE = Input(
     name="keep-trace",
     help="Keep the page of each image's story as an artifact of the run.",
@@ -147,63 +71,111 @@ KEEP_TRACE = Input(
     default="true",
     absent=True,
 )
-ANNOTATIONS = Input(
-    name="annotations",
-    help="Annotate the pull request's files with what closed the gate, and what is critical or high and has a fix: at "
-    "most 5 errors and 5 warnings, at the Dockerfile's line where it is known.",
-    parse=boolean,
-    default="true",
-    absent=True,
-)
-UPLOAD_SARIF = Input(
-    name="upload-sarif",
-    help="Upload the findings to code scanning, one category for each image. Needs the permission "
-    "`security-events: write`.",
-    parse=boolean,
-    default="false",
-    absent=False,
-)
 
 
 class ImageOptions(Group):
     """The images that a command works on."""
 
-    image = IMAGE
+    image: Input[tuple[str, ...]] = Input(
+        name="image",
+        help="Images, as `registry/repository:tag` or `registry/repository@sha256:…`; several by commas or lines. "
+        "A tag is resolved once, and everything after works on the digest.",
+        parse=items,
+        absent=(),
+        example="localhost:5000/voting-app:1.4.0",
+        aliases=("image-ref", "images", "target-artifact-reference"),
+        required=True,
+        positional=True,
+        many=True,
+    )
 
 
 class OutputOptions(Group):
     """Where everything written goes."""
 
-    output_dir = OUTPUT_DIR
+    output_dir = Input(
+        name="output-dir",
+        help="Folder for everything written: reports, `summary.md`, `result.json`. Made when it is not there.",
+        parse=path,
+        default="s3c-out",
+    )
 
 
 class PlatformOptions(Group):
     """Which platform of an image."""
 
-    platform = PLATFORM
+    platform = Input(
+        name="platform",
+        help="Platform of a multi-platform image, as `os/architecture[/variant]`.",
+        parse=_platform,
+        absent="",
+        example="linux/amd64",
+    )
 
 
 class TimeoutOptions(Group):
     """How long a program may take."""
 
-    timeout = TIMEOUT
+    timeout = Input(
+        name="timeout",
+        help="Time limit of each outside program.",
+        parse=some_time,
+        default="10m",
+        absent=600.0,
+        example="15m",
+    )
 
 
 class EverywhereOptions(Group):
     """What every command takes."""
 
-    quiet = QUIET
-    verbose = VERBOSE
-    debug = DEBUG
+    quiet = Input(
+        name="quiet",
+        help="Show warnings and errors only, and print the resulting references, one a line.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    verbose = Input(
+        name="verbose",
+        help="Show the programs run and what they say.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    debug = Input(
+        name="debug",
+        help="As verbose, and every error with its traceback.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
 
 
 class AnnotationOptions(Group):
     """Whether the shell annotates the files of a pull request."""
 
-    annotations = ANNOTATIONS
+    annotations = Input(
+        name="annotations",
+        help="Annotate the pull request's files with what closed the gate, and what is critical or high and has a "
+        "fix: at most 5 errors and 5 warnings, at the Dockerfile's line where it is known.",
+        parse=boolean,
+        default="true",
+        absent=True,
+    )
 
 
 class UploadOptions(Group):
     """Whether a step of a workflow uploads to code scanning."""
 
-    upload_sarif = UPLOAD_SARIF
+    upload_sarif = Input(
+        name="upload-sarif",
+        help="Upload the findings to code scanning, one category for each image. Needs the permission "
+        "`security-events: write`.",
+        parse=boolean,
+        default="false",
+        absent=False,
+    )

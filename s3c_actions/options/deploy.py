@@ -8,18 +8,19 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.core import pasted
-from s3c_actions.options import Group, Input, boolean, duration, text
 from s3c_actions.options.azure import IdentityOptions, guid
-from s3c_actions.options.common import IMAGE, ImageOptions, OutputOptions, TimeoutOptions, path_items, path_text
-from s3c_actions.options.programs import NOTATION, PROGRAMS_MIRROR
+from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path_items, path_text
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import boolean, duration, text
+from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
-from s3c_actions.options.report import POLICY as GIVEN_POLICY
 from s3c_actions.options.report import PolicyOptions
-from s3c_actions.options.sign import USER_METADATA
-from s3c_actions.options.vault import CERTIFICATE_INPUTS
-from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE, VerifyingOptions
+from s3c_actions.options.sign import MetadataOptions
+from s3c_actions.options.vault import VaultCertificateOptions
+from s3c_actions.options.verify import TrustOptions, VerifyingOptions
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
 _LABEL = re.compile(
     r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?=[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 )
@@ -46,229 +47,211 @@ def azure_name(value: str) -> str:
     return value
 
 
-MANIFESTS: Input[tuple[str, ...]] = Input(
-    name="manifests",
-    help="Kubernetes manifests: files, folders (with all below them) and globs; several by commas or lines. `-` reads "
-    "standard input: the output of `kustomize build` or `helm template`.",
-    parse=path_items,
-    absent=(),
-    example="k8s/",
-    aliases=("manifest",),
-    required=True,
-    positional=True,
-    many=True,
-)
-IMAGES: Input[tuple[str, ...]] = replace(
-    IMAGE,
-    help="Images to deploy, as `registry/repository@sha256:…`: each takes the place of every image of its repository "
-    "in the manifests. `NAME=REFERENCE` takes the place of the image NAME instead. Images that are not given are "
-    "deployed by the digest their tag has now.",
-    required=False,
-    positional=False,
-    example="registry.example/voting-app@sha256:…",
-)
-KUBECONFIG: Input[str] = Input(
-    name="kubeconfig",
-    help="How to reach the cluster: a file's path, or the kubeconfig itself (from a secret), also in base64. Without "
-    "it `KUBECONFIG`, else `~/.kube/config`.",
-    parse=path_text,
-    takes=(pasted.KUBECONFIG,),
-    absent="",
-    example="~/.kube/config",
-)
-KUBE_CONTEXT: Input[str] = Input(
-    name="context",
-    help="Context of the kubeconfig; without it, its current one.",
-    parse=text,
-    absent="",
-)
-NAMESPACE: Input[str] = Input(
-    name="namespace",
-    help="Namespace of objects that name none; one that names another is refused. Without it, the kubeconfig's.",
-    parse=namespace_name,
-    absent="",
-    example="shop",
-)
-CREATE_NAMESPACE = Input(
-    name="create-namespace",
-    help="Make namespaces that are not there.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-)
-REQUIRE_GATE = Input(
-    name="require-gate",
-    help="Deploy only behind a gate (Gatekeeper and Ratify) that has no holes for what is deployed and is proved to "
-    "deny an unsigned image. `false` makes a missing gate a warning.",
-    parse=boolean,
-    default="true",
-    absent=True,
-)
-RENDER_ONLY = Input(
-    name="render-only",
-    help="Write the manifests with digests and stop: for a GitOps repository. No cluster is asked.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-)
-RESOLVE = Input(
-    name="resolve",
-    help="Look images up in their registry. With `false` none is asked, and every image needs a digest.",
-    parse=boolean,
-    default="true",
-    absent=True,
-)
-DRY_RUN = Input(
-    name="dry-run",
-    help="Check everything, prove the gate, let the cluster try every object, and stop.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-)
-ROLLOUT_TIMEOUT = Input(
-    name="rollout-timeout",
-    help="How long everything may take to come up.",
-    parse=duration,
-    default="5m",
-    absent=300.0,
-)
-ROLLBACK = Input(
-    name="rollback-on-failure",
-    help="Take back what was applied when something fails: what was made is deleted, what was changed is put back.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-)
-PRUNE: Input[str] = Input(
-    name="prune",
-    help="A label, `key=value`: it is set on every object, and objects that have it and are no longer in the manifests "
-    "are deleted. Volumes and namespaces stay.",
-    parse=label,
-    absent="",
-    example="app.kubernetes.io/part-of=shop",
-)
-FORCE = Input(
-    name="force-conflicts",
-    help="Take over fields that another tool (`kubectl`, Helm) manages.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-    aliases=("force",),
-)
-OPTIONAL_TRUST_STORE = replace(
-    TRUST_STORE,
-    help="Certificates to trust, as in `s3c verify`: every image's signature is verified before anything is applied. "
-    "Without it and without `vault`, that is left to the cluster's gate.",
-    required=False,
-)
-
-POLICY = replace(
-    GIVEN_POLICY,
-    help="The policy, `s3c-policy.yaml`: every image is judged by the evidence in its registry before anything is "
-    "applied, as the cluster's gate does by the same policy.",
-)
-AKS_CLUSTER: Input[str] = Input(
-    name="aks-cluster",
-    help="Cluster of Azure Kubernetes Service, in place of a kubeconfig: Azure is asked how to reach it, and the Azure "
-    "identity logs in, without az and kubelogin. Goes with `resource-group` and `subscription`.",
-    parse=azure_name,
-    absent="",
-    example="aks-voting",
-)
-RESOURCE_GROUP: Input[str] = Input(
-    name="resource-group",
-    help="Resource group of `aks-cluster`.",
-    parse=azure_name,
-    absent="",
-    example="rg-voting",
-)
-SUBSCRIPTION: Input[str] = Input(
-    name="subscription",
-    help="Id of the subscription of `aks-cluster`. Without it, `AZURE_SUBSCRIPTION_ID`.",
-    parse=guid,
-    absent="",
-    example="01234567-89ab-cdef-0123-456789abcdef",
-)
-
-CLUSTER: tuple[Input[Any], ...] = (KUBECONFIG, KUBE_CONTEXT, AKS_CLUSTER, RESOURCE_GROUP, SUBSCRIPTION)
-HOW: tuple[Input[Any], ...] = (
-    *CLUSTER,
-    NAMESPACE,
-    CREATE_NAMESPACE,
-    REQUIRE_GATE,
-    RENDER_ONLY,
-    RESOLVE,
-    DRY_RUN,
-    ROLLOUT_TIMEOUT,
-    ROLLBACK,
-    PRUNE,
-    FORCE,
-)
-"""Inputs on how to deploy."""
-
-INPUTS: tuple[Input[Any], ...] = (
-    MANIFESTS,
-    IMAGES,
-    *HOW,
-    *(OPTIONAL_TRUST_STORE if one is TRUST_STORE else one for one in TRUST_INPUTS),
-    *CERTIFICATE_INPUTS,
-    USER_METADATA,
-    POLICY,
-    *REGISTRY_INPUTS,
-    *NOTATION.all,
-    PROGRAMS_MIRROR,
-)
-
-
 class ClusterOptions(IdentityOptions, TimeoutOptions):
     """Which cluster, and how it is reached."""
 
-    kubeconfig = KUBECONFIG
-    context = KUBE_CONTEXT
-    aks_cluster = AKS_CLUSTER
-    resource_group = RESOURCE_GROUP
-    subscription = SUBSCRIPTION
+    kubeconfig: Input[str] = Input(
+        name="kubeconfig",
+        help="How to reach the cluster: a file's path, or the kubeconfig itself (from a secret), also in base64. "
+        "Without it `KUBECONFIG`, else `~/.kube/config`.",
+        parse=path_text,
+        takes=(pasted.KUBECONFIG,),
+        absent="",
+        example="~/.kube/config",
+    )
+    context: Input[str] = Input(
+        name="context",
+        help="Context of the kubeconfig; without it, its current one.",
+        parse=text,
+        absent="",
+    )
+    aks_cluster: Input[str] = Input(
+        name="aks-cluster",
+        help="Cluster of Azure Kubernetes Service, in place of a kubeconfig: Azure is asked how to reach it, and the "
+        "Azure identity logs in, without az and kubelogin. Goes with `resource-group` and `subscription`.",
+        parse=azure_name,
+        absent="",
+        example="aks-voting",
+    )
+    resource_group: Input[str] = Input(
+        name="resource-group",
+        help="Resource group of `aks-cluster`.",
+        parse=azure_name,
+        absent="",
+        example="rg-voting",
+    )
+    subscription: Input[str] = Input(
+        name="subscription",
+        help="Id of the subscription of `aks-cluster`. Without it, `AZURE_SUBSCRIPTION_ID`.",
+        parse=guid,
+        absent="",
+        example="01234567-89ab-cdef-0123-456789abcdef",
+    )
 
 
 class NamespaceOptions(Group):
     """The namespace of what names none."""
 
-    namespace = NAMESPACE
+    namespace: Input[str] = Input(
+        name="namespace",
+        help="Namespace of objects that name none; one that names another is refused. Without it, the kubeconfig's.",
+        parse=namespace_name,
+        absent="",
+        example="shop",
+    )
 
 
 class ManifestOptions(Group):
     """Manifests."""
 
-    manifests = MANIFESTS
+    manifests: Input[tuple[str, ...]] = Input(
+        name="manifests",
+        help="Kubernetes manifests: files, folders (with all below them) and globs; several by commas or lines. `-` "
+        "reads standard input: the output of `kustomize build` or `helm template`.",
+        parse=path_items,
+        absent=(),
+        example="k8s/",
+        aliases=("manifest",),
+        required=True,
+        positional=True,
+        many=True,
+    )
 
 
 class RolloutOptions(Group):
     """How long everything may take to come up."""
 
-    rollout_timeout = ROLLOUT_TIMEOUT
+    rollout_timeout = Input(
+        name="rollout-timeout",
+        help="How long everything may take to come up.",
+        parse=duration,
+        default="5m",
+        absent=300.0,
+    )
+
+
+class ResolveOptions(Group):
+    """Whether images are looked up."""
+
+    resolve = Input(
+        name="resolve",
+        help="Look images up in their registry. With `false` none is asked, and every image needs a digest.",
+        parse=boolean,
+        default="true",
+        absent=True,
+    )
 
 
 class DeployingOptions(ManifestOptions, ClusterOptions, NamespaceOptions, RolloutOptions):
     """What is deployed, and how."""
 
-    create_namespace = CREATE_NAMESPACE
-    require_gate = REQUIRE_GATE
-    render_only = RENDER_ONLY
-    dry_run = DRY_RUN
-    rollback_on_failure = ROLLBACK
-    prune = PRUNE
-    force_conflicts = FORCE
+    create_namespace = Input(
+        name="create-namespace",
+        help="Make namespaces that are not there.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    require_gate = Input(
+        name="require-gate",
+        help="Deploy only behind a gate (Gatekeeper and Ratify) that has no holes for what is deployed and is proved "
+        "to deny an unsigned image. `false` makes a missing gate a warning.",
+        parse=boolean,
+        default="true",
+        absent=True,
+    )
+    render_only = Input(
+        name="render-only",
+        help="Write the manifests with digests and stop: for a GitOps repository. No cluster is asked.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    dry_run = Input(
+        name="dry-run",
+        help="Check everything, prove the gate, let the cluster try every object, and stop.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    rollback_on_failure = Input(
+        name="rollback-on-failure",
+        help="Take back what was applied when something fails: what was made is deleted, what was changed is put back.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    prune: Input[str] = Input(
+        name="prune",
+        help="A label, `key=value`: it is set on every object, and objects that have it and are no longer in the "
+        "manifests are deleted. Volumes and namespaces stay.",
+        parse=label,
+        absent="",
+        example="app.kubernetes.io/part-of=shop",
+    )
+    force_conflicts = Input(
+        name="force-conflicts",
+        help="Take over fields that another tool (`kubectl`, Helm) manages.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+        aliases=("force",),
+    )
 
 
-class DeployInputs(DeployingOptions, VerifyingOptions, PolicyOptions, ImageOptions, OutputOptions, order=INPUTS):
+HOW: tuple[Input[Any], ...] = (
+    *ClusterOptions.own(),
+    NamespaceOptions.namespace,
+    DeployingOptions.create_namespace,
+    DeployingOptions.require_gate,
+    DeployingOptions.render_only,
+    ResolveOptions.resolve,
+    DeployingOptions.dry_run,
+    RolloutOptions.rollout_timeout,
+    DeployingOptions.rollback_on_failure,
+    DeployingOptions.prune,
+    DeployingOptions.force_conflicts,
+)
+"""Inputs on how to deploy."""
+
+
+class DeployInputs(DeployingOptions, ResolveOptions, VerifyingOptions, PolicyOptions, ImageOptions, OutputOptions):
     """Of `deploy`."""
 
-    image = IMAGES
-    resolve = RESOLVE
-    trust_store = OPTIONAL_TRUST_STORE
-    policy = POLICY
+    image: Input[tuple[str, ...]] = replace(
+        ImageOptions.image,
+        help="Images to deploy, as `registry/repository@sha256:…`: each takes the place of every image of its "
+        "repository in the manifests. `NAME=REFERENCE` takes the place of the image NAME instead. Images that are not "
+        "given are deployed by the digest their tag has now.",
+        required=False,
+        positional=False,
+        example="registry.example/voting-app@sha256:…",
+    )
+    trust_store = replace(
+        TrustOptions.trust_store,
+        help="Certificates to trust, as in `s3c verify`: every image's signature is verified before anything is "
+        "applied. Without it and without `vault`, that is left to the cluster's gate.",
+        required=False,
+    )
+    policy = replace(
+        PolicyOptions.policy,
+        help="The policy, `s3c-policy.yaml`: every image is judged by the evidence in its registry before anything is "
+        "applied, as the cluster's gate does by the same policy.",
+    )
+    order = (
+        ManifestOptions.manifests,
+        image,
+        *HOW,
+        *TrustOptions.own(),
+        *VaultCertificateOptions.own(),
+        MetadataOptions.user_metadata,
+        policy,
+        *REGISTRY_INPUTS,
+        *NotationProgram.own(),
+        ProgramsMirror.programs_mirror,
+    )

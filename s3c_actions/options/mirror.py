@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input, boolean, items, text
-from s3c_actions.options.azure import IDENTITY_INPUTS
-from s3c_actions.options.common import (
-    INSECURE,
-    OUTPUT_DIR,
-    REGISTRY_PASSWORD,
-    REGISTRY_USERNAME,
-    OutputOptions,
-    path_text,
-)
+from s3c_actions.options.azure import IdentityOptions
+from s3c_actions.options.common import OutputOptions, path_text
+from s3c_actions.options.declare import Input
+from s3c_actions.options.parse import boolean, items, text
 from s3c_actions.options.registry import RegistryOptions
 
 
@@ -28,106 +21,95 @@ def platforms(value: str) -> tuple[str, ...]:
     return found
 
 
-SOURCE: Input[str] = Input(
-    name="source",
-    help="Image to copy: of a registry, or of an OCI image layout in a tar archive (a path, or a name that ends in "
-    "`.tar`). A tag is looked up once, and what it stands for is copied by digest.",
-    parse=path_text,
-    absent="",
-    required=True,
-    positional=True,
-    example="docker.io/library/postgres:15.0",
-)
-TARGET: Input[str] = Input(
-    name="target",
-    help="Where to: registry, repository and tag. Without a tag, the source's; a source that has none, as an archive, "
-    "gets none.",
-    parse=text,
-    absent="",
-    required=True,
-    positional=True,
-    example="registry.example/mirror/postgres:15.0",
-)
-SOURCE_IMAGE: Input[str] = Input(
-    name="source-image",
-    help="Which image of an archive, when it has several: its digest, or its name or tag there.",
-    parse=text,
-    absent="",
-    example="1.4.0",
-)
-PLATFORMS: Input[tuple[str, ...]] = Input(
-    name="platforms",
-    help="Copy these alone of a multi-platform image; all by default. One comes as the image it is, with its own "
-    "digest; of several a new index is made.",
-    parse=platforms,
-    absent=(),
-    many=True,
-    example="linux/amd64,linux/arm64",
-)
-REFERRERS = Input(
-    name="referrers",
-    help="Copy signatures, reports and whatever else refers to the image as well.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-)
-USERNAME = replace(REGISTRY_USERNAME, help="User name for the target. Without it, Docker's own configuration is used.")
-PASSWORD = replace(REGISTRY_PASSWORD, help="Password or token for the target.")
-SOURCE_USERNAME = Input(
-    name="source-username",
-    help="User name for the source. Without it, Docker's own configuration is used.",
-    parse=text,
-    absent="",
-)
-SOURCE_PASSWORD = Input(
-    name="source-password",
-    help="Password or token for the source.",
-    parse=text,
-    absent="",
-    secret=True,
-)
-TARGET_INSECURE = replace(
-    INSECURE,
-    help="Talk to the target by plain HTTP, or without checking its certificate. `localhost` is plain by itself.",
-)
-SOURCE_INSECURE = Input(
-    name="source-insecure",
-    help="The same for the source.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-)
-
-INPUTS: tuple[Input[Any], ...] = (
-    SOURCE,
-    TARGET,
-    SOURCE_IMAGE,
-    PLATFORMS,
-    REFERRERS,
-    USERNAME,
-    PASSWORD,
-    TARGET_INSECURE,
-    SOURCE_USERNAME,
-    SOURCE_PASSWORD,
-    SOURCE_INSECURE,
-    *IDENTITY_INPUTS,
-    OUTPUT_DIR,
-)
-
-
-class MirrorInputs(RegistryOptions, OutputOptions, order=INPUTS):
+class MirrorInputs(RegistryOptions, OutputOptions):
     """Of `mirror`; the credentials of the registry are those of the target."""
 
-    source = SOURCE
-    target = TARGET
-    source_image = SOURCE_IMAGE
-    platforms = PLATFORMS
-    referrers = REFERRERS
-    registry_username = USERNAME
-    registry_password = PASSWORD
-    insecure_registry = TARGET_INSECURE
-    source_username = SOURCE_USERNAME
-    source_password = SOURCE_PASSWORD
-    source_insecure = SOURCE_INSECURE
+    source: Input[str] = Input(
+        name="source",
+        help="Image to copy: of a registry, or of an OCI image layout in a tar archive (a path, or a name that ends in "
+        "`.tar`). A tag is looked up once, and what it stands for is copied by digest.",
+        parse=path_text,
+        absent="",
+        required=True,
+        positional=True,
+        example="docker.io/library/postgres:15.0",
+    )
+    target: Input[str] = Input(
+        name="target",
+        help="Where to: registry, repository and tag. Without a tag, the source's; a source that has none, as an "
+        "archive, gets none.",
+        parse=text,
+        absent="",
+        required=True,
+        positional=True,
+        example="registry.example/mirror/postgres:15.0",
+    )
+    source_image: Input[str] = Input(
+        name="source-image",
+        help="Which image of an archive, when it has several: its digest, or its name or tag there.",
+        parse=text,
+        absent="",
+        example="1.4.0",
+    )
+    platforms: Input[tuple[str, ...]] = Input(
+        name="platforms",
+        help="Copy these alone of a multi-platform image; all by default. One comes as the image it is, with its own "
+        "digest; of several a new index is made.",
+        parse=platforms,
+        absent=(),
+        many=True,
+        example="linux/amd64,linux/arm64",
+    )
+    referrers = Input(
+        name="referrers",
+        help="Copy signatures, reports and whatever else refers to the image as well.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    registry_username = replace(
+        RegistryOptions.registry_username,
+        help="User name for the target. Without it, Docker's own configuration is used.",
+    )
+    registry_password = replace(RegistryOptions.registry_password, help="Password or token for the target.")
+    insecure_registry = replace(
+        RegistryOptions.insecure_registry,
+        help="Talk to the target by plain HTTP, or without checking its certificate. `localhost` is plain by itself.",
+    )
+    source_username = Input(
+        name="source-username",
+        help="User name for the source. Without it, Docker's own configuration is used.",
+        parse=text,
+        absent="",
+    )
+    source_password = Input(
+        name="source-password",
+        help="Password or token for the source.",
+        parse=text,
+        absent="",
+        secret=True,
+    )
+    source_insecure = Input(
+        name="source-insecure",
+        help="The same for the source.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    order = (
+        source,
+        target,
+        source_image,
+        platforms,
+        referrers,
+        registry_username,
+        registry_password,
+        insecure_registry,
+        source_username,
+        source_password,
+        source_insecure,
+        *IdentityOptions.own(),
+        OutputOptions.output_dir,
+    )

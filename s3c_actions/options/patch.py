@@ -7,19 +7,21 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input, boolean, choice, choices
-from s3c_actions.options.common import IMAGE, ImageOptions, TimeoutOptions, path, paths
-from s3c_actions.options.programs import BUILDKITD, COPA, NOTATION, PROGRAMS_MIRROR, BuildkitdProgram, CopaProgram
+from s3c_actions.options.common import ImageOptions, TimeoutOptions, path, paths
+from s3c_actions.options.declare import Input
+from s3c_actions.options.parse import boolean, choice, choices
+from s3c_actions.options.programs import BuildkitdProgram, CopaProgram, NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import RegistryOptions
 from s3c_actions.options.report import ExitCodeOptions
 from s3c_actions.options.scan import AROUND, LOOK, ScanningOptions
-from s3c_actions.options.sign import CERTIFICATE as SIGNING_CERTIFICATE
-from s3c_actions.options.vault import CERTIFICATE_INPUTS
-from s3c_actions.options.verify import TRUST_INPUTS, TRUST_STORE, VouchingOptions
+from s3c_actions.options.sign import CertificateOptions
+from s3c_actions.options.vault import VaultCertificateOptions
+from s3c_actions.options.verify import TrustOptions, VouchingOptions
 from s3c_actions.registry import tags
 from s3c_actions.registry.tags import TagTemplate
 
 REUSES = ("signed", "content", "never")
+
 SCHEMES = (
     "unix",
     "tcp",
@@ -48,153 +50,137 @@ def buildkit_address(value: str) -> str:
     return value
 
 
-REPORT: Input[tuple[Path, ...]] = Input(
-    name="report",
-    help="Trivy's JSON report of the image, made with `--pkg-types os` (or os,library) and all packages listed; of an "
-    "image for several platforms one of each, one a line. What it does not cover is scanned first. For one image only.",
-    parse=paths,
-    absent=(),
-    many=True,
-    example="s3c-out/voting-db/trivy.json",
-    aliases=("image-report",),
-)
-TAG: Input[TagTemplate] = Input(
-    name="patched-tag",
-    help="Tag of the patched image, in the original's repository. `{tag}` is the original's tag, `{n}` the next "
-    "free number. A fixed tag moves from one patch of the same original to the next.",
-    parse=TagTemplate.parse,
-    default=tags.DEFAULT,
-    example="{tag}-patched",
-    aliases=("tag",),
-)
-OVERWRITE = Input(
-    name="overwrite-tag",
-    help="Let `patched-tag` replace whatever it stands for, even the original itself.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-)
-REUSE: Input[str] = Input(
-    name="reuse-patched",
-    help="Which patch of an earlier run may be the result when nothing is left to patch in it: `signed`, one that a "
-    "trusted signature covers; `content`, one that is a patch of the image by its layers and configuration, whoever "
-    "pushed it; `never`. By default `signed` where a certificate is named (`trust-store`, `certificate`, `vault`), "
-    "else `content`.",
-    parse=choice(*REUSES),
-    absent="",
-    choices=REUSES,
-    example="never",
-)
-ALLOW_PARTIAL = Input(
-    name="allow-partial",
-    help="Take an image in which only some packages could be upgraded. Otherwise that is a failure (exit code 3).",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-    aliases=("ignore-errors",),
-)
-PATCH_TYPES: Input[tuple[str, ...]] = Input(
-    name="patch-types",
-    help="What is upgraded: packages of the operating system, and language packages (`library`, experimental in Copa).",
-    parse=choices("os", "library"),
-    default="os",
-    choices=("os", "library"),
-)
-BUILDKIT: Input[str] = Input(
-    name="buildkit-addr",
-    help="BuildKit to build with: `unix://SOCKET`, `tcp://HOST:PORT`, `docker-container://NAME`, `buildx://NAME`, "
-    "`docker://` (Docker with the containerd image store). `auto` takes one that is there (`BUILDKIT_HOST`, "
-    "/run/buildkit, buildx), else starts its own (needs root and runc).",
-    parse=buildkit_address,
-    default="auto",
-    example="docker-container://buildx_buildkit_default",
-    aliases=("addr", "custom-socket"),
-)
-BUILDKIT_CONFIG: Input[Path | None] = Input(
-    name="buildkit-config",
-    help="`buildkitd.toml` for a BuildKit that s3c starts itself, for example with mirrors for docker.io and ghcr.io.",
-    parse=path,
-    example="buildkitd.toml",
-)
-BUILDKIT_CA: Input[Path | None] = Input(
-    name="buildkit-ca",
-    help="CA certificate of a `tcp://` BuildKit with TLS.",
-    parse=path,
-)
-BUILDKIT_CERTIFICATE: Input[Path | None] = Input(
-    name="buildkit-certificate",
-    help="Client certificate for a `tcp://` BuildKit with TLS.",
-    parse=path,
-)
-BUILDKIT_KEY: Input[Path | None] = Input(
-    name="buildkit-key",
-    help="Path of the client certificate's key.",
-    parse=path,
-)
-HOW: tuple[Input[Any], ...] = (
-    TAG,
-    OVERWRITE,
-    ALLOW_PARTIAL,
-    PATCH_TYPES,
-    BUILDKIT,
-    BUILDKIT_CONFIG,
-    BUILDKIT_CA,
-    BUILDKIT_CERTIFICATE,
-    BUILDKIT_KEY,
-    *COPA.all,
-    *BUILDKITD.all,
-)
-"""Inputs on how to patch, which every command that patches takes."""
-
-_OWN_TRUST_STORE = replace(
-    TRUST_STORE,
-    help="Certificates whose signature an earlier patch has to have, to be used again; as in `s3c verify`.",
-)
-CERTIFICATE: Input[Path | None] = replace(
-    SIGNING_CERTIFICATE,
-    help="Certificates of the key that signs what is patched, a file's path or the PEM itself, instead of "
-    "`trust-store`: the signing certificate first, each issuer after it, the root last.",
-)
-TRUST: tuple[Input[Any], ...] = (
-    *(_OWN_TRUST_STORE if one is TRUST_STORE else one for one in TRUST_INPUTS),
-    CERTIFICATE,
-    *CERTIFICATE_INPUTS,
-)
-"""Inputs on whose signature an earlier patch has to have; no private key is among them."""
-
-INPUTS: tuple[Input[Any], ...] = (
-    IMAGE,
-    REPORT,
-    REUSE,
-    *TRUST,
-    *HOW,
-    *LOOK,
-    *AROUND,
-    *NOTATION.all,
-    PROGRAMS_MIRROR,
-)
-
-
 class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOptions):
     """What is patched, by which BuildKit, and to which tag."""
 
-    patched_tag = TAG
-    overwrite_tag = OVERWRITE
-    allow_partial = ALLOW_PARTIAL
-    patch_types = PATCH_TYPES
-    buildkit_addr = BUILDKIT
-    buildkit_config = BUILDKIT_CONFIG
-    buildkit_ca = BUILDKIT_CA
-    buildkit_certificate = BUILDKIT_CERTIFICATE
-    buildkit_key = BUILDKIT_KEY
+    patched_tag: Input[TagTemplate] = Input(
+        name="patched-tag",
+        help="Tag of the patched image, in the original's repository. `{tag}` is the original's tag, `{n}` the next "
+        "free number. A fixed tag moves from one patch of the same original to the next.",
+        parse=TagTemplate.parse,
+        default=tags.DEFAULT,
+        example="{tag}-patched",
+        aliases=("tag",),
+    )
+    overwrite_tag = Input(
+        name="overwrite-tag",
+        help="Let `patched-tag` replace whatever it stands for, even the original itself.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    allow_partial = Input(
+        name="allow-partial",
+        help="Take an image in which only some packages could be upgraded. Otherwise that is a failure (exit code 3).",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+        aliases=("ignore-errors",),
+    )
+    patch_types: Input[tuple[str, ...]] = Input(
+        name="patch-types",
+        help="What is upgraded: packages of the operating system, and language packages (`library`, experimental in "
+        "Copa).",
+        parse=choices("os", "library"),
+        default="os",
+        choices=("os", "library"),
+    )
+    buildkit_addr: Input[str] = Input(
+        name="buildkit-addr",
+        help="BuildKit to build with: `unix://SOCKET`, `tcp://HOST:PORT`, `docker-container://NAME`, `buildx://NAME`, "
+        "`docker://` (Docker with the containerd image store). `auto` takes one that is there (`BUILDKIT_HOST`, "
+        "/run/buildkit, buildx), else starts its own (needs root and runc).",
+        parse=buildkit_address,
+        default="auto",
+        example="docker-container://buildx_buildkit_default",
+        aliases=("addr", "custom-socket"),
+    )
+    buildkit_config: Input[Path | None] = Input(
+        name="buildkit-config",
+        help="`buildkitd.toml` for a BuildKit that s3c starts itself, for example with mirrors for docker.io and "
+        "ghcr.io.",
+        parse=path,
+        example="buildkitd.toml",
+    )
+    buildkit_ca: Input[Path | None] = Input(
+        name="buildkit-ca",
+        help="CA certificate of a `tcp://` BuildKit with TLS.",
+        parse=path,
+    )
+    buildkit_certificate: Input[Path | None] = Input(
+        name="buildkit-certificate",
+        help="Client certificate for a `tcp://` BuildKit with TLS.",
+        parse=path,
+    )
+    buildkit_key: Input[Path | None] = Input(
+        name="buildkit-key",
+        help="Path of the client certificate's key.",
+        parse=path,
+    )
 
 
-class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOptions, ImageOptions, order=INPUTS):
+HOW: tuple[Input[Any], ...] = (
+    PatchingOptions.patched_tag,
+    PatchingOptions.overwrite_tag,
+    PatchingOptions.allow_partial,
+    PatchingOptions.patch_types,
+    PatchingOptions.buildkit_addr,
+    PatchingOptions.buildkit_config,
+    PatchingOptions.buildkit_ca,
+    PatchingOptions.buildkit_certificate,
+    PatchingOptions.buildkit_key,
+    *CopaProgram.own(),
+    *BuildkitdProgram.own(),
+)
+"""Inputs on how to patch, which every command that patches takes."""
+
+
+class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOptions, ImageOptions):
     """Of `patch`."""
 
-    report = REPORT
-    reuse_patched = REUSE
-    trust_store = _OWN_TRUST_STORE
-    certificate = CERTIFICATE
+    report: Input[tuple[Path, ...]] = Input(
+        name="report",
+        help="Trivy's JSON report of the image, made with `--pkg-types os` (or os,library) and all packages listed; "
+        "of an image for several platforms one of each, one a line. What it does not cover is scanned first. For one "
+        "image only.",
+        parse=paths,
+        absent=(),
+        many=True,
+        example="s3c-out/voting-db/trivy.json",
+        aliases=("image-report",),
+    )
+    reuse_patched: Input[str] = Input(
+        name="reuse-patched",
+        help="Which patch of an earlier run may be the result when nothing is left to patch in it: `signed`, one that "
+        "a trusted signature covers; `content`, one that is a patch of the image by its layers and configuration, "
+        "whoever pushed it; `never`. By default `signed` where a certificate is named (`trust-store`, `certificate`, "
+        "`vault`), else `content`.",
+        parse=choice(*REUSES),
+        absent="",
+        choices=REUSES,
+        example="never",
+    )
+    trust_store = replace(
+        TrustOptions.trust_store,
+        help="Certificates whose signature an earlier patch has to have, to be used again; as in `s3c verify`.",
+    )
+    certificate: Input[Path | None] = replace(
+        CertificateOptions.certificate,
+        help="Certificates of the key that signs what is patched, a file's path or the PEM itself, instead of "
+        "`trust-store`: the signing certificate first, each issuer after it, the root last.",
+    )
+    order = (
+        ImageOptions.image,
+        report,
+        reuse_patched,
+        *TrustOptions.own(),
+        certificate,
+        VaultCertificateOptions,
+        *HOW,
+        *LOOK,
+        *AROUND,
+        *NotationProgram.own(),
+        ProgramsMirror.programs_mirror,
+    )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from s3c_actions.options import Group, Input, boolean, choice, choices, text
 from s3c_actions.options.common import path
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import boolean, choice, choices, text
 
 NAMES = ("trivy", "copa", "notation", "buildkitd", "helm")
 
@@ -29,133 +27,113 @@ def sha256(value: str) -> str:
     return digits
 
 
-class ProgramInputs(msgspec.Struct, frozen=True):
-    """Path, version and checksum of one program, in README order."""
-
-    all: tuple[Input[Path], Input[str], Input[str]]
-
-
-def _inputs(name: str, version: str) -> ProgramInputs:
-    return ProgramInputs(
-        (
-            Input(
-                name=f"{name}-path",
-                help=f"Path of {name} to use, of the pinned version. Without it: {name} on PATH when it has the pinned "
-                "version, else one that s3c installs into its cache.",
-                parse=path,
-                example=f"/usr/local/bin/{name}",
-            ),
-            Input(
-                name=f"{name}-version",
-                help=f"Another version of {name} than the pinned one; needs `{name}-checksum`.",
-                parse=text,
-                absent="",
-                example=version,
-            ),
-            Input(
-                name=f"{name}-checksum",
-                help=f"SHA-256 of the release archive of `{name}-version` for this platform, or of the file at "
-                f"`{name}-path`.",
-                parse=sha256,
-                absent="",
-                example="0f3c…",
-            ),
-        )
+def _inputs(name: str, version: str) -> tuple[Input[Path], Input[str], Input[str]]:
+    """Path, version and checksum of a program."""
+    return (
+        Input(
+            name=f"{name}-path",
+            help=f"Path of {name} to use, of the pinned version. Without it: {name} on PATH when it has the pinned "
+            "version, else one that s3c installs into its cache.",
+            parse=path,
+            example=f"/usr/local/bin/{name}",
+        ),
+        Input(
+            name=f"{name}-version",
+            help=f"Another version of {name} than the pinned one; needs `{name}-checksum`.",
+            parse=text,
+            absent="",
+            example=version,
+        ),
+        Input(
+            name=f"{name}-checksum",
+            help=f"SHA-256 of the release archive of `{name}-version` for this platform, or of the file at "
+            f"`{name}-path`.",
+            parse=sha256,
+            absent="",
+            example="0f3c…",
+        ),
     )
-
-
-TRIVY = _inputs("trivy", "0.74.0")
-COPA = _inputs("copa", "0.14.2")
-NOTATION = _inputs("notation", "1.3.2")
-BUILDKITD = _inputs("buildkitd", "0.34.2")
-HELM = _inputs("helm", "3.22.0")
-
-PROGRAMS_MIRROR = Input(
-    name="programs-mirror",
-    help="Base URL to download release archives from, in place of GitHub's: a mirror with the same "
-    "paths. The checksums stay the pinned ones.",
-    parse=_url,
-    absent="",
-    example="https://mirror.example/github",
-)
-SUBCOMMAND = Input(
-    name="subcommand",
-    help="What to do.",
-    parse=choice("list", "install", "where"),
-    choices=("list", "install", "where"),
-    default="list",
-    positional=True,
-)
-PROGRAM: Input[tuple[str, ...]] = Input(
-    name="program",
-    help="Programs to do it with. Without any: all for `list` and `where`, trivy, copa and notation for `install`.",
-    parse=choices(*NAMES),
-    absent=(),
-    choices=NAMES,
-    positional=True,
-    many=True,
-)
-JSON = Input(
-    name="json",
-    help="Answer in JSON.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-)
-
-INPUTS: tuple[Input[Any], ...] = (
-    SUBCOMMAND,
-    PROGRAM,
-    JSON,
-    *TRIVY.all,
-    *COPA.all,
-    *NOTATION.all,
-    *BUILDKITD.all,
-    *HELM.all,
-    PROGRAMS_MIRROR,
-)
 
 
 class ProgramsMirror(Group):
     """Where release archives come from."""
 
-    programs_mirror = PROGRAMS_MIRROR
+    programs_mirror = Input(
+        name="programs-mirror",
+        help="Base URL to download release archives from, in place of GitHub's: a mirror with the same "
+        "paths. The checksums stay the pinned ones.",
+        parse=_url,
+        absent="",
+        example="https://mirror.example/github",
+    )
 
 
 class TrivyProgram(ProgramsMirror):
     """Which trivy is run."""
 
-    trivy_path, trivy_version, trivy_checksum = TRIVY.all
+    trivy_path, trivy_version, trivy_checksum = _inputs("trivy", "0.74.0")
 
 
 class CopaProgram(ProgramsMirror):
     """Which copa is run."""
 
-    copa_path, copa_version, copa_checksum = COPA.all
+    copa_path, copa_version, copa_checksum = _inputs("copa", "0.14.2")
 
 
 class NotationProgram(ProgramsMirror):
     """Which notation is run."""
 
-    notation_path, notation_version, notation_checksum = NOTATION.all
+    notation_path, notation_version, notation_checksum = _inputs("notation", "1.3.2")
 
 
 class BuildkitdProgram(ProgramsMirror):
     """Which buildkitd is run."""
 
-    buildkitd_path, buildkitd_version, buildkitd_checksum = BUILDKITD.all
+    buildkitd_path, buildkitd_version, buildkitd_checksum = _inputs("buildkitd", "0.34.2")
 
 
 class HelmProgram(ProgramsMirror):
     """Which helm is run."""
 
-    helm_path, helm_version, helm_checksum = HELM.all
+    helm_path, helm_version, helm_checksum = _inputs("helm", "3.22.0")
 
 
-class ProgramsInputs(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgram, HelmProgram, order=INPUTS):
+class ProgramsInputs(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgram, HelmProgram):
     """Of `programs`."""
 
-    subcommand = SUBCOMMAND
-    program = PROGRAM
-    json = JSON
+    subcommand = Input(
+        name="subcommand",
+        help="What to do.",
+        parse=choice("list", "install", "where"),
+        choices=("list", "install", "where"),
+        default="list",
+        positional=True,
+    )
+    program: Input[tuple[str, ...]] = Input(
+        name="program",
+        help="Programs to do it with. Without any: all for `list` and `where`, trivy, copa and notation for `install`.",
+        parse=choices(*NAMES),
+        absent=(),
+        choices=NAMES,
+        positional=True,
+        many=True,
+    )
+    json = Input(
+        name="json",
+        help="Answer in JSON.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    order = (
+        subcommand,
+        program,
+        json,
+        *TrivyProgram.own(),
+        *CopaProgram.own(),
+        *NotationProgram.own(),
+        *BuildkitdProgram.own(),
+        *HelmProgram.own(),
+        ProgramsMirror.programs_mirror,
+    )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input
 from s3c_actions.options.common import ImageOptions
-from s3c_actions.options.deploy import IMAGES, MANIFESTS, ManifestOptions
-from s3c_actions.options.github import REPOSITORY, RESULTS, TOKEN, RepositoryOptions, TokenOptions
+from s3c_actions.options.declare import Input
+from s3c_actions.options.deploy import DeployInputs, ManifestOptions
+from s3c_actions.options.github import CommentInputs, RepositoryOptions, TokenOptions
 
 
 def branch_name(value: str) -> str:
@@ -28,53 +27,44 @@ def one_line(value: str) -> str:
     return value.strip()
 
 
-PROPOSED: Input[tuple[str, ...]] = replace(
-    MANIFESTS,
-    help="Kubernetes manifests of the checkout whose images get new digests: files, folders (with all below them) and "
-    "globs; several by commas or lines.",
-)
-FROM_RESULTS: Input[tuple[str, ...]] = replace(
-    RESULTS,
-    help="`result.json` files of `chain`, `patch` or `sign`, or folders that have some: the images that passed are "
-    "proposed, and the pull request says what was found and fixed.",
-    positional=False,
-)
-NEW_IMAGES: Input[tuple[str, ...]] = replace(
-    IMAGES,
-    help="Images by digest, `registry/repository@sha256:…`, on top of those in `results`: each takes the place of "
-    "every image of its repository. `NAME=REFERENCE` takes the place of the image NAME instead.",
-)
-BRANCH: Input[str] = Input(
-    name="branch",
-    help="Branch of the pull request. It belongs to s3c: what it held before is replaced.",
-    parse=branch_name,
-    default="s3c/images",
-    absent="s3c/images",
-)
-BASE: Input[str] = Input(
-    name="base",
-    help="Branch that the pull request is for; without it, the repository's default branch.",
-    parse=branch_name,
-    absent="",
-    example="main",
-)
-TITLE: Input[str] = Input(
-    name="title",
-    help="Title of the pull request and of its commit.",
-    parse=one_line,
-    default="Deploy patched images",
-    absent="Deploy patched images",
-)
-
-INPUTS: tuple[Input[Any], ...] = (PROPOSED, FROM_RESULTS, NEW_IMAGES, BRANCH, BASE, TITLE, REPOSITORY, TOKEN)
-
-
-class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptions, order=INPUTS):
+class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptions):
     """Of `propose`."""
 
-    manifests = PROPOSED
-    results = FROM_RESULTS
-    image = NEW_IMAGES
-    branch = BRANCH
-    base = BASE
-    title = TITLE
+    manifests: Input[tuple[str, ...]] = replace(
+        ManifestOptions.manifests,
+        help="Kubernetes manifests of the checkout whose images get new digests: files, folders (with all below them) "
+        "and globs; several by commas or lines.",
+    )
+    results: Input[tuple[str, ...]] = replace(
+        CommentInputs.results,
+        help="`result.json` files of `chain`, `patch` or `sign`, or folders that have some: the images that passed are "
+        "proposed, and the pull request says what was found and fixed.",
+        positional=False,
+    )
+    image: Input[tuple[str, ...]] = replace(
+        DeployInputs.image,
+        help="Images by digest, `registry/repository@sha256:…`, on top of those in `results`: each takes the place of "
+        "every image of its repository. `NAME=REFERENCE` takes the place of the image NAME instead.",
+    )
+    branch: Input[str] = Input(
+        name="branch",
+        help="Branch of the pull request. It belongs to s3c: what it held before is replaced.",
+        parse=branch_name,
+        default="s3c/images",
+        absent="s3c/images",
+    )
+    base: Input[str] = Input(
+        name="base",
+        help="Branch that the pull request is for; without it, the repository's default branch.",
+        parse=branch_name,
+        absent="",
+        example="main",
+    )
+    title: Input[str] = Input(
+        name="title",
+        help="Title of the pull request and of its commit.",
+        parse=one_line,
+        default="Deploy patched images",
+        absent="Deploy patched images",
+    )
+    order = (manifests, results, image, branch, base, title, RepositoryOptions.repository, TokenOptions.github_token)

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.options import Input
-from s3c_actions.options.evidence import EVIDENCE
+from s3c_actions.options.declare import Input
+from s3c_actions.options.evidence import EvidenceOptions
 from s3c_actions.options.sign import SIGNING
 
 
@@ -45,5 +45,7 @@ def signing(taken: tuple[Input[Any], ...]) -> Removed:
     """
     names = {one.name for one in taken}
     return Removed(
-        inputs=tuple(one for one in (*EVIDENCE, *SIGNING) if one.name not in names), asking=EVIDENCE, remedy=_REMEDY
+        inputs=tuple(one for one in (*EvidenceOptions.own(), *SIGNING) if one.name not in names),
+        asking=EvidenceOptions.own(),
+        remedy=_REMEDY,
     )

@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 from s3c_actions.core import pasted
-from s3c_actions.options import Group, Input, boolean, choice, choices, integer, text
-from s3c_actions.options.common import OUTPUT_DIR, OutputOptions, path
-from s3c_actions.options.programs import PROGRAMS_MIRROR, TRIVY, TrivyProgram
+from s3c_actions.options.common import OutputOptions, path
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import boolean, choice, choices, integer, text
+from s3c_actions.options.programs import ProgramsMirror, TrivyProgram
 
 FORMATS = ("json", "sarif", "html", "csv", "table", "cyclonedx", "spdx")
+
 SEVERITIES = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
 
 
@@ -35,154 +37,114 @@ def _dockerfile(value: str) -> Path:
     return given
 
 
-REPORT = Input(
-    name="report",
-    help="Trivy's JSON report (`trivy image --format json`, schema version 2).",
-    parse=path,
-    required=True,
-    positional=True,
-    example="trivy.json",
-)
-FORMAT = Input(
-    name="format",
-    help="Reports to write, from one scan.",
-    parse=choices(*FORMATS),
-    default="json,sarif,html,table",
-    choices=FORMATS,
-    many=True,
-    example="sarif,html,csv",
-)
-FAIL_ON = Input(
-    name="fail-on",
-    help="Lowest severity that closes the gate, or `none`. The reports stay complete whatever the gate says.",
-    parse=_severity,
-    default="none",
-    choices=("none", *SEVERITIES),
-    example="HIGH",
-)
-FIXABLE_ONLY = Input(
-    name="fixable-only",
-    help="Findings without a fix do not close the gate.",
-    parse=boolean,
-    default="false",
-    absent=False,
-    switch=True,
-)
-EXIT_CODE = Input(
-    name="exit-code",
-    help="Exit code when the gate is closed. With `0` the verdict is told and the step succeeds.",
-    parse=integer(0, 1),
-    default="1",
-    absent=1,
-    choices=("0", "1"),
-)
-BASELINE = Input(
-    name="baseline",
-    help="What to compare with: Trivy's JSON report of an earlier scan, or the `result.json` of an earlier run.",
-    parse=path,
-    absent=None,
-    example="main/trivy.json",
-)
-BASELINE_NAME = Input(
-    name="baseline-name",
-    help="What the baseline is called in comment and summary. Without it, the branch that the pull request goes to, "
-    "else the baseline itself.",
-    parse=text,
-    absent="",
-    example="main",
-)
-DOCKERFILE = Input(
-    name="dockerfile",
-    help="The image's Dockerfile, relative to the repository's root: where code scanning shows the findings. "
-    "Without it, `Dockerfile` is taken when there is one.",
-    parse=_dockerfile,
-    absent=None,
-    example="app/Dockerfile",
-)
-SARIF_CATEGORY = Input(
-    name="sarif-category",
-    help="Category of the SARIF file in code scanning. Without it, one for each image repository and platform, so that "
-    "two images never close each other's alerts.",
-    parse=_category,
-    absent="",
-    example="s3c/voting-app",
-)
-POLICY: Input[Path | None] = Input(
-    name="policy",
-    help="The policy, `s3c-policy.yaml`: which findings, packages and licences are refused, and what is excepted until "
-    "when. A file's path, or the YAML itself. It takes the place of `fail-on` and `fixable-only`, and the cluster "
-    "decides by the same file.",
-    parse=path,
-    takes=(pasted.POLICY,),
-    absent=None,
-    example="s3c-policy.yaml",
-)
-
-UNSCANNED = Input(
-    name="unscanned",
-    help="What an image means whose packages could not be checked (unknown or dead distribution, package database "
-    "removed) when `fail-on` is set: `fail` closes the gate, `warn` only tells.",
-    parse=choice("fail", "warn"),
-    default="fail",
-    choices=("fail", "warn"),
-)
-INPUTS = (
-    REPORT,
-    FORMAT,
-    OUTPUT_DIR,
-    FAIL_ON,
-    FIXABLE_ONLY,
-    POLICY,
-    EXIT_CODE,
-    BASELINE,
-    BASELINE_NAME,
-    DOCKERFILE,
-    SARIF_CATEGORY,
-)
-
-
 class FormatOptions(Group):
     """Which reports are written."""
 
-    format = FORMAT
+    format = Input(
+        name="format",
+        help="Reports to write, from one scan.",
+        parse=choices(*FORMATS),
+        default="json,sarif,html,table",
+        choices=FORMATS,
+        many=True,
+        example="sarif,html,csv",
+    )
 
 
 class PolicyOptions(Group):
     """The policy."""
 
-    policy = POLICY
+    policy: Input[Path | None] = Input(
+        name="policy",
+        help="The policy, `s3c-policy.yaml`: which findings, packages and licences are refused, and what is excepted "
+        "until when. A file's path, or the YAML itself. It takes the place of `fail-on` and `fixable-only`, and the "
+        "cluster decides by the same file.",
+        parse=path,
+        takes=(pasted.POLICY,),
+        absent=None,
+        example="s3c-policy.yaml",
+    )
 
 
 class ThresholdOptions(PolicyOptions):
     """What closes the gate."""
 
-    fail_on = FAIL_ON
-    fixable_only = FIXABLE_ONLY
+    fail_on = Input(
+        name="fail-on",
+        help="Lowest severity that closes the gate, or `none`. The reports stay complete whatever the gate says.",
+        parse=_severity,
+        default="none",
+        choices=("none", *SEVERITIES),
+        example="HIGH",
+    )
+    fixable_only = Input(
+        name="fixable-only",
+        help="Findings without a fix do not close the gate.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
 
 
 class ExitCodeOptions(Group):
     """What a closed gate ends with."""
 
-    exit_code = EXIT_CODE
+    exit_code = Input(
+        name="exit-code",
+        help="Exit code when the gate is closed. With `0` the verdict is told and the step succeeds.",
+        parse=integer(0, 1),
+        default="1",
+        absent=1,
+        choices=("0", "1"),
+    )
 
 
 class BaselineNameOptions(Group):
     """What a baseline is called."""
 
-    baseline_name = BASELINE_NAME
+    baseline_name = Input(
+        name="baseline-name",
+        help="What the baseline is called in comment and summary. Without it, the branch that the pull request goes "
+        "to, else the baseline itself.",
+        parse=text,
+        absent="",
+        example="main",
+    )
 
 
 class CodeScanningOptions(Group):
     """Where code scanning shows findings."""
 
-    dockerfile = DOCKERFILE
-    sarif_category = SARIF_CATEGORY
+    dockerfile = Input(
+        name="dockerfile",
+        help="The image's Dockerfile, relative to the repository's root: where code scanning shows the findings. "
+        "Without it, `Dockerfile` is taken when there is one.",
+        parse=_dockerfile,
+        absent=None,
+        example="app/Dockerfile",
+    )
+    sarif_category = Input(
+        name="sarif-category",
+        help="Category of the SARIF file in code scanning. Without it, one for each image repository and platform, so "
+        "that two images never close each other's alerts.",
+        parse=_category,
+        absent="",
+        example="s3c/voting-app",
+    )
 
 
 class UnscannedOptions(Group):
     """What an image means that could not be checked."""
 
-    unscanned = UNSCANNED
+    unscanned = Input(
+        name="unscanned",
+        help="What an image means whose packages could not be checked (unknown or dead distribution, package database "
+        "removed) when `fail-on` is set: `fail` closes the gate, `warn` only tells.",
+        parse=choice("fail", "warn"),
+        default="fail",
+        choices=("fail", "warn"),
+    )
 
 
 class ReportInputs(
@@ -194,9 +156,37 @@ class ReportInputs(
     UnscannedOptions,
     TrivyProgram,
     OutputOptions,
-    order=(*INPUTS, UNSCANNED, *TRIVY.all, PROGRAMS_MIRROR),
 ):
     """Of `report`."""
 
-    report = REPORT
-    baseline = BASELINE
+    report = Input(
+        name="report",
+        help="Trivy's JSON report (`trivy image --format json`, schema version 2).",
+        parse=path,
+        required=True,
+        positional=True,
+        example="trivy.json",
+    )
+    baseline = Input(
+        name="baseline",
+        help="What to compare with: Trivy's JSON report of an earlier scan, or the `result.json` of an earlier run.",
+        parse=path,
+        absent=None,
+        example="main/trivy.json",
+    )
+    order = (
+        report,
+        FormatOptions.format,
+        OutputOptions.output_dir,
+        ThresholdOptions.fail_on,
+        ThresholdOptions.fixable_only,
+        PolicyOptions.policy,
+        ExitCodeOptions.exit_code,
+        baseline,
+        BaselineNameOptions.baseline_name,
+        CodeScanningOptions.dockerfile,
+        CodeScanningOptions.sarif_category,
+        UnscannedOptions.unscanned,
+        *TrivyProgram.own(),
+        ProgramsMirror.programs_mirror,
+    )

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.core import pasted
-from s3c_actions.options import Group, Input, boolean, choice, duration, integer, lines, text
-from s3c_actions.options.common import IMAGE, ImageOptions, OutputOptions, TimeoutOptions, path, path_text
-from s3c_actions.options.evidence import EVIDENCE, OPENVEX, REPORTS, RESULTS, EarlierOptions, EvidenceOptions
-from s3c_actions.options.programs import NOTATION, PROGRAMS_MIRROR, TRIVY, NotationProgram, TrivyProgram, sha256
+from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path, path_text
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.evidence import EarlierOptions, EvidenceOptions
+from s3c_actions.options.parse import boolean, choice, duration, integer, lines, text
+from s3c_actions.options.programs import NotationProgram, ProgramsMirror, TrivyProgram, sha256
 from s3c_actions.options.registry import REGISTRY_INPUTS, RegistryOptions
-from s3c_actions.options.report import FAIL_ON, FIXABLE_ONLY, POLICY, UNSCANNED, ThresholdOptions, UnscannedOptions
-from s3c_actions.options.vault import CERTIFICATE_INPUTS, VAULT_PLUGIN, VaultOptions
+from s3c_actions.options.report import PolicyOptions, ThresholdOptions, UnscannedOptions
+from s3c_actions.options.vault import PLUGINS, VaultCertificateOptions, VaultOptions
 
 RESERVED_PREFIX = "io.cncf.notary"
 
@@ -59,224 +60,167 @@ def web_address(value: str) -> str:
     return value.strip()
 
 
-KEY = Input(
-    name="key",
-    help="Private key in PEM (PKCS#8, PKCS#1 or SEC 1), encrypted or not. Goes with `certificate`.",
-    parse=path,
-    instead="Give it as `key-pem`, from a secret, or write it to a file and give the file's path.",
-    example="signing.key",
-)
-KEY_PEM = Input(
-    name="key-pem",
-    help="The private key itself in PEM, instead of `key`: for a workflow that keeps it as a secret.",
-    parse=text,
-    absent="",
-    secret=True,
-)
-CERTIFICATE: Input[Path | None] = Input(
-    name="certificate",
-    help="Certificates of the key, a file's path or the PEM itself: the signing certificate first, each issuer after "
-    "it, the root last.",
-    parse=path,
-    takes=(pasted.CERTIFICATE,),
-    instead="Give the certificates alone, in PEM, or the path of a file that has them; a private key is `key-pem`.",
-    example="signing.crt",
-)
-PKCS12 = Input(
-    name="pkcs12",
-    help="Key and certificates in one PKCS#12 file (`.pfx`, `.p12`), instead of `key` and `certificate`.",
-    parse=path,
-    instead="Write it to a file, out of its base64 (`base64 -d`), and give the file's path; PEM is `key-pem`.",
-    example="signing.pfx",
-)
-KEY_PASSWORD = Input(
-    name="key-password",
-    help="Password of `key`, `key-pem` or `pkcs12`.",
-    parse=text,
-    absent="",
-    secret=True,
-)
-KEY_NAME = Input(
-    name="key-name",
-    help="Name of a key in notation's own configuration (`notation key list`), instead of a file.",
-    parse=text,
-    absent="",
-    example="wabbit-networks.io",
-)
-PLUGIN = Input(
-    name="plugin",
-    help="Notation plugin that signs: the name of an installed one, or the path of its executable, folder or archive. "
-    "Goes with `key-id`.",
-    parse=path_text,
-    absent="",
-    example="azure-kv",
-    aliases=("plugin-name",),
-)
-PLUGIN_URL = Input(
-    name="plugin-url",
-    help="Address of the plugin's archive (`.tar.gz`, `.zip`). Goes with `plugin-checksum`.",
-    parse=web_address,
-    absent="",
-)
-PLUGIN_CHECKSUM = Input(
-    name="plugin-checksum",
-    help="SHA-256 of the plugin's archive; without it nothing that was downloaded is run.",
-    parse=sha256,
-    absent="",
-)
-KEY_ID = Input(
-    name="key-id",
-    help="The key, as the plugin names it.",
-    parse=text,
-    absent="",
-    example="https://kv-voting.vault.azure.net/keys/signing/0123456789abcdef",
-)
-PLUGIN_CONFIG: Input[Mapping[str, str]] = Input(
-    name="plugin-config",
-    help="Settings of the plugin, `key=value`, one a line.",
-    parse=pairs,
-    absent={},
-    many=True,
-    example="self_signed=true",
-)
-SIGNATURE_FORMAT = Input(
-    name="signature-format",
-    help="Envelope of the signature. COSE is an IETF standard, smaller, and what Azure's and Ratify's guides use; "
-    "every verifier of the Notary Project reads both.",
-    parse=choice("cose", "jws"),
-    default="cose",
-    absent="cose",
-    choices=("cose", "jws"),
-)
-TIMESTAMP_URL = Input(
-    name="timestamp-url",
-    help="RFC 3161 time-stamp authority: with its time-stamp a signature outlives its certificate. "
-    "Goes with `timestamp-root-cert`.",
-    parse=web_address,
-    absent="",
-    example="http://timestamp.digicert.com",
-)
-TIMESTAMP_ROOT: Input[Path | None] = Input(
-    name="timestamp-root-cert",
-    help="Root certificate of the time-stamp authority, in PEM or DER.",
-    parse=path,
-    example="digicert-tsa-root.cer",
-)
-USER_METADATA: Input[Mapping[str, str]] = Input(
-    name="user-metadata",
-    help="Facts signed along with the digest, `key=value`, one a line. `verify` asks for them.",
-    parse=metadata,
-    absent={},
-    many=True,
-    example="commit=1a2b3c4",
-)
-SIGNATURE_EXPIRY = Input(
-    name="signature-expiry",
-    help="How long the signature is valid; without it, as long as its certificate (or its time-stamp) makes it.",
-    parse=whole_seconds,
-    absent=0.0,
-    example="90d",
-    aliases=("expiry",),
-)
-FORCE_REFERRERS_TAG = Input(
-    name="force-referrers-tag",
-    help="List the signature under the referrers tag (`sha256-…`), which every registry can do. `false` uses the "
-    "registry's Referrers API and falls back to the tag by itself.",
-    parse=boolean,
-    default="true",
-    absent=True,
-)
-EXPIRY_WARNING = Input(
-    name="certificate-warning-days",
-    help="Warn when the signing certificate expires within so many days.",
-    parse=integer(0, 3650),
-    default="30",
-    absent=30,
-)
-
-KEY_INPUTS: tuple[Input[Any], ...] = (
-    KEY,
-    KEY_PEM,
-    CERTIFICATE,
-    PKCS12,
-    KEY_PASSWORD,
-    KEY_NAME,
-    PLUGIN,
-    PLUGIN_URL,
-    PLUGIN_CHECKSUM,
-    KEY_ID,
-    PLUGIN_CONFIG,
-    *CERTIFICATE_INPUTS,
-    VAULT_PLUGIN,
-)
-SIGNATURE_INPUTS: tuple[Input[Any], ...] = (
-    SIGNATURE_FORMAT,
-    TIMESTAMP_URL,
-    TIMESTAMP_ROOT,
-    USER_METADATA,
-    SIGNATURE_EXPIRY,
-    FORCE_REFERRERS_TAG,
-    EXPIRY_WARNING,
-)
-SIGNING: tuple[Input[Any], ...] = (*KEY_INPUTS, *SIGNATURE_INPUTS, *NOTATION.all, PROGRAMS_MIRROR)
-"""What a command needs besides its own inputs to sign what it attaches."""
-
-INPUTS: tuple[Input[Any], ...] = (
-    IMAGE,
-    *KEY_INPUTS,
-    *SIGNATURE_INPUTS,
-    *EVIDENCE,
-    RESULTS,
-    REPORTS,
-    OPENVEX,
-    FAIL_ON,
-    FIXABLE_ONLY,
-    POLICY,
-    UNSCANNED,
-    *REGISTRY_INPUTS,
-    *NOTATION.all,
-    *TRIVY.all,
-    PROGRAMS_MIRROR,
-)
-
-
 class MetadataOptions(Group):
     """Facts that are signed along."""
 
-    user_metadata = USER_METADATA
+    user_metadata: Input[Mapping[str, str]] = Input(
+        name="user-metadata",
+        help="Facts signed along with the digest, `key=value`, one a line. `verify` asks for them.",
+        parse=metadata,
+        absent={},
+        many=True,
+        example="commit=1a2b3c4",
+    )
 
 
 class CertificateOptions(Group):
     """The certificate of the key that signs."""
 
-    certificate = CERTIFICATE
+    certificate: Input[Path | None] = Input(
+        name="certificate",
+        help="Certificates of the key, a file's path or the PEM itself: the signing certificate first, each issuer "
+        "after it, the root last.",
+        parse=path,
+        takes=(pasted.CERTIFICATE,),
+        instead="Give the certificates alone, in PEM, or the path of a file that has them; a private key is `key-pem`.",
+        example="signing.crt",
+    )
 
 
 class KeyOptions(CertificateOptions, VaultOptions):
     """The key that signs."""
 
-    key = KEY
-    key_pem = KEY_PEM
-    pkcs12 = PKCS12
-    key_password = KEY_PASSWORD
-    key_name = KEY_NAME
-    plugin = PLUGIN
-    plugin_url = PLUGIN_URL
-    plugin_checksum = PLUGIN_CHECKSUM
-    key_id = KEY_ID
-    plugin_config = PLUGIN_CONFIG
-    vault_plugin = VAULT_PLUGIN
+    key = Input(
+        name="key",
+        help="Private key in PEM (PKCS#8, PKCS#1 or SEC 1), encrypted or not. Goes with `certificate`.",
+        parse=path,
+        instead="Give it as `key-pem`, from a secret, or write it to a file and give the file's path.",
+        example="signing.key",
+    )
+    key_pem = Input(
+        name="key-pem",
+        help="The private key itself in PEM, instead of `key`: for a workflow that keeps it as a secret.",
+        parse=text,
+        absent="",
+        secret=True,
+    )
+    pkcs12 = Input(
+        name="pkcs12",
+        help="Key and certificates in one PKCS#12 file (`.pfx`, `.p12`), instead of `key` and `certificate`.",
+        parse=path,
+        instead="Write it to a file, out of its base64 (`base64 -d`), and give the file's path; PEM is `key-pem`.",
+        example="signing.pfx",
+    )
+    key_password = Input(
+        name="key-password",
+        help="Password of `key`, `key-pem` or `pkcs12`.",
+        parse=text,
+        absent="",
+        secret=True,
+    )
+    key_name = Input(
+        name="key-name",
+        help="Name of a key in notation's own configuration (`notation key list`), instead of a file.",
+        parse=text,
+        absent="",
+        example="wabbit-networks.io",
+    )
+    plugin = Input(
+        name="plugin",
+        help="Notation plugin that signs: the name of an installed one, or the path of its executable, folder or "
+        "archive. Goes with `key-id`.",
+        parse=path_text,
+        absent="",
+        example="azure-kv",
+        aliases=("plugin-name",),
+    )
+    plugin_url = Input(
+        name="plugin-url",
+        help="Address of the plugin's archive (`.tar.gz`, `.zip`). Goes with `plugin-checksum`.",
+        parse=web_address,
+        absent="",
+    )
+    plugin_checksum = Input(
+        name="plugin-checksum",
+        help="SHA-256 of the plugin's archive; without it nothing that was downloaded is run.",
+        parse=sha256,
+        absent="",
+    )
+    key_id = Input(
+        name="key-id",
+        help="The key, as the plugin names it.",
+        parse=text,
+        absent="",
+        example="https://kv-voting.vault.azure.net/keys/signing/0123456789abcdef",
+    )
+    plugin_config: Input[Mapping[str, str]] = Input(
+        name="plugin-config",
+        help="Settings of the plugin, `key=value`, one a line.",
+        parse=pairs,
+        absent={},
+        many=True,
+        example="self_signed=true",
+    )
+    vault_plugin = Input(
+        name="vault-plugin",
+        help="Notation plugin that signs with the vault's key: the one that comes with s3c, or the official "
+        "`azure-kv`, installed, or downloaded and checked.",
+        parse=choice(*PLUGINS),
+        default="s3c-azure",
+        absent="s3c-azure",
+        choices=PLUGINS,
+    )
 
 
 class SignatureOptions(MetadataOptions):
     """What a signature is like."""
 
-    signature_format = SIGNATURE_FORMAT
-    timestamp_url = TIMESTAMP_URL
-    timestamp_root_cert = TIMESTAMP_ROOT
-    signature_expiry = SIGNATURE_EXPIRY
-    force_referrers_tag = FORCE_REFERRERS_TAG
-    certificate_warning_days = EXPIRY_WARNING
+    signature_format = Input(
+        name="signature-format",
+        help="Envelope of the signature. COSE is an IETF standard, smaller, and what Azure's and Ratify's guides use; "
+        "every verifier of the Notary Project reads both.",
+        parse=choice("cose", "jws"),
+        default="cose",
+        absent="cose",
+        choices=("cose", "jws"),
+    )
+    timestamp_url = Input(
+        name="timestamp-url",
+        help="RFC 3161 time-stamp authority: with its time-stamp a signature outlives its certificate. "
+        "Goes with `timestamp-root-cert`.",
+        parse=web_address,
+        absent="",
+        example="http://timestamp.digicert.com",
+    )
+    timestamp_root_cert: Input[Path | None] = Input(
+        name="timestamp-root-cert",
+        help="Root certificate of the time-stamp authority, in PEM or DER.",
+        parse=path,
+        example="digicert-tsa-root.cer",
+    )
+    signature_expiry = Input(
+        name="signature-expiry",
+        help="How long the signature is valid; without it, as long as its certificate (or its time-stamp) makes it.",
+        parse=whole_seconds,
+        absent=0.0,
+        example="90d",
+        aliases=("expiry",),
+    )
+    force_referrers_tag = Input(
+        name="force-referrers-tag",
+        help="List the signature under the referrers tag (`sha256-…`), which every registry can do. `false` uses the "
+        "registry's Referrers API and falls back to the tag by itself.",
+        parse=boolean,
+        default="true",
+        absent=True,
+    )
+    certificate_warning_days = Input(
+        name="certificate-warning-days",
+        help="Warn when the signing certificate expires within so many days.",
+        parse=integer(0, 3650),
+        default="30",
+        absent=30,
+    )
 
 
 class NotationOptions(NotationProgram, RegistryOptions, TimeoutOptions):
@@ -285,6 +229,41 @@ class NotationOptions(NotationProgram, RegistryOptions, TimeoutOptions):
 
 class SigningOptions(KeyOptions, SignatureOptions, NotationOptions):
     """How images of a registry are signed."""
+
+
+KEY_INPUTS: tuple[Input[Any], ...] = (
+    KeyOptions.key,
+    KeyOptions.key_pem,
+    CertificateOptions.certificate,
+    KeyOptions.pkcs12,
+    KeyOptions.key_password,
+    KeyOptions.key_name,
+    KeyOptions.plugin,
+    KeyOptions.plugin_url,
+    KeyOptions.plugin_checksum,
+    KeyOptions.key_id,
+    KeyOptions.plugin_config,
+    *VaultCertificateOptions.own(),
+    KeyOptions.vault_plugin,
+)
+
+SIGNATURE_INPUTS: tuple[Input[Any], ...] = (
+    SignatureOptions.signature_format,
+    SignatureOptions.timestamp_url,
+    SignatureOptions.timestamp_root_cert,
+    MetadataOptions.user_metadata,
+    SignatureOptions.signature_expiry,
+    SignatureOptions.force_referrers_tag,
+    SignatureOptions.certificate_warning_days,
+)
+
+SIGNING: tuple[Input[Any], ...] = (
+    *KEY_INPUTS,
+    *SIGNATURE_INPUTS,
+    *NotationProgram.own(),
+    ProgramsMirror.programs_mirror,
+)
+"""What a command needs besides its own inputs to sign what it attaches."""
 
 
 class SignInputs(
@@ -296,6 +275,23 @@ class SignInputs(
     TrivyProgram,
     ImageOptions,
     OutputOptions,
-    order=INPUTS,
 ):
     """Of `sign`."""
+
+    order = (
+        ImageOptions.image,
+        *KEY_INPUTS,
+        *SIGNATURE_INPUTS,
+        *EvidenceOptions.own(),
+        EarlierOptions.results,
+        EarlierOptions.report,
+        EarlierOptions.openvex,
+        ThresholdOptions.fail_on,
+        ThresholdOptions.fixable_only,
+        PolicyOptions.policy,
+        UnscannedOptions.unscanned,
+        *REGISTRY_INPUTS,
+        *NotationProgram.own(),
+        *TrivyProgram.own(),
+        ProgramsMirror.programs_mirror,
+    )

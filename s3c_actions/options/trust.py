@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.options import Input, choice, items
-from s3c_actions.options.azure import IDENTITY_INPUTS
-from s3c_actions.options.common import OUTPUT_DIR, OutputOptions
-from s3c_actions.options.gate import RATIFY_CLIENT
-from s3c_actions.options.sign import CERTIFICATE
-from s3c_actions.options.vault import CERTIFICATE_INPUTS, VaultOptions
+from s3c_actions.options.azure import IdentityOptions
+from s3c_actions.options.common import OutputOptions
+from s3c_actions.options.declare import Input
+from s3c_actions.options.gate import GateInputs
+from s3c_actions.options.parse import choice, items
+from s3c_actions.options.sign import CertificateOptions
+from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
 
 TASKS = ("export",)
 
@@ -25,59 +25,51 @@ def name(value: str) -> str:
     return value.strip()
 
 
-TASK: Input[str] = Input(
-    name="task",
-    help="`export` writes what a verifier has to have: notation's trust store and policy, and Ratify's manifests.",
-    parse=choice(*TASKS),
-    default="export",
-    absent="export",
-    choices=TASKS,
-    positional=True,
-)
-SIGNER: Input[Path | None] = replace(
-    CERTIFICATE,
-    help="Certificates of the signer, a file's path or the PEM itself, instead of `vault`: the signing "
-    "certificate first, each issuer after it.",
-)
-NAME = Input(
-    name="trust-name",
-    help="What the trust store and the statement of the policy are called.",
-    parse=name,
-    default="s3c",
-    absent="s3c",
-)
-SCOPES: Input[tuple[str, ...]] = Input(
-    name="registry-scope",
-    help="Repositories that the policy is for, as `registry/repository`; `*` is every one.",
-    parse=items,
-    default="*",
-    absent=("*",),
-    many=True,
-    example="myregistry.azurecr.io/voting-app",
-)
-RATIFY = replace(
-    RATIFY_CLIENT,
-    help="Client of Ratify's managed identity: with it and `vault`, Ratify fetches the certificate itself and finds a "
-    "renewed one. Without it, the certificate stands in the manifest.",
-)
-
-INPUTS: tuple[Input[Any], ...] = (
-    TASK,
-    *CERTIFICATE_INPUTS,
-    SIGNER,
-    NAME,
-    SCOPES,
-    RATIFY,
-    *IDENTITY_INPUTS,
-    OUTPUT_DIR,
-)
-
-
-class TrustInputs(VaultOptions, OutputOptions, order=INPUTS):
+class TrustInputs(VaultOptions, OutputOptions):
     """Of `trust`."""
 
-    task = TASK
-    certificate = SIGNER
-    trust_name = NAME
-    registry_scope = SCOPES
-    ratify_client_id = RATIFY
+    task: Input[str] = Input(
+        name="task",
+        help="`export` writes what a verifier has to have: notation's trust store and policy, and Ratify's manifests.",
+        parse=choice(*TASKS),
+        default="export",
+        absent="export",
+        choices=TASKS,
+        positional=True,
+    )
+    certificate: Input[Path | None] = replace(
+        CertificateOptions.certificate,
+        help="Certificates of the signer, a file's path or the PEM itself, instead of `vault`: the signing "
+        "certificate first, each issuer after it.",
+    )
+    trust_name = Input(
+        name="trust-name",
+        help="What the trust store and the statement of the policy are called.",
+        parse=name,
+        default="s3c",
+        absent="s3c",
+    )
+    registry_scope: Input[tuple[str, ...]] = Input(
+        name="registry-scope",
+        help="Repositories that the policy is for, as `registry/repository`; `*` is every one.",
+        parse=items,
+        default="*",
+        absent=("*",),
+        many=True,
+        example="myregistry.azurecr.io/voting-app",
+    )
+    ratify_client_id = replace(
+        GateInputs.ratify_client_id,
+        help="Client of Ratify's managed identity: with it and `vault`, Ratify fetches the certificate itself and "
+        "finds a renewed one. Without it, the certificate stands in the manifest.",
+    )
+    order = (
+        task,
+        *VaultCertificateOptions.own(),
+        certificate,
+        trust_name,
+        registry_scope,
+        ratify_client_id,
+        *IdentityOptions.own(),
+        OutputOptions.output_dir,
+    )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from s3c_actions.options import Group, Input, choice
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.common import path
+from s3c_actions.options.declare import Group, Input
 
 OFFICIAL = "azure-kv"
+
 PLUGINS = ("s3c-azure", OFFICIAL)
 
 
@@ -38,55 +38,38 @@ def object_version(value: str) -> str:
     return value.strip().lower()
 
 
-VAULT = Input(
-    name="vault",
-    help="Azure Key Vault with the signing certificate: its name, or its address. The key never leaves it. Goes with "
-    "`vault-certificate`.",
-    parse=vault_name,
-    absent="",
-    example="kv-voting",
-)
-VAULT_CERTIFICATE = Input(
-    name="vault-certificate",
-    help="Name of the certificate in the vault.",
-    parse=object_name,
-    absent="",
-    example="signing",
-)
-VAULT_VERSION = Input(
-    name="vault-certificate-version",
-    help="Version of the certificate. Without it, the newest.",
-    parse=object_version,
-    absent="",
-    example="0123456789abcdef0123456789abcdef",
-)
-VAULT_ISSUERS = Input(
-    name="vault-ca-certs",
-    help="The issuers of the vault's certificate in PEM, the root last. Without it, they are read from the vault's "
-    "secret of the same name, unless the key is exportable and would come along.",
-    parse=path,
-    example="ca.pem",
-)
-VAULT_PLUGIN = Input(
-    name="vault-plugin",
-    help="Notation plugin that signs with the vault's key: the one that comes with s3c, or the official `azure-kv`, "
-    "installed, or downloaded and checked.",
-    parse=choice(*PLUGINS),
-    default="s3c-azure",
-    absent="s3c-azure",
-    choices=PLUGINS,
-)
-
-CERTIFICATE_INPUTS: tuple[Input[Any], ...] = (VAULT, VAULT_CERTIFICATE, VAULT_VERSION, VAULT_ISSUERS)
-
-
 class VaultCertificateOptions(Group):
     """A certificate in Azure Key Vault."""
 
-    vault = VAULT
-    vault_certificate = VAULT_CERTIFICATE
-    vault_certificate_version = VAULT_VERSION
-    vault_ca_certs = VAULT_ISSUERS
+    vault = Input(
+        name="vault",
+        help="Azure Key Vault with the signing certificate: its name, or its address. The key never leaves it. Goes "
+        "with `vault-certificate`.",
+        parse=vault_name,
+        absent="",
+        example="kv-voting",
+    )
+    vault_certificate = Input(
+        name="vault-certificate",
+        help="Name of the certificate in the vault.",
+        parse=object_name,
+        absent="",
+        example="signing",
+    )
+    vault_certificate_version = Input(
+        name="vault-certificate-version",
+        help="Version of the certificate. Without it, the newest.",
+        parse=object_version,
+        absent="",
+        example="0123456789abcdef0123456789abcdef",
+    )
+    vault_ca_certs = Input(
+        name="vault-ca-certs",
+        help="The issuers of the vault's certificate in PEM, the root last. Without it, they are read from the vault's "
+        "secret of the same name, unless the key is exportable and would come along.",
+        parse=path,
+        example="ca.pem",
+    )
 
 
 class VaultOptions(VaultCertificateOptions, IdentityOptions):

@@ -12,7 +12,7 @@ from typing import Any
 
 from s3c_actions.core.artifact_types import SARIF, SIGNATURE
 from s3c_actions.core.errors import InputError
-from s3c_actions.options import duration
+from s3c_actions.options.parse import duration
 from s3c_actions.policy.model import Policy, Signer, ends
 from s3c_actions.signing import certificates, identities
 

@@ -19,7 +19,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.findings.model import Severity
 from s3c_actions.findings.scope import Required
 from s3c_actions.findings.threshold import Exemption, Gate
-from s3c_actions.options import duration
+from s3c_actions.options.parse import duration
 from s3c_actions.signing import identities
 
 DEFAULT = "s3c-policy.yaml"

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,6 +20,7 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import S3CError
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.model import ScanReport
+from s3c_actions.options.declare import Group, Input
 
 KEPT = 200
 _THIS_PROCESS = secrets.token_bytes(32)
@@ -113,6 +115,33 @@ def _key(facts: Mapping[str, object]) -> str:
 
 def _plain(facts: Mapping[str, object]) -> bytes:
     return json.dumps(facts, sort_keys=True).encode()
+
+
+def asked(options: Group, group: type[Group]) -> tuple[tuple[str, str], ...]:
+    """What was asked for, as facts: every input of a group, and of files their content.
+
+    Args:
+        options: the values.
+        group: whose inputs count; they are among those of `options`.
+
+    Returns:
+        Name of each input, and what it is.
+    """
+    return tuple((one.name, _asked(one, getattr(options, one.attribute))) for one in group.inputs())
+
+
+def _asked(one: Input[Any], value: object) -> str:
+    if not one.is_path:
+        return repr(value)
+    paths = value if isinstance(value, tuple) else () if value is None else (value,)
+    return repr([_contents(Path(str(path)).expanduser()) or str(path) for path in paths])
+
+
+def _contents(path: Path) -> str:
+    """SHA-256 of a file, or of every file in a folder; empty when there is none."""
+    if not path.is_dir():
+        return content(path)
+    return repr([(str(one.relative_to(path)), content(one)) for one in sorted(path.rglob("*")) if one.is_file()])
 
 
 def content(path: Path | None) -> str:

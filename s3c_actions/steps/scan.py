@@ -342,7 +342,7 @@ def _maximum_kept_age(settings: ScanSettings, trivy: Trivy) -> timedelta | None:
 
 
 def facts(reference: str, settings: ScanSettings, trivy: Trivy) -> dict[str, object] | None:
-    """Return everything a report depends on; None when that cannot be determined, and then nothing is reused.
+    """Return everything a report depends on, or may; None when that cannot be known, and then nothing is reused.
 
     It cannot be determined for files that a configuration file or policy refers to, the current content of a VEX
     repository, the image of a local daemon or an archive, and a database that Trivy would first replace by a newer one.
@@ -376,21 +376,20 @@ def facts(reference: str, settings: ScanSettings, trivy: Trivy) -> dict[str, obj
         "reference": reference,
         "trivy": trivy.version,
         "databases": databases,
-        "scanners": list(options.scanners),
-        "image_config_scanners": list(options.image_config_scanners),
-        "pkg_types": list(options.pkg_types),
-        "platform": options.platform,
-        "skip": [list(options.skip_dirs), list(options.skip_files)],
-        "ignore": content(options.ignore_file) if options.ignore_file else "",
+        # Whatever Trivy is told: a field that is added counts without being named here.
+        "options": {name: _fact(getattr(options, name)) for name in options.__struct_fields__},
         # Trivy ignores expired entries by itself.
         "expired": sorted(entry.id for entry in settings.ignored if entry.expires and entry.expires < settings.now),
-        "secrets": content(options.secret_config) if options.secret_config else "",
-        "wider": list(options.wider),
         "vex": [content(Path(document)) for document in options.vex],
-        "offline": options.offline,
-        "skips": sorted(options.skips),
         "environment": environment,
     }
+
+
+def _fact(value: object) -> object:
+    """A value as JSON can hold it, a file by its content."""
+    if isinstance(value, Path):
+        return content(value)
+    return [_fact(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _hashed(text: str) -> str:

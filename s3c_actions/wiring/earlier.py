@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.options.evidence import REPORTS, RESULTS, EarlierOptions
+from s3c_actions.options.evidence import EarlierOptions
 from s3c_actions.wiring import result_files
 
 Facts = Mapping[str, Any]
@@ -45,10 +45,12 @@ def earlier(options: EarlierOptions, references: Mapping[str, str]) -> Earlier:
     document = options.openvex
     openvex = dict.fromkeys(references, document) if document is not None else {}
     if not options.results:
-        return Earlier(field=REPORTS.name, reports=options.report, openvex=openvex, patches={})
+        return Earlier(field=EarlierOptions.report.name, reports=options.report, openvex=openvex, patches={})
     if options.report:
         raise InputError(
-            RESULTS.name, "it is given beside report, and both name the reports.", remedy="Give one of both."
+            EarlierOptions.results.name,
+            "it is given beside report, and both name the reports.",
+            remedy="Give one of both.",
         )
     documents = result_files.located(options.results)
     entries = [(path, one) for path, result in documents for one in result["images"]]
@@ -62,7 +64,7 @@ def earlier(options: EarlierOptions, references: Mapping[str, str]) -> Earlier:
         if not scans:
             others = sorted({one["reference"] for _, one in entries if one["reference"]})
             raise InputError(
-                RESULTS.name,
+                EarlierOptions.results.name,
                 f"none of them has a scan of {reference}.",
                 cause=f"They are of {', '.join(others) or 'no image'}.",
                 remedy="Give the reference that the step handed on, or scan this image.",
@@ -74,7 +76,9 @@ def earlier(options: EarlierOptions, references: Mapping[str, str]) -> Earlier:
                 patches[image] = patch
                 if patch.get("vex"):
                     found[image] = _file(path, patch["vex"])
-    return Earlier(field=RESULTS.name, reports=tuple(reports), openvex={**found, **openvex}, patches=patches)
+    return Earlier(
+        field=EarlierOptions.results.name, reports=tuple(reports), openvex={**found, **openvex}, patches=patches
+    )
 
 
 def _scans(image: Facts) -> Iterator[Facts]:
@@ -91,7 +95,7 @@ def _reports(result: Path, scan: Facts) -> Iterator[Path]:
     for one in scan.get("platforms") or (scan,):
         name = one["files"].get("json")
         if not name:
-            raise InputError(RESULTS.name, f"{result} names no JSON report of {one['reference']}.")
+            raise InputError(EarlierOptions.results.name, f"{result} names no JSON report of {one['reference']}.")
         yield _file(result, name)
 
 
@@ -103,7 +107,7 @@ def _file(result: Path, name: str) -> Path:
         if path.is_file():
             return path
     raise InputError(
-        RESULTS.name,
+        EarlierOptions.results.name,
         f"{result} names {name}, which is not there.",
         remedy="Give the folder as the step left it, with the reports in it.",
     )

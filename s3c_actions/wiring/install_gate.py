@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.options import gate as inputs
 from s3c_actions.options.gate import GateInputs
-from s3c_actions.options.vault import VAULT_CERTIFICATE
+from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.result.model import DeployResult
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.kubernetes import kubeconfig_of
@@ -34,7 +34,7 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
     objects = _objects(options, context, _of_vault(options, context))
     if any(_trusts_nobody(one) for one in objects):
         raise InputError(
-            inputs.IDENTITIES.name,
+            inputs.GateInputs.trusted_identity.name,
             f"it is missing, and the manifests' KeyManagementProvider {gate_manifests.TRUST} may trust an authority.",
             cause="Everyone whom an authority certified could have images admitted.",
             remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
@@ -77,7 +77,7 @@ def _objects(options: GateInputs, context: Context, of_vault: tuple[str, ...] = 
     )
     others = [document for one in read for document in manifests.objects(one.text, one.source)]
     if (path := options.policy) is not None:
-        for one in (inputs.SIGNERS, inputs.IDENTITIES, inputs.VAULT):
+        for one in (inputs.GateInputs.trust_store, inputs.GateInputs.trusted_identity, inputs.GateInputs.vault):
             if options.given(one):
                 raise InputError(
                     one.name, "it is given beside a policy, which names the signers.", remedy="Give one of both."
@@ -116,7 +116,7 @@ def _identities(options: GateInputs, others: list[Object]) -> tuple[str, ...]:
     issuing = unrestricted(trusted_certificates(stores), listed) if stores else ()
     if issuing and not given:
         raise InputError(
-            inputs.IDENTITIES.name,
+            inputs.GateInputs.trusted_identity.name,
             f"it is missing, and trust-store holds an authority, {issuing[0]}.",
             cause="Everyone whom it certified could have images admitted.",
             remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
@@ -132,7 +132,7 @@ def _vouches_for_itself(provider: Object) -> bool:
 
     parameters = (provider.get("spec") or {}).get("parameters") or {}
     try:
-        found = certificates.read_chain(str(parameters.get("value")).encode(), inputs.OTHER_MANIFESTS.name)
+        found = certificates.read_chain(str(parameters.get("value")).encode(), inputs.GateInputs.manifests.name)
     except InputError:
         return False
     return all(certificates.vouches_for_itself(certificate) for certificate in found)
@@ -150,7 +150,7 @@ def _of_vault(options: GateInputs, context: Context) -> tuple[str, ...]:
 
     Ratify trusts whoever issued what it finds there, so the subject is pinned.
     """
-    others = (inputs.SIGNERS, inputs.IDENTITIES, inputs.POLICY)
+    others = (inputs.GateInputs.trust_store, inputs.GateInputs.trusted_identity, inputs.GateInputs.policy)
     if any(options.given(one) for one in others) or not all(_of_vault_given(options).values()):
         return ()
     from s3c_actions.azure.vault import Vault, host
@@ -164,7 +164,7 @@ def _of_vault(options: GateInputs, context: Context) -> tuple[str, ...]:
             vault = Vault(host(options.vault, identity.cloud.vaults), identity, context.progress)
             chain = vault.certificate(name, issuers=()).chain
             step.done(f"{name} of {vault.host}, read with {identity.told}")
-        return (certificates.pinned_identity(chain, VAULT_CERTIFICATE.name),)
+        return (certificates.pinned_identity(chain, VaultCertificateOptions.vault_certificate.name),)
     except S3CError as error:
         error.remedy = f"{error.remedy} Or name the signer with `trusted-identity`: then the vault is not read here."
         raise
@@ -194,7 +194,7 @@ def _trust(options: GateInputs) -> Object | None:
         return gate_manifests.certificates(trusted_certificates(stores).decode())
     named = _of_vault_given(options)
     given = [name for name, value in named.items() if value]
-    if not vault and VAULT_CERTIFICATE.name not in given:
+    if not vault and VaultCertificateOptions.vault_certificate.name not in given:
         return None
     if missing := [name for name in named if name not in given]:
         raise InputError(

@@ -120,7 +120,10 @@ def aks(options: ClusterOptions, context: Context) -> Access | None:
     if options.kubeconfig:
         raise InputError("kubeconfig", "it is given beside aks-cluster.", remedy="Give one of both.")
     subscription = options.subscription or context.environment.get("AZURE_SUBSCRIPTION_ID", "")
-    for name, value in ((inputs.RESOURCE_GROUP.name, options.resource_group), ("subscription", subscription)):
+    for name, value in (
+        (inputs.ClusterOptions.resource_group.name, options.resource_group),
+        ("subscription", subscription),
+    ):
         if not value:
             raise InputError(name, "it is missing, and aks-cluster is given.", remedy="Give both.")
     cluster = kubernetes_service.AksCluster(

@@ -200,7 +200,7 @@ def policy(options: ThresholdOptions) -> Policy | None:
     path = options.policy
     if path is None:
         return None
-    for one in (reporting.FAIL_ON, reporting.FIXABLE_ONLY):
+    for one in (reporting.ThresholdOptions.fail_on, reporting.ThresholdOptions.fixable_only):
         if options.given(one):
             raise InputError(one.name, "it is given beside a policy, which says the same.", remedy="Give one of both.")
     return model.read(path)
@@ -316,7 +316,7 @@ def _not_used(options: TrivyOptions, context: Context) -> list[str]:
 
     warnings = []
     taken = options.ignore_files
-    if taken == (ignore.DEFAULT,) or not (taken or options.given(inputs.IGNORE_FILES)):
+    if taken == (ignore.DEFAULT,) or not (taken or options.given(inputs.TrivyOptions.ignore_files)):
         warnings += [
             f"{name} in the working folder is not used: Trivy does not take it by itself. Name it in `ignore-files`."
             for name in ignore.NOT_TAKEN
@@ -342,9 +342,9 @@ def _files(options: ScanningOptions, context: Context) -> tuple[SettingsFile, ..
     """What suppresses findings, narrows the scan or decides its gate."""
     from s3c_actions.wiring import settings_files
 
-    declared = [*inputs.LOOK, reporting.POLICY]
+    declared = [*inputs.LOOK, reporting.PolicyOptions.policy]
     if not _looks_for_secrets(options):
-        declared.remove(inputs.SECRET_CONFIG)
+        declared.remove(inputs.TrivyOptions.secret_config)
     return settings_files.listed(options, declared, context.cwd, settings_files.of_run(context).names)
 
 
@@ -357,6 +357,7 @@ def _young(ruling: Policy | None) -> timedelta:
 
 def _options(options: ScanningOptions, context: Context, ignore_file: Path | None, config: TrivyConfig) -> ScanOptions:
     from s3c_actions.programs.trivy.trivy import ScanOptions
+    from s3c_actions.steps import reuse
 
     scanners = options.scanners
     if "config" in scanners:
@@ -383,6 +384,7 @@ def _options(options: ScanningOptions, context: Context, ignore_file: Path | Non
         or next(iter(config.repositories.get("checks-bundle-repository", ())), ""),
         insecure=options.insecure_registry,
         timeout=options.timeout,
+        asked=reuse.asked(options, TrivyOptions),
     )
 
 

@@ -17,29 +17,29 @@ import msgspec
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.findings.scope import SettingsFile
-from s3c_actions.options import G, Group, Input
 from s3c_actions.options import scan as scanning
-from s3c_actions.options.report import POLICY
-from s3c_actions.options.verify import TRUST_POLICY, TRUST_STORE
+from s3c_actions.options.declare import G, Group, Input
+from s3c_actions.options.report import PolicyOptions
+from s3c_actions.options.verify import TrustOptions
 from s3c_actions.programs.trivy import ignore, settings
 from s3c_actions.wiring.context import Context
 
 FILES: tuple[Input[Any], ...] = (
-    scanning.IGNORE_FILES,
-    scanning.TRIVY_CONFIG,
-    scanning.SECRET_CONFIG,
-    scanning.IGNORE_POLICY,
-    scanning.VEX,
-    POLICY,
-    TRUST_STORE,
-    TRUST_POLICY,
+    scanning.TrivyOptions.ignore_files,
+    scanning.TrivyOptions.trivy_config,
+    scanning.TrivyOptions.secret_config,
+    scanning.TrivyOptions.ignore_policy,
+    scanning.TrivyOptions.vex,
+    PolicyOptions.policy,
+    TrustOptions.trust_store,
+    TrustOptions.trust_policy,
 )
 """Inputs that take such files; a `SettingsFile`'s kind is the input's name."""
 
 DEFAULTS: Mapping[str, str] = {
-    scanning.IGNORE_FILES.name: ignore.DEFAULT,
-    scanning.TRIVY_CONFIG.name: settings.CONFIG,
-    scanning.SECRET_CONFIG.name: settings.SECRET_CONFIG,
+    scanning.TrivyOptions.ignore_files.name: ignore.DEFAULT,
+    scanning.TrivyOptions.trivy_config.name: settings.CONFIG,
+    scanning.TrivyOptions.secret_config.name: settings.SECRET_CONFIG,
 }
 """Input → the file in the working folder that it takes when it is not given."""
 
@@ -106,7 +106,7 @@ def of_paths(one: Input[Any], paths: tuple[str, ...]) -> object:
     """The value of an input of FILES with these paths."""
     if not one.many:
         return Path(paths[0]) if paths else None
-    return tuple(map(Path, paths)) if one.name == TRUST_STORE.name else paths
+    return tuple(map(Path, paths)) if one.name == TrustOptions.trust_store.name else paths
 
 
 def listed(
@@ -133,7 +133,7 @@ def listed(
 
 def _hashed(kind: str, path: str, cwd: Path, names: Mapping[str, str]) -> Iterator[SettingsFile]:
     name = names.get(path, path)
-    if kind == scanning.VEX.name and path in NO_FILES:
+    if kind == scanning.TrivyOptions.vex.name and path in NO_FILES:
         yield SettingsFile(kind=kind, path=path, sha256="")
         return
     place = cwd / Path(path).expanduser()

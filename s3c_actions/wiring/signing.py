@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import Group, Input
 from s3c_actions.options import sign as inputs
 from s3c_actions.options import vault as vaulting
+from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.registry import RegistryOptions
 from s3c_actions.options.sign import KeyOptions, NotationOptions, SigningOptions
 from s3c_actions.wiring import vault
@@ -46,7 +46,7 @@ def signing(options: SigningOptions, context: Context, registries: Collection[st
     from s3c_actions.steps import sign
 
     url, root = options.timestamp_url, options.timestamp_root_cert
-    together(options, inputs.TIMESTAMP_URL, inputs.TIMESTAMP_ROOT)
+    together(options, inputs.SignatureOptions.timestamp_url, inputs.SignatureOptions.timestamp_root_cert)
     request = SigningRequest(
         signature_format=options.signature_format,
         metadata=options.user_metadata,
@@ -130,12 +130,12 @@ def together(options: Group, one: Input[Any], other: Input[Any]) -> None:
 
 
 _SOURCES: tuple[Input[Any], ...] = (
-    inputs.KEY,
-    inputs.KEY_PEM,
-    inputs.PKCS12,
-    inputs.KEY_NAME,
-    inputs.PLUGIN,
-    vaulting.VAULT,
+    inputs.KeyOptions.key,
+    inputs.KeyOptions.key_pem,
+    inputs.KeyOptions.pkcs12,
+    inputs.KeyOptions.key_name,
+    inputs.KeyOptions.plugin,
+    vaulting.VaultCertificateOptions.vault,
 )
 
 
@@ -157,14 +157,14 @@ def key_source(options: KeyOptions, context: Context) -> Iterator[KeyFiles | Pkc
             "`vault` and `vault-certificate`.",
         )
     source = given[0]
-    if source is vaulting.VAULT:
+    if source is vaulting.VaultCertificateOptions.vault:
         with vault.signing_key(options, context) as key:
             yield key
-    elif source is inputs.PKCS12:
+    elif source is inputs.KeyOptions.pkcs12:
         yield _pkcs12(options)
-    elif source is inputs.KEY_NAME:
+    elif source is inputs.KeyOptions.key_name:
         yield _named(options, context)
-    elif source is inputs.PLUGIN:
+    elif source is inputs.KeyOptions.plugin:
         yield _plugin(options, context)
     else:
         yield _files(options, context)
@@ -219,7 +219,7 @@ def _plugin(options: KeyOptions, context: Context) -> PluginKey:
     name, key_id = options.plugin, options.key_id
     if not key_id:
         raise InputError("key-id", "it is missing, and plugin is given.", remedy="Name the key as the plugin does.")
-    together(options, inputs.PLUGIN_URL, inputs.PLUGIN_CHECKSUM)
+    together(options, inputs.KeyOptions.plugin_url, inputs.KeyOptions.plugin_checksum)
     libexec = context.temp / "libexec"
     if options.plugin_url:
         plugins.from_archive(options.plugin_url, options.plugin_checksum, name, libexec, context.progress)

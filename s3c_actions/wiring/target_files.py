@@ -18,9 +18,9 @@ import msgspec
 
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.options import Group, Input
-from s3c_actions.options.report import POLICY
-from s3c_actions.options.verify import TRUST_POLICY, TRUST_STORE
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.report import PolicyOptions
+from s3c_actions.options.verify import TrustOptions
 from s3c_actions.result.gate_change import GateChange
 from s3c_actions.wiring import settings_files
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Content = bytes | dict[str, bytes] | None
 
-_DECIDING = frozenset({POLICY.name, TRUST_STORE.name, TRUST_POLICY.name})
+_DECIDING = frozenset({PolicyOptions.policy.name, TrustOptions.trust_store.name, TrustOptions.trust_policy.name})
 """Without one of these there is no gate: where the target branch has none, the pull request's is the first."""
 _ORIGIN = re.compile(r'^\[remote "origin"\][^\[]*?^\s*url\s*=\s*(?P<url>\S+)', re.MULTILINE)
 
@@ -182,7 +182,7 @@ class _Comparison:
                 kept.append(given)
                 continue
             mine, theirs = self._mine(one, given), self._theirs(path)
-            beside = self._beside(one, path, given, theirs) if one.name == POLICY.name else False
+            beside = self._beside(one, path, given, theirs) if one.name == PolicyOptions.policy.name else False
             if mine == theirs and not beside:
                 kept.append(given)
                 continue

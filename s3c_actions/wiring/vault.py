@@ -53,8 +53,10 @@ def wanted(options: VaultCertificateOptions) -> bool:
     Raises:
         InputError: they name half of it.
     """
-    given = [one for one in inputs.CERTIFICATE_INPUTS if options.given(one)]
-    for one in (inputs.VAULT, inputs.VAULT_CERTIFICATE) if given else ():
+    given = [one for one in inputs.VaultCertificateOptions.own() if options.given(one)]
+    for one in (
+        (inputs.VaultCertificateOptions.vault, inputs.VaultCertificateOptions.vault_certificate) if given else ()
+    ):
         if one not in given:
             raise InputError(
                 one.name,
@@ -97,7 +99,7 @@ def _checked(found: VaultCertificate, vault: Vault, now: datetime) -> str:
     from s3c_actions.signing import certificates
 
     try:
-        certificates.check(found.chain, now, field=inputs.VAULT_CERTIFICATE.name)
+        certificates.check(found.chain, now, field=inputs.VaultCertificateOptions.vault_certificate.name)
     except certificates.CertificateError as error:
         create = f"az keyvault certificate create --vault-name {vault.name} --name {found.name} --policy"
         if error.rule in _KIND_OF:
@@ -165,7 +167,7 @@ def _official(context: Context, found: Opened) -> PluginKey:
     credential = _OFFICIAL_CREDENTIALS.get(found.identity.source)
     if credential is None:
         raise InputError(
-            inputs.VAULT_PLUGIN.name,
+            KeyOptions.vault_plugin.name,
             f"{inputs.OFFICIAL} cannot log in with {found.identity.told}.",
             cause="It knows no OIDC token of GitHub's.",
             remedy="Leave `vault-plugin` out: the plugin that comes with s3c can. Or log in with azure/login before, "

@@ -28,10 +28,10 @@ def trusting(options: TrustOptions) -> bool:
     """
     if vault.wanted(options) or options.trust_store:
         return True
-    for one in inputs.TRUST_INPUTS:
+    for one in inputs.TrustOptions.own():
         if options.given(one):
             raise InputError(
-                inputs.TRUST_STORE.name,
+                inputs.TrustOptions.trust_store.name,
                 f"it is missing, and {one.name} is given.",
                 remedy="Give both, or the certificate in a vault with `vault` and `vault-certificate`.",
             )
@@ -77,7 +77,11 @@ def trust(options: TrustOptions, metadata: Mapping[str, str]) -> VerifySettings:
 
     policy = _policy(options)
     if policy is not None:
-        for one in (inputs.TRUSTED_IDENTITY, inputs.LEVEL, inputs.TIMESTAMP_ROOTS):
+        for one in (
+            inputs.TrustOptions.trusted_identity,
+            inputs.TrustOptions.verification_level,
+            inputs.TrustOptions.trusted_timestamp_root,
+        ):
             if options.given(one):
                 raise InputError(
                     one.name, "it is given beside trust-policy, which says the same.", remedy="Give one of both."

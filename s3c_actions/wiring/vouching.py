@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from s3c_actions.core.errors import InputError, Refused
-from s3c_actions.options.sign import CERTIFICATE
+from s3c_actions.options.sign import CertificateOptions
 from s3c_actions.options.verify import VouchingOptions
 from s3c_actions.programs.notation.home import private_file
 from s3c_actions.wiring.context import Context
@@ -78,11 +78,13 @@ def _trust(options: VouchingOptions, context: Context) -> VerifySettings | None:
     path = options.certificate
     if path is None:
         return None
-    chain = certificates.read_chain(read(path, CERTIFICATE.name), CERTIFICATE.name)
+    chain = certificates.read_chain(
+        read(path, CertificateOptions.certificate.name), CertificateOptions.certificate.name
+    )
     identity = certificates.trusted_identity(chain[0])
     if not identity and not certificates.self_signed(chain[0]):
         raise InputError(
-            CERTIFICATE.name,
+            CertificateOptions.certificate.name,
             "its subject cannot be named in a trust policy, and its authority has issued others.",
             remedy="Name whom to trust with `trust-store` and `trusted-identity`.",
         )

@@ -15,7 +15,7 @@ import ruamel.yaml
 from s3c_actions import commands
 from s3c_actions.cli import parser
 from s3c_actions.cli.run import cache_folder
-from s3c_actions.options import variable
+from s3c_actions.options.declare import variable
 from tests.support import act
 from tools import docs
 

@@ -14,12 +14,12 @@ import pytest
 from msgspec.structs import replace
 from ruamel.yaml import YAML
 
-from s3c_actions import options
 from s3c_actions.cli.run import cache_folder
 from s3c_actions.commands import report as reporting
 from s3c_actions.core.process import Runner, Secrets
 from s3c_actions.core.progress import Silent
 from s3c_actions.evidence.statement import Statement
+from s3c_actions.options import declare
 from s3c_actions.policy import export
 from s3c_actions.policy.judge import Evidence, Refusal, judge
 from s3c_actions.policy.model import Policy
@@ -91,7 +91,7 @@ class Ci:
             YAML().dump(msgspec.to_builtins(policy, builtin_types=(date,)), file)
         report.write_bytes(scan)
         flags = {"report": str(report), "policy": str(ruling), "format": "json"}
-        values = options.read(reporting.COMMAND.options, flags, {}, lambda _old: None)
+        values = declare.read(reporting.COMMAND.options, flags, {}, lambda _old: None)
         context = Context(
             environment=os.environ,
             runner=Runner(os.environ),

@@ -16,7 +16,7 @@ from s3c_actions.core import hidden, pasted
 from s3c_actions.core.errors import Exit, InputError, OutsideError
 from s3c_actions.core.process import Secrets
 from s3c_actions.options import github as commenting
-from s3c_actions.options import variable
+from s3c_actions.options.declare import variable
 from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.support import bare, canaries
 from tests.unit.test_every_command import LINES
@@ -46,7 +46,7 @@ SECRET_VARIABLES = (
 
 def inputs_of(name):
     command = load(name)
-    return (*command.inputs, *parser.EVERYWHERE, *(commenting.COMMENTING if command.comments else ()))
+    return (*command.inputs, *parser.EVERYWHERE, *(commenting.CommentingOptions.inputs() if command.comments else ()))
 
 
 def is_path(one):

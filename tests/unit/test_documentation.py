@@ -11,9 +11,9 @@ import ruamel.yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from s3c_actions import options
 from s3c_actions.cli import parser
 from s3c_actions.commands import COMMANDS, load
+from s3c_actions.options import declare
 from s3c_lab.__main__ import parser as lab_parser
 from tests.support import ROOT
 from tests.unit.lab.test_lab import a_lab
@@ -131,7 +131,7 @@ def test_a_command_line_is_understood(page, words):
     given = parser.read(command, [filled(word) for word in argv])
     assert given is not None
     told: list[str] = []
-    options.read(command.options, given, {}, told.append)
+    declare.read(command.options, given, {}, told.append)
     assert not told, "an old name is shown"
 
 

@@ -65,6 +65,8 @@ class ScanOptions(msgspec.Struct, frozen=True, kw_only=True):
         offline: nothing is: databases and checks are those of the cache.
         db_repositories, java_db_repositories: OCI repositories, tried in this order.
         timeout: seconds.
+        asked: the options that all this was made of, with their files' content: name → what was given. Trivy is told
+            nothing of it; it is there for the key by which a kept report is found again.
     """
 
     scanners: tuple[str, ...]
@@ -86,6 +88,7 @@ class ScanOptions(msgspec.Struct, frozen=True, kw_only=True):
     checks_bundle_repository: str = ""
     insecure: bool = False
     timeout: float = 600.0
+    asked: tuple[tuple[str, str], ...] = ()
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from s3c_actions.azure.login_errors import Login
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.process import Secrets
 from s3c_actions.options import azure as inputs
-from s3c_actions.options import read
+from s3c_actions.options.declare import read
 
 TENANT, CLIENT = "72f988bf-86f1-41af-91ab-2d7cd011db47", "1f2d3c4b-0000-4000-8000-5a6b7c8d9e0f"
 IDS = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT}

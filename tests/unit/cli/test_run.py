@@ -15,8 +15,10 @@ from msgspec.structs import replace
 from s3c_actions.cli import run as shell
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import Exit, OutsideError, Refused
-from s3c_actions.options import Input, boolean, choice, items, text
-from s3c_actions.options.common import REGISTRY_PASSWORD, OutputOptions
+from s3c_actions.options.common import OutputOptions
+from s3c_actions.options.declare import Input
+from s3c_actions.options.parse import boolean, choice, items, text
+from s3c_actions.options.registry import CredentialOptions
 from s3c_actions.result.model import ImageOutcome, Outcome, TraceResult
 from s3c_actions.wiring.context import Context
 from tests.support import samples, stories
@@ -31,12 +33,13 @@ FIXABLE = Input(name="only-fixed", help="100 % fixable.", parse=boolean, default
 LABEL = Input(name="label", help="Label.", parse=text, absent="")
 
 
-class Inputs(OutputOptions, order=(IMAGE, SEVERITY, FIXABLE, LABEL, REGISTRY_PASSWORD, OutputOptions)):
+class Inputs(OutputOptions):
     image = IMAGE
     severity = SEVERITY
     only_fixed = FIXABLE
     label = LABEL
-    registry_password = REGISTRY_PASSWORD
+    registry_password = CredentialOptions.registry_password
+    order = (image, severity, only_fixed, label, registry_password, OutputOptions)
 
 
 @dataclass

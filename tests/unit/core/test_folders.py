@@ -83,12 +83,13 @@ def test_every_declared_secret_is_known() -> None:
     import pkgutil
 
     from s3c_actions import options
+    from s3c_actions.options.declare import Group
 
     declared = set()
     for module in pkgutil.iter_modules(options.__path__):
-        for one in vars(importlib.import_module(f"s3c_actions.options.{module.name}")).values():
-            if isinstance(one, options.Input) and one.secret:
-                declared |= {one.name, *one.aliases}
+        for group in vars(importlib.import_module(f"s3c_actions.options.{module.name}")).values():
+            if isinstance(group, type) and issubclass(group, Group):
+                declared |= {name for one in group.inputs() if one.secret for name in (one.name, *one.aliases)}
     assert declared == set(folders.SECRETS)
 
 

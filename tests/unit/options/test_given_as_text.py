@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from s3c_actions.cli import run
 from s3c_actions.commands import load
 from s3c_actions.core.errors import Exit
-from s3c_actions.options import read
 from s3c_actions.options import verify as verifying
+from s3c_actions.options.declare import read
 from s3c_actions.result.model import Outcome
 from tests.support.bare import IMAGE, KUBECONFIG, PINNED, POLICY, ended
 

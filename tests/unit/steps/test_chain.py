@@ -9,8 +9,8 @@ from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.progress import Silent
 from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity
 from s3c_actions.findings.threshold import Gate
-from s3c_actions.options import read
 from s3c_actions.options.chain import ChainInputs
+from s3c_actions.options.declare import read
 from s3c_actions.result.model import (
     Admission,
     DeployResult,

@@ -11,7 +11,6 @@ import pytest
 from kubernetes.client import ApiClient
 from msgspec.structs import replace
 
-from s3c_actions import options
 from s3c_actions.cluster.apply import Change, Target
 from s3c_actions.cluster.client import Cluster, Resource
 from s3c_actions.cluster.gate import manifests
@@ -19,6 +18,7 @@ from s3c_actions.commands import gate
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.process import Completed, Runner, Secrets
 from s3c_actions.core.progress import Silent
+from s3c_actions.options import declare
 from s3c_actions.options import gate as declared
 from s3c_actions.programs.helm.helm import Chart, Helm
 from s3c_actions.steps.install_gate import told_after
@@ -37,7 +37,7 @@ TARGET = Target(document={}, resource=Resource(path="", plural="", namespaced=Fa
 
 def given(**flags):
     named = {name.replace("_", "-"): value for name, value in flags.items()}
-    return options.read(declared.GateInputs, {"task": "install", **named}, {}, lambda _old: None)
+    return declare.read(declared.GateInputs, {"task": "install", **named}, {}, lambda _old: None)
 
 
 @pytest.fixture

@@ -8,10 +8,13 @@ from msgspec.structs import replace
 
 from s3c_actions.core.process import Runner
 from s3c_actions.findings.threshold import Gate
+from s3c_actions.options.declare import Input, read
+from s3c_actions.options.parse import text
+from s3c_actions.options.scan import TrivyOptions
 from s3c_actions.programs.install.locate import Program
 from s3c_actions.programs.trivy import ignore
 from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
-from s3c_actions.steps.reuse import Store
+from s3c_actions.steps.reuse import Store, asked
 from s3c_actions.steps.scan import ScanSettings, facts
 from tests.support import ROOT
 
@@ -195,3 +198,69 @@ def test_without_a_database_nothing_is_known(tmp_path, trivy):
     (trivy.cache / "db" / "metadata.json").unlink()
     assert facts(REFERENCE, settings(tmp_path, offline=True), trivy) is None
     assert facts(REFERENCE, settings(tmp_path, scanners=("secret",)), trivy) is not None
+
+
+def other(value, folder):
+    """Another value of the same kind; a path is one of a file that is there."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, float):
+        return value + 1
+    if isinstance(value, tuple):
+        return (*value, ("a", "b") if value and isinstance(value[0], tuple) else "other")
+    return "other" if isinstance(value, str) else written(folder, "other", "CVE-1")
+
+
+@pytest.mark.parametrize("name", ScanOptions.__struct_fields__)
+def test_every_field_of_what_trivy_is_told_counts(tmp_path, trivy, name):
+    plain = settings(tmp_path)
+    told = replace(plain.options, **{name: other(getattr(plain.options, name), tmp_path)})
+    assert facts(REFERENCE, replace(plain, options=told), trivy) != facts(REFERENCE, plain, trivy)
+
+
+def test_a_field_that_is_added_counts(tmp_path, trivy):
+    class Wider(ScanOptions, frozen=True, kw_only=True):
+        added: str = ""
+
+    told = [replace(settings(tmp_path), options=Wider(scanners=("vuln",), added=added)) for added in ("", "x")]
+    assert facts(REFERENCE, told[0], trivy) != facts(REFERENCE, told[1], trivy)
+    json.dumps(facts(REFERENCE, told[1], trivy))
+
+
+GIVEN = {
+    "scanners": "secret",
+    "pkg-types": "os",
+    "image-config-scanners": "secret",
+    "offline": "true",
+    "trivy-config": "FILE",
+    "secret-config": "FILE",
+    "ignore-files": "FILE",
+    "ignore-policy": "FILE",
+    "vex": "FILE",
+}
+
+
+@pytest.mark.parametrize("one", TrivyOptions.inputs(), ids=lambda one: one.name)
+def test_every_option_counts_and_of_a_file_its_content(tmp_path, one):
+    def asked_for(**flags):
+        return asked(read(TrivyOptions, flags, {}, lambda _notice: None), TrivyOptions)
+
+    file = written(tmp_path, "file", "one")
+    given = {one.name: GIVEN.get(one.name, "text").replace("FILE", str(file))}
+    first = asked_for(**given)
+    assert first != asked_for()
+    assert one.is_path == (GIVEN.get(one.name) == "FILE")
+    if one.is_path:
+        file.write_text("two")
+        assert asked_for(**given) != first
+        # The target branch's copy of the same file has another path.
+        again = written(tmp_path, "again", "one")
+        assert asked_for(**{one.name: str(again)}) == first
+
+
+def test_an_option_that_is_added_changes_what_was_asked():
+    class Wider(TrivyOptions):
+        added = Input(name="added", help="", parse=text, absent="")
+
+    told = [asked(read(Wider, {"added": added}, {}, lambda _notice: None), Wider) for added in ("", "x")]
+    assert told[0] != told[1]

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from s3c_actions.commands import load
 from s3c_actions.core.errors import InputError
-from s3c_actions.options import read
+from s3c_actions.options.declare import read
 from s3c_actions.result.model import Outcome
 from s3c_lab.certificates import make, make_authority, pem, subject
 from tests.unit.wiring.test_signing import context

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions import options
 from s3c_actions.commands import load
 from s3c_actions.core.errors import InputError
+from s3c_actions.options import declare
 from s3c_actions.options import scan as scanning
-from s3c_actions.options.verify import TRUST_STORE
+from s3c_actions.options.verify import TrustOptions
 from s3c_actions.wiring import settings_files
 from s3c_actions.wiring.settings_files import listed, with_defaults
 
@@ -17,7 +17,7 @@ SCAN = load("scan").inputs
 
 def values(group=scanning.ScanInputs, **given):
     flags = {name.replace("_", "-"): text for name, text in given.items()}
-    return options.read(group, flags, {}, lambda _notice: None)
+    return declare.read(group, flags, {}, lambda _notice: None)
 
 
 def written(folder, name, text="x"):
@@ -71,8 +71,8 @@ def test_a_folder_of_certificates_is_listed_file_by_file(tmp_path):
     found = values(load("verify").options, trust_store="trust", image="a.example/b:1")
     shown = listed(found, declared, tmp_path)
     assert [(one.kind, one.path) for one in shown] == [
-        (TRUST_STORE.name, "trust/a.crt"),
-        (TRUST_STORE.name, "trust/x509/b.crt"),
+        (TrustOptions.trust_store.name, "trust/a.crt"),
+        (TrustOptions.trust_store.name, "trust/x509/b.crt"),
     ]
 
 

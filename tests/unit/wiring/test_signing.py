@@ -13,9 +13,9 @@ from s3c_actions.commands import deploy, trace, verify
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.process import Runner, Secrets
 from s3c_actions.core.progress import Silent
-from s3c_actions.options import read
 from s3c_actions.options import sign as inputs
 from s3c_actions.options import verify as verify_inputs
+from s3c_actions.options.declare import read
 from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey
 from s3c_actions.steps.verify import names, prepare
 from s3c_actions.wiring import signing as command
@@ -28,7 +28,9 @@ IMAGE = "localhost:5000/app@sha256:" + "a" * 64
 
 def values(**given: str) -> inputs.SigningOptions:
     flags = {"image": IMAGE, **{name.replace("_", "-"): text for name, text in given.items()}}
-    secret = {one.variable: flags.pop(one.name) for one in inputs.INPUTS if one.secret and one.name in flags}
+    secret = {
+        one.variable: flags.pop(one.name) for one in inputs.SigningOptions.inputs() if one.secret and one.name in flags
+    }
     return read(inputs.SigningOptions, flags, secret, lambda _notice: None)
 
 

@@ -5,7 +5,7 @@ import pytest
 from s3c_actions.commands import patch
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.options import patch as inputs
-from s3c_actions.options import read
+from s3c_actions.options.declare import read
 from s3c_actions.programs.notation.home import Home
 from s3c_actions.steps.patch import PatchTools
 from s3c_actions.wiring import vouching
@@ -87,8 +87,8 @@ def test_what_signs_takes_what_its_own_key_has_signed(tmp_path):
 
 def test_patch_signs_nothing_and_takes_no_key():
     signing = {"attach", "key", "key-pem", "pkcs12", "key-password", "key-name", "plugin", "key-id", "vault-plugin"}
-    assert not {one.name for one in inputs.INPUTS} & signing
-    assert not [one.name for one in inputs.INPUTS if one.secret and one.name != "registry-password"]
+    assert not {one.name for one in inputs.PatchInputs.inputs()} & signing
+    assert not [one.name for one in inputs.PatchInputs.inputs() if one.secret and one.name != "registry-password"]
 
 
 def test_signed_by_nobody_is_wrong_input(tmp_path):

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from s3c_actions.cluster import deployed
 from s3c_actions.commands import COMMANDS, load
 from s3c_actions.findings.model import Finding, Severity
-from s3c_actions.options.azure import IDENTITY_INPUTS
-from s3c_actions.options.common import TIMEOUT
-from s3c_actions.options.deploy import CLUSTER
+from s3c_actions.options.azure import IdentityOptions
+from s3c_actions.options.common import TimeoutOptions
+from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.report.github import refresh_issue
 from s3c_actions.report.github.refresh_issue import Refreshed
 from tests.support.samples import finding
@@ -116,12 +116,16 @@ def test_a_place_is_named_as_people_know_it() -> None:
     assert re.fullmatch("shop/one", deployed._place({"namespace": "shop", "name": "one"}))
 
 
-REACHING = [name for name in COMMANDS if {one.name for one in load(name).inputs} & {one.name for one in CLUSTER}]
+REACHING = [
+    name for name in COMMANDS if {one.name for one in load(name).inputs} & {one.name for one in ClusterOptions.own()}
+]
 
 
 def test_every_command_that_reaches_a_cluster_takes_all_that_leads_to_one() -> None:
     # What they share (`commands.deploy.cluster_of`) reads all of these: without one, it is a bug at run time.
     assert {"chain", "deploy", "gate", "refresh"} <= set(REACHING)
     for name in REACHING:
-        lacking = {one.name for one in (*CLUSTER, *IDENTITY_INPUTS, TIMEOUT)} - {one.name for one in load(name).inputs}
+        lacking = {one.name for one in (*ClusterOptions.own(), *IdentityOptions.own(), TimeoutOptions.timeout)} - {
+            one.name for one in load(name).inputs
+        }
         assert not lacking, name
