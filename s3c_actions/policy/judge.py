@@ -16,6 +16,7 @@ import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.artifact_types import STATEMENT
+from s3c_actions.core.text import plural
 from s3c_actions.evidence.statement import PREVIOUS_VERSION, VERSION
 from s3c_actions.findings.model import Content
 from s3c_actions.policy import licences
@@ -182,7 +183,7 @@ def _scope(policy: Policy, runs: list[Any], about: str, mend: str, now: datetime
             Refusal("narrow-report", f"{about} looked at less than the policy asks, {_named(missing)}: {mend}")
         )
     if policy.report.require_covered_sources and (number := max((run["uncovered"] for run in stated), default=0)) > 0:
-        text = f"it has {_number(number, 'package')} from sources that publish no advisories"
+        text = f"it has {number} {plural(number, 'package')} from sources that publish no advisories"
         found.append(Refusal("uncovered", f"{text}: replace them, or let the policy accept them"))
     return found
 
@@ -257,7 +258,7 @@ def _findings(policy: Policy, results: list[Any], omitted: int, evidence: Eviden
         found.append(Refusal("denied-finding", f"it has what the policy denies by name, {_listed(denied)}: {mend}"))
     if number := len(refused) + omitted:
         told = (f", {_listed(refused)}" + " and others" * bool(omitted)) if refused else ""
-        found.append(Refusal("finding", f"it has {_number(number, 'refused finding')}{told}: {mend}"))
+        found.append(Refusal("finding", f"it has {number} {plural(number, 'refused finding')}{told}: {mend}"))
     for name, package, until in sorted(expired):
         where = f" in {package}" if package else ""
         text = f"the exception for {name}{where} ended on {until}: mend the finding, or renew the exception"
@@ -447,10 +448,6 @@ def _dig(value: Any, *keys: str) -> Any:
 
 def _short(digest: str) -> str:
     return digest[:19]
-
-
-def _number(amount: int, noun: str) -> str:
-    return f"{amount} {noun}{'s' * (amount != 1)}"
 
 
 def _listed(items: set[tuple[int, str, str, str]]) -> str:

@@ -16,6 +16,7 @@ from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.text import plural
 from s3c_actions.findings import trivy_report, trivy_warnings
 from s3c_actions.findings.advisories import Database
 from s3c_actions.findings.difference import compare
@@ -607,5 +608,5 @@ def _sentence(result: ScanResult) -> str:
         if any(f.severity is s for f in fixable)
     )
     packages = len({f.package for f in fixable if f.package})
-    where = f" in {packages} package{'s' * (packages != 1)}" if packages else ""
+    where = f" in {packages} {plural(packages, 'package')}" if packages else ""
     return f"{len(fixable)} fixable ({counts}){where}" + (f", {rest} without a fix" if rest else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from s3c_actions.core.text import plural, short_digest
 from s3c_actions.findings.model import Severity
 from s3c_actions.report.formats.text_table import WIDTH, cut, fit
 from s3c_actions.report.render.escape import line
@@ -40,7 +41,7 @@ def render(story: Story) -> str:
     if story.change is not None:
         out += _section(f"What the patch changed ({line(story.change.source)})", _change(story.change))
     for subject in story.subjects:
-        about = f", {line(subject.platform)} {short(subject.digest)}" if subject in story.platforms else ""
+        about = f", {line(subject.platform)} {short_digest(subject.digest)}" if subject in story.platforms else ""
         out += _section(f"Who signed it{about}", _all(_signature, subject.signatures) or ["nobody"])
         out += _section(f"Evidence{about}", _documents(subject))
     return "\n".join(cut(one) for one in out) + "\n"
@@ -51,11 +52,6 @@ def verdict(judgement: Judgement) -> str:
     words = {Verdict.UNKNOWN: "not judged"}
     word = words.get(judgement.verdict, judgement.verdict.value)
     return f"{VERDICTS[judgement.verdict]} {word}, by {line(judgement.by)}"
-
-
-def short(digest: str) -> str:
-    """`sha256:8db819c8739f…`: enough to tell digests apart."""
-    return f"{digest[:19]}…" if len(digest) > 20 else digest
 
 
 def moment(text: str) -> str:
@@ -127,7 +123,7 @@ def _change(change: Change) -> list[str]:
             lines.append(f"{name:<8}" + "".join(f"{counts.get(one, 0):>10,}" for one in columns))
     packages = len({one.package for one in change.fixed})
     lines.append(
-        f"{len(change.fixed):,} fixed in {packages:,} package{'s' * (packages != 1)}, {len(change.left):,} left, "
+        f"{len(change.fixed):,} fixed in {packages:,} {plural(packages, 'package')}, {len(change.left):,} left, "
         f"{len(change.new):,} new"
     )
     return lines + _found("left", change.left) + _found("new", change.new)
@@ -144,7 +140,7 @@ def _found(name: str, found: Sequence[Found]) -> list[str]:
 
 def _signature(one: Signature) -> list[str]:
     if not one.signer:
-        return [f"{MARKS[one.trust]} {short(one.digest)}  {line(one.reason)}"]
+        return [f"{MARKS[one.trust]} {short_digest(one.digest)}  {line(one.reason)}"]
     parts = [moment(one.signed_at) or "no time", one.signature_format, f"certificate {one.thumbprint[:16]}"]
     parts += ["time-stamped"] if one.timestamped else []
     parts += [f"until {moment(one.expires)}"] if one.expires else []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.core import writing
+from s3c_actions.core.text import short_digest
 from s3c_actions.options import Values
 from s3c_actions.result.model import TraceResult
 from s3c_actions.wiring.context import Context
@@ -75,7 +76,7 @@ def by_policy(values: Values, context: Context, path: Path) -> Iterator[tuple[Ch
             refusals = step.run(ready, reference).refusals
             return Judgement(
                 verdict=Verdict.DENIED if refusals else Verdict.ADMITTED,
-                by=f"the policy {policy.digest[:19]}…",
+                by=f"the policy {short_digest(policy.digest)}",
                 reasons=tuple(one.text for one in refusals),
             )
 
