@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.text import plural
 from s3c_actions.options import trace as inputs
 from s3c_actions.options import verify as verifying
 from s3c_actions.options.vault import VaultCertificateOptions
@@ -67,7 +68,7 @@ def run(options: inputs.TraceInputs, context: Context) -> Outcome:
 
 def _sentence(story: Story) -> str:
     signatures = len(story.subject.signatures)
-    return f"{story.judgement.verdict.value}, {signatures} signature{'s' * (signatures != 1)}, " + (
+    return f"{story.judgement.verdict.value}, {signatures} {plural(signatures, 'signature')}, " + (
         f"{len(story.subject.documents)} documents"
     )
 

@@ -14,6 +14,7 @@ import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.artifact_types import STATEMENT
+from s3c_actions.core.text import counted
 from s3c_actions.findings.model import Severity
 from s3c_actions.trace.model import Change, Found
 
@@ -129,7 +130,7 @@ def spdx(content: bytes) -> str:
     document = _object(content)
     if not isinstance(document.get("packages"), list) or not _text(document.get("spdxVersion")):
         raise Unusable("it is no SPDX document")
-    return _number(len(document["packages"]), "package")
+    return counted(len(document["packages"]), "package")
 
 
 def cyclonedx(content: bytes) -> str:
@@ -142,7 +143,7 @@ def cyclonedx(content: bytes) -> str:
     if document.get("bomFormat") != "CycloneDX":
         raise Unusable("it is no CycloneDX document")
     components = document.get("components")
-    return _number(len(components) if isinstance(components, list) else 0, "component")
+    return counted(len(components) if isinstance(components, list) else 0, "component")
 
 
 def openvex(content: bytes) -> str:
@@ -156,7 +157,7 @@ def openvex(content: bytes) -> str:
     if "openvex" not in _text(document.get("@context")) or not isinstance(statements, list):
         raise Unusable("it is no OpenVEX document")
     fixed = sum(1 for statement in statements if _map(statement).get("status") == "fixed")
-    return f"{_number(len(statements), 'statement')}, {fixed:,} fixed"
+    return f"{counted(len(statements), 'statement')}, {fixed:,} fixed"
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,7 +271,3 @@ def _text(value: object) -> str:
 def _first_match(pattern: re.Pattern[str], text: str) -> str:
     match = pattern.search(text)
     return match[1].strip() if match else ""
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from s3c_actions.core.text import plural
 from s3c_actions.findings.advisories import Database, Packages, Uncovered, uncovered, why_unknown
 from s3c_actions.findings.trivy_warnings import Judged
 
@@ -165,7 +166,7 @@ def _nothing_covered(report: _Report, missing: tuple[Uncovered, ...]) -> str:
 
 
 def _sentence(missing: Uncovered) -> str:
-    number = f"{missing.number} package{'s' * (missing.number != 1)}"
+    number = f"{missing.number} {plural(missing.number, 'package')}"
     verb = "was" if missing.number == 1 else "were"
     return f"{number} of {missing.source} {verb} matched with no advisories: the database has none for that source."
 

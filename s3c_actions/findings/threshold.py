@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from s3c_actions.core.errors import Refused
+from s3c_actions.core.text import plural
 from s3c_actions.findings.model import Finding, Kind, Severity, count
 
 
@@ -123,7 +124,7 @@ def closed(reference: str, gate: Gate, refused: Sequence[Finding], *, consequenc
         refused: at least one finding.
         consequence: a sentence on what was not done because of it.
     """
-    total = f"{len(refused)} finding{'s' * (len(refused) != 1)} {gate.threshold}"
+    total = f"{len(refused)} {plural(len(refused), 'finding')} {gate.threshold}"
     per_severity = ", ".join(f"{n} {severity.name.lower()}" for severity, n in count(refused).items() if n)
     return Refused(
         f"{verdict(refused)}.",
@@ -145,7 +146,7 @@ def closed(reference: str, gate: Gate, refused: Sequence[Finding], *, consequenc
 
 def number(amount: int, severity: Severity) -> str:
     """`2 critical findings`."""
-    return f"{amount:,} {severity.name.lower()} finding{'s' * (amount != 1)}"
+    return f"{amount:,} {severity.name.lower()} {plural(amount, 'finding')}"
 
 
 def _have(amount: int) -> str:

@@ -13,8 +13,6 @@ from s3c_actions.report.render.markdown import whole_lines
 
 SUMMARY_BYTES = 1024 * 1024
 """Limit of all of a step's summaries; over it GitHub shows none."""
-OUTPUT_BYTES = 1024 * 1024
-"""Limit of a job's outputs, as UTF-16."""
 
 
 def set_outputs(outputs: Mapping[str, str], environment: Mapping[str, str]) -> None:

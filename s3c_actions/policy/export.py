@@ -17,7 +17,6 @@ from s3c_actions.policy.model import Policy, Signer, ends
 from s3c_actions.signing import certificates, identities
 
 RATIFY_API = "config.ratify.deislabs.io/v1beta1"
-PROVIDER = "ratify-provider"
 POLICY_NAME = "ratify-policy"
 """Ratify accepts no policy of another name."""
 VERIFIER = "verifier-notation"

@@ -16,6 +16,7 @@ import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.artifact_types import STATEMENT
+from s3c_actions.core.text import plural
 from s3c_actions.evidence.statement import PREVIOUS_VERSION, VERSION
 from s3c_actions.findings.model import Content
 from s3c_actions.policy import licences
@@ -191,7 +192,7 @@ def _scope_refusals(policy: Policy, runs: list[Any], report_name: str, remedy: s
         policy.report.require_covered_sources
         and (uncovered := max((run["uncovered"] for run in stated), default=0)) > 0
     ):
-        text = f"it has {_number(uncovered, 'package')} from sources that publish no advisories"
+        text = f"it has {uncovered} {plural(uncovered, 'package')} from sources that publish no advisories"
         refusals.append(Refusal("uncovered", f"{text}: replace them, or let the policy accept them"))
     return refusals
 
@@ -280,7 +281,7 @@ def _finding_refusals(
         )
     if count := len(refused) + omitted:
         listing = (f", {_join_findings(refused)}" + " and others" * bool(omitted)) if refused else ""
-        refusals.append(Refusal("finding", f"it has {_number(count, 'refused finding')}{listing}: {remedy}"))
+        refusals.append(Refusal("finding", f"it has {count} {plural(count, 'refused finding')}{listing}: {remedy}"))
     for name, package, until in sorted(expired):
         where = f" in {package}" if package else ""
         text = f"the exception for {name}{where} ended on {until}: mend the finding, or renew the exception"
@@ -470,10 +471,6 @@ def _dig(value: Any, *keys: str) -> Any:
 
 def _short(digest: str) -> str:
     return digest[:19]
-
-
-def _number(amount: int, noun: str) -> str:
-    return f"{amount} {noun}{'s' * (amount != 1)}"
 
 
 def _join_findings(items: set[tuple[int, str, str, str]]) -> str:

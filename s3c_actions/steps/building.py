@@ -18,6 +18,7 @@ import msgspec
 
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference, is_digest
+from s3c_actions.core.text import plural, short_digest
 from s3c_actions.registry import OCI_INDEX, Manifest
 from s3c_actions.registry.content import digest_of, manifest_of, unbelievable
 from s3c_actions.steps.patching import Part, Work, images_of, patchable, unlike
@@ -120,8 +121,8 @@ def build(work: Work, at: Place) -> Built:
         if work.several:
             image = _push(work, _patched_index(work, manifests, at.tag), at)
         packages = {finding.package for part in work.parts for finding in patchable(part.before.report, library)}
-        count = f"{len(packages)} package{'s' * (len(packages) != 1)}"
-        step.done(f"{count} upgraded → {original.short} @ {image.descriptor.digest[:19]}…")
+        count = f"{len(packages)} {plural(len(packages), 'package')}"
+        step.done(f"{count} upgraded → {original.short} @ {short_digest(image.descriptor.digest)}")
     return Built(
         manifest=image,
         reference=original.at(image.descriptor.digest),

@@ -29,6 +29,7 @@ from s3c_actions.core import writing
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.text import plural
 from s3c_actions.result.model import Admission, AppliedObject, DeployResult, VerifyResult
 
 _DELETION = 60.0
@@ -120,7 +121,7 @@ def run(settings: DeploySettings, tools: DeployTools) -> tuple[DeployResult, Map
     state = _State(DeployResult())
     try:
         _run(settings, tools, state)
-    except (InputError, Refused, S3CError) as error:
+    except S3CError as error:
         if not state.changes and not state.result.admissions:
             raise
         state.result = replace(state.result, failure=error)
@@ -207,7 +208,7 @@ def _resolve_images(settings: DeploySettings, tools: DeployTools) -> list[_Image
     with tools.progress.step("images") as step:
         for text, where in places.items():
             used.append(_resolve_image(text, where, settings, tools, matched))
-        step.done(f"{len(used)} image{'s' * (len(used) != 1)} in {sum(map(len, places.values()))} places, by digest")
+        step.done(f"{len(used)} {plural(len(used), 'image')} in {sum(map(len, places.values()))} places, by digest")
     for replacement in settings.replacements:
         if replacement not in matched:
             tools.progress.warning(

@@ -17,6 +17,7 @@ from s3c_actions.core import reading, startup, writing
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.text import plural
 from s3c_actions.findings import trivy_report, trivy_warnings
 from s3c_actions.findings.advisories import Database
 from s3c_actions.findings.difference import compare
@@ -611,5 +612,5 @@ def _summary(result: ScanResult) -> str:
         if any(finding.severity is severity for finding in fixable)
     )
     packages = len({finding.package for finding in fixable if finding.package})
-    where = f" in {packages} package{'severity' * (packages != 1)}" if packages else ""
+    where = f" in {packages} {plural(packages, 'package')}" if packages else ""
     return f"{len(fixable)} fixable ({counts}){where}" + (f", {rest} without a fix" if rest else "")

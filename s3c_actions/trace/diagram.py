@@ -12,6 +12,7 @@ import msgspec
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.text import plural, short_digest
 from s3c_actions.findings.model import Severity
 from s3c_actions.report.render.escape import line
 from s3c_actions.trace import text as story_text
@@ -118,7 +119,7 @@ def sentence(story: Story) -> str:
         what = "patched from the original" if ancestor.relation is Relation.PATCHED else "built on"
         parts.append(f"{what} {line(ancestor.named, 120)}")
     signatures, documents = len(story.subject.signatures), len(story.subject.documents)
-    parts.append(f"{signatures} signature{'s' * (signatures != 1)} and {documents} attached documents")
+    parts.append(f"{signatures} {plural(signatures, 'signature')} and {documents} attached documents")
     word = "not judged" if story.judgement.verdict is Verdict.UNKNOWN else f"{story.judgement.verdict.value} today"
     return f"The chain of {line(story.image, 120)}: {', '.join(parts)}; {word}."
 
@@ -159,7 +160,7 @@ def named(text: str) -> tuple[str, str]:
     except InputError:
         return text, ""
     tag = f":{reference.tag}" if reference.tag else ""
-    return f"{reference.short}{tag}", story_text.short(reference.digest)
+    return f"{reference.short}{tag}", short_digest(reference.digest)
 
 
 def _facts(subject: Subject) -> list[tuple[str, str]]:

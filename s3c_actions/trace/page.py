@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from s3c_actions import __version__
+from s3c_actions.core.text import short_digest
 from s3c_actions.findings.model import Severity
 from s3c_actions.report.render import escape, page
 from s3c_actions.trace import diagram
@@ -110,7 +111,7 @@ def _environment() -> jinja2.Environment:
 
     environment = page.environment().overlay(finalize=_printable, bytecode_cache=template_cache.kept("story"))
     environment.filters |= {
-        "short": story_text.short,
+        "short": short_digest,
         "label": story_text.label,
         "moment": story_text.moment,
         "told": story_text.told,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from s3c_actions.core.text import plural, short_digest
 from s3c_actions.findings.model import Severity
 from s3c_actions.report.formats.text_table import WIDTH, cut, fit
 from s3c_actions.report.render.escape import line
@@ -40,7 +41,7 @@ def render(story: Story) -> str:
     if story.change is not None:
         out += _section(f"What the patch changed ({line(story.change.source)})", _change_rows(story.change))
     for subject in story.subjects:
-        of_platform = f", {line(subject.platform)} {short(subject.digest)}" if subject in story.platforms else ""
+        of_platform = f", {line(subject.platform)} {short_digest(subject.digest)}" if subject in story.platforms else ""
         out += _section(f"Who signed it{of_platform}", _flat_map(_signature_rows, subject.signatures) or ["nobody"])
         out += _section(f"Evidence{of_platform}", _document_rows(subject))
     return "\n".join(cut(row) for row in out) + "\n"
@@ -51,11 +52,6 @@ def verdict(judgement: Judgement) -> str:
     words = {Verdict.UNKNOWN: "not judged"}
     word = words.get(judgement.verdict, judgement.verdict.value)
     return f"{VERDICTS[judgement.verdict]} {word}, by {line(judgement.by)}"
-
-
-def short(digest: str) -> str:
-    """Return the beginning of a digest, enough to distinguish digests: `sha256:8db819c8739f…`."""
-    return f"{digest[:19]}…" if len(digest) > 20 else digest
 
 
 def moment(text: str) -> str:
@@ -134,7 +130,7 @@ def _change_rows(change: Change) -> list[str]:
             lines.append(f"{name:<8}" + "".join(f"{counts.get(severity, 0):>10,}" for severity in columns))
     packages = len({finding.package for finding in change.fixed})
     lines.append(
-        f"{len(change.fixed):,} fixed in {packages:,} package{'s' * (packages != 1)}, {len(change.left):,} left, "
+        f"{len(change.fixed):,} fixed in {packages:,} {plural(packages, 'package')}, {len(change.left):,} left, "
         f"{len(change.new):,} new"
     )
     return lines + _finding_rows("left", change.left) + _finding_rows("new", change.new)
@@ -151,7 +147,7 @@ def _finding_rows(name: str, findings: Sequence[Found]) -> list[str]:
 
 def _signature_rows(signature: Signature) -> list[str]:
     if not signature.signer:
-        return [f"{MARKS[signature.trust]} {short(signature.digest)}  {line(signature.reason)}"]
+        return [f"{MARKS[signature.trust]} {short_digest(signature.digest)}  {line(signature.reason)}"]
     parts = [
         moment(signature.signed_at) or "no time",
         signature.signature_format,

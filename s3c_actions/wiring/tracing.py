@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.core import startup, writing
+from s3c_actions.core.text import short_digest
 from s3c_actions.options.sign import NotationOptions
 from s3c_actions.result.model import TraceResult
 from s3c_actions.wiring.context import Context
@@ -67,7 +68,7 @@ def by_policy(
             refusals = step.run(ready, reference).refusals
             return Judgement(
                 verdict=Verdict.DENIED if refusals else Verdict.ADMITTED,
-                by=f"the policy {policy.digest[:19]}…",
+                by=f"the policy {short_digest(policy.digest)}",
                 reasons=tuple(one.text for one in refusals),
             )
 

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from s3c_actions.core.text import counted
 from s3c_actions.findings.model import Finding, Kind, ScanReport, count
 from s3c_actions.report.render.escape import line
 
@@ -57,7 +58,7 @@ def summary(report: ScanReport) -> str:
         return "Nothing found."
     counts = ", ".join(f"{n:,} {severity.name.lower()}" for severity, n in count(report.findings).items() if n)
     fixable = len(report.fixable)
-    return f"{total:,} finding{'s' * (total != 1)}: {counts}; {fixable:,} can be fixed."
+    return f"{counted(total, 'finding')}: {counts}; {fixable:,} can be fixed."
 
 
 def _row(finding: Finding) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from s3c_actions.core.text import counted
 from s3c_actions.findings.threshold import enumerated
 from s3c_actions.report.render import escape
 from s3c_actions.report.render.markdown import MOST_ROWS, Table, head, safe
@@ -229,14 +230,9 @@ def size(count: int) -> str:
     return f"{count / 2**20:,.1f} MiB" if count >= 2**20 else f"{count / 2**10:,.1f} KiB"
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 package`, `8 packages`."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
-
-
 def _totals(found: Mapping[str, int]) -> str:
     counts = ", ".join(f"{found[severity]:,} {severity}" for severity in (*FOUR, "unknown") if found[severity])
-    return f"{plural(found['total'], 'finding')} ({counts})"
+    return f"{counted(found['total'], 'finding')} ({counts})"
 
 
 # Counts
@@ -358,7 +354,7 @@ def _signed(one: Document) -> Markup:
     if sign is None:
         return safe("")
     days = sign["certificate"]["days_left"]
-    until = f"expires in {plural(days, 'day')}" if days >= 0 else f"expired {plural(-days, 'day')} ago"
+    until = f"expires in {counted(days, 'day')}" if days >= 0 else f"expired {counted(-days, 'day')} ago"
     verb = "Already signed" if sign["skipped"] else "Signed"
     soon = "⚠️ " if days < SOON else ""
     # Another step's result may tell of the gate; one of an older version tells of none.
@@ -428,11 +424,11 @@ def _mirrored(one: Document) -> Markup:
     if mirror["skipped"]:
         said = f"everything of {source} was there"
     else:
-        parts = [f"{plural(mirror['manifests'], 'manifest')} and {plural(mirror['blobs'], 'blob')} sent"]
-        parts += [f"{plural(mirror['mounted'], 'blob')} mounted"] * bool(mirror["mounted"])
+        parts = [f"{counted(mirror['manifests'], 'manifest')} and {counted(mirror['blobs'], 'blob')} sent"]
+        parts += [f"{counted(mirror['mounted'], 'blob')} mounted"] * bool(mirror["mounted"])
         parts += [f"{mirror['found']:,} found there"] * bool(mirror["found"])
         said = f"copied from {source}: {', '.join(parts)} ({size(mirror['size'])})"
-    said += f"; {plural(mirror['referrers'], 'referrer')} came along" if mirror["referrers"] else ""
+    said += f"; {counted(mirror['referrers'], 'referrer')} came along" if mirror["referrers"] else ""
     if mirror["platforms"]:
         said += f"; {escape.markdown(', '.join(mirror['platforms']), 500)}"
     if mirror["tag"]:
@@ -496,7 +492,7 @@ def _fixed(patch: Document) -> Table:
         f"{escape.code(patch['upgraded'].get(package, ''), 60) or _fixed_in(found)} | {_ids(found)} |"
         for (package, installed), found in islice(upgrades.items(), MOST_ROWS)
     ]
-    packages = plural(len({package for package, _ in upgrades}), "package")
+    packages = counted(len({package for package, _ in upgrades}), "package")
     total = f"{len(patch['fixed']):,} in {packages}"
     return Table("Fixed", head("Package", "From → to", "Findings"), rows, len(upgrades), total=total)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from s3c_actions.core.text import counted, plural
 from s3c_actions.findings.model import Finding, Severity, count
 from s3c_actions.report.render import escape
 
@@ -48,7 +49,7 @@ def title(images: Sequence[Refreshed]) -> str:
     number = sum(1 for one in images if one.findings)
     findings = sum(len(one.findings) for one in images)
     return (
-        f"{number} deployed image{'s' * (number != 1)} can be patched: {findings:,} finding{'s' * (findings != 1)} "
+        f"{number} deployed {plural(number, 'image')} can be patched: {counted(findings, 'finding')} "
         f"{'have' if findings != 1 else 'has'} a fix"
     )
 
