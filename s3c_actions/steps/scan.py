@@ -613,5 +613,5 @@ def _summary(result: ScanResult) -> str:
         if any(finding.severity is severity for finding in fixable)
     )
     packages = len({finding.package for finding in fixable if finding.package})
-    where = f" in {packages} package{'severity' * (packages != 1)}" if packages else ""
+    where = f" in {packages} package{'s' * (packages != 1)}" if packages else ""
     return f"{len(fixable)} fixable ({counts}){where}" + (f", {rest} without a fix" if rest else "")
