@@ -17,6 +17,7 @@ from s3c_actions.options import Values
 from s3c_actions.options import report as inputs
 from s3c_actions.options.programs import PROGRAMS_MIRROR, TRIVY
 from s3c_actions.options.report import UNSCANNED
+from s3c_actions.report.format_registry import by_name
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import dockerfile_text
@@ -108,9 +109,7 @@ def _reference(report: ScanReport) -> str:
 
 def _copied(context: Context, report: Path) -> dict[str, Path]:
     """Trivy's own JSON as it is."""
-    from s3c_actions.report.formats import FILES
-
-    path = context.output / FILES["json"]
+    path = context.output / by_name("json").file
     writing.folder(context.output)
     if path.resolve() != report.resolve():
         try:
@@ -127,9 +126,10 @@ def _copied(context: Context, report: Path) -> dict[str, Path]:
 @contextmanager
 def _sboms(values: Values, context: Context, report: Path) -> Iterator[dict[str, Path]]:
     """The SBOMs that Trivy makes of its report, while the block does something else; they are there after it."""
-    from s3c_actions.report.formats import FILES, RENDERED
+    from s3c_actions.report.formats import conversions
 
-    sboms = {form: context.output / FILES[form] for form in values[inputs.FORMAT] if form not in {*RENDERED, "json"}}
+    wanted = values[inputs.FORMAT]
+    sboms = conversions(wanted, context.output)
     if not sboms:
         yield {}
         return
@@ -139,8 +139,8 @@ def _sboms(values: Values, context: Context, report: Path) -> Iterator[dict[str,
     (program,) = located(values, context, "trivy")
     trivy = Trivy(program, context.runner, cache=context.cache / "trivy")
     writing.folder(context.output)
-    with trivy.converting(report, sboms) as made:
-        yield sboms
+    with trivy.converting(report, sboms.values()) as made:
+        yield {name: sbom.output for name, sbom in sboms.items()}
         made()
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from s3c_actions.core import pasted
 from s3c_actions.options import Input, boolean, choice, choices, integer, text
 from s3c_actions.options.common import OUTPUT_DIR, path
+from s3c_actions.report import format_registry
 
-FORMATS = ("json", "sarif", "html", "csv", "table", "cyclonedx", "spdx")
 SEVERITIES = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
 
 
@@ -45,9 +45,9 @@ REPORT = Input(
 FORMAT = Input(
     name="format",
     help="Reports to write, from one scan.",
-    parse=choices(*FORMATS),
+    parse=choices(*format_registry.names()),
     default="json,sarif,html,table",
-    choices=FORMATS,
+    choices=format_registry.names(),
     many=True,
     example="sarif,html,csv",
 )

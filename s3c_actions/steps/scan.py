@@ -24,10 +24,11 @@ from s3c_actions.findings.scope import Scope, SettingsFile, named
 from s3c_actions.findings.threshold import Gate, closed
 from s3c_actions.findings.trivy_warnings import Judged
 from s3c_actions.programs.trivy import ignore
-from s3c_actions.programs.trivy.trivy import CONVERTED, Request, ScanOptions, Trivy
+from s3c_actions.programs.trivy.trivy import Conversion, Request, ScanOptions, Trivy
 from s3c_actions.registry import Registry, choose
 from s3c_actions.registry.oci_layout import platforms_behind
-from s3c_actions.report import formats
+from s3c_actions.report import format_registry, formats
+from s3c_actions.report.format_registry import by_name
 from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import assess
 from s3c_actions.steps.assess import ALL_SEVERITIES, Criteria, filtered
@@ -36,10 +37,6 @@ from s3c_actions.steps.reuse import Store, content
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
     from s3c_actions.programs.trivy.ignore import Entry
-
-
-OF_ALL_PLATFORMS = ("html", "csv", "table")
-"""Reports that are written of an index as a whole, besides those of each platform."""
 
 
 class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +54,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         reuse_within: a kept report that is older is not taken; None takes any.
         source: `auto`, one of `programs.trivy.SOURCES`, or `archive`.
         docker: `auto` may fall back on the local Docker daemon.
-        formats: of `report.formats.FILES`.
+        formats: names of `report.format_registry`.
         severities: shown in reports for people; `limit_sarif` in SARIF too.
         ignore_unfixed: vulnerabilities without a fix count for nothing but Trivy's JSON.
         gate: what is refused, of any severity shown or not.
@@ -238,8 +235,8 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
 
 def clear(folder: Path) -> None:
     """No report of an earlier run is left to be taken for this one's."""
-    for name in formats.FILES.values():
-        writing.remove(folder / name)
+    for form in format_registry.FORMATS:
+        writing.remove(folder / form.file)
 
 
 def _of_folder(image: str, *, gated: bool) -> str:
@@ -302,7 +299,7 @@ def _scan(
     image: str, target: _Target, settings: ScanSettings, trivy: Trivy, progress: Progress
 ) -> tuple[Path, timedelta | None, Judged]:
     """Trivy's JSON in the image's folder, the age of the kept report when it is one, and what Trivy's warnings mean."""
-    path = settings.folder / formats.FILES["json"]
+    path = settings.folder / by_name("json").file
     store = settings.store
     before = facts(target.pinned, settings, trivy) if store is not None else None
     _make(settings.folder)
@@ -492,7 +489,7 @@ def assembled(whole: ScanResult, settings: ScanSettings) -> ScanResult:
         OutsideError: a report cannot be written.
     """
     whole = _compared(whole, settings)
-    wanted = [name for name in settings.formats if name in OF_ALL_PLATFORMS]
+    wanted = [name for name in settings.formats if not by_name(name).per_image]
     files = formats.write(wanted, whole.shown or whole.report, whole.rendering or formats.Rendering(), settings.folder)
     return replace(whole, files=files)
 
@@ -548,7 +545,7 @@ def bill(report: Path, trivy: Trivy, temp: Path) -> bytes:
         OutsideError: it makes none.
     """
     path = temp / f"spdx-{threading.get_ident()}.json"
-    trivy.convert(report, "spdx", path)
+    trivy.convert(report, Conversion(name="spdx", form=by_name("spdx").trivy, output=path))
     try:
         return reading.content(path, reading.REPORTS)
     finally:
@@ -562,12 +559,12 @@ def _written(result: ScanResult, settings: ScanSettings, trivy: Trivy) -> ScanRe
     sarif = filtered(result.report, severities, ignore_unfixed=settings.ignore_unfixed)
     shown = result.shown or result.report
     files = {"json": result.trivy_json} if "json" in settings.formats else {}
-    sboms = {name: settings.folder / formats.FILES[name] for name in settings.formats if name in CONVERTED}
-    with trivy.converting(result.trivy_json, sboms) as made:
+    sboms = formats.conversions(settings.formats, settings.folder)
+    with trivy.converting(result.trivy_json, sboms.values()) as made:
         files |= formats.write([f for f in settings.formats if f == "sarif"], sarif, rendering, settings.folder)
         files |= formats.write([f for f in settings.formats if f != "sarif"], shown, rendering, settings.folder)
         made()
-    files |= sboms
+    files |= {name: sbom.output for name, sbom in sboms.items()}
     return replace(result, files={name: files[name] for name in settings.formats})
 
 

@@ -14,9 +14,12 @@ from markdown_it.token import Token
 from s3c_actions import options
 from s3c_actions.cli import parser
 from s3c_actions.commands import COMMANDS, load
+from s3c_actions.options.report import FORMAT
+from s3c_actions.report.format_registry import FORMATS
 from s3c_lab.__main__ import parser as lab_parser
 from tests.support import ROOT
 from tests.unit.lab.test_lab import a_lab
+from tools import docs
 
 YAML = ruamel.yaml.YAML(typ="safe", pure=True)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -138,6 +141,20 @@ def test_a_command_line_is_understood(page, words):
 def test_what_make_is_asked_for_can_be_made():
     asked = {word for _, words in SHOWN if words[0] == "make" for word in words[1:]}
     assert {"demo", "test"} <= asked <= TARGETS
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=[form.name for form in FORMATS])
+def test_every_action_that_writes_reports_has_every_format(form):
+    actions = [one for one in docs.ACTIONS if FORMAT in one.inputs]
+    assert {one.command for one in actions} == {"chain", "scan", "patch", "refresh"}
+    for action in actions:
+        declared = YAML.load((ROOT / action.folder / "action.yml").read_text())["inputs"]["format"]["description"]
+        assert f"`{form.name}`" in declared, action.folder
+        readme = ROOT / action.folder / "README.md"
+        # The README of the whole lists no inputs.
+        rows = [row for row in readme.read_text().splitlines() if row.startswith("| `format` |")]
+        assert len(rows) == (action.folder != ".")
+        assert all(f"`{form.name}`" in row for row in rows), readme
 
 
 def test_what_terraform_is_asked_for_is_an_output():

@@ -24,7 +24,7 @@ from s3c_actions.findings.model import ScanReport
 from s3c_actions.findings.scope import Scope
 from s3c_actions.findings.threshold import Gate
 from s3c_actions.programs.notation.notation import Notation
-from s3c_actions.programs.trivy.trivy import Metadata, Trivy
+from s3c_actions.programs.trivy.trivy import Conversion, Metadata, Trivy
 from s3c_actions.registry import OCI_MANIFEST, Descriptor, ImageConfig, Manifest
 from s3c_actions.result.model import AttachResult, Judgement, ScanResult
 from s3c_actions.steps.assess import Criteria
@@ -150,13 +150,13 @@ class World:
         request.output.write_bytes(self.given)
         return ()
 
-    def convert(self, given: Path, _form: str, output: Path) -> None:
+    def convert(self, given: Path, conversion: Conversion) -> None:
         listed = [
             {"name": one["Name"], "versionInfo": one["Version"]}
             for result in json.loads(given.read_bytes())["Results"]
             for one in result.get("Packages", ())
         ]
-        output.write_text(json.dumps({"packages": listed}))
+        conversion.output.write_text(json.dumps({"packages": listed}))
 
 
 def _signed(*_arguments: Any, **_named: Any) -> None:

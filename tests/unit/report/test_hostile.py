@@ -21,7 +21,7 @@ from markdown_it.token import Token
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity, ranked
 from s3c_actions.findings.threshold import Gate
-from s3c_actions.report import formats
+from s3c_actions.report import format_registry, formats
 from s3c_actions.report.formats import csv_file, html_page, sarif, text_table
 from s3c_actions.report.github import comment, summary
 from s3c_actions.result.model import Outcome
@@ -127,17 +127,6 @@ def check_csv(text: str) -> None:
             assert "\n" not in cell
 
 
-@TEXTS
-def test_csv(text: str) -> None:
-    check_csv(text)
-
-
-@settings(deadline=None, max_examples=50)
-@given(ANY)
-def test_csv_of_any_text(text: str) -> None:
-    check_csv(text)
-
-
 # Plain text
 
 
@@ -148,17 +137,6 @@ def check_table(text: str) -> None:
     assert not [line for line in lines if unprintable(line) or "\r" in line]
     assert sum(line.startswith(("CRITICAL", "LOW", "HIGH")) for line in lines) >= len(of.findings)
     assert len(lines) <= 60
-
-
-@TEXTS
-def test_table(text: str) -> None:
-    check_table(text)
-
-
-@settings(deadline=None, max_examples=50)
-@given(ANY)
-def test_table_of_any_text(text: str) -> None:
-    check_table(text)
 
 
 # HTML
@@ -210,17 +188,6 @@ def check_html(text: str) -> None:
     assert not unprintable(source)
 
 
-@TEXTS
-def test_html(text: str) -> None:
-    check_html(text)
-
-
-@settings(deadline=None, max_examples=50)
-@given(ANY)
-def test_html_of_any_text(text: str) -> None:
-    check_html(text)
-
-
 def test_the_policy_allows_the_pages_own_script_and_no_other() -> None:
     source = html_page.render(report("text"), formats.Rendering()).decode()
     script = source.rpartition("<script>")[2].partition("</script>")[0]
@@ -262,15 +229,28 @@ def check_sarif(text: str) -> None:
         assert place["region"]["startLine"] >= 1
 
 
+# Every format of the registry
+
+CHECKS: dict[str, Callable[[str], None]] = {
+    "csv": check_csv,
+    "table": check_table,
+    "html": check_html,
+    "sarif": check_sarif,
+}
+RENDERED = [form.name for form in format_registry.FORMATS if form.renderer]
+
+
+@pytest.mark.parametrize("form", RENDERED)
 @TEXTS
-def test_sarif(text: str) -> None:
-    check_sarif(text)
+def test_format(form: str, text: str) -> None:
+    CHECKS[form](text)
 
 
+@pytest.mark.parametrize("form", RENDERED)
 @settings(deadline=None, max_examples=50)
-@given(ANY)
-def test_sarif_of_any_text(text: str) -> None:
-    check_sarif(text)
+@given(text=ANY)
+def test_format_of_any_text(form: str, text: str) -> None:
+    CHECKS[form](text)
 
 
 # Markdown
