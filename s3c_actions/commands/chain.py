@@ -27,9 +27,9 @@ from s3c_actions.wiring.deploying import denied, registry_of, settings_of, tools
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
     from s3c_actions.programs.notation.home import Home
-    from s3c_actions.programs.notation.notation import Notation
     from s3c_actions.registry import Registry
     from s3c_actions.steps.chain import ChainSteps
+    from s3c_actions.steps.protocols import Verifier
     from s3c_actions.steps.sign import Signer
     from s3c_actions.steps.trace import TraceTools
     from s3c_actions.steps.verify import VerifySettings
@@ -166,7 +166,7 @@ def _verifying(
     from s3c_actions.steps import verify
     from s3c_actions.wiring.verifying import trust
 
-    notation: Notation = signer.notation
+    notation: Verifier = signer.notation
     settings: VerifySettings = trust(values)
     home: Home = signer.trust
     for one in TRUST_INPUTS:
@@ -216,7 +216,7 @@ def _traced(
     context: Context,
     outcomes: tuple[ImageOutcome, ...],
     registry: Registry,
-    checked: tuple[Notation, Home] | None,
+    checked: tuple[Verifier, Home] | None,
 ) -> tuple[ImageOutcome, ...]:
     """Each image with the page of its story; one that cannot be written is told, and changes nothing.
 
@@ -246,7 +246,7 @@ def _traced(
 
 
 def _telling(
-    values: Values, context: Context, registry: Registry, checked: tuple[Notation, Home] | None, stack: ExitStack
+    values: Values, context: Context, registry: Registry, checked: tuple[Verifier, Home] | None, stack: ExitStack
 ) -> TraceTools:
     """What tells the stories: the policy's verdict where it names signers, else that of the trust that verified."""
     from s3c_actions.policy import model

@@ -24,7 +24,7 @@ from s3c_actions.findings.scope import Scope, SettingsFile, named
 from s3c_actions.findings.threshold import Gate, closed
 from s3c_actions.findings.trivy_warnings import Judged
 from s3c_actions.programs.trivy import ignore
-from s3c_actions.programs.trivy.trivy import Conversion, Request, ScanOptions, Trivy
+from s3c_actions.programs.trivy.trivy import Conversion, Request, ScanOptions
 from s3c_actions.registry import Registry, choose
 from s3c_actions.registry.oci_layout import platforms_behind
 from s3c_actions.report import format_registry, formats
@@ -37,6 +37,7 @@ from s3c_actions.steps.reuse import Store, content
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
     from s3c_actions.programs.trivy.ignore import Entry
+    from s3c_actions.steps.protocols import Scanner
 
 
 class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +92,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[SettingsFile, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def criteria(self, trivy: Trivy) -> Criteria:
+    def criteria(self, trivy: Scanner) -> Criteria:
         """What every report of this run is judged by, scanned or given.
 
         Args:
@@ -134,7 +135,7 @@ class _Target(msgspec.Struct, frozen=True, kw_only=True):
         return self.name if self.digest else ""
 
 
-def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry, progress: Progress) -> ScanResult:
+def run(image: str, settings: ScanSettings, *, trivy: Scanner, registry: Registry, progress: Progress) -> ScanResult:
     """Scan one image.
 
     Args:
@@ -296,7 +297,7 @@ def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: P
 
 
 def _scan(
-    image: str, target: _Target, settings: ScanSettings, trivy: Trivy, progress: Progress
+    image: str, target: _Target, settings: ScanSettings, trivy: Scanner, progress: Progress
 ) -> tuple[Path, timedelta | None, Judged]:
     """Trivy's JSON in the image's folder, the age of the kept report when it is one, and what Trivy's warnings mean."""
     path = settings.folder / by_name("json").file
@@ -332,14 +333,14 @@ def _scan(
     return path, None, warned
 
 
-def _within(settings: ScanSettings, trivy: Trivy) -> timedelta | None:
+def _within(settings: ScanSettings, trivy: Scanner) -> timedelta | None:
     """How old a kept report may be: one that the gate would not take is not looked for."""
     criteria = settings.criteria(trivy)
     limits = [settings.reuse_within, criteria.maximum_age if criteria.closes else None]
     return min((one for one in limits if one is not None), default=None)
 
 
-def facts(reference: str, settings: ScanSettings, trivy: Trivy) -> dict[str, object] | None:
+def facts(reference: str, settings: ScanSettings, trivy: Scanner) -> dict[str, object] | None:
     """Everything a report depends on; None when that cannot be known, and then nothing is reused.
 
     Not known is what a configuration file or policy refers to, what a VEX repository says today, which image a local
@@ -436,7 +437,7 @@ def _judged(
     image: str,
     target: _Target,
     settings: ScanSettings,
-    trivy: Trivy,
+    trivy: Scanner,
     kept: bool,
     warned: Judged,
 ) -> ScanResult:
@@ -494,7 +495,7 @@ def assembled(whole: ScanResult, settings: ScanSettings) -> ScanResult:
     return replace(whole, files=files)
 
 
-def _database(settings: ScanSettings, trivy: Trivy) -> Database | None:
+def _database(settings: ScanSettings, trivy: Scanner) -> Database | None:
     """The vulnerability database that Trivy used; None when it was not asked for vulnerabilities."""
     if "vuln" not in settings.options.scanners:
         return None
@@ -533,7 +534,7 @@ def _scope(report: ScanReport, settings: ScanSettings) -> Scope:
     )
 
 
-def bill(report: Path, trivy: Trivy, temp: Path) -> bytes:
+def bill(report: Path, trivy: Scanner, temp: Path) -> bytes:
     """The SPDX document that Trivy makes of its report.
 
     Args:
@@ -552,7 +553,7 @@ def bill(report: Path, trivy: Trivy, temp: Path) -> bytes:
         path.unlink(missing_ok=True)
 
 
-def _written(result: ScanResult, settings: ScanSettings, trivy: Trivy) -> ScanResult:
+def _written(result: ScanResult, settings: ScanSettings, trivy: Scanner) -> ScanResult:
     """Every report asked for, from the one scan."""
     rendering = result.rendering or formats.Rendering()
     severities = settings.severities if settings.limit_sarif else ALL_SEVERITIES
