@@ -30,6 +30,7 @@ from s3c_actions.result.model import AttachResult, Judgement, ScanResult
 from s3c_actions.steps.assess import Criteria
 from s3c_actions.wiring import attaching, logins, tracing
 from tests.support.bare import KEY, ended, furnish, install_programs, silence
+from tests.support.sources import nodes
 
 ROOT = Path(s3c_actions.__file__).parent
 DIGEST = "sha256:" + 64 * "a"
@@ -59,7 +60,7 @@ def test_one_module_makes_scan_results_and_two_say_what_a_gate_reads() -> None:
     made, said = set(), set()
     for path in ROOT.rglob("*.py"):
         name = path.relative_to(ROOT).as_posix()
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.Call):
                 called = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 made |= {name} if called == "ScanResult" else set()

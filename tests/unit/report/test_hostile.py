@@ -10,6 +10,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -26,9 +27,8 @@ from s3c_actions.report.formats import csv_file, html_page, sarif, text_table
 from s3c_actions.report.github import comment, summary
 from s3c_actions.result.model import Outcome
 from tests.support import outcomes
-from tests.support.hostile import HOSTILE
+from tests.support.hostile import TEXTS
 
-TEXTS = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 ANY = st.text(max_size=60) | st.sampled_from(
     [
         "|",
@@ -169,10 +169,16 @@ class Page(html.parser.HTMLParser):
             self.scripts[self._script] = self.scripts.get(self._script, "") + data
 
 
+@cache
+def harmless_page() -> Page:
+    of = report("text")
+    return Page(html_page.render(of, rendering(of, "text")).decode())
+
+
 def check_html(text: str) -> None:
     of = report(text)
     source = html_page.render(of, rendering(of, text)).decode()
-    page, harmless = Page(source), Page(html_page.render(report("text"), rendering(report("text"), "text")).decode())
+    page, harmless = Page(source), harmless_page()
     # A link appears only where the text is a URL; all other tags are those of a harmless report.
     assert [tag for tag, _ in page.tags if tag != "a"] == [tag for tag, _ in harmless.tags if tag != "a"]
     for tag, attributes in page.tags:
@@ -306,11 +312,20 @@ MADE: tuple[Callable[[str], Outcome], ...] = (
 )
 
 
+@cache
+def harmless_markdown(made: Callable[[str], Outcome], name: str) -> tuple[str, list[str]]:
+    """What a renderer makes of a harmless text, and the structure of its blocks."""
+    source = RENDERERS[name](outcomes.document(made("no harm")))
+    return source, skeleton(check_inline(source))
+
+
 def check_markdown(text: str) -> None:
     for made in MADE:
-        for render in RENDERERS.values():
-            source, harmless = (render(outcomes.document(made(one))) for one in (text, "no harm"))
-            assert skeleton(check_inline(source)) == skeleton(check_inline(harmless))
+        document = outcomes.document(made(text))
+        for name, render in RENDERERS.items():
+            source = render(document)
+            harmless, blocks = harmless_markdown(made, name)
+            assert skeleton(check_inline(source)) == blocks
             assert not [line for line in source.splitlines() if line.lstrip().startswith(("::", "##["))]
             assert not unprintable(source.replace("\N{WORD JOINER}", ""))
             # In the text, and nowhere evaluated.
@@ -329,12 +344,14 @@ def test_markdown(text: str) -> None:
     check_markdown(text)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(ANY)
 def test_markdown_of_any_text(text: str) -> None:
     check_markdown(text)
 
 
+@pytest.mark.slow
 def test_a_million_characters_do_not_make_a_large_summary() -> None:
     of = outcomes.document(Outcome(command="chain", images=(outcomes.hostile("A|`" * 500_000),)))
     assert len(summary.render(of).encode()) < 200_000
