@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.github.server import GitHub, serving
-from tests.support.github.state import Token
+if TYPE_CHECKING:
+    from tests.support.github.server import GitHub
 
 
 @pytest.fixture(params=["api.github.com"])
@@ -16,6 +17,10 @@ def github(request: pytest.FixtureRequest) -> Iterator[GitHub]:
 
     Parametrized indirectly with `ghes-3.19`, it is an Enterprise Server with its API below /api/v3.
     """
+    # Unit tests do without it, and it reads GitHub's whole description.
+    from tests.support.github.server import serving
+    from tests.support.github.state import Token
+
     name: str = request.param
     with serving(name, "" if name == "api.github.com" else "/api/v3") as made:
         made.state.tokens["run-token"] = Token()

@@ -34,6 +34,7 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.findings import trivy_report
 from s3c_actions.registry import Registry
 from s3c_actions.registry.credentials import Logins
+from s3c_actions.report import format_registry
 from s3c_actions.result import document as result
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps.reuse import Store
@@ -256,7 +257,7 @@ def scan(bench: Bench) -> None:
 def formats(bench: Bench) -> None:
     """Five reports of one scan against a Trivy run for each: of an image new to Trivy, and of one in its cache."""
     image = bench.lab["images"][1]
-    theirs = {"spdx": "spdx-json"}
+    theirs = {form.name: form.trivy for form in format_registry.FORMATS if form.trivy}
     flags = ["--reuse", "false", "--format", ",".join(FORMATS), *bench.scan_flags, *bench.shims("trivy")]
     one = [sys.executable, "-m", "s3c_actions", "scan", image, *flags]
     five = [[*_trivy(bench), "--format", theirs.get(form, form), "--output", "out", image] for form in FORMATS]

@@ -23,9 +23,9 @@ from s3c_actions.wiring.signing import registries_of
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
     from s3c_actions.programs.notation.home import Home
-    from s3c_actions.programs.notation.notation import Notation
     from s3c_actions.registry import Registry
     from s3c_actions.steps.chain import ChainSteps
+    from s3c_actions.steps.protocols import Verifier
     from s3c_actions.steps.sign import Signer
     from s3c_actions.steps.trace import TraceTools
     from s3c_actions.steps.verify import VerifySettings
@@ -166,7 +166,7 @@ def _verifying(
     from s3c_actions.steps import verify
     from s3c_actions.wiring.verifying import trust
 
-    notation: Notation = signer.notation
+    notation: Verifier = signer.notation
     settings: VerifySettings = trust(options, options.user_metadata)
     home: Home = signer.trust
     for one in TrustOptions.own():
@@ -216,7 +216,7 @@ def _traced(
     context: Context,
     outcomes: tuple[ImageOutcome, ...],
     registry: Registry,
-    checked: tuple[Notation, Home] | None,
+    checked: tuple[Verifier, Home] | None,
 ) -> tuple[ImageOutcome, ...]:
     """Each image with the page of its story; one that cannot be written is told, and changes nothing.
 
@@ -249,7 +249,7 @@ def _telling(
     options: inputs.ChainInputs,
     context: Context,
     registry: Registry,
-    checked: tuple[Notation, Home] | None,
+    checked: tuple[Verifier, Home] | None,
     stack: ExitStack,
 ) -> TraceTools:
     """What tells the stories: the policy's verdict where it names signers, else that of the trust that verified."""

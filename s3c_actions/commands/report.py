@@ -14,6 +14,7 @@ from s3c_actions.commands import Command
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.options import report as inputs
+from s3c_actions.report.format_registry import by_name
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import dockerfile_text
@@ -105,9 +106,7 @@ def _reference(report: ScanReport) -> str:
 
 def _copied(context: Context, report: Path) -> dict[str, Path]:
     """Trivy's own JSON as it is."""
-    from s3c_actions.report.formats import FILES
-
-    path = context.output / FILES["json"]
+    path = context.output / by_name("json").file
     writing.folder(context.output)
     if path.resolve() != report.resolve():
         try:
@@ -124,9 +123,9 @@ def _copied(context: Context, report: Path) -> dict[str, Path]:
 @contextmanager
 def _sboms(options: inputs.ReportInputs, context: Context, report: Path) -> Iterator[dict[str, Path]]:
     """The SBOMs that Trivy makes of its report, while the block does something else; they are there after it."""
-    from s3c_actions.report.formats import FILES, RENDERED
+    from s3c_actions.report.formats import conversions
 
-    sboms = {form: context.output / FILES[form] for form in options.format if form not in {*RENDERED, "json"}}
+    sboms = conversions(options.format, context.output)
     if not sboms:
         yield {}
         return
@@ -135,8 +134,8 @@ def _sboms(options: inputs.ReportInputs, context: Context, report: Path) -> Iter
 
     trivy = Trivy(programs.trivy(options, context), context.runner, cache=context.cache / "trivy")
     writing.folder(context.output)
-    with trivy.converting(report, sboms) as made:
-        yield sboms
+    with trivy.converting(report, sboms.values()) as made:
+        yield {name: sbom.output for name, sbom in sboms.items()}
         made()
 
 

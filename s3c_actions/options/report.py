@@ -10,8 +10,7 @@ from s3c_actions.options.common import OutputOptions, path
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import boolean, choice, choices, integer, text
 from s3c_actions.options.programs import ProgramsMirror, TrivyProgram
-
-FORMATS = ("json", "sarif", "html", "csv", "table", "cyclonedx", "spdx")
+from s3c_actions.report import format_registry
 
 SEVERITIES = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
 
@@ -43,9 +42,9 @@ class FormatOptions(Group):
     format = Input(
         name="format",
         help="Reports to write, from one scan.",
-        parse=choices(*FORMATS),
+        parse=choices(*format_registry.names()),
         default="json,sarif,html,table",
-        choices=FORMATS,
+        choices=format_registry.names(),
         many=True,
         example="sarif,html,csv",
     )

@@ -26,8 +26,8 @@ from s3c_actions.result.model import Judgement
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
-    from s3c_actions.programs.notation.notation import Notation
     from s3c_actions.registry import Descriptor, Registry
+    from s3c_actions.steps.protocols import Verifier
 
 # The times that Ratify accepts; it passes on a document without one unread.
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
@@ -44,7 +44,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
 
     policy: Policy
     registry: Registry
-    notation: Notation
+    notation: Verifier
     homes: tuple[Home, ...]
     now: datetime
 
@@ -117,7 +117,7 @@ def _time(referrer: Descriptor) -> str:
 
 
 @contextmanager
-def prepare(policy: Policy, *, registry: Registry, notation: Notation, temp: Path, now: datetime) -> Iterator[Judge]:
+def prepare(policy: Policy, *, registry: Registry, notation: Verifier, temp: Path, now: datetime) -> Iterator[Judge]:
     """Prepare to judge by a policy; the files written for it are removed at the end.
 
     Args:

@@ -26,10 +26,11 @@ from s3c_actions.findings.scope import Scope, SettingsFile, named
 from s3c_actions.findings.threshold import Gate, closed
 from s3c_actions.findings.trivy_warnings import Judged
 from s3c_actions.programs.trivy import ignore
-from s3c_actions.programs.trivy.trivy import CONVERTED, Request, ScanOptions, Trivy
+from s3c_actions.programs.trivy.trivy import Conversion, Request, ScanOptions
 from s3c_actions.registry import Registry, choose
 from s3c_actions.registry.oci_layout import platforms_behind
-from s3c_actions.report import formats
+from s3c_actions.report import format_registry, formats
+from s3c_actions.report.format_registry import by_name
 from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import assess
 from s3c_actions.steps.assess import ALL_SEVERITIES, Criteria, filtered
@@ -38,10 +39,7 @@ from s3c_actions.steps.reuse import Store, content
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
     from s3c_actions.programs.trivy.ignore import Entry
-
-
-OF_ALL_PLATFORMS = ("html", "csv", "table")
-"""Reports that are written for an index as a whole, in addition to those of each platform."""
+    from s3c_actions.steps.protocols import Scanner
 
 
 class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +57,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         reuse_within: maximum age of a kept report; None: any.
         source: `auto`, one of `programs.trivy.SOURCES`, or `archive`.
         docker: `auto` may fall back on the local Docker daemon.
-        formats: of `report.formats.FILES`.
+        formats: names of `report.format_registry`.
         severities: shown in reports for people; with `limit_sarif` in SARIF too.
         ignore_unfixed: vulnerabilities without a fix count only in Trivy's JSON.
         gate: the threshold, for every severity whether shown or not.
@@ -96,7 +94,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[SettingsFile, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def criteria(self, trivy: Trivy) -> Criteria:
+    def criteria(self, trivy: Scanner) -> Criteria:
         """Return the criteria for every report of this run, scanned or given.
 
         Args:
@@ -139,7 +137,7 @@ class _Target(msgspec.Struct, frozen=True, kw_only=True):
         return self.name if self.digest else ""
 
 
-def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry, progress: Progress) -> ScanResult:
+def run(image: str, settings: ScanSettings, *, trivy: Scanner, registry: Registry, progress: Progress) -> ScanResult:
     """Scan one image.
 
     Args:
@@ -238,8 +236,8 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
 
 def clear(folder: Path) -> None:
     """Remove the reports of an earlier run, so that they are not mistaken for this one's."""
-    for name in formats.FILES.values():
-        writing.remove(folder / name)
+    for form in format_registry.FORMATS:
+        writing.remove(folder / form.file)
 
 
 def _unscanned_in_folder(image: str, *, gated: bool) -> str:
@@ -299,10 +297,10 @@ def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: P
 
 
 def _scan(
-    image: str, target: _Target, settings: ScanSettings, trivy: Trivy, progress: Progress
+    image: str, target: _Target, settings: ScanSettings, trivy: Scanner, progress: Progress
 ) -> tuple[Path, timedelta | None, Judged]:
     """Return Trivy's JSON in the image's folder, the age of a kept report, and the judgement of Trivy's warnings."""
-    path = settings.folder / formats.FILES["json"]
+    path = settings.folder / by_name("json").file
     store = settings.store
     before = facts(target.pinned, settings, trivy) if store is not None else None
     _make_folder(settings.folder)
@@ -335,14 +333,14 @@ def _scan(
     return path, None, warned
 
 
-def _maximum_kept_age(settings: ScanSettings, trivy: Trivy) -> timedelta | None:
+def _maximum_kept_age(settings: ScanSettings, trivy: Scanner) -> timedelta | None:
     """Return how old a kept report may be: one that the gate would reject is not looked for."""
     criteria = settings.criteria(trivy)
     limits = [settings.reuse_within, criteria.maximum_age if criteria.closes else None]
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def facts(reference: str, settings: ScanSettings, trivy: Trivy) -> dict[str, object] | None:
+def facts(reference: str, settings: ScanSettings, trivy: Scanner) -> dict[str, object] | None:
     """Return everything a report depends on, or may; None when that cannot be known, and then nothing is reused.
 
     It cannot be determined for files that a configuration file or policy refers to, the current content of a VEX
@@ -440,7 +438,7 @@ def _judge(
     image: str,
     target: _Target,
     settings: ScanSettings,
-    trivy: Trivy,
+    trivy: Scanner,
     kept: bool,
     warned: Judged,
 ) -> ScanResult:
@@ -493,12 +491,12 @@ def assembled(whole: ScanResult, settings: ScanSettings) -> ScanResult:
         OutsideError: a report cannot be written.
     """
     whole = _with_difference(whole, settings)
-    wanted = [name for name in settings.formats if name in OF_ALL_PLATFORMS]
+    wanted = [name for name in settings.formats if not by_name(name).per_image]
     files = formats.write(wanted, whole.shown or whole.report, whole.rendering or formats.Rendering(), settings.folder)
     return replace(whole, files=files)
 
 
-def _database(settings: ScanSettings, trivy: Trivy) -> Database | None:
+def _database(settings: ScanSettings, trivy: Scanner) -> Database | None:
     """Return the vulnerability database that Trivy used; None when it did not scan for vulnerabilities."""
     if "vuln" not in settings.options.scanners:
         return None
@@ -537,7 +535,7 @@ def _scope(report: ScanReport, settings: ScanSettings) -> Scope:
     )
 
 
-def bill(report: Path, trivy: Trivy, temp: Path) -> bytes:
+def bill(report: Path, trivy: Scanner, temp: Path) -> bytes:
     """Return the SPDX document that Trivy creates from its report.
 
     Args:
@@ -549,22 +547,22 @@ def bill(report: Path, trivy: Trivy, temp: Path) -> bytes:
         OutsideError: it creates none.
     """
     path = temp / f"spdx-{threading.get_ident()}.json"
-    trivy.convert(report, "spdx", path)
+    trivy.convert(report, Conversion(name="spdx", form=by_name("spdx").trivy, output=path))
     try:
         return reading.content(path, reading.REPORTS)
     finally:
         path.unlink(missing_ok=True)
 
 
-def _write_reports(result: ScanResult, settings: ScanSettings, trivy: Trivy) -> ScanResult:
+def _write_reports(result: ScanResult, settings: ScanSettings, trivy: Scanner) -> ScanResult:
     """Write every requested report, from the one scan."""
     rendering = result.rendering or formats.Rendering()
     severities = settings.severities if settings.limit_sarif else ALL_SEVERITIES
     sarif = filtered(result.report, severities, ignore_unfixed=settings.ignore_unfixed)
     shown = result.shown or result.report
     files = {"json": result.trivy_json} if "json" in settings.formats else {}
-    sboms = {name: settings.folder / formats.FILES[name] for name in settings.formats if name in CONVERTED}
-    with trivy.converting(result.trivy_json, sboms) as wait_for_conversion:
+    sboms = formats.conversions(settings.formats, settings.folder)
+    with trivy.converting(result.trivy_json, sboms.values()) as wait_for_conversion:
         files |= formats.write(
             [name for name in settings.formats if name == "sarif"], sarif, rendering, settings.folder
         )
@@ -572,7 +570,7 @@ def _write_reports(result: ScanResult, settings: ScanSettings, trivy: Trivy) -> 
             [name for name in settings.formats if name != "sarif"], shown, rendering, settings.folder
         )
         wait_for_conversion()
-    files |= sboms
+    files |= {name: sbom.output for name, sbom in sboms.items()}
     return replace(result, files={name: files[name] for name in settings.formats})
 
 

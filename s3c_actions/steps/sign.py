@@ -20,7 +20,7 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.programs.notation.home import Home, TrustPolicy, private_file
-from s3c_actions.programs.notation.notation import Notation, Signature, SigningRequest
+from s3c_actions.programs.notation.notation import Signature, SigningRequest
 from s3c_actions.registry.oci_layout import OCI_MANIFEST, Layout
 from s3c_actions.result.model import Certificate, SignResult
 from s3c_actions.signing import certificates
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from s3c_actions.core.progress import Progress
     from s3c_actions.registry import Registry
+    from s3c_actions.steps import protocols
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ class Signer:
     home: Home
     trust: Home
     request: SigningRequest
-    notation: Notation
+    notation: protocols.Signer
     registry: Registry
     folder: Path
     failure: Callable[[], S3CError | None] = field(default=lambda: None, repr=False)
@@ -135,7 +136,13 @@ class Signer:
 
 @contextmanager
 def prepare(
-    settings: SignSettings, *, notation: Notation, registry: Registry, temp: Path, now: datetime, progress: Progress
+    settings: SignSettings,
+    *,
+    notation: protocols.Signer,
+    registry: Registry,
+    temp: Path,
+    now: datetime,
+    progress: Progress,
 ) -> Iterator[Signer]:
     """Check key and certificate by the Notary Project's rules; nothing is pushed.
 
@@ -162,7 +169,13 @@ def prepare(
 
 
 def _prepare(
-    settings: SignSettings, *, notation: Notation, registry: Registry, folder: Path, now: datetime, progress: Progress
+    settings: SignSettings,
+    *,
+    notation: protocols.Signer,
+    registry: Registry,
+    folder: Path,
+    now: datetime,
+    progress: Progress,
 ) -> Signer:
     config, trusted = folder / "config", folder / "trust"
     config.mkdir()
@@ -235,7 +248,7 @@ def _timestamp_root(request: SigningRequest) -> bytes:
     return certificates.pem(roots)
 
 
-def _chain_of_plugin(notation: Notation, home: Home, layout: Layout) -> tuple[x509.Certificate, ...]:
+def _chain_of_plugin(notation: protocols.Signer, home: Home, layout: Layout) -> tuple[x509.Certificate, ...]:
     """Return the certificates of a plugin's key, from a signature of an empty image that stays in `layout`."""
     notation.rehearse(home, layout.folder, _add_empty(layout), SigningRequest(signature_format="jws"))
     for blob in layout.blobs():

@@ -40,8 +40,8 @@ from s3c_actions.trace.model import (
 
 if TYPE_CHECKING:
     from s3c_actions.programs.notation.home import Home
-    from s3c_actions.programs.notation.notation import Notation
     from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry
+    from s3c_actions.steps.protocols import Verifier
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -76,7 +76,7 @@ class Checker(msgspec.Struct, frozen=True, kw_only=True):
         temp: for image layouts, removed after each use.
     """
 
-    notation: Notation
+    notation: Verifier
     homes: tuple[Home, ...]
     temp: Path
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from s3c_actions.core.progress import Progress
-    from s3c_actions.programs.notation.notation import Notation
+    from s3c_actions.steps.protocols import Verifier
 
 _KINDS = ("ca", "signingAuthority", "tsa")
 # Folders of certificates contain other files as well (README, .gitignore).
@@ -233,7 +233,7 @@ def _read(path: Path, field: str) -> bytes:
         raise InputError(field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path.") from error
 
 
-def run(settings: VerifySettings, notation: Notation, home: Home, reference: str, progress: Progress) -> VerifyResult:
+def run(settings: VerifySettings, notation: Verifier, home: Home, reference: str, progress: Progress) -> VerifyResult:
     """Verify one digest.
 
     Args:

@@ -156,13 +156,15 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
 
     def _sbom(self, kind: str, pairs: list[tuple[str, ScanResult]], reference: Reference, created: str) -> bytes | None:
         from s3c_actions.evidence import sbom
+        from s3c_actions.programs.trivy.trivy import Conversion
+        from s3c_actions.report.format_registry import by_name
 
         if kind == "cyclonedx" and len(pairs) > 1:
             return None  # a document describes one image; each platform has its own
         converted = []
         for _, scan in pairs:
             path = self.context.temp / f"evidence.{kind}.json"
-            self.trivy.convert(scan.trivy_json, kind, path)
+            self.trivy.convert(scan.trivy_json, Conversion(name=kind, form=by_name(kind).trivy, output=path))
             converted.append((scan.report.platform, reading.content(path, reading.REPORTS)))
         if kind == "spdx":
             return sbom.spdx(converted, reference.pinned, created)

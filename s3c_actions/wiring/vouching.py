@@ -17,14 +17,14 @@ from s3c_actions.wiring.verifying import trusted, trusting
 
 if TYPE_CHECKING:
     from s3c_actions.programs.notation.home import Home
-    from s3c_actions.programs.notation.notation import Notation
+    from s3c_actions.steps.protocols import Verifier
     from s3c_actions.steps.verify import VerifySettings
 
 Vouched = Callable[[str], bool]
 """Whether a trusted signature covers a pinned reference; raises S3CError when that could not be found out."""
 
 
-def by(program: Notation, home: Home) -> Vouched:
+def by(program: Verifier, home: Home) -> Vouched:
     """By a trust policy that is there.
 
     Args:

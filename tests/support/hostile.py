@@ -1,5 +1,7 @@
 """Text that somebody who wishes us ill would put into an image's label, a package's name or an advisory's title."""
 
+import pytest
+
 HOSTILE = {
     "workflow-command": "::error title=owned::pwned",
     "set-output": "::set-output name=digest::sha256:0",
@@ -39,3 +41,12 @@ HOSTILE = {
     "long-hostile": "::error::x\n" * 100_000,
 }
 """Name → text."""
+
+TEXTS = pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(text, id=name, marks=[pytest.mark.slow] if len(text) > 100_000 else [])
+        for name, text in HOSTILE.items()
+    ],
+)
+"""A test with each of them as `text`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from functools import lru_cache
 from typing import Any
 
 SEVERITIES = ("CRITICAL", "HIGH", "HIGH", "MEDIUM", "MEDIUM", "MEDIUM", "LOW", "LOW", "UNKNOWN")
@@ -38,6 +39,7 @@ def image(results: list[dict[str, Any]], *, name: str = "localhost:5000/voting-a
     ).encode()
 
 
+@lru_cache(4)
 def large(amount: int = 30_000, *, seed: int = 1) -> bytes:
     """A report of that many vulnerabilities with texts of the lengths that real ones have; the same for a seed."""
     chance = random.Random(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import sys
 from collections.abc import Iterator
@@ -76,3 +77,9 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, identity: Identity) -
 def programs(alone: Path) -> None:
     """The programs are found there, and do not start."""
     bare.install_programs(alone)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()

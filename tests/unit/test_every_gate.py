@@ -26,7 +26,7 @@ from s3c_actions.findings.model import ScanReport
 from s3c_actions.findings.scope import Scope
 from s3c_actions.findings.threshold import Gate
 from s3c_actions.programs.notation.notation import Notation
-from s3c_actions.programs.trivy.trivy import Metadata, Trivy
+from s3c_actions.programs.trivy.trivy import Conversion, Metadata, Trivy
 from s3c_actions.registry import OCI_MANIFEST, Descriptor, ImageConfig, Manifest
 from s3c_actions.result import document
 from s3c_actions.result.model import AttachResult, ImageOutcome, Judgement, Outcome, ScanResult
@@ -34,6 +34,7 @@ from s3c_actions.steps.assess import Criteria
 from s3c_actions.wiring import attaching, logins, tracing
 from tests.support import samples
 from tests.support.bare import KEY, ended, furnish, install_programs, silence
+from tests.support.sources import nodes
 
 ROOT = Path(s3c_actions.__file__).parent
 DIGEST = "sha256:" + 64 * "a"
@@ -63,7 +64,7 @@ def test_one_module_makes_scan_results_and_two_say_what_a_gate_reads() -> None:
     made, said = set(), set()
     for path in ROOT.rglob("*.py"):
         name = path.relative_to(ROOT).as_posix()
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.Call):
                 called = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 made |= {name} if called == "ScanResult" else set()
@@ -154,13 +155,13 @@ class World:
         request.output.write_bytes(self.given)
         return ()
 
-    def convert(self, given: Path, _form: str, output: Path) -> None:
+    def convert(self, given: Path, conversion: Conversion) -> None:
         listed = [
             {"name": one["Name"], "versionInfo": one["Version"]}
             for result in json.loads(given.read_bytes())["Results"]
             for one in result.get("Packages", ())
         ]
-        output.write_text(json.dumps({"packages": listed}))
+        conversion.output.write_text(json.dumps({"packages": listed}))
 
 
 def scanned(report: Path, reference: str = IMAGE) -> dict[str, Any]:

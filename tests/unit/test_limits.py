@@ -27,6 +27,7 @@ from s3c_actions.programs.trivy import ignore
 from s3c_actions.registry import challenges
 from s3c_actions.report.formats import csv_file, dockerfile
 from s3c_actions.report.render import escape
+from tests.support.sources import nodes
 
 HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
 
@@ -146,6 +147,7 @@ def test_hostile_yaml_is_wrong_input(tmp_path, text):
         model.read(file)
 
 
+@pytest.mark.slow
 def test_many_merges_in_one_mapping_are_no_hang():
     many = 20_000
     text = (
@@ -236,7 +238,7 @@ PARSED = {
 def calls(path: Path) -> set[tuple[str, str]]:
     return {
         (node.func.value.id if isinstance(node.func.value, ast.Name) else "", node.func.attr)
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
 
@@ -254,11 +256,7 @@ def test_every_module_that_makes_an_http_client_limits_its_answers():
     root = Path(reading.__file__).parent.parent
     for path in root.rglob("*.py"):
         made = calls(path)
-        names = {
-            node.func.id
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-        }
+        names = {node.func.id for node in nodes(path) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
         if ({attribute for _, attribute in made} | names) & makers or ("requests", "get") in made:
             assert made & {("answers", "limit"), ("web", "session")} or path.name == "artifact.py", path
 

@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,9 +35,6 @@ from s3c_actions.programs.trivy.settings import (
     SEVERITIES,
     SKIPS,
 )
-
-CONVERTED = {"cyclonedx": "cyclonedx", "spdx": "spdx-json"}
-"""Our format → Trivy's, of those that `Trivy.convert` makes."""
 
 SOURCES = {"registry": "remote", "docker": "docker", "containerd": "containerd", "podman": "podman"}
 """Where an image is taken from, in our words and in Trivy's."""
@@ -106,6 +103,20 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     output: Path
     options: ScanOptions
     asked: str
+
+
+class Conversion(msgspec.Struct, frozen=True, kw_only=True):
+    """One document to make of a JSON report.
+
+    Attributes:
+        name: what people know the format by, for errors.
+        form: Trivy's name of it, for `trivy convert --format`.
+        output: path of the document.
+    """
+
+    name: str
+    form: str
+    output: Path
 
 
 class Metadata(msgspec.Struct, frozen=True, rename="pascal"):
@@ -203,56 +214,55 @@ class Trivy:
             )
         return warnings
 
-    def convert(self, report: Path, form: str, output: Path) -> None:
+    def convert(self, report: Path, conversion: Conversion) -> None:
         """Make an SBOM of a JSON report, without a scan.
 
         Args:
             report: Trivy's JSON report.
-            form: one of CONVERTED.
-            output: path of the SBOM.
+            conversion: to what.
 
         Raises:
             OutsideError: Trivy could not.
         """
-        with self.converting(report, {form: output}) as made:
+        with self.converting(report, (conversion,)) as made:
             made()
 
     @contextmanager
-    def converting(self, report: Path, outputs: Mapping[str, Path]) -> Iterator[Callable[[], None]]:
+    def converting(self, report: Path, conversions: Iterable[Conversion]) -> Iterator[Callable[[], None]]:
         """Make SBOMs of a JSON report, without a scan, while the block does something else.
 
         Args:
             report: Trivy's JSON report.
-            outputs: form, one of CONVERTED → path of the SBOM.
+            conversions: to what.
 
         Yields:
             A function that waits for them, and raises as `convert` does.
         """
         with ExitStack() as stack:
-            started = {}
+            started = []
             # Trivy would follow a link that lies in the output's place.
             place = self._runner.environment.get("TMPDIR") or None
             temp = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="s3c-sbom-", dir=place)))
-            for form in outputs:
-                argv = ["convert", *_CONVERTING, f"--format={CONVERTED[form]}"]
+            for conversion in conversions:
+                argv = ["convert", *_CONVERTING, f"--format={conversion.form}"]
                 running = self._runner.running(
-                    [self._path, *argv, f"--output={temp / form}", report],
+                    [self._path, *argv, f"--output={temp / conversion.name}", report],
                     extra=self._login(),
                     timeout=120,
                     check=False,
                 )
-                started[form] = stack.enter_context(running)
+                started.append((conversion, stack.enter_context(running)))
 
             def made() -> None:
-                for form, ended in started.items():
-                    said, written = ended(), temp / form
+                for conversion, ended in started:
+                    said, written = ended(), temp / conversion.name
                     if said.code != 0 or not written.is_file() or written.stat().st_size == 0:
                         raise OutsideError(
-                            f"Trivy could not make the {form} SBOM of {report.name}.",
+                            f"Trivy could not make the {conversion.name} SBOM of {report.name}.",
                             remedy="Look at what it said; the other reports are not touched by this.",
                             original=errors.fatal(said.stderr),
                         )
-                    writing.copy(written, outputs[form])
+                    writing.copy(written, conversion.output)
 
             yield made
 

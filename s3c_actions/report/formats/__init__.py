@@ -1,12 +1,10 @@
-"""The forms a report can be written in. Those that come from Trivy itself are not here but in `programs.trivy`."""
+"""Writes reports in the formats of `report.format_registry`."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,22 +14,10 @@ from s3c_actions.core.startup import paused
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import ScanReport
 from s3c_actions.findings.threshold import Gate
+from s3c_actions.report.format_registry import Format, by_name
 
-FILES: Mapping[str, str] = {
-    "json": "trivy.json",
-    "sarif": "report.sarif",
-    "html": "report.html",
-    "csv": "report.csv",
-    "table": "report.txt",
-    "cyclonedx": "sbom.cdx.json",
-    "spdx": "sbom.spdx.json",
-}
-"""Format → the name of its file in an image's folder."""
-
-_RENDERERS = {"sarif": "sarif", "html": "html_page", "csv": "csv_file", "table": "text_table"}
-
-RENDERED = tuple(_RENDERERS)
-"""The formats that `render` makes of the finding model; the others come from Trivy."""
+if TYPE_CHECKING:
+    from s3c_actions.programs.trivy.trivy import Conversion
 
 
 class Rendering(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,33 +40,32 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
 
 def prepare(names: Iterable[str]) -> None:
     """Import and compile ahead of time what renders these formats (those that are not rendered here are skipped)."""
-    for name in names:
-        if name in _RENDERERS:
-            getattr(_renderer(name), "prepare", _nothing)()
+    for form in _rendered(names):
+        getattr(form.load(), "prepare", _nothing)()
 
 
 def _nothing() -> None:
     """What a renderer prepares that has nothing to."""
 
 
-def _renderer(name: str) -> ModuleType:
-    return importlib.import_module(f"s3c_actions.report.formats.{_RENDERERS[name]}")
+def _rendered(names: Iterable[str]) -> Iterator[Format]:
+    return (form for form in map(by_name, names) if form.renderer)
 
 
 def render(name: str, report: ScanReport, rendering: Rendering) -> bytes:
     """Render a report.
 
     Args:
-        name: one of RENDERED.
+        name: of a format that has a renderer.
         report: the findings, complete; renderers tell what they leave out.
         rendering: what goes with it.
 
     Returns:
         The file's bytes, UTF-8.
     """
-    renderer = _renderer(name)
+    renderer = by_name(name).load()
     with paused():
-        return cast(Callable[[ScanReport, Rendering], bytes], renderer.render)(report, rendering)
+        return renderer.render(report, rendering)
 
 
 def write(names: Iterable[str], report: ScanReport, rendering: Rendering, folder: Path) -> dict[str, Path]:
@@ -93,18 +78,31 @@ def write(names: Iterable[str], report: ScanReport, rendering: Rendering, folder
         OutsideError: a file cannot be written.
     """
     written: dict[str, Path] = {}
-    for name in names:
-        if name not in _RENDERERS:
-            continue
-        path = folder / FILES[name]
+    for form in _rendered(names):
+        path = folder / form.file
         try:
-            writing.write(path, render(name, report, rendering))
+            writing.write(path, render(form.name, report, rendering))
         except OSError as error:
             raise OutsideError(
-                f"The {name} report could not be written to {path}.",
+                f"The {form.name} report could not be written to {path}.",
                 cause=f"{error.strerror or error}.",
                 remedy="Give another folder with --output-dir, or make room there.",
                 image=report.image,
             ) from error
-        written[name] = path
+        written[form.name] = path
     return written
+
+
+def conversions(names: Iterable[str], folder: Path) -> dict[str, Conversion]:
+    """What Trivy is to make into a folder of its own report, of the formats of these names.
+
+    Returns:
+        Format → conversion; formats that do not come from `trivy convert` are left out.
+    """
+    from s3c_actions.programs.trivy.trivy import Conversion
+
+    return {
+        form.name: Conversion(name=form.name, form=form.trivy, output=folder / form.file)
+        for form in map(by_name, names)
+        if form.trivy
+    }

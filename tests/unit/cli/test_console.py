@@ -9,9 +9,7 @@ from s3c_actions.cli.console import LogProgress, QuietProgress, TerminalProgress
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.github.log import ANNOTATIONS, ActionsProgress, ActionsSecrets
 from s3c_actions.report.render.terminal import plain
-from tests.support.hostile import HOSTILE
-
-HOSTILE_TEXTS = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+from tests.support.hostile import TEXTS
 
 
 def commands(log: str) -> list[str]:
@@ -47,7 +45,7 @@ def tell_all(progress, text: str) -> None:
         raise OutsideError("x")
 
 
-@HOSTILE_TEXTS
+@TEXTS
 def test_plain_is_one_printable_line(text) -> None:
     shown = plain(text)
     assert shown.isprintable()
@@ -59,7 +57,7 @@ def test_plain_keeps_what_is_harmless() -> None:
     assert plain("\x1b[31mred\x1b[0m and\tblue\n") == "red and blue"
 
 
-@HOSTILE_TEXTS
+@TEXTS
 @pytest.mark.parametrize("kind", [LogProgress, TerminalProgress, QuietProgress])
 def test_plain_consoles_show_no_control_characters(kind, text) -> None:
     stream = io.StringIO()
@@ -70,7 +68,7 @@ def test_plain_consoles_show_no_control_characters(kind, text) -> None:
     assert len(unwrapped) <= 7
 
 
-@HOSTILE_TEXTS
+@TEXTS
 def test_the_actions_log_has_our_commands_only(text) -> None:
     stream = io.StringIO()
     log = ActionsProgress(stream)
@@ -173,7 +171,7 @@ def test_an_error_reads_as_what_cause_remedy_and_original() -> None:
     ]
 
 
-@HOSTILE_TEXTS
+@TEXTS
 def test_an_error_holds_its_form(text) -> None:
     error = InputError("image", text, cause=text, image=text, original=text)
     lines = error_lines("scan", error)

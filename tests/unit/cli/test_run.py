@@ -22,7 +22,7 @@ from s3c_actions.options.registry import CredentialOptions
 from s3c_actions.result.model import ImageOutcome, Outcome, TraceResult
 from s3c_actions.wiring.context import Context
 from tests.support import samples, stories
-from tests.support.hostile import HOSTILE
+from tests.support.hostile import HOSTILE, TEXTS
 from tests.unit.cli.test_console import commands
 
 IMAGE = Input(
@@ -419,7 +419,7 @@ def test_every_platforms_sarif_is_uploaded(run, runner, tmp_path) -> None:
     ]
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@TEXTS
 def test_hostile_text_through_a_shell(run, text) -> None:
     hostile = samples.outcome(samples.chained(text), samples.refused(text), command="scan")
     ran = run("a:1", outcome=hostile)
@@ -429,7 +429,7 @@ def test_hostile_text_through_a_shell(run, text) -> None:
     assert not (ran.folder / "pwned").exists()
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@TEXTS
 def test_hostile_text_through_a_step(run, runner, tmp_path, text) -> None:
     image = ImageOutcome(image=text, failure=OutsideError(text, image=text, original=text))
     ran = run(
@@ -444,7 +444,13 @@ def test_hostile_text_through_a_step(run, runner, tmp_path, text) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [one for one in HOSTILE.values() if one.strip() and "\x00" not in one], ids=lambda t: t[:12]
+    "text",
+    [
+        pytest.param(one, marks=[pytest.mark.slow] if len(one) > 100_000 else [])
+        for one in HOSTILE.values()
+        if one.strip() and "\x00" not in one
+    ],
+    ids=lambda t: t[:12],
 )
 def test_hostile_input_through_both(run, runner, text) -> None:
     for ran in (run("a", f"--severity={text}"), run(environment={**runner, "S3C_SEVERITY": text})):

@@ -227,6 +227,7 @@ def documents(draw: st.DrawFn) -> str:
     return head + f"spec:\n{pod}"
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(
     st.lists(documents(), min_size=1, max_size=3),

@@ -10,6 +10,7 @@ from requests.adapters import HTTPAdapter
 
 import s3c_actions
 from s3c_actions.core import web
+from tests.support.sources import nodes, tree
 
 PRODUCT = Path(s3c_actions.__file__).parent
 NETRC = "default login somebody password of-the-netrc\nmachine api.example login me password of-the-netrc\n"
@@ -88,12 +89,12 @@ def test_sessions_are_made_in_one_place(path):
     # answers.py limits what http.client reads, and asks nothing itself.
     if path in {PRODUCT / "core" / "web.py", PRODUCT / "core" / "answers.py"}:
         return
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
+    module = tree(path)
+    for node in nodes(path):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "requests":
             assert node.attr not in MAKES, f"line {node.lineno}: make it with web.session()"
         if isinstance(node, ast.ImportFrom) and node.module in {"requests", "requests.sessions", "requests.api"}:
-            assert not MAKES & {one.name for one in node.names} or _only_types(tree, node), f"line {node.lineno}"
+            assert not MAKES & {one.name for one in node.names} or _only_types(module, node), f"line {node.lineno}"
         if isinstance(node, ast.Import | ast.ImportFrom):
             named = {one.name for one in node.names} | {getattr(node, "module", None) or ""}
             assert not {"urllib.request", "http.client", "httpx", "aiohttp"} & named, f"line {node.lineno}"
@@ -101,7 +102,7 @@ def test_sessions_are_made_in_one_place(path):
             given = {one.arg for one in node.keywords}
             if node.func.id == "RequestsTransport":
                 assert "session" in given, f"line {node.lineno}"
-            if node.func.id.endswith(("Credential", "Client")) and _of_azure(tree, node.func.id):
+            if node.func.id.endswith(("Credential", "Client")) and _of_azure(module, node.func.id):
                 assert "transport" in given or node.func.id == "AzureCliCredential", f"line {node.lineno}"
 
 

@@ -19,7 +19,7 @@ from s3c_actions.policy import export, model
 from s3c_actions.policy.judge import Trust, judge, objections, refused_contents
 from s3c_lab.certificates import make, make_authority
 from tests.support import evidence as made
-from tests.support.hostile import HOSTILE
+from tests.support.hostile import TEXTS
 
 SCHEMA = Path(model.__file__).parent.parent / "schemas" / model.SCHEMA
 WHOLE = """\
@@ -276,7 +276,7 @@ def test_what_the_policy_says_comes_out_of_a_denial_whole():
     assert "s3c policy check" in denial.remedy
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@TEXTS
 def test_hostile_names_are_in_a_statement_as_one_line(text):
     from s3c_actions.evidence.statement import Statement
 

@@ -8,7 +8,7 @@ import pytest
 
 from s3c_actions.findings.difference import compare
 from s3c_actions.findings.model import Severity
-from s3c_actions.report import formats
+from s3c_actions.report import format_registry, formats
 from s3c_actions.report.formats import csv_file, text_table
 from s3c_actions.report.github import comment, summary
 from s3c_actions.result.model import ImageOutcome, Outcome
@@ -72,7 +72,7 @@ def test_summary_is_cut_at_whole_rows_with_a_count(budget: int) -> None:
 
 def test_what_is_prepared_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A summary or page compiles nothing once `prepare` has run, as it does while the first program does its work."""
-    formats.prepare(("json", *formats.RENDERED))
+    formats.prepare(format_registry.names())
     summary.prepare()
 
     def compile_again(*_: object, **__: object) -> None:

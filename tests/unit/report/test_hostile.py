@@ -10,6 +10,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -21,14 +22,13 @@ from markdown_it.token import Token
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity, ranked
 from s3c_actions.findings.threshold import Gate
-from s3c_actions.report import formats
+from s3c_actions.report import format_registry, formats
 from s3c_actions.report.formats import csv_file, html_page, sarif, text_table
 from s3c_actions.report.github import comment, summary
 from s3c_actions.result.model import Outcome
 from tests.support import outcomes
-from tests.support.hostile import HOSTILE
+from tests.support.hostile import TEXTS
 
-TEXTS = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 ANY = st.text(max_size=60) | st.sampled_from(
     [
         "|",
@@ -127,17 +127,6 @@ def check_csv(text: str) -> None:
             assert "\n" not in cell
 
 
-@TEXTS
-def test_csv(text: str) -> None:
-    check_csv(text)
-
-
-@settings(deadline=None, max_examples=50)
-@given(ANY)
-def test_csv_of_any_text(text: str) -> None:
-    check_csv(text)
-
-
 # Plain text
 
 
@@ -148,17 +137,6 @@ def check_table(text: str) -> None:
     assert not [line for line in lines if unprintable(line) or "\r" in line]
     assert sum(line.startswith(("CRITICAL", "LOW", "HIGH")) for line in lines) >= len(of.findings)
     assert len(lines) <= 60
-
-
-@TEXTS
-def test_table(text: str) -> None:
-    check_table(text)
-
-
-@settings(deadline=None, max_examples=50)
-@given(ANY)
-def test_table_of_any_text(text: str) -> None:
-    check_table(text)
 
 
 # HTML
@@ -191,10 +169,16 @@ class Page(html.parser.HTMLParser):
             self.scripts[self._script] = self.scripts.get(self._script, "") + data
 
 
+@cache
+def harmless_page() -> Page:
+    of = report("text")
+    return Page(html_page.render(of, rendering(of, "text")).decode())
+
+
 def check_html(text: str) -> None:
     of = report(text)
     source = html_page.render(of, rendering(of, text)).decode()
-    page, harmless = Page(source), Page(html_page.render(report("text"), rendering(report("text"), "text")).decode())
+    page, harmless = Page(source), harmless_page()
     # A link appears only where the text is a URL; all other tags are those of a harmless report.
     assert [tag for tag, _ in page.tags if tag != "a"] == [tag for tag, _ in harmless.tags if tag != "a"]
     for tag, attributes in page.tags:
@@ -208,17 +192,6 @@ def check_html(text: str) -> None:
     assert "default-src 'none'" in policy
     assert page.scripts["javascript"] == harmless.scripts["javascript"]
     assert not unprintable(source)
-
-
-@TEXTS
-def test_html(text: str) -> None:
-    check_html(text)
-
-
-@settings(deadline=None, max_examples=50)
-@given(ANY)
-def test_html_of_any_text(text: str) -> None:
-    check_html(text)
 
 
 def test_the_policy_allows_the_pages_own_script_and_no_other() -> None:
@@ -262,15 +235,28 @@ def check_sarif(text: str) -> None:
         assert place["region"]["startLine"] >= 1
 
 
+# Every format of the registry
+
+CHECKS: dict[str, Callable[[str], None]] = {
+    "csv": check_csv,
+    "table": check_table,
+    "html": check_html,
+    "sarif": check_sarif,
+}
+RENDERED = [form.name for form in format_registry.FORMATS if form.renderer]
+
+
+@pytest.mark.parametrize("form", RENDERED)
 @TEXTS
-def test_sarif(text: str) -> None:
-    check_sarif(text)
+def test_format(form: str, text: str) -> None:
+    CHECKS[form](text)
 
 
+@pytest.mark.parametrize("form", RENDERED)
 @settings(deadline=None, max_examples=50)
-@given(ANY)
-def test_sarif_of_any_text(text: str) -> None:
-    check_sarif(text)
+@given(text=ANY)
+def test_format_of_any_text(form: str, text: str) -> None:
+    CHECKS[form](text)
 
 
 # Markdown
@@ -326,11 +312,20 @@ MADE: tuple[Callable[[str], Outcome], ...] = (
 )
 
 
+@cache
+def harmless_markdown(made: Callable[[str], Outcome], name: str) -> tuple[str, list[str]]:
+    """What a renderer makes of a harmless text, and the structure of its blocks."""
+    source = RENDERERS[name](outcomes.document(made("no harm")))
+    return source, skeleton(check_inline(source))
+
+
 def check_markdown(text: str) -> None:
     for made in MADE:
-        for render in RENDERERS.values():
-            source, harmless = (render(outcomes.document(made(one))) for one in (text, "no harm"))
-            assert skeleton(check_inline(source)) == skeleton(check_inline(harmless))
+        document = outcomes.document(made(text))
+        for name, render in RENDERERS.items():
+            source = render(document)
+            harmless, blocks = harmless_markdown(made, name)
+            assert skeleton(check_inline(source)) == blocks
             assert not [line for line in source.splitlines() if line.lstrip().startswith(("::", "##["))]
             assert not unprintable(source.replace("\N{WORD JOINER}", ""))
             # In the text, and nowhere evaluated.
@@ -349,12 +344,14 @@ def test_markdown(text: str) -> None:
     check_markdown(text)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(ANY)
 def test_markdown_of_any_text(text: str) -> None:
     check_markdown(text)
 
 
+@pytest.mark.slow
 def test_a_million_characters_do_not_make_a_large_summary() -> None:
     of = outcomes.document(Outcome(command="chain", images=(outcomes.hostile("A|`" * 500_000),)))
     assert len(summary.render(of).encode()) < 200_000

@@ -17,7 +17,7 @@ from s3c_actions.result import document as result
 from s3c_actions.result import outputs
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
 from tests.support import samples
-from tests.support.hostile import HOSTILE
+from tests.support.hostile import TEXTS
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 SCHEMA = json.loads((Path(result.__file__).parent.parent / "schemas" / "result-1.json").read_text())
@@ -93,7 +93,7 @@ def test_everything_of_a_chain() -> None:
     assert image["files"]["sarif"] == "out/after/report.sarif"
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@TEXTS
 def test_hostile_text_is_data(text) -> None:
     document = rendered(samples.outcome(samples.chained(text), samples.refused(text)))
     assert document["images"][0]["patch"]["fixed"][0]["package"] == text

@@ -27,6 +27,9 @@ from tests.unit.test_every_gate import ALPINE, CLEAN, NODE, PACKAGE, packages, r
 
 DATA = ROOT / "tests" / "data" / "trivy"
 NOW = datetime.now(UTC)
+# Of the same moment: a report that is minutes younger than NOW is one of the future.
+BLIND = report(Family="none", Name="")
+EMPTY = report()
 ANY = Gate(Severity.UNKNOWN)
 FAILED = {"ID": "DS-0001", "Severity": "LOW", "Status": "FAIL"}
 CONFIG = {"Target": "Dockerfile", "Class": "config", "Type": "dockerfile", "MisconfSummary": {"Successes": 27}}
@@ -152,15 +155,14 @@ def test_a_kept_report_ages_and_a_new_scan_does_not(kept, closed, tmp_path) -> N
 
 
 def test_who_accepts_a_blind_scan_has_it_on_record(tmp_path) -> None:
-    blind = report(Family="none", Name="")
-    accepted = judged(blind, tmp_path, criteria(unscanned_fails=False))
+    accepted = judged(BLIND, tmp_path, criteria(unscanned_fails=False))
     assert refusal(accepted, ANY) is None
     assert (accepted.blind, "not checked" in accepted.overridden) == ("", True)
-    assert "not checked" in judged(blind, tmp_path, criteria()).blind
+    assert "not checked" in judged(BLIND, tmp_path, criteria()).blind
 
 
 def test_an_empty_report_of_a_folder_is_no_blind_image(tmp_path) -> None:
-    folder = json.loads(report()) | {"ArtifactType": "filesystem", "ArtifactName": "."}
+    folder = json.loads(EMPTY) | {"ArtifactType": "filesystem", "ArtifactName": "."}
     result = judged(json.dumps(folder).encode(), tmp_path, criteria())
     assert refusal(result, ANY) is None
     assert result.warnings == ("The report does not show that vulnerabilities were looked at.",)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import cbor2
@@ -26,8 +27,8 @@ from s3c_actions.trace import page as story_page
 from s3c_actions.trace import text as story_text
 from s3c_actions.trace.model import Story
 from tests.support import outcomes, stories
-from tests.support.hostile import HOSTILE
-from tests.unit.report.test_hostile import ANY, TEXTS, Page, unprintable
+from tests.support.hostile import HOSTILE, TEXTS
+from tests.unit.report.test_hostile import ANY, Page, unprintable
 
 SCHEMA = json.loads((Path(result.__file__).parent.parent / "schemas" / "trace-1.json").read_text())
 
@@ -94,9 +95,14 @@ def test_hostile_text_in_the_text_and_the_json(text: str) -> None:
     check_text(text)
 
 
+@cache
+def harmless_page() -> Page:
+    return Page(story_page.render(stories.hostile("text")).decode())
+
+
 def check_page(text: str) -> None:
     source = story_page.render(stories.hostile(text)).decode()
-    page, harmless = Page(source), Page(story_page.render(stories.hostile("text")).decode())
+    page, harmless = Page(source), harmless_page()
     # A link appears only where the text is a URL, and the picture's lines break where the text does.
     ours, theirs = ([tag for tag, _ in one.tags if tag not in {"a", "text"}] for one in (page, harmless))
     assert ours == theirs
@@ -113,6 +119,7 @@ def test_hostile_text_in_the_page(text: str) -> None:
     check_page(text)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(ANY)
 def test_any_text(text: str) -> None:
@@ -242,6 +249,7 @@ def test_what_is_no_jws_envelope(changes: dict[str, object], why: str) -> None:
         envelopes.read(json.dumps(whole).encode(), envelopes.JWS)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=300) | st.recursive(st.none() | st.binary() | st.integers(), st.lists).map(cbor2.dumps))
 def test_any_bytes_are_an_envelope_or_told_as_none(content: bytes) -> None:
@@ -250,5 +258,6 @@ def test_any_bytes_are_an_envelope_or_told_as_none(content: bytes) -> None:
             envelopes.read(content, media_type)
 
 
+@pytest.mark.slow
 def test_a_million_characters_do_not_make_a_large_page() -> None:
     assert len(story_page.render(stories.hostile(HOSTILE["long-line"]))) < 200_000

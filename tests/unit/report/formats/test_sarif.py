@@ -152,6 +152,7 @@ def test_a_filesystem_scan_points_at_its_files() -> None:
     assert (place["region"]["startLine"], place["region"]["endLine"]) == (7, 9)
 
 
+@pytest.mark.slow
 def test_over_the_limit_the_least_severe_are_left_out_and_counted() -> None:
     found = trivy_report.parse(reports.large(30_000))
     only = run(reports.large(30_000))
@@ -172,7 +173,9 @@ def test_a_file_too_large_to_upload_is_cut(monkeypatch: pytest.MonkeyPatch) -> N
     assert only["properties"]["omitted"] == 2_000 - len(only["results"])
 
 
-@pytest.mark.parametrize("size", [0, 1_000, 4_999_999, 12_000_000])
+@pytest.mark.parametrize(
+    "size", [0, 1_000, *(pytest.param(size, marks=pytest.mark.slow) for size in (4_999_999, 12_000_000))]
+)
 def test_the_size_of_an_upload_is_never_told_too_small(size: int) -> None:
     text = b"".join(f"CVE-{number * number}, ".encode() for number in range(size // 10))
     with Packing() as packing:

@@ -18,7 +18,7 @@ MAIN, PULL = "refs/heads/main", "refs/pull/7/merge"
 RECORDED = {
     path.stem: path.read_bytes() for path in (ROOT / "tests" / "data" / "trivy").glob("*.json")
 }  # fmt: skip
-EVERY = RECORDED | reports.SHAPES | {"large": reports.large(6_000)}
+EVERY = RECORDED | reports.SHAPES
 DOCKERFILE = Rendering(dockerfile="Dockerfile", dockerfile_text="FROM debian:12\nRUN step 7\nRUN step 8\n")
 
 
@@ -37,10 +37,11 @@ def changed(report: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
     return json.dumps(data).encode()
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", [*EVERY, pytest.param("large", marks=pytest.mark.slow)])
 def test_every_report_is_taken_and_labelled_as_trivy_does(name: str) -> None:
-    report = trivy_report.parse(EVERY[name])
-    alerts = upload((), EVERY[name])
+    data = EVERY[name] if name != "large" else reports.large(6_000)
+    report = trivy_report.parse(data)
+    alerts = upload((), data)
     assert len(alerts) == min(5_000, len(report.findings))
     worst: dict[str, Severity] = {}
     for finding in report.findings:
@@ -114,6 +115,7 @@ def test_what_is_set_aside_closes_its_alert_although_github_reads_no_suppression
     assert numbers(ingest(before, whole, ref=MAIN)) == [1]
 
 
+@pytest.mark.slow
 def test_over_the_limit_the_most_severe_are_shown() -> None:
     report = reports.large(30_000)
     alerts = upload((), report)

@@ -23,7 +23,7 @@ from s3c_actions.report.github import annotations as annotation
 from s3c_actions.report.github.annotations import MOST, Annotation
 from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.support import outcomes, samples
-from tests.support.hostile import HOSTILE
+from tests.support.hostile import TEXTS
 from tests.support.outcomes import vulnerability
 from tests.unit.cli.test_console import commands
 
@@ -170,7 +170,7 @@ def test_a_step_of_many_images_stays_within_the_allowance(tmp_path: Path, monkey
     assert sum(one.startswith("::warning") for one in told) == MOST
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@TEXTS
 def test_hostile_text_in_annotations(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = dict.fromkeys(("id", "package", "installed", "fixed", "target", "path", "title", "remedy"), text)
     hostile = [vulnerability(1, Severity.HIGH, **facts, kind=kind, result_class="lang-pkgs") for kind in Kind]

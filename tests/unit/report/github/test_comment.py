@@ -32,6 +32,7 @@ def test_a_long_comment_is_cut_at_whole_rows_and_says_where_the_rest_is(limit: i
     assert f"… and {3_000 - len(rows(source)):,} more rows: they are in the [job summary]({RUN})." in source
 
 
+@pytest.mark.slow
 def test_hundreds_of_images_are_a_table_that_is_cut_and_counted() -> None:
     documents = [many(3, f"localhost:5000/app-{number}:1") for number in range(700)]
     source = comment.render(documents, run_url=RUN)

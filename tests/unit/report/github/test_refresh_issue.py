@@ -16,8 +16,9 @@ from s3c_actions.options.common import TimeoutOptions
 from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.report.github import refresh_issue
 from s3c_actions.report.github.refresh_issue import Refreshed
+from tests.support.hostile import TEXTS
 from tests.support.samples import finding
-from tests.unit.report.test_hostile import ANY, TEXTS, check_inline, skeleton, unprintable
+from tests.unit.report.test_hostile import ANY, check_inline, skeleton, unprintable
 
 DIGEST = "sha256:" + "a" * 64
 
