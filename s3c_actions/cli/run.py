@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from s3c_actions.findings.scope import SettingsFile
     from s3c_actions.github.log import ActionsProgress
     from s3c_actions.options import Input, Values
+    from s3c_actions.report.document import ResultDocument
     from s3c_actions.result.gate_change import GateChange
     from s3c_actions.result.model import ImageOutcome, LeftResults, Outcome
     from s3c_actions.wiring.target_files import Governed
@@ -402,8 +403,9 @@ class _Run(msgspec.Struct):
 
         name = self.command.name
         unwritten: S3CError | None = None
+        document: ResultDocument | None = None
         try:
-            self._write(outcome, output, ended)
+            document = self._write(outcome, output, ended)
         except OSError as error:
             unwritten = _unwritable(error, self.environment)
         except InputError as error:
@@ -427,7 +429,7 @@ class _Run(msgspec.Struct):
         if unwritten is not None:
             self.console.error(name, unwritten)
             return max(outputs.exit_code(outcome), int(unwritten.exit_code))
-        commented = self._commented(output) if output is not None else Exit.DONE
+        commented = self._commented(document, output) if document is not None and output is not None else Exit.DONE
         return max(outputs.exit_code(outcome), int(commented))
 
     def _annotate(self, outcome: Outcome) -> None:
@@ -457,7 +459,7 @@ class _Run(msgspec.Struct):
                 line=one.line,
             )
 
-    def _commented(self, output: Path) -> Exit:
+    def _commented(self, document: ResultDocument, output: Path) -> Exit:
         """Comment on the pull request, when asked; what goes wrong there is told, and no verdict."""
         from s3c_actions.github import files
 
@@ -466,7 +468,12 @@ class _Run(msgspec.Struct):
         from s3c_actions.github import delivery
 
         told = delivery.publish(
-            output / "result.json", self.comment, self.environment, self.console.secrets, self.console.progress
+            document,
+            output / "result.json",
+            self.comment,
+            self.environment,
+            secrets=self.console.secrets,
+            progress=self.console.progress,
         )
         if self.console.actions is not None:
             files.set_outputs({"comment-url": "\n".join(told.urls)}, self.environment)
@@ -493,7 +500,7 @@ class _Run(msgspec.Struct):
         nothing = "   nothing to do" if outputs.skipped(image) and not deployed else ""
         return f"✔ {image.reference}{nothing}" + (f"   report: {output / 'summary.md'}" if output else "")
 
-    def _write(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> None:
+    def _write(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> ResultDocument | None:
         from s3c_actions.github import files
         from s3c_actions.result import document as result
 
@@ -501,7 +508,7 @@ class _Run(msgspec.Struct):
             if self.console.actions is not None:
                 files.set_outputs(self._outputs(outcome), self.environment)
                 self._left_for_a_comment(outcome.left)
-            return
+            return None
         summary, facts = output / "summary.md", output / "result.json"
         from s3c_actions.report.github import summary as rendering
 
@@ -515,6 +522,7 @@ class _Run(msgspec.Struct):
             files.set_outputs(self._pages(outcome), self.environment)
             if self.upload:
                 files.set_outputs({"sarif-folder": self._sarif_folder(outcome)}, self.environment)
+        return document
 
     def _outputs(self, outcome: Outcome, *written: Path) -> dict[str, str]:
         from s3c_actions.result import outputs

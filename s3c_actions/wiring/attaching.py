@@ -178,7 +178,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
 
         one = Outcome(command=command, images=(outcome,))
         document = result.document(one, self.context.now, self.context.secrets)
-        return result.text(_stable({**document, "created": created})).encode()
+        return result.text(_stable(msgspec.to_builtins(replace(document, created=created)))).encode()
 
 
 def _stated(of_all: Statement, scan: ScanResult) -> Statement:
@@ -197,7 +197,7 @@ def _stated(of_all: Statement, scan: ScanResult) -> Statement:
 def _stable(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _stable(part) for key, part in value.items() if key not in _VOLATILE}
-    return [_stable(part) for part in value] if isinstance(value, list) else value
+    return [_stable(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def _told(result: AttachResult) -> str:
