@@ -8,6 +8,7 @@ hold for all of a run together, nothing written to disk, no path followed, and e
 from __future__ import annotations
 
 import io
+import math
 import re
 import tempfile
 import zipfile
@@ -35,6 +36,8 @@ PACKED_BYTES = 16 * 1024 * 1024
 """Of all archives of a run."""
 RESULT_BYTES = 64 * 1024 * 1024
 """Of all results of a run, unpacked: one of 30,000 findings is 13 MB, and 0.9 MB packed."""
+MOST_DIGITS = 18
+"""Of a whole number: more than any size in bytes has, and no more than can be divided."""
 _PAGES = 10
 PERMISSION = "actions: read"
 _PLACE = re.compile(r" - at `(\$[A-Za-z0-9_.\[\]]*)`$")
@@ -160,7 +163,7 @@ def document(data: bytes) -> ResultDocument:
         NotAccepted: it is none.
     """
     try:
-        value = reading.json_value(data, parse_constant=_refuse)
+        value = reading.json_value(data, parse_constant=_refuse, parse_int=_integer, parse_float=_finite)
     except ValueError as error:
         raise NotAccepted(_what("one is not JSON"), original=str(error)[:200]) from error
     try:
@@ -169,6 +172,19 @@ def document(data: bytes) -> ResultDocument:
         # The place in it alone: what stands there, also as a key, is untrusted, and may be long.
         place = _PLACE.search(str(error))
         _refuse(f"one is not as schemas/result-1.json has it, at {place[1][:100] if place else '$'}")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        _refuse(f"a number in one has more than {MOST_DIGITS} digits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        _refuse("a number in one is larger than numbers are")
+    return number
 
 
 def _read(opened: zipfile.ZipFile, member: zipfile.ZipInfo, room: Room) -> bytes:
