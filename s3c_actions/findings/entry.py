@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
-from msgspec.structs import asdict
 
 from s3c_actions.findings.model import Finding, Kind, Severity
 
@@ -55,27 +54,31 @@ class ReasonedFinding(FindingEntry, frozen=True, kw_only=True, gc=False):
 
 def entry(finding: Finding) -> FindingEntry:
     """The entry of a finding."""
-    return FindingEntry(
-        id=finding.id,
-        kind=finding.kind,
-        severity=NAMES[finding.severity],
-        package=finding.package,
-        package_type=finding.package_type,
-        class_=finding.result_class,
-        installed=finding.installed,
-        fixed_version=finding.fixed,
-        status=finding.status,
-        target=finding.target,
-        line=finding.line,
-        title=finding.title,
-        url=finding.url,
-        remedy=finding.remedy,
-    )
+    return FindingEntry(**_facts(finding))
 
 
 def reasoned(finding: Finding, reason: str) -> ReasonedFinding:
     """The entry of a finding with the reason why it is still there or was set aside."""
-    return ReasonedFinding(**asdict(entry(finding)), reason=reason)
+    return ReasonedFinding(**_facts(finding), reason=reason)
+
+
+def _facts(finding: Finding) -> dict[str, Any]:
+    return {
+        "id": finding.id,
+        "kind": finding.kind,
+        "severity": NAMES[finding.severity],
+        "package": finding.package,
+        "package_type": finding.package_type,
+        "class_": finding.result_class,
+        "installed": finding.installed,
+        "fixed_version": finding.fixed,
+        "status": finding.status,
+        "target": finding.target,
+        "line": finding.line,
+        "title": finding.title,
+        "url": finding.url,
+        "remedy": finding.remedy,
+    }
 
 
 def finding(entry: FindingEntry) -> Finding:
