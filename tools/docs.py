@@ -1,6 +1,6 @@
 """Writes the generated parts of action.yml files and READMEs from the declarations of inputs and outputs.
 
-The JSON Schema of the policy is written too, from its types.
+The JSON Schemas of the policy, of `result.json` and of `trace.json` are written too, from their types.
 
 A generated part stands between a line with `generated: NAME` and a line with `end`; the rest is written by hand.
 With `--check` nothing is written, and the exit code is 1 when something is out of date.
@@ -19,8 +19,10 @@ from s3c_actions import commands
 from s3c_actions.options.common import CACHE, KEEP_TRACE, AnnotationOptions, UploadOptions
 from s3c_actions.options.declare import Input, variable
 from s3c_actions.options.github import UPLOAD_REQUIRED, CommentingOptions, GatingOptions
-from s3c_actions.policy import model
+from s3c_actions.policy import model as policy
+from s3c_actions.report import document as result
 from s3c_actions.result import outputs
+from s3c_actions.trace import document as trace
 from tools.input_groups import grouped
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -206,6 +208,7 @@ def _quoted(text: str) -> str:
 def main() -> int:
     """Write, or with `--check` compare; 1 when a file is out of date."""
     stale = 0
+    state = "is out of date: run make docs" if "--check" in sys.argv else "written"
     for action in ACTIONS:
         generated = parts(action)
         for path in files(action):
@@ -216,14 +219,15 @@ def main() -> int:
             stale += 1
             if "--check" not in sys.argv:
                 path.write_text(after, encoding="utf-8")
-            print(f"{path.relative_to(ROOT)} {'is out of date: run make docs' if '--check' in sys.argv else 'written'}")
-    schema = ROOT / "s3c_actions" / "schemas" / model.SCHEMA
-    text = json.dumps(model.schema(), indent=2) + "\n"
-    if not schema.exists() or schema.read_text(encoding="utf-8") != text:
-        stale += 1
-        if "--check" not in sys.argv:
-            schema.write_text(text, encoding="utf-8")
-        print(f"{schema.relative_to(ROOT)} {'is out of date: run make docs' if '--check' in sys.argv else 'written'}")
+            print(f"{path.relative_to(ROOT)} {state}")
+    for document in (policy, result, trace):
+        schema = ROOT / "s3c_actions" / "schemas" / document.SCHEMA
+        text = json.dumps(document.schema(), indent=2) + "\n"
+        if not schema.exists() or schema.read_text(encoding="utf-8") != text:
+            stale += 1
+            if "--check" not in sys.argv:
+                schema.write_text(text, encoding="utf-8")
+            print(f"{schema.relative_to(ROOT)} {state}")
     return int(stale > 0 and "--check" in sys.argv)
 
 

@@ -20,6 +20,7 @@ from s3c_actions.core.errors import Exit, InputError, S3CError
 
 if TYPE_CHECKING:
     from s3c_actions.options.github import CommentingOptions
+    from s3c_actions.report.document import ResultDocument
     from s3c_actions.result.model import ImageOutcome, LeftResults, Outcome
 
 
@@ -56,8 +57,9 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
 
         name = self.command.name
         unwritten: S3CError | None = None
+        document: ResultDocument | None = None
         try:
-            self.write(outcome, output, ended)
+            document = self.write(outcome, output, ended)
         except OSError as error:
             unwritten = os_errors.translate_output(error, self.environment)
         except InputError as error:
@@ -81,7 +83,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         if unwritten is not None:
             self.console.error(name, unwritten)
             return max(outputs.exit_code(outcome), int(unwritten.exit_code))
-        commented = self._comment(output) if output is not None else Exit.DONE
+        commented = self._comment(document, output) if document is not None and output is not None else Exit.DONE
         return max(outputs.exit_code(outcome), int(commented))
 
     def _annotate(self, outcome: Outcome) -> None:
@@ -111,7 +113,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
                 line=one.line,
             )
 
-    def _comment(self, output: Path) -> Exit:
+    def _comment(self, document: ResultDocument, output: Path) -> Exit:
         """Comment on the pull request, when asked; what goes wrong there is told, and no verdict."""
         from s3c_actions.github import files
 
@@ -120,7 +122,12 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.github import delivery
 
         told = delivery.publish(
-            output / "result.json", self.comment, self.environment, self.console.secrets, self.console.progress
+            document,
+            output / "result.json",
+            self.comment,
+            self.environment,
+            secrets=self.console.secrets,
+            progress=self.console.progress,
         )
         if self.console.actions is not None:
             files.set_outputs({"comment-url": "\n".join(told.urls)}, self.environment)
@@ -147,7 +154,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         nothing = "   nothing to do" if outputs.skipped(image) and not deployed else ""
         return f"✔ {image.reference}{nothing}" + (f"   report: {output / 'summary.md'}" if output else "")
 
-    def write(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> None:
+    def write(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> ResultDocument | None:
         """Write summary, `result.json` and outputs; arguments as in `publish`."""
         from s3c_actions.github import files
         from s3c_actions.result import document as result
@@ -156,7 +163,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
             if self.console.actions is not None:
                 files.set_outputs(self._outputs(outcome), self.environment)
                 self._output_left(outcome.left)
-            return
+            return None
         summary, facts = output / "summary.md", output / "result.json"
         from s3c_actions.report.github import summary as rendering
 
@@ -170,6 +177,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
             files.set_outputs(self._pages(outcome), self.environment)
             if self.upload:
                 files.set_outputs({"sarif-folder": self._sarif_folder(outcome)}, self.environment)
+        return document
 
     def _outputs(self, outcome: Outcome, *written: Path) -> dict[str, str]:
         from s3c_actions.result import outputs

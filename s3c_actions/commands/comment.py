@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from s3c_actions.github.comments import Message
     from s3c_actions.github.delivery import Settings
     from s3c_actions.github.run import Run
+    from s3c_actions.report.document import ResultDocument
 
 NAME = "comment"
 MOST_COMMENTS = 20
@@ -85,7 +88,7 @@ def run(options: inputs.CommentInputs, context: Context) -> Outcome:
 
 
 def _left(
-    documents: Sequence[Mapping[str, Any]],
+    documents: Sequence[ResultDocument],
     written: Sequence[Message],
     about: Run,
     settings: Settings,
@@ -93,7 +96,7 @@ def _left(
 ) -> LeftResults:
     from s3c_actions.github import delivery
 
-    texts = [json.dumps(one).encode() for one in documents]
+    texts = [json.dumps(msgspec.to_builtins(document)).encode() for document in documents]
     return delivery.leave(texts, written, about, settings, context.environment)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError
@@ -14,6 +14,7 @@ from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
+    from s3c_actions.report.document import ResultDocument
 
 TOLD = {
     "opened": "opened: {url}",
@@ -72,14 +73,14 @@ def run(options: inputs.ProposeInputs, context: Context) -> Outcome:
     return Outcome(command="propose", images=(), text=f"{done.url}\n" if done.url else "", pull_request=done.url)
 
 
-def passed(results: Sequence[Mapping[str, Any]]) -> list[str]:
+def passed(results: Sequence[ResultDocument]) -> list[str]:
     """The references, by digest, of the images of these documents that went through."""
     return list(
         dict.fromkeys(
-            one["reference"]
+            image.reference
             for document in results
-            for one in document["images"]
-            if one["verdict"] == "passed" and "@" in one.get("reference", "")
+            for image in document.images
+            if image.verdict == "passed" and "@" in image.reference
         )
     )
 

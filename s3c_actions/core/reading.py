@@ -78,6 +78,8 @@ def json_value(
     data: bytes | str,
     *,
     parse_constant: Callable[[str], Any] | None = None,
+    parse_int: Callable[[str], Any] | None = None,
+    parse_float: Callable[[str], Any] | None = None,
     object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
 ) -> Any:
     """Parse a JSON text.
@@ -85,13 +87,21 @@ def json_value(
     Args:
         data: UTF-8 when it is bytes.
         parse_constant: as in `json.loads`.
+        parse_int: as in `json.loads`.
+        parse_float: as in `json.loads`.
         object_pairs_hook: as in `json.loads`.
 
     Raises:
         ValueError: it is not JSON, or nested more than MOST_NESTED levels deep.
     """
     try:
-        value = json.loads(data, parse_constant=parse_constant, object_pairs_hook=object_pairs_hook)
+        value = json.loads(
+            data,
+            parse_constant=parse_constant,
+            parse_int=parse_int,
+            parse_float=parse_float,
+            object_pairs_hook=object_pairs_hook,
+        )
     except RecursionError:
         raise ValueError(_DEEP) from None
     level = [value]

@@ -11,22 +11,14 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.findings import trivy_report
-from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity, ranked
+from s3c_actions.findings.entry import FindingEntry, finding
+from s3c_actions.findings.model import ScanReport, ranked
 
 FIELD = "baseline"
 
 
-class _Finding(msgspec.Struct, frozen=True):
-    id: str
-    kind: Kind
-    severity: Literal["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"]
-    package: str
-    class_: str = msgspec.field(name="class")
-    installed: str
-    fixed_version: str
-    target: str
-    title: str
-    url: str
+class _Finding(FindingEntry, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=False):
+    """As a newer version may write it: with keys that this one does not know."""
 
 
 class _Image(msgspec.Struct, frozen=True):
@@ -72,21 +64,7 @@ def read(path: Path, image: str) -> ScanReport:
             f"{str(path)!r} has {found}, and {'no' if not same else 'more than one'} image of {_name(image)}.",
             remedy="Give the result.json of a run that scanned this image's repository once, or an image to scan.",
         )
-    findings = [
-        Finding(
-            kind=one.kind,
-            id=one.id,
-            severity=Severity[one.severity],
-            package=one.package,
-            installed=one.installed,
-            fixed=one.fixed_version,
-            target=one.target,
-            title=one.title,
-            url=one.url,
-            result_class=one.class_,
-        )
-        for one in same[0].remaining
-    ]
+    findings = [finding(one) for one in same[0].remaining]
     return ScanReport(image=same[0].image, digest="", findings=ranked(findings), created="", database="")
 
 

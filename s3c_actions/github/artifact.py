@@ -2,18 +2,18 @@
 
 Whoever proposes a change may have written them, and they are read as such: archives in memory and within limits that
 hold for all of a run together, nothing written to disk, no path followed, and each file has to be what
-schemas/result-1.json allows. https://docs.github.com/rest/actions/artifacts
+`report.document` allows. https://docs.github.com/rest/actions/artifacts
 """
 
 from __future__ import annotations
 
 import io
-import json
+import math
+import re
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -23,10 +23,10 @@ from s3c_actions.core import reading, web
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.github import api, errors
 from s3c_actions.github.run import Run
+from s3c_actions.report.document import ResultDocument
 
 if TYPE_CHECKING:
     from github import Github
-    from jsonschema.protocols import Validator
 
 PREFIX = "s3c-comment-"
 FILE = "result.json"
@@ -36,9 +36,11 @@ PACKED_BYTES = 16 * 1024 * 1024
 """Of all archives of a run."""
 RESULT_BYTES = 64 * 1024 * 1024
 """Of all results of a run, unpacked: one of 30,000 findings is 13 MB, and 0.9 MB packed."""
+MOST_DIGITS = 18
+"""Of a whole number: more than any size in bytes has, and no more than can be divided."""
 _PAGES = 10
 PERMISSION = "actions: read"
-_SCHEMA = Path(__file__).parent.parent / "schemas" / "result-1.json"
+_PLACE = re.compile(r" - at `(\$[A-Za-z0-9_.\[\]]*)`$")
 
 
 class NotAccepted(OutsideError):
@@ -83,7 +85,7 @@ def leave(results: Sequence[bytes], environment: Mapping[str, str]) -> Path:
     return folder
 
 
-def results(client: Github, about: Run, token: str) -> list[Mapping[str, Any]]:
+def results(client: Github, about: Run, token: str) -> list[ResultDocument]:
     """The results that a run left for its comment.
 
     Args:
@@ -129,7 +131,7 @@ def _listed(client: Github, about: Run) -> list[Mapping[str, int]]:
             _refuse(f"the run left over {_PAGES * 100} artifacts")
 
 
-def unpacked(archive: bytes, room: Room) -> list[Mapping[str, Any]]:
+def unpacked(archive: bytes, room: Room) -> list[ResultDocument]:
     """The results in an archive (zip).
 
     Args:
@@ -151,30 +153,38 @@ def unpacked(archive: bytes, room: Room) -> list[Mapping[str, Any]]:
         raise NotAccepted(_what("an archive cannot be read"), original=str(error)[:200]) from error
 
 
-def document(data: bytes) -> Mapping[str, Any]:
-    """A result that has the shape of one.
+def document(data: bytes) -> ResultDocument:
+    """A result, read strictly.
 
     Args:
         data: JSON.
 
     Raises:
-        NotAccepted: it has not.
+        NotAccepted: it is none.
     """
     try:
-        made = reading.json_value(data, parse_constant=_refuse)
+        value = reading.json_value(data, parse_constant=_refuse, parse_int=_integer, parse_float=_finite)
     except ValueError as error:
         raise NotAccepted(_what("one is not JSON"), original=str(error)[:200]) from error
-    # The path in it alone: what stands there is untrusted, and may be long.
-    for problem in _validator().iter_errors(made):
-        _refuse(f"one is not as schemas/result-1.json has it, at {problem.json_path[:100]}")
-    return made  # type: ignore[no-any-return]
+    try:
+        return msgspec.convert(value, ResultDocument)
+    except msgspec.ValidationError as error:
+        # The place in it alone: what stands there, also as a key, is untrusted, and may be long.
+        place = _PLACE.search(str(error))
+        _refuse(f"one is not as schemas/result-1.json has it, at {place[1][:100] if place else '$'}")
 
 
-@cache
-def _validator() -> Validator:
-    from jsonschema import Draft202012Validator
+def _integer(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        _refuse(f"a number in one has more than {MOST_DIGITS} digits")
+    return int(digits)
 
-    return Draft202012Validator(json.loads(_SCHEMA.read_text(encoding="utf-8")))
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        _refuse("a number in one is larger than numbers are")
+    return number
 
 
 def _read(opened: zipfile.ZipFile, member: zipfile.ZipInfo, room: Room) -> bytes:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
@@ -19,6 +20,7 @@ from s3c_actions.github import api, artifact, errors, marker, run
 from s3c_actions.github.comments import Conversation, Done, Message
 from s3c_actions.github.run import Run
 from s3c_actions.options import github as inputs
+from s3c_actions.report.document import ImageResult, ResultDocument
 from s3c_actions.result.model import LeftResults
 
 if TYPE_CHECKING:
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 
 BODY_BYTES = 65_536 - marker.CHARACTERS - 1_000
 """GitHub counts characters; bytes are never fewer."""
-
-Document = Mapping[str, Any]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,25 +61,25 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True):
     url: str
 
 
-def messages(documents: Sequence[Document], about: Run, settings: Settings) -> list[Message]:
+def messages(documents: Sequence[ResultDocument], about: Run, settings: Settings) -> list[Message]:
     """Return the comments for documents: one for each image repository, or one for all.
 
     A deployment has a single comment, whatever images it consists of.
 
     Args:
-        documents: of schemas/result-1.json, in the order in which the runs ended.
+        documents: in the order in which the runs ended.
         about: the run that they come from.
         settings: how to write.
     """
     from s3c_actions.report.github import comment
 
-    groups: dict[str, list[Document]] = {}
+    groups: dict[str, list[ResultDocument]] = {}
     for document in documents:
-        if document["deploy"] is not None:
+        if document.deploy is not None:
             groups.setdefault("deploy", []).append(document)
         else:
-            for image in document["images"]:
-                groups.setdefault(f"image {_repository(image)}", []).append({**document, "images": [image]})
+            for image in document.images:
+                groups.setdefault(f"image {_repository(image)}", []).append(replace(document, images=(image,)))
     if documents and (settings.merge or (settings.most is not None and len(groups) > settings.most)):
         groups = {"merged": list(documents)}
     comments = []
@@ -152,16 +152,19 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def publish(
+    document: ResultDocument,
     result: Path,
     options: inputs.CommentingOptions,
     environment: Mapping[str, str],
+    *,
     secrets: Secrets,
     progress: Progress,
 ) -> Published:
     """Comment the result of a step; errors of GitHub are not raised.
 
     Args:
-        result: the step's `result.json`.
+        document: what the step did.
+        result: its `result.json`, left for another workflow where this run may not comment.
         options: whether and how to comment.
         environment: of the process.
         secrets: the token is added.
@@ -176,7 +179,7 @@ def publish(
         secrets.add(token)
         client = api.connect(token, environment, progress.notice)
         data = reading.content(result, reading.REPORTS)
-        written = messages([reading.json_value(data)], about, settings)
+        written = messages([document], about, settings)
         with progress.step("comment") as step:
             try:
                 done = deliver(client, about, written)
@@ -227,15 +230,15 @@ def to_do(left: LeftResults) -> str:
     )
 
 
-def _verdict(document: Document) -> str:
+def _verdict(document: ResultDocument) -> str:
     """Return `passed` or `failed` for the images of a document, or for the document when it has none."""
-    verdicts = [image["verdict"] for image in document["images"]] or [document["verdict"]]
-    return "passed" if set(verdicts) == {"passed"} and document["error"] is None else "failed"
+    verdicts = [image.verdict for image in document.images] or [document.verdict]
+    return "passed" if set(verdicts) == {"passed"} and document.error is None else "failed"
 
 
-def _repository(image: Document) -> str:
+def _repository(image: ImageResult) -> str:
     """Return the part of an image that is stable between commits of a pull request: neither tag nor digest."""
     try:
-        return Reference.parse(image["image"]).name
+        return Reference.parse(image.image).name
     except InputError:
-        return str(image["image"])
+        return image.image

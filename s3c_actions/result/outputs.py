@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import asdict
 
 from s3c_actions.findings.model import ScanReport, Severity
 from s3c_actions.result.model import ImageOutcome, Outcome
+
+if TYPE_CHECKING:
+    from s3c_actions.report.document import Verdict
 
 Value = str | int | bool | Path | None
 
@@ -37,10 +41,12 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     of_all: Callable[[Outcome], Value] | None = None
 
 
-def verdict(outcome: ImageOutcome | Outcome) -> str:
+def verdict(outcome: ImageOutcome | Outcome) -> Verdict:
     """`passed`, `refused` (the policy said no) or `failed` (something did not work)."""
     code = exit_code(outcome) if isinstance(outcome, Outcome) else _failure(outcome)
-    return {0: "passed", 1: "refused"}.get(code, "failed")
+    if code == 0:
+        return "passed"
+    return "refused" if code == 1 else "failed"
 
 
 def exit_code(outcome: Outcome) -> int:

@@ -7,10 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from s3c_actions.findings.model import Severity
+
+Count = Annotated[int, Meta(ge=0)]
+Counts = Annotated[
+    Mapping[Severity, Count],
+    Meta(extra_json_schema={"propertyNames": {"enum": [severity.name.lower() for severity in Severity]}}),
+]
+"""Findings by severity; written by the severities' names in lower case."""
 
 
 class Trust(StrEnum):
@@ -94,13 +103,13 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     created: str = ""
     content: str = ""
-    size: int = 0
+    size: Count = 0
     scanner: str = ""
     database: str = ""
     findings: tuple[Found, ...] = ()
-    counts: Mapping[Severity, int] | None = None
-    fixable: int = 0
-    omitted: int = 0
+    counts: Counts | None = None
+    fixable: Count = 0
+    omitted: Count = 0
     told: str = ""
     signatures: tuple[Signature, ...] = ()
     read: bool = True
@@ -130,12 +139,12 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     platform: str = ""
     created: str = ""
     patched: str = ""
-    layers: int = 0
+    layers: Count = 0
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()
     documents: tuple[Document, ...] = ()
-    referrers: int = 0
-    unread: int = 0
+    referrers: Count = 0
+    unread: Count = 0
     problem: str = ""
 
     @property
@@ -189,8 +198,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     source: str
-    before: Mapping[Severity, int]
-    after: Mapping[Severity, int]
+    before: Counts
+    after: Counts
     fixed: tuple[Found, ...] = ()
     left: tuple[Found, ...] = ()
     new: tuple[Found, ...] = ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
     from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.registry import Descriptor, Registry
+    from s3c_actions.report.document import PatchEntry
     from s3c_actions.steps.assess import Criteria
     from s3c_actions.steps.attach import AttachTools
     from s3c_actions.steps.sign import Signer
@@ -50,7 +50,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
     gate: Gate
     policy: Policy | None
     openvex: Path | None
-    patch: Mapping[str, Any] | None = None
+    patch: PatchEntry | None = None
     registry: Registry
     trivy: Trivy
     tools: AttachTools
@@ -190,9 +190,10 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         one = Outcome(command=command, images=(outcome,))
         document = result.document(one, self.context.now, self.context.secrets)
         if self.patch is not None:
-            (image,) = document["images"]
-            image["patch"] = result.redacted(self.patch, self.context.secrets)
-        return result.text(_stable({**document, "created": created})).encode()
+            (image,) = document.images
+            patch = result.redacted(self.patch, self.context.secrets)
+            document = replace(document, images=(replace(image, patch=patch),))
+        return result.text(_stable(msgspec.to_builtins(replace(document, created=created)))).encode()
 
 
 def _stated(of_all: Statement, scan: ScanResult) -> Statement:
@@ -211,7 +212,7 @@ def _stated(of_all: Statement, scan: ScanResult) -> Statement:
 def _stable(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _stable(part) for key, part in value.items() if key not in _VOLATILE}
-    return [_stable(part) for part in value] if isinstance(value, list) else value
+    return [_stable(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def _told(result: AttachResult) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,7 +12,8 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.options.evidence import EarlierOptions
 from s3c_actions.wiring import result_files
 
-Facts = Mapping[str, Any]
+if TYPE_CHECKING:
+    from s3c_actions.report.document import ImageResult, PatchEntry, ScanEntry
 
 
 class Earlier(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +29,7 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
     field: str
     reports: tuple[Path, ...]
     openvex: Mapping[str, Path]
-    patches: Mapping[str, Facts]
+    patches: Mapping[str, PatchEntry]
 
 
 def earlier(options: EarlierOptions, references: Mapping[str, str]) -> Earlier:
@@ -53,16 +54,16 @@ def earlier(options: EarlierOptions, references: Mapping[str, str]) -> Earlier:
             remedy="Give one of both.",
         )
     documents = result_files.located(options.results)
-    entries = [(path, one) for path, result in documents for one in result["images"]]
+    entries = [(path, image) for path, result in documents for image in result.images]
     reports: list[Path] = []
     found: dict[str, Path] = {}
-    patches: dict[str, Facts] = {}
+    patches: dict[str, PatchEntry] = {}
     for image, reference in references.items():
         digest = reference.rpartition("@")[2]
-        own = [(path, one) for path, one in entries if one["digest"] == digest]
-        scans = [(path, scan) for path, one in own for scan in _scans(one) if _digest(scan) == digest]
+        own = [(path, entry) for path, entry in entries if entry.digest == digest]
+        scans = [(path, scan) for path, entry in own for scan in _scans(entry) if _digest(scan.reference) == digest]
         if not scans:
-            others = sorted({one["reference"] for _, one in entries if one["reference"]})
+            others = sorted({entry.reference for _, entry in entries if entry.reference})
             raise InputError(
                 EarlierOptions.results.name,
                 f"none of them has a scan of {reference}.",
@@ -71,31 +72,31 @@ def earlier(options: EarlierOptions, references: Mapping[str, str]) -> Earlier:
                 image=image,
             )
         reports += _reports(*scans[-1])
-        for path, patch in ((path, one["patch"]) for path, one in own if one.get("patch")):
-            if patch["patched"] and _digest(patch) == digest:
+        for path, patch in ((path, entry.patch) for path, entry in own if entry.patch is not None):
+            if patch.patched and _digest(patch.reference) == digest:
                 patches[image] = patch
-                if patch.get("vex"):
-                    found[image] = _file(path, patch["vex"])
+                if patch.vex:
+                    found[image] = _file(path, patch.vex)
     return Earlier(
         field=EarlierOptions.results.name, reports=tuple(reports), openvex={**found, **openvex}, patches=patches
     )
 
 
-def _scans(image: Facts) -> Iterator[Facts]:
-    """The scans of an image, of what was there before and of what a patch made of it."""
-    yield from (image[name] for name in ("scan", "rescan") if image.get(name))
+def _scans(image: ImageResult) -> Iterator[ScanEntry]:
+    """The scans of an image, before a patch and after it."""
+    yield from (scan for scan in (image.scan, image.rescan) if scan is not None)
 
 
-def _digest(facts: Facts) -> str:
-    return str(facts["reference"]).rpartition("@")[2]
+def _digest(reference: str) -> str:
+    return reference.rpartition("@")[2]
 
 
-def _reports(result: Path, scan: Facts) -> Iterator[Path]:
+def _reports(result: Path, scan: ScanEntry) -> Iterator[Path]:
     """Trivy's JSON of each platform."""
-    for one in scan.get("platforms") or (scan,):
-        name = one["files"].get("json")
+    for part in scan.platforms or (scan,):
+        name = part.files.get("json")
         if not name:
-            raise InputError(EarlierOptions.results.name, f"{result} names no JSON report of {one['reference']}.")
+            raise InputError(EarlierOptions.results.name, f"{result} names no JSON report of {part.reference}.")
         yield _file(result, name)
 
 

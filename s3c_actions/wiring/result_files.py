@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 
+if TYPE_CHECKING:
+    from s3c_actions.report.document import ResultDocument
+
 FILE = "result.json"
 
 
-def read(given: tuple[str, ...]) -> list[Mapping[str, Any]]:
-    """The documents in files and folders, each with the shape of a result.
+def read(given: tuple[str, ...]) -> list[ResultDocument]:
+    """The documents in files and folders.
 
     Raises:
         InputError: one is not there or is no result.
@@ -21,7 +23,7 @@ def read(given: tuple[str, ...]) -> list[Mapping[str, Any]]:
     return [document for _, document in located(given)]
 
 
-def located(given: tuple[str, ...]) -> list[tuple[Path, Mapping[str, Any]]]:
+def located(given: tuple[str, ...]) -> list[tuple[Path, ResultDocument]]:
     """As `read`, each document with the path of its file."""
     from s3c_actions.github.artifact import NotAccepted, document
 

@@ -129,6 +129,14 @@ HOSTILE_ARCHIVES: dict[str, tuple[bytes, str]] = {
     "a bomb": (archive(b" " * (artifact.RESULT_BYTES + 1)), "are over 67,108,864 bytes when unpacked"),
     "not JSON": (archive(b"{"), "is not JSON"),
     "not finite": (archive(document().replace(b'"seconds": 7.5', b'"seconds": NaN')), "accepted: NaN"),
+    "larger than numbers are": (
+        archive(document().replace(b'"seconds": 7.5', b'"seconds": 1e400')),
+        "larger than numbers are",
+    ),
+    "a number without an end": (
+        archive(document().replace(b'"total": 1', b'"total": 1' + b"0" * 400)),
+        "more than 18 digits",
+    ),
     "nested": (archive(b"[" * 100_000), "is not JSON"),
     "not UTF-8": (archive(b"\xff\xfe\x00"), "is not JSON"),
     "another shape": (archive(b"[]"), "not as schemas/result-1.json has it, at $"),
@@ -136,6 +144,7 @@ HOSTILE_ARCHIVES: dict[str, tuple[bytes, str]] = {
     "another key": (archive(spoiled(markdown="# Approved")), "at $"),
     "another verdict": (archive(spoiled(verdict="<b>fine</b>")), "at $.verdict"),
     "another command": (archive(spoiled(command="rm")), "at $.command"),
+    "a key that names a place": (archive(spoiled(**{"x - at `$.<b>": 1})), "at $."),
     "images of another kind": (archive(spoiled(images=[{"image": "x"}])), "at $.images[0]"),
     "a digest that is none": (
         archive(document().replace(b'"digest": "sha256:', b'"digest": "](javascript:')),

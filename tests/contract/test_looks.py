@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from s3c_actions.report.document import ResultDocument
 from s3c_actions.report.formats import html_page
 from s3c_actions.report.github import comment, summary
 from s3c_actions.result.model import Outcome
@@ -22,7 +23,7 @@ from tests.unit.report.test_hostile import rendering, report
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-Documents = list[dict[str, Any]]
+Documents = list[ResultDocument]
 RENDERERS: dict[str, Callable[[Documents], str]] = {
     "comment": lambda documents: comment.render(
         documents, run_url=situations.RUN, alerts_url=situations.ALERTS, note=situations.FORK

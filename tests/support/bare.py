@@ -67,7 +67,9 @@ def furnish(folder: Path, identity: Identity) -> None:
         "kubeconfig": KUBECONFIG,
         "policy.yaml": POLICY,
         "report.sarif": json.dumps({"version": "2.1.0", "runs": [SARIF_RUN]}),
-        "result.json": json.dumps(document.document(samples.outcome(samples.chained()), datetime.now(UTC), Secrets())),
+        "result.json": document.text(
+            document.document(samples.outcome(samples.chained()), datetime.now(UTC), Secrets())
+        ),
     }.items():
         (folder / name).write_text(text)
     trivy = next((ROOT / "tests" / "data" / "trivy").glob("*.json"))

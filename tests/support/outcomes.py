@@ -14,6 +14,7 @@ from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity, ranked
 from s3c_actions.findings.scope import Scope, SettingsFile
 from s3c_actions.policy.judge import Refusal
+from s3c_actions.report.document import ResultDocument
 from s3c_actions.result import document as result
 from s3c_actions.result.gate_change import GateChange, Proposed
 from s3c_actions.result.model import (
@@ -214,7 +215,7 @@ def deployed(text: str = "", *, denied: bool = False) -> Outcome:
     )
 
 
-def document(outcome: Outcome, error: S3CError | None = None) -> dict[str, Any]:
+def document(outcome: Outcome, error: S3CError | None = None) -> ResultDocument:
     """Its `result.json`."""
     return result.document(outcome, NOW, Secrets(), error)
 

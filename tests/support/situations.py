@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.findings.difference import compare
 from s3c_actions.findings.model import ScanReport, Severity
 from s3c_actions.findings.threshold import Gate, closed
+from s3c_actions.report.document import ResultDocument
 from s3c_actions.result.model import Admission, AppliedObject, Comparison, DeployResult, ImageOutcome, Outcome
 from tests.support import outcomes
 
@@ -90,11 +89,11 @@ def deployed(failure: OutsideError | None = None) -> Outcome:
     return Outcome(command="chain", images=(replace(image, admission=own),), deploy=deploy)
 
 
-def _of(command: str, *images: ImageOutcome) -> list[dict[str, Any]]:
+def _of(command: str, *images: ImageOutcome) -> list[ResultDocument]:
     return [outcomes.document(Outcome(command=command, images=images, seconds=9.3))]
 
 
-def situations() -> dict[str, list[dict[str, Any]]]:
+def situations() -> dict[str, list[ResultDocument]]:
     """Name → the documents of the runs that a comment tells of; a summary tells of the first."""
     clean = outcomes.report()
     whole = outcomes.chain()

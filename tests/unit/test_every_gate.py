@@ -164,11 +164,11 @@ class World:
         conversion.output.write_text(json.dumps({"packages": listed}))
 
 
-def scanned(report: Path, reference: str = IMAGE) -> dict[str, Any]:
+def scanned(report: Path, reference: str = IMAGE) -> str:
     """What a scan of the image leaves, whose report is there."""
     scan = replace(samples.scan(), reference=reference, trivy_json=report, files={})
     one = ImageOutcome(image=IMAGE, reference=reference, scan=scan)
-    return document.document(Outcome(command="scan", images=(one,)), datetime.now(UTC), Secrets())
+    return document.text(document.document(Outcome(command="scan", images=(one,)), datetime.now(UTC), Secrets()))
 
 
 def _signed(*_arguments: Any, **_named: Any) -> None:
@@ -190,7 +190,7 @@ def ran(tmp_path, identity, monkeypatch) -> Callable[..., tuple[int, str]]:
     install_programs(tmp_path)
     furnish(tmp_path, identity)
     (tmp_path / "telnetd.yaml").write_text(POLICY)
-    (tmp_path / "result.json").write_text(json.dumps(scanned(Path("report.json"))))
+    (tmp_path / "result.json").write_text(scanned(Path("report.json")))
     monkeypatch.chdir(tmp_path)
     silence(monkeypatch)
     monkeypatch.setattr(Trivy, "database", lambda *_: Metadata(updated_at=datetime.now(UTC)))
@@ -284,10 +284,10 @@ def test_a_closed_gate_is_attached_and_not_signed(ran, tmp_path, attach) -> None
 def test_results_of_another_digest_are_wrong_input(ran, tmp_path) -> None:
     other = IMAGE.replace("a" * 64, "c" * 64)
     argv = ("sign", IMAGE, "--attach", "true", *KEY, "--results", "result.json")
-    (tmp_path / "result.json").write_text(json.dumps(scanned(Path("report.json"), other)))
+    (tmp_path / "result.json").write_text(scanned(Path("report.json"), other))
     code, said = ran(CLEAN, *argv)
     assert (code, f"results: none of them has a scan of {IMAGE}." in said) == (Exit.WRONG_INPUT, True), said
     # A result that says so of a report of another digest.
-    (tmp_path / "result.json").write_text(json.dumps(scanned(Path("report.json"))))
+    (tmp_path / "result.json").write_text(scanned(Path("report.json")))
     code, said = ran(CLEAN.replace(b"a" * 64, b"c" * 64), *argv)
     assert (code, f"none of the reports is of {IMAGE}" in said) == (Exit.WRONG_INPUT, True), said

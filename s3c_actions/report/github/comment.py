@@ -6,11 +6,13 @@ may come from a fork: its shape was checked before, and its text is harmless whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
+from s3c_actions.report.document import ImageResult, ResultDocument, Verdict
 from s3c_actions.report.github import deploy_view, image_view
-from s3c_actions.report.github.image_view import Document
 from s3c_actions.report.render import escape, markdown
 from s3c_actions.report.render.markdown import Table, safe
 
@@ -21,7 +23,7 @@ _STEPS = ("scan", "patch", "rescan", "sign", "verify", "admission", "base", "fin
 
 
 def render(
-    results: Sequence[Document],
+    results: Sequence[ResultDocument],
     *,
     run_url: str = "",
     alerts_url: str = "",
@@ -31,7 +33,7 @@ def render(
     """Render the comment's body, without its marker.
 
     Args:
-        results: documents that schemas/result-1.json allows, in the order in which the runs ended; all else in them
+        results: documents in the order in which the runs ended; all else in them
             is untrusted. Steps of several documents on the same digest become one image.
         run_url: of the workflow run, where the whole summary and the reports are; left out when it is no safe URL.
         alerts_url: of the code-scanning alerts of this pull request.
@@ -44,7 +46,7 @@ def render(
     """
     images = joined(results)
     names = image_view.named(images)
-    shown = [image_view.image(one, titles=False) | {"name": name} for one, name in zip(images, names, strict=True)]
+    shown = [image_view.view(one, titles=False) | {"name": name} for one, name in zip(images, names, strict=True)]
     rest = f"the [job summary]({escape.url(run_url)})" if escape.url(run_url) else "the job summary"
     compared = any(image["new"] is not None for image in shown)
     columns = [
@@ -60,7 +62,7 @@ def render(
         rows=[_row(image, compared) for image in shown[: markdown.MOST_ROWS]] if len(shown) > 1 else [],
         count=len(shown),
     )
-    errors = [one["error"] for one in results if one["error"] is not None]
+    errors = [one.error for one in results if one.error is not None]
     values: dict[str, Any] = {
         "images": shown,
         "several": several,
@@ -68,7 +70,7 @@ def render(
         "good": not errors and all(image["good"] for image in shown),
         "verdict": image_view.overall(images) if len(images) > 1 else "",
         "errors": [image_view.error(error) for error in errors[:10]],
-        "deploys": [deploy_view.view(one) for one in results if one["deploy"] is not None],
+        "deploys": [deploy_view.view(one, one.deploy) for one in results if one.deploy is not None],
         "base": _base(images),
         "links": _links(run_url, alerts_url),
         "rest": safe(rest),
@@ -84,36 +86,41 @@ def render(
     return markdown.whole_lines(text, limit, f"_Cut here: the rest is in {rest}._\n")
 
 
-def joined(results: Sequence[Document]) -> list[dict[str, Any]]:
+def joined(results: Sequence[ResultDocument]) -> list[ImageResult]:
     """The images of several documents, the steps on one digest put together.
 
     A step hands on a digest, and the next one is given it: so the scan, the patch, the signature and the admission of
     an image are one row, also when each was a command of its own.
     """
-    found: list[dict[str, Any]] = []
-    for image in (image for document in results for image in document["images"]):
-        earlier = next((one for one in found if _follows(one, image)), None)
-        if earlier is None:
-            found.append(dict(image))
-            continue
-        told = {step: image[step] for step in _STEPS if image[step] is not None}
-        if image["findings"] is not None:
-            told |= {"remaining": image["remaining"], "set_aside": image["set_aside"]}
-        if image["reference"]:
-            told |= {"reference": image["reference"], "digest": image["digest"]}
-        earlier.update(
-            told, verdict=_worse(earlier["verdict"], image["verdict"]), error=image["error"] or earlier["error"]
-        )
-    return found
+    images: list[ImageResult] = []
+    for image in (image for document in results for image in document.images):
+        place = next((number for number, earlier in enumerate(images) if _follows(earlier, image)), None)
+        if place is None:
+            images.append(image)
+        else:
+            images[place] = _together(images[place], image)
+    return images
 
 
-def _follows(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> bool:
+def _together(earlier: ImageResult, later: ImageResult) -> ImageResult:
+    """What two say of one image, the later one's words where both have some."""
+    changes = {step: getattr(later, step) for step in _STEPS if getattr(later, step) is not None}
+    if later.findings is not None:
+        changes |= {"remaining": later.remaining, "set_aside": later.set_aside}
+    if later.reference:
+        changes |= {"reference": later.reference, "digest": later.digest}
+    return replace(
+        earlier, **changes, verdict=_worse(earlier.verdict, later.verdict), error=later.error or earlier.error
+    )
+
+
+def _follows(earlier: ImageResult, later: ImageResult) -> bool:
     """Whether the later one was given what the earlier one handed on."""
-    handed = earlier["reference"]
-    return "@" in handed and handed in {later["image"], later["reference"]}
+    handed = earlier.reference
+    return "@" in handed and handed in {later.image, later.reference}
 
 
-def _worse(one: str, other: str) -> str:
+def _worse(one: Verdict, other: Verdict) -> Verdict:
     return max(one, other, key=("passed", "refused", "failed").index)
 
 
@@ -126,15 +133,15 @@ def _row(image: dict[str, Any], compared: bool) -> str:
     return f"| {mark} | **{name}**<br/>{said} | {' | '.join(cells)} | {image['digest']} |"
 
 
-def _base(images: Sequence[Document]) -> str:
+def _base(images: Sequence[ImageResult]) -> str:
     """One sentence over several images."""
-    bases = [one["base"] for one in images if one["base"] is not None]
+    bases = [image.base for image in images if image.base is not None]
     if len(images) < 2 or not bases:
         return ""
-    names = list(dict.fromkeys(base["name"] for base in bases))
+    names = list(dict.fromkeys(base.name for base in bases))
     against = escape.code(names[0], 100) if len(names) == 1 else "their bases"
-    new, fixed = (sum(len(base[key]) for base in bases) for key in ("new", "fixed"))
-    left = sum(base["left"] for base in bases)
+    new, fixed = sum(len(base.new) for base in bases), sum(len(base.fixed) for base in bases)
+    left = sum(base.left for base in bases)
     return safe(f"Compared with {against}: **{new:,} new**, {fixed:,} fixed, {left:,} unchanged.")
 
 

@@ -1,4 +1,4 @@
-"""What summary and comment say of one image, from its part of a `result.json` (schemas/result-1.json).
+"""What summary and comment say of one image, from its part of a `result.json` (`report.document`).
 
 A document may come from a fork: everything in it is untrusted, and only its shape may be relied on. What is marked safe
 was escaped here; all other text is escaped by the templates.
@@ -7,14 +7,25 @@ was escaped here; all other text is escaped by the templates.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
 from markupsafe import Markup
 
 from s3c_actions.core.text import counted
+from s3c_actions.findings.entry import FindingEntry, ReasonedFinding
+from s3c_actions.findings.model import Kind
 from s3c_actions.findings.threshold import enumerated
+from s3c_actions.report.document import (
+    Counts,
+    ErrorEntry,
+    ImageResult,
+    PatchEntry,
+    ProposedEntry,
+    ResultDocument,
+    ScanEntry,
+)
 from s3c_actions.report.render import escape
 from s3c_actions.report.render.markdown import MOST_ROWS, Table, head, safe
 
@@ -26,54 +37,48 @@ SOON = 30
 FOUR = ("critical", "high", "medium", "low")
 ADMISSIONS = {"admitted": "admitted", "denied": "denied", "unknown": "not asked"}
 
-Document = Mapping[str, Any]
 
-
-def image(one: Document, *, titles: bool = True) -> dict[str, Any]:
+def view(image: ImageResult, *, titles: bool = True) -> dict[str, Any]:
     """The facts of one image for the templates.
 
     Args:
-        one: a member of a document's `images`.
+        image: of a document's `images`.
         titles: findings with what they are about; without, rows are half as long.
     """
-    counts = _counts(one)
+    counts = _counts(image)
     return {
-        "name": name(one["image"]),
-        "image": safe(escape.code(one["image"])),
-        "reference": safe(escape.code(shortened(one["reference"])))
-        if one["reference"] not in {"", one["image"]}
-        else "",
-        "pinned": safe(escape.code(one["reference"])) if one["digest"] else "",
-        "good": one["error"] is None,
-        "verdict": verdict(one),
-        "error": error(one["error"]) if one["error"] is not None else None,
+        "name": name(image.image),
+        "image": safe(escape.code(image.image)),
+        "reference": safe(escape.code(shortened(image.reference))) if image.reference not in {"", image.image} else "",
+        "pinned": safe(escape.code(image.reference)) if image.digest else "",
+        "good": image.error is None,
+        "verdict": verdict(image),
+        "error": error(image.error) if image.error is not None else None,
         "counts": counts,
-        "severities": columns(one),
-        "changes": [_change(one, severity) for severity in FOUR],
-        "digest": safe(escape.code(short(one["digest"]))),
-        "system": _system(one),
-        "base": _base(one),
-        "new": len(one["base"]["new"]) if one["base"] is not None else None,
-        "signed": _signed(one),
-        "signature": _signature(one),
-        "scanner": _scanner(one),
-        "verified": _verified(one),
-        "evidence": _evidence(one),
-        "admission": _admission(one),
-        "mirrored": _mirrored(one),
-        "chart": _chart(one),
-        "flow": _flow(one),
-        "commands": _commands(one),
-        "warnings": [prose(text) for text in warnings(one)],
-        "tables": list(_tables(one, titles)),
+        "severities": columns(image),
+        "changes": [_change(image, severity) for severity in FOUR],
+        "digest": safe(escape.code(short(image.digest))),
+        "system": _system(image),
+        "base": _base(image),
+        "new": len(image.base.new) if image.base is not None else None,
+        "signed": _signed(image),
+        "signature": _signature(image),
+        "scanner": _scanner(image),
+        "verified": _verified(image),
+        "evidence": _evidence(image),
+        "admission": _admission(image),
+        "mirrored": _mirrored(image),
+        "chart": _chart(image),
+        "flow": _flow(image),
+        "commands": _commands(image),
+        "warnings": [prose(text) for text in warnings(image)],
+        "tables": list(_tables(image, titles)),
     }
 
 
-def settings(documents: Sequence[Document]) -> Markup:
+def settings(documents: Sequence[ResultDocument]) -> Markup:
     """One sentence on the files that had a say, with the beginning of their hashes; empty when none had."""
-    files = [
-        (one["kind"], one["path"], one["sha256"]) for document in documents for one in document.get("settings", ())
-    ]
+    files = [(one.kind, one.path, one.sha256) for document in documents for one in document.settings or ()]
     shown = []
     for kind, path, digest in list(dict.fromkeys(files))[:MOST_FILES]:
         known = f" (sha256 {escape.markdown(digest[:12], 12)})" if digest else ""
@@ -83,12 +88,12 @@ def settings(documents: Sequence[Document]) -> Markup:
     return safe(f"Decided with {', '.join(shown)}{left}." if shown else "")
 
 
-def gate_changes(documents: Sequence[Document]) -> list[Markup]:
+def gate_changes(documents: Sequence[ResultDocument]) -> list[Markup]:
     """A sentence on each file of the gate that a pull request changes, and on what its own would have come to."""
     changes = [
-        (one["kind"], one["path"], one["target_sha256"], one["head_sha256"], one["used"], one["accepted_by"])
+        (one.kind, one.path, one.target_sha256, one.head_sha256, one.used, one.accepted_by)
         for document in documents
-        for one in document.get("gate_changes", ())
+        for one in document.gate_changes or ()
     ]
     told = []
     for kind, path, theirs, mine, used, by in list(dict.fromkeys(changes))[:MOST_FILES]:
@@ -100,11 +105,10 @@ def gate_changes(documents: Sequence[Document]) -> list[Markup]:
         else:
             decides = f"the target branch's {_hashed(theirs)}, not this pull request's {_hashed(mine)}"
         told.append(safe(f"{named} differs from the target branch's. What decides is {decides}."))
-    for one in (image for document in documents for image in document["images"]):
-        scan = one["rescan"] or one["scan"]
-        proposed = scan.get("proposed") if scan is not None else None
-        if proposed is not None:
-            told.append(_proposed(one, scan, proposed))
+    for image in (image for document in documents for image in document.images):
+        scan = image.last_scan
+        if scan is not None and scan.proposed:
+            told.append(_proposed(image, scan, scan.proposed))
     return told
 
 
@@ -112,18 +116,17 @@ def _hashed(digest: str) -> str:
     return f"(sha256 {escape.markdown(digest[:12], 12)})" if digest else "(not there)"
 
 
-def _proposed(one: Document, scan: Mapping[str, Any], proposed: Mapping[str, Any]) -> Markup:
+def _proposed(image: ImageResult, scan: ScanEntry, proposed: ProposedEntry) -> Markup:
     """What a gate decided, and what it would have with the pull request's own files."""
-    closing = ("refused", "contents", "blind", "missing", "outdated")
-    decided = "does not pass" if scan.get("gated", True) and any(scan.get(why) for why in closing) else "passes"
+    decided = "does not pass" if scan.closed else "passes"
     words = {
         "passed": "would pass",
-        "refused": f"would not pass: {escape.markdown(proposed['reason'], 300)}",
-        "failed": f"cannot be judged: {escape.markdown(proposed['reason'], 300)}",
+        "refused": f"would not pass: {escape.markdown(proposed.reason, 300)}",
+        "failed": f"cannot be judged: {escape.markdown(proposed.reason, 300)}",
     }
-    with_own = words[proposed["verdict"]].rstrip(".")
+    with_own = words[proposed.verdict].rstrip(".")
     return safe(
-        f"{escape.code(name(one['image']), 100)} {decided} with the target branch's files; with this pull request's "
+        f"{escape.code(name(image.image), 100)} {decided} with the target branch's files; with this pull request's "
         f"own it {with_own}."
     )
 
@@ -133,20 +136,20 @@ def name(reference: str) -> str:
     return reference.partition("@")[0].rstrip("/").rpartition("/")[2].partition(":")[0] or reference
 
 
-def named(images: Sequence[Document]) -> list[str]:
+def named(images: Sequence[ImageResult]) -> list[str]:
     """The names of several, in full where two would be called the same."""
-    names = [name(one["image"]) for one in images]
-    return [each if names.count(each) == 1 else one["image"] for each, one in zip(names, images, strict=True)]
+    names = [name(one.image) for one in images]
+    return [each if names.count(each) == 1 else one.image for each, one in zip(names, images, strict=True)]
 
 
-def error(one: Document) -> dict[str, str]:
+def error(error: ErrorEntry) -> dict[str, str]:
     """An error for `told` in the templates."""
     return {
-        "what": one["what"],
-        "image": safe(escape.code(one["image"])) if one["image"] else "",
-        "cause": prose(one["cause"]),
-        "remedy": prose(one["remedy"]),
-        "original": one["original"][:2000],
+        "what": error.what,
+        "image": safe(escape.code(error.image)) if error.image else "",
+        "cause": prose(error.cause),
+        "remedy": prose(error.remedy),
+        "original": error.original[:2000],
     }
 
 
@@ -160,38 +163,38 @@ def prose(text: str, limit: int = 2000) -> Markup:
     )
 
 
-def verdict(one: Document) -> str:
+def verdict(image: ImageResult) -> str:
     """What became of it, in a few words without a full stop."""
-    if one["error"] is not None:
-        return str(one["error"]["what"]).rstrip(".")
+    if image.error is not None:
+        return image.error.what.rstrip(".")
     done = []
-    if one["patch"] is not None:
-        done.append("patched" if one["patch"]["patched"] else "nothing to patch")
-    if one["sign"] is not None:
-        done.append("signed" if one["verify"] is None else "signed and verified")
-    elif one["verify"] is not None:
+    if image.patch is not None:
+        done.append("patched" if image.patch.patched else "nothing to patch")
+    if image.sign is not None:
+        done.append("signed" if image.verify is None else "signed and verified")
+    elif image.verify is not None:
         done.append("verified")
-    if (judgement := one.get("judgement")) is not None and judgement["admitted"]:
+    if image.judgement is not None and image.judgement.admitted:
         done.append("admitted by the policy")
-    if one["admission"] is not None and one["admission"]["verdict"] != "unknown":
-        done.append(ADMISSIONS[one["admission"]["verdict"]])
-    if one.get("mirror") is not None:
-        done.append("already mirrored" if one["mirror"]["skipped"] else "mirrored")
-    found = one["findings"]
+    if image.admission is not None and image.admission.verdict != "unknown":
+        done.append(ADMISSIONS[image.admission.verdict])
+    if image.mirror:
+        done.append("already mirrored" if image.mirror.skipped else "mirrored")
+    found = image.findings
     if found is not None and not done:
-        return "nothing found" if not found["total"] else _totals(found)
-    if found is not None and found["fixable"]:
-        done.append(f"{found['fixable']:,} fixable left")
+        return "nothing found" if not found.total else _totals(found)
+    if found is not None and found.fixable:
+        done.append(f"{found.fixable:,} fixable left")
     return ", ".join(done) or "done"
 
 
-def overall(images: Sequence[Document]) -> str:
+def overall(images: Sequence[ImageResult]) -> str:
     """What became of several."""
     total = len(images)
     names = list(zip(named(images), images, strict=True))
     told = []
     for word in ("failed", "refused"):
-        those = [called for called, one in names if one["verdict"] == word]
+        those = [called for called, one in names if one.verdict == word]
         if those:
             told.append(f"{len(those)} of {total} images {word} ({enumerated(those)})")
     if told:
@@ -200,10 +203,10 @@ def overall(images: Sequence[Document]) -> str:
     return f"{total} images: {said.pop()}" if len(said) == 1 else f"{total} images passed"
 
 
-def warnings(one: Document) -> list[str]:
+def warnings(image: ImageResult) -> list[str]:
     """What a person should know or change, each once."""
-    scans = [scan for scan in (one["scan"], one["rescan"]) if scan is not None]
-    found = [text for scan in scans for text in (*scan["warnings"], scan["blind"]) if text]
+    scans = [scan for scan in (image.scan, image.rescan) if scan is not None]
+    found = [text for scan in scans for text in (*scan.warnings, scan.blind) if text]
     each = list(dict.fromkeys(found))
     more = len(each) - MOST_WARNINGS
     return each[:MOST_WARNINGS] + ([f"and {more:,} more warnings: they are in the log"] if more > 0 else [])
@@ -230,46 +233,46 @@ def size(count: int) -> str:
     return f"{count / 2**20:,.1f} MiB" if count >= 2**20 else f"{count / 2**10:,.1f} KiB"
 
 
-def _totals(found: Mapping[str, int]) -> str:
-    counts = ", ".join(f"{found[severity]:,} {severity}" for severity in (*FOUR, "unknown") if found[severity])
-    return f"{counted(found['total'], 'finding')} ({counts})"
+def _totals(found: Counts) -> str:
+    counts = ", ".join(f"{found.of(severity):,} {severity}" for severity in (*FOUR, "unknown") if found.of(severity))
+    return f"{counted(found.total, 'finding')} ({counts})"
 
 
 # Counts
 
 
-def _scans(one: Document) -> list[tuple[str, Mapping[str, int]]]:
+def _scans(image: ImageResult) -> list[tuple[str, Counts]]:
     """The rows of the table of counts."""
-    patch = one["patch"]
-    if patch is not None and patch["after"] is not None:
-        return [("before", patch["before"]), ("**after**", one["findings"] or patch["after"])]
-    found = one["findings"]
+    patch = image.patch
+    if patch is not None and patch.after is not None:
+        return [("before", patch.before), ("**after**", image.findings or patch.after)]
+    found = image.findings
     return [("found", found)] if found is not None else []
 
 
-def columns(one: Document) -> list[str]:
+def columns(image: ImageResult) -> list[str]:
     """The severities of the table of counts, of which the last is for findings that nobody rated."""
-    scans = _scans(one)
-    return [*FOUR, *(["unknown"] if any(found["unknown"] for _, found in scans) else [])] if scans else []
+    scans = _scans(image)
+    return [*FOUR, *(["unknown"] if any(found.unknown for _, found in scans) else [])] if scans else []
 
 
-def _counts(one: Document) -> list[dict[str, Any]]:
+def _counts(image: ImageResult) -> list[dict[str, Any]]:
     rows = []
-    for title, found in _scans(one):
+    for title, found in _scans(image):
         after = title not in {"before", "found"}
         bold = "**" if after else ""
         rows.append(
             {
                 "name": safe(title),
-                "numbers": [safe(f"{bold}{found[severity]:,}{bold}") for severity in columns(one)],
+                "numbers": [safe(f"{bold}{found.of(severity):,}{bold}") for severity in columns(image)],
                 "note": _note(found, after=after),
             }
         )
     return rows
 
 
-def _note(found: Mapping[str, int], *, after: bool) -> str:
-    total, fixable = found["total"], found["fixable"]
+def _note(found: Counts, *, after: bool) -> str:
+    total, fixable = found.total, found.fixable
     if not total:
         return "nothing left" if after else "nothing found"
     if not fixable:
@@ -281,24 +284,24 @@ def _note(found: Mapping[str, int], *, after: bool) -> str:
     return f"{total:,} left, {can}" if after else can
 
 
-def _change(one: Document, severity: str) -> Markup:
+def _change(image: ImageResult, severity: str) -> Markup:
     """`22 → **0**`, or one number when nothing was patched."""
-    numbers = [f"{found[severity]:,}" for _, found in _scans(one)]
+    numbers = [f"{found.of(severity):,}" for _, found in _scans(image)]
     return safe(f"{numbers[0]}&nbsp;→&nbsp;**{numbers[1]}**" if len(numbers) == 2 else "".join(numbers))
 
 
 _BAR = 40
 
 
-def _chart(one: Document) -> Markup:
+def _chart(image: ImageResult) -> Markup:
     """Bars of text, one for each severity: what the patch fixed, what has a fix, what has none."""
-    found = one["findings"]
-    if found is None or (not one["remaining"] and not (one["patch"] and one["patch"]["fixed"])):
+    found = image.findings
+    if found is None or (not image.remaining and not (image.patch and image.patch.fixed)):
         return safe("")
-    fixed = _by_severity(one["patch"]["fixed"] if one["patch"] is not None else ())
-    fixable = _by_severity(each for each in one["remaining"] if _fixable(each))
-    rows = [s for s in (*FOUR, "unknown") if s != "unknown" or found[s] or fixed.get(s)]
-    totals = {s: fixed.get(s, 0) + found[s] for s in rows}
+    fixed = _by_severity(image.patch.fixed if image.patch is not None else ())
+    fixable = _by_severity(each for each in image.remaining if each.fixable)
+    rows = [s for s in (*FOUR, "unknown") if s != "unknown" or found.of(s) or fixed.get(s)]
+    totals = {s: fixed.get(s, 0) + found.of(s) for s in rows}
     most = max(totals.values())
     width = max(len(f"{total:,}") for total in totals.values())
     lines = []
@@ -307,7 +310,7 @@ def _chart(one: Document) -> Markup:
         parts = (*mended, max(0, totals[severity] - sum(mended)))
         bar = "".join(sign * _cells(part, most) for sign, part in zip("░▒█", parts, strict=True))
         lines.append(f"{severity.capitalize():<9}{totals[severity]:>{width},}  {bar}".rstrip())
-    used = [bool(fixed), bool(fixable), any(found[s] - fixable.get(s, 0) > 0 for s in rows)]
+    used = [bool(fixed), bool(fixable), any(found.of(s) - fixable.get(s, 0) > 0 for s in rows)]
     legend = zip(("░ fixed", "▒ has a fix", "█ no fix yet"), used, strict=True)
     return safe("\n".join([*lines, "", "   ".join(text for text, shown in legend if shown)]))
 
@@ -317,228 +320,226 @@ def _cells(part: int, most: int) -> int:
     return part if most <= _BAR else max(round(part * _BAR / most), int(part > 0))
 
 
-def _by_severity(findings: Iterable[Document]) -> dict[str, int]:
+def _by_severity(findings: Iterable[FindingEntry]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for finding in findings:
-        severity = finding["severity"].lower()
+        severity = finding.severity.lower()
         counts[severity] = counts.get(severity, 0) + 1
     return counts
-
-
-def _fixable(finding: Document) -> bool:
-    return bool(finding["fixed_version"]) if finding["kind"] == "vuln" else finding["kind"] != "license"
 
 
 # Sentences
 
 
-def _system(one: Document) -> str:
-    scan = one["rescan"] or one["scan"]
-    if scan is None or not scan["os_end_of_life"]:
+def _system(image: ImageResult) -> str:
+    scan = image.last_scan
+    if scan is None or not scan.os_end_of_life:
         return ""
-    return f"{escape.line(scan['os'], 80)} is past its end of life: its distributor mends nothing any more."
+    return f"{escape.line(scan.os, 80)} is past its end of life: its distributor mends nothing any more."
 
 
-def _base(one: Document) -> Markup:
-    base = one["base"]
+def _base(image: ImageResult) -> Markup:
+    base = image.base
     if base is None:
         return safe("")
-    new, fixed, left = len(base["new"]), len(base["fixed"]), base["left"]
-    worst = next((s for s in (*FOUR, "unknown") if _by_severity(base["new"]).get(s)), "")
-    said = f"**{new:,} new**" + (f" ({_by_severity(base['new'])[worst]:,} {worst})" if worst else "")
-    return safe(f"Compared with {escape.code(base['name'], 100)}: {said}, {fixed:,} fixed, {left:,} unchanged.")
+    new, fixed, left = len(base.new), len(base.fixed), base.left
+    worst = next((s for s in (*FOUR, "unknown") if _by_severity(base.new).get(s)), "")
+    said = f"**{new:,} new**" + (f" ({_by_severity(base.new)[worst]:,} {worst})" if worst else "")
+    return safe(f"Compared with {escape.code(base.name, 100)}: {said}, {fixed:,} fixed, {left:,} unchanged.")
 
 
-def _signed(one: Document) -> Markup:
-    sign = one["sign"]
+def _signed(image: ImageResult) -> Markup:
+    sign = image.sign
     if sign is None:
         return safe("")
-    days = sign["certificate"]["days_left"]
+    days = sign.certificate.days_left
     until = f"expires in {counted(days, 'day')}" if days >= 0 else f"expired {counted(-days, 'day')} ago"
-    verb = "Already signed" if sign["skipped"] else "Signed"
+    verb = "Already signed" if sign.skipped else "Signed"
     soon = "⚠️ " if days < SOON else ""
     # Another step's result may tell of the gate; one of an older version tells of none.
-    last = one["rescan"] or one["scan"] or {}
-    told = "" if sign.get("judged", True) or last.get("gated", False) else ", not judged by any gate"
-    return safe(f"{verb} by {escape.code(sign['certificate']['subject'])} ({soon}certificate {until}){told}")
+    last = image.last_scan
+    judged = sign.judged is not False or (last is not None and last.gated is True)
+    told = "" if judged else ", not judged by any gate"
+    return safe(f"{verb} by {escape.code(sign.certificate.subject)} ({soon}certificate {until}){told}")
 
 
-def _signature(one: Document) -> Markup:
+def _signature(image: ImageResult) -> Markup:
     """What only few ask for."""
-    sign = one["sign"]
+    sign = image.sign
     if sign is None:
         return safe("")
-    facts = [escape.markdown(sign["certificate"]["key"], 60), sign["signature_format"].upper()]
-    facts += ["time-stamped"] * sign["timestamped"]
-    facts += [f"expires {escape.markdown(sign['expires'][:10])}"] * bool(sign["expires"])
-    return safe(f"signature {escape.code(sign['signature_digest'])} ({', '.join(facts)})")
+    facts = [escape.markdown(sign.certificate.key, 60), sign.signature_format.upper()]
+    facts += ["time-stamped"] * sign.timestamped
+    facts += [f"expires {escape.markdown(sign.expires[:10])}"] * bool(sign.expires)
+    return safe(f"signature {escape.code(sign.signature_digest)} ({', '.join(facts)})")
 
 
-def _scanner(one: Document) -> str:
-    scan = one["rescan"] or one["scan"]
+def _scanner(image: ImageResult) -> str:
+    scan = image.last_scan
     if scan is None:
         return ""
-    database = f"vulnerability data of {scan['database'][:10]}" if scan["database"] else ""
-    facts = (f"Trivy {scan['scanner_version'][:40]}", database, scan["os"][:80], scan["platform"][:200])
+    database = f"vulnerability data of {scan.database[:10]}" if scan.database else ""
+    facts = (f"Trivy {scan.scanner_version[:40]}", database, scan.os[:80], scan.platform[:200])
     return " · ".join(fact for fact in facts if fact)
 
 
-def _verified(one: Document) -> Markup:
-    verify = one["verify"]
+def _verified(image: ImageResult) -> Markup:
+    verify = image.verify
     if verify is None:
         return safe("")
-    policy = escape.code(verify["policy"], 100)
-    if one["sign"] is not None and one["sign"]["certificate"]["subject"] == verify["signer"]:
+    policy = escape.code(verify.policy, 100)
+    if image.sign is not None and image.sign.certificate.subject == verify.signer:
         return safe(f"verified by policy {policy}")
-    return safe(f"Signature by {escape.code(verify['signer'])} is valid and trusted by policy {policy}")
+    return safe(f"Signature by {escape.code(verify.signer)} is valid and trusted by policy {policy}")
 
 
-def _evidence(one: Document) -> Markup:
-    """What was attached, or that the policy admits it; a result of an older version has neither."""
-    attach, judgement = one.get("attach"), one.get("judgement")
-    if judgement is not None and judgement["admitted"]:
+def _evidence(image: ImageResult) -> Markup:
+    """What was attached, or that the policy admits it."""
+    attach, judgement = image.attach, image.judgement
+    if judgement is not None and judgement.admitted:
         return safe("the policy admits it")
     if attach is None:
         return safe("")
-    kinds = ", ".join(escape.markdown(document["kind"], 40) for document in attach["documents"][:10])
-    return safe(f"evidence {'there already' if attach['skipped'] else 'attached'}: {kinds}")
+    kinds = ", ".join(escape.markdown(document.kind, 40) for document in attach.documents[:10])
+    return safe(f"evidence {'there already' if attach.skipped else 'attached'}: {kinds}")
 
 
-def _admission(one: Document) -> Markup:
-    admission = one["admission"]
+def _admission(image: ImageResult) -> Markup:
+    admission = image.admission
     if admission is None:
         return safe("")
-    said = ADMISSIONS[admission["verdict"]]
-    if admission["verdict"] == "denied":
-        by = f" by {escape.code(admission['constraint'], 100)}" if admission["constraint"] else ""
-        trace = f", trace {escape.code(admission['trace'], 60)}" if admission["trace"] else ""
+    said = ADMISSIONS[admission.verdict]
+    if admission.verdict == "denied":
+        by = f" by {escape.code(admission.constraint, 100)}" if admission.constraint else ""
+        trace = f", trace {escape.code(admission.trace, 60)}" if admission.trace else ""
         said = f"**denied**{by}{trace}"
     return safe(f"admission: {said}")
 
 
-def _mirrored(one: Document) -> Markup:
-    mirror = one.get("mirror")
-    if mirror is None:
+def _mirrored(image: ImageResult) -> Markup:
+    mirror = image.mirror
+    if not mirror:
         return safe("")
-    source = escape.code(mirror["source"])
-    if mirror["skipped"]:
+    source = escape.code(mirror.source)
+    if mirror.skipped:
         said = f"everything of {source} was there"
     else:
-        parts = [f"{counted(mirror['manifests'], 'manifest')} and {counted(mirror['blobs'], 'blob')} sent"]
-        parts += [f"{counted(mirror['mounted'], 'blob')} mounted"] * bool(mirror["mounted"])
-        parts += [f"{mirror['found']:,} found there"] * bool(mirror["found"])
-        said = f"copied from {source}: {', '.join(parts)} ({size(mirror['size'])})"
-    said += f"; {counted(mirror['referrers'], 'referrer')} came along" if mirror["referrers"] else ""
-    if mirror["platforms"]:
-        said += f"; {escape.markdown(', '.join(mirror['platforms']), 500)}"
-    if mirror["tag"]:
-        said += f"; tag {escape.code(mirror['tag'])}"
-        said += f", which was {escape.code(short(mirror['replaced']))}" if mirror["replaced"] else ""
+        parts = [f"{counted(mirror.manifests, 'manifest')} and {counted(mirror.blobs, 'blob')} sent"]
+        parts += [f"{counted(mirror.mounted, 'blob')} mounted"] * bool(mirror.mounted)
+        parts += [f"{mirror.found:,} found there"] * bool(mirror.found)
+        said = f"copied from {source}: {', '.join(parts)} ({size(mirror.size)})"
+    said += f"; {counted(mirror.referrers, 'referrer')} came along" if mirror.referrers else ""
+    if mirror.platforms:
+        said += f"; {escape.markdown(', '.join(mirror.platforms), 500)}"
+    if mirror.tag:
+        said += f"; tag {escape.code(mirror.tag)}"
+        said += f", which was {escape.code(short(mirror.replaced))}" if mirror.replaced else ""
     return safe(said)
 
 
 # Tables
 
 
-def _tables(one: Document, titles: bool) -> Iterable[Table]:
-    refused = one["scan"]["refused"] if one["scan"] is not None and one["patch"] is None else []
+def _tables(image: ImageResult, titles: bool) -> Iterable[Table]:
+    refused = image.scan.refused if image.scan is not None and image.patch is None else ()
     closing = {_key(finding) for finding in refused}
-    new = one["base"]["new"] if one["base"] is not None else []
+    base = image.base
+    new = base.new if base is not None else ()
     fresh = {_key(finding) for finding in new}
     # What is new and closes the gate stands in the gate's table, marked.
     quiet = [finding for finding in new if _key(finding) not in closing]
     if refused:
         yield findings("What closes the gate", refused, titles=titles, opened=True, new=fresh)
-    if quiet:
-        yield findings(f"New since {one['base']['name'][:100]}", quiet, titles=titles, opened=True)
-    patch = one["patch"]
+    if base is not None and quiet:
+        yield findings(f"New since {base.name[:100]}", quiet, titles=titles, opened=True)
+    patch = image.patch
     if patch is not None:
-        if patch["new"]:
-            yield findings("Came with the patch", patch["new"], titles=titles, opened=True)
-        if patch["fixed"]:
+        if patch.new:
+            yield findings("Came with the patch", patch.new, titles=titles, opened=True)
+        if patch.fixed:
             yield _fixed(patch)
-        if one["remaining"]:
-            yield _left(one["remaining"])
-    elif one["scan"] is not None:
-        rest = [finding for finding in one["remaining"] if _key(finding) not in closing | fresh]
+        if image.remaining:
+            yield _left(image.remaining)
+    elif image.scan is not None:
+        rest = [finding for finding in image.remaining if _key(finding) not in closing | fresh]
         if rest:
             yield findings("Other findings" if refused or new else "Findings", rest, titles=titles)
-    if one["set_aside"]:
+    if image.set_aside:
         rows = [
-            f"| {_id(f)} | {f['severity'].capitalize()} | {_where(f)} | {escape.markdown(f['reason'], 200)} |"
-            for f in one["set_aside"][:MOST_ROWS]
+            f"| {_id(f)} | {f.severity.capitalize()} | {_where(f)} | {escape.markdown(f.reason, 200)} |"
+            for f in image.set_aside[:MOST_ROWS]
         ]
-        yield Table("Set aside", head("Finding", "Severity", "Where", "Reason"), rows, len(one["set_aside"]))
+        yield Table("Set aside", head("Finding", "Severity", "Where", "Reason"), rows, len(image.set_aside))
 
 
-def _key(finding: Document) -> tuple[Any, ...]:
-    return (finding["kind"], finding["id"], finding["package"], finding["target"], finding["line"])
+def _key(finding: FindingEntry) -> tuple[Any, ...]:
+    return (finding.kind, finding.id, finding.package, finding.target, finding.line)
 
 
-def _left(remaining: Sequence[Document]) -> Table:
+def _left(remaining: Sequence[ReasonedFinding]) -> Table:
     rows = [
-        f"| {_id(f)} | {f['severity'].capitalize()} | {_where(f)} | {escape.markdown(f['reason'], 200)} |"
+        f"| {_id(f)} | {f.severity.capitalize()} | {_where(f)} | {escape.markdown(f.reason, 200)} |"
         for f in remaining[:MOST_ROWS]
     ]
     return Table("Left", head("Finding", "Severity", "Where", "Why it is left"), rows, len(remaining))
 
 
-def _fixed(patch: Document) -> Table:
-    upgrades: dict[tuple[str, str], list[Document]] = {}
-    for finding in patch["fixed"]:
-        upgrades.setdefault((finding["package"], finding["installed"]), []).append(finding)
+def _fixed(patch: PatchEntry) -> Table:
+    upgrades: dict[tuple[str, str], list[FindingEntry]] = {}
+    for finding in patch.fixed:
+        upgrades.setdefault((finding.package, finding.installed), []).append(finding)
     rows = [
         f"| {escape.code(package)} | {escape.code(installed, 60)} → "
-        f"{escape.code(patch['upgraded'].get(package, ''), 60) or _fixed_in(found)} | {_ids(found)} |"
+        f"{escape.code(patch.upgraded.get(package, ''), 60) or _fixed_in(found)} | {_ids(found)} |"
         for (package, installed), found in islice(upgrades.items(), MOST_ROWS)
     ]
     packages = counted(len({package for package, _ in upgrades}), "package")
-    total = f"{len(patch['fixed']):,} in {packages}"
+    total = f"{len(patch.fixed):,} in {packages}"
     return Table("Fixed", head("Package", "From → to", "Findings"), rows, len(upgrades), total=total)
 
 
-def _fixed_in(found: Sequence[Document]) -> str:
+def _fixed_in(found: Sequence[FindingEntry]) -> str:
     """The versions that brought the fixes, where the one installed now is not known."""
-    versions = list(dict.fromkeys(finding["fixed_version"] for finding in found))
+    versions = list(dict.fromkeys(finding.fixed_version for finding in found))
     more = len(versions) - MOST_IDS
     return ", ".join(escape.code(one, 60) for one in versions[:MOST_IDS]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def findings(
-    title: str, of: Sequence[Document], *, titles: bool, opened: bool = False, new: Container[tuple[Any, ...]] = ()
+    title: str, of: Sequence[FindingEntry], *, titles: bool, opened: bool = False, new: Container[tuple[Any, ...]] = ()
 ) -> Table:
     """A table of findings, a row each; those whose key is in `new` are marked."""
     rows = [
-        f"| {finding['severity'].capitalize()} | {_id(finding)}{' **new**' if _key(finding) in new else ''} | "
-        f"{_where(finding)} | {_fix(finding)} |" + (f" {escape.markdown(finding['title'], 120)} |" if titles else "")
+        f"| {finding.severity.capitalize()} | {_id(finding)}{' **new**' if _key(finding) in new else ''} | "
+        f"{_where(finding)} | {_fix(finding)} |" + (f" {escape.markdown(finding.title, 120)} |" if titles else "")
         for finding in of[:MOST_ROWS]
     ]
     columns = ["Severity", "Finding", "Where", "Fix", *(["What it is"] if titles else [])]
     return Table(title, head(*columns), rows, len(of), opened=opened and len(of) <= 20)
 
 
-def _id(finding: Document) -> str:
-    return escape.markdown_link(finding["id"], finding["url"])
+def _id(finding: FindingEntry) -> str:
+    return escape.markdown_link(finding.id, finding.url)
 
 
-def _ids(found: Sequence[Document]) -> str:
+def _ids(found: Sequence[FindingEntry]) -> str:
     more = len(found) - MOST_IDS
     return ", ".join(_id(finding) for finding in found[:MOST_IDS]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _where(finding: Document) -> str:
-    if finding["package"]:
-        return f"{escape.code(finding['package'])} {escape.markdown(finding['installed'], 60)}".rstrip()
-    line = f":{finding['line']}" if finding["line"] else ""
-    return escape.code(f"{finding['target']}{line}")
+def _where(finding: FindingEntry) -> str:
+    if finding.package:
+        return f"{escape.code(finding.package)} {escape.markdown(finding.installed, 60)}".rstrip()
+    line = f":{finding.line}" if finding.line else ""
+    return escape.code(f"{finding.target}{line}")
 
 
-def _fix(finding: Document) -> str:
-    if finding["kind"] == "vuln":
-        fixed = escape.code(finding["fixed_version"], 60)
-        status = finding["status"].replace("_", " ")
+def _fix(finding: FindingEntry) -> str:
+    if finding.kind is Kind.VULNERABILITY:
+        fixed = escape.code(finding.fixed_version, 60)
+        status = finding.status.replace("_", " ")
         return fixed or escape.markdown(status if status not in {"", "affected"} else "none yet", 40)
-    return escape.markdown(finding["remedy"], 80)
+    return escape.markdown(finding.remedy, 80)
 
 
 # The chain
@@ -547,24 +548,24 @@ def _fix(finding: Document) -> str:
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
 
 
-def _flow(one: Document) -> Markup:
+def _flow(image: ImageResult) -> Markup:
     """A Mermaid flowchart of the steps taken, when there was more than one; figures and digests only."""
     steps: list[tuple[str, list[str], float | None]] = []
-    scan, patch, rescan, sign, verify = (one[step] for step in ("scan", "patch", "rescan", "sign", "verify"))
+    scan, patch, rescan, sign, verify = image.scan, image.patch, image.rescan, image.sign, image.verify
     if scan is not None:
-        steps.append(("scan", _label(scan), scan["seconds"]))
+        steps.append(("scan", _label(scan), scan.seconds))
     if patch is not None:
-        said = f"{len(patch['fixed']):,} fixed" if patch["patched"] else "nothing to patch"
-        steps.append(("patch", [said, short(patch["reference"].rpartition("@")[2])], patch["seconds"]))
+        said = f"{len(patch.fixed):,} fixed" if patch.patched else "nothing to patch"
+        steps.append(("patch", [said, short(patch.reference.rpartition("@")[2])], patch.seconds))
     if rescan is not None:
-        steps.append(("rescan", _label(rescan), rescan["seconds"]))
+        steps.append(("rescan", _label(rescan), rescan.seconds))
     if sign is not None:
-        said = "already signed" if sign["skipped"] else "signed"
-        steps.append(("sign", [said, short(sign["signature_digest"])], sign["seconds"]))
+        said = "already signed" if sign.skipped else "signed"
+        steps.append(("sign", [said, short(sign.signature_digest)], sign.seconds))
     if verify is not None:
-        steps.append(("verify", ["valid", short(verify["signature_digest"])], verify["seconds"]))
-    if one["admission"] is not None:
-        steps.append(("admit", [ADMISSIONS[one["admission"]["verdict"]], short(one["digest"])], None))
+        steps.append(("verify", ["valid", short(verify.signature_digest)], verify.seconds))
+    if image.admission is not None:
+        steps.append(("admit", [ADMISSIONS[image.admission.verdict], short(image.digest)], None))
     if len(steps) < 2:
         return safe("")
     lines = ["flowchart LR"]
@@ -572,36 +573,36 @@ def _flow(one: Document) -> Markup:
         time = [seconds(took)] if took is not None else []
         label = "<br/>".join([f"<b>{title}</b>", *(text for text in said_of_it if text), *time])
         lines.append(f'  s{number}["{label}"]')
-    if one["error"] is not None:
+    if image.error is not None:
         lines.append(f'  s{len(steps)}["<b>stopped</b>"]:::stopped')
-    last = len(steps) + (one["error"] is not None)
+    last = len(steps) + (image.error is not None)
     lines.append(f"  {' --> '.join(f's{number}' for number in range(last))}")
-    if one["error"] is not None:
+    if image.error is not None:
         lines.append("  classDef stopped stroke:#cf222e,stroke-width:2px")
     return safe("\n".join(lines))
 
 
-def _label(scan: Document) -> list[str]:
-    found = scan["findings"]
-    said = f"{found['total']:,} found, {found['fixable']:,} fixable" if found["total"] else "nothing found"
-    return [said, short(scan["reference"].rpartition("@")[2])]
+def _label(scan: ScanEntry) -> list[str]:
+    found = scan.findings
+    said = f"{found.total:,} found, {found.fixable:,} fixable" if found.total else "nothing found"
+    return [said, short(scan.reference.rpartition("@")[2])]
 
 
-def _commands(one: Document) -> list[Markup]:
+def _commands(image: ImageResult) -> list[Markup]:
     """What a reader can run to see for themselves; only for references of plain characters."""
-    reference = one["reference"]
+    reference = image.reference
     if "@sha256:" not in reference or len(reference) > 600 or not _PLAIN.fullmatch(reference):
         return []
     commands = []
-    if one["sign"] is not None or one["verify"] is not None:
+    if image.sign is not None or image.verify is not None:
         # Whom to trust is for the reader to say: nothing written here may stand in for it.
         commands += [
             f"notation inspect {reference}",
             f"notation verify {reference}  # by your own trust policy",
             f"s3c verify {reference} --trust-store CERTIFICATE",
         ]
-    if one["findings"] is not None:
+    if image.findings is not None:
         commands.append(f"trivy image {reference}")
-    if one["admission"] is not None:
+    if image.admission is not None:
         commands.append("kubectl get constraints  # the gate, and what it has found")
     return [safe(command) for command in commands]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from s3c_actions.report.document import ResultDocument
 from s3c_actions.report.github import deploy_view, image_view
-from s3c_actions.report.github.image_view import Document
 from s3c_actions.report.render import markdown
 
 SUMMARY_BYTES = 1_000_000
@@ -13,7 +13,7 @@ _TEMPLATE = "summary.md.j2"
 _PARTS = "parts.md.j2"
 
 
-def render(document: Document, *, budget: int = SUMMARY_BYTES) -> str:
+def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
     """Render what a command did.
 
     Args:
@@ -24,18 +24,18 @@ def render(document: Document, *, budget: int = SUMMARY_BYTES) -> str:
         Markdown that ends with a newline; empty when there is nothing to tell.
     """
     images: list[dict[str, Any]] = [
-        image_view.image(one) | {"name": name}
-        for one, name in zip(document["images"], image_view.named(document["images"]), strict=True)
+        image_view.view(one) | {"name": name}
+        for one, name in zip(document.images, image_view.named(document.images), strict=True)
     ]
     values = {
-        "command": document["command"],
+        "command": document.command,
         "images": images,
-        "error": image_view.error(document["error"]) if document["error"] is not None else None,
-        "verdict": image_view.overall(document["images"]) if len(images) > 1 else "",
+        "error": image_view.error(document.error) if document.error is not None else None,
+        "verdict": image_view.overall(document.images) if len(images) > 1 else "",
         "good": all(image["good"] for image in images),
         "settings": image_view.settings([document]),
         "gate_changes": image_view.gate_changes([document]),
-        "deploy": deploy_view.view(document) if document["deploy"] is not None else None,
+        "deploy": deploy_view.view(document, document.deploy) if document.deploy is not None else None,
     }
     return markdown.render(_TEMPLATE, values, [table for image in images for table in image["tables"]], budget)
 

@@ -5,8 +5,6 @@ The findings are those of recorded reports; what a patch leaves is made up of th
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from msgspec.structs import replace
 
@@ -14,6 +12,7 @@ from s3c_actions.findings import trivy_report
 from s3c_actions.findings.difference import compare
 from s3c_actions.findings.model import ScanReport, Severity, ranked
 from s3c_actions.findings.threshold import Gate, closed
+from s3c_actions.report.document import ResultDocument
 from s3c_actions.report.formats import Rendering, html_page
 from s3c_actions.result.model import Comparison, ImageOutcome, Left, Outcome, PatchResult
 from tests.support import ROOT, outcomes
@@ -95,7 +94,7 @@ def clean() -> ImageOutcome:
     )
 
 
-def document(*images: ImageOutcome) -> dict[str, Any]:
+def document(*images: ImageOutcome) -> ResultDocument:
     """A chain's `result.json`."""
     return outcomes.document(Outcome(command="chain", images=images, seconds=12.4))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError
@@ -24,7 +25,7 @@ OLD = outcomes.report(outcomes.vulnerability(1, Severity.HIGH), outcomes.vulnera
 
 def result(tmp_path: Path, *images: ImageOutcome, **changes: Any) -> Path:
     path = tmp_path / "result.json"
-    path.write_text(json.dumps(outcomes.document(Outcome(command="scan", images=images)) | changes))
+    path.write_text(json.dumps(to_builtins(outcomes.document(Outcome(command="scan", images=images))) | changes))
     return path
 
 
@@ -70,3 +71,11 @@ def test_a_result_that_does_not_tell_of_the_image_is_refused(tmp_path: Path, ima
 def test_a_later_version_is_no_result_that_is_understood(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="baseline"):
         baseline.read(result(tmp_path, scanned(), version=2), OLD.image)
+
+
+def test_keys_that_a_newer_version_adds_are_passed_over(tmp_path: Path) -> None:
+    path = result(tmp_path, scanned(), another="x", command="another")
+    newer = json.loads(path.read_text())
+    newer["images"][0]["another"] = newer["images"][0]["remaining"][0]["another"] = {}
+    path.write_text(json.dumps(newer))
+    assert [finding.key for finding in baseline.read(path, OLD.image).findings] == [one.key for one in OLD.findings]

@@ -49,8 +49,8 @@ def test_the_rescan_and_what_the_patch_fixed_are_taken(tmp_path):
     vex = write(folder / "openvex.json")
     found = earlier(values(results=folder), {IMAGE: PATCHED})
     assert (found.field, found.reports, found.openvex) == ("results", (after,), {IMAGE: vex})
-    assert found.patches[IMAGE]["original"] == ORIGINAL
-    assert len(found.patches[IMAGE]["fixed"]) == 2
+    assert found.patches[IMAGE].original == ORIGINAL
+    assert len(found.patches[IMAGE].fixed) == 2
     other = write(tmp_path / "other.json")
     assert earlier(values(results=folder, openvex=other), {IMAGE: PATCHED}).openvex == {IMAGE: other}
 
@@ -76,7 +76,7 @@ def test_of_several_results_the_last_scan_of_the_digest_counts(tmp_path):
     report = write(second / "again" / "trivy.json")
     found = earlier(values(results=tmp_path), {IMAGE: PATCHED})
     assert found.reports == (report,)
-    assert found.patches[IMAGE]["patched"] is True
+    assert found.patches[IMAGE].patched is True
 
 
 def test_of_an_index_the_report_of_every_platform_is_taken(tmp_path):

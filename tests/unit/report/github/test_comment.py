@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from s3c_actions.findings.model import Severity
+from s3c_actions.report.document import ResultDocument
 from s3c_actions.report.github import comment
 from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.support import outcomes
@@ -14,7 +13,7 @@ from tests.support import outcomes
 RUN = "https://github.example/org/app/actions/runs/7"
 
 
-def many(number: int, image: str = "localhost:5000/voting-app:1.4.0") -> dict[str, Any]:
+def many(number: int, image: str = "localhost:5000/voting-app:1.4.0") -> ResultDocument:
     found = outcomes.report(*(outcomes.vulnerability(n, Severity.MEDIUM) for n in range(1, number + 1)), image=image)
     return outcomes.document(Outcome(command="scan", images=(ImageOutcome(image=image, scan=outcomes.scan(found)),)))
 
