@@ -1,6 +1,5 @@
 """What `sign` and `attach` take of the results that earlier steps left."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def leave(folder: Path, *images: ImageOutcome, command: str = "patch") -> Path:
     """A result in a folder; the files that it names lie in it as the step wrote them, below `out`."""
     folder.mkdir(parents=True, exist_ok=True)
     made = document.document(Outcome(command=command, images=images), datetime.now(UTC), Secrets())
-    (folder / "result.json").write_text(json.dumps(made))
+    (folder / "result.json").write_text(document.text(made))
     return folder
 
 
