@@ -20,7 +20,7 @@ unit: ## the quick loop: no network, no programs
 	@$(RUN) -m pytest tests/unit --numprocesses 2
 
 contract: ## recorded outputs, schemas, the actions under act
-	@$(RUN) -m pytest tests/contract --numprocesses 2
+	@$(RUN) -m pytest tests/contract --numprocesses 2 --dist worksteal
 
 e2e: ## the real programs on the lab
 	@$(RUN) -m s3c_lab prepare # builds show their progress here, and take no processor from the tests
