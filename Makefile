@@ -28,7 +28,7 @@ slow: ## the unit tests that `unit` leaves out
 	@$(RUN) -m pytest tests/unit --numprocesses 2 -m slow
 
 contract: ## recorded outputs, schemas, the actions under act (only=registry: some files)
-	@$(RUN) -m pytest $(if $(only),$(call files,contract),tests/contract) --numprocesses 2
+	@$(RUN) -m pytest $(if $(only),$(call files,contract),tests/contract) --numprocesses 2 --dist worksteal
 
 e2e: ## the real programs on the lab
 	@$(RUN) -m s3c_lab prepare # builds show their progress here, and take no processor from the tests

@@ -76,7 +76,7 @@ def show(stage: Stage, chain: Sequence[str], output: Path) -> int:
         if time.monotonic() > until:
             raise OutsideError(f"Of the two images, one should be admitted and one denied: {said}.")
         print("\nVerdicts of before are kept for some seconds. Once more:")
-        time.sleep(10)
+        time.sleep(1)
 
 
 def _elsewhere(chain: Sequence[str], folder: Path) -> list[str]:

@@ -43,6 +43,7 @@ class Store:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # headers and body are sent apart: the second would wait 40 ms
 
             def answer(self, code, body=b"", **headers):
                 self.send_response(code)

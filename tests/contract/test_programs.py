@@ -77,7 +77,7 @@ def host() -> Iterator[Host]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     state.url = f"http://127.0.0.1:{server.server_address[1]}"
     yield state
     if state.hang is not None:
@@ -282,7 +282,7 @@ def test_download_tells_an_answer_that_broke_off(host, tmp_path):
 
 def test_download_does_not_wait_for_ever(host, tmp_path, monkeypatch):
     monkeypatch.setattr(releases, "READ", 0.3)
-    host.files["/f"] = b"content" * 100_000
+    host.files["/f"] = b"content" * 100  # each 8 KiB that arrive would buy it one more second
     host.hang = threading.Event()
     with pytest.raises(Unreachable):
         download(f"{host.url}/f", sha256(host.files["/f"]), tmp_path / "out", Silent())

@@ -111,6 +111,7 @@ def test_setup_from_nothing_takes_nothing_from_the_workspace(shadowed: Path, tmp
         **private,
         PIP_INDEX_URL="http://127.0.0.1:9",
         UV_DEFAULT_INDEX="http://127.0.0.1:9",
+        UV_HTTP_RETRIES="0",
     )
     assert ended.returncode == 3
     assert "was changed: it is made anew" in ended.stderr

@@ -40,7 +40,7 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return TOGETHER if TOGETHER in nodeid.rpartition("[")[2] else nodeid
+        return TOGETHER if TOGETHER in nodeid.partition("[")[2] else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)

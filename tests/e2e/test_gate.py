@@ -196,17 +196,6 @@ def test_a_signature_taken_away_after_the_deploy(
     assert ended.image["admission"]["reason"] == "it has no signature"
 
 
-def test_denied_then_signed_then_deployed(
-    unsigned: str, sign: Callable[..., str], deploy: Callable[..., Ended], kubectl: Kubectl
-) -> None:
-    kubectl.until_denied(pod("early", pod_spec(unsigned)), "it has no signature")
-    sign(unsigned)
-    ended = deploy(deployment(unsigned), "--dry-run")
-    assert ended.code == 0, ended.stderr
-    assert "the gate remembers it without" in ended.stderr
-    assert ended.image["admission"]["verdict"] == "admitted"
-
-
 TEMPLATE = "constrainttemplate/ratifyverification"
 STRANGE = pod("x", pod_spec(f"localhost:1/x@sha256:{64 * '1'}"))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from s3c_actions.cluster.gate.inspection import REMEMBERED
 from s3c_actions.programs.helm.charts import chart
 from s3c_actions.programs.install.locate import Wanted, locate_all
 from s3c_actions.programs.install.pins import GATEKEEPER, RATIFY
@@ -25,7 +26,7 @@ from s3c_lab.node import archives, container, image
 from s3c_lab.node.files import PAUSE
 from s3c_lab.node.programs import GATE, NODE
 from tests.e2e.conftest import PREFIX
-from tests.support.cluster import CACHED, CONSTRAINT, image_volume, pod, pod_spec
+from tests.support.cluster import CONSTRAINT, image_volume, pod, pod_spec
 from tests.support.signing import Ended
 
 # Beside no other test of a node: each takes what Docker has of them away when it is the last.
@@ -164,7 +165,7 @@ def test_the_gate_is_installed_on_a_cluster_that_is_there_kept_and_mended(
         )
         allowed = kubectl("get", CONSTRAINT, "-o", "jsonpath={.spec.parameters.allowTags}").stdout
         assert allowed == parameters
-        until = time.monotonic() + CACHED
+        until = time.monotonic() + REMEMBERED
         while said is not (
             f"{tag} has no digest" in (denied := kubectl("create", "-f", _file(tmp_path, tried)).stderr)
         ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from s3c_lab.certificates import TIME_STAMPING, Identity, make, make_authority, pem
-from tests.support import ROOT
+from tests.support import ROOT, warm
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -45,16 +46,11 @@ def s3c(
     output = folder / "s3c-out"
     result = output / "result.json"
     result.unlink(missing_ok=True)
-    import os
-
-    ended = subprocess.run(
-        [sys.executable, "-m", "s3c_actions", *map(str, arguments), "--output-dir", str(output)],
+    ended = warm.run(
+        [*map(str, arguments), "--output-dir", str(output)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
+        stdin=stdin,
         timeout=300,
     )
     document = json.loads(result.read_text()) if result.exists() else {}
@@ -119,7 +115,7 @@ def signatures(reference: str) -> list[str]:
 def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     """`host:port` of an HTTP server on the loopback interface."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield f"localhost:{server.server_address[1]}"

@@ -85,6 +85,7 @@ class Sites:
 def _handler(sites: Sites) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body are sent apart: the second would wait 40 ms
 
         def _any(self) -> None:
             parts = urlsplit(self.path)

@@ -193,6 +193,7 @@ def test_a_build_is_held_to_the_pin(tmp_path, with_go):
         "GOARCH": "mips",
         "GOEXPERIMENT": "x",
         "GOMODCACHE": "/elsewhere",
+        "GOGC": "1",
         "CGO_ENABLED": "1",
         "CGO_CFLAGS": "-x",
         "S3C_REGISTRY_PASSWORD": "secret",
@@ -206,6 +207,7 @@ def test_a_build_is_held_to_the_pin(tmp_path, with_go):
     args, environment = next((a, e) for a, e in runner.ran if a[1] == "build")
     assert environment["GOFLAGS"] == "-mod=readonly -trimpath -modcacherw -buildvcs=false"
     assert environment["GOTOOLCHAIN"] == "local"
+    assert environment["GOGC"] == "400"
     assert environment["CGO_ENABLED"] == "0"
     assert environment["GOEXPERIMENT"] == "jsonv2"
     assert environment["GOMODCACHE"] == str(tmp_path / "cache" / "go" / "mod")
