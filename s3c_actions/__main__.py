@@ -15,7 +15,7 @@ from s3c_actions import __version__
 from s3c_actions.core import startup
 from s3c_actions.core.errors import Exit
 from s3c_actions.core.folders import search_path, working_folder
-from s3c_actions.core.handover import VARIABLE, receive
+from s3c_actions.core.handover import HANDOVER_VARIABLE, receive
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     environment = dict(os.environ)
     if argv is None:
         environment |= receive(os.environ)
-        environment.pop(VARIABLE, None)
+        environment.pop(HANDOVER_VARIABLE, None)
     # Python has none for a stream that was closed before it started.
     sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115, PTH123
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123

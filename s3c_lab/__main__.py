@@ -15,13 +15,13 @@ from pathlib import Path
 from types import FrameType
 
 from s3c_actions.cli.console import LogProgress, QuietProgress, TerminalProgress, error_lines
-from s3c_actions.cli.run import cache_folder
+from s3c_actions.cli.run import cache_path
 from s3c_actions.core import folders as places
 from s3c_actions.core import process
 from s3c_actions.core.errors import Exit, InputError, S3CError
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Progress
-from s3c_actions.programs.install.locate import Wanted, present
+from s3c_actions.programs.install.locate import ProgramRequest, find_present
 from s3c_lab import demo, docker_engine, lab
 from s3c_lab.machine import Machine, with_system_path
 from s3c_lab.node import cluster
@@ -47,11 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code, see `s3c_actions.core.errors.Exit`.
     """
     options = parser().parse_args(argv)
-    environment = with_system_path(places.for_programs(os.environ, places.working_folder()))
+    environment = with_system_path(places.program_environment(os.environ, places.working_folder()))
     progress = _progress(options.quiet, options.verbose)
     signal.signal(signal.SIGTERM, _interrupt)
     machine = Machine(
-        runner=Runner(environment=environment, echo=progress.note), progress=progress, cache=cache_folder(environment)
+        runner=Runner(environment=environment, echo=progress.note), progress=progress, cache=cache_path(environment)
     )
     try:
         return int(options.run(options, machine))
@@ -155,7 +155,9 @@ def _env(options: argparse.Namespace, machine: Machine) -> int:
     made = lab.read(lab.folder_of(options.name, machine))
     if made is None:
         raise InputError("name", f"there is no lab {options.name}.", remedy=f"Run `s3c-lab up{_named(options.name)}`.")
-    kubectl = present(Wanted(pin=KUBECTL), cache=machine.cache, runner=machine.runner, progress=machine.progress)
+    kubectl = find_present(
+        ProgramRequest(pin=KUBECTL), cache=machine.cache, runner=machine.runner, progress=machine.progress
+    )
     folders = [str(path) for path in (_BIN, kubectl.path.parent if kubectl and made.kubeconfig else None) if path]
     print(f'export PATH={shlex.quote(os.pathsep.join(folders))}:"$PATH"' if folders else "", end="\n" * bool(folders))
     for name, value in made.variables().items():

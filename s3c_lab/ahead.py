@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from s3c_actions.report.render.terminal import plain
+from s3c_actions.report.render.terminal import plain_line
 from s3c_lab.machine import Machine
 
 PATIENCE = 20.0
@@ -84,4 +84,4 @@ class Ahead:
         assert self._child is not None and self._child.stderr is not None  # noqa: S101 - `start` made both
         for line in self._child.stderr:
             if self._told.is_set():
-                self._machine.progress.note(f"for the node: {plain(line.strip())}")
+                self._machine.progress.note(f"for the node: {plain_line(line.strip())}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import ProgramFailed
-from s3c_actions.programs.install.cache import locked, scratch
+from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_lab.machine import Machine
 
 CODENAME = "bookworm"
@@ -39,7 +39,7 @@ def base(machine: Machine) -> Path:
     """
     folder = machine.cache / "lab" / "base"
     made = folder / f"{CODENAME}-{machine.architecture}.tar"
-    with locked(folder / ".lock", notice=lambda: machine.progress.note("another lab makes the base")):
+    with lock_file(folder / ".lock", notice=lambda: machine.progress.note("another lab makes the base")):
         if fresh(made, DAYS):
             return made
         try:
@@ -62,7 +62,7 @@ def _make(made: Path, machine: Machine) -> None:
     if not KEYRING.exists():
         machine.apt("install", "-y", "-qq", "--no-install-recommends", "debian-archive-keyring")
     mirror, _ = machine.mirrors(CODENAME)
-    with scratch(made.parent, "base-") as temp:
+    with open_scratch_folder(made.parent, "base-") as temp:
         root, tarball = temp / "root", temp / "base.tar"
         command = ["debootstrap", "--variant=minbase", "--include=ca-certificates", f"--keyring={KEYRING}"]
         try:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from s3c_actions.core.errors import Exit, S3CError
-from s3c_actions.report.render.terminal import plain
+from s3c_actions.report.render.terminal import plain_line
 from s3c_lab import lab, refused, registry_server, voting
 from s3c_lab.ahead import Ahead
 from s3c_lab.machine import Machine
@@ -124,14 +124,14 @@ def _unfold(folded: re.Match[str]) -> str:
 
 
 def _closing_words(made: lab.Lab, output: Path, code: int, paths: Sequence[str], *, keep: bool, cluster: bool) -> None:
-    print(f"\nVulnerability data: {plain(made.advisories)}.")
+    print(f"\nVulnerability data: {plain_line(made.advisories)}.")
     print(f"Reports: {output}")
     for file in sorted(path for path in output.rglob("*") if path.is_file()):
         print(f"  {file.relative_to(output)}")
     if code == Exit.DONE:
         print("\nBoth images were scanned, patched, scanned again, signed and verified" + "." * (not cluster), end="")
         print(", and run in a cluster that refused them unsigned, and unpatched:" if cluster else "")
-        print("\n".join(f"  {plain(path)}" for path in paths))
+        print("\n".join(f"  {plain_line(path)}" for path in paths))
         if cluster:
             print("A third image, signed as well, was refused by name for the findings in its report.")
     if keep:

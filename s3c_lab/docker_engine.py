@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.core.errors import OutsideError
-from s3c_actions.programs.install.cache import locked
+from s3c_actions.programs.install.cache import lock_file
 from s3c_lab import daemons
 from s3c_lab.machine import Machine
 
@@ -86,7 +86,7 @@ def _stopped(machine: Machine) -> bool:
 
 @contextmanager
 def _alone(machine: Machine) -> Iterator[None]:
-    with locked(
+    with lock_file(
         machine.cache / "lab" / ".docker.lock",
         notice=lambda: machine.progress.note("another lab starts or ends Docker"),
     ):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.core.errors import OutsideError
-from s3c_actions.programs.install.cache import locked, scratch
+from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_lab import daemons, docker_engine, registry_server
 from s3c_lab.base import CODENAME, base
 from s3c_lab.machine import Machine
@@ -36,12 +36,12 @@ def stored(machine: Machine) -> Path:
     mirror, security = machine.mirrors(CODENAME)
     folder = machine.cache / "lab" / "images"
     kept = folder / _key(tarball, mirror, security)
-    with locked(folder / ".lock", notice=lambda: machine.progress.note("another lab builds the images")):
+    with lock_file(folder / ".lock", notice=lambda: machine.progress.note("another lab builds the images")):
         if kept.exists():
             return kept
         for left in folder.glob(".tmp-images-*/registry.pid"):
             daemons.stop(left, machine)  # of a build that was killed
-        with scratch(folder, "images-") as temp:
+        with open_scratch_folder(folder, "images-") as temp:
             _build(tarball, security, temp, machine)
             for old in folder.iterdir():
                 if old.is_dir() and not old.name.startswith("."):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.reference import Reference
-from s3c_actions.programs.install.cache import locked, telling_disk
-from s3c_actions.programs.install.locate import Wanted, locate_all
+from s3c_actions.programs.install.cache import lock_file, translate_disk_errors
+from s3c_actions.programs.install.locate import ProgramRequest, locate_all
 from s3c_actions.programs.install.pins import BUILDKITD, COPA, NOTATION, TRIVY
 from s3c_lab import buildkit_server, certificates, daemons, docker_engine, images, registry_server, vulnerabilities
 from s3c_lab.machine import Machine
@@ -132,7 +132,7 @@ def up(
     folder = folder_of(name, machine)
     if kubeconfig is not None and not kubeconfig.is_file():
         raise InputError("kubeconfig", f"{kubeconfig} is not a file.", remedy="Look at the path.")
-    with telling_disk(machine.cache), _alone(folder, machine):
+    with translate_disk_errors(machine.cache), _alone(folder, machine):
         before = read(folder)
         lab = _up(name, folder, port, machine, programs_there)
         if kubeconfig is not None:
@@ -172,7 +172,7 @@ def _up(name: str, folder: Path, port: int | None, machine: Machine, programs_th
     with progress.step("docker") as step:
         step.done(f"Docker {docker_engine.ensure(machine)}")
     with progress.step("programs") as step:
-        wanted = (Wanted(pin=pin) for pin in (TRIVY, COPA, NOTATION, BUILDKITD))
+        wanted = (ProgramRequest(pin=pin) for pin in (TRIVY, COPA, NOTATION, BUILDKITD))
         found = locate_all(wanted, cache=machine.cache, runner=machine.runner, progress=progress)
         step.done(", ".join(f"{one.name} {one.version}" for one in found))
     programs_there()
@@ -334,5 +334,5 @@ def _lock(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def _alone(folder: Path, machine: Machine) -> Iterator[None]:
-    with locked(_lock(folder), notice=lambda: machine.progress.notice("waiting for another command on this lab")):
+    with lock_file(_lock(folder), notice=lambda: machine.progress.notice("waiting for another command on this lab")):
         yield

@@ -87,7 +87,7 @@ def _elsewhere(chain: Sequence[str], folder: Path) -> list[str]:
 
 
 def _exported(policy: Path) -> str:
-    from s3c_actions.commands.policy import exported
+    from s3c_actions.commands.policy import export_yaml
     from s3c_actions.policy import model
 
-    return exported(model.read(policy))
+    return export_yaml(model.read(policy))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.process import ProgramFailed
-from s3c_actions.programs.install.cache import locked, scratch
+from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_lab import daemons
 from s3c_lab.machine import Machine
 
@@ -28,10 +28,10 @@ def program(machine: Machine) -> Path:
         return found
     unpacked = machine.cache / "lab" / "docker-registry"
     inside = unpacked / "usr" / "bin" / "docker-registry"
-    with locked(machine.cache / "lab" / ".docker-registry.lock"):
+    with lock_file(machine.cache / "lab" / ".docker-registry.lock"):
         if inside.exists():
             return inside
-        with scratch(unpacked.parent, "registry-") as temp:
+        with open_scratch_folder(unpacked.parent, "registry-") as temp:
             try:
                 machine.apt("update", "-qq")
                 # As root apt drops to a user who may not write here, and says so; it then goes on as root.

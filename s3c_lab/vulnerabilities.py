@@ -14,8 +14,8 @@ from pathlib import Path
 
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import ProgramFailed, ProgramTimedOut
-from s3c_actions.programs.install.cache import locked, scratch
-from s3c_actions.programs.install.gobuild import required, toolchain
+from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
+from s3c_actions.programs.install.gobuild import find_toolchain, required_go
 from s3c_actions.programs.install.locate import locate
 from s3c_actions.programs.install.pins import TRIVY
 from s3c_lab import advisories, docker_engine
@@ -70,7 +70,7 @@ def database(images: Iterable[str], key: str, machine: Machine) -> Database:
     """
     parent = machine.cache / "lab" / "trivy-db"
     key = hashlib.sha256(key.encode() + Path(advisories.__file__).read_bytes()).hexdigest()[:16]
-    with locked(parent / ".lock", notice=lambda: machine.progress.note("another lab makes the database")):
+    with lock_file(parent / ".lock", notice=lambda: machine.progress.note("another lab makes the database")):
         for kept, days in ((parent / "public", PUBLIC_DAYS), (parent / f"built-{key}", BUILT_DAYS)):
             if fresh(kept / "origin", days):
                 return _read(kept)
@@ -128,7 +128,7 @@ def _keep(temp: Path, kept: Path, origin: str) -> Database:
 
 def _download(kept: Path, machine: Machine) -> Database:
     trivy = locate(TRIVY, cache=machine.cache, runner=machine.runner, progress=machine.progress)
-    with scratch(kept.parent, "public-") as temp:
+    with open_scratch_folder(kept.parent, "public-") as temp:
         try:
             machine.runner.run(
                 [trivy.path, "image", "--download-db-only", "--cache-dir", temp, "--no-progress"],
@@ -142,7 +142,7 @@ def _download(kept: Path, machine: Machine) -> Database:
 
 def _build(kept: Path, images: tuple[str, ...], machine: Machine) -> Database:
     known: dict[tuple[str, str], Advisory] = {}
-    with scratch(kept.parent, "built-") as temp:
+    with open_scratch_folder(kept.parent, "built-") as temp:
         for number, image in enumerate(images):
             machine.progress.note(f"reading the changelogs of the updates of {image}")
             found = temp / f"image-{number}"
@@ -164,7 +164,9 @@ def _build(kept: Path, images: tuple[str, ...], machine: Machine) -> Database:
         write_tracker(known.values(), temp, codename=CODENAME, release=RELEASE)
         program = locate(TRIVY_DB, cache=machine.cache, runner=machine.runner, progress=machine.progress)
         # It asks Go for the names of the standard library's packages before it looks at what it was told to do.
-        go = toolchain(required(TRIVY_DB), cache=machine.cache, runner=machine.runner, progress=machine.progress)
+        go = find_toolchain(
+            required_go(TRIVY_DB), cache=machine.cache, runner=machine.runner, progress=machine.progress
+        )
         try:
             machine.runner.run(
                 [program.path, "build", "--only-update", "debian", "--cache-dir", temp, "--output-dir", temp / "db"],

@@ -26,7 +26,7 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from s3c_actions.cli.run import cache_folder
+from s3c_actions.cli.run import cache_path
 from s3c_actions.core.folders import state_folder
 from s3c_actions.core.process import Secrets
 from s3c_actions.core.records import Records
@@ -37,7 +37,7 @@ from s3c_actions.registry.credentials import Logins
 from s3c_actions.report import format_registry
 from s3c_actions.result import document as result
 from s3c_actions.result.model import ImageOutcome, Outcome
-from s3c_actions.steps.reuse import Store
+from s3c_actions.steps.reuse import ReportStore
 from s3c_lab import voting
 from s3c_lab.node.cluster import node_name
 from tests.support import outcomes, reports
@@ -228,10 +228,10 @@ def _verified() -> float:
     digest = json.loads(report.read_text())["Metadata"]["RepoDigests"][0].partition("@")[2]
     records = Records.of(os.environ)
     with tempfile.TemporaryDirectory() as folder:
-        Store(Path(folder), records.key()).keep(facts, report)
+        ReportStore(Path(folder), records.key()).keep(facts, report)
         started = time.perf_counter()
         known = records.has_tree(environment)
-        kept = Store(Path(folder), records.key()).find(facts, digest=digest, now=datetime.now(UTC))
+        kept = ReportStore(Path(folder), records.key()).find(facts, digest=digest, now=datetime.now(UTC))
         seconds = time.perf_counter() - started
     if not known or kept is None:
         raise SystemExit("What was recorded is not found again: there is nothing to measure.")
@@ -532,7 +532,7 @@ def calls(bench: Bench) -> None:
             ("unchanged", Outcome(command="scan", images=(image,))),
             ("changed", Outcome(command="scan", images=(replace(image, scan=None),))),
         ):
-            file.write_text(result.text(result.document(outcome, datetime.now(UTC), Secrets())))
+            file.write_text(result.render_document(result.build_document(outcome, datetime.now(UTC), Secrets())))
             github.calls.clear()
             bench.run([sys.executable, "-m", "s3c_actions", "comment", file], environment)
             goal = "≤ 4" if what == "unchanged" else ""
@@ -591,7 +591,7 @@ def _kubectl() -> Path:
     from s3c_actions.programs.install.locate import locate
     from s3c_lab.node.programs import KUBECTL
 
-    cache = cache_folder(dict(os.environ))
+    cache = cache_path(dict(os.environ))
     return locate(KUBECTL, cache=cache, runner=Runner(os.environ), progress=LogProgress(sys.stderr)).path
 
 
@@ -599,7 +599,7 @@ def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("S3C_", "GITHUB_"))}
     return kept | {
         "PYTHONPATH": str(ROOT),
-        "S3C_CACHE": str(cache_folder(dict(os.environ))),
+        "S3C_CACHE": str(cache_path(dict(os.environ))),
         "S3C_STATE": str(state_folder(os.environ)),
     }
 

@@ -50,7 +50,7 @@ class Action:
     @property
     def outputs(self) -> tuple[outputs.Output, ...]:
         """Everything under `outputs:` in its action.yml."""
-        return outputs.of_command(self.command)
+        return outputs.command_outputs(self.command)
 
 
 _REPORTING = (

@@ -68,9 +68,9 @@ _PROGRAMS = (
 GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
     ("Image", (*_IMAGE, *_FROM)),
     ("Gate", _GATE),
-    ("Scan", tuple(one for one in scan.LOOK if one is not report.UnscannedOptions.unscanned)),
+    ("Scan", tuple(one for one in scan.SCOPE_INPUTS if one is not report.UnscannedOptions.unscanned)),
     ("Reports", _REPORTS),
-    ("Patch", (patch.PatchInputs.reuse_patched, *patch.HOW)),
+    ("Patch", (patch.PatchInputs.reuse_patched, *patch.PATCH_INPUTS)),
     (
         "Registry",
         CredentialOptions.own(),
@@ -78,7 +78,7 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
     ("Key and signature", (*sign.KEY_INPUTS, *sign.SIGNATURE_INPUTS)),
     ("Evidence", (*evidence.EvidenceOptions.own(), evidence.EarlierOptions.openvex)),
     ("Trust", verify.TrustOptions.own()),
-    ("Deployment", (deploy.ManifestOptions.manifests, *deploy.HOW)),
+    ("Deployment", (deploy.ManifestOptions.manifests, *deploy.DEPLOY_INPUTS)),
     (
         "GitHub",
         (

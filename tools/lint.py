@@ -40,14 +40,14 @@ def main() -> int:
 def _actionlint() -> Path:
     """The pinned actionlint, built from its module when the cache has none."""
     from s3c_actions.cli.console import LogProgress
-    from s3c_actions.cli.run import cache_folder
+    from s3c_actions.cli.run import cache_path
     from s3c_actions.core.process import Runner
     from s3c_actions.programs.install.locate import locate
     from s3c_lab.programs import ACTIONLINT
 
     found = locate(
         ACTIONLINT,
-        cache=cache_folder(os.environ),
+        cache=cache_path(os.environ),
         runner=Runner(os.environ),
         progress=LogProgress(sys.stderr),
     )

@@ -58,6 +58,6 @@ CLOUDS: tuple[Cloud, ...] = (
 )
 
 
-def named(name: str) -> Cloud:
+def find_cloud(name: str) -> Cloud:
     """The cloud of that name, one of CLOUDS."""
     return next(cloud for cloud in CLOUDS if cloud.name == name)

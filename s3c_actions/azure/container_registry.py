@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from s3c_actions.azure import clouds
-from s3c_actions.azure.transport import transport
+from s3c_actions.azure.transport import create_transport
 from s3c_actions.core import answers, reading
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain
@@ -92,7 +92,7 @@ class AzureLogin:
         """See `credentials.Exchange`."""
         if not is_azure(registry):
             return None
-        denied = firewall(registry, said)
+        denied = explain_firewall(registry, said)
         if denied is not None:
             return denied
         if self._chosen is None:
@@ -147,7 +147,7 @@ class AzureLogin:
         except (ServiceRequestError, ServiceResponseError) as error:
             raise _unreachable(registry, error) from None
         try:
-            document = reading.json_value(body)
+            document = reading.parse_json(body)
             token = document["refresh_token"] if status == 200 else ""
         except (ValueError, KeyError, TypeError):
             token, document = "", {}
@@ -161,9 +161,11 @@ def pipeline(base: str) -> Any:
     from azure.core import PipelineClient
     from azure.core.pipeline.policies import RetryPolicy, UserAgentPolicy
 
-    answers.limit()
+    answers.install_limits()
     policies = [UserAgentPolicy("s3c"), RetryPolicy(retry_total=4, retry_backoff_factor=0.5, retry_backoff_max=20)]
-    return PipelineClient(base, policies=policies, transport=transport(), connection_timeout=10, read_timeout=TIMEOUT)
+    return PipelineClient(
+        base, policies=policies, transport=create_transport(), connection_timeout=10, read_timeout=TIMEOUT
+    )
 
 
 def is_azure(registry: str) -> bool:
@@ -211,7 +213,7 @@ NETWORK = (
 )
 
 
-def firewall(registry: str, said: str) -> tuple[str, str] | None:
+def explain_firewall(registry: str, said: str) -> tuple[str, str] | None:
     """Cause and remedy when it was the registry's network rules that refused."""
     error = explain(said, (_FIREWALL,), {"name": registry.partition(".")[0]})
     return (error.cause, error.remedy) if error is not None else None
@@ -256,7 +258,7 @@ def _claims(token: str) -> dict[str, Any]:
     """What a token says of itself, not verified: when it ends, and whose it is."""
     payload = token.split(".")[1] if token.count(".") == 2 else ""
     try:
-        document = reading.json_value(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        document = reading.parse_json(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}

@@ -16,7 +16,7 @@ URL, TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 PERMISSION = "permissions:\n  contents: read\n  id-token: write"
 
 
-def offered(environment: Mapping[str, str]) -> bool:
+def is_available(environment: Mapping[str, str]) -> bool:
     """Whether this job may ask for a token: it has `id-token: write`."""
     return bool(environment.get(URL) and environment.get(TOKEN))
 
@@ -37,7 +37,7 @@ def fetch(environment: Mapping[str, str], audience: str) -> str:
 
     retries = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
     try:
-        with web.session() as session:
+        with web.create_session() as session:
             session.mount("https://", HTTPAdapter(max_retries=retries))
             answer = session.get(
                 f"{environment[URL]}&audience={quote(audience, safe='')}",
@@ -67,7 +67,7 @@ def claims(token: str) -> dict[str, str]:
     """`iss`, `sub` and `aud` of a token, not verified: for messages alone. Empty when it cannot be read."""
     payload = token.split(".")[1] if token.count(".") == 2 else ""
     try:
-        document = reading.json_value(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        document = reading.parse_json(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         found = {name: document.get(name) for name in ("iss", "sub", "aud")}
     except (ValueError, AttributeError):
         return {}

@@ -22,11 +22,11 @@ import msgspec
 
 from s3c_actions.azure import clouds, github_token, login_errors
 from s3c_actions.azure.clouds import Cloud
-from s3c_actions.azure.login_errors import Login
-from s3c_actions.azure.transport import transport
+from s3c_actions.azure.login_errors import LoginAttempt
+from s3c_actions.azure.transport import create_transport
 from s3c_actions.core import answers, reading
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
-from s3c_actions.core.pasted import quoted
+from s3c_actions.core.pasted import quote_value
 from s3c_actions.core.process import Secrets, find
 from s3c_actions.options.azure import https_host, tenant
 
@@ -85,7 +85,7 @@ class Credential:
     """
 
     def __init__(
-        self, make: Callable[[], Any], secrets: Secrets, login: Callable[[], Login], now: Callable[[], datetime]
+        self, make: Callable[[], Any], secrets: Secrets, login: Callable[[], LoginAttempt], now: Callable[[], datetime]
     ) -> None:
         self._make, self._secrets, self._login, self._now = cache(make), secrets, login, now
 
@@ -110,7 +110,7 @@ class Credential:
         return token
 
 
-def _told(error: Exception, login: Login, now: datetime) -> S3CError:
+def _told(error: Exception, login: LoginAttempt, now: datetime) -> S3CError:
     """What a credential raised, for people."""
     from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
@@ -130,7 +130,7 @@ def _told(error: Exception, login: Login, now: datetime) -> S3CError:
             remedy="Give the tenant that the service is in.",
             original=said[:2000],
         )
-    return login_errors.translated(said, login, now)
+    return login_errors.translate_login_error(said, login, now)
 
 
 def choose(
@@ -154,7 +154,7 @@ def choose(
         InputError: an id is missing, or the source asked for is not there.
         OutsideError: there is no identity at all.
     """
-    answers.limit()
+    answers.install_limits()
     # Without a handler of its own, azure-identity would write each failure to standard error; it is told by its error.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     for name in ("AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD", github_token.TOKEN, "IDENTITY_HEADER"):
@@ -206,11 +206,11 @@ class _Choice:
         try:
             return https_host(given)
         except ValueError as error:
-            raise InputError("authority-host", f"AZURE_AUTHORITY_HOST: {quoted(given)} is not {error}.") from None
+            raise InputError("authority-host", f"AZURE_AUTHORITY_HOST: {quote_value(given)} is not {error}.") from None
 
     def github(self) -> Identity | None:
         """The job's OIDC token, asked for anew whenever Entra is: it lives for minutes, a job for hours."""
-        if not github_token.offered(self.environment):
+        if not github_token.is_available(self.environment):
             return None
         if self.settings.source == "auto" and not (self.tenant and self.client):
             return None
@@ -229,7 +229,7 @@ class _Choice:
 
         def read() -> str:
             try:
-                return reading.text(Path(path)).strip()
+                return reading.read_text_file(Path(path)).strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise OutsideError(
                     f"The workload identity's token {path} cannot be read.",
@@ -253,7 +253,7 @@ class _Choice:
 
             if secret:
                 return ClientSecretCredential(
-                    self.tenant, self.client, secret, authority=self.authority, transport=transport()
+                    self.tenant, self.client, secret, authority=self.authority, transport=create_transport()
                 )
             password = self.environment.get("AZURE_CLIENT_CERTIFICATE_PASSWORD")
             try:
@@ -263,7 +263,7 @@ class _Choice:
                     certificate,
                     authority=self.authority,
                     password=password,
-                    transport=transport(),
+                    transport=create_transport(),
                 )
             except (ValueError, OSError) as error:
                 raise InputError(
@@ -300,7 +300,7 @@ class _Choice:
             from azure.identity import ManagedIdentityCredential
 
             return ManagedIdentityCredential(
-                client_id=self.client or None, _exclude_workload_identity_credential=True, transport=transport()
+                client_id=self.client or None, _exclude_workload_identity_credential=True, transport=create_transport()
             )
 
         return self._identity("managed-identity", "the managed identity", make, known=bool(self.client))
@@ -325,7 +325,7 @@ class _Choice:
     def nothing(self) -> S3CError:
         """The error of a machine where no source was found."""
         if self.environment.get("GITHUB_ACTIONS") == "true":
-            return self._ids_missing() if github_token.offered(self.environment) else self._no_permission()
+            return self._ids_missing() if github_token.is_available(self.environment) else self._no_permission()
         return OutsideError(
             "There is no Azure identity here.",
             cause="Neither GitHub's OIDC token, a workload identity, AZURE_CLIENT_SECRET, `az login` nor a managed "
@@ -356,7 +356,7 @@ class _Choice:
             try:
                 tenant(self.tenant)
             except ValueError as error:
-                raise InputError("tenant-id", f"AZURE_TENANT_ID: {quoted(self.tenant)} is not {error}.") from None
+                raise InputError("tenant-id", f"AZURE_TENANT_ID: {quote_value(self.tenant)} is not {error}.") from None
             return
         if source == "github-oidc":
             raise self._ids_missing()
@@ -381,7 +381,7 @@ class _Choice:
             from azure.identity import ClientAssertionCredential
 
             return ClientAssertionCredential(
-                self.tenant, self.client, assertion, authority=self.authority, transport=transport()
+                self.tenant, self.client, assertion, authority=self.authority, transport=create_transport()
             )
 
         return self._identity(source, told, make, claims=last)
@@ -401,7 +401,7 @@ class _Choice:
             credential=Credential(
                 make,
                 self.secrets,
-                lambda: Login(tenant=tenant, client=client, authority=authority, claims=claims),
+                lambda: LoginAttempt(tenant=tenant, client=client, authority=authority, claims=claims),
                 self.now,
             ),
             source=source,
@@ -418,7 +418,7 @@ def _az_is_logged_in(environment: Mapping[str, str]) -> bool:
     folder = environment.get("AZURE_CONFIG_DIR") or str(Path(environment.get("HOME") or "/") / ".azure")
     try:
         # Written by az with a byte order mark.
-        profile = reading.json_value(reading.text(Path(folder) / "azureProfile.json", encoding="utf-8-sig"))
+        profile = reading.parse_json(reading.read_text_file(Path(folder) / "azureProfile.json", encoding="utf-8-sig"))
         return bool(profile["subscriptions"])
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 API_VERSION = "2025-05-01"
 # https://learn.microsoft.com/azure/aks/kubelogin-authentication: the application of every cluster's API server.
 SERVER = "6dae42f8-4368-4678-94ff-3960e28e3630"
-ROLE = "Azure Kubernetes Service Cluster User Role"
+USER_ROLE = "Azure Kubernetes Service Cluster User Role"
 
 
 class AksCluster(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +44,7 @@ class AksCluster(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Access:
+class ClusterAccess:
     """How to reach a cluster.
 
     Attributes:
@@ -53,10 +53,10 @@ class Access:
     """
 
     document: dict[str, Any] = field(repr=False)
-    token: Token | None = field(default=None, repr=False)
+    token: ClusterToken | None = field(default=None, repr=False)
 
 
-class Token(msgspec.Struct, frozen=True):
+class ClusterToken(msgspec.Struct, frozen=True):
     """Tokens for a cluster's API server; called, it gives one that is valid now."""
 
     identity: Identity
@@ -67,7 +67,7 @@ class Token(msgspec.Struct, frozen=True):
         return self.identity.credential.get_token(f"{self.server}/.default").token
 
 
-def access(cluster: AksCluster, identity: Identity, secrets: Secrets) -> Access:
+def fetch_access(cluster: AksCluster, identity: Identity, secrets: Secrets) -> ClusterAccess:
     """Ask how to reach a cluster.
 
     A kubeconfig of a cluster with Microsoft Entra ID names kubelogin: a token of our own stands in its place.
@@ -89,9 +89,9 @@ def access(cluster: AksCluster, identity: Identity, secrets: Secrets) -> Access:
             if user.get(key):
                 secrets.add(str(user[key]))
         if "exec" in user or "auth-provider" in user:
-            token = Token(identity, _server(user))
+            token = ClusterToken(identity, _server(user))
             entry["user"] = {"token": token()}
-    return Access(document=document, token=token)
+    return ClusterAccess(document=document, token=token)
 
 
 def _asked(cluster: AksCluster, identity: Identity) -> str:
@@ -126,9 +126,9 @@ def _kubeconfig(cluster: AksCluster, body: str) -> dict[str, Any]:
     import yaml
 
     try:
-        (first, *_) = reading.json_value(body)["kubeconfigs"]
+        (first, *_) = reading.parse_json(body)["kubeconfigs"]
         text = base64.b64decode(first["value"])
-        reading.check_yaml(yaml.parse(text, Loader=yaml.CSafeLoader))
+        reading.check_yaml_events(yaml.parse(text, Loader=yaml.CSafeLoader))
         document = yaml.safe_load(text)
         if not isinstance(document["users"], list) or not isinstance(document["clusters"], list):
             raise TypeError
@@ -181,7 +181,7 @@ CASES = (
         pattern=r"\A40[13] ",
         what="Azure does not let us ask how to reach the cluster {cluster} (HTTP {status}).",
         cause="The identity ({identity}) has no role for that, or got it a moment ago.",
-        remedy=f'Grant it, and wait some minutes:\naz role assignment create --role "{ROLE}" '
+        remedy=f'Grant it, and wait some minutes:\naz role assignment create --role "{USER_ROLE}" '
         "--assignee {client} --scope {id}",
     ),
 )
@@ -189,7 +189,7 @@ CASES = (
 
 def _refused(cluster: AksCluster, identity: Identity, status: int, body: str) -> S3CError:
     try:
-        said = reading.json_value(body)["error"]
+        said = reading.parse_json(body)["error"]
         code, message = str(said["code"]), str(said["message"])
     except (ValueError, KeyError, TypeError):
         code, message = "", body

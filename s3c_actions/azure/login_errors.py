@@ -18,7 +18,7 @@ CLOCK_TOLERANCE = 120.0
 """Seconds that this machine's clock may be off before it is told."""
 
 
-class Login(msgspec.Struct, frozen=True, kw_only=True):
+class LoginAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """Who tried to log in, for the words of an error.
 
     Attributes:
@@ -118,13 +118,13 @@ CASES = (
 )
 
 
-def code_of(said: str) -> str:
+def error_code(said: str) -> str:
     """The AADSTS code in a message, digits alone; empty when there is none."""
     found = re.search(r"AADSTS(\d+)", said)
     return found[1] if found else ""
 
 
-def translated(said: str, login: Login, now: datetime) -> S3CError:
+def translate_login_error(said: str, login: LoginAttempt, now: datetime) -> S3CError:
     """The error for people, of what Entra or a credential said.
 
     Args:
@@ -132,7 +132,7 @@ def translated(said: str, login: Login, now: datetime) -> S3CError:
         login: who tried.
         now: this machine's time, to be held against Entra's when the message tells it.
     """
-    code = code_of(said)
+    code = error_code(said)
     claims = {"iss": "", "sub": "", "aud": "", **(login.claims or {})}
     words = {
         "client": login.client or "(none)",
@@ -143,7 +143,7 @@ def translated(said: str, login: Login, now: datetime) -> S3CError:
     original = said[:4000]
     error = explain(code, CASES, words, original=original)
     if error is not None:
-        error.cause = clock(said, now) or error.cause
+        error.cause = describe_clock(said, now) or error.cause
         return error
     return OutsideError(
         "Azure gave no token.",
@@ -157,15 +157,15 @@ def translated(said: str, login: Login, now: datetime) -> S3CError:
     )
 
 
-def clock(said: str, now: datetime) -> str:
+def describe_clock(said: str, now: datetime) -> str:
     """A sentence on this machine's clock when a message of Entra's tells its own time and they differ; else empty."""
     found = re.search(r"Current time: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)", said)
     if not found:
         return ""
-    return skew(datetime.fromisoformat(found[1]).replace(tzinfo=UTC), now)
+    return describe_skew(datetime.fromisoformat(found[1]).replace(tzinfo=UTC), now)
 
 
-def skew(theirs: datetime, now: datetime) -> str:
+def describe_skew(theirs: datetime, now: datetime) -> str:
     """A sentence on how far this machine's clock is off, empty when it is not; both times with a zone."""
     seconds = (now - theirs).total_seconds()
     if abs(seconds) < CLOCK_TOLERANCE:

@@ -30,7 +30,7 @@ from s3c_actions.signing import certificates
 if TYPE_CHECKING:
     from s3c_actions.azure.vault import Vault, VaultCertificate
 
-NAME = "s3c-azure"
+PLUGIN_NAME = "s3c-azure"
 CONTRACT = "1.0"
 # Key → hash, Key Vault's algorithm, and the contract's:
 # https://github.com/notaryproject/specifications/blob/main/specs/signature-specification.md#algorithm-selection
@@ -43,7 +43,7 @@ _ALGORITHMS = {
     "EC-521": ("sha512", "ES512", "ECDSA-SHA-512"),
 }
 _METADATA = {
-    "name": NAME,
+    "name": PLUGIN_NAME,
     "description": "Signs with a key of Azure Key Vault for s3c",
     "version": __version__,
     "url": "https://notaryproject.dev",
@@ -69,7 +69,7 @@ class _Refused(Exception):
 
 
 @contextmanager
-def running(vault: Vault, certificate: VaultCertificate, temp: Path) -> Iterator[Plugin]:
+def open_plugin(vault: Vault, certificate: VaultCertificate, temp: Path) -> Iterator[Plugin]:
     """Have a plugin there that signs with the key of a vault's certificate, while the context lasts.
 
     Args:
@@ -77,17 +77,17 @@ def running(vault: Vault, certificate: VaultCertificate, temp: Path) -> Iterator
         certificate: whose key signs; it obeys the rules for signing certificates.
         temp: where the plugin's folder is made; it is removed in the end.
     """
-    with tempdir.folder(sockets.place(temp)) as folder:
+    with tempdir.open_run_folder(sockets.socket_folder(temp)) as folder:
         plugin = Plugin(libexec=folder)
         socket = folder / "socket"
         signer = _Signer(vault, certificate)
-        _write_executable(folder / "plugins" / NAME / f"notation-{NAME}", socket, signer.known)
+        _write_executable(folder / "plugins" / PLUGIN_NAME / f"notation-{PLUGIN_NAME}", socket, signer.known)
         vault.warm_up()
 
         def answer(command: str, request: bytes) -> tuple[str, dict[str, Any]]:
             plugin.failure = None
             try:
-                return "answer", signer.answer(command, reading.json_value(request or b"{}"))
+                return "answer", signer.answer(command, reading.parse_json(request or b"{}"))
             except S3CError as error:
                 plugin.failure = error
                 return _error("ACCESS_DENIED", error.what)

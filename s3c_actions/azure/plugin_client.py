@@ -8,7 +8,7 @@ so that its start takes no time, and it holds no token: signing is done by the p
 import socket
 import sys
 
-NOBODY = b'{"errorCode": "ERROR", "errorMessage": "s3c does not answer: it has ended."}'
+NO_ANSWER = b'{"errorCode": "ERROR", "errorMessage": "s3c does not answer: it has ended."}'
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
         answer = b""
     verdict, _, document = answer.partition(b"\n")
     good = verdict == b"answer"
-    (sys.stdout if good else sys.stderr).buffer.write(document or NOBODY)
+    (sys.stdout if good else sys.stderr).buffer.write(document or NO_ANSWER)
     return 0 if good else 1
 
 

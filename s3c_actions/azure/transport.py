@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from azure.core.pipeline.transport import RequestsTransport
 
 
-def transport(*, connect: float = 10.0, read: float = 60.0) -> RequestsTransport:
+def create_transport(*, connect: float = 10.0, read: float = 60.0) -> RequestsTransport:
     """A new transport for a client of Azure's; every one is given it, for their own reads ~/.netrc.
 
     Args:
@@ -19,4 +19,4 @@ def transport(*, connect: float = 10.0, read: float = 60.0) -> RequestsTransport
     """
     from azure.core.pipeline.transport import RequestsTransport
 
-    return RequestsTransport(session=web.session(), connection_timeout=connect, read_timeout=read)
+    return RequestsTransport(session=web.create_session(), connection_timeout=connect, read_timeout=read)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from s3c_actions.azure import vault_errors
-from s3c_actions.azure.login_errors import skew
-from s3c_actions.azure.transport import transport
-from s3c_actions.azure.vault_errors import About
+from s3c_actions.azure.login_errors import describe_skew
+from s3c_actions.azure.transport import create_transport
+from s3c_actions.azure.vault_errors import VaultContext
 from s3c_actions.core import startup
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.signing import certificates
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from s3c_actions.azure.identity import Identity
     from s3c_actions.core.progress import Progress
 
-MOST_TRIES = 6
+MAX_TRIES = 6
 """How often a request that is turned away for being one too many is tried again, each after what Retry-After says."""
 
 
@@ -51,7 +51,7 @@ class VaultCertificate(msgspec.Struct, frozen=True, kw_only=True):
     chain: tuple[x509.Certificate, ...]
 
 
-def host(name: str, suffix: str) -> str:
+def vault_host(name: str, suffix: str) -> str:
     """The host of a vault: its name with the cloud's suffix, or what was given with a dot in it."""
     return name if "." in name else f"{name}.{suffix}"
 
@@ -102,7 +102,7 @@ class Vault:
 
         about = self._about(name)
         client = self._certificate_client()
-        with vault_errors.translating(about):
+        with vault_errors.translate_errors(about):
             found = self._get(client, name, version, about)
         leaf = x509.load_der_x509_certificate(bytes(found.cer or b""))
         properties = found.properties
@@ -116,14 +116,14 @@ class Vault:
             )
         if not found.key_id:
             raise OutsideError(f"The vault {about.name} names no key of the certificate {name}.")
-        if issuers is None and not certificates.self_signed(leaf):
+        if issuers is None and not certificates.is_self_signed(leaf):
             issuers = self._issuers(client, found, about)
         return VaultCertificate(
             vault=self.host,
             name=name,
             version=str(properties.version),
             key_id=found.key_id,
-            chain=certificates.in_order(leaf, list(issuers or ())),
+            chain=certificates.order_chain(leaf, list(issuers or ())),
         )
 
     def sign(self, certificate: VaultCertificate, algorithm: str, digest: bytes) -> bytes:
@@ -146,7 +146,7 @@ class Vault:
         client = self._clients.get(certificate.key_id)
         if client is None:
             client = self._clients[certificate.key_id] = self._crypto_client(certificate)
-        with vault_errors.translating(self._about(certificate.name)):
+        with vault_errors.translate_errors(self._about(certificate.name)):
             signed = client.sign(SignatureAlgorithm(algorithm), digest, raw_response_hook=self._answered)
         return signed.signature
 
@@ -159,10 +159,10 @@ class Vault:
         """The vault's name, without its domain."""
         return self.host.partition(".")[0]
 
-    def _about(self, name: str) -> About:
-        return About(vault=self.host, certificate=name, client=self._identity.client)
+    def _about(self, name: str) -> VaultContext:
+        return VaultContext(vault=self.host, certificate=name, client=self._identity.client)
 
-    def _get(self, client: CertificateClient, name: str, version: str, about: About) -> KeyVaultCertificate:
+    def _get(self, client: CertificateClient, name: str, version: str, about: VaultContext) -> KeyVaultCertificate:
         from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
         hook = {"raw_response_hook": self._answered}
@@ -175,16 +175,16 @@ class Vault:
             try:
                 if version:
                     client.get_certificate(name, **hook)
-                    raise vault_errors.no_such_version(about, version) from None
+                    raise vault_errors.missing_version_error(about, version) from None
                 client.get_deleted_certificate(name, **hook)
             except HttpResponseError:
                 pass
             else:
-                raise vault_errors.deleted(about) from None
+                raise vault_errors.deleted_error(about) from None
             raise
 
     def _issuers(
-        self, client: CertificateClient, found: KeyVaultCertificate, about: About
+        self, client: CertificateClient, found: KeyVaultCertificate, about: VaultContext
     ) -> tuple[x509.Certificate, ...]:
         """The certificates of the secret that belongs to a certificate whose key cannot be exported.
 
@@ -200,7 +200,7 @@ class Vault:
             )
         from azure.core.rest import HttpRequest
 
-        with vault_errors.translating(about):
+        with vault_errors.translate_errors(about):
             answer = client.send_request(HttpRequest("GET", found.secret_id), raw_response_hook=self._answered)
             answer.raise_for_status()
         document = answer.json()
@@ -217,13 +217,13 @@ class Vault:
         from azure.keyvault.certificates import CertificateClient
 
         return CertificateClient(
-            f"https://{self.host}", self._identity.credential, transport=self._transport(), retry_status=MOST_TRIES
+            f"https://{self.host}", self._identity.credential, transport=self._transport(), retry_status=MAX_TRIES
         )
 
     def _transport(self) -> HttpTransport[Any, Any]:
         """One for all clients: they ask one host, over one connection."""
         if self._shared is None:
-            self._shared = transport()
+            self._shared = create_transport()
         return self._shared
 
     def _crypto_client(self, certificate: VaultCertificate) -> CryptographyClient:
@@ -238,7 +238,7 @@ class Vault:
             policies.UserAgentPolicy(base_user_agent="s3c"),
             policies.ProxyPolicy(),
             policies.ContentDecodePolicy(),
-            policies.RetryPolicy(retry_status=MOST_TRIES),
+            policies.RetryPolicy(retry_status=MAX_TRIES),
             policies.BearerTokenCredentialPolicy(
                 self._identity.credential, f"https://{self._identity.cloud.vaults}/.default", enable_cae=True
             ),
@@ -257,7 +257,7 @@ class Vault:
             self._progress.note(f"{self.host} is busy: trying again" + (f" in {wait} s" if wait else ""))
         try:
             theirs = parsedate_to_datetime(answer.headers["Date"])
-            told = skew(theirs, self._now())
+            told = describe_skew(theirs, self._now())
         except (KeyError, ValueError, TypeError):
             return
         if told and not self.clock:

@@ -29,7 +29,7 @@ _ACTION = r"Action: 'Microsoft\.KeyVault/vaults/(?P<action>[A-Za-z/]+)'"
 _EXPECTED, _FOUND = r"Expected one of \S{0,500}?", r"\S{0,500}?,? found \S+\Z"
 
 
-class About(msgspec.Struct, frozen=True, kw_only=True):
+class VaultContext(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked of which vault by whom, for the words of an error."""
 
     vault: str
@@ -43,14 +43,14 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def translating(about: About) -> Iterator[None]:
+def translate_errors(about: VaultContext) -> Iterator[None]:
     """Raise what the Azure SDK raises as S3CError."""
     from azure.core.exceptions import AzureError, HttpResponseError
 
     try:
         yield
     except HttpResponseError as error:
-        raise told(error, about) from None
+        raise translate_vault_error(error, about) from None
     except AzureError as error:
         raise _unreachable(error, about) from None
     except ValueError as error:
@@ -170,7 +170,7 @@ NETWORK = (
 )
 
 
-def told(error: HttpResponseError, about: About) -> S3CError:
+def translate_vault_error(error: HttpResponseError, about: VaultContext) -> S3CError:
     """The error for people, of an answer of the vault's."""
     code, inner, message = _read(error)
     text = f"{error.status_code or 0} {' '.join(f'{inner} {code}'.split())}\n{message.strip()}"
@@ -183,7 +183,7 @@ def told(error: HttpResponseError, about: About) -> S3CError:
     )
 
 
-def _facts(message: str, about: About) -> dict[str, str]:
+def _facts(message: str, about: VaultContext) -> dict[str, str]:
     action = re.search(_ACTION, message)
     lacking = action["action"] if action else ""
     right, role = _ROLES.get(lacking, (lacking, "Key Vault Crypto User"))
@@ -203,7 +203,7 @@ def _facts(message: str, about: About) -> dict[str, str]:
 def _read(error: HttpResponseError) -> tuple[str, str, str]:
     """Code, inner code and message of an answer."""
     try:
-        document: Any = reading.json_value(error.response.text() if error.response is not None else "")
+        document: Any = reading.parse_json(error.response.text() if error.response is not None else "")
         found = document["error"]
         inner = found.get("innererror") or found.get("innerError") or {}
         return str(found.get("code") or ""), str(inner.get("code") or ""), str(found.get("message") or "")
@@ -211,7 +211,7 @@ def _read(error: HttpResponseError) -> tuple[str, str, str]:
         return "", "", error.message or ""
 
 
-def deleted(about: About) -> S3CError:
+def deleted_error(about: VaultContext) -> S3CError:
     """The error of a certificate that was deleted and can be recovered."""
     return InputError(
         "vault-certificate",
@@ -221,7 +221,7 @@ def deleted(about: About) -> S3CError:
     )
 
 
-def no_such_version(about: About, version: str) -> S3CError:
+def missing_version_error(about: VaultContext, version: str) -> S3CError:
     """The error of a certificate that is there, in other versions."""
     return InputError(
         "vault-certificate-version",
@@ -231,7 +231,7 @@ def no_such_version(about: About, version: str) -> S3CError:
     )
 
 
-def _unreachable(error: Exception, about: About) -> S3CError:
+def _unreachable(error: Exception, about: VaultContext) -> S3CError:
     said = str(error)
     return explain(said, NETWORK, _facts("", about), original=said[:1000]) or OutsideError(
         f"The vault {about.vault} could not be reached.",

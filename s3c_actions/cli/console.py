@@ -14,12 +14,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from s3c_actions.core.errors import S3CError
-from s3c_actions.report.render.terminal import LONGEST, plain
+from s3c_actions.report.render.terminal import MAX_CHARACTERS, plain_line
 
 if TYPE_CHECKING:
     from rich.status import Status
 
-MOST_LINES = 20
+MAX_LINES = 20
 
 
 def error_lines(command: str, error: S3CError) -> list[str]:
@@ -29,12 +29,14 @@ def error_lines(command: str, error: S3CError) -> list[str]:
         command: such as `patch`; empty before one is known.
         error: its parts may hold untrusted text.
     """
-    about = f"image {plain(error.image)}; " if error.image else ""
-    lines = [f"s3c {command}".strip() + f": {plain(error.what)}"]
-    remedy = [plain(line) for line in error.remedy.splitlines()[:MOST_LINES] if line.strip()]
-    lines += [f"  {line}" for line in ([plain(error.cause)] if error.cause else []) + remedy]
+    about = f"image {plain_line(error.image)}; " if error.image else ""
+    lines = [f"s3c {command}".strip() + f": {plain_line(error.what)}"]
+    remedy = [plain_line(line) for line in error.remedy.splitlines()[:MAX_LINES] if line.strip()]
+    lines += [f"  {line}" for line in ([plain_line(error.cause)] if error.cause else []) + remedy]
     lines[-1] += f"      ({about}exit {int(error.exit_code)})"
-    said = [plain(line) for line in error.original[-LONGEST * 4 :].splitlines() if line.strip()][-MOST_LINES:]
+    said = [plain_line(line) for line in error.original[-MAX_CHARACTERS * 4 :].splitlines() if line.strip()][
+        -MAX_LINES:
+    ]
     if said:
         lines += ["  It said:", *(f"    {line}" for line in said)]
     return lines
@@ -44,7 +46,7 @@ class _Step:
     """A running step of a TerminalProgress or LogProgress."""
 
     def __init__(self, name: str, begun: Callable[[str], None], ended: Callable[[str, str, float, bool], None]) -> None:
-        self._name, self._begun, self._ended = plain(name, 40), begun, ended
+        self._name, self._begun, self._ended = plain_line(name, 40), begun, ended
         self._sentence = ""
         self._started = 0.0
 
@@ -58,7 +60,7 @@ class _Step:
 
     def done(self, sentence: str) -> None:
         """What the step found out."""
-        self._sentence = plain(sentence)
+        self._sentence = plain_line(sentence)
 
 
 class TerminalProgress:
@@ -84,11 +86,11 @@ class TerminalProgress:
 
     def about(self, image: str) -> None:
         """The image's name above its steps."""
-        self._line(self._paint("1", plain(image)))
+        self._line(self._paint("1", plain_line(image)))
 
     def note(self, text: str) -> None:
         """What is going on: beside the spinner, or as a line of its own when verbose."""
-        text = plain(text)
+        text = plain_line(text)
         with self._lock:
             if self._verbose:
                 self._line(self._dim(f"  {text}"))
@@ -97,11 +99,11 @@ class TerminalProgress:
 
     def notice(self, text: str) -> None:
         """A line of its own."""
-        self._line(f"note: {plain(text)}")
+        self._line(f"note: {plain_line(text)}")
 
     def warning(self, text: str) -> None:
         """A line of its own."""
-        self._line(self._paint("33", f"warning: {plain(text)}"))
+        self._line(self._paint("33", f"warning: {plain_line(text)}"))
 
     def _begin(self, name: str) -> None:
         with self._lock:
@@ -185,22 +187,22 @@ class LogProgress:
 
     def about(self, image: str) -> None:
         """The image's name above its steps."""
-        self._line(plain(image))
+        self._line(plain_line(image))
 
     def note(self, text: str) -> None:
         """A line, when verbose or when nothing was said for a while."""
         if self._verbose:
-            self._line(f"  {plain(text)}")
+            self._line(f"  {plain_line(text)}")
         elif time.monotonic() - self._last >= self._heartbeat:
-            self._line(f"  {f'{self._running[-1]}: ' if self._running else ''}{plain(text)}")
+            self._line(f"  {f'{self._running[-1]}: ' if self._running else ''}{plain_line(text)}")
 
     def notice(self, text: str) -> None:
         """A line of its own."""
-        self._line(f"note: {plain(text)}")
+        self._line(f"note: {plain_line(text)}")
 
     def warning(self, text: str) -> None:
         """A line of its own."""
-        self._line(f"warning: {plain(text)}")
+        self._line(f"warning: {plain_line(text)}")
 
     def _begin(self, name: str) -> None:
         self._running.append(name)

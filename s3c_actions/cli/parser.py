@@ -14,12 +14,12 @@ from typing import Any, NoReturn
 from s3c_actions.commands import COMMANDS, Command
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.pasted import quoted
+from s3c_actions.core.pasted import quote_value
 from s3c_actions.options.common import EverywhereOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean
 
-EVERYWHERE: tuple[Input[Any], ...] = (EverywhereOptions.quiet, EverywhereOptions.verbose, EverywhereOptions.debug)
+COMMON_INPUTS: tuple[Input[Any], ...] = (EverywhereOptions.quiet, EverywhereOptions.verbose, EverywhereOptions.debug)
 """What every command takes."""
 _IN_A_STEP = {"comment": "comment", "upload-sarif": "upload"}
 """Inputs that only an action has, and the command that does the same."""
@@ -69,7 +69,7 @@ def command_name(given: str) -> str:
     near = difflib.get_close_matches(given, COMMANDS, n=1)
     raise InputError(
         "command",
-        f"{quoted(given)} is not a command of s3c.",
+        f"{quote_value(given)} is not a command of s3c.",
         remedy=(f"Did you mean `s3c {near[0]}`? " if near else "") + f"There are {', '.join(COMMANDS)}.",
     )
 
@@ -94,7 +94,7 @@ def read(command: Command[Any], argv: Sequence[str]) -> dict[str, str] | None:
         InputError: an unknown flag, a flag without its value, too many arguments, or a secret on the command line.
     """
     parser = _parser(command)
-    declared = (*command.inputs, *EVERYWHERE)
+    declared = (*command.inputs, *COMMON_INPUTS)
     found, extra = parser.parse_known_intermixed_args(_without_values(argv, declared))
     if found.help:
         return None
@@ -127,7 +127,7 @@ def _parser(command: Command[Any]) -> _Parser:
     for one in command.inputs:
         _add(own, one)
     everywhere = parser.add_argument_group("Everywhere")
-    for one in EVERYWHERE:
+    for one in COMMON_INPUTS:
         _add(everywhere, one)
     everywhere.add_argument("-h", "--help", action="store_true", help="This text.")
     return parser
@@ -192,7 +192,7 @@ def _without_values(argv: Sequence[str], declared: Iterable[Input[Any]]) -> list
             try:
                 yes = boolean(text)
             except ValueError as error:
-                raise InputError(one.name, f"{quoted(text)} is not {error}.") from None
+                raise InputError(one.name, f"{quote_value(text)} is not {error}.") from None
             rewritten.append(flag if yes else f"--no-{flag[2:]}")
         else:
             rewritten.append(argument)
@@ -201,7 +201,7 @@ def _without_values(argv: Sequence[str], declared: Iterable[Input[Any]]) -> list
 
 def _texts(command: Command[Any], found: Mapping[str, Any]) -> dict[str, str]:
     texts: dict[str, str] = {}
-    for one in (*command.inputs, *EVERYWHERE):
+    for one in (*command.inputs, *COMMON_INPUTS):
         bare = found.get(f"bare {one.name}")
         values = [bare] if isinstance(bare, str) else list(bare or [])
         for name in (one.name, *one.aliases):
@@ -221,15 +221,16 @@ def _texts(command: Command[Any], found: Mapping[str, Any]) -> dict[str, str]:
 
 def _secret(one: Input[Any], name: str) -> str:
     try:
-        text = reading.text(Path("/dev/stdin" if name == "-" else name))
+        text = reading.read_text_file(Path("/dev/stdin" if name == "-" else name))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             one.name,
-            f"the file {quoted(name)} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.",
+            f"the file {quote_value(name)} cannot be read: "
+            f"{getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.",
             remedy=f"Give {one.flag} a file that holds the value alone, or set {one.variable}.",
         ) from None
     if not text.strip():
-        raise InputError(one.name, f"the file {quoted(name)} is empty.")
+        raise InputError(one.name, f"the file {quote_value(name)} is empty.")
     return text.rstrip("\r\n")
 
 
@@ -237,7 +238,9 @@ def _unknown(command: Command[Any], argument: str) -> InputError:
     """The error of an argument nobody declared; its value may be a secret and is not shown."""
     flag = argument.partition("=")[0]
     if not re.fullmatch(r"--?[A-Za-z0-9][A-Za-z0-9_-]{0,37}", flag):
-        return InputError("command line", f"there is an argument too many: {quoted(argument)}.", remedy=_see(command))
+        return InputError(
+            "command line", f"there is an argument too many: {quote_value(argument)}.", remedy=_see(command)
+        )
     if command.removed is not None:
         for one in command.removed.inputs:
             if flag in {one.flag, *(f"--{no}{name}" for name in (one.name, *one.aliases) for no in ("", "no-"))}:
@@ -256,7 +259,7 @@ def _unknown(command: Command[Any], argument: str) -> InputError:
             f"{flag} is an input of the action, not a flag of `s3c {command.name}`.",
             remedy=f"On a command line run `s3c {after}` after it.",
         )
-    flags = [one.flag for one in (*command.inputs, *EVERYWHERE)]
+    flags = [one.flag for one in (*command.inputs, *COMMON_INPUTS)]
     near = difflib.get_close_matches(flag, flags, n=1)
     suggestion = f"Did you mean {near[0]}? " if near else ""
     return InputError(

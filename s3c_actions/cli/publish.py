@@ -98,13 +98,13 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
             last = image.last_scan
             for scan in (last.parts or (last,)) if last is not None else ():
                 refused = scan.refused if image.failure is not None else ()
-                found += annotation.of(
+                found += annotation.image_annotations(
                     scan.shown or scan.report,
                     scan.rendering or formats.Rendering(),
                     refused,
                     patched=image.patch is not None,
                 )
-        for one in annotation.most(found):
+        for one in annotation.select_annotations(found):
             self.console.actions.annotate(
                 one.level,
                 self.console.secrets.redact(one.text),
@@ -151,7 +151,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.result import outputs
 
         deployed = outcome.deploy is not None and not outcome.deploy.unchanged
-        nothing = "   nothing to do" if outputs.skipped(image) and not deployed else ""
+        nothing = "   nothing to do" if outputs.is_skipped(image) and not deployed else ""
         return f"✔ {image.reference}{nothing}" + (f"   report: {output / 'summary.md'}" if output else "")
 
     def write(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> ResultDocument | None:
@@ -167,10 +167,10 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         summary, facts = output / "summary.md", output / "result.json"
         from s3c_actions.report.github import summary as rendering
 
-        document = result.document(outcome, self.now, self.console.secrets, ended)
+        document = result.build_document(outcome, self.now, self.console.secrets, ended)
         markdown = rendering.render(document)
         writing.write(summary, markdown, errors="backslashreplace")
-        writing.write(facts, result.text(document))
+        writing.write(facts, result.render_document(document))
         if self.console.actions is not None:
             files.append_summary(markdown, self.environment)
             files.set_outputs(self._outputs(outcome, facts, summary), self.environment)
@@ -183,7 +183,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.result import outputs
 
         redact = self.console.secrets.redact
-        return {name: redact(value) for name, value in outputs.values(outcome, *written).items()}
+        return {name: redact(value) for name, value in outputs.output_values(outcome, *written).items()}
 
     def _sarif_folder(self, outcome: Outcome) -> str:
         """A folder with the last SARIF report of each image and platform alone, to upload; empty without any.
@@ -193,12 +193,14 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.report.formats import sarif
         from s3c_actions.result import outputs
 
-        reports = [report for image in outcome.images for report in outputs.sarif(image)]
+        reports = [report for image in outcome.images for report in outputs.sarif_reports(image)]
         if not reports:
             return ""
         folder = Path(tempfile.mkdtemp(prefix="s3c-sarif-", dir=self.environment.get("RUNNER_TEMP") or None))
         for number, report in enumerate(reports):
-            (folder / f"{number}.sarif").write_bytes(sarif.uploadable(reading.content(report, reading.REPORTS)))
+            (folder / f"{number}.sarif").write_bytes(
+                sarif.drop_suppressed(reading.read_file(report, reading.MAX_REPORT_BYTES))
+            )
         return str(folder)
 
     def _pages(self, outcome: Outcome) -> dict[str, str]:
@@ -212,5 +214,5 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         for _, page in told:
             shutil.copyfile(page, folder / f"{page.parent.name}.html")
         # Two jobs of a run must not take each other's name; the same job run again takes its own.
-        key = marker.key(self.environment.get("GITHUB_JOB", ""), *(image for image, _ in told))
+        key = marker.comment_key(self.environment.get("GITHUB_JOB", ""), *(image for image, _ in told))
         return {"trace-artifact": f"s3c-trace-{told[0][1].parent.name}-{key[:8]}", "trace-folder": str(folder)}

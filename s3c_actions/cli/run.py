@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from s3c_actions.options.declare import G, Group, Input
     from s3c_actions.result.gate_change import GateChange
     from s3c_actions.result.model import Outcome
-    from s3c_actions.wiring.target_files import Governed
+    from s3c_actions.wiring.target_files import GovernedInputs
 
 _SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy"})
 """Inputs that `commands.settings_files` is about: a command without any is spared its import."""
@@ -95,10 +95,10 @@ class _Run(msgspec.Struct):
     def run(self) -> int:
         """Do it, and tell what came of it: the reports are written whatever happens."""
         try:
-            root = writing.workspace(self.environment, _here())
+            root = writing.guarded_folder(self.environment, _here())
         except S3CError:  # there is no working folder, which `_run` tells
             return self._run()
-        with writing.guarding(root):
+        with writing.guard_links(root):
             return self._run()
 
     def _run(self) -> int:
@@ -160,21 +160,21 @@ class _Run(msgspec.Struct):
 
     def _taken(self) -> tuple[Input[Any], ...]:
         """Every input that this command has, the shell's own among them."""
-        own = (*parser.EVERYWHERE, AnnotationOptions.annotations, UploadOptions.upload_sarif)
+        own = (*parser.COMMON_INPUTS, AnnotationOptions.annotations, UploadOptions.upload_sarif)
         return (*self.command.inputs, *own, *(commenting.CommentingOptions.inputs() if self.command.comments else ()))
 
     def _hide(self) -> None:
         """Hide every secret before anything is done with an input: also those that stand where none belongs."""
         secrets = self.console.secrets
-        for value in hidden.of_environment(self.environment):
+        for value in hidden.environment_secrets(self.environment):
             secrets.add(value)
         for one, text in declare.texts(self._taken(), self.flags, self.environment):
             if one.secret:
                 secrets.add(text)
             elif (kind := one.content(text)) in one.takes and kind == pasted.KUBECONFIG:
-                for value in pasted.secrets_of_kubeconfig(pasted.kubeconfig(text)):
+                for value in pasted.kubeconfig_secrets(pasted.normalize_kubeconfig(text)):
                     secrets.add(value)
-            elif pasted.is_secret(kind):
+            elif pasted.is_secret_kind(kind):
                 secrets.add_content(text)
 
     def _reject_removed(self) -> None:
@@ -186,7 +186,7 @@ class _Run(msgspec.Struct):
 
     def _for_programs(self) -> dict[str, str]:
         """The environment without secret inputs, of whatever command, and without content given in place of a path."""
-        without = {declare.variable(name) for name in hidden.INPUTS}
+        without = {declare.variable(name) for name in hidden.SECRET_INPUTS}
         for one in self._taken():
             names = [declare.variable(name) for name in (one.name, *one.aliases)] if not one.secret else []
             without.update(name for name in names if one.content(self.environment.get(name, "")))
@@ -216,7 +216,7 @@ class _Run(msgspec.Struct):
         def cut(text: str) -> str:
             for long in sorted(given, key=len, reverse=True):
                 text = text.replace(long, given[long])
-            return pasted.without_kept(text)
+            return pasted.hide_kept_paths(text)
 
         return cut
 
@@ -230,8 +230,8 @@ class _Run(msgspec.Struct):
         cache = folders.cache_folder(environment)
         if cache.notice:
             progress.notice(cache.notice)
-        seen = folders.for_programs(environment, folders.working_folder())
-        with tempdir.folder(_place(environment)) as temp:
+        seen = folders.program_environment(environment, folders.working_folder())
+        with tempdir.open_run_folder(_place(environment)) as temp:
             values = declare.read(
                 self.command.options, self.flags, self.environment, progress.notice, partial(_keep, temp)
             )
@@ -261,37 +261,39 @@ class _Run(msgspec.Struct):
         from s3c_actions.wiring import settings_files
 
         governed = self._governed(values, context)
-        values = settings_files.with_defaults(governed.options, declared, context.cwd)
+        values = settings_files.add_default_files(governed.options, declared, context.cwd)
         proposed = governed.proposed
         if proposed is not None:
-            proposed = settings_files.with_defaults(proposed, declared, context.cwd)
-        settings_files.share(context, settings_files.OfRun(names=governed.names, proposed=proposed))
+            proposed = settings_files.add_default_files(proposed, declared, context.cwd)
+        settings_files.share_files(context, settings_files.RunFiles(names=governed.names, proposed=proposed))
         self.changes = governed.changes
-        self.settings = settings_files.listed(values, declared, context.cwd, governed.names)
+        self.settings = settings_files.list_files(values, declared, context.cwd, governed.names)
         return values
 
-    def _governed(self, values: Group, context: Context) -> Governed:
+    def _governed(self, values: Group, context: Context) -> GovernedInputs:
         """The values with the files of the branch that a pull request goes to; outside of one as they are."""
         from s3c_actions.wiring import target_files
 
         if not self.environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
-            return target_files.Governed(options=values)
+            return target_files.GovernedInputs(options=values)
         from s3c_actions.github import target_branch
 
         progress = self.console.progress
         gating = declare.read(commenting.GatingOptions, {}, self.environment, progress.notice)
-        branch = target_branch.of(self.environment, lambda: self._token(gating), progress.notice)
+        branch = target_branch.find_target_branch(self.environment, lambda: self._token(gating), progress.notice)
         if branch is None:
-            return target_files.Governed(options=values)
+            return target_files.GovernedInputs(options=values)
         checkout = target_files.Checkout(
             workspace=Path(self.environment.get("GITHUB_WORKSPACE") or context.cwd),
             repository=self.environment.get("GITHUB_REPOSITORY", ""),
             cwd=context.cwd,
         )
         label = gating.gate_label
-        governed = target_files.govern(values, self.command.inputs, checkout, branch, label=label, temp=context.temp)
+        governed = target_files.apply_target_files(
+            values, self.command.inputs, checkout, branch, label=label, temp=context.temp
+        )
         for change in governed.changes:
-            progress.warning(target_files.sentence(change, branch.name, label))
+            progress.warning(target_files.describe_change(change, branch.name, label))
         return governed
 
     def _token(self, gating: commenting.GatingOptions) -> str:
@@ -329,7 +331,7 @@ class _Run(msgspec.Struct):
 
 def _keep(temp: Path, name: str, content: str) -> Path:
     """Write what was given as text in place of a path to a file, which goes with the run's temporary folder."""
-    folder = temp / pasted.FOLDER
+    folder = temp / pasted.KEPT_FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / name
     path.touch(mode=0o600)
@@ -343,7 +345,7 @@ def _summary_ahead() -> None:
     startup.warm(then="s3c_actions.report.github.summary:prepare")
 
 
-def cache_folder(environment: Mapping[str, str]) -> Path:
+def cache_path(environment: Mapping[str, str]) -> Path:
     """Where programs and databases are kept between runs: `S3C_CACHE`, by default the user's cache folder."""
     return folders.cache_folder(environment).path
 
@@ -355,7 +357,7 @@ def _made(output: Path) -> Path:
     """The folder for everything written, made before anything is done that would have to be told there."""
     try:
         writing.check_inside(output, _OWN_FILES)
-        writing.folder(output)
+        writing.make_folder(output)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -12,7 +12,7 @@ from s3c_actions import __version__
 from s3c_actions.cli.console import LogProgress, QuietProgress, TerminalProgress, error_lines
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.process import Secrets
-from s3c_actions.report.render.terminal import plain
+from s3c_actions.report.render.terminal import plain_line
 
 if TYPE_CHECKING:
     from s3c_actions.core.progress import Progress
@@ -75,7 +75,7 @@ class Console(msgspec.Struct):
         if self.actions is not None:
             self.actions.print(text)
         else:
-            stream.write("".join(f"{plain(line, 20_000)}\n" for line in text.splitlines()))
+            stream.write("".join(f"{plain_line(line, 20_000)}\n" for line in text.splitlines()))
             stream.flush()
 
 

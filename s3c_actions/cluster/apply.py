@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from s3c_actions.cluster.client import ApiError, Cluster, Object, Resource
+from s3c_actions.cluster.client import ApiError, Cluster, KubernetesObject, Resource
 from s3c_actions.core.errors import InputError
 
 # Dependencies first, in Helm's order; kinds that are not listed come after these and before workloads.
@@ -44,10 +44,10 @@ _LAST = (
 )
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class ApplyTarget(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """An object and its destination; `source` is the manifest it comes from."""
 
-    document: Object
+    document: KubernetesObject
     resource: Resource
     namespace: str
     source: str
@@ -73,7 +73,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class ObjectChange(msgspec.Struct, frozen=True, kw_only=True):
     """The result of applying, deleting or restoring one object.
 
     Attributes:
@@ -82,15 +82,18 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         after: the object now.
     """
 
-    target: Target
+    target: ApplyTarget
     action: str
-    before: Object | None
-    after: Object
+    before: KubernetesObject | None
+    after: KubernetesObject
 
 
-def targets(
-    documents: Iterable[tuple[Object, str]], cluster: Cluster, namespace: str, labels: dict[str, str] | None = None
-) -> tuple[Target, ...]:
+def plan_targets(
+    documents: Iterable[tuple[KubernetesObject, str]],
+    cluster: Cluster,
+    namespace: str,
+    labels: dict[str, str] | None = None,
+) -> tuple[ApplyTarget, ...]:
     """Return the objects with their destinations, in the order of application.
 
     Args:
@@ -102,7 +105,7 @@ def targets(
     Raises:
         InputError: the cluster does not know a kind, or an object is given twice.
     """
-    by_identity: dict[tuple[str, str, str, str], Target] = {}
+    by_identity: dict[tuple[str, str, str, str], ApplyTarget] = {}
     for document, source in documents:
         metadata = {**document["metadata"]}
         if "name" not in metadata:
@@ -116,7 +119,7 @@ def targets(
             metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
         resource = cluster.resource(str(document["apiVersion"]), str(document["kind"]))
         scope = str(metadata.get("namespace") or namespace) if resource.namespaced else ""
-        target = Target(
+        target = ApplyTarget(
             document={key: value for key, value in document.items() if key != "status"} | {"metadata": metadata},
             resource=resource,
             namespace=scope,
@@ -135,12 +138,12 @@ def _rank(kind: str) -> int:
     return len(_FIRST) + (1 + _LAST.index(kind) if kind in _LAST else 0)
 
 
-def look_up(cluster: Cluster, target: Target) -> Object | None:
+def read_object(cluster: Cluster, target: ApplyTarget) -> KubernetesObject | None:
     """Return the object as it is now; None when it does not exist. Raise as `Cluster.request` does."""
     return cluster.get(target.resource, target.name, target.namespace)
 
 
-def apply(cluster: Cluster, target: Target, before: Object | None, *, force: bool) -> Change:
+def apply(cluster: Cluster, target: ApplyTarget, before: KubernetesObject | None, *, force: bool) -> ObjectChange:
     """Apply one object, and determine from the server's answer whether it changed.
 
     Args:
@@ -158,10 +161,10 @@ def apply(cluster: Cluster, target: Target, before: Object | None, *, force: boo
         action = "created"
     else:
         action = "unchanged" if version == after["metadata"].get("resourceVersion") else "configured"
-    return Change(target=target, action=action, before=before, after=after)
+    return ObjectChange(target=target, action=action, before=before, after=after)
 
 
-def undo(cluster: Cluster, change: Change) -> Change | None:
+def undo(cluster: Cluster, change: ObjectChange) -> ObjectChange | None:
     """Revert one change: delete the created object, or restore the previous one; None when there is nothing to do.
 
     Raises:
@@ -170,22 +173,22 @@ def undo(cluster: Cluster, change: Change) -> Change | None:
     target = change.target
     if change.action == "created":
         cluster.delete(target.resource, target.name, target.namespace)
-        return Change(target=target, action="removed", before=change.after, after={})
+        return ObjectChange(target=target, action="removed", before=change.after, after={})
     if change.action != "configured" or change.before is None:
         return None
     metadata = {key: value for key, value in change.before["metadata"].items() if key != "resourceVersion"}
     document = {key: value for key, value in change.before.items() if key != "status"} | {"metadata": metadata}
     url = target.resource.url(target.namespace, target.name)
     after = cluster.request("PUT", url, body=document)
-    return Change(target=target, action="restored", before=change.after, after=after)
+    return ObjectChange(target=target, action="restored", before=change.after, after=after)
 
 
 def prune(
     cluster: Cluster,
     label: str,
-    kept: Iterable[Target],
+    kept: Iterable[ApplyTarget],
     namespaces: Iterable[str],
-    deleted: Callable[[Change], None],
+    deleted: Callable[[ObjectChange], None],
 ) -> None:
     """Delete objects with a label that are no longer in the manifests, in the namespaces deployed to.
 
@@ -208,13 +211,13 @@ def prune(
                 if metadata.get("ownerReferences") or (resource.plural, namespace, metadata["name"]) in kept_keys:
                     continue
                 document = {**live, "apiVersion": api_version, "kind": kind}
-                target = Target(document=document, resource=resource, namespace=namespace, source="")
+                target = ApplyTarget(document=document, resource=resource, namespace=namespace, source="")
                 try:
                     cluster.delete(resource, metadata["name"], namespace)
                 except ApiError as error:
                     error.what = f"{target.where} could not be pruned. {error.what}"
                     raise
-                deleted(Change(target=target, action="pruned", before=live, after={}))
+                deleted(ObjectChange(target=target, action="pruned", before=live, after={}))
 
 
 PRUNABLE = (

@@ -21,11 +21,11 @@ from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
-MANAGER = "s3c"
-APPLY = "application/apply-patch+yaml"
-MERGE = "application/merge-patch+json"
+FIELD_MANAGER = "s3c"
+APPLY_PATCH = "application/apply-patch+yaml"
+MERGE_PATCH = "application/merge-patch+json"
 
-Object = dict[str, Any]
+KubernetesObject = dict[str, Any]
 
 # https://learn.microsoft.com/azure/aks/manage-azure-rbac
 _AZURE_RBAC = (
@@ -119,7 +119,7 @@ class Cluster:
             )
         return served
 
-    def get(self, resource: Resource, name: str, namespace: str = "") -> Object | None:
+    def get(self, resource: Resource, name: str, namespace: str = "") -> KubernetesObject | None:
         """Return one object; None when it does not exist."""
         try:
             return self.request("GET", resource.url(namespace, name))
@@ -128,9 +128,9 @@ class Cluster:
                 return None
             raise
 
-    def list(self, resource: Resource, namespace: str = "", **query: str) -> list[Object]:
+    def list(self, resource: Resource, namespace: str = "", **query: str) -> list[KubernetesObject]:
         """Return all objects of one namespace or of all; `query` has the API's parameters (`labelSelector`, …)."""
-        objects: list[Object] = []
+        objects: list[KubernetesObject] = []
         parameters = {"limit": "500", **query}
         while True:
             page = self.request("GET", resource.url(namespace), query=parameters)
@@ -140,21 +140,25 @@ class Cluster:
                 return objects
             parameters["continue"] = continuation
 
-    def apply(self, resource: Resource, document: Object, namespace: str = "", *, dry_run: bool, force: bool) -> Object:
+    def apply(
+        self, resource: Resource, document: KubernetesObject, namespace: str = "", *, dry_run: bool, force: bool
+    ) -> KubernetesObject:
         """Apply an object server-side with our field manager; return the object as the server has it afterwards.
 
         Raises:
             AdmissionDenied: an admission webhook denied it.
             OutsideError: it is rejected otherwise, or another field manager owns a field and `force` is not set.
         """
-        query = {"fieldManager": MANAGER, "force": str(force).lower(), "fieldValidation": "Strict"}
+        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower(), "fieldValidation": "Strict"}
         query |= {"dryRun": "All"} if dry_run else {}
         url = resource.url(namespace, document["metadata"]["name"])
-        return self.request("PATCH", url, query=query, body=document, content_type=APPLY)
+        return self.request("PATCH", url, query=query, body=document, content_type=APPLY_PATCH)
 
-    def create(self, resource: Resource, document: Object, namespace: str = "", *, dry_run: bool) -> Object:
+    def create(
+        self, resource: Resource, document: KubernetesObject, namespace: str = "", *, dry_run: bool
+    ) -> KubernetesObject:
         """Create an object. Raise as `apply` does."""
-        query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         return self.request("POST", resource.url(namespace), query=query, body=document)
 
     def delete(self, resource: Resource, name: str, namespace: str = "") -> None:
@@ -172,9 +176,9 @@ class Cluster:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Object | None = None,
+        body: KubernetesObject | None = None,
         content_type: str = "application/json",
-    ) -> Object:
+    ) -> KubernetesObject:
         """Send one request, and return the JSON object of its answer.
 
         Raises:
@@ -184,7 +188,7 @@ class Cluster:
             OutsideError: it cannot be reached.
         """
         try:
-            answer = reading.json_value(self._content(method, path, query or {}, body, content_type))
+            answer = reading.parse_json(self._content(method, path, query or {}, body, content_type))
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
@@ -198,7 +202,7 @@ class Cluster:
         return self._content("GET", path, query, None, "application/json").decode(errors="replace")
 
     def _content(
-        self, method: str, path: str, query: Mapping[str, str], body: Object | None, content_type: str
+        self, method: str, path: str, query: Mapping[str, str], body: KubernetesObject | None, content_type: str
     ) -> bytes:
         """Return the body of the answer to one request. Raise as `request` does."""
         from kubernetes.client.exceptions import ApiException
@@ -228,7 +232,7 @@ class Cluster:
     def _translate_status(self, method: str, path: str, status: int, body: str | bytes | None) -> S3CError:
         """Translate the API server's `Status` into the most specific error."""
         try:
-            status_object = reading.json_value(body or b"{}")
+            status_object = reading.parse_json(body or b"{}")
         except ValueError:
             status_object = {}
         status_object = status_object if isinstance(status_object, dict) else {}
@@ -249,7 +253,7 @@ class Cluster:
             )
         if denial := denials.parse(message):
             return AdmissionDenied(denial, message)
-        if status == 403 and (missing := denials.permission(message)):
+        if status == 403 and (missing := denials.parse_missing_permission(message)):
             return ApiError(
                 status,
                 reason,
@@ -351,7 +355,7 @@ def connect(
         for path in kubeconfig.split(":"):
             if Path(path).is_file():
                 # The library reads it without limits.
-                reading.check_yaml(yaml.parse(reading.text(Path(path)), Loader=yaml.CSafeLoader))
+                reading.check_yaml_events(yaml.parse(reading.read_text_file(Path(path)), Loader=yaml.CSafeLoader))
         contexts, current = config.list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
         chosen = next((entry for entry in contexts if entry["name"] == context), None) if context else current
         if chosen is None:
@@ -365,7 +369,7 @@ def connect(
         raise InputError(
             "kubeconfig", f"{kubeconfig} cannot be used.", remedy="Fetch it anew.", original=str(error)[:1000]
         ) from error
-    answers.limit()
+    answers.install_limits()
     if not client.configuration.verify_ssl:
         import urllib3
 
@@ -386,7 +390,7 @@ def _client(kubeconfig: str, context: str, temp: Path | None, hide: Callable[[st
 
     for path in (Path(file) for file in kubeconfig.split(":")):
         if path.is_file():
-            for value in pasted.secrets_of_kubeconfig(reading.text(path, errors="replace")):
+            for value in pasted.kubeconfig_secrets(reading.read_text_file(path, errors="replace")):
                 hide(value)
     # The library caches the files it has written for the next call, even when their folder no longer exists.
     for content, name in list(kube_config._temp_files.items()):

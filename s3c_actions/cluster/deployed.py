@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 
 from s3c_actions.cluster import image_places as places
-from s3c_actions.cluster.client import Cluster, Object
+from s3c_actions.cluster.client import Cluster, KubernetesObject
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 
-SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
+SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 
 
-class Running(msgspec.Struct, frozen=True, kw_only=True):
+class RunningImage(msgspec.Struct, frozen=True, kw_only=True):
     """A running image.
 
     Attributes:
@@ -27,14 +27,14 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[str, ...]
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
+class DeployedImages(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a look; `unknown` are images whose digest the cluster does not state, with their places."""
 
-    running: tuple[Running, ...]
-    unknown: tuple[Running, ...] = ()
+    running: tuple[RunningImage, ...]
+    unknown: tuple[RunningImage, ...] = ()
 
 
-def look(cluster: Cluster, namespaces: Iterable[str] = ()) -> Look:
+def list_deployed(cluster: Cluster, namespaces: Iterable[str] = ()) -> DeployedImages:
     """List the running images.
 
     Args:
@@ -51,18 +51,18 @@ def look(cluster: Cluster, namespaces: Iterable[str] = ()) -> Look:
     unknown: dict[str, dict[str, None]] = {}
     for pod in listed_pods:
         metadata = pod.get("metadata") or {}
-        if (not wanted and metadata.get("namespace") in SYSTEM) or _has_ended(pod):
+        if (not wanted and metadata.get("namespace") in SYSTEM_NAMESPACES) or _has_ended(pod):
             continue
         for image, known in _images(pod):
             (running if known else unknown).setdefault(image, {})[_place(metadata)] = None
     listed = [
-        [Running(image=image, places=tuple(places)) for image, places in sorted(images.items())]
+        [RunningImage(image=image, places=tuple(places)) for image, places in sorted(images.items())]
         for images in (running, unknown)
     ]
-    return Look(running=tuple(listed[0]), unknown=tuple(listed[1]))
+    return DeployedImages(running=tuple(listed[0]), unknown=tuple(listed[1]))
 
 
-def _has_ended(pod: Object) -> bool:
+def _has_ended(pod: KubernetesObject) -> bool:
     return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
 
 
@@ -74,12 +74,13 @@ def _place(metadata: dict[str, Any]) -> str:
     return f"{metadata.get('namespace', '')}/{name.removesuffix(f'-{suffix}') if suffix else name}"
 
 
-def _images(pod: Object) -> list[tuple[str, bool]]:
+def _images(pod: KubernetesObject) -> list[tuple[str, bool]]:
     """Return the image in each place of a Pod, pinned where the cluster states the digest, and whether it does."""
     status = pod.get("status") or {}
-    pulled = {place: places.pulled(status, place) for place in places.PLACES}
+    pulled = {place: places.pulled_images(status, place) for place in places.PLACES}
     return [
-        _pinned(image.image, pulled[image.place].get(image.name, "")) for image in places.images(pod.get("spec") or {})
+        _pinned(image.image, pulled[image.place].get(image.name, ""))
+        for image in places.pod_images(pod.get("spec") or {})
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class ImagePlace(msgspec.Struct, frozen=True, kw_only=True):
     """A list in a Pod's `spec` whose items may name an image.
 
     Attributes:
@@ -44,19 +44,19 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     template: tuple[str, ...]
 
 
-class Image(msgspec.Struct, frozen=True, kw_only=True):
+class PodImage(msgspec.Struct, frozen=True, kw_only=True):
     """An image in a Pod's `spec`: the item's name, and the image as written there; empty where none is named."""
 
-    place: Place
+    place: ImagePlace
     name: str
     image: str
 
 
-CONTAINERS = Place(field="containers", path=("image",), noun="container", statuses="containerStatuses")
+CONTAINERS = ImagePlace(field="containers", path=("image",), noun="container", statuses="containerStatuses")
 PLACES = (
     CONTAINERS,
-    Place(field="initContainers", path=("image",), noun="init container", statuses="initContainerStatuses"),
-    Place(
+    ImagePlace(field="initContainers", path=("image",), noun="init container", statuses="initContainerStatuses"),
+    ImagePlace(
         field="ephemeralContainers",
         path=("image",),
         noun="ephemeral container",
@@ -64,7 +64,7 @@ PLACES = (
         creatable=False,
     ),
     # https://kubernetes.io/docs/concepts/storage/volumes/#image
-    Place(field="volumes", path=("image", "reference"), noun="image volume"),
+    ImagePlace(field="volumes", path=("image", "reference"), noun="image volume"),
 )
 SUBRESOURCES = {"pods/ephemeralcontainers": "ephemeral containers"}
 """Subresources that change the images of an existing Pod, besides an update of the Pod itself → noun for people."""
@@ -87,17 +87,17 @@ WORKLOADS = (
         template=("spec", "jobTemplate", "spec", "template", "spec"),
     ),
 )
-KINDS = frozenset(workload.kind for workload in WORKLOADS)
-TEMPLATES = tuple(dict.fromkeys(workload.template for workload in WORKLOADS))
+WORKLOAD_KINDS = frozenset(workload.kind for workload in WORKLOADS)
+TEMPLATE_PATHS = tuple(dict.fromkeys(workload.template for workload in WORKLOADS))
 """Paths of a Pod's `spec` in an object, whatever its kind: custom workloads have the same shape as built-in ones."""
 
 
-def built_in(group: str, kind: str) -> bool:
+def is_built_in(group: str, kind: str) -> bool:
     """Return whether a kind is one of `WORKLOADS`."""
     return any((workload.group, workload.kind) == (group, kind) for workload in WORKLOADS)
 
 
-def images(spec: Mapping[str, Any]) -> Iterator[Image]:
+def pod_images(spec: Mapping[str, Any]) -> Iterator[PodImage]:
     """Yield every image of a Pod's `spec`, in the API's form."""
     for place in PLACES:
         for item in _mappings(spec.get(place.field)):
@@ -105,10 +105,12 @@ def images(spec: Mapping[str, Any]) -> Iterator[Image]:
             for step in place.path[:-1]:
                 holder = holder.get(step) if isinstance(holder, Mapping) else None
             if isinstance(holder, Mapping):
-                yield Image(place=place, name=str(item.get("name") or ""), image=str(holder.get(place.path[-1]) or ""))
+                yield PodImage(
+                    place=place, name=str(item.get("name") or ""), image=str(holder.get(place.path[-1]) or "")
+                )
 
 
-def pulled(status: Mapping[str, Any], place: Place) -> dict[str, str]:
+def pulled_images(status: Mapping[str, Any], place: ImagePlace) -> dict[str, str]:
     """Return what was pulled for the items of a place, from a Pod's `status`: name → the runtime's image ID."""
     if place.statuses:
         return {
@@ -123,10 +125,10 @@ def pulled(status: Mapping[str, Any], place: Place) -> dict[str, str]:
     return image_ids
 
 
-def gets_images(document: Mapping[str, Any]) -> bool:
+def creates_pods(document: Mapping[str, Any]) -> bool:
     """Return whether an object creates Pods: built-in workloads, and custom ones that name an image anywhere."""
     group = str(document.get("apiVersion") or "").rpartition("/")[0]
-    if built_in(group, str(document.get("kind") or "")):
+    if is_built_in(group, str(document.get("kind") or "")):
         return True
     if "." not in group or group.endswith(".k8s.io"):
         return False  # other built-in kinds: a field named `image` there is not an image of a Pod

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.pasted import quoted
+from s3c_actions.core.pasted import quote_value
 from s3c_actions.core.reference import Reference
 
 FIELD = "image"
@@ -35,14 +35,14 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
         if equals and not (name and image):
             raise InputError(
                 FIELD,
-                f"{quoted(text)} is not NAME=REFERENCE: a side of it is empty.",
+                f"{quote_value(text)} is not NAME=REFERENCE: a side of it is empty.",
                 remedy="Give `registry/app=registry/app@sha256:…`, or the reference alone.",
             )
         new = Reference.parse(image if equals else text, field=FIELD)
         return cls(name=Reference.parse(name, field=FIELD) if equals else new, image=new)
 
 
-def choose(image: Reference, replacements: Iterable[Replacement]) -> Replacement | None:
+def find_replacement(image: Reference, replacements: Iterable[Replacement]) -> Replacement | None:
     """Return the replacement for an image of a manifest; None when there is none.
 
     One with the image's own tag takes precedence over one without a tag. One with another tag does not match.

@@ -34,13 +34,13 @@ FIELD = "manifests"
 STDIN = "-"
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 
-MOST_NESTED = reading.MOST_NESTED
-MOST_BYTES = 32 * reading.MIB
+MAX_NESTING = reading.MAX_NESTING
+MAX_BYTES = 32 * reading.MIB
 """Limit of one file, or of standard input."""
 _KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
 
 
-class Use(msgspec.Struct, frozen=True, kw_only=True):
+class ImageUse(msgspec.Struct, frozen=True, kw_only=True):
     """A place where a manifest names an image.
 
     Attributes:
@@ -68,7 +68,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.kind} {self.name}, container {self.container}"
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class ManifestFile(msgspec.Struct, frozen=True, kw_only=True):
     """The text of one file and the images in it.
 
     Attributes:
@@ -85,13 +85,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     mark: str
     empty: bool
-    uses: tuple[Use, ...]
+    uses: tuple[ImageUse, ...]
 
-    def at(self, use: Use) -> str:
+    def at(self, use: ImageUse) -> str:
         """Return the place of an image, for errors: `app.yaml, line 12 (Deployment app, container web)`."""
         return f"{self.source}, line {use.line} ({use.where})"
 
-    def reference(self, use: Use) -> Reference:
+    def reference(self, use: ImageUse) -> Reference:
         """Return the image of a place.
 
         Raises:
@@ -125,7 +125,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return "".join([*parts, self.text[last:]])
 
 
-def read(sources: Iterable[str], *, cwd: Path, stdin: Callable[[], bytes]) -> tuple[Manifest, ...]:
+def read(sources: Iterable[str], *, cwd: Path, stdin: Callable[[], bytes]) -> tuple[ManifestFile, ...]:
     """Read manifests.
 
     Args:
@@ -137,7 +137,7 @@ def read(sources: Iterable[str], *, cwd: Path, stdin: Callable[[], bytes]) -> tu
         InputError: there are none; a file cannot be read, is not YAML, or is not a Kubernetes object; an image cannot
             be replaced. Names the file and the line.
     """
-    parsed: list[Manifest] = []
+    parsed: list[ManifestFile] = []
     read_paths: set[Path] = set()
     for source in sources:
         if source == STDIN:
@@ -148,7 +148,7 @@ def read(sources: Iterable[str], *, cwd: Path, stdin: Callable[[], bytes]) -> tu
                 continue
             read_paths.add(path.resolve())
             try:
-                content = reading.content(path, MOST_BYTES)
+                content = reading.read_file(path, MAX_BYTES)
             except OSError as error:
                 raise InputError(FIELD, f"{path} cannot be read: {error.strerror}.") from error
             shown = str(path.relative_to(cwd)) if path.is_relative_to(cwd) else str(path)
@@ -163,7 +163,7 @@ def read(sources: Iterable[str], *, cwd: Path, stdin: Callable[[], bytes]) -> tu
     return tuple(parsed)
 
 
-def parse(text: str, *, source: str, path: Path | None = None, relative: Path | None = None) -> Manifest:
+def parse(text: str, *, source: str, path: Path | None = None, relative: Path | None = None) -> ManifestFile:
     """Find the images of one text. Raise InputError as `read` does."""
     import yaml
 
@@ -177,7 +177,7 @@ def parse(text: str, *, source: str, path: Path | None = None, relative: Path | 
                 finder.document(document)
     except yaml.YAMLError as error:
         raise _yaml_error(error, text, source) from error
-    return Manifest(
+    return ManifestFile(
         source=source,
         path=path,
         relative=relative or Path(Path(source).name),
@@ -188,7 +188,7 @@ def parse(text: str, *, source: str, path: Path | None = None, relative: Path | 
     )
 
 
-def objects(text: str, source: str) -> Iterator[dict[str, Any]]:
+def parse_objects(text: str, source: str) -> Iterator[dict[str, Any]]:
     """Yield the objects of a text as the API accepts them, those of lists individually.
 
     Args:
@@ -257,8 +257,8 @@ def _find_files(source: str, cwd: Path) -> list[tuple[Path, Path]]:
 
 
 def _decode(content: bytes, source: str) -> str:
-    if len(content) > MOST_BYTES:
-        raise InputError(FIELD, f"{source} is larger than {MOST_BYTES // 1024 // 1024} MiB.")
+    if len(content) > MAX_BYTES:
+        raise InputError(FIELD, f"{source} is larger than {MAX_BYTES // 1024 // 1024} MiB.")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -277,11 +277,11 @@ class _Finder:
     def __init__(self, text: str, source: str) -> None:
         self._text = text
         self._source = source
-        self._uses: dict[int, Use] = {}
-        self._anchored: dict[str, tuple[Use, int]] = {}
+        self._uses: dict[int, ImageUse] = {}
+        self._anchored: dict[str, tuple[ImageUse, int]] = {}
         self.empty = True
 
-    def uses(self) -> tuple[Use, ...]:
+    def uses(self) -> tuple[ImageUse, ...]:
         """Return every place once, in the text's order."""
         self._check_shared()
         return tuple(self._uses[start] for start in sorted(self._uses))
@@ -313,7 +313,7 @@ class _Finder:
         if not name:
             raise self._error(node, f"this {kind} has no name.", remedy="Give it `metadata.name`.")
         identity = (kind, name, _scalar_text(metadata.get("namespace")))
-        for path in image_places.TEMPLATES:
+        for path in image_places.TEMPLATE_PATHS:
             pod: Node | None = node
             for step in path:
                 pod = self._fields(pod).get(step)
@@ -326,13 +326,13 @@ class _Finder:
                 field_node is not None
                 and listed is None
                 and not _is_null(field_node)
-                and identity[0] in image_places.KINDS
+                and identity[0] in image_places.WORKLOAD_KINDS
             ):
                 raise self._error(field_node, f"{identity[0]} {identity[1]}: {place.field} is not a list.")
             for item in listed or ():
                 self._item(item, place, identity)
 
-    def _item(self, item: Node, place: image_places.Place, identity: tuple[str, str, str]) -> None:
+    def _item(self, item: Node, place: image_places.ImagePlace, identity: tuple[str, str, str]) -> None:
         holder: Node | None = item
         for step in place.path[:-1]:
             holder = self._fields(holder).get(step)
@@ -342,9 +342,9 @@ class _Finder:
         name = _scalar_text(self._fields(item).get("name")) or "?"
         if last in keys and not _is_null(keys[last][1]):
             # In a custom kind this may be something other than a Pod's `spec`.
-            if _is_scalar(keys[last][1]) or identity[0] in image_places.KINDS:
+            if _is_scalar(keys[last][1]) or identity[0] in image_places.WORKLOAD_KINDS:
                 self._image(*keys[last], identity, name)
-        elif identity[0] in image_places.KINDS:
+        elif identity[0] in image_places.WORKLOAD_KINDS:
             raise self._error(item, f"{identity[0]} {identity[1]}, {place.noun} {name} has no image.")
 
     def _image(self, key: Node, value: Node, identity: tuple[str, str, str], container: str) -> None:
@@ -363,7 +363,7 @@ class _Finder:
             anchor = properties["anchor"] or ""
         if quote in {"|", ">"}:
             raise self._error(value, "an image stands in a block scalar.", remedy="Write it on the line of its key.")
-        use = Use(
+        use = ImageUse(
             line=key.end_mark.line + 1 + _count_line_breaks(self._text, key.end_mark.index, start),
             kind=identity[0],
             name=identity[1],
@@ -431,7 +431,7 @@ class _Finder:
 _MERGE = "tag:yaml.org,2002:merge"
 # Possessive: a comment of many `#` could be split into comments in exponentially many ways.
 _BLANK = r"(?:\s|#[^\r\n\x85\u2028\u2029]*+)++"
-_NESTED = reading.INDENTED
+_NESTED = reading.DEEP_INDENT
 _ALIAS = re.compile(rf"[ \t]*+:{_BLANK}(?P<alias>\*[^\s,\[\]{{}}]+)")
 _PROPERTIES = re.compile(rf"(?:(?:&(?P<anchor>[^\s,\[\]{{}}]++)|![^\s,\[\]{{}}]*+){_BLANK})+")
 
@@ -472,12 +472,12 @@ def _check_limits(text: str, source: str) -> None:
     import yaml
 
     aliases = "*" in text and "&" in text
-    brackets = text.count("[") + text.count("{") > MOST_NESTED
+    brackets = text.count("[") + text.count("{") > MAX_NESTING
     if not (aliases or brackets or _NESTED.search(text)):
         return
     # The characters may have been in comments and strings.
     try:
-        reading.check_yaml(yaml.parse(text, Loader=yaml.CSafeLoader))
+        reading.check_yaml_events(yaml.parse(text, Loader=yaml.CSafeLoader))
     except reading.YamlError as error:
         raise InputError(FIELD, f"{source}, line {error.line}: {error.problem}.") from error
 

@@ -13,20 +13,22 @@ from typing import Any
 import msgspec
 
 from s3c_actions.cluster import image_places
-from s3c_actions.cluster.apply import Change, Target, look_up
-from s3c_actions.cluster.client import AdmissionDenied, Cluster, Object, Resource
+from s3c_actions.cluster.apply import ApplyTarget, ObjectChange, read_object
+from s3c_actions.cluster.client import AdmissionDenied, Cluster, KubernetesObject, Resource
 from s3c_actions.cluster.gate import denials
 from s3c_actions.core.errors import OutsideError, S3CError
 
-WATCHED = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "Pod"})
+WATCHED_KINDS = frozenset(
+    {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "Pod"}
+)
 POLL = (0.02, 1.0)
 _PODS = Resource(path="/api/v1", plural="pods", namespaced=True)
 _EVENTS = Resource(path="/api/v1", plural="events", namespaced=True)
 _SETS = Resource(path="/apis/apps/v1", plural="replicasets", namespaced=True)
-REVISION = "deployment.kubernetes.io/revision"
+REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class RolloutState(msgspec.Struct, frozen=True, kw_only=True):
     """The progress of a workload: `ready` of `wanted` Pods; `failed` is a sentence when it cannot recover by itself."""
 
     ready: int
@@ -35,9 +37,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     failed: str = ""
 
 
-def wait(
+def wait_for_rollout(
     cluster: Cluster,
-    changes: Sequence[Change],
+    changes: Sequence[ObjectChange],
     *,
     timeout: float,
     note: Callable[[str], None],
@@ -64,12 +66,12 @@ def wait(
     pause, longest = POLL
     while waiting:
         for target in list(waiting):
-            live = look_up(cluster, target)
+            live = read_object(cluster, target)
             if live is None:
                 raise OutsideError(
                     f"{target.where} was deleted while it came up.", remedy="Look at who did, and try again."
                 )
-            progress = state(target.kind, live)
+            progress = rollout_state(target.kind, live)
             line = f"{target.where}: {progress.ready} of {progress.wanted} ready"
             if reported.get(target.where) != line:
                 reported[target.where] = line
@@ -85,28 +87,28 @@ def wait(
             return
         if clock() > deadline:
             target = waiting[0]
-            live = look_up(cluster, target) or {}
+            live = read_object(cluster, target) or {}
             raise _failure(cluster, target, live, f"{target.where} was not up within {timeout:g} s.")
         sleep(pause)
         pause = min(pause * 1.5, longest)
 
 
-def unwatched(changes: Sequence[Change]) -> tuple[Target, ...]:
+def unwatched_targets(changes: Sequence[ObjectChange]) -> tuple[ApplyTarget, ...]:
     """Return the applied objects that create Pods but whose kind reports its progress in its own way."""
     return tuple(
         change.target
         for change in changes
         if change.action in {"created", "configured"}
-        and not image_places.built_in(change.target.group, change.target.kind)
-        and image_places.gets_images(change.target.document)
+        and not image_places.is_built_in(change.target.group, change.target.kind)
+        and image_places.creates_pods(change.target.document)
     )
 
 
-def _watched(target: Target) -> bool:
-    return target.kind in WATCHED and image_places.built_in(target.group, target.kind)
+def _watched(target: ApplyTarget) -> bool:
+    return target.kind in WATCHED_KINDS and image_places.is_built_in(target.group, target.kind)
 
 
-def state(kind: str, live: Mapping[str, Any]) -> State:
+def rollout_state(kind: str, live: Mapping[str, Any]) -> RolloutState:
     """Return the progress of a workload, from its status in the API."""
     spec, status = live.get("spec") or {}, live.get("status") or {}
     observed = int(status.get("observedGeneration") or 0) >= int((live.get("metadata") or {}).get("generation") or 0)
@@ -114,28 +116,28 @@ def state(kind: str, live: Mapping[str, Any]) -> State:
     if kind == "Pod":
         ready = conditions.get("Ready", {}).get("status") == "True" or status.get("phase") == "Succeeded"
         failed = "its containers ended with an error." if status.get("phase") == "Failed" else ""
-        return State(ready=int(ready), wanted=1, done=ready, failed=failed)
+        return RolloutState(ready=int(ready), wanted=1, done=ready, failed=failed)
     if kind == "Job":
         wanted, done = int(spec.get("completions") or 1), int(status.get("succeeded") or 0)
         failure = conditions.get("Failed", {})
         failed = str(failure.get("message") or "its Pods failed.") if failure.get("status") == "True" else ""
-        return State(ready=done, wanted=wanted, done=done >= wanted, failed=failed)
+        return RolloutState(ready=done, wanted=wanted, done=done >= wanted, failed=failed)
     if kind == "DaemonSet":
         wanted, ready = int(status.get("desiredNumberScheduled") or 0), int(status.get("numberAvailable") or 0)
         updated = int(status.get("updatedNumberScheduled") or 0)
-        return State(ready=ready, wanted=wanted, done=observed and ready >= wanted and updated >= wanted)
+        return RolloutState(ready=ready, wanted=wanted, done=observed and ready >= wanted and updated >= wanted)
     wanted = int(spec["replicas"]) if spec.get("replicas") is not None else 1
     if kind == "StatefulSet":
         ready, updated = int(status.get("readyReplicas") or 0), int(status.get("updatedReplicas") or 0)
         current = status.get("currentRevision") == status.get("updateRevision") or updated >= wanted
-        return State(ready=ready, wanted=wanted, done=observed and ready >= wanted and current)
+        return RolloutState(ready=ready, wanted=wanted, done=observed and ready >= wanted and current)
     ready = int(status.get("availableReplicas") or 0)
     if kind != "Deployment":
-        return State(ready=ready, wanted=wanted, done=observed and ready >= wanted)
+        return RolloutState(ready=ready, wanted=wanted, done=observed and ready >= wanted)
     updated, total = int(status.get("updatedReplicas") or 0), int(status.get("replicas") or 0)
     progressing = conditions.get("Progressing", {})
     late = observed and progressing.get("reason") == "ProgressDeadlineExceeded"
-    return State(
+    return RolloutState(
         ready=min(ready, updated),
         wanted=wanted,
         done=observed and updated >= wanted and total <= updated and ready >= wanted,
@@ -143,7 +145,7 @@ def state(kind: str, live: Mapping[str, Any]) -> State:
     )
 
 
-def _denied(cluster: Cluster, target: Target, live: Object) -> AdmissionDenied | None:
+def _denied(cluster: Cluster, target: ApplyTarget, live: KubernetesObject) -> AdmissionDenied | None:
     """Return the denial of a workload's Pods, as their controller reports it now; a temporary one does not count."""
     messages = _replica_failures(live)
     if target.kind == "Deployment":
@@ -171,9 +173,9 @@ def _replica_failures(live: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _newest_replica_sets(cluster: Cluster, target: Target, live: Object) -> list[Object]:
+def _newest_replica_sets(cluster: Cluster, target: ApplyTarget, live: KubernetesObject) -> list[KubernetesObject]:
     """Return the ReplicaSet of a Deployment's newest revision."""
-    revision = (live["metadata"].get("annotations") or {}).get(REVISION)
+    revision = (live["metadata"].get("annotations") or {}).get(REVISION_ANNOTATION)
     return [
         replica_set
         for replica_set in cluster.list(_SETS, target.namespace, labelSelector=_selector(live))
@@ -181,7 +183,7 @@ def _newest_replica_sets(cluster: Cluster, target: Target, live: Object) -> list
             owner.get("uid") == live["metadata"]["uid"]
             for owner in replica_set["metadata"].get("ownerReferences") or ()
         )
-        and (replica_set["metadata"].get("annotations") or {}).get(REVISION) == revision
+        and (replica_set["metadata"].get("annotations") or {}).get(REVISION_ANNOTATION) == revision
     ]
 
 
@@ -194,10 +196,10 @@ def _event_messages(cluster: Cluster, namespace: str, uid: str, *, latest: bool 
     return [str(event.get("message") or "") for event in events if event.get("type") == "Warning"]
 
 
-def _failure(cluster: Cluster, target: Target, live: Object, what: str) -> S3CError:
+def _failure(cluster: Cluster, target: ApplyTarget, live: KubernetesObject, what: str) -> S3CError:
     """Return the error with the reason, as far as the cluster reports one."""
     pods = [live] if target.kind == "Pod" else cluster.list(_PODS, target.namespace, labelSelector=_selector(live))
-    reasons = [reason for pod in pods for reason in troubles(pod)]
+    reasons = [reason for pod in pods for reason in pod_problems(pod)]
     involved = [live, *(_newest_replica_sets(cluster, target, live) if target.kind == "Deployment" else []), *pods]
     messages = [
         message
@@ -216,7 +218,7 @@ def _failure(cluster: Cluster, target: Target, live: Object, what: str) -> S3CEr
     )
 
 
-def troubles(pod: Mapping[str, Any]) -> list[str]:
+def pod_problems(pod: Mapping[str, Any]) -> list[str]:
     """Return why a Pod is not ready, one sentence each: container states, and the scheduler's messages."""
     name, status = (pod.get("metadata") or {}).get("name"), pod.get("status") or {}
     sentences = []
@@ -259,12 +261,12 @@ def _selector(live: Mapping[str, Any]) -> str:
     return ",".join(parts)
 
 
-def address(cluster: Cluster, changes: Sequence[Change]) -> str:
+def external_address(cluster: Cluster, changes: Sequence[ObjectChange]) -> str:
     """Return the external address of the application: an Ingress's host or address, else a LoadBalancer's; or empty."""
     for kind, scheme in (("Ingress", "http"), ("Service", "http")):
         for change in changes:
             target = change.target
-            if target.kind != kind or not (live := look_up(cluster, target)):
+            if target.kind != kind or not (live := read_object(cluster, target)):
                 continue
             spec = live.get("spec") or {}
             hosts = [rule["host"] for rule in spec.get("rules") or () if rule.get("host")]

@@ -9,7 +9,7 @@ import yaml
 from yaml.constructor import ConstructorError
 
 # An object of the API server is 1.5 MiB at most; only aliases of aliases expand to more values than this.
-MOST_VALUES = 1_000_000
+MAX_VALUES = 1_000_000
 _PREFIX = "tag:yaml.org,2002:"
 _NUMBERS = {
     "int": r"[-+]?0b[01_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+",
@@ -54,13 +54,13 @@ def _size(node: Any, known: dict[int, int]) -> int:
         return 1
     if id(node) in known:
         return known[id(node)]
-    known[id(node)] = MOST_VALUES  # a node that contains itself is infinite
+    known[id(node)] = MAX_VALUES  # a node that contains itself is infinite
     inner = node.value
     if node.id == "mapping":
         _check_keys(node)
         inner = [value for _, value in node.value]
     size = 1 + sum(_size(child, known) for child in inner)
-    if size > MOST_VALUES:
+    if size > MAX_VALUES:
         raise ConstructorError(None, None, "aliases make it larger than any object may be", node.start_mark)
     known[id(node)] = size
     return size

@@ -12,12 +12,12 @@ from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import attach as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
-from s3c_actions.wiring.attaching import attacher_of, reports
-from s3c_actions.wiring.context import Context, folders
+from s3c_actions.wiring.attaching import attacher_for_scanner, read_reports
+from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.earlier import earlier
 
 if TYPE_CHECKING:
-    from s3c_actions.wiring.scanning import Scanner
+    from s3c_actions.wiring.scanning import ImageScanner
 
 
 def run(options: inputs.AttachInputs, context: Context) -> Outcome:
@@ -27,25 +27,25 @@ def run(options: inputs.AttachInputs, context: Context) -> Outcome:
         InputError: an input, the key or a report is wrong: nothing has been attached.
         OutsideError: a program could not be had.
     """
-    from s3c_actions.steps.scan import refusal
-    from s3c_actions.wiring.patching import refuse_platform
-    from s3c_actions.wiring.scanning import scanning
-    from s3c_actions.wiring.signing import registries_of, signing
+    from s3c_actions.steps.scan import closed_gate_error
+    from s3c_actions.wiring.patching import reject_platform
+    from s3c_actions.wiring.scanning import create_scanner
+    from s3c_actions.wiring.signing import open_signing_key, registries_of
 
     started = time.monotonic()
-    refuse_platform(options)
+    reject_platform(options)
     if not options.attach:
         raise InputError("attach", "there is nothing to attach.", remedy="Leave it out, or name the documents.")
     images = options.image
-    places = folders(context.output, images)
+    places = image_folders(context.output, images)
     outcomes = []
-    scanner = scanning(options, context, images, evidence=True)
-    with signing(options, context, registries_of(options.image)) as signer:
+    scanner = create_scanner(options, context, images, evidence=True)
+    with open_signing_key(options, context, registries_of(options.image)) as signer:
         settings = scanner.settings
-        tool = attacher_of(options, context, signer, scanner)
+        tool = attacher_for_scanner(options, context, signer, scanner)
         references = {image: _pinned(image, scanner) for image in images} if options.results else {}
         found = earlier(options, references or dict.fromkeys(images, ""))
-        given = reports(found.reports, images, scanner.registry, settings.criteria(scanner.trivy))
+        given = read_reports(found.reports, images, scanner.registry, settings.criteria(scanner.trivy))
         for image in images:
             if len(images) > 1:
                 context.progress.about(image)
@@ -58,7 +58,7 @@ def run(options: inputs.AttachInputs, context: Context) -> Outcome:
                 error.image = error.image or image
                 outcomes.append(replace(outcome, failure=error))
                 continue
-            refused = refusal(scan, settings.gate)
+            refused = closed_gate_error(scan, settings.gate)
             if refused is not None and not options.exit_code:
                 context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
                 refused = None
@@ -66,7 +66,7 @@ def run(options: inputs.AttachInputs, context: Context) -> Outcome:
     return Outcome(command="attach", images=tuple(outcomes), seconds=time.monotonic() - started)
 
 
-def _pinned(image: str, scanner: Scanner) -> str:
+def _pinned(image: str, scanner: ImageScanner) -> str:
     reference = Reference.parse(image)
     try:
         return reference.at(scanner.registry.resolve(reference).digest).pinned

@@ -16,21 +16,21 @@ from s3c_actions.options import chain as inputs
 from s3c_actions.options.sign import KeyOptions
 from s3c_actions.options.verify import TrustOptions
 from s3c_actions.result.model import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
-from s3c_actions.wiring.context import Context, folders
-from s3c_actions.wiring.deploying import denied, registry_of, settings_of, tools_of, verifier
+from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.deploying import create_verifier, denied_error, deploy_settings, deploy_tools, image_registry
 from s3c_actions.wiring.signing import registries_of
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
-    from s3c_actions.programs.notation.home import Home
+    from s3c_actions.programs.notation.home import NotationHome
     from s3c_actions.registry import Registry
     from s3c_actions.steps.chain import ChainSteps
     from s3c_actions.steps.protocols import Verifier
-    from s3c_actions.steps.sign import Signer
+    from s3c_actions.steps.sign import SigningKey
     from s3c_actions.steps.trace import TraceTools
     from s3c_actions.steps.verify import VerifySettings
-    from s3c_actions.wiring.scanning import Scanner
-    from s3c_actions.wiring.vouching import Vouched
+    from s3c_actions.wiring.scanning import ImageScanner
+    from s3c_actions.wiring.vouching import VouchCheck
 
 
 def run(options: inputs.ChainInputs, context: Context) -> Outcome:
@@ -42,31 +42,31 @@ def run(options: inputs.ChainInputs, context: Context) -> Outcome:
     """
     from s3c_actions.steps import chain
     from s3c_actions.wiring import baseline, tracing
-    from s3c_actions.wiring.patching import refuse_platform
-    from s3c_actions.wiring.scanning import gate, scanning
-    from s3c_actions.wiring.vouching import by, by_options
+    from s3c_actions.wiring.patching import reject_platform
+    from s3c_actions.wiring.scanning import create_scanner, threshold_from_inputs
+    from s3c_actions.wiring.vouching import by_options, vouch_by_policy
 
     started = time.monotonic()
     images = options.image
     for image in images:
         Reference.parse(image)
     if options.patch:
-        refuse_platform(options)
+        reject_platform(options)
     if options.attach:
         if not options.sign:
             raise InputError(
                 "attach", "evidence is signed, and `sign` is false.", remedy="Leave one of both out of the inputs."
             )
-        refuse_platform(options)
-    settings = chain.ChainSettings(images=images, gate=gate(options, context, options.severity))
-    baselines = baseline.given(options, context, images)
-    places = folders(context.output, images)
+        reject_platform(options)
+    settings = chain.ChainSettings(images=images, gate=threshold_from_inputs(options, context, options.severity))
+    baselines = baseline.read_baselines(options, context, images)
+    places = image_folders(context.output, images)
     deployed: DeployResult | None = None
     with ExitStack() as stack:
         signer, verify, home = _signing(options, context, stack)
         deploy = _deploying(options, context, verify) if options.deploy else None
-        scanner = scanning(options, context, images, evidence=bool(options.attach))
-        vouched = by(signer.notation, home) if signer is not None and home is not None else None
+        scanner = create_scanner(options, context, images, evidence=bool(options.attach))
+        vouched = vouch_by_policy(signer.notation, home) if signer is not None and home is not None else None
         if signer is None and options.patch:
             vouched = stack.enter_context(by_options(options, context, registries_of(images)))
         steps = _steps(options, context, stack, scanner=scanner, signer=signer, verify=verify, vouched=vouched)
@@ -75,7 +75,7 @@ def run(options: inputs.ChainInputs, context: Context) -> Outcome:
         outcomes = chain.run(settings, steps, context.progress)
         outcomes = tuple(baselines.compared(one, earlier[one.image], scanner) for one in outcomes)
         if deploy is not None:
-            outcomes, deployed = chain.deploy(outcomes, deploy, denied, context.progress)
+            outcomes, deployed = chain.deploy(outcomes, deploy, denied_error, context.progress)
         checked = None if signer is None or home is None else (signer.notation, home)
         outcomes = _traced(options, context, outcomes, scanner.registry, checked)
     for warning in deployed.warnings if deployed is not None else ():
@@ -93,18 +93,18 @@ def run(options: inputs.ChainInputs, context: Context) -> Outcome:
 
 def _signing(
     options: inputs.ChainInputs, context: Context, stack: ExitStack
-) -> tuple[Signer | None, Callable[[str], VerifyResult] | None, Home | None]:
+) -> tuple[SigningKey | None, Callable[[str], VerifyResult] | None, NotationHome | None]:
     """Who signs, who verifies, and by which trust. The key is checked first: a wrong one ends the run soonest."""
-    from s3c_actions.wiring.signing import signing
+    from s3c_actions.wiring.signing import open_signing_key
 
     if not options.sign:
         return (
             None,
-            verifier(options, context, stack, registries_of(options.image)) if options.deploy else None,
+            create_verifier(options, context, stack, registries_of(options.image)) if options.deploy else None,
             None,
         )
     try:
-        signer = stack.enter_context(signing(options, context, registries_of(options.image)))
+        signer = stack.enter_context(open_signing_key(options, context, registries_of(options.image)))
     except InputError as error:
         if error.field == KeyOptions.key.name and not options.given(KeyOptions.key):
             error.remedy += " To stop before signing, set `sign` to false."
@@ -117,21 +117,23 @@ def _steps(
     context: Context,
     stack: ExitStack,
     *,
-    scanner: Scanner,
-    signer: Signer | None,
+    scanner: ImageScanner,
+    signer: SigningKey | None,
     verify: Callable[[str], VerifyResult] | None,
-    vouched: Vouched | None,
+    vouched: VouchCheck | None,
 ) -> ChainSteps:
     """The steps that the inputs ask for, bound."""
     from s3c_actions.steps.chain import ChainSteps
-    from s3c_actions.wiring.attaching import attacher_of
-    from s3c_actions.wiring.patching import patching
+    from s3c_actions.wiring.attaching import attacher_for_scanner
+    from s3c_actions.wiring.patching import open_patcher
 
     images = options.image
-    places = folders(context.output, images)
-    patcher = stack.enter_context(patching(options, context, scanner, images, vouched)) if options.patch else None
+    places = image_folders(context.output, images)
+    patcher = stack.enter_context(open_patcher(options, context, scanner, images, vouched)) if options.patch else None
 
-    attacher = attacher_of(options, context, signer, scanner) if signer is not None and options.attach else None
+    attacher = (
+        attacher_for_scanner(options, context, signer, scanner) if signer is not None and options.attach else None
+    )
     return ChainSteps(
         resolve=lambda image: scanner.registry.resolve(Reference.parse(image)),
         scan=lambda image: scanner.look(image, places[image]),
@@ -142,7 +144,7 @@ def _steps(
     )
 
 
-def _sign(signer: Signer, context: Context) -> Callable[[str], SignResult]:
+def _sign(signer: SigningKey, context: Context) -> Callable[[str], SignResult]:
     def sign_one(reference: str) -> SignResult:
         from s3c_actions.steps import sign
 
@@ -160,15 +162,15 @@ def _sign(signer: Signer, context: Context) -> Callable[[str], SignResult]:
 
 
 def _verifying(
-    options: inputs.ChainInputs, context: Context, signer: Signer, stack: ExitStack
-) -> tuple[Callable[[str], VerifyResult], Home]:
+    options: inputs.ChainInputs, context: Context, signer: SigningKey, stack: ExitStack
+) -> tuple[Callable[[str], VerifyResult], NotationHome]:
     """Verification as a consumer would do it: by the trust store given, else by the signing certificate's anchor."""
     from s3c_actions.steps import verify
-    from s3c_actions.wiring.verifying import trust
+    from s3c_actions.wiring.verifying import given_trust_settings
 
     notation: Verifier = signer.notation
-    settings: VerifySettings = trust(options, options.user_metadata)
-    home: Home = signer.trust
+    settings: VerifySettings = given_trust_settings(options, options.user_metadata)
+    home: NotationHome = signer.trust
     for one in TrustOptions.own():
         if options.given(one) and not settings.stores:
             raise InputError(
@@ -178,14 +180,14 @@ def _verifying(
             )
     if settings.stores:
         home = stack.enter_context(verify.prepare(settings, context.temp, context.progress))
-        if not verify.leads_to(settings, signer.chain):
+        if not verify.chains_to_store(settings, signer.chain):
             raise InputError(
                 "trust-store",
                 f"it does not lead to the certificate that signs, {signer.certificate.subject}.",
                 cause="Every image would be signed, and then refused by this trust store.",
                 remedy="Give the root of the signing certificate, or sign with a key that this trust store trusts.",
             )
-        if not verify.names(settings, signer.chain[0]):
+        if not verify.matches_identities(settings, signer.chain[0]):
             raise InputError(
                 "trusted-identity",
                 f"it does not name the certificate that signs, {signer.certificate.subject}.",
@@ -216,7 +218,7 @@ def _traced(
     context: Context,
     outcomes: tuple[ImageOutcome, ...],
     registry: Registry,
-    checked: tuple[Verifier, Home] | None,
+    checked: tuple[Verifier, NotationHome] | None,
 ) -> tuple[ImageOutcome, ...]:
     """Each image with the page of its story; one that cannot be written is told, and changes nothing.
 
@@ -230,13 +232,13 @@ def _traced(
     from s3c_actions.wiring import tracing
 
     images = options.image
-    places = folders(context.output, images)
+    places = image_folders(context.output, images)
     done = []
     with ExitStack() as stack:
         tools = _telling(options, context, registry, checked, stack)
         for one in outcomes:
             try:
-                told = tracing.tell(one.reference, tools, places[one.image]) if one.reference else None
+                told = tracing.trace_image(one.reference, tools, places[one.image]) if one.reference else None
             except (S3CError, OSError) as error:
                 what = error.what if isinstance(error, S3CError) else f"{error}."
                 context.progress.warning(f"{one.image}: the page of its story could not be written: {what}")
@@ -249,23 +251,25 @@ def _telling(
     options: inputs.ChainInputs,
     context: Context,
     registry: Registry,
-    checked: tuple[Verifier, Home] | None,
+    checked: tuple[Verifier, NotationHome] | None,
     stack: ExitStack,
 ) -> TraceTools:
     """What tells the stories: the policy's verdict where it names signers, else that of the trust that verified."""
     from s3c_actions.policy import model
-    from s3c_actions.steps.trace import Checker, TraceTools
+    from s3c_actions.steps.trace import SignatureChecker, TraceTools
     from s3c_actions.wiring import tracing
 
     tools = TraceTools(registry=registry, now=context.now)
     if checked is None:
         return tools
-    tools = replace(tools, checker=Checker(notation=checked[0], homes=(checked[1],), temp=context.temp))
+    tools = replace(tools, checker=SignatureChecker(notation=checked[0], homes=(checked[1],), temp=context.temp))
     path = options.policy
     if path is None or not model.read(path).signers:
         return tools
     try:
-        checker, judge = stack.enter_context(tracing.by_policy(options, context, path, registries_of(options.image)))
+        checker, judge = stack.enter_context(
+            tracing.open_policy_judging(options, context, path, registries_of(options.image))
+        )
     except S3CError as error:
         context.progress.warning(f"The stories are told without the policy's verdict: {error.what}")
         return tools
@@ -295,9 +299,9 @@ def _deploying(
             "with `require-gate: false` and `sign: false` nobody would look at the signatures.",
             remedy="Give the certificates to trust, or require the gate.",
         )
-    settings = settings_of(options, context, _replacements({image: image for image in options.image}))
-    registry = registry_of(options, context, settings.manifests, settings.replacements)
-    tools = tools_of(options, context, registry, None)
+    settings = deploy_settings(options, context, _replacements({image: image for image in options.image}))
+    registry = image_registry(options, context, settings.manifests, settings.replacements)
+    tools = deploy_tools(options, context, registry, None)
     if tools.cluster is not None:
         tools.cluster().request("GET", "/version")
     strictly = bool(options.trust_store) or not options.sign or not options.require_gate

@@ -13,19 +13,19 @@ from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.options import github as inputs
 from s3c_actions.result.model import LeftResults, Outcome
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.github import token_of
+from s3c_actions.wiring.github import find_token
 from s3c_actions.wiring.result_files import read
 
 if TYPE_CHECKING:
-    from s3c_actions.github.comments import Message
-    from s3c_actions.github.delivery import Settings
-    from s3c_actions.github.run import Run
+    from s3c_actions.github.comments import CommentDraft
+    from s3c_actions.github.delivery import CommentSettings
+    from s3c_actions.github.run import WorkflowRun
     from s3c_actions.report.document import ResultDocument
 
 NAME = "comment"
-MOST_COMMENTS = 20
+MAX_COMMENTS = 20
 """Of one run for a fork, which may claim any number of images; of more, one comment tells."""
-FOREIGN = "Made by a run for a fork or Dependabot, with the code it proposes."
+FOREIGN_NOTE = "Made by a run for a fork or Dependabot, with the code it proposes."
 
 
 def run(options: inputs.CommentInputs, context: Context) -> Outcome:
@@ -38,8 +38,8 @@ def run(options: inputs.CommentInputs, context: Context) -> Outcome:
     from s3c_actions.github import api, artifact, delivery, errors
     from s3c_actions.github import run as runs
 
-    token = token_of(options, context, "pull-requests: write")
-    about = runs.of(context.environment, options.repository)
+    token = find_token(options, context, "pull-requests: write")
+    about = runs.read_run(context.environment, options.repository)
     client = api.connect(token, context.environment, context.progress.notice)
     foreign = options.from_run
     if foreign and about.event != "workflow_run":
@@ -56,16 +56,16 @@ def run(options: inputs.CommentInputs, context: Context) -> Outcome:
         )
     required = options.comment_required
     try:
-        documents = artifact.results(client, about, token) if foreign else read(options.results)
-        settings = delivery.Settings(
+        documents = artifact.download_results(client, about, token) if foreign else read(options.results)
+        settings = delivery.CommentSettings(
             mode=options.comment,
             name=options.comment_name,
             anew=options.minimize_old_comments,
             merge=options.merge,
-            most=MOST_COMMENTS if foreign else None,
-            note=FOREIGN if foreign else "",
+            most=MAX_COMMENTS if foreign else None,
+            note=FOREIGN_NOTE if foreign else "",
         )
-        written = delivery.messages(documents, about, settings) if settings.mode != "off" else []
+        written = delivery.draft_comments(documents, about, settings) if settings.mode != "off" else []
         with context.progress.step("comment") as step:
             try:
                 done = delivery.deliver(client, about, written, pull_request=options.pull_request)
@@ -74,30 +74,30 @@ def run(options: inputs.CommentInputs, context: Context) -> Outcome:
                 if not about.read_only:
                     raise
                 for_another = _left(documents, written, about, settings, context)
-                context.progress.notice(delivery.to_do(for_another))
+                context.progress.notice(delivery.saved_notice(for_another))
                 return Outcome(command=NAME, images=(), left=for_another)
-            step.done(delivery.told(done) if written else "nothing to comment")
+            step.done(delivery.describe_delivery(done) if written else "nothing to comment")
     except S3CError as error:
         if isinstance(error, InputError) or required:
             raise
         context.progress.warning(str(error))
         return Outcome(command=NAME, images=())
     urls = tuple(one.url for one in done if one.url)
-    left = _left(documents, written, about, settings, context) if delivery.others(done, about) else None
+    left = _left(documents, written, about, settings, context) if delivery.may_exist_already(done, about) else None
     return Outcome(command=NAME, images=(), text="".join(f"{url}\n" for url in urls), comments=urls, left=left)
 
 
 def _left(
     documents: Sequence[ResultDocument],
-    written: Sequence[Message],
-    about: Run,
-    settings: Settings,
+    written: Sequence[CommentDraft],
+    about: WorkflowRun,
+    settings: CommentSettings,
     context: Context,
 ) -> LeftResults:
     from s3c_actions.github import delivery
 
     texts = [json.dumps(msgspec.to_builtins(document)).encode() for document in documents]
-    return delivery.leave(texts, written, about, settings, context.environment)
+    return delivery.save_for_workflow(texts, written, about, settings, context.environment)
 
 
 COMMAND = Command(

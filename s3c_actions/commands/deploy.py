@@ -16,12 +16,19 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.options import deploy as inputs
 from s3c_actions.result.model import Outcome, VerifyResult
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.signing import notation
-from s3c_actions.wiring.verifying import trusting
+from s3c_actions.wiring.signing import create_notation
+from s3c_actions.wiring.verifying import names_trust
 
 if TYPE_CHECKING:
     from s3c_actions.registry import Registry
-from s3c_actions.wiring.deploying import hosts_of, outcome, registry_of, settings_of, tools_of, verifier
+from s3c_actions.wiring.deploying import (
+    create_verifier,
+    deploy_outcome,
+    deploy_settings,
+    deploy_tools,
+    image_registry,
+    registry_hosts,
+)
 
 
 def run(options: inputs.DeployInputs, context: Context) -> Outcome:
@@ -35,16 +42,16 @@ def run(options: inputs.DeployInputs, context: Context) -> Outcome:
     from s3c_actions.steps import deploy
 
     started = time.monotonic()
-    settings = settings_of(options, context, tuple(Replacement.parse(one) for one in options.image))
-    if not trusting(options) and not options.require_gate:
+    settings = deploy_settings(options, context, tuple(Replacement.parse(one) for one in options.image))
+    if not names_trust(options) and not options.require_gate:
         raise InputError(
             "trust-store",
             "with `require-gate: false` and nobody to trust nobody would look at the signatures.",
             remedy="Give the certificates to trust or the `vault` that has one, or require the gate.",
         )
     with ExitStack() as stack:
-        registry = registry_of(options, context, settings.manifests, settings.replacements)
-        hosts = hosts_of(options, settings.manifests, settings.replacements)
+        registry = image_registry(options, context, settings.manifests, settings.replacements)
+        hosts = registry_hosts(options, settings.manifests, settings.replacements)
         # Whatever is made ready while programs run would hold up the import of Kubernetes' client, and comes after it.
         alone = replace(context, runner=dataclasses.replace(context.runner, meanwhile=lambda: None))
         verify = _by_policy(
@@ -52,14 +59,14 @@ def run(options: inputs.DeployInputs, context: Context) -> Outcome:
             alone,
             stack,
             registry=registry,
-            verify=verifier(options, alone, stack, hosts),
+            verify=create_verifier(options, alone, stack, hosts),
             hosts=hosts,
         )
-        tools = tools_of(options, context, registry, verify, resolve=options.resolve)
+        tools = deploy_tools(options, context, registry, verify, resolve=options.resolve)
         result, verified = deploy.run(settings, tools)
     for warning in result.warnings:
         context.progress.warning(warning)
-    return outcome("deploy", result, verified, time.monotonic() - started)
+    return deploy_outcome("deploy", result, verified, time.monotonic() - started)
 
 
 def _by_policy(
@@ -81,13 +88,13 @@ def _by_policy(
         return verify
     from s3c_actions.policy import model
     from s3c_actions.steps import judge
-    from s3c_actions.wiring.judging import trusting
+    from s3c_actions.wiring.judging import read_certificates
 
     ready = stack.enter_context(
         judge.prepare(
-            trusting(model.read(path), options, context),
+            read_certificates(model.read(path), options, context),
             registry=registry,
-            notation=notation(options, context, hosts),
+            notation=create_notation(options, context, hosts),
             temp=context.temp,
             now=context.now,
         )
@@ -95,7 +102,7 @@ def _by_policy(
 
     def judged(reference: str) -> VerifyResult | None:
         result = verify(reference) if verify is not None else None
-        refusal = judge.refused(judge.run(ready, Reference.parse(reference)))
+        refusal = judge.rejected_error(judge.run(ready, Reference.parse(reference)))
         if refusal is not None:
             raise refusal
         return result

@@ -15,16 +15,16 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.options import gate as inputs
 from s3c_actions.result.model import Admission, DeployResult, Outcome
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.deploying import outcome, registry_of, resolved
+from s3c_actions.wiring.deploying import deploy_outcome, image_registry, resolve_reference
 from s3c_actions.wiring.install_gate import install
-from s3c_actions.wiring.kubernetes import cluster_of
+from s3c_actions.wiring.kubernetes import connect_cluster
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster
     from s3c_actions.registry import Registry
 
 
-PATIENCE = 40.0
+CACHE_SECONDS = 40.0
 """Seconds in which a verdict from before the gate was changed is forgotten: three caches of 10 s each."""
 
 
@@ -47,17 +47,19 @@ def run(options: inputs.GateInputs, context: Context) -> Outcome:
             f"`{options.task}` needs an image to try.",
             remedy="Give one that is signed, for example with --image registry.example/app@sha256:….",
         )
-    registry = registry_of(options, context, (), images)
-    references = {str(one.image): resolved(registry, one.image)[0] for one in images}
-    cluster = cluster_of(options, context)
+    registry = image_registry(options, context, (), images)
+    references = {str(one.image): resolve_reference(registry, one.image)[0] for one in images}
+    cluster = connect_cluster(options, context)
     if not installing:
-        told = outcome("gate", _tried(options, context, cluster, registry, references), {}, time.monotonic() - started)
-        return told if options.task == "check" else without_failures(told)
+        told = deploy_outcome(
+            "gate", _tried(options, context, cluster, registry, references), {}, time.monotonic() - started
+        )
+        return told if options.task == "check" else drop_failures(told)
     installed = install(options, context, cluster)
     if installed.failure is None and references:
-        tried = _tried(options, context, cluster, registry, references, patience=PATIENCE)
+        tried = _tried(options, context, cluster, registry, references, patience=CACHE_SECONDS)
         installed = replace(tried, applied=installed.applied, unchanged=installed.unchanged)
-    told = outcome("gate", installed, {}, time.monotonic() - started)
+    told = deploy_outcome("gate", installed, {}, time.monotonic() - started)
     if told.images or installed.failure is not None:
         return told
     what = "as it should be already, and closes" if installed.unchanged else "installed, and closes"
@@ -75,39 +77,41 @@ def _tried(
 ) -> DeployResult:
     """What the gate makes of images; a denial counts after `patience` seconds."""
     from s3c_actions.cluster.gate import inspection
-    from s3c_actions.steps.deploy import judged
+    from s3c_actions.steps.deploy import judge_admission
 
     namespace = options.namespace or cluster.namespace
     with context.progress.step("gate") as step:
-        looked = inspection.inspect(inspection.gather(cluster), [("", "Pod", namespace)])
+        looked = inspection.inspect(inspection.read_gate_objects(cluster), [("", "Pod", namespace)])
         if looked.holes:
-            raise inspection.refusal(looked)
+            raise inspection.defects_error(looked)
         step.done(f"closed for {namespace} by {', '.join(looked.constraints)}")
 
     def signatures(reference: Reference) -> list[str]:
         return [found.digest for found in registry.referrers(reference, SIGNATURE)]
 
-    unsigned = inspection.unsigned_of(list(references.values()), signatures)
+    unsigned = inspection.find_unsigned(list(references.values()), signatures)
     denial = ""
     if unsigned:
         with context.progress.step("proof") as step:
             beside = next(iter(references.values())).pinned
-            proof = inspection.prove(cluster, unsigned, namespace, looked.constraints, beside)
+            proof = inspection.prove_closed(cluster, unsigned, namespace, looked.constraints, beside)
             denial = proof.what
             step.done(f"{denial} Tried {proof.told}.")
     admissions = []
     until = time.monotonic() + patience
     for image, reference in references.items():
         with context.progress.step("try") as step:
-            while denied := inspection.ask(
+            while denied := inspection.try_signed_image(
                 cluster, reference, namespace, signatures=signatures, tell=context.progress.notice
             ):
                 if time.monotonic() > until:
                     break
                 time.sleep(1)
-            admissions.append(judged(Admission(image=image, reference=reference.pinned, verdict="unknown"), denied))
+            admissions.append(
+                judge_admission(Admission(image=image, reference=reference.pinned, verdict="unknown"), denied)
+            )
             step.done(f"{reference.pinned} is admitted" if denied is None else denied.denials[0].what)
-    inspection.refuse_unsigned((references[one.image] for one in admissions if one.verdict == "admitted"), signatures)
+    inspection.reject_unsigned((references[one.image] for one in admissions if one.verdict == "admitted"), signatures)
     return DeployResult(
         cluster=cluster.address,
         admissions=tuple(admissions),
@@ -118,7 +122,7 @@ def _tried(
     )
 
 
-def without_failures(told: Outcome) -> Outcome:
+def drop_failures(told: Outcome) -> Outcome:
     """A demonstration in which something is denied is one that worked."""
     images = (replace(one, failure=None, reference="" if one.failure else one.reference) for one in told.images)
     return replace(told, images=tuple(images))

@@ -18,7 +18,7 @@ from s3c_actions.result.model import ImageOutcome, MirrorResult, Outcome
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
-    from s3c_actions.registry import Registry, Source
+    from s3c_actions.registry import ImageSource, Registry
 
 
 def run(options: inputs.MirrorInputs, context: Context) -> Outcome:
@@ -28,7 +28,7 @@ def run(options: inputs.MirrorInputs, context: Context) -> Outcome:
         InputError: an input is wrong, or the image is not there, or is an archive's that cannot be believed.
         OutsideError: a registry failed; the target's tag is as it was.
     """
-    from s3c_actions.registry.archive import Archive
+    from s3c_actions.registry.archive import ArchiveSource
     from s3c_actions.steps import mirror
 
     started = time.monotonic()
@@ -48,7 +48,7 @@ def run(options: inputs.MirrorInputs, context: Context) -> Outcome:
         if source is not None:
             found = _repository(options, context, source, settings.target, target)
         else:
-            found = stack.enter_context(Archive(path(image), options.source_image))
+            found = stack.enter_context(ArchiveSource(path(image), options.source_image))
         try:
             result = mirror.run(settings, found, target, context.progress)
         except S3CError as error:
@@ -85,14 +85,14 @@ def _target(options: inputs.MirrorInputs, source: Reference | None) -> Reference
 
 def _registry(options: inputs.MirrorInputs, context: Context, name: str) -> Registry:
     from s3c_actions.registry import Registry
-    from s3c_actions.wiring.logins import logins
+    from s3c_actions.wiring.logins import create_logins
 
-    return Registry(logins(options, context, {name}), insecure=options.insecure_registry)
+    return Registry(create_logins(options, context, {name}), insecure=options.insecure_registry)
 
 
 def _repository(
     options: inputs.MirrorInputs, context: Context, source: Reference, target: Reference, to: Registry
-) -> Source:
+) -> ImageSource:
     from s3c_actions.registry import Registry, RepositorySource
     from s3c_actions.wiring.logins import logins_of
 

@@ -15,12 +15,12 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.options import patch as inputs
 from s3c_actions.options import removed
 from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
-from s3c_actions.wiring.context import Context, folders
+from s3c_actions.wiring.context import Context, image_folders
 
 if TYPE_CHECKING:
-    from s3c_actions.wiring.scanning import Scanner
-    from s3c_actions.wiring.vouching import Vouched
-from s3c_actions.wiring.patching import patching, refuse_platform
+    from s3c_actions.wiring.scanning import ImageScanner
+    from s3c_actions.wiring.vouching import VouchCheck
+from s3c_actions.wiring.patching import open_patcher, reject_platform
 from s3c_actions.wiring.signing import registries_of
 
 
@@ -31,20 +31,20 @@ def run(options: inputs.PatchInputs, context: Context) -> Outcome:
         InputError: an input is wrong: nothing has been pushed.
         OutsideError: a program could not be had.
     """
-    from s3c_actions.steps.scan import refusal
+    from s3c_actions.steps.scan import closed_gate_error
     from s3c_actions.wiring import baseline
-    from s3c_actions.wiring.scanning import scanning
+    from s3c_actions.wiring.scanning import create_scanner
 
     started = time.monotonic()
     images = options.image
     _check(options, images)
-    places = folders(context.output, images)
-    baselines = baseline.given(options, context, images)
+    places = image_folders(context.output, images)
+    baselines = baseline.read_baselines(options, context, images)
     outcomes = []
-    scanner = scanning(options, context, images, evidence=False)
+    scanner = create_scanner(options, context, images, evidence=False)
     with (
         _vouching(options, context) as vouched,
-        patching(options, context, scanner, images, vouched) as patcher,
+        open_patcher(options, context, scanner, images, vouched) as patcher,
     ):
         for image in images:
             if len(images) > 1:
@@ -57,7 +57,7 @@ def run(options: inputs.PatchInputs, context: Context) -> Outcome:
                 error.image = error.image or image
                 outcomes.append(ImageOutcome(image=image, failure=error))
                 continue
-            refused = refusal(result.after or result.before, scanner.settings.gate)
+            refused = closed_gate_error(result.after or result.before, scanner.settings.gate)
             if refused is not None and not options.exit_code:
                 context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
                 refused = None
@@ -67,7 +67,7 @@ def run(options: inputs.PatchInputs, context: Context) -> Outcome:
 
 
 @contextmanager
-def _vouching(options: inputs.PatchInputs, context: Context) -> Iterator[Vouched | None]:
+def _vouching(options: inputs.PatchInputs, context: Context) -> Iterator[VouchCheck | None]:
     """What says of an earlier patch whether it may be used again; None: its content does.
 
     Raises:
@@ -99,10 +99,10 @@ def _check(options: inputs.PatchInputs, images: tuple[str, ...]) -> None:
             raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
     if options.report and len(images) > 1:
         raise InputError("report", f"it is one image's, and {len(images)} are given.", remedy="Give one image with it.")
-    refuse_platform(options)
+    reject_platform(options)
 
 
-def _given(paths: tuple[Path, ...], image: str, scanner: Scanner) -> ScanResult | None:
+def _given(paths: tuple[Path, ...], image: str, scanner: ImageScanner) -> ScanResult | None:
     """The scan that the reports given stand for; its digest is what the registry says of the image.
 
     None where they leave something out that decides: then the image is scanned.
@@ -111,17 +111,17 @@ def _given(paths: tuple[Path, ...], image: str, scanner: Scanner) -> ScanResult 
         InputError: one cannot be read, is not Trivy's, or says nothing of the operating system's packages.
     """
     from s3c_actions.findings import trivy_report
-    from s3c_actions.findings.coverage import lists_os
+    from s3c_actions.findings.coverage import lists_os_packages
     from s3c_actions.findings.inferred import infer
-    from s3c_actions.steps.merging import merged
+    from s3c_actions.steps.merging import merge_scans
 
     if not paths:
         return None
     reports = {}
     for path in paths:
         report = trivy_report.read(path)
-        data = reading.content(path, reading.REPORTS)
-        if not lists_os(data):
+        data = reading.read_file(path, reading.MAX_REPORT_BYTES)
+        if not lists_os_packages(data):
             raise InputError(
                 "report",
                 f"{path} says nothing of the operating system's packages.",
@@ -154,10 +154,10 @@ def _given(paths: tuple[Path, ...], image: str, scanner: Scanner) -> ScanResult 
         path, report = reports[one.digest]
         own = reference.at(one.digest).pinned
         parts.append(_warned(scanner.given(path, report, image=own, reference=own), scanner))
-    return merged(image, pinned, parts)
+    return merge_scans(image, pinned, parts)
 
 
-def _warned(result: ScanResult, scanner: Scanner) -> ScanResult:
+def _warned(result: ScanResult, scanner: ImageScanner) -> ScanResult:
     for sentence in result.warnings:
         scanner.context.progress.warning(sentence)
     return result

@@ -14,11 +14,11 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.options import policy as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.signing import registries_of, resolve
+from s3c_actions.wiring.signing import registries_of, resolve_images
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
-from s3c_actions.wiring.judging import judging, trusting
+from s3c_actions.wiring.judging import open_policy_judge, read_certificates
 
 
 def run(options: inputs.PolicyInputs, context: Context) -> Outcome:
@@ -42,8 +42,8 @@ def run(options: inputs.PolicyInputs, context: Context) -> Outcome:
             raise InputError("ratify", "there is nothing to export for but Ratify.", remedy="Leave it out.")
         if options.image:
             raise InputError("image", "an export is for every image.", remedy="Leave the images out.")
-        return Outcome(command="policy", images=(), text=exported(trusting(policy, options, context)))
-    for sentence in notices(policy, context):
+        return Outcome(command="policy", images=(), text=export_yaml(read_certificates(policy, options, context)))
+    for sentence in exception_notices(policy, context):
         context.progress.warning(sentence)
     if not options.image:
         return Outcome(command="policy", images=(), text=_summary(policy))
@@ -54,8 +54,8 @@ def _judged(options: inputs.PolicyInputs, context: Context, policy: Policy) -> t
     from s3c_actions.steps import judge as step
 
     outcomes = []
-    with judging(options, context, policy, registries_of(options.image)) as judge:
-        for image, pinned in resolve(options.image, options, context).items():
+    with open_policy_judge(options, context, policy, registries_of(options.image)) as judge:
+        for image, pinned in resolve_images(options.image, options, context).items():
             outcome = ImageOutcome(image=image, reference=pinned)
             with context.progress.step("judge") as shown:
                 try:
@@ -65,25 +65,25 @@ def _judged(options: inputs.PolicyInputs, context: Context, policy: Policy) -> t
                     outcomes.append(replace(outcome, failure=error))
                     shown.done(error.what)
                     continue
-                refusal = step.refused(judgement)
+                refusal = step.rejected_error(judgement)
                 shown.done("the policy admits it" if refusal is None else f"refused: {judgement.refusals[0].text}")
             outcomes.append(replace(outcome, judgement=judgement, failure=refusal))
     return tuple(outcomes)
 
 
-def exported(policy: Policy) -> str:
+def export_yaml(policy: Policy) -> str:
     """The objects of the cluster's gate as YAML, in the order in which they are applied."""
     from io import StringIO
 
     from ruamel.yaml import YAML
     from ruamel.yaml.scalarstring import walk_tree
 
-    from s3c_actions.cluster.gate.manifests import by_policy
+    from s3c_actions.cluster.gate.manifests import objects_for_policy
 
     yaml = YAML()
     yaml.width = 4096
     yaml.explicit_start = True
-    made = list(by_policy(policy))
+    made = list(objects_for_policy(policy))
     for one in made:
         walk_tree(one)
     text = StringIO()
@@ -92,15 +92,15 @@ def exported(policy: Policy) -> str:
     return head + text.getvalue()
 
 
-def notices(policy: Policy, context: Context) -> list[str]:
+def exception_notices(policy: Policy, context: Context) -> list[str]:
     """What should be told of a policy: exceptions that are over, or soon will be."""
     from datetime import timedelta
 
-    from s3c_actions.policy.model import ends
+    from s3c_actions.policy.model import exception_end
 
     told = []
     for one in policy.exceptions:
-        left = ends(one.until) - context.now
+        left = exception_end(one.until) - context.now
         if left <= timedelta():
             told.append(f"The exception for {one.id} by {one.who} ended on {one.until}: it counts no more.")
         elif left <= timedelta(days=14):

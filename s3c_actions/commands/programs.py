@@ -7,7 +7,7 @@ from typing import Any
 
 from s3c_actions.commands import Command
 from s3c_actions.options import programs as inputs
-from s3c_actions.programs.install.locate import Program, locate_all, present
+from s3c_actions.programs.install.locate import Program, find_present, locate_all
 from s3c_actions.programs.install.pins import Pin
 from s3c_actions.result.model import Outcome
 from s3c_actions.wiring.context import Context
@@ -37,7 +37,7 @@ def run(options: inputs.ProgramsInputs, context: Context) -> Outcome:
     else:
         names = names or tuple(WANTED)
         found = tuple(
-            present(WANTED[name](options), cache=context.cache, runner=context.runner, progress=context.progress)
+            find_present(WANTED[name](options), cache=context.cache, runner=context.runner, progress=context.progress)
             for name in names
         )
     rows = [_facts(WANTED[name](options).pin, program) for name, program in zip(names, found, strict=True)]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
     from s3c_actions.report.document import ResultDocument
 
-TOLD = {
+ACTION_SENTENCES = {
     "opened": "opened: {url}",
     "updated": "brought up to date: {url}",
     "unchanged": "says so already: {url}",
@@ -36,13 +36,13 @@ def run(options: inputs.ProposeInputs, context: Context) -> Outcome:
     from s3c_actions.github import api, proposal
     from s3c_actions.github import run as runs
     from s3c_actions.report.github import comment
-    from s3c_actions.wiring.github import token_of
+    from s3c_actions.wiring.github import find_token
     from s3c_actions.wiring.result_files import read
 
-    token = token_of(options, context, "contents: write", "pull-requests: write")
-    this = runs.of(context.environment, options.repository)
+    token = find_token(options, context, "contents: write", "pull-requests: write")
+    this = runs.read_run(context.environment, options.repository)
     results = read(options.results)
-    references = [*options.image, *passed(results)]
+    references = [*options.image, *passed_references(results)]
     if not references:
         raise InputError(
             "results" if results else "image",
@@ -55,8 +55,10 @@ def run(options: inputs.ProposeInputs, context: Context) -> Outcome:
         raise InputError("image", f"{unpinned.image} has no digest.", remedy="Give what `sign` handed on.")
     sources = options.manifests
     read_manifests = manifests.read(sources, cwd=context.cwd, stdin=_no_stdin)
-    changes = {_in_repository(one.path, context.cwd): rewriting(one.source, replacements) for one in read_manifests}
-    body = comment.render(results, run_url=this.url) if results else images_told(references)
+    changes = {
+        _in_repository(one.path, context.cwd): create_rewriter(one.source, replacements) for one in read_manifests
+    }
+    body = comment.render(results, run_url=this.url) if results else describe_images(references)
     with context.progress.step("propose") as step:
         done = proposal.propose(
             api.connect(token, context.environment, context.progress.notice),
@@ -69,11 +71,11 @@ def run(options: inputs.ProposeInputs, context: Context) -> Outcome:
                 body=body,
             ),
         )
-        step.done(TOLD[done.action].format(url=done.url))
+        step.done(ACTION_SENTENCES[done.action].format(url=done.url))
     return Outcome(command="propose", images=(), text=f"{done.url}\n" if done.url else "", pull_request=done.url)
 
 
-def passed(results: Sequence[ResultDocument]) -> list[str]:
+def passed_references(results: Sequence[ResultDocument]) -> list[str]:
     """The references, by digest, of the images of these documents that went through."""
     return list(
         dict.fromkeys(
@@ -85,7 +87,7 @@ def passed(results: Sequence[ResultDocument]) -> list[str]:
     )
 
 
-def rewriting(source: str, replacements: tuple[Replacement, ...]) -> Callable[[str], str]:
+def create_rewriter(source: str, replacements: tuple[Replacement, ...]) -> Callable[[str], str]:
     """What writes the new images into a manifest's text, and leaves everything else as it is."""
     from s3c_actions.cluster import images, manifests
     from s3c_actions.core.reference import Reference
@@ -94,7 +96,7 @@ def rewriting(source: str, replacements: tuple[Replacement, ...]) -> Callable[[s
         manifest = manifests.parse(text, source=source)
         new = {}
         for use in manifest.uses:
-            found = images.choose(Reference.parse(use.image, field="manifests"), replacements)
+            found = images.find_replacement(Reference.parse(use.image, field="manifests"), replacements)
             if found is not None:
                 new[use.image] = found.image.at(found.image.digest).pinned
         return manifest.mark + manifest.rewritten(new)
@@ -102,7 +104,7 @@ def rewriting(source: str, replacements: tuple[Replacement, ...]) -> Callable[[s
     return rewrite
 
 
-def images_told(references: Sequence[str]) -> str:
+def describe_images(references: Sequence[str]) -> str:
     """The body of a pull request that has no results to tell of."""
     from s3c_actions.report.render import escape
 

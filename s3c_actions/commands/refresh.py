@@ -19,16 +19,16 @@ from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.options.github import TokenOptions
 from s3c_actions.options.sign import KEY_INPUTS
 from s3c_actions.result.model import ImageOutcome, Outcome, RefreshResult, ScanResult
-from s3c_actions.wiring.context import Context, folders
+from s3c_actions.wiring.context import Context, image_folders
 
 if TYPE_CHECKING:
-    from s3c_actions.report.github.refresh_issue import Refreshed
+    from s3c_actions.report.github.refresh_issue import RefreshedImage
     from s3c_actions.wiring.attaching import Attacher
-    from s3c_actions.wiring.scanning import Scanner
+    from s3c_actions.wiring.scanning import ImageScanner
 
 NAME = "refresh"
-KEYLESS = "No key is given, so no report was attached: the cluster goes on judging by the reports that are there."
-UNSIGNED = "not signed: no report attached"
+NO_KEY_NOTICE = "No key is given, so no report was attached: the cluster goes on judging by the reports that are there."
+NOT_SIGNED_NOTE = "not signed: no report attached"
 
 
 def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
@@ -39,15 +39,15 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
         OutsideError: the cluster does not answer, Trivy could not be had, or GitHub did not take the issue.
     """
     from s3c_actions.report.github import refresh_issue
-    from s3c_actions.wiring.scanning import scanning
+    from s3c_actions.wiring.scanning import create_scanner
 
     started = time.monotonic()
     if options.issue:
         _token(options, context)  # told before minutes are spent
     deployed, unknown = _deployed(options, context)
     images = tuple(deployed)
-    places = folders(context.output, images)
-    scanner = scanning(options, context, images, evidence=bool(options.attach))
+    places = image_folders(context.output, images)
+    scanner = create_scanner(options, context, images, evidence=bool(options.attach))
     outcomes, told = [], []
     with _attaching(options, context, scanner, images) as attacher:
         for image in images:
@@ -56,7 +56,7 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
             outcomes.append(outcome)
             told.append(said)
     told += [
-        refresh_issue.Refreshed(image=image, places=where, problem="The cluster does not tell its digest.")
+        refresh_issue.RefreshedImage(image=image, places=where, problem="The cluster does not tell its digest.")
         for image, where in unknown.items()
     ]
     due = tuple(one.image for one in told if one.findings)
@@ -67,24 +67,24 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
         images=tuple(outcomes),
         seconds=time.monotonic() - started,
         refresh=RefreshResult(due=due, unknown=tuple(unknown), issue=url, done=done),
-        text=refresh_issue.text(told) + (f"{KEYLESS}\n" if keyless else ""),
+        text=refresh_issue.render_text(told) + (f"{NO_KEY_NOTICE}\n" if keyless else ""),
     )
 
 
 def _one(
-    image: str, where: tuple[str, ...], folder: Path, scanner: Scanner, attacher: Attacher | None
-) -> tuple[ImageOutcome, Refreshed]:
+    image: str, where: tuple[str, ...], folder: Path, scanner: ImageScanner, attacher: Attacher | None
+) -> tuple[ImageOutcome, RefreshedImage]:
     """Scan one image and attach what was found; whatever ends it is told, and hides no other image."""
-    from s3c_actions.report.github.refresh_issue import Refreshed
+    from s3c_actions.report.github.refresh_issue import RefreshedImage
 
     outcome = ImageOutcome(image=image)
     try:
         scan = scanner.look(image, folder)
     except S3CError as error:
         error.image = error.image or image
-        return replace(outcome, failure=error), Refreshed(image=image, places=where, problem=error.what)
+        return replace(outcome, failure=error), RefreshedImage(image=image, places=where, problem=error.what)
     outcome = replace(outcome, reference=scan.reference, scan=scan)
-    told = Refreshed(
+    told = RefreshedImage(
         image=image,
         reference=scan.reference,
         places=where,
@@ -98,7 +98,7 @@ def _one(
     try:
         # Who signed it vouched for it; a report of ours beside an image of others would only clutter their registry.
         if not attacher.registry.referrers(Reference.parse(scan.reference), artifact_types.SIGNATURE):
-            return outcome, replace(told, evidence=UNSIGNED)
+            return outcome, replace(told, evidence=NOT_SIGNED_NOTE)
         outcome = replace(outcome, attach=attacher.attach(outcome, NAME))
     except S3CError as error:
         error.image = error.image or image
@@ -115,25 +115,25 @@ def _unmendable(scan: ScanResult) -> tuple[str, ...]:
 
 @contextmanager
 def _attaching(
-    options: inputs.RefreshInputs, context: Context, scanner: Scanner, images: tuple[str, ...]
+    options: inputs.RefreshInputs, context: Context, scanner: ImageScanner, images: tuple[str, ...]
 ) -> Iterator[Attacher | None]:
     """What attaches; None when no key is given, which is told, or when nothing is to be attached.
 
     Raises:
         InputError: the key or another input is wrong: nothing has been scanned.
     """
-    from s3c_actions.wiring.attaching import attacher_of
-    from s3c_actions.wiring.patching import refuse_platform
-    from s3c_actions.wiring.signing import signing
+    from s3c_actions.wiring.attaching import attacher_for_scanner
+    from s3c_actions.wiring.patching import reject_platform
+    from s3c_actions.wiring.signing import open_signing_key
 
     if not options.attach:
         yield None
     elif any(options.given(one) for one in KEY_INPUTS) or options.given(inputs.RefreshInputs.attach):
-        refuse_platform(options)
-        with signing(options, context, {Reference.parse(image).registry for image in images}) as signer:
-            yield attacher_of(options, context, signer, scanner)
+        reject_platform(options)
+        with open_signing_key(options, context, {Reference.parse(image).registry for image in images}) as signer:
+            yield attacher_for_scanner(options, context, signer, scanner)
     else:
-        context.progress.notice(KEYLESS)
+        context.progress.notice(NO_KEY_NOTICE)
         yield None
 
 
@@ -146,10 +146,10 @@ def _deployed(
     if named and not any(options.given(one) for one in asked):
         return named, {}
     from s3c_actions.cluster import deployed
-    from s3c_actions.wiring.kubernetes import cluster_of
+    from s3c_actions.wiring.kubernetes import connect_cluster
 
     with context.progress.step("cluster") as step:
-        look = deployed.look(cluster_of(options, context), options.namespaces)
+        look = deployed.list_deployed(connect_cluster(options, context), options.namespaces)
         running = {one.image: one.places for one in look.running}
         unknown = {one.image: one.places for one in look.unknown}
         step.done(f"{len(running)} images run" + (f", {len(unknown)} of unknown digest" if unknown else ""))
@@ -166,12 +166,12 @@ def _deployed(
 
 
 def _token(options: TokenOptions, context: Context) -> str:
-    from s3c_actions.wiring.github import token_of
+    from s3c_actions.wiring.github import find_token
 
-    return token_of(options, context, "issues: write")
+    return find_token(options, context, "issues: write")
 
 
-def _issue(options: inputs.RefreshInputs, context: Context, told: Sequence[Refreshed]) -> tuple[str, str]:
+def _issue(options: inputs.RefreshInputs, context: Context, told: Sequence[RefreshedImage]) -> tuple[str, str]:
     """Keep the issue; returns what was done and its address.
 
     It is closed only when everything could be looked at: what is not known is not mended.
@@ -180,22 +180,22 @@ def _issue(options: inputs.RefreshInputs, context: Context, told: Sequence[Refre
     from s3c_actions.github import run as runs
     from s3c_actions.report.github import refresh_issue
 
-    about = runs.of(context.environment, options.repository)
+    about = runs.read_run(context.environment, options.repository)
     client = api.connect(_token(options, context), context.environment, context.progress.notice)
-    key = marker.key(NAME, about.workflow)
+    key = marker.comment_key(NAME, about.workflow)
     with context.progress.step("issue") as step:
         if any(one.findings for one in told):
-            ticket = issues.Ticket(
+            ticket = issues.IssueDraft(
                 key=key,
-                title=refresh_issue.title(told),
-                body=refresh_issue.body(told, run_url=about.url),
-                says=refresh_issue.body(told),
+                title=refresh_issue.issue_title(told),
+                body=refresh_issue.issue_body(told, run_url=about.url),
+                says=refresh_issue.issue_body(told),
                 run=about.id,
                 labels=options.issue_labels,
             )
             done, url = issues.put(client, about.repository, ticket)
         elif any(one.problem for one in told):
-            done, url = issues.Done.NOTHING, ""
+            done, url = issues.IssueOutcome.NOTHING, ""
             context.progress.warning("The issue, if there is one, stays open: not everything could be scanned.")
         else:
             why = f"Nothing that has a fix is left in the {len(told)} images that are deployed."

@@ -17,7 +17,7 @@ from s3c_actions.options import report as inputs
 from s3c_actions.report.format_registry import by_name
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.files import dockerfile_text
+from s3c_actions.wiring.files import read_dockerfile
 
 if TYPE_CHECKING:
     from s3c_actions.findings.model import ScanReport
@@ -34,28 +34,30 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
     """
     from s3c_actions.findings import baseline as baselines
     from s3c_actions.findings import trivy_report
-    from s3c_actions.findings.difference import compare
+    from s3c_actions.findings.difference import compare_scans
     from s3c_actions.report import formats
     from s3c_actions.steps import assess
-    from s3c_actions.steps.scan import refusal
-    from s3c_actions.wiring.baseline import called
-    from s3c_actions.wiring.scanning import gate, policy
+    from s3c_actions.steps.scan import closed_gate_error
+    from s3c_actions.wiring.baseline import baseline_name
+    from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 
     started = time.monotonic()
     path = options.report
     report = trivy_report.read(path)
     baseline = options.baseline
-    difference = compare(baselines.read(baseline, report.image), report) if baseline is not None else None
-    closing = gate(options, context, inputs.SEVERITIES)
+    difference = compare_scans(baselines.read(baseline, report.image), report) if baseline is not None else None
+    closing = threshold_from_inputs(options, context, inputs.SEVERITIES)
     criteria = assess.Criteria(
         gate=closing,
-        policy=policy(options),
+        policy=policy_from_inputs(options),
         unscanned_fails=options.unscanned == "fail",
         ignore_unfixed=False,
         now=context.now,
         bill=lambda given: _bill(options, context, given),
     )
-    result = assess.given(path, image=report.image, reference=_reference(report), criteria=criteria, report=report)
+    result = assess.assess_given_report(
+        path, image=report.image, reference=_reference(report), criteria=criteria, report=report
+    )
     for sentence in result.warnings:
         context.progress.warning(sentence)
     dockerfile = options.dockerfile
@@ -65,7 +67,7 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
         gate=closing,
         difference=difference,
         dockerfile=dockerfile.as_posix() if dockerfile else "",
-        dockerfile_text=dockerfile_text(context.cwd / dockerfile) if dockerfile else "",
+        dockerfile_text=read_dockerfile(context.cwd / dockerfile) if dockerfile else "",
         category=options.sarif_category,
     )
     wanted = options.format
@@ -79,11 +81,13 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
         difference=difference,
         seconds=time.monotonic() - started,
     )
-    refused = refusal(result, closing)
+    refused = closed_gate_error(result, closing)
     if refused is not None and not options.exit_code:
         context.progress.warning(f"{report.image}: {refused.what} The step goes on, as exit-code 0 asks.")
         refused = None
-    base = Comparison(name=called(options, context) or str(baseline), difference=difference) if difference else None
+    base = (
+        Comparison(name=baseline_name(options, context) or str(baseline), difference=difference) if difference else None
+    )
     image = ImageOutcome(image=report.image, reference=result.reference, scan=result, base=base, failure=refused)
     return Outcome(
         command="report",
@@ -107,7 +111,7 @@ def _reference(report: ScanReport) -> str:
 def _copied(context: Context, report: Path) -> dict[str, Path]:
     """Trivy's own JSON as it is."""
     path = context.output / by_name("json").file
-    writing.folder(context.output)
+    writing.make_folder(context.output)
     if path.resolve() != report.resolve():
         try:
             writing.copy(report, path)
@@ -133,7 +137,7 @@ def _sboms(options: inputs.ReportInputs, context: Context, report: Path) -> Iter
     from s3c_actions.wiring import programs
 
     trivy = Trivy(programs.trivy(options, context), context.runner, cache=context.cache / "trivy")
-    writing.folder(context.output)
+    writing.make_folder(context.output)
     with trivy.converting(report, sboms.values()) as made:
         yield {name: sbom.output for name, sbom in sboms.items()}
         made()
@@ -142,16 +146,16 @@ def _sboms(options: inputs.ReportInputs, context: Context, report: Path) -> Iter
 def _bill(options: inputs.ReportInputs, context: Context, report: Path) -> bytes:
     """The SPDX document that Trivy makes of the report."""
     from s3c_actions.programs.trivy.trivy import Trivy
-    from s3c_actions.steps.scan import bill
+    from s3c_actions.steps.scan import make_sbom
     from s3c_actions.wiring import programs
 
     trivy = Trivy(programs.trivy(options, context), context.runner, cache=context.cache / "trivy")
-    return bill(report, trivy, context.temp)
+    return make_sbom(report, trivy, context.temp)
 
 
 def _table(path: Path) -> str:
     """The table for standard output, its end left to the file."""
-    lines = reading.text(path, reading.REPORTS).splitlines()
+    lines = reading.read_text_file(path, reading.MAX_REPORT_BYTES).splitlines()
     if len(lines) <= TEXT_ROWS:
         return "\n".join(lines) + "\n"
     return "\n".join(lines[:TEXT_ROWS]) + f"\n… {len(lines) - TEXT_ROWS:,} more lines in {path}\n"

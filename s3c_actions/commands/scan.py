@@ -12,8 +12,8 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.options import removed
 from s3c_actions.options import scan as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
-from s3c_actions.wiring.context import Context, folders
-from s3c_actions.wiring.scanning import scanning
+from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.scanning import create_scanner
 
 
 def run(options: inputs.ScanInputs, context: Context) -> Outcome:
@@ -23,16 +23,16 @@ def run(options: inputs.ScanInputs, context: Context) -> Outcome:
         InputError: an input is wrong: nothing has been scanned.
         OutsideError: Trivy could not be had.
     """
-    from s3c_actions.steps.scan import refusal
+    from s3c_actions.steps.scan import closed_gate_error
     from s3c_actions.wiring import baseline
 
     started = time.monotonic()
     wanted = _wanted(options)
-    places = folders(context.output, wanted)
-    baselines = baseline.given(options, context, wanted)
+    places = image_folders(context.output, wanted)
+    baselines = baseline.read_baselines(options, context, wanted)
     outcomes = []
     registries = tuple(image for image, source in wanted.items() if source != "archive")
-    scanner = scanning(options, context, registries, evidence=False)
+    scanner = create_scanner(options, context, registries, evidence=False)
     # Without a gate one platform is as good an answer as another.
     scanner = replace(scanner, everything=scanner.everything and scanner.gated)
     for image, source in wanted.items():
@@ -45,7 +45,7 @@ def run(options: inputs.ScanInputs, context: Context) -> Outcome:
             error.image = error.image or image
             outcomes.append(ImageOutcome(image=image, failure=error))
             continue
-        refused = refusal(result, scanner.settings.gate)
+        refused = closed_gate_error(result, scanner.settings.gate)
         if refused is not None and not options.exit_code:
             context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
             refused = None

@@ -20,8 +20,8 @@ from s3c_actions.wiring.earlier import Earlier, earlier
 if TYPE_CHECKING:
     from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.steps.assess import Criteria
-    from s3c_actions.steps.sign import Signer
-from s3c_actions.wiring.signing import about, registries_of, resolve, signing
+    from s3c_actions.steps.sign import SigningKey
+from s3c_actions.wiring.signing import open_signing_key, prefix_image, registries_of, resolve_images
 
 
 def run(options: inputs.SignInputs, context: Context) -> Outcome:
@@ -32,11 +32,11 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
         OutsideError: the registry or the plugin failed before anything was signed.
     """
     from s3c_actions.steps import sign
-    from s3c_actions.steps.scan import refusal
+    from s3c_actions.steps.scan import closed_gate_error
 
     started = time.monotonic()
-    with signing(options, context, registries_of(options.image)) as signer:
-        pinned = resolve(options.image, options, context)
+    with open_signing_key(options, context, registries_of(options.image)) as signer:
+        pinned = resolve_images(options.image, options, context)
         criteria = _criteria(options, context)
         found = earlier(options, pinned)
         scans = _judged(options, context, signer, criteria, found)
@@ -49,19 +49,19 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
             with context.progress.step("sign") as step:
                 try:
                     if outcome.scan is not None:
-                        refused = refusal(outcome.scan, criteria.gate, consequence="Nothing was signed.")
+                        refused = closed_gate_error(outcome.scan, criteria.gate, consequence="Nothing was signed.")
                         if refused is not None:
                             raise refused
                     result = sign.run(signer, reference, context.progress, before[reference])
                 except S3CError as error:
                     error.image = error.image or image
                     outcome = replace(outcome, failure=error)
-                    step.done(about(error.what, reference, pinned))
+                    step.done(prefix_image(error.what, reference, pinned))
                 else:
                     outcome = replace(outcome, sign=result)
                     how = "already signed by" if result.skipped else "signed by"
                     told = "" if outcome.judged else ", not judged"
-                    step.done(about(f"{how} {result.certificate.subject}{told}", reference, pinned))
+                    step.done(prefix_image(f"{how} {result.certificate.subject}{told}", reference, pinned))
             # Attached also when the gate is closed: what was found must reach whoever judges the image next.
             if evidence is not None and outcome.failure is refused:
                 try:
@@ -83,28 +83,28 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
 def _criteria(options: inputs.SignInputs, context: Context) -> Criteria:
     """What the reports given are judged by."""
     from s3c_actions.steps.assess import Criteria
-    from s3c_actions.steps.scan import bill
-    from s3c_actions.wiring.scanning import gate, policy
+    from s3c_actions.steps.scan import make_sbom
+    from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 
     return Criteria(
-        gate=gate(options, context, SEVERITIES),
-        policy=policy(options),
+        gate=threshold_from_inputs(options, context, SEVERITIES),
+        policy=policy_from_inputs(options),
         unscanned_fails=options.unscanned == "fail",
         ignore_unfixed=False,
         now=context.now,
-        bill=lambda report: bill(report, _trivy(options, context), context.temp),
+        bill=lambda report: make_sbom(report, _trivy(options, context), context.temp),
     )
 
 
 def _judged(
-    options: inputs.SignInputs, context: Context, signer: Signer, criteria: Criteria, found: Earlier
+    options: inputs.SignInputs, context: Context, signer: SigningKey, criteria: Criteria, found: Earlier
 ) -> dict[str, ScanResult]:
     """Image → the scan that the reports given stand for, of every platform; empty when none are given nor needed.
 
     Raises:
         InputError: something is to be judged or attached and there is no report, or a report is of none of the images.
     """
-    from s3c_actions.wiring.attaching import reports
+    from s3c_actions.wiring.attaching import read_reports
 
     paths, attached = found.reports, options.attach
     if paths and not attached and not criteria.closes:
@@ -127,7 +127,7 @@ def _judged(
             remedy="Give `results`: the folder that the scan, patch or chain step wrote, or `report`: its output "
             "`json`, one of every platform of the image." + (" Or run `s3c attach`, which scans." if attached else ""),
         )
-    scans = reports(paths, options.image, signer.registry, criteria)
+    scans = read_reports(paths, options.image, signer.registry, criteria)
     for scan in scans.values():
         for sentence in scan.warnings:
             context.progress.warning(sentence)
@@ -143,12 +143,12 @@ def _trivy(options: TrivyProgram, context: Context) -> Trivy:
 
 
 def _evidence(
-    options: inputs.SignInputs, context: Context, signer: Signer, criteria: Criteria, found: Earlier
+    options: inputs.SignInputs, context: Context, signer: SigningKey, criteria: Criteria, found: Earlier
 ) -> Callable[[ImageOutcome], AttachResult]:
     """What attaches the reports given to the images signed."""
-    from s3c_actions.wiring.attaching import attacher
+    from s3c_actions.wiring.attaching import create_attacher
 
-    tool = attacher(
+    tool = create_attacher(
         options, context, signer, trivy=_trivy(options, context), gate=criteria.gate, policy=criteria.policy
     )
     return lambda outcome: tool.of(found, outcome.image).attach(outcome, "sign")

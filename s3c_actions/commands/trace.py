@@ -14,16 +14,16 @@ from s3c_actions.options import trace as inputs
 from s3c_actions.options import verify as verifying
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.result.model import ImageOutcome, Outcome
-from s3c_actions.wiring.context import Context, folders
-from s3c_actions.wiring.signing import notation, registries_of, registry_of
+from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.signing import create_notation, registries_of, signing_registry
 
 if TYPE_CHECKING:
     from s3c_actions.core.reference import Reference
-    from s3c_actions.steps.trace import Checker
-    from s3c_actions.trace.model import Judgement, Story
+    from s3c_actions.steps.trace import SignatureChecker
+    from s3c_actions.trace.model import Trace, TraceJudgement
 
-    Judging = Callable[[Reference], Judgement]
-from s3c_actions.wiring.tracing import by_policy, tell
+    Judging = Callable[[Reference], TraceJudgement]
+from s3c_actions.wiring.tracing import open_policy_judging, trace_image
 
 
 def run(options: inputs.TraceInputs, context: Context) -> Outcome:
@@ -36,16 +36,16 @@ def run(options: inputs.TraceInputs, context: Context) -> Outcome:
     from s3c_actions.trace import document, text
 
     started = time.monotonic()
-    registry = registry_of(options, context, registries_of(options.image))
+    registry = signing_registry(options, context, registries_of(options.image))
     outcomes, texts = [], []
     images = options.image
-    places = folders(context.output, dict.fromkeys(images))
+    places = image_folders(context.output, dict.fromkeys(images))
     with _trusted(options, context) as (checker, judge):
         tools = trace.TraceTools(registry=registry, now=context.now, checker=checker, judge=judge)
         for image, folder in places.items():
             with context.progress.step("trace") as step:
                 try:
-                    told = tell(image, tools, folder)
+                    told = trace_image(image, tools, folder)
                 except S3CError as error:
                     error.image = error.image or image
                     outcomes.append(ImageOutcome(image=image, failure=error))
@@ -66,7 +66,7 @@ def run(options: inputs.TraceInputs, context: Context) -> Outcome:
     )
 
 
-def _sentence(story: Story) -> str:
+def _sentence(story: Trace) -> str:
     signatures = len(story.subject.signatures)
     return f"{story.judgement.verdict.value}, {signatures} {plural(signatures, 'signature')}, " + (
         f"{len(story.subject.documents)} documents"
@@ -74,7 +74,7 @@ def _sentence(story: Story) -> str:
 
 
 @contextmanager
-def _trusted(options: inputs.TraceInputs, context: Context) -> Iterator[tuple[Checker | None, Judging | None]]:
+def _trusted(options: inputs.TraceInputs, context: Context) -> Iterator[tuple[SignatureChecker | None, Judging | None]]:
     """What asks notation, and what judges; None of what nobody said."""
     policy = options.policy
     if policy is not None:
@@ -82,20 +82,20 @@ def _trusted(options: inputs.TraceInputs, context: Context) -> Iterator[tuple[Ch
         given = next((one for one in saying if options.given(one)), None)
         if given is not None:
             raise InputError(given.name, "it is given beside policy, which says whom to trust.", remedy="Give one.")
-        with by_policy(options, context, policy, registries_of(options.image)) as made:
+        with open_policy_judging(options, context, policy, registries_of(options.image)) as made:
             yield made
         return
     from s3c_actions.steps import verify
-    from s3c_actions.steps.trace import Checker
-    from s3c_actions.wiring.verifying import trusted, trusting
+    from s3c_actions.steps.trace import SignatureChecker
+    from s3c_actions.wiring.verifying import names_trust, trust_settings
 
-    if not trusting(options):
+    if not names_trust(options):
         yield None, None
         return
-    settings = trusted(options, context, {})
-    program = notation(options, context, registries_of(options.image))
+    settings = trust_settings(options, context, {})
+    program = create_notation(options, context, registries_of(options.image))
     with verify.prepare(settings, context.temp, context.progress) as home:
-        yield Checker(notation=program, homes=(home,), temp=context.temp), None
+        yield SignatureChecker(notation=program, homes=(home,), temp=context.temp), None
 
 
 COMMAND = Command(

@@ -34,10 +34,10 @@ def run(options: inputs.TrustInputs, context: Context) -> Outcome:
 def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
     from s3c_actions.signing import certificates
     from s3c_actions.steps.trust import TrustSettings, VaultTrust
-    from s3c_actions.wiring.files import read
+    from s3c_actions.wiring.files import read_input_file
 
     path = options.certificate
-    if vault.wanted(options) == (path is not None):
+    if vault.names_certificate(options) == (path is not None):
         raise InputError(
             "certificate" if path is not None else "vault",
             "it is given beside vault." if path is not None else "nothing is given that could be trusted.",
@@ -48,10 +48,10 @@ def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
     if path is not None:
         if client:
             raise InputError("ratify-client-id", "it goes with vault, which is not given.", remedy="Leave it out.")
-        chain = certificates.read_chain(read(path, "certificate"))
+        chain = certificates.read_chain(read_input_file(path, "certificate"))
         certificates.check(chain, context.now)
         return TrustSettings(chain=chain, name=name, scopes=scopes)
-    found = vault.opened(options, context)
+    found = vault.open_vault(options, context)
     fetched = None
     if client:
         if not found.identity.tenant:

@@ -9,11 +9,11 @@ from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.options import github as inputs
 from s3c_actions.result.model import Outcome
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.github import token_of
-from s3c_actions.wiring.result_files import files
+from s3c_actions.wiring.github import find_token
+from s3c_actions.wiring.result_files import find_files
 
 if TYPE_CHECKING:
-    from s3c_actions.github.code_scanning import Target
+    from s3c_actions.github.code_scanning import UploadTarget
 
 
 def run(options: inputs.UploadInputs, context: Context) -> Outcome:
@@ -25,10 +25,10 @@ def run(options: inputs.UploadInputs, context: Context) -> Outcome:
     """
     from s3c_actions.github import api, code_scanning
 
-    reports = [code_scanning.read(path) for path in files(options.sarif, "*.sarif", "sarif")]
+    reports = [code_scanning.read(path) for path in find_files(options.sarif, "*.sarif", "sarif")]
     target = _target(options, context)
     client = api.connect(
-        token_of(options, context, "security-events: write"), context.environment, context.progress.notice
+        find_token(options, context, "security-events: write"), context.environment, context.progress.notice
     )
     lines = []
     try:
@@ -48,12 +48,12 @@ def run(options: inputs.UploadInputs, context: Context) -> Outcome:
         if isinstance(error, InputError) or options.upload_required:
             raise
         context.progress.warning(str(error))
-    alerts = f"{api.server(context.environment)}/{target.repository}/security/code-scanning"
+    alerts = f"{api.server_url(context.environment)}/{target.repository}/security/code-scanning"
     return Outcome(command="upload", images=(), text="\n".join([*lines, f"Alerts: {alerts}\n"]) if lines else "")
 
 
-def _target(options: inputs.UploadInputs, context: Context) -> Target:
-    from s3c_actions.github.code_scanning import Target
+def _target(options: inputs.UploadInputs, context: Context) -> UploadTarget:
+    from s3c_actions.github.code_scanning import UploadTarget
 
     def known(given: str, field: str, variable: str) -> str:
         value = given or context.environment.get(variable, "")
@@ -62,7 +62,7 @@ def _target(options: inputs.UploadInputs, context: Context) -> Target:
         return value
 
     checkout = options.checkout_path
-    return Target(
+    return UploadTarget(
         repository=known(options.repository, "repository", "GITHUB_REPOSITORY"),
         commit=known(options.commit, "commit", "GITHUB_SHA"),
         ref=known(options.ref, "ref", "GITHUB_REF"),

@@ -9,8 +9,8 @@ from s3c_actions.core.errors import InputError, Refused
 from s3c_actions.options import verify as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.signing import about, notation, registries_of, resolve
-from s3c_actions.wiring.verifying import trusted
+from s3c_actions.wiring.signing import create_notation, prefix_image, registries_of, resolve_images
+from s3c_actions.wiring.verifying import trust_settings
 
 
 def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
@@ -23,17 +23,17 @@ def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
     from s3c_actions.steps import verify
 
     started = time.monotonic()
-    settings = trusted(options, context, options.user_metadata)
+    settings = trust_settings(options, context, options.user_metadata)
     if not settings.stores:
         raise InputError(
             inputs.TrustOptions.trust_store.name,
             "nothing is given that could be trusted.",
             remedy="Give certificates with `trust-store`, or the one in a vault with `vault` and `vault-certificate`.",
         )
-    program = notation(options, context, registries_of(options.image))
+    program = create_notation(options, context, registries_of(options.image))
     outcomes = []
     with verify.prepare(settings, context.temp, context.progress) as home:
-        pinned = resolve(options.image, options, context)
+        pinned = resolve_images(options.image, options, context)
         for image, reference in pinned.items():
             with context.progress.step("verify") as step:
                 try:
@@ -41,10 +41,12 @@ def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
                 except Refused as refused:
                     refused.image = refused.image or reference
                     outcomes.append(ImageOutcome(image=image, reference=reference, failure=refused))
-                    step.done(about(refused.what, reference, pinned))
+                    step.done(prefix_image(refused.what, reference, pinned))
                     continue
                 outcomes.append(ImageOutcome(image=image, reference=reference, verify=result))
-                step.done(about(f'signed by {result.signer}, trusted by policy "{result.policy}"', reference, pinned))
+                step.done(
+                    prefix_image(f'signed by {result.signer}, trusted by policy "{result.policy}"', reference, pinned)
+                )
     refusals = [one.failure for one in outcomes if one.failure]
     return Outcome(
         command="verify",

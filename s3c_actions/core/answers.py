@@ -13,11 +13,11 @@ import socket
 import time
 from typing import Any
 
-SLOWEST = 8 * 1024
+MIN_BYTES_PER_SECOND = 8 * 1024
 """Bytes of a body for which an answer gets one more second."""
-LONGEST = 60.0
+DEFAULT_SECONDS = 60.0
 """Seconds for an answer to a client that gave no limit."""
-MOST_HEADERS = 256 * 1024
+MAX_HEADER_BYTES = 256 * 1024
 """Bytes of an answer's status and headers, including the part of the body received with them."""
 
 
@@ -28,7 +28,7 @@ class TooSlow(TimeoutError):
         super().__init__(f"timed out: the answer was not complete within {seconds:g} s")
 
 
-def limit() -> None:
+def install_limits() -> None:
     """Apply a time limit to every HTTP client of this process.
 
     That is requests and urllib3, and with them the clients of GitHub, Azure and Kubernetes. Call it where a client is
@@ -63,7 +63,7 @@ class _Stream(io.RawIOBase):
         self._raw = raw
         self._socket = sock
         self._timeout = sock.gettimeout()
-        self._seconds = self._timeout or LONGEST
+        self._seconds = self._timeout or DEFAULT_SECONDS
         self._began = time.monotonic()
         self._received = self._headers = 0
 
@@ -73,7 +73,7 @@ class _Stream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         """Receive what is available; raise TooSlow after the time limit, TimeoutError if nothing came in it."""
-        remaining = self._began + self._seconds + self._received / SLOWEST - time.monotonic()
+        remaining = self._began + self._seconds + self._received / MIN_BYTES_PER_SECOND - time.monotonic()
         if remaining <= 0:
             raise TooSlow(self._seconds)
         self._socket.settimeout(remaining if self._received else min(remaining, self._seconds))
@@ -91,8 +91,8 @@ class _Stream(io.RawIOBase):
             self._received += count or 0
         else:
             self._headers += count or 0
-            if self._headers > MOST_HEADERS:
-                raise http.client.HTTPException(f"got more than {MOST_HEADERS} bytes of headers")
+            if self._headers > MAX_HEADER_BYTES:
+                raise http.client.HTTPException(f"got more than {MAX_HEADER_BYTES} bytes of headers")
         return count
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 STATE_VARIABLE = "S3C_STATE"
 CACHE_VARIABLE = "S3C_CACHE"
-SECRETS = ("registry-password", "source-password", "github-token", "key-pem", "key-password")
+SECRET_INPUTS = ("registry-password", "source-password", "github-token", "key-pem", "key-password")
 """Every input that is declared as a secret, by any command (a test compares it with the declarations)."""
 # Used when no element of PATH remains; present on every POSIX system.
 _SYSTEM_PATH = "/usr/bin:/bin"
@@ -23,11 +23,11 @@ _TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKE
 _RUNNER_PREFIX = "INPUT_"
 
 
-class Unsafe(OSError):
+class UnsafeFolder(OSError):
     """A private folder that is not private; the text is a sentence."""
 
 
-class Cache(NamedTuple):
+class CacheFolder(NamedTuple):
     """The cache folder, and a sentence on why it is not the one that was named; empty when it is that one."""
 
     path: Path
@@ -61,7 +61,7 @@ def state_folder(environment: Mapping[str, str]) -> Path:
         return Path(base) / "s3c"
     home = account_home() or Path(environment.get("HOME") or os.sep)
     if home == Path(os.sep):
-        raise Unsafe(f"no home folder is known; name a private folder in {STATE_VARIABLE}.")
+        raise UnsafeFolder(f"no home folder is known; name a private folder in {STATE_VARIABLE}.")
     return home / ".local" / "state" / "s3c"
 
 
@@ -73,13 +73,15 @@ def make_private(folder: Path, environment: Mapping[str, str] = MappingProxyType
         OSError: it cannot be created.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    why = shared(folder, environment)
+    why = shared_reason(folder, environment)
     if why:
-        raise Unsafe(f"{folder} is not private: {why}. Correct its owner and mode (0700), or name another folder.")
+        raise UnsafeFolder(
+            f"{folder} is not private: {why}. Correct its owner and mode (0700), or name another folder."
+        )
     return folder
 
 
-def cache_folder(environment: Mapping[str, str]) -> Cache:
+def cache_folder(environment: Mapping[str, str]) -> CacheFolder:
     """Return the folder for programs and databases between runs: `S3C_CACHE`, by default the user's cache folder.
 
     A folder that others may write to is not used: one beside this machine's records replaces it.
@@ -91,17 +93,17 @@ def cache_folder(environment: Mapping[str, str]) -> Cache:
         named = Path(base).absolute() / "s3c"
     else:
         named = Path(environment.get("HOME") or account_home() or os.sep) / ".cache" / "s3c"
-    why = shared(named, environment)
+    why = shared_reason(named, environment)
     if not why:
-        return Cache(named, "")
+        return CacheFolder(named, "")
     try:
         private = state_folder(environment) / "cache"
-    except Unsafe:
-        return Cache(named, "")
-    return Cache(private, f"The cache {named} is not used: {why}. {private} is used in its place.")
+    except UnsafeFolder:
+        return CacheFolder(named, "")
+    return CacheFolder(private, f"The cache {named} is not used: {why}. {private} is used in its place.")
 
 
-def shared(folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> str:
+def shared_reason(folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return why other users can change the content of a folder; empty when they cannot, or when it does not exist.
 
     Root does not count as another user, and neither does the user who became root by sudo (SUDO_UID).
@@ -126,7 +128,7 @@ def shared(folder: Path, environment: Mapping[str, str] = MappingProxyType({})) 
     return ""
 
 
-def workspace(environment: Mapping[str, str], cwd: Path | None) -> Path | None:
+def find_workspace(environment: Mapping[str, str], cwd: Path | None) -> Path | None:
     """Return the caller's checkout: `GITHUB_WORKSPACE`, else the Git top level of the working folder, else that folder.
 
     None where it would be the whole disk, or the home folder with everything installed in it.
@@ -150,7 +152,7 @@ def search_path(environment: Mapping[str, str], cwd: Path | None) -> str:
         environment: has PATH, and perhaps GITHUB_WORKSPACE and HOME.
         cwd: the working folder; None when it was removed.
     """
-    top = workspace(environment, cwd)
+    top = find_workspace(environment, cwd)
     within = () if top is None else (top, top.resolve())
 
     def is_safe(element: str) -> bool:
@@ -175,12 +177,12 @@ def working_folder() -> Path | None:
         return None
 
 
-def variable(name: str) -> str:
+def variable_name(name: str) -> str:
     """Return the environment variable of an input."""
     return "S3C_" + name.upper().replace("-", "_")
 
 
-def is_secret(name: str) -> bool:
+def is_secret_variable(name: str) -> bool:
     """Return whether an environment variable holds a secret of any command, or a token of the runner."""
     if name in _TOKENS:
         return True
@@ -188,12 +190,12 @@ def is_secret(name: str) -> bool:
     return (name.startswith(_RUNNER_PREFIX) and words in _WORDS) or (name.startswith("S3C_") and name[4:] in _WORDS)
 
 
-_WORDS = frozenset(variable(name).removeprefix("S3C_") for name in SECRETS)
+_WORDS = frozenset(variable_name(name).removeprefix("S3C_") for name in SECRET_INPUTS)
 
 
-def for_programs(environment: Mapping[str, str], cwd: Path | None) -> dict[str, str]:
+def program_environment(environment: Mapping[str, str], cwd: Path | None) -> dict[str, str]:
     """Return the environment for programs, without secrets and without PATH elements of the workspace."""
-    visible = {name: value for name, value in environment.items() if not is_secret(name)}
+    visible = {name: value for name, value in environment.items() if not is_secret_variable(name)}
     if "PATH" in visible:
         visible["PATH"] = search_path(environment, cwd)
     return visible

@@ -14,9 +14,9 @@ import tempfile
 from collections.abc import MutableMapping
 from contextlib import suppress
 
-from s3c_actions.core.folders import is_secret
+from s3c_actions.core.folders import is_secret_variable
 
-VARIABLE = "S3C_HANDOVER"
+HANDOVER_VARIABLE = "S3C_HANDOVER"
 
 
 def receive(environment: MutableMapping[str, str]) -> dict[str, str]:
@@ -27,12 +27,12 @@ def receive(environment: MutableMapping[str, str]) -> dict[str, str]:
     Args:
         environment: `os.environ`.
     """
-    descriptor = environment.pop(VARIABLE, "")
+    descriptor = environment.pop(HANDOVER_VARIABLE, "")
     if descriptor.isdecimal():
         with suppress(OSError, ValueError), os.fdopen(int(descriptor), "r") as file:
             file.seek(0)
             return dict(json.load(file))
-    secrets = {name: value for name, value in environment.items() if is_secret(name) and value}
+    secrets = {name: value for name, value in environment.items() if is_secret_variable(name) and value}
     if secrets:
         with suppress(OSError):
             _restart(secrets, {name: value for name, value in environment.items() if name not in secrets})
@@ -50,6 +50,7 @@ def _restart(secrets: dict[str, str], environment: dict[str, str]) -> None:
     os.write(descriptor, json.dumps(secrets).encode())
     os.set_inheritable(descriptor, True)
     try:
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**environment, VARIABLE: str(descriptor)})  # noqa: S606
+        handed = {**environment, HANDOVER_VARIABLE: str(descriptor)}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], handed)  # noqa: S606
     finally:
         os.close(descriptor)

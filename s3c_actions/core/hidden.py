@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from s3c_actions.core import pasted
 
-INPUTS = ("github-token", "key-password", "key-pem", "registry-password", "source-password")
+SECRET_INPUTS = ("github-token", "key-password", "key-pem", "registry-password", "source-password")
 """The secret inputs of all commands."""
 
 # What a workflow's `env:` is likely to hold, besides GITHUB_TOKEN, ACTIONS_ID_TOKEN_REQUEST_TOKEN, AZURE_CLIENT_SECRET,
@@ -23,7 +23,7 @@ _SHORTEST = 6
 _PATHS = re.compile(r"(?:[A-Za-z]:)?[./~][^\n]*")
 
 
-def of_environment(environment: Mapping[str, str]) -> Iterator[str]:
+def environment_secrets(environment: Mapping[str, str]) -> Iterator[str]:
     """Yield the secret values in an environment.
 
     A value is secret by the variable's name, by its content (a key, a kubeconfig, a token), or as the password in an
@@ -34,19 +34,19 @@ def of_environment(environment: Mapping[str, str]) -> Iterator[str]:
     """
     for name, value in environment.items():
         if _SECRET.search(name) and name not in _NOT:
-            is_input = name.removeprefix("S3C_").lower().replace("_", "-") in INPUTS
+            is_input = name.removeprefix("S3C_").lower().replace("_", "-") in SECRET_INPUTS
             if is_input or (len(value) >= _SHORTEST and not _PATHS.fullmatch(value)):
                 yield value
         elif (kind := pasted.recognize(value)) == pasted.KUBECONFIG:
             # A kubeconfig may be passed as text, and a message may name its cluster.
-            yield from pasted.secrets_of_kubeconfig(pasted.kubeconfig(value))
-        elif pasted.is_secret(kind):
-            yield from (value, *pasted.parts(value))
+            yield from pasted.kubeconfig_secrets(pasted.normalize_kubeconfig(value))
+        elif pasted.is_secret_kind(kind):
+            yield from (value, *pasted.secret_parts(value))
         elif "://" in value and "@" in value:
-            yield from of_address(value)
+            yield from address_secrets(value)
 
 
-def of_address(address: str) -> Iterator[str]:
+def address_secrets(address: str) -> Iterator[str]:
     """Yield the password in an address, and user and password together, as written and decoded."""
     try:
         parts = urlsplit(address)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-LONGEST = 40
+MAX_SHOWN = 40
 """Characters of a given value that a message shows."""
 
 PRIVATE_KEY = "a private key"
@@ -21,9 +21,9 @@ PKCS12 = "a PKCS#12 file"
 CERTIFICATE = "a certificate"
 KUBECONFIG = "a kubeconfig"
 POLICY = "a policy"
-DOCKER = "a Docker configuration"
+DOCKER_CONFIG = "a Docker configuration"
 TOKEN = "a token"  # noqa: S105
-FOLDER = "s3c-given-as-text"
+KEPT_FOLDER = "s3c-given-as-text"
 """Subfolder of a run's temporary folder for values that were given as text instead of a path."""
 _PUBLIC = frozenset({CERTIFICATE, POLICY})
 
@@ -49,17 +49,17 @@ _LONG_CODED = 100
 
 def is_kept(path: Path) -> bool:
     """Return whether a file holds a value that was given as text, so that nothing is relative to it."""
-    return path.parent.name == FOLDER
+    return path.parent.name == KEPT_FOLDER
 
 
-def without_kept(text: str) -> str:
+def hide_kept_paths(text: str) -> str:
     """Return a message with `the text given` instead of the paths of such files, which no user knows."""
-    if FOLDER not in text:
+    if KEPT_FOLDER not in text:
         return text
-    return re.sub(rf"[^\s'\"]{{0,500}}/{FOLDER}/[a-z-]+", "the text given", text)
+    return re.sub(rf"[^\s'\"]{{0,500}}/{KEPT_FOLDER}/[a-z-]+", "the text given", text)
 
 
-class Pasted(ValueError):
+class PastedContent(ValueError):
     """A value that holds content where a path or a name belongs; `kind` describes it in words."""
 
     def __init__(self, kind: str) -> None:
@@ -67,20 +67,20 @@ class Pasted(ValueError):
         self.kind = kind
 
 
-def quoted(value: str) -> str:
+def quote_value(value: str) -> str:
     """Quote a given value for a message: at most 40 characters, and nothing that looks like content."""
-    kind = recognize(value) or structure(value) or ("JSON" if _MEMBER.search(value) else "")
-    return f"what was given ({kind}, which is not shown)" if kind else repr(shortened(value))
+    kind = recognize(value) or describe_structure(value) or ("JSON" if _MEMBER.search(value) else "")
+    return f"what was given ({kind}, which is not shown)" if kind else repr(shorten(value))
 
 
-def shortened(value: str) -> str:
+def shorten(value: str) -> str:
     """Return the first 40 characters, with `…` when there are more."""
-    return value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
+    return value if len(value) <= MAX_SHOWN else value[: MAX_SHOWN - 1] + "…"
 
 
-def shortened_path(value: str) -> str:
+def shorten_path(value: str) -> str:
     """Return the last 40 characters, which contain the file's name, with `…` when there are more."""
-    return value if len(value) <= LONGEST else "…" + value[-(LONGEST - 1) :]
+    return value if len(value) <= MAX_SHOWN else "…" + value[-(MAX_SHOWN - 1) :]
 
 
 def recognize(value: str) -> str:
@@ -99,21 +99,21 @@ def recognize(value: str) -> str:
     if _is_kubeconfig(text):
         return KUBECONFIG
     if re.search(r"""["']auths["']\s*:\s*\{""", text):
-        return DOCKER
+        return DOCKER_CONFIG
     if _TOKENS.search(text):
         return TOKEN
     if titles:
         return CERTIFICATE if all("CERTIFICATE" in title for title in titles) else "PEM"
-    content = decoded(value)
+    content = decode_base64(value)
     return _of_bytes(content) if content is not None else ""
 
 
-def in_path(value: str) -> str:
+def recognize_in_path(value: str) -> str:
     """Return what content a value holds that has to be one path; whatever cannot be a path counts as content.
 
     Otherwise as `recognize`.
     """
-    kind = recognize(value) or structure(value)
+    kind = recognize(value) or describe_structure(value)
     if kind:
         return kind
     if "\n" in value.strip() or "\r" in value.strip():
@@ -130,7 +130,7 @@ def in_path(value: str) -> str:
     return ""
 
 
-def structure(value: str) -> str:
+def describe_structure(value: str) -> str:
     """Return `JSON` or `YAML` when a value is one of them, else an empty text."""
     if _JSON.match(value):
         return "JSON"
@@ -139,10 +139,13 @@ def structure(value: str) -> str:
 
 def is_policy(value: str) -> bool:
     """Return whether a value is the text of an `s3c-policy.yaml`."""
-    return bool(structure(value) and re.search(_KEY % "version", value)) and recognize(value) in {"", CERTIFICATE}
+    return bool(describe_structure(value) and re.search(_KEY % "version", value)) and recognize(value) in {
+        "",
+        CERTIFICATE,
+    }
 
 
-def decoded(value: str) -> bytes | None:
+def decode_base64(value: str) -> bytes | None:
     """Decode a value in base64 (of either alphabet, on one line or several); None when it is not base64."""
     word = "".join(value.split()).strip("\"'")
     if len(word) < _SHORTEST_CODED or "--" in word or not _BASE64.fullmatch(word):
@@ -160,17 +163,17 @@ def _rest(body: str) -> str:
     return remainder + "=" * (4 - len(remainder)) if len(remainder) > 1 else ""
 
 
-def is_secret(kind: str) -> bool:
+def is_secret_kind(kind: str) -> bool:
     """Return whether content of this kind is redacted everywhere; certificates and policies are public."""
     return bool(kind) and kind not in _PUBLIC
 
 
-def parts(value: str) -> Iterator[str]:
+def secret_parts(value: str) -> Iterator[str]:
     """Yield the parts of content to redact: all of it, its lines, the values in them.
 
     The same of what it contains in base64.
     """
-    content = decoded(value)
+    content = decode_base64(value)
     for text in (value, content.decode(errors="ignore") if content is not None else ""):
         if not text.strip():
             continue
@@ -179,11 +182,11 @@ def parts(value: str) -> Iterator[str]:
             yield from _of_line(line)
 
 
-def secrets_of_kubeconfig(text: str) -> Iterator[str]:
+def kubeconfig_secrets(text: str) -> Iterator[str]:
     """Yield the credentials in a kubeconfig, as written and decoded from base64."""
     keys = "token|password|client-key-data|client-secret|id-token|refresh-token|access-token"
     for match in re.finditer(rf"""["']?(?:{keys})["']?\s*:\s*["']?([^\s"',}}]+)""", text):
-        yield from parts(match[1])
+        yield from secret_parts(match[1])
 
 
 def _of_line(line: str) -> Iterator[str]:
@@ -211,7 +214,7 @@ def _of_bytes(content: bytes) -> str:
     if not text.isprintable() and any(not character.isprintable() and not character.isspace() for character in text):
         return ""
     inside = recognize(text)
-    return inside or (f"{structure(text)} in base64" if structure(text) else "")
+    return inside or (f"{describe_structure(text)} in base64" if describe_structure(text) else "")
 
 
 def _of_der(content: bytes) -> str:
@@ -229,13 +232,13 @@ def _of_der(content: bytes) -> str:
     return ""
 
 
-def certificates(text: str) -> tuple[str, str]:
+def normalize_certificates(text: str) -> tuple[str, str]:
     """Extract certificates from PEM or DER pasted for an input that takes certificates.
 
     Returns:
         The certificates in PEM, and the remaining text, such as paths. No certificates: an empty text.
     """
-    content = decoded(text)
+    content = decode_base64(text)
     if content is not None and content[:1] == b"\x30":
         body = base64.encodebytes(content).decode()
         return f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n", ""
@@ -250,9 +253,9 @@ def certificates(text: str) -> tuple[str, str]:
     return "".join(blocks), block.sub("\n", text) if blocks else text
 
 
-def kubeconfig(text: str) -> str:
+def normalize_kubeconfig(text: str) -> str:
     """Return the text of a kubeconfig pasted as it is or in base64."""
-    content = decoded(text)
+    content = decode_base64(text)
     return content.decode(errors="replace") if content is not None else text
 
 
@@ -274,6 +277,6 @@ def _variants(value: str) -> Iterator[str]:
     yield from (base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode())
 
 
-def variants(value: str) -> set[str]:
+def secret_variants(value: str) -> set[str]:
     """Return the forms of a secret in other text: in a URL, in JSON, in base64, also after a user's name."""
     return {variant for variant in _variants(value) if len(variant) >= 8 and variant != value}

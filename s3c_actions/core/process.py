@@ -29,7 +29,7 @@ _SHORT = 4
 _LEFT = 8
 
 
-class Completed(msgspec.Struct, frozen=True):
+class CompletedProgram(msgspec.Struct, frozen=True):
     """The result of a program: `seconds` of wall time, both streams decoded with replacement."""
 
     argv: tuple[str, ...]
@@ -42,7 +42,7 @@ class Completed(msgspec.Struct, frozen=True):
 class ProgramFailed(OutsideError):
     """A program ended with a code other than 0; `completed` has its output."""
 
-    def __init__(self, completed: Completed, *, what: str = "", cause: str = "", remedy: str = "") -> None:
+    def __init__(self, completed: CompletedProgram, *, what: str = "", cause: str = "", remedy: str = "") -> None:
         self.completed = completed
         output = completed.stderr.strip() or completed.stdout.strip()
         super().__init__(
@@ -86,13 +86,13 @@ class Secrets:
             self.short.add(whole)
         lines = {line.strip() for line in value.splitlines() if not line.startswith("-----")}
         self.values.update(part for part in {value, whole, *lines} if len(part.strip()) >= _SHORT)
-        self._variants.update(pasted.variants(whole))
+        self._variants.update(pasted.secret_variants(whole))
         self._ordered = None
 
     def add_content(self, value: str) -> None:
         """Redact content that was given in the wrong place: its lines, the values in them, and its decoded base64."""
         self.add(value)
-        self.add("\n".join(pasted.parts(value)))
+        self.add("\n".join(pasted.secret_parts(value)))
 
     def redact(self, text: str) -> str:
         """Return the text with every secret replaced by `***`, the longest first."""
@@ -164,7 +164,7 @@ class Runner:
         stdin: str = "",
         check: bool = True,
         on_line: Callable[[str], None] | None = None,
-    ) -> Completed:
+    ) -> CompletedProgram:
         """Run a program to its end.
 
         Args:
@@ -198,7 +198,7 @@ class Runner:
         stdin: str = "",
         check: bool = True,
         on_line: Callable[[str], None] | None = None,
-    ) -> Iterator[Callable[[], Completed]]:
+    ) -> Iterator[Callable[[], CompletedProgram]]:
         """Run a program while the block does something else; it is ended at the end of the block at the latest.
 
         It takes the arguments of `run`.
@@ -224,7 +224,7 @@ class Runner:
             for reader in readers:
                 reader.start()
 
-            def ended() -> Completed:
+            def ended() -> CompletedProgram:
                 code = child.ended(None if timeout is None else started + timeout - time.monotonic())
                 if code is None:
                     child.end()
@@ -232,7 +232,7 @@ class Runner:
                     raise ProgramTimedOut(args, timeout or 0, stderr)
                 for reader in readers:
                     reader.join(timeout=10)
-                completed = Completed(
+                completed = CompletedProgram(
                     argv=tuple(self.secrets.redact(argument) for argument in args),
                     code=code,
                     stdout=self.secrets.redact(b"".join(streams["stdout"]).decode(errors="replace")),

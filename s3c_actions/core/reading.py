@@ -18,28 +18,28 @@ from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 MIB = 1024 * 1024
-SETTINGS = MIB
+MAX_SETTINGS_BYTES = MIB
 """Bytes of files that people write by hand: policies, ignore files, keys, certificates, configurations, Dockerfiles."""
-DOCUMENTS = 64 * MIB
+MAX_DOCUMENT_BYTES = 64 * MIB
 """Bytes of files that programs write about one image: results, bills of materials, VEX, SARIF, events."""
-REPORTS = 256 * MIB
+MAX_REPORT_BYTES = 256 * MIB
 """Bytes of a scanner's report with every package."""
 
-MOST_NESTED = 200
+MAX_NESTING = 200
 """Levels of lists and mappings in each other. Python's own stack has room for a thousand calls."""
-MOST_VALUES = 1_000_000
+MAX_VALUES = 1_000_000
 """Values that YAML aliases may expand to, in one text; only aliases of aliases produce more."""
-INDENTED = re.compile(rf"^(?: {{{MOST_NESTED}}}| *(?:[-?] +){{{MOST_NESTED // 4}}})", re.MULTILINE)
+DEEP_INDENT = re.compile(rf"^(?: {{{MAX_NESTING}}}| *(?:[-?] +){{{MAX_NESTING // 4}}})", re.MULTILINE)
 """Lines that may begin a block nested that deeply."""
 PIPE_SECONDS = 60.0
 """Seconds to wait for a pipe that was passed to us (`<(…)`, `/dev/stdin`)."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_DEEP = f"it is nested more than {MOST_NESTED} levels deep"
+_DEEP = f"it is nested more than {MAX_NESTING} levels deep"
 _HANDED_OVER = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 
 
-def content(path: Path, limit: int = SETTINGS) -> bytes:
+def read_file(path: Path, limit: int = MAX_SETTINGS_BYTES) -> bytes:
     """Return the bytes of a file.
 
     Args:
@@ -64,17 +64,19 @@ def content(path: Path, limit: int = SETTINGS) -> bytes:
     return data
 
 
-def text(path: Path, limit: int = SETTINGS, *, encoding: str = "utf-8", errors: str = "strict") -> str:
+def read_text_file(
+    path: Path, limit: int = MAX_SETTINGS_BYTES, *, encoding: str = "utf-8", errors: str = "strict"
+) -> str:
     """Return the text of a file, with line ends normalized to LF.
 
     Raises:
         OSError: as `content` does.
         UnicodeDecodeError: it is in another encoding.
     """
-    return content(path, limit).decode(encoding, errors).replace("\r\n", "\n").replace("\r", "\n")
+    return read_file(path, limit).decode(encoding, errors).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def json_value(
+def parse_json(
     data: bytes | str,
     *,
     parse_constant: Callable[[str], Any] | None = None,
@@ -105,7 +107,7 @@ def json_value(
     except RecursionError:
         raise ValueError(_DEEP) from None
     level = [value]
-    for _ in range(MOST_NESTED + 1):
+    for _ in range(MAX_NESTING + 1):
         level = [
             inner
             for outer in level
@@ -127,7 +129,7 @@ class YamlError(ValueError):
         self.line = line
 
 
-def yaml_value(source: str, constructor: Any = None) -> Any:
+def parse_yaml(source: str, constructor: Any = None) -> Any:
     """Parse a YAML 1.2 text.
 
     Args:
@@ -147,15 +149,15 @@ def yaml_value(source: str, constructor: Any = None) -> Any:
         return yaml_parser
 
     try:
-        if may_be_deep(source):
+        if may_be_deeply_nested(source):
             # The pure parser takes quadratic time for deep nesting; the C parser detects it in linear time.
             import yaml
 
             try:
-                check_yaml(yaml.parse(source, Loader=yaml.CSafeLoader))
+                check_yaml_events(yaml.parse(source, Loader=yaml.CSafeLoader))
             except yaml.YAMLError as error:
                 raise YamlError(_one_line(str(error))) from error
-        check_yaml(parser().parse(source))
+        check_yaml_events(parser().parse(source))
         return parser().load(source)
     except YamlError:
         raise
@@ -166,12 +168,12 @@ def yaml_value(source: str, constructor: Any = None) -> Any:
         raise YamlError(problem, mark.line + 1 if mark is not None else 0) from error
 
 
-def may_be_deep(source: str) -> bool:
+def may_be_deeply_nested(source: str) -> bool:
     """Return whether a YAML text may be nested more than MOST_NESTED levels deep, judged by its characters."""
-    return source.count("[") + source.count("{") > MOST_NESTED or INDENTED.search(source) is not None
+    return source.count("[") + source.count("{") > MAX_NESTING or DEEP_INDENT.search(source) is not None
 
 
-def check_yaml(events: Iterable[Any]) -> None:
+def check_yaml_events(events: Iterable[Any]) -> None:
     """Check whether a YAML text may be composed, from the events of a parser.
 
     PyYAML's and ruamel's parsers name their events alike.
@@ -229,7 +231,7 @@ class _Measure:
         size, height = anchored
         self._check_depth(height, event)
         self.copied += size
-        if self.copied > MOST_VALUES:
+        if self.copied > MAX_VALUES:
             raise YamlError("aliases make it larger than any object may be", _line(event))
         self._add(None, size, height)
 
@@ -241,7 +243,7 @@ class _Measure:
             self.open[-1] = (enclosing, values + size, max(levels, height))
 
     def _check_depth(self, height: int, event: Any) -> None:
-        if len(self.open) + height > MOST_NESTED:
+        if len(self.open) + height > MAX_NESTING:
             raise YamlError(_DEEP, _line(event))
 
 

@@ -67,10 +67,10 @@ class Records:
         if not recorded.get("content"):
             return False
         try:
-            metadata = touched(folder)
+            metadata = stat_hash(folder)
             if recorded.get("touched") == metadata:
                 return True
-            if recorded["content"] != content(folder):
+            if recorded["content"] != content_hash(folder):
                 return False
         except OSError:
             return False
@@ -84,7 +84,7 @@ class Records:
         Raises:
             OSError: it cannot be read, or the record cannot be written.
         """
-        facts = {"path": os.path.realpath(folder), "touched": touched(folder), "content": content(folder)}
+        facts = {"path": os.path.realpath(folder), "touched": stat_hash(folder), "content": content_hash(folder)}
         self._write(self._tree(folder), json.dumps(facts))
 
     def remember(self, name: str, facts: Mapping[str, object]) -> None:
@@ -123,7 +123,7 @@ class Records:
         return facts if isinstance(facts, dict) else {}
 
     def _read(self, path: Path) -> str:
-        if folders.shared(self.folder):
+        if folders.shared_reason(self.folder):
             return ""
         try:
             return (self.folder / path).read_text()
@@ -146,13 +146,13 @@ class Records:
             Path(name).unlink(missing_ok=True)
 
 
-def sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def touched(folder: Path) -> str:
+def stat_hash(folder: Path) -> str:
     """Return a hash of the metadata of each file in a folder; it changes whenever a file is changed."""
     digest = hashlib.sha256()
     for entry, name in _files(str(folder), ""):
@@ -162,14 +162,14 @@ def touched(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def content(folder: Path) -> str:
+def content_hash(folder: Path) -> str:
     """Return a hash of the name, mode and content of each file in a folder."""
     digest = hashlib.sha256()
     for entry, name in _files(str(folder), ""):
         mode = entry.stat(follow_symlinks=False).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
             raise OSError(errno.EINVAL, "neither a file nor a link", entry.path)
-        hashed = Path(entry.path).readlink() if stat.S_ISLNK(mode) else sha256(Path(entry.path))
+        hashed = Path(entry.path).readlink() if stat.S_ISLNK(mode) else file_sha256(Path(entry.path))
         digest.update(f"{name}\0{mode}\0{hashed}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.pasted import quoted
+from s3c_actions.core.pasted import quote_value
 
 DEFAULT_REGISTRY = "docker.io"
 
@@ -47,7 +47,9 @@ class Reference(msgspec.Struct, frozen=True):
             raise _malformed(field, text, "it is empty or has blanks around it")
         rest, at, digest = text.partition("@")
         if at and not _DIGEST.fullmatch(digest):
-            raise _malformed(field, text, f"{quoted(digest)} is not a digest such as sha256: and 64 hexadecimal digits")
+            raise _malformed(
+                field, text, f"{quote_value(digest)} is not a digest such as sha256: and 64 hexadecimal digits"
+            )
         first, slash, remainder = rest.partition("/")
         if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
             registry, path = first, remainder
@@ -59,11 +61,11 @@ class Reference(msgspec.Struct, frozen=True):
         if registry == DEFAULT_REGISTRY and "/" not in name:
             name = f"library/{name}"
         if not _REGISTRY.fullmatch(registry):
-            raise _malformed(field, text, f"{quoted(registry)} is not a registry's host name")
+            raise _malformed(field, text, f"{quote_value(registry)} is not a registry's host name")
         if not _REPOSITORY.fullmatch(name) or len(name) > 255:
-            raise _malformed(field, text, f"{quoted(name)} is not a repository name (lower case, digits, . _ - /)")
+            raise _malformed(field, text, f"{quote_value(name)} is not a repository name (lower case, digits, . _ - /)")
         if colon and not _TAG.fullmatch(tag):
-            raise _malformed(field, text, f"{quoted(tag)} is not a tag")
+            raise _malformed(field, text, f"{quote_value(tag)} is not a tag")
         return cls(registry, name, tag, digest)
 
     @property
@@ -110,6 +112,6 @@ def is_digest(text: str) -> bool:
 def _malformed(field: str, text: str, cause: str) -> InputError:
     return InputError(
         field,
-        f"{quoted(text)} is not an image reference: {cause}.",
+        f"{quote_value(text)} is not an image reference: {cause}.",
         remedy="Write it as registry/repository:tag or registry/repository@sha256:….",
     )

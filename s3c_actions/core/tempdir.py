@@ -16,7 +16,7 @@ _LOCK = ".running"
 
 
 @contextmanager
-def folder(parent: Path | None = None) -> Iterator[Path]:
+def open_run_folder(parent: Path | None = None) -> Iterator[Path]:
     """Create a folder that only this user may enter (0700), and remove it at the end.
 
     Folders of killed runs in the same parent are removed first: they may contain keys. A run that still goes on is

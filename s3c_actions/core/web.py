@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from requests import PreparedRequest, Request, Response, Session
 
 
-def session() -> Session:
+def create_session() -> Session:
     """Return a new session, whose answers have a time limit (`answers`); the caller closes it."""
-    answers.limit()
+    answers.install_limits()
     new: Session = _session_class()()
     new.headers["User-Agent"] = "s3c"
     return new

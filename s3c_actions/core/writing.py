@@ -22,7 +22,7 @@ _HANDED_OVER = ("/dev/fd/", "/dev/stdout", "/dev/stderr", "/dev/null", "/proc/se
 _guarded: list[Path] = []
 
 
-def workspace(environment: Mapping[str, str], cwd: Path) -> Path:
+def guarded_folder(environment: Mapping[str, str], cwd: Path) -> Path:
     """Return the folder that others fill.
 
     It is GITHUB_WORKSPACE, else the top level of the Git checkout, else the working folder.
@@ -39,7 +39,7 @@ def workspace(environment: Mapping[str, str], cwd: Path) -> Path:
 
 
 @contextmanager
-def guarding(root: Path) -> Iterator[None]:
+def guard_links(root: Path) -> Iterator[None]:
     """Reject links in `root` that lead out of it, in everything written within the block."""
     _guarded.append(root)
     try:
@@ -107,7 +107,7 @@ def check_inside(output: Path, names: Collection[str]) -> None:
                 check(Path(place) / name)
 
 
-def folder(path: Path) -> Path:
+def make_folder(path: Path) -> Path:
     """Create a folder, with its parents, unless it exists.
 
     Raises:

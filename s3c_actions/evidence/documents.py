@@ -16,19 +16,19 @@ from s3c_actions.core import reading
 from s3c_actions.core.artifact_types import STATEMENT
 from s3c_actions.core.text import counted
 from s3c_actions.findings.model import Severity
-from s3c_actions.trace.model import Change, Found
+from s3c_actions.trace.model import AttachedFinding, PatchChange
 
-MOST_FINDINGS = 50_000
+MAX_FINDINGS = 50_000
 _SEVERITY = re.compile(r"^Severity: *([A-Za-z]+)", re.MULTILINE)
 _PACKAGE = re.compile(r"^Package: *(\S.*)$", re.MULTILINE)
 _FIXED = re.compile(r"^Fixed [Vv]ersion: *(\S.*)$", re.MULTILINE)
 
 
-class Unusable(ValueError):
+class UnusableDocument(ValueError):
     """A document that is not of its stated type; the text is a clause that says why."""
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class SarifReport(msgspec.Struct, frozen=True, kw_only=True):
     """A SARIF report: its findings, the most severe first, and how many of them have a fix.
 
     Attributes:
@@ -37,7 +37,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         subject: the digest of its image, empty when not stated.
     """
 
-    findings: tuple[Found, ...]
+    findings: tuple[AttachedFinding, ...]
     fixable: int
     omitted: int = 0
     created: str = ""
@@ -46,7 +46,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     database: str = ""
 
 
-def sarif(content: bytes) -> Report:
+def read_sarif(content: bytes) -> SarifReport:
     """Read a SARIF 2.1.0 report, of s3c or of another tool.
 
     Raises:
@@ -55,19 +55,19 @@ def sarif(content: bytes) -> Report:
     document = _object(content)
     runs = document.get("runs")
     if not isinstance(runs, list) or not runs or not all(isinstance(run, dict) for run in runs):
-        raise Unusable("it is no SARIF report: it has no runs")
-    findings: list[Found] = []
+        raise UnusableDocument("it is no SARIF report: it has no runs")
+    findings: list[AttachedFinding] = []
     fixable = 0
     for run in runs:
         for finding, has_fix in _results(run):
             findings.append(finding)
             fixable += has_fix
-            if len(findings) > MOST_FINDINGS:
-                raise Unusable(f"it holds more than {MOST_FINDINGS:,} findings")
+            if len(findings) > MAX_FINDINGS:
+                raise UnusableDocument(f"it holds more than {MAX_FINDINGS:,} findings")
     properties = _map(runs[0].get("properties"))
     statement = _map(properties.get(STATEMENT))
     driver = _map(_map(runs[0].get("tool")).get("driver"))
-    return Report(
+    return SarifReport(
         findings=tuple(sorted(findings, key=lambda finding: (-finding.severity, finding.package, finding.id))),
         fixable=fixable,
         omitted=sum(_omitted(run) for run in runs),
@@ -78,7 +78,7 @@ def sarif(content: bytes) -> Report:
     )
 
 
-def _results(run: Mapping[str, Any]) -> Iterator[tuple[Found, bool]]:
+def _results(run: Mapping[str, Any]) -> Iterator[tuple[AttachedFinding, bool]]:
     """Yield each finding that counts, and whether it has a fix."""
     listed = _map(_map(run.get("tool")).get("driver")).get("rules")
     rules = (
@@ -88,10 +88,10 @@ def _results(run: Mapping[str, Any]) -> Iterator[tuple[Found, bool]]:
     )
     results = run.get("results")
     if not isinstance(results, list):
-        raise Unusable("it is no SARIF report: a run has no results")
+        raise UnusableDocument("it is no SARIF report: a run has no results")
     for result in results:
         if not isinstance(result, dict):
-            raise Unusable("it is no SARIF report: a result is no object")
+            raise UnusableDocument("it is no SARIF report: a result is no object")
         own = _map(result.get("properties"))
         if own.get("suppressed") is True or result.get("suppressions"):
             continue
@@ -101,7 +101,7 @@ def _results(run: Mapping[str, Any]) -> Iterator[tuple[Found, bool]]:
         fixed = _text(own.get("fixed")) or _first_match(_FIXED, help_text)
         fixed = "" if fixed == "none yet" else fixed
         severity = _text(own.get("severity")) or _first_match(_SEVERITY, help_text)
-        finding = Found(
+        finding = AttachedFinding(
             id=_text(own.get("id")) or name,
             severity=Severity.of(severity),
             package=_text(own.get("package")) or _first_match(_PACKAGE, help_text),
@@ -121,7 +121,7 @@ def _omitted(run: Mapping[str, Any]) -> int:
     return number if type(number) is int and number > 0 else 0
 
 
-def spdx(content: bytes) -> str:
+def describe_spdx(content: bytes) -> str:
     """Describe the content of a bill of materials in SPDX, in a clause.
 
     Raises:
@@ -129,11 +129,11 @@ def spdx(content: bytes) -> str:
     """
     document = _object(content)
     if not isinstance(document.get("packages"), list) or not _text(document.get("spdxVersion")):
-        raise Unusable("it is no SPDX document")
+        raise UnusableDocument("it is no SPDX document")
     return counted(len(document["packages"]), "package")
 
 
-def cyclonedx(content: bytes) -> str:
+def describe_cyclonedx(content: bytes) -> str:
     """Describe the content of a bill of materials in CycloneDX, in a clause.
 
     Raises:
@@ -141,12 +141,12 @@ def cyclonedx(content: bytes) -> str:
     """
     document = _object(content)
     if document.get("bomFormat") != "CycloneDX":
-        raise Unusable("it is no CycloneDX document")
+        raise UnusableDocument("it is no CycloneDX document")
     components = document.get("components")
     return counted(len(components) if isinstance(components, list) else 0, "component")
 
 
-def openvex(content: bytes) -> str:
+def describe_openvex(content: bytes) -> str:
     """Describe the content of an OpenVEX document, in a clause.
 
     Raises:
@@ -155,20 +155,20 @@ def openvex(content: bytes) -> str:
     document = _object(content)
     statements = document.get("statements")
     if "openvex" not in _text(document.get("@context")) or not isinstance(statements, list):
-        raise Unusable("it is no OpenVEX document")
+        raise UnusableDocument("it is no OpenVEX document")
     fixed = sum(1 for statement in statements if _map(statement).get("status") == "fixed")
     return f"{counted(len(statements), 'statement')}, {fixed:,} fixed"
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class AttachedResult(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of a `result.json` about the image: the original of the patch, and the changes by the patch."""
 
     told: str
     original: str = ""
-    change: Change | None = None
+    change: PatchChange | None = None
 
 
-def result(content: bytes, digest: str) -> Result:
+def read_attached_result(content: bytes, digest: str) -> AttachedResult:
     """Read the facts of one image in a `result.json` (schemas/result-1.json).
 
     Args:
@@ -181,15 +181,15 @@ def result(content: bytes, digest: str) -> Result:
     document = _object(content)
     images = document.get("images")
     if document.get("version") != 1 or not isinstance(images, list):
-        raise Unusable("it is no result of s3c in version 1")
+        raise UnusableDocument("it is no result of s3c in version 1")
     image = next((entry for entry in map(_map, images) if _text(entry.get("digest")) == digest), None)
     if image is None:
-        raise Unusable("it tells nothing of this image")
+        raise UnusableDocument("it tells nothing of this image")
     summary = f"s3c {_text(document.get('command'))}: {_text(image.get('verdict'))}"
     patch = _map(image.get("patch"))
     if not patch.get("patched"):
-        return Result(told=summary)
-    change = Change(
+        return AttachedResult(told=summary)
+    change = PatchChange(
         source="the attached result.json",
         before=_counts(patch.get("before")),
         after=_counts(patch.get("after")),
@@ -197,10 +197,10 @@ def result(content: bytes, digest: str) -> Result:
         left=_read_findings(patch.get("left")),
         new=_read_findings(patch.get("new")),
     )
-    return Result(told=summary, original=_text(patch.get("original")), change=change)
+    return AttachedResult(told=summary, original=_text(patch.get("original")), change=change)
 
 
-def compare(before: Report, after: Report, source: str) -> Change:
+def compare_attached(before: SarifReport, after: SarifReport, source: str) -> PatchChange:
     """Compare two reports, by id and package.
 
     Args:
@@ -210,17 +210,17 @@ def compare(before: Report, after: Report, source: str) -> Change:
     """
     earlier = {(finding.id, finding.package) for finding in before.findings}
     later = {(finding.id, finding.package) for finding in after.findings}
-    return Change(
+    return PatchChange(
         source=source,
-        before=count(before.findings),
-        after=count(after.findings),
+        before=count_by_severity(before.findings),
+        after=count_by_severity(after.findings),
         fixed=tuple(finding for finding in before.findings if (finding.id, finding.package) not in later),
         left=tuple(finding for finding in after.findings if (finding.id, finding.package) in earlier),
         new=tuple(finding for finding in after.findings if (finding.id, finding.package) not in earlier),
     )
 
 
-def count(findings: tuple[Found, ...]) -> dict[Severity, int]:
+def count_by_severity(findings: tuple[AttachedFinding, ...]) -> dict[Severity, int]:
     """Count findings by severity, each severity present, the most severe first."""
     counts = dict.fromkeys(sorted(Severity, reverse=True), 0)
     for finding in findings:
@@ -228,10 +228,10 @@ def count(findings: tuple[Found, ...]) -> dict[Severity, int]:
     return counts
 
 
-def _read_findings(value: object) -> tuple[Found, ...]:
-    listed = value[:MOST_FINDINGS] if isinstance(value, list) else []
+def _read_findings(value: object) -> tuple[AttachedFinding, ...]:
+    listed = value[:MAX_FINDINGS] if isinstance(value, list) else []
     return tuple(
-        Found(
+        AttachedFinding(
             id=_text(entry.get("id")),
             severity=Severity.of(_text(entry.get("severity"))),
             package=_text(entry.get("package")),
@@ -252,11 +252,11 @@ def _counts(value: object) -> dict[Severity, int]:
 
 def _object(content: bytes) -> dict[str, Any]:
     try:
-        document = reading.json_value(content)
+        document = reading.parse_json(content)
     except ValueError:
-        raise Unusable("it is not JSON") from None
+        raise UnusableDocument("it is not JSON") from None
     if not isinstance(document, dict):
-        raise Unusable("it is no JSON object")
+        raise UnusableDocument("it is no JSON object")
     return document
 
 

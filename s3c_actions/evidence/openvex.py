@@ -13,18 +13,18 @@ from datetime import datetime
 from urllib.parse import quote
 
 from s3c_actions.core.reference import Reference
-from s3c_actions.findings.model import Finding, Kind
+from s3c_actions.findings.model import Finding, FindingKind
 
 CONTEXT = "https://openvex.dev/ns/v0.2.0"
 
 
-def product(image: Reference) -> str:
+def package_url(image: Reference) -> str:
     """Return the package URL of an image by digest (purl-spec, type `oci`)."""
     name = quote(f"{image.registry}/{image.repository}", safe="")
     return f"pkg:oci/{quote(image.short)}@{quote(image.digest, safe='')}?repository_url={name}"
 
 
-def document(image: Reference, fixed: Iterable[Finding], now: datetime, version: str) -> bytes:
+def render_openvex(image: Reference, fixed: Iterable[Finding], now: datetime, version: str) -> bytes:
     """Return the document, as JSON.
 
     Args:
@@ -35,10 +35,10 @@ def document(image: Reference, fixed: Iterable[Finding], now: datetime, version:
     """
     components: dict[str, list[str]] = {}
     for finding in fixed:
-        if finding.kind is Kind.VULNERABILITY:
+        if finding.kind is FindingKind.VULNERABILITY:
             purls = components.setdefault(finding.id, [])
             purls += [finding.purl] if finding.purl and finding.purl not in purls else []
-    identity = product(image)
+    identity = package_url(image)
     statements = [
         {
             "vulnerability": {"name": name},

@@ -20,7 +20,7 @@ _RANDOM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMESPACE = uuid.UUID("6f2b6b44-8a0c-5b0e-9a43-0d6f0a3c7f11")
 
 
-def spdx(documents: Sequence[tuple[str, bytes]], name: str, created: str) -> bytes:
+def render_spdx(documents: Sequence[tuple[str, bytes]], name: str, created: str) -> bytes:
     """Return one SPDX document of an image, or of all platforms of an index.
 
     Args:
@@ -54,7 +54,7 @@ def spdx(documents: Sequence[tuple[str, bytes]], name: str, created: str) -> byt
     return _encode(whole)
 
 
-def cyclonedx(content: bytes, name: str, created: str) -> bytes:
+def render_cyclonedx(content: bytes, name: str, created: str) -> bytes:
     """Return the CycloneDX document of one image; arguments and error as in `spdx`."""
     read = _read(content, "metadata")
     whole: dict[str, Any] = _with_replacements(read, _stable_references(read, name + created))
@@ -109,7 +109,7 @@ def _with_platform(document: Mapping[str, Any], platform: str) -> dict[str, Any]
 
 def _read(content: bytes, needs: str) -> dict[str, Any]:
     try:
-        document = reading.json_value(content)
+        document = reading.parse_json(content)
     except ValueError:
         document = None
     if not isinstance(document, dict) or needs not in document:

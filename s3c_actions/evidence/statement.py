@@ -11,15 +11,15 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions.findings.model import Content, Finding, ScanReport, Severity
+from s3c_actions.findings.model import Finding, ForbiddenContent, ScanReport, Severity
 from s3c_actions.findings.scope import Scope
-from s3c_actions.findings.threshold import Gate
+from s3c_actions.findings.threshold import Threshold
 from s3c_actions.report.render import escape
 
 VERSION = 2
 PREVIOUS_VERSION = 1
 """It states no scope. A policy says until when it is accepted."""
-MOST_CONTENTS = 20
+MAX_CONTENTS = 20
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,12 +40,12 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     subject: str
-    gate: Gate
+    gate: Threshold
     blind: str
     policy: str
     packages: tuple[str, ...] = ()
     licenses: tuple[str, ...] = ()
-    contents: tuple[Content, ...] | None = None
+    contents: tuple[ForbiddenContent, ...] | None = None
     sbom: str = ""
     scope: Scope | None = None
     uncovered: int | None = None
@@ -71,13 +71,13 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             "subject": self.subject,
             "image": report.digest,
             "platform": escape.line(report.platform, 100),
-            "created": stamp(report.created),
+            "created": normalize_time(report.created),
             "scanner": f"trivy {escape.line(report.scanner_version, 50)}".strip(),
-            "database": stamp(report.database),
+            "database": normalize_time(report.database),
             "blind": escape.line(self.blind, 500),
             "unscanned": self.unscanned,
             "uncovered": self.uncovered,
-            "scope": stated_scope(self.scope),
+            "scope": scope_facts(self.scope),
             "verdict": "refused" if closed else "passed",
             "refused": len(refused),
             "omitted": omitted,
@@ -92,12 +92,12 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     def _closed_by_blindness(self) -> bool:
         return bool(self.blind) and self.gate.closes and self.unscanned != "warn"
 
-    def _some_contents(self) -> list[Content]:
+    def _some_contents(self) -> list[ForbiddenContent]:
         """Return a few for each entry of the policy: one suffices to reject the image, and reports stay small."""
-        some: dict[str, list[Content]] = {}
+        some: dict[str, list[ForbiddenContent]] = {}
         for content in self.contents or ():
             some.setdefault(content.by, []).append(content)
-        return [content for listed in some.values() for content in listed[:MOST_CONTENTS]]
+        return [content for listed in some.values() for content in listed[:MAX_CONTENTS]]
 
     def _policy(self) -> dict[str, Any]:
         gate = self.gate
@@ -151,7 +151,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
         return ""
 
 
-def stated_scope(scope: Scope | None) -> dict[str, Any]:
+def scope_facts(scope: Scope | None) -> dict[str, Any]:
     """Return the scope of a scan as JSON values; for None, an empty scope."""
     if scope is None:
         scope = _NOTHING
@@ -171,7 +171,7 @@ def stated_scope(scope: Scope | None) -> dict[str, Any]:
 _NOTHING = Scope(scanners=(), pkg_types=(), platforms=(), skip_dirs=(), skip_files=(), files=(), stated=False)
 
 
-def stamp(text: str) -> str:
+def normalize_time(text: str) -> str:
     """Return an RFC 3339 time in UTC and whole seconds, the only form that is judged; empty when it is invalid."""
     try:
         moment = datetime.fromisoformat(text)

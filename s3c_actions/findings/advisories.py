@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from s3c_actions.findings.releases import ECOSYSTEMS, family_of
+from s3c_actions.findings.releases import ECOSYSTEM_SOURCES, find_distribution
 
-OLDEST_DATABASE = timedelta(days=14)
+MAX_DATABASE_AGE = timedelta(days=14)
 """A vulnerability database that is older knows nothing of the last fortnight's vulnerabilities. Trivy's is made anew
 every six hours; a policy's `maximum-database-age` takes the place of this."""
 
@@ -27,7 +27,7 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
     sources: frozenset[str] | None
 
 
-class Packages(msgspec.Struct, frozen=True, kw_only=True):
+class PackageList(msgspec.Struct, frozen=True, kw_only=True):
     """The packages of one result of a report.
 
     Attributes:
@@ -45,7 +45,7 @@ class Packages(msgspec.Struct, frozen=True, kw_only=True):
     findings: int
 
 
-class Uncovered(msgspec.Struct, frozen=True, order=True, kw_only=True):
+class UncoveredPackages(msgspec.Struct, frozen=True, order=True, kw_only=True):
     """Packages for which nobody publishes advisories that Trivy reads.
 
     Attributes:
@@ -57,7 +57,7 @@ class Uncovered(msgspec.Struct, frozen=True, order=True, kw_only=True):
     number: int
 
 
-def why_outdated(database: Database | None, now: datetime, oldest: timedelta = OLDEST_DATABASE) -> str:
+def outdated_reason(database: Database | None, now: datetime, oldest: timedelta = MAX_DATABASE_AGE) -> str:
     """Why a database says nothing of today, as a sentence; empty when it does, or when none was used.
 
     Args:
@@ -78,7 +78,7 @@ def why_outdated(database: Database | None, now: datetime, oldest: timedelta = O
     return ""
 
 
-def why_unknown(family: str, version: str, database: Database | None, findings: int) -> str:
+def unknown_reason(family: str, version: str, database: Database | None, findings: int) -> str:
     """Why advisories are missing for a distribution's release, as a sentence; empty when they are there.
 
     Args:
@@ -87,7 +87,7 @@ def why_unknown(family: str, version: str, database: Database | None, findings: 
         database: that was used. None for a report that was given: then Trivy's own list of releases decides.
         findings: in the distribution's packages. With some, there are advisories.
     """
-    known = family_of(family)
+    known = find_distribution(family)
     name = f"{family} {version}".strip()
     if known is None:
         return f"Trivy has no advisories for the image's distribution ({name}): its packages were not checked."
@@ -104,7 +104,9 @@ def why_unknown(family: str, version: str, database: Database | None, findings: 
     return f"{where} has no advisories for {name}: that nothing was found in its packages says nothing."
 
 
-def uncovered(family: str, packages: Sequence[Packages], database: Database | None) -> tuple[Uncovered, ...]:
+def uncovered_packages(
+    family: str, packages: Sequence[PackageList], database: Database | None
+) -> tuple[UncoveredPackages, ...]:
     """The packages that nobody's advisories are about, by their source.
 
     Args:
@@ -121,11 +123,11 @@ def uncovered(family: str, packages: Sequence[Packages], database: Database | No
                 found[f"other repositories than {family}'s"] += one.third_party
         elif one.number and not one.findings and not _has_advisories(one.package_type, sources):
             found[one.package_type or "an unknown kind"] += one.number
-    return tuple(sorted(Uncovered(source=source, number=number) for source, number in found.items()))
+    return tuple(sorted(UncoveredPackages(source=source, number=number) for source, number in found.items()))
 
 
 def _has_advisories(package_type: str, sources: frozenset[str] | None) -> bool:
-    ecosystem = ECOSYSTEMS.get(package_type)
+    ecosystem = ECOSYSTEM_SOURCES.get(package_type)
     if ecosystem is None:
         return False
     return sources is None or any(source.startswith(f"{ecosystem}::") for source in sources)

@@ -12,7 +12,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.entry import FindingEntry, finding
-from s3c_actions.findings.model import ScanReport, ranked
+from s3c_actions.findings.model import ScanReport, rank_findings
 
 FIELD = "baseline"
 
@@ -36,7 +36,7 @@ class _Result(msgspec.Struct, frozen=True):
 def is_result(path: Path) -> bool:
     """Whether a file is a `result.json`, which may tell of several images."""
     try:
-        msgspec.json.decode(reading.content(path, reading.REPORTS), type=_Result)
+        msgspec.json.decode(reading.read_file(path, reading.MAX_REPORT_BYTES), type=_Result)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return True
@@ -54,7 +54,7 @@ def read(path: Path, image: str) -> ScanReport:
     """
     if not is_result(path):
         return trivy_report.read(path, field=FIELD)
-    result = msgspec.json.decode(reading.content(path, reading.REPORTS), type=_Result)
+    result = msgspec.json.decode(reading.read_file(path, reading.MAX_REPORT_BYTES), type=_Result)
     scanned = [one for one in result.images if one.findings is not None]
     same = [one for one in scanned if _name(image) in {_name(one.image), _name(one.reference)}]
     if len(same) != 1:
@@ -65,7 +65,7 @@ def read(path: Path, image: str) -> ScanReport:
             remedy="Give the result.json of a run that scanned this image's repository once, or an image to scan.",
         )
     findings = [finding(one) for one in same[0].remaining]
-    return ScanReport(image=same[0].image, digest="", findings=ranked(findings), created="", database="")
+    return ScanReport(image=same[0].image, digest="", findings=rank_findings(findings), created="", database="")
 
 
 def _name(image: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from s3c_actions.core.text import plural
-from s3c_actions.findings.advisories import Database, Packages, Uncovered, uncovered, why_unknown
-from s3c_actions.findings.trivy_warnings import Judged
+from s3c_actions.findings.advisories import Database, PackageList, UncoveredPackages, uncovered_packages, unknown_reason
+from s3c_actions.findings.trivy_warnings import WarningAssessment
 
 
 class _OS(msgspec.Struct, frozen=True):
@@ -50,13 +50,13 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
 
     blind: str
     warnings: tuple[str, ...]
-    uncovered: tuple[Uncovered, ...]
+    uncovered: tuple[UncoveredPackages, ...]
 
 
-NOTHING_TO_SEE = Coverage(blind="", warnings=(), uncovered=())
+FULL_COVERAGE = Coverage(blind="", warnings=(), uncovered=())
 """Of a scan that was not asked to look at packages of an operating system, or that could look at all of them."""
 
-UNLISTED = (
+NO_PACKAGE_LIST = (
     "The report lists no packages, so it does not show whether the image's package database could be read: "
     "make it with `--list-all-pkgs`."
 )
@@ -65,14 +65,14 @@ UNLISTED = (
 _UNKNOWN = {"", "none"}
 
 
-def judge(
+def assess_coverage(
     data: bytes,
     *,
     scanners: tuple[str, ...],
     pkg_types: tuple[str, ...],
     listed: bool = True,
     database: Database | None = None,
-    warned: Judged | None = None,
+    warned: WarningAssessment | None = None,
 ) -> Coverage:
     """Judge a report of Trivy by what it lists, packages included.
 
@@ -96,7 +96,9 @@ def judge(
         return Coverage(blind=by_trivy, warnings=shown, uncovered=())
     report = msgspec.json.decode(data, type=_Report)
     os = report.metadata.os
-    missing = uncovered(os.family if os is not None else "", [_packages(one) for one in report.results], database)
+    missing = uncovered_packages(
+        os.family if os is not None else "", [_packages(one) for one in report.results], database
+    )
     seen = _looked_at(report, pkg_types, database, listed=listed)
     blind = seen.blind or by_trivy or _nothing_covered(report, missing)
     return Coverage(
@@ -108,13 +110,13 @@ def judge(
 
 def _looked_at(report: _Report, pkg_types: tuple[str, ...], database: Database | None, *, listed: bool) -> Coverage:
     if pkg_types and "os" not in pkg_types:
-        return NOTHING_TO_SEE
+        return FULL_COVERAGE
     of_os = [result for result in report.results if result.result_class == "os-pkgs"]
     os = report.metadata.os
     if os is None:
         languages = [result for result in report.results if result.result_class == "lang-pkgs"]
         if any(result.packages or result.vulnerabilities for result in languages):
-            return NOTHING_TO_SEE
+            return FULL_COVERAGE
         return _blind("No distribution and no packages were recognised in the image: nothing was checked.")
     return _of_distribution(os, of_os, database, listed=listed)
 
@@ -131,10 +133,10 @@ def _of_distribution(os: _OS, results: list[_Result], database: Database | None,
     end = f"{name} gets no security updates any more"
     if os.end_of_life and not findings:
         return _blind(f"{end}, and nobody publishes advisories for it: that none was found says nothing.")
-    if unknown := why_unknown(os.family, os.name, database, findings):
+    if unknown := unknown_reason(os.family, os.name, database, findings):
         return _blind(unknown)
     if not os.end_of_life:
-        return NOTHING_TO_SEE if proven else Coverage(blind="", warnings=(UNLISTED,), uncovered=())
+        return FULL_COVERAGE if proven else Coverage(blind="", warnings=(NO_PACKAGE_LIST,), uncovered=())
     return Coverage(
         blind="",
         warnings=(f"{end}: more may be wrong than is found. Move to a supported release.",),
@@ -146,9 +148,9 @@ def _blind(why: str) -> Coverage:
     return Coverage(blind=why, warnings=(), uncovered=())
 
 
-def _packages(result: _Result) -> Packages:
+def _packages(result: _Result) -> PackageList:
     others = sum(one.repository is not None and one.repository.kind == "third-party" for one in result.packages)
-    return Packages(
+    return PackageList(
         result_class=result.result_class,
         package_type=result.result_type,
         third_party=others,
@@ -157,7 +159,7 @@ def _packages(result: _Result) -> Packages:
     )
 
 
-def _nothing_covered(report: _Report, missing: tuple[Uncovered, ...]) -> str:
+def _nothing_covered(report: _Report, missing: tuple[UncoveredPackages, ...]) -> str:
     listed = sum(len(one.packages) for one in report.results if one.result_class in {"os-pkgs", "lang-pkgs"})
     left = sum(one.number for one in missing)
     if not left or left < listed:
@@ -165,12 +167,12 @@ def _nothing_covered(report: _Report, missing: tuple[Uncovered, ...]) -> str:
     return f"None of the {listed} packages in the image is from a source with advisories: nothing was checked."
 
 
-def _sentence(missing: Uncovered) -> str:
+def _sentence(missing: UncoveredPackages) -> str:
     number = f"{missing.number} {plural(missing.number, 'package')}"
     verb = "was" if missing.number == 1 else "were"
     return f"{number} of {missing.source} {verb} matched with no advisories: the database has none for that source."
 
 
-def lists_os(data: bytes) -> bool:
+def lists_os_packages(data: bytes) -> bool:
     """Whether a report of Trivy says anything of operating-system packages, be it that they have no findings."""
     return any(result.result_class == "os-pkgs" for result in msgspec.json.decode(data, type=_Report).results)

@@ -21,7 +21,7 @@ class Difference(msgspec.Struct, frozen=True):
     left: tuple[Finding, ...]
 
 
-def compare(before: ScanReport, after: ScanReport) -> Difference:
+def compare_scans(before: ScanReport, after: ScanReport) -> Difference:
     """Compare two reports by each finding's key, so that a rebuild or a new installed version is no change."""
     earlier = {finding.key for finding in before.findings}
     later = {finding.key for finding in after.findings}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from s3c_actions.findings.model import Finding, Kind, Severity
+from s3c_actions.findings.model import Finding, FindingKind, Severity
 
 SeverityName = Literal["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"]
 NAMES: dict[Severity, SeverityName] = {
@@ -22,7 +22,7 @@ class FindingEntry(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
     """One finding."""
 
     id: str
-    kind: Kind
+    kind: FindingKind
     severity: SeverityName
     package: str
     package_type: Annotated[str, Meta(description="Trivy's type of the result: debian, python-pkg, dockerfile, …")]
@@ -41,7 +41,9 @@ class FindingEntry(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
     @property
     def fixable(self) -> bool:
         """As of `model.Finding`."""
-        return bool(self.fixed_version) if self.kind is Kind.VULNERABILITY else self.kind is not Kind.LICENSE
+        return (
+            bool(self.fixed_version) if self.kind is FindingKind.VULNERABILITY else self.kind is not FindingKind.LICENSE
+        )
 
 
 class ReasonedFinding(FindingEntry, frozen=True, kw_only=True, gc=False):

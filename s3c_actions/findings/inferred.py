@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from s3c_actions.findings.releases import family_of
+from s3c_actions.findings.releases import find_distribution
 from s3c_actions.findings.scope import Scope
 
 _SCANNERS = {"secret": "secret", "config": "misconfig", "license": "license", "license-file": "license"}
@@ -42,7 +42,7 @@ class _Report(msgspec.Struct, frozen=True):
     results: list[_Result] | None = msgspec.field(default=None, name="Results")
 
 
-class Inferred(msgspec.Struct, frozen=True, kw_only=True):
+class InferredScope(msgspec.Struct, frozen=True, kw_only=True):
     """What a report shows of its scan.
 
     Attributes:
@@ -58,7 +58,7 @@ class Inferred(msgspec.Struct, frozen=True, kw_only=True):
     os_left_out: bool
 
 
-def infer(data: bytes) -> Inferred:
+def infer(data: bytes) -> InferredScope:
     """Infer how much was looked at.
 
     Args:
@@ -80,7 +80,7 @@ def infer(data: bytes) -> Inferred:
         scanners.add("vuln")
     config = metadata.image_config or _ImageConfig()
     platform = "/".join(part for part in (config.os, config.architecture, config.variant) if part)
-    return Inferred(
+    return InferredScope(
         scope=Scope(
             scanners=tuple(sorted(scanners)),
             pkg_types=tuple(sorted(packages)),
@@ -91,5 +91,5 @@ def infer(data: bytes) -> Inferred:
             stated=False,
         ),
         lists_packages=lists_packages,
-        os_left_out=family_of(family) is not None and not of_os,
+        os_left_out=find_distribution(family) is not None and not of_os,
     )

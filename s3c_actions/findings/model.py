@@ -33,7 +33,7 @@ _SEVERITIES = {severity.name: severity for severity in Severity}
 _TITLES = {severity: name.capitalize() for name, severity in _SEVERITIES.items()}
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """Which scanner found it; the names of Trivy's scanners."""
 
     VULNERABILITY = "vuln"
@@ -65,7 +65,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         suppressed: why an ignore file, VEX or policy set it aside; empty when nothing did.
     """
 
-    kind: Kind
+    kind: FindingKind
     id: str
     severity: Severity
     package: str = ""
@@ -100,7 +100,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     @property
     def fixable(self) -> bool:
         """Whether a version that fixes it exists; a secret or misconfiguration is always ours to fix."""
-        return bool(self.fixed) if self.kind is Kind.VULNERABILITY else self.kind is not Kind.LICENSE
+        return bool(self.fixed) if self.kind is FindingKind.VULNERABILITY else self.kind is not FindingKind.LICENSE
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -109,7 +109,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         return (self.kind, self.id, self.package, "" if self.os_package else self.target)
 
 
-class Content(msgspec.Struct, frozen=True, order=True):
+class ForbiddenContent(msgspec.Struct, frozen=True, order=True):
     """Something in an image that a policy refuses for being there.
 
     Attributes:
@@ -159,7 +159,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def counts(self) -> dict[Severity, int]:
         """Findings by severity, each severity present, the most severe first."""
-        return count(self.findings)
+        return count_by_severity(self.findings)
 
     @cached_property
     def fixable(self) -> tuple[Finding, ...]:
@@ -167,7 +167,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
         return tuple(f for f in self.findings if f.fixable)
 
 
-def count(findings: Iterable[Finding]) -> dict[Severity, int]:
+def count_by_severity(findings: Iterable[Finding]) -> dict[Severity, int]:
     """Findings by severity, each severity present, the most severe first."""
     counts = dict.fromkeys(sorted(Severity, reverse=True), 0)
     for finding in findings:
@@ -175,7 +175,7 @@ def count(findings: Iterable[Finding]) -> dict[Severity, int]:
     return counts
 
 
-def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def rank_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The most severe first, those with a fix before those without, then by name; the same for the same findings."""
     return tuple(
         sorted(

@@ -29,7 +29,7 @@ def _amazon(version: str) -> str:
     return major if major in {"2", "2022", "2023"} else "1"
 
 
-class Family(msgspec.Struct, frozen=True, kw_only=True):
+class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     """A distribution.
 
     Attributes:
@@ -64,9 +64,9 @@ def _of(text: str) -> frozenset[str]:
 
 
 _RED_HAT = ("Red Hat",)
-FAMILIES: dict[str, Family] = {
-    "alma": Family(releases=_of("8 9 10"), release=_major, buckets=("alma {}",)),
-    "alpine": Family(
+DISTRIBUTIONS: dict[str, Distribution] = {
+    "alma": Distribution(releases=_of("8 9 10"), release=_major, buckets=("alma {}",)),
+    "alpine": Distribution(
         releases=_of(
             "2.0 2.1 2.2 2.3 2.4 2.5 2.6 2.7 3.0 3.1 3.2 3.3 3.4 3.5 3.6 3.7 3.8 3.9 3.10 3.11 3.12 3.13 3.14 3.15 "
             "3.16 3.17 3.18 3.19 3.20 3.21 3.22 3.23 edge"
@@ -74,36 +74,36 @@ FAMILIES: dict[str, Family] = {
         release=_minor,
         buckets=("alpine {}",),
     ),
-    "amazon": Family(releases=_of("1 2 2023"), release=_amazon, buckets=("amazon linux {}",)),
-    "azurelinux": Family(releases=None, release=_minor, buckets=("Azure Linux {}",)),
-    "bottlerocket": Family(releases=None, buckets=("bottlerocket",)),
-    "cbl-mariner": Family(releases=None, release=_minor, buckets=("CBL-Mariner {}",)),
-    "centos": Family(releases=_of("3 4 5 6 7 8"), release=_major, buckets=_RED_HAT, by_release=False),
-    "chainguard": Family(releases=None, buckets=("chainguard",)),
-    "debian": Family(
+    "amazon": Distribution(releases=_of("1 2 2023"), release=_amazon, buckets=("amazon linux {}",)),
+    "azurelinux": Distribution(releases=None, release=_minor, buckets=("Azure Linux {}",)),
+    "bottlerocket": Distribution(releases=None, buckets=("bottlerocket",)),
+    "cbl-mariner": Distribution(releases=None, release=_minor, buckets=("CBL-Mariner {}",)),
+    "centos": Distribution(releases=_of("3 4 5 6 7 8"), release=_major, buckets=_RED_HAT, by_release=False),
+    "chainguard": Distribution(releases=None, buckets=("chainguard",)),
+    "debian": Distribution(
         releases=_of("1.1 1.2 1.3 2.0 2.1 2.2 3.0 3.1 4.0 5.0 6.0 7 8 9 10 11 12 13"),
         release=_major,
         buckets=("debian {}",),
     ),
-    "echo": Family(releases=None, buckets=("echo",)),
-    "minimos": Family(releases=None, buckets=("minimos",)),
-    "opensuse-leap": Family(
+    "echo": Distribution(releases=None, buckets=("echo",)),
+    "minimos": Distribution(releases=None, buckets=("minimos",)),
+    "opensuse-leap": Distribution(
         releases=_of("42.1 42.2 42.3 15.0 15.1 15.2 15.3 15.4 15.5 15.6 16.0"), buckets=("openSUSE Leap {}",)
     ),
-    "opensuse-tumbleweed": Family(releases=None, buckets=("openSUSE Tumbleweed",)),
-    "oracle": Family(releases=_of("3 4 5 6 7 8 9"), release=_major, buckets=("Oracle Linux {}",)),
-    "photon": Family(releases=_of("1.0 2.0 3.0 4.0 5.0"), buckets=("Photon OS {}",)),
-    "redhat": Family(releases=_of("4 5 6 7 8 9 10"), release=_major, buckets=_RED_HAT, by_release=False),
-    "rocky": Family(releases=_of("8 9"), release=_major, buckets=("rocky {}",)),
-    "slem": Family(releases=_of("5.0 5.1 5.2 5.3 5.4 5.5 6.0 6.1"), buckets=("SUSE Linux Enterprise Micro {}",)),
-    "sles": Family(
+    "opensuse-tumbleweed": Distribution(releases=None, buckets=("openSUSE Tumbleweed",)),
+    "oracle": Distribution(releases=_of("3 4 5 6 7 8 9"), release=_major, buckets=("Oracle Linux {}",)),
+    "photon": Distribution(releases=_of("1.0 2.0 3.0 4.0 5.0"), buckets=("Photon OS {}",)),
+    "redhat": Distribution(releases=_of("4 5 6 7 8 9 10"), release=_major, buckets=_RED_HAT, by_release=False),
+    "rocky": Distribution(releases=_of("8 9"), release=_major, buckets=("rocky {}",)),
+    "slem": Distribution(releases=_of("5.0 5.1 5.2 5.3 5.4 5.5 6.0 6.1"), buckets=("SUSE Linux Enterprise Micro {}",)),
+    "sles": Distribution(
         releases=_of(
             "10 10.1 10.2 10.3 10.4 11 11.1 11.2 11.3 11.4 12 12.1 12.2 12.3 12.4 12.5 15 15.1 15.2 15.3 15.4 15.5 "
             "15.6 15.7 16.0 16.1"
         ),
         buckets=("SUSE Linux Enterprise {}",),
     ),
-    "ubuntu": Family(
+    "ubuntu": Distribution(
         releases=_of(
             "4.10 5.04 5.10 6.06 6.10 7.04 7.10 8.04 8.10 9.04 9.10 10.04 10.10 11.04 11.10 12.04 12.10 13.04 13.10 "
             "14.04 14.10 15.04 15.10 16.04 16.10 17.04 17.10 18.04 18.10 19.04 19.10 20.04 20.10 21.04 21.10 "
@@ -111,7 +111,7 @@ FAMILIES: dict[str, Family] = {
         ),
         buckets=("ubuntu {}",),
     ),
-    "wolfi": Family(releases=None, buckets=("wolfi",)),
+    "wolfi": Distribution(releases=None, buckets=("wolfi",)),
 }
 
 _OLD_NAMES = {
@@ -124,13 +124,13 @@ _OLD_NAMES = {
 }
 
 
-def family_of(name: str) -> Family | None:
+def find_distribution(name: str) -> Distribution | None:
     """The distribution that a report calls so; None for one that Trivy has no advisories for."""
-    return FAMILIES.get(_OLD_NAMES.get(name, name))
+    return DISTRIBUTIONS.get(_OLD_NAMES.get(name, name))
 
 
 # What Trivy takes a type of packages for (pkg/detector/library/driver.go); buckets are named `ECOSYSTEM::SOURCE`.
-ECOSYSTEMS: dict[str, str] = {
+ECOSYSTEM_SOURCES: dict[str, str] = {
     kind: ecosystem
     for ecosystem, kinds in {
         "rubygems": "bundler gemspec",

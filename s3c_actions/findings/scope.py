@@ -42,7 +42,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     stated: bool
 
 
-class Required(msgspec.Struct, frozen=True, kw_only=True):
+class RequiredScope(msgspec.Struct, frozen=True, kw_only=True):
     """How much a scan has to look at.
 
     Attributes:
@@ -57,23 +57,23 @@ class Required(msgspec.Struct, frozen=True, kw_only=True):
     stated: bool
 
 
-USUAL = Required(scanners=("vuln",), pkg_types=("os", "library"), everywhere=False, stated=False)
+DEFAULT_SCOPE = RequiredScope(scanners=("vuln",), pkg_types=("os", "library"), everywhere=False, stated=False)
 """What a scan looks at unless it is told otherwise, as far as a gate depends on it."""
 
-LIST = "packages"
+PACKAGE_LIST = "packages"
 """Missing from a report that does not list the packages in which nothing was found."""
 
-COVERED = "covered"
+COVERED_SOURCES = "covered"
 """Missing where packages come from sources that publish no advisories."""
 
 SKIPPED, UNSTATED = "skipped", "unstated"
 """Missing where paths were left out, and where it is not known whether they were."""
 
-NAMES = {
-    COVERED: "packages that somebody publishes advisories for, and no others",
+DISPLAY_NAMES = {
+    COVERED_SOURCES: "packages that somebody publishes advisories for, and no others",
     SKIPPED: "paths that were skipped",
     UNSTATED: "all paths, and says so",
-    LIST: "the list of all packages",
+    PACKAGE_LIST: "the list of all packages",
     "vuln": "vulnerabilities",
     "secret": "secrets",
     "misconfig": "misconfigurations",
@@ -83,7 +83,7 @@ NAMES = {
 }
 
 
-def missing(scope: Scope, required: Required) -> tuple[str, ...]:
+def missing_parts(scope: Scope, required: RequiredScope) -> tuple[str, ...]:
     """What a scan did not look at of what is required, in Trivy's names and the order of the requirement.
 
     Without the scanner for vulnerabilities no package was looked at: then it alone is named.
@@ -99,6 +99,6 @@ def missing(scope: Scope, required: Required) -> tuple[str, ...]:
     return (*scanners, *paths, *(one for one in required.pkg_types if one not in scope.pkg_types))
 
 
-def named(names: tuple[str, ...]) -> str:
+def describe_parts(names: tuple[str, ...]) -> str:
     """Scanners and package types for people: `vulnerabilities`, `packages of the operating system`."""
-    return " and ".join(NAMES.get(one, one) for one in names)
+    return " and ".join(DISPLAY_NAMES.get(one, one) for one in names)

@@ -10,7 +10,7 @@ import msgspec
 
 from s3c_actions.core.errors import Refused
 from s3c_actions.core.text import plural
-from s3c_actions.findings.model import Finding, Kind, Severity, count
+from s3c_actions.findings.model import Finding, FindingKind, Severity, count_by_severity
 
 
 class Exemption(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +32,7 @@ class Exemption(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Gate:
+class Threshold:
     """What is refused.
 
     Attributes:
@@ -91,7 +91,7 @@ class Gate:
         return tuple(f for f in findings if self.refuses(f))
 
 
-def verdict(refused: Sequence[Finding]) -> str:
+def explain_rejection(refused: Sequence[Finding]) -> str:
     """Why the gate is closed and what opens it, in one clause without a full stop; package names are untrusted.
 
     "2 critical findings have a fix: bump libssl3 and curl".
@@ -104,18 +104,19 @@ def verdict(refused: Sequence[Finding]) -> str:
     packages = list(dict.fromkeys(f.package for f in at_worst if f.fixable and f.package))
     if packages:
         fixable = [f for f in at_worst if f.fixable and f.package]
-        return f"{number(len(fixable), worst)} {_have(len(fixable))} a fix: bump {enumerated(packages)}"
-    ours = [f for f in at_worst if f.kind in {Kind.SECRET, Kind.MISCONFIGURATION}]
+        return f"{count_phrase(len(fixable), worst)} {_have(len(fixable))} a fix: bump {enumerate_names(packages)}"
+    ours = [f for f in at_worst if f.kind in {FindingKind.SECRET, FindingKind.MISCONFIGURATION}]
     if ours:
         places = list(dict.fromkeys(f"{f.id} in {f.target}" for f in ours))
-        return f"{number(len(ours), worst)} to mend: {enumerated(places)}"
-    if all(f.kind is Kind.LICENSE for f in at_worst):
+        return f"{count_phrase(len(ours), worst)} to mend: {enumerate_names(places)}"
+    if all(f.kind is FindingKind.LICENSE for f in at_worst):
         names = list(dict.fromkeys(f.id for f in at_worst))
-        return f"{number(len(at_worst), worst)} in licences: {enumerated(names)}"
-    return f"{number(len(at_worst), worst)} without a fix: {enumerated(list(dict.fromkeys(f.id for f in at_worst)))}"
+        return f"{count_phrase(len(at_worst), worst)} in licences: {enumerate_names(names)}"
+    names = list(dict.fromkeys(f.id for f in at_worst))
+    return f"{count_phrase(len(at_worst), worst)} without a fix: {enumerate_names(names)}"
 
 
-def closed(reference: str, gate: Gate, refused: Sequence[Finding], *, consequence: str = "") -> Refused:
+def closed_error(reference: str, gate: Threshold, refused: Sequence[Finding], *, consequence: str = "") -> Refused:
     """The error of findings that the gate refuses.
 
     Args:
@@ -125,9 +126,9 @@ def closed(reference: str, gate: Gate, refused: Sequence[Finding], *, consequenc
         consequence: a sentence on what was not done because of it.
     """
     total = f"{len(refused)} {plural(len(refused), 'finding')} {gate.threshold}"
-    per_severity = ", ".join(f"{n} {severity.name.lower()}" for severity, n in count(refused).items() if n)
+    per_severity = ", ".join(f"{n} {severity.name.lower()}" for severity, n in count_by_severity(refused).items() if n)
     return Refused(
-        f"{verdict(refused)}.",
+        f"{explain_rejection(refused)}.",
         cause=f"The gate refuses {total} ({per_severity})" + (" that have a fix." if gate.fixable_only else "."),
         remedy=(
             "Bump what is named, let the patch step run, or"
@@ -144,7 +145,7 @@ def closed(reference: str, gate: Gate, refused: Sequence[Finding], *, consequenc
     )
 
 
-def number(amount: int, severity: Severity) -> str:
+def count_phrase(amount: int, severity: Severity) -> str:
     """`2 critical findings`."""
     return f"{amount:,} {severity.name.lower()} {plural(amount, 'finding')}"
 
@@ -153,7 +154,7 @@ def _have(amount: int) -> str:
     return "has" if amount == 1 else "have"
 
 
-def enumerated(names: Sequence[str], most: int = 3) -> str:
+def enumerate_names(names: Sequence[str], most: int = 3) -> str:
     """`a, b and c`, the rest as a count; each name cut at 80 characters."""
     shown = [name if len(name) <= 80 else name[:79] + "…" for name in names[:most]]
     if len(names) > most:

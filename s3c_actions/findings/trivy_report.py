@@ -15,7 +15,7 @@ import msgspec
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.startup import paused
-from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity, ranked
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, rank_findings
 
 SCHEMA_VERSION = 2
 ARTIFACT_TYPES = ("container_image", "filesystem", "repository", "vm", "cyclonedx", "spdx")
@@ -181,7 +181,7 @@ class _Report(_Struct, frozen=True):
     results: list[_Result] = msgspec.field(default_factory=list)
 
 
-class NotTrivys(ValueError):
+class InvalidTrivyReport(ValueError):
     """The bytes are not a Trivy report that can be relied on; the message completes "FILE …"."""
 
 
@@ -205,7 +205,7 @@ def read(path: Path, *, field: str = "report") -> ScanReport:
         InputError: the file cannot be read, or is no Trivy report of schema version 2.
     """
     try:
-        data = reading.content(path, reading.REPORTS)
+        data = reading.read_file(path, reading.MAX_REPORT_BYTES)
     except OSError as error:
         raise InputError(
             field,
@@ -214,7 +214,7 @@ def read(path: Path, *, field: str = "report") -> ScanReport:
         ) from error
     try:
         return parse(data)
-    except NotTrivys as error:
+    except InvalidTrivyReport as error:
         raise InputError(
             field,
             f"{str(path)!r} {error}.",
@@ -233,8 +233,8 @@ def read_output(path: Path, *, image: str) -> ScanReport:
         OutsideError: there is none, or it cannot be understood. It is never taken for "no findings".
     """
     try:
-        return parse(reading.content(path, reading.REPORTS))
-    except (OSError, NotTrivys) as error:
+        return parse(reading.read_file(path, reading.MAX_REPORT_BYTES))
+    except (OSError, InvalidTrivyReport) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise OutsideError(
             f"The report that Trivy wrote to {path.name} cannot be used: it {why}.",
@@ -260,11 +260,11 @@ def parse(data: bytes) -> ScanReport:
         with paused():
             return _model(_checked(_DECODER.decode(data)))
     except (UnicodeDecodeError, RecursionError) as error:
-        raise NotTrivys(f"is not JSON that can be read: {error}") from error
+        raise InvalidTrivyReport(f"is not JSON that can be read: {error}") from error
     except msgspec.ValidationError as error:
-        raise NotTrivys(f"is {_recognised(data)}: {_clause(error)}") from error
+        raise InvalidTrivyReport(f"is {_recognised(data)}: {_clause(error)}") from error
     except msgspec.DecodeError as error:
-        raise NotTrivys(_broken(data, error)) from error
+        raise InvalidTrivyReport(_broken(data, error)) from error
 
 
 class _Package(_Struct, frozen=True):
@@ -288,7 +288,7 @@ class _Inventory(_Struct, frozen=True):
     results: list[_Packages] = msgspec.field(default_factory=list)
 
 
-def installed(data: bytes) -> dict[str, str]:
+def installed_versions(data: bytes) -> dict[str, str]:
     """The version of each package that a report lists, by name; of one that is there twice, the last.
 
     Args:
@@ -300,9 +300,9 @@ def installed(data: bytes) -> dict[str, str]:
 
 def _checked(report: _Report) -> _Report:
     if report.schema_version != SCHEMA_VERSION:
-        raise NotTrivys(f"has Trivy's schema version {report.schema_version}; {SCHEMA_VERSION} is understood")
+        raise InvalidTrivyReport(f"has Trivy's schema version {report.schema_version}; {SCHEMA_VERSION} is understood")
     if report.artifact_type not in ARTIFACT_TYPES:
-        raise NotTrivys(
+        raise InvalidTrivyReport(
             f"is a report on an artifact of type {_shown(report.artifact_type)}; "
             f"{', '.join(ARTIFACT_TYPES)} are understood"
         )
@@ -340,8 +340,8 @@ def _model(report: _Report) -> ScanReport:
         platform="/".join(part for part in (config.os, config.architecture, config.variant) if part),
         os=" ".join(part for part in (metadata.os.family, metadata.os.name) if part) if metadata.os else "",
         os_end_of_life=bool(metadata.os and metadata.os.eosl),
-        findings=ranked(found),
-        suppressed=ranked(suppressed),
+        findings=rank_findings(found),
+        suppressed=rank_findings(suppressed),
         created=report.created_at,
         database="",
         scanner_version=report.trivy.version,
@@ -355,7 +355,7 @@ def _model(report: _Report) -> ScanReport:
 def _vulnerability(one: _Vulnerability, result: _Result, suppressed: str = "") -> Finding:
     score, vector = _cvss(one)
     return Finding(
-        kind=Kind.VULNERABILITY,
+        kind=FindingKind.VULNERABILITY,
         id=one.vulnerability_id,
         severity=Severity.of(one.severity),
         package=one.pkg_name,
@@ -395,7 +395,7 @@ def _cvss(one: _Vulnerability) -> tuple[float | None, str]:
 
 def _secret(one: _Secret, result: _Result, suppressed: str = "") -> Finding:
     return Finding(
-        kind=Kind.SECRET,
+        kind=FindingKind.SECRET,
         id=one.rule_id,
         severity=Severity.of(one.severity),
         result_class=result.class_,
@@ -412,7 +412,7 @@ def _secret(one: _Secret, result: _Result, suppressed: str = "") -> Finding:
 
 def _misconfiguration(one: _Misconfiguration, result: _Result, suppressed: str = "") -> Finding:
     return Finding(
-        kind=Kind.MISCONFIGURATION,
+        kind=FindingKind.MISCONFIGURATION,
         id=one.id,
         severity=Severity.of(one.severity),
         package_type=result.type,
@@ -432,7 +432,7 @@ def _misconfiguration(one: _Misconfiguration, result: _Result, suppressed: str =
 
 def _license(one: _License, result: _Result, suppressed: str = "") -> Finding:
     return Finding(
-        kind=Kind.LICENSE,
+        kind=FindingKind.LICENSE,
         id=one.name,
         severity=Severity.of(one.severity),
         package=one.pkg_name,

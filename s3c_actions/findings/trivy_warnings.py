@@ -13,7 +13,7 @@ from enum import Enum
 import msgspec
 
 
-class Meaning(Enum):
+class WarningMeaning(Enum):
     """What follows from a warning."""
 
     BLIND = "blind"
@@ -26,7 +26,7 @@ class Meaning(Enum):
     """People should know, and nothing follows for the gate."""
 
 
-class Case(msgspec.Struct, frozen=True, kw_only=True):
+class WarningCase(msgspec.Struct, frozen=True, kw_only=True):
     """A warning that means something.
 
     Attributes:
@@ -38,110 +38,110 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     pattern: str
-    meaning: Meaning
+    meaning: WarningMeaning
     scanners: frozenset[str]
     sentence: str
     layer: bool = False
 
 
 _VULN = frozenset({"vuln", "license"})
-CASES: tuple[Case, ...] = (
-    Case(
+WARNING_CASES: tuple[WarningCase, ...] = (
+    WarningCase(
         pattern=r"This OS version is not on the EOL list",
-        meaning=Meaning.REPORTED,
+        meaning=WarningMeaning.REPORTED,
         scanners=_VULN,
         sentence="Trivy does not know this release of the distribution.",
     ),
-    Case(
+    WarningCase(
         pattern=r"This OS version is no longer supported|detection may be insufficient because security updates",
-        meaning=Meaning.REPORTED,
+        meaning=WarningMeaning.REPORTED,
         scanners=_VULN,
         sentence="The release gets no security updates any more.",
     ),
-    Case(
+    WarningCase(
         pattern=r"Unsupported os",
-        meaning=Meaning.BLIND,
+        meaning=WarningMeaning.BLIND,
         scanners=_VULN,
         sentence="Trivy has no advisories for the image's distribution: its packages were not checked.",
     ),
-    Case(
+    WarningCase(
         pattern=r'No OS package is detected|^e\.g\. files under "/lib/apk/db/"',
-        meaning=Meaning.REPORTED,
+        meaning=WarningMeaning.REPORTED,
         scanners=_VULN,
         sentence="Trivy found no packages of the operating system.",
     ),
-    Case(
+    WarningCase(
         pattern=r"\[dpkg\] Parse error(?!.*\bavailable\b)",
-        meaning=Meaning.BLIND,
+        meaning=WarningMeaning.BLIND,
         scanners=_VULN,
         sentence="Trivy could not read all of the image's package database: packages are missing from what it checked.",
         layer=True,
     ),
-    Case(
+    WarningCase(
         pattern=r"Invalid (?:source )?version(?: found)?",
-        meaning=Meaning.UNCOVERED,
+        meaning=WarningMeaning.UNCOVERED,
         scanners=_VULN,
         sentence="Trivy left out a package whose version it cannot read.",
         layer=True,
     ),
-    Case(
+    WarningCase(
         pattern=r"Some OS packages were skipped due to mismatched PURL namespace",
-        meaning=Meaning.UNCOVERED,
+        meaning=WarningMeaning.UNCOVERED,
         scanners=_VULN,
         sentence="Trivy left out packages that another distribution's bill of materials names.",
     ),
-    Case(
+    WarningCase(
         pattern=r"Conda package is supported for SBOM, not for vulnerability scanning",
-        meaning=Meaning.UNCOVERED,
+        meaning=WarningMeaning.UNCOVERED,
         scanners=_VULN,
         sentence="Trivy has no advisories for Conda packages.",
     ),
-    Case(
+    WarningCase(
         pattern=r"The library type is not supported for vulnerability scanning",
-        meaning=Meaning.UNCOVERED,
+        meaning=WarningMeaning.UNCOVERED,
         scanners=_VULN,
         sentence="Trivy has no advisories for a type of packages in the image.",
     ),
-    Case(
+    WarningCase(
         pattern=r"Version matching error",
-        meaning=Meaning.UNCOVERED,
+        meaning=WarningMeaning.UNCOVERED,
         scanners=_VULN,
         sentence="Trivy could not compare a package's version with an advisory.",
     ),
-    Case(
+    WarningCase(
         pattern=r"Failed to parse component|Multiple OS components are not supported",
-        meaning=Meaning.UNCOVERED,
+        meaning=WarningMeaning.UNCOVERED,
         scanners=_VULN,
         sentence="Trivy could not read all of a bill of materials in the image.",
         layer=True,
     ),
-    Case(
+    WarningCase(
         pattern=r"Mixing Alpine versions is unsupported",
-        meaning=Meaning.SHOWN,
+        meaning=WarningMeaning.SHOWN,
         scanners=_VULN,
         sentence="The image mixes releases of Alpine; its packages were checked as the repository's release.",
     ),
-    Case(
+    WarningCase(
         pattern=r"Failed to read content during streaming",
-        meaning=Meaning.BLIND,
+        meaning=WarningMeaning.BLIND,
         scanners=frozenset({"secret"}),
         sentence="Trivy could not read a file to its end while it looked for secrets.",
         layer=True,
     ),
-    Case(
+    WarningCase(
         pattern=r"scan was broken with InvalidContentError",
-        meaning=Meaning.BLIND,
+        meaning=WarningMeaning.BLIND,
         scanners=frozenset({"misconfig"}),
         sentence="Trivy could not read a configuration file in which it looked for mistakes.",
         layer=True,
     ),
 )
 
-_COMPILED = tuple((re.compile(case.pattern), case) for case in CASES)
+_COMPILED = tuple((re.compile(case.pattern), case) for case in WARNING_CASES)
 _LONGEST = 300
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
+class WarningAssessment(msgspec.Struct, frozen=True, kw_only=True):
     """What Trivy's warnings come to.
 
     Attributes:
@@ -155,16 +155,16 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     shown: tuple[str, ...]
 
 
-NONE = Judged(blind="", uncovered=(), shown=())
+NO_WARNINGS = WarningAssessment(blind="", uncovered=(), shown=())
 """Of a scan that Trivy had no word on."""
 
 
-def of_layers(messages: Iterable[str]) -> bool:
+def mentions_layers(messages: Iterable[str]) -> bool:
     """Whether one of the warnings would not come again with the layer that it is about."""
     return any(case.layer for pattern, case in _COMPILED for message in messages if pattern.search(message))
 
 
-def judge(messages: Iterable[str], scanners: Iterable[str]) -> Judged:
+def assess_warnings(messages: Iterable[str], scanners: Iterable[str]) -> WarningAssessment:
     """Judge the warnings of one scan.
 
     Args:
@@ -177,17 +177,17 @@ def judge(messages: Iterable[str], scanners: Iterable[str]) -> Judged:
     shown: list[str] = []
     for message in dict.fromkeys(messages):
         case = next((case for pattern, case in _COMPILED if pattern.search(message)), None)
-        if case is not None and case.meaning is Meaning.REPORTED:
+        if case is not None and case.meaning is WarningMeaning.REPORTED:
             continue
         if case is None or not case.scanners & asked:
             shown.append(f"Trivy: {message[:_LONGEST]}")
-        elif case.meaning is Meaning.BLIND:
+        elif case.meaning is WarningMeaning.BLIND:
             blind.append(case.sentence)
-        elif case.meaning is Meaning.UNCOVERED:
+        elif case.meaning is WarningMeaning.UNCOVERED:
             uncovered.append(case.sentence)
-        elif case.meaning is Meaning.SHOWN:
+        elif case.meaning is WarningMeaning.SHOWN:
             shown.append(case.sentence)
-    return Judged(
+    return WarningAssessment(
         blind=blind[0] if blind else "",
         uncovered=tuple(dict.fromkeys(uncovered)),
         shown=tuple(dict.fromkeys(shown)),

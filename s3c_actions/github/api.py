@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DEFAULT_API = "https://api.github.com"
 DEFAULT_SERVER = "https://github.com"
 RETRIES = 3
-PATIENCE = 60.0
+MAX_WAIT = 60.0
 """The longest single wait, in seconds, that GitHub may ask for; a longer one is an error."""
 TIMEOUT = 20
 """Time limit of one answer, in seconds."""
@@ -30,7 +30,7 @@ def connect(
     environment: Mapping[str, str],
     notice: Callable[[str], None],
     *,
-    patience: float = PATIENCE,
+    patience: float = MAX_WAIT,
     timeout: int = TIMEOUT,
 ) -> Github:
     """Create the client for the GitHub that the environment names: github.com, or an Enterprise Server.
@@ -44,7 +44,7 @@ def connect(
     """
     from github import Auth, Github, set_log_level
 
-    answers.limit()
+    answers.install_limits()
     # The library writes errors to standard error by itself; we report them, in our own words and escaped.
     set_log_level(logging.CRITICAL)
     return Github(
@@ -60,12 +60,12 @@ def connect(
     )
 
 
-def server(environment: Mapping[str, str]) -> str:
+def server_url(environment: Mapping[str, str]) -> str:
     """Return the address of GitHub's pages."""
     return (environment.get("GITHUB_SERVER_URL") or DEFAULT_SERVER).rstrip("/")
 
 
-def wait_asked(status: int, headers: Mapping[str, Any], now: float) -> float | None:
+def requested_wait(status: int, headers: Mapping[str, Any], now: float) -> float | None:
     """Return the seconds that an answer asks to wait, by Retry-After or the reset of an exhausted limit, or None.
 
     Args:
@@ -103,7 +103,7 @@ def _retry(notice: Callable[[str], None], patience: float) -> GithubRetry:
         ) -> Any:
             requested = None
             if response is not None:
-                requested = wait_asked(response.status, response.headers, time.time())
+                requested = requested_wait(response.status, response.headers, time.time())
                 if requested is not None and requested > patience:
                     raise RateLimitExceededExceedsMaxWait(
                         response.status, {"message": "rate limit"}, dict(response.headers), wait=requested

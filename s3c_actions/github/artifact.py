@@ -22,16 +22,16 @@ import msgspec
 from s3c_actions.core import reading, web
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.github import api, errors
-from s3c_actions.github.run import Run
+from s3c_actions.github.run import WorkflowRun
 from s3c_actions.report.document import ResultDocument
 
 if TYPE_CHECKING:
     from github import Github
 
 PREFIX = "s3c-comment-"
-FILE = "result.json"
-MOST_ARTIFACTS = 50
-MOST_FILES = 20
+RESULT_FILE = "result.json"
+MAX_ARTIFACTS = 50
+MAX_FILES = 20
 PACKED_BYTES = 16 * 1024 * 1024
 """Of all archives of a run."""
 RESULT_BYTES = 64 * 1024 * 1024
@@ -43,11 +43,11 @@ PERMISSION = "actions: read"
 _PLACE = re.compile(r" - at `(\$[A-Za-z0-9_.\[\]]*)`$")
 
 
-class NotAccepted(OutsideError):
+class InvalidArtifact(OutsideError):
     """What lies there is no result."""
 
 
-class Room(msgspec.Struct):
+class SizeBudget(msgspec.Struct):
     """What may still be read of a run, in bytes: of archives as they are downloaded, and of what is in them."""
 
     packed: int = PACKED_BYTES
@@ -70,7 +70,7 @@ class Room(msgspec.Struct):
             _refuse(f"they are over {RESULT_BYTES:,} bytes when unpacked")
 
 
-def leave(results: Sequence[bytes], environment: Mapping[str, str]) -> Path:
+def save_results(results: Sequence[bytes], environment: Mapping[str, str]) -> Path:
     """Put results into a new folder, as the artifact has them that `results` reads.
 
     Args:
@@ -81,11 +81,11 @@ def leave(results: Sequence[bytes], environment: Mapping[str, str]) -> Path:
     for number, data in enumerate(results, 1):
         place = folder if len(results) == 1 else folder / f"{number:03}"
         place.mkdir(exist_ok=True)
-        (place / FILE).write_bytes(data)
+        (place / RESULT_FILE).write_bytes(data)
     return folder
 
 
-def results(client: Github, about: Run, token: str) -> list[ResultDocument]:
+def download_results(client: Github, about: WorkflowRun, token: str) -> list[ResultDocument]:
     """The results that a run left for its comment.
 
     Args:
@@ -98,25 +98,25 @@ def results(client: Github, about: Run, token: str) -> list[ResultDocument]:
         NotAccepted: an archive or a file is not what it has to be.
     """
     found = _listed(client, about)
-    if len(found) > MOST_ARTIFACTS:
-        _refuse(f"the run left {len(found)} of them, and {MOST_ARTIFACTS} are read at most")
+    if len(found) > MAX_ARTIFACTS:
+        _refuse(f"the run left {len(found)} of them, and {MAX_ARTIFACTS} are read at most")
     # The sizes in the list are looked at before anything is downloaded.
-    Room().download(sum(one["size_in_bytes"] for one in found))
-    room = Room()
+    SizeBudget().download(sum(one["size_in_bytes"] for one in found))
+    room = SizeBudget()
     documents = []
     for one in sorted(found, key=lambda artifact: artifact["id"]):
-        documents += unpacked(_download(client, about.repository, one["id"], token, room), room)
+        documents += unpack_results(_download(client, about.repository, one["id"], token, room), room)
     return documents
 
 
-def _listed(client: Github, about: Run) -> list[Mapping[str, int]]:
+def _listed(client: Github, about: WorkflowRun) -> list[Mapping[str, int]]:
     """Id and size in bytes of those of a run that are ours by name; others may be many."""
     where = f"/repos/{about.repository}/actions/runs/{about.id}/artifacts"
     found: list[Mapping[str, int]] = []
     seen = page = 0
     while True:
         page += 1
-        with errors.told("The results of the run could not be listed", permission=PERMISSION):
+        with errors.translate_errors("The results of the run could not be listed", permission=PERMISSION):
             _, answer = client.requester.requestJsonAndCheck("GET", where, parameters={"per_page": 100, "page": page})
             listed, total = answer["artifacts"], int(answer["total_count"])
             found += [
@@ -131,7 +131,7 @@ def _listed(client: Github, about: Run) -> list[Mapping[str, int]]:
             _refuse(f"the run left over {_PAGES * 100} artifacts")
 
 
-def unpacked(archive: bytes, room: Room) -> list[ResultDocument]:
+def unpack_results(archive: bytes, room: SizeBudget) -> list[ResultDocument]:
     """The results in an archive (zip).
 
     Args:
@@ -144,16 +144,16 @@ def unpacked(archive: bytes, room: Room) -> list[ResultDocument]:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             members = [one for one in opened.infolist() if not one.is_dir()]
-            if not members or len(members) > MOST_FILES:
-                _refuse(f"an archive has {len(members)} files, and 1 to {MOST_FILES} are read")
-            if any(one.filename.rpartition("/")[2] != FILE for one in members):
-                _refuse(f"an archive has a file of another name than {FILE}")
-            return [document(_read(opened, one, room)) for one in members]
+            if not members or len(members) > MAX_FILES:
+                _refuse(f"an archive has {len(members)} files, and 1 to {MAX_FILES} are read")
+            if any(one.filename.rpartition("/")[2] != RESULT_FILE for one in members):
+                _refuse(f"an archive has a file of another name than {RESULT_FILE}")
+            return [decode_result(_read(opened, one, room)) for one in members]
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise NotAccepted(_what("an archive cannot be read"), original=str(error)[:200]) from error
+        raise InvalidArtifact(_what("an archive cannot be read"), original=str(error)[:200]) from error
 
 
-def document(data: bytes) -> ResultDocument:
+def decode_result(data: bytes) -> ResultDocument:
     """A result, read strictly.
 
     Args:
@@ -163,9 +163,9 @@ def document(data: bytes) -> ResultDocument:
         NotAccepted: it is none.
     """
     try:
-        value = reading.json_value(data, parse_constant=_refuse, parse_int=_integer, parse_float=_finite)
+        value = reading.parse_json(data, parse_constant=_refuse, parse_int=_integer, parse_float=_finite)
     except ValueError as error:
-        raise NotAccepted(_what("one is not JSON"), original=str(error)[:200]) from error
+        raise InvalidArtifact(_what("one is not JSON"), original=str(error)[:200]) from error
     try:
         return msgspec.convert(value, ResultDocument)
     except msgspec.ValidationError as error:
@@ -187,7 +187,7 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _read(opened: zipfile.ZipFile, member: zipfile.ZipInfo, room: Room) -> bytes:
+def _read(opened: zipfile.ZipFile, member: zipfile.ZipInfo, room: SizeBudget) -> bytes:
     # The size that an archive claims is its maker's word: no more is unpacked, whatever it says.
     with opened.open(member) as file:
         data = file.read(room.unpacked + 1)
@@ -195,9 +195,12 @@ def _read(opened: zipfile.ZipFile, member: zipfile.ZipInfo, room: Room) -> bytes
     return data
 
 
-def _download(client: Github, repository: str, artifact: int, token: str, room: Room) -> bytes:
+def _download(client: Github, repository: str, artifact: int, token: str, room: SizeBudget) -> bytes:
     address = f"{client.requester.base_url}/repos/{repository}/actions/artifacts/{artifact}/zip"
-    with errors.told("A result of the run could not be downloaded", permission=PERMISSION), web.session() as session:
+    with (
+        errors.translate_errors("A result of the run could not be downloaded", permission=PERMISSION),
+        web.create_session() as session,
+    ):
         # GitHub sends us on to its storage, to an address that is signed: the token is for GitHub alone.
         first = session.get(
             address,
@@ -227,7 +230,7 @@ def _what(why: str) -> str:
 
 
 def _refuse(why: str) -> NoReturn:
-    raise NotAccepted(
+    raise InvalidArtifact(
         _what(why),
         cause="They come from a change that somebody proposes, who may have changed what makes them.",
         remedy="Look at the run; nothing of them was shown.",

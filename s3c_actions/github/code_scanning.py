@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from github import Github
 
 PERMISSION = "security-events: write"
-BYTES = 10 * 1024 * 1024
+MAX_BYTES = 10 * 1024 * 1024
 """Limit of a file, gzipped."""
 RUNS, RESULTS, RULES = 20, 25_000, 25_000
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class UploadTarget(msgspec.Struct, frozen=True, kw_only=True):
     """The scanned commit.
 
     Attributes:
@@ -45,7 +45,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     checkout_uri: str = ""
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class SarifFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file to upload, checked.
 
     Attributes:
@@ -69,7 +69,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[str, ...] = ()
 
 
-def read(path: Path) -> Report:
+def read(path: Path) -> SarifFile:
     """Check a file before GitHub does: what it would reject minutes later is reported at once.
 
     Raises:
@@ -80,11 +80,11 @@ def read(path: Path) -> Report:
         raise InputError("sarif", f"{path} {why}.", remedy=remedy)
 
     try:
-        data = reading.content(path, reading.REPORTS)
+        data = reading.read_file(path, reading.MAX_REPORT_BYTES)
     except OSError as error:
         refuse(f"cannot be read: {error.strerror}", "Look at the path.")
     try:
-        document = reading.json_value(data)
+        document = reading.parse_json(data)
         version, runs = document["version"], document["runs"]
         tools = [str(run["tool"]["driver"]["name"]) for run in runs]
         results = [len(run.get("results") or ()) for run in runs]
@@ -101,13 +101,13 @@ def read(path: Path) -> Report:
                 f"has {max(numbers):,} {what} in one run, and code scanning takes {most:,}",
                 "Report fewer: `limit-severities-for-sarif` leaves out what `severity` does not name.",
             )
-    return Report(path=path, data=sarif.uploadable(data), tool=tools[0], results=sum(results))
+    return SarifFile(path=path, data=sarif.drop_suppressed(data), tool=tools[0], results=sum(results))
 
 
 def upload(
     client: Github,
-    target: Target,
-    report: Report,
+    target: UploadTarget,
+    report: SarifFile,
     *,
     wait: float,
     note: Callable[[str], None],
@@ -130,10 +130,10 @@ def upload(
         GitHubError: GitHub rejects it, or does not report the result.
     """
     packed = gzip.compress(report.data, mtime=0)
-    if len(packed) > BYTES:
+    if len(packed) > MAX_BYTES:
         raise InputError(
             "sarif",
-            f"{report.path} is of {len(packed):,} bytes when packed, and code scanning takes {BYTES:,}.",
+            f"{report.path} is of {len(packed):,} bytes when packed, and code scanning takes {MAX_BYTES:,}.",
             remedy="Report fewer: `limit-severities-for-sarif` leaves out what `severity` does not name.",
         )
     path = f"/repos/{target.repository}/code-scanning/sarifs"
@@ -145,14 +145,14 @@ def upload(
     }
     if target.checkout_uri:
         content["checkout_uri"] = target.checkout_uri
-    with trouble.told(f"{report.path} could not be uploaded", permission=PERMISSION):
+    with trouble.translate_errors(f"{report.path} could not be uploaded", permission=PERMISSION):
         _, receipt = client.requester.requestJsonAndCheck("POST", path, input=content)
         upload_id = str(receipt["id"])
     deadline, pause = clock() + wait, FIRST_PAUSE
     while clock() < deadline:
         sleep(min(pause, max(0.0, deadline - clock())))
         pause = min(pause * 2, LONGEST_PAUSE)
-        with trouble.told(f"What became of {report.path} is not known", permission=PERMISSION):
+        with trouble.translate_errors(f"What became of {report.path} is not known", permission=PERMISSION):
             _, answer = client.requester.requestJsonAndCheck("GET", f"{path}/{upload_id}")
             status = str(answer.get("processing_status", ""))
             errors = tuple(map(str, answer.get("errors") or ()))

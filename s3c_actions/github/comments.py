@@ -23,7 +23,7 @@ _RACE = timedelta(minutes=5)
 """How far back comments of concurrent runs are looked for: longer than a listing can take."""
 
 
-class Done(Enum):
+class CommentOutcome(Enum):
     """The result of writing a comment."""
 
     CREATED = "created"
@@ -33,7 +33,7 @@ class Done(Enum):
     NOT_BEGUN = "not begun"
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class CommentDraft(msgspec.Struct, frozen=True, kw_only=True):
     """A comment to write.
 
     Attributes:
@@ -57,7 +57,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def marked(self) -> str:
         """Return the comment's whole text."""
-        return marker.marked(self.body, key=self.key, says=self.says, run=self.run)
+        return marker.add_marker(self.body, key=self.key, says=self.says, run=self.run)
 
 
 _COMMENTS = """
@@ -101,7 +101,7 @@ class Conversation:
         self._issue = client.get_repo(repository).get_issue(number)
         self._ours: list[_OwnComment] | None = None
 
-    def put(self, message: Message) -> tuple[Done, str]:
+    def put(self, message: CommentDraft) -> tuple[CommentOutcome, str]:
         """Ensure that one comment has this content.
 
         Returns:
@@ -111,47 +111,47 @@ class Conversation:
             GitHubError: it could not be read or written.
         """
         for attempt in range(ATTEMPTS):
-            with errors.told("The comments could not be read", permission=PERMISSION):
+            with errors.translate_errors("The comments could not be read", permission=PERMISSION):
                 own = self._own_comments(message.key)
             try:
-                with errors.told("The comment could not be written", permission=PERMISSION):
+                with errors.translate_errors("The comment could not be written", permission=PERMISSION):
                     return self._put(message, own)
             except errors.GitHubError as error:
                 # It was deleted since it was read.
-                if error.trouble is not errors.Trouble.MISSING or not own or attempt == ATTEMPTS - 1:
+                if error.trouble is not errors.FailureKind.MISSING or not own or attempt == ATTEMPTS - 1:
                     raise
                 self._ours = None
         raise AssertionError
 
-    def _put(self, message: Message, own: list[_OwnComment]) -> tuple[Done, str]:
+    def _put(self, message: CommentDraft, own: list[_OwnComment]) -> tuple[CommentOutcome, str]:
         if not own:
             if not message.begins:
-                return Done.NOT_BEGUN, ""
-            return Done.CREATED, self._create(message)
+                return CommentOutcome.NOT_BEGUN, ""
+            return CommentOutcome.CREATED, self._create(message)
         first, *duplicates = own
         for duplicate in duplicates:
             self._delete(self._issue.get_comment(duplicate.id))
         if first.marker.run > message.run > 0:
-            return Done.NEWER, first.url
+            return CommentOutcome.NEWER, first.url
         if self._is_unchanged(message, first):
-            return Done.UNCHANGED, first.url
+            return CommentOutcome.UNCHANGED, first.url
         comment = self._issue.get_comment(first.id)
-        if message.anew and first.marker.says != marker.digest(message.says):
-            comment.edit(marker.retired(first.text))
+        if message.anew and first.marker.says != marker.text_hash(message.says):
+            comment.edit(marker.retire_marker(first.text))
             comment.minimize("OUTDATED")
-            return Done.CREATED, self._create(message)
+            return CommentOutcome.CREATED, self._create(message)
         comment.edit(message.marked)
-        return Done.UPDATED, first.url
+        return CommentOutcome.UPDATED, first.url
 
-    def _is_unchanged(self, message: Message, existing: _OwnComment) -> bool:
+    def _is_unchanged(self, message: CommentDraft, existing: _OwnComment) -> bool:
         read = marker.read(existing.text)
-        edited = read is None or marker.digest(read[1]) != existing.marker.text
+        edited = read is None or marker.text_hash(read[1]) != existing.marker.text
         expected, actual = (
             (existing.marker.says, message.says) if message.only_changes else (existing.marker.text, message.body)
         )
-        return not edited and expected == marker.digest(actual)
+        return not edited and expected == marker.text_hash(actual)
 
-    def _create(self, message: Message) -> str:
+    def _create(self, message: CommentDraft) -> str:
         """Create the comment, and check for concurrent creations: the first one stays, with the newest content."""
         created = self._issue.create_comment(message.marked)
         since = created.created_at - _RACE

@@ -17,8 +17,8 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.github import api, artifact, errors, marker, run
-from s3c_actions.github.comments import Conversation, Done, Message
-from s3c_actions.github.run import Run
+from s3c_actions.github.comments import CommentDraft, CommentOutcome, Conversation
+from s3c_actions.github.run import WorkflowRun
 from s3c_actions.options import github as inputs
 from s3c_actions.report.document import ImageResult, ResultDocument
 from s3c_actions.result.model import LeftResults
@@ -33,7 +33,7 @@ BODY_BYTES = 65_536 - marker.CHARACTERS - 1_000
 """GitHub counts characters; bytes are never fewer."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class CommentSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How comments are written.
 
     Attributes:
@@ -53,15 +53,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-class Delivered(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveredComment(msgspec.Struct, frozen=True, kw_only=True):
     """A comment and its outcome; `url` is empty when there is none."""
 
     pull_request: int
-    done: Done
+    done: CommentOutcome
     url: str
 
 
-def messages(documents: Sequence[ResultDocument], about: Run, settings: Settings) -> list[Message]:
+def draft_comments(
+    documents: Sequence[ResultDocument], about: WorkflowRun, settings: CommentSettings
+) -> list[CommentDraft]:
     """Return the comments for documents: one for each image repository, or one for all.
 
     A deployment has a single comment, whatever images it consists of.
@@ -88,8 +90,8 @@ def messages(documents: Sequence[ResultDocument], about: Run, settings: Settings
         if not stable_text:
             continue
         comments.append(
-            Message(
-                key=marker.key(about.workflow, about.job, settings.name, group),
+            CommentDraft(
+                key=marker.comment_key(about.workflow, about.job, settings.name, group),
                 body=comment.render(members, run_url=about.url, note=settings.note, limit=BODY_BYTES),
                 says=stable_text,
                 run=about.id,
@@ -102,8 +104,8 @@ def messages(documents: Sequence[ResultDocument], about: Run, settings: Settings
 
 
 def deliver(
-    client: Github, about: Run, written: Sequence[Message], *, pull_request: int | None = None
-) -> list[Delivered]:
+    client: Github, about: WorkflowRun, written: Sequence[CommentDraft], *, pull_request: int | None = None
+) -> list[DeliveredComment]:
     """Write comments on the pull requests of a run.
 
     Args:
@@ -126,18 +128,18 @@ def deliver(
         conversation = Conversation(client, about.repository, number)
         for message in written:
             done, url = conversation.put(message)
-            delivered.append(Delivered(pull_request=number, done=done, url=url))
+            delivered.append(DeliveredComment(pull_request=number, done=done, url=url))
     return delivered
 
 
-def told(delivered: Sequence[Delivered]) -> str:
+def describe_delivery(delivered: Sequence[DeliveredComment]) -> str:
     """Describe the outcome in one sentence."""
     if not delivered:
         return "no open pull request to comment on"
     return ", ".join(f"#{comment.pull_request}: {comment.done.value} {comment.url}".strip() for comment in delivered)
 
 
-class Published(msgspec.Struct, frozen=True, kw_only=True):
+class PublishedComments(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of a step's comments.
 
     Attributes:
@@ -159,7 +161,7 @@ def publish(
     *,
     secrets: Secrets,
     progress: Progress,
-) -> Published:
+) -> PublishedComments:
     """Comment the result of a step; errors of GitHub are not raised.
 
     Args:
@@ -170,39 +172,45 @@ def publish(
         secrets: the token is added.
         progress: receives the outcome.
     """
-    settings = Settings(mode=options.comment, name=options.comment_name, anew=options.minimize_old_comments)
+    settings = CommentSettings(mode=options.comment, name=options.comment_name, anew=options.minimize_old_comments)
     try:
-        about = run.of(environment)
+        about = run.read_run(environment)
         token = options.github_token or environment.get("GITHUB_TOKEN", "")
         if not token:
             raise InputError("github-token", "it is empty.", remedy="Leave it out to use the run's own.")
         secrets.add(token)
         client = api.connect(token, environment, progress.notice)
-        data = reading.content(result, reading.REPORTS)
-        written = messages([document], about, settings)
+        data = reading.read_file(result, reading.MAX_REPORT_BYTES)
+        written = draft_comments([document], about, settings)
         with progress.step("comment") as step:
             try:
                 done = deliver(client, about, written)
             except S3CError:
                 step.done("not written")
                 raise
-            step.done(told(done) if written else "nothing to comment")
-        left = leave([data], written, about, settings, environment) if others(done, about) else None
-        return Published(urls=tuple(comment.url for comment in done if comment.url), left=left)
+            step.done(describe_delivery(done) if written else "nothing to comment")
+        left = (
+            save_for_workflow([data], written, about, settings, environment) if may_exist_already(done, about) else None
+        )
+        return PublishedComments(urls=tuple(comment.url for comment in done if comment.url), left=left)
     except errors.GitHubError as error:
-        if error.trouble is not errors.Trouble.PERMISSION and not about.read_only:
-            return Published(error=error)
-        left = leave([data], written, about, settings, environment)
+        if error.trouble is not errors.FailureKind.PERMISSION and not about.read_only:
+            return PublishedComments(error=error)
+        left = save_for_workflow([data], written, about, settings, environment)
         if not about.read_only:
-            return Published(left=left, error=error)
-        progress.notice(to_do(left))
-        return Published(left=left)
+            return PublishedComments(left=left, error=error)
+        progress.notice(saved_notice(left))
+        return PublishedComments(left=left)
     except S3CError as error:
-        return Published(error=error)
+        return PublishedComments(error=error)
 
 
-def leave(
-    results: Sequence[bytes], written: Sequence[Message], about: Run, settings: Settings, environment: Mapping[str, str]
+def save_for_workflow(
+    results: Sequence[bytes],
+    written: Sequence[CommentDraft],
+    about: WorkflowRun,
+    settings: CommentSettings,
+    environment: Mapping[str, str],
 ) -> LeftResults:
     """Leave results for a workflow that may comment.
 
@@ -213,16 +221,18 @@ def leave(
         settings: of the comments.
         environment: of the process.
     """
-    name = artifact.PREFIX + marker.key(about.workflow, about.job, settings.name, *(message.key for message in written))
-    return LeftResults(artifact=name, folder=artifact.leave(results, environment))
+    name = artifact.PREFIX + marker.comment_key(
+        about.workflow, about.job, settings.name, *(message.key for message in written)
+    )
+    return LeftResults(artifact=name, folder=artifact.save_results(results, environment))
 
 
-def others(done: Sequence[Delivered], about: Run) -> bool:
+def may_exist_already(done: Sequence[DeliveredComment], about: WorkflowRun) -> bool:
     """Return whether a comment that this run did not create may exist all the same, created by another workflow."""
-    return about.read_only and any(comment.done is Done.NOT_BEGUN for comment in done)
+    return about.read_only and any(comment.done is CommentOutcome.NOT_BEGUN for comment in done)
 
 
-def to_do(left: LeftResults) -> str:
+def saved_notice(left: LeftResults) -> str:
     """Describe for people what happens with the left results."""
     return (
         "This run's token may only read, as always for a fork or Dependabot: the comment is left to a workflow that "

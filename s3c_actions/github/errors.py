@@ -15,10 +15,10 @@ from typing import Any
 
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain
-from s3c_actions.github.api import wait_asked
+from s3c_actions.github.api import requested_wait
 
 
-class Trouble(Enum):
+class FailureKind(Enum):
     """What kept GitHub from doing it."""
 
     TOKEN = "token"  # noqa: S105
@@ -35,13 +35,13 @@ class Trouble(Enum):
 class GitHubError(OutsideError):
     """GitHub did not do it; `trouble` tells why."""
 
-    def __init__(self, trouble: Trouble, what: str, **more: str) -> None:
+    def __init__(self, trouble: FailureKind, what: str, **more: str) -> None:
         super().__init__(what, **more)
         self.trouble = trouble
 
 
 @contextmanager
-def told(doing: str, *, permission: str = "") -> Iterator[None]:
+def translate_errors(doing: str, *, permission: str = "") -> Iterator[None]:
     """Turns what goes wrong within into a GitHubError.
 
     Args:
@@ -57,7 +57,7 @@ def told(doing: str, *, permission: str = "") -> Iterator[None]:
         raise _translated(error, doing, permission) from error
     except requests.exceptions.RequestException as error:
         raise GitHubError(
-            Trouble.FAULT,
+            FailureKind.FAULT,
             f"{doing}: GitHub does not answer.",
             cause=_network_cause(error),
             remedy="Run it again; https://www.githubstatus.com tells whether GitHub has trouble.",
@@ -66,7 +66,7 @@ def told(doing: str, *, permission: str = "") -> Iterator[None]:
     except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
         # What is within reads answers: one without a field that GitHub always has is somebody else's.
         raise GitHubError(
-            Trouble.FAULT,
+            FailureKind.FAULT,
             f"{doing}: the answer is not one of GitHub's.",
             cause="A proxy answered in its place, or this GitHub Enterprise Server is of another age.",
             remedy="Look at GITHUB_API_URL, and at what stands between this machine and it.",
@@ -91,7 +91,7 @@ def _translated(error: Any, doing: str, permission: str) -> S3CError:
     details = [str(one.get("message", "")) for one in errors]
     # GraphQL answers 200, whatever came of it.
     status = next((_BY_TYPE[kind] for one in errors if (kind := one.get("type")) in _BY_TYPE), status)
-    asked = wait_asked(error.status, error.headers or {}, time.time())
+    asked = requested_wait(error.status, error.headers or {}, time.time())
     facts = {
         "doing": doing,
         "status": status,
@@ -103,7 +103,7 @@ def _translated(error: Any, doing: str, permission: str) -> S3CError:
     limited = "limited" if _is_limited(error, status) else "answered"
     original = f"{status} {' '.join(dict.fromkeys([said, *details]))}".strip()[:500]
     return explain(f"{limited} {status}: {said.lower()}", CASES, facts, original=original) or GitHubError(
-        Trouble.FAULT,
+        FailureKind.FAULT,
         f"{doing}: GitHub answered with an error ({status}).",
         remedy="Run it again; https://www.githubstatus.com tells whether GitHub has trouble.",
         original=original,
@@ -113,7 +113,7 @@ def _translated(error: Any, doing: str, permission: str) -> S3CError:
 def _is_limited(error: Any, status: int) -> bool:
     from github import RateLimitExceededException
 
-    return isinstance(error, RateLimitExceededException) or wait_asked(status, error.headers or {}, 0.0) is not None
+    return isinstance(error, RateLimitExceededException) or requested_wait(status, error.headers or {}, 0.0) is not None
 
 
 _BY_TYPE = {"FORBIDDEN": 403, "NOT_FOUND": 404, "RATE_LIMITED": 429}
@@ -121,55 +121,55 @@ _BY_TYPE = {"FORBIDDEN": 403, "NOT_FOUND": 404, "RATE_LIMITED": 429}
 CASES = (
     Case(
         pattern=r"\Alimited ",
-        kind=partial(GitHubError, Trouble.LIMIT),
+        kind=partial(GitHubError, FailureKind.LIMIT),
         what="{doing}: GitHub's rate limit is used up until {until}.",
         cause="Many runs share the token's limit, or they come too fast after one another.",
         remedy="Run it again after that; a token of its own (`github-token`) has a limit of its own.",
     ),
     Case(
         pattern=r"is locked",
-        kind=partial(GitHubError, Trouble.LOCKED),
+        kind=partial(GitHubError, FailureKind.LOCKED),
         what="{doing}: the conversation is locked.",
         remedy="Unlock the conversation, or set `comment: off`.",
     ),
     Case(
         pattern=r"code scanning is not|advanced security|code security",
         also=r"\Aanswered 403:",
-        kind=partial(GitHubError, Trouble.DISABLED),
+        kind=partial(GitHubError, FailureKind.DISABLED),
         what="{doing}: code scanning is not enabled for this repository.",
         cause="It is off in the settings; a private repository needs GitHub Code Security for it.",
         remedy="Enable it under Settings → Code security, or leave the upload out.",
     ),
     Case(
         pattern=r"\Aanswered 401:",
-        kind=partial(GitHubError, Trouble.TOKEN),
+        kind=partial(GitHubError, FailureKind.TOKEN),
         what="{doing}: GitHub does not know the token.",
         cause="It is mistyped, revoked or expired; a run's own token is valid until its job ends.",
         remedy="Leave `github-token` out to use the run's own, or give one that is valid.",
     ),
     Case(
         pattern=r"\Aanswered 403:",
-        kind=partial(GitHubError, Trouble.PERMISSION),
+        kind=partial(GitHubError, FailureKind.PERMISSION),
         what="{doing}: the token may not do that.",
         cause="The job does not have the permission, or it runs for a fork or Dependabot, whose token is read-only.",
         remedy="{permission}",
     ),
     Case(
         pattern=r"\Aanswered (?:404|410):",
-        kind=partial(GitHubError, Trouble.MISSING),
+        kind=partial(GitHubError, FailureKind.MISSING),
         what="{doing}: GitHub has nothing there that the token may see.",
         cause="It was deleted, or the token is for another repository.",
         remedy="Look at the repository and the number, and at what the token may read.",
     ),
     Case(
         pattern=r"\Aanswered 413:",
-        kind=partial(GitHubError, Trouble.TOO_LARGE),
+        kind=partial(GitHubError, FailureKind.TOO_LARGE),
         what="{doing}: it is too large for GitHub.",
         remedy="Give less at once.",
     ),
     Case(
         pattern=r"\Aanswered (?:400|422):",
-        kind=partial(GitHubError, Trouble.REFUSED),
+        kind=partial(GitHubError, FailureKind.REFUSED),
         what="{doing}: GitHub refuses it.",
         cause="What was sent is not what GitHub expects.",
         remedy="See what GitHub says.",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from s3c_actions.core import writing
-from s3c_actions.report.render.markdown import whole_lines
+from s3c_actions.report.render.markdown import cut_at_line
 
 SUMMARY_BYTES = 1024 * 1024
 """Limit of all of a step's summaries; over it GitHub shows none."""
@@ -43,4 +43,4 @@ def append_summary(markdown: str, environment: Mapping[str, str]) -> None:
         return
     size = Path(path).stat().st_size if Path(path).exists() else 0
     ending = "_Cut here: the rest is in the summary file._"
-    writing.append(Path(path), whole_lines(markdown, SUMMARY_BYTES - size - 1024, ending) + "\n")
+    writing.append(Path(path), cut_at_line(markdown, SUMMARY_BYTES - size - 1024, ending) + "\n")

@@ -23,7 +23,7 @@ BODY_CHARACTERS = 65_536
 TITLE_CHARACTERS = 256
 
 
-class Done(Enum):
+class IssueOutcome(Enum):
     """The result of writing the issue."""
 
     OPENED = "opened"
@@ -33,7 +33,7 @@ class Done(Enum):
     NOTHING = "nothing to say"
 
 
-class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+class IssueDraft(msgspec.Struct, frozen=True, kw_only=True):
     """An issue to write.
 
     Attributes:
@@ -52,7 +52,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
 
 
-def put(client: Github, repository: str, ticket: Ticket) -> tuple[Done, str]:
+def put(client: Github, repository: str, ticket: IssueDraft) -> tuple[IssueOutcome, str]:
     """Ensure that one open issue has this content; others with the same key are closed.
 
     Args:
@@ -66,10 +66,10 @@ def put(client: Github, repository: str, ticket: Ticket) -> tuple[Done, str]:
     Raises:
         GitHubError: it could not be read or written.
     """
-    with errors.told("The issues could not be read", permission=PERMISSION):
+    with errors.translate_errors("The issues could not be read", permission=PERMISSION):
         own = _own_issues(client, repository, ticket.key)
-    with errors.told("The issue could not be written", permission=PERMISSION):
-        body = marker.marked(ticket.body, key=ticket.key, says=ticket.says, run=ticket.run)
+    with errors.translate_errors("The issue could not be written", permission=PERMISSION):
+        body = marker.add_marker(ticket.body, key=ticket.key, says=ticket.says, run=ticket.run)
         title = ticket.title[:TITLE_CHARACTERS]
         if not own:
             created = client.get_repo(repository).create_issue(title=title, body=body, labels=list(ticket.labels))
@@ -77,16 +77,16 @@ def put(client: Github, repository: str, ticket: Ticket) -> tuple[Done, str]:
             own = _own_issues(client, repository, ticket.key) or [created]
             if own[0].number == created.number:
                 _close(own[1:], "duplicate")
-                return Done.OPENED, created.html_url
+                return IssueOutcome.OPENED, created.html_url
         first, *duplicates = own
         _close(duplicates, "duplicate")
         if first.body == body and first.title == title:
-            return Done.UNCHANGED, first.html_url
+            return IssueOutcome.UNCHANGED, first.html_url
         first.edit(title=title, body=body)
-        return Done.UPDATED, first.html_url
+        return IssueOutcome.UPDATED, first.html_url
 
 
-def close(client: Github, repository: str, key: str, why: str) -> tuple[Done, str]:
+def close(client: Github, repository: str, key: str, why: str) -> tuple[IssueOutcome, str]:
     """Close the issue with a comment, if there is one.
 
     Args:
@@ -101,14 +101,14 @@ def close(client: Github, repository: str, key: str, why: str) -> tuple[Done, st
     Raises:
         GitHubError: it could not be read or written.
     """
-    with errors.told("The issues could not be read", permission=PERMISSION):
+    with errors.translate_errors("The issues could not be read", permission=PERMISSION):
         own = _own_issues(client, repository, key)
     if not own:
-        return Done.NOTHING, ""
-    with errors.told("The issue could not be closed", permission=PERMISSION):
+        return IssueOutcome.NOTHING, ""
+    with errors.translate_errors("The issue could not be closed", permission=PERMISSION):
         own[0].create_comment(why)
         _close(own, "completed")
-    return Done.CLOSED, own[0].html_url
+    return IssueOutcome.CLOSED, own[0].html_url
 
 
 def _close(issues: Sequence[Issue], reason: str) -> None:

@@ -13,7 +13,7 @@ from typing import TextIO
 from uuid import uuid4
 
 from s3c_actions.core.process import Secrets
-from s3c_actions.report.render.terminal import plain
+from s3c_actions.report.render.terminal import plain_line
 
 ANNOTATIONS = 10
 """Number of each type, per step; GitHub drops more."""
@@ -37,7 +37,7 @@ class ActionsSecrets(Secrets):
 
 class _Step:
     def __init__(self, log: ActionsProgress, name: str) -> None:
-        self._log, self._name, self._sentence, self._started = log, plain(name, 40), "", 0.0
+        self._log, self._name, self._sentence, self._started = log, plain_line(name, 40), "", 0.0
 
     def __enter__(self) -> _Step:
         self._started = time.monotonic()
@@ -50,7 +50,7 @@ class _Step:
 
     def done(self, sentence: str) -> None:
         """Set the result of the step."""
-        self._sentence = plain(sentence)
+        self._sentence = plain_line(sentence)
 
 
 class ActionsProgress:
@@ -77,12 +77,12 @@ class ActionsProgress:
     def about(self, image: str) -> None:
         """Print the image's name above its steps' groups."""
         if not self._quiet:
-            self._inert(plain(image))
+            self._inert(plain_line(image))
 
     def note(self, text: str) -> None:
         """Print a line in the step's group."""
         if not self._quiet:
-            self._inert(f"  {plain(text)}")
+            self._inert(f"  {plain_line(text)}")
 
     def notice(self, text: str) -> None:
         """Write an annotation."""
@@ -103,15 +103,15 @@ class ActionsProgress:
             path: of the file it is shown at, relative to the repository's root.
             line: in it, from 1.
         """
-        place = {"file": plain(path, 500), "line": str(max(1, line))} if path else {}
+        place = {"file": plain_line(path, 500), "line": str(max(1, line))} if path else {}
         text, title = self.redact(text), self.redact(title)
-        lines = "\n".join(plain(line) for line in text[: ANNOTATION_CHARACTERS * 4].splitlines())
+        lines = "\n".join(plain_line(line) for line in text[: ANNOTATION_CHARACTERS * 4].splitlines())
         with self._lock:
             self._counts[kind] += 1
             if self._counts[kind] > ANNOTATIONS:
                 self._inert("\n".join(f"{kind}: {line}" for line in lines.splitlines()))
                 return
-            self.command(kind, lines[:ANNOTATION_CHARACTERS], title=plain(title, 200), **place)
+            self.command(kind, lines[:ANNOTATION_CHARACTERS], title=plain_line(title, 200), **place)
 
     def command(self, name: str, message: str = "", **properties: str) -> None:
         """Write a workflow command, with everything in it escaped."""
@@ -150,7 +150,7 @@ class ActionsProgress:
 
     def print(self, text: str) -> None:
         """Print lines that the runner must not interpret, whatever they contain."""
-        self._inert("\n".join(plain(line) for line in text.splitlines()))
+        self._inert("\n".join(plain_line(line) for line in text.splitlines()))
 
     def _inert(self, text: str) -> None:
         with self._lock:

@@ -31,19 +31,19 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
         return f"<!-- s3c-comment key={self.key} says={self.says} text={self.text} run={self.run} -->"
 
 
-def key(*parts: str) -> str:
+def comment_key(*parts: str) -> str:
     """Return the key for the combination of the parts."""
-    return digest(json.dumps(parts))
+    return text_hash(json.dumps(parts))
 
 
-def digest(text: str) -> str:
+def text_hash(text: str) -> str:
     """Return a short hash of a text, independent of white space: GitHub may change line ends."""
     return hashlib.sha256("\n".join(text.split()).encode(errors="backslashreplace")).hexdigest()[:16]
 
 
-def marked(body: str, *, key: str, says: str, run: int) -> str:
+def add_marker(body: str, *, key: str, says: str, run: int) -> str:
     """Return the body with its line above."""
-    return f"{Marker(key=key, says=digest(says), text=digest(body), run=run)}\n{body}"
+    return f"{Marker(key=key, says=text_hash(says), text=text_hash(body), run=run)}\n{body}"
 
 
 def read(comment: str) -> tuple[Marker, str] | None:
@@ -55,7 +55,7 @@ def read(comment: str) -> tuple[Marker, str] | None:
     return Marker(key=match[1], says=match[2], text=match[3], run=int(match[4])), body
 
 
-def retired(comment: str) -> str:
+def retire_marker(comment: str) -> str:
     """Return the comment with a line that no run finds again."""
     _, _, body = comment.partition("\n")
     return f"<!-- s3c-comment retired -->\n{body}"

@@ -40,7 +40,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     body: str
 
 
-class Proposed(msgspec.Struct, frozen=True, kw_only=True):
+class ProposalOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a proposal.
 
     Attributes:
@@ -55,14 +55,14 @@ class Proposed(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
 
 
-def propose(client: Github, repository: str, proposal: Proposal) -> Proposed:
+def propose(client: Github, repository: str, proposal: Proposal) -> ProposalOutcome:
     """Open the pull request, or update the open one.
 
     Raises:
         InputError: the base branch or a file of it does not exist.
         GitHubError: GitHub failed; a second run continues from what was done before.
     """
-    with errors.told("The pull request could not be made", permission=PERMISSION):
+    with errors.translate_errors("The pull request could not be made", permission=PERMISSION):
         repo = client.get_repo(repository)
         base = proposal.base or repo.default_branch
         if proposal.branch == base:
@@ -77,16 +77,18 @@ def propose(client: Github, repository: str, proposal: Proposal) -> Proposed:
         files = _changed_files(repo, head.object.sha, proposal, base)
         pull = next(iter(repo.get_pulls(state="open", head=f"{repo.owner.login}:{proposal.branch}", base=base)), None)
         if not files:
-            return Proposed(action="nothing", number=pull.number if pull else 0, url=pull.html_url if pull else "")
+            return ProposalOutcome(
+                action="nothing", number=pull.number if pull else 0, url=pull.html_url if pull else ""
+            )
         pushed = _push(repo, head.object.sha, files, proposal)
         if pull is None:
             pull = repo.create_pull(base=base, head=proposal.branch, title=proposal.title, body=proposal.body)
-            return Proposed(action="opened", number=pull.number, url=pull.html_url, files=tuple(files))
+            return ProposalOutcome(action="opened", number=pull.number, url=pull.html_url, files=tuple(files))
         same = (pull.title, (pull.body or "").strip()) == (proposal.title, proposal.body.strip())
         if not same:
             pull.edit(title=proposal.title, body=proposal.body)
         action = "updated" if pushed or not same else "unchanged"
-        return Proposed(action=action, number=pull.number, url=pull.html_url, files=tuple(files))
+        return ProposalOutcome(action=action, number=pull.number, url=pull.html_url, files=tuple(files))
 
 
 def _branch(repo: Repository, name: str) -> GitRef | None:

@@ -64,7 +64,7 @@ class _Event(msgspec.Struct):
     sender: _Owner | None = None
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class WorkflowRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run of a workflow; outside GitHub Actions only what was given is known.
 
     Attributes:
@@ -100,7 +100,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return fork or (self.event in {"pull_request", "push"} and sender == DEPENDABOT)
 
 
-def of(environment: Mapping[str, str], repository: str = "") -> Run:
+def read_run(environment: Mapping[str, str], repository: str = "") -> WorkflowRun:
     """Return the run that the environment describes; for `workflow_run`, the run that ended.
 
     Args:
@@ -118,10 +118,10 @@ def of(environment: Mapping[str, str], repository: str = "") -> Run:
             remedy="Give --repository owner/name, or set GITHUB_REPOSITORY.",
         )
     event, payload = environment.get("GITHUB_EVENT_NAME", ""), _payload(environment)
-    server = api.server(environment)
+    server = api.server_url(environment)
     ended = payload.get("workflow_run") if event == "workflow_run" else None
     if isinstance(ended, dict):
-        return Run(
+        return WorkflowRun(
             repository=repository,
             workflow=str(ended.get("path", "")).partition("@")[0],
             id=int(ended.get("id") or 0),
@@ -134,7 +134,7 @@ def of(environment: Mapping[str, str], repository: str = "") -> Run:
     number = environment.get("GITHUB_RUN_ID", "")
     workflow = environment.get("GITHUB_WORKFLOW_REF", "").partition("@")[0].removeprefix(f"{repository}/")
     head = (payload.get("pull_request") or {}).get("head") or {}
-    return Run(
+    return WorkflowRun(
         repository=repository,
         workflow=workflow or environment.get("GITHUB_WORKFLOW", ""),
         job=environment.get("GITHUB_JOB", ""),
@@ -148,7 +148,7 @@ def of(environment: Mapping[str, str], repository: str = "") -> Run:
     )
 
 
-def pull_requests(run: Run, client: Github) -> list[int]:
+def pull_requests(run: WorkflowRun, client: Github) -> list[int]:
     """Return the numbers of the open pull requests of a run.
 
     The event names the pull request of a run for one. Otherwise they are looked up by the branch, and their head has to
@@ -165,12 +165,12 @@ def pull_requests(run: Run, client: Github) -> list[int]:
     owner, branch = _head(run)
     if not branch or not run.sha:
         return []
-    with errors.told("The pull request could not be looked up", permission="pull-requests: read"):
+    with errors.translate_errors("The pull request could not be looked up", permission="pull-requests: read"):
         pulls = client.get_repo(run.repository).get_pulls(state="open", head=f"{owner}:{branch}")
         return sorted(candidate.number for candidate in pulls if candidate.head.sha == run.sha)
 
 
-def _head(run: Run) -> tuple[str, str]:
+def _head(run: WorkflowRun) -> tuple[str, str]:
     """Return owner and branch of the run."""
     ended = run.payload.get("workflow_run") or {}
     if run.event == "workflow_run":
@@ -185,7 +185,7 @@ def _payload(environment: Mapping[str, str]) -> Mapping[str, Any]:
     if not path or not Path(path).exists():
         return {}
     try:
-        payload = reading.json_value(reading.content(Path(path), reading.DOCUMENTS))
+        payload = reading.parse_json(reading.read_file(Path(path), reading.MAX_DOCUMENT_BYTES))
         if isinstance(payload, dict):
             msgspec.convert(payload, type=_Event)
     except (OSError, ValueError, msgspec.ValidationError) as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.github import api, errors, run
-from s3c_actions.github.run import Run
+from s3c_actions.github.run import WorkflowRun
 
 if TYPE_CHECKING:
     from github import Github
@@ -32,7 +32,7 @@ class TargetBranch:
         client: of the repository's GitHub; connected on first use.
     """
 
-    def __init__(self, about: Run, client: Callable[[], Github]) -> None:
+    def __init__(self, about: WorkflowRun, client: Callable[[], Github]) -> None:
         self._run = about
         self._connect = client
         self._client: Github | None = None
@@ -64,7 +64,7 @@ class TargetBranch:
         """
         from github import UnknownObjectException
 
-        with errors.told(_WHAT, permission=PERMISSION):
+        with errors.translate_errors(_WHAT, permission=PERMISSION):
             repository = self._github().get_repo(self._run.repository)
             # Resolved before: an inaccessible branch must not be mistaken for a missing file.
             commit = self._current_commit()
@@ -87,7 +87,7 @@ class TargetBranch:
         """
         from github import UnknownObjectException
 
-        with errors.told("The pull request's labels could not be read", permission=LABEL_PERMISSION):
+        with errors.translate_errors("The pull request's labels could not be read", permission=LABEL_PERMISSION):
             repository = self._github().get_repo(self._run.repository)
             issue = repository.get_issue(int(self._pull["number"]))
             if label not in {entry.name for entry in issue.get_labels()}:
@@ -157,7 +157,9 @@ class TargetBranch:
         return files
 
 
-def of(environment: Mapping[str, str], token: Callable[[], str], notice: Callable[[str], None]) -> TargetBranch | None:
+def find_target_branch(
+    environment: Mapping[str, str], token: Callable[[], str], notice: Callable[[str], None]
+) -> TargetBranch | None:
     """Return the target branch of the pull request that a run is for; None when it is for none.
 
     Args:
@@ -170,7 +172,7 @@ def of(environment: Mapping[str, str], token: Callable[[], str], notice: Callabl
     """
     if not environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
         return None
-    about = run.of(environment)
+    about = run.read_run(environment)
     if not isinstance(about.payload.get("pull_request"), dict):
         raise InputError(
             "GITHUB_EVENT_PATH",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from s3c_actions.options.common import ImageOptions
-from s3c_actions.options.evidence import KINDS, EarlierOptions, EvidenceOptions
+from s3c_actions.options.evidence import EVIDENCE_KINDS, EarlierOptions, EvidenceOptions
 from s3c_actions.options.report import ExitCodeOptions
-from s3c_actions.options.scan import AROUND, LOOK, ScanningOptions
-from s3c_actions.options.sign import SIGNING, SigningOptions
+from s3c_actions.options.scan import SCAN_INPUTS, SCOPE_INPUTS, ScanningOptions
+from s3c_actions.options.sign import SIGNING_INPUTS, SigningOptions
 
 
 class AttachInputs(EvidenceOptions, EarlierOptions, ScanningOptions, ExitCodeOptions, SigningOptions, ImageOptions):
     """Of `attach`."""
 
-    attach = replace(EvidenceOptions.attach, default="true", absent=KINDS)
+    attach = replace(EvidenceOptions.attach, default="true", absent=EVIDENCE_KINDS)
     order = (
         ImageOptions.image,
         attach,
@@ -22,7 +22,7 @@ class AttachInputs(EvidenceOptions, EarlierOptions, ScanningOptions, ExitCodeOpt
         EarlierOptions.results,
         EarlierOptions.report,
         EarlierOptions.openvex,
-        *LOOK,
-        *AROUND,
-        *SIGNING,
+        *SCOPE_INPUTS,
+        *SCAN_INPUTS,
+        *SIGNING_INPUTS,
     )

@@ -11,15 +11,15 @@ from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import DeployingOptions
 from s3c_actions.options.evidence import EvidenceOptions
 from s3c_actions.options.parse import boolean
-from s3c_actions.options.patch import HOW, PatchingOptions
+from s3c_actions.options.patch import PATCH_INPUTS, PatchingOptions
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
-from s3c_actions.options.scan import AROUND, LOOK, ScanningOptions
+from s3c_actions.options.scan import SCAN_INPUTS, SCOPE_INPUTS, ScanningOptions
 from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS, SigningOptions
 from s3c_actions.options.verify import TrustOptions, VerifyingOptions, VouchingOptions
 
 # Without `exit-code`: a chain that ends well although it did not sign would let the next step take it for signed.
-_SCANNING = tuple(one for one in (*LOOK, *AROUND) if one is not reporting.ExitCodeOptions.exit_code)
-_DEPLOYING = tuple(one for one in deploying.HOW if one is not deploying.ResolveOptions.resolve)
+_SCANNING = tuple(one for one in (*SCOPE_INPUTS, *SCAN_INPUTS) if one is not reporting.ExitCodeOptions.exit_code)
+_DEPLOYING = tuple(one for one in deploying.DEPLOY_INPUTS if one is not deploying.ResolveOptions.resolve)
 
 
 class ChainInputs(
@@ -92,7 +92,7 @@ class ChainInputs(
         deploy,
         manifests,
         *_DEPLOYING,
-        *HOW,
+        *PATCH_INPUTS,
         *_SCANNING,
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,

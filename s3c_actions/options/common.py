@@ -24,9 +24,9 @@ def path_text(value: str) -> str:
     """As `path`, as it was given: for what may be something else than a path, too."""
     if "\0" in value:
         raise ValueError("a path: it holds a NUL byte")
-    kind = pasted.in_path(value)
+    kind = pasted.recognize_in_path(value)
     if kind:
-        raise pasted.Pasted(kind)
+        raise pasted.PastedContent(kind)
     return value
 
 
@@ -42,9 +42,9 @@ def path_lines(value: str) -> tuple[str, ...]:
 
 def _unstructured(value: str) -> str:
     """The value; its parts alone may look like paths when it is JSON, YAML or PEM as a whole."""
-    kind = pasted.recognize(value) or pasted.structure(value)
+    kind = pasted.recognize(value) or pasted.describe_structure(value)
     if kind:
-        raise pasted.Pasted(kind)
+        raise pasted.PastedContent(kind)
     return value
 
 

@@ -117,11 +117,11 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         kind = "" if self.secret else pasted.recognize(text)
         try:
             parsed = self.parse(text)
-        except pasted.Pasted as error:
+        except pasted.PastedContent as error:
             raise InputError(self.name, f"it holds {error.kind}, not a path.", remedy=self.instead) from None
         except ValueError as error:
             if not kind:
-                shown = "***" if self.secret else pasted.quoted(text)
+                shown = "***" if self.secret else pasted.quote_value(text)
                 raise InputError(self.name, f"{shown} is not {error}.", remedy=self._remedy(text)) from None
         else:
             if not kind:
@@ -142,7 +142,7 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         try:
             if not kind:
                 self.parse(text)
-        except pasted.Pasted as error:
+        except pasted.PastedContent as error:
             return error.kind
         except ValueError:
             pass
@@ -160,8 +160,8 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
             return {}
         parts = {text, *parse.lines(text), *parse.items(text)}
         parts |= {str(Path(one).expanduser()) for one in parts if self.is_path and "\0" not in one}
-        cut = pasted.shortened_path if self.is_path else pasted.shortened
-        return {one: cut(one) for one in parts if len(one) > pasted.LONGEST and "@sha256:" not in one}
+        cut = pasted.shorten_path if self.is_path else pasted.shorten
+        return {one: cut(one) for one in parts if len(one) > pasted.MAX_SHOWN and "@sha256:" not in one}
 
     def kept(self, text: str, keep: Keep) -> str:
         """The value with a file's path in place of content that this input takes.
@@ -174,8 +174,8 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         if kind not in self.takes:
             return text
         if kind != pasted.CERTIFICATE:
-            return str(keep(self.name, pasted.kubeconfig(text) if kind == pasted.KUBECONFIG else text))
-        found, beside = pasted.certificates(text)
+            return str(keep(self.name, pasted.normalize_kubeconfig(text) if kind == pasted.KUBECONFIG else text))
+        found, beside = pasted.normalize_certificates(text)
         if not found:
             return text
         return f"{keep(self.name, found)}\n{beside}".strip() if self.many else str(keep(self.name, found))

@@ -204,7 +204,7 @@ class DeployingOptions(ManifestOptions, ClusterOptions, NamespaceOptions, Rollou
     )
 
 
-HOW: tuple[Input[Any], ...] = (
+DEPLOY_INPUTS: tuple[Input[Any], ...] = (
     *ClusterOptions.own(),
     NamespaceOptions.namespace,
     DeployingOptions.create_namespace,
@@ -246,7 +246,7 @@ class DeployInputs(DeployingOptions, ResolveOptions, VerifyingOptions, PolicyOpt
     order = (
         ManifestOptions.manifests,
         image,
-        *HOW,
+        *DEPLOY_INPUTS,
         *TrustOptions.own(),
         *VaultCertificateOptions.own(),
         MetadataOptions.user_metadata,

@@ -12,7 +12,7 @@ from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.github import CommentInputs
 from s3c_actions.options.parse import boolean, choices
 
-KINDS = tuple(TYPES)
+EVIDENCE_KINDS = tuple(TYPES)
 
 
 def _kinds(value: str) -> tuple[str, ...]:
@@ -21,8 +21,8 @@ def _kinds(value: str) -> tuple[str, ...]:
     if word in {"false", "none", "no"}:
         return ()
     if word in {"true", "all", "yes"}:
-        return KINDS
-    return choices(*KINDS)(value)
+        return EVIDENCE_KINDS
+    return choices(*EVIDENCE_KINDS)(value)
 
 
 class EvidenceOptions(Group):
@@ -36,7 +36,7 @@ class EvidenceOptions(Group):
         parse=_kinds,
         default="none",
         absent=(),
-        choices=("true", "none", *KINDS),
+        choices=("true", "none", *EVIDENCE_KINDS),
         example="sarif,spdx",
         many=True,
     )

@@ -92,7 +92,7 @@ def choices(*words: str) -> Callable[[str], tuple[str, ...]]:
             except ValueError:
                 clause = "made of the words allowed"
                 raise ValueError(
-                    clause if item == value.strip() else f"{clause}: {pasted.quoted(item)} is none of them"
+                    clause if item == value.strip() else f"{clause}: {pasted.quote_value(item)} is none of them"
                 ) from None
             if word not in chosen:
                 chosen.append(word)

@@ -13,16 +13,16 @@ from s3c_actions.options.parse import boolean, choice, choices
 from s3c_actions.options.programs import BuildkitdProgram, CopaProgram, NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import RegistryOptions
 from s3c_actions.options.report import ExitCodeOptions
-from s3c_actions.options.scan import AROUND, LOOK, ScanningOptions
+from s3c_actions.options.scan import SCAN_INPUTS, SCOPE_INPUTS, ScanningOptions
 from s3c_actions.options.sign import CertificateOptions
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.options.verify import TrustOptions, VouchingOptions
 from s3c_actions.registry import tags
 from s3c_actions.registry.tags import TagTemplate
 
-REUSES = ("signed", "content", "never")
+REUSE_CHOICES = ("signed", "content", "never")
 
-SCHEMES = (
+BUILDKIT_SCHEMES = (
     "unix",
     "tcp",
     "docker",
@@ -43,8 +43,8 @@ def buildkit_address(value: str) -> str:
     if value.startswith("/"):
         value = f"unix://{value}"
     scheme, separator, rest = value.partition("://")
-    if not separator or scheme not in SCHEMES or not value.isprintable() or " " in value:
-        raise ValueError(f"auto, or an address that begins with {'://, '.join(SCHEMES)}://")
+    if not separator or scheme not in BUILDKIT_SCHEMES or not value.isprintable() or " " in value:
+        raise ValueError(f"auto, or an address that begins with {'://, '.join(BUILDKIT_SCHEMES)}://")
     if scheme not in {"docker", "buildx"} and not rest:
         raise ValueError(f"complete: something has to follow {scheme}://")
     return value
@@ -58,7 +58,7 @@ class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOpt
         help="Tag of the patched image, in the original's repository. `{tag}` is the original's tag, `{n}` the next "
         "free number. A fixed tag moves from one patch of the same original to the next.",
         parse=TagTemplate.parse,
-        default=tags.DEFAULT,
+        default=tags.DEFAULT_TEMPLATE,
         example="{tag}-patched",
         aliases=("tag",),
     )
@@ -121,7 +121,7 @@ class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOpt
     )
 
 
-HOW: tuple[Input[Any], ...] = (
+PATCH_INPUTS: tuple[Input[Any], ...] = (
     PatchingOptions.patched_tag,
     PatchingOptions.overwrite_tag,
     PatchingOptions.allow_partial,
@@ -157,9 +157,9 @@ class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOpt
         "a trusted signature covers; `content`, one that is a patch of the image by its layers and configuration, "
         "whoever pushed it; `never`. By default `signed` where a certificate is named (`trust-store`, `certificate`, "
         "`vault`), else `content`.",
-        parse=choice(*REUSES),
+        parse=choice(*REUSE_CHOICES),
         absent="",
-        choices=REUSES,
+        choices=REUSE_CHOICES,
         example="never",
     )
     trust_store = replace(
@@ -178,9 +178,9 @@ class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOpt
         *TrustOptions.own(),
         certificate,
         VaultCertificateOptions,
-        *HOW,
-        *LOOK,
-        *AROUND,
+        *PATCH_INPUTS,
+        *SCOPE_INPUTS,
+        *SCAN_INPUTS,
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,
     )

@@ -9,7 +9,7 @@ from s3c_actions.options.common import path
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import boolean, choice, choices, text
 
-NAMES = ("trivy", "copa", "notation", "buildkitd", "helm")
+PROGRAM_NAMES = ("trivy", "copa", "notation", "buildkitd", "helm")
 
 
 def _url(value: str) -> str:
@@ -19,7 +19,7 @@ def _url(value: str) -> str:
     return value.strip().rstrip("/")
 
 
-def sha256(value: str) -> str:
+def sha256_text(value: str) -> str:
     """A SHA-256 in hexadecimal, in lower case."""
     digits = value.strip().lower().removeprefix("sha256:")
     if not re.fullmatch(r"[0-9a-f]{64}", digits):
@@ -48,7 +48,7 @@ def _inputs(name: str, version: str) -> tuple[Input[Path], Input[str], Input[str
             name=f"{name}-checksum",
             help=f"SHA-256 of the release archive of `{name}-version` for this platform, or of the file at "
             f"`{name}-path`.",
-            parse=sha256,
+            parse=sha256_text,
             absent="",
             example="0f3c…",
         ),
@@ -112,9 +112,9 @@ class ProgramsInputs(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgra
     program: Input[tuple[str, ...]] = Input(
         name="program",
         help="Programs to do it with. Without any: all for `list` and `where`, trivy, copa and notation for `install`.",
-        parse=choices(*NAMES),
+        parse=choices(*PROGRAM_NAMES),
         absent=(),
-        choices=NAMES,
+        choices=PROGRAM_NAMES,
         positional=True,
         many=True,
     )

@@ -13,7 +13,7 @@ from s3c_actions.options.evidence import EvidenceOptions
 from s3c_actions.options.github import RepositoryOptions, TokenOptions
 from s3c_actions.options.parse import boolean, items
 from s3c_actions.options.scan import ScanningOptions
-from s3c_actions.options.sign import SIGNING, SigningOptions
+from s3c_actions.options.sign import SIGNING_INPUTS, SigningOptions
 
 
 def _namespaces(value: str) -> tuple[str, ...]:
@@ -21,7 +21,9 @@ def _namespaces(value: str) -> tuple[str, ...]:
 
 
 # Without `exit-code`: what can be fixed is told by the issue and handed on, it is no failure of this command.
-_SCANNING = tuple(one for one in (*scanning.LOOK, *scanning.AROUND) if one is not reporting.ExitCodeOptions.exit_code)
+_SCANNING = tuple(
+    one for one in (*scanning.SCOPE_INPUTS, *scanning.SCAN_INPUTS) if one is not reporting.ExitCodeOptions.exit_code
+)
 
 
 class RefreshInputs(
@@ -89,5 +91,5 @@ class RefreshInputs(
         RepositoryOptions.repository,
         TokenOptions.github_token,
         *_SCANNING,
-        *SIGNING,
+        *SIGNING_INPUTS,
     )

@@ -9,7 +9,7 @@ import msgspec
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.declare import Input
 from s3c_actions.options.evidence import EvidenceOptions
-from s3c_actions.options.sign import SIGNING
+from s3c_actions.options.sign import SIGNING_INPUTS
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ def signing(taken: tuple[Input[Any], ...]) -> Removed:
     """
     names = {one.name for one in taken}
     return Removed(
-        inputs=tuple(one for one in (*EvidenceOptions.own(), *SIGNING) if one.name not in names),
+        inputs=tuple(one for one in (*EvidenceOptions.own(), *SIGNING_INPUTS) if one.name not in names),
         asking=EvidenceOptions.own(),
         remedy=_REMEDY,
     )

@@ -241,7 +241,7 @@ class ScanningOptions(
     )
 
 
-LOOK: tuple[Input[Any], ...] = (
+SCOPE_INPUTS: tuple[Input[Any], ...] = (
     TrivyOptions.scanners,
     ShownOptions.severity,
     ShownOptions.limit_severities_for_sarif,
@@ -265,7 +265,7 @@ LOOK: tuple[Input[Any], ...] = (
 )
 """Inputs on how to scan, which every command that scans takes."""
 
-AROUND: tuple[Input[Any], ...] = (
+SCAN_INPUTS: tuple[Input[Any], ...] = (
     PlatformOptions.platform,
     FormatOptions.format,
     OutputOptions.output_dir,
@@ -313,4 +313,4 @@ class ScanInputs(ScanningOptions, SourceOptions, ExitCodeOptions, ImageOptions):
     """Of `scan`."""
 
     image = replace(ImageOptions.image, required=False)
-    order = (image, SourceOptions, *LOOK, *AROUND, ProgramsMirror.programs_mirror)
+    order = (image, SourceOptions, *SCOPE_INPUTS, *SCAN_INPUTS, ProgramsMirror.programs_mirror)

@@ -12,15 +12,15 @@ from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptio
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.evidence import EarlierOptions, EvidenceOptions
 from s3c_actions.options.parse import boolean, choice, duration, integer, lines, text
-from s3c_actions.options.programs import NotationProgram, ProgramsMirror, TrivyProgram, sha256
+from s3c_actions.options.programs import NotationProgram, ProgramsMirror, TrivyProgram, sha256_text
 from s3c_actions.options.registry import REGISTRY_INPUTS, RegistryOptions
 from s3c_actions.options.report import PolicyOptions, ThresholdOptions, UnscannedOptions
-from s3c_actions.options.vault import PLUGINS, VaultCertificateOptions, VaultOptions
+from s3c_actions.options.vault import VAULT_PLUGINS, VaultCertificateOptions, VaultOptions
 
 RESERVED_PREFIX = "io.cncf.notary"
 
 
-def pairs(value: str) -> Mapping[str, str]:
+def key_value_lines(value: str) -> Mapping[str, str]:
     """`key=value` lines; a key once, neither part empty."""
     found: dict[str, str] = {}
     for line in lines(value):
@@ -28,7 +28,7 @@ def pairs(value: str) -> Mapping[str, str]:
         if not equals or not key.strip() or not content.strip():
             raise ValueError("lines of key=value")
         if key.strip() in found:
-            raise ValueError(f"lines of key=value with each key once: {pasted.quoted(key.strip())} is there twice")
+            raise ValueError(f"lines of key=value with each key once: {pasted.quote_value(key.strip())} is there twice")
         found[key.strip()] = content.strip()
     return found
 
@@ -38,7 +38,7 @@ def metadata(value: str) -> Mapping[str, str]:
 
     https://github.com/notaryproject/specifications/blob/main/specs/signature-specification.md#payload
     """
-    found = pairs(value)
+    found = key_value_lines(value)
     for key in found:
         if key.startswith(RESERVED_PREFIX):
             raise ValueError(f"free to use: keys that begin with {RESERVED_PREFIX} are the Notary Project's own")
@@ -143,7 +143,7 @@ class KeyOptions(CertificateOptions, VaultOptions):
     plugin_checksum = Input(
         name="plugin-checksum",
         help="SHA-256 of the plugin's archive; without it nothing that was downloaded is run.",
-        parse=sha256,
+        parse=sha256_text,
         absent="",
     )
     key_id = Input(
@@ -156,7 +156,7 @@ class KeyOptions(CertificateOptions, VaultOptions):
     plugin_config: Input[Mapping[str, str]] = Input(
         name="plugin-config",
         help="Settings of the plugin, `key=value`, one a line.",
-        parse=pairs,
+        parse=key_value_lines,
         absent={},
         many=True,
         example="self_signed=true",
@@ -165,10 +165,10 @@ class KeyOptions(CertificateOptions, VaultOptions):
         name="vault-plugin",
         help="Notation plugin that signs with the vault's key: the one that comes with s3c, or the official "
         "`azure-kv`, installed, or downloaded and checked.",
-        parse=choice(*PLUGINS),
+        parse=choice(*VAULT_PLUGINS),
         default="s3c-azure",
         absent="s3c-azure",
-        choices=PLUGINS,
+        choices=VAULT_PLUGINS,
     )
 
 
@@ -257,7 +257,7 @@ SIGNATURE_INPUTS: tuple[Input[Any], ...] = (
     SignatureOptions.certificate_warning_days,
 )
 
-SIGNING: tuple[Input[Any], ...] = (
+SIGNING_INPUTS: tuple[Input[Any], ...] = (
     *KEY_INPUTS,
     *SIGNATURE_INPUTS,
     *NotationProgram.own(),

@@ -16,7 +16,7 @@ from s3c_actions.options.sign import NotationOptions
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.options.verify import TrustOptions
 
-SHOWN = ("text", "json")
+SHOW_CHOICES = ("text", "json")
 
 
 class PrintOptions(Group):
@@ -25,10 +25,10 @@ class PrintOptions(Group):
     format: Input[str] = Input(
         name="format",
         help="What is printed. The page `trace.html` and `trace.json` are written whatever is printed.",
-        parse=choice(*SHOWN),
+        parse=choice(*SHOW_CHOICES),
         default="text",
         absent="text",
-        choices=SHOWN,
+        choices=SHOW_CHOICES,
     )
 
 

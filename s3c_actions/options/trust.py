@@ -18,7 +18,7 @@ from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
 TASKS = ("export",)
 
 
-def name(value: str) -> str:
+def trust_store_name(value: str) -> str:
     """The name of a trust store, which is a folder's."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value.strip()):
         raise ValueError("a name: letters, digits, dots, dashes and underscores")
@@ -45,7 +45,7 @@ class TrustInputs(VaultOptions, OutputOptions):
     trust_name = Input(
         name="trust-name",
         help="What the trust store and the statement of the policy are called.",
-        parse=name,
+        parse=trust_store_name,
         default="s3c",
         absent="s3c",
     )

@@ -8,9 +8,9 @@ from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.common import path
 from s3c_actions.options.declare import Group, Input
 
-OFFICIAL = "azure-kv"
+OFFICIAL_PLUGIN = "azure-kv"
 
-PLUGINS = ("s3c-azure", OFFICIAL)
+VAULT_PLUGINS = ("s3c-azure", OFFICIAL_PLUGIN)
 
 
 def vault_name(value: str) -> str:

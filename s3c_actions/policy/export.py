@@ -13,7 +13,7 @@ from typing import Any
 from s3c_actions.core.artifact_types import SARIF, SIGNATURE
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.parse import duration
-from s3c_actions.policy.model import Policy, Signer, ends
+from s3c_actions.policy.model import Policy, TrustedSigner, exception_end
 from s3c_actions.signing import certificates, identities
 
 RATIFY_API = "config.ratify.deislabs.io/v1beta1"
@@ -21,13 +21,13 @@ POLICY_NAME = "ratify-policy"
 """Ratify accepts no policy of another name."""
 VERIFIER = "verifier-notation"
 """The verifier of the first signer, or of all signers that a gate without a policy trusts."""
-DIGEST = "s3c.dev/policy"
+DIGEST_ANNOTATION = "s3c.dev/policy"
 """Annotation with the digest of the policy that an object was generated from."""
 
-Object = dict[str, Any]
+KubernetesObject = dict[str, Any]
 
 
-def ratify(policy: Policy) -> list[Object]:
+def ratify_objects(policy: Policy) -> list[KubernetesObject]:
     """Return the objects that configure Ratify: trusted signers, verifiers of the evidence, and the policy.
 
     Every signer has a verifier of its own: notation accepts one statement for a repository, and in one statement each
@@ -68,7 +68,7 @@ def verifier_names(policy: Policy) -> tuple[str, ...]:
     return (VERIFIER, *(f"{VERIFIER}-{signer.name}" for signer in policy.signers[1:]))
 
 
-def trust_policies(policy: Policy) -> tuple[Object, ...]:
+def trust_policies(policy: Policy) -> tuple[KubernetesObject, ...]:
     """Return notation's trust policy of each signer, at level strict: its certificate with its identities only.
 
     https://notaryproject.dev/docs/user-guides/how-to/manage-trust-policy/
@@ -88,7 +88,7 @@ def trust_policies(policy: Policy) -> tuple[Object, ...]:
     return tuple(_trust_policy(signer) for signer in policy.signers)
 
 
-def _trust_policy(signer: Signer) -> Object:
+def _trust_policy(signer: TrustedSigner) -> KubernetesObject:
     return {
         "version": "1.0",
         "trustPolicies": [
@@ -103,12 +103,12 @@ def _trust_policy(signer: Signer) -> Object:
     }
 
 
-def _identities(signer: Signer) -> tuple[str, ...]:
+def _identities(signer: TrustedSigner) -> tuple[str, ...]:
     """Return the trusted identities below a signer's certificates; `*` only for that signer alone, or on request."""
     if signer.identities:
-        return identities.entries(signer.identities, "policy")
+        return identities.identity_entries(signer.identities, "policy")
     chain = certificates.read_chain(signer.certificate.encode(), "policy")
-    authority = next((certificate for certificate in chain if not certificates.vouches_for_itself(certificate)), None)
+    authority = next((certificate for certificate in chain if not certificates.is_own_anchor(certificate)), None)
     if authority is not None:
         raise InputError(
             "policy",
@@ -120,7 +120,7 @@ def _identities(signer: Signer) -> tuple[str, ...]:
     return (identities.ANYONE,)
 
 
-def gatekeeper(policy: Policy, template: Object) -> Object:
+def constraint_template(policy: Policy, template: KubernetesObject) -> KubernetesObject:
     """Return the constraint template that asks Ratify about every image of a Pod, and reports the policy's objections.
 
     Args:
@@ -132,21 +132,21 @@ def gatekeeper(policy: Policy, template: Object) -> Object:
     if not marker:
         raise ValueError(f"the template has no rule {_NO_OBJECTIONS!r}")
     exported = json.loads(json.dumps(template))
-    exported["metadata"].setdefault("annotations", {})[DIGEST] = policy.digest
+    exported["metadata"].setdefault("annotations", {})[DIGEST_ANNOTATION] = policy.digest
     exported["metadata"]["annotations"]["description"] = (
         "Admits only images that are signed and whose signed evidence the policy has nothing against; init and "
         "ephemeral containers and image volumes included."
     )
-    exported["spec"]["targets"][0]["rego"] = f"{rego}{_OBJECTIONS}{remainder}\n{values(policy)}\n{library()}"
+    exported["spec"]["targets"][0]["rego"] = f"{rego}{_OBJECTIONS}{remainder}\n{rego_values(policy)}\n{rego_library()}"
     return dict(exported)
 
 
 def ratify_rego(policy: Policy) -> str:
     """Return the Rego module of Ratify's policy."""
-    return f"package ratify.policy\n{_DECIDES}\n{values(policy)}\n{library()}"
+    return f"package ratify.policy\n{_DECIDES}\n{rego_values(policy)}\n{rego_library()}"
 
 
-def values(policy: Policy) -> str:
+def rego_values(policy: Policy) -> str:
     """Return the policy's values as the rule `policy`, which evidence.rego reads."""
     oldest = policy.report.maximum_database_age
     previous = policy.report.accept_previous_until
@@ -161,7 +161,7 @@ def values(policy: Policy) -> str:
                 "id": exception.id,
                 "package": exception.package,
                 "until": exception.until.isoformat(),
-                "ends": int(ends(exception.until).timestamp()) * 1_000_000_000,
+                "ends": int(exception_end(exception.until).timestamp()) * 1_000_000_000,
             }
             for exception in policy.exceptions
         ],
@@ -175,7 +175,9 @@ def values(policy: Policy) -> str:
         "require_stated": policy.report.require_stated,
         "require_covered_sources": policy.report.require_covered_sources,
         "unscanned": policy.report.unscanned,
-        "accept_previous_until": int(ends(previous).timestamp()) * 1_000_000_000 if previous is not None else 0,
+        "accept_previous_until": int(exception_end(previous).timestamp()) * 1_000_000_000
+        if previous is not None
+        else 0,
         "needs_sbom": policy.needs_sbom,
         "packages": list(policy.packages.refuse),
         "licenses": list(policy.licenses.refuse),
@@ -183,7 +185,7 @@ def values(policy: Policy) -> str:
     return f"\npolicy := {json.dumps(document, indent=2)}\n"
 
 
-def library() -> str:
+def rego_library() -> str:
     """Return the text of evidence.rego."""
     return resources.files("s3c_actions.policy").joinpath("evidence.rego").read_text(encoding="utf-8")
 
@@ -202,7 +204,7 @@ _NO_OBJECTIONS = "objections(_, _) = set()"
 _OBJECTIONS = 'objections(image, said) = refusals(image, object.get(said, "verifierReports", []))'
 
 
-def _notation_verifier(signer: Signer, trusted: Object) -> Object:
+def _notation_verifier(signer: TrustedSigner, trusted: KubernetesObject) -> KubernetesObject:
     """Return the verifier of one signer."""
     store = store_name(signer)
     return {
@@ -213,7 +215,7 @@ def _notation_verifier(signer: Signer, trusted: Object) -> Object:
     }
 
 
-def _passthrough_verifier(kind: str) -> Object:
+def _passthrough_verifier(kind: str) -> KubernetesObject:
     """Return the verifier that passes a document on unchanged, whatever its own checks would decide."""
     return {
         "name": "vulnerabilityreport",
@@ -223,16 +225,16 @@ def _passthrough_verifier(kind: str) -> Object:
     }
 
 
-def _object(kind: str, name: str, policy: Policy, spec: Object) -> Object:
+def _object(kind: str, name: str, policy: Policy, spec: KubernetesObject) -> KubernetesObject:
     return {
         "apiVersion": RATIFY_API,
         "kind": kind,
-        "metadata": {"name": name, "annotations": {DIGEST: policy.digest}},
+        "metadata": {"name": name, "annotations": {DIGEST_ANNOTATION: policy.digest}},
         "spec": spec,
     }
 
 
-def store_name(signer: Signer) -> str:
+def store_name(signer: TrustedSigner) -> str:
     """Return the name of the trust store that holds a signer's certificates, and of Ratify's provider of them."""
     return f"s3c-{signer.name}"
 

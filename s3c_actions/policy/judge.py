@@ -18,21 +18,21 @@ from s3c_actions.core import reading
 from s3c_actions.core.artifact_types import STATEMENT
 from s3c_actions.core.text import plural
 from s3c_actions.evidence.statement import PREVIOUS_VERSION, VERSION
-from s3c_actions.findings.model import Content
+from s3c_actions.findings.model import ForbiddenContent
 from s3c_actions.policy import licences
-from s3c_actions.policy.model import Policy, ends
+from s3c_actions.policy.model import Policy, exception_end
 
-SKEW = timedelta(minutes=5)
+CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead the clock that dated a report may be."""
-MOST = 5
+MAX_NAMED = 5
 """Number of findings, packages or licences named in one sentence."""
-RANKS: Mapping[str, int] = {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 2, "LOW": 3, "UNKNOWN": 4}
+SEVERITY_RANKS: Mapping[str, int] = {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 2, "LOW": 3, "UNKNOWN": 4}
 
 _TIME = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _WORDS = re.compile(r"[()\s]+")
 
 
-class Trust(StrEnum):
+class SignerStatus(StrEnum):
     """Who signed a document or image, as far as the policy distinguishes signers."""
 
     ALLOWED = "allowed"
@@ -40,7 +40,7 @@ class Trust(StrEnum):
     UNSIGNED = "unsigned"
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True):
+class EvidenceDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A document attached to an image.
 
     Attributes:
@@ -51,7 +51,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     digest: str
-    trust: Trust
+    trust: SignerStatus
     content: bytes | None
     attached: str = ""
 
@@ -69,12 +69,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     reference: str
     subject: str
-    trust: Trust
-    reports: tuple[Document, ...] = ()
-    sboms: tuple[Document, ...] = ()
+    trust: SignerStatus
+    reports: tuple[EvidenceDocument, ...] = ()
+    sboms: tuple[EvidenceDocument, ...] = ()
 
 
-class Refusal(msgspec.Struct, frozen=True, order=True):
+class Objection(msgspec.Struct, frozen=True, order=True):
     """One objection of the policy to an image.
 
     Attributes:
@@ -90,13 +90,13 @@ class _ParsedDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A parsed document: `when` is its time, None for a document without one, which counts as the newest."""
 
     digest: str
-    trust: Trust
+    trust: SignerStatus
     content: Any
     readable: bool
     when: datetime | None
 
 
-def judge(policy: Policy, evidence: Evidence, now: datetime) -> tuple[Refusal, ...]:
+def judge_evidence(policy: Policy, evidence: Evidence, now: datetime) -> tuple[Objection, ...]:
     """Return the policy's objections to an image; an empty tuple means that it is admitted.
 
     Args:
@@ -107,7 +107,7 @@ def judge(policy: Policy, evidence: Evidence, now: datetime) -> tuple[Refusal, .
     return tuple(sorted({*_image_signature_refusals(evidence), *_report_refusals(policy, evidence, now)}))
 
 
-def decisive(reports: tuple[Document, ...]) -> frozenset[str]:
+def decisive_documents(reports: tuple[EvidenceDocument, ...]) -> frozenset[str]:
     """Return the digests of the documents that decide: the newest reports, and the SBOMs that they name."""
     newest = _newest([_parse_document(report) for report in reports])
     named = {
@@ -116,48 +116,48 @@ def decisive(reports: tuple[Document, ...]) -> frozenset[str]:
     return frozenset({report.digest for report in newest} | named)
 
 
-def _image_signature_refusals(evidence: Evidence) -> list[Refusal]:
-    if evidence.trust is Trust.UNSIGNED:
-        return [Refusal("unsigned-image", f"it has no signature: sign it with `s3c sign {evidence.reference}`")]
-    if evidence.trust is Trust.STRANGER:
+def _image_signature_refusals(evidence: Evidence) -> list[Objection]:
+    if evidence.trust is SignerStatus.UNSIGNED:
+        return [Objection("unsigned-image", f"it has no signature: sign it with `s3c sign {evidence.reference}`")]
+    if evidence.trust is SignerStatus.STRANGER:
         text = f"it is signed, but by nobody whom the policy allows: sign it with `s3c sign {evidence.reference}`"
-        return [Refusal("stranger-image", text)]
+        return [Objection("stranger-image", text)]
     return []
 
 
-def _report_refusals(policy: Policy, evidence: Evidence, now: datetime) -> list[Refusal]:
+def _report_refusals(policy: Policy, evidence: Evidence, now: datetime) -> list[Objection]:
     remedy = f"attach a new one with `s3c attach {evidence.reference}`"
     documents = [_parse_document(report) for report in evidence.reports]
     if not documents:
-        return [Refusal("no-report", f"it has no scan report: {remedy}")]
-    refusals: list[Refusal] = []
+        return [Objection("no-report", f"it has no scan report: {remedy}")]
+    refusals: list[Objection] = []
     for report in _newest(documents):
         report_name = f"its newest scan report ({_short(report.digest)})"
         refusals += _signature_refusals(report.trust, "report", report_name, remedy)
         if not report.readable:
-            refusals.append(Refusal("unreadable-report", f"{report_name} cannot be read: {remedy}"))
+            refusals.append(Objection("unreadable-report", f"{report_name} cannot be read: {remedy}"))
             continue
         runs = [run["properties"][STATEMENT] for run in report.content["runs"]]
         if any(run["subject"] != evidence.subject for run in runs):
-            refusals.append(Refusal("other-image-report", f"{report_name} is about another image: {remedy}"))
+            refusals.append(Objection("other-image-report", f"{report_name} is about another image: {remedy}"))
         refusals += _freshness_refusals(policy, runs, report_name, remedy, now)
         refusals += _laxer_report(policy, runs, report_name, remedy)
         refusals += _scope_refusals(policy, runs, report_name, remedy, now)
         for blind in sorted({run["blind"] for run in runs if run["blind"] and not _blindness_accepted(policy, run)}):
-            refusals.append(Refusal("blind", f"{report_name} could not look at everything: {blind}"))
+            refusals.append(Objection("blind", f"{report_name} could not look at everything: {blind}"))
         results = [result["properties"] for run in report.content["runs"] for result in run["results"]]
         counted = [result for result in results if not result["suppressed"]]
         refusals += _finding_refusals(policy, counted, sum(run["omitted"] for run in runs), evidence, now)
         refused = {"package": policy.packages.refuse, "license": policy.licenses.refuse}
-        stated = [Content(**content) for run in runs for content in run["contents"]]
-        refusals += objections(content for content in stated if content.by in refused.get(content.kind, ()))
+        stated = [ForbiddenContent(**content) for run in runs for content in run["contents"]]
+        refusals += content_objections(content for content in stated if content.by in refused.get(content.kind, ()))
         if policy.needs_sbom:
             for digest in sorted({run["sbom"] for run in runs}):
                 refusals += _sbom_refusals(digest, evidence, report_name, remedy)
     return refusals
 
 
-def _laxer_report(policy: Policy, runs: list[Any], report_name: str, remedy: str) -> list[Refusal]:
+def _laxer_report(policy: Policy, runs: list[Any], report_name: str, remedy: str) -> list[Objection]:
     """Reject a report made by a laxer policy: it lists what that policy rejects, and may omit what counts now."""
     for run in runs:
         stated = run["policy"]
@@ -168,23 +168,23 @@ def _laxer_report(policy: Policy, runs: list[Any], report_name: str, remedy: str
             or not set(policy.packages.refuse) <= _texts(stated["packages"])
             or not set(policy.licenses.refuse) <= _texts(stated["licenses"])
         ):
-            return [Refusal("laxer-report", f"{report_name} was made by a policy that refuses less: {remedy}")]
+            return [Objection("laxer-report", f"{report_name} was made by a policy that refuses less: {remedy}")]
     return []
 
 
-def _scope_refusals(policy: Policy, runs: list[Any], report_name: str, remedy: str, now: datetime) -> list[Refusal]:
+def _scope_refusals(policy: Policy, runs: list[Any], report_name: str, remedy: str, now: datetime) -> list[Objection]:
     """Reject a report that covers less than the policy demands."""
     refusals = []
     accepted_until = policy.report.accept_previous_until
     if any(run["version"] == PREVIOUS_VERSION for run in runs) and (
-        accepted_until is None or ends(accepted_until) <= now
+        accepted_until is None or exception_end(accepted_until) <= now
     ):
         text = f"{report_name} is of an earlier version of s3c and does not state how much was scanned: {remedy}"
-        refusals.append(Refusal("previous-report", text))
+        refusals.append(Objection("previous-report", text))
     stated = [run for run in runs if run["version"] == VERSION]
     if missing := {gap for run in stated for gap in _missing(policy, run["scope"])}:
         refusals.append(
-            Refusal(
+            Objection(
                 "narrow-report", f"{report_name} looked at less than the policy asks, {_join_names(missing)}: {remedy}"
             )
         )
@@ -193,7 +193,7 @@ def _scope_refusals(policy: Policy, runs: list[Any], report_name: str, remedy: s
         and (uncovered := max((run["uncovered"] for run in stated), default=0)) > 0
     ):
         text = f"it has {uncovered} {plural(uncovered, 'package')} from sources that publish no advisories"
-        refusals.append(Refusal("uncovered", f"{text}: replace them, or let the policy accept them"))
+        refusals.append(Objection("uncovered", f"{text}: replace them, or let the policy accept them"))
     return refusals
 
 
@@ -216,27 +216,29 @@ def _texts(values: list[Any]) -> set[str]:
     return {value for value in values if isinstance(value, str)}
 
 
-def _signature_refusals(trust: Trust, kind: str, document_name: str, remedy: str) -> list[Refusal]:
-    if trust is Trust.UNSIGNED:
-        return [Refusal(f"unsigned-{kind}", f"{document_name} is not signed: {remedy}")]
-    if trust is Trust.STRANGER:
-        return [Refusal(f"stranger-{kind}", f"{document_name} is signed by nobody whom the policy allows: {remedy}")]
+def _signature_refusals(trust: SignerStatus, kind: str, document_name: str, remedy: str) -> list[Objection]:
+    if trust is SignerStatus.UNSIGNED:
+        return [Objection(f"unsigned-{kind}", f"{document_name} is not signed: {remedy}")]
+    if trust is SignerStatus.STRANGER:
+        return [Objection(f"stranger-{kind}", f"{document_name} is signed by nobody whom the policy allows: {remedy}")]
     return []
 
 
-def _freshness_refusals(policy: Policy, runs: list[Any], report_name: str, remedy: str, now: datetime) -> list[Refusal]:
+def _freshness_refusals(
+    policy: Policy, runs: list[Any], report_name: str, remedy: str, now: datetime
+) -> list[Objection]:
     refusals = []
     for created, database in sorted({(run["created"], run["database"]) for run in runs}):
         scanned = _stamp(created)
         if scanned is None:
             continue
-        if scanned - SKEW > now:
+        if scanned - CLOCK_SKEW > now:
             refusals.append(
-                Refusal("future-report", f"{report_name} is dated {created}, which is still to come: {remedy}")
+                Objection("future-report", f"{report_name} is dated {created}, which is still to come: {remedy}")
             )
         if now - scanned > policy.maximum_age:
             limit = policy.report.maximum_age
-            refusals.append(Refusal("stale-report", f"{report_name} is of {created}, older than {limit}: {remedy}"))
+            refusals.append(Objection("stale-report", f"{report_name} is of {created}, older than {limit}: {remedy}"))
         oldest = policy.maximum_database_age
         if oldest is None:
             continue
@@ -244,16 +246,16 @@ def _freshness_refusals(policy: Policy, runs: list[Any], report_name: str, remed
         if updated is None or scanned - updated > oldest:
             limit = f"older than {policy.report.maximum_database_age}"
             text = f"{report_name} was made with a vulnerability database {limit}: {remedy}"
-            refusals.append(Refusal("stale-database", text))
+            refusals.append(Objection("stale-database", text))
     return refusals
 
 
 def _finding_refusals(
     policy: Policy, results: list[Any], omitted: int, evidence: Evidence, now: datetime
-) -> list[Refusal]:
+) -> list[Objection]:
     denied, refused, expired = set(), set(), set()
     for finding in results:
-        item = (RANKS[finding["severity"]], finding["id"], finding["package"], _describe_finding(finding))
+        item = (SEVERITY_RANKS[finding["severity"]], finding["id"], finding["package"], _describe_finding(finding))
         if finding["id"].upper() in {name.upper() for name in policy.findings.deny}:
             denied.add(item)
             continue
@@ -266,7 +268,7 @@ def _finding_refusals(
             for exception in policy.exceptions
             if exception.id == finding["id"] and exception.package in {None, finding["package"]}
         ]
-        if any(ends(exception.until) > now for exception in exceptions):
+        if any(exception_end(exception.until) > now for exception in exceptions):
             continue
         if exceptions:
             expired.add(
@@ -277,15 +279,15 @@ def _finding_refusals(
     refusals = []
     if denied:
         refusals.append(
-            Refusal("denied-finding", f"it has what the policy denies by name, {_join_findings(denied)}: {remedy}")
+            Objection("denied-finding", f"it has what the policy denies by name, {_join_findings(denied)}: {remedy}")
         )
     if count := len(refused) + omitted:
         listing = (f", {_join_findings(refused)}" + " and others" * bool(omitted)) if refused else ""
-        refusals.append(Refusal("finding", f"it has {count} {plural(count, 'refused finding')}{listing}: {remedy}"))
+        refusals.append(Objection("finding", f"it has {count} {plural(count, 'refused finding')}{listing}: {remedy}"))
     for name, package, until in sorted(expired):
         where = f" in {package}" if package else ""
         text = f"the exception for {name}{where} ended on {until}: mend the finding, or renew the exception"
-        refusals.append(Refusal("expired-exception", text))
+        refusals.append(Objection("expired-exception", text))
     return refusals
 
 
@@ -298,24 +300,24 @@ def _describe_finding(finding: Mapping[str, Any]) -> str:
     return f"{finding['id']} ({', '.join(parts)})"
 
 
-def _sbom_refusals(digest: str, evidence: Evidence, report_name: str, remedy: str) -> list[Refusal]:
+def _sbom_refusals(digest: str, evidence: Evidence, report_name: str, remedy: str) -> list[Objection]:
     if not digest:
-        return [Refusal("no-sbom", f"{report_name} names no SBOM (SPDX): {remedy}")]
+        return [Objection("no-sbom", f"{report_name} names no SBOM (SPDX): {remedy}")]
     sbom = next((document for document in evidence.sboms if document.digest == digest), None)
     sbom_name = f"its SBOM ({_short(digest)})"
     if sbom is None:
-        return [Refusal("no-sbom", f"{sbom_name} is not there: {remedy}")]
+        return [Objection("no-sbom", f"{sbom_name} is not there: {remedy}")]
     return _signature_refusals(sbom.trust, "sbom", sbom_name, remedy)
 
 
-def refused_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[Content, ...]:
+def forbidden_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[ForbiddenContent, ...]:
     """Return the packages and licences of an SBOM that the policy rejects.
 
     Args:
         policy: the one in force.
         spdx: a document of SPDX 2.3, in JSON.
     """
-    forbidden = [(licence, licences.current(licence)) for licence in policy.licenses.refuse]
+    forbidden = [(licence, licences.current_identifiers(licence)) for licence in policy.licenses.refuse]
     names = {
         info["licenseId"].lower(): info["name"].lower()
         for info in spdx.get("hasExtractedLicensingInfos") or ()
@@ -326,11 +328,11 @@ def refused_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[Content, 
         name, version = package["name"], package.get("versionInfo", "")
         for entry, (refused_name, refused_version) in zip(policy.packages.refuse, policy.refused_packages, strict=True):
             if refused_name == name and refused_version in {"", version}:
-                rejected.add(Content("package", entry, f"{name} {version}".strip(" ")))
+                rejected.add(ForbiddenContent("package", entry, f"{name} {version}".strip(" ")))
         granted = _licences(package, names)
         for entry, identifiers in forbidden:
             if identifiers <= granted:
-                rejected.add(Content("license", entry, f"{name} ({entry})"))
+                rejected.add(ForbiddenContent("license", entry, f"{name} ({entry})"))
     return tuple(sorted(rejected))
 
 
@@ -339,10 +341,10 @@ def _licences(package: Mapping[str, Any], names: Mapping[str, str]) -> set[str]:
     text = f"{package.get('licenseConcluded', '')} {package.get('licenseDeclared', '')}".lower()
     words = set(_WORDS.split(text))
     words |= {word for reference in words if reference in names for word in _WORDS.split(names[reference])}
-    return {licence for word in words for licence in licences.granted(word)}
+    return {licence for word in words for licence in licences.granted_identifiers(word)}
 
 
-def objections(contents: Iterable[Content]) -> list[Refusal]:
+def content_objections(contents: Iterable[ForbiddenContent]) -> list[Objection]:
     """Return the refusals for rejected contents."""
     listed = list(contents)
     packages = {content.text for content in listed if content.kind == "package"}
@@ -350,14 +352,14 @@ def objections(contents: Iterable[Content]) -> list[Refusal]:
     refusals = []
     if packages:
         text = f"it holds what the policy refuses, {_join_names(packages)}: remove it from the image"
-        refusals.append(Refusal("package", text))
+        refusals.append(Objection("package", text))
     if licences:
         text = f"it holds packages under refused licences, {_join_names(licences)}: remove them from the image"
-        refusals.append(Refusal("license", text))
+        refusals.append(Objection("license", text))
     return refusals
 
 
-def _parse_document(document: Document) -> _ParsedDocument:
+def _parse_document(document: EvidenceDocument) -> _ParsedDocument:
     content = _json(document.content)
     times = _times(content)
     stamps = [_stamp(time) for time in times] if times else []
@@ -372,7 +374,7 @@ def _json(content: bytes | None) -> Any:
     if content is None:
         return None
     try:
-        return reading.json_value(content.decode("utf-8", "replace"), parse_constant=_no_number)
+        return reading.parse_json(content.decode("utf-8", "replace"), parse_constant=_no_number)
     except ValueError:
         return None
 
@@ -458,7 +460,7 @@ def _is_result(result: Any) -> bool:
     return (
         isinstance(facts, dict)
         and all(isinstance(facts.get(name), str) for name in ("id", "package", "fixed", "severity"))
-        and facts["severity"] in RANKS
+        and facts["severity"] in SEVERITY_RANKS
         and all(isinstance(facts.get(name), bool) for name in ("fixable", "suppressed"))
     )
 
@@ -482,5 +484,5 @@ def _join_names(items: set[str]) -> str:
 
 
 def _first(items: list[str]) -> str:
-    rest = len(items) - MOST
-    return ", ".join(items[:MOST]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(items) - MAX_NAMED
+    return ", ".join(items[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -27,7 +27,7 @@ _SUCCESSORS = {
 }
 
 
-def current(identifier: str) -> frozenset[str]:
+def current_identifiers(identifier: str) -> frozenset[str]:
     """Return the current identifiers, all of which are needed for this one: the licence, and its exception if any.
 
     Args:
@@ -42,12 +42,12 @@ def current(identifier: str) -> frozenset[str]:
     return frozenset({word})
 
 
-def granted(identifier: str) -> frozenset[str]:
+def granted_identifiers(identifier: str) -> frozenset[str]:
     """Return the licences that an identifier in a package's expression grants: itself, and those it offers.
 
     `-or-later` also grants that version: `AGPL-3.0+` offers `AGPL-3.0-only` too.
     """
-    identifiers = set(current(identifier))
+    identifiers = set(current_identifiers(identifier))
     for word in tuple(identifiers):
         if word.endswith("-or-later"):
             identifiers.add(f"{word.removesuffix('-or-later')}-only")

@@ -17,12 +17,12 @@ from msgspec import Meta, Struct, field
 from s3c_actions.core import pasted, reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.findings.model import Severity
-from s3c_actions.findings.scope import Required
-from s3c_actions.findings.threshold import Exemption, Gate
+from s3c_actions.findings.scope import RequiredScope
+from s3c_actions.findings.threshold import Exemption, Threshold
 from s3c_actions.options.parse import duration
 from s3c_actions.signing import identities
 
-DEFAULT = "s3c-policy.yaml"
+DEFAULT_FILE = "s3c-policy.yaml"
 SCHEMA = "policy-1.json"
 MAX_SIZE = 1024 * 1024
 
@@ -45,7 +45,7 @@ class _Part(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_
     """What every part of the file has in common: a misspelt key is an error, never ignored."""
 
 
-class Signer(_Part, frozen=True, kw_only=True):
+class TrustedSigner(_Part, frozen=True, kw_only=True):
     """Whose signatures count: the image's, and those of its evidence."""
 
     name: Annotated[
@@ -81,7 +81,7 @@ class Signer(_Part, frozen=True, kw_only=True):
         return (match["host"].lower(), match["name"], match["version"] or "") if match else None
 
 
-class Findings(_Part, frozen=True, kw_only=True):
+class FindingRules(_Part, frozen=True, kw_only=True):
     """Which findings of a scan are refused."""
 
     refuse: Annotated[
@@ -99,7 +99,7 @@ class Findings(_Part, frozen=True, kw_only=True):
     ] = ()
 
 
-class Accepted(_Part, frozen=True, kw_only=True):
+class AcceptedFinding(_Part, frozen=True, kw_only=True):
     """A finding that is accepted for a while."""
 
     id: Annotated[Line, Meta(description="Of the finding.", examples=["CVE-2023-45853"])]
@@ -109,7 +109,7 @@ class Accepted(_Part, frozen=True, kw_only=True):
     package: Annotated[Line | None, Meta(description="Only in this package; in any when left out.")] = None
 
 
-class Report(_Part, frozen=True, kw_only=True):
+class ReportRules(_Part, frozen=True, kw_only=True):
     """How fresh the scan report has to be when a Pod starts, and how much it has to have looked at."""
 
     maximum_age: Annotated[Duration, Meta(description="A report that is older is stale, and denies.")] = "7d"
@@ -160,13 +160,13 @@ class Report(_Part, frozen=True, kw_only=True):
     ] = None
 
 
-class Sbom(_Part, frozen=True, kw_only=True):
+class SbomRules(_Part, frozen=True, kw_only=True):
     """Whether a bill of materials is asked for."""
 
     required: Annotated[bool, Meta(description="An image without a signed SBOM (SPDX) is refused.")] = False
 
 
-class Packages(_Part, frozen=True, kw_only=True):
+class PackageRules(_Part, frozen=True, kw_only=True):
     """Packages that no image may hold. Asks for an SBOM."""
 
     refuse: Annotated[
@@ -174,7 +174,7 @@ class Packages(_Part, frozen=True, kw_only=True):
     ] = ()
 
 
-class Licenses(_Part, frozen=True, kw_only=True):
+class LicenseRules(_Part, frozen=True, kw_only=True):
     """Licences that nothing in an image may be under. Asks for an SBOM."""
 
     refuse: Annotated[
@@ -192,15 +192,15 @@ class Policy(_Part, frozen=True, kw_only=True):
 
     version: Annotated[Literal[1], Meta(description="Of this file's format.")]
     signers: Annotated[
-        tuple[Signer, ...],
+        tuple[TrustedSigner, ...],
         Meta(description="Who may sign. The cluster and `s3c policy check` need at least one."),
     ] = ()
-    findings: Findings = field(default_factory=Findings)
-    exceptions: Annotated[tuple[Accepted, ...], Meta(description="Findings that are accepted for a while.")] = ()
-    report: Report = field(default_factory=Report)
-    sbom: Sbom = field(default_factory=Sbom)
-    packages: Packages = field(default_factory=Packages)
-    licenses: Licenses = field(default_factory=Licenses)
+    findings: FindingRules = field(default_factory=FindingRules)
+    exceptions: Annotated[tuple[AcceptedFinding, ...], Meta(description="Findings that are accepted for a while.")] = ()
+    report: ReportRules = field(default_factory=ReportRules)
+    sbom: SbomRules = field(default_factory=SbomRules)
+    packages: PackageRules = field(default_factory=PackageRules)
+    licenses: LicenseRules = field(default_factory=LicenseRules)
 
     @property
     def maximum_age(self) -> timedelta:
@@ -214,9 +214,9 @@ class Policy(_Part, frozen=True, kw_only=True):
         return timedelta(seconds=duration(age)) if age is not None else None
 
     @property
-    def required_scope(self) -> Required:
+    def required_scope(self) -> RequiredScope:
         """Return how much a scan has to cover."""
-        return Required(
+        return RequiredScope(
             scanners=self.report.scanners,
             pkg_types=self.report.pkg_types,
             everywhere=not self.report.allow_skipped,
@@ -243,13 +243,13 @@ class Policy(_Part, frozen=True, kw_only=True):
         """Return the digest (`sha256:…`) of the policy's content, independent of the file's formatting."""
         return "sha256:" + hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
-    def gate(self, now: datetime) -> Gate:
+    def gate(self, now: datetime) -> Threshold:
         """Return the gate that rejects findings as this policy does.
 
         Args:
             now: decides which exceptions still apply.
         """
-        return Gate(
+        return Threshold(
             fail_on=None,
             refuse=frozenset(Severity.of(name) for name in self.findings.refuse),
             fixable_only=self.findings.fixable_only,
@@ -258,7 +258,7 @@ class Policy(_Part, frozen=True, kw_only=True):
                 Exemption(
                     id=exception.id,
                     package=exception.package,
-                    ends=ends(exception.until),
+                    ends=exception_end(exception.until),
                     until=exception.until.isoformat(),
                     why=exception.why,
                     who=exception.who,
@@ -269,7 +269,7 @@ class Policy(_Part, frozen=True, kw_only=True):
         )
 
 
-def ends(until: date) -> datetime:
+def exception_end(until: date) -> datetime:
     """Return the moment from which an exception no longer applies: the start of the day after its last one."""
     return datetime.combine(until + timedelta(days=1), time(), UTC)
 
@@ -294,7 +294,7 @@ def read(path: Path, *, field: str = "policy") -> Policy:
     """
     name = "the text given" if pasted.is_kept(path) else str(path)
     try:
-        text = reading.text(path, MAX_SIZE)
+        text = reading.read_text_file(path, MAX_SIZE)
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", "") or "it is not UTF-8"
         raise InputError(field, f"{name} cannot be read: {what}.", remedy="Look at the path.") from error
@@ -304,7 +304,7 @@ def read(path: Path, *, field: str = "policy") -> Policy:
     return msgspec.structs.replace(policy, signers=signers)
 
 
-def parse(text: str, *, name: str = DEFAULT, field: str = "policy") -> Policy:
+def parse(text: str, *, name: str = DEFAULT_FILE, field: str = "policy") -> Policy:
     """Parse the text of a policy as `read` does, but keep the paths of certificates.
 
     Raises:
@@ -364,7 +364,7 @@ def _check(policy: Policy, name: str, field: str) -> None:
             )
     for number, signer in enumerate(policy.signers):
         try:
-            identities.entries(signer.identities, field)
+            identities.identity_entries(signer.identities, field)
         except InputError as error:
             error.what = error.what.replace(f"{field}: ", f"{field}: {name}: at signers[{number}].identities: ", 1)
             raise
@@ -378,7 +378,7 @@ def _check(policy: Policy, name: str, field: str) -> None:
 
 def _yaml(text: str, name: str, field: str) -> Any:
     try:
-        return reading.yaml_value(text)
+        return reading.parse_yaml(text)
     except reading.YamlError as error:
         where = f", line {error.line}" if error.line else ""
         raise InputError(
@@ -389,18 +389,18 @@ def _yaml(text: str, name: str, field: str) -> Any:
         ) from None
 
 
-def _with_certificate(signer: Signer, folder: Path, field: str) -> Signer:
+def _with_certificate(signer: TrustedSigner, folder: Path, field: str) -> TrustedSigner:
     if "-----BEGIN" in signer.certificate or signer.vault is not None:
         return signer
     if signer.certificate.startswith("https://"):
         raise InputError(
             field,
-            f"the certificate of signer {signer.name}, {pasted.shortened(signer.certificate)}, is none of a key vault.",
+            f"the certificate of signer {signer.name}, {pasted.shorten(signer.certificate)}, is none of a key vault.",
             remedy="Give its identifier, https://VAULT.vault.azure.net/certificates/NAME, or a PEM file.",
         )
     path = folder / signer.certificate
     try:
-        text = reading.text(path, encoding="ascii")
+        text = reading.read_text_file(path, encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", "") or "it is not PEM"
         raise InputError(

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 
-def place(temp: Path | None) -> Path:
+def socket_folder(temp: Path | None) -> Path:
     """A folder in which a folder of our own leaves room for a socket's name.
 
     Args:

@@ -15,7 +15,7 @@ from s3c_actions.registry.content import (
     choose,
 )
 from s3c_actions.registry.reading import Registry
-from s3c_actions.registry.source import RepositorySource, Source
+from s3c_actions.registry.source import ImageSource, RepositorySource
 from s3c_actions.registry.writing import Writer
 
 __all__ = [
@@ -25,10 +25,10 @@ __all__ = [
     "OCI_MANIFEST",
     "Descriptor",
     "ImageConfig",
+    "ImageSource",
     "Manifest",
     "Registry",
     "RepositorySource",
-    "Source",
     "Writer",
     "choose",
 ]

@@ -19,30 +19,30 @@ from typing import NamedTuple, Self
 
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.registry.content import (
-    INDEXES,
-    MANIFESTS,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
     MAX_CONFIG,
     MAX_MANIFEST,
     OCI_INDEX,
     OCI_MANIFEST,
     Descriptor,
     Manifest,
-    checked,
-    contents,
-    descriptors,
-    digest_of,
-    json_object,
-    manifest_of,
+    blob_sizes,
+    compute_digest,
+    parse_descriptors,
+    parse_json_object,
+    parse_manifest,
+    verify_chunks,
 )
-from s3c_actions.registry.source import Source
+from s3c_actions.registry.source import ImageSource
 
 LAYOUT_VERSION = "1.0.0"
 MAX_MEMBERS = 10_000
 MAX_HEADER = 64 * 1024
-DEEPEST = 4
-PIECE = 1024 * 1024
+MAX_DEPTH = 4
+CHUNK_BYTES = 1024 * 1024
 # The name of an image in `index.json`: the specification's, and the whole reference as containerd and BuildKit add it.
-NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
+NAME_ANNOTATIONS = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 
 
@@ -62,7 +62,7 @@ class _Headers(io.FileIO):
         return super().read(size) or b""
 
 
-class Archive(Source):
+class ArchiveSource(ImageSource):
     """An archive with one image, or with several of which one is named; a context manager that closes it.
 
     Args:
@@ -137,11 +137,11 @@ class Archive(Source):
         Without a media type in it, its content decides whether it is an index, and must be unambiguous.
         """
         content = self._verified_content(digest, MAX_MANIFEST)
-        document = json_object(content, self.refuse, "a manifest")
+        document = parse_json_object(content, self.refuse, "a manifest")
         if not document.get("mediaType") and "manifests" in document and {"layers", "config"} & document.keys():
             raise self.refuse(f"{digest} may be read as an index and as a manifest")
         kind = OCI_INDEX if "manifests" in document else OCI_MANIFEST
-        return manifest_of(content, self.refuse, digest=digest, media_type=kind)
+        return parse_manifest(content, self.refuse, digest=digest, media_type=kind)
 
     def blob(self, digest: str) -> bytes:
         """Return content as `Source.blob` does."""
@@ -149,7 +149,7 @@ class Archive(Source):
 
     def layer(self, digest: str, size: int) -> Iterator[bytes]:
         """Yield content as `Source.layer` does."""
-        return checked(self._pieces(self._blob(digest)), digest, size, self.refuse)
+        return verify_chunks(self._pieces(self._blob(digest)), digest, size, self.refuse)
 
     def referrers(self, digest: str) -> tuple[Descriptor, ...]:
         """Return the entries of `index.json` that have the digest as their subject."""
@@ -159,11 +159,11 @@ class Archive(Source):
     @cached_property
     def _entries(self) -> list[tuple[Descriptor, str]]:
         """The images and artifacts that `index.json` lists, each with the digest of its subject, if any."""
-        listed = descriptors(self._json("index.json", MAX_MANIFEST), self.refuse)
+        listed = parse_descriptors(self._json("index.json", MAX_MANIFEST), self.refuse)
         subjects: dict[str, str] = {}
         for descriptor in listed:
             # Each manifest is read once, however often it is listed.
-            if descriptor.media_type in INDEXES | MANIFESTS and descriptor.digest not in subjects:
+            if descriptor.media_type in INDEX_TYPES | MANIFEST_TYPES and descriptor.digest not in subjects:
                 subject = self.manifest(descriptor.digest).document.get("subject")
                 subjects[descriptor.digest] = str(subject.get("digest")) if isinstance(subject, dict) else ""
         return [(descriptor, subjects[descriptor.digest]) for descriptor in listed if descriptor.digest in subjects]
@@ -242,10 +242,10 @@ class Archive(Source):
     def _check_complete(self, top: Manifest) -> None:
         """Check that everything an image names exists, before any of it is sent."""
         visited, level = {top.descriptor.digest}, [top]
-        for _ in range(DEEPEST):
+        for _ in range(MAX_DEPTH):
             nested: list[Manifest] = []
             for manifest in level:
-                for digest, size in contents(manifest.document, self.refuse).items():
+                for digest, size in blob_sizes(manifest.document, self.refuse).items():
                     self._check_size(digest, size)
                 for descriptor in manifest.descriptor.manifests:
                     self._check_size(descriptor.digest, descriptor.size)
@@ -254,7 +254,7 @@ class Archive(Source):
                         nested.append(self.manifest(descriptor.digest))
             level = nested
         if level:
-            raise self.refuse(f"its indexes stand in each other more than {DEEPEST} deep")
+            raise self.refuse(f"its indexes stand in each other more than {MAX_DEPTH} deep")
 
     def _check_size(self, digest: str, size: int) -> None:
         actual = self._blob(digest).size
@@ -271,11 +271,11 @@ class Archive(Source):
     def _json(self, name: str, limit: int) -> dict[str, object]:
         if name not in self._members:
             raise self.refuse(f"it has no {name}")
-        return json_object(self._read(self._members[name], limit, name), self.refuse, name)
+        return parse_json_object(self._read(self._members[name], limit, name), self.refuse, name)
 
     def _verified_content(self, digest: str, limit: int) -> bytes:
         content = self._read(self._blob(digest), limit, digest)
-        if digest_of(content, digest.partition(":")[0]) != digest:
+        if compute_digest(content, digest.partition(":")[0]) != digest:
             raise self.refuse(f"what it has for {digest} is other content")
         return content
 
@@ -288,7 +288,7 @@ class Archive(Source):
         # pread: several threads read the file at the same time.
         offset, end = member.start, member.start + member.size
         while offset < end:
-            piece = os.pread(self._file, min(PIECE, end - offset), offset)
+            piece = os.pread(self._file, min(CHUNK_BYTES, end - offset), offset)
             if not piece:
                 raise self.refuse("it became shorter while it was read")
             yield piece
@@ -296,4 +296,4 @@ class Archive(Source):
 
 
 def _names(image: Descriptor) -> list[str]:
-    return [image.digest, *(image.annotations[key] for key in NAMES if key in image.annotations)]
+    return [image.digest, *(image.annotations[key] for key in NAME_ANNOTATIONS if key in image.annotations)]

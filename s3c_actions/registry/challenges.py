@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-MOST_CHARACTERS = 4096
+MAX_CHARACTERS = 4096
 """Limit of the text of all challenges of an answer."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]++")
@@ -33,7 +33,7 @@ def parse(lines: Iterable[str]) -> list[Challenge]:
     Args:
         lines: the values of its `WWW-Authenticate` headers.
     """
-    text = ", ".join(lines)[:MOST_CHARACTERS]
+    text = ", ".join(lines)[:MAX_CHARACTERS]
     schemes: list[tuple[str, dict[str, str]]] = []
     position = 0
     while position < len(text):

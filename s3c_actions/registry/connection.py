@@ -18,7 +18,7 @@ from s3c_actions.core import answers, reading, web
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.reference import DEFAULT_REGISTRY, Reference
 from s3c_actions.registry import challenges
-from s3c_actions.registry.content import MAX_MANIFEST, json_object, unbelievable
+from s3c_actions.registry.content import MAX_MANIFEST, invalid_answer, parse_json_object
 from s3c_actions.registry.credentials import Logins
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ WRITE_ERRORS = {
     409: ("The tag is locked, or another push is changing it at this moment.", "Unlock the tag, or push to another."),
     413: ("The registry, or a proxy in between, takes no content of this size.", "Raise its limit."),
 }
-READS = frozenset({"GET", "HEAD"})
+READ_METHODS = frozenset({"GET", "HEAD"})
 
 
-class Unreachable(OutsideError):
+class RegistryUnreachable(OutsideError):
     """No answer was received, or only a part of one; a retry may succeed."""
 
 
@@ -99,8 +99,8 @@ class Connection:
         base = self._base(reference.registry)
         url = path if "://" in path else urljoin(base, path)
         if urlsplit(url).netloc != urlsplit(base).netloc or urlsplit(url).scheme != urlsplit(base).scheme:
-            raise unbelievable(reference, "it sends to another host for the rest")
-        writes = method not in READS
+            raise invalid_answer(reference, "it sends to another host for the rest")
+        writes = method not in READ_METHODS
         key = (reference.registry, reference.repository, writes, also)
         sent = {"Accept": accept, **(headers or {})}
         if key in self._authorizations:
@@ -137,12 +137,12 @@ class Connection:
             content += chunk
             if len(content) > limit:
                 response.close()
-                raise unbelievable(reference, f"an answer is larger than {limit // 1024 // 1024} MiB")
+                raise invalid_answer(reference, f"an answer is larger than {limit // 1024 // 1024} MiB")
             if time.monotonic() > deadline:
                 import requests
 
                 response.close()
-                raise unreachable(reference.registry, requests.Timeout(), self._timeout)
+                raise unreachable_error(reference.registry, requests.Timeout(), self._timeout)
         return bytes(content)
 
     def dismiss(self, response: Response, reference: Reference) -> None:
@@ -164,7 +164,7 @@ class Connection:
         try:
             yield from response.iter_content(size)
         except requests.RequestException as error:
-            raise unreachable(reference.registry, error, self._timeout) from None
+            raise unreachable_error(reference.registry, error, self._timeout) from None
         finally:
             response.close()
 
@@ -188,7 +188,7 @@ class Connection:
         if self._session is None:
             # The session first: it imports all of `requests`, which another thread may be doing as well. Importing a
             # part of it beside that thread may find it half imported.
-            session = web.session()
+            session = web.create_session()
             from requests.adapters import HTTPAdapter
             from urllib3.util.retry import Retry
 
@@ -260,7 +260,7 @@ class Connection:
                 response.content  # noqa: B018
             return response
         except (requests.RequestException, UnicodeError) as error:
-            raise unreachable(registry, error, self._timeout) from None
+            raise unreachable_error(registry, error, self._timeout) from None
 
     def _authorize(self, reference: Reference, response: Response, writes: bool, also: str) -> str:
         """Return the `Authorization` that a 401's challenge asks for (RFC 7235; distribution's token specification)."""
@@ -277,7 +277,7 @@ class Connection:
             urlsplit(realm).scheme == "http" and response.url.startswith("http:")
         )
         if not safe:
-            raise unbelievable(reference, f"it asks to log in at {realm[:200]!r}, which is not a safe address")
+            raise invalid_answer(reference, f"it asks to log in at {realm[:200]!r}, which is not a safe address")
         service = {"service": parameters["service"]} if "service" in parameters else {}
         scopes = _scopes(parameters.get("scope", ""), reference, writes, also)
         if login and login.identity_token:
@@ -296,13 +296,13 @@ class Connection:
         if answer.is_redirect:
             # It received credentials; the registry did not name the target of the redirect for them.
             answer.close()
-            raise unbelievable(reference, "its token service sends to another address")
+            raise invalid_answer(reference, "its token service sends to another address")
         if answer.status_code != 200:
             raise self._http_error(reference, answer, writes)
-        document = json_object(self.body(answer, reference, MAX_MANIFEST), partial(unbelievable, reference))
+        document = parse_json_object(self.body(answer, reference, MAX_MANIFEST), partial(invalid_answer, reference))
         token = document.get("token") or document.get("access_token")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-            raise unbelievable(reference, "its token service gave no token")
+            raise invalid_answer(reference, "its token service gave no token")
         self._logins.hide(token)
         return f"Bearer {token}"
 
@@ -380,13 +380,13 @@ def _error_text(response: Response) -> str:
 
     try:
         body = next(response.iter_content(4096), b"")
-        errors = reading.json_value(body)["errors"]
+        errors = reading.parse_json(body)["errors"]
         return "; ".join(f"{item.get('code', '')}: {item.get('message', '')}" for item in errors)[:500]
     except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError):
         return ""
 
 
-def unreachable(registry: str, error: Exception, timeout: float) -> Unreachable:
+def unreachable_error(registry: str, error: Exception, timeout: float) -> RegistryUnreachable:
     """Distinguish the reasons for a missing answer; the order matters, because the library's errors nest."""
     import requests
 
@@ -412,6 +412,6 @@ def unreachable(registry: str, error: Exception, timeout: float) -> Unreachable:
             "The network or a proxy in between is out of order.",
             "Try again.",
         )
-    return Unreachable(
+    return RegistryUnreachable(
         f"{registry}: {what}.", cause=cause, remedy=remedy, original=f"{type(error).__name__}: {text[:300]}"
     )

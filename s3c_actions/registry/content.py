@@ -20,9 +20,9 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-INDEXES = frozenset({OCI_INDEX, DOCKER_INDEX})
-MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
-ACCEPT = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST))
+INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_INDEX})
+MANIFEST_TYPES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+ACCEPTED_TYPES = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST))
 
 # The specification asks registries to take manifests of at least 4 MiB; a config holds the history of all layers.
 MAX_MANIFEST = 4 * 1024 * 1024
@@ -31,7 +31,7 @@ MAX_CONFIG = 8 * 1024 * 1024
 # Layers that may not be redistributed (Windows' base layers): they are pulled from the address in the manifest.
 _FOREIGN = ("foreign", "nondistributable")
 
-Refuse = Callable[[str], S3CError]
+ErrorFactory = Callable[[str], S3CError]
 """Creates the error of content that violates the specification, from a clause that says why."""
 
 
@@ -56,7 +56,7 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_index(self) -> bool:
         """Return whether this is a multi-platform image."""
-        return self.media_type in INDEXES
+        return self.media_type in INDEX_TYPES
 
     @property
     def images(self) -> tuple[Descriptor, ...]:
@@ -106,9 +106,9 @@ def choose(index: Descriptor, platform: str, reference: Reference | str) -> Desc
     """
     if not platform and len(index.images) == 1:
         return index.images[0]
-    wanted = normal_platform(platform or "linux/amd64")
+    wanted = normalize_platform(platform or "linux/amd64")
     for image in index.images:
-        if normal_platform(image.platform) == wanted or image.platform.startswith(f"{wanted}/"):
+        if normalize_platform(image.platform) == wanted or image.platform.startswith(f"{wanted}/"):
             return image
     raise InputError(
         "platform",
@@ -119,18 +119,18 @@ def choose(index: Descriptor, platform: str, reference: Reference | str) -> Desc
     )
 
 
-def digest_of(content: bytes, algorithm: str = "sha256") -> str:
+def compute_digest(content: bytes, algorithm: str = "sha256") -> str:
     """Return the digest of content, by default with the algorithm that every registry supports."""
     return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
-def platform_of(document: Mapping[str, Any]) -> str:
+def platform_name(document: Mapping[str, Any]) -> str:
     """Return `os/architecture[/variant]` of a configuration or a platform object."""
     parts = [document.get(key) for key in ("os", "architecture", "variant")]
     return "/".join(str(part) for part in parts if part)
 
 
-def normal_platform(platform: str) -> str:
+def normalize_platform(platform: str) -> str:
     """Return a platform without its default variant: `linux/arm64` for `linux/arm64/v8`.
 
     As containerd does: https://github.com/containerd/platforms/blob/v1.0.0/database.go.
@@ -141,12 +141,12 @@ def normal_platform(platform: str) -> str:
     return platform
 
 
-def texts(value: object) -> dict[str, str]:
+def text_values(value: object) -> dict[str, str]:
     """Return annotations or labels as texts; an empty mapping for a value of another type."""
     return {str(key): str(text) for key, text in value.items()} if isinstance(value, dict) else {}
 
 
-def manifest_of(content: bytes, refuse: Refuse, *, digest: str, media_type: str = "") -> Manifest:
+def parse_manifest(content: bytes, refuse: ErrorFactory, *, digest: str, media_type: str = "") -> Manifest:
     """Parse a manifest or index whose digest has been checked.
 
     Args:
@@ -158,22 +158,22 @@ def manifest_of(content: bytes, refuse: Refuse, *, digest: str, media_type: str 
     Raises:
         S3CError: created by `refuse`: it is neither, or lists an entry without a digest or size.
     """
-    document = json_object(content, refuse, "a manifest")
+    document = parse_json_object(content, refuse, "a manifest")
     kind = str(document.get("mediaType") or media_type)
-    if kind not in INDEXES | MANIFESTS:
+    if kind not in INDEX_TYPES | MANIFEST_TYPES:
         raise refuse(f"{kind[:100]!r} is not the type of an image's manifest or index")
     descriptor = Descriptor(
         digest=digest,
         media_type=kind,
         size=len(content),
         artifact_type=str(document.get("artifactType") or ""),
-        annotations=texts(document.get("annotations")),
-        manifests=descriptors(document, refuse) if kind in INDEXES else (),
+        annotations=text_values(document.get("annotations")),
+        manifests=parse_descriptors(document, refuse) if kind in INDEX_TYPES else (),
     )
     return Manifest(descriptor=descriptor, document=document, content=content)
 
 
-def descriptors(document: Mapping[str, Any], refuse: Refuse) -> tuple[Descriptor, ...]:
+def parse_descriptors(document: Mapping[str, Any], refuse: ErrorFactory) -> tuple[Descriptor, ...]:
     """Return the entries of an index.
 
     Raises:
@@ -197,14 +197,14 @@ def descriptors(document: Mapping[str, Any], refuse: Refuse) -> tuple[Descriptor
                 media_type=str(entry.get("mediaType") or ""),
                 size=entry["size"],
                 artifact_type=str(entry.get("artifactType") or ""),
-                platform=platform_of(platform) if isinstance(platform, dict) else "",
-                annotations=texts(entry.get("annotations")),
+                platform=platform_name(platform) if isinstance(platform, dict) else "",
+                annotations=text_values(entry.get("annotations")),
             )
         )
     return tuple(entries)
 
 
-def contents(document: Mapping[str, Any], refuse: Refuse) -> dict[str, int]:
+def blob_sizes(document: Mapping[str, Any], refuse: ErrorFactory) -> dict[str, int]:
     """Return digest → size in bytes of each blob that a manifest names and that may be redistributed.
 
     Raises:
@@ -226,7 +226,7 @@ def contents(document: Mapping[str, Any], refuse: Refuse) -> dict[str, int]:
     return sizes
 
 
-def config_digest(manifest: Manifest, refuse: Refuse) -> str:
+def config_digest(manifest: Manifest, refuse: ErrorFactory) -> str:
     """Return the digest of the configuration that a manifest names.
 
     Raises:
@@ -239,7 +239,7 @@ def config_digest(manifest: Manifest, refuse: Refuse) -> str:
     return digest
 
 
-def checked(pieces: Iterable[bytes], digest: str, size: int, refuse: Refuse) -> Iterator[bytes]:
+def verify_chunks(pieces: Iterable[bytes], digest: str, size: int, refuse: ErrorFactory) -> Iterator[bytes]:
     """Yield the pieces of content; check size and digest before yielding the last one.
 
     Args:
@@ -266,7 +266,7 @@ def checked(pieces: Iterable[bytes], digest: str, size: int, refuse: Refuse) -> 
         yield pending
 
 
-def json_object(body: bytes, refuse: Refuse, what: str = "an answer") -> dict[str, Any]:
+def parse_json_object(body: bytes, refuse: ErrorFactory, what: str = "an answer") -> dict[str, Any]:
     """Parse a JSON object.
 
     Args:
@@ -278,7 +278,7 @@ def json_object(body: bytes, refuse: Refuse, what: str = "an answer") -> dict[st
         S3CError: created by `refuse`: it is not one, or has a duplicate key, which readers understand differently.
     """
     try:
-        document = reading.json_value(body, object_pairs_hook=_unique_members)
+        document = reading.parse_json(body, object_pairs_hook=_unique_members)
     except _DuplicateKey as error:
         raise refuse(f"{what} has the key {str(error)[:100]!r} twice") from None
     except ValueError:
@@ -301,7 +301,7 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def unbelievable(reference: Reference, why: str) -> OutsideError:
+def invalid_answer(reference: Reference, why: str) -> OutsideError:
     """Return the error of an answer that violates the specification."""
     return OutsideError(
         f"{reference.registry} gave an answer for {reference.repository} that cannot be believed: {why}.",

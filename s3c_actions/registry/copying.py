@@ -14,22 +14,22 @@ from dataclasses import dataclass, field
 
 from s3c_actions.core import reading
 from s3c_actions.core.reference import Reference
-from s3c_actions.registry.connection import Unreachable
-from s3c_actions.registry.content import Descriptor, Manifest, choose, contents, digest_of
+from s3c_actions.registry.connection import RegistryUnreachable
+from s3c_actions.registry.content import Descriptor, Manifest, blob_sizes, choose, compute_digest
 from s3c_actions.registry.reading import Registry
-from s3c_actions.registry.source import Source
+from s3c_actions.registry.source import ImageSource
 from s3c_actions.registry.writing import Writer
 
-AT_ONCE = 4
+MAX_PARALLEL = 4
 TRIES = 3
-DEEPEST = 4
+MAX_DEPTH = 4
 NOTE_SECONDS = 2.0
 # BuildKit's annotation in an index that names the image of an attestation.
 _ABOUT = "vnd.docker.reference.digest"
 
 
 @dataclass
-class Copied:
+class CopyCounts:
     """The progress of a copy, counted as it goes.
 
     Attributes:
@@ -64,8 +64,8 @@ class Copier:
         note: called with a line about the progress from time to time.
     """
 
-    def __init__(self, source: Source, target: Registry, note: Callable[[str], None] = lambda _line: None) -> None:
-        self.copied = Copied()
+    def __init__(self, source: ImageSource, target: Registry, note: Callable[[str], None] = lambda _line: None) -> None:
+        self.copied = CopyCounts()
         self._source = source
         self._target = target
         self._writer = Writer(target)
@@ -90,7 +90,7 @@ class Copier:
             S3CError: the source cannot be read.
         """
         manifest = self._chosen(image, platforms)
-        self._copy_tree(target, manifest, DEEPEST)
+        self._copy_tree(target, manifest, MAX_DEPTH)
         if target.tag:
             existing = self._target.find(target)
             if existing is None or existing.descriptor.digest != manifest.descriptor.digest:
@@ -105,7 +105,7 @@ class Copier:
             OutsideError: as `image` does.
         """
         for digest in (manifest.descriptor.digest, *(entry.digest for entry in manifest.descriptor.manifests)):
-            self._copy_referrers(target, digest, DEEPEST)
+            self._copy_referrers(target, digest, MAX_DEPTH)
 
     def _copy_referrers(self, target: Reference, digest: str, depth: int) -> None:
         existing = {referrer.digest for referrer in self._target.referrers(target.at(digest))}
@@ -148,12 +148,12 @@ class Copier:
         content = json.dumps({**manifest.document, "mediaType": descriptor.media_type, "manifests": entries}).encode()
         return Manifest(
             descriptor=Descriptor(
-                digest=digest_of(content),
+                digest=compute_digest(content),
                 media_type=descriptor.media_type,
                 size=len(content),
                 manifests=tuple(image for image in descriptor.manifests if image.digest in digests),
             ),
-            document=reading.json_value(content),
+            document=reading.parse_json(content),
             content=content,
         )
 
@@ -161,7 +161,7 @@ class Copier:
         """Copy a manifest, after what it names; the caller sets its tag."""
         digest = manifest.descriptor.digest
         if not depth:
-            raise self._source.refuse(f"its indexes stand in each other more than {DEEPEST} deep")
+            raise self._source.refuse(f"its indexes stand in each other more than {MAX_DEPTH} deep")
         for entry in manifest.descriptor.manifests:
             if entry.digest not in self._done:
                 self._copy_tree(target, self._source.manifest(entry.digest), depth - 1)
@@ -169,7 +169,7 @@ class Copier:
         if self._target.find(target.at(digest)) is not None:
             self.copied.add(found=1)
         else:
-            self._copy_blobs(target, contents(manifest.document, self._source.refuse))
+            self._copy_blobs(target, blob_sizes(manifest.document, self._source.refuse))
             self._push_manifest(target.at(digest), manifest)
         self._done.add(digest)
 
@@ -178,7 +178,7 @@ class Copier:
         self.copied.add(manifests=1)
 
     def _copy_blobs(self, target: Reference, sizes: Mapping[str, int]) -> None:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(MAX_PARALLEL) as pool:
             running = [pool.submit(self._copy_blob, target, digest, size) for digest, size in sizes.items()]
             try:
                 for upload in running:
@@ -198,7 +198,7 @@ class Copier:
         for remaining in reversed(range(TRIES)):
             try:
                 self._writer.push_blob(target, digest, self._count_sent(self._source.layer(digest, size)))
-            except Unreachable as error:
+            except RegistryUnreachable as error:
                 if not remaining:
                     raise
                 self._note(f"{digest}: {error.what} Trying again.")

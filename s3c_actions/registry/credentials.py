@@ -35,7 +35,7 @@ class Credentials:
         return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
-def given(username: str, password: str, stem: str = "registry") -> Credentials | None:
+def input_credentials(username: str, password: str, stem: str = "registry") -> Credentials | None:
     """Return the credentials of two inputs, None when neither is given.
 
     Args:
@@ -67,7 +67,7 @@ def docker_folder(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("HOME") or Path.home()) / ".docker"
 
 
-def from_docker(registry: str, environment: Mapping[str, str]) -> Credentials | None:
+def docker_credentials(registry: str, environment: Mapping[str, str]) -> Credentials | None:
     """Return the credentials for a registry in Docker's configuration, None when it has none.
 
     Args:
@@ -105,7 +105,7 @@ def from_docker(registry: str, environment: Mapping[str, str]) -> Credentials | 
     return None
 
 
-class Exchange(Protocol):
+class CredentialExchange(Protocol):
     """Logs in to registries by an identity, such as Azure's, where no credentials were given."""
 
     def __call__(self, registry: str) -> Credentials | None:
@@ -135,7 +135,7 @@ class Logins:
 
     environment: Mapping[str, str] = field(repr=False)
     given: Mapping[str, Credentials] = field(default_factory=dict)
-    exchange: Exchange | None = None
+    exchange: CredentialExchange | None = None
     hide: Callable[[str], None] = lambda _value: None
 
     def of(self, registry: str) -> Credentials | None:
@@ -144,7 +144,7 @@ class Logins:
         Raises:
             OutsideError: Docker's configuration cannot be used, or the exchange failed.
         """
-        credentials = self.given.get(registry) or from_docker(registry, self.environment)
+        credentials = self.given.get(registry) or docker_credentials(registry, self.environment)
         if credentials is None:
             return None if self.exchange is None else self.exchange(registry)
         self._hide(credentials)
@@ -154,7 +154,7 @@ class Logins:
         """Return the credentials that are not in Docker's configuration, to be passed to programs."""
         credentials = dict(self.given)
         for registry in sorted(set(registries) - set(credentials)):
-            if self.exchange is not None and from_docker(registry, self.environment) is None:
+            if self.exchange is not None and docker_credentials(registry, self.environment) is None:
                 login = self.exchange(registry)
                 if login is not None:
                     credentials[registry] = login
@@ -168,7 +168,7 @@ class Logins:
                 self.hide(value)
 
 
-def for_programs(logins: Logins, registries: Collection[str], temp: Path) -> Callable[[], dict[str, str]]:
+def open_program_login(logins: Logins, registries: Collection[str], temp: Path) -> Callable[[], dict[str, str]]:
     """Give programs our logins, through a Docker configuration of their own, which all of them read.
 
     The user's configuration is copied, and our additional credentials are added.
@@ -227,12 +227,12 @@ def _write_config(folder: Path, own: Path, credentials: Mapping[str, Credentials
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = reading.json_value(reading.text(path))
+        document = reading.parse_json(reading.read_text_file(path))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise OutsideError(
-            f"Docker's configuration {pasted.shortened_path(str(path))} cannot be read.",
+            f"Docker's configuration {pasted.shorten_path(str(path))} cannot be read.",
             cause="It is not JSON, or this user may not open it.",
             remedy="Mend or remove it, or point DOCKER_CONFIG to another folder.",
             original=error.strerror or "" if isinstance(error, OSError) else "",

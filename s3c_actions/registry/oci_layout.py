@@ -22,7 +22,7 @@ _MAX_NESTING = 3
 
 
 @dataclass
-class Layout:
+class OciLayout:
     """A layout being filled; digests are SHA-256."""
 
     folder: Path
@@ -55,7 +55,7 @@ class Layout:
         return str(descriptor["digest"])
 
 
-def platforms_behind(name: str) -> tuple[str, ...]:
+def layout_platforms(name: str) -> tuple[str, ...]:
     """Return the platforms of the images in an OCI layout that Trivy is asked to scan; Trivy scans the first one.
 
     Args:
@@ -82,7 +82,7 @@ def platforms_behind(name: str) -> tuple[str, ...]:
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:
-    return list(reading.json_value(reading.content(path, _MAX_INDEX))["manifests"])
+    return list(reading.parse_json(reading.read_file(path, _MAX_INDEX))["manifests"])
 
 
 def _platforms(folder: Path, entry: dict[str, Any], depth: int) -> Iterator[str]:

@@ -17,7 +17,7 @@ _LABELS = frozenset({"Labels", "labels"})
 _BASE_LABEL = "BaseImage"
 
 
-def platform(name: str) -> str:
+def platform_without_variant(name: str) -> str:
     """Return `os/architecture[/variant]` without the variant that every arm64 image has.
 
     Args:
@@ -26,7 +26,7 @@ def platform(name: str) -> str:
     return name.removesuffix("/v8") if name.endswith("/arm64/v8") else name
 
 
-def difference(patched: ImageConfig, original: ImageConfig) -> str:
+def configuration_difference(patched: ImageConfig, original: ImageConfig) -> str:
     """Return the first field in which the configuration of a patched image differs from its original.
 
     Everything is compared but the history, the layers, the labels and the time of creation: entry point, user,
@@ -62,7 +62,7 @@ def _compared_fields(document: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
     return fields
 
 
-def added(patched: ImageConfig, base: tuple[str, ...]) -> int:
+def count_added_layers(patched: ImageConfig, base: tuple[str, ...]) -> int:
     """Return how many layers an image has on top of a base.
 
     Args:
@@ -75,7 +75,7 @@ def added(patched: ImageConfig, base: tuple[str, ...]) -> int:
     return len(patched.diff_ids) - len(base) if base and patched.diff_ids[: len(base)] == base else -1
 
 
-def base_of(config: ImageConfig) -> str:
+def base_image(config: ImageConfig) -> str:
     """Return the image that Copa's label names as the one that was patched, verbatim; empty without the label.
 
     Args:

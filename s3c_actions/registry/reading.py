@@ -19,24 +19,24 @@ from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.registry.connection import Connection
 from s3c_actions.registry.content import (
-    ACCEPT,
-    MANIFESTS,
+    ACCEPTED_TYPES,
+    MANIFEST_TYPES,
     MAX_CONFIG,
     MAX_MANIFEST,
     OCI_INDEX,
     Descriptor,
     ImageConfig,
     Manifest,
-    checked,
     choose,
+    compute_digest,
     config_digest,
-    descriptors,
-    digest_of,
-    json_object,
-    manifest_of,
-    platform_of,
-    texts,
-    unbelievable,
+    invalid_answer,
+    parse_descriptors,
+    parse_json_object,
+    parse_manifest,
+    platform_name,
+    text_values,
+    verify_chunks,
 )
 from s3c_actions.registry.credentials import Logins
 
@@ -52,7 +52,7 @@ MAX_NESTING = 3
 IMAGE_CONFIGS = frozenset(
     {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
 )
-PIECE = 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
 
 
 class Registry:
@@ -111,20 +111,20 @@ class Registry:
         """
         wanted = reference.digest or reference.tag or "latest"
         path = f"/v2/{reference.repository}/manifests/{wanted}"
-        response = self._get(reference, path, accept=ACCEPT)
+        response = self._get(reference, path, accept=ACCEPTED_TYPES)
         if response.status_code == 404:
             self.connection.dismiss(response, reference)
             return None
         body = self.connection.body(response, reference, MAX_MANIFEST)
         algorithm = (reference.digest or "sha256:").partition(":")[0]
-        digest = digest_of(body, algorithm)
+        digest = compute_digest(body, algorithm)
         announced = response.headers.get("Docker-Content-Digest", digest)
         if (reference.digest and digest != reference.digest) or (
             announced.startswith(f"{algorithm}:") and announced != digest
         ):
-            raise unbelievable(reference, f"the manifest's digest is {digest}, not {reference.digest or announced}")
+            raise invalid_answer(reference, f"the manifest's digest is {digest}, not {reference.digest or announced}")
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
-        return manifest_of(body, partial(unbelievable, reference), digest=digest, media_type=kind)
+        return parse_manifest(body, partial(invalid_answer, reference), digest=digest, media_type=kind)
 
     def flattened(self, reference: Reference, index: Descriptor) -> Descriptor:
         """Return an index that lists every image a runtime could take from it, each with its platform.
@@ -144,12 +144,12 @@ class Registry:
 
     def _images(self, reference: Reference, entries: tuple[Descriptor, ...], depth: int) -> Iterator[Descriptor]:
         if depth == 0:
-            raise unbelievable(reference, f"its index lists indexes over {MAX_NESTING} deep")
+            raise invalid_answer(reference, f"its index lists indexes over {MAX_NESTING} deep")
         for entry in entries:
             if entry.is_index:
                 nested = self.manifest(reference.at(entry.digest)).descriptor
                 yield from self._images(reference, nested.manifests, depth - 1)
-            elif entry.platform or entry.media_type not in MANIFESTS:
+            elif entry.platform or entry.media_type not in MANIFEST_TYPES:
                 yield entry
             elif platform := self._own_platform(reference.at(entry.digest)):
                 yield replace(entry, platform=platform)
@@ -160,8 +160,8 @@ class Registry:
         config = manifest.document.get("config")
         if not isinstance(config, dict) or config.get("mediaType") not in IMAGE_CONFIGS:
             return ""
-        refuse = partial(unbelievable, reference)
-        return platform_of(json_object(self.blob(reference, config_digest(manifest, refuse)), refuse))
+        refuse = partial(invalid_answer, reference)
+        return platform_name(parse_json_object(self.blob(reference, config_digest(manifest, refuse)), refuse))
 
     def config(self, reference: Reference, *, platform: str = "", field: str = "image") -> ImageConfig:
         """Return the configuration of an image.
@@ -179,18 +179,18 @@ class Registry:
         if manifest.descriptor.is_index:
             chosen = choose(manifest.descriptor, platform, reference)
             manifest = self.manifest(reference.at(chosen.digest), field=field)
-        refuse = partial(unbelievable, reference)
-        document = json_object(self.blob(reference, config_digest(manifest, refuse)), refuse)
+        refuse = partial(invalid_answer, reference)
+        document = parse_json_object(self.blob(reference, config_digest(manifest, refuse)), refuse)
         rootfs = document.get("rootfs")
         layers = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
         if not isinstance(layers, list) or not all(isinstance(layer, str) for layer in layers):
-            raise unbelievable(reference, "its configuration lists no layers")
+            raise invalid_answer(reference, "its configuration lists no layers")
         own = document.get("config")
         return ImageConfig(
             manifest=manifest.descriptor.digest,
-            platform=platform_of(document),
+            platform=platform_name(document),
             diff_ids=tuple(layers),
-            labels=texts(own.get("Labels") if isinstance(own, dict) else None),
+            labels=text_values(own.get("Labels") if isinstance(own, dict) else None),
             document=document,
         )
 
@@ -206,10 +206,10 @@ class Registry:
         """
         response = self._get(reference, f"/v2/{reference.repository}/blobs/{digest}")
         if response.status_code == 404:
-            raise unbelievable(reference, f"{digest}, which a manifest names, is missing")
+            raise invalid_answer(reference, f"{digest}, which a manifest names, is missing")
         body = self.connection.body(response, reference, MAX_CONFIG)
-        if digest_of(body, digest.partition(":")[0]) != digest:
-            raise unbelievable(reference, f"what it sends for {digest} is other content")
+        if compute_digest(body, digest.partition(":")[0]) != digest:
+            raise invalid_answer(reference, f"what it sends for {digest} is other content")
         return body
 
     def layer(self, reference: Reference, digest: str, size: int) -> Iterator[bytes]:
@@ -226,10 +226,10 @@ class Registry:
         response = self._get(reference, f"/v2/{reference.repository}/blobs/{digest}")
         if response.status_code != 200:
             response.close()
-            raise unbelievable(reference, f"{digest}, which a manifest names, is missing")
-        pieces = self.connection.chunks(response, reference, PIECE)
+            raise invalid_answer(reference, f"{digest}, which a manifest names, is missing")
+        pieces = self.connection.chunks(response, reference, CHUNK_BYTES)
         with contextlib.closing(response):
-            yield from checked(pieces, digest, size, partial(unbelievable, reference))
+            yield from verify_chunks(pieces, digest, size, partial(invalid_answer, reference))
 
     def tags(self, reference: Reference, *, field: str = "image") -> tuple[str, ...]:
         """Return every tag of a repository, in the registry's order.
@@ -245,15 +245,15 @@ class Registry:
             if response.status_code == 404:
                 raise _no_repository(reference, field)
             body = self.connection.body(response, reference, MAX_MANIFEST)
-            page = json_object(body, partial(unbelievable, reference)).get("tags") or []
+            page = parse_json_object(body, partial(invalid_answer, reference)).get("tags") or []
             if not isinstance(page, list):
-                raise unbelievable(reference, "its list of tags is not a list")
+                raise invalid_answer(reference, "its list of tags is not a list")
             tags += [tag for tag in page if isinstance(tag, str)]
             next_page = _next_page(response)
             if not next_page:
                 return tuple(dict.fromkeys(tags))
             path = next_page
-        raise unbelievable(reference, f"its list of tags has more than {MAX_PAGES} pages")
+        raise invalid_answer(reference, f"its list of tags has more than {MAX_PAGES} pages")
 
     def referrers(self, reference: Reference, artifact_type: str = "") -> tuple[Descriptor, ...]:
         """Return the referrers of a digest (signatures, reports), by the referrers API, else by its fallback tag.
@@ -280,7 +280,7 @@ class Registry:
             if not next_page:
                 return tuple(referrer for referrer in listed if artifact_type in ("", referrer.artifact_type))
             path = next_page
-        raise unbelievable(reference, f"its list of referrers has more than {MAX_PAGES} pages")
+        raise invalid_answer(reference, f"its list of referrers has more than {MAX_PAGES} pages")
 
     def _fallback_referrers(self, reference: Reference, artifact_type: str) -> tuple[Descriptor, ...]:
         # Any media type is accepted: older clients wrote others.
@@ -296,8 +296,10 @@ class Registry:
         )
 
     def _read_index(self, reference: Reference, response: Response) -> tuple[Descriptor, ...]:
-        refuse = partial(unbelievable, reference)
-        return descriptors(json_object(self.connection.body(response, reference, MAX_MANIFEST), refuse), refuse)
+        refuse = partial(invalid_answer, reference)
+        return parse_descriptors(
+            parse_json_object(self.connection.body(response, reference, MAX_MANIFEST), refuse), refuse
+        )
 
     def _not_found_error(self, reference: Reference, field: str) -> S3CError:
         if reference.digest:

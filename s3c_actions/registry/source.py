@@ -11,14 +11,14 @@ from s3c_actions.registry.content import (
     Descriptor,
     Manifest,
     config_digest,
-    json_object,
-    platform_of,
-    unbelievable,
+    invalid_answer,
+    parse_json_object,
+    platform_name,
 )
 from s3c_actions.registry.reading import Registry
 
 
-class Source(ABC):
+class ImageSource(ABC):
     """A place that an image is read from. Everything it returns matches the requested digest."""
 
     @property
@@ -61,11 +61,11 @@ class Source(ABC):
 
     def platform(self, manifest: Manifest) -> str:
         """Return `os/architecture[/variant]` of an image, from its configuration."""
-        document = json_object(self.blob(config_digest(manifest, self.refuse)), self.refuse, "a configuration")
-        return platform_of(document)
+        document = parse_json_object(self.blob(config_digest(manifest, self.refuse)), self.refuse, "a configuration")
+        return platform_name(document)
 
 
-class RepositorySource(Source):
+class RepositorySource(ImageSource):
     """A repository of a registry.
 
     Args:
@@ -106,7 +106,7 @@ class RepositorySource(Source):
 
     def refuse(self, why: str) -> S3CError:
         """Return the error that names the registry."""
-        return unbelievable(self._reference, why)
+        return invalid_answer(self._reference, why)
 
     def mounts_into(self, registry: Registry, target: Reference) -> str:
         """Return this repository, when one client reads and writes one registry."""

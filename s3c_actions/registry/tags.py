@@ -9,7 +9,7 @@ import msgspec
 
 from s3c_actions.core.reference import Reference, is_tag
 
-DEFAULT = "{tag}-{n}"
+DEFAULT_TEMPLATE = "{tag}-{n}"
 _FIELD = re.compile(r"\{(\w*)\}")
 # Digits of a digest that distinguish the images of one repository.
 _SHORT = 12

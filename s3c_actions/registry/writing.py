@@ -13,14 +13,22 @@ from urllib.parse import urlencode, urljoin
 
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.reference import Reference
-from s3c_actions.registry.content import INDEXES, OCI_INDEX, Descriptor, digest_of, json_object, texts, unbelievable
+from s3c_actions.registry.content import (
+    INDEX_TYPES,
+    OCI_INDEX,
+    Descriptor,
+    compute_digest,
+    invalid_answer,
+    parse_json_object,
+    text_values,
+)
 from s3c_actions.registry.reading import Registry, referrers_tag
 
 if TYPE_CHECKING:
     from requests import Response
 
 CHUNK = 8 * 1024 * 1024
-OCTETS = "application/octet-stream"
+OCTET_STREAM = "application/octet-stream"
 _LISTING_TRIES = 5
 # Azure Container Registry: https://learn.microsoft.com/rest/api/containerregistry/tag/delete
 _ACR = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
@@ -97,7 +105,7 @@ class Writer:
             if sent and last:
                 place, last = self._send(repository, place, last, sent), b""
             closing = place + ("&" if "?" in place else "?") + urlencode({"digest": digest})
-            headers = {"Content-Type": OCTETS}
+            headers = {"Content-Type": OCTET_STREAM}
             self._connection.request(
                 "PUT", repository, closing, content=last, headers=headers, expected=(201, 204)
             ).close()
@@ -121,8 +129,8 @@ class Writer:
             OutsideError: the registry rejected it (a blob or manifest it names is missing, the tag is locked), or
                 failed.
         """
-        document = json_object(content, partial(unbelievable, target))
-        digest = digest_of(content, (target.digest or "sha256:").partition(":")[0])
+        document = parse_json_object(content, partial(invalid_answer, target))
+        digest = compute_digest(content, (target.digest or "sha256:").partition(":")[0])
         if target.digest not in ("", digest):
             raise ValueError(f"{target} is not the digest of the content, {digest}")
         path = f"/v2/{target.repository}/manifests/{target.tag or digest}"
@@ -133,7 +141,7 @@ class Writer:
             announced = response.headers.get("Docker-Content-Digest", digest)
             listed = "OCI-Subject" in response.headers
         if announced != digest:
-            raise unbelievable(target, f"it took the manifest for {announced[:100]!r}, and it is {digest}")
+            raise invalid_answer(target, f"it took the manifest for {announced[:100]!r}, and it is {digest}")
         config = document.get("config")
         descriptor = Descriptor(
             digest=digest,
@@ -143,7 +151,7 @@ class Writer:
             artifact_type=str(
                 document.get("artifactType") or (config.get("mediaType") if isinstance(config, dict) else "") or ""
             ),
-            annotations=texts(document.get("annotations")),
+            annotations=text_values(document.get("annotations")),
         )
         subject = document.get("subject")
         if isinstance(subject, dict) and not listed:
@@ -223,7 +231,7 @@ class Writer:
 
     def _entries(self, tag: Reference) -> list[dict[str, Any]]:
         index = self._registry.find(tag)
-        if index is None or index.descriptor.media_type not in INDEXES:
+        if index is None or index.descriptor.media_type not in INDEX_TYPES:
             return []
         return list(index.document.get("manifests") or [])
 
@@ -234,7 +242,7 @@ class Writer:
     def _send(self, repository: Reference, place: str, chunk: bytes, start: int) -> str:
         """Send one chunk of an upload; return the address for the next one."""
         while True:
-            headers = {"Content-Type": OCTETS, "Content-Range": f"{start}-{start + len(chunk) - 1}"}
+            headers = {"Content-Type": OCTET_STREAM, "Content-Range": f"{start}-{start + len(chunk) - 1}"}
             with self._connection.request(
                 "PATCH", repository, place, content=chunk, headers=headers, expected=(202, 204, 416)
             ) as response:
@@ -245,7 +253,7 @@ class Writer:
                 place = self._upload_address(response, repository)
                 arrived = int(response.headers.get("Range", "0--1").rpartition("-")[2] or -1) + 1
             if not start < arrived <= start + len(chunk):
-                raise unbelievable(repository, f"of an upload it has {arrived} bytes, and {start} were sent")
+                raise invalid_answer(repository, f"of an upload it has {arrived} bytes, and {start} were sent")
             chunk, start = chunk[arrived - start :], arrived
             if not chunk:
                 return place
@@ -265,7 +273,7 @@ class Writer:
     def _upload_address(response: Response, repository: Reference) -> str:
         place = response.headers.get("Location", "")
         if not place:
-            raise unbelievable(repository, "it does not say where to upload to")
+            raise invalid_answer(repository, "it does not say where to upload to")
         return urljoin(response.url, place)
 
 

@@ -28,9 +28,9 @@ from s3c_actions.result.model import (
     AttachResult,
     DeployResult,
     ImageOutcome,
-    Judgement,
     Outcome,
     PatchResult,
+    PolicyJudgement,
     ScanResult,
     SignResult,
 )
@@ -38,7 +38,7 @@ from s3c_actions.result.model import (
 _E = TypeVar("_E", bound=shape.Entry)
 
 
-def document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError | None = None) -> ResultDocument:
+def build_document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError | None = None) -> ResultDocument:
     """The document of what a command did.
 
     Args:
@@ -55,7 +55,7 @@ def document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError 
             s3c=__version__,
             command=cast("shape.CommandName", outcome.command),
             created=now.isoformat(timespec="seconds"),
-            verdict=outputs.verdict(outcome),
+            verdict=outputs.outcome_verdict(outcome),
             exit_code=outputs.exit_code(outcome),
             error=_error(error),
             seconds=round(outcome.seconds, 3),
@@ -68,7 +68,7 @@ def document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError 
         return redacted(document, secrets) if _holds(document, secrets) else document
 
 
-def text(document: ResultDocument | Mapping[str, Any]) -> str:
+def render_document(document: ResultDocument | Mapping[str, Any]) -> str:
     """The document's text: indented, except that what has no parts of its own is one line."""
     with paused():
         return "".join([*_pieces(msgspec.to_builtins(document), ""), "\n"])
@@ -148,13 +148,13 @@ def _image(image: ImageOutcome) -> ImageResult:
         image=image.image,
         reference=image.reference,
         digest=image.reference.rpartition("@")[2] if "@" in image.reference else "",
-        verdict=outputs.verdict(image),
+        verdict=outputs.outcome_verdict(image),
         error=_error(image.failure),
         findings=_counts(report) if report else None,
         remaining=_remaining(image),
         set_aside=tuple(reasoned(finding, finding.suppressed) for finding in (report.suppressed if report else ())),
         base=_copied(shape.BaseEntry, image.base, **_changes(image.base.difference)) if image.base else None,
-        files=_files(outputs.files(image)),
+        files=_files(outputs.report_files(image)),
         scan=_scan(scan) if scan else None,
         patch=_patch(image.patch) if image.patch else None,
         rescan=_scan(image.patch.after) if image.patch and image.patch.after else None,
@@ -255,7 +255,7 @@ def _attach(attach: AttachResult) -> shape.AttachEntry:
     )
 
 
-def _judgement(judgement: Judgement) -> shape.JudgementEntry:
+def _judgement(judgement: PolicyJudgement) -> shape.JudgementEntry:
     return _copied(
         shape.JudgementEntry,
         judgement,

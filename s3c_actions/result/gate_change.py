@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-VERDICTS = ("passed", "refused", "failed")
+PROPOSED_VERDICTS = ("passed", "refused", "failed")
 
 
 class GateChange(msgspec.Struct, frozen=True, order=True, kw_only=True):
@@ -26,7 +26,7 @@ class GateChange(msgspec.Struct, frozen=True, order=True, kw_only=True):
     accepted_by: str = ""
 
 
-class Proposed(msgspec.Struct, frozen=True, kw_only=True):
+class ProposedVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a scan would have come to with the pull request's own files.
 
     Attributes:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3c_actions.findings.scope import named
+from s3c_actions.findings.scope import describe_parts
 
 if TYPE_CHECKING:
     from s3c_actions.core.errors import S3CError
     from s3c_actions.findings.difference import Difference
-    from s3c_actions.findings.model import Content, Finding, ScanReport
+    from s3c_actions.findings.model import Finding, ForbiddenContent, ScanReport
     from s3c_actions.findings.scope import Scope, SettingsFile
-    from s3c_actions.policy.judge import Refusal
+    from s3c_actions.policy.judge import Objection
     from s3c_actions.report.formats import Rendering
-    from s3c_actions.result.gate_change import GateChange, Proposed
-    from s3c_actions.trace.model import Story
+    from s3c_actions.result.gate_change import GateChange, ProposedVerdict
+    from s3c_actions.trace.model import Trace
 
 
 class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
     refused: tuple[Finding, ...]
     blind: str
     overridden: str
-    contents: tuple[Content, ...]
+    contents: tuple[ForbiddenContent, ...]
     policy: str
     scope: Scope
     uncovered: int
@@ -70,7 +70,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     parts: tuple[ScanResult, ...] = ()
     rendering: Rendering | None = None
-    proposed: Proposed | None = None
+    proposed: ProposedVerdict | None = None
     seconds: float = 0.0
 
     @property
@@ -81,10 +81,10 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def left_out(self) -> str:
         """What the policy requires to be looked at and was not, as a sentence; empty when nothing."""
-        return f"The policy requires a scan that looks at {named(self.missing)}." if self.missing else ""
+        return f"The policy requires a scan that looks at {describe_parts(self.missing)}." if self.missing else ""
 
 
-class Left(msgspec.Struct, frozen=True, kw_only=True):
+class LeftFinding(msgspec.Struct, frozen=True, kw_only=True):
     """A finding that is still there after a patch, and why in a clause people understand."""
 
     finding: Finding
@@ -116,7 +116,7 @@ class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
     before: ScanResult
     after: ScanResult | None = None
     fixed: tuple[Finding, ...] = ()
-    left: tuple[Left, ...] = ()
+    left: tuple[LeftFinding, ...] = ()
     new: tuple[Finding, ...] = ()
     upgraded: Mapping[str, str] = msgspec.field(default_factory=dict)
     vex: Path | None = None
@@ -129,7 +129,7 @@ class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
         return self.reference.rpartition("@")[2]
 
 
-class Certificate(msgspec.Struct, frozen=True, kw_only=True):
+class CertificateFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of a signing certificate; times are RFC 3339, `thumbprint` is SHA-256 in hexadecimal."""
 
     subject: str
@@ -157,7 +157,7 @@ class SignResult(msgspec.Struct, frozen=True, kw_only=True):
 
     reference: str
     signature_digest: str
-    certificate: Certificate
+    certificate: CertificateFacts
     signature_format: str
     skipped: bool
     verified: bool
@@ -167,7 +167,7 @@ class SignResult(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
 
-class Attached(msgspec.Struct, frozen=True, kw_only=True):
+class AttachedEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """One document attached to an image.
 
     Attributes:
@@ -197,7 +197,7 @@ class AttachResult(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     reference: str
-    documents: tuple[Attached, ...]
+    documents: tuple[AttachedEvidence, ...]
     platforms: tuple[AttachResult, ...] = ()
     pruned: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -208,7 +208,7 @@ class AttachResult(msgspec.Struct, frozen=True, kw_only=True):
         return all(one.skipped for one in self.documents) and all(one.skipped for one in self.platforms)
 
 
-class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+class PolicyJudgement(msgspec.Struct, frozen=True, kw_only=True):
     """What a policy says of one image, by the evidence in the registry.
 
     Attributes:
@@ -219,7 +219,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
     reference: str
     policy: str
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[Objection, ...]
     seconds: float = 0.0
 
 
@@ -268,7 +268,7 @@ class TraceResult(msgspec.Struct, frozen=True, kw_only=True):
     """The story of one digest; `files` are the page and the JSON written of it, format → path."""
 
     reference: str
-    story: Story
+    story: Trace
     files: Mapping[str, Path] = msgspec.field(default_factory=dict)
     seconds: float = 0.0
 
@@ -380,7 +380,7 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     patch: PatchResult | None = None
     sign: SignResult | None = None
     attach: AttachResult | None = None
-    judgement: Judgement | None = None
+    judgement: PolicyJudgement | None = None
     verify: VerifyResult | None = None
     admission: Admission | None = None
     mirror: MirrorResult | None = None

@@ -20,7 +20,7 @@ from s3c_actions.result.model import ImageOutcome, Outcome
 if TYPE_CHECKING:
     from s3c_actions.report.document import Verdict
 
-Value = str | int | bool | Path | None
+OutputValue = str | int | bool | Path | None
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,11 +37,11 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     help: str
     commands: tuple[str, ...]
-    of: Callable[[ImageOutcome], Value] | None = None
-    of_all: Callable[[Outcome], Value] | None = None
+    of: Callable[[ImageOutcome], OutputValue] | None = None
+    of_all: Callable[[Outcome], OutputValue] | None = None
 
 
-def verdict(outcome: ImageOutcome | Outcome) -> Verdict:
+def outcome_verdict(outcome: ImageOutcome | Outcome) -> Verdict:
     """`passed`, `refused` (the policy said no) or `failed` (something did not work)."""
     code = exit_code(outcome) if isinstance(outcome, Outcome) else _failure(outcome)
     if code == 0:
@@ -54,12 +54,12 @@ def exit_code(outcome: Outcome) -> int:
     return max(outcome.exit_code, *(_failure(image) for image in outcome.images), 0)
 
 
-def passed(outcome: Outcome) -> tuple[str, ...]:
+def passed_references(outcome: Outcome) -> tuple[str, ...]:
     """The references, by digest, of the images that went through; what a next step may take."""
     return tuple(image.reference for image in outcome.images if image.failure is None and image.reference)
 
 
-def values(outcome: Outcome, result: Path | None = None, summary: Path | None = None) -> dict[str, str]:
+def output_values(outcome: Outcome, result: Path | None = None, summary: Path | None = None) -> dict[str, str]:
     """Every output of the outcome's command, as text.
 
     Args:
@@ -67,9 +67,9 @@ def values(outcome: Outcome, result: Path | None = None, summary: Path | None = 
         result: where result.json was written.
         summary: where summary.md was written.
     """
-    set_by_shell: dict[str, Value] = {"result": result, "summary": summary}
+    set_by_shell: dict[str, OutputValue] = {"result": result, "summary": summary}
     found: dict[str, str] = {}
-    for output in of_command(outcome.command):
+    for output in command_outputs(outcome.command):
         if output.of is not None:
             each = [output.of(image) for image in outcome.images]
             found[output.name] = _text(each[0]) if len(each) == 1 else json.dumps([_json(value) for value in each])
@@ -82,7 +82,7 @@ def values(outcome: Outcome, result: Path | None = None, summary: Path | None = 
     return found
 
 
-def of_command(command: str) -> tuple[Output, ...]:
+def command_outputs(command: str) -> tuple[Output, ...]:
     """The outputs that a command sets, in README order."""
     return tuple(output for output in OUTPUTS if command in output.commands)
 
@@ -91,13 +91,13 @@ def _failure(image: ImageOutcome) -> int:
     return int(image.failure.exit_code) if image.failure is not None else 0
 
 
-def _text(value: Value) -> str:
+def _text(value: OutputValue) -> str:
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _json(value: Value) -> str | int | bool | None:
+def _json(value: OutputValue) -> str | int | bool | None:
     return str(value) if isinstance(value, Path) else value
 
 
@@ -105,21 +105,21 @@ def _report(image: ImageOutcome) -> ScanReport | None:
     return image.final_report
 
 
-def _count(severity: Severity) -> Callable[[ImageOutcome], Value]:
-    def of(image: ImageOutcome) -> Value:
+def _count(severity: Severity) -> Callable[[ImageOutcome], OutputValue]:
+    def of(image: ImageOutcome) -> OutputValue:
         report = image.final_report
         return None if report is None else report.counts[severity]
 
     return of
 
 
-def _file(form: str) -> Callable[[ImageOutcome], Value]:
-    return lambda image: "\n".join(map(str, paths(image, form))) or None
+def _file(form: str) -> Callable[[ImageOutcome], OutputValue]:
+    return lambda image: "\n".join(map(str, report_paths(image, form))) or None
 
 
-def paths(image: ImageOutcome, form: str) -> tuple[Path, ...]:
+def report_paths(image: ImageOutcome, form: str) -> tuple[Path, ...]:
     """The reports of one format that describe the image as it was handed on: of each platform, where none is of all."""
-    whole = files(image).get(form)
+    whole = report_files(image).get(form)
     if whole is not None:
         return (whole,)
     parts = image.last_scan.parts if image.last_scan is not None else ()
@@ -127,7 +127,7 @@ def paths(image: ImageOutcome, form: str) -> tuple[Path, ...]:
     return tuple(path for path in each if path is not None)
 
 
-def files(image: ImageOutcome) -> Mapping[str, Path]:
+def report_files(image: ImageOutcome) -> Mapping[str, Path]:
     """The report files that describe the image as a whole as it was handed on, format → path."""
     traced = image.trace.files if image.trace is not None else {}
     last = image.last_scan
@@ -136,14 +136,14 @@ def files(image: ImageOutcome) -> Mapping[str, Path]:
     return {**({} if last.parts else {"json": last.trivy_json}), **last.files, **traced}
 
 
-def sarif(image: ImageOutcome) -> tuple[Path, ...]:
+def sarif_reports(image: ImageOutcome) -> tuple[Path, ...]:
     """The SARIF reports that describe the image as it was handed on, one for each platform."""
     last = image.last_scan
     scans = (last.parts or (last,)) if last is not None else ()
     return tuple(scan.files["sarif"] for scan in scans if "sarif" in scan.files)
 
 
-def skipped(image: ImageOutcome) -> bool | None:
+def is_skipped(image: ImageOutcome) -> bool | None:
     """Whether nothing was pushed, because nothing needed to be; None when the command pushes nothing anyway."""
     done = [step.skipped for step in (image.patch, image.sign, image.attach, image.mirror) if step is not None]
     return all(done) if done else None
@@ -176,13 +176,13 @@ OUTPUTS: tuple[Output, ...] = (
         name="verdict",
         help="`passed`, `refused` (the policy said no) or `failed`, over all images.",
         commands=_ALL,
-        of_all=verdict,
+        of_all=outcome_verdict,
     ),
     Output(
         name="references",
         help="The images that passed, as `registry/repository@digest`, one a line: the `image` of the next action.",
         commands=_ALL,
-        of_all=lambda outcome: "\n".join(passed(outcome)),
+        of_all=lambda outcome: "\n".join(passed_references(outcome)),
     ),
     Output(
         name="reference",
@@ -273,7 +273,7 @@ OUTPUTS: tuple[Output, ...] = (
         name="skipped",
         help="`true` when nothing was pushed, because it had been done before or there was nothing to do.",
         commands=("chain", "patch", "sign", "attach", "mirror"),
-        of=skipped,
+        of=is_skipped,
     ),
     Output(
         name="evidence",

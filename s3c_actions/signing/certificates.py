@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.signing.identities import ANYONE, MANDATORY, PREFIX, parse
+from s3c_actions.signing.identities import ANYONE, MANDATORY_ATTRIBUTES, PREFIX, parse
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
@@ -175,10 +175,10 @@ def read_pkcs12(data: bytes, password: str = "") -> tuple[PrivateKeyTypes, tuple
             f"it holds no {'private key' if bag.key is None else 'certificate that fits its key'}.",
             remedy="Export it anew with key and certificate.",
         )
-    return bag.key, in_order(bag.cert.certificate, [extra.certificate for extra in bag.additional_certs])
+    return bag.key, order_chain(bag.cert.certificate, [extra.certificate for extra in bag.additional_certs])
 
 
-def in_order(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
+def order_chain(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
     """Return the leaf and its issuers, as far as they are among the others; PKCS#12 has them in any order."""
     chain, rest = [leaf], list(others)
     while chain[-1].issuer != chain[-1].subject:
@@ -441,7 +441,7 @@ def _public_bytes(public: PublicKeyTypes) -> bytes:
     return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def anchor(chain: Sequence[Certificate]) -> tuple[Certificate, ...]:
+def trust_anchor(chain: Sequence[Certificate]) -> tuple[Certificate, ...]:
     """Return the certificate to trust for this signer: its direct issuer, or itself when self-signed.
 
     Args:
@@ -467,24 +467,24 @@ def days_left(certificate: Certificate, now: datetime) -> int:
     return (certificate.not_valid_after_utc - now).days
 
 
-def timestamp(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     """Return the time in RFC 3339, UTC, whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def self_signed(certificate: Certificate) -> bool:
+def is_self_signed(certificate: Certificate) -> bool:
     """Return whether the certificate is signed by its own key."""
     return _issued_by(certificate, certificate)
 
 
-def pem(certificates: Sequence[Certificate]) -> bytes:
+def encode_pem(certificates: Sequence[Certificate]) -> bytes:
     """Return the certificates as PEM, in their order."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
 
 
-def key_pem(key: PrivateKeyTypes) -> bytes:
+def encode_key_pem(key: PrivateKeyTypes) -> bytes:
     """Return the private key as unencrypted PKCS#8 PEM: for a file that only its owner reads, removed after use."""
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -535,7 +535,7 @@ def pinned_identity(chain: Sequence[Certificate], field: str = "certificate") ->
     identity, reason = _identity(leaf)
     if identity:
         return identity
-    if vouches_for_itself(leaf):
+    if is_own_anchor(leaf):
         return ANYONE
     raise CertificateError(
         field,
@@ -547,12 +547,12 @@ def pinned_identity(chain: Sequence[Certificate], field: str = "certificate") ->
     )
 
 
-def vouches_for_itself(certificate: Certificate) -> bool:
+def is_own_anchor(certificate: Certificate) -> bool:
     """Return whether trusting a certificate trusts its own key alone: it is self-signed, and cannot issue others."""
     from cryptography import x509
 
     constraints = _extension(certificate, x509.BasicConstraints)
-    return self_signed(certificate) and not (constraints is not None and constraints.value.ca)
+    return is_self_signed(certificate) and not (constraints is not None and constraints.value.ca)
 
 
 def _identity(certificate: Certificate) -> tuple[str, str]:
@@ -567,7 +567,7 @@ def _identity(certificate: Certificate) -> tuple[str, str]:
         if name in parts and name not in ("CN", "SERIALNUMBER"):  # Go keeps the last of these two
             return "", f"it has {name} twice"
         parts[name] = value
-    if missing := [attribute_type for attribute_type in MANDATORY if not parts.get(attribute_type)]:
+    if missing := [attribute_type for attribute_type in MANDATORY_ATTRIBUTES if not parts.get(attribute_type)]:
         return "", f"it has no {' and no '.join(missing)}"
     distinguished_name = ",".join(f"{name}={_escaped(value)}" for name, value in parts.items() if value)
     try:

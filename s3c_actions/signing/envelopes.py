@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COSE = "application/cose"
 JWS = "application/jose+json"
-FORMATS = {COSE: "cose", JWS: "jws"}
+ENVELOPE_FORMATS = {COSE: "cose", JWS: "jws"}
 MAX_ENVELOPE = 1024 * 1024
 MAX_CERTIFICATES = 20
 MAX_DEPTH = 16
@@ -80,7 +80,7 @@ def read(content: bytes, media_type: str) -> Envelope:
     """
     if len(content) > MAX_ENVELOPE:
         raise EnvelopeError(f"it is larger than {MAX_ENVELOPE // 1024} KiB")
-    if media_type not in FORMATS:
+    if media_type not in ENVELOPE_FORMATS:
         raise EnvelopeError("it is neither JWS nor COSE")
     payload, protected, unprotected, chain = (_jws if media_type == JWS else _cose)(content)
     target = _mapping(_json(payload, "payload").get("targetArtifact"), "target")
@@ -91,13 +91,13 @@ def read(content: bytes, media_type: str) -> Envelope:
     leaf = _leaf(chain)
     stamp, agent = unprotected.get(_TIMESTAMP), unprotected.get(_AGENT)
     return Envelope(
-        signature_format=FORMATS[media_type],
+        signature_format=ENVELOPE_FORMATS[media_type],
         target=digest,
         signer=certificates.subject(leaf),
         issuer=leaf.issuer.rfc4514_string(),
         thumbprint=certificates.thumbprint(leaf),
-        signed_at=utc(protected.get(_SIGNING_TIME) or protected.get(_AUTHENTIC_TIME)),
-        expires=utc(protected.get(_EXPIRY)),
+        signed_at=normalize_time(protected.get(_SIGNING_TIME) or protected.get(_AUTHENTIC_TIME)),
+        expires=normalize_time(protected.get(_EXPIRY)),
         timestamped=bool(stamp),
         metadata={str(key): str(value) for key, value in _mapping(annotations, "metadata").items()},
         agent=agent if isinstance(agent, str) else "",
@@ -146,7 +146,7 @@ def _cbor(content: bytes, what: str) -> object:
 
 def _json(content: bytes, what: str) -> Mapping[str, Any]:
     try:
-        document = reading.json_value(content)
+        document = reading.parse_json(content)
     except ValueError:
         raise EnvelopeError(f"its {what} is not JSON") from None
     return _mapping(document, what)
@@ -185,12 +185,12 @@ def _leaf(chain: object) -> Certificate:
     return leaf
 
 
-def utc(value: object) -> str:
+def normalize_time(value: object) -> str:
     """Return RFC 3339 in UTC, whole seconds, of such a text or of a date of CBOR; empty when it is neither."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         if not isinstance(moment, datetime) or moment.tzinfo is None:
             return ""
-        return certificates.timestamp(moment)
+        return certificates.format_time(moment)
     except (ValueError, OverflowError):
         return ""

@@ -15,7 +15,7 @@ from s3c_actions.core.errors import InputError
 PREFIX = "x509.subject:"
 ANYONE = "*"
 """The identity that matches every certificate that the trust store trusts."""
-MANDATORY = ("C", "ST", "O")
+MANDATORY_ATTRIBUTES = ("C", "ST", "O")
 
 _ESCAPED = frozenset(' "#+,;<=>\\')
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]{2}")
@@ -38,7 +38,7 @@ def parse(name: str) -> Mapping[str, str]:
             if attributes.get(kind):
                 raise ValueError(f"names {kind} twice")
             attributes[kind] = value
-    if missing := [kind for kind in MANDATORY if not attributes.get(kind)]:
+    if missing := [kind for kind in MANDATORY_ATTRIBUTES if not attributes.get(kind)]:
         raise ValueError(f"names no {' and no '.join(missing)}")
     return attributes
 
@@ -91,7 +91,7 @@ def _unescaped(text: str) -> str:
     return content.decode("utf-8", "surrogateescape")
 
 
-def entries(subjects: Sequence[str], field: str = "trusted-identity") -> tuple[str, ...]:
+def identity_entries(subjects: Sequence[str], field: str = "trusted-identity") -> tuple[str, ...]:
     """Return subjects as a trust policy lists them, each after `x509.subject:`; `*` stands alone.
 
     Args:
@@ -130,7 +130,7 @@ def entries(subjects: Sequence[str], field: str = "trusted-identity") -> tuple[s
     return listed
 
 
-def covers(listed: Sequence[str], identity: str) -> bool:
+def covers_identity(listed: Sequence[str], identity: str) -> bool:
     """Return whether a signer is among those that a policy lists.
 
     Args:

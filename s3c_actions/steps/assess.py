@@ -16,15 +16,22 @@ from msgspec.structs import replace
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import OutsideError
-from s3c_actions.evidence.statement import stamp
+from s3c_actions.evidence.statement import normalize_time
 from s3c_actions.findings import coverage
-from s3c_actions.findings.advisories import OLDEST_DATABASE, Database, why_outdated
+from s3c_actions.findings.advisories import MAX_DATABASE_AGE, Database, outdated_reason
 from s3c_actions.findings.coverage import Coverage
 from s3c_actions.findings.inferred import infer
-from s3c_actions.findings.model import Content, Kind, ScanReport, Severity
-from s3c_actions.findings.scope import COVERED, LIST, USUAL, Scope, missing, named
-from s3c_actions.findings.threshold import Gate
-from s3c_actions.findings.trivy_warnings import Judged
+from s3c_actions.findings.model import FindingKind, ForbiddenContent, ScanReport, Severity
+from s3c_actions.findings.scope import (
+    COVERED_SOURCES,
+    DEFAULT_SCOPE,
+    PACKAGE_LIST,
+    Scope,
+    describe_parts,
+    missing_parts,
+)
+from s3c_actions.findings.threshold import Threshold
+from s3c_actions.findings.trivy_warnings import WarningAssessment
 from s3c_actions.result.model import ScanResult
 
 if TYPE_CHECKING:
@@ -34,7 +41,7 @@ ALL_SEVERITIES = tuple(Severity)
 MAXIMUM_AGE = timedelta(hours=24)
 """Maximum age of a report for a gate, where no policy states one."""
 
-SKEW = timedelta(minutes=5)
+CLOCK_SKEW = timedelta(minutes=5)
 """Tolerated difference between the clocks of two machines."""
 
 
@@ -50,7 +57,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
         bill: creates the SPDX document of a report of Trivy's; called only when a policy judges contents.
     """
 
-    gate: Gate
+    gate: Threshold
     policy: Policy | None
     unscanned_fails: bool
     ignore_unfixed: bool
@@ -66,7 +73,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
     def maximum_database_age(self) -> timedelta:
         """Return the maximum age of the vulnerability database."""
         stated = self.policy.maximum_database_age if self.policy is not None else None
-        return stated or OLDEST_DATABASE
+        return stated or MAX_DATABASE_AGE
 
     @property
     def maximum_age(self) -> timedelta:
@@ -74,7 +81,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
         return self.policy.maximum_age if self.policy is not None else MAXIMUM_AGE
 
 
-def scanned(
+def assess_scan(
     path: Path,
     report: ScanReport,
     *,
@@ -84,7 +91,7 @@ def scanned(
     kept: bool,
     criteria: Criteria,
     database: Database | None,
-    warned: Judged | None,
+    warned: WarningAssessment | None,
     warnings: Iterable[str] = (),
 ) -> ScanResult:
     """Judge a scan of our own.
@@ -104,14 +111,14 @@ def scanned(
     Raises:
         OutsideError: Trivy creates no readable bill of materials.
     """
-    observed = coverage.judge(
-        reading.content(path, reading.REPORTS),
+    observed = coverage.assess_coverage(
+        reading.read_file(path, reading.MAX_REPORT_BYTES),
         scanners=scope.scanners,
         pkg_types=scope.pkg_types,
         database=database,
         warned=warned,
     )
-    if outdated := why_outdated(database, criteria.now, criteria.maximum_database_age):
+    if outdated := outdated_reason(database, criteria.now, criteria.maximum_database_age):
         observed = replace(observed, blind=observed.blind or outdated)
     aged = _age(report, criteria) if kept else ""
     judged = _assess(
@@ -128,7 +135,9 @@ def scanned(
     return replace(judged, reused=kept, warnings=tuple(dict.fromkeys((*warnings, *judged.warnings))))
 
 
-def given(path: Path, *, image: str, reference: str, criteria: Criteria, report: ScanReport) -> ScanResult:
+def assess_given_report(
+    path: Path, *, image: str, reference: str, criteria: Criteria, report: ScanReport
+) -> ScanResult:
     """Judge a report that the user gave, by what it shows of its scan.
 
     Args:
@@ -141,12 +150,12 @@ def given(path: Path, *, image: str, reference: str, criteria: Criteria, report:
     Raises:
         OutsideError: Trivy creates no readable bill of materials.
     """
-    data = reading.content(path, reading.REPORTS)
+    data = reading.read_file(path, reading.MAX_REPORT_BYTES)
     shown = infer(data)
-    observed = coverage.NOTHING_TO_SEE
+    observed = coverage.FULL_COVERAGE
     # Only an image must contain something that is recognised; a folder may well contain no packages.
     if not shown.os_left_out and (report.artifact_type == "container_image" or report.os):
-        observed = coverage.judge(data, scanners=("vuln",), pkg_types=(), listed=shown.lists_packages)
+        observed = coverage.assess_coverage(data, scanners=("vuln",), pkg_types=(), listed=shown.lists_packages)
     aged = _age(report, criteria)
     return _assess(
         path,
@@ -174,16 +183,18 @@ def _assess(
     listed: bool,
 ) -> ScanResult:
     policy = criteria.policy
-    unseen = missing(scope, USUAL)
-    required = missing(scope, policy.required_scope) if policy is not None else ()
+    unseen = missing_parts(scope, DEFAULT_SCOPE)
+    required = missing_parts(scope, policy.required_scope) if policy is not None else ()
     if policy is not None and policy.judges_contents and not listed:
-        required = (*required, LIST)
+        required = (*required, PACKAGE_LIST)
     uncovered = sum(source.number for source in observed.uncovered)
     if policy is not None and policy.report.require_covered_sources and uncovered:
-        required = (*required, COVERED)
+        required = (*required, COVERED_SOURCES)
     notices = (*observed.warnings, observed.blind, _narrow(scope, unseen), aged)
     # A policy also applies in the cluster, which sees the whole report.
-    counted = report if policy is not None else filtered(report, ALL_SEVERITIES, ignore_unfixed=criteria.ignore_unfixed)
+    counted = (
+        report if policy is not None else filter_report(report, ALL_SEVERITIES, ignore_unfixed=criteria.ignore_unfixed)
+    )
     return ScanResult(
         image=image,
         reference=reference,
@@ -203,7 +214,7 @@ def _assess(
     )
 
 
-def filtered(report: ScanReport, severities: Iterable[Severity], *, ignore_unfixed: bool) -> ScanReport:
+def filter_report(report: ScanReport, severities: Iterable[Severity], *, ignore_unfixed: bool) -> ScanReport:
     """Return the report with the findings of these severities, optionally without unfixed vulnerabilities."""
     wanted = frozenset(severities)
     return replace(
@@ -212,7 +223,7 @@ def filtered(report: ScanReport, severities: Iterable[Severity], *, ignore_unfix
             finding
             for finding in report.findings
             if finding.severity in wanted
-            and not (ignore_unfixed and finding.kind is Kind.VULNERABILITY and not finding.fixed)
+            and not (ignore_unfixed and finding.kind is FindingKind.VULNERABILITY and not finding.fixed)
         ),
         suppressed=tuple(finding for finding in report.suppressed if finding.severity in wanted),
     )
@@ -223,8 +234,8 @@ def _narrow(scope: Scope, unseen: tuple[str, ...]) -> str:
     if not unseen:
         return ""
     if scope.stated:
-        return f"Not looked at, as the inputs ask: {named(unseen)}."
-    return f"The report does not show that {named(unseen)} were looked at."
+        return f"Not looked at, as the inputs ask: {describe_parts(unseen)}."
+    return f"The report does not show that {describe_parts(unseen)} were looked at."
 
 
 def _age(report: ScanReport, criteria: Criteria) -> str:
@@ -235,15 +246,15 @@ def _age(report: ScanReport, criteria: Criteria) -> str:
         created = None
     if created is None or created.tzinfo is None:
         return "The report does not say when the scan was made."
-    if created - SKEW > criteria.now:
-        return f"The report is dated {stamp(report.created)}, which is still to come."
+    if created - CLOCK_SKEW > criteria.now:
+        return f"The report is dated {normalize_time(report.created)}, which is still to come."
     if criteria.now - created <= criteria.maximum_age:
         return ""
     # Without its current age, so that the same report has the same text, and the same evidence, tomorrow.
-    return f"The report is of {stamp(report.created)}, and older than {length(criteria.maximum_age)}."
+    return f"The report is of {normalize_time(report.created)}, and older than {format_age(criteria.maximum_age)}."
 
 
-def length(age: timedelta) -> str:
+def format_age(age: timedelta) -> str:
     """Return a span of time in its largest whole unit: `3 d`, `20 h`."""
     seconds = max(int(age.total_seconds()), 0)
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
@@ -252,14 +263,14 @@ def length(age: timedelta) -> str:
     return f"{seconds} s"
 
 
-def _contents(policy: Policy, path: Path, bill: Callable[[Path], bytes]) -> tuple[Content, ...]:
+def _contents(policy: Policy, path: Path, bill: Callable[[Path], bytes]) -> tuple[ForbiddenContent, ...]:
     """Return the packages and licences of an image that a policy rejects, by the SBOM that would be attached to it."""
-    from s3c_actions.policy.judge import refused_contents
+    from s3c_actions.policy.judge import forbidden_contents
 
     if not policy.judges_contents:
         return ()
     try:
-        return refused_contents(policy, reading.json_value(bill(path)))
+        return forbidden_contents(policy, reading.parse_json(bill(path)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise OutsideError(
             "Trivy made no bill of materials that can be read, so that packages and licences cannot be judged.",

@@ -18,11 +18,11 @@ from s3c_actions.core.errors import S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
 from s3c_actions.registry import OCI_MANIFEST, Descriptor, Registry, Writer
-from s3c_actions.result.model import Attached, SignResult
+from s3c_actions.result.model import AttachedEvidence, SignResult
 
 EMPTY = b"{}"
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
-CONTENT = "dev.s3c.content"
+CONTENT_ANNOTATION = "dev.s3c.content"
 """Annotation with the document's digest, so that a list of referrers shows whether it is already attached."""
 
 
@@ -54,7 +54,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     def manifest(self, subject: Descriptor) -> bytes:
         """Return the manifest that attaches the document to the subject."""
         title = artifact_types.TITLES[self.artifact_type]
-        notes = {**self.annotations, artifact_types.CREATED: self.created, CONTENT: self.digest}
+        notes = {**self.annotations, artifact_types.CREATED: self.created, CONTENT_ANNOTATION: self.digest}
         document = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
@@ -91,7 +91,7 @@ class AttachTools(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class AttachTarget(msgspec.Struct, frozen=True, kw_only=True):
     """The image that documents are attached to.
 
     Attributes:
@@ -105,7 +105,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     there: tuple[Descriptor, ...]
 
 
-def look(reference: Reference, registry: Registry) -> Place:
+def find_attach_target(reference: Reference, registry: Registry) -> AttachTarget:
     """Look up an image and its referrers.
 
     Args:
@@ -117,10 +117,10 @@ def look(reference: Reference, registry: Registry) -> Place:
         OutsideError: the registry could not be reached.
     """
     subject = registry.resolve(reference)
-    return Place(subject=subject, reference=reference, there=registry.referrers(reference))
+    return AttachTarget(subject=subject, reference=reference, there=registry.referrers(reference))
 
 
-def attach(attachment: Attachment, place: Place, tools: AttachTools) -> Attached:
+def attach(attachment: Attachment, place: AttachTarget, tools: AttachTools) -> AttachedEvidence:
     """Attach a document to an image, and sign it.
 
     A run that was killed can be repeated: existing documents are not attached again, and unsigned ones are signed.
@@ -147,7 +147,7 @@ def attach(attachment: Attachment, place: Place, tools: AttachTools) -> Attached
     tools.progress.note(
         f"{place.reference}: {attachment.kind} {digest}" + (" (was there)" if existing is not None else "")
     )
-    return Attached(
+    return AttachedEvidence(
         kind=attachment.kind,
         artifact_type=attachment.artifact_type,
         digest=digest,
@@ -160,19 +160,19 @@ def attach(attachment: Attachment, place: Place, tools: AttachTools) -> Attached
 
 def _claims(descriptor: Descriptor, attachment: Attachment) -> bool:
     """Return whether a referrer claims to be this document, in the list of referrers, which is unsigned."""
-    wanted = {CONTENT: attachment.digest, artifact_types.CREATED: attachment.created}
+    wanted = {CONTENT_ANNOTATION: attachment.digest, artifact_types.CREATED: attachment.created}
     return descriptor.artifact_type == attachment.artifact_type and all(
         descriptor.annotations.get(key) == value for key, value in wanted.items()
     )
 
 
-def _holds(descriptor: Descriptor, attachment: Attachment, place: Place, registry: Registry) -> bool:
+def _holds(descriptor: Descriptor, attachment: Attachment, place: AttachTarget, registry: Registry) -> bool:
     """Return whether a referrer contains this document and nothing else: it is going to be signed."""
     try:
         document = registry.manifest(place.reference.at(descriptor.digest)).document
     except S3CError:
         return False
-    expected = reading.json_value(attachment.manifest(place.subject))
+    expected = reading.parse_json(attachment.manifest(place.subject))
     return _without_version(document) == _without_version(expected)
 
 
@@ -187,14 +187,14 @@ def _without_version(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**document, "annotations": kept}
 
 
-def _push(attachment: Attachment, place: Place, writer: Writer) -> str:
+def _push(attachment: Attachment, place: AttachTarget, writer: Writer) -> str:
     writer.push_blob(place.reference, _digest(EMPTY), EMPTY)
     writer.push_blob(place.reference, attachment.digest, attachment.content)
     content = attachment.manifest(place.subject)
     return writer.push_manifest(place.reference.at(_digest(content)), content, OCI_MANIFEST).digest
 
 
-def prune(done: Iterable[Attached], place: Place, tools: AttachTools) -> tuple[str, ...]:
+def prune(done: Iterable[AttachedEvidence], place: AttachTarget, tools: AttachTools) -> tuple[str, ...]:
     """Delete earlier documents of s3c of the same kinds, each with its signatures; documents of others are kept.
 
     Args:
@@ -229,7 +229,7 @@ def _digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def facts(statement: Mapping[str, Any], version: str) -> dict[str, str]:
+def statement_annotations(statement: Mapping[str, Any], version: str) -> dict[str, str]:
     """Return the annotations that describe a scan, from the report's statement; empty ones are omitted."""
     annotations = {
         artifact_types.VERSION: version,

@@ -20,19 +20,19 @@ from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference, is_digest
 from s3c_actions.core.text import plural, short_digest
 from s3c_actions.registry import OCI_INDEX, Manifest
-from s3c_actions.registry.content import digest_of, manifest_of, unbelievable
-from s3c_actions.steps.patching import Part, Work, images_of, patchable, unlike
+from s3c_actions.registry.content import compute_digest, invalid_answer, parse_manifest
+from s3c_actions.steps.patching import PatchWork, PlatformPart, match_images, patch_difference, patchable_findings
 
 # Other runs may take numbers while this one patches; more than a few mean that somebody takes every number.
 _MOST_NUMBERS = 10
-TEMPORARY = "s3c-"
+TEMPORARY_PREFIX = "s3c-"
 """Prefix of the tag that an image is pushed under until it has been accepted; 128 random bits follow."""
 _VERSION = "org.opencontainers.image.version"
 _CREATED = "org.opencontainers.image.created"
 _PATCHED = "sh.copa.patched"
 
 
-class Place(msgspec.Struct, kw_only=True):
+class PatchTarget(msgspec.Struct, kw_only=True):
     """The tag of a new patch, and what is in the registry because of the patch.
 
     Attributes:
@@ -44,12 +44,12 @@ class Place(msgspec.Struct, kw_only=True):
 
     tag: str
     held: str = ""
-    temporary: str = msgspec.field(default_factory=lambda: TEMPORARY + secrets.token_hex(16))
+    temporary: str = msgspec.field(default_factory=lambda: TEMPORARY_PREFIX + secrets.token_hex(16))
     pushed: list[Manifest] = msgspec.field(default_factory=list)
     tagged: Manifest | None = None
 
 
-class Built(msgspec.Struct, frozen=True, kw_only=True):
+class BuiltPatch(msgspec.Struct, frozen=True, kw_only=True):
     """A patched image: an index, or a single image; `images` are those of the original's parts, in their order."""
 
     manifest: Manifest
@@ -57,7 +57,7 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
     images: list[Reference]
 
 
-def place(work: Work, taken: Mapping[int, str]) -> Place:
+def choose_target(work: PatchWork, taken: Mapping[int, str]) -> PatchTarget:
     """Determine the tag of a new patch; never a tag of another image, unless that is allowed.
 
     Args:
@@ -80,14 +80,14 @@ def place(work: Work, taken: Mapping[int, str]) -> Place:
     except ValueError as error:
         raise InputError("patched-tag", f"{error}.", remedy="Give a shorter template.", image=str(original)) from None
     if existing is None:
-        return Place(tag=tag)
+        return PatchTarget(tag=tag)
     held = existing.descriptor.digest
     if work.settings.overwrite:
-        return Place(tag=tag, held=held)
+        return PatchTarget(tag=tag, held=held)
     remedy = "Use {n} in it, or say that it may be replaced with `overwrite-tag`."
     if tag == original.tag:
         raise InputError("patched-tag", f"{tag} is the original's own tag.", remedy=remedy, image=str(original))
-    images, why = images_of(work, existing)
+    images, why = match_images(work, existing)
     if not images:
         raise InputError(
             "patched-tag",
@@ -96,10 +96,10 @@ def place(work: Work, taken: Mapping[int, str]) -> Place:
             remedy=remedy,
             image=str(original),
         )
-    return Place(tag=tag, held=held)
+    return PatchTarget(tag=tag, held=held)
 
 
-def build(work: Work, at: Place) -> Built:
+def build(work: PatchWork, at: PatchTarget) -> BuiltPatch:
     """Patch every part that has something to patch, and push the result without its tag.
 
     Args:
@@ -113,24 +113,26 @@ def build(work: Work, at: Place) -> Built:
     with work.tools.progress.step("patch") as step:
         manifests = []
         for part in work.parts:
-            if work.several and not patchable(part.before.report, library):
+            if work.several and not patchable_findings(part.before.report, library):
                 manifests.append(work.tools.registry.manifest(part.reference))
                 continue
             manifests.append(_with_version(work, part, _patch_part(work, part, at), at))
         image = manifests[0]
         if work.several:
             image = _push(work, _patched_index(work, manifests, at.tag), at)
-        packages = {finding.package for part in work.parts for finding in patchable(part.before.report, library)}
+        packages = {
+            finding.package for part in work.parts for finding in patchable_findings(part.before.report, library)
+        }
         count = f"{len(packages)} {plural(len(packages), 'package')}"
         step.done(f"{count} upgraded → {original.short} @ {short_digest(image.descriptor.digest)}")
-    return Built(
+    return BuiltPatch(
         manifest=image,
         reference=original.at(image.descriptor.digest),
         images=[original.at(manifest.descriptor.digest) for manifest in manifests],
     )
 
 
-def _patch_part(work: Work, part: Part, at: Place) -> Manifest:
+def _patch_part(work: PatchWork, part: PlatformPart, at: PatchTarget) -> Manifest:
     """Patch one part, and read the built image by the digest that the build reported."""
     original, tools = work.original, work.tools
     if work.several:
@@ -159,13 +161,13 @@ def _patch_part(work: Work, part: Part, at: Place) -> Manifest:
         )
     at.pushed.append(manifest)
     why = "it is an index" if manifest.descriptor.is_index else ""
-    why = why or unlike(tools.registry.config(original.at(digest)), part)
+    why = why or patch_difference(tools.registry.config(original.at(digest)), part)
     if why:
-        raise rejected(original, original.at(digest), why)
+        raise rejected_error(original, original.at(digest), why)
     return manifest
 
 
-def _with_version(work: Work, part: Part, manifest: Manifest, at: Place) -> Manifest:
+def _with_version(work: PatchWork, part: PlatformPart, manifest: Manifest, at: PatchTarget) -> Manifest:
     """Return the manifest with the correct version: Copa derives an annotation from the tag that it pushes to."""
     annotations = manifest.descriptor.annotations
     if at.temporary not in annotations.get(_VERSION, ""):
@@ -180,7 +182,7 @@ def _version(before: str, tag: str) -> str:
     return tag if before in tag else f"{before}-{tag}"
 
 
-def _patched_index(work: Work, manifests: list[Manifest], tag: str) -> Manifest:
+def _patched_index(work: PatchWork, manifests: list[Manifest], tag: str) -> Manifest:
     """Return the original's index with the patched images in place of its own.
 
     Copa's own index is not used: Copa looks its entries up by tag. Attestations are omitted, as Copa does: they
@@ -204,20 +206,20 @@ def _patched_index(work: Work, manifests: list[Manifest], tag: str) -> Manifest:
     return _manifest(work, document, kind)
 
 
-def _manifest(work: Work, document: Mapping[str, Any], media_type: str) -> Manifest:
+def _manifest(work: PatchWork, document: Mapping[str, Any], media_type: str) -> Manifest:
     content = json.dumps(document).encode()
-    refuse = partial(unbelievable, work.original)
-    return manifest_of(content, refuse, digest=digest_of(content), media_type=media_type)
+    refuse = partial(invalid_answer, work.original)
+    return parse_manifest(content, refuse, digest=compute_digest(content), media_type=media_type)
 
 
-def _push(work: Work, manifest: Manifest, at: Place) -> Manifest:
+def _push(work: PatchWork, manifest: Manifest, at: PatchTarget) -> Manifest:
     target = work.original.at(manifest.descriptor.digest)
     work.tools.writer.push_manifest(target, manifest.content, manifest.descriptor.media_type)
     at.pushed.append(manifest)
     return manifest
 
 
-def set_tag(work: Work, image: Manifest, at: Place) -> str:
+def set_tag(work: PatchWork, image: Manifest, at: PatchTarget) -> str:
     """Set the tag of an accepted patch.
 
     Registries have no conditional write for this: if the tag is moved between the check and the push, that change is
@@ -257,7 +259,7 @@ def set_tag(work: Work, image: Manifest, at: Place) -> str:
     )
 
 
-def clean_up(work: Work, at: Place) -> None:
+def delete_temporary_tags(work: PatchWork, at: PatchTarget) -> None:
     """Delete the temporary tags where the registry supports that; their manifests stay.
 
     A failure is only noted: the tags do no harm.
@@ -287,7 +289,7 @@ def clean_up(work: Work, at: Place) -> None:
         # Some registries delete the manifest with its tag, and with it its other tags.
         for manifest in at.pushed if deleted else ():
             if tools.registry.find(original.at(manifest.descriptor.digest)) is None:
-                _push(work, manifest, Place(tag=at.tag))
+                _push(work, manifest, PatchTarget(tag=at.tag))
         if deleted and at.tagged is not None and tools.registry.find(original.tagged(at.tag)) is None:
             image = at.tagged
             tools.writer.push_manifest(original.tagged(at.tag), image.content, image.descriptor.media_type)
@@ -295,7 +297,7 @@ def clean_up(work: Work, at: Place) -> None:
         tools.progress.note(f"Tags {at.temporary}… may stay in {original.name}: {error.what}")
 
 
-def rejected(original: Reference, reference: Reference, why: str) -> OutsideError:
+def rejected_error(original: Reference, reference: Reference, why: str) -> OutsideError:
     """Return the error of a patch that is not accepted.
 
     Args:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.progress import Progress
-from s3c_actions.findings.threshold import Gate
+from s3c_actions.findings.threshold import Threshold
 from s3c_actions.result.model import (
     Admission,
     AttachResult,
@@ -25,7 +25,7 @@ from s3c_actions.result.model import (
     SignResult,
     VerifyResult,
 )
-from s3c_actions.steps.scan import refusal
+from s3c_actions.steps.scan import closed_gate_error
 
 
 class ChainSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +37,7 @@ class ChainSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     images: tuple[str, ...]
-    gate: Gate
+    gate: Threshold
 
 
 class ChainSteps(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +97,9 @@ def _run_image(image: str, settings: ChainSettings, steps: ChainSteps) -> ImageO
             patch = steps.patch(scan)
             last = patch.after or patch.before
             outcome = replace(outcome, patch=patch, reference=patch.reference)
-        refused = refusal(replace(last, reference=outcome.reference), settings.gate, consequence="Nothing was signed.")
+        refused = closed_gate_error(
+            replace(last, reference=outcome.reference), settings.gate, consequence="Nothing was signed."
+        )
         if refused is not None:
             if steps.attach is not None:
                 outcome = replace(outcome, attach=steps.attach(outcome))

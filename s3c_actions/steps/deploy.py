@@ -20,11 +20,11 @@ from msgspec.structs import replace
 from s3c_actions.cluster import apply, images, rollout
 from s3c_actions.cluster import image_places as places
 from s3c_actions.cluster import manifests as texts
-from s3c_actions.cluster.apply import Change, Target
-from s3c_actions.cluster.client import AdmissionDenied, Cluster, Object, Resource
+from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
+from s3c_actions.cluster.client import AdmissionDenied, Cluster, KubernetesObject, Resource
 from s3c_actions.cluster.gate import inspection
 from s3c_actions.cluster.images import Replacement
-from s3c_actions.cluster.manifests import Manifest
+from s3c_actions.cluster.manifests import ManifestFile
 from s3c_actions.core import writing
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.progress import Progress
@@ -55,7 +55,7 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
         dry_run: stop before anything is applied.
     """
 
-    manifests: tuple[Manifest, ...]
+    manifests: tuple[ManifestFile, ...]
     replacements: tuple[Replacement, ...]
     output: Path
     namespace: str = ""
@@ -99,7 +99,7 @@ class _State(msgspec.Struct):
 
     result: DeployResult
     verified: dict[str, VerifyResult] = msgspec.field(default_factory=dict)
-    changes: list[Change] = msgspec.field(default_factory=list)
+    changes: list[ObjectChange] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)
 
 
@@ -148,11 +148,13 @@ def _run(settings: DeploySettings, tools: DeployTools, state: _State) -> None:
     state.result = replace(state.result, cluster=cluster.address)
     _check_platforms(used, cluster, state)
     documents = [
-        (document, manifest.source) for manifest, text in rewritten for document in texts.objects(text, manifest.source)
+        (document, manifest.source)
+        for manifest, text in rewritten
+        for document in texts.parse_objects(text, manifest.source)
     ]
     namespace = settings.namespace or cluster.namespace
     labels = dict([settings.prune.split("=", 1)]) if settings.prune else None
-    targets = apply.targets(documents, cluster, namespace, labels)
+    targets = apply.plan_targets(documents, cluster, namespace, labels)
     if settings.namespace:
         _check_namespace(targets, settings.namespace)
     created = _create_namespaces(settings, targets, cluster, state)
@@ -175,12 +177,12 @@ def _run(settings: DeploySettings, tools: DeployTools, state: _State) -> None:
         if settings.rollback:
             _roll_back(tools, cluster, state)
         raise
-    state.result = replace(state.result, address=rollout.address(cluster, state.changes))
+    state.result = replace(state.result, address=rollout.external_address(cluster, state.changes))
 
 
 def _prepare_manifests(
     settings: DeploySettings, tools: DeployTools, state: _State
-) -> tuple[list[_Image], list[tuple[Manifest, str]]]:
+) -> tuple[list[_Image], list[tuple[ManifestFile, str]]]:
     """Return the images, each signed by a trusted signer, and the rewritten manifests: all that needs no cluster."""
     used = _resolve_images(settings, tools)
     pinned = {image.text: image.reference.pinned for image in used}
@@ -225,7 +227,7 @@ def _resolve_image(
     matched: set[Replacement],
 ) -> _Image:
     written = Reference.parse(text, field=texts.FIELD)
-    replacement = images.choose(written, settings.replacements)
+    replacement = images.find_replacement(written, settings.replacements)
     if replacement is not None:
         matched.add(replacement)
     reference = replacement.image if replacement is not None else written
@@ -247,7 +249,7 @@ def _resolve_image(
     return _Image(text=text, reference=reference.at(reference.digest), platforms=platforms, places=tuple(where))
 
 
-def _write_manifests(rewritten: Sequence[tuple[Manifest, str]], folder: Path) -> tuple[Path, ...]:
+def _write_manifests(rewritten: Sequence[tuple[ManifestFile, str]], folder: Path) -> tuple[Path, ...]:
     written: list[Path] = []
     for manifest, text in rewritten:
         path = folder / manifest.relative
@@ -330,7 +332,7 @@ def _check_platforms(used: Sequence[_Image], cluster: Cluster, state: _State) ->
             state.warnings.append(f"{image.reference} does not run on the nodes of {', '.join(missing)}.")
 
 
-def _check_namespace(targets: Sequence[Target], namespace: str) -> None:
+def _check_namespace(targets: Sequence[ApplyTarget], namespace: str) -> None:
     for target in targets:
         if target.namespace and target.namespace != namespace:
             raise InputError(
@@ -342,8 +344,8 @@ def _check_namespace(targets: Sequence[Target], namespace: str) -> None:
 
 
 def _create_namespaces(
-    settings: DeploySettings, targets: Sequence[Target], cluster: Cluster, state: _State
-) -> tuple[Change, ...]:
+    settings: DeploySettings, targets: Sequence[ApplyTarget], cluster: Cluster, state: _State
+) -> tuple[ObjectChange, ...]:
     """Create the namespaces that do not exist, since nothing can be tried in one that does not exist."""
     own = {entry.name: entry for entry in targets if entry.kind == "Namespace" and entry.group == ""}
     created = []
@@ -357,7 +359,9 @@ def _create_namespaces(
                 remedy="Make it, or let it be made with `create-namespace: true`.",
             )
         document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        target = own.get(name) or Target(document=document, resource=inspection.NAMESPACES, namespace="", source="")
+        target = own.get(name) or ApplyTarget(
+            document=document, resource=inspection.NAMESPACES, namespace="", source=""
+        )
         change = apply.apply(cluster, target, None, force=settings.force)
         created.append(change)
         state.changes.append(change)
@@ -388,27 +392,29 @@ def _pass_gate(
     state: _State,
     *,
     used: Sequence[_Image],
-    targets: Sequence[Target],
+    targets: Sequence[ApplyTarget],
 ) -> None:
     wanted = _kinds_to_check(settings, cluster, used, targets)
     if not wanted:
         return
     with tools.progress.step("gate") as step:
-        looked = inspection.inspect(inspection.gather(cluster), wanted)
+        looked = inspection.inspect(inspection.read_gate_objects(cluster), wanted)
         state.result = replace(state.result, constraints=looked.constraints, exempt=looked.exempt)
         if looked.holes:
             if settings.require_gate:
-                raise inspection.refusal(looked)
+                raise inspection.defects_error(looked)
             state.warnings += [hole.what for hole in looked.holes]
             step.done(f"{len(looked.holes)} holes; deployed all the same, as require-gate: false asks")
             return
         references = {image.reference.pinned: image.reference for image in used}
         signatures = _signatures(tools, references.values())
-        unsigned = inspection.unsigned_of(list(references.values()), signatures)
+        unsigned = inspection.find_unsigned(list(references.values()), signatures)
         proved = ""
         for namespace in sorted({namespace for _, _, namespace in wanted}):
             if unsigned:
-                proof = inspection.prove(cluster, unsigned, namespace, looked.constraints, next(iter(references)))
+                proof = inspection.prove_closed(
+                    cluster, unsigned, namespace, looked.constraints, next(iter(references))
+                )
                 state.result = replace(state.result, unsigned_denied=unsigned, denial=proof.what)
                 proved = f"an unsigned image is denied {proof.told}"
             try:
@@ -417,7 +423,7 @@ def _pass_gate(
                 denied = sum(admission.verdict == "denied" for admission in state.result.admissions)
                 step.done(f"{denied} of {len(state.result.admissions)} images denied")
                 raise
-            inspection.refuse_unsigned(references.values(), signatures)
+            inspection.reject_unsigned(references.values(), signatures)
         if not proved and settings.require_gate:
             raise Refused(
                 "The gate was not proved: nothing that is deployed names an image.",
@@ -427,7 +433,7 @@ def _pass_gate(
 
 
 def _kinds_to_check(
-    settings: DeploySettings, cluster: Cluster, used: Sequence[_Image], targets: Sequence[Target]
+    settings: DeploySettings, cluster: Cluster, used: Sequence[_Image], targets: Sequence[ApplyTarget]
 ) -> list[tuple[str, str, str]]:
     """Return group, kind and namespace of everything that creates Pods, for the gate to check.
 
@@ -435,10 +441,10 @@ def _kinds_to_check(
     """
     kinds = [
         (target.group, target.kind, target.namespace)
-        if places.built_in(target.group, target.kind)
+        if places.is_built_in(target.group, target.kind)
         else ("", "Pod", target.namespace)
         for target in targets
-        if places.built_in(target.group, target.kind) or places.gets_images(target.document)
+        if places.is_built_in(target.group, target.kind) or places.creates_pods(target.document)
     ]
     if used and not any(namespace for _, _, namespace in kinds):
         # Some object has an image, and the namespace of its Pods is unknown.
@@ -461,10 +467,10 @@ def _ask_gate(
     """Ask the gate about every image; the first denial is raised after all have been asked."""
     first: AdmissionDenied | None = None
     admissions = []
-    together = inspection.admitted(cluster, list(references), namespace)
+    together = inspection.admitted_images(cluster, list(references), namespace)
     for admission in state.result.admissions:
         denied = (
-            inspection.ask(
+            inspection.try_signed_image(
                 cluster,
                 references[admission.reference],
                 namespace,
@@ -474,14 +480,14 @@ def _ask_gate(
             if admission.reference not in together
             else None
         )
-        admissions.append(judged(admission, denied))
+        admissions.append(judge_admission(admission, denied))
         first = first or denied
     state.result = replace(state.result, admissions=tuple(admissions))
     if first is not None:
         raise first
 
 
-def judged(admission: Admission, denied: AdmissionDenied | None) -> Admission:
+def judge_admission(admission: Admission, denied: AdmissionDenied | None) -> Admission:
     """Return an image's admission with the gate's verdict; None: it was admitted."""
     if denied is None:
         return replace(admission, verdict="admitted")
@@ -497,7 +503,7 @@ def judged(admission: Admission, denied: AdmissionDenied | None) -> Admission:
 
 
 @contextmanager
-def _naming_object(target: Target) -> Iterator[None]:
+def _naming_object(target: ApplyTarget) -> Iterator[None]:
     """Add the object and its manifest to errors in the block."""
     try:
         yield
@@ -506,8 +512,8 @@ def _naming_object(target: Target) -> Iterator[None]:
         raise
 
 
-def _dry_run(settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[Target]) -> None:
-    def attempt(target: Target) -> None:
+def _dry_run(settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[ApplyTarget]) -> None:
+    def attempt(target: ApplyTarget) -> None:
         with _naming_object(target):
             cluster.apply(target.resource, target.document, target.namespace, dry_run=True, force=settings.force)
 
@@ -518,14 +524,14 @@ def _dry_run(settings: DeploySettings, tools: DeployTools, cluster: Cluster, tar
 
 
 def _apply(
-    settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[Target], state: _State
+    settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[ApplyTarget], state: _State
 ) -> None:
     done = {change.target for change in state.changes}
     pending = [target for target in targets if target not in done]
 
-    def look_up(target: Target) -> Object | None:
+    def look_up(target: ApplyTarget) -> KubernetesObject | None:
         with _naming_object(target):
-            return apply.look_up(cluster, target)
+            return apply.read_object(cluster, target)
 
     with tools.progress.step("apply") as step:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -538,10 +544,10 @@ def _apply(
         if settings.prune:
             namespaces = sorted({target.namespace for target in targets} - {""})
             apply.prune(cluster, settings.prune, targets, namespaces, state.changes.append)
-        step.done(told([_applied_object(change) for change in state.changes]))
+        step.done(describe_applied([_applied_object(change) for change in state.changes]))
     with tools.progress.step("rollout") as step:
-        rollout.wait(cluster, state.changes, timeout=settings.timeout, note=tools.progress.note)
-        unwatched = rollout.unwatched(state.changes)
+        rollout.wait_for_rollout(cluster, state.changes, timeout=settings.timeout, note=tools.progress.note)
+        unwatched = rollout.unwatched_targets(state.changes)
         state.warnings += [
             f"{target.where} is applied and not watched: whether its Pods are admitted and come up is not known. "
             f"Look at it: `kubectl describe {target.resource.plural} {target.name}"
@@ -566,11 +572,13 @@ def _roll_back(tools: DeployTools, cluster: Cluster, state: _State) -> None:
             if undone is not None:
                 state.changes.append(undone)
         step.done(
-            told([_applied_object(change) for change in state.changes if change.action in {"removed", "restored"}])
+            describe_applied(
+                [_applied_object(change) for change in state.changes if change.action in {"removed", "restored"}]
+            )
         )
 
 
-def told(applied: Sequence[AppliedObject]) -> str:
+def describe_applied(applied: Sequence[AppliedObject]) -> str:
     """Describe applied objects: `2 created, 1 configured`; `nothing to do: everything is deployed already`."""
     if applied and all(item.action == "unchanged" for item in applied):
         return "nothing to do: everything is deployed already"
@@ -578,6 +586,6 @@ def told(applied: Sequence[AppliedObject]) -> str:
     return ", ".join(f"{actions.count(action)} {action}" for action in dict.fromkeys(actions)) or "nothing"
 
 
-def _applied_object(change: Change) -> AppliedObject:
+def _applied_object(change: ObjectChange) -> AppliedObject:
     target = change.target
     return AppliedObject(kind=target.kind, namespace=target.namespace, name=target.name, action=change.action)

@@ -14,26 +14,26 @@ import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.cluster import apply, rollout
-from s3c_actions.cluster.apply import Change, Target
-from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Object, Resource
+from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
+from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, KubernetesObject, Resource
 from s3c_actions.cluster.gate import inspection
 from s3c_actions.cluster.gate.manifests import CONSTRAINT_GROUP, RATIFY_GROUP
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.progress import Progress
-from s3c_actions.policy.export import DIGEST as POLICY_DIGEST
-from s3c_actions.programs.helm.helm import NAMESPACE, Chart, Helm, Release
+from s3c_actions.policy.export import DIGEST_ANNOTATION as POLICY_DIGEST
+from s3c_actions.programs.helm.helm import NAMESPACE, Chart, Helm, HelmRelease
 from s3c_actions.result.model import AppliedObject, DeployResult
 
 T = TypeVar("T")
 
 GATEKEEPER, RATIFY = "gatekeeper", "ratify"
 DEPLOYMENTS = {GATEKEEPER: "gatekeeper-controller-manager", RATIFY: "ratify"}
-ABANDONED = 120.0
+ABANDONED_SECONDS = 120.0
 """Seconds after which an unfinished change of Helm is considered killed."""
-TAKEN = 30.0
+TAKEN_SECONDS = 30.0
 """Seconds for Ratify to read its objects, and for Gatekeeper's Service to become ready."""
 POLL = 0.3
-PATIENCE = 2.0
+NOTE_SECONDS = 2.0
 """Seconds between polls of the cluster, and of a change that somebody else has begun."""
 _DEPLOYMENTS = Resource(path="/apis/apps/v1", plural="deployments", namespaced=True)
 _SECRETS = Resource(path="/api/v1", plural="secrets", namespaced=True)
@@ -50,7 +50,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     charts: tuple[Chart, ...]
-    objects: tuple[Object, ...]
+    objects: tuple[KubernetesObject, ...]
     namespace: str = "default"
     timeout: float = 300.0
 
@@ -119,8 +119,8 @@ class _Installer:
             step.done(f"{self.proved}, by {', '.join(result.constraints)}")
         return result
 
-    def inspect(self) -> inspection.Gate:
-        return inspection.inspect(inspection.gather(self.cluster), [("", "Pod", self.settings.namespace)])
+    def inspect(self) -> inspection.GateInspection:
+        return inspection.inspect(inspection.read_gate_objects(self.cluster), [("", "Pod", self.settings.namespace)])
 
     def chart(self, chart: Chart, sound: bool) -> str:
         release = self.release(chart.name)
@@ -132,11 +132,11 @@ class _Installer:
         self.applied.append(AppliedObject(kind="Chart", namespace=NAMESPACE, name=chart.name, action=action))
         return action
 
-    def release(self, name: str) -> Release | None:
+    def release(self, name: str) -> HelmRelease | None:
         """Return the release, once no other change of it is in progress."""
         announced = False
         while (release := self.helm.release(name)) is not None and release.pending:
-            if release.age > ABANDONED:
+            if release.age > ABANDONED_SECONDS:
                 self.progress.notice(
                     f"A change of {name} was begun {release.age:.0f} s ago and never ended: it is undone."
                 )
@@ -146,23 +146,23 @@ class _Installer:
             if not announced:
                 self.progress.notice(f"Another change of {name} is going on: waiting for its end.")
                 announced = True
-            time.sleep(PATIENCE)
+            time.sleep(NOTE_SECONDS)
         return release
 
     def await_deployment(self, name: str) -> None:
-        document: Object = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}}
-        target = Target(document=document, resource=_DEPLOYMENTS, namespace=NAMESPACE, source="")
-        change = Change(target=target, action="configured", before=None, after={})
-        rollout.wait(self.cluster, [change], timeout=self.remaining(), note=self.progress.note)
+        document: KubernetesObject = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}}
+        target = ApplyTarget(document=document, resource=_DEPLOYMENTS, namespace=NAMESPACE, source="")
+        change = ObjectChange(target=target, action="configured", before=None, after={})
+        rollout.wait_for_rollout(self.cluster, [change], timeout=self.remaining(), note=self.progress.note)
 
-    def apply(self, document: Object) -> Change:
+    def apply(self, document: KubernetesObject) -> ObjectChange:
         resource = self.resource(document)
         namespace = str(document["metadata"].get("namespace") or "") if resource.namespaced else ""
-        target = Target(document=document, resource=resource, namespace=namespace, source="")
+        target = ApplyTarget(document=document, resource=resource, namespace=namespace, source="")
 
-        def once() -> Change:
+        def once() -> ObjectChange:
             try:
-                return apply.apply(self.cluster, target, apply.look_up(self.cluster, target), force=True)
+                return apply.apply(self.cluster, target, apply.read_object(self.cluster, target), force=True)
             except S3CError as error:
                 error.what = f"{target.where}: {error.what}"
                 raise
@@ -191,10 +191,10 @@ class _Installer:
                 self.applied.append(AppliedObject(kind="Verifier", namespace="", name=name, action="pruned"))
                 self.progress.note(f"Verifier {name} of an earlier policy removed")
 
-    def resource(self, document: Object) -> Resource:
+    def resource(self, document: KubernetesObject) -> Resource:
         """Return how the cluster serves a kind; a constraint's kind exists once Gatekeeper has read its template."""
         api_version, kind = str(document["apiVersion"]), str(document["kind"])
-        deadline = time.monotonic() + (self.remaining() if _group(document) == CONSTRAINT_GROUP else TAKEN)
+        deadline = time.monotonic() + (self.remaining() if _group(document) == CONSTRAINT_GROUP else TAKEN_SECONDS)
         while True:
             try:
                 return self.cluster.resource(api_version, kind)
@@ -209,7 +209,7 @@ class _Installer:
     def template_errors(self, kind: str) -> str:
         """Return Gatekeeper's errors on the templates of a kind."""
         errors = []
-        for template in inspection.gather(self.cluster).templates:
+        for template in inspection.read_gate_objects(self.cluster).templates:
             if template["spec"]["crd"]["spec"]["names"]["kind"] == kind:
                 errors += [
                     str(error)
@@ -218,13 +218,13 @@ class _Installer:
                 ]
         return "\n".join(errors)[:4000]
 
-    def await_taken(self, change: Change) -> None:
+    def await_taken(self, change: ObjectChange) -> None:
         """Wait until Ratify has read the current version of one of its objects, and accepts it."""
         target = change.target
-        deadline = time.monotonic() + TAKEN
+        deadline = time.monotonic() + TAKEN_SECONDS
         while True:
-            status = (apply.look_up(self.cluster, target) or {}).get("status") or {}
-            if status.get("issuccess") is True and told_after(change, status):
+            status = (apply.read_object(self.cluster, target) or {}).get("status") or {}
+            if status.get("issuccess") is True and is_status_current(change, status):
                 return
             if time.monotonic() > deadline:
                 raise _not_accepted_error(target.document, str(status.get("error") or status.get("brieferror") or ""))
@@ -232,18 +232,18 @@ class _Installer:
 
     def prove(self) -> DeployResult:
         """Wait until there are no holes and Ratify's verdict denies an image: it runs before Gatekeeper knows it."""
-        deadline = time.monotonic() + min(self.remaining(), max(TAKEN, self.settings.timeout / 2))
+        deadline = time.monotonic() + min(self.remaining(), max(TAKEN_SECONDS, self.settings.timeout / 2))
         while True:
             looked = self.inspect()
             proof = (
                 _holes_error(looked)
                 if looked.holes
-                else inspection.prove_absent(self.cluster, self.settings.namespace, looked.constraints)
+                else inspection.prove_closed_by_absent_image(self.cluster, self.settings.namespace, looked.constraints)
             )
-            if isinstance(proof, inspection.Proof):
+            if isinstance(proof, inspection.GateProof):
                 self.proved = f"an image that is not there is denied {proof.told}"
                 return DeployResult(
-                    unsigned_denied=inspection.NOT_THERE,
+                    unsigned_denied=inspection.ABSENT_IMAGE,
                     denial=proof.what,
                     constraints=looked.constraints,
                     exempt=looked.exempt,
@@ -254,7 +254,7 @@ class _Installer:
 
     def retried(self, task: Callable[[], T]) -> T:
         """Retry what calls Gatekeeper's webhook: it reports ready a moment before its Service leads to it."""
-        deadline = time.monotonic() + TAKEN
+        deadline = time.monotonic() + TAKEN_SECONDS
         while True:
             try:
                 return task()
@@ -270,7 +270,7 @@ class _Installer:
         return max(1.0, self.deadline - time.monotonic())
 
 
-def told_after(change: Change, status: Object) -> bool:
+def is_status_current(change: ObjectChange, status: KubernetesObject) -> bool:
     """Return whether Ratify reported a status after a change: a change does not reset the time of the last fetch.
 
     The times are in whole seconds, so a status of the same second counts as one after the change.
@@ -283,7 +283,7 @@ def told_after(change: Change, status: Object) -> bool:
     return fetched >= max((str(entry.get("time")) for entry in written if not entry.get("subresource")), default="")
 
 
-def _not_accepted_error(document: Object, ratify_error: str) -> OutsideError:
+def _not_accepted_error(document: KubernetesObject, ratify_error: str) -> OutsideError:
     kind, name = str(document["kind"]), str(document["metadata"]["name"])
     cause, remedy = "", f"Look at `kubectl describe {kind.lower()} {name}` and at Ratify's log."
     if document["spec"].get("type") == "azurekeyvault":
@@ -294,7 +294,7 @@ def _not_accepted_error(document: Object, ratify_error: str) -> OutsideError:
     )
 
 
-def _holes_error(looked: inspection.Gate) -> Refused:
+def _holes_error(looked: inspection.GateInspection) -> Refused:
     return Refused(
         " ".join(hole.what for hole in looked.holes),
         cause="The gate was installed, and is not in force.",
@@ -302,7 +302,7 @@ def _holes_error(looked: inspection.Gate) -> Refused:
     )
 
 
-def _group(document: Object) -> str:
+def _group(document: KubernetesObject) -> str:
     return str(document["apiVersion"]).rpartition("/")[0]
 
 

@@ -20,9 +20,9 @@ from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.reference import Reference
 from s3c_actions.policy import judge as judging
 from s3c_actions.policy.export import store_name, trust_policies
-from s3c_actions.policy.judge import Document, Evidence, Refusal, Trust
-from s3c_actions.programs.notation.home import Home
-from s3c_actions.result.model import Judgement
+from s3c_actions.policy.judge import Evidence, EvidenceDocument, Objection, SignerStatus
+from s3c_actions.programs.notation.home import NotationHome
+from s3c_actions.result.model import PolicyJudgement
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 
 
-class Judge(msgspec.Struct, frozen=True, kw_only=True):
+class PolicyJudge(msgspec.Struct, frozen=True, kw_only=True):
     """A policy with everything needed to judge by it.
 
     Attributes:
@@ -45,7 +45,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     registry: Registry
     notation: Verifier
-    homes: tuple[Home, ...]
+    homes: tuple[NotationHome, ...]
     now: datetime
 
     def evidence(self, reference: Reference) -> Evidence:
@@ -59,9 +59,9 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
         """
         referrers = self.registry.referrers(reference)
         reports = tuple(
-            Document(
+            EvidenceDocument(
                 digest=referrer.digest,
-                trust=Trust.UNSIGNED,
+                trust=SignerStatus.UNSIGNED,
                 content=self._content(referrer, reference),
                 attached=_time(referrer),
             )
@@ -70,12 +70,12 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
         )
         wanted = artifact_types.SPDX if self.policy.needs_sbom else ""
         sboms = tuple(
-            Document(digest=referrer.digest, trust=Trust.UNSIGNED, content=None)
+            EvidenceDocument(digest=referrer.digest, trust=SignerStatus.UNSIGNED, content=None)
             for referrer in referrers
             if referrer.artifact_type == wanted != ""
         )
         # Only the signers of the newest matter, and every verification is a run of notation.
-        decisive = judging.decisive(reports)
+        decisive = judging.decisive_documents(reports)
         return Evidence(
             reference=reference.pinned,
             subject=reference.digest,
@@ -96,20 +96,20 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
         except (InputError, OutsideError, KeyError, TypeError, IndexError):
             return None
 
-    def _with_trust(self, document: Document, reference: Reference) -> Document:
+    def _with_trust(self, document: EvidenceDocument, reference: Reference) -> EvidenceDocument:
         own = reference.at(document.digest)
         return replace(document, trust=self._trust(own, self.registry.referrers(own, artifact_types.SIGNATURE)))
 
-    def _trust(self, reference: Reference, referrers: tuple[Descriptor, ...]) -> Trust:
+    def _trust(self, reference: Reference, referrers: tuple[Descriptor, ...]) -> SignerStatus:
         if not any(referrer.artifact_type == artifact_types.SIGNATURE for referrer in referrers):
-            return Trust.UNSIGNED
+            return SignerStatus.UNSIGNED
         for home in self.homes:
             try:
                 self.notation.verify(home, reference.pinned, {})
             except Refused:
                 continue
-            return Trust.ALLOWED
-        return Trust.STRANGER
+            return SignerStatus.ALLOWED
+        return SignerStatus.STRANGER
 
 
 def _time(referrer: Descriptor) -> str:
@@ -117,7 +117,9 @@ def _time(referrer: Descriptor) -> str:
 
 
 @contextmanager
-def prepare(policy: Policy, *, registry: Registry, notation: Verifier, temp: Path, now: datetime) -> Iterator[Judge]:
+def prepare(
+    policy: Policy, *, registry: Registry, notation: Verifier, temp: Path, now: datetime
+) -> Iterator[PolicyJudge]:
     """Prepare to judge by a policy; the files written for it are removed at the end.
 
     Args:
@@ -137,17 +139,17 @@ def prepare(policy: Policy, *, registry: Registry, notation: Verifier, temp: Pat
         homes = []
         for signer, trust_policy in zip(policy.signers, trust_policies(policy), strict=True):
             chain = certificates.read_chain(signer.certificate.encode(), "policy")
-            home = Home(folder / signer.name)
+            home = NotationHome(folder / signer.name)
             home.folder.mkdir()
             home.write_policy(trust_policy)
-            home.copy_trust_store([("ca", store_name(signer), certificates.pem(chain))])
+            home.copy_trust_store([("ca", store_name(signer), certificates.encode_pem(chain))])
             homes.append(home)
-        yield Judge(policy=policy, registry=registry, notation=notation, homes=tuple(homes), now=now)
+        yield PolicyJudge(policy=policy, registry=registry, notation=notation, homes=tuple(homes), now=now)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(judge: Judge, reference: Reference) -> Judgement:
+def run(judge: PolicyJudge, reference: Reference) -> PolicyJudgement:
     """Judge one image.
 
     Args:
@@ -158,8 +160,8 @@ def run(judge: Judge, reference: Reference) -> Judgement:
         OutsideError: the registry could not be reached, or gave an invalid answer.
     """
     started = time.monotonic()
-    refusals = judging.judge(judge.policy, judge.evidence(reference), judge.now)
-    return Judgement(
+    refusals = judging.judge_evidence(judge.policy, judge.evidence(reference), judge.now)
+    return PolicyJudgement(
         reference=reference.pinned,
         policy=judge.policy.digest,
         refusals=refusals,
@@ -167,18 +169,18 @@ def run(judge: Judge, reference: Reference) -> Judgement:
     )
 
 
-def refused(judgement: Judgement) -> Refused | None:
+def rejected_error(judgement: PolicyJudgement) -> Refused | None:
     """Return the error of an image that the policy rejects; None when it admits it."""
     if not judgement.refusals:
         return None
     return Refused(
-        f"The policy refuses {judgement.reference}: {sentence(judgement.refusals)}.",
+        f"The policy refuses {judgement.reference}: {describe_objections(judgement.refusals)}.",
         cause="The cluster's gate would say the same, if it has this policy.",
         remedy="Do what is named; `s3c policy check` judges again.",
         image=judgement.reference,
     )
 
 
-def sentence(refusals: tuple[Refusal, ...]) -> str:
+def describe_objections(refusals: tuple[Objection, ...]) -> str:
     """Return all objections of a policy to an image, in one line."""
     return "; ".join(refusal.text for refusal in refusals)

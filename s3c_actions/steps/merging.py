@@ -9,12 +9,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.core.reference import Reference
-from s3c_actions.findings.model import Finding, ScanReport, ranked
+from s3c_actions.findings.model import Finding, ScanReport, rank_findings
 from s3c_actions.findings.scope import Scope
 from s3c_actions.result.model import ScanResult
 
 
-def merged(image: str, reference: Reference, scans: list[ScanResult]) -> ScanResult:
+def merge_scans(image: str, reference: Reference, scans: list[ScanResult]) -> ScanResult:
     """Merge the scans of an image's platforms, so that no platform's findings pass a gate unseen.
 
     Args:
@@ -30,8 +30,8 @@ def merged(image: str, reference: Reference, scans: list[ScanResult]) -> ScanRes
         reports = [scan.shown or scan.report for scan in scans]
         shown = replace(
             report,
-            findings=union([shown_report.findings for shown_report in reports]),
-            suppressed=union([shown_report.suppressed for shown_report in reports]),
+            findings=union_findings([shown_report.findings for shown_report in reports]),
+            suppressed=union_findings([shown_report.suppressed for shown_report in reports]),
         )
     return replace(
         scans[0],
@@ -40,7 +40,7 @@ def merged(image: str, reference: Reference, scans: list[ScanResult]) -> ScanRes
         report=report,
         shown=shown,
         gated=all(scan.gated for scan in scans),
-        refused=union([scan.refused for scan in scans]),
+        refused=union_findings([scan.refused for scan in scans]),
         blind=_join_sentences(scans, lambda scan: scan.blind),
         overridden=_join_sentences(scans, lambda scan: scan.overridden),
         outdated=_join_sentences(scans, lambda scan: scan.outdated),
@@ -67,8 +67,8 @@ def _report(image: str, reference: Reference, reports: list[ScanReport]) -> Scan
         os_end_of_life=any(report.os_end_of_life for report in reports),
         created=min(report.created for report in reports),
         database=min(report.database for report in reports),
-        findings=union([report.findings for report in reports]),
-        suppressed=union([report.suppressed for report in reports]),
+        findings=union_findings([report.findings for report in reports]),
+        suppressed=union_findings([report.suppressed for report in reports]),
     )
 
 
@@ -105,7 +105,7 @@ def _scope(scopes: list[Scope]) -> Scope:
     )
 
 
-def union(lists: Iterable[Sequence[Finding]]) -> tuple[Finding, ...]:
+def union_findings(lists: Iterable[Sequence[Finding]]) -> tuple[Finding, ...]:
     """Merge the findings of several platforms, ranked: equal ones once, or as often as one platform has them.
 
     A finding that differs between platforms, such as one that has a fix on one of them only, is kept for each.
@@ -118,12 +118,12 @@ def union(lists: Iterable[Sequence[Finding]]) -> tuple[Finding, ...]:
             counts[identity] += 1
             if counts[identity] > len(merged_findings.setdefault(identity, [])):
                 merged_findings[identity].append(finding)
-    return ranked(finding for identity in merged_findings.values() for finding in identity)
+    return rank_findings(finding for identity in merged_findings.values() for finding in identity)
 
 
-def unique(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def unique_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return findings without duplicates, ranked; those that differ in anything but the platform are all kept."""
-    return union([[finding] for finding in findings])
+    return union_findings([[finding] for finding in findings])
 
 
 def _identity(finding: Finding) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ import msgspec
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
-from s3c_actions.registry import Manifest, Registry, Source
+from s3c_actions.registry import ImageSource, Manifest, Registry
 from s3c_actions.registry.copying import Copier
 from s3c_actions.result.model import MirrorResult
 
@@ -34,7 +34,7 @@ class MirrorSettings(msgspec.Struct, frozen=True, kw_only=True):
     referrers: bool = False
 
 
-def run(settings: MirrorSettings, source: Source, target: Registry, progress: Progress) -> MirrorResult:
+def run(settings: MirrorSettings, source: ImageSource, target: Registry, progress: Progress) -> MirrorResult:
     """Copy an image; existing content is not sent again.
 
     Args:
@@ -89,7 +89,7 @@ def _prove(registry: Registry, target: Reference, digest: str) -> None:
             )
 
 
-def _platforms(source: Source, manifest: Manifest) -> tuple[str, ...]:
+def _platforms(source: ImageSource, manifest: Manifest) -> tuple[str, ...]:
     """Return the platforms of what was copied; empty for an artifact that is not an image."""
     if manifest.descriptor.is_index:
         return manifest.descriptor.platforms

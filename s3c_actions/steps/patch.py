@@ -21,22 +21,22 @@ from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.evidence import openvex
 from s3c_actions.findings import trivy_report
-from s3c_actions.findings.difference import compare
-from s3c_actions.findings.model import Finding, Kind, ScanReport
+from s3c_actions.findings.difference import compare_scans
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 from s3c_actions.registry import Descriptor, ImageConfig, Manifest
-from s3c_actions.result.model import Left, PatchResult, ScanResult
+from s3c_actions.result.model import LeftFinding, PatchResult, ScanResult
 from s3c_actions.steps import building
-from s3c_actions.steps.merging import merged, unique
+from s3c_actions.steps.merging import merge_scans, unique_findings
 from s3c_actions.steps.patching import (
-    Part,
     PatchSettings,
     PatchTools,
-    Work,
-    copa_can,
-    foundations,
-    images_of,
-    patchable,
-    reusable,
+    PatchWork,
+    PlatformPart,
+    base_layers,
+    can_patch,
+    is_reusable,
+    match_images,
+    patchable_findings,
 )
 
 __all__ = ["PatchSettings", "PatchTools", "run"]
@@ -64,7 +64,7 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
         settings.vex.unlink(missing_ok=True)
     original, index = _original(settings, tools, before)
     parts = _parts(original, index.descriptor, tools, before)
-    scanned = merged(settings.image, original, [part.before for part in parts])
+    scanned = merge_scans(settings.image, original, [part.before for part in parts])
     result = PatchResult(
         image=settings.image,
         original=original.pinned,
@@ -81,13 +81,13 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
             remedy="Base the image on a distribution that Trivy and Copa know.",
             image=str(original),
         )
-    if not any(patchable(part.before.report, settings.library) for part in parts):
+    if not any(patchable_findings(part.before.report, settings.library) for part in parts):
         left = _remaining(scanned.report, settings.library)
         reason = _why_nothing_to_patch(scanned.report, settings.library)
         with tools.progress.step("patch") as step:
             step.done(reason)
         return replace(result, reason=reason, left=left, seconds=time.monotonic() - started)
-    work = Work(settings=settings, tools=tools, original=original, index=index, parts=parts)
+    work = PatchWork(settings=settings, tools=tools, original=original, index=index, parts=parts)
     taken = settings.tag.taken(original, tools.registry.tags(original))
     result = _reuse_earlier(work, taken, result) or _patch_anew(work, taken, result)
     # Last, so that no document claims a fix that was not accepted.
@@ -95,20 +95,20 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
     return replace(result, vex=vex, seconds=time.monotonic() - started)
 
 
-def _reuse_earlier(work: Work, taken: dict[int, str], result: PatchResult) -> PatchResult | None:
+def _reuse_earlier(work: PatchWork, taken: dict[int, str], result: PatchResult) -> PatchResult | None:
     """Return the newest patch of this original that may be reused and leaves nothing to patch."""
     original, tools = work.original, work.tools
     for tag in list(taken.values())[:_LOOK_BACK]:
         # The only look-up of this tag: later changes of it do not matter.
         manifest = _find_tag(work, tag) if tag != original.tag else None
-        images = images_of(work, manifest)[0] if manifest is not None else []
+        images = match_images(work, manifest)[0] if manifest is not None else []
         if manifest is None or not images:
             continue
         reference = original.at(manifest.descriptor.digest)
-        if not reusable(work, reference, images):
+        if not is_reusable(work, reference, images):
             continue
         rescans = _rescan(work, [original.at(image.manifest) for image in images])
-        if any(scan.blind or patchable(scan.report, work.settings.library) for scan in rescans):
+        if any(scan.blind or patchable_findings(scan.report, work.settings.library) for scan in rescans):
             return None  # the newest patch is stale, so the older ones are too
         if tools.vouched is None:
             tools.progress.warning(
@@ -123,7 +123,7 @@ def _reuse_earlier(work: Work, taken: dict[int, str], result: PatchResult) -> Pa
     return None
 
 
-def _find_tag(work: Work, tag: str) -> Manifest | None:
+def _find_tag(work: PatchWork, tag: str) -> Manifest | None:
     """Return the manifest of a tag; None also for something that is not an image, which anyone may have pushed."""
     try:
         return work.tools.registry.find(work.original.tagged(tag))
@@ -132,14 +132,14 @@ def _find_tag(work: Work, tag: str) -> Manifest | None:
         return None
 
 
-def _patch_anew(work: Work, taken: dict[int, str], result: PatchResult) -> PatchResult:
+def _patch_anew(work: PatchWork, taken: dict[int, str], result: PatchResult) -> PatchResult:
     """Patch, prove the patch, and only then set the tag.
 
     Raises:
         InputError: the tag may not be used: nothing has been pushed.
         OutsideError: as `run` does.
     """
-    place = building.place(work, taken)
+    place = building.choose_target(work, taken)
     try:
         built = building.build(work, place)
         rescans = _rescan(work, built.images)
@@ -148,24 +148,26 @@ def _patch_anew(work: Work, taken: dict[int, str], result: PatchResult) -> Patch
         reason = _judge(work, rescans, result)
         tag = building.set_tag(work, built.manifest, place)
     finally:
-        building.clean_up(work, place)
+        building.delete_temporary_tags(work, place)
     if tag != result.tag:
         result = _compare(work, rescans, replace(result, tag=tag))
     return replace(result, reason=reason)
 
 
-def _compare(work: Work, rescans: list[ScanResult], result: PatchResult) -> PatchResult:
+def _compare(work: PatchWork, rescans: list[ScanResult], result: PatchResult) -> PatchResult:
     """Return the result of comparing the rescans of a patched image with the scans of the original."""
     reference = Reference.parse(result.reference)
-    after = merged(f"{reference.name}:{result.tag}", reference, rescans)
-    differences = [compare(part.before.report, scan.report) for part, scan in zip(work.parts, rescans, strict=True)]
-    fixed = unique(finding for difference in differences for finding in difference.fixed)
+    after = merge_scans(f"{reference.name}:{result.tag}", reference, rescans)
+    differences = [
+        compare_scans(part.before.report, scan.report) for part, scan in zip(work.parts, rescans, strict=True)
+    ]
+    fixed = unique_findings(finding for difference in differences for finding in difference.fixed)
     return replace(
         result,
         patched=True,
         after=after,
         fixed=fixed,
-        new=unique(finding for difference in differences for finding in difference.new),
+        new=unique_findings(finding for difference in differences for finding in difference.new),
         left=_remaining(after.report, work.settings.library),
         upgraded=_upgraded(rescans, fixed),
     )
@@ -190,7 +192,7 @@ def _original(settings: PatchSettings, tools: PatchTools, before: ScanResult | N
     return replace(reference, digest=index.descriptor.digest), index
 
 
-def _parts(original: Reference, index: Descriptor, tools: PatchTools, before: ScanResult | None) -> list[Part]:
+def _parts(original: Reference, index: Descriptor, tools: PatchTools, before: ScanResult | None) -> list[PlatformPart]:
     """Return the original's platforms; of a single image, or an index of one, that one.
 
     Raises:
@@ -216,11 +218,11 @@ def _parts(original: Reference, index: Descriptor, tools: PatchTools, before: Sc
                 image=str(original),
             )
         parts.append(
-            Part(
+            PlatformPart(
                 listed=platform,
                 reference=reference.at(config.manifest),
                 config=config,
-                foundations=foundations(reference, config, tools.registry),
+                foundations=base_layers(reference, config, tools.registry),
                 before=scan,
                 name=name,
             )
@@ -253,7 +255,7 @@ def _reject_foreign(original: Reference, configs: list[ImageConfig], tools: Patc
 def _why_nothing_to_patch(report: ScanReport, library: bool) -> str:
     if not report.findings:
         return "Nothing to fix: the scan found nothing."
-    others = [finding for finding in report.fixable if not copa_can(finding, library)]
+    others = [finding for finding in report.fixable if not can_patch(finding, library)]
     if others:
         return (
             f"Nothing that Copa patches: {len(others)} of {len(report.findings)} findings have a fix of another kind."
@@ -270,8 +272,10 @@ _NO_FIX = {
 }
 
 
-def _remaining(report: ScanReport, library: bool) -> tuple[Left, ...]:
-    return tuple(Left(finding=finding, reason=_why_left(finding, report, library)) for finding in report.findings)
+def _remaining(report: ScanReport, library: bool) -> tuple[LeftFinding, ...]:
+    return tuple(
+        LeftFinding(finding=finding, reason=_why_left(finding, report, library)) for finding in report.findings
+    )
 
 
 def _upgraded(rescans: Iterable[ScanResult], fixed: Iterable[Finding]) -> dict[str, str]:
@@ -279,29 +283,29 @@ def _upgraded(rescans: Iterable[ScanResult], fixed: Iterable[Finding]) -> dict[s
     for scan in rescans:
         # A rescan's JSON was read just now; what it lists is only reported, and decides nothing.
         with suppress(OSError):
-            listed |= trivy_report.installed(reading.content(scan.trivy_json, reading.REPORTS))
+            listed |= trivy_report.installed_versions(reading.read_file(scan.trivy_json, reading.MAX_REPORT_BYTES))
     return {name: listed[name] for name in dict.fromkeys(finding.package for finding in fixed) if name in listed}
 
 
 def _why_left(finding: Finding, report: ScanReport, library: bool) -> str:
-    if finding.kind is not Kind.VULNERABILITY:
+    if finding.kind is not FindingKind.VULNERABILITY:
         return "no package upgrade mends it"
     if not finding.fixable:
         if report.os_end_of_life and finding.os_package:
             return "the release is past its end of life"
         return _NO_FIX.get(finding.status, "no fix yet")
-    if not copa_can(finding, library):
+    if not can_patch(finding, library):
         return (
             f"Copa does not upgrade {finding.package_type or 'such'} packages: rebuild the image with {finding.fixed}"
         )
     return f"{finding.fixed} is not in the package sources configured in the image, or the package is held"
 
 
-def _rescan(work: Work, images: list[Reference]) -> list[ScanResult]:
+def _rescan(work: PatchWork, images: list[Reference]) -> list[ScanResult]:
     return [work.tools.rescan(image.pinned, part.name) for image, part in zip(images, work.parts, strict=True)]
 
 
-def _judge(work: Work, rescans: list[ScanResult], result: PatchResult) -> str:
+def _judge(work: PatchWork, rescans: list[ScanResult], result: PatchResult) -> str:
     """Return a sentence on what a patch did not fix: empty when all of it worked.
 
     Raises:
@@ -309,7 +313,7 @@ def _judge(work: Work, rescans: list[ScanResult], result: PatchResult) -> str:
     """
     settings, parts = work.settings, work.parts
     blind = next((scan.blind for scan in rescans if scan.blind), "")
-    remaining = [finding for scan in rescans for finding in patchable(scan.report, settings.library)]
+    remaining = [finding for scan in rescans for finding in patchable_findings(scan.report, settings.library)]
     more = any(
         len(scan.report.findings) > len(part.before.report.findings) for part, scan in zip(parts, rescans, strict=True)
     )
@@ -323,11 +327,11 @@ def _judge(work: Work, rescans: list[ScanResult], result: PatchResult) -> str:
     what = blind.rstrip(".") or what
     if settings.allow_partial and result.fixed and not more and not blind:
         return f"Partly patched: {what}."
-    raise building.rejected(Reference.parse(result.original), Reference.parse(result.reference), what)
+    raise building.rejected_error(Reference.parse(result.original), Reference.parse(result.reference), what)
 
 
-def _write_vex(work: Work, reference: Reference, fixed: tuple[Finding, ...]) -> Path | None:
+def _write_vex(work: PatchWork, reference: Reference, fixed: tuple[Finding, ...]) -> Path | None:
     path = work.settings.vex
     if path is None or not fixed:
         return None
-    return writing.write(path, openvex.document(reference, fixed, work.tools.now, s3c_actions.__version__))
+    return writing.write(path, openvex.render_openvex(reference, fixed, work.tools.now, s3c_actions.__version__))

@@ -12,7 +12,7 @@ import msgspec
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
-from s3c_actions.findings.model import Finding, Kind, ScanReport
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry, Writer, patches
 from s3c_actions.registry.tags import TagTemplate
 from s3c_actions.result.model import ScanResult
@@ -85,7 +85,7 @@ class PatchTools(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class PlatformPart(msgspec.Struct, frozen=True, kw_only=True):
     """A platform of the original, with its scan; `listed` is the platform that an index states for it."""
 
     listed: str
@@ -96,7 +96,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
-class Work(msgspec.Struct, frozen=True, kw_only=True):
+class PatchWork(msgspec.Struct, frozen=True, kw_only=True):
     """An image to patch.
 
     Attributes:
@@ -109,7 +109,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     tools: PatchTools
     original: Reference
     index: Manifest
-    parts: list[Part]
+    parts: list[PlatformPart]
 
     @property
     def several(self) -> bool:
@@ -117,24 +117,24 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.parts) > 1
 
 
-def patchable(report: ScanReport, library: bool) -> tuple[Finding, ...]:
+def patchable_findings(report: ScanReport, library: bool) -> tuple[Finding, ...]:
     """Return the findings that Copa can fix.
 
     Args:
         report: of one image.
         library: whether language packages count too.
     """
-    return tuple(finding for finding in report.findings if copa_can(finding, library))
+    return tuple(finding for finding in report.findings if can_patch(finding, library))
 
 
-def copa_can(finding: Finding, library: bool) -> bool:
+def can_patch(finding: Finding, library: bool) -> bool:
     """Return whether Copa can fix a finding; `library` as in `patchable`."""
-    if finding.kind is not Kind.VULNERABILITY or not finding.fixable:
+    if finding.kind is not FindingKind.VULNERABILITY or not finding.fixable:
         return False
     return finding.os_package or library
 
 
-def foundations(reference: Reference, config: ImageConfig, registry: Registry) -> tuple[tuple[str, ...], ...]:
+def base_layers(reference: Reference, config: ImageConfig, registry: Registry) -> tuple[tuple[str, ...], ...]:
     """Return the layers a patch of an image may begin with: its own, or its base's when it is a patch by Copa.
 
     Copa replaces its earlier layer by using the image that a label names as the base. The label is only a claim of the
@@ -148,18 +148,20 @@ def foundations(reference: Reference, config: ImageConfig, registry: Registry) -
     """
     own = (config.diff_ids,)
     try:
-        base = Reference.parse(patches.base_of(config))
+        base = Reference.parse(patches.base_image(config))
         if base.name != reference.name:
             return own
         base_config = registry.config(base, platform=config.platform)
     except S3CError:
         return own
-    if patches.added(config, base_config.diff_ids) < 1 or patches.difference(config, base_config):
+    if patches.count_added_layers(config, base_config.diff_ids) < 1 or patches.configuration_difference(
+        config, base_config
+    ):
         return own
     return (*own, base_config.diff_ids)
 
 
-def images_of(work: Work, manifest: Manifest) -> tuple[list[ImageConfig], str]:
+def match_images(work: PatchWork, manifest: Manifest) -> tuple[list[ImageConfig], str]:
     """Return the images in a patch that belong to the original's parts.
 
     Args:
@@ -174,19 +176,23 @@ def images_of(work: Work, manifest: Manifest) -> tuple[list[ImageConfig], str]:
         return [], why
     chosen = []
     for part in work.parts:
-        matching = [config for name, config in configs if patches.platform(name) == patches.platform(part.listed)]
+        matching = [
+            config
+            for name, config in configs
+            if patches.platform_without_variant(name) == patches.platform_without_variant(part.listed)
+        ]
         if len(matching) != 1:
             return [], "it has other platforms"
         # Copa does not change a platform that has nothing to patch.
         unchanged = work.several and matching[0].manifest == part.reference.digest
-        why = "" if unchanged else unlike(matching[0], part)
+        why = "" if unchanged else patch_difference(matching[0], part)
         if why:
             return [], why
         chosen.append(matching[0])
     return chosen, ""
 
 
-def _configs(work: Work, descriptor: Descriptor) -> tuple[list[tuple[str, ImageConfig]], str]:
+def _configs(work: PatchWork, descriptor: Descriptor) -> tuple[list[tuple[str, ImageConfig]], str]:
     """Return platform and configuration of each image, or why they do not correspond to the original's."""
     listed = [(image.platform, image.digest) for image in descriptor.images] if descriptor.is_index else []
     # Clients take an entry without a platform for every platform.
@@ -206,21 +212,21 @@ def _configs(work: Work, descriptor: Descriptor) -> tuple[list[tuple[str, ImageC
     return configs, ""
 
 
-def unlike(config: ImageConfig, part: Part) -> str:
+def patch_difference(config: ImageConfig, part: PlatformPart) -> str:
     """Return why an image is not a patch of a part of the original by layers and configuration; empty when it is one.
 
     Args:
         config: of the image.
         part: of the original.
     """
-    platforms = {patches.platform(name) for name in (part.listed, part.config.platform)}
-    if not _added(config, part) or patches.platform(config.platform) not in platforms:
+    platforms = {patches.platform_without_variant(name) for name in (part.listed, part.config.platform)}
+    if not _added(config, part) or patches.platform_without_variant(config.platform) not in platforms:
         return "it is not built on the original's layers and platforms"
-    field = patches.difference(config, part.config)
+    field = patches.configuration_difference(config, part.config)
     return f"its configuration is not the original's ({field[:100]})" if field else ""
 
 
-def reusable(work: Work, reference: Reference, images: list[ImageConfig]) -> bool:
+def is_reusable(work: PatchWork, reference: Reference, images: list[ImageConfig]) -> bool:
     """Return whether an earlier image, which is a patch by layers and configuration, may be used instead of a new one.
 
     Args:
@@ -234,16 +240,18 @@ def reusable(work: Work, reference: Reference, images: list[ImageConfig]) -> boo
     exact = named = True
     for config, part in zip(images, work.parts, strict=True):
         if config.manifest == part.reference.digest:
-            if patchable(part.before.report, work.settings.library):
+            if patchable_findings(part.before.report, work.settings.library):
                 return False
             continue
         # Copa upgrades in two steps where the package manager is apk, in one elsewhere, and in any number of steps for
         # language packages; each leaves a layer.
         most = 2 if part.before.report.os.startswith(_APK) else 1
         exact = exact and (work.settings.library or min(_added(config, part)) <= most)
-        base = patches.base_of(config)
+        base = patches.base_image(config)
         digests = (work.original.digest, part.reference.digest)
-        named = named and (base.rpartition("@")[2] in digests or (base != "" and base == patches.base_of(part.config)))
+        named = named and (
+            base.rpartition("@")[2] in digests or (base != "" and base == patches.base_image(part.config))
+        )
     vouched = work.tools.vouched
     if vouched is None:
         return exact and named
@@ -258,6 +266,6 @@ def reusable(work: Work, reference: Reference, images: list[ImageConfig]) -> boo
     return False
 
 
-def _added(config: ImageConfig, part: Part) -> list[int]:
+def _added(config: ImageConfig, part: PlatformPart) -> list[int]:
     """Return how many layers an image has on top of the original's, and of the original's base, where it has any."""
-    return [count for base in part.foundations if (count := patches.added(config, base)) > 0]
+    return [count for base in part.foundations if (count := patches.count_added_layers(config, base)) > 0]

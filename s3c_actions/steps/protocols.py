@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from s3c_actions.core.progress import Progress
-    from s3c_actions.programs.notation.home import Home
-    from s3c_actions.programs.notation.notation import Signature, SigningRequest, Verified
-    from s3c_actions.programs.trivy.trivy import Conversion, Metadata, Request
+    from s3c_actions.programs.notation.home import NotationHome
+    from s3c_actions.programs.notation.notation import AcceptedSignature, ListedSignature, SigningRequest
+    from s3c_actions.programs.trivy.trivy import Conversion, DatabaseMetadata, ScanRequest
 
 
 class Scanner(Protocol):
@@ -29,7 +29,7 @@ class Scanner(Protocol):
     version: str
     cache: Path
 
-    def scan(self, request: Request, progress: Progress) -> tuple[str, ...]:
+    def scan(self, request: ScanRequest, progress: Progress) -> tuple[str, ...]:
         """Scan one image into a complete report.
 
         Returns:
@@ -40,7 +40,7 @@ class Scanner(Protocol):
             OutsideError: a registry, a database or the machine failed.
         """
 
-    def database(self, name: str = ...) -> Metadata | None:
+    def database(self, name: str = ...) -> DatabaseMetadata | None:
         """The state of a database (`db`, `java-db`) in the cache; None when none there can be used."""
 
     def sources(self) -> frozenset[str] | None:
@@ -59,21 +59,23 @@ class Scanner(Protocol):
 class Verifier(Protocol):
     """Lists and verifies signatures, by the trust that a `Home` holds."""
 
-    def signatures(self, home: Home, reference: str) -> tuple[Signature, ...]:
+    def signatures(self, home: NotationHome, reference: str) -> tuple[ListedSignature, ...]:
         """The signatures at a pinned reference, unverified."""
 
-    def verify(self, home: Home, reference: str, metadata: Mapping[str, str] | None = None) -> Verified:
+    def verify(
+        self, home: NotationHome, reference: str, metadata: Mapping[str, str] | None = None
+    ) -> AcceptedSignature:
         """Verify a pinned reference; raises Refused when no signature with this metadata is accepted."""
 
-    def verify_layout(self, home: Home, layout: Path, digest: str, scope: str) -> None:
+    def verify_layout(self, home: NotationHome, layout: Path, digest: str, scope: str) -> None:
         """Verify an artifact of an OCI layout on disk by the trust for a repository; raises Refused."""
 
 
 class Signer(Verifier, Protocol):
     """Signs, too, with the key that a `Home` holds."""
 
-    def sign(self, home: Home, reference: str, request: SigningRequest) -> None:
+    def sign(self, home: NotationHome, reference: str, request: SigningRequest) -> None:
         """Sign a pinned reference and push the signature."""
 
-    def rehearse(self, home: Home, layout: Path, digest: str, request: SigningRequest) -> None:
+    def rehearse(self, home: NotationHome, layout: Path, digest: str, request: SigningRequest) -> None:
         """Sign an artifact of an OCI layout on disk: nothing is pushed."""

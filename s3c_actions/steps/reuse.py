@@ -22,18 +22,18 @@ from s3c_actions.findings import trivy_report
 from s3c_actions.findings.model import ScanReport
 from s3c_actions.options.declare import Group, Input
 
-KEPT = 200
+MAX_KEPT = 200
 _THIS_PROCESS = secrets.token_bytes(32)
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class KeptReport(msgspec.Struct, frozen=True, kw_only=True):
     """A report that was kept: Trivy's JSON, and its content."""
 
     path: Path
     report: ScanReport
 
 
-class Store:
+class ReportStore:
     """A folder of reports, each under the hash of everything it depends on, and authenticated with a key.
 
     Args:
@@ -46,7 +46,7 @@ class Store:
 
     def find(
         self, facts: Mapping[str, object], *, digest: str, now: datetime, within: timedelta | None = None
-    ) -> Kept | None:
+    ) -> KeptReport | None:
         """Return the report for these facts, if there is an intact one that matches them.
 
         Args:
@@ -58,8 +58,8 @@ class Store:
         folder = self._folder / _key(facts)
         path = folder / "trivy.json"
         try:
-            record = reading.json_value(reading.text(folder / "about.json"))
-            data = reading.content(path, reading.REPORTS)
+            record = reading.parse_json(reading.read_text_file(folder / "about.json"))
+            data = reading.read_file(path, reading.MAX_REPORT_BYTES)
         except (OSError, ValueError):
             return None
         if not isinstance(record, dict) or record.get("facts") != facts:
@@ -78,7 +78,7 @@ class Store:
             or (within is not None and now - created > within)
         ):
             return None
-        return Kept(path=path, report=report)
+        return KeptReport(path=path, report=report)
 
     def keep(self, facts: Mapping[str, object], report: Path) -> None:
         """Keep a report; do nothing where the cache cannot be written."""
@@ -105,7 +105,7 @@ class Store:
 
     def _prune(self) -> None:
         kept = sorted(self._folder.iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True)
-        for old in kept[KEPT:]:
+        for old in kept[MAX_KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
 
 
@@ -140,15 +140,15 @@ def _asked(one: Input[Any], value: object) -> str:
 def _contents(path: Path) -> str:
     """SHA-256 of a file, or of every file in a folder; empty when there is none."""
     if not path.is_dir():
-        return content(path)
-    return repr([(str(one.relative_to(path)), content(one)) for one in sorted(path.rglob("*")) if one.is_file()])
+        return file_hash(path)
+    return repr([(str(one.relative_to(path)), file_hash(one)) for one in sorted(path.rglob("*")) if one.is_file()])
 
 
-def content(path: Path | None) -> str:
+def file_hash(path: Path | None) -> str:
     """Return the SHA-256 of a file; empty for none or one that does not exist."""
     if path is None:
         return ""
     try:
-        return hashlib.sha256(reading.content(path)).hexdigest()
+        return hashlib.sha256(reading.read_file(path)).hexdigest()
     except OSError:
         return ""

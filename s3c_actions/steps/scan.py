@@ -20,25 +20,25 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import plural
 from s3c_actions.findings import trivy_report, trivy_warnings
 from s3c_actions.findings.advisories import Database
-from s3c_actions.findings.difference import compare
+from s3c_actions.findings.difference import compare_scans
 from s3c_actions.findings.model import ScanReport, Severity
-from s3c_actions.findings.scope import Scope, SettingsFile, named
-from s3c_actions.findings.threshold import Gate, closed
-from s3c_actions.findings.trivy_warnings import Judged
+from s3c_actions.findings.scope import Scope, SettingsFile, describe_parts
+from s3c_actions.findings.threshold import Threshold, closed_error
+from s3c_actions.findings.trivy_warnings import WarningAssessment
 from s3c_actions.programs.trivy import ignore
-from s3c_actions.programs.trivy.trivy import Conversion, Request, ScanOptions
+from s3c_actions.programs.trivy.trivy import Conversion, ScanOptions, ScanRequest
 from s3c_actions.registry import Registry, choose
-from s3c_actions.registry.oci_layout import platforms_behind
+from s3c_actions.registry.oci_layout import layout_platforms
 from s3c_actions.report import format_registry, formats
 from s3c_actions.report.format_registry import by_name
 from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import assess
-from s3c_actions.steps.assess import ALL_SEVERITIES, Criteria, filtered
-from s3c_actions.steps.reuse import Store, content
+from s3c_actions.steps.assess import ALL_SEVERITIES, Criteria, filter_report
+from s3c_actions.steps.reuse import ReportStore, file_hash
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
-    from s3c_actions.programs.trivy.ignore import Entry
+    from s3c_actions.programs.trivy.ignore import IgnoreEntry
     from s3c_actions.steps.protocols import Scanner
 
 
@@ -73,12 +73,12 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     temp: Path
     now: datetime
     cwd: Path
-    gate: Gate
+    gate: Threshold
     policy: Policy | None
     unscanned_fails: bool
     title: str = "scan"
     entry_platform: str = ""
-    store: Store | None = None
+    store: ReportStore | None = None
     reuse_within: timedelta | None = None
     source: str = "auto"
     docker: bool = False
@@ -90,7 +90,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     dockerfile: str = ""
     dockerfile_text: str = ""
     category: str = ""
-    ignored: tuple[Entry, ...] = ()
+    ignored: tuple[IgnoreEntry, ...] = ()
     files: tuple[SettingsFile, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -106,7 +106,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
             unscanned_fails=self.unscanned_fails,
             ignore_unfixed=self.ignore_unfixed,
             now=self.now,
-            bill=lambda report: bill(report, trivy, self.temp),
+            bill=lambda report: make_sbom(report, trivy, self.temp),
         )
 
 
@@ -156,7 +156,7 @@ def run(image: str, settings: ScanSettings, *, trivy: Scanner, registry: Registr
     """
     started = time.monotonic()
     with progress.step(settings.title) as step:
-        clear(settings.folder)
+        clear_reports(settings.folder)
         target = _resolve(image, settings, registry, progress, gated=settings.criteria(trivy).closes)
         if target.notice:
             progress.notice(target.notice)
@@ -183,12 +183,14 @@ def run(image: str, settings: ScanSettings, *, trivy: Scanner, registry: Registr
                 progress.warning(warning)
         result = _write_reports(result, settings, trivy)
         result = replace(result, seconds=time.monotonic() - started)
-        reuse_note = "" if reused is None else f" (same digest as before, report reused: {assess.length(reused)} old)"
+        reuse_note = (
+            "" if reused is None else f" (same digest as before, report reused: {assess.format_age(reused)} old)"
+        )
         step.done(_summary(result) + reuse_note)
     return result
 
 
-def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused | None:
+def closed_gate_error(result: ScanResult, gate: Threshold, *, consequence: str = "") -> Refused | None:
     """Return why the gate is closed for a scanned image, None when it is open.
 
     Args:
@@ -198,11 +200,11 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
     """
     then = f" {consequence}" if consequence else ""
     if result.refused:
-        return closed(result.reference, gate, result.refused, consequence=consequence)
+        return closed_error(result.reference, gate, result.refused, consequence=consequence)
     if result.contents:
-        from s3c_actions.policy.judge import objections
+        from s3c_actions.policy.judge import content_objections
 
-        what = "; ".join(objection.text for objection in objections(result.contents))
+        what = "; ".join(objection.text for objection in content_objections(result.contents))
         return Refused(
             f"{what[:1].upper()}{what[1:]}.",
             cause="The policy refuses packages and licences by name.",
@@ -211,7 +213,7 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
         )
     if result.missing:
         return Refused(
-            f"The policy requires a scan that looks at {named(result.missing)}, and this one did not.",
+            f"The policy requires a scan that looks at {describe_parts(result.missing)}, and this one did not.",
             cause="The inputs `scanners` and `pkg-types` leave it out, or the report given was made without it.",
             remedy=f"Scan with all that the policy requires, and list all packages.{then}",
             image=result.reference,
@@ -234,7 +236,7 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
     return None
 
 
-def clear(folder: Path) -> None:
+def clear_reports(folder: Path) -> None:
     """Remove the reports of an earlier run, so that they are not mistaken for this one's."""
     for form in format_registry.FORMATS:
         writing.remove(folder / form.file)
@@ -246,7 +248,7 @@ def _unscanned_in_folder(image: str, *, gated: bool) -> str:
     Raises:
         InputError: a gate would pass what was not scanned.
     """
-    platforms = platforms_behind(image)
+    platforms = layout_platforms(image)
     if len(platforms) < 2:
         return ""
     what = f"{image} holds images for {', '.join(platforms)}, and in a folder Trivy looks at the first alone."
@@ -298,23 +300,23 @@ def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: P
 
 def _scan(
     image: str, target: _Target, settings: ScanSettings, trivy: Scanner, progress: Progress
-) -> tuple[Path, timedelta | None, Judged]:
+) -> tuple[Path, timedelta | None, WarningAssessment]:
     """Return Trivy's JSON in the image's folder, the age of a kept report, and the judgement of Trivy's warnings."""
     path = settings.folder / by_name("json").file
     store = settings.store
-    before = facts(target.pinned, settings, trivy) if store is not None else None
+    before = reuse_facts(target.pinned, settings, trivy) if store is not None else None
     _make_folder(settings.folder)
     if store is not None and before is not None:
         kept = store.find(before, digest=target.digest, now=settings.now, within=_maximum_kept_age(settings, trivy))
         if kept is not None:
             _copy(kept.path, path)
-            return path, settings.now - datetime.fromisoformat(kept.report.created), trivy_warnings.NONE
+            return path, settings.now - datetime.fromisoformat(kept.report.created), trivy_warnings.NO_WARNINGS
     new = settings.temp / f"trivy-{threading.get_ident()}.json"
     new.unlink(missing_ok=True)
     try:
         options = replace(settings.options, platform=target.platform or settings.options.platform)
-        request = Request(image=target.name, source=target.source, output=new, options=options, asked=image)
-        warned = trivy_warnings.judge(trivy.scan(request, progress), settings.options.scanners)
+        request = ScanRequest(image=target.name, source=target.source, output=new, options=options, asked=image)
+        warned = trivy_warnings.assess_warnings(trivy.scan(request, progress), settings.options.scanners)
     except InputError as error:
         # The registry's error explains more than the absence from the local Docker.
         if target.refused is not None and error.field == "image":
@@ -326,9 +328,9 @@ def _scan(
         raise
     _copy(new, path)
     new.unlink(missing_ok=True)
-    after = facts(target.pinned, settings, trivy) if store is not None else None
+    after = reuse_facts(target.pinned, settings, trivy) if store is not None else None
     # Only reports without warnings are kept: a kept report is later used as one.
-    if store is not None and after is not None and before in (None, after) and warned == trivy_warnings.NONE:
+    if store is not None and after is not None and before in (None, after) and warned == trivy_warnings.NO_WARNINGS:
         store.keep(after, path)
     return path, None, warned
 
@@ -340,7 +342,7 @@ def _maximum_kept_age(settings: ScanSettings, trivy: Scanner) -> timedelta | Non
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def facts(reference: str, settings: ScanSettings, trivy: Scanner) -> dict[str, object] | None:
+def reuse_facts(reference: str, settings: ScanSettings, trivy: Scanner) -> dict[str, object] | None:
     """Return everything a report depends on, or may; None when that cannot be known, and then nothing is reused.
 
     It cannot be determined for files that a configuration file or policy refers to, the current content of a VEX
@@ -369,7 +371,7 @@ def facts(reference: str, settings: ScanSettings, trivy: Scanner) -> dict[str, o
     if {"misconfig"} & {*options.scanners, *options.image_config_scanners}:
         if not options.offline and not _recent(checks, settings.now):
             return None
-        databases["checks"] = content(checks)
+        databases["checks"] = file_hash(checks)
     environment = {name: _hashed(value) for name, value in sorted(trivy.settings_in_environment().items())}
     return {
         "reference": reference,
@@ -379,7 +381,7 @@ def facts(reference: str, settings: ScanSettings, trivy: Scanner) -> dict[str, o
         "options": {name: _fact(getattr(options, name)) for name in options.__struct_fields__},
         # Trivy ignores expired entries by itself.
         "expired": sorted(entry.id for entry in settings.ignored if entry.expires and entry.expires < settings.now),
-        "vex": [content(Path(document)) for document in options.vex],
+        "vex": [file_hash(Path(document)) for document in options.vex],
         "environment": environment,
     }
 
@@ -387,7 +389,7 @@ def facts(reference: str, settings: ScanSettings, trivy: Scanner) -> dict[str, o
 def _fact(value: object) -> object:
     """A value as JSON can hold it, a file by its content."""
     if isinstance(value, Path):
-        return content(value)
+        return file_hash(value)
     return [_fact(one) for one in value] if isinstance(value, tuple) else value
 
 
@@ -440,13 +442,13 @@ def _judge(
     settings: ScanSettings,
     trivy: Scanner,
     kept: bool,
-    warned: Judged,
+    warned: WarningAssessment,
 ) -> ScanResult:
     reference = target.reference
     if not reference:
         name = Reference.parse(image).name
         reference = f"{name}@{report.digest}" if report.digest else report.image_id
-    result = assess.scanned(
+    result = assess.assess_scan(
         path,
         report,
         image=image,
@@ -456,9 +458,9 @@ def _judge(
         criteria=settings.criteria(trivy),
         database=_database(settings, trivy),
         warned=warned,
-        warnings=(*settings.warnings, *unused_entries(report, settings)),
+        warnings=(*settings.warnings, *unused_entry_notices(report, settings)),
     )
-    shown = filtered(report, settings.severities, ignore_unfixed=settings.ignore_unfixed)
+    shown = filter_report(report, settings.severities, ignore_unfixed=settings.ignore_unfixed)
     return _with_difference(replace(result, shown=shown), settings)
 
 
@@ -466,8 +468,8 @@ def _with_difference(result: ScanResult, settings: ScanSettings) -> ScanResult:
     """Return a scan with its difference to the baseline, and the settings for rendering its reports."""
     difference = None
     if settings.baseline is not None:
-        earlier = filtered(settings.baseline, settings.severities, ignore_unfixed=settings.ignore_unfixed)
-        difference = compare(earlier, result.shown or result.report)
+        earlier = filter_report(settings.baseline, settings.severities, ignore_unfixed=settings.ignore_unfixed)
+        difference = compare_scans(earlier, result.shown or result.report)
     rendering = formats.Rendering(
         gate=settings.gate,
         difference=difference,
@@ -478,7 +480,7 @@ def _with_difference(result: ScanResult, settings: ScanSettings) -> ScanResult:
     return replace(result, difference=difference, rendering=rendering)
 
 
-def assembled(whole: ScanResult, settings: ScanSettings) -> ScanResult:
+def assemble_reports(whole: ScanResult, settings: ScanSettings) -> ScanResult:
     """Complete the merged scans of an index's platforms: write the reports for people that cover all of them.
 
     Trivy's JSON, SARIF and bills of materials stay those of each platform: programs read them, one image each.
@@ -504,21 +506,21 @@ def _database(settings: ScanSettings, trivy: Scanner) -> Database | None:
     return Database(updated=stated.updated_at if stated is not None else None, sources=trivy.sources())
 
 
-MOST_NAMED = 10
+MAX_NAMED = 10
 
 
-def unused_entries(report: ScanReport, settings: ScanSettings) -> tuple[str, ...]:
+def unused_entry_notices(report: ScanReport, settings: ScanSettings) -> tuple[str, ...]:
     """Return a sentence on the entries of ignore files that matched nothing; none after a patch, which fixed it."""
     if not settings.title.startswith("scan"):
         return ()
     looked_for = {*settings.options.scanners, *settings.options.image_config_scanners}
-    entries = ignore.unused(settings.ignored, report.suppressed, settings.now, looked_for)
+    entries = ignore.unused_entries(settings.ignored, report.suppressed, settings.now, looked_for)
     named = list(dict.fromkeys(f"{entry.id} ({entry.file.name})" for entry in entries))
     if not named:
         return ()
-    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
     number = "1 entry of ignore files sets" if len(named) == 1 else f"{len(named)} entries of ignore files set"
-    return (f"{number} nothing aside in this image: {', '.join(named[:MOST_NAMED])}{more}.",)
+    return (f"{number} nothing aside in this image: {', '.join(named[:MAX_NAMED])}{more}.",)
 
 
 def _scope(report: ScanReport, settings: ScanSettings) -> Scope:
@@ -535,7 +537,7 @@ def _scope(report: ScanReport, settings: ScanSettings) -> Scope:
     )
 
 
-def bill(report: Path, trivy: Scanner, temp: Path) -> bytes:
+def make_sbom(report: Path, trivy: Scanner, temp: Path) -> bytes:
     """Return the SPDX document that Trivy creates from its report.
 
     Args:
@@ -549,7 +551,7 @@ def bill(report: Path, trivy: Scanner, temp: Path) -> bytes:
     path = temp / f"spdx-{threading.get_ident()}.json"
     trivy.convert(report, Conversion(name="spdx", form=by_name("spdx").trivy, output=path))
     try:
-        return reading.content(path, reading.REPORTS)
+        return reading.read_file(path, reading.MAX_REPORT_BYTES)
     finally:
         path.unlink(missing_ok=True)
 
@@ -558,7 +560,7 @@ def _write_reports(result: ScanResult, settings: ScanSettings, trivy: Scanner) -
     """Write every requested report, from the one scan."""
     rendering = result.rendering or formats.Rendering()
     severities = settings.severities if settings.limit_sarif else ALL_SEVERITIES
-    sarif = filtered(result.report, severities, ignore_unfixed=settings.ignore_unfixed)
+    sarif = filter_report(result.report, severities, ignore_unfixed=settings.ignore_unfixed)
     shown = result.shown or result.report
     files = {"json": result.trivy_json} if "json" in settings.formats else {}
     sboms = formats.conversions(settings.formats, settings.folder)
@@ -576,7 +578,7 @@ def _write_reports(result: ScanResult, settings: ScanSettings, trivy: Scanner) -
 
 def _make_folder(folder: Path) -> None:
     try:
-        writing.folder(folder)
+        writing.make_folder(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
 

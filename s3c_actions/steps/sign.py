@@ -19,10 +19,10 @@ import msgspec
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.programs.notation.home import Home, TrustPolicy, private_file
-from s3c_actions.programs.notation.notation import Signature, SigningRequest
-from s3c_actions.registry.oci_layout import OCI_MANIFEST, Layout
-from s3c_actions.result.model import Certificate, SignResult
+from s3c_actions.programs.notation.home import NotationHome, TrustPolicy, write_private_file
+from s3c_actions.programs.notation.notation import ListedSignature, SigningRequest
+from s3c_actions.registry.oci_layout import OCI_MANIFEST, OciLayout
+from s3c_actions.result.model import CertificateFacts, SignResult
 from s3c_actions.signing import certificates
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class SignSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Signer:
+class SigningKey:
     """A key that has been checked and is ready to sign.
 
     Attributes:
@@ -104,16 +104,16 @@ class Signer:
     """
 
     chain: tuple[x509.Certificate, ...]
-    certificate: Certificate
-    home: Home
-    trust: Home
+    certificate: CertificateFacts
+    home: NotationHome
+    trust: NotationHome
     request: SigningRequest
     notation: protocols.Signer
     registry: Registry
     folder: Path
     failure: Callable[[], S3CError | None] = field(default=lambda: None, repr=False)
 
-    def signatures(self, reference: str) -> tuple[Signature, ...]:
+    def signatures(self, reference: str) -> tuple[ListedSignature, ...]:
         """Return every signature of a digest; raise when the digest or the registry does not exist."""
         return self.notation.signatures(self.trust, reference)
 
@@ -143,7 +143,7 @@ def prepare(
     temp: Path,
     now: datetime,
     progress: Progress,
-) -> Iterator[Signer]:
+) -> Iterator[SigningKey]:
     """Check key and certificate by the Notary Project's rules; nothing is pushed.
 
     The certificates of a plugin's key are obtained by signing something that stays on this machine.
@@ -176,37 +176,37 @@ def _prepare(
     folder: Path,
     now: datetime,
     progress: Progress,
-) -> Signer:
+) -> SigningKey:
     config, trusted = folder / "config", folder / "trust"
     config.mkdir()
     trusted.mkdir()
     stamps = _timestamp_root(settings.request)
     source, key, certificate_field = settings.key, None, "certificate"
     if isinstance(source, PluginKey):
-        home = Home(config, source.libexec)
+        home = NotationHome(config, source.libexec)
         home.use_plugin(source.plugin, source.key_id, source.config)
-        chain = source.chain or _chain_of_plugin(notation, home, Layout(folder / "rehearsal"))
+        chain = source.chain or _chain_of_plugin(notation, home, OciLayout(folder / "rehearsal"))
         certificate_field = "key-id"
     else:
-        home = Home(config)
+        home = NotationHome(config)
         chain, key, certificate_field = _read(source)
     certificates.check(chain, now, key, certificate_field)
     if key is not None:
         home.use_files(
-            private_file(folder / "signing.key", certificates.key_pem(key)),
-            private_file(folder / "signing.crt", certificates.pem(chain)),
+            write_private_file(folder / "signing.key", certificates.encode_key_pem(key)),
+            write_private_file(folder / "signing.crt", certificates.encode_pem(chain)),
         )
     for certificate in chain:
         days = certificates.days_left(certificate, now)
         if days < settings.warning_days:
             progress.warning(
                 f"The certificate {certificates.subject(certificate)} expires in {days} days"
-                f" ({certificates.timestamp(certificate.not_valid_after_utc)}): renew it."
+                f" ({certificates.format_time(certificate.not_valid_after_utc)}): renew it."
             )
-    trust = Home(trusted)
+    trust = NotationHome(trusted)
     policy = TrustPolicy(identities=(certificates.pinned_identity(chain, certificate_field),), timestamps=bool(stamps))
-    trust.trust(certificates.pem(certificates.anchor(chain)), policy, stamps)
-    return Signer(
+    trust.trust(certificates.encode_pem(certificates.trust_anchor(chain)), policy, stamps)
+    return SigningKey(
         chain=chain,
         certificate=describe(chain[0], now),
         home=home,
@@ -232,28 +232,28 @@ def _timestamp_root(request: SigningRequest) -> bytes:
     if request.timestamp_root is None:
         return b""
     try:
-        content = reading.content(request.timestamp_root)
+        content = reading.read_file(request.timestamp_root)
     except OSError as error:
         raise InputError(
             "timestamp-root-cert", f"{request.timestamp_root} cannot be read: {error.strerror}."
         ) from error
     roots = certificates.read_chain(content, "timestamp-root-cert")
-    if len(roots) != 1 or not certificates.self_signed(roots[0]):
+    if len(roots) != 1 or not certificates.is_self_signed(roots[0]):
         raise InputError(
             "timestamp-root-cert",
             "it is not the one root certificate of a time-stamp authority.",
             cause="It holds several certificates, or one that another authority issued.",
             remedy="Give the authority's self-signed root certificate alone.",
         )
-    return certificates.pem(roots)
+    return certificates.encode_pem(roots)
 
 
-def _chain_of_plugin(notation: protocols.Signer, home: Home, layout: Layout) -> tuple[x509.Certificate, ...]:
+def _chain_of_plugin(notation: protocols.Signer, home: NotationHome, layout: OciLayout) -> tuple[x509.Certificate, ...]:
     """Return the certificates of a plugin's key, from a signature of an empty image that stays in `layout`."""
     notation.rehearse(home, layout.folder, _add_empty(layout), SigningRequest(signature_format="jws"))
     for blob in layout.blobs():
         try:
-            chain = reading.json_value(blob)["header"]["x5c"]
+            chain = reading.parse_json(blob)["header"]["x5c"]
             return certificates.read_chain(
                 b"".join(_pem_block(base64.b64decode(certificate, validate=True)) for certificate in chain), "key-id"
             )
@@ -268,7 +268,7 @@ def _pem_block(der: bytes) -> bytes:
     return b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
 
 
-def _add_empty(layout: Layout) -> str:
+def _add_empty(layout: OciLayout) -> str:
     """Add an artifact without content; return its digest."""
     empty = {"mediaType": "application/vnd.oci.empty.v1+json", **layout.add(b"{}")}
     document = {
@@ -281,21 +281,23 @@ def _add_empty(layout: Layout) -> str:
     return layout.add_manifest(json.dumps(document).encode())
 
 
-def describe(certificate: x509.Certificate, now: datetime) -> Certificate:
+def describe(certificate: x509.Certificate, now: datetime) -> CertificateFacts:
     """Return the facts of a signing certificate."""
-    return Certificate(
+    return CertificateFacts(
         subject=certificates.subject(certificate),
         issuer=certificate.issuer.rfc4514_string(),
         thumbprint=certificates.thumbprint(certificate),
-        not_before=certificates.timestamp(certificate.not_valid_before_utc),
-        not_after=certificates.timestamp(certificate.not_valid_after_utc),
+        not_before=certificates.format_time(certificate.not_valid_before_utc),
+        not_after=certificates.format_time(certificate.not_valid_after_utc),
         days_left=certificates.days_left(certificate, now),
         key=certificates.key_spec(certificate),
-        self_signed=certificates.self_signed(certificate),
+        self_signed=certificates.is_self_signed(certificate),
     )
 
 
-def run(signer: Signer, reference: str, progress: Progress, before: tuple[Signature, ...] | None = None) -> SignResult:
+def run(
+    signer: SigningKey, reference: str, progress: Progress, before: tuple[ListedSignature, ...] | None = None
+) -> SignResult:
     """Sign one digest, unless a valid signature by the same certificate exists, and verify it.
 
     Args:
@@ -351,7 +353,7 @@ def run(signer: Signer, reference: str, progress: Progress, before: tuple[Signat
     )
 
 
-def _is_wanted(signature: Signature, signer: Signer) -> bool:
+def _is_wanted(signature: ListedSignature, signer: SigningKey) -> bool:
     """Return whether a signature was made with this certificate and contains everything requested."""
     return (
         signature.thumbprint == signer.certificate.thumbprint
@@ -360,7 +362,7 @@ def _is_wanted(signature: Signature, signer: Signer) -> bool:
     )
 
 
-def _find_verified(signer: Signer, reference: str, candidates: list[Signature]) -> Signature | None:
+def _find_verified(signer: SigningKey, reference: str, candidates: list[ListedSignature]) -> ListedSignature | None:
     """Return the candidate that verifies by the pinned policy, None when none does."""
     try:
         accepted = signer.notation.verify(signer.trust, reference, signer.request.metadata).signature_digest
@@ -376,9 +378,9 @@ def _find_verified(signer: Signer, reference: str, candidates: list[Signature]) 
     )
 
 
-def _verifies_alone(signer: Signer, reference: Reference, signature: Signature) -> bool:
+def _verifies_alone(signer: SigningKey, reference: Reference, signature: ListedSignature) -> bool:
     folder = Path(tempfile.mkdtemp(prefix="layout-", dir=signer.folder))
-    layout = Layout(folder / "image")
+    layout = OciLayout(folder / "image")
     image = signer.registry.manifest(reference)
     digest = layout.add_manifest(image.content, image.descriptor.media_type)
     manifest = signer.registry.manifest(reference.at(signature.digest))

@@ -22,42 +22,42 @@ from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.reference import Reference, is_digest
 from s3c_actions.evidence import documents as attached
-from s3c_actions.registry.oci_layout import Layout
+from s3c_actions.registry.oci_layout import OciLayout
 from s3c_actions.signing import certificates, envelopes
 from s3c_actions.trace.model import (
+    AdmissionVerdict,
     Ancestor,
-    Change,
-    Document,
-    Judgement,
-    Kind,
+    AttachedDocument,
+    DocumentKind,
+    PatchChange,
     Relation,
-    Signature,
-    Story,
+    SignatureTrust,
     Subject,
-    Trust,
-    Verdict,
+    Trace,
+    TracedSignature,
+    TraceJudgement,
 )
 
 if TYPE_CHECKING:
-    from s3c_actions.programs.notation.home import Home
+    from s3c_actions.programs.notation.home import NotationHome
     from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry
     from s3c_actions.steps.protocols import Verifier
 
 A = TypeVar("A")
 B = TypeVar("B")
 
-KINDS: Mapping[str, Kind] = {
-    artifact_types.SARIF: Kind.REPORT,
-    artifact_types.SPDX: Kind.SBOM,
-    artifact_types.CYCLONEDX: Kind.SBOM,
-    artifact_types.OPENVEX: Kind.VEX,
-    artifact_types.RESULT: Kind.RESULT,
+DOCUMENT_KINDS: Mapping[str, DocumentKind] = {
+    artifact_types.SARIF: DocumentKind.REPORT,
+    artifact_types.SPDX: DocumentKind.SBOM,
+    artifact_types.CYCLONEDX: DocumentKind.SBOM,
+    artifact_types.OPENVEX: DocumentKind.VEX,
+    artifact_types.RESULT: DocumentKind.RESULT,
 }
-READ_SIGNATURES = 20
-READ_DOCUMENTS = 5
-READ_OTHERS = 20
-MOST_PLATFORMS = 20
-MOST_ANCESTORS = 5
+MAX_SIGNATURES = 20
+MAX_DOCUMENTS = 5
+MAX_OTHERS = 20
+MAX_PLATFORMS = 20
+MAX_ANCESTORS = 5
 WORKERS = 8
 
 _BASE_LABEL = "BaseImage"
@@ -67,7 +67,7 @@ _PATCHED = "sh.copa.image.patched"
 _EPOCHS = ("0001-01-01", "1970-01-01")
 
 
-class Checker(msgspec.Struct, frozen=True, kw_only=True):
+class SignatureChecker(msgspec.Struct, frozen=True, kw_only=True):
     """Verifies signatures with notation, one by one.
 
     Attributes:
@@ -77,7 +77,7 @@ class Checker(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     notation: Verifier
-    homes: tuple[Home, ...]
+    homes: tuple[NotationHome, ...]
     temp: Path
 
 
@@ -91,11 +91,11 @@ class TraceTools(msgspec.Struct, frozen=True, kw_only=True):
 
     registry: Registry
     now: datetime
-    checker: Checker | None = None
-    judge: Callable[[Reference], Judgement] | None = None
+    checker: SignatureChecker | None = None
+    judge: Callable[[Reference], TraceJudgement] | None = None
 
 
-def run(image: str, tools: TraceTools) -> Story:
+def run(image: str, tools: TraceTools) -> Trace:
     """Trace one image.
 
     Args:
@@ -112,17 +112,17 @@ def run(image: str, tools: TraceTools) -> Story:
     with ThreadPoolExecutor(WORKERS) as pool:
         look = _Reader(tools, pool)
         described = look.subject(reference, manifest, "")
-        listed = manifest.descriptor.images[:MOST_PLATFORMS]
+        listed = manifest.descriptor.images[:MAX_PLATFORMS]
         platforms = look.each(
             lambda descriptor: look.platform(reference.at(descriptor.digest), descriptor.platform), listed
         )
         subjects = [described, *platforms]
         original, change = look.patch(subjects)
         ancestors = look.ancestors(reference, subjects, original)
-    subject = _with_problem(described, manifest.descriptor.images[MOST_PLATFORMS:])
-    return Story(
+    subject = _with_problem(described, manifest.descriptor.images[MAX_PLATFORMS:])
+    return Trace(
         image=image,
-        told=certificates.timestamp(tools.now),
+        told=certificates.format_time(tools.now),
         subject=subject,
         platforms=tuple(platforms),
         ancestors=ancestors,
@@ -141,7 +141,7 @@ class _Reader:
     def __init__(self, tools: TraceTools, pool: ThreadPoolExecutor) -> None:
         self._tools, self._pool = tools, pool
         self._configs: dict[str, ImageConfig] = {}
-        self._results: dict[str, attached.Result] = {}
+        self._results: dict[str, attached.AttachedResult] = {}
 
     def each(self, do: Callable[[A], B], over: Iterable[A]) -> list[B]:
         """Call `do` for each item, several at a time; return the results in order. Never call it within `do`."""
@@ -188,9 +188,9 @@ class _Reader:
         )
         by_digest = {document.digest: document for document in read}
         documents = [by_digest.get(descriptor.digest) or _unread(descriptor) for descriptor in attached_to]
-        signatures = each(lambda descriptor: self._signature(reference, manifest, descriptor), signed[:READ_SIGNATURES])
+        signatures = each(lambda descriptor: self._signature(reference, manifest, descriptor), signed[:MAX_SIGNATURES])
         documents.sort(key=lambda document: document.created, reverse=True)
-        patched = envelopes.utc(labels.pop(_PATCHED, ""))
+        patched = envelopes.normalize_time(labels.pop(_PATCHED, ""))
         labels.pop(artifact_types.CREATED, "")
         return Subject(
             reference=reference.pinned,
@@ -202,7 +202,7 @@ class _Reader:
             signatures=tuple(signatures),
             documents=tuple(documents),
             referrers=len(listed),
-            unread=max(0, len(signed) - READ_SIGNATURES) + sum(1 for document in documents if not document.read),
+            unread=max(0, len(signed) - MAX_SIGNATURES) + sum(1 for document in documents if not document.read),
             problem=problem,
         )
 
@@ -215,7 +215,7 @@ class _Reader:
         # A registry without the referrers API keeps the order in which they were pushed.
         return sorted(by_digest.values(), key=_listed_at)[::-1]
 
-    def _signature(self, reference: Reference, subject: Manifest, listed: Descriptor) -> Signature:
+    def _signature(self, reference: Reference, subject: Manifest, listed: Descriptor) -> TracedSignature:
         """Read one signature, and verify it when trust was configured."""
         at = _listed_at(listed)
         try:
@@ -225,10 +225,10 @@ class _Reader:
             content = self._tools.registry.blob(reference, layer["digest"])
             envelope = envelopes.read(content, str(layer.get("mediaType")))
         except (S3CError, ValueError) as error:
-            return Signature(digest=listed.digest, listed=at, trust=Trust.BROKEN, reason=_clause(error))
-        read = Signature(
+            return TracedSignature(digest=listed.digest, listed=at, trust=SignatureTrust.BROKEN, reason=_clause(error))
+        read = TracedSignature(
             digest=listed.digest,
-            trust=Trust.UNCHECKED,
+            trust=SignatureTrust.UNCHECKED,
             listed=at,
             signature_format=envelope.signature_format,
             signer=envelope.signer,
@@ -240,18 +240,18 @@ class _Reader:
             metadata=envelope.metadata,
         )
         if envelope.target != reference.digest:
-            return replace(read, trust=Trust.BROKEN, reason="it was made for another digest and moved here")
+            return replace(read, trust=SignatureTrust.BROKEN, reason="it was made for another digest and moved here")
         if self._tools.checker is None:
             return read
         trust, reason = self._verify(self._tools.checker, reference, subject, manifest, content)
         return replace(read, trust=trust, reason=reason)
 
     def _verify(
-        self, checker: Checker, reference: Reference, subject: Manifest, signature: Manifest, envelope: bytes
-    ) -> tuple[Trust, str]:
+        self, checker: SignatureChecker, reference: Reference, subject: Manifest, signature: Manifest, envelope: bytes
+    ) -> tuple[SignatureTrust, str]:
         folder = Path(tempfile.mkdtemp(prefix="trace-", dir=checker.temp))
         try:
-            layout = Layout(folder / "image")
+            layout = OciLayout(folder / "image")
             digest = layout.add_manifest(subject.content, subject.descriptor.media_type)
             layout.add(envelope)
             layout.add(self._tools.registry.blob(reference, str(signature.document["config"]["digest"])))
@@ -263,16 +263,16 @@ class _Reader:
                 except Refused as refused:
                     refusals.append(refused.what)
                 else:
-                    return Trust.TRUSTED, ""
+                    return SignatureTrust.TRUSTED, ""
         except InputError:
             raise  # the trust store or the policy cannot be used: no verdict on any signature
         except (S3CError, KeyError, TypeError) as error:
-            return Trust.BROKEN, _clause(error)
+            return SignatureTrust.BROKEN, _clause(error)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        return Trust.REFUSED, " ".join(dict.fromkeys(refusals))
+        return SignatureTrust.REFUSED, " ".join(dict.fromkeys(refusals))
 
-    def _document(self, reference: Reference, listed: Descriptor) -> Document:
+    def _document(self, reference: Reference, listed: Descriptor) -> AttachedDocument:
         """Read one document, and its signatures when it is evidence."""
         read = replace(_unread(listed), read=True)
         try:
@@ -280,12 +280,12 @@ class _Reader:
             annotations = {**listed.annotations, **manifest.descriptor.annotations}
             read = replace(
                 read,
-                created=envelopes.utc(annotations.get(artifact_types.CREATED)),
+                created=envelopes.normalize_time(annotations.get(artifact_types.CREATED)),
                 scanner=annotations.get(artifact_types.SCANNER, ""),
                 database=annotations.get(artifact_types.DATABASE, ""),
             )
             _refers_to(manifest, reference.digest)
-            if read.kind is Kind.OTHER:
+            if read.kind is DocumentKind.OTHER:
                 return read
             layer = _only_layer(manifest)
             content = self._tools.registry.blob(reference, layer["digest"])
@@ -298,47 +298,47 @@ class _Reader:
                 self._signature(reference.at(listed.digest), manifest, descriptor)
                 for descriptor in signed
                 if descriptor.artifact_type == artifact_types.SIGNATURE
-            ][:READ_DOCUMENTS]
+            ][:MAX_DOCUMENTS]
             if not isinstance(signed, str)
             else []
         )
         read = replace(read, signatures=tuple(signatures))
         try:
             return self._parse_content(read, content, reference.digest)
-        except attached.Unusable as error:
+        except attached.UnusableDocument as error:
             return replace(read, problem=str(error))
 
-    def _parse_content(self, read: Document, content: bytes, subject: str) -> Document:
-        if read.kind is Kind.REPORT:
-            report = attached.sarif(content)
+    def _parse_content(self, read: AttachedDocument, content: bytes, subject: str) -> AttachedDocument:
+        if read.kind is DocumentKind.REPORT:
+            report = attached.read_sarif(content)
             wrong = report.subject and report.subject != subject
             return replace(
                 read,
-                created=envelopes.utc(report.created) or read.created,
+                created=envelopes.normalize_time(report.created) or read.created,
                 scanner=report.scanner or read.scanner,
                 database=report.database or read.database,
                 findings=report.findings,
-                counts=attached.count(report.findings),
+                counts=attached.count_by_severity(report.findings),
                 fixable=report.fixable,
                 omitted=report.omitted,
                 problem=f"it is about another image, {report.subject[:19]}" if wrong else "",
             )
-        if read.kind is Kind.RESULT:
-            self._results[read.digest] = attached.result(content, subject)
+        if read.kind is DocumentKind.RESULT:
+            self._results[read.digest] = attached.read_attached_result(content, subject)
             return replace(read, told=self._results[read.digest].told)
         tell = {
-            artifact_types.SPDX: attached.spdx,
-            artifact_types.CYCLONEDX: attached.cyclonedx,
-            artifact_types.OPENVEX: attached.openvex,
+            artifact_types.SPDX: attached.describe_spdx,
+            artifact_types.CYCLONEDX: attached.describe_cyclonedx,
+            artifact_types.OPENVEX: attached.describe_openvex,
         }[read.artifact_type]
         return replace(read, told=tell(content))
 
-    def patch(self, subjects: Iterable[Subject]) -> tuple[str, Change | None]:
+    def patch(self, subjects: Iterable[Subject]) -> tuple[str, PatchChange | None]:
         """Return the original and the change that an attached result states: of a trusted one, else of the newest."""
         documents = [
             document for subject in subjects for document in subject.documents if document.digest in self._results
         ]
-        for document in sorted(documents, key=lambda candidate: candidate.trust is not Trust.TRUSTED):
+        for document in sorted(documents, key=lambda candidate: candidate.trust is not SignatureTrust.TRUSTED):
             result = self._results[document.digest]
             if result.original and result.change is not None:
                 return result.original, replace(
@@ -357,7 +357,7 @@ class _Reader:
     def _follow(
         self, reference: Reference, subject: Subject, original: str, known: set[str], ancestors: list[Ancestor]
     ) -> None:
-        while len(ancestors) < MOST_ANCESTORS:
+        while len(ancestors) < MAX_ANCESTORS:
             name, relation, source = _parent(subject, original)
             original = ""
             if not name or any(known_ancestor.named == name for known_ancestor in ancestors):
@@ -404,41 +404,41 @@ def _parent(subject: Subject, original: str) -> tuple[str, Relation, str]:
     return pinned, Relation.BASE, f"the annotation {_BASE_NAME}"
 
 
-def _compare(subject: Subject, ancestors: tuple[Ancestor, ...]) -> Change | None:
+def _compare(subject: Subject, ancestors: tuple[Ancestor, ...]) -> PatchChange | None:
     """Return what the patch changed, by the newest reports of both images."""
     original = next((ancestor.subject for ancestor in ancestors if ancestor.relation is Relation.PATCHED), None)
     if original is None or not original.reports or not subject.reports:
         return None
     newest = (original.reports[0], subject.reports[0])
-    before, after = (attached.Report(findings=report.findings, fixable=report.fixable) for report in newest)
+    before, after = (attached.SarifReport(findings=report.findings, fixable=report.fixable) for report in newest)
     short = ", which do not list everything" if any(report.omitted for report in newest) else ""
-    return attached.compare(before, after, f"the newest reports attached to both images{short}")
+    return attached.compare_attached(before, after, f"the newest reports attached to both images{short}")
 
 
-def _describe_trust(document: Document) -> str:
+def _describe_trust(document: AttachedDocument) -> str:
     if not document.signatures:
         return "which nobody signed"
     return {
-        Trust.TRUSTED: "signed by a trusted signer",
-        Trust.UNCHECKED: "signed by someone",
+        SignatureTrust.TRUSTED: "signed by a trusted signer",
+        SignatureTrust.UNCHECKED: "signed by someone",
     }.get(document.trust, "whose signature does not count")
 
 
-def _judge(pinned: Reference, subject: Subject, tools: TraceTools) -> Judgement:
+def _judge(pinned: Reference, subject: Subject, tools: TraceTools) -> TraceJudgement:
     if tools.judge is not None:
         return tools.judge(pinned)
     reference, trust = subject.reference, subject.trust
     if tools.checker is None:
-        return Judgement(
-            verdict=Verdict.UNKNOWN,
+        return TraceJudgement(
+            verdict=AdmissionVerdict.UNKNOWN,
             by="nothing: nobody said whom to trust",
             remedy=f"s3c trace {reference} --trust-store CERTIFICATE",
         )
-    if trust is Trust.TRUSTED:
-        return Judgement(verdict=Verdict.ADMITTED, by="its signature and the trust store alone")
+    if trust is SignatureTrust.TRUSTED:
+        return TraceJudgement(verdict=AdmissionVerdict.ADMITTED, by="its signature and the trust store alone")
     reasons = [signature.reason for signature in subject.signatures if signature.reason] or ["it has no signature"]
-    return Judgement(
-        verdict=Verdict.DENIED,
+    return TraceJudgement(
+        verdict=AdmissionVerdict.DENIED,
         by="its signature and the trust store alone",
         reasons=tuple(dict.fromkeys(reasons)),
         remedy=f"s3c sign {reference}",
@@ -450,20 +450,20 @@ def _to_read(documents: Sequence[Descriptor]) -> set[str]:
     counts: dict[str, int] = {}
     chosen = set()
     for document in documents:
-        known = document.artifact_type in KINDS
+        known = document.artifact_type in DOCUMENT_KINDS
         key = document.artifact_type if known else ""
         counts[key] = counts.get(key, 0) + 1
-        if counts[key] <= (READ_DOCUMENTS if known else READ_OTHERS):
+        if counts[key] <= (MAX_DOCUMENTS if known else MAX_OTHERS):
             chosen.add(document.digest)
     return chosen
 
 
-def _unread(listed: Descriptor) -> Document:
+def _unread(listed: Descriptor) -> AttachedDocument:
     annotations = listed.annotations
-    return Document(
+    return AttachedDocument(
         digest=listed.digest,
         artifact_type=listed.artifact_type,
-        kind=KINDS.get(listed.artifact_type, Kind.OTHER),
+        kind=DOCUMENT_KINDS.get(listed.artifact_type, DocumentKind.OTHER),
         created=_listed_at(listed),
         scanner=annotations.get(artifact_types.SCANNER, ""),
         database=annotations.get(artifact_types.DATABASE, ""),
@@ -472,7 +472,7 @@ def _unread(listed: Descriptor) -> Document:
 
 
 def _listed_at(descriptor: Descriptor) -> str:
-    return envelopes.utc(descriptor.annotations.get(artifact_types.CREATED))
+    return envelopes.normalize_time(descriptor.annotations.get(artifact_types.CREATED))
 
 
 def _refers_to(manifest: Manifest, digest: str) -> None:
@@ -502,7 +502,7 @@ def _labels(config: ImageConfig) -> dict[str, str]:
 
 
 def _created(config: ImageConfig) -> str:
-    created = envelopes.utc(config.document.get("created"))
+    created = envelopes.normalize_time(config.document.get("created"))
     return "" if created.startswith(_EPOCHS) else created
 
 

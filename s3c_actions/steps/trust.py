@@ -15,7 +15,7 @@ from s3c_actions.signing import certificates
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from s3c_actions.cluster.client import Object
+    from s3c_actions.cluster.client import KubernetesObject
 
 
 class VaultTrust(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,29 +59,29 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
         CertificateError: no trust policy can name this signer; nothing is written.
     """
     identity = certificates.pinned_identity(settings.chain, settings.field)
-    anchor = certificates.pem(certificates.anchor(settings.chain))
+    anchor = certificates.encode_pem(certificates.trust_anchor(settings.chain))
     store = folder / "truststore" / "x509" / "ca" / settings.name
     writing.write(store / "certificates.pem", anchor)
     policy = folder / "trustpolicy.json"
     writing.write(policy, json.dumps(_policy(settings, identity), indent=2) + "\n")
     provider = (
-        manifests.key_vault(
+        manifests.key_vault_store(
             settings.fetched.vault,
             settings.fetched.certificate,
             tenant=settings.fetched.tenant,
             client=settings.fetched.client,
         )
         if settings.fetched is not None
-        else manifests.certificates(anchor.decode())
+        else manifests.certificate_store(anchor.decode())
     )
-    own = manifests.policy((identity,), scopes=settings.scopes)
+    own = manifests.objects_for_identities((identity,), scopes=settings.scopes)
     documents = [provider, *(document for document in own if document["apiVersion"].startswith(manifests.RATIFY_GROUP))]
     ratify = folder / "ratify.yaml"
     writing.write(ratify, _yaml(documents))
     return {"trust-store": folder / "truststore", "trust-policy": policy, "ratify": ratify}
 
 
-def _yaml(documents: list[Object]) -> str:
+def _yaml(documents: list[KubernetesObject]) -> str:
     """Return YAML with certificates in block scalars, line by line."""
     import yaml
 

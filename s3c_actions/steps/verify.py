@@ -14,7 +14,7 @@ import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.programs.notation.home import Home, TrustPolicy
+from s3c_actions.programs.notation.home import NotationHome, TrustPolicy
 from s3c_actions.result.model import VerifyResult
 from s3c_actions.signing import identities
 
@@ -49,7 +49,7 @@ class VerifySettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def prepare(settings: VerifySettings, temp: Path, progress: Progress) -> Iterator[Home]:
+def prepare(settings: VerifySettings, temp: Path, progress: Progress) -> Iterator[NotationHome]:
     """Create notation's configuration of what is trusted; the folder is removed at the end.
 
     Raises:
@@ -57,7 +57,7 @@ def prepare(settings: VerifySettings, temp: Path, progress: Progress) -> Iterato
     """
     folder = Path(tempfile.mkdtemp(prefix="s3c-verify-", dir=temp))
     try:
-        home = Home(folder)
+        home = NotationHome(folder)
         if settings.policy is None:
             _configure_generated(settings, home, progress)
         else:
@@ -67,11 +67,11 @@ def prepare(settings: VerifySettings, temp: Path, progress: Progress) -> Iterato
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _configure_generated(settings: VerifySettings, home: Home, progress: Progress) -> None:
+def _configure_generated(settings: VerifySettings, home: NotationHome, progress: Progress) -> None:
     anchors = trusted_certificates(settings.stores)
     stamps = b"".join(_certificates(path, "trusted-timestamp-root") for path in settings.timestamp_roots)
     listed = trusted_identities(settings.identities)
-    issuing = unrestricted(anchors, listed)
+    issuing = unrestricted_authorities(anchors, listed)
     if issuing and not settings.identities:
         progress.notice(
             f"No trusted-identity is given, so everyone is trusted whom {issuing[0]} certified: name the signer."
@@ -95,11 +95,11 @@ def trusted_identities(subjects: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         InputError: notation would reject them (field `trusted-identity`).
     """
-    listed = identities.entries(subjects, "trusted-identity")
+    listed = identities.identity_entries(subjects, "trusted-identity")
     return () if listed == (identities.ANYONE,) else listed
 
 
-def unrestricted(store: bytes, listed: Sequence[str]) -> tuple[str, ...]:
+def unrestricted_authorities(store: bytes, listed: Sequence[str]) -> tuple[str, ...]:
     """Return the authorities in a trust store below which a policy with these identities would trust everyone.
 
     Args:
@@ -115,7 +115,7 @@ def unrestricted(store: bytes, listed: Sequence[str]) -> tuple[str, ...]:
     from s3c_actions.signing import certificates
 
     chain = tuple(dict.fromkeys(certificates.read_chain(store, "trust-store")))
-    authorities = [certificate for certificate in chain if not certificates.vouches_for_itself(certificate)]
+    authorities = [certificate for certificate in chain if not certificates.is_own_anchor(certificate)]
     if not listed:
         return tuple(certificates.subject(certificate) for certificate in authorities)
     unrelated = [
@@ -135,7 +135,7 @@ def unrestricted(store: bytes, listed: Sequence[str]) -> tuple[str, ...]:
     return ()
 
 
-def _configure_given(settings: VerifySettings, policy: Mapping[str, Any], home: Home) -> None:
+def _configure_given(settings: VerifySettings, policy: Mapping[str, Any], home: NotationHome) -> None:
     statements = policy.get("trustPolicies")
     if not isinstance(statements, list) or not all(isinstance(statement, dict) for statement in statements):
         raise InputError(
@@ -167,7 +167,7 @@ def _read_trust_store(stores: tuple[Path, ...]) -> list[tuple[str, str, bytes]]:
     return files
 
 
-def leads_to(settings: VerifySettings, chain: tuple[x509.Certificate, ...]) -> bool:
+def chains_to_store(settings: VerifySettings, chain: tuple[x509.Certificate, ...]) -> bool:
     """Return whether one of a signer's certificates, leaf first, is in the trust store, which defines authenticity.
 
     Raises:
@@ -183,7 +183,7 @@ def leads_to(settings: VerifySettings, chain: tuple[x509.Certificate, ...]) -> b
     return any(certificate in trusted for certificate in chain)
 
 
-def names(settings: VerifySettings, leaf: x509.Certificate) -> bool:
+def matches_identities(settings: VerifySettings, leaf: x509.Certificate) -> bool:
     """Return whether a signing certificate has one of the trusted identities; True when a policy document has them.
 
     Raises:
@@ -192,7 +192,7 @@ def names(settings: VerifySettings, leaf: x509.Certificate) -> bool:
     from s3c_actions.signing import certificates
 
     listed = trusted_identities(settings.identities)
-    return not listed or identities.covers(listed, certificates.trusted_identity(leaf))
+    return not listed or identities.covers_identity(listed, certificates.trusted_identity(leaf))
 
 
 def _certificates(path: Path, field: str) -> bytes:
@@ -200,7 +200,7 @@ def _certificates(path: Path, field: str) -> bytes:
     from s3c_actions.signing import certificates
 
     files = _files(path) if path.is_dir() else [path]
-    pem = b"".join(certificates.pem(_chain(file, field)) for file in files)
+    pem = b"".join(certificates.encode_pem(_chain(file, field)) for file in files)
     if not pem:
         raise InputError(
             field,
@@ -228,12 +228,14 @@ def _files(folder: Path) -> list[Path]:
 
 def _read(path: Path, field: str) -> bytes:
     try:
-        return reading.content(path)
+        return reading.read_file(path)
     except OSError as error:
         raise InputError(field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path.") from error
 
 
-def run(settings: VerifySettings, notation: Verifier, home: Home, reference: str, progress: Progress) -> VerifyResult:
+def run(
+    settings: VerifySettings, notation: Verifier, home: NotationHome, reference: str, progress: Progress
+) -> VerifyResult:
     """Verify one digest.
 
     Args:

@@ -16,29 +16,37 @@ from s3c_actions.core.text import plural, short_digest
 from s3c_actions.findings.model import Severity
 from s3c_actions.report.render.escape import line
 from s3c_actions.trace import text as story_text
-from s3c_actions.trace.model import Document, Relation, Signature, Story, Subject, Trust, Verdict
+from s3c_actions.trace.model import (
+    AdmissionVerdict,
+    AttachedDocument,
+    Relation,
+    SignatureTrust,
+    Subject,
+    Trace,
+    TracedSignature,
+)
 
 WIDTH, GAP = 232, 84
 HEIGHT = 116
 ROW = 46
-MOST_ANCESTORS = 2
-MOST_ROWS = 4
-MOST_PLATFORMS = 4
+MAX_ANCESTORS = 2
+MAX_ROWS = 4
+MAX_PLATFORMS = 4
 
 SEALS = {
-    Trust.TRUSTED: ("good", "✔"),
-    Trust.UNCHECKED: ("open", "?"),
-    Trust.REFUSED: ("bad", "✘"),
-    Trust.BROKEN: ("bad", "✘"),
+    SignatureTrust.TRUSTED: ("good", "✔"),
+    SignatureTrust.UNCHECKED: ("open", "?"),
+    SignatureTrust.REFUSED: ("bad", "✘"),
+    SignatureTrust.BROKEN: ("bad", "✘"),
 }
 _GATES = {
-    Verdict.ADMITTED: ("good", "✔ admitted"),
-    Verdict.DENIED: ("bad", "✘ denied"),
-    Verdict.UNKNOWN: ("open", "? not judged"),
+    AdmissionVerdict.ADMITTED: ("good", "✔ admitted"),
+    AdmissionVerdict.DENIED: ("bad", "✘ denied"),
+    AdmissionVerdict.UNKNOWN: ("open", "? not judged"),
 }
 
 
-class Text(msgspec.Struct, frozen=True):
+class TextLine(msgspec.Struct, frozen=True):
     """A line of text at a position; `style` is a class of the style sheet."""
 
     x: float
@@ -55,7 +63,7 @@ class Box(msgspec.Struct, frozen=True):
     width: float
     height: float
     style: str
-    texts: tuple[Text, ...]
+    texts: tuple[TextLine, ...]
     seal: tuple[str, str] = ("", "")
 
 
@@ -81,15 +89,15 @@ class Picture(msgspec.Struct):
     stems: list[tuple[float, float, float]] = msgspec.field(default_factory=list)
 
 
-def draw(story: Story) -> Picture:
+def draw(story: Trace) -> Picture:
     """Lay out the picture of a trace."""
     seals = _signature_rows(story.subject.signatures)
     rows = _document_rows(story)
     top = 8 + len(seals) * ROW + (14 if seals else 0)
-    picture = Picture(told=sentence(story))
+    picture = Picture(told=describe_trace(story))
     x = 8.0
     middle = top + HEIGHT / 2
-    for ancestor in reversed(story.ancestors[:MOST_ANCESTORS]):
+    for ancestor in reversed(story.ancestors[:MAX_ANCESTORS]):
         original = ancestor.relation is Relation.PATCHED
         style = "station" if ancestor.subject is not None else "station missing"
         facts = _facts(ancestor.subject) if ancestor.subject is not None else [("soft", ancestor.problem)]
@@ -104,23 +112,27 @@ def draw(story: Story) -> Picture:
     x += WIDTH + GAP
     style, word = _GATES[story.judgement.verdict]
     why = line((*story.judgement.reasons, f"by {story.judgement.by}")[0], 200)
-    texts = [Text(18, 26, "GATE TODAY", "label"), Text(18, 54, word, "verdict")]
-    texts += [Text(18, 76 + 16 * n, row, "soft") for n, row in enumerate(_wrap(why, 30, 2))]
+    texts = [TextLine(18, 26, "GATE TODAY", "label"), TextLine(18, 54, word, "verdict")]
+    texts += [TextLine(18, 76 + 16 * n, row, "soft") for n, row in enumerate(_wrap(why, 30, 2))]
     picture.boxes.append(Box(x, top, WIDTH, HEIGHT, f"gate {style}", tuple(texts)))
     picture.width = x + WIDTH + 8
     picture.height = top + HEIGHT + (14 if rows else 0) + len(rows) * ROW + 8
     return picture
 
 
-def sentence(story: Story) -> str:
+def describe_trace(story: Trace) -> str:
     """Describe the picture in one sentence."""
     parts = []
-    for ancestor in story.ancestors[:MOST_ANCESTORS]:
+    for ancestor in story.ancestors[:MAX_ANCESTORS]:
         what = "patched from the original" if ancestor.relation is Relation.PATCHED else "built on"
         parts.append(f"{what} {line(ancestor.named, 120)}")
     signatures, documents = len(story.subject.signatures), len(story.subject.documents)
     parts.append(f"{signatures} {plural(signatures, 'signature')} and {documents} attached documents")
-    word = "not judged" if story.judgement.verdict is Verdict.UNKNOWN else f"{story.judgement.verdict.value} today"
+    word = (
+        "not judged"
+        if story.judgement.verdict is AdmissionVerdict.UNKNOWN
+        else f"{story.judgement.verdict.value} today"
+    )
     return f"The chain of {line(story.image, 120)}: {', '.join(parts)}; {word}."
 
 
@@ -141,19 +153,19 @@ def _at_position(box: Box, x: float, y: float) -> Box:
 
 
 def _station(at: tuple[float, float], label: str, reference: str, facts: Sequence[tuple[str, str]], style: str) -> Box:
-    name, digest = named(reference)
-    texts = [Text(18, 26, label.upper(), "label"), Text(18, 48, line(name, 22), "name")]
-    texts += [Text(18, 66, digest, "mono")] if digest else []
-    texts += [Text(18, 85 + 17 * n, line(fact, 30), kind) for n, (kind, fact) in enumerate(facts[:2])]
+    name, digest = split_name(reference)
+    texts = [TextLine(18, 26, label.upper(), "label"), TextLine(18, 48, line(name, 22), "name")]
+    texts += [TextLine(18, 66, digest, "mono")] if digest else []
+    texts += [TextLine(18, 85 + 17 * n, line(fact, 30), kind) for n, (kind, fact) in enumerate(facts[:2])]
     return Box(*at, WIDTH, HEIGHT, style, tuple(texts))
 
 
-def _pinned(story: Story) -> str:
+def _pinned(story: Trace) -> str:
     """Return the image by tag and digest."""
     return story.image if "@" in story.image else f"{story.image}@{story.subject.digest}"
 
 
-def named(text: str) -> tuple[str, str]:
+def split_name(text: str) -> tuple[str, str]:
     """Return `voting-db:15.0` and the beginning of the digest, of a reference."""
     try:
         reference = Reference.parse(text)
@@ -173,11 +185,13 @@ def _facts(subject: Subject) -> list[tuple[str, str]]:
     else:
         facts.append(("soft", "no report attached"))
     when = subject.patched or subject.created
-    facts.append(("soft", f"{'patched' if subject.patched else 'built'} {story_text.moment(when)}" if when else ""))
+    facts.append(
+        ("soft", f"{'patched' if subject.patched else 'built'} {story_text.format_time(when)}" if when else "")
+    )
     return facts
 
 
-def _worst_and_counts(report: Document) -> tuple[str, str]:
+def _worst_and_counts(report: AttachedDocument) -> tuple[str, str]:
     worst = next((severity for severity, number in (report.counts or {}).items() if number), None)
     counts = [f"{number:,} {severity.name.lower()}" for severity, number in (report.counts or {}).items() if number]
     style = worst.name.lower() if worst is not None and worst is not Severity.UNKNOWN else "good"
@@ -185,58 +199,58 @@ def _worst_and_counts(report: Document) -> tuple[str, str]:
     return style, " · ".join(shown) or "no findings"
 
 
-def _fixed_count(story: Story) -> str:
+def _fixed_count(story: Trace) -> str:
     return f"{len(story.change.fixed):,} fixed" if story.change is not None else ""
 
 
-def _signature_rows(signatures: Sequence[Signature]) -> list[Box]:
-    shown = signatures[:MOST_ROWS]
+def _signature_rows(signatures: Sequence[TracedSignature]) -> list[Box]:
+    shown = signatures[:MAX_ROWS]
     boxes = [
         _row(
             _common_name(signature.signer) or "unreadable signature",
-            story_text.moment(signature.signed_at) or signature.reason,
+            story_text.format_time(signature.signed_at) or signature.reason,
             signature.trust,
         )
         for signature in shown
     ]
     more = len(signatures) - len(shown)
-    return [_more_row(more, "signatures"), *boxes[: MOST_ROWS - 1]] if more else boxes
+    return [_more_row(more, "signatures"), *boxes[: MAX_ROWS - 1]] if more else boxes
 
 
-def _document_rows(story: Story) -> list[Box]:
+def _document_rows(story: Trace) -> list[Box]:
     """Return the rows of the newest document of each type."""
-    newest: dict[str, Document] = {}
+    newest: dict[str, AttachedDocument] = {}
     for document in story.subject.documents:
         newest.setdefault(document.artifact_type, document)
-    shown = list(newest.values())[:MOST_ROWS]
+    shown = list(newest.values())[:MAX_ROWS]
     boxes = []
     for document in shown:
-        trust = Trust.BROKEN if document.problem else document.trust
-        when = story_text.moment(document.created)
+        trust = SignatureTrust.BROKEN if document.problem else document.trust
+        when = story_text.format_time(document.created)
         boxes.append(
             _row(
                 f"{document.kind.value} · {when[:10]}" if when else document.kind.value,
-                story_text.told(document),
+                story_text.describe_document(document),
                 trust,
             )
         )
-    platforms = story.platforms[:MOST_PLATFORMS]
+    platforms = story.platforms[:MAX_PLATFORMS]
     for subject in platforms:
         description = subject.problem or (
-            story_text.told(subject.reports[0]) if subject.reports else "no report attached"
+            story_text.describe_document(subject.reports[0]) if subject.reports else "no report attached"
         )
         boxes.append(_row(subject.platform or "unknown platform", description, subject.trust))
     more = len(story.subject.documents) - len(shown) + len(story.platforms) - len(platforms)
     return [*boxes, _more_row(more, "more")] if more else boxes
 
 
-def _row(first: str, second: str, trust: Trust) -> Box:
-    texts = (Text(48, 17, line(first, 23), "row"), Text(48, 32, line(second, 26), "soft"))
+def _row(first: str, second: str, trust: SignatureTrust) -> Box:
+    texts = (TextLine(48, 17, line(first, 23), "row"), TextLine(48, 32, line(second, 26), "soft"))
     return Box(0, 0, WIDTH, ROW - 6, "hanging", texts, SEALS[trust])
 
 
 def _more_row(number: int, what: str) -> Box:
-    return Box(0, 0, WIDTH, ROW - 6, "hanging", (Text(48, 25, f"and {number:,} {what}", "soft"),))
+    return Box(0, 0, WIDTH, ROW - 6, "hanging", (TextLine(48, 25, f"and {number:,} {what}", "soft"),))
 
 
 def _common_name(subject: str) -> str:

@@ -14,25 +14,25 @@ import msgspec
 
 from s3c_actions import __version__
 from s3c_actions.findings.model import Severity
-from s3c_actions.trace.model import Story
+from s3c_actions.trace.model import Trace
 
 VERSION = 1
 SCHEMA = "trace-1.json"
 
 
-def render(story: Story) -> str:
+def render(story: Trace) -> str:
     """Return the document's text, in ASCII: controls and bidirectional marks of untrusted text are escaped."""
-    return json.dumps(document(story), indent=2) + "\n"
+    return json.dumps(trace_document(story), indent=2) + "\n"
 
 
-def document(story: Story) -> dict[str, Any]:
+def trace_document(story: Trace) -> dict[str, Any]:
     """Return the document as JSON values."""
     return {"version": VERSION, "s3c": __version__, "reference": story.reference, **_json_value(story)}
 
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the document. It has every key of a story, also one that has a default."""
-    generated = msgspec.json.schema(Story)
+    generated = msgspec.json.schema(Trace)
     definitions = generated["$defs"]
     for definition in definitions.values():
         definition["description"] = definition["description"].partition("\n\n")[0]

@@ -22,7 +22,7 @@ Counts = Annotated[
 """Findings by severity; written by the severities' names in lower case."""
 
 
-class Trust(StrEnum):
+class SignatureTrust(StrEnum):
     """Notation's verdict on one signature, by the given trust store.
 
     BROKEN: it cannot be read, or is a signature of something else. UNCHECKED: notation was not asked.
@@ -34,7 +34,7 @@ class Trust(StrEnum):
     UNCHECKED = "unchecked"
 
 
-class Signature(msgspec.Struct, frozen=True, kw_only=True):
+class TracedSignature(msgspec.Struct, frozen=True, kw_only=True):
     """A signature.
 
     Attributes:
@@ -46,7 +46,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     digest: str
-    trust: Trust
+    trust: SignatureTrust
     listed: str = ""
     signature_format: str = ""
     signer: str = ""
@@ -59,7 +59,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class AttachedFinding(msgspec.Struct, frozen=True, kw_only=True):
     """A finding of an attached report, as far as its format states it."""
 
     id: str
@@ -72,7 +72,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Kind(StrEnum):
+class DocumentKind(StrEnum):
     """The kind of a document beside an image."""
 
     REPORT = "report"
@@ -82,7 +82,7 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True):
+class AttachedDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A document attached to the image.
 
     Attributes:
@@ -100,25 +100,25 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
     digest: str
     artifact_type: str
-    kind: Kind
+    kind: DocumentKind
     created: str = ""
     content: str = ""
     size: Count = 0
     scanner: str = ""
     database: str = ""
-    findings: tuple[Found, ...] = ()
+    findings: tuple[AttachedFinding, ...] = ()
     counts: Counts | None = None
     fixable: Count = 0
     omitted: Count = 0
     told: str = ""
-    signatures: tuple[Signature, ...] = ()
+    signatures: tuple[TracedSignature, ...] = ()
     read: bool = True
     problem: str = ""
 
     @property
-    def trust(self) -> Trust:
+    def trust(self) -> SignatureTrust:
         """Return the best verdict on its signatures; UNCHECKED when it has none."""
-        return best(self.signatures)
+        return best_trust(self.signatures)
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,8 +141,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     patched: str = ""
     layers: Count = 0
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
-    signatures: tuple[Signature, ...] = ()
-    documents: tuple[Document, ...] = ()
+    signatures: tuple[TracedSignature, ...] = ()
+    documents: tuple[AttachedDocument, ...] = ()
     referrers: Count = 0
     unread: Count = 0
     problem: str = ""
@@ -153,12 +153,12 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         return self.reference.rpartition("@")[2]
 
     @property
-    def trust(self) -> Trust:
+    def trust(self) -> SignatureTrust:
         """Return the best verdict on its signatures."""
-        return best(self.signatures)
+        return best_trust(self.signatures)
 
     @property
-    def reports(self) -> tuple[Document, ...]:
+    def reports(self) -> tuple[AttachedDocument, ...]:
         """Return the readable reports, the newest first."""
         return tuple(document for document in self.documents if document.counts is not None)
 
@@ -189,7 +189,7 @@ class Ancestor(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class PatchChange(msgspec.Struct, frozen=True, kw_only=True):
     """The changes by the patch.
 
     Attributes:
@@ -200,12 +200,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     before: Counts
     after: Counts
-    fixed: tuple[Found, ...] = ()
-    left: tuple[Found, ...] = ()
-    new: tuple[Found, ...] = ()
+    fixed: tuple[AttachedFinding, ...] = ()
+    left: tuple[AttachedFinding, ...] = ()
+    new: tuple[AttachedFinding, ...] = ()
 
 
-class Verdict(StrEnum):
+class AdmissionVerdict(StrEnum):
     """Whether the image would be admitted today."""
 
     ADMITTED = "admitted"
@@ -213,16 +213,16 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+class TraceJudgement(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict, its basis, each reason as a clause, and the next step."""
 
-    verdict: Verdict
+    verdict: AdmissionVerdict
     by: str
     reasons: tuple[str, ...] = ()
     remedy: str = ""
 
 
-class Story(msgspec.Struct, frozen=True, kw_only=True):
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the registry records about one digest.
 
     Attributes:
@@ -237,8 +237,8 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     subject: Subject
     platforms: tuple[Subject, ...] = ()
     ancestors: tuple[Ancestor, ...] = ()
-    change: Change | None = None
-    judgement: Judgement
+    change: PatchChange | None = None
+    judgement: TraceJudgement
 
     @property
     def reference(self) -> str:
@@ -251,13 +251,13 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
         return (self.subject, *self.platforms)
 
     @property
-    def report(self) -> Document | None:
+    def report(self) -> AttachedDocument | None:
         """Return the newest readable report: of the digest itself, else of its first platform that has one."""
         return next((report for subject in self.subjects for report in subject.reports), None)
 
 
-def best(signatures: tuple[Signature, ...]) -> Trust:
+def best_trust(signatures: tuple[TracedSignature, ...]) -> SignatureTrust:
     """Return the best verdict on several signatures."""
-    order = (Trust.TRUSTED, Trust.UNCHECKED, Trust.REFUSED, Trust.BROKEN)
+    order = (SignatureTrust.TRUSTED, SignatureTrust.UNCHECKED, SignatureTrust.REFUSED, SignatureTrust.BROKEN)
     verdicts = {signature.trust for signature in signatures}
-    return next((trust for trust in order if trust in verdicts), Trust.UNCHECKED)
+    return next((trust for trust in order if trust in verdicts), SignatureTrust.UNCHECKED)

@@ -17,44 +17,51 @@ from s3c_actions.findings.model import Severity
 from s3c_actions.report.render import escape, page
 from s3c_actions.trace import diagram
 from s3c_actions.trace import text as story_text
-from s3c_actions.trace.model import Change, Document, Found, Story, Trust, Verdict
+from s3c_actions.trace.model import (
+    AdmissionVerdict,
+    AttachedDocument,
+    AttachedFinding,
+    PatchChange,
+    SignatureTrust,
+    Trace,
+)
 
 if TYPE_CHECKING:
     import jinja2
 
-TEMPLATE = "story.html.j2"
-MOST_FOUND = 300
-MOST_DOCUMENTS = 100
-MOST_LABELS = 30
+TRACE_TEMPLATE = "story.html.j2"
+MAX_FINDINGS = 300
+MAX_DOCUMENTS = 100
+MAX_LABELS = 30
 
 _TRUST = {
-    Trust.TRUSTED: ("good", "✔", "trusted"),
-    Trust.REFUSED: ("bad", "✘", "not trusted"),
-    Trust.BROKEN: ("bad", "✘", "broken"),
-    Trust.UNCHECKED: ("open", "?", "not checked"),
+    SignatureTrust.TRUSTED: ("good", "✔", "trusted"),
+    SignatureTrust.REFUSED: ("bad", "✘", "not trusted"),
+    SignatureTrust.BROKEN: ("bad", "✘", "broken"),
+    SignatureTrust.UNCHECKED: ("open", "?", "not checked"),
 }
 _VERDICTS = {
-    Verdict.ADMITTED: ("good", "✔", "It would be admitted today"),
-    Verdict.DENIED: ("bad", "✘", "It would be denied today"),
-    Verdict.UNKNOWN: ("open", "?", "Whether it would be admitted was not judged"),
+    AdmissionVerdict.ADMITTED: ("good", "✔", "It would be admitted today"),
+    AdmissionVerdict.DENIED: ("bad", "✘", "It would be denied today"),
+    AdmissionVerdict.UNKNOWN: ("open", "?", "Whether it would be admitted was not judged"),
 }
 
 
-def render(story: Story) -> bytes:
+def render(story: Trace) -> bytes:
     """Render a trace; lists of thousands are cut, with the number of omitted items."""
-    style = page.source("page.css") + page.source("story.css")
+    style = page.template_source("page.css") + page.template_source("story.css")
     text = (
         _environment()
-        .get_template(TEMPLATE)
+        .get_template(TRACE_TEMPLATE)
         .render(
             story=story,
-            title=diagram.named(story.image)[0],
+            title=diagram.split_name(story.image)[0],
             picture=diagram.draw(story),
             verdict=_VERDICTS[story.judgement.verdict],
             change=_change(story.change),
             style=Markup(style),  # noqa: S704 - a file of ours
             policy=Markup(  # noqa: S704 - made here
-                f"default-src 'none'; style-src '{page.fingerprint(style)}'; base-uri 'none'; form-action 'none'"
+                f"default-src 'none'; style-src '{page.csp_hash(style)}'; base-uri 'none'; form-action 'none'"
             ),
             version=__version__,
             severities=sorted(Severity, reverse=True),
@@ -65,10 +72,10 @@ def render(story: Story) -> bytes:
 
 def prepare() -> None:
     """Do the one-time work of `render` in advance."""
-    _environment().get_template(TEMPLATE)
+    _environment().get_template(TRACE_TEMPLATE)
 
 
-def _change(change: Change | None) -> dict[str, Any] | None:
+def _change(change: PatchChange | None) -> dict[str, Any] | None:
     """Return the patch's difference: severities that occur, and lists, each with the number of omitted items."""
     if change is None:
         return None
@@ -90,17 +97,17 @@ def _change(change: Change | None) -> dict[str, Any] | None:
     }
 
 
-def _list(name: str, findings: tuple[Found, ...], opened: bool) -> dict[str, Any]:
+def _list(name: str, findings: tuple[AttachedFinding, ...], opened: bool) -> dict[str, Any]:
     return {
         "name": name,
         "count": len(findings),
-        "rows": findings[:MOST_FOUND],
-        "more": max(0, len(findings) - MOST_FOUND),
+        "rows": findings[:MAX_FINDINGS],
+        "more": max(0, len(findings) - MAX_FINDINGS),
         "opened": opened and len(findings) <= 25,
     }
 
 
-def _findings(document: Document) -> dict[str, Any]:
+def _findings(document: AttachedDocument) -> dict[str, Any]:
     return _list("Findings", document.findings, False)
 
 
@@ -109,13 +116,15 @@ def _environment() -> jinja2.Environment:
     """Return the environment of all pages, with every text reduced to one printable line."""
     from s3c_actions.report.render import template_cache
 
-    environment = page.environment().overlay(finalize=_printable, bytecode_cache=template_cache.kept("story"))
+    environment = page.page_environment().overlay(
+        finalize=_printable, bytecode_cache=template_cache.open_template_cache("story")
+    )
     environment.filters |= {
         "short": short_digest,
-        "label": story_text.label,
-        "moment": story_text.moment,
-        "told": story_text.told,
-        "counted": story_text.counted,
+        "label": story_text.short_label,
+        "moment": story_text.format_time,
+        "told": story_text.describe_document,
+        "counted": story_text.describe_counts,
         "trust": _TRUST.__getitem__,
         "url": escape.url,
         "findings": _findings,

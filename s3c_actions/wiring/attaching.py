@@ -15,21 +15,21 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options.evidence import EvidenceOptions
-from s3c_actions.result.model import Attached, AttachResult, ImageOutcome, Outcome, ScanResult
+from s3c_actions.result.model import AttachedEvidence, AttachResult, ImageOutcome, Outcome, ScanResult
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.evidence.statement import Statement
-    from s3c_actions.findings.threshold import Gate
+    from s3c_actions.findings.threshold import Threshold
     from s3c_actions.policy.model import Policy
     from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.registry import Descriptor, Registry
     from s3c_actions.report.document import PatchEntry
     from s3c_actions.steps.assess import Criteria
     from s3c_actions.steps.attach import AttachTools
-    from s3c_actions.steps.sign import Signer
+    from s3c_actions.steps.sign import SigningKey
     from s3c_actions.wiring.earlier import Earlier
-    from s3c_actions.wiring.scanning import Scanner
+    from s3c_actions.wiring.scanning import ImageScanner
 
 _ORDER = ("spdx", "cyclonedx", "vex", "result", "sarif")
 _VOLATILE = frozenset(
@@ -47,7 +47,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
 
     kinds: tuple[str, ...]
     prune: bool
-    gate: Gate
+    gate: Threshold
     policy: Policy | None
     openvex: Path | None
     patch: PatchEntry | None = None
@@ -105,7 +105,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.steps import attach
 
         started = time.monotonic()
-        place = attach.look(reference, self.registry)
+        place = attach.find_attach_target(reference, self.registry)
         stated = Statement(
             subject=reference.digest,
             gate=self.gate,
@@ -118,7 +118,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         created = min(one["created"] for one in statements)
         if not created:
             raise InputError("report", "it does not say when the scan was made.", image=reference.pinned)
-        notes = attach.facts(
+        notes = attach.statement_annotations(
             {
                 **statements[0],
                 "platform": ",".join(one["platform"] for one in statements),
@@ -126,7 +126,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
             },
             __version__,
         )
-        done: list[Attached] = []
+        done: list[AttachedEvidence] = []
         # The report names the SBOM, and with the report in place the image is judged: the one first, the other last.
         for kind in sorted(self.kinds, key=_ORDER.index):
             content: bytes | None = None
@@ -152,7 +152,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.report.formats import Rendering, sarif
 
         scans = [(scan.report, _stated(stated, scan)) for _, scan in pairs]
-        return sarif.evidence(scans, Rendering())
+        return sarif.render_evidence(scans, Rendering())
 
     def _sbom(self, kind: str, pairs: list[tuple[str, ScanResult]], reference: Reference, created: str) -> bytes | None:
         from s3c_actions.evidence import sbom
@@ -165,10 +165,10 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         for _, scan in pairs:
             path = self.context.temp / f"evidence.{kind}.json"
             self.trivy.convert(scan.trivy_json, Conversion(name=kind, form=by_name(kind).trivy, output=path))
-            converted.append((scan.report.platform, reading.content(path, reading.REPORTS)))
+            converted.append((scan.report.platform, reading.read_file(path, reading.MAX_REPORT_BYTES)))
         if kind == "spdx":
-            return sbom.spdx(converted, reference.pinned, created)
-        return sbom.cyclonedx(converted[0][1], reference.pinned, created)
+            return sbom.render_spdx(converted, reference.pinned, created)
+        return sbom.render_cyclonedx(converted[0][1], reference.pinned, created)
 
     def _openvex(self, outcome: ImageOutcome, created: str) -> bytes | None:
         """The OpenVEX document of the patch, dated as the scan that proves it."""
@@ -176,7 +176,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         if path is None:
             return None
         try:
-            document = reading.json_value(reading.content(path, reading.DOCUMENTS))
+            document = reading.parse_json(reading.read_file(path, reading.MAX_DOCUMENT_BYTES))
         except (OSError, ValueError) as error:
             raise InputError("openvex", f"{path} cannot be read as JSON.", original=str(error)) from error
         if not isinstance(document, dict) or "statements" not in document:
@@ -188,12 +188,12 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.result import document as result
 
         one = Outcome(command=command, images=(outcome,))
-        document = result.document(one, self.context.now, self.context.secrets)
+        document = result.build_document(one, self.context.now, self.context.secrets)
         if self.patch is not None:
             (image,) = document.images
             patch = result.redacted(self.patch, self.context.secrets)
             document = replace(document, images=(replace(image, patch=patch),))
-        return result.text(_stable(msgspec.to_builtins(replace(document, created=created)))).encode()
+        return result.render_document(_stable(msgspec.to_builtins(replace(document, created=created)))).encode()
 
 
 def _stated(of_all: Statement, scan: ScanResult) -> Statement:
@@ -243,7 +243,9 @@ def _pairs(subject: Descriptor, scan: ScanResult, reference: str) -> list[tuple[
     return [(one.digest, by_digest[one.digest]) for one in subject.images]
 
 
-def attacher_of(options: EvidenceOptions, context: Context, signer: Signer, scanner: Scanner) -> Attacher:
+def attacher_for_scanner(
+    options: EvidenceOptions, context: Context, signer: SigningKey, scanner: ImageScanner
+) -> Attacher:
     """What attaches the scans of a scanner, as the inputs ask for it.
 
     Raises:
@@ -252,16 +254,16 @@ def attacher_of(options: EvidenceOptions, context: Context, signer: Signer, scan
     if "vuln" not in scanner.settings.options.scanners:
         raise InputError("scanners", "without `vuln` a scan is no evidence.", remedy="Add `vuln`, or attach nothing.")
     settings = scanner.settings
-    return attacher(options, context, signer, trivy=scanner.trivy, gate=settings.gate, policy=settings.policy)
+    return create_attacher(options, context, signer, trivy=scanner.trivy, gate=settings.gate, policy=settings.policy)
 
 
-def attacher(
+def create_attacher(
     options: EvidenceOptions,
     context: Context,
-    signer: Signer,
+    signer: SigningKey,
     *,
     trivy: Trivy,
-    gate: Gate,
+    gate: Threshold,
     policy: Policy | None,
 ) -> Attacher:
     """What attaches, as the inputs ask for it.
@@ -297,7 +299,7 @@ def attacher(
     )
 
 
-def reports(
+def read_reports(
     paths: tuple[Path, ...], images: tuple[str, ...], registry: Registry, criteria: Criteria
 ) -> dict[str, ScanResult]:
     """Image → the scan that the reports given stand for; each report belongs to the digest it tells of.
@@ -307,14 +309,14 @@ def reports(
     """
     from s3c_actions.findings import trivy_report
     from s3c_actions.steps import assess
-    from s3c_actions.steps.merging import merged
+    from s3c_actions.steps.merging import merge_scans
 
     if not paths:
         return {}
     by_digest: dict[str, ScanResult] = {}
     for path in paths:
         report = trivy_report.read(path)
-        by_digest[report.digest] = assess.given(
+        by_digest[report.digest] = assess.assess_given_report(
             path, image=report.image, reference="", criteria=criteria, report=report
         )
     found, used = {}, set()
@@ -338,7 +340,7 @@ def reports(
                 )
             used.add(digest)
             scans.append(replace(by_digest[digest], image=image, reference=reference.at(digest).pinned))
-        found[image] = merged(image, reference.at(described.digest), scans)
+        found[image] = merge_scans(image, reference.at(described.digest), scans)
     if unused := sorted(set(by_digest) - used):
         raise InputError("report", f"{', '.join(unused)} is none of the images given.", remedy="Give its image too.")
     return found

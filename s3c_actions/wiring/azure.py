@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from s3c_actions.azure.identity import Identity
 
 
-def azure_identity(options: IdentityOptions, context: Context) -> Identity:
+def identity_from_inputs(options: IdentityOptions, context: Context) -> Identity:
     """The identity, chosen by what is there; which one is told.
 
     Args:
@@ -30,7 +30,7 @@ def azure_identity(options: IdentityOptions, context: Context) -> Identity:
     settings = identity.IdentitySettings(
         tenant=options.tenant_id,
         client=options.client_id,
-        cloud=clouds.named(options.azure_cloud),
+        cloud=clouds.find_cloud(options.azure_cloud),
         authority=options.authority_host,
         source=options.azure_identity,
     )

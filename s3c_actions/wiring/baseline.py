@@ -18,7 +18,7 @@ from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.findings.model import ScanReport
-    from s3c_actions.wiring.scanning import Scanner
+    from s3c_actions.wiring.scanning import ImageScanner
 
 
 class Baselines(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +32,7 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
     given: dict[str, str]
     name: str
 
-    def of(self, image: str, scanner: Scanner, folder: Path) -> ScanReport | None:
+    def of(self, image: str, scanner: ImageScanner, folder: Path) -> ScanReport | None:
         """The findings to compare an image with: those of a file that is there, or of the baseline's own scan.
 
         Args:
@@ -64,20 +64,20 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
             scanner.context.progress.warning(f"{image} is compared with nothing. {error}")
             return None
 
-    def compared(self, outcome: ImageOutcome, report: ScanReport | None, scanner: Scanner) -> ImageOutcome:
+    def compared(self, outcome: ImageOutcome, report: ScanReport | None, scanner: ImageScanner) -> ImageOutcome:
         """The outcome, with what its last scan shows compared with the baseline."""
-        from s3c_actions.findings.difference import compare
-        from s3c_actions.steps.assess import filtered
+        from s3c_actions.findings.difference import compare_scans
+        from s3c_actions.steps.assess import filter_report
 
         if report is None or outcome.final_report is None:
             return outcome
         settings = scanner.settings
-        earlier = filtered(report, settings.severities, ignore_unfixed=settings.ignore_unfixed)
+        earlier = filter_report(report, settings.severities, ignore_unfixed=settings.ignore_unfixed)
         name = self.name or self.given[outcome.image]
-        return replace(outcome, base=Comparison(name=name, difference=compare(earlier, outcome.final_report)))
+        return replace(outcome, base=Comparison(name=name, difference=compare_scans(earlier, outcome.final_report)))
 
 
-def given(options: BaselineOptions, context: Context, images: Iterable[str]) -> Baselines:
+def read_baselines(options: BaselineOptions, context: Context, images: Iterable[str]) -> Baselines:
     """The baselines that the inputs name.
 
     Args:
@@ -100,9 +100,11 @@ def given(options: BaselineOptions, context: Context, images: Iterable[str]) -> 
             f"{len(those)} are given for {len(wanted)} images.",
             remedy="Give one for each image, in their order, or one result.json that has them all.",
         )
-    return Baselines(given=dict(zip(wanted, those or ("",) * len(wanted), strict=True)), name=called(options, context))
+    return Baselines(
+        given=dict(zip(wanted, those or ("",) * len(wanted), strict=True)), name=baseline_name(options, context)
+    )
 
 
-def called(options: BaselineNameOptions, context: Context) -> str:
+def baseline_name(options: BaselineNameOptions, context: Context) -> str:
     """What people call the baseline: as they say, else the branch that the pull request goes to, else nothing."""
     return options.baseline_name or context.environment.get("GITHUB_BASE_REF", "")

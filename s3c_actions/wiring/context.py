@@ -43,7 +43,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     shared: dict[str, object] = msgspec.field(default_factory=dict)
 
 
-def folders(output: Path, images: Iterable[str]) -> dict[str, Path]:
+def image_folders(output: Path, images: Iterable[str]) -> dict[str, Path]:
     """A folder for each image's files, named as people call the image: `s3c-out/voting-db`.
 
     Names come out the same in every run; images of the same name get a part of their reference's hash behind it.

@@ -17,21 +17,23 @@ from s3c_actions.options.registry import CredentialOptions, RegistryOptions
 from s3c_actions.options.verify import VerifyingOptions
 from s3c_actions.result.model import Admission, DeployResult, ImageOutcome, Outcome, VerifyResult
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.kubernetes import connecting
-from s3c_actions.wiring.signing import notation
-from s3c_actions.wiring.verifying import trusted, trusting
+from s3c_actions.wiring.kubernetes import start_connecting
+from s3c_actions.wiring.signing import create_notation
+from s3c_actions.wiring.verifying import names_trust, trust_settings
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
-    from s3c_actions.cluster.manifests import Manifest
+    from s3c_actions.cluster.manifests import ManifestFile
     from s3c_actions.registry import Registry
     from s3c_actions.steps.deploy import DeploySettings, DeployTools
 
-MANIFESTS = "manifests"
+MANIFESTS_FOLDER = "manifests"
 """Folder of the rewritten manifests, in the output folder."""
 
 
-def settings_of(options: DeployingOptions, context: Context, replacements: tuple[Replacement, ...]) -> DeploySettings:
+def deploy_settings(
+    options: DeployingOptions, context: Context, replacements: tuple[Replacement, ...]
+) -> DeploySettings:
     """What the inputs say is to be deployed; the manifests are read here.
 
     Raises:
@@ -41,11 +43,11 @@ def settings_of(options: DeployingOptions, context: Context, replacements: tuple
     from s3c_actions.steps.deploy import DeploySettings
 
     sources = options.manifests
-    read = manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MOST_BYTES + 1))
+    read = manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MAX_BYTES + 1))
     return DeploySettings(
         manifests=read,
         replacements=replacements,
-        output=context.output / MANIFESTS,
+        output=context.output / MANIFESTS_FOLDER,
         namespace=options.namespace,
         create_namespace=options.create_namespace,
         require_gate=options.require_gate,
@@ -57,7 +59,7 @@ def settings_of(options: DeployingOptions, context: Context, replacements: tuple
     )
 
 
-def tools_of(
+def deploy_tools(
     options: DeployingOptions,
     context: Context,
     registry: Registry,
@@ -81,25 +83,28 @@ def tools_of(
     from s3c_actions.steps.deploy import DeployTools
 
     return DeployTools(
-        resolve=(lambda reference: resolved(registry, reference)) if resolve else None,
+        resolve=(lambda reference: resolve_reference(registry, reference)) if resolve else None,
         verify=verify,
         signatures=lambda reference: [one.digest for one in registry.referrers(reference, SIGNATURE)],
-        cluster=None if options.render_only else connecting(options, context),
+        cluster=None if options.render_only else start_connecting(options, context),
         progress=context.progress,
     )
 
 
-def registry_of(
-    options: RegistryOptions, context: Context, manifests: tuple[Manifest, ...], replacements: tuple[Replacement, ...]
+def image_registry(
+    options: RegistryOptions,
+    context: Context,
+    manifests: tuple[ManifestFile, ...],
+    replacements: tuple[Replacement, ...],
 ) -> Registry:
     """A client for the images' registries; raises as `hosts_of` does."""
-    from s3c_actions.wiring.logins import logins, registry
+    from s3c_actions.wiring.logins import create_logins, create_registry
 
-    return registry(options, logins(options, context, hosts_of(options, manifests, replacements)))
+    return create_registry(options, create_logins(options, context, registry_hosts(options, manifests, replacements)))
 
 
-def hosts_of(
-    options: CredentialOptions, manifests: tuple[Manifest, ...], replacements: tuple[Replacement, ...]
+def registry_hosts(
+    options: CredentialOptions, manifests: tuple[ManifestFile, ...], replacements: tuple[Replacement, ...]
 ) -> set[str]:
     """The images' registries. Credentials given go to one registry alone, never to every one a manifest names.
 
@@ -118,7 +123,7 @@ def hosts_of(
     return hosts if options.registry_username else given | named
 
 
-def resolved(registry: Registry, reference: Reference) -> tuple[Reference, tuple[str, ...]]:
+def resolve_reference(registry: Registry, reference: Reference) -> tuple[Reference, tuple[str, ...]]:
     """A reference by digest, and the platforms it runs on.
 
     Raises:
@@ -134,7 +139,7 @@ def resolved(registry: Registry, reference: Reference) -> tuple[Reference, tuple
         raise
 
 
-def verifier(
+def create_verifier(
     options: VerifyingOptions, context: Context, stack: ExitStack, registries: Collection[str]
 ) -> Callable[[str], VerifyResult] | None:
     """Verification by the trust store or the vault given; None when nobody is named.
@@ -143,23 +148,23 @@ def verifier(
         InputError: the inputs name nobody they could mean, or the certificate in the vault is not there.
         OutsideError: the vault does not let us in.
     """
-    if not trusting(options):
+    if not names_trust(options):
         return None
     from s3c_actions.steps import verify
 
-    settings = trusted(options, context, options.user_metadata)
-    program = notation(options, context, registries)
+    settings = trust_settings(options, context, options.user_metadata)
+    program = create_notation(options, context, registries)
     home = stack.enter_context(verify.prepare(settings, context.temp, context.progress))
     return lambda reference: verify.run(settings, program, home, reference, context.progress)
 
 
-def outcome(command: str, result: DeployResult, verified: Mapping[str, VerifyResult], seconds: float) -> Outcome:
+def deploy_outcome(command: str, result: DeployResult, verified: Mapping[str, VerifyResult], seconds: float) -> Outcome:
     """The command's outcome: what became of each image, and of the whole."""
     images = []
     for one in result.admissions:
         failure: S3CError | None = None
         if one.verdict == "denied":
-            failure = (result.failure if len(result.admissions) == 1 else None) or denied(one)
+            failure = (result.failure if len(result.admissions) == 1 else None) or denied_error(one)
         images.append(
             ImageOutcome(
                 image=one.image,
@@ -180,7 +185,7 @@ def outcome(command: str, result: DeployResult, verified: Mapping[str, VerifyRes
     )
 
 
-def denied(admission: Admission) -> Refused:
+def denied_error(admission: Admission) -> Refused:
     """The error of an image that is not admitted."""
     said = f"{admission.reference} was not admitted: {admission.reason.rstrip('.')}."
     return Refused(said, remedy=admission.remedy, image=admission.reference)

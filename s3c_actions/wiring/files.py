@@ -8,28 +8,28 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 
 
-def dockerfile_text(path: Path) -> str:
+def read_dockerfile(path: Path) -> str:
     """The Dockerfile that code scanning shows the findings in.
 
     Raises:
         InputError: it cannot be read.
     """
     try:
-        return reading.text(path, errors="replace")
+        return reading.read_text_file(path, errors="replace")
     except OSError as error:
         raise InputError(
             "dockerfile", f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."
         ) from error
 
 
-def read(path: Path, field: str) -> bytes:
+def read_input_file(path: Path, field: str) -> bytes:
     """The content of a file that an input names.
 
     Raises:
         InputError: it cannot be read.
     """
     try:
-        return reading.content(path)
+        return reading.read_file(path)
     except OSError as error:
         raise InputError(
             field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path and its permissions."

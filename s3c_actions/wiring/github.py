@@ -7,7 +7,7 @@ from s3c_actions.options.github import TokenOptions
 from s3c_actions.wiring.context import Context
 
 
-def token_of(options: TokenOptions, context: Context, *permissions: str) -> str:
+def find_token(options: TokenOptions, context: Context, *permissions: str) -> str:
     """The token given, or the one that GitHub's own tools take from the environment.
 
     Args:

@@ -12,10 +12,10 @@ from s3c_actions.options.gate import GateInputs
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.result.model import DeployResult
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.kubernetes import kubeconfig_of
+from s3c_actions.wiring.kubernetes import find_kubeconfig
 
 if TYPE_CHECKING:
-    from s3c_actions.cluster.client import Cluster, Object
+    from s3c_actions.cluster.client import Cluster, KubernetesObject
     from s3c_actions.programs.helm.helm import Chart
 
 
@@ -35,7 +35,8 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
     if any(_trusts_nobody(one) for one in objects):
         raise InputError(
             inputs.GateInputs.trusted_identity.name,
-            f"it is missing, and the manifests' KeyManagementProvider {gate_manifests.TRUST} may trust an authority.",
+            f"it is missing, and the manifests' KeyManagementProvider {gate_manifests.TRUST_STORE_NAME} may trust an "
+            "authority.",
             cause="Everyone whom an authority certified could have images admitted.",
             remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
         )
@@ -43,7 +44,7 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
     helm = Helm(
         programs.helm(options, context).path,
         context.runner,
-        kubeconfig=kubeconfig_of(options, context),
+        kubeconfig=find_kubeconfig(options, context),
         context=options.context,
         timeout=options.timeout,
     )
@@ -56,7 +57,7 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
     return install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=context.progress))
 
 
-def _objects(options: GateInputs, context: Context, of_vault: tuple[str, ...] = ()) -> tuple[Object, ...]:
+def _objects(options: GateInputs, context: Context, of_vault: tuple[str, ...] = ()) -> tuple[KubernetesObject, ...]:
     """The gate's own objects and the user's, in the order in which they are applied.
 
     Args:
@@ -67,27 +68,27 @@ def _objects(options: GateInputs, context: Context, of_vault: tuple[str, ...] = 
     from s3c_actions.cluster import manifests
     from s3c_actions.cluster.gate import manifests as gate_manifests
     from s3c_actions.policy import model
-    from s3c_actions.wiring.judging import trusting
+    from s3c_actions.wiring.judging import read_certificates
 
     sources = options.manifests
     read = (
-        manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MOST_BYTES + 1))
+        manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MAX_BYTES + 1))
         if sources
         else ()
     )
-    others = [document for one in read for document in manifests.objects(one.text, one.source)]
+    others = [document for one in read for document in manifests.parse_objects(one.text, one.source)]
     if (path := options.policy) is not None:
         for one in (inputs.GateInputs.trust_store, inputs.GateInputs.trusted_identity, inputs.GateInputs.vault):
             if options.given(one):
                 raise InputError(
                     one.name, "it is given beside a policy, which names the signers.", remedy="Give one of both."
                 )
-        ruling = trusting(model.read(path), options, context)
-        return gate_manifests.with_others(
-            gate_manifests.by_policy(ruling, options.exempt_namespaces, allow_tags=options.allow_tags), others
+        ruling = read_certificates(model.read(path), options, context)
+        return gate_manifests.merge_objects(
+            gate_manifests.objects_for_policy(ruling, options.exempt_namespaces, allow_tags=options.allow_tags), others
         )
     trust = _trust(options)
-    own = gate_manifests.policy(
+    own = gate_manifests.objects_for_identities(
         _identities(options, others) or of_vault, options.exempt_namespaces, allow_tags=options.allow_tags
     )
     if trust is not None:
@@ -98,22 +99,22 @@ def _objects(options: GateInputs, context: Context, of_vault: tuple[str, ...] = 
             "nobody is trusted: neither trust-store nor vault is given.",
             remedy="Give the certificate whose signatures are to be admitted, or the Key Vault that has it.",
         )
-    return gate_manifests.with_others(own, others)
+    return gate_manifests.merge_objects(own, others)
 
 
-def _identities(options: GateInputs, others: list[Object]) -> tuple[str, ...]:
+def _identities(options: GateInputs, others: list[KubernetesObject]) -> tuple[str, ...]:
     """Which signers to trust of those that the certificates vouch for; none when these are not known.
 
     Raises:
         InputError: nobody is named, and an authority is trusted that others have certificates of.
     """
-    from s3c_actions.cluster.gate.manifests import TRUST
+    from s3c_actions.cluster.gate.manifests import TRUST_STORE_NAME
     from s3c_actions.signing import identities
-    from s3c_actions.steps.verify import trusted_certificates, trusted_identities, unrestricted
+    from s3c_actions.steps.verify import trusted_certificates, trusted_identities, unrestricted_authorities
 
     given, stores = options.trusted_identity, options.trust_store
     listed = trusted_identities(given)
-    issuing = unrestricted(trusted_certificates(stores), listed) if stores else ()
+    issuing = unrestricted_authorities(trusted_certificates(stores), listed) if stores else ()
     if issuing and not given:
         raise InputError(
             inputs.GateInputs.trusted_identity.name,
@@ -121,12 +122,16 @@ def _identities(options: GateInputs, others: list[Object]) -> tuple[str, ...]:
             cause="Everyone whom it certified could have images admitted.",
             remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
         )
-    brought = [one for one in others if one["kind"] == "KeyManagementProvider" and one["metadata"].get("name") == TRUST]
+    brought = [
+        one
+        for one in others
+        if one["kind"] == "KeyManagementProvider" and one["metadata"].get("name") == TRUST_STORE_NAME
+    ]
     known = given or (all(_vouches_for_itself(one) for one in brought) if brought else stores)
     return listed or ((identities.ANYONE,) if known else ())
 
 
-def _vouches_for_itself(provider: Object) -> bool:
+def _vouches_for_itself(provider: KubernetesObject) -> bool:
     """Whether a provider holds certificates, and none of them vouches for another."""
     from s3c_actions.signing import certificates
 
@@ -135,10 +140,10 @@ def _vouches_for_itself(provider: Object) -> bool:
         found = certificates.read_chain(str(parameters.get("value")).encode(), inputs.GateInputs.manifests.name)
     except InputError:
         return False
-    return all(certificates.vouches_for_itself(certificate) for certificate in found)
+    return all(certificates.is_own_anchor(certificate) for certificate in found)
 
 
-def _trusts_nobody(document: Object) -> bool:
+def _trusts_nobody(document: KubernetesObject) -> bool:
     """Whether it is a verifier that names no signer."""
     parameters = (document.get("spec") or {}).get("parameters") or {}
     statements = (parameters.get("trustPolicyDoc") or {}).get("trustPolicies") or ()
@@ -153,15 +158,15 @@ def _of_vault(options: GateInputs, context: Context) -> tuple[str, ...]:
     others = (inputs.GateInputs.trust_store, inputs.GateInputs.trusted_identity, inputs.GateInputs.policy)
     if any(options.given(one) for one in others) or not all(_of_vault_given(options).values()):
         return ()
-    from s3c_actions.azure.vault import Vault, host
+    from s3c_actions.azure.vault import Vault, vault_host
     from s3c_actions.signing import certificates
-    from s3c_actions.wiring.azure import azure_identity
+    from s3c_actions.wiring.azure import identity_from_inputs
 
     name = options.vault_certificate
     try:
         with context.progress.step("vault") as step:
-            identity = azure_identity(options, context)
-            vault = Vault(host(options.vault, identity.cloud.vaults), identity, context.progress)
+            identity = identity_from_inputs(options, context)
+            vault = Vault(vault_host(options.vault, identity.cloud.vaults), identity, context.progress)
             chain = vault.certificate(name, issuers=()).chain
             step.done(f"{name} of {vault.host}, read with {identity.told}")
         return (certificates.pinned_identity(chain, VaultCertificateOptions.vault_certificate.name),)
@@ -180,10 +185,10 @@ def _of_vault_given(options: GateInputs) -> dict[str, str]:
     }
 
 
-def _trust(options: GateInputs) -> Object | None:
+def _trust(options: GateInputs) -> KubernetesObject | None:
     """Whom to trust; None when that is left to the user's own manifests."""
     from s3c_actions.azure import clouds
-    from s3c_actions.azure.vault import host
+    from s3c_actions.azure.vault import vault_host
     from s3c_actions.cluster.gate import manifests as gate_manifests
     from s3c_actions.steps.verify import trusted_certificates
 
@@ -191,7 +196,7 @@ def _trust(options: GateInputs) -> Object | None:
     if stores and vault:
         raise InputError("vault", "it is given beside trust-store.", remedy="Give one of both.")
     if stores:
-        return gate_manifests.certificates(trusted_certificates(stores).decode())
+        return gate_manifests.certificate_store(trusted_certificates(stores).decode())
     named = _of_vault_given(options)
     given = [name for name, value in named.items() if value]
     if not vault and VaultCertificateOptions.vault_certificate.name not in given:
@@ -202,8 +207,8 @@ def _trust(options: GateInputs) -> Object | None:
             f"it is missing, and {given[0]} is given.",
             remedy=f"Trust in a Key Vault takes {', '.join(named)}.",
         )
-    return gate_manifests.key_vault(
-        f"https://{host(vault, clouds.named(options.azure_cloud).vaults)}",
+    return gate_manifests.key_vault_store(
+        f"https://{vault_host(vault, clouds.find_cloud(options.azure_cloud).vaults)}",
         options.vault_certificate,
         tenant=options.tenant_id,
         client=options.ratify_client_id,
@@ -213,7 +218,7 @@ def _trust(options: GateInputs) -> Object | None:
 def _charts(options: GateInputs, context: Context) -> tuple[Chart, ...]:
     """Both charts with our values and the user's over them."""
     from s3c_actions.cluster.gate import manifests as gate_manifests
-    from s3c_actions.programs.helm.charts import chart
+    from s3c_actions.programs.helm.charts import fetch_chart
     from s3c_actions.programs.helm.helm import Chart
     from s3c_actions.programs.install.pins import CHARTS
 
@@ -228,7 +233,7 @@ def _charts(options: GateInputs, context: Context) -> tuple[Chart, ...]:
             if not file.exists():
                 field = f"{pin.name}-chart" if file is path else f"{pin.name}-values"
                 raise InputError(field, f"{file} is not there.", remedy="Look at the path.")
-        wanted.append((pin, path, [gate_manifests.values(pin.name), *more]))
+        wanted.append((pin, path, [gate_manifests.values_file(pin.name), *more]))
     if made := gate_manifests.ratify_values(options.ratify_client_id, options.exempt_namespaces):
         file = context.temp / "ratify-values.json"
         file.write_text(json.dumps(made))
@@ -236,7 +241,7 @@ def _charts(options: GateInputs, context: Context) -> tuple[Chart, ...]:
     return tuple(
         Chart(
             name=pin.name,
-            path=path or chart(pin, cache=context.cache, runner=context.runner, progress=context.progress),
+            path=path or fetch_chart(pin, cache=context.cache, runner=context.runner, progress=context.progress),
             values=tuple(files),
         )
         for pin, path, files in wanted

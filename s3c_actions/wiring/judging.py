@@ -11,15 +11,17 @@ from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.sign import NotationOptions
 from s3c_actions.signing.identities import PREFIX
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.signing import notation, registry_of
+from s3c_actions.wiring.signing import create_notation, signing_registry
 
 if TYPE_CHECKING:
-    from s3c_actions.policy.model import Policy, Signer
-    from s3c_actions.steps.judge import Judge
+    from s3c_actions.policy.model import Policy, TrustedSigner
+    from s3c_actions.steps.judge import PolicyJudge
 
 
 @contextmanager
-def judging(options: NotationOptions, context: Context, policy: Policy, registries: Collection[str]) -> Iterator[Judge]:
+def open_policy_judge(
+    options: NotationOptions, context: Context, policy: Policy, registries: Collection[str]
+) -> Iterator[PolicyJudge]:
     """What judges images of some registries by a policy.
 
     Raises:
@@ -29,16 +31,16 @@ def judging(options: NotationOptions, context: Context, policy: Policy, registri
     from s3c_actions.steps import judge
 
     with judge.prepare(
-        trusting(policy, options, context),
-        registry=registry_of(options, context, registries),
-        notation=notation(options, context, registries),
+        read_certificates(policy, options, context),
+        registry=signing_registry(options, context, registries),
+        notation=create_notation(options, context, registries),
         temp=context.temp,
         now=context.now,
     ) as ready:
         yield ready
 
 
-def trusting(policy: Policy, options: IdentityOptions, context: Context) -> Policy:
+def read_certificates(policy: Policy, options: IdentityOptions, context: Context) -> Policy:
     """The policy with the text of the certificates that it names by their vault, read now.
 
     Args:
@@ -56,17 +58,19 @@ def trusting(policy: Policy, options: IdentityOptions, context: Context) -> Poli
     return policy if signers == policy.signers else changed(policy, signers=signers)
 
 
-def _of_vault(signer: Signer, where: tuple[str, str, str], options: IdentityOptions, context: Context) -> Signer:
+def _of_vault(
+    signer: TrustedSigner, where: tuple[str, str, str], options: IdentityOptions, context: Context
+) -> TrustedSigner:
     """A signer with what to trust so that this certificate is: itself, or its issuer and its subject."""
     from msgspec.structs import replace as changed
 
     from s3c_actions.azure.vault import Vault
     from s3c_actions.signing import certificates
-    from s3c_actions.wiring.azure import azure_identity
+    from s3c_actions.wiring.azure import identity_from_inputs
 
     host, name, version = where
     with context.progress.step("vault") as step:
-        identity = azure_identity(options, context)
+        identity = identity_from_inputs(options, context)
         try:
             chain = Vault(host, identity, context.progress).certificate(name, version).chain
         except InputError as error:
@@ -78,10 +82,12 @@ def _of_vault(signer: Signer, where: tuple[str, str, str], options: IdentityOpti
             raise
         step.done(f"{name} of {host}, read with {identity.told}")
     identities = signer.identities
-    if not identities and not certificates.vouches_for_itself(chain[0]):
+    if not identities and not certificates.is_own_anchor(chain[0]):
         try:
             identities = (certificates.pinned_identity(chain, "policy").removeprefix(PREFIX),)
         except InputError as error:
             error.what = error.what.replace("policy: ", f"policy: signer {signer.name}: ", 1)
             raise
-    return changed(signer, certificate=certificates.pem(certificates.anchor(chain)).decode(), identities=identities)
+    return changed(
+        signer, certificate=certificates.encode_pem(certificates.trust_anchor(chain)).decode(), identities=identities
+    )

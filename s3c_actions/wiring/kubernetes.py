@@ -15,11 +15,11 @@ from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
-    from s3c_actions.azure.kubernetes_service import Access
+    from s3c_actions.azure.kubernetes_service import ClusterAccess
     from s3c_actions.cluster.client import Cluster
 
 
-def cluster_of(options: ClusterOptions, context: Context) -> Cluster:
+def connect_cluster(options: ClusterOptions, context: Context) -> Cluster:
     """The cluster that the inputs, KUBECONFIG or the home folder name.
 
     Raises:
@@ -29,7 +29,7 @@ def cluster_of(options: ClusterOptions, context: Context) -> Cluster:
     return _connect(options, context)()
 
 
-def connecting(options: ClusterOptions, context: Context) -> Callable[[], Cluster]:
+def start_connecting(options: ClusterOptions, context: Context) -> Callable[[], Cluster]:
     """Begin to connect, in a thread: importing Kubernetes' client takes 0.2 s, in which others ask the registry.
 
     Returns:
@@ -61,8 +61,8 @@ def _connect(options: ClusterOptions, context: Context) -> Callable[[], Cluster]
     """What is left to do to connect once Azure has been asked, in the thread that may ask it."""
     from s3c_actions.cluster.client import connect
 
-    kubeconfig = kubeconfig_of(options, context)
-    azure = aks(options, context)
+    kubeconfig = find_kubeconfig(options, context)
+    azure = aks_access(options, context)
     token = azure.token if azure is not None else None
     return partial(
         connect,
@@ -75,14 +75,14 @@ def _connect(options: ClusterOptions, context: Context) -> Callable[[], Cluster]
     )
 
 
-def kubeconfig_of(options: ClusterOptions, context: Context) -> str:
+def find_kubeconfig(options: ClusterOptions, context: Context) -> str:
     """The kubeconfig that the inputs, KUBECONFIG or the home folder name; several files are separated by `:`.
 
     Raises:
         InputError: the cluster of Azure's that is named is not there, or a kubeconfig is given beside it.
         OutsideError: Azure does not tell how to reach it.
     """
-    azure = aks(options, context)
+    azure = aks_access(options, context)
     if azure is not None:
         path = context.temp / "aks.kubeconfig"
         if not path.exists():
@@ -94,7 +94,7 @@ def kubeconfig_of(options: ClusterOptions, context: Context) -> str:
     if given:
         return str(Path(given).expanduser())
     paths = context.environment.get("KUBECONFIG", "")
-    kind = pasted.in_path(paths)
+    kind = pasted.recognize_in_path(paths)
     if kind:
         raise InputError(
             "kubeconfig", f"the variable KUBECONFIG holds {kind}, not a path.", remedy="Give it as `kubeconfig`."
@@ -102,7 +102,7 @@ def kubeconfig_of(options: ClusterOptions, context: Context) -> str:
     return paths or str(home)
 
 
-def aks(options: ClusterOptions, context: Context) -> Access | None:
+def aks_access(options: ClusterOptions, context: Context) -> ClusterAccess | None:
     """How to reach the cluster of Azure Kubernetes Service that the inputs name, asked once; None when they name none.
 
     Raises:
@@ -112,10 +112,10 @@ def aks(options: ClusterOptions, context: Context) -> Access | None:
     if not options.aks_cluster:
         return None
     from s3c_actions.azure import kubernetes_service
-    from s3c_actions.wiring.azure import azure_identity
+    from s3c_actions.wiring.azure import identity_from_inputs
 
     made = context.shared.get("aks")
-    if isinstance(made, kubernetes_service.Access):
+    if isinstance(made, kubernetes_service.ClusterAccess):
         return made
     if options.kubeconfig:
         raise InputError("kubeconfig", "it is given beside aks-cluster.", remedy="Give one of both.")
@@ -129,8 +129,8 @@ def aks(options: ClusterOptions, context: Context) -> Access | None:
     cluster = kubernetes_service.AksCluster(
         subscription=subscription, group=options.resource_group, name=options.aks_cluster
     )
-    identity = azure_identity(options, context)
-    found = kubernetes_service.access(cluster, identity, context.secrets)
+    identity = identity_from_inputs(options, context)
+    found = kubernetes_service.fetch_access(cluster, identity, context.secrets)
     how = f"with {identity.told}" if found.token is not None else "with the cluster's local account"
     context.progress.notice(f"{cluster.name}: logged in {how}.")
     context.shared["aks"] = found

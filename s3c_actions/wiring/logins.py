@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from s3c_actions.registry.credentials import Logins
 
 
-def logins(options: RegistryOptions, context: Context, registries: Collection[str]) -> Logins:
+def create_logins(options: RegistryOptions, context: Context, registries: Collection[str]) -> Logins:
     """The logins of a command.
 
     Args:
@@ -50,7 +50,7 @@ def logins_of(
     """
     from s3c_actions.registry import credentials
 
-    login = credentials.given(*given, field)
+    login = credentials.input_credentials(*given, field)
     return credentials.Logins(
         environment=context.environment,
         given=dict.fromkeys(registries, login) if login else {},
@@ -59,7 +59,7 @@ def logins_of(
     )
 
 
-def registry(options: CredentialOptions, logins: Logins, *, timeout: float = 30.0) -> Registry:
+def create_registry(options: CredentialOptions, logins: Logins, *, timeout: float = 30.0) -> Registry:
     """A client with these logins, which talks as `insecure-registry` says; `timeout` in seconds for one answer."""
     from s3c_actions.registry import Registry
 
@@ -69,10 +69,10 @@ def registry(options: CredentialOptions, logins: Logins, *, timeout: float = 30.
 def _azure(options: IdentityOptions, context: Context) -> AzureLogin:
     """One for the whole run: what it exchanged once is valid for every step."""
     from s3c_actions.azure.container_registry import AzureLogin
-    from s3c_actions.wiring.azure import azure_identity
+    from s3c_actions.wiring.azure import identity_from_inputs
 
     made = context.shared.get("azure login")
     if not isinstance(made, AzureLogin):
-        made = AzureLogin(lambda: azure_identity(options, context), context.secrets, context.progress)
+        made = AzureLogin(lambda: identity_from_inputs(options, context), context.secrets, context.progress)
         context.shared["azure login"] = made
     return made

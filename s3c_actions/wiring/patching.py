@@ -19,16 +19,16 @@ from s3c_actions.result.model import PatchResult, ScanResult
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
-    from s3c_actions.programs.buildkit.buildkit import BuildKit, Tls
-    from s3c_actions.wiring.scanning import Scanner
-    from s3c_actions.wiring.vouching import Vouched
+    from s3c_actions.programs.buildkit.buildkit import BuildKit, TlsFiles
+    from s3c_actions.wiring.scanning import ImageScanner
+    from s3c_actions.wiring.vouching import VouchCheck
 
 VEX_FILE = "fixed.openvex.json"
-PATCHED = "patched"
+PATCHED_FOLDER = "patched"
 """Folder of the rescan's reports, in the image's own."""
 
 
-def refuse_platform(options: PlatformOptions) -> None:
+def reject_platform(options: PlatformOptions) -> None:
     """Raise InputError when one platform is asked for."""
     if options.platform:
         raise InputError(
@@ -38,7 +38,7 @@ def refuse_platform(options: PlatformOptions) -> None:
         )
 
 
-class Patching(msgspec.Struct, frozen=True, kw_only=True):
+class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a patch needs besides the image, bound once for all images of a run.
 
     Attributes:
@@ -48,9 +48,9 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
 
     options: PatchingOptions
     context: Context
-    scanner: Scanner
+    scanner: ImageScanner
     registries: Collection[str]
-    vouched: Vouched | None
+    vouched: VouchCheck | None
     login: Callable[[], Mapping[str, str]]
     stack: ExitStack
     found: list[BuildKit] = msgspec.field(default_factory=list)
@@ -88,9 +88,9 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
             writer=Writer(self.scanner.registry),
             vouched=self.vouched,
             scan=lambda pinned, name: scanner.scan(pinned, folder / name),
-            rescan=lambda pinned, name: rescanner.scan(pinned, folder / PATCHED / name),
+            rescan=lambda pinned, name: rescanner.scan(pinned, folder / PATCHED_FOLDER / name),
             patch=self.copa,
-            builds=lambda platform: buildkit.builds(platform, context.environment.get("PATH", "")),
+            builds=lambda platform: buildkit.can_run_platform(platform, context.environment.get("PATH", "")),
             host=buildkit.host_architecture(),
             progress=context.progress,
             now=context.now,
@@ -99,7 +99,7 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
 
     def copa(self, image: Reference, report: Path, tag: str) -> str:
         """Run Copa, on a BuildKit that is found or started at the first image that needs one; as `Patcher`."""
-        from s3c_actions.programs.copa.copa import Copa, Patch
+        from s3c_actions.programs.copa.copa import Copa, PatchRequest
         from s3c_actions.wiring import programs
 
         options, context = self.options, self.context
@@ -108,7 +108,7 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
             self.found.append(self._buildkit())
         copa = Copa(program.path, context.runner)
         with tempfile.TemporaryDirectory(prefix="s3c-copa-", dir=context.temp) as folder:
-            patch = Patch(
+            patch = PatchRequest(
                 image=image,
                 report=report,
                 tag=tag,
@@ -126,7 +126,7 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.wiring import programs
 
         options, context = self.options, self.context
-        wanted = buildkit.Wanted(
+        wanted = buildkit.BuildKitRequest(
             address=options.buildkit_addr,
             tls=_tls(options),
             config=options.buildkit_config,
@@ -136,14 +136,20 @@ class Patching(msgspec.Struct, frozen=True, kw_only=True):
         if wanted.config is not None and not wanted.config.is_file():
             raise InputError("buildkit-config", f"{str(wanted.config)!r} is not a file.", remedy="Look at the path.")
         return self.stack.enter_context(
-            buildkit.use(wanted, context.runner, context.progress, lambda: programs.buildkitd(options, context).path)
+            buildkit.open_buildkit(
+                wanted, context.runner, context.progress, lambda: programs.buildkitd(options, context).path
+            )
         )
 
 
 @contextmanager
-def patching(
-    options: PatchingOptions, context: Context, scanner: Scanner, images: tuple[str, ...], vouched: Vouched | None
-) -> Iterator[Patching]:
+def open_patcher(
+    options: PatchingOptions,
+    context: Context,
+    scanner: ImageScanner,
+    images: tuple[str, ...],
+    vouched: VouchCheck | None,
+) -> Iterator[ImagePatcher]:
     """A patcher as the inputs ask for it; a BuildKit that it started is ended with the context.
 
     Args:
@@ -158,12 +164,12 @@ def patching(
         InputError: an input is wrong.
     """
     from s3c_actions.registry import credentials
-    from s3c_actions.wiring.logins import logins
+    from s3c_actions.wiring.logins import create_logins
 
     hosts = {Reference.parse(image).registry for image in images}
-    login = credentials.for_programs(logins(options, context, hosts), hosts, context.temp)
+    login = credentials.open_program_login(create_logins(options, context, hosts), hosts, context.temp)
     with ExitStack() as stack:
-        yield Patching(
+        yield ImagePatcher(
             options=options,
             context=context,
             scanner=scanner,
@@ -174,10 +180,10 @@ def patching(
         )
 
 
-def _tls(options: PatchingOptions) -> Tls:
-    from s3c_actions.programs.buildkit.buildkit import Tls
+def _tls(options: PatchingOptions) -> TlsFiles:
+    from s3c_actions.programs.buildkit.buildkit import TlsFiles
 
-    tls = Tls(ca=options.buildkit_ca, certificate=options.buildkit_certificate, key=options.buildkit_key)
+    tls = TlsFiles(ca=options.buildkit_ca, certificate=options.buildkit_certificate, key=options.buildkit_key)
     for name, path in (("buildkit-ca", tls.ca), ("buildkit-certificate", tls.certificate), ("buildkit-key", tls.key)):
         if path is not None and not path.is_file():
             raise InputError(name, f"{str(path)!r} is not a file.", remedy="Look at the path.")

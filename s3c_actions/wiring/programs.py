@@ -13,23 +13,25 @@ from s3c_actions.options.programs import (
     ProgramsMirror,
     TrivyProgram,
 )
-from s3c_actions.programs.install.locate import Program, Wanted, locate_all
+from s3c_actions.programs.install.locate import Program, ProgramRequest, locate_all
 from s3c_actions.programs.install.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY
 from s3c_actions.wiring.context import Context
 
 
-def _trivy(options: TrivyProgram) -> Wanted:
-    return Wanted(
+def _trivy(options: TrivyProgram) -> ProgramRequest:
+    return ProgramRequest(
         pin=TRIVY, explicit=options.trivy_path, version=options.trivy_version, checksum=options.trivy_checksum
     )
 
 
-def _copa(options: CopaProgram) -> Wanted:
-    return Wanted(pin=COPA, explicit=options.copa_path, version=options.copa_version, checksum=options.copa_checksum)
+def _copa(options: CopaProgram) -> ProgramRequest:
+    return ProgramRequest(
+        pin=COPA, explicit=options.copa_path, version=options.copa_version, checksum=options.copa_checksum
+    )
 
 
-def _notation(options: NotationProgram) -> Wanted:
-    return Wanted(
+def _notation(options: NotationProgram) -> ProgramRequest:
+    return ProgramRequest(
         pin=NOTATION,
         explicit=options.notation_path,
         version=options.notation_version,
@@ -37,8 +39,8 @@ def _notation(options: NotationProgram) -> Wanted:
     )
 
 
-def _buildkitd(options: BuildkitdProgram) -> Wanted:
-    return Wanted(
+def _buildkitd(options: BuildkitdProgram) -> ProgramRequest:
+    return ProgramRequest(
         pin=BUILDKITD,
         explicit=options.buildkitd_path,
         version=options.buildkitd_version,
@@ -46,11 +48,13 @@ def _buildkitd(options: BuildkitdProgram) -> Wanted:
     )
 
 
-def _helm(options: HelmProgram) -> Wanted:
-    return Wanted(pin=HELM, explicit=options.helm_path, version=options.helm_version, checksum=options.helm_checksum)
+def _helm(options: HelmProgram) -> ProgramRequest:
+    return ProgramRequest(
+        pin=HELM, explicit=options.helm_path, version=options.helm_version, checksum=options.helm_checksum
+    )
 
 
-WANTED: Mapping[str, Callable[[ProgramsInputs], Wanted]] = {
+WANTED: Mapping[str, Callable[[ProgramsInputs], ProgramRequest]] = {
     "trivy": _trivy,
     "copa": _copa,
     "notation": _notation,
@@ -85,7 +89,7 @@ def helm(options: HelmProgram, context: Context) -> Program:
     return _located(_helm(options), options, context)
 
 
-def _located(wanted: Wanted, options: ProgramsMirror, context: Context) -> Program:
+def _located(wanted: ProgramRequest, options: ProgramsMirror, context: Context) -> Program:
     (program,) = locate_all(
         [wanted],
         cache=context.cache,

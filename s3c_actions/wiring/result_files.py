@@ -11,7 +11,7 @@ from s3c_actions.core.errors import InputError
 if TYPE_CHECKING:
     from s3c_actions.report.document import ResultDocument
 
-FILE = "result.json"
+RESULT_FILE = "result.json"
 
 
 def read(given: tuple[str, ...]) -> list[ResultDocument]:
@@ -25,20 +25,20 @@ def read(given: tuple[str, ...]) -> list[ResultDocument]:
 
 def located(given: tuple[str, ...]) -> list[tuple[Path, ResultDocument]]:
     """As `read`, each document with the path of its file."""
-    from s3c_actions.github.artifact import NotAccepted, document
+    from s3c_actions.github.artifact import InvalidArtifact, decode_result
 
     documents = []
-    for path in files(given, FILE, "results"):
+    for path in find_files(given, RESULT_FILE, "results"):
         try:
-            documents.append((path, document(reading.content(path, reading.DOCUMENTS))))
+            documents.append((path, decode_result(reading.read_file(path, reading.MAX_DOCUMENT_BYTES))))
         except OSError as error:
             raise InputError("results", f"{path} cannot be read: {error.strerror}.") from error
-        except NotAccepted as error:
+        except InvalidArtifact as error:
             raise InputError("results", f"{path} is not used. {error.what}", original=error.original) from error
     return documents
 
 
-def files(given: tuple[str, ...], pattern: str, field: str) -> list[Path]:
+def find_files(given: tuple[str, ...], pattern: str, field: str) -> list[Path]:
     """Files as given, and those of that name in folders and all below them, in order.
 
     Raises:

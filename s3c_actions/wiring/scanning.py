@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from s3c_actions.core import startup
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.findings.threshold import enumerated
+from s3c_actions.findings.threshold import enumerate_names
 from s3c_actions.options import report as reporting
 from s3c_actions.options import scan as inputs
 from s3c_actions.options.common import TimeoutOptions
@@ -21,22 +21,22 @@ from s3c_actions.options.report import ExitCodeOptions, ThresholdOptions
 from s3c_actions.options.scan import ScanningOptions, TrivyOptions
 from s3c_actions.result.model import ScanResult
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.files import dockerfile_text
+from s3c_actions.wiring.files import read_dockerfile
 
 if TYPE_CHECKING:
     from s3c_actions.findings.model import ScanReport
     from s3c_actions.findings.scope import SettingsFile
-    from s3c_actions.findings.threshold import Gate
+    from s3c_actions.findings.threshold import Threshold
     from s3c_actions.policy.model import Policy
     from s3c_actions.programs.trivy.settings import TrivyConfig
     from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
     from s3c_actions.registry import Registry
-    from s3c_actions.result.gate_change import Proposed
-    from s3c_actions.steps.reuse import Store
+    from s3c_actions.result.gate_change import ProposedVerdict
+    from s3c_actions.steps.reuse import ReportStore
     from s3c_actions.steps.scan import ScanSettings
 
 
-class Scanner(msgspec.Struct, frozen=True, kw_only=True):
+class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a scan needs besides the image, bound once for all images of a run.
 
     Attributes:
@@ -67,21 +67,21 @@ class Scanner(msgspec.Struct, frozen=True, kw_only=True):
         result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
         return result if self.proposed is None else replace(result, proposed=self._proposed(image, source))
 
-    def _proposed(self, image: str, source: str) -> Proposed:
+    def _proposed(self, image: str, source: str) -> ProposedVerdict:
         """What the same scan would come to with the files that a pull request brings."""
         from s3c_actions.core.progress import Silent
-        from s3c_actions.result.gate_change import Proposed
+        from s3c_actions.result.gate_change import ProposedVerdict
         from s3c_actions.steps import scan
 
         if isinstance(self.proposed, S3CError) or self.proposed is None:
-            return Proposed(verdict="failed", refused=0, reason=self.proposed.what if self.proposed else "")
+            return ProposedVerdict(verdict="failed", refused=0, reason=self.proposed.what if self.proposed else "")
         settings = replace(self.proposed, source=source, entry_platform=self.settings.entry_platform)
         try:
             result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=Silent())
         except S3CError as error:
-            return Proposed(verdict="failed", refused=0, reason=error.what)
-        refused = scan.refusal(result, settings.gate)
-        return Proposed(
+            return ProposedVerdict(verdict="failed", refused=0, reason=error.what)
+        refused = scan.closed_gate_error(result, settings.gate)
+        return ProposedVerdict(
             verdict="passed" if refused is None else "refused",
             refused=len(result.refused),
             reason=refused.what if refused is not None else "",
@@ -98,8 +98,8 @@ class Scanner(msgspec.Struct, frozen=True, kw_only=True):
             source: where it is taken from, as in `ScanSettings`.
             baseline: what the whole is compared with.
         """
-        from s3c_actions.steps.merging import merged
-        from s3c_actions.steps.scan import assembled, clear
+        from s3c_actions.steps.merging import merge_scans
+        from s3c_actions.steps.scan import assemble_reports, clear_reports
 
         if not self.everything or source not in {"auto", "registry"}:
             return self.scan(image, folder, source=source, baseline=baseline)
@@ -113,7 +113,7 @@ class Scanner(msgspec.Struct, frozen=True, kw_only=True):
         images = self.registry.flattened(reference, found).images if found.is_index else ()
         if len(images) < 2:
             return self.scan(image, folder, source=source, baseline=baseline)
-        clear(folder)
+        clear_reports(folder)
         scans = []
         names = [one.platform.replace("/", "-") for one in images]
         for one, name in zip(images, names, strict=True):
@@ -127,18 +127,20 @@ class Scanner(msgspec.Struct, frozen=True, kw_only=True):
             )
             part = replace(self, settings=settings)
             scans.append(part.scan(reference.at(one.digest).pinned, folder / own))
-        whole = merged(image, reference.at(found.digest), scans)
-        return assembled(whole, replace(self.settings, folder=folder, baseline=baseline))
+        whole = merge_scans(image, reference.at(found.digest), scans)
+        return assemble_reports(whole, replace(self.settings, folder=folder, baseline=baseline))
 
     def given(self, path: Path, report: ScanReport, *, image: str, reference: str) -> ScanResult:
         """Judge a report that was given by what a scan is judged by; see `steps.assess.given`."""
         from s3c_actions.steps import assess
 
         criteria = self.settings.criteria(self.trivy)
-        return assess.given(path, image=image, reference=reference, criteria=criteria, report=report)
+        return assess.assess_given_report(path, image=image, reference=reference, criteria=criteria, report=report)
 
 
-def scanning(options: ScanningOptions, context: Context, images: tuple[str, ...], *, evidence: bool) -> Scanner:
+def create_scanner(
+    options: ScanningOptions, context: Context, images: tuple[str, ...], *, evidence: bool
+) -> ImageScanner:
     """A scanner as the inputs ask for it.
 
     Args:
@@ -154,18 +156,20 @@ def scanning(options: ScanningOptions, context: Context, images: tuple[str, ...]
     from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.registry import credentials
     from s3c_actions.wiring import programs, settings_files
-    from s3c_actions.wiring.logins import logins, registry
+    from s3c_actions.wiring.logins import create_logins, create_registry
 
     hosts = {Reference.parse(image).registry for image in images}
-    settings = _settings(settings_files.with_defaults(options, inputs.LOOK, context.cwd), context, evidence=evidence)
+    settings = _settings(
+        settings_files.add_default_files(options, inputs.SCOPE_INPUTS, context.cwd), context, evidence=evidence
+    )
     startup.warm("requests")
     program = programs.trivy(options, context)
-    who = logins(options, context, hosts)
-    login = credentials.for_programs(who, hosts, context.temp)
-    return Scanner(
+    who = create_logins(options, context, hosts)
+    login = credentials.open_program_login(who, hosts, context.temp)
+    return ImageScanner(
         settings=settings,
         trivy=Trivy(program, context.runner, cache=_trivy_cache(options, context), login=login),
-        registry=registry(options, who, timeout=_patience(options)),
+        registry=create_registry(options, who, timeout=_patience(options)),
         context=context,
         everything=not options.platform,
         proposed=_proposal(context, evidence=evidence),
@@ -177,7 +181,7 @@ def _proposal(context: Context, *, evidence: bool) -> ScanSettings | S3CError | 
     from s3c_actions.core.progress import Silent
     from s3c_actions.wiring import settings_files
 
-    options = settings_files.of_run(context).proposed
+    options = settings_files.shared_files(context).proposed
     if not isinstance(options, ScanningOptions):
         return None
     temp = context.temp / "proposed"
@@ -189,7 +193,7 @@ def _proposal(context: Context, *, evidence: bool) -> ScanSettings | S3CError | 
     return replace(settings, folder=temp / "reports", title="proposed", formats=())
 
 
-def policy(options: ThresholdOptions) -> Policy | None:
+def policy_from_inputs(options: ThresholdOptions) -> Policy | None:
     """The policy that is given; None when none is.
 
     Raises:
@@ -206,7 +210,7 @@ def policy(options: ThresholdOptions) -> Policy | None:
     return model.read(path)
 
 
-def gate(options: ThresholdOptions, context: Context, shown: tuple[str, ...]) -> Gate:
+def threshold_from_inputs(options: ThresholdOptions, context: Context, shown: tuple[str, ...]) -> Threshold:
     """The gate that the policy, or `fail-on`, `fixable-only` and `exit-code` ask for.
 
     Trivy's own `exit-code` fails on whatever `severity` shows; who gives it without `fail-on` means that.
@@ -217,9 +221,9 @@ def gate(options: ThresholdOptions, context: Context, shown: tuple[str, ...]) ->
         shown: the severities shown.
     """
     from s3c_actions.findings.model import Severity
-    from s3c_actions.findings.threshold import Gate
+    from s3c_actions.findings.threshold import Threshold
 
-    ruling = policy(options)
+    ruling = policy_from_inputs(options)
     if ruling is not None:
         return ruling.gate(context.now)
     name = options.fail_on
@@ -229,16 +233,16 @@ def gate(options: ThresholdOptions, context: Context, shown: tuple[str, ...]) ->
     if not options.given(ThresholdOptions.fail_on) and by_exit_code:
         name = min(Severity.of(one) for one in shown).name
         context.progress.notice(f"exit-code is given without fail-on: the gate is closed by {name} and over.")
-    return Gate(Severity.of(name) if name else None, options.fixable_only)
+    return Threshold(Severity.of(name) if name else None, options.fixable_only)
 
 
-def _store(context: Context) -> Store | None:
+def _store(context: Context) -> ReportStore | None:
     """The reports this machine kept; None where it has no place for the key that they are signed with."""
     from s3c_actions.core.records import Records
-    from s3c_actions.steps.reuse import Store
+    from s3c_actions.steps.reuse import ReportStore
 
     try:
-        return Store(context.cache / "scans", Records.of(context.environment).key())
+        return ReportStore(context.cache / "scans", Records.of(context.environment).key())
     except OSError:
         return None
 
@@ -251,16 +255,16 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
     files = tuple(Path(one).expanduser() for one in options.ignore_files)
     entries = tuple(entry for file in files for entry in ignore.read(file))
     config, warnings = _trivy_config(options, context)
-    warnings += ignore.notices(entries, context.now)
+    warnings += ignore.entry_notices(entries, context.now)
     warnings += _not_used(options, context)
     for sentence in warnings:
         context.progress.warning(sentence)
-    ruling = policy(options)
+    ruling = policy_from_inputs(options)
     dockerfile = options.dockerfile
     if dockerfile is None and (context.cwd / "Dockerfile").is_file():
         dockerfile = Path("Dockerfile")
     return ScanSettings(
-        options=_options(options, context, ignore.merged(files, entries, context.temp), config),
+        options=_options(options, context, ignore.merge_files(files, entries, context.temp), config),
         folder=context.output,
         temp=context.temp,
         now=context.now,
@@ -272,11 +276,11 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
         severities=tuple(Severity.of(one) for one in options.severity),
         limit_sarif=options.limit_severities_for_sarif,
         ignore_unfixed=options.ignore_unfixed,
-        gate=gate(options, context, options.severity),
+        gate=threshold_from_inputs(options, context, options.severity),
         policy=ruling,
         unscanned_fails=options.unscanned == "fail",
         dockerfile=dockerfile.as_posix() if dockerfile else "",
-        dockerfile_text=dockerfile_text(context.cwd / dockerfile) if dockerfile else "",
+        dockerfile_text=read_dockerfile(context.cwd / dockerfile) if dockerfile else "",
         category=options.sarif_category,
         ignored=entries,
         files=_files(options, context),
@@ -289,20 +293,22 @@ def _trivy_config(options: TrivyOptions, context: Context) -> tuple[TrivyConfig,
     from s3c_actions.programs.trivy import settings as trivy_settings
 
     warnings = []
-    _, unused = trivy_settings.variables(context.environment)
+    _, unused = trivy_settings.trivy_environment(context.environment)
     if unused:
         warnings.append(
-            f"{enumerated(unused, 20)} of the environment could leave findings out and {_is(unused)} not used: give "
+            f"{enumerate_names(unused, 20)} of the environment could leave findings out and {_is(unused)} "
+            "not used: give "
             "s3c's own inputs."
         )
-    config = trivy_settings.from_variables(context.environment)
+    config = trivy_settings.read_variables(context.environment)
     path = options.trivy_config
     if path is None:
         return config, warnings
     found = trivy_settings.read(path)
     if found.unused:
         warnings.append(
-            f"{enumerated(found.unused, 20)} of {path.name} could leave findings out and {_is(found.unused)} not used: "
+            f"{enumerate_names(found.unused, 20)} of {path.name} could leave findings out and {_is(found.unused)} "
+            "not used: "
             "give s3c's own inputs."
         )
     skips = tuple(dict.fromkeys((*config.skips, *found.skips)))
@@ -316,17 +322,19 @@ def _not_used(options: TrivyOptions, context: Context) -> list[str]:
 
     warnings = []
     taken = options.ignore_files
-    if taken == (ignore.DEFAULT,) or not (taken or options.given(inputs.TrivyOptions.ignore_files)):
+    if taken == (ignore.DEFAULT_FILE,) or not (taken or options.given(inputs.TrivyOptions.ignore_files)):
         warnings += [
             f"{name} in the working folder is not used: Trivy does not take it by itself. Name it in `ignore-files`."
-            for name in ignore.NOT_TAKEN
+            for name in ignore.UNSUPPORTED_FILES
             if (context.cwd / name).is_file()
         ]
     path = options.secret_config
     if path is not None and _looks_for_secrets(options):
-        fewer = trivy_settings.narrowed_secrets(path)
+        fewer = trivy_settings.narrowing_keys(path)
         if fewer:
-            warnings.append(f"{path.name} leaves secrets out that Trivy would look for: it has {enumerated(fewer)}.")
+            warnings.append(
+                f"{path.name} leaves secrets out that Trivy would look for: it has {enumerate_names(fewer)}."
+            )
     return warnings
 
 
@@ -342,10 +350,10 @@ def _files(options: ScanningOptions, context: Context) -> tuple[SettingsFile, ..
     """What suppresses findings, narrows the scan or decides its gate."""
     from s3c_actions.wiring import settings_files
 
-    declared = [*inputs.LOOK, reporting.PolicyOptions.policy]
+    declared = [*inputs.SCOPE_INPUTS, reporting.PolicyOptions.policy]
     if not _looks_for_secrets(options):
         declared.remove(inputs.TrivyOptions.secret_config)
-    return settings_files.listed(options, declared, context.cwd, settings_files.of_run(context).names)
+    return settings_files.list_files(options, declared, context.cwd, settings_files.shared_files(context).names)
 
 
 def _young(ruling: Policy | None) -> timedelta:

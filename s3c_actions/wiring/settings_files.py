@@ -24,7 +24,7 @@ from s3c_actions.options.verify import TrustOptions
 from s3c_actions.programs.trivy import ignore, settings
 from s3c_actions.wiring.context import Context
 
-FILES: tuple[Input[Any], ...] = (
+FILE_INPUTS: tuple[Input[Any], ...] = (
     scanning.TrivyOptions.ignore_files,
     scanning.TrivyOptions.trivy_config,
     scanning.TrivyOptions.secret_config,
@@ -36,17 +36,17 @@ FILES: tuple[Input[Any], ...] = (
 )
 """Inputs that take such files; a `SettingsFile`'s kind is the input's name."""
 
-DEFAULTS: Mapping[str, str] = {
-    scanning.TrivyOptions.ignore_files.name: ignore.DEFAULT,
-    scanning.TrivyOptions.trivy_config.name: settings.CONFIG,
+DEFAULT_FILES: Mapping[str, str] = {
+    scanning.TrivyOptions.ignore_files.name: ignore.DEFAULT_FILE,
+    scanning.TrivyOptions.trivy_config.name: settings.CONFIG_FILE,
     scanning.TrivyOptions.secret_config.name: settings.SECRET_CONFIG,
 }
 """Input → the file in the working folder that it takes when it is not given."""
 
-NO_FILES = frozenset({"repo", "oci"})
+SOURCES_WITHOUT_FILES = frozenset({"repo", "oci"})
 
 
-class OfRun(msgspec.Struct, frozen=True, kw_only=True):
+class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
     """What a run knows of its files.
 
     Attributes:
@@ -61,18 +61,18 @@ class OfRun(msgspec.Struct, frozen=True, kw_only=True):
 _SHARED = "settings-files"
 
 
-def share(context: Context, known: OfRun) -> None:
+def share_files(context: Context, known: RunFiles) -> None:
     """Let the commands of a run know it."""
     context.shared[_SHARED] = known
 
 
-def of_run(context: Context) -> OfRun:
+def shared_files(context: Context) -> RunFiles:
     """What was shared."""
     known = context.shared.get(_SHARED)
-    return known if isinstance(known, OfRun) else OfRun()
+    return known if isinstance(known, RunFiles) else RunFiles()
 
 
-def with_defaults(options: G, declared: Iterable[Input[Any]], cwd: Path) -> G:
+def add_default_files(options: G, declared: Iterable[Input[Any]], cwd: Path) -> G:
     """The options, with the files that are taken without being given, and without those that are empty by intent.
 
     Args:
@@ -82,19 +82,19 @@ def with_defaults(options: G, declared: Iterable[Input[Any]], cwd: Path) -> G:
     """
     names = {one.name for one in declared}
     found: dict[Input[Any], object] = {}
-    for one in FILES:
+    for one in FILE_INPUTS:
         if one.name not in names:
             continue
-        paths = paths_of(options, one)
+        paths = input_paths(options, one)
         there = tuple(path for path in paths if path != os.devnull)
-        if one.name in DEFAULTS and not options.given(one) and (cwd / DEFAULTS[one.name]).is_file():
-            there = (DEFAULTS[one.name],)
+        if one.name in DEFAULT_FILES and not options.given(one) and (cwd / DEFAULT_FILES[one.name]).is_file():
+            there = (DEFAULT_FILES[one.name],)
         if there != paths:
-            found[one] = of_paths(one, there)
+            found[one] = input_value(one, there)
     return options.replaced(found) if found else options
 
 
-def paths_of(options: Group, one: Input[Any]) -> tuple[str, ...]:
+def input_paths(options: Group, one: Input[Any]) -> tuple[str, ...]:
     """The paths that an input of FILES has, as people gave them."""
     given = getattr(options, one.attribute)
     if given is None:
@@ -102,14 +102,14 @@ def paths_of(options: Group, one: Input[Any]) -> tuple[str, ...]:
     return tuple(str(path) for path in (given if isinstance(given, tuple) else (given,)))
 
 
-def of_paths(one: Input[Any], paths: tuple[str, ...]) -> object:
+def input_value(one: Input[Any], paths: tuple[str, ...]) -> object:
     """The value of an input of FILES with these paths."""
     if not one.many:
         return Path(paths[0]) if paths else None
     return tuple(map(Path, paths)) if one.name == TrustOptions.trust_store.name else paths
 
 
-def listed(
+def list_files(
     options: Group, declared: Iterable[Input[Any]], cwd: Path, names: Mapping[str, str] | None = None
 ) -> tuple[SettingsFile, ...]:
     """Every file that the options name, with its hash.
@@ -125,15 +125,15 @@ def listed(
     """
     known = {one.name for one in declared}
     found = []
-    for one in FILES:
-        for path in paths_of(options, one) if one.name in known else ():
+    for one in FILE_INPUTS:
+        for path in input_paths(options, one) if one.name in known else ():
             found += list(_hashed(one.name, path, cwd, names or {}))
     return tuple(sorted(set(found)))
 
 
 def _hashed(kind: str, path: str, cwd: Path, names: Mapping[str, str]) -> Iterator[SettingsFile]:
     name = names.get(path, path)
-    if kind == scanning.TrivyOptions.vex.name and path in NO_FILES:
+    if kind == scanning.TrivyOptions.vex.name and path in SOURCES_WITHOUT_FILES:
         yield SettingsFile(kind=kind, path=path, sha256="")
         return
     place = cwd / Path(path).expanduser()
@@ -149,7 +149,7 @@ def _sha256(kind: str, path: Path) -> str:
             raise InputError(kind, f"{str(path)!r} does not exist.", remedy="Look at the path.")
         if not path.is_file():
             raise InputError(kind, f"{str(path)!r} is not a file.", remedy="Look at the path.")
-        return hashlib.sha256(reading.content(path, reading.DOCUMENTS)).hexdigest()
+        return hashlib.sha256(reading.read_file(path, reading.MAX_DOCUMENT_BYTES)).hexdigest()
     except OSError as error:
         raise InputError(
             kind, f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."

@@ -16,21 +16,21 @@ from s3c_actions.options.registry import RegistryOptions
 from s3c_actions.options.sign import KeyOptions, NotationOptions, SigningOptions
 from s3c_actions.wiring import vault
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.files import read
+from s3c_actions.wiring.files import read_input_file
 
 if TYPE_CHECKING:
     from s3c_actions.programs.notation.notation import Notation
     from s3c_actions.registry import Registry
-    from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey, Signer
+    from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey, SigningKey
 
 
-def about(sentence: str, reference: str, all_of_them: Collection[str]) -> str:
+def prefix_image(sentence: str, reference: str, all_of_them: Collection[str]) -> str:
     """The sentence, with the image's name before it when there are several images."""
     return f"{Reference.parse(reference).short}: {sentence}" if len(all_of_them) > 1 else sentence
 
 
 @contextmanager
-def signing(options: SigningOptions, context: Context, registries: Collection[str]) -> Iterator[Signer]:
+def open_signing_key(options: SigningOptions, context: Context, registries: Collection[str]) -> Iterator[SigningKey]:
     """The key that the inputs name, checked and ready to sign; what was written for it is removed in the end.
 
     Args:
@@ -46,7 +46,7 @@ def signing(options: SigningOptions, context: Context, registries: Collection[st
     from s3c_actions.steps import sign
 
     url, root = options.timestamp_url, options.timestamp_root_cert
-    together(options, inputs.SignatureOptions.timestamp_url, inputs.SignatureOptions.timestamp_root_cert)
+    require_together(options, inputs.SignatureOptions.timestamp_url, inputs.SignatureOptions.timestamp_root_cert)
     request = SigningRequest(
         signature_format=options.signature_format,
         metadata=options.user_metadata,
@@ -56,11 +56,11 @@ def signing(options: SigningOptions, context: Context, registries: Collection[st
         timestamp_root=root,
     )
     with (
-        key_source(options, context) as key,
+        open_key_source(options, context) as key,
         sign.prepare(
             sign.SignSettings(key=key, request=request, warning_days=options.certificate_warning_days),
-            notation=notation(options, context, registries),
-            registry=registry_of(options, context, registries),
+            notation=create_notation(options, context, registries),
+            registry=signing_registry(options, context, registries),
             temp=context.temp,
             now=context.now,
             progress=context.progress,
@@ -69,14 +69,14 @@ def signing(options: SigningOptions, context: Context, registries: Collection[st
         yield signer
 
 
-def notation(options: NotationOptions, context: Context, registries: Collection[str]) -> Notation:
+def create_notation(options: NotationOptions, context: Context, registries: Collection[str]) -> Notation:
     """The notation program with the credentials of the registries."""
     from s3c_actions.programs.notation.notation import Notation
     from s3c_actions.registry import credentials
     from s3c_actions.wiring import programs
-    from s3c_actions.wiring.logins import logins
+    from s3c_actions.wiring.logins import create_logins
 
-    login = credentials.for_programs(logins(options, context, registries), registries, context.temp)
+    login = credentials.open_program_login(create_logins(options, context, registries), registries, context.temp)
     return Notation(
         programs.notation(options, context),
         context.runner,
@@ -86,11 +86,11 @@ def notation(options: NotationOptions, context: Context, registries: Collection[
     )
 
 
-def registry_of(options: RegistryOptions, context: Context, registries: Collection[str]) -> Registry:
+def signing_registry(options: RegistryOptions, context: Context, registries: Collection[str]) -> Registry:
     """A client with the credentials given for the registries."""
-    from s3c_actions.wiring.logins import logins, registry
+    from s3c_actions.wiring.logins import create_logins, create_registry
 
-    return registry(options, logins(options, context, registries))
+    return create_registry(options, create_logins(options, context, registries))
 
 
 def registries_of(images: Iterable[str]) -> set[str]:
@@ -98,7 +98,7 @@ def registries_of(images: Iterable[str]) -> set[str]:
     return {Reference.parse(image).registry for image in images}
 
 
-def resolve(images: Collection[str], options: RegistryOptions, context: Context) -> dict[str, str]:
+def resolve_images(images: Collection[str], options: RegistryOptions, context: Context) -> dict[str, str]:
     """Image as given → `registry/repository@digest`, each once; a tag is looked up here and never again.
 
     Raises:
@@ -110,7 +110,7 @@ def resolve(images: Collection[str], options: RegistryOptions, context: Context)
         reference = Reference.parse(image)
         if not reference.digest:
             try:
-                digest = registry_of(options, context, registries_of(images)).resolve(reference).digest
+                digest = signing_registry(options, context, registries_of(images)).resolve(reference).digest
             except S3CError as error:
                 error.image = error.image or image
                 raise
@@ -122,7 +122,7 @@ def resolve(images: Collection[str], options: RegistryOptions, context: Context)
     return pinned
 
 
-def together(options: Group, one: Input[Any], other: Input[Any]) -> None:
+def require_together(options: Group, one: Input[Any], other: Input[Any]) -> None:
     """Raise InputError when only one of two inputs that need each other is given."""
     if options.given(one) != options.given(other):
         there, missing = (one, other) if options.given(one) else (other, one)
@@ -140,13 +140,13 @@ _SOURCES: tuple[Input[Any], ...] = (
 
 
 @contextmanager
-def key_source(options: KeyOptions, context: Context) -> Iterator[KeyFiles | Pkcs12 | PluginKey]:
+def open_key_source(options: KeyOptions, context: Context) -> Iterator[KeyFiles | Pkcs12 | PluginKey]:
     """Where the signing key is; what was started for it ends with the context.
 
     Raises:
         InputError: none or several are given, or one is incomplete or cannot be read.
     """
-    vault.wanted(options)
+    vault.names_certificate(options)
     given = [one for one in _SOURCES if options.given(one)]
     if len(given) != 1:
         told = " and ".join(f"`{one.name}`" for one in given)
@@ -158,7 +158,7 @@ def key_source(options: KeyOptions, context: Context) -> Iterator[KeyFiles | Pkc
         )
     source = given[0]
     if source is vaulting.VaultCertificateOptions.vault:
-        with vault.signing_key(options, context) as key:
+        with vault.open_plugin_key(options, context) as key:
             yield key
     elif source is inputs.KeyOptions.pkcs12:
         yield _pkcs12(options)
@@ -181,8 +181,8 @@ def _files(options: KeyOptions, context: Context) -> KeyFiles:
     if pem:
         context.secrets.add(pem)
     return KeyFiles(
-        key=pem.encode() if pem else read(options.key, "key"),
-        certificates=read(certificate, "certificate"),
+        key=pem.encode() if pem else read_input_file(options.key, "key"),
+        certificates=read_input_file(certificate, "certificate"),
         password=options.key_password,
         key_field=field,
     )
@@ -191,7 +191,7 @@ def _files(options: KeyOptions, context: Context) -> KeyFiles:
 def _pkcs12(options: KeyOptions) -> Pkcs12:
     from s3c_actions.steps.sign import Pkcs12
 
-    return Pkcs12(content=read(options.pkcs12, "pkcs12"), password=options.key_password)
+    return Pkcs12(content=read_input_file(options.pkcs12, "pkcs12"), password=options.key_password)
 
 
 def _named(options: KeyOptions, context: Context) -> KeyFiles | PluginKey:
@@ -204,8 +204,8 @@ def _named(options: KeyOptions, context: Context) -> KeyFiles | PluginKey:
         config = {**named.config, **more}
         return PluginKey(plugin=named.plugin, libexec=named.libexec, key_id=named.key_id, config=config)
     return KeyFiles(
-        key=read(named.key, "key-name"),
-        certificates=read(named.certificates, "key-name"),
+        key=read_input_file(named.key, "key-name"),
+        certificates=read_input_file(named.certificates, "key-name"),
         password=options.key_password,
         key_field="key-name",
         certificate_field="key-name",
@@ -219,13 +219,13 @@ def _plugin(options: KeyOptions, context: Context) -> PluginKey:
     name, key_id = options.plugin, options.key_id
     if not key_id:
         raise InputError("key-id", "it is missing, and plugin is given.", remedy="Name the key as the plugin does.")
-    together(options, inputs.KeyOptions.plugin_url, inputs.KeyOptions.plugin_checksum)
+    require_together(options, inputs.KeyOptions.plugin_url, inputs.KeyOptions.plugin_checksum)
     libexec = context.temp / "libexec"
     if options.plugin_url:
-        plugins.from_archive(options.plugin_url, options.plugin_checksum, name, libexec, context.progress)
+        plugins.install_archive(options.plugin_url, options.plugin_checksum, name, libexec, context.progress)
     elif "/" in name:
-        name = plugins.from_executable(Path(name).expanduser(), libexec)
+        name = plugins.install_executable(Path(name).expanduser(), libexec)
     else:
-        libexec = keys.folders(context.environment)[1]
-        plugins.named(name)
+        libexec = keys.notation_folders(context.environment)[1]
+        plugins.check_plugin_name(name)
     return PluginKey(plugin=name, libexec=libexec, key_id=key_id, config=options.plugin_config)

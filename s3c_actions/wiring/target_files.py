@@ -27,14 +27,14 @@ from s3c_actions.wiring import settings_files
 if TYPE_CHECKING:
     from s3c_actions.github.target_branch import TargetBranch
 
-Content = bytes | dict[str, bytes] | None
+FileContent = bytes | dict[str, bytes] | None
 
 _DECIDING = frozenset({PolicyOptions.policy.name, TrustOptions.trust_store.name, TrustOptions.trust_policy.name})
 """Without one of these there is no gate: where the target branch has none, the pull request's is the first."""
 _ORIGIN = re.compile(r'^\[remote "origin"\][^\[]*?^\s*url\s*=\s*(?P<url>\S+)', re.MULTILINE)
 
 
-class Governed(msgspec.Struct, frozen=True, kw_only=True):
+class GovernedInputs(msgspec.Struct, frozen=True, kw_only=True):
     """What a command is given.
 
     Attributes:
@@ -88,14 +88,14 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True):
     def _is_ours(self, config: Path) -> bool:
         """Whether a checkout is of the run's repository; so it is unless it names another."""
         try:
-            found = _ORIGIN.search(reading.text(config, errors="replace"))
+            found = _ORIGIN.search(reading.read_text_file(config, errors="replace"))
         except OSError:
             return True
         name = re.sub(r"^.*?([^/:]+/[^/]+?)(?:\.git)?/?$", r"\1", found["url"]) if found else self.repository
         return name.lower() == self.repository.lower()
 
 
-def govern(
+def apply_target_files(
     options: Group,
     declared: Iterable[Input[Any]],
     checkout: Checkout,
@@ -103,7 +103,7 @@ def govern(
     *,
     label: str,
     temp: Path,
-) -> Governed:
+) -> GovernedInputs:
     """Put the target branch's files in the place of those that differ.
 
     Args:
@@ -119,26 +119,26 @@ def govern(
     """
     names = {one.name for one in declared}
     work = _Comparison(checkout, branch, temp / "target")
-    for one in settings_files.FILES:
+    for one in settings_files.FILE_INPUTS:
         if one.name not in names:
             continue
-        if one.name in settings_files.DEFAULTS and not options.given(one):
+        if one.name in settings_files.DEFAULT_FILES and not options.given(one):
             work.default(one)
         else:
-            work.given(one, settings_files.paths_of(options, one))
+            work.given(one, settings_files.input_paths(options, one))
     if not work.changes:
-        return Governed(options=options)
+        return GovernedInputs(options=options)
     changes = tuple(sorted(work.changes))
     by = branch.accepted(label) if label and not branch.from_fork else ""
     if by:
         accepted = (msgspec.structs.replace(one, used="head", accepted_by=by) for one in changes)
-        return Governed(options=options, changes=tuple(accepted))
+        return GovernedInputs(options=options, changes=tuple(accepted))
     if not work.found:
-        return Governed(options=options, changes=changes)
-    return Governed(options=options.replaced(work.found), proposed=options, names=work.names, changes=changes)
+        return GovernedInputs(options=options, changes=changes)
+    return GovernedInputs(options=options.replaced(work.found), proposed=options, names=work.names, changes=changes)
 
 
-def sentence(change: GateChange, branch: str, label: str) -> str:
+def describe_change(change: GateChange, branch: str, label: str) -> str:
     """What is done about a file that differs, for people. Path and branch are untrusted."""
     differs = f"{change.path} ({change.kind}) is another one on {branch or 'the target branch'}"
     if change.accepted_by:
@@ -161,7 +161,7 @@ class _Comparison:
 
     def default(self, one: Input[Any]) -> None:
         """A file that is taken from the working folder when it is there."""
-        name = settings_files.DEFAULTS[one.name]
+        name = settings_files.DEFAULT_FILES[one.name]
         path = self.checkout.relative(name)
         if path is None:
             return
@@ -171,13 +171,13 @@ class _Comparison:
             return
         self._change(one, name, theirs, mine, "target")
         copies = () if theirs is None else (self._copied(path, theirs, name),)
-        self.found[one] = settings_files.of_paths(one, copies)
+        self.found[one] = settings_files.input_value(one, copies)
 
     def given(self, one: Input[Any], paths: tuple[str, ...]) -> None:
         """Files that an input names."""
         kept, changed = [], False
         for given in paths:
-            path = None if given in settings_files.NO_FILES else self.checkout.relative(given)
+            path = None if given in settings_files.SOURCES_WITHOUT_FILES else self.checkout.relative(given)
             if path is None:
                 kept.append(given)
                 continue
@@ -196,9 +196,9 @@ class _Comparison:
             if theirs is not None:
                 kept.append(self._copied(path, theirs, given))
         if changed:
-            self.found[one] = settings_files.of_paths(one, tuple(kept))
+            self.found[one] = settings_files.input_value(one, tuple(kept))
 
-    def _beside(self, one: Input[Any], path: str, given: str, theirs: Content) -> bool:
+    def _beside(self, one: Input[Any], path: str, given: str, theirs: FileContent) -> bool:
         """Whether a certificate that the target branch's policy names differs; they are copied beside it."""
         from s3c_actions.policy import model
 
@@ -221,7 +221,7 @@ class _Comparison:
                 self._change(one, name, there, mine, "target")
         return differs
 
-    def _theirs(self, path: str, *, needed: bool = True) -> Content:
+    def _theirs(self, path: str, *, needed: bool = True) -> FileContent:
         try:
             return self.branch.content(path)
         except S3CError:
@@ -230,7 +230,7 @@ class _Comparison:
                 raise
             return None
 
-    def _mine(self, one: Input[Any], name: str) -> Content:
+    def _mine(self, one: Input[Any], name: str) -> FileContent:
         place = self.checkout.cwd / Path(name).expanduser()
         try:
             if place.is_dir():
@@ -249,7 +249,7 @@ class _Comparison:
         self.names[str(place)] = name
         return str(place)
 
-    def _change(self, one: Input[Any], name: str, theirs: Content, mine: Content, used: str) -> None:
+    def _change(self, one: Input[Any], name: str, theirs: FileContent, mine: FileContent, used: str) -> None:
         self.changes.append(
             GateChange(kind=one.name, path=name, target_sha256=_hash(theirs), head_sha256=_hash(mine), used=used)
         )
@@ -257,14 +257,14 @@ class _Comparison:
 
 def _bounded(one: Input[Any], path: Path) -> bytes:
     try:
-        return reading.content(path, reading.DOCUMENTS)
+        return reading.read_file(path, reading.MAX_DOCUMENT_BYTES)
     except OSError as error:
         raise InputError(
             one.name, f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."
         ) from error
 
 
-def _hash(content: Content) -> str:
+def _hash(content: FileContent) -> str:
     """Of a file, or over the files of a folder; empty when there is none."""
     if content is None:
         return ""

@@ -16,13 +16,13 @@ from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.core.reference import Reference
-    from s3c_actions.steps.trace import Checker, TraceTools
-    from s3c_actions.trace.model import Judgement, Story
+    from s3c_actions.steps.trace import SignatureChecker, TraceTools
+    from s3c_actions.trace.model import Trace, TraceJudgement
 
-    Judging = Callable[[Reference], Judgement]
+    Judging = Callable[[Reference], TraceJudgement]
 
-PAGE = "trace.html"
-DOCUMENT = "trace.json"
+PAGE_FILE = "trace.html"
+DOCUMENT_FILE = "trace.json"
 
 
 def prepare() -> None:
@@ -30,46 +30,46 @@ def prepare() -> None:
     startup.warm("s3c_actions.steps.trace", "s3c_actions.trace.document", then="s3c_actions.trace.page:prepare")
 
 
-def tell(image: str, tools: TraceTools, folder: Path) -> TraceResult:
+def trace_image(image: str, tools: TraceTools, folder: Path) -> TraceResult:
     """Trace one image, and write its page and the JSON into a folder; raises as `steps.trace.run` does."""
     from s3c_actions.steps import trace
 
     started = time.monotonic()
     story = trace.run(image, tools)
-    files = write(story, folder)
+    files = write_trace(story, folder)
     return TraceResult(reference=story.reference, story=story, files=files, seconds=time.monotonic() - started)
 
 
-def write(story: Story, folder: Path) -> dict[str, Path]:
+def write_trace(story: Trace, folder: Path) -> dict[str, Path]:
     """Write the page and the JSON into a folder, made when it is not there; returns format → path."""
     from s3c_actions.trace import document, page
 
     return {
-        "trace": writing.write(folder / PAGE, page.render(story)),
-        "trace-json": writing.write(folder / DOCUMENT, document.render(story)),
+        "trace": writing.write(folder / PAGE_FILE, page.render(story)),
+        "trace-json": writing.write(folder / DOCUMENT_FILE, document.render(story)),
     }
 
 
 @contextmanager
-def by_policy(
+def open_policy_judging(
     options: NotationOptions, context: Context, path: Path, registries: Collection[str]
-) -> Iterator[tuple[Checker, Judging]]:
+) -> Iterator[tuple[SignatureChecker, Judging]]:
     """The policy's signers are trusted, and its verdict is that of `s3c policy check`."""
     from s3c_actions.policy import model
     from s3c_actions.steps import judge as step
-    from s3c_actions.steps.trace import Checker
-    from s3c_actions.trace.model import Judgement, Verdict
-    from s3c_actions.wiring.judging import judging
+    from s3c_actions.steps.trace import SignatureChecker
+    from s3c_actions.trace.model import AdmissionVerdict, TraceJudgement
+    from s3c_actions.wiring.judging import open_policy_judge
 
     policy = model.read(path)
-    with judging(options, context, policy, registries) as ready:
+    with open_policy_judge(options, context, policy, registries) as ready:
 
-        def judge(reference: Reference) -> Judgement:
+        def judge(reference: Reference) -> TraceJudgement:
             refusals = step.run(ready, reference).refusals
-            return Judgement(
-                verdict=Verdict.DENIED if refusals else Verdict.ADMITTED,
+            return TraceJudgement(
+                verdict=AdmissionVerdict.DENIED if refusals else AdmissionVerdict.ADMITTED,
                 by=f"the policy {short_digest(policy.digest)}",
                 reasons=tuple(one.text for one in refusals),
             )
 
-        yield Checker(notation=ready.notation, homes=ready.homes, temp=context.temp), judge
+        yield SignatureChecker(notation=ready.notation, homes=ready.homes, temp=context.temp), judge

@@ -14,7 +14,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.options import vault as inputs
 from s3c_actions.options.sign import KeyOptions
 from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
-from s3c_actions.wiring.azure import azure_identity
+from s3c_actions.wiring.azure import identity_from_inputs
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _ANEW = "Make a new version with a policy for signing; without one, Key Vault ma
 _KIND_OF = {"authority", "key-usage", "extended-key-usage", "key-size", "key-type"}
 
 
-class Opened(msgspec.Struct, frozen=True, kw_only=True):
+class OpenVault(msgspec.Struct, frozen=True, kw_only=True):
     """A vault, its certificate, and who reads it."""
 
     vault: Vault
@@ -47,7 +47,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
         return self.certificate.chain
 
 
-def wanted(options: VaultCertificateOptions) -> bool:
+def names_certificate(options: VaultCertificateOptions) -> bool:
     """Whether the inputs name a certificate in a vault.
 
     Raises:
@@ -66,7 +66,7 @@ def wanted(options: VaultCertificateOptions) -> bool:
     return bool(given)
 
 
-def opened(options: VaultOptions, context: Context) -> Opened:
+def open_vault(options: VaultOptions, context: Context) -> OpenVault:
     """Read the certificate that the inputs name, and check it; the vault is asked for nothing else yet.
 
     Raises:
@@ -77,21 +77,21 @@ def opened(options: VaultOptions, context: Context) -> Opened:
 
     issuers = _issuers(options)
     with context.progress.step("vault") as step:
-        identity = azure_identity(options, context)
-        where = vault.host(options.vault, identity.cloud.vaults)
+        identity = identity_from_inputs(options, context)
+        where = vault.vault_host(options.vault, identity.cloud.vaults)
         asked = vault.Vault(where, identity, context.progress)
         found = asked.certificate(options.vault_certificate, options.vault_certificate_version, issuers)
         key = _checked(found, asked, datetime.now(UTC))
         step.done(f"{found.name} of {where}, {key}, read with {identity.told}")
-    return Opened(vault=asked, certificate=found, identity=identity)
+    return OpenVault(vault=asked, certificate=found, identity=identity)
 
 
 def _issuers(options: VaultCertificateOptions) -> Sequence[x509.Certificate] | None:
     from s3c_actions.signing import certificates
-    from s3c_actions.wiring.files import read
+    from s3c_actions.wiring.files import read_input_file
 
     path: Path | None = options.vault_ca_certs
-    return None if path is None else certificates.read_chain(read(path, "vault-ca-certs"), "vault-ca-certs")
+    return None if path is None else certificates.read_chain(read_input_file(path, "vault-ca-certs"), "vault-ca-certs")
 
 
 def _checked(found: VaultCertificate, vault: Vault, now: datetime) -> str:
@@ -116,7 +116,7 @@ def _checked(found: VaultCertificate, vault: Vault, now: datetime) -> str:
 
 
 @contextmanager
-def signing_key(options: KeyOptions, context: Context) -> Iterator[PluginKey]:
+def open_plugin_key(options: KeyOptions, context: Context) -> Iterator[PluginKey]:
     """The vault's key, ready for notation to sign with by a plugin.
 
     Raises:
@@ -126,13 +126,13 @@ def signing_key(options: KeyOptions, context: Context) -> Iterator[PluginKey]:
     from s3c_actions.azure import plugin
     from s3c_actions.steps.sign import PluginKey
 
-    found = opened(options, context)
-    if options.vault_plugin == inputs.OFFICIAL:
+    found = open_vault(options, context)
+    if options.vault_plugin == inputs.OFFICIAL_PLUGIN:
         yield _official(context, found)
         return
-    with plugin.running(found.vault, found.certificate, context.temp) as ours:
+    with plugin.open_plugin(found.vault, found.certificate, context.temp) as ours:
         yield PluginKey(
-            plugin=plugin.NAME,
+            plugin=plugin.PLUGIN_NAME,
             libexec=ours.libexec,
             key_id=found.certificate.key_id,
             chain=found.chain,
@@ -157,10 +157,10 @@ _OFFICIAL_ARCHIVE = (
 )
 
 
-def _official(context: Context, found: Opened) -> PluginKey:
+def _official(context: Context, found: OpenVault) -> PluginKey:
     """The official plugin, which logs in by itself: as we did, where it can."""
     from s3c_actions.programs.notation import keys, plugins
-    from s3c_actions.programs.notation.home import private_file
+    from s3c_actions.programs.notation.home import write_private_file
     from s3c_actions.signing import certificates
     from s3c_actions.steps.sign import PluginKey
 
@@ -168,19 +168,21 @@ def _official(context: Context, found: Opened) -> PluginKey:
     if credential is None:
         raise InputError(
             KeyOptions.vault_plugin.name,
-            f"{inputs.OFFICIAL} cannot log in with {found.identity.told}.",
+            f"{inputs.OFFICIAL_PLUGIN} cannot log in with {found.identity.told}.",
             cause="It knows no OIDC token of GitHub's.",
             remedy="Leave `vault-plugin` out: the plugin that comes with s3c can. Or log in with azure/login before, "
             "and set `azure-identity: azure-cli`.",
         )
     config: dict[str, str] = {"credential_type": credential}
-    if certificates.self_signed(found.chain[0]):
+    if certificates.is_self_signed(found.chain[0]):
         config["self_signed"] = "true"
     else:
-        config["ca_certs"] = str(private_file(context.temp / "ca-certs.pem", certificates.pem(found.chain[1:])))
-    libexec = keys.folders(context.environment)[1]
-    name = inputs.OFFICIAL
+        config["ca_certs"] = str(
+            write_private_file(context.temp / "ca-certs.pem", certificates.encode_pem(found.chain[1:]))
+        )
+    libexec = keys.notation_folders(context.environment)[1]
+    name = inputs.OFFICIAL_PLUGIN
     if not (libexec / "plugins" / name / f"notation-{name}").is_file():
         libexec = context.temp / "libexec"
-        plugins.from_archive(*_OFFICIAL_ARCHIVE, name, libexec, context.progress)
+        plugins.install_archive(*_OFFICIAL_ARCHIVE, name, libexec, context.progress)
     return PluginKey(plugin=name, libexec=libexec, key_id=found.certificate.key_id, config=config, chain=found.chain)

@@ -11,22 +11,22 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import verify as inputs
 from s3c_actions.options.verify import TrustOptions
-from s3c_actions.programs.notation.home import private_file
+from s3c_actions.programs.notation.home import write_private_file
 from s3c_actions.wiring import vault
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.files import read
+from s3c_actions.wiring.files import read_input_file
 
 if TYPE_CHECKING:
     from s3c_actions.steps.verify import VerifySettings
 
 
-def trusting(options: TrustOptions) -> bool:
+def names_trust(options: TrustOptions) -> bool:
     """Whether the inputs say whom to trust: by a trust store, or by a certificate in a vault.
 
     Raises:
         InputError: they say how to trust and not whom, or name half a certificate.
     """
-    if vault.wanted(options) or options.trust_store:
+    if vault.names_certificate(options) or options.trust_store:
         return True
     for one in inputs.TrustOptions.own():
         if options.given(one):
@@ -38,7 +38,7 @@ def trusting(options: TrustOptions) -> bool:
     return False
 
 
-def trusted(options: TrustOptions, context: Context, metadata: Mapping[str, str]) -> VerifySettings:
+def trust_settings(options: TrustOptions, context: Context, metadata: Mapping[str, str]) -> VerifySettings:
     """What is to be trusted: what the inputs say, or the certificate in a vault that they name; else no store.
 
     Args:
@@ -52,18 +52,20 @@ def trusted(options: TrustOptions, context: Context, metadata: Mapping[str, str]
     """
     from s3c_actions.signing import certificates
 
-    settings = trust(options, metadata)
-    if not vault.wanted(options):
+    settings = given_trust_settings(options, metadata)
+    if not vault.names_certificate(options):
         return settings
     if settings.stores or settings.policy is not None:
         raise InputError("vault", "it is given beside trust-store or trust-policy.", remedy="Give one of them.")
-    chain = vault.opened(options, context).chain
-    anchor = private_file(context.temp / "vault-anchor.pem", certificates.pem(certificates.anchor(chain)))
+    chain = vault.open_vault(options, context).chain
+    anchor = write_private_file(
+        context.temp / "vault-anchor.pem", certificates.encode_pem(certificates.trust_anchor(chain))
+    )
     own = (certificates.pinned_identity(chain, "vault-certificate"),)
     return replace(settings, stores=(anchor,), identities=settings.identities or own)
 
 
-def trust(options: TrustOptions, metadata: Mapping[str, str]) -> VerifySettings:
+def given_trust_settings(options: TrustOptions, metadata: Mapping[str, str]) -> VerifySettings:
     """What the inputs say is to be trusted, as the step's settings.
 
     Args:
@@ -101,7 +103,7 @@ def _policy(options: TrustOptions) -> Mapping[str, Any] | None:
     if path is None:
         return None
     try:
-        document = reading.json_value(read(path, "trust-policy"))
+        document = reading.parse_json(read_input_file(path, "trust-policy"))
     except ValueError as error:
         raise InputError("trust-policy", f"{path} is not JSON.", remedy=_TRUST_POLICY, original=str(error)) from error
     if not isinstance(document, dict):

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 from s3c_actions.core.errors import InputError, Refused
 from s3c_actions.options.sign import CertificateOptions
 from s3c_actions.options.verify import VouchingOptions
-from s3c_actions.programs.notation.home import private_file
+from s3c_actions.programs.notation.home import write_private_file
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.files import read
-from s3c_actions.wiring.signing import notation
-from s3c_actions.wiring.verifying import trusted, trusting
+from s3c_actions.wiring.files import read_input_file
+from s3c_actions.wiring.signing import create_notation
+from s3c_actions.wiring.verifying import names_trust, trust_settings
 
 if TYPE_CHECKING:
-    from s3c_actions.programs.notation.home import Home
+    from s3c_actions.programs.notation.home import NotationHome
     from s3c_actions.steps.protocols import Verifier
     from s3c_actions.steps.verify import VerifySettings
 
-Vouched = Callable[[str], bool]
+VouchCheck = Callable[[str], bool]
 """Whether a trusted signature covers a pinned reference; raises S3CError when that could not be found out."""
 
 
-def by(program: Verifier, home: Home) -> Vouched:
+def vouch_by_policy(program: Verifier, home: NotationHome) -> VouchCheck:
     """By a trust policy that is there.
 
     Args:
@@ -43,7 +43,7 @@ def by(program: Verifier, home: Home) -> Vouched:
 
 
 @contextmanager
-def by_options(options: VouchingOptions, context: Context, registries: Collection[str]) -> Iterator[Vouched | None]:
+def by_options(options: VouchingOptions, context: Context, registries: Collection[str]) -> Iterator[VouchCheck | None]:
     """By whom the options name: a trust store, the certificate in a vault, or a certificate alone.
 
     Args:
@@ -64,29 +64,31 @@ def by_options(options: VouchingOptions, context: Context, registries: Collectio
     if settings is None:
         yield None
         return
-    program = notation(options, context, registries)
+    program = create_notation(options, context, registries)
     with verify.prepare(settings, context.temp, context.progress) as home:
-        yield by(program, home)
+        yield vouch_by_policy(program, home)
 
 
 def _trust(options: VouchingOptions, context: Context) -> VerifySettings | None:
     from s3c_actions.signing import certificates
     from s3c_actions.steps.verify import VerifySettings
 
-    if trusting(options):
-        return trusted(options, context, {})
+    if names_trust(options):
+        return trust_settings(options, context, {})
     path = options.certificate
     if path is None:
         return None
     chain = certificates.read_chain(
-        read(path, CertificateOptions.certificate.name), CertificateOptions.certificate.name
+        read_input_file(path, CertificateOptions.certificate.name), CertificateOptions.certificate.name
     )
     identity = certificates.trusted_identity(chain[0])
-    if not identity and not certificates.self_signed(chain[0]):
+    if not identity and not certificates.is_self_signed(chain[0]):
         raise InputError(
             CertificateOptions.certificate.name,
             "its subject cannot be named in a trust policy, and its authority has issued others.",
             remedy="Name whom to trust with `trust-store` and `trusted-identity`.",
         )
-    anchor = private_file(context.temp / "certificate-anchor.pem", certificates.pem(certificates.anchor(chain)))
+    anchor = write_private_file(
+        context.temp / "certificate-anchor.pem", certificates.encode_pem(certificates.trust_anchor(chain))
+    )
     return VerifySettings(stores=(anchor,), identities=(identity,) if identity else ())

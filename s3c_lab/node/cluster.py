@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.programs.helm.charts import chart
-from s3c_actions.programs.install.cache import locked, scratch
-from s3c_actions.programs.install.locate import Program, Wanted, locate_all, present
+from s3c_actions.programs.helm.charts import fetch_chart
+from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
+from s3c_actions.programs.install.locate import Program, ProgramRequest, find_present, locate_all
 from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER, HELM, RATIFY, Pin
 from s3c_lab.machine import Machine
 from s3c_lab.node import archives, container, image
@@ -83,7 +83,7 @@ def prepare(machine: Machine) -> None:
         step.done(f"Kubernetes {KUBECTL.version}, Gatekeeper {GATEKEEPER.version}, Ratify {RATIFY.version}")
     with machine.progress.step("charts") as step:
         for pin in CHARTS:
-            chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+            fetch_chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
         step.done("Gatekeeper's and Ratify's, from their modules")
     with machine.progress.step("image") as step:
         image.tarball(machine)
@@ -144,13 +144,15 @@ def _gate(
 
     charts = []
     for pin in CHARTS:
-        path = chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
-        values = [manifests.values(pin.name), *([VALUES / f"{pin.name}-values.yaml"] if own else [])]
+        path = fetch_chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+        values = [manifests.values_file(pin.name), *([VALUES / f"{pin.name}-values.yaml"] if own else [])]
         renderer = _host_network(own, programs["kubectl"].path) if own and pin is RATIFY else None
         charts.append(Chart(name=pin.name, path=path, values=tuple(values), post_renderer=renderer))
     settings = install_gate.GateSettings(
         charts=tuple(charts),
-        objects=manifests.with_others((manifests.certificates(certificate.read_text()), *manifests.policy(("*",))), ()),
+        objects=manifests.merge_objects(
+            (manifests.certificate_store(certificate.read_text()), *manifests.objects_for_identities(("*",))), ()
+        ),
     )
     helm = Helm(programs["helm"].path, machine.runner, kubeconfig=str(kubeconfig), context="", timeout=300)
     with TemporaryDirectory(prefix="s3c-lab-") as temp:
@@ -175,13 +177,16 @@ def _host_network(folder: Path, kubectl: Path) -> Path:
 def _located(pins: tuple[Pin, ...], machine: Machine) -> Mapping[str, Program]:
     if any(pin.cgo and not _built(pin, machine) for pin in pins) and not _links_seccomp(machine):
         machine.install_packages(_C_PACKAGES)
-    wanted = (Wanted(pin=pin) for pin in pins)
+    wanted = (ProgramRequest(pin=pin) for pin in pins)
     found = locate_all(wanted, cache=machine.cache, runner=machine.runner, progress=machine.progress)
     return {program.name: program for program in found}
 
 
 def _built(pin: Pin, machine: Machine) -> bool:
-    return present(Wanted(pin=pin), cache=machine.cache, runner=machine.runner, progress=machine.progress) is not None
+    return (
+        find_present(ProgramRequest(pin=pin), cache=machine.cache, runner=machine.runner, progress=machine.progress)
+        is not None
+    )
 
 
 def _links_seccomp(machine: Machine) -> bool:
@@ -225,11 +230,11 @@ def _archives(programs: Mapping[str, Program], machine: Machine) -> tuple[Path, 
     )
     folder = machine.cache / "lab" / "node"
     made = []
-    with locked(folder / ".lock"):
+    with lock_file(folder / ".lock"):
         for pin, one in images:
             kept = folder / f"{pin.name}-{pin.version}-{archives.key(one)}.tar"
             if not kept.exists():
-                with scratch(folder, "archive-") as temp:
+                with open_scratch_folder(folder, "archive-") as temp:
                     archives.write(one, temp / kept.name)
                     for old in folder.glob(f"{pin.name}-*.tar"):
                         old.unlink()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.core.errors import OutsideError
-from s3c_actions.programs.install.cache import locked, scratch
+from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_lab import docker_engine
 from s3c_lab.base import base
 from s3c_lab.machine import Machine
@@ -67,11 +67,11 @@ def tarball(machine: Machine) -> Path:
     debian = base(machine)
     folder = machine.cache / "lab" / "node"
     made = folder / f"image-{_key(debian)}.tar"
-    with locked(folder / ".lock", notice=lambda: machine.progress.note("another lab makes the node's image")):
+    with lock_file(folder / ".lock", notice=lambda: machine.progress.note("another lab makes the node's image")):
         if made.exists():
             return made
         machine.progress.note(f"installing {', '.join(PACKAGES)} for the node")
-        with scratch(folder, "image-") as temp, docker_engine.connect(machine) as docker:
+        with open_scratch_folder(folder, "image-") as temp, docker_engine.connect(machine) as docker:
             try:
                 _make(docker, debian, temp / "image.tar", f"{_REPOSITORY}-making:{os.getpid()}")
             except APIError as error:

@@ -14,7 +14,7 @@ import ruamel.yaml
 
 from s3c_actions import commands
 from s3c_actions.cli import parser
-from s3c_actions.cli.run import cache_folder
+from s3c_actions.cli.run import cache_path
 from s3c_actions.options.declare import variable
 from tests.support import act
 from tools import docs
@@ -162,7 +162,7 @@ def test_wrong_input_ends_the_job_and_is_told(tmp_path) -> None:
     restore, save = "\n".join(job.services).split("\nsave ")
     assert restore.startswith(f"restore {save}")
     *paths, _key = save.split()
-    assert paths == [str(cache_folder(os.environ) / part) for part in ("archives", "trivy/db", "trivy/java-db")]
+    assert paths == [str(cache_path(os.environ) / part) for part in ("archives", "trivy/db", "trivy/java-db")]
     assert re.search(r" s3c-1-\w+-\w+-[0-9a-f]{16}-scan-\d{4}-\d\d-\d\d ", restore)
 
 

@@ -22,7 +22,7 @@ from s3c_actions.core.errors import Exit
 from s3c_actions.core.process import Secrets
 from s3c_actions.findings import trivy_report
 from s3c_actions.github import artifact
-from s3c_actions.github.run import Run
+from s3c_actions.github.run import WorkflowRun
 from s3c_actions.result import document as result
 from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.contract.test_github_comments import EITHER, client, texts
@@ -39,8 +39,8 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 def document(outcome: Outcome | None = None) -> bytes:
-    made = result.document(outcome or samples.outcome(samples.chained(), command="scan"), NOW, Secrets())
-    return result.text(made).encode()
+    made = result.build_document(outcome or samples.outcome(samples.chained(), command="scan"), NOW, Secrets())
+    return result.render_document(made).encode()
 
 
 def archive(*files: bytes, named: Mapping[str, bytes] | None = None) -> bytes:
@@ -213,7 +213,7 @@ def test_all_results_of_a_run_may_be_of_64_mib_together(github: GitHub, comment:
 def test_of_very_many_images_one_comment_tells(
     github: GitHub, comment: Comment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("s3c_actions.commands.comment.MOST_COMMENTS", 3)
+    monkeypatch.setattr("s3c_actions.commands.comment.MAX_COMMENTS", 3)
 
     def several(number: int) -> bytes:
         images = [samples.chained(image=f"localhost:5000/app-{one}:1") for one in range(number)]
@@ -231,15 +231,15 @@ def test_other_artifacts_are_left_alone(github: GitHub, comment: Comment) -> Non
     assert comment()[0] == Exit.DONE
     name, archive_ = "coverage", archive(b"{}")
     github.state.artifacts = [Artifact(1, RUN, name, archive_), Artifact(2, RUN + 1, f"s3c-comment-{name}", archive_)]
-    assert artifact.results(client(github), Run(repository="octo/shop", id=RUN), "run-token") == []
+    assert artifact.download_results(client(github), WorkflowRun(repository="octo/shop", id=RUN), "run-token") == []
     assert github.made("zip") == []
     # Ours is found behind any number of others, up to a limit.
     others = [Artifact(number, RUN, f"log-{number}", b"") for number in range(100, 1099)]
     github.state.artifacts = [*others, Artifact(1, RUN, "s3c-comment-1", archive(document()))]
-    assert len(artifact.results(client(github), Run(repository="octo/shop", id=RUN), "run-token")) == 1
+    assert len(artifact.download_results(client(github), WorkflowRun(repository="octo/shop", id=RUN), "run-token")) == 1
     github.state.artifacts.append(Artifact(2, RUN, "log", b""))
-    with pytest.raises(artifact.NotAccepted, match="over 1000 artifacts"):
-        artifact.results(client(github), Run(repository="octo/shop", id=RUN), "run-token")
+    with pytest.raises(artifact.InvalidArtifact, match="over 1000 artifacts"):
+        artifact.download_results(client(github), WorkflowRun(repository="octo/shop", id=RUN), "run-token")
 
 
 def test_a_token_that_may_not_read_artifacts_is_told(github: GitHub, comment: Comment) -> None:

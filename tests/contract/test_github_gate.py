@@ -15,7 +15,7 @@ import pytest
 from s3c_actions.cli import run
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.github import target_branch
-from s3c_actions.github.errors import GitHubError, Trouble
+from s3c_actions.github.errors import FailureKind, GitHubError
 from tests.support import ROOT
 from tests.support.github import events
 from tests.support.github.git import Link, Submodule
@@ -31,7 +31,7 @@ LABEL = "accept-gate-change"
 
 def branch(github: GitHub, folder: Path, **more: Any) -> Any:
     environment = events.of_pull(github, folder, github.state.pulls[7], **more)
-    found = target_branch.of(environment, lambda: "run-token", lambda _said: None)
+    found = target_branch.find_target_branch(environment, lambda: "run-token", lambda _said: None)
     assert found is not None
     return found
 
@@ -73,13 +73,13 @@ def test_the_commit_of_the_event_is_taken_when_the_branch_is_gone(github: GitHub
     environment = events.of_pull(github, tmp_path, github.state.pulls[7])
     event = Path(environment["GITHUB_EVENT_PATH"])
     payload = json.loads(event.read_text())
-    target = target_branch.of(environment, lambda: "run-token", lambda _said: None)
+    target = target_branch.find_target_branch(environment, lambda: "run-token", lambda _said: None)
     assert target is not None
     with pytest.raises(GitHubError, match="target branch"):
         target.content("a")
     payload["pull_request"]["base"]["sha"] = commit
     event.write_text(json.dumps(payload))
-    target = target_branch.of(environment, lambda: "run-token", lambda _said: None)
+    target = target_branch.find_target_branch(environment, lambda: "run-token", lambda _said: None)
     assert target is not None
     assert target.content("a") == b"one"
 
@@ -343,4 +343,4 @@ def test_no_permission_is_told_as_such(github: GitHub, tmp_path: Path) -> None:
     github.state.tokens["run-token"] = Token(permissions=frozenset())
     with pytest.raises(GitHubError) as caught:
         branch(github, tmp_path).content("a")
-    assert caught.value.trouble is Trouble.PERMISSION
+    assert caught.value.trouble is FailureKind.PERMISSION

@@ -133,7 +133,7 @@ def test_from_results_the_pull_request_tells_what_was_fixed(
     image = replace(outcomes.chain(), reference=f"{APP}@{NEW}")
     document = outcomes.document(Outcome(command="chain", images=(image,)))
     (tmp_path / "results" / "0").mkdir(parents=True)
-    (tmp_path / "results" / "0" / "result.json").write_text(result.text(document))
+    (tmp_path / "results" / "0" / "result.json").write_text(result.render_document(document))
     ran = propose("k8s", "--results", str(tmp_path / "results"))
     assert ran.code == 0, ran.err
     (pull,) = github.state.pulls.values()

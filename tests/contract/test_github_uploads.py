@@ -178,10 +178,13 @@ def test_a_file_at_the_limit_is_sent_and_one_over_it_is_not(
 ) -> None:
     path = tmp_path / "report.sarif"
     path.write_bytes(rendered(reports.SHAPES["alpine"]))
-    report, target = code_scanning.read(path), code_scanning.Target(repository="octo/shop", commit=COMMIT, ref=MAIN)
+    report, target = (
+        code_scanning.read(path),
+        code_scanning.UploadTarget(repository="octo/shop", commit=COMMIT, ref=MAIN),
+    )
     size = len(gzip.compress(report.data, mtime=0))
-    monkeypatch.setattr(code_scanning, "BYTES", size)
+    monkeypatch.setattr(code_scanning, "MAX_BYTES", size)
     assert code_scanning.upload(client(github), target, report, wait=0, note=print).status == "pending"
-    monkeypatch.setattr(code_scanning, "BYTES", size - 1)
+    monkeypatch.setattr(code_scanning, "MAX_BYTES", size - 1)
     with pytest.raises(InputError, match="when packed, and code scanning takes"):
         code_scanning.upload(client(github), target, report, wait=0, note=print)

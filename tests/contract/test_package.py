@@ -9,7 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from s3c_actions.cli.run import cache_folder
+from s3c_actions.cli.run import cache_path
 
 ROOT = Path(__file__).parents[2]
 FOUND = (
@@ -18,7 +18,7 @@ FOUND = (
 
 
 def test_the_gates_manifests_are_found_in_a_wheel(tmp_path):
-    uv = shutil.which("uv") or max(map(str, (cache_folder(dict(os.environ)) / "tools").glob("uv-*/bin/uv")))
+    uv = shutil.which("uv") or max(map(str, (cache_path(dict(os.environ)) / "tools").glob("uv-*/bin/uv")))
     source = tmp_path / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".git", ".*_cache", "__pycache__", "s3c-out"))
     subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", tmp_path, source], check=True, timeout=300)

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.cli.run import cache_folder
+from s3c_actions.cli.run import cache_path
 from s3c_actions.cluster import image_places
 from s3c_actions.cluster.gate import denials, manifests
-from s3c_actions.cluster.manifests import objects
+from s3c_actions.cluster.manifests import parse_objects
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.policy import export, model
@@ -41,11 +41,11 @@ def verdict(image: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def opa() -> Path:
-    return locate(OPA, cache=cache_folder(os.environ), runner=Runner(os.environ), progress=Silent()).path
+    return locate(OPA, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent()).path
 
 
 def template() -> dict[str, Any]:
-    (document,) = objects((manifests.MANIFESTS / "gatekeeper" / "template.yaml").read_text(), "template.yaml")
+    (document,) = parse_objects((manifests.MANIFESTS / "gatekeeper" / "template.yaml").read_text(), "template.yaml")
     return document
 
 
@@ -79,14 +79,14 @@ answered(keys) = {"errors": [], "system_error": "", "responses": [[key, input.an
 """
 
 
-def item(place: image_places.Place, image: str | None) -> dict[str, Any]:
+def item(place: image_places.ImagePlace, image: str | None) -> dict[str, Any]:
     made: Any = {} if image is None else {place.path[-1]: image}
     for step in reversed(place.path[:-1]):
         made = {step: made}
     return {"name": "tried", **made}
 
 
-def pod(place: image_places.Place, image: str | None, **more: Any) -> dict[str, Any]:
+def pod(place: image_places.ImagePlace, image: str | None, **more: Any) -> dict[str, Any]:
     spec: dict[str, Any] = {"containers": [{"name": "main", "image": SIGNED}]}
     return {**spec, place.field: [*spec.get(place.field, []), item(place, image)], **more}
 
@@ -175,7 +175,7 @@ def test_a_volume_that_is_an_image_and_names_none_is_refused(volume: dict[str, A
 @PLACES
 def test_the_template_of_a_policy_looks_at_the_same_places(place, tried: Tried) -> None:
     """Admission by evidence: the digest is asked for as well, and Ratify's word is not all that counts."""
-    made = export.gatekeeper(model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n"), template())
+    made = export.constraint_template(model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n"), template())
     said = tried(review(POD, pod(place, TAG)), of=made)
     assert any(one.startswith(f"{TAG} has no digest") for one in said)
     assert any("it has no scan report" in one for one in said if one.startswith(f"{TAG} is not trusted"))

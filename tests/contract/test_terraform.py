@@ -22,7 +22,7 @@ import hcl2
 import pytest
 
 from s3c_actions.cli.console import LogProgress
-from s3c_actions.cli.run import cache_folder
+from s3c_actions.cli.run import cache_path
 from s3c_actions.core.process import Runner
 from s3c_actions.programs.install.locate import locate
 from s3c_lab.programs import HCLFMT
@@ -40,7 +40,7 @@ def test_it_is_formatted(file: Path) -> None:
     environment = dict(os.environ)
     hclfmt = locate(
         HCLFMT,
-        cache=cache_folder(environment),
+        cache=cache_path(environment),
         runner=Runner(environment),
         progress=LogProgress(sys.stderr),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3c_actions.trace import page as story_page
-from s3c_actions.trace.model import Story
+from s3c_actions.trace.model import Trace
 from tests.support import ROOT, stories
 from tests.support.browser.chromium import Theme, chromium, opened
 from tests.support.hostile import HOSTILE
@@ -32,7 +32,7 @@ def axe() -> str:
     return (installed(AXE) / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
-def source(story: Story) -> str:
+def source(story: Trace) -> str:
     return story_page.render(story).decode()
 
 

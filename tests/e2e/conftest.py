@@ -15,7 +15,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from s3c_actions.cli.console import LogProgress
-from s3c_actions.cli.run import cache_folder
+from s3c_actions.cli.run import cache_path
 from s3c_actions.core.process import Runner
 from s3c_actions.programs.install.locate import locate
 from s3c_lab import lab as labs
@@ -61,7 +61,7 @@ def machine() -> Machine:
     return Machine(
         runner=Runner(environment=environment),
         progress=LogProgress(sys.stderr),
-        cache=cache_folder(environment),
+        cache=cache_path(environment),
     )
 
 

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from s3c_actions.cluster.gate import manifests
-from s3c_actions.cluster.gate.inspection import REMEMBERED
-from s3c_actions.programs.helm.charts import chart
+from s3c_actions.cluster.gate.inspection import REMEMBERED_SECONDS
+from s3c_actions.programs.helm.charts import fetch_chart
 from s3c_actions.programs.install.pins import GATEKEEPER, RATIFY, Pin
 from s3c_lab.machine import Machine
 from tests.support.cluster import GATE, Kubectl, deployment, pod, pod_spec
@@ -28,8 +28,8 @@ def shipped(kubectl: Kubectl, machine: Machine) -> Iterator[list[int]]:
     """The gate remembers as long as a user's does; the seconds, as the manifests and the charts below them say."""
 
     def value(pin: Pin, *names: str) -> Any:
-        home = chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
-        return _in(manifests.values(pin.name), names) or _in(home / "values.yaml", names)
+        home = fetch_chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+        return _in(manifests.values_file(pin.name), names) or _in(home / "values.yaml", names)
 
     gatekeeper = value(GATEKEEPER, "externaldataProviderResponseCacheTTL")
     ratify, store = value(RATIFY, "provider", "cache", "ttl"), value(RATIFY, "oras", "cache", "ttl")
@@ -73,7 +73,7 @@ def _started_with(kubectl: Kubectl, name: str, flag: str, value: str) -> Iterato
 def test_denied_then_signed_then_deployed(
     shipped: list[int], unsigned: str, sign: Callable[..., str], deploy: Callable[..., Ended], kubectl: Kubectl
 ) -> None:
-    assert sum(shipped) == REMEMBERED
+    assert sum(shipped) == REMEMBERED_SECONDS
     kubectl.until_denied(pod("early", pod_spec(unsigned)), "it has no signature")
     sign(unsigned)
     ended = deploy(deployment(unsigned), "--dry-run")

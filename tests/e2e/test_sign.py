@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from s3c_actions.programs.install.locate import locate
 from s3c_actions.programs.install.pins import NOTATION
-from s3c_actions.programs.notation.home import Home
+from s3c_actions.programs.notation.home import NotationHome
 from s3c_lab import registry_server
 from s3c_lab.certificates import SERVER_AUTH, Identity, make, make_authority, pem, subject
 from s3c_lab.machine import Machine
@@ -473,7 +473,7 @@ def test_a_signature_by_a_subject_that_notation_cannot_read_is_refused(
     image: str, keys: Path, notation: Path, identities: dict[str, Identity]
 ) -> None:
     """It is the signer's fault, not the policy's; one of before that `sign` refuses now stays where it is."""
-    home = Home(keys / "plain")
+    home = NotationHome(keys / "plain")
     home.folder.mkdir()
     home.use_files(keys / "issued-e-mail.key", keys / "issued-e-mail.crt")
     environment = {**os.environ, **home.environment}

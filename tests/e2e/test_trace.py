@@ -103,7 +103,7 @@ def reports(digest: str) -> tuple[bytes, bytes, bytes]:
     assert chained.patch is not None
     assert chained.patch.after is not None
     outcome = Outcome(command="chain", images=(chained,))
-    text = document.text(document.document(outcome, outcomes.NOW, Secrets()))
+    text = document.render_document(document.build_document(outcome, outcomes.NOW, Secrets()))
     before, after = (
         sarif.render(one.report, formats.Rendering()) for one in (chained.patch.before, chained.patch.after)
     )

@@ -14,7 +14,7 @@ import requests  # noqa: F401 - urllib3 tries, when it is imported, whether a po
 
 from s3c_actions.cli import run
 from s3c_actions.core.process import Secrets
-from s3c_actions.core.records import Records, sha256
+from s3c_actions.core.records import Records, file_sha256
 from s3c_actions.programs.install import locate
 from s3c_actions.programs.install.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY, Platform
 from s3c_actions.result import document
@@ -67,8 +67,8 @@ def furnish(folder: Path, identity: Identity) -> None:
         "kubeconfig": KUBECONFIG,
         "policy.yaml": POLICY,
         "report.sarif": json.dumps({"version": "2.1.0", "runs": [SARIF_RUN]}),
-        "result.json": document.text(
-            document.document(samples.outcome(samples.chained()), datetime.now(UTC), Secrets())
+        "result.json": document.render_document(
+            document.build_document(samples.outcome(samples.chained()), datetime.now(UTC), Secrets())
         ),
     }.items():
         (folder / name).write_text(text)
@@ -84,7 +84,7 @@ def install_programs(folder: Path) -> None:
         home.mkdir(parents=True)
         (home / pin.name).write_text("#!/bin/false\n")
         (home / pin.name).chmod(0o755)
-        digest = sha256(home / pin.name)
+        digest = file_sha256(home / pin.name)
         (home / "origin.json").write_text(json.dumps({"sha256": digest}))
         records.add(f"programs/{pin.name}/{home.name}", digest, "release")
 

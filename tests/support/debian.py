@@ -7,15 +7,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from s3c_actions.cli.run import cache_folder
-from s3c_actions.programs.install.cache import locked
+from s3c_actions.cli.run import cache_path
+from s3c_actions.programs.install.cache import lock_file
 
 
 def program(name: str, *packages: str) -> Path:
     """The path of a program; where it is missing, these packages are installed."""
-    lock = cache_folder(dict(os.environ)) / "tests" / "apt.lock"
+    lock = cache_path(dict(os.environ)) / "tests" / "apt.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with locked(lock):
+    with lock_file(lock):
         if shutil.which(name) is None:
             subprocess.run(["apt-get", "update", "-qq"], check=True)
             subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], check=True)

@@ -11,8 +11,16 @@ import msgspec
 
 from s3c_actions.core import artifact_types
 from s3c_actions.policy.export import VERIFIER
-from s3c_actions.policy.judge import Document, Evidence, Trust
-from s3c_actions.policy.model import Accepted, Findings, Licenses, Packages, Policy, Report, Sbom
+from s3c_actions.policy.judge import Evidence, EvidenceDocument, SignerStatus
+from s3c_actions.policy.model import (
+    AcceptedFinding,
+    FindingRules,
+    LicenseRules,
+    PackageRules,
+    Policy,
+    ReportRules,
+    SbomRules,
+)
 
 REFERENCE = "registry.example/team/app"
 SUBJECT = "sha256:" + 64 * "a"
@@ -58,12 +66,16 @@ def sarif(*runs: dict[str, Any]) -> bytes:
     return json.dumps({"version": "2.1.0", "runs": list(runs)}).encode()
 
 
-def document(content: bytes | None, trust: Trust = Trust.ALLOWED, number: int = 1, attached: str = "") -> Document:
-    return Document(digest=f"sha256:{number:064x}", trust=trust, content=content, attached=attached)
+def document(
+    content: bytes | None, trust: SignerStatus = SignerStatus.ALLOWED, number: int = 1, attached: str = ""
+) -> EvidenceDocument:
+    return EvidenceDocument(digest=f"sha256:{number:064x}", trust=trust, content=content, attached=attached)
 
 
 def beside(
-    reports: tuple[Document, ...] = (), sboms: tuple[Document, ...] = (), trust: Trust = Trust.ALLOWED
+    reports: tuple[EvidenceDocument, ...] = (),
+    sboms: tuple[EvidenceDocument, ...] = (),
+    trust: SignerStatus = SignerStatus.ALLOWED,
 ) -> Evidence:
     return Evidence(reference=f"{REFERENCE}@{SUBJECT}", subject=SUBJECT, trust=trust, reports=reports, sboms=sboms)
 
@@ -90,13 +102,13 @@ def as_ratify_has_it(given: Evidence) -> list[dict[str, Any]]:
     return found
 
 
-def _signatures(trust: Trust) -> list[dict[str, Any]]:
+def _signatures(trust: SignerStatus) -> list[dict[str, Any]]:
     """The second stranger's is one that a verifier vouches for which is none of the policy's, as of an earlier one."""
     denied = {"isSuccess": False, "name": VERIFIER}
     return {
-        Trust.UNSIGNED: [],
-        Trust.STRANGER: [denied, {"isSuccess": True, "name": f"{VERIFIER}-former"}],
-        Trust.ALLOWED: [denied, {"isSuccess": True, "name": VERIFIER}],
+        SignerStatus.UNSIGNED: [],
+        SignerStatus.STRANGER: [denied, {"isSuccess": True, "name": f"{VERIFIER}-former"}],
+        SignerStatus.ALLOWED: [denied, {"isSuccess": True, "name": VERIFIER}],
     }[trust]
 
 
@@ -128,13 +140,13 @@ def a_policy(dice: random.Random, now: datetime) -> Policy:
     severities = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
     return Policy(
         version=1,
-        findings=Findings(
+        findings=FindingRules(
             refuse=tuple(one for one in severities if dice.random() < 0.4),  # type: ignore[misc]
             fixable_only=dice.random() < 0.5,
             deny=tuple(dice.sample(_IDS, dice.choice((0, 0, 1)))),
         ),
         exceptions=tuple(
-            Accepted(
+            AcceptedFinding(
                 id=dice.choice(_IDS),
                 package=dice.choice((None, *_PACKAGES[:2])),
                 until=_day(now, dice.choice((-30, -2, 2, 30))),
@@ -143,7 +155,7 @@ def a_policy(dice: random.Random, now: datetime) -> Policy:
             )
             for _ in range(dice.choice((0, 1, 4)))
         ),
-        report=Report(
+        report=ReportRules(
             maximum_age=dice.choice(("1h", "24h", "7d", "1d12h")),
             maximum_database_age=dice.choice((None, "24h", "7d")),
             scanners=dice.choices((("vuln",), ("vuln", "secret"), ("vuln", "license")), (24, 2, 1))[0],
@@ -154,11 +166,11 @@ def a_policy(dice: random.Random, now: datetime) -> Policy:
             unscanned=dice.choices(("fail", "warn"), (3, 1))[0],
             accept_previous_until=dice.choice((None, None, _day(now, -1), _day(now, 0), _day(now, 30))),
         ),
-        sbom=Sbom(required=dice.random() < 0.3),
-        packages=Packages(
+        sbom=SbomRules(required=dice.random() < 0.3),
+        packages=PackageRules(
             refuse=tuple(dice.sample(("zlib1g", "xz-utils@5.6.0", "@scope/left-pad"), dice.choice((0, 1))))
         ),
-        licenses=Licenses(
+        licenses=LicenseRules(
             refuse=tuple(dice.sample(("AGPL-3.0-only", "SSPL-1.0", "LicenseRef-1", "GPL-2.0"), dice.choice((0, 1, 2))))
         ),
     )
@@ -208,8 +220,8 @@ def _good_evidence(dice: random.Random, now: datetime) -> Evidence:
     return beside(reports=(report,), sboms=(sbom,))
 
 
-def _trust(dice: random.Random) -> Trust:
-    return dice.choices((Trust.ALLOWED, Trust.UNSIGNED, Trust.STRANGER), (16, 1, 1))[0]
+def _trust(dice: random.Random) -> SignerStatus:
+    return dice.choices((SignerStatus.ALLOWED, SignerStatus.UNSIGNED, SignerStatus.STRANGER), (16, 1, 1))[0]
 
 
 def _when(dice: random.Random, now: datetime) -> datetime:
@@ -221,7 +233,7 @@ def _attached(dice: random.Random, now: datetime) -> str:
     return dice.choice((stamp(_when(dice, now)), stamp(now), ""))
 
 
-def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str, ...]) -> Document:
+def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str, ...]) -> EvidenceDocument:
     made = _when(dice, now)
     findings = tuple(
         finding(
@@ -277,7 +289,7 @@ def _stated(dice: random.Random) -> dict[str, Any]:
     }
 
 
-def _an_sbom(dice: random.Random, number: int) -> Document:
+def _an_sbom(dice: random.Random, number: int) -> EvidenceDocument:
     return document(None, _trust(dice), number)
 
 

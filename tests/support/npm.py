@@ -8,8 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from s3c_actions.cli.run import cache_folder
-from s3c_actions.programs.install.cache import locked
+from s3c_actions.cli.run import cache_path
+from s3c_actions.programs.install.cache import lock_file
 from tests.support.debian import program
 
 
@@ -21,8 +21,8 @@ def installed(folder: Path) -> Path:
     """
     lock = folder / "package-lock.json"
     key = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
-    cache = cache_folder(dict(os.environ)) / "tests" / f"{folder.name}-{key}"
-    with locked(cache.with_suffix(".lock")):
+    cache = cache_path(dict(os.environ)) / "tests" / f"{folder.name}-{key}"
+    with lock_file(cache.with_suffix(".lock")):
         if not (cache / ".ready").exists():
             shutil.rmtree(cache, ignore_errors=True)
             cache.mkdir(parents=True)

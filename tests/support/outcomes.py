@@ -11,26 +11,26 @@ from msgspec.structs import replace
 from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.process import Secrets
 from s3c_actions.findings.difference import Difference
-from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity, ranked
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, rank_findings
 from s3c_actions.findings.scope import Scope, SettingsFile
-from s3c_actions.policy.judge import Refusal
+from s3c_actions.policy.judge import Objection
 from s3c_actions.report.document import ResultDocument
 from s3c_actions.result import document as result
-from s3c_actions.result.gate_change import GateChange, Proposed
+from s3c_actions.result.gate_change import GateChange, ProposedVerdict
 from s3c_actions.result.model import (
     Admission,
     AppliedObject,
-    Attached,
+    AttachedEvidence,
     AttachResult,
-    Certificate,
+    CertificateFacts,
     Comparison,
     DeployResult,
     ImageOutcome,
-    Judgement,
-    Left,
+    LeftFinding,
     MirrorResult,
     Outcome,
     PatchResult,
+    PolicyJudgement,
     ScanResult,
     SignResult,
     VerifyResult,
@@ -45,7 +45,7 @@ NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 def vulnerability(number: int, severity: Severity, **changes: Any) -> Finding:
     """One of Debian's."""
     facts: dict[str, Any] = {
-        "kind": Kind.VULNERABILITY,
+        "kind": FindingKind.VULNERABILITY,
         "id": f"CVE-2024-{number:04d}",
         "severity": severity,
         "package": f"lib{'ssl' if number % 2 else 'curl'}{number % 3}",
@@ -91,7 +91,7 @@ def report(*findings: Finding, digest: str = BEFORE, **changes: Any) -> ScanRepo
         "digest": digest,
         "platform": "linux/amd64",
         "os": "debian 12.1",
-        "findings": ranked(findings),
+        "findings": rank_findings(findings),
         "created": "2026-11-23T06:00:00Z",
         "scanner_version": "0.74.0",
         "database": "",
@@ -111,7 +111,7 @@ def scan(of: ScanReport, **changes: Any) -> ScanResult:
     return ScanResult(**PASSED | facts | changes)
 
 
-def certificate(subject: str = "CN=s3c-test", **changes: Any) -> Certificate:
+def certificate(subject: str = "CN=s3c-test", **changes: Any) -> CertificateFacts:
     """What is told of a self-signed certificate."""
     facts: dict[str, Any] = {
         "subject": subject,
@@ -123,7 +123,7 @@ def certificate(subject: str = "CN=s3c-test", **changes: Any) -> Certificate:
         "key": "RSA-2048",
         "self_signed": True,
     }
-    return Certificate(**facts | changes)
+    return CertificateFacts(**facts | changes)
 
 
 SIGNED = SignResult(
@@ -161,7 +161,7 @@ def chain() -> ImageOutcome:
         before=scan(before),
         after=scan(after, seconds=0.6),
         fixed=tuple(fixed),
-        left=(Left(finding=left, reason="Debian has no fix yet"),),
+        left=(LeftFinding(finding=left, reason="Debian has no fix yet"),),
         seconds=6.2,
     )
     return ImageOutcome(
@@ -217,7 +217,7 @@ def deployed(text: str = "", *, denied: bool = False) -> Outcome:
 
 def document(outcome: Outcome, error: S3CError | None = None) -> ResultDocument:
     """Its `result.json`."""
-    return result.document(outcome, NOW, Secrets(), error)
+    return result.build_document(outcome, NOW, Secrets(), error)
 
 
 def settings(text: str) -> tuple[SettingsFile, ...]:
@@ -256,9 +256,9 @@ def hostile(text: str) -> ImageOutcome:
     }
     found = [
         Finding(kind=kind, severity=Severity.HIGH, suppressed="", **fields)
-        for kind in (Kind.VULNERABILITY, Kind.SECRET)
+        for kind in (FindingKind.VULNERABILITY, FindingKind.SECRET)
     ]
-    aside = Finding(kind=Kind.VULNERABILITY, severity=Severity.LOW, suppressed=text, **fields)
+    aside = Finding(kind=FindingKind.VULNERABILITY, severity=Severity.LOW, suppressed=text, **fields)
     of = report(*found, suppressed=(aside,), os=text, os_end_of_life=True, image=text)
     of_scan = scan(
         of,
@@ -267,7 +267,7 @@ def hostile(text: str) -> ImageOutcome:
         refused=of.findings[:1],
         difference=Difference(fixed=of.findings, new=of.findings, left=()),
         blind=text,
-        proposed=Proposed(verdict="refused", refused=1, reason=text),
+        proposed=ProposedVerdict(verdict="refused", refused=1, reason=text),
     )
     patched = PatchResult(
         image=text,
@@ -280,7 +280,7 @@ def hostile(text: str) -> ImageOutcome:
         before=of_scan,
         after=of_scan,
         fixed=of.findings,
-        left=tuple(Left(finding=one, reason=text) for one in of.findings),
+        left=tuple(LeftFinding(finding=one, reason=text) for one in of.findings),
         new=of.findings,
         upgraded={text: text},
     )
@@ -298,7 +298,7 @@ def hostile(text: str) -> ImageOutcome:
         attach=AttachResult(
             reference=text,
             documents=(
-                Attached(
+                AttachedEvidence(
                     kind=text,
                     artifact_type=text,
                     digest=text,
@@ -310,7 +310,7 @@ def hostile(text: str) -> ImageOutcome:
             ),
             pruned=(text,),
         ),
-        judgement=Judgement(reference=text, policy=text, refusals=(Refusal(text, text),)),
+        judgement=PolicyJudgement(reference=text, policy=text, refusals=(Objection(text, text),)),
         mirror=MirrorResult(
             image=text,
             source=text,

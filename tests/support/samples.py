@@ -4,8 +4,16 @@ from pathlib import Path
 
 from s3c_actions.core.errors import Refused
 from s3c_actions.findings.difference import Difference
-from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity
-from s3c_actions.result.model import ImageOutcome, Left, Outcome, PatchResult, ScanResult, SignResult, VerifyResult
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
+from s3c_actions.result.model import (
+    ImageOutcome,
+    LeftFinding,
+    Outcome,
+    PatchResult,
+    ScanResult,
+    SignResult,
+    VerifyResult,
+)
 from tests.support.outcomes import PASSED, certificate
 
 DIGEST = "sha256:" + "a" * 64
@@ -16,7 +24,7 @@ NAME = "localhost:5000/voting-app"
 
 def finding(text: str = "openssl", severity: Severity = Severity.HIGH, number: int = 1, fixed: str = "1.1") -> Finding:
     return Finding(
-        kind=Kind.VULNERABILITY,
+        kind=FindingKind.VULNERABILITY,
         id=f"CVE-2026-{number:04d}",
         severity=severity,
         package=text,
@@ -69,7 +77,7 @@ def chained(text: str = "openssl", image: str = f"{NAME}:1.0") -> ImageOutcome:
         before=scan(*before, text=text),
         after=scan(before[2], text=text, digest=PATCHED, folder=Path("out/after")),
         fixed=before[:2],
-        left=(Left(finding=before[2], reason=text),),
+        left=(LeftFinding(finding=before[2], reason=text),),
         vex=Path("out/openvex.json"),
         seconds=6.2,
     )

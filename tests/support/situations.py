@@ -5,9 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.findings.difference import compare
+from s3c_actions.findings.difference import compare_scans
 from s3c_actions.findings.model import ScanReport, Severity
-from s3c_actions.findings.threshold import Gate, closed
+from s3c_actions.findings.threshold import Threshold, closed_error
 from s3c_actions.report.document import ResultDocument
 from s3c_actions.result.model import Admission, AppliedObject, Comparison, DeployResult, ImageOutcome, Outcome
 from tests.support import outcomes
@@ -23,7 +23,7 @@ MIXED = outcomes.report(
     suppressed=(outcomes.vulnerability(4, Severity.MEDIUM, suppressed="not reachable (vex.json)"),),
 )
 BASELINE = outcomes.report(outcomes.vulnerability(3, Severity.LOW), outcomes.vulnerability(5, Severity.HIGH))
-GATE = Gate(Severity.HIGH)
+GATE = Threshold(Severity.HIGH)
 DOWN = OutsideError(
     "The registry localhost:5000 did not answer within 30 s.",
     cause="Probably it is not running.",
@@ -36,14 +36,14 @@ def scanned(of: ScanReport = MIXED) -> ImageOutcome:
     """One image scanned and held against the gate."""
     refused = GATE.refused(of.findings)
     scan = outcomes.scan(of, refused=refused)
-    failure = closed(scan.reference, GATE, refused) if refused else None
+    failure = closed_error(scan.reference, GATE, refused) if refused else None
     return ImageOutcome(image=of.image, reference=scan.reference, scan=scan, failure=failure)
 
 
 def against(image: ImageOutcome, baseline: ScanReport = BASELINE, name: str = "main") -> ImageOutcome:
     """The same, compared."""
     assert image.final_report is not None
-    return replace(image, base=Comparison(name=name, difference=compare(baseline, image.final_report)))
+    return replace(image, base=Comparison(name=name, difference=compare_scans(baseline, image.final_report)))
 
 
 def nothing_to_do() -> ImageOutcome:

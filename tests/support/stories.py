@@ -10,18 +10,18 @@ from s3c_actions.core import artifact_types
 from s3c_actions.evidence import documents as attached
 from s3c_actions.findings.model import Severity
 from s3c_actions.trace.model import (
+    AdmissionVerdict,
     Ancestor,
-    Change,
-    Document,
-    Found,
-    Judgement,
-    Kind,
+    AttachedDocument,
+    AttachedFinding,
+    DocumentKind,
+    PatchChange,
     Relation,
-    Signature,
-    Story,
+    SignatureTrust,
     Subject,
-    Trust,
-    Verdict,
+    Trace,
+    TracedSignature,
+    TraceJudgement,
 )
 
 ORIGINAL = "sha256:" + "65a0dd9b" * 8
@@ -29,7 +29,7 @@ DIGEST = "sha256:" + "33955bb0" * 8
 NAME = "localhost:5000/voting-app"
 
 
-def found(number: int, severity: Severity = Severity.HIGH, **changes: Any) -> Found:
+def found(number: int, severity: Severity = Severity.HIGH, **changes: Any) -> AttachedFinding:
     facts: dict[str, Any] = {
         "id": f"CVE-2026-{number:04d}",
         "severity": severity,
@@ -39,10 +39,10 @@ def found(number: int, severity: Severity = Severity.HIGH, **changes: Any) -> Fo
         "title": "denial of service in the parser",
         "url": f"https://avd.aquasec.com/nvd/cve-2026-{number:04d}",
     }
-    return Found(**facts | changes)
+    return AttachedFinding(**facts | changes)
 
 
-def signature(trust: Trust = Trust.TRUSTED, **changes: Any) -> Signature:
+def signature(trust: SignatureTrust = SignatureTrust.TRUSTED, **changes: Any) -> TracedSignature:
     facts: dict[str, Any] = {
         "digest": "sha256:" + "0f1e2d3c" * 8,
         "trust": trust,
@@ -52,11 +52,11 @@ def signature(trust: Trust = Trust.TRUSTED, **changes: Any) -> Signature:
         "thumbprint": "ab" * 32,
         "signed_at": "2026-11-23T07:10:00Z",
     }
-    return Signature(**facts | changes)
+    return TracedSignature(**facts | changes)
 
 
 STRANGER = signature(
-    Trust.REFUSED,
+    SignatureTrust.REFUSED,
     digest="sha256:" + "aa" * 32,
     signer="CN=stranger,O=Else,ST=WA,C=US",
     issuer="CN=stranger,O=Else,ST=WA,C=US",
@@ -65,7 +65,7 @@ STRANGER = signature(
 )
 
 
-def document(number: int, artifact_type: str, kind: Kind, **changes: Any) -> Document:
+def document(number: int, artifact_type: str, kind: DocumentKind, **changes: Any) -> AttachedDocument:
     facts: dict[str, Any] = {
         "digest": f"sha256:{number:064x}",
         "artifact_type": artifact_type,
@@ -75,21 +75,21 @@ def document(number: int, artifact_type: str, kind: Kind, **changes: Any) -> Doc
         "size": 1234,
         "signatures": (signature(),),
     }
-    return Document(**facts | changes)
+    return AttachedDocument(**facts | changes)
 
 
-def report(number: int, *findings: Found, **changes: Any) -> Document:
+def report(number: int, *findings: AttachedFinding, **changes: Any) -> AttachedDocument:
     facts: dict[str, Any] = {
         "findings": findings,
-        "counts": attached.count(findings),
+        "counts": attached.count_by_severity(findings),
         "fixable": len(findings),
         "scanner": "Trivy 0.74.0",
         "database": "2026-11-23T00:00:00Z",
     }
-    return document(number, artifact_types.SARIF, Kind.REPORT, **facts | changes)
+    return document(number, artifact_types.SARIF, DocumentKind.REPORT, **facts | changes)
 
 
-def patched() -> Story:
+def patched() -> Trace:
     """An image that was patched, signed twice (once by a stranger), with every kind of document."""
     fixed = tuple(found(number, Severity.HIGH if number < 8 else Severity.MEDIUM) for number in range(1, 23))
     left = (found(40, Severity.LOW, fixed="", reason="no fix yet", package="zlib1g"),)
@@ -107,9 +107,9 @@ def patched() -> Story:
         signatures=(signature(), STRANGER),
         documents=(
             report(1, *left, fixable=0),
-            document(2, artifact_types.SPDX, Kind.SBOM, told="183 packages"),
-            document(3, artifact_types.OPENVEX, Kind.VEX, told="22 statements, 22 fixed"),
-            document(4, artifact_types.RESULT, Kind.RESULT, told="s3c chain: passed"),
+            document(2, artifact_types.SPDX, DocumentKind.SBOM, told="183 packages"),
+            document(3, artifact_types.OPENVEX, DocumentKind.VEX, told="22 statements, 22 fixed"),
+            document(4, artifact_types.RESULT, DocumentKind.RESULT, told="s3c chain: passed"),
             report(
                 5,
                 *fixed[:3],
@@ -117,7 +117,9 @@ def patched() -> Story:
                 signatures=(STRANGER,),
                 problem="it is about another image",
             ),
-            document(6, "application/vnd.example.note", Kind.OTHER, read=False, signatures=(), content="", size=0),
+            document(
+                6, "application/vnd.example.note", DocumentKind.OTHER, read=False, signatures=(), content="", size=0
+            ),
         ),
         referrers=8,
         unread=1,
@@ -130,7 +132,7 @@ def patched() -> Story:
         documents=(report(7, *fixed, *left),),
         referrers=1,
     )
-    return Story(
+    return Trace(
         image=f"{NAME}:1.4.0-1",
         told="2026-11-23T08:00:00Z",
         subject=subject,
@@ -149,18 +151,18 @@ def patched() -> Story:
                 problem="it lies in another registry",
             ),
         ),
-        change=Change(
+        change=PatchChange(
             source="the attached result.json, signed by a trusted signer",
-            before=attached.count((*fixed, *left)),
-            after=attached.count(left),
+            before=attached.count_by_severity((*fixed, *left)),
+            after=attached.count_by_severity(left),
             fixed=fixed,
             left=left,
         ),
-        judgement=Judgement(verdict=Verdict.ADMITTED, by="its signature and the trust store alone"),
+        judgement=TraceJudgement(verdict=AdmissionVerdict.ADMITTED, by="its signature and the trust store alone"),
     )
 
 
-def denied() -> Story:
+def denied() -> Trace:
     """An index of two platforms that nobody signed, one of them unreadable."""
     image = replace(
         patched().subject,
@@ -169,7 +171,7 @@ def denied() -> Story:
         documents=(report(1, found(1)),),
         patched="",
     )
-    return Story(
+    return Trace(
         image=f"{NAME}@{DIGEST}",
         told="2026-11-23T08:00:00Z",
         subject=Subject(reference=f"{NAME}@{DIGEST}", problem="3 more platforms were not looked at"),
@@ -177,8 +179,8 @@ def denied() -> Story:
             image,
             Subject(reference=f"{NAME}@sha256:{'8' * 64}", platform="linux/arm64", problem="it is missing"),
         ),
-        judgement=Judgement(
-            verdict=Verdict.DENIED,
+        judgement=TraceJudgement(
+            verdict=AdmissionVerdict.DENIED,
             by="its signature and the trust store alone",
             reasons=("it has no signature",),
             remedy=f"s3c sign {NAME}@{DIGEST}",
@@ -186,12 +188,12 @@ def denied() -> Story:
     )
 
 
-def hostile(text: str) -> Story:
+def hostile(text: str) -> Trace:
     """This text wherever somebody else chose one."""
     text = text or "x"
     one = found(1, id=text, package=text, installed=text, fixed=text, title=text, url=text, reason=text)
     signed = signature(
-        Trust.REFUSED,
+        SignatureTrust.REFUSED,
         signer=text,
         issuer=text,
         thumbprint=text,
@@ -202,11 +204,11 @@ def hostile(text: str) -> Story:
         reason=text,
         timestamped=True,
     )
-    broken = Signature(digest=text, trust=Trust.BROKEN, reason=text)
+    broken = TracedSignature(digest=text, trust=SignatureTrust.BROKEN, reason=text)
     documents = (
         report(1, one, created=text, scanner=text, database=text, signatures=(signed, broken)),
-        document(2, text, Kind.OTHER, created=text, told=text, problem=text, signatures=()),
-        document(3, artifact_types.SPDX, Kind.SBOM, told=text, signatures=(signed,)),
+        document(2, text, DocumentKind.OTHER, created=text, told=text, problem=text, signatures=()),
+        document(3, artifact_types.SPDX, DocumentKind.SBOM, told=text, signatures=(signed,)),
     )
     subject = Subject(
         reference=f"{NAME}@{DIGEST}",
@@ -219,7 +221,7 @@ def hostile(text: str) -> Story:
         documents=documents,
         problem=text,
     )
-    return Story(
+    return Trace(
         image=text,
         told="2026-11-23T08:00:00Z",
         subject=subject,
@@ -228,8 +230,8 @@ def hostile(text: str) -> Story:
             Ancestor(named=text, relation=Relation.PATCHED, said_by=text, subject=subject, proven=False, problem=text),
             Ancestor(named=text, relation=Relation.BASE, said_by=text, problem=text),
         ),
-        change=Change(
+        change=PatchChange(
             source=text, before={Severity.HIGH: 2}, after={Severity.HIGH: 1}, fixed=(one,), left=(one,), new=(one,)
         ),
-        judgement=Judgement(verdict=Verdict.DENIED, by=text, reasons=(text,), remedy=text),
+        judgement=TraceJudgement(verdict=AdmissionVerdict.DENIED, by=text, reasons=(text,), remedy=text),
     )

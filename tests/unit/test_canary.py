@@ -40,13 +40,17 @@ SECRET_VARIABLES = (
     "AWS_SESSION_TOKEN",
     "SIGNING_KEY",
     "MY_REGISTRY_PASSWORD",
-    *(variable(name) for name in hidden.INPUTS),
+    *(variable(name) for name in hidden.SECRET_INPUTS),
 )
 
 
 def inputs_of(name):
     command = load(name)
-    return (*command.inputs, *parser.EVERYWHERE, *(commenting.CommentingOptions.inputs() if command.comments else ()))
+    return (
+        *command.inputs,
+        *parser.COMMON_INPUTS,
+        *(commenting.CommentingOptions.inputs() if command.comments else ()),
+    )
 
 
 def is_path(one):
@@ -151,7 +155,7 @@ def test_content_of_every_shape_is_recognized_and_hidden(shape):
             continue
         with pytest.raises(InputError, match=f"^{one.name}: it holds ") as caught:
             one.value(canary.text)
-        assert pasted.is_secret(one.content(canary.text))
+        assert pasted.is_secret_kind(one.content(canary.text))
         assert not [piece for piece in canary.pieces if piece in str(caught.value) + str(vars(caught.value))]
 
 
@@ -212,7 +216,7 @@ LONG = "/".join(["kanarie-in-a-folder", *("der-name-ist-lang",) * 12, "file.txt"
     ids=lambda value: str(getattr(value, "name", value)),
 )
 def test_a_message_shows_forty_characters_of_a_path(name, one, alone, runner):
-    windows = tuple(LONG[start : start + pasted.LONGEST + 1] for start in range(len(LONG) - pasted.LONGEST))
+    windows = tuple(LONG[start : start + pasted.MAX_SHOWN + 1] for start in range(len(LONG) - pasted.MAX_SHOWN))
     canary = canaries.Canary(text=LONG, pieces=tuple(dict.fromkeys(windows)))
     argv = {variable(one.name): LONG, **base(name, one)}
     _, seen, said = run(alone, runner, name, (), canary, **argv)
@@ -226,7 +230,7 @@ def test_a_message_shows_forty_characters_of_a_value_that_is_malformed(value, al
             one.value(value)
         except InputError as error:
             shown = re.findall(r"'[^']*'|\"[^\"]*\"", error.what)
-            assert all(len(part) <= pasted.LONGEST + 2 for part in shown), (name, one.name, error.what)
+            assert all(len(part) <= pasted.MAX_SHOWN + 2 for part in shown), (name, one.name, error.what)
             assert value not in str(error)
 
 
@@ -246,7 +250,7 @@ def test_no_input_that_names_files_forgets_to_look():
 
 
 def test_the_secret_inputs_are_known_to_whom_hides_them():
-    assert {one.name for name in COMMANDS for one in inputs_of(name) if one.secret} == set(hidden.INPUTS)
+    assert {one.name for name in COMMANDS for one in inputs_of(name) if one.secret} == set(hidden.SECRET_INPUTS)
 
 
 # Secrets
@@ -288,7 +292,7 @@ def test_secrets_reach_no_output_of_any_command(line, alone, runner, chatty):
     assert not any(piece in chatty["argv"] for piece in pieces)
 
 
-@pytest.mark.parametrize("one", [variable(name) for name in hidden.INPUTS])
+@pytest.mark.parametrize("one", [variable(name) for name in hidden.SECRET_INPUTS])
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 20])
 @pytest.mark.parametrize("action", [True, False])
 def test_whatever_a_command_says_is_redacted(one, length, action, alone, runner, monkeypatch):
@@ -396,8 +400,8 @@ def test_a_hostile_value_is_looked_at_in_no_time(hostile):
     value = hostile * (120_000 // len(hostile))
     for _, one in FIRST.values():
         one.content(value[:2000])
-    pasted.quoted(value)
-    pasted.certificates(value)
+    pasted.quote_value(value)
+    pasted.normalize_certificates(value)
     secrets = Secrets()
     secrets.add_content(value)
     assert secrets.redact("nothing of it") == "nothing of it"

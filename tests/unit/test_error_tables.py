@@ -21,7 +21,7 @@ from s3c_actions.cluster.gate import denials
 from s3c_actions.core import explain
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.explain import EXAMINED, Case
-from s3c_actions.core.process import Completed, ProgramFailed
+from s3c_actions.core.process import CompletedProgram, ProgramFailed
 from s3c_actions.core.reference import Reference
 from s3c_actions.github import errors as github_errors
 from s3c_actions.programs.copa import errors as copa_errors
@@ -49,12 +49,12 @@ TABLES = dict(tables())
 ROWS = [pytest.param(case, id=f"{name}[{at}]") for name, cases in TABLES.items() for at, case in enumerate(cases)]
 
 
-def completed(stderr: str, stdout: str = "") -> Completed:
-    return Completed(argv=("program",), code=1, stdout=stdout, stderr=stderr, seconds=1.0)
+def completed(stderr: str, stdout: str = "") -> CompletedProgram:
+    return CompletedProgram(argv=("program",), code=1, stdout=stdout, stderr=stderr, seconds=1.0)
 
 
 def trivy(text: str) -> S3CError:
-    about = trivy_errors.About(image="example.com/app:1", cache=Path("cache"))
+    about = trivy_errors.ErrorContext(image="example.com/app:1", cache=Path("cache"))
     return trivy_errors.translate(text, about)
 
 
@@ -73,17 +73,17 @@ def gate(text: str) -> S3CError:
 
 
 def login(text: str) -> S3CError:
-    who = login_errors.Login(tenant="t", client="c", authority="a", claims={"iss": "i", "sub": "s", "aud": "u"})
-    return login_errors.translated(text, who, datetime.now(UTC))
+    who = login_errors.LoginAttempt(tenant="t", client="c", authority="a", claims={"iss": "i", "sub": "s", "aud": "u"})
+    return login_errors.translate_login_error(text, who, datetime.now(UTC))
 
 
-ABOUT = vault_errors.About(vault="v.vault.azure.net", certificate="signing", client="c")
+ABOUT = vault_errors.VaultContext(vault="v.vault.azure.net", certificate="signing", client="c")
 
 
 def vault(answer: Answer) -> S3CError:
     response = SimpleNamespace(text=lambda: json.dumps({"error": answer.error}))
     error: Any = SimpleNamespace(status_code=answer.status, response=response, message="")
-    return vault_errors.told(error, ABOUT)
+    return vault_errors.translate_vault_error(error, ABOUT)
 
 
 IDENTITY: Any = SimpleNamespace(told="an identity", tenant="t", client="c")

@@ -24,12 +24,12 @@ from s3c_actions.evidence.statement import Statement
 from s3c_actions.findings.coverage import Coverage
 from s3c_actions.findings.model import ScanReport
 from s3c_actions.findings.scope import Scope
-from s3c_actions.findings.threshold import Gate
+from s3c_actions.findings.threshold import Threshold
 from s3c_actions.programs.notation.notation import Notation
-from s3c_actions.programs.trivy.trivy import Conversion, Metadata, Trivy
+from s3c_actions.programs.trivy.trivy import Conversion, DatabaseMetadata, Trivy
 from s3c_actions.registry import OCI_MANIFEST, Descriptor, ImageConfig, Manifest
 from s3c_actions.result import document
-from s3c_actions.result.model import AttachResult, ImageOutcome, Judgement, Outcome, ScanResult
+from s3c_actions.result.model import AttachResult, ImageOutcome, Outcome, PolicyJudgement, ScanResult
 from s3c_actions.steps.assess import Criteria
 from s3c_actions.wiring import attaching, logins, tracing
 from tests.support import samples
@@ -55,7 +55,7 @@ READ_BY_A_GATE: dict[type, Set[str]] = {
     Coverage: {"blind", "warnings", "uncovered"},
     Statement: {"subject", "gate", "blind", "policy"},
     Criteria: {"gate", "policy", "unscanned_fails", "ignore_unfixed", "now", "bill"},
-    Judgement: {"policy", "refusals"},
+    PolicyJudgement: {"policy", "refusals"},
     Scope: {"scanners", "pkg_types", "platforms", "skip_dirs", "skip_files", "files", "stated"},
 }
 
@@ -84,7 +84,7 @@ def test_what_a_gate_reads_has_no_default(kind: type) -> None:
 
 def test_a_gate_says_what_it_refuses() -> None:
     with pytest.raises(TypeError):
-        Gate()  # type: ignore[call-arg]
+        Threshold()  # type: ignore[call-arg]
 
 
 def report(*results: dict[str, Any], age: timedelta = timedelta(minutes=1), **system: Any) -> bytes:
@@ -168,7 +168,9 @@ def scanned(report: Path, reference: str = IMAGE) -> str:
     """What a scan of the image leaves, whose report is there."""
     scan = replace(samples.scan(), reference=reference, trivy_json=report, files={})
     one = ImageOutcome(image=IMAGE, reference=reference, scan=scan)
-    return document.text(document.document(Outcome(command="scan", images=(one,)), datetime.now(UTC), Secrets()))
+    return document.render_document(
+        document.build_document(Outcome(command="scan", images=(one,)), datetime.now(UTC), Secrets())
+    )
 
 
 def _signed(*_arguments: Any, **_named: Any) -> None:
@@ -182,7 +184,7 @@ def ran(tmp_path, identity, monkeypatch) -> Callable[..., tuple[int, str]]:
     def run(given: bytes, *argv: str) -> tuple[int, str]:
         world = World(given)
         (tmp_path / "report.json").write_bytes(given)
-        monkeypatch.setattr(logins, "registry", lambda *_a, **_n: world)
+        monkeypatch.setattr(logins, "create_registry", lambda *_a, **_n: world)
         monkeypatch.setattr(Trivy, "scan", world.scan)
         monkeypatch.setattr(Trivy, "convert", world.convert)
         return ended(argv if argv[0] == "sign" else (*argv, "--format", "json"), tmp_path)
@@ -193,11 +195,11 @@ def ran(tmp_path, identity, monkeypatch) -> Callable[..., tuple[int, str]]:
     (tmp_path / "result.json").write_text(scanned(Path("report.json")))
     monkeypatch.chdir(tmp_path)
     silence(monkeypatch)
-    monkeypatch.setattr(Trivy, "database", lambda *_: Metadata(updated_at=datetime.now(UTC)))
+    monkeypatch.setattr(Trivy, "database", lambda *_: DatabaseMetadata(updated_at=datetime.now(UTC)))
     monkeypatch.setattr(Notation, "signatures", lambda *_a, **_n: ())
     monkeypatch.setattr(Notation, "sign", _signed)
     monkeypatch.setattr(attaching.Attacher, "attach", lambda *_a: AttachResult(reference=IMAGE, documents=()))
-    monkeypatch.setattr(tracing, "tell", _untold)
+    monkeypatch.setattr(tracing, "trace_image", _untold)
     return run
 
 

@@ -20,9 +20,9 @@ from s3c_actions.core import answers, reading, writing
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.findings import trivy_report
 from s3c_actions.github import errors
-from s3c_actions.github.run import of
+from s3c_actions.github.run import read_run
 from s3c_actions.policy import licences, model
-from s3c_actions.policy.judge import refused_contents
+from s3c_actions.policy.judge import forbidden_contents
 from s3c_actions.programs.trivy import ignore
 from s3c_actions.registry import challenges
 from s3c_actions.report.formats import csv_file, dockerfile
@@ -46,9 +46,9 @@ def ends() -> Iterator[None]:
 def test_a_file_is_read_within_its_limit(tmp_path):
     file = tmp_path / "file"
     file.write_bytes(b"a" * 10)
-    assert reading.content(file, 10) == b"a" * 10
+    assert reading.read_file(file, 10) == b"a" * 10
     with pytest.raises(OSError, match="larger than"):
-        reading.content(file, 9)
+        reading.read_file(file, 9)
 
 
 def special(kind: str, place: Path) -> Path:
@@ -70,7 +70,7 @@ KINDS = ("fifo", "link to a fifo", "device", "socket")
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_no_file_is_not_waited_for(tmp_path, kind):
     with pytest.raises(OSError, match="FIFO"):
-        reading.content(special(kind, tmp_path / "x"))
+        reading.read_file(special(kind, tmp_path / "x"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -84,12 +84,12 @@ def test_a_pipe_that_was_handed_over_is_read_to_its_end(monkeypatch):
     ours, theirs = os.pipe()
     os.write(theirs, b"content")
     os.close(theirs)
-    assert reading.content(Path(f"/dev/fd/{ours}")) == b"content"
+    assert reading.read_file(Path(f"/dev/fd/{ours}")) == b"content"
     os.close(ours)
     monkeypatch.setattr(reading, "PIPE_SECONDS", 0.1)
     ours, theirs = os.pipe()
     with pytest.raises(TimeoutError):
-        reading.content(Path(f"/dev/fd/{ours}"))
+        reading.read_file(Path(f"/dev/fd/{ours}"))
     os.close(ours)
     os.close(theirs)
 
@@ -133,12 +133,12 @@ YAMLS = {
 def test_hostile_yaml_is_wrong_input(tmp_path, text):
     def parsed() -> None:
         manifests.parse(HEAD + text, source="a.yaml")
-        list(manifests.objects(HEAD + text, "a.yaml"))
+        list(manifests.parse_objects(HEAD + text, "a.yaml"))
 
     with pytest.raises(InputError):
         parsed()
     with pytest.raises(reading.YamlError):
-        reading.yaml_value(text)
+        reading.parse_yaml(text)
     file = tmp_path / "x.yaml"
     file.write_text(text)
     with pytest.raises(InputError):
@@ -170,18 +170,18 @@ def test_a_comment_before_an_alias_is_no_hang(end):
 
 def test_shared_values_of_an_ordinary_size_are_read():
     text = f"{HEAD}data:\n  a: &a {{b: c}}\n  d: {{<<: *a}}\n  e: [*a, *a]\n"
-    assert next(manifests.objects(text, "a.yaml"))["data"]["e"] == [{"b": "c"}, {"b": "c"}]
-    assert reading.yaml_value("a: &a {b: [1]}\nc: {<<: *a}\n")["c"] == {"b": [1]}
+    assert next(manifests.parse_objects(text, "a.yaml"))["data"]["e"] == [{"b": "c"}, {"b": "c"}]
+    assert reading.parse_yaml("a: &a {b: [1]}\nc: {<<: *a}\n")["c"] == {"b": [1]}
 
 
 @pytest.mark.parametrize("text", [deep("[", "]", 200_000), deep('{"a":', "}"), deep("[", "]", 300), "1" * 10_000])
 def test_hostile_json_is_no_json(text):
     with pytest.raises(ValueError, match=r"nested|JSON|limit|Expecting"):
-        reading.json_value(text)
+        reading.parse_json(text)
 
 
 def test_json_of_an_ordinary_depth_is_read():
-    assert reading.json_value(deep("[", "]", 150)) == json.loads(deep("[", "]", 150))
+    assert reading.parse_json(deep("[", "]", 150)) == json.loads(deep("[", "]", 150))
 
 
 @pytest.mark.parametrize("at", ["Results", "X", "Metadata", "SchemaVersion"])
@@ -258,7 +258,7 @@ def test_every_module_that_makes_an_http_client_limits_its_answers():
         made = calls(path)
         names = {node.func.id for node in nodes(path) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
         if ({attribute for _, attribute in made} | names) & makers or ("requests", "get") in made:
-            assert made & {("answers", "limit"), ("web", "session")} or path.name == "artifact.py", path
+            assert made & {("answers", "install_limits"), ("web", "create_session")} or path.name == "artifact.py", path
 
 
 # Writing
@@ -269,7 +269,7 @@ def workspace(tmp_path, monkeypatch) -> Iterator[Path]:
     folder = tmp_path / "workspace"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    with writing.guarding(folder):
+    with writing.guard_links(folder):
         yield folder
 
 
@@ -345,8 +345,8 @@ def test_which_folder_is_the_workspace(tmp_path):
     (tmp_path / ".git").mkdir()
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
-    assert writing.workspace({}, below) == tmp_path.resolve()
-    assert writing.workspace({"GITHUB_WORKSPACE": str(below)}, tmp_path) == below.resolve()
+    assert writing.guarded_folder({}, below) == tmp_path.resolve()
+    assert writing.guarded_folder({"GITHUB_WORKSPACE": str(below)}, tmp_path) == below.resolve()
 
 
 def test_the_runners_files_are_appended_to_when_they_are_files(tmp_path):
@@ -488,7 +488,7 @@ def test_without_a_way_that_we_know_there_is_none(text):
 @pytest.mark.parametrize("unit", ["a", 'a="', "a=", "a ", '"', "\\", "a,", 'a="\\', " ", "=", "Bearer a=b, "])
 def test_a_challenge_of_any_size_is_read_to_its_limit_alone(unit):
     found = challenges.parse(["Bearer " + unit * 1_000_000])
-    assert sum(len(one.scheme) + sum(map(len, one.parameters)) for one in found) <= challenges.MOST_CHARACTERS
+    assert sum(len(one.scheme) + sum(map(len, one.parameters)) for one in found) <= challenges.MAX_CHARACTERS
 
 
 # Texts for people
@@ -544,12 +544,12 @@ def test_texts_of_the_worlds_languages_stay(text):
 def test_licences_of_every_age_are_matched(refused, says, counts):
     policy = model.parse(f"version: 1\nlicenses: {{refuse: ['{refused}']}}")
     for field in ("licenseConcluded", "licenseDeclared"):
-        found = refused_contents(policy, {"packages": [{"name": "a", field: says}]})
+        found = forbidden_contents(policy, {"packages": [{"name": "a", field: says}]})
         assert [one.by for one in found] == ([refused] if counts else [])
 
 
 def test_an_identifier_that_nobody_knows_stands_for_itself():
-    assert licences.current("X-1.0") == {"x-1.0"}
+    assert licences.current_identifiers("X-1.0") == {"x-1.0"}
 
 
 # Services
@@ -557,7 +557,10 @@ def test_an_identifier_that_nobody_knows_stands_for_itself():
 
 @pytest.mark.parametrize("error", [KeyError("repository"), TypeError("x"), ValueError("x"), AttributeError("x")])
 def test_an_answer_that_is_not_githubs_is_an_outside_failure(error):
-    with pytest.raises(OutsideError, match=r"the answer is not one of GitHub's"), errors.told("It could not be read"):
+    with (
+        pytest.raises(OutsideError, match=r"the answer is not one of GitHub's"),
+        errors.translate_errors("It could not be read"),
+    ):
         raise error
 
 
@@ -576,14 +579,14 @@ def test_an_event_that_is_none_is_wrong_input(tmp_path, event):
     file = tmp_path / "event.json"
     file.write_text(event)
     with pytest.raises(InputError, match="GITHUB_EVENT_PATH"):
-        of({"GITHUB_EVENT_PATH": str(file), "GITHUB_EVENT_NAME": "workflow_run"}, "a/b")
+        read_run({"GITHUB_EVENT_PATH": str(file), "GITHUB_EVENT_NAME": "workflow_run"}, "a/b")
 
 
 # Growth: twenty times the text may take twenty times the time; what is quadratic would take hours here.
 
 
 def test_a_dockerfile_of_continued_lines_is_no_hang():
-    (one,) = dockerfile.instructions("RUN a " + "\\\n" * 500_000 + "b")
+    (one,) = dockerfile.parse_instructions("RUN a " + "\\\n" * 500_000 + "b")
     assert one.keyword == "RUN"
 
 

@@ -47,7 +47,7 @@ _FORBIDDEN = re.compile(
 )
 
 
-UNSIGNED = "it has no signature"
+NO_SIGNATURE = "it has no signature"
 
 
 class Denial(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +84,7 @@ class Denial(msgspec.Struct, frozen=True, kw_only=True):
         return ""
 
 
-class Permission(msgspec.Struct, frozen=True, kw_only=True):
+class MissingPermission(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody may not do; `resource` as RBAC has it, with its group (`deployments.apps`)."""
 
     user: str
@@ -149,13 +149,13 @@ CASES = (
         pattern=r"has no signature|no (?:signature|referrer)s? (?:is |was |were )?(?:found|associated)"
         r"|no verifier reports",
         kind=Refused,
-        what=UNSIGNED,
+        what=NO_SIGNATURE,
         remedy="Sign it with `s3c sign {image}`, or deploy the digest that is signed.",
     ),
 )
 
 
-BUSY = "Ratify was not ready to read its evidence"
+RATIFY_BUSY = "Ratify was not ready to read its evidence"
 """The reason of a denial that passes by itself."""
 # What a policy says (policy/evidence.rego): each clause tells its own remedy.
 _BY_POLICY = re.compile(
@@ -208,7 +208,7 @@ def parse(message: str) -> tuple[Denial, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def explained(denial: Denial, log: str) -> Denial:
+def add_logged_reason(denial: Denial, log: str) -> Denial:
     """A denial without a verdict with the reason that Ratify's log gives under its trace id; else as it was."""
     for line in _LOGGED.finditer(log):
         if line["trace"] == denial.trace:
@@ -219,13 +219,13 @@ def explained(denial: Denial, log: str) -> Denial:
     return denial
 
 
-def permission(message: str) -> Permission | None:
+def parse_missing_permission(message: str) -> MissingPermission | None:
     """What RBAC says is not allowed; None when it says something else."""
     found = _FORBIDDEN.search(message)
     if found is None:
         return None
     group = found["group"] or ""
-    return Permission(
+    return MissingPermission(
         user=found["user"],
         verb=found["verb"],
         resource=found["resource"] + (f".{group}" if group else ""),
@@ -263,7 +263,7 @@ def _unanswered(why: str) -> Denial:
 def _explained(why: str, image: str, asked: str) -> tuple[str, str, bool]:
     """Reason, remedy, and whether there was no verdict."""
     if "Ratify's cache was being written" in why:
-        return BUSY, "Try again in half a minute.", True
+        return RATIFY_BUSY, "Try again in half a minute.", True
     if _BY_POLICY.search(why):
         return why.rstrip("."), f"Do what is named; `s3c policy check {image}` judges as the cluster does.", False
     error = explain(why, CASES, {"image": image, "asked": asked}, flags=re.IGNORECASE)

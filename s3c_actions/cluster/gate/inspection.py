@@ -19,32 +19,32 @@ from typing import Any
 import msgspec
 
 from s3c_actions.cluster import image_places
-from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Object, Resource
+from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, KubernetesObject, Resource
 from s3c_actions.cluster.gate import denials
 from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.reference import Reference
 
 WEBHOOK = "validation.gatekeeper.sh"
-TEMPLATES = Resource(path="/apis/templates.gatekeeper.sh/v1", plural="constrainttemplates", namespaced=False)
+CONSTRAINT_TEMPLATES = Resource(path="/apis/templates.gatekeeper.sh/v1", plural="constrainttemplates", namespaced=False)
 CONSTRAINTS = "/apis/constraints.gatekeeper.sh/v1beta1"
 PROVIDERS = Resource(path="/apis/externaldata.gatekeeper.sh/v1beta1", plural="providers", namespaced=False)
 CONFIGS = Resource(path="/apis/config.gatekeeper.sh/v1alpha1", plural="configs", namespaced=True)
 WEBHOOKS = Resource(
     path="/apis/admissionregistration.k8s.io/v1", plural="validatingwebhookconfigurations", namespaced=False
 )
-SLICES = Resource(path="/apis/discovery.k8s.io/v1", plural="endpointslices", namespaced=True)
+ENDPOINT_SLICES = Resource(path="/apis/discovery.k8s.io/v1", plural="endpointslices", namespaced=True)
 NAMESPACES = Resource(path="/api/v1", plural="namespaces", namespaced=False)
 PODS = Resource(path="/api/v1", plural="pods", namespaced=True)
 NAMESPACE = "gatekeeper-system"
-RATIFY = "app.kubernetes.io/name=ratify"
-REMEMBERED = 30.0
+RATIFY_SELECTOR = "app.kubernetes.io/name=ratify"
+REMEMBERED_SECONDS = 30.0
 """Seconds that a verdict is cached, as set in manifests/: by Gatekeeper, by Ratify and by Ratify's store, 10 each."""
 _PATIENCE = 5.0
 _AT_ONCE = 6
 _IN_A_POD = 4
 _RECENT = 120
 _INSTALL = "Install it, or mend it, with `s3c gate install`."
-NOT_THERE = f"localhost:1/s3c-gate-probe@sha256:{64 * '0'}"
+ABSENT_IMAGE = f"localhost:1/s3c-gate-probe@sha256:{64 * '0'}"
 """Nothing listens on port 1, and no image has this digest."""
 # Not an existing image: it is the image of a proof's container while another place is tried.
 _BESIDE = f"localhost:1/s3c-gate-probe@sha256:{64 * '1'}"
@@ -52,7 +52,7 @@ _BESIDE = f"localhost:1/s3c-gate-probe@sha256:{64 * '1'}"
 _NO_SUCH_PLACE = re.compile(r"must specify a volume type|ValidatingAdmissionPolicy '[^']*'.* denied request", re.DOTALL)
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class GateObjects(msgspec.Struct, frozen=True, kw_only=True):
     """The objects of the gate, as returned by the API.
 
     Attributes:
@@ -62,23 +62,23 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         ready: Services (`namespace/name`) with a ready endpoint.
     """
 
-    webhooks: tuple[Object, ...]
-    templates: tuple[Object, ...]
-    constraints: tuple[Object, ...]
-    providers: tuple[Object, ...]
-    configs: tuple[Object, ...]
+    webhooks: tuple[KubernetesObject, ...]
+    templates: tuple[KubernetesObject, ...]
+    constraints: tuple[KubernetesObject, ...]
+    providers: tuple[KubernetesObject, ...]
+    configs: tuple[KubernetesObject, ...]
     namespaces: Mapping[str, Mapping[str, str]]
     ready: frozenset[str]
 
 
-class Hole(msgspec.Struct, frozen=True, kw_only=True):
+class GateDefect(msgspec.Struct, frozen=True, kw_only=True):
     """A way to bypass the gate, or a reason why it admits nothing."""
 
     what: str
     remedy: str
 
 
-class Gate(msgspec.Struct, frozen=True, kw_only=True):
+class GateInspection(msgspec.Struct, frozen=True, kw_only=True):
     """The result of an inspection.
 
     Attributes:
@@ -87,12 +87,12 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         exempt: namespaces that bypass the gate, with the reason.
     """
 
-    holes: tuple[Hole, ...]
+    holes: tuple[GateDefect, ...]
     constraints: tuple[str, ...]
     exempt: Mapping[str, str]
 
 
-class Proof(msgspec.Struct, frozen=True, kw_only=True):
+class GateProof(msgspec.Struct, frozen=True, kw_only=True):
     """The places that were tried, all denied for the image's signature.
 
     Attributes:
@@ -101,7 +101,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     denied: AdmissionDenied
-    places: tuple[image_places.Place, ...]
+    places: tuple[image_places.ImagePlace, ...]
 
     @property
     def what(self) -> str:
@@ -115,7 +115,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         return "as " + " and ".join(part for part in (", ".join(phrases[:-1]), phrases[-1]) if part)
 
 
-def gather(cluster: Cluster) -> Facts:
+def read_gate_objects(cluster: Cluster) -> GateObjects:
     """Read the objects that `inspect` needs.
 
     Raises:
@@ -124,10 +124,10 @@ def gather(cluster: Cluster) -> Facts:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         look = partial(_list_if_served, cluster)
         templates, webhooks, providers, configs, namespaces, slices = pool.map(
-            look, (TEMPLATES, WEBHOOKS, PROVIDERS, CONFIGS, NAMESPACES, SLICES)
+            look, (CONSTRAINT_TEMPLATES, WEBHOOKS, PROVIDERS, CONFIGS, NAMESPACES, ENDPOINT_SLICES)
         )
         kinds = sorted({kind for template in templates if (kind := _template_kind(template))})
-        return Facts(
+        return GateObjects(
             webhooks=webhooks,
             templates=templates,
             constraints=tuple(
@@ -144,7 +144,7 @@ def gather(cluster: Cluster) -> Facts:
         )
 
 
-def inspect(facts: Facts, wanted: Iterable[tuple[str, str, str]]) -> Gate:
+def inspect(facts: GateObjects, wanted: Iterable[tuple[str, str, str]]) -> GateInspection:
     """Find holes in the gate.
 
     Args:
@@ -160,8 +160,8 @@ def inspect(facts: Facts, wanted: Iterable[tuple[str, str, str]]) -> Gate:
         if webhook.get("name") == WEBHOOK
     ]
     if not webhooks:
-        return Gate(
-            holes=(Hole(what="Gatekeeper's webhook is not there: everything is admitted.", remedy=_INSTALL),),
+        return GateInspection(
+            holes=(GateDefect(what="Gatekeeper's webhook is not there: everything is admitted.", remedy=_INSTALL),),
             constraints=(),
             exempt=dict.fromkeys(sorted(facts.namespaces), "there is no gate"),
         )
@@ -174,13 +174,15 @@ def inspect(facts: Facts, wanted: Iterable[tuple[str, str, str]]) -> Gate:
     constraints = [constraint for constraint in facts.constraints if constraint["kind"] in asking]
     denying = [constraint for constraint in constraints if not _not_enforced(constraint)]
     if not asking:
-        holes.append(Hole(what="No ConstraintTemplate asks Ratify about images.", remedy=_INSTALL))
+        holes.append(GateDefect(what="No ConstraintTemplate asks Ratify about images.", remedy=_INSTALL))
     elif not constraints:
-        holes.append(Hole(what=f"No constraint of the kind {', '.join(sorted(asking))} is there.", remedy=_INSTALL))
+        holes.append(
+            GateDefect(what=f"No constraint of the kind {', '.join(sorted(asking))} is there.", remedy=_INSTALL)
+        )
     holes += [hole for constraint in constraints if (hole := _not_enforced(constraint))]
     exempt = _exempt(facts, [webhook for _, webhook in webhooks], denying)
     holes += [
-        Hole(
+        GateDefect(
             what=f"The namespace {namespace} goes around the gate: {exempt[namespace]}.",
             remedy="Deploy to another namespace, or take it out of the exemptions.",
         )
@@ -195,7 +197,7 @@ def inspect(facts: Facts, wanted: Iterable[tuple[str, str, str]]) -> Gate:
                 for constraint in denying
             ):
                 holes.append(
-                    Hole(
+                    GateDefect(
                         what=f"No constraint looks at {kind}s"
                         + (f" of {group}." if group else ".")
                         + (" Their Pods alone are looked at." if kind != "Pod" else ""),
@@ -203,35 +205,37 @@ def inspect(facts: Facts, wanted: Iterable[tuple[str, str, str]]) -> Gate:
                     )
                 )
         holes += _provider_holes(facts, webhooks[0][1])
-    return Gate(
+    return GateInspection(
         holes=tuple(dict.fromkeys(holes)),
         constraints=tuple(str(constraint["metadata"]["name"]) for constraint in denying),
         exempt=exempt,
     )
 
 
-def _webhook_holes(name: str, webhook: Mapping[str, Any], facts: Facts) -> list[Hole]:
+def _webhook_holes(name: str, webhook: Mapping[str, Any], facts: GateObjects) -> list[GateDefect]:
     holes = []
     if webhook.get("failurePolicy") != "Fail":
         holes.append(
-            Hole(
+            GateDefect(
                 what=f"The gate fails open: failurePolicy of {name} is {webhook.get('failurePolicy')}, so what "
                 "Gatekeeper cannot answer in time is admitted.",
                 remedy="Set `validatingWebhookFailurePolicy: Fail` in Gatekeeper's chart.",
             )
         )
-    holes += [Hole(what=f"{name} does not look at {what}.", remedy=remedy) for what, remedy in _uncovered(webhook)]
+    holes += [
+        GateDefect(what=f"{name} does not look at {what}.", remedy=remedy) for what, remedy in _uncovered(webhook)
+    ]
     selector = webhook.get("objectSelector") or {}
     if selector.get("matchLabels") or selector.get("matchExpressions"):
         holes.append(
-            Hole(what=f"{name} looks only at objects of certain labels.", remedy="Take its objectSelector away.")
+            GateDefect(what=f"{name} looks only at objects of certain labels.", remedy="Take its objectSelector away.")
         )
     if webhook.get("matchConditions"):
-        holes.append(Hole(what=f"{name} has matchConditions that let objects pass.", remedy="Take them away."))
+        holes.append(GateDefect(what=f"{name} has matchConditions that let objects pass.", remedy="Take them away."))
     service = _dig(webhook, "clientConfig", "service") or {}
     if service and f"{service.get('namespace')}/{service.get('name')}" not in facts.ready:
         holes.append(
-            Hole(
+            GateDefect(
                 what="Gatekeeper does not run: nothing is ready behind "
                 f"{service.get('namespace')}/{service.get('name')}.",
                 remedy="Look at its Pods: `kubectl get pods -n gatekeeper-system`.",
@@ -289,7 +293,7 @@ def _looks_at(webhook: Mapping[str, Any], group: str, version: str, resource: st
     )
 
 
-def _not_enforced(constraint: Mapping[str, Any]) -> Hole | None:
+def _not_enforced(constraint: Mapping[str, Any]) -> GateDefect | None:
     """Return why a constraint does not deny what is sent to the webhook; None when it does deny."""
     name, action = constraint["metadata"]["name"], _dig(constraint, "spec", "enforcementAction") or "deny"
     scoped = action == "scoped" and any(
@@ -298,35 +302,37 @@ def _not_enforced(constraint: Mapping[str, Any]) -> Hole | None:
         for scope in _dig(constraint, "spec", "scopedEnforcementActions") or ()
     )
     if action != "deny" and not scoped:
-        return Hole(
+        return GateDefect(
             what=f"The constraint {name} only tells: its enforcementAction is {action}.", remedy="Set it to `deny`."
         )
     if (source := _dig(constraint, "spec", "match", "source") or "All") not in {"All", "Original"}:
-        return Hole(
+        return GateDefect(
             what=f"The constraint {name} does not look at what is created itself: its match.source is {source}.",
             remedy="Take `source` out of its `match`.",
         )
     return None
 
 
-def _labels(facts: Facts, namespace: str) -> dict[str, str]:
+def _labels(facts: GateObjects, namespace: str) -> dict[str, str]:
     return {"kubernetes.io/metadata.name": namespace, **facts.namespaces.get(namespace, {})}
 
 
-def _provider_holes(facts: Facts, webhook: Mapping[str, Any]) -> list[Hole]:
+def _provider_holes(facts: GateObjects, webhook: Mapping[str, Any]) -> list[GateDefect]:
     if not facts.providers:
-        return [Hole(what="Ratify is not there: Gatekeeper knows no external data provider.", remedy=_INSTALL)]
+        return [GateDefect(what="Ratify is not there: Gatekeeper knows no external data provider.", remedy=_INSTALL)]
     holes = []
     for provider in facts.providers:
         name, url = provider["metadata"]["name"], str(_dig(provider, "spec", "url") or "")
         host = re.match(r"https://([^.:/]+)\.([^.:/]+)", url)
         if not url.startswith("https://") or not _dig(provider, "spec", "caBundle"):
             holes.append(
-                Hole(what=f"The Provider {name} is asked without TLS: anyone in between may answer.", remedy=_INSTALL)
+                GateDefect(
+                    what=f"The Provider {name} is asked without TLS: anyone in between may answer.", remedy=_INSTALL
+                )
             )
         elif host and f"{host[2]}/{host[1]}" not in facts.ready:
             holes.append(
-                Hole(
+                GateDefect(
                     what=f"Ratify does not run: nothing is ready behind {host[2]}/{host[1]}, where {name} leads.",
                     remedy=f"Look at its Pods: `kubectl get pods -n {host[2]}`.",
                 )
@@ -334,7 +340,7 @@ def _provider_holes(facts: Facts, webhook: Mapping[str, Any]) -> list[Hole]:
         timeout, patience = _dig(provider, "spec", "timeout"), webhook.get("timeoutSeconds")
         if isinstance(timeout, int) and isinstance(patience, int) and timeout > patience:
             holes.append(
-                Hole(
+                GateDefect(
                     what=f"The API server waits {patience} s for Gatekeeper, which waits {timeout} s for {name}.",
                     remedy="Order them: webhook ≥ provider > Ratify.",
                 )
@@ -361,13 +367,13 @@ def _matches_kind(constraint: Mapping[str, Any], group: str, kind: str) -> bool:
 
 
 def _exempt(
-    facts: Facts, webhooks: Sequence[Mapping[str, Any]], constraints: Sequence[Mapping[str, Any]]
+    facts: GateObjects, webhooks: Sequence[Mapping[str, Any]], constraints: Sequence[Mapping[str, Any]]
 ) -> dict[str, str]:
     """Return the namespaces that bypass every constraint, with the reason."""
     exempt = {}
     for namespace in sorted(facts.namespaces):
         labels = _labels(facts, namespace)
-        if not any(selects(webhook.get("namespaceSelector") or {}, labels) for webhook in webhooks):
+        if not any(selector_matches(webhook.get("namespaceSelector") or {}, labels) for webhook in webhooks):
             exempt[namespace] = "the webhook's namespaceSelector leaves it out"
         elif any(_config_exempts(config, namespace) for config in facts.configs):
             exempt[namespace] = "Gatekeeper's Config exempts it"
@@ -386,7 +392,7 @@ def _matches_namespace(constraint: Mapping[str, Any], namespace: str, labels: Ma
     # The labels of future objects are unknown: a constraint for some labels does not cover the namespace.
     if match.get("labelSelector") or match.get("name") or match.get("scope") == "Cluster":
         return False
-    return selects(match.get("namespaceSelector") or {}, labels)
+    return selector_matches(match.get("namespaceSelector") or {}, labels)
 
 
 def _config_exempts(config: Mapping[str, Any], namespace: str) -> bool:
@@ -397,7 +403,7 @@ def _config_exempts(config: Mapping[str, Any], namespace: str) -> bool:
     )
 
 
-def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+def selector_matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     """Return whether a label selector (meta/v1 LabelSelector) matches labels; one with an unknown operator does not."""
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
         return False
@@ -414,7 +420,9 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return True
 
 
-def pod(images: Sequence[str], place: image_places.Place = image_places.CONTAINERS, image: str = "") -> Object:
+def probe_pod(
+    images: Sequence[str], place: image_places.ImagePlace = image_places.CONTAINERS, image: str = ""
+) -> KubernetesObject:
     """Return a Pod that no other policy should reject; it is only used in dry runs, never created.
 
     Args:
@@ -422,7 +430,7 @@ def pod(images: Sequence[str], place: image_places.Place = image_places.CONTAINE
         place: where it has an additional image.
         image: the additional image; empty: none.
     """
-    spec: Object = {
+    spec: KubernetesObject = {
         "automountServiceAccountToken": False,
         "restartPolicy": "Never",
         "securityContext": {
@@ -447,7 +455,7 @@ def pod(images: Sequence[str], place: image_places.Place = image_places.CONTAINE
     }
 
 
-def _container(name: str, image: str) -> Object:
+def _container(name: str, image: str) -> KubernetesObject:
     return {
         "name": name,
         "image": image,
@@ -462,24 +470,27 @@ def _container(name: str, image: str) -> Object:
     }
 
 
-def attempt(cluster: Cluster, namespace: str, *images: str) -> AdmissionDenied | None:
+def try_images(cluster: Cluster, namespace: str, *images: str) -> AdmissionDenied | None:
     """Ask the API server to admit a Pod with these images, by dry run; return the denial, None when it was admitted.
 
     Raises:
         OutsideError: it was rejected for a reason other than admission.
     """
-    denied = _try_pod(cluster, namespace, pod(images))
+    denied = _try_pod(cluster, namespace, probe_pod(images))
     return _with_ratify_log(cluster, denied) if denied is not None else None
 
 
-def _try_pod(cluster: Cluster, namespace: str, document: Object) -> AdmissionDenied | None:
+def _try_pod(cluster: Cluster, namespace: str, document: KubernetesObject) -> AdmissionDenied | None:
     account_deadline, busy_deadline = time.monotonic() + 15, time.monotonic() + 60
     while True:
         try:
             cluster.create(PODS, document, namespace, dry_run=True)
         except AdmissionDenied as denied:
             # Ratify and Gatekeeper cache Ratify's verdict for 10 s.
-            if not any(denials.BUSY in denial.reason for denial in denied.denials) or time.monotonic() > busy_deadline:
+            if (
+                not any(denials.RATIFY_BUSY in denial.reason for denial in denied.denials)
+                or time.monotonic() > busy_deadline
+            ):
                 return denied
             time.sleep(5)
         except OutsideError as error:
@@ -496,14 +507,14 @@ def _with_ratify_log(cluster: Cluster, denied: AdmissionDenied) -> AdmissionDeni
     if not any(denial.unavailable and denial.trace for denial in denied.denials):
         return denied
     try:
-        pods = cluster.list(PODS, NAMESPACE, labelSelector=RATIFY)
+        pods = cluster.list(PODS, NAMESPACE, labelSelector=RATIFY_SELECTOR)
         log = "\n".join(cluster.log(NAMESPACE, denial["metadata"]["name"], seconds=_RECENT) for denial in pods)
     except S3CError:
         return denied
-    return AdmissionDenied(tuple(denials.explained(denial, log) for denial in denied.denials), denied.original)
+    return AdmissionDenied(tuple(denials.add_logged_reason(denial, log) for denial in denied.denials), denied.original)
 
 
-def admitted(cluster: Cluster, images: Sequence[str], namespace: str) -> frozenset[str]:
+def admitted_images(cluster: Cluster, images: Sequence[str], namespace: str) -> frozenset[str]:
     """Return those images that are admitted together in a Pod, with one request for several of them.
 
     The others have to be tried individually: another image of their Pod, or its size, may have been rejected.
@@ -512,12 +523,12 @@ def admitted(cluster: Cluster, images: Sequence[str], namespace: str) -> frozens
     for start in range(0, len(images), _IN_A_POD):
         batch = images[start : start + _IN_A_POD]
         with suppress(OutsideError):
-            if len(batch) > 1 and attempt(cluster, namespace, *batch) is None:
+            if len(batch) > 1 and try_images(cluster, namespace, *batch) is None:
                 admitted_images += batch
     return frozenset(admitted_images)
 
 
-def ask(
+def try_signed_image(
     cluster: Cluster,
     reference: Reference,
     namespace: str,
@@ -537,22 +548,24 @@ def ask(
     Raises:
         OutsideError: as `attempt` does, or the registry does not answer.
     """
-    denied = attempt(cluster, namespace, reference.pinned)
+    denied = try_images(cluster, namespace, reference.pinned)
     if not _unsigned(denied) or not signatures(reference):
         return denied
-    tell(f"{reference.pinned} is signed, and the gate remembers it without: asking for up to {REMEMBERED:g} s")
-    deadline = time.monotonic() + REMEMBERED + _PATIENCE
+    tell(f"{reference.pinned} is signed, and the gate remembers it without: asking for up to {REMEMBERED_SECONDS:g} s")
+    deadline = time.monotonic() + REMEMBERED_SECONDS + _PATIENCE
     while _unsigned(denied) and time.monotonic() < deadline:
         time.sleep(1)
-        denied = attempt(cluster, namespace, reference.pinned)
+        denied = try_images(cluster, namespace, reference.pinned)
     return denied
 
 
 def _unsigned(denied: AdmissionDenied | None) -> bool:
-    return denied is not None and all(denial.reason == denials.UNSIGNED for denial in denied.denials)
+    return denied is not None and all(denial.reason == denials.NO_SIGNATURE for denial in denied.denials)
 
 
-def prove(cluster: Cluster, unsigned: str, namespace: str, constraints: Iterable[str], beside: str = _BESIDE) -> Proof:
+def prove_closed(
+    cluster: Cluster, unsigned: str, namespace: str, constraints: Iterable[str], beside: str = _BESIDE
+) -> GateProof:
     """Prove that the gate denies an unsigned image.
 
     Args:
@@ -592,10 +605,10 @@ def prove(cluster: Cluster, unsigned: str, namespace: str, constraints: Iterable
         tried.append(place)
     if first is None:
         raise _not_proved_error(namespace)
-    return Proof(denied=first, places=tuple(tried))
+    return GateProof(denied=first, places=tuple(tried))
 
 
-def prove_absent(cluster: Cluster, namespace: str, constraints: Iterable[str]) -> Proof | S3CError:
+def prove_closed_by_absent_image(cluster: Cluster, namespace: str, constraints: Iterable[str]) -> GateProof | S3CError:
     """Prove that the gate denies an image that does not exist: for a gate that knows no other image yet.
 
     It proves less than `prove`: that Ratify is asked, and that its verdict counts, but not that signatures are checked.
@@ -607,10 +620,10 @@ def prove_absent(cluster: Cluster, namespace: str, constraints: Iterable[str]) -
         OutsideError: a Pod was rejected for a reason other than admission.
     """
     asking, first, tried = frozenset(constraints), None, []
-    for place, denied in _try_places(cluster, namespace, NOT_THERE, _BESIDE):
-        relevant = _denials_of(denied, NOT_THERE)
+    for place, denied in _try_places(cluster, namespace, ABSENT_IMAGE, _BESIDE):
+        relevant = _denials_of(denied, ABSENT_IMAGE)
         if denied is None or (not relevant and _denials_of(denied, _BESIDE)):
-            return _gate_open_error(NOT_THERE, "which is not there", place, namespace)
+            return _gate_open_error(ABSENT_IMAGE, "which is not there", place, namespace)
         # A verdict has a trace; an image that does not exist is reported by Ratify itself.
         if not any(
             denial.constraint in asking and (denial.trace or "could not resolve descriptor" in denial.original)
@@ -624,10 +637,10 @@ def prove_absent(cluster: Cluster, namespace: str, constraints: Iterable[str]) -
             )
         first = first or denied
         tried.append(place)
-    return Proof(denied=first, places=tuple(tried)) if first is not None else _not_proved_error(namespace)
+    return GateProof(denied=first, places=tuple(tried)) if first is not None else _not_proved_error(namespace)
 
 
-def _gate_open_error(image: str, what: str, place: image_places.Place, namespace: str) -> Refused:
+def _gate_open_error(image: str, what: str, place: image_places.ImagePlace, namespace: str) -> Refused:
     if place is image_places.CONTAINERS:
         cause = "What the gate's objects say is not what it does."
         remedy = "Look at the constraint's status and at Ratify's Policy and Verifier; nothing was deployed."
@@ -648,7 +661,7 @@ def _not_proved_error(namespace: str) -> OutsideError:
 
 def _try_places(
     cluster: Cluster, namespace: str, image: str, beside: str
-) -> Iterator[tuple[image_places.Place, AdmissionDenied | None]]:
+) -> Iterator[tuple[image_places.ImagePlace, AdmissionDenied | None]]:
     """Try Pods with an image in each place that a new Pod can have one in, without those the cluster lacks.
 
     Yields:
@@ -660,7 +673,7 @@ def _try_places(
     for place in image_places.PLACES:
         if not place.creatable:
             continue
-        document = pod([image]) if place is image_places.CONTAINERS else pod([beside], place, image)
+        document = probe_pod([image]) if place is image_places.CONTAINERS else probe_pod([beside], place, image)
         try:
             denied = _try_pod(cluster, namespace, document)
         except ApiError as error:
@@ -676,7 +689,7 @@ def _denials_of(denied: AdmissionDenied | None, image: str) -> list[denials.Deni
     return [denial for denial in all_denials if digest in (denial.image or denial.original)]
 
 
-def refuse_unsigned(admitted: Iterable[Reference], signatures: Callable[[Reference], Sequence[str]]) -> None:
+def reject_unsigned(admitted: Iterable[Reference], signatures: Callable[[Reference], Sequence[str]]) -> None:
     """Reject an admitted image that has no signature: it proves that the gate is open.
 
     Args:
@@ -697,7 +710,7 @@ def refuse_unsigned(admitted: Iterable[Reference], signatures: Callable[[Referen
             )
 
 
-def refusal(looked: Gate) -> Refused:
+def defects_error(looked: GateInspection) -> Refused:
     """Return the error of a gate with holes."""
     first = looked.holes[0]
     return Refused(
@@ -707,7 +720,7 @@ def refusal(looked: Gate) -> Refused:
     )
 
 
-def unsigned_of(references: Sequence[Reference], signatures: Callable[[Reference], Sequence[str]]) -> str:
+def find_unsigned(references: Sequence[Reference], signatures: Callable[[Reference], Sequence[str]]) -> str:
     """Return a readable, unsigned manifest in the registry: the signature of a signed image.
 
     A signature is a manifest of its own in the image's repository, so nothing has to be pushed for the proof.
@@ -718,13 +731,13 @@ def unsigned_of(references: Sequence[Reference], signatures: Callable[[Reference
     return ""
 
 
-def _constraints(cluster: Cluster, kind: str) -> list[Object]:
+def _constraints(cluster: Cluster, kind: str) -> list[KubernetesObject]:
     """Return the constraints of a template's kind; Gatekeeper serves them by the kind in lower case."""
     resource = Resource(path=CONSTRAINTS, plural=kind.lower(), namespaced=False)
     return [{**constraint, "kind": kind} for constraint in _list_if_served(cluster, resource)]
 
 
-def _list_if_served(cluster: Cluster, resource: Resource) -> tuple[Object, ...]:
+def _list_if_served(cluster: Cluster, resource: Resource) -> tuple[KubernetesObject, ...]:
     try:
         return tuple(cluster.list(resource))
     except ApiError as error:

@@ -9,16 +9,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from s3c_actions.cluster import manifests
-from s3c_actions.cluster.client import Object
+from s3c_actions.cluster.client import KubernetesObject
 from s3c_actions.policy import export
 from s3c_actions.policy.model import Policy
 
 _PACKAGE = Path(__file__).parent.parent.parent
 MANIFESTS = next(folder for folder in (_PACKAGE / "manifests", _PACKAGE.parent / "manifests") if folder.is_dir())
-TRUST = "signers"
+TRUST_STORE_NAME = "signers"
 """The name of the KeyManagementProvider that the verifier refers to."""
 
-CLUSTERS_OWN = ("kube-system", "gatekeeper-system")
+EXEMPT_NAMESPACES = ("kube-system", "gatekeeper-system")
 """Namespaces that bypass every gate: the cluster's own parts, and the gate itself."""
 
 RATIFY_GROUP = "config.ratify.deislabs.io"
@@ -26,18 +26,18 @@ CONSTRAINT_GROUP = "constraints.gatekeeper.sh"
 _FIRST = ("KeyManagementProvider", "Store", "Verifier", "Policy", "ConstraintTemplate")
 
 
-def values(chart: str) -> Path:
+def values_file(chart: str) -> Path:
     """Return the file of values for the chart `gatekeeper` or `ratify`."""
     return MANIFESTS / chart / "values.yaml"
 
 
-def policy(
+def objects_for_identities(
     identities: tuple[str, ...],
     exempt: tuple[str, ...] = (),
     scopes: tuple[str, ...] = ("*",),
     *,
     allow_tags: bool = False,
-) -> tuple[Object, ...]:
+) -> tuple[KubernetesObject, ...]:
     """Return the objects that configure how Ratify verifies, and when Gatekeeper asks it.
 
     Args:
@@ -57,7 +57,9 @@ def policy(
     return (verifier, *_read("ratify/policy.yaml"), *_read("gatekeeper/template.yaml"), constraint)
 
 
-def by_policy(ruling: Policy, exempt: tuple[str, ...] = (), *, allow_tags: bool = False) -> tuple[Object, ...]:
+def objects_for_policy(
+    ruling: Policy, exempt: tuple[str, ...] = (), *, allow_tags: bool = False
+) -> tuple[KubernetesObject, ...]:
     """Return the objects by which Ratify and Gatekeeper enforce a policy: trusted signers, evidence, rejections.
 
     Args:
@@ -68,18 +70,18 @@ def by_policy(ruling: Policy, exempt: tuple[str, ...] = (), *, allow_tags: bool 
     Raises:
         InputError: as `policy.export.ratify` does.
     """
-    *_, template, constraint = policy((), exempt, allow_tags=allow_tags)
-    return (*export.ratify(ruling), export.gatekeeper(ruling, template), constraint)
+    *_, template, constraint = objects_for_identities((), exempt, allow_tags=allow_tags)
+    return (*export.ratify_objects(ruling), export.constraint_template(ruling, template), constraint)
 
 
-def certificates(pem: str) -> Object:
+def certificate_store(pem: str) -> KubernetesObject:
     """Return the object that trusts given certificates: the signers' own, or their authorities'; PEM, concatenated."""
     (provider,) = _read("ratify/key-management-provider-inline.yaml")
     provider["spec"]["parameters"]["value"] = pem
     return provider
 
 
-def key_vault(vault: str, certificate: str, *, tenant: str, client: str) -> Object:
+def key_vault_store(vault: str, certificate: str, *, tenant: str, client: str) -> KubernetesObject:
     """Return the object that trusts a certificate of Azure Key Vault, fetched by Ratify with workload identity.
 
     Args:
@@ -98,34 +100,34 @@ def key_vault(vault: str, certificate: str, *, tenant: str, client: str) -> Obje
     return provider
 
 
-def ratify_values(client: str = "", exempt: tuple[str, ...] = ()) -> Object:
+def ratify_values(client: str = "", exempt: tuple[str, ...] = ()) -> KubernetesObject:
     """Return values for Ratify's chart in addition to its file; empty when there are none.
 
     Args:
         client: of the identity with which it reads Azure Container Registry, by workload identity.
         exempt: namespaces whose images it does not change, as in `policy`.
     """
-    chart_values: Object = {}
+    chart_values: KubernetesObject = {}
     if client:
         providers = {"azureWorkloadIdentityEnabled": True, "azureContainerRegistryEndpoints": ["*.azurecr.io"]}
         chart_values |= {"azureWorkloadIdentity": {"clientId": client}, "oras": {"authProviders": providers}}
     if exempt:
-        chart_values |= {"provider": {"mutationExcludedNamespaces": [*CLUSTERS_OWN, *exempt]}}
+        chart_values |= {"provider": {"mutationExcludedNamespaces": [*EXEMPT_NAMESPACES, *exempt]}}
     return chart_values
 
 
-def with_others(own: Iterable[Object], others: Iterable[Object]) -> tuple[Object, ...]:
+def merge_objects(own: Iterable[KubernetesObject], others: Iterable[KubernetesObject]) -> tuple[KubernetesObject, ...]:
     """Return objects in the order of application; one of the same kind and name replaces our own."""
     by_identity = {(document["kind"], document["metadata"].get("name")): document for document in own}
     by_identity |= {(document["kind"], document["metadata"].get("name")): document for document in others}
     return tuple(sorted(by_identity.values(), key=_rank))
 
 
-def _rank(document: Object) -> int:
+def _rank(document: KubernetesObject) -> int:
     if str(document["apiVersion"]).startswith(f"{CONSTRAINT_GROUP}/"):
         return len(_FIRST) + 1
     return _FIRST.index(document["kind"]) if document["kind"] in _FIRST else len(_FIRST)
 
 
-def _read(name: str) -> tuple[Object, ...]:
-    return tuple(manifests.objects((MANIFESTS / name).read_text(encoding="utf-8"), name))
+def _read(name: str) -> tuple[KubernetesObject, ...]:
+    return tuple(manifests.parse_objects((MANIFESTS / name).read_text(encoding="utf-8"), name))

@@ -29,7 +29,7 @@ AUTO = "auto"
 DEFAULT_SOCKET = "unix:///run/buildkit/buildkitd.sock"
 REACH_SECONDS = 10.0
 START_SECONDS = 30.0
-REMEDY = (
+START_REMEDY = (
     "Start one (`docker buildx create --use`), give `--buildkit-addr docker-container://NAME`, "
     "or let s3c start its own with `--buildkit-addr auto`."
 )
@@ -39,7 +39,7 @@ _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000
 _SETTINGS = 4
 
 
-class Tls(msgspec.Struct, frozen=True, kw_only=True):
+class TlsFiles(msgspec.Struct, frozen=True, kw_only=True):
     """Paths of the files for a `tcp://` BuildKit with TLS; None where there is none."""
 
     ca: Path | None = None
@@ -54,7 +54,7 @@ class BuildKit(msgspec.Struct, frozen=True, kw_only=True):
     origin: str
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class BuildKitRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The requested BuildKit.
 
     Attributes:
@@ -66,14 +66,16 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     address: str = AUTO
-    tls: Tls = msgspec.field(default_factory=Tls)
+    tls: TlsFiles = msgspec.field(default_factory=TlsFiles)
     config: Path | None = None
     insecure: tuple[str, ...] = ()
     temp: Path | None = None
 
 
 @contextmanager
-def use(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[], Path]) -> Iterator[BuildKit]:
+def open_buildkit(
+    wanted: BuildKitRequest, runner: Runner, progress: Progress, daemon: Callable[[], Path]
+) -> Iterator[BuildKit]:
     """Provide a BuildKit that answers, while the context lasts.
 
     Args:
@@ -100,7 +102,7 @@ def use(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[],
         yield own
 
 
-def check(address: str, tls: Tls, runner: Runner) -> None:
+def check(address: str, tls: TlsFiles, runner: Runner) -> None:
     """Check that a BuildKit answers at an address, since Copa would wait for it until its time-out.
 
     Raises:
@@ -145,25 +147,25 @@ def _shake_hands(address: str, family: int, target: str | tuple[str, int], *, ta
         raise OutsideError(
             f"BuildKit at {address} did not answer within {REACH_SECONDS:g} s.",
             cause="Probably its daemon hangs, or a firewall drops the packets.",
-            remedy=REMEDY,
+            remedy=START_REMEDY,
         ) from None
     except OSError as error:
         raise OutsideError(
             f"BuildKit at {address} did not answer.",
             cause="Probably no BuildKit daemon runs there, or this user may not open the socket.",
-            remedy=REMEDY,
+            remedy=START_REMEDY,
             original=error.strerror or str(error),
         ) from None
     if len(answer) < 4 or answer[3] != _SETTINGS:
         raise OutsideError(
             f"What listens at {address} is not BuildKit.",
             cause="It does not speak gRPC; perhaps it is Docker's own socket, or wants TLS.",
-            remedy=REMEDY,
+            remedy=START_REMEDY,
         )
 
 
 def _unusable_error(address: str, reason: str) -> OutsideError:
-    return OutsideError(f"BuildKit at {address} cannot be used: {reason}.", remedy=REMEDY)
+    return OutsideError(f"BuildKit at {address} cannot be used: {reason}.", remedy=START_REMEDY)
 
 
 def _query(runner: Runner, argv: list[str]) -> str | None:
@@ -182,7 +184,7 @@ def _inspect(address: str, program: str, rest: str, runner: Runner) -> None:
         raise OutsideError(
             f"BuildKit at {address} did not answer.",
             cause=f"No running container {name} was found, or {program} itself cannot be reached.",
-            remedy=REMEDY,
+            remedy=START_REMEDY,
         )
 
 
@@ -194,7 +196,7 @@ def _unusable_docker(runner: Runner) -> str:
     """
     answer = _query(runner, ["docker", "info", "--format", "{{json .}}"])
     try:
-        info = reading.json_value(answer or "null")
+        info = reading.parse_json(answer or "null")
     except ValueError:
         info = None
     if not isinstance(info, dict) or not info.get("ServerVersion"):
@@ -229,7 +231,7 @@ def _find_usable(runner: Runner) -> tuple[BuildKit | None, list[str]]:
     ):
         try:
             if address and (address != DEFAULT_SOCKET or Path(DEFAULT_SOCKET[7:]).exists()):
-                check(address, Tls(), runner)
+                check(address, TlsFiles(), runner)
                 return BuildKit(address=address, origin=origin), reasons
         except S3CError as error:
             reasons.append(error.what)
@@ -243,7 +245,9 @@ def _find_usable(runner: Runner) -> tuple[BuildKit | None, list[str]]:
 
 
 @contextmanager
-def _run_daemon(wanted: Wanted, runner: Runner, progress: Progress, daemon: Callable[[], Path]) -> Iterator[BuildKit]:
+def _run_daemon(
+    wanted: BuildKitRequest, runner: Runner, progress: Progress, daemon: Callable[[], Path]
+) -> Iterator[BuildKit]:
     """Run a daemon of our own, with its state in a temporary folder that is removed with it."""
     worker = next((name for name in ("runc", "crun") if find(name, runner.environment)), None)
     if os.name != "posix" or os.uname().sysname != "Linux":
@@ -253,7 +257,7 @@ def _run_daemon(wanted: Wanted, runner: Runner, progress: Progress, daemon: Call
     if worker is None:
         raise _no_daemon_error("a daemon of our own needs runc, which is not on PATH (Debian: `apt-get install runc`)")
     program = daemon()
-    with tempdir.folder(sockets.place(wanted.temp)) as folder:
+    with tempdir.open_run_folder(sockets.socket_folder(wanted.temp)) as folder:
         config = wanted.config or folder / "buildkitd.toml"
         if wanted.config is None:
             config.write_text(configuration(wanted.insecure), encoding="utf-8")
@@ -284,7 +288,7 @@ def _run_daemon(wanted: Wanted, runner: Runner, progress: Progress, daemon: Call
 
 def _answers(address: str, runner: Runner) -> bool:
     try:
-        check(address, Tls(), runner)
+        check(address, TlsFiles(), runner)
     except OutsideError:
         return False
     return True
@@ -308,7 +312,7 @@ def configuration(insecure: tuple[str, ...]) -> str:
     return text
 
 
-def builds(platform: str, path: str) -> bool:
+def can_run_platform(platform: str, path: str) -> bool:
     """Return whether programs of a platform run here, natively or by QEMU; determined as Copa itself does.
 
     Args:

@@ -12,7 +12,7 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import ProgramTimedOut, Runner
 from s3c_actions.core.reference import Reference, is_digest
-from s3c_actions.programs.buildkit.buildkit import Tls
+from s3c_actions.programs.buildkit.buildkit import TlsFiles
 from s3c_actions.programs.copa import errors
 
 # Copa ends itself at its time limit and cleans up; only a Copa that hangs beyond it is ended by us.
@@ -21,7 +21,7 @@ _GRACE = 20.0
 _STEP = re.compile(r"^#\d+ (?!DONE|CACHED|ERROR|CANCELED)(?:\[[^\]]*\] )?([A-Z].{0,150})$")
 
 
-class Patch(msgspec.Struct, frozen=True, kw_only=True):
+class PatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One run of Copa.
 
     Attributes:
@@ -41,7 +41,7 @@ class Patch(msgspec.Struct, frozen=True, kw_only=True):
     tag: str
     vex: Path
     address: str
-    tls: Tls = msgspec.field(default_factory=Tls)
+    tls: TlsFiles = msgspec.field(default_factory=TlsFiles)
     library: bool = False
     ignore_errors: bool = False
     timeout: float = 600.0
@@ -55,7 +55,7 @@ class Copa:
         self._program = program
         self._runner = runner
 
-    def argv(self, patch: Patch) -> list[str]:
+    def argv(self, patch: PatchRequest) -> list[str]:
         """The command line of a run."""
         argv = [str(self._program), "patch", f"--image={patch.image.pinned}", f"--report={patch.report}"]
         argv += [f"--tag={patch.tag}", "--push", f"--addr={patch.address}", f"--timeout={patch.timeout:.0f}s"]
@@ -72,7 +72,7 @@ class Copa:
         return argv
 
     def patch(
-        self, patch: Patch, *, docker_config: Mapping[str, str], on_line: Callable[[str], None] | None = None
+        self, patch: PatchRequest, *, docker_config: Mapping[str, str], on_line: Callable[[str], None] | None = None
     ) -> str:
         """Patch an image and push the result.
 
@@ -129,7 +129,7 @@ def pushed_digest(vex: Path) -> str:
         The digest; empty when the document is missing, malformed, or about none or several.
     """
     try:
-        document = reading.json_value(reading.content(vex, reading.DOCUMENTS))
+        document = reading.parse_json(reading.read_file(vex, reading.MAX_DOCUMENT_BYTES))
         products = [str(one["@id"]) for statement in document["statements"] for one in statement["products"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.explain import Case, explain
-from s3c_actions.core.process import Completed, ProgramFailed
+from s3c_actions.core.process import CompletedProgram, ProgramFailed
 
 if TYPE_CHECKING:
     from s3c_actions.core.reference import Reference
@@ -98,7 +98,7 @@ CASES = (
 )
 
 
-def translate(ended: Completed, image: Reference, limit: float) -> S3CError:
+def translate(ended: CompletedProgram, image: Reference, limit: float) -> S3CError:
     """The error of a run of Copa that failed.
 
     Args:
@@ -123,7 +123,7 @@ def translate(ended: Completed, image: Reference, limit: float) -> S3CError:
 def timed_out(output: str, image: Reference, limit: float) -> S3CError:
     """The error of a Copa that had to be ended: the same as of one that ends itself at its limit."""
     stderr = f"\nError: patch exceeded timeout\n{output}"
-    return translate(Completed(argv=(), code=1, stdout="", stderr=stderr, seconds=0), image, limit)
+    return translate(CompletedProgram(argv=(), code=1, stdout="", stderr=stderr, seconds=0), image, limit)
 
 
 def last_error(stderr: str) -> str:

@@ -10,11 +10,11 @@ from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.records import Records
 from s3c_actions.programs.install import gobuild
-from s3c_actions.programs.install.cache import locked, scratch, telling_disk
+from s3c_actions.programs.install.cache import lock_file, open_scratch_folder, translate_disk_errors
 from s3c_actions.programs.install.pins import Pin
 
 
-def chart(pin: Pin, *, cache: Path, runner: Runner, progress: Progress) -> Path:
+def fetch_chart(pin: Pin, *, cache: Path, runner: Runner, progress: Progress) -> Path:
     """The folder of a module's chart, brought into the cache when it is not there, or is not what was brought.
 
     Args:
@@ -28,11 +28,11 @@ def chart(pin: Pin, *, cache: Path, runner: Runner, progress: Progress) -> Path:
         InputError: the cache cannot be written.
     """
     kept = cache / "charts" / f"{pin.name}-{pin.version}-{pin.key()}"
-    with telling_disk(cache), locked(kept.parent / f".{pin.name}.lock"):
+    with translate_disk_errors(cache), lock_file(kept.parent / f".{pin.name}.lock"):
         known = Records.of(runner.environment)
         if not known.has_tree(kept):
             progress.note(f"bringing the chart of {pin.name} {pin.version}")
-            with scratch(kept.parent, f"{pin.name}-", alone=True) as temp:
+            with open_scratch_folder(kept.parent, f"{pin.name}-", alone=True) as temp:
                 folder = f"charts/{pin.name}"
                 gobuild.copy_folder(pin, folder, temp / "chart", cache=cache, runner=runner, progress=progress)
                 if kept.is_symlink():

@@ -13,7 +13,7 @@ import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import OutsideError
-from s3c_actions.core.process import Completed, Runner
+from s3c_actions.core.process import CompletedProgram, Runner
 from s3c_actions.programs.helm import errors
 
 NAMESPACE = "gatekeeper-system"
@@ -45,12 +45,12 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
         parts += [("post-renderer", one) for one in (self.post_renderer,) if one is not None]
         digest = hashlib.sha256()
         for name, file in parts:
-            content = reading.content(file, reading.DOCUMENTS)
+            content = reading.read_file(file, reading.MAX_DOCUMENT_BYTES)
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
         return digest.hexdigest()[:16]
 
 
-class Release(msgspec.Struct, frozen=True, kw_only=True):
+class HelmRelease(msgspec.Struct, frozen=True, kw_only=True):
     """A chart that was installed, or was going to be.
 
     Attributes:
@@ -87,7 +87,7 @@ class Helm:
         self._program, self._runner = program, runner
         self._kubeconfig, self._context, self._timeout = kubeconfig, context, timeout
 
-    def release(self, name: str) -> Release | None:
+    def release(self, name: str) -> HelmRelease | None:
         """What is there of a release; None when it was never installed.
 
         Raises:
@@ -99,7 +99,7 @@ class Helm:
         found = self._answer(told, f"Helm does not tell what is there of {name}.")
         info = found.get("info") or {}
         description = str(info.get("description") or "")
-        return Release(
+        return HelmRelease(
             name=name,
             revision=int(found.get("version") or 0),
             status=str(info.get("status") or "unknown"),
@@ -133,7 +133,7 @@ class Helm:
         if done.code != 0:
             raise errors.not_installed(chart.name, chart.path, NAMESPACE, done.stderr)
 
-    def _run(self, task: str, *arguments: str | Path) -> Completed:
+    def _run(self, task: str, *arguments: str | Path) -> CompletedProgram:
         where: list[str | Path] = ["--namespace", NAMESPACE]
         where += ["--kube-context", self._context] if self._context else []
         # Helm keeps what it looks up below HOME: nothing of that is to stay on this machine.
@@ -144,9 +144,9 @@ class Helm:
             return self._runner.run(argv, extra=extra, timeout=self._timeout + 60, check=False)
 
     @staticmethod
-    def _answer(told: Completed, what: str) -> dict[str, Any]:
+    def _answer(told: CompletedProgram, what: str) -> dict[str, Any]:
         try:
-            found = reading.json_value(told.stdout) if told.code == 0 else None
+            found = reading.parse_json(told.stdout) if told.code == 0 else None
         except ValueError:
             found = None
         if not isinstance(found, dict):

@@ -15,11 +15,11 @@ from pathlib import Path
 from s3c_actions.core.errors import InputError, OutsideError
 
 POLL = 0.1
-STALE = 24 * 3600.0
+STALE_SECONDS = 24 * 3600.0
 
 
 @contextmanager
-def locked(
+def lock_file(
     path: Path,
     *,
     shared: bool = False,
@@ -34,7 +34,7 @@ def locked(
         wait: whether to wait for its holder; otherwise the value is False when it is held.
         notice: called once before waiting.
     """
-    folders(path.parent)
+    make_private_folders(path.parent)
     mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with path.open("ab") as file:
         noticed = False
@@ -54,16 +54,16 @@ def locked(
 
 
 @contextmanager
-def scratch(parent: Path, prefix: str, *, alone: bool = False) -> Iterator[Path]:
+def open_scratch_folder(parent: Path, prefix: str, *, alone: bool = False) -> Iterator[Path]:
     """Create a folder on the same disk as `parent`, removed at the end unless it was renamed into place.
 
     Folders left by killed processes are removed as well: those of this prefix when a lock ensures that no other process
     has one (`alone`), others once they are older than STALE seconds.
     """
-    folders(parent)
+    make_private_folders(parent)
     for old in parent.glob(".tmp-*"):
         try:
-            abandoned = time.time() - old.stat().st_mtime > STALE
+            abandoned = time.time() - old.stat().st_mtime > STALE_SECONDS
         except OSError:
             continue  # its owner removed it in between
         if abandoned or (alone and old.name.startswith(f".tmp-{prefix}")):
@@ -76,15 +76,15 @@ def scratch(parent: Path, prefix: str, *, alone: bool = False) -> Iterator[Path]
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def folders(folder: Path) -> None:
+def make_private_folders(folder: Path) -> None:
     """Create a folder and its missing parents, for this user alone (0700)."""
     if not folder.is_dir():
-        folders(folder.parent)
+        make_private_folders(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
 @contextmanager
-def telling_disk(cache: Path) -> Iterator[None]:
+def translate_disk_errors(cache: Path) -> Iterator[None]:
     """Translate the file system's errors on the cache.
 
     Raises:
@@ -97,7 +97,7 @@ def telling_disk(cache: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OutsideError(
                 f"The disk that holds the cache {cache} is full.",
-                cause=f"{free(cache) // 1024**2:,} MiB are free.",
+                cause=f"{free_bytes(cache) // 1024**2:,} MiB are free.",
                 remedy="Free some space, or move the cache with S3C_CACHE to a larger disk.",
                 original=str(error),
             ) from error
@@ -112,7 +112,7 @@ def telling_disk(cache: Path) -> Iterator[None]:
         raise
 
 
-def free(folder: Path) -> int:
+def free_bytes(folder: Path) -> int:
     """Return the free bytes on the disk of a folder, or of its nearest existing parent."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent

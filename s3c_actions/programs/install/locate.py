@@ -17,12 +17,17 @@ import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.core.folders import Unsafe
-from s3c_actions.core.pasted import quoted
+from s3c_actions.core.folders import UnsafeFolder
+from s3c_actions.core.pasted import quote_value
 from s3c_actions.core.process import Runner, find
 from s3c_actions.core.progress import Progress
-from s3c_actions.core.records import Records, sha256
-from s3c_actions.programs.install.cache import folders, locked, scratch, telling_disk
+from s3c_actions.core.records import Records, file_sha256
+from s3c_actions.programs.install.cache import (
+    lock_file,
+    make_private_folders,
+    open_scratch_folder,
+    translate_disk_errors,
+)
 from s3c_actions.programs.install.pins import Pin, Platform
 
 RELEASES = "https://github.com"
@@ -44,7 +49,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     origin: str
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class ProgramRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A requested program.
 
     Attributes:
@@ -59,7 +64,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     checksum: str = ""
 
 
-class Sources(msgspec.Struct, frozen=True, kw_only=True):
+class ProgramSources(msgspec.Struct, frozen=True, kw_only=True):
     """The sources of programs; replaced in tests.
 
     Attributes:
@@ -78,7 +83,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
 _UNREACHABLE: set[str] = set()
 
 
-def sources(environment: Mapping[str, str], mirror: str = "") -> Sources:
+def default_sources(environment: Mapping[str, str], mirror: str = "") -> ProgramSources:
     """Return the real sources.
 
     Raises:
@@ -86,8 +91,8 @@ def sources(environment: Mapping[str, str], mirror: str = "") -> Sources:
     """
     base = (mirror or environment.get(MIRROR_VARIABLE, "") or RELEASES).rstrip("/")
     if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname:
-        raise InputError("programs-mirror", f"{quoted(base)} is not an http or https URL.")
-    return Sources(
+        raise InputError("programs-mirror", f"{quote_value(base)} is not an http or https URL.")
+    return ProgramSources(
         releases=base,
         download=_import_on_call("releases", "download"),
         extract=_import_on_call("archives", "extract"),
@@ -118,18 +123,18 @@ def locate(
     progress: Progress,
 ) -> Program:
     """Return one program; see `locate_all`."""
-    wanted = Wanted(pin=pin, explicit=explicit, version=version, checksum=checksum)
+    wanted = ProgramRequest(pin=pin, explicit=explicit, version=version, checksum=checksum)
     return locate_all((wanted,), cache=cache, runner=runner, progress=progress, mirror=mirror)[0]
 
 
 def locate_all(
-    wanted: Iterable[Wanted],
+    wanted: Iterable[ProgramRequest],
     *,
     cache: Path,
     runner: Runner,
     progress: Progress,
     mirror: str = "",
-    source: Sources | None = None,
+    source: ProgramSources | None = None,
 ) -> tuple[Program, ...]:
     """Return programs that can be run, each found or installed into the cache.
 
@@ -147,8 +152,10 @@ def locate_all(
         InputError: a path, version or checksum given is wrong, unpinned or rejected; the cache cannot be written.
         OutsideError: a checksum does not match, the disk is full, or a program can neither be downloaded nor built.
     """
-    source = source or sources(runner.environment, mirror)
-    finder = _Finder(cache=cache, runner=runner, progress=progress, source=source, records=records(runner.environment))
+    source = source or default_sources(runner.environment, mirror)
+    finder = _Finder(
+        cache=cache, runner=runner, progress=progress, source=source, records=open_records(runner.environment)
+    )
     programs = []
     try:
         for request in wanted:
@@ -159,18 +166,18 @@ def locate_all(
     return tuple(programs)
 
 
-def present(wanted: Wanted, *, cache: Path, runner: Runner, progress: Progress) -> Program | None:
+def find_present(wanted: ProgramRequest, *, cache: Path, runner: Runner, progress: Progress) -> Program | None:
     """Return the program if it is available without installing it.
 
     Raises:
         InputError: as `locate_all` does.
     """
     return _Finder(
-        cache=cache, runner=runner, progress=progress, source=None, records=records(runner.environment)
+        cache=cache, runner=runner, progress=progress, source=None, records=open_records(runner.environment)
     ).find_present(_validated(wanted))
 
 
-def records(environment: Mapping[str, str]) -> Records:
+def open_records(environment: Mapping[str, str]) -> Records:
     """Return the records of what this machine installed.
 
     Raises:
@@ -178,7 +185,7 @@ def records(environment: Mapping[str, str]) -> Records:
     """
     try:
         return Records.of(environment)
-    except Unsafe as error:
+    except UnsafeFolder as error:
         raise InputError("S3C_STATE", str(error)) from error
 
 
@@ -186,12 +193,12 @@ class _Finder(msgspec.Struct, kw_only=True):
     cache: Path
     runner: Runner
     progress: Progress
-    source: Sources | None
+    source: ProgramSources | None
     records: Records
     built: bool = False
     asked: int = 0
 
-    def find(self, wanted: Wanted) -> Program:
+    def find(self, wanted: ProgramRequest) -> Program:
         self.asked += 1
         wanted = _validated(wanted)
         program = self.find_present(wanted)
@@ -203,7 +210,7 @@ class _Finder(msgspec.Struct, kw_only=True):
         def waiting() -> None:
             self.progress.notice(f"{name} is being installed by another process: waiting for it.")
 
-        with telling_disk(self.cache), locked(home.with_name(f"{home.name}.lock"), notice=waiting):
+        with translate_disk_errors(self.cache), lock_file(home.with_name(f"{home.name}.lock"), notice=waiting):
             program = self._cached(wanted)
             if program is None:
                 with self.progress.step("install") as step:
@@ -212,19 +219,19 @@ class _Finder(msgspec.Struct, kw_only=True):
                     step.done(f"{name} {program.version} from {how}")
             return program
 
-    def find_present(self, wanted: Wanted) -> Program | None:
+    def find_present(self, wanted: ProgramRequest) -> Program | None:
         if wanted.explicit is not None:
             return self._at_given_path(wanted, wanted.explicit)
         return (None if wanted.checksum else self._on_path(wanted)) or self._cached(wanted)
 
-    def _at_given_path(self, wanted: Wanted, path: Path) -> Program:
+    def _at_given_path(self, wanted: ProgramRequest, path: Path) -> Program:
         pin, name = wanted.pin, wanted.pin.name
         if not path.is_file() or not os.access(path, os.X_OK):
             raise InputError(f"{name}-path", f"{path} is not a file that may be executed.")
-        if wanted.checksum and sha256(path) != wanted.checksum:
+        if wanted.checksum and file_sha256(path) != wanted.checksum:
             raise InputError(
                 f"{name}-checksum",
-                f"{path} does not have this SHA-256: it has {sha256(path)}.",
+                f"{path} does not have this SHA-256: it has {file_sha256(path)}.",
                 remedy=f"Give the checksum of the file at {name}-path.",
             )
         version = self._query_version(pin, path)
@@ -238,7 +245,7 @@ class _Finder(msgspec.Struct, kw_only=True):
             )
         return Program(name=name, path=path.absolute(), version=version or expected, origin="given")
 
-    def _on_path(self, wanted: Wanted) -> Program | None:
+    def _on_path(self, wanted: ProgramRequest) -> Program | None:
         pin = wanted.pin
         on_path = find(pin.name, self.runner.environment) if pin.asks else None
         if on_path is None:
@@ -262,10 +269,10 @@ class _Finder(msgspec.Struct, kw_only=True):
             )
         return Program(name=pin.name, path=path, version=version, origin="PATH")
 
-    def _known(self, wanted: Wanted, path: Path) -> bool:
+    def _known(self, wanted: ProgramRequest, path: Path) -> bool:
         """Return whether it is, byte for byte, what this machine has installed of the same pin."""
         try:
-            return bool(self.records.origin(self._recipe(wanted), sha256(path)))
+            return bool(self.records.origin(self._recipe(wanted), file_sha256(path)))
         except OSError:
             return False  # it is executable but not readable
 
@@ -290,21 +297,21 @@ class _Finder(msgspec.Struct, kw_only=True):
             return ""
         return pin.version_in(completed.stdout) or pin.version_in(completed.stderr)
 
-    def _home(self, wanted: Wanted) -> Path:
+    def _home(self, wanted: ProgramRequest) -> Path:
         version = wanted.version or wanted.pin.version
         key = wanted.checksum[:12] or wanted.pin.key()
         return self.cache / "programs" / wanted.pin.name / f"{version}-{Platform.here()}-{key}"
 
-    def _recipe(self, wanted: Wanted) -> str:
+    def _recipe(self, wanted: ProgramRequest) -> str:
         """Return the key of what is installed and from what, in the records."""
         return f"programs/{wanted.pin.name}/{self._home(wanted).name}"
 
-    def _cached(self, wanted: Wanted) -> Program | None:
+    def _cached(self, wanted: ProgramRequest) -> Program | None:
         """Return the program in the cache, if this machine installed it and it is unchanged, byte for byte."""
         home = self._home(wanted)
         path = home / wanted.pin.name
         try:
-            digest = sha256(path) if os.access(path, os.X_OK) else ""
+            digest = file_sha256(path) if os.access(path, os.X_OK) else ""
         except OSError:
             return None
         origin = self.records.origin(self._recipe(wanted), digest) if digest else ""
@@ -313,9 +320,9 @@ class _Finder(msgspec.Struct, kw_only=True):
         version = wanted.version or wanted.pin.version
         return Program(name=wanted.pin.name, path=path.absolute(), version=version, origin=origin)
 
-    def _install(self, wanted: Wanted, home: Path) -> Program:
+    def _install(self, wanted: ProgramRequest, home: Path) -> Program:
         pin, version = wanted.pin, wanted.version or wanted.pin.version
-        with scratch(home.parent, f"{home.name}-", alone=True) as folder:
+        with open_scratch_folder(home.parent, f"{home.name}-", alone=True) as folder:
             path = folder / pin.name
             origin = self._fetch(wanted, path, folder)
             reported = self._query_version(pin, path)
@@ -325,7 +332,7 @@ class _Finder(msgspec.Struct, kw_only=True):
                     cause="The archive is of another version, or made for another platform.",
                     remedy=f"Compare the version and {pin.name}-checksum with the project's release page.",
                 )
-            digest = sha256(path)
+            digest = file_sha256(path)
             facts = {"version": version, "origin": origin, "size": path.stat().st_size, "sha256": digest}
             (folder / "origin.json").write_text(json.dumps(facts, indent=1))
             for file in folder.iterdir():
@@ -341,7 +348,7 @@ class _Finder(msgspec.Struct, kw_only=True):
             self._record(wanted, digest, origin)
         return Program(name=pin.name, path=(home / pin.name).absolute(), version=version, origin=origin)
 
-    def _record(self, wanted: Wanted, digest: str, origin: str) -> None:
+    def _record(self, wanted: ProgramRequest, digest: str, origin: str) -> None:
         try:
             self.records.add(self._recipe(wanted), digest, origin)
         except OSError as error:
@@ -350,9 +357,9 @@ class _Finder(msgspec.Struct, kw_only=True):
                 f"({error.strerror or error}). Name a private folder in S3C_STATE."
             )
 
-    def _fetch(self, wanted: Wanted, into: Path, folder: Path) -> str:
+    def _fetch(self, wanted: ProgramRequest, into: Path, folder: Path) -> str:
         """Download or build the program to `into`; return the origin."""
-        from s3c_actions.programs.install.releases import Unreachable
+        from s3c_actions.programs.install.releases import DownloadFailed
 
         pin, version, source = wanted.pin, wanted.version or wanted.pin.version, self.source
         assert source is not None  # noqa: S101 - only `present` has none, and it installs nothing
@@ -368,10 +375,10 @@ class _Finder(msgspec.Struct, kw_only=True):
                 if not archive.exists():
                     self.progress.note(f"downloading {url}")
                     source.download(url, checksum, archive, self.progress)
-                    folders(kept.parent)
+                    make_private_folders(kept.parent)
                     Path(shutil.copyfile(archive, folder / "kept")).replace(kept)
                 source.extract(archive, pin.release.member if pin.release else "", into)
-            except Unreachable as error:
+            except DownloadFailed as error:
                 if error.host_down:
                     source.unreachable.add(host)
                 if version != pin.version:
@@ -394,7 +401,7 @@ def _copy_kept(kept: Path, into: Path, checksum: str) -> bool:
     """Copy an archive that an earlier run kept, if the copy has the SHA-256, which authenticates a restored one."""
     try:
         shutil.copyfile(kept, into)
-        if sha256(into) == checksum:
+        if file_sha256(into) == checksum:
             return True
     except OSError:
         pass
@@ -402,7 +409,7 @@ def _copy_kept(kept: Path, into: Path, checksum: str) -> bool:
     return False
 
 
-def _validated(wanted: Wanted) -> Wanted:
+def _validated(wanted: ProgramRequest) -> ProgramRequest:
     """Return the request with version and checksum validated and normalized."""
     pin = wanted.pin
     version, checksum = wanted.version.strip(), wanted.checksum.strip().lower().removeprefix("sha256:")
@@ -411,7 +418,7 @@ def _validated(wanted: Wanted) -> Wanted:
     if version:
         parsed = _VERSION.fullmatch(version)
         if parsed is None:
-            raise InputError(f"{pin.name}-version", f"{quoted(version)} is not a version such as {pin.version}.")
+            raise InputError(f"{pin.name}-version", f"{quote_value(version)} is not a version such as {pin.version}.")
         version = parsed[1]
         pin.check(version)
         if version != pin.version and not checksum:
@@ -420,12 +427,12 @@ def _validated(wanted: Wanted) -> Wanted:
                 f"{pin.name} {version} has no pinned checksum: s3c pins {pin.version}.",
                 remedy=f"Leave it at {pin.version}, or give the SHA-256 of the archive in {pin.name}-checksum.",
             )
-    return Wanted(pin=pin, explicit=wanted.explicit, version=version, checksum=checksum)
+    return ProgramRequest(pin=pin, explicit=wanted.explicit, version=version, checksum=checksum)
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        document = reading.json_value(reading.text(path))
+        document = reading.parse_json(reading.read_text_file(path))
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -52,7 +52,7 @@ LINUX_AMD64, LINUX_ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64"
 MACOS_AMD64, MACOS_ARM64 = Platform("darwin", "amd64"), Platform("darwin", "arm64")
 
 
-class Release(msgspec.Struct, frozen=True, kw_only=True):
+class ReleaseArchives(msgspec.Struct, frozen=True, kw_only=True):
     """The paths of a program's release archives, below the release host.
 
     Attributes:
@@ -101,7 +101,7 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True):
     licence: str
     ldflags: tuple[str, ...] = ()
     experiments: str = ""
-    release: Release | None = None
+    release: ReleaseArchives | None = None
     asks: tuple[str, ...] = ()
     says: str = ""
     refused: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -163,7 +163,7 @@ TRIVY = Pin(
     experiments="jsonv2",
     # Go 1.27 renamed parts of the experiment that this release uses.
     go_before=(1, 27),
-    release=Release(
+    release=ReleaseArchives(
         path="aquasecurity/trivy/releases/download/v{version}/trivy_{version}_{platform}.tar.gz",
         member="trivy",
         platforms={
@@ -192,7 +192,7 @@ COPA = Pin(
     licence="Apache-2.0",
     ldflags=("-X main.version=0.14.2",),
     # No trustworthy checksum of a release is known, so the pinned version is built from its module.
-    release=Release(
+    release=ReleaseArchives(
         path="project-copacetic/copacetic/releases/download/v{version}/copa_{version}_{platform}.tar.gz",
         member="copa",
         platforms={
@@ -215,7 +215,7 @@ NOTATION = Pin(
         "-X github.com/notaryproject/notation/internal/version.Version=1.3.2",
         "-X github.com/notaryproject/notation/internal/version.BuildMetadata=",
     ),
-    release=Release(
+    release=ReleaseArchives(
         path="notaryproject/notation/releases/download/v{version}/notation_{version}_{platform}.tar.gz",
         member="notation",
         platforms={
@@ -241,7 +241,7 @@ BUILDKITD = Pin(
     package="github.com/moby/buildkit/cmd/buildkitd",
     licence="Apache-2.0",
     ldflags=("-X github.com/moby/buildkit/version.Version=v0.34.2",),
-    release=Release(
+    release=ReleaseArchives(
         path="moby/buildkit/releases/download/v{version}/buildkit-v{version}.{platform}.tar.gz",
         member="bin/buildkitd",
         platforms={LINUX_AMD64: "linux-amd64", LINUX_ARM64: "linux-arm64"},

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 CONNECT, READ = 5.0, 60.0
 MAX_ARCHIVE = 512 * 1024 * 1024
 CHUNK = 256 * 1024
-SHOWN_EVERY = 2.0
+PROGRESS_SECONDS = 2.0
 
 
-class Unreachable(OutsideError):
+class DownloadFailed(OutsideError):
     """The host did not answer, answered with an error, or broke off: nothing was received that could be checked.
 
     `host_down`: the host cannot be reached, not only this one file.
@@ -60,26 +60,26 @@ def download(url: str, sha256: str, into: Path, progress: Progress) -> None:
     digest, received = hashlib.sha256(), 0
     try:
         with (
-            web.session() as session,
+            web.create_session() as session,
             session.get(url, stream=True, timeout=(CONNECT, READ), headers={"Accept-Encoding": "identity"}) as answer,
         ):
             if answer.status_code != 200:
-                raise Unreachable(url, f"HTTP {answer.status_code} {answer.reason}")
+                raise DownloadFailed(url, f"HTTP {answer.status_code} {answer.reason}")
             total = _length(answer.headers.get("Content-Length", ""))
-            shown = Shown(progress, urlsplit(url).path.rpartition("/")[2], total)
+            shown = DownloadProgress(progress, urlsplit(url).path.rpartition("/")[2], total)
             with into.open("wb") as out:
                 for chunk in answer.iter_content(CHUNK):
                     received += len(chunk)
                     if received > MAX_ARCHIVE:
-                        raise Unreachable(url, f"it is larger than {MAX_ARCHIVE // 1024**2} MiB")
+                        raise DownloadFailed(url, f"it is larger than {MAX_ARCHIVE // 1024**2} MiB")
                     digest.update(chunk)
                     out.write(chunk)
                     shown.update(received)
     except requests.RequestException as error:
         down = isinstance(error, requests.ConnectionError)
-        raise Unreachable(url, _why(error), host_down=down, original=str(error)) from error
+        raise DownloadFailed(url, _why(error), host_down=down, original=str(error)) from error
     if total is not None and received != total:
-        raise Unreachable(url, f"it broke off after {received:,} of {total:,} bytes")
+        raise DownloadFailed(url, f"it broke off after {received:,} of {total:,} bytes")
     actual = digest.hexdigest()
     if actual != sha256.lower():
         into.unlink(missing_ok=True)
@@ -104,7 +104,7 @@ def _why(error: Exception) -> str:
     return next((words for kind, words in known if isinstance(error, kind)), "the request failed")
 
 
-class Shown:
+class DownloadProgress:
     """Report the progress of a download, at most every SHOWN_EVERY seconds."""
 
     def __init__(self, progress: Progress, name: str, total: int | None) -> None:
@@ -114,7 +114,7 @@ class Shown:
     def update(self, received: int) -> None:
         """Report the progress, when it is due; `received` in bytes."""
         now = time.monotonic()
-        if now - self._last < SHOWN_EVERY and received != self._total:
+        if now - self._last < PROGRESS_SECONDS and received != self._total:
             return
         self._last = now
         done = f"{received / 1e6:.1f} MB"

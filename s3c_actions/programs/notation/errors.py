@@ -11,7 +11,7 @@ from s3c_actions.core.explain import Case, explain
 from s3c_actions.core.process import ProgramFailed
 
 if TYPE_CHECKING:
-    from s3c_actions.core.process import Completed
+    from s3c_actions.core.process import CompletedProgram
 
 _TIMESTAMP = "Without a time-stamp the signature ends with the certificate: nothing was pushed."
 _UNREADABLE_SUBJECT = "parsing the certificate subject from the digital signature"
@@ -249,7 +249,7 @@ REJECTIONS = (
 )
 
 
-def not_signed(completed: Completed) -> S3CError:
+def not_signed(completed: CompletedProgram) -> S3CError:
     """The error of a run that should have signed, or listed signatures."""
     output = _output(completed)
     return _explain(output, (*SIGNING, *REGISTRY)) or ProgramFailed(
@@ -257,7 +257,7 @@ def not_signed(completed: Completed) -> S3CError:
     )
 
 
-def not_verified(completed: Completed) -> S3CError:
+def not_verified(completed: CompletedProgram) -> S3CError:
     """The error of a run that should have verified: wrong input, a verdict (Refused), or an outside failure."""
     output = _output(completed)
     rejected = re.findall(
@@ -303,7 +303,7 @@ def rejection(reasons: Sequence[str], image: str = "") -> S3CError:
     )
 
 
-def _output(completed: Completed) -> str:
+def _output(completed: CompletedProgram) -> str:
     return f"{completed.stderr}\n{completed.stdout}"
 
 

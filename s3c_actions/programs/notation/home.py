@@ -47,7 +47,7 @@ class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-class Home(msgspec.Struct, frozen=True):
+class NotationHome(msgspec.Struct, frozen=True):
     """A configuration folder below a temporary one; only this user may read it.
 
     Attributes:
@@ -92,7 +92,7 @@ class Home(msgspec.Struct, frozen=True):
 
     def write_policy(self, document: Mapping[str, object]) -> None:
         """Use this trust policy document."""
-        private_file(self.folder / "trustpolicy.json", json.dumps(document, indent=2).encode())
+        write_private_file(self.folder / "trustpolicy.json", json.dumps(document, indent=2).encode())
 
     def copy_trust_store(self, stores: Sequence[tuple[str, str, bytes]]) -> None:
         """Fill the trust store with (kind, store name, PEM or DER) entries."""
@@ -103,10 +103,10 @@ class Home(msgspec.Struct, frozen=True):
 
     def _signing_key(self, entry: Mapping[str, object]) -> None:
         keys = {"default": KEY_NAME, "keys": [{"name": KEY_NAME, **entry}]}
-        private_file(self.folder / "signingkeys.json", json.dumps(keys).encode())
+        write_private_file(self.folder / "signingkeys.json", json.dumps(keys).encode())
 
 
-def private_file(path: Path, content: bytes) -> Path:
+def write_private_file(path: Path, content: bytes) -> Path:
     """Write a file that only its owner may read, from its first byte on."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:

@@ -13,7 +13,7 @@ from typing import Any
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.pasted import quoted
+from s3c_actions.core.pasted import quote_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class NamedKey:
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def folders(environment: Mapping[str, str]) -> tuple[Path, Path]:
+def notation_folders(environment: Mapping[str, str]) -> tuple[Path, Path]:
     """The user's configuration and plugin folders, by notation's rules."""
     home = Path(environment.get("HOME") or "/")
     base = home / "Library" / "Application Support" if sys.platform == "darwin" else home / ".config"
@@ -49,10 +49,10 @@ def find(name: str, environment: Mapping[str, str]) -> NamedKey:
     Raises:
         InputError: it is not there, or the configuration cannot be read.
     """
-    config, libexec = folders(environment)
+    config, libexec = notation_folders(environment)
     path = config / "signingkeys.json"
     try:
-        keys = reading.json_value(reading.text(path))["keys"]
+        keys = reading.parse_json(reading.read_text_file(path))["keys"]
         found = [one for one in keys if one["name"] == name]
         known = [str(one["name"]) for one in keys]
     except FileNotFoundError:
@@ -64,7 +64,7 @@ def find(name: str, environment: Mapping[str, str]) -> NamedKey:
     if not found:
         raise InputError(
             "key-name",
-            f"{quoted(name)} is not a key of notation's configuration in {config}.",
+            f"{quote_value(name)} is not a key of notation's configuration in {config}.",
             cause=f"It has {', '.join(known)}." if known else "It has none.",
             remedy="Add it with `notation key add`, or give `key` and `certificate`.",
         )

@@ -20,11 +20,11 @@ from s3c_actions.programs.notation import errors
 from s3c_actions.programs.notation.home import KEY_NAME
 
 if TYPE_CHECKING:
-    from s3c_actions.core.process import Completed, Runner
+    from s3c_actions.core.process import CompletedProgram, Runner
     from s3c_actions.programs.install.locate import Program
-    from s3c_actions.programs.notation.home import Home
+    from s3c_actions.programs.notation.home import NotationHome
 
-_Translate = Callable[["Completed"], S3CError]
+_Translate = Callable[["CompletedProgram"], S3CError]
 
 MAX_SIGNATURES = 1000
 _MEDIA_TYPES = {"application/cose": "cose", "application/jose+json": "jws"}
@@ -50,7 +50,7 @@ class SigningRequest(msgspec.Struct, frozen=True, kw_only=True):
     timestamp_root: Path | None = None
 
 
-class Signature(msgspec.Struct, frozen=True, kw_only=True):
+class ListedSignature(msgspec.Struct, frozen=True, kw_only=True):
     """A signature as its envelope has it; nothing in it is verified by having been read.
 
     Attributes:
@@ -70,7 +70,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-class Verified(msgspec.Struct, frozen=True, kw_only=True):
+class AcceptedSignature(msgspec.Struct, frozen=True, kw_only=True):
     """What notation accepted.
 
     Attributes:
@@ -110,7 +110,7 @@ class Notation:
         self._insecure = insecure
         self._login = login
 
-    def sign(self, home: Home, reference: str, request: SigningRequest) -> None:
+    def sign(self, home: NotationHome, reference: str, request: SigningRequest) -> None:
         """Sign with the key of `home` and push the signature.
 
         Args:
@@ -125,7 +125,7 @@ class Notation:
         argv = ["sign", *_request_flags(request), f"--force-referrers-tag={str(request.force_referrers_tag).lower()}"]
         self._run(home, reference, argv, errors.not_signed)
 
-    def rehearse(self, home: Home, layout: Path, digest: str, request: SigningRequest) -> None:
+    def rehearse(self, home: NotationHome, layout: Path, digest: str, request: SigningRequest) -> None:
         """Sign an artifact of an OCI image layout on disk with the key of `home`: nothing leaves this machine.
 
         Raises:
@@ -134,7 +134,7 @@ class Notation:
         argv = ["sign", "--oci-layout", *_request_flags(request), f"{layout}@{digest}"]
         self._execute(home, argv, errors.not_signed, extra={"NOTATION_EXPERIMENTAL": "1"})
 
-    def verify_layout(self, home: Home, layout: Path, digest: str, scope: str) -> None:
+    def verify_layout(self, home: NotationHome, layout: Path, digest: str, scope: str) -> None:
         """Verify an artifact of an OCI image layout on disk, with the signatures that lie there and no others.
 
         Args:
@@ -152,7 +152,7 @@ class Notation:
         if "Successfully verified signature for" not in said:
             raise errors.rejection([said])
 
-    def signatures(self, home: Home, reference: str) -> tuple[Signature, ...]:
+    def signatures(self, home: NotationHome, reference: str) -> tuple[ListedSignature, ...]:
         """The signatures at a digest, unverified, oldest first as far as the registry keeps them so.
 
         Raises:
@@ -162,7 +162,7 @@ class Notation:
         argv = ["inspect", "--output", "json", "--max-signatures", str(MAX_SIGNATURES)]
         said = self._run(home, reference, argv, errors.not_signed).stdout
         try:
-            document = reading.json_value(said)
+            document = reading.parse_json(said)
             return tuple(_signature(one) for one in document["Signatures"])
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise OutsideError(
@@ -173,7 +173,9 @@ class Notation:
                 original=said[:2000] or str(error),
             ) from error
 
-    def verify(self, home: Home, reference: str, metadata: Mapping[str, str] | None = None) -> Verified:
+    def verify(
+        self, home: NotationHome, reference: str, metadata: Mapping[str, str] | None = None
+    ) -> AcceptedSignature:
         """Verify by the trust policy and trust store of `home`.
 
         Args:
@@ -216,9 +218,9 @@ class Notation:
             # The levels permissive and audit only log what fails; an unproven origin is no verification all the same.
             if re.match(r"(authenticity|integrity) was set to", warning):
                 raise errors.rejection([warning], reference)
-        return Verified(signature_digest=processed[-1], policy=policies[-1], warnings=warnings)
+        return AcceptedSignature(signature_digest=processed[-1], policy=policies[-1], warnings=warnings)
 
-    def _run(self, home: Home, reference: str, argv: list[str], translate: _Translate) -> Completed:
+    def _run(self, home: NotationHome, reference: str, argv: list[str], translate: _Translate) -> CompletedProgram:
         if "@sha" not in reference:
             raise ValueError(f"{reference} is not pinned to a digest")
         insecure = ["--insecure-registry"] if self._insecure or reference.startswith("127.") else []
@@ -229,8 +231,8 @@ class Notation:
             raise
 
     def _execute(
-        self, home: Home, argv: list[str], translate: _Translate, extra: Mapping[str, str] | None = None
-    ) -> Completed:
+        self, home: NotationHome, argv: list[str], translate: _Translate, extra: Mapping[str, str] | None = None
+    ) -> CompletedProgram:
         login = dict(self._login())
         if login:
             # Notation would take these before what stands in Docker's configuration.
@@ -255,10 +257,10 @@ def _pairs(flag: str, pairs: Mapping[str, str]) -> list[str]:
     return [part for key, value in pairs.items() for part in (flag, f"{key}={value}")]
 
 
-def _signature(one: Mapping[str, Any]) -> Signature:
+def _signature(one: Mapping[str, Any]) -> ListedSignature:
     signed, unsigned = one["signedAttributes"], one.get("unsignedAttributes") or {}
     stamp = unsigned.get("timestampSignature")
-    return Signature(
+    return ListedSignature(
         digest=one["digest"],
         signature_format=_MEDIA_TYPES[one["mediaType"]],
         thumbprint=one["certificates"][0]["SHA256Fingerprint"],

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.pasted import quoted
+from s3c_actions.core.pasted import quote_value
 from s3c_actions.programs.install.archives import extract
 from s3c_actions.programs.install.releases import WrongChecksum, download
 
@@ -23,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = "notation-"
 
 
-def named(name: str) -> str:
+def check_plugin_name(name: str) -> str:
     """The name of a plugin, checked: it becomes a part of a path.
 
     Raises:
@@ -32,13 +32,13 @@ def named(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise InputError(
             "plugin",
-            f"{quoted(name)} is not a plugin's name.",
+            f"{quote_value(name)} is not a plugin's name.",
             remedy="Give a name such as `azure-kv`, or the path of an executable called `notation-NAME`.",
         )
     return name
 
 
-def from_executable(path: Path, libexec: Path) -> str:
+def install_executable(path: Path, libexec: Path) -> str:
     """Install a copy of a plugin's executable; returns the plugin's name.
 
     Raises:
@@ -52,14 +52,14 @@ def from_executable(path: Path, libexec: Path) -> str:
             f"{path.name} is not called `notation-NAME`.",
             remedy="Name the executable as the plugin's project does.",
         )
-    name = named(path.name.removeprefix(_PREFIX).removesuffix(".exe"))
+    name = check_plugin_name(path.name.removeprefix(_PREFIX).removesuffix(".exe"))
     executable = _place(libexec, name)
     shutil.copyfile(path, executable)
     executable.chmod(0o755)
     return name
 
 
-def from_archive(source: str, sha256: str, name: str, libexec: Path, progress: Progress) -> None:
+def install_archive(source: str, sha256: str, name: str, libexec: Path, progress: Progress) -> None:
     """Install a plugin's executable out of its release archive (.tar.gz or .zip).
 
     Args:
@@ -73,7 +73,7 @@ def from_archive(source: str, sha256: str, name: str, libexec: Path, progress: P
         InputError: there is no such file.
         OutsideError: the download failed, the checksum differs, or the archive is bad or without the plugin.
     """
-    executable = _place(libexec, named(name))
+    executable = _place(libexec, check_plugin_name(name))
     if source.startswith(("http://", "https://")):
         archive = libexec / "plugin-archive"
         download(source, sha256, archive, progress)

@@ -25,7 +25,7 @@ _OURS = frozenset({"data-source", "vulnerability", "vulnerability-detail", "vuln
 """Buckets that are no source of advisories."""
 
 
-def sources(path: Path) -> frozenset[str] | None:
+def read_sources(path: Path) -> frozenset[str] | None:
     """The names of the buckets that hold anything.
 
     Args:

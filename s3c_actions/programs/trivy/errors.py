@@ -16,7 +16,7 @@ from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain
 
 
-class About(msgspec.Struct, frozen=True, kw_only=True):
+class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
     """What an error is about: `image` as people gave it, `timeout` in seconds, `source` as in `trivy.Request`."""
 
     image: str
@@ -231,31 +231,31 @@ CASES = (
 _FATAL = re.compile(r"^\S+\tFATAL\t(?:Fatal error\t)?(?P<reason>.*)", re.MULTILINE | re.DOTALL)
 
 
-def fatal(stderr: str) -> str:
+def fatal_message(stderr: str) -> str:
     """The reason Trivy gave for ending; its last lines when it gave none."""
     match = _FATAL.search(stderr)
     reason = match["reason"] if match else "\n".join(stderr.strip().splitlines()[-5:])
     return re.sub(r"^(run error: )?(image scan error: )?(scan error: )?", "", reason.strip())
 
 
-def database_failed(reason: str) -> bool:
+def is_database_failure(reason: str) -> bool:
     """Whether a database or the checks could not be downloaded."""
     return bool(re.search(_NO_DATABASE, reason))
 
 
-def too_many_requests(reason: str) -> bool:
+def is_rate_limited(reason: str) -> bool:
     """Whether a registry asked for fewer requests."""
     return bool(re.search(r"TOOMANYREQUESTS|429 Too Many|status code 429", reason))
 
 
-def translate(stderr: str, about: About) -> S3CError:
+def translate(stderr: str, about: ErrorContext) -> S3CError:
     """The error of a run of Trivy that failed.
 
     Args:
         stderr: all it wrote.
         about: what it was asked.
     """
-    reason = fatal(stderr)
+    reason = fatal_message(stderr)
     facts = _facts(about) | {"database": "vulnerability database", "from": ""}
     if "checks bundle" in reason:
         facts["database"] = "checks bundle"
@@ -274,7 +274,7 @@ def translate(stderr: str, about: About) -> S3CError:
     )
 
 
-def cache_unusable(error: OSError, about: About) -> S3CError:
+def cache_unusable_error(error: OSError, about: ErrorContext) -> S3CError:
     """Trivy's cache folder cannot be made or written."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return _DISK_FULL.error(_facts(about))
@@ -285,12 +285,12 @@ def cache_unusable(error: OSError, about: About) -> S3CError:
     )
 
 
-def cache_in_use(about: About) -> S3CError:
+def cache_in_use_error(about: ErrorContext) -> S3CError:
     """Another program held the cache for all of the time limit."""
     return _IN_USE.error(_facts(about))
 
 
-def _facts(about: About) -> dict[str, str]:
+def _facts(about: ErrorContext) -> dict[str, str]:
     return {
         "image": about.image,
         "source": about.source,

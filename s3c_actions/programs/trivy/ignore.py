@@ -18,22 +18,22 @@ import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
-from s3c_actions.findings.model import Finding, Kind
-from s3c_actions.programs.trivy.settings import nearest
+from s3c_actions.findings.model import Finding, FindingKind
+from s3c_actions.programs.trivy.settings import suggest_word
 
-DEFAULT = ".trivyignore"
-NOT_TAKEN = (".trivyignore.yaml", ".trivyignore.yml")
+DEFAULT_FILE = ".trivyignore"
+UNSUPPORTED_FILES = (".trivyignore.yaml", ".trivyignore.yml")
 """Files that Trivy does not read unless they are named."""
 
 SECTIONS = ("vulnerabilities", "misconfigurations", "secrets", "licenses")
-KEYS = ("id", "paths", "purls", "expired_at", "statement")
-SOON = timedelta(days=14)
+ENTRY_KEYS = ("id", "paths", "purls", "expired_at", "statement")
+NOTICE_PERIOD = timedelta(days=14)
 
 _KINDS = {
-    Kind.VULNERABILITY: "vulnerabilities",
-    Kind.MISCONFIGURATION: "misconfigurations",
-    Kind.SECRET: "secrets",
-    Kind.LICENSE: "licenses",
+    FindingKind.VULNERABILITY: "vulnerabilities",
+    FindingKind.MISCONFIGURATION: "misconfigurations",
+    FindingKind.SECRET: "secrets",
+    FindingKind.LICENSE: "licenses",
 }
 _SCANNERS = {"vuln": "vulnerabilities", "misconfig": "misconfigurations", "secret": "secrets", "license": "licenses"}
 # Go's bufio.Scanner, with which Trivy reads lines, stops at a longer one without a word.
@@ -51,7 +51,7 @@ _TIMES = re.compile(
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})", re.ASCII)
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class IgnoreEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One id set aside.
 
     Attributes:
@@ -73,7 +73,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(self.fields.get("paths", ())), tuple(self.fields.get("purls", ()))
 
 
-def read(path: Path) -> tuple[Entry, ...]:
+def read(path: Path) -> tuple[IgnoreEntry, ...]:
     """The entries of one file, in its order.
 
     Raises:
@@ -83,7 +83,7 @@ def read(path: Path) -> tuple[Entry, ...]:
     return tuple(_yaml(path, text) if _is_yaml(path, text) else _plain(path, text))
 
 
-def merged(files: Sequence[Path], entries: Iterable[Entry], temp: Path) -> Path | None:
+def merge_files(files: Sequence[Path], entries: Iterable[IgnoreEntry], temp: Path) -> Path | None:
     """The one file that Trivy takes.
 
     It is the person's own when there is one alone and Trivy reads it as `read` does, else all entries in a new one in
@@ -105,7 +105,7 @@ def merged(files: Sequence[Path], entries: Iterable[Entry], temp: Path) -> Path 
     return path
 
 
-def notices(entries: Iterable[Entry], now: datetime) -> list[str]:
+def entry_notices(entries: Iterable[IgnoreEntry], now: datetime) -> list[str]:
     """A sentence for each entry that has expired or soon will, unless another one sets the same aside for longer.
 
     Ids are untrusted.
@@ -113,7 +113,7 @@ def notices(entries: Iterable[Entry], now: datetime) -> list[str]:
     entries = tuple(entries)
     found = []
     for entry in entries:
-        if entry.expires is None or entry.expires - now >= SOON:
+        if entry.expires is None or entry.expires - now >= NOTICE_PERIOD:
             continue
         if all(any(_covers(other, entry, section, now) for other in entries) for section in entry.sections):
             continue
@@ -126,9 +126,9 @@ def notices(entries: Iterable[Entry], now: datetime) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def unused(
-    entries: Iterable[Entry], suppressed: Iterable[Finding], now: datetime, scanners: Iterable[str]
-) -> tuple[Entry, ...]:
+def unused_entries(
+    entries: Iterable[IgnoreEntry], suppressed: Iterable[Finding], now: datetime, scanners: Iterable[str]
+) -> tuple[IgnoreEntry, ...]:
     """The entries in force that set nothing aside, of the kinds that were looked for.
 
     Args:
@@ -139,7 +139,7 @@ def unused(
     """
     there: dict[str, set[str]] = {section: set() for section in SECTIONS}
     for finding in suppressed:
-        names = re.split(r"\s+(?:AND|OR)\s+|[()]", finding.id) if finding.kind is Kind.LICENSE else ()
+        names = re.split(r"\s+(?:AND|OR)\s+|[()]", finding.id) if finding.kind is FindingKind.LICENSE else ()
         there[_KINDS[finding.kind]].update(map(_comparable, (finding.id, *filter(None, names))))
     looked_for = {_SCANNERS[one] for one in scanners if one in _SCANNERS}
     return tuple(
@@ -151,11 +151,11 @@ def unused(
     )
 
 
-def _covers(other: Entry, entry: Entry, section: str, now: datetime) -> bool:
+def _covers(other: IgnoreEntry, entry: IgnoreEntry, section: str, now: datetime) -> bool:
     """Whether another entry, in force for longer, sets the same aside in a section."""
     if other is entry or other.id != entry.id or section not in other.sections:
         return False
-    lasts = other.expires is None or other.expires - now >= SOON
+    lasts = other.expires is None or other.expires - now >= NOTICE_PERIOD
     if entry.expires is not None and entry.expires < now:
         lasts = other.expires is None or other.expires >= now
     return lasts and other.limits in (((), ()), entry.limits)
@@ -170,7 +170,7 @@ def _comparable(name: str) -> str:
 def _text(path: Path) -> str:
     try:
         # Editors on Windows begin a file with a mark that would be part of the first id.
-        return reading.text(path, encoding="utf-8-sig")
+        return reading.read_text_file(path, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, getattr(error, "strerror", "") or "it is not UTF-8") from error
 
@@ -187,10 +187,10 @@ def _is_yaml(path: Path, text: str) -> bool:
 def _as_trivy_reads_it(path: Path) -> bool:
     text = _text(path)
     named = path.suffix in {".yaml", ".yml"}
-    return named == _is_yaml(path, text) and not reading.content(path).startswith(b"\xef\xbb\xbf")
+    return named == _is_yaml(path, text) and not reading.read_file(path).startswith(b"\xef\xbb\xbf")
 
 
-def _plain(path: Path, text: str) -> Iterator[Entry]:
+def _plain(path: Path, text: str) -> Iterator[IgnoreEntry]:
     for number, line in enumerate(text.split("\n"), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
@@ -218,7 +218,7 @@ def _plain(path: Path, text: str) -> Iterator[Entry]:
         if expires:
             fields["expired_at"] = expires.date()
         # Trivy cannot know which kind of finding a bare id is, and takes it for all.
-        yield Entry(id=identity, sections=SECTIONS, expires=expires, file=path, fields=fields)
+        yield IgnoreEntry(id=identity, sections=SECTIONS, expires=expires, file=path, fields=fields)
 
 
 def _problem(identity: str) -> str:
@@ -293,10 +293,10 @@ def _loaded(text: str) -> Any:
 
     for tag in ("str", "timestamp"):
         Constructor.add_constructor(f"tag:yaml.org,2002:{tag}", Constructor.text)
-    return reading.yaml_value(text, Constructor)
+    return reading.parse_yaml(text, Constructor)
 
 
-def _yaml(path: Path, text: str) -> Iterator[Entry]:
+def _yaml(path: Path, text: str) -> Iterator[IgnoreEntry]:
     try:
         document = _loaded(text)
     except reading.YamlError as error:
@@ -308,7 +308,7 @@ def _yaml(path: Path, text: str) -> Iterator[Entry]:
     for section, listed in document.items():
         if section not in SECTIONS:
             raise _unreadable(
-                path, f"{str(section)[:80]!r} is none of {', '.join(SECTIONS)}{nearest(str(section), SECTIONS)}"
+                path, f"{str(section)[:80]!r} is none of {', '.join(SECTIONS)}{suggest_word(str(section), SECTIONS)}"
             )
         if not isinstance(listed, list | None):
             raise _unreadable(path, f"{section} is not a list of entries")
@@ -318,13 +318,13 @@ def _yaml(path: Path, text: str) -> Iterator[Entry]:
             yield _entry(path, str(section), one)
 
 
-def _entry(path: Path, section: str, written: dict[Any, Any]) -> Entry:
+def _entry(path: Path, section: str, written: dict[Any, Any]) -> IgnoreEntry:
     identity = str(written["id"])
     about = f"{identity[:80]} in {section}"
     for key in written:
-        if key not in KEYS:
-            hint = f": did you mean {_MEANT[str(key)]}?" if str(key) in _MEANT else nearest(str(key), KEYS)
-            raise _unreadable(path, f"{str(key)[:80]!r} of {about} is none of {', '.join(KEYS)}{hint}")
+        if key not in ENTRY_KEYS:
+            hint = f": did you mean {_MEANT[str(key)]}?" if str(key) in _MEANT else suggest_word(str(key), ENTRY_KEYS)
+            raise _unreadable(path, f"{str(key)[:80]!r} of {about} is none of {', '.join(ENTRY_KEYS)}{hint}")
     several = section != "licenses" and ("," in identity or identity != identity.strip())
     problem = "holds more than an id" if several else _misspelt(identity)
     if problem:
@@ -343,7 +343,7 @@ def _entry(path: Path, section: str, written: dict[Any, Any]) -> Entry:
             )
         # Go reads a time only with a T and its zone; a date alone, only without quotes.
         fields["expired_at"] = expires.isoformat() if expires.time() != time() else expires.date()
-    return Entry(id=identity, sections=(section,), expires=expires, file=path, fields=fields)
+    return IgnoreEntry(id=identity, sections=(section,), expires=expires, file=path, fields=fields)
 
 
 def _limits(path: Path, section: str, about: str, written: dict[Any, Any]) -> dict[str, list[str]]:

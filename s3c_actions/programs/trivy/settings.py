@@ -20,10 +20,10 @@ import msgspec
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError
 
-NOTHING = os.devnull
+EMPTY_FILE = os.devnull
 """A file that is there, and empty: what Trivy is given where it would look for one of its own."""
 
-CONFIG = "trivy.yaml"
+CONFIG_FILE = "trivy.yaml"
 SECRET_CONFIG = "trivy-secret.yaml"  # noqa: S105
 
 SEVERITIES = "UNKNOWN,LOW,MEDIUM,HIGH,CRITICAL"
@@ -31,7 +31,7 @@ DB_REPOSITORIES = ("mirror.gcr.io/aquasec/trivy-db:2", "ghcr.io/aquasecurity/tri
 JAVA_DB_REPOSITORIES = ("mirror.gcr.io/aquasec/trivy-java-db:1", "ghcr.io/aquasecurity/trivy-java-db:1")
 CHECKS_REPOSITORY = "mirror.gcr.io/aquasec/trivy-checks:2"
 
-FIXED: Mapping[str, tuple[str, str]] = {
+FIXED_FLAGS: Mapping[str, tuple[str, str]] = {
     "severity": ("severity", SEVERITIES),
     "ignore-unfixed": ("vulnerability.ignore-unfixed", "false"),
     "ignore-status": ("vulnerability.ignore-status", ""),
@@ -69,7 +69,7 @@ FIXED: Mapping[str, tuple[str, str]] = {
     "rego-error-limit": ("rego.error-limit", "10"),
     "include-deprecated-checks": ("rego.include-deprecated-checks", "false"),
     # Modules of one's own may change findings; /dev/null is a folder without any.
-    "module-dir": ("module.dir", NOTHING),
+    "module-dir": ("module.dir", EMPTY_FILE),
     "enable-modules": ("module.enable-modules", ""),
     # A server, or a cache that others fill, would tell what is in the image.
     "server": ("server.addr", ""),
@@ -79,7 +79,7 @@ FIXED: Mapping[str, tuple[str, str]] = {
 }
 """Flag → its key in a trivy.yaml, and the value it always has."""
 
-GIVEN: Mapping[str, tuple[str, str]] = {
+INPUT_FLAGS: Mapping[str, tuple[str, str]] = {
     "scanners": ("scan.scanners", "vuln,secret"),
     "pkg-types": ("pkg.types", "os,library"),
     "image-config-scanners": ("image.image-config-scanners", ""),
@@ -103,7 +103,7 @@ GIVEN: Mapping[str, tuple[str, str]] = {
 }
 """Flag → its key and Trivy's default, of those that are given as our inputs say."""
 
-OURS: Mapping[str, tuple[str, str]] = {
+REPORT_FLAGS: Mapping[str, tuple[str, str]] = {
     "format": ("format", "json"),
     "list-all-pkgs": ("list-all-pkgs", "true"),
     "show-suppressed": ("scan.show-suppressed", "true"),
@@ -126,7 +126,7 @@ OURS: Mapping[str, tuple[str, str]] = {
 }
 """Flag → its key, and the value it has for the one report that is read here."""
 
-RUN: Mapping[str, str] = {
+RUN_FLAGS: Mapping[str, str] = {
     "cache-dir": "cache.dir",
     "output": "output",
     "timeout": "timeout",
@@ -137,7 +137,7 @@ RUN: Mapping[str, str] = {
 }
 """Flag → its key, of those that are another in each run."""
 
-FREE: Mapping[str, str] = {
+FREE_FLAGS: Mapping[str, str] = {
     "cacert": "cacert",
     "parallel": "scan.parallel",
     "docker-host": "image.docker.host",
@@ -149,7 +149,7 @@ FREE: Mapping[str, str] = {
 }
 """Flag → its key, of those that a trivy.yaml or a variable may set: none of them leaves anything out."""
 
-IDLE: Mapping[str, str] = {
+IDLE_FLAGS: Mapping[str, str] = {
     "report": "report",
     "table-mode": "table-mode",
     "render-cause": "misconfiguration.render-cause",
@@ -165,7 +165,7 @@ IDLE: Mapping[str, str] = {
 }
 """Flag → its key, of those that do nothing with the others as they are."""
 
-WIDER: Mapping[str, str] = {
+WIDENING_VALUES: Mapping[str, str] = {
     "license-full": "true",
     "removed-pkgs": "true",
     "detection-priority": "comprehensive",
@@ -173,7 +173,7 @@ WIDER: Mapping[str, str] = {
 }
 """Values that a trivy.yaml may give to flags of FIXED, because more is found with them."""
 
-_FREE_KEYS = frozenset({*FREE.values(), "registry.mirrors", "scan.maven.mirrors"})
+_FREE_KEYS = frozenset({*FREE_FLAGS.values(), "registry.mirrors", "scan.maven.mirrors"})
 _CATEGORIES = tuple(
     f"license.{one}" for one in ("forbidden", "restricted", "reciprocal", "notice", "permissive", "unencumbered")
 )
@@ -196,39 +196,39 @@ _ELSEWHERE = frozenset(
 )
 """Keys of Trivy's other commands, and of earlier versions."""
 
-_SILENT = frozenset({*OURS, *RUN, *IDLE})
+_SILENT = frozenset({*REPORT_FLAGS, *RUN_FLAGS, *IDLE_FLAGS})
 
 
 def _keys() -> Mapping[str, str]:
     """Key in a trivy.yaml → flag."""
-    known = {key: flag for table in (FIXED, GIVEN, OURS) for flag, (key, _) in table.items() if key}
-    known |= {key: flag for table in (RUN, FREE, IDLE) for flag, key in table.items() if key}
+    known = {key: flag for table in (FIXED_FLAGS, INPUT_FLAGS, REPORT_FLAGS) for flag, (key, _) in table.items() if key}
+    known |= {key: flag for table in (RUN_FLAGS, FREE_FLAGS, IDLE_FLAGS) for flag, key in table.items() if key}
     return {key.lower(): flag for key, flag in (known | _OLD).items()}
 
 
-def flags() -> frozenset[str]:
+def known_flags() -> frozenset[str]:
     """Every flag that is known here."""
-    return frozenset().union(FIXED, GIVEN, OURS, RUN, FREE, IDLE)
+    return frozenset().union(FIXED_FLAGS, INPUT_FLAGS, REPORT_FLAGS, RUN_FLAGS, FREE_FLAGS, IDLE_FLAGS)
 
 
-def variables(environment: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+def trivy_environment(environment: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """What Trivy gets of an environment.
 
     Returns:
         The environment without the TRIVY_ variables that could leave something out of a report, and the names of those
         that are worth a word.
     """
-    free = {_variable(flag) for flag in FREE} | {"TRIVY_CACHE_DIR", "TRIVY_EXPERIMENTAL_RPM_ARCHIVE"}
+    free = {_variable(flag) for flag in FREE_FLAGS} | {"TRIVY_CACHE_DIR", "TRIVY_EXPERIMENTAL_RPM_ARCHIVE"}
     silent = {_variable(flag) for flag in _SILENT} | {"TRIVY_DISABLE_VEX_NOTICE", "TRIVY_VERSION"}
-    read = {_variable(flag) for flag in (*REPOSITORIES, *SKIPS)}
+    read = {_variable(flag) for flag in (*REPOSITORY_FLAGS, *SKIP_FLAGS)}
     kept = {name: value for name, value in environment.items() if not name.startswith("TRIVY_") or name in free}
     dropped = {name for name, value in environment.items() if name not in kept and value}
     return kept, tuple(sorted(dropped - silent - read))
 
 
-REPOSITORIES = ("db-repository", "java-db-repository", "checks-bundle-repository")
+REPOSITORY_FLAGS = ("db-repository", "java-db-repository", "checks-bundle-repository")
 """Flags whose values are taken from a variable or a trivy.yaml when no input gives them."""
-SKIPS = ("offline-scan", "skip-db-update", "skip-java-db-update", "skip-check-update", "skip-vex-repo-update")
+SKIP_FLAGS = ("offline-scan", "skip-db-update", "skip-java-db-update", "skip-check-update", "skip-vex-repo-update")
 """Flags that keep Trivy from downloading; a variable or a trivy.yaml may set them."""
 
 
@@ -260,12 +260,12 @@ class TrivyConfig(msgspec.Struct, frozen=True, kw_only=True):
         return path
 
 
-def from_variables(environment: Mapping[str, str]) -> TrivyConfig:
+def read_variables(environment: Mapping[str, str]) -> TrivyConfig:
     """Repositories and skips as TRIVY_ variables have them."""
-    values = {flag: environment.get(_variable(flag), "") for flag in (*REPOSITORIES, *SKIPS)}
+    values = {flag: environment.get(_variable(flag), "") for flag in (*REPOSITORY_FLAGS, *SKIP_FLAGS)}
     return TrivyConfig(
-        skips=tuple(flag for flag in SKIPS if _boolean(values[flag])),
-        repositories={flag: _items(values[flag]) for flag in REPOSITORIES if values[flag]},
+        skips=tuple(flag for flag in SKIP_FLAGS if _boolean(values[flag])),
+        repositories={flag: _items(values[flag]) for flag in REPOSITORY_FLAGS if values[flag]},
     )
 
 
@@ -293,16 +293,16 @@ def read(path: Path) -> TrivyConfig:
             continue
         flag = keys.get(lowered)
         if flag is None:
-            near = nearest(lowered, [*keys, *_FREE_KEYS, *_CATEGORIES])
+            near = suggest_word(lowered, [*keys, *_FREE_KEYS, *_CATEGORIES])
             raise _unusable("trivy-config", path, f"{key[:80]!r} is no setting of Trivy's{near}")
         text = _text(value)
-        if flag in WIDER and text == WIDER[flag]:
+        if flag in WIDENING_VALUES and text == WIDENING_VALUES[flag]:
             wider.append((flag, text))
-        elif flag in SKIPS:
+        elif flag in SKIP_FLAGS:
             skips += [flag] if _boolean(text) else []
-        elif flag in REPOSITORIES:
+        elif flag in REPOSITORY_FLAGS:
             repositories[flag] = _items(text)
-        elif flag not in _SILENT and not _same(text, {**FIXED, **GIVEN}[flag][1]):
+        elif flag not in _SILENT and not _same(text, {**FIXED_FLAGS, **INPUT_FLAGS}[flag][1]):
             unused.append(key)
     return TrivyConfig(
         free=_nested(free),
@@ -325,7 +325,7 @@ SECRET_KEYS = (
 _NARROWING = ("enable-builtin-rules", "disable-rules", "allow-rules", "exclude-block", "skip-patterns")
 
 
-def narrowed_secrets(path: Path) -> tuple[str, ...]:
+def narrowing_keys(path: Path) -> tuple[str, ...]:
     """The keys of a secret configuration with which fewer secrets are found.
 
     Raises:
@@ -334,12 +334,12 @@ def narrowed_secrets(path: Path) -> tuple[str, ...]:
     document = _document(path, "secret-config")
     for key in document:
         if key not in SECRET_KEYS:
-            near = nearest(str(key), SECRET_KEYS)
+            near = suggest_word(str(key), SECRET_KEYS)
             raise _unusable("secret-config", path, f"{str(key)[:80]!r} is none of {', '.join(SECRET_KEYS)}{near}")
     return tuple(key for key in _NARROWING if document.get(key))
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def suggest_word(word: str, known: Iterable[str]) -> str:
     """`: did you mean THIS?`, to end a sentence; empty when nothing is like it."""
     import difflib
 
@@ -353,7 +353,7 @@ def _variable(flag: str) -> str:
 
 def _document(path: Path, field: str) -> dict[Any, Any]:
     try:
-        document = reading.yaml_value(reading.text(path, encoding="utf-8-sig"))
+        document = reading.parse_yaml(reading.read_text_file(path, encoding="utf-8-sig"))
     except reading.YamlError as error:
         raise _unusable(field, path, str(error)) from error
     except (OSError, UnicodeDecodeError) as error:
@@ -417,7 +417,7 @@ def _unusable(field: str, path: Path, why: str) -> InputError:
     )
 
 
-def always(values: Iterable[tuple[str, str]] = ()) -> list[str]:
+def fixed_arguments(values: Iterable[tuple[str, str]] = ()) -> list[str]:
     """The flags of FIXED and OURS, some with other values."""
-    every = {flag: value for table in (FIXED, OURS) for flag, (_, value) in table.items()} | dict(values)
+    every = {flag: value for table in (FIXED_FLAGS, REPORT_FLAGS) for flag, (_, value) in table.items()} | dict(values)
     return [f"--{flag}={value}" for flag, value in every.items()]

@@ -20,20 +20,20 @@ from msgspec.structs import replace
 
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import OutsideError, S3CError
-from s3c_actions.core.process import Completed, Runner
+from s3c_actions.core.process import CompletedProgram, Runner
 from s3c_actions.core.progress import Progress
 from s3c_actions.findings import trivy_warnings
-from s3c_actions.programs.install.cache import folders
+from s3c_actions.programs.install.cache import make_private_folders
 from s3c_actions.programs.install.locate import Program
 from s3c_actions.programs.trivy import database, errors, settings
 from s3c_actions.programs.trivy.settings import (
     CHECKS_REPOSITORY,
     DB_REPOSITORIES,
-    GIVEN,
+    EMPTY_FILE,
+    INPUT_FLAGS,
     JAVA_DB_REPOSITORIES,
-    NOTHING,
     SEVERITIES,
-    SKIPS,
+    SKIP_FLAGS,
 )
 
 SOURCES = {"registry": "remote", "docker": "docker", "containerd": "containerd", "podman": "podman"}
@@ -88,7 +88,7 @@ class ScanOptions(msgspec.Struct, frozen=True, kw_only=True):
     asked: tuple[tuple[str, str], ...] = ()
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One scan.
 
     Attributes:
@@ -119,7 +119,7 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     output: Path
 
 
-class Metadata(msgspec.Struct, frozen=True, rename="pascal"):
+class DatabaseMetadata(msgspec.Struct, frozen=True, rename="pascal"):
     """`metadata.json` of a database of Trivy's; `downloaded_at` is Go's zero time for one not downloaded by Trivy."""
 
     updated_at: datetime
@@ -160,7 +160,7 @@ class Trivy:
         self.version = program.version
         self.cache = cache
         self._path = program.path
-        kept, self.set_aside = settings.variables(runner.environment)
+        kept, self.set_aside = settings.trivy_environment(runner.environment)
         self._runner = runner.within(kept)
         self._login = login
         self._retry_waits = retry_waits
@@ -171,16 +171,16 @@ class Trivy:
 
     def sources(self) -> frozenset[str] | None:
         """The sources whose advisories are in the vulnerability database; None when there is no file to look at."""
-        return database.sources(self.cache / "db" / "trivy.db")
+        return database.read_sources(self.cache / "db" / "trivy.db")
 
-    def database(self, name: str = "db") -> Metadata | None:
+    def database(self, name: str = "db") -> DatabaseMetadata | None:
         """What the cache says of a database (`db`, `java-db`); None when there is none that can be used."""
         try:
-            return msgspec.json.decode(reading.content(self.cache / name / "metadata.json"), type=Metadata)
+            return msgspec.json.decode(reading.read_file(self.cache / name / "metadata.json"), type=DatabaseMetadata)
         except (OSError, msgspec.MsgspecError):
             return None
 
-    def scan(self, request: Request, progress: Progress) -> tuple[str, ...]:
+    def scan(self, request: ScanRequest, progress: Progress) -> tuple[str, ...]:
         """Scan one image into Trivy's JSON report.
 
         The report is complete: every severity, every package, and what was set aside with its reason. No trivy.yaml and
@@ -198,12 +198,14 @@ class Trivy:
             OutsideError: a registry, a database or the machine failed; ProgramTimedOut when it took too long.
         """
         options = request.options
-        about = errors.About(image=request.asked, cache=self.cache, timeout=options.timeout, source=request.source)
+        about = errors.ErrorContext(
+            image=request.asked, cache=self.cache, timeout=options.timeout, source=request.source
+        )
         deadline = time.monotonic() + options.timeout
         with self._exclusively(deadline, progress, about):
             run = self._insecurely if options.insecure else self._until_it_works
             warnings = _warnings(run(request, progress, about, deadline).stderr)
-            if trivy_warnings.of_layers(warnings):
+            if trivy_warnings.mentions_layers(warnings):
                 # Trivy warns of a layer when it first looks at it, and takes it from there ever after without a word.
                 shutil.rmtree(self.cache / "fanal", ignore_errors=True)
         if not request.output.is_file() or request.output.stat().st_size == 0:
@@ -260,19 +262,21 @@ class Trivy:
                         raise OutsideError(
                             f"Trivy could not make the {conversion.name} SBOM of {report.name}.",
                             remedy="Look at what it said; the other reports are not touched by this.",
-                            original=errors.fatal(said.stderr),
+                            original=errors.fatal_message(said.stderr),
                         )
                     writing.copy(written, conversion.output)
 
             yield made
 
-    def _insecurely(self, request: Request, progress: Progress, about: errors.About, deadline: float) -> Completed:
+    def _insecurely(
+        self, request: ScanRequest, progress: Progress, about: errors.ErrorContext, deadline: float
+    ) -> CompletedProgram:
         """Scan an image of a registry that is not checked, with databases from those that are.
 
         Trivy has one flag for both, and whoever is in between could tell it that nothing is vulnerable.
         """
         options = request.options
-        skips = {*(SKIPS if options.offline else options.skips)}
+        skips = {*(SKIP_FLAGS if options.offline else options.skips)}
         if "vuln" in options.scanners and "skip-db-update" not in skips:
             self._until_it_works(request, progress, about, deadline, download="db")
         if "skip-java-db-update" not in skips and (self.cache / "java-db" / "metadata.json").is_file():
@@ -284,7 +288,7 @@ class Trivy:
             )
         if "skip-vex-repo-update" not in skips and "repo" in options.vex:
             progress.notice("VEX repositories are those of the cache: none is asked beside `insecure-registry`.")
-        downloaded = tuple(sorted(skips | (set(SKIPS) - {"offline-scan"})))
+        downloaded = tuple(sorted(skips | (set(SKIP_FLAGS) - {"offline-scan"})))
         scan = replace(request, options=replace(options, skips=downloaded))
         try:
             return self._until_it_works(scan, progress, about, deadline)
@@ -297,12 +301,12 @@ class Trivy:
 
     def _until_it_works(
         self,
-        request: Request,
+        request: ScanRequest,
         progress: Progress,
-        about: errors.About,
+        about: errors.ErrorContext,
         deadline: float,
         download: str = "",
-    ) -> Completed:
+    ) -> CompletedProgram:
         """Run it; again while its cache is locked, a database's registry is too busy, or another one is left to ask.
 
         Args:
@@ -319,12 +323,12 @@ class Trivy:
             ended = self._once(request, progress, repositories, deadline, download)
             if ended.code == 0:
                 return ended
-            said = errors.fatal(ended.stderr)
+            said = errors.fatal_message(ended.stderr)
             if _IN_USE.search(said) and time.monotonic() < deadline:
                 progress.note("another program uses Trivy's cache; trying again")
                 continue
             error = errors.translate(ended.stderr, about)
-            if not errors.database_failed(said):
+            if not errors.is_database_failure(said):
                 raise error
             failed = _FAILED_REPOSITORY.search(said)
             name = failed["repository"] if failed else ""
@@ -333,7 +337,7 @@ class Trivy:
                 # Trivy itself goes on to the next repository only after a 429 or 5xx.
                 progress.warning(f"{error.what} Trying {left[0]}.")
                 repositories = left
-            elif errors.too_many_requests(said) and waits and time.monotonic() + waits[0] < deadline:
+            elif errors.is_rate_limited(said) and waits and time.monotonic() + waits[0] < deadline:
                 progress.warning(f"{error.what} Trying again in {waits[0]:g} s.")
                 time.sleep(waits.pop(0))
                 repositories = every
@@ -341,26 +345,28 @@ class Trivy:
                 raise error
 
     def _once(
-        self, request: Request, progress: Progress, repositories: tuple[str, ...], deadline: float, download: str
-    ) -> Completed:
+        self, request: ScanRequest, progress: Progress, repositories: tuple[str, ...], deadline: float, download: str
+    ) -> CompletedProgram:
         left = max(deadline - time.monotonic(), 1.0)
         if download:
-            argv = downloading(download, request.options, cache=self.cache, repositories=repositories, timeout=left)
+            argv = download_arguments(
+                download, request.options, cache=self.cache, repositories=repositories, timeout=left
+            )
         else:
-            argv = arguments(request, cache=self.cache, repositories=repositories, timeout=left)
+            argv = scan_arguments(request, cache=self.cache, repositories=repositories, timeout=left)
         # Trivy's own limit does not hold while a registry keeps silent; the runner's does.
         return self._runner.run(
             [self._path, *argv], extra=self._login(), timeout=left + 2, check=False, on_line=_teller(progress)
         )
 
     @contextmanager
-    def _exclusively(self, deadline: float, progress: Progress, about: errors.About) -> Iterator[None]:
+    def _exclusively(self, deadline: float, progress: Progress, about: errors.ErrorContext) -> Iterator[None]:
         """One scan at a time in one cache: Trivy locks both databases for a whole scan and fails on a locked one."""
         try:
-            folders(self.cache)
+            make_private_folders(self.cache)
             file = (self.cache / "s3c.lock").open("a")
         except OSError as error:
-            raise errors.cache_unusable(error, about) from error
+            raise errors.cache_unusable_error(error, about) from error
         with file:
             told = False
             while True:
@@ -372,19 +378,19 @@ class Trivy:
                         progress.note("another scan uses Trivy's cache; waiting for it")
                         told = True
                     if time.monotonic() > deadline:
-                        raise errors.cache_in_use(about) from None
+                        raise errors.cache_in_use_error(about) from None
                     time.sleep(0.05)
             yield
 
 
-def arguments(request: Request, *, cache: Path, repositories: tuple[str, ...], timeout: float) -> list[str]:
+def scan_arguments(request: ScanRequest, *, cache: Path, repositories: tuple[str, ...], timeout: float) -> list[str]:
     """Trivy's arguments for one scan: whatever it would otherwise take from a file or a variable is among them.
 
     Every value is glued to its flag, so that none can be taken for a flag; the reference is checked by its parser.
     """
     options = request.options
     argv = ["image", f"--cache-dir={cache}", f"--output={request.output}", f"--timeout={max(1, round(timeout))}s"]
-    argv += settings.always(options.wider)
+    argv += settings.fixed_arguments(options.wider)
     argv += _given(options, repositories)
     argv += ["--download-db-only=false", "--download-java-db-only=false"]
     if request.source == "archive":
@@ -392,44 +398,49 @@ def arguments(request: Request, *, cache: Path, repositories: tuple[str, ...], t
     return [*argv, "--input=", f"--image-src={SOURCES[request.source]}", request.image]
 
 
-def downloading(
+def download_arguments(
     name: str, options: ScanOptions, *, cache: Path, repositories: tuple[str, ...], timeout: float
 ) -> list[str]:
     """Trivy's arguments for the download of a database (`db`, `java-db`), whose registry is always checked."""
     secure = replace(options, insecure=False, offline=False, skips=())
-    argv = ["image", f"--cache-dir={cache}", f"--timeout={max(1, round(timeout))}s", *settings.always()]
+    argv = ["image", f"--cache-dir={cache}", f"--timeout={max(1, round(timeout))}s", *settings.fixed_arguments()]
     argv += _given(secure, repositories if name == "db" else ())
     return [*argv, f"--download-{name}-only=true"]
 
 
 def _given(options: ScanOptions, repositories: tuple[str, ...]) -> list[str]:
     """The flags of `trivy_settings.GIVEN`."""
-    skips = SKIPS if options.offline else options.skips
+    skips = SKIP_FLAGS if options.offline else options.skips
     values: dict[str, tuple[str, ...]] = {
         "scanners": (",".join(options.scanners),),
-        "pkg-types": (",".join(options.pkg_types) or GIVEN["pkg-types"][1],),
+        "pkg-types": (",".join(options.pkg_types) or INPUT_FLAGS["pkg-types"][1],),
         "image-config-scanners": (",".join(options.image_config_scanners),),
         "platform": (options.platform,),
         "skip-dirs": tuple(map(_field, options.skip_dirs)),
         "skip-files": tuple(map(_field, options.skip_files)),
-        "ignorefile": (str(options.ignore_file or NOTHING),),
+        "ignorefile": (str(options.ignore_file or EMPTY_FILE),),
         "ignore-policy": (str(options.ignore_policy or ""),),
         "secret-config": (str(options.secret_config or ""),),
         "vex": tuple(map(_field, options.vex)),
-        "config": (str(options.config or NOTHING),),
+        "config": (str(options.config or EMPTY_FILE),),
         "insecure": (str(options.insecure).lower(),),
         "db-repository": repositories or DB_REPOSITORIES,
         "java-db-repository": options.java_db_repositories or JAVA_DB_REPOSITORIES,
         "checks-bundle-repository": (options.checks_bundle_repository or CHECKS_REPOSITORY,),
-        **{flag: (str(flag in skips).lower(),) for flag in SKIPS},
+        **{flag: (str(flag in skips).lower(),) for flag in SKIP_FLAGS},
     }
-    return [f"--{flag}={value}" for flag in GIVEN for value in values[flag] or ("",)]
+    return [f"--{flag}={value}" for flag in INPUT_FLAGS for value in values[flag] or ("",)]
 
 
 _CONVERTING = (
     *("--quiet=false", "--debug=false", "--trace-http=false", "--exit-code=0", "--exit-on-eol=0", "--compliance="),
     *("--ignore-policy=", "--dependency-tree=false", "--template=", "--output-plugin-arg=", "--version=false"),
-    *(f"--config={NOTHING}", f"--ignorefile={NOTHING}", f"--severity={SEVERITIES}", "--generate-default-config=false"),
+    *(
+        f"--config={EMPTY_FILE}",
+        f"--ignorefile={EMPTY_FILE}",
+        f"--severity={SEVERITIES}",
+        "--generate-default-config=false",
+    ),
 )
 
 

@@ -13,7 +13,7 @@ from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.startup import paused
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import ScanReport
-from s3c_actions.findings.threshold import Gate
+from s3c_actions.findings.threshold import Threshold
 from s3c_actions.report.format_registry import Format, by_name
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
         category: SARIF category; empty means the image's own.
     """
 
-    gate: Gate = msgspec.field(default_factory=lambda: Gate(None))
+    gate: Threshold = msgspec.field(default_factory=lambda: Threshold(None))
     difference: Difference | None = None
     dockerfile: str = ""
     dockerfile_text: str = ""

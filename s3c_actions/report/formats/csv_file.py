@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from s3c_actions.findings.model import Finding, ScanReport
-from s3c_actions.report.render.escape import FORMULA, MOST_CELL, cell, visible
+from s3c_actions.report.render.escape import FORMULA_STARTS, MAX_CELL, cell, is_visible
 
 if TYPE_CHECKING:
     from s3c_actions.report.formats import Rendering
@@ -16,7 +16,7 @@ HEADER = (
     *("score", "url", "purl", "suppressed", "image", "digest", "platform"),
 )
 
-_FORMULA_CELL = re.compile(f",[{re.escape(''.join(sorted(FORMULA)))}]")
+_FORMULA_CELL = re.compile(f",[{re.escape(''.join(sorted(FORMULA_STARTS)))}]")
 
 
 def render(report: ScanReport, rendering: Rendering) -> bytes:
@@ -32,8 +32,8 @@ def _joined(texts: tuple[str, ...]) -> str:
     joined = ",".join(texts)
     if (
         joined.count(",") == len(texts) - 1
-        and len(joined) < MOST_CELL
-        and visible(joined)
+        and len(joined) < MAX_CELL
+        and is_visible(joined)
         and '"' not in joined
         and not _FORMULA_CELL.search(f",{joined}")
     ):

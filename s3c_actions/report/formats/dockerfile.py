@@ -26,7 +26,7 @@ class Instruction(msgspec.Struct, frozen=True):
     text: str
 
 
-def instructions(text: str) -> tuple[Instruction, ...]:
+def parse_instructions(text: str) -> tuple[Instruction, ...]:
     """Read a Dockerfile's instructions, continuation lines and here-documents joined."""
     found: list[Instruction] = []
     lines = text.splitlines()
@@ -54,7 +54,7 @@ def instructions(text: str) -> tuple[Instruction, ...]:
     return tuple(found)
 
 
-def layer_lines(text: str, report: ScanReport) -> Mapping[str, int]:
+def map_layers_to_lines(text: str, report: ScanReport) -> Mapping[str, int]:
     """The line for each layer.
 
     Args:
@@ -64,7 +64,7 @@ def layer_lines(text: str, report: ScanReport) -> Mapping[str, int]:
     Returns:
         Diff id → line from 1; the empty string stands for layers nobody knows. Empty when the text is no Dockerfile.
     """
-    read = instructions(text)
+    read = parse_instructions(text)
     stages = [n for n, one in enumerate(read) if one.keyword == "FROM"]
     if not stages:
         return {}

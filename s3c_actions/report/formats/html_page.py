@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity, count
-from s3c_actions.findings.threshold import verdict
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, count_by_severity
+from s3c_actions.findings.threshold import explain_rejection
 from s3c_actions.report.render import escape, page
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ STATIC_ROWS = 100
 _TEMPLATE = "report.html.j2"
 
 _KINDS = {
-    Kind.VULNERABILITY: "vulnerability",
-    Kind.SECRET: "secret",
-    Kind.MISCONFIGURATION: "misconfiguration",
-    Kind.LICENSE: "licence",
+    FindingKind.VULNERABILITY: "vulnerability",
+    FindingKind.SECRET: "secret",
+    FindingKind.MISCONFIGURATION: "misconfiguration",
+    FindingKind.LICENSE: "licence",
 }
 
 
@@ -41,11 +41,11 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
     aside = [_row(finding, False) for finding in report.suppressed]
     refused = rendering.gate.refused(report.findings)
     counts = report.counts
-    fixable = count(report.fixable)
+    fixable = count_by_severity(report.fixable)
     data = msgspec.json.encode({"rows": rows, "aside": aside}).decode()
     script, script_hash = _script()
     text = (
-        page.environment()
+        page.page_environment()
         .get_template(_TEMPLATE)
         .render(
             report={
@@ -63,7 +63,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
             ],
             difference=rendering.difference,
             gate=rendering.gate.closes,
-            refused=escape.line(verdict(refused)) if refused else "",
+            refused=escape.line(explain_rejection(refused)) if refused else "",
             static=[_static(row) for row in rows[:STATIC_ROWS]],
             data=data.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
             script=script,
@@ -77,7 +77,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
 def prepare() -> None:
     """Do ahead of time what `render` needs to have done once."""
     for name in (_TEMPLATE, "page.css"):
-        page.environment().get_template(name)
+        page.page_environment().get_template(name)
     _script()
 
 
@@ -96,10 +96,10 @@ def _row(finding: Finding, new: bool) -> list[Any]:
     """What the script reads: severity, kind, id, link, package, installed, fixed, place, title, score, new, reason."""
     where = finding.path or finding.target
     text = finding.title
-    if finding.kind is not Kind.VULNERABILITY:
+    if finding.kind is not FindingKind.VULNERABILITY:
         text = ": ".join(part for part in (finding.title, finding.remedy or finding.description) if part)
         where = f"{where}:{finding.line}" if finding.line else where
-    fixed = finding.fixed or (finding.status.replace("_", " ") if finding.kind is Kind.VULNERABILITY else "")
+    fixed = finding.fixed or (finding.status.replace("_", " ") if finding.kind is FindingKind.VULNERABILITY else "")
     return [
         int(finding.severity),
         _KINDS[finding.kind],
@@ -128,5 +128,5 @@ def _static(row: list[Any]) -> dict[str, Any]:
 @cache
 def _script() -> tuple[str, str]:
     """The page's script and its hash for the content security policy, which allows no other."""
-    source = page.source("report.js")
-    return source, page.fingerprint(source)
+    source = page.template_source("report.js")
+    return source, page.csp_hash(source)

@@ -24,9 +24,9 @@ import msgspec
 from s3c_actions.core.artifact_types import STATEMENT
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
-from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
 from s3c_actions.report.formats import dockerfile
-from s3c_actions.report.formats.size_budget import Packing
+from s3c_actions.report.formats.size_budget import PackedSize
 from s3c_actions.report.render import escape
 
 if TYPE_CHECKING:
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 INFORMATION_URI = "https://github.com/aquasecurity/trivy"
 
-MOST_RESULTS = 25_000
-SHOWN_RESULTS = 5_000
-MOST_BYTES = 10_000_000
+MAX_RESULTS = 25_000
+MAX_SHOWN_RESULTS = 5_000
+MAX_BYTES = 10_000_000
 _ROWS = 100
-MOST_TAGS = 10
-MOST_LINKS = 6
-MOST_EVIDENCE = 56_000
-MOST_NAME = 255
-MOST_DESCRIPTION = 1_024
+MAX_TAGS = 10
+MAX_LINKS = 6
+MAX_EVIDENCE = 56_000
+MAX_NAME = 255
+MAX_DESCRIPTION = 1_024
 
 # security-severity's bands: over 9.0 critical, 7.0 to 8.9 high, 4.0 to 6.9 medium, 0.1 to 3.9 low.
 _BANDS = {
@@ -63,10 +63,10 @@ _LEVELS = {
 }
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9A-Za-z-]+){1,5}")
 _NOUNS = {
-    Kind.VULNERABILITY: "Vulnerability",
-    Kind.SECRET: "Secret",
-    Kind.MISCONFIGURATION: "Misconfiguration",
-    Kind.LICENSE: "License",
+    FindingKind.VULNERABILITY: "Vulnerability",
+    FindingKind.SECRET: "Secret",
+    FindingKind.MISCONFIGURATION: "Misconfiguration",
+    FindingKind.LICENSE: "License",
 }
 
 
@@ -82,18 +82,18 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         in a notification.
     """
     everything = [*report.findings, *report.suppressed]
-    keep = min(len(everything), MOST_RESULTS)
+    keep = min(len(everything), MAX_RESULTS)
     while True:
-        with Packing() as packing:
+        with PackedSize() as packing:
             data = _encode(_log([_run(report, rendering, everything[:keep], len(everything) - keep, packing=packing)]))
             # gzip never makes it larger.
-            packed = len(data) if len(data) <= MOST_BYTES else packing.size_of(data)
-        if packed <= MOST_BYTES or keep == 0:
+            packed = len(data) if len(data) <= MAX_BYTES else packing.size_of(data)
+        if packed <= MAX_BYTES or keep == 0:
             return data
-        keep = int(keep * 0.95 * MOST_BYTES / packed)
+        keep = int(keep * 0.95 * MAX_BYTES / packed)
 
 
-def uploadable(sarif: bytes) -> bytes:
+def drop_suppressed(sarif: bytes) -> bytes:
     """The file without its suppressed results: what goes to code scanning.
 
     GitHub does not read `suppressions`, so what somebody set aside with a reason would be an open alert. Left out, its
@@ -110,7 +110,7 @@ def uploadable(sarif: bytes) -> bytes:
     return msgspec.json.encode(log)
 
 
-def evidence(scans: Sequence[tuple[ScanReport, Statement]], rendering: Rendering) -> bytes:
+def render_evidence(scans: Sequence[tuple[ScanReport, Statement]], rendering: Rendering) -> bytes:
     """Render scans as the one report that is attached to an image and judged there: all that the policy minds.
 
     Ratify 1.4.6 takes 64 KiB from a verifier at most. So a report lists nothing that passes anyway, and when even that
@@ -132,9 +132,9 @@ def evidence(scans: Sequence[tuple[ScanReport, Statement]], rendering: Rendering
         ]
         data = _encode(_log(runs))
         escaped = len(data) + data.count(b'"') + data.count(b"\\")
-        if escaped <= MOST_EVIDENCE or keep == 0:
+        if escaped <= MAX_EVIDENCE or keep == 0:
             return data
-        keep = min(keep - 1, int(keep * 0.95 * MOST_EVIDENCE / escaped))
+        keep = min(keep - 1, int(keep * 0.95 * MAX_EVIDENCE / escaped))
 
 
 def prepare() -> None:
@@ -142,7 +142,7 @@ def prepare() -> None:
     import sarif_om  # noqa: F401
 
 
-def category(report: ScanReport) -> str:
+def sarif_category(report: ScanReport) -> str:
     """The code-scanning category of an image: its repository and platform, never its tag.
 
     A category with the tag in it would close and open every alert at each release.
@@ -196,7 +196,7 @@ def _run(
     kept: Sequence[Finding],
     omitted: int,
     *,
-    packing: Packing | None = None,
+    packing: PackedSize | None = None,
     stated: Statement | None = None,
 ) -> Any:
     import sarif_om as om
@@ -214,7 +214,7 @@ def _run(
                 rules=_written(rules.described(brief=stated is not None), packing),
             )
         ),
-        automation_details=om.RunAutomationDetails(id=f"{rendering.category or category(report)}/"),
+        automation_details=om.RunAutomationDetails(id=f"{rendering.category or sarif_category(report)}/"),
         invocations=[_invocation(report, len(kept), omitted if stated is None else 0)],
         column_kind="utf16CodeUnits",
         results=results,
@@ -247,7 +247,7 @@ def _results(
         yield result
 
 
-def _written(rows: Iterator[dict[str, Any]], packing: Packing | None) -> Any:
+def _written(rows: Iterator[dict[str, Any]], packing: PackedSize | None) -> Any:
     """The list of them in JSON, a hundred at a time, so that they are compressed while the next are made."""
     pieces = []
     while some := list(islice(rows, _ROWS)):
@@ -275,12 +275,12 @@ def _invocation(report: ScanReport, kept: int, omitted: int) -> Any:
                 ),
             )
         )
-    if kept > SHOWN_RESULTS:
+    if kept > MAX_SHOWN_RESULTS:
         told.append(
             om.Notification(
                 level="note",
                 message=om.Message(
-                    text=f"Code scanning shows the {SHOWN_RESULTS:,} most severe of these {kept:,} findings."
+                    text=f"Code scanning shows the {MAX_SHOWN_RESULTS:,} most severe of these {kept:,} findings."
                 ),
             )
         )
@@ -306,14 +306,14 @@ def _facts(report: ScanReport, omitted: int) -> dict[str, Any]:
 def _message(report: ScanReport, finding: Finding) -> str:
     severity = finding.severity.title
     image = report.image
-    if finding.kind is Kind.VULNERABILITY:
+    if finding.kind is FindingKind.VULNERABILITY:
         what = f"{finding.package} {finding.installed} in {image} has {finding.id} ({severity})"
         where = f", at {finding.path or finding.target}" if not finding.os_package else ""
         end = f"Fixed in {finding.fixed}" if finding.fixed else f"No fix yet ({finding.status or 'affected'})"
         text = f"{what}{where}: {finding.title}. {end}." if finding.title else f"{what}{where}. {end}."
-    elif finding.kind is Kind.SECRET:
+    elif finding.kind is FindingKind.SECRET:
         text = f"{finding.title or finding.id} ({severity}) in {finding.target} of {image}: {finding.description}"
-    elif finding.kind is Kind.MISCONFIGURATION:
+    elif finding.kind is FindingKind.MISCONFIGURATION:
         text = f"{finding.title or finding.id} ({severity}) in {finding.target}: {finding.description}"
     else:
         package = f"{finding.package} ({finding.target})" if finding.package else finding.target
@@ -337,7 +337,7 @@ class _Places:
         self._image = report.artifact_type == "container_image"
         self._fallback = _relative(_identity(report).partition("/")[2] or _identity(report))
         self._dockerfile = _relative(rendering.dockerfile) if rendering.dockerfile else ""
-        self._lines = dockerfile.layer_lines(rendering.dockerfile_text, report)
+        self._lines = dockerfile.map_layers_to_lines(rendering.dockerfile_text, report)
         self._made: dict[tuple[str, int, int], dict[str, Any]] = {}
 
     def of(self, finding: Finding) -> dict[str, Any]:
@@ -377,10 +377,10 @@ class _Rules:
     """The rules of the results kept, in the results' order, so that the most severe come first."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:
-        self._findings: dict[tuple[Kind, str], list[Finding]] = {}
+        self._findings: dict[tuple[FindingKind, str], list[Finding]] = {}
         for finding in findings:
             self._findings.setdefault((finding.kind, finding.id), []).append(finding)
-        self._ids: dict[tuple[Kind, str], tuple[int, str]] = {}
+        self._ids: dict[tuple[FindingKind, str], tuple[int, str]] = {}
         taken: set[str] = set()
         for number, (kind, text) in enumerate(self._findings):
             name = _rule_id(text)
@@ -406,7 +406,7 @@ class _Rules:
 
 def _rule_id(text: str) -> str:
     one = escape.line(text, 10_000).strip() or "unnamed"
-    if len(one) <= MOST_NAME:
+    if len(one) <= MAX_NAME:
         return one
     return f"{one[:200]}…{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
@@ -415,17 +415,17 @@ def _rule(rule_id: str, findings: Sequence[Finding]) -> dict[str, Any]:
     """A reportingDescriptor (SARIF 2.1.0, 3.49), written as it is: a large report has as many as results."""
     # The findings are ranked: the first is the most severe, and its severity is the rule's.
     first = findings[0]
-    title = escape.line(first.title, MOST_DESCRIPTION - 300)
+    title = escape.line(first.title, MAX_DESCRIPTION - 300)
     short = f"{rule_id}: {title}" if title else f"{rule_id} in {escape.line(first.package or first.target, 300) or '?'}"
-    described = escape.block(first.description, MOST_DESCRIPTION - 1).strip()
+    described = escape.block(first.description, MAX_DESCRIPTION - 1).strip()
     # A secret's description is its match: another one for each finding, so not the rule's.
-    full = described if described and first.kind is not Kind.SECRET else short
+    full = described if described and first.kind is not FindingKind.SECRET else short
     link = escape.url(first.url)
-    packages = _packages(findings) if first.kind is Kind.VULNERABILITY else []
+    packages = _packages(findings) if first.kind is FindingKind.VULNERABILITY else []
     return {
         "id": rule_id,
         "name": _name(first),
-        "shortDescription": {"text": short[:MOST_DESCRIPTION]},
+        "shortDescription": {"text": short[:MAX_DESCRIPTION]},
         "fullDescription": {"text": full},
         "help": {
             "text": _help_text(rule_id, first, packages, link),
@@ -442,24 +442,24 @@ def _rule(rule_id: str, findings: Sequence[Finding]) -> dict[str, Any]:
 
 
 def _name(finding: Finding) -> str:
-    if finding.kind is Kind.VULNERABILITY:
+    if finding.kind is FindingKind.VULNERABILITY:
         return "OsPackageVulnerability" if finding.os_package else "LanguageSpecificPackageVulnerability"
     return _NOUNS[finding.kind]
 
 
 @lru_cache(10_000)
-def _tags(kind: Kind, severity: Severity, package_type: str, cwes: tuple[str, ...]) -> tuple[str, ...]:
+def _tags(kind: FindingKind, severity: Severity, package_type: str, cwes: tuple[str, ...]) -> tuple[str, ...]:
     tags = ["security", _NOUNS[kind].lower(), severity.name]
     if package_type:
         tags.append(escape.line(package_type, 50))
     tags += [f"external/cwe/{escape.line(cwe, 20).lower()}" for cwe in cwes]
-    return tuple(dict.fromkeys(tags))[:MOST_TAGS]
+    return tuple(dict.fromkeys(tags))[:MAX_TAGS]
 
 
 def _help_text(rule_id: str, first: Finding, packages: Sequence[Finding], link: str) -> str:
     # Ratify takes the first "Severity: WORD" of this text: nothing untrusted may stand before it.
     lines = [f"Severity: {first.severity.name}", f"{_NOUNS[first.kind]}: {rule_id}"]
-    if first.kind is Kind.VULNERABILITY:
+    if first.kind is FindingKind.VULNERABILITY:
         lines += [f"Package: {escape.line(one.package, 200)}" for one in packages[:10]]
         lines.append(f"Fixed version: {escape.line(first.fixed, 200) or 'none yet'}")
     if first.remedy:
@@ -471,7 +471,7 @@ def _help_text(rule_id: str, first: Finding, packages: Sequence[Finding], link: 
 
 def _help_markdown(rule_id: str, first: Finding, packages: Sequence[Finding], full: str, link: str) -> str:
     lines = [f"**{_NOUNS[first.kind]} {escape.link(rule_id, link)}** · {first.severity.title}", ""]
-    if first.kind is Kind.VULNERABILITY:
+    if first.kind is FindingKind.VULNERABILITY:
         lines += ["| Package | Installed | Fixed in | Severity |", "|---|---|---|---|"]
         for one in packages[:10]:
             fixed = escape.code(one.fixed) if one.fixed else escape.markdown(one.status.replace("_", " ") or "no fix")
@@ -486,7 +486,7 @@ def _help_markdown(rule_id: str, first: Finding, packages: Sequence[Finding], fu
         lines += [f"**Resolution:** {escape.markdown(first.remedy, 500)}", ""]
     links = [link] if link else []
     for other in first.references:
-        if len(links) == MOST_LINKS:
+        if len(links) == MAX_LINKS:
             break
         if other not in links and escape.url(other):
             links.append(other)

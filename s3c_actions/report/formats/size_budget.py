@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _PIECE = 5_000_000
 
 
-class Packing:
+class PackedSize:
     """Compresses a text while it is made; to be left by its `with`, which waits for what is still being compressed."""
 
     def __init__(self) -> None:

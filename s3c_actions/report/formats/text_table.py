@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from s3c_actions.core.text import counted
-from s3c_actions.findings.model import Finding, Kind, ScanReport, count
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, count_by_severity
 from s3c_actions.report.render.escape import line
 
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 WIDTH = 120
 
 _HEADINGS = {
-    Kind.VULNERABILITY: ("Vulnerabilities", ("SEVERITY", "ID", "PACKAGE", "INSTALLED", "FIXED IN", "TITLE")),
-    Kind.SECRET: ("Secrets", ("SEVERITY", "RULE", "FILE", "LINE", "TITLE")),
-    Kind.MISCONFIGURATION: ("Misconfigurations", ("SEVERITY", "CHECK", "FILE", "LINE", "TITLE")),
-    Kind.LICENSE: ("Licences", ("SEVERITY", "LICENCE", "PACKAGE", "CATEGORY", "FILE")),
+    FindingKind.VULNERABILITY: ("Vulnerabilities", ("SEVERITY", "ID", "PACKAGE", "INSTALLED", "FIXED IN", "TITLE")),
+    FindingKind.SECRET: ("Secrets", ("SEVERITY", "RULE", "FILE", "LINE", "TITLE")),
+    FindingKind.MISCONFIGURATION: ("Misconfigurations", ("SEVERITY", "CHECK", "FILE", "LINE", "TITLE")),
+    FindingKind.LICENSE: ("Licences", ("SEVERITY", "LICENCE", "PACKAGE", "CATEGORY", "FILE")),
 }
 # The widest a column gets; the last one takes what is left of the line.
 _WIDEST = (8, 24, 28, 20, 24)
@@ -28,10 +28,17 @@ _WIDEST = (8, 24, 28, 20, 24)
 def render(report: ScanReport, rendering: Rendering) -> bytes:
     """Render a report, 120 columns wide; long cells are cut, findings are not."""
     facts = [report.digest, report.platform, report.os]
-    out = [cut(report.image), cut("  ".join(line(fact, 80) for fact in facts if fact)), "", summary(report), ""]
+    out = [
+        cut_line(report.image),
+        cut_line("  ".join(line(fact, 80) for fact in facts if fact)),
+        "",
+        summary_line(report),
+        "",
+    ]
     if report.os_end_of_life:
         out += [
-            f"{fit(line(report.os), 50).rstrip()} is past its end of life: its distributor mends nothing any more.",
+            f"{fit_column(line(report.os), 50).rstrip()} is past its end of life: "
+            "its distributor mends nothing any more.",
             "",
         ]
     if rendering.difference is not None:
@@ -51,12 +58,14 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
     return "\n".join(out).encode()
 
 
-def summary(report: ScanReport) -> str:
+def summary_line(report: ScanReport) -> str:
     """`35 findings: 22 high, 13 medium; 35 have a fix`, in one line."""
     total = len(report.findings)
     if not total:
         return "Nothing found."
-    counts = ", ".join(f"{n:,} {severity.name.lower()}" for severity, n in count(report.findings).items() if n)
+    counts = ", ".join(
+        f"{n:,} {severity.name.lower()}" for severity, n in count_by_severity(report.findings).items() if n
+    )
     fixable = len(report.fixable)
     return f"{counted(total, 'finding')}: {counts}; {fixable:,} can be fixed."
 
@@ -64,10 +73,10 @@ def summary(report: ScanReport) -> str:
 def _row(finding: Finding) -> tuple[str, ...]:
     """The cells of a finding, which `_table` escapes."""
     severity = finding.severity.name
-    if finding.kind is Kind.VULNERABILITY:
+    if finding.kind is FindingKind.VULNERABILITY:
         fixed = line(finding.fixed) or (finding.status.replace("_", " ") if finding.status.isascii() else "") or "-"
         return (severity, finding.id, finding.package, finding.installed, fixed, finding.title)
-    if finding.kind is Kind.LICENSE:
+    if finding.kind is FindingKind.LICENSE:
         return (severity, finding.id, finding.package, finding.category, finding.target)
     where = str(finding.line) if finding.line else "-"
     return (severity, finding.id, finding.target, where, finding.title)
@@ -80,7 +89,7 @@ def _table(columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]
         lines = {text: line(text) for text in set(column)}
         last = number == len(columns) - 1
         width = left if last else min(_WIDEST[number], max(map(_columns, lines.values())))
-        cells = {text: fit(one, width) for text, one in lines.items()}
+        cells = {text: fit_column(one, width) for text, one in lines.items()}
         fitted.append([cells[text] for text in column])
         left -= width + 2
     return ["  ".join(row).rstrip() for row in zip(*fitted, strict=True)]
@@ -99,12 +108,12 @@ def _of(one: str) -> int:
     return 2 if unicodedata.east_asian_width(one) in "WF" else 1
 
 
-def cut(text: str) -> str:
+def cut_line(text: str) -> str:
     """One line of printable text, no wider than WIDTH columns."""
-    return fit(line(text), WIDTH).rstrip()
+    return fit_column(line(text), WIDTH).rstrip()
 
 
-def fit(text: str, width: int) -> str:
+def fit_column(text: str, width: int) -> str:
     """The text in so many columns of a terminal: filled up, or cut with `…`."""
     taken = _columns(text)
     if taken <= width:

@@ -11,12 +11,12 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity, count
-from s3c_actions.findings.threshold import enumerated
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, count_by_severity
+from s3c_actions.findings.threshold import enumerate_names
 from s3c_actions.report.formats import Rendering, dockerfile
 from s3c_actions.report.render import escape
 
-MOST = 5
+MAX_PER_LEVEL = 5
 """Of each level, in a step: GitHub shows 10 of each in a step, which other errors of ours share, and 50 in a job."""
 
 
@@ -40,7 +40,7 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True):
     line: int = 0
 
 
-def of(
+def image_annotations(
     report: ScanReport, rendering: Rendering, refused: Collection[Finding] = (), *, patched: bool = False
 ) -> list[Annotation]:
     """What is to be told of one image, the worst first.
@@ -58,7 +58,7 @@ def of(
         severe = finding.severity >= Severity.HIGH and finding.fixable and not excused(finding)
         if finding.key in closing or severe:
             groups.setdefault(_group(finding, finding.key in closing), []).append(finding)
-    lines = dockerfile.layer_lines(rendering.dockerfile_text, report) if groups else {}
+    lines = dockerfile.map_layers_to_lines(rendering.dockerfile_text, report) if groups else {}
     made = []
     for (level, *_), findings in groups.items():
         first = findings[0]
@@ -75,10 +75,10 @@ def of(
     return sorted(made, key=_rank)
 
 
-def most(annotations: Sequence[Annotation]) -> list[Annotation]:
+def select_annotations(annotations: Sequence[Annotation]) -> list[Annotation]:
     """The ones that are shown of all images together: the worst of each level, and none twice."""
     ranked = sorted(dict.fromkeys(annotations), key=_rank)
-    return [one for level in ("error", "warning") for one in [a for a in ranked if a.level == level][:MOST]]
+    return [one for level in ("error", "warning") for one in [a for a in ranked if a.level == level][:MAX_PER_LEVEL]]
 
 
 def _rank(annotation: Annotation) -> tuple[bool, int]:
@@ -87,34 +87,35 @@ def _rank(annotation: Annotation) -> tuple[bool, int]:
 
 def _group(finding: Finding, closing: bool) -> tuple[str, ...]:
     level = "error" if closing else "warning"
-    if finding.kind is Kind.VULNERABILITY:
+    if finding.kind is FindingKind.VULNERABILITY:
         return level, finding.package, finding.installed, "" if finding.os_package else finding.path or finding.target
     return level, finding.kind, finding.id, finding.package, finding.target
 
 
 def _title(findings: Sequence[Finding]) -> str:
     first = findings[0]
-    what = f"{first.package} {first.installed}" if first.kind is Kind.VULNERABILITY else first.title or first.id
-    return f"{what}: {', '.join(f'{n} {severity.name.lower()}' for severity, n in count(findings).items() if n)}"
+    what = f"{first.package} {first.installed}" if first.kind is FindingKind.VULNERABILITY else first.title or first.id
+    counts = (f"{n} {severity.name.lower()}" for severity, n in count_by_severity(findings).items() if n)
+    return f"{what}: {', '.join(counts)}"
 
 
 def _found(findings: Sequence[Finding], image: str) -> str:
     first = findings[0]
     where = f"{first.path or first.target} of {image}" if not first.os_package else image
-    return f"{enumerated(list(dict.fromkeys(one.id for one in findings)))} in {where}."
+    return f"{enumerate_names(list(dict.fromkeys(one.id for one in findings)))} in {where}."
 
 
 def _to_do(findings: Sequence[Finding], *, patched: bool) -> str:
     first = findings[0]
-    if first.kind is Kind.SECRET:
+    if first.kind is FindingKind.SECRET:
         return "Revoke it, and build the image without it."
-    if first.kind is Kind.MISCONFIGURATION:
+    if first.kind is FindingKind.MISCONFIGURATION:
         return first.remedy
-    if first.kind is Kind.LICENSE:
+    if first.kind is FindingKind.LICENSE:
         return "Take another package, or accept the licence in the policy."
     versions = list(dict.fromkeys(one.fixed for one in findings if one.fixed))
     unfixed = sum(not one.fixed for one in findings)
-    told = f"Fixed in {enumerated(versions)}." if versions else ""
+    told = f"Fixed in {enumerate_names(versions)}." if versions else ""
     if unfixed:
         told += (
             f" {unfixed:,} of them {'has' if unfixed == 1 else 'have'} no fix." if versions else "No version fixes it."

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from s3c_actions.report.document import ImageResult, ResultDocument, Verdict
 from s3c_actions.report.github import deploy_view, image_view
 from s3c_actions.report.render import escape, markdown
-from s3c_actions.report.render.markdown import Table, safe
+from s3c_actions.report.render.markdown import Table, mark_safe
 
 COMMENT_BYTES = 65_000
 """GitHub takes 65,536 characters; the rest is for the hidden marker. Bytes are never fewer than characters."""
@@ -44,22 +44,22 @@ def render(
         Markdown that ends with a newline, within the limit: cut at whole rows, with a count of what was left out and
         where the rest is. Empty when the results tell nothing.
     """
-    images = joined(results)
-    names = image_view.named(images)
+    images = join_documents(results)
+    names = image_view.distinct_names(images)
     shown = [image_view.view(one, titles=False) | {"name": name} for one, name in zip(images, names, strict=True)]
     rest = f"the [job summary]({escape.url(run_url)})" if escape.url(run_url) else "the job summary"
     compared = any(image["new"] is not None for image in shown)
     columns = [
         "",
         "Image",
-        *(f">{one.capitalize()}" for one in image_view.FOUR),
+        *(f">{one.capitalize()}" for one in image_view.RATED_SEVERITIES),
         *([">New"] if compared else []),
         "Digest",
     ]
     several = Table(
         title="",
-        head=markdown.head(*columns),
-        rows=[_row(image, compared) for image in shown[: markdown.MOST_ROWS]] if len(shown) > 1 else [],
+        head=markdown.table_head(*columns),
+        rows=[_row(image, compared) for image in shown[: markdown.MAX_ROWS]] if len(shown) > 1 else [],
         count=len(shown),
     )
     errors = [one.error for one in results if one.error is not None]
@@ -68,14 +68,14 @@ def render(
         "several": several,
         "details": True,
         "good": not errors and all(image["good"] for image in shown),
-        "verdict": image_view.overall(images) if len(images) > 1 else "",
-        "errors": [image_view.error(error) for error in errors[:10]],
-        "deploys": [deploy_view.view(one, one.deploy) for one in results if one.deploy is not None],
+        "verdict": image_view.overall_verdict(images) if len(images) > 1 else "",
+        "errors": [image_view.error_view(error) for error in errors[:10]],
+        "deploys": [deploy_view.deploy_view(one, one.deploy) for one in results if one.deploy is not None],
         "base": _base(images),
         "links": _links(run_url, alerts_url),
-        "rest": safe(rest),
-        "settings": image_view.settings(results),
-        "gate_changes": image_view.gate_changes(results),
+        "rest": mark_safe(rest),
+        "settings": image_view.describe_settings(results),
+        "gate_changes": image_view.describe_gate_changes(results),
         "note": note,
     }
     tables = [table for image in shown for table in image["tables"]]
@@ -83,10 +83,10 @@ def render(
     if len(text.encode()) > limit:
         values["details"] = False
         text = markdown.render(_TEMPLATE, values, [several], limit)
-    return markdown.whole_lines(text, limit, f"_Cut here: the rest is in {rest}._\n")
+    return markdown.cut_at_line(text, limit, f"_Cut here: the rest is in {rest}._\n")
 
 
-def joined(results: Sequence[ResultDocument]) -> list[ImageResult]:
+def join_documents(results: Sequence[ResultDocument]) -> list[ImageResult]:
     """The images of several documents, the steps on one digest put together.
 
     A step hands on a digest, and the next one is given it: so the scan, the patch, the signature and the admission of
@@ -142,9 +142,9 @@ def _base(images: Sequence[ImageResult]) -> str:
     against = escape.code(names[0], 100) if len(names) == 1 else "their bases"
     new, fixed = sum(len(base.new) for base in bases), sum(len(base.fixed) for base in bases)
     left = sum(base.left for base in bases)
-    return safe(f"Compared with {against}: **{new:,} new**, {fixed:,} fixed, {left:,} unchanged.")
+    return mark_safe(f"Compared with {against}: **{new:,} new**, {fixed:,} fixed, {left:,} unchanged.")
 
 
 def _links(run_url: str, alerts_url: str) -> list[str]:
     links = (("run", run_url), ("alerts", alerts_url))
-    return [safe(f"[{text}]({escape.url(url)})") for text, url in links if escape.url(url)]
+    return [mark_safe(f"[{text}]({escape.url(url)})") for text, url in links if escape.url(url)]

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from s3c_actions.report.document import AdmissionEntry, DeployEntry, ImageResult, ResultDocument
-from s3c_actions.report.github.image_view import ADMISSIONS, error, name, prose, shortened
+from s3c_actions.report.github.image_view import ADMISSIONS, error_view, render_prose, short_name, short_reference
 from s3c_actions.report.render import escape
-from s3c_actions.report.render.markdown import safe
+from s3c_actions.report.render.markdown import mark_safe
 
-MOST_ROWS = 200
+MAX_ROWS = 200
 _MARKS = {"admitted": "✅", "denied": "❌", "unknown": "•"}
 
 
@@ -26,7 +26,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     admission: AdmissionEntry | None
 
 
-def view(document: ResultDocument, deploy: DeployEntry) -> dict[str, Any]:
+def deploy_view(document: ResultDocument, deploy: DeployEntry) -> dict[str, Any]:
     """The facts for the template; what is not marked safe is escaped there.
 
     Args:
@@ -38,16 +38,16 @@ def view(document: ResultDocument, deploy: DeployEntry) -> dict[str, Any]:
     return {
         "good": not failed,
         "verdict": _verdict(document, deploy),
-        "error": error(deploy.error) if deploy.error is not None else None,
-        "address": safe(escape.markdown_link(deploy.address, deploy.address)),
-        "images": [_image(row) for row in _rows(document, deploy)[:MOST_ROWS]],
-        "warnings": deploy.warnings[:MOST_ROWS],
+        "error": error_view(deploy.error) if deploy.error is not None else None,
+        "address": mark_safe(escape.markdown_link(deploy.address, deploy.address)),
+        "images": [_image(row) for row in _rows(document, deploy)[:MAX_ROWS]],
+        "warnings": deploy.warnings[:MAX_ROWS],
         "facts": _facts(deploy),
         "objects": [
             {"action": one.action, "kind": one.kind, "name": f"{one.namespace}/{one.name}".lstrip("/")}
-            for one in deploy.applied[:MOST_ROWS]
+            for one in deploy.applied[:MAX_ROWS]
         ],
-        "omitted": max(0, len(deploy.applied) - MOST_ROWS),
+        "omitted": max(0, len(deploy.applied) - MAX_ROWS),
         "total": len(deploy.applied),
     }
 
@@ -74,7 +74,7 @@ def _verdict(document: ResultDocument, deploy: DeployEntry) -> str:
 def _denied(denied: Sequence[tuple[ImageResult, AdmissionEntry]], total: int) -> str:
     image, admission = denied[0]
     if len(denied) == 1 and admission.reason:
-        return f"{name(image.image)} was not admitted: {admission.reason}"
+        return f"{short_name(image.image)} was not admitted: {admission.reason}"
     return f"{len(denied)} of {total} images denied"
 
 
@@ -103,10 +103,10 @@ def _image(row: _Row) -> dict[str, Any]:
         said = f"{said}: {admission.reason}" + (f" (trace {admission.trace})" if admission.trace else "")
     return {
         "mark": _MARKS[verdict],
-        "image": safe(escape.code(row.image)),
-        "reference": safe(escape.code(shortened(row.reference or row.image))),
-        "name": name(row.image),
-        "remedy": prose(admission.remedy if admission is not None else ""),
+        "image": mark_safe(escape.code(row.image)),
+        "reference": mark_safe(escape.code(short_reference(row.reference or row.image))),
+        "name": short_name(row.image),
+        "remedy": render_prose(admission.remedy if admission is not None else ""),
         "signer": row.signer if row.signer is not None else "left to the gate",
         "admission": said,
     }

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import msgspec
 
 from s3c_actions.core.text import counted, plural
-from s3c_actions.findings.model import Finding, Severity, count
+from s3c_actions.findings.model import Finding, Severity, count_by_severity
 from s3c_actions.report.render import escape
 
-MOST_FINDINGS = 100
-MOST_PLACES = 10
+MAX_FINDINGS = 100
+MAX_PLACES = 10
 BODY_BYTES = 60_000
 
 
-class Refreshed(msgspec.Struct, frozen=True, kw_only=True):
+class RefreshedImage(msgspec.Struct, frozen=True, kw_only=True):
     """One image that is deployed, scanned today.
 
     Attributes:
@@ -44,7 +44,7 @@ class Refreshed(msgspec.Struct, frozen=True, kw_only=True):
         return not self.findings and not self.refused and not self.problem
 
 
-def title(images: Sequence[Refreshed]) -> str:
+def issue_title(images: Sequence[RefreshedImage]) -> str:
     """The issue's title."""
     number = sum(1 for one in images if one.findings)
     findings = sum(len(one.findings) for one in images)
@@ -54,7 +54,7 @@ def title(images: Sequence[Refreshed]) -> str:
     )
 
 
-def body(images: Sequence[Refreshed], *, run_url: str = "") -> str:
+def issue_body(images: Sequence[RefreshedImage], *, run_url: str = "") -> str:
     """The issue's text in GitHub's Markdown: a row for each image, its findings folded, the next step.
 
     Args:
@@ -91,7 +91,7 @@ def body(images: Sequence[Refreshed], *, run_url: str = "") -> str:
     return _within(lines)
 
 
-def text(images: Sequence[Refreshed]) -> str:
+def render_text(images: Sequence[RefreshedImage]) -> str:
     """A line for each image."""
     lines = []
     for one in images:
@@ -102,19 +102,19 @@ def text(images: Sequence[Refreshed]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _row(one: Refreshed) -> str:
-    counts = count(one.findings)
+def _row(one: RefreshedImage) -> str:
+    counts = count_by_severity(one.findings)
     numbers = " | ".join(str(counts[severity]) for severity in sorted(Severity, reverse=True) if severity)
-    places = ", ".join(escape.code(place, 120) for place in one.places[:MOST_PLACES])
-    more = f" and {len(one.places) - MOST_PLACES} more" if len(one.places) > MOST_PLACES else ""
+    places = ", ".join(escape.code(place, 120) for place in one.places[:MAX_PLACES])
+    more = f" and {len(one.places) - MAX_PLACES} more" if len(one.places) > MAX_PLACES else ""
     return f"| {escape.code(one.image, 300)} | {places}{more} | {numbers} |"
 
 
-def _findings(one: Refreshed) -> list[str]:
+def _findings(one: RefreshedImage) -> list[str]:
     rows = [
         f"| {escape.markdown_link(finding.id, finding.url)} | {finding.severity.title} "
         f"| {escape.code(finding.package)} | {escape.code(finding.installed)} | {escape.code(finding.fixed)} |"
-        for finding in one.findings[:MOST_FINDINGS]
+        for finding in one.findings[:MAX_FINDINGS]
     ]
     more = len(one.findings) - len(rows)
     return [
@@ -131,7 +131,9 @@ def _findings(one: Refreshed) -> list[str]:
 
 
 def _counted(findings: Sequence[Finding]) -> str:
-    return ", ".join(f"{number:,} {severity.name.lower()}" for severity, number in count(findings).items() if number)
+    return ", ".join(
+        f"{number:,} {severity.name.lower()}" for severity, number in count_by_severity(findings).items() if number
+    )
 
 
 def _within(lines: list[str]) -> str:

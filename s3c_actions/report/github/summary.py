@@ -25,17 +25,17 @@ def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
     """
     images: list[dict[str, Any]] = [
         image_view.view(one) | {"name": name}
-        for one, name in zip(document.images, image_view.named(document.images), strict=True)
+        for one, name in zip(document.images, image_view.distinct_names(document.images), strict=True)
     ]
     values = {
         "command": document.command,
         "images": images,
-        "error": image_view.error(document.error) if document.error is not None else None,
-        "verdict": image_view.overall(document.images) if len(images) > 1 else "",
+        "error": image_view.error_view(document.error) if document.error is not None else None,
+        "verdict": image_view.overall_verdict(document.images) if len(images) > 1 else "",
         "good": all(image["good"] for image in images),
-        "settings": image_view.settings([document]),
-        "gate_changes": image_view.gate_changes([document]),
-        "deploy": deploy_view.view(document, document.deploy) if document.deploy is not None else None,
+        "settings": image_view.describe_settings([document]),
+        "gate_changes": image_view.describe_gate_changes([document]),
+        "deploy": deploy_view.deploy_view(document, document.deploy) if document.deploy is not None else None,
     }
     return markdown.render(_TEMPLATE, values, [table for image in images for table in image["tables"]], budget)
 
@@ -43,4 +43,4 @@ def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
 def prepare() -> None:
     """Do ahead of time what `render` needs to have done once."""
     for name in (_TEMPLATE, _PARTS):
-        markdown.environment().get_template(name)
+        markdown.markdown_environment().get_template(name)

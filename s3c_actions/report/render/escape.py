@@ -24,10 +24,10 @@ _BLANK = {"\n", "\r", "\t", "\v", "\f", "\x85", "\u2028", "\u2029"}
 def line(text: str, limit: int = 500) -> str:
     """One line of printable text, cut at `limit` characters."""
     cut = text[:limit] + "…" if len(text) > limit else text
-    return cut if visible(cut) else " ".join(_printable(cut).split())
+    return cut if is_visible(cut) else " ".join(_printable(cut).split())
 
 
-def visible(text: str) -> bool:
+def is_visible(text: str) -> bool:
     """Whether every character of a text is shown, and as something that one sees."""
     return text.isprintable() and (text.isascii() or _INVISIBLE.search(text) is None)
 
@@ -35,14 +35,15 @@ def visible(text: str) -> bool:
 def block(text: str, limit: int = 4000) -> str:
     """Printable text that keeps its lines, cut at `limit` characters."""
     cut = text[:limit] + "…" if len(text) > limit else text
-    if visible(cut):
+    if is_visible(cut):
         return cut
     return "\n".join(_printable(one) for one in cut.splitlines())
 
 
 def _printable(text: str) -> str:
     return "".join(
-        one if visible(one) else " " if one in _BLANK or one.isspace() else "\N{REPLACEMENT CHARACTER}" for one in text
+        one if is_visible(one) else " " if one in _BLANK or one.isspace() else "\N{REPLACEMENT CHARACTER}"
+        for one in text
     )
 
 
@@ -120,18 +121,18 @@ def link(text: str, safe: str) -> str:
     return f"[{markdown(text, 200) or 'link'}]({safe})" if safe else code(text)
 
 
-FORMULA = frozenset(
+FORMULA_STARTS = frozenset(
     "=+-@|%\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 )
 """What makes a cell that it begins a formula to a spreadsheet."""
 
-MOST_CELL = 2000
+MAX_CELL = 2000
 
 
-def cell(text: str, limit: int = MOST_CELL) -> str:
+def cell(text: str, limit: int = MAX_CELL) -> str:
     """For a CSV cell: what a spreadsheet would take for a formula gets an apostrophe before it.
 
     https://owasp.org/www-community/attacks/CSV_Injection; the full-width signs count too.
     """
     one = line(text, limit)
-    return f"'{one}" if one[:1] in FORMULA else one
+    return f"'{one}" if one[:1] in FORMULA_STARTS else one

@@ -19,10 +19,10 @@ from s3c_actions.report.render import escape
 if TYPE_CHECKING:
     import jinja2
 
-MOST_ROWS = 500
+MAX_ROWS = 500
 
 
-def safe(text: str) -> Markup:
+def mark_safe(text: str) -> Markup:
     """Mark what was made here, of text that is escaped already."""
     return Markup(text)  # noqa: S704
 
@@ -53,7 +53,7 @@ class Table:
     @property
     def text(self) -> Markup:
         """The rows that fit, one a line."""
-        return safe("\n".join(self.rows[: self.shown]))
+        return mark_safe("\n".join(self.rows[: self.shown]))
 
     @property
     def omitted(self) -> int:
@@ -61,10 +61,10 @@ class Table:
         return self.count - self.shown
 
 
-def head(*columns: str) -> Markup:
+def table_head(*columns: str) -> Markup:
     """A table's header: columns' titles, a `>` before those whose numbers stand on the right."""
     titles = " | ".join(column.removeprefix(">") for column in columns)
-    return safe(f"| {titles} |\n|{''.join('--:|' if column.startswith('>') else ':--|' for column in columns)}")
+    return mark_safe(f"| {titles} |\n|{''.join('--:|' if column.startswith('>') else ':--|' for column in columns)}")
 
 
 def render(name: str, values: dict[str, Any], tables: Sequence[Table], budget: int) -> str:
@@ -79,7 +79,7 @@ def render(name: str, values: dict[str, Any], tables: Sequence[Table], budget: i
     Returns:
         Markdown that ends with a newline; empty when there is nothing to tell.
     """
-    template = environment().get_template(name)
+    template = markdown_environment().get_template(name)
     text = template.render(values)
     if len(text.encode()) > budget:
         for table in tables:
@@ -98,7 +98,7 @@ def render(name: str, values: dict[str, Any], tables: Sequence[Table], budget: i
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n" if text.strip() else ""
 
 
-def whole_lines(markdown: str, room: int, ending: str) -> str:
+def cut_at_line(markdown: str, room: int, ending: str) -> str:
     """The text in `room` bytes of UTF-8, cut behind a whole line, open `<details>` closed; `ending` tells of it."""
     data = markdown.encode(errors="backslashreplace")
     if len(data) <= room:
@@ -110,11 +110,13 @@ def whole_lines(markdown: str, room: int, ending: str) -> str:
 
 def _finalize(value: object) -> object:
     # What a macro made and what was marked safe here has `__html__`, and passes.
-    return safe(escape.markdown(value, 2000)) if isinstance(value, str) and not hasattr(value, "__html__") else value
+    return (
+        mark_safe(escape.markdown(value, 2000)) if isinstance(value, str) and not hasattr(value, "__html__") else value
+    )
 
 
 @cache
-def environment() -> jinja2.Environment:
+def markdown_environment() -> jinja2.Environment:
     """Where the templates are."""
     import jinja2
     from jinja2.sandbox import SandboxedEnvironment
@@ -123,7 +125,7 @@ def environment() -> jinja2.Environment:
 
     return SandboxedEnvironment(
         loader=jinja2.PackageLoader("s3c_actions.report"),
-        bytecode_cache=template_cache.kept("markdown"),
+        bytecode_cache=template_cache.open_template_cache("markdown"),
         # `finalize` comes before HTML's escape, and leaves nothing to it.
         autoescape=True,
         finalize=_finalize,

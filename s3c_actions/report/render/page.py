@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def environment() -> jinja2.Environment:
+def page_environment() -> jinja2.Environment:
     """Where the templates of pages are."""
     import jinja2
 
@@ -20,7 +20,7 @@ def environment() -> jinja2.Environment:
 
     return jinja2.Environment(
         loader=jinja2.PackageLoader("s3c_actions.report"),
-        bytecode_cache=template_cache.kept("page"),
+        bytecode_cache=template_cache.open_template_cache("page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -29,13 +29,13 @@ def environment() -> jinja2.Environment:
 
 
 @cache
-def source(name: str) -> str:
+def template_source(name: str) -> str:
     """The text of a template or of what lies beside them, as it stands there."""
-    loader = environment().loader
+    loader = page_environment().loader
     assert loader is not None  # noqa: S101 - set above
-    return loader.get_source(environment(), name)[0]
+    return loader.get_source(page_environment(), name)[0]
 
 
-def fingerprint(text: str) -> str:
+def csp_hash(text: str) -> str:
     """The hash by which a content security policy allows a script or a style sheet, and no other."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -16,7 +16,7 @@ from jinja2.bccache import Bucket
 from s3c_actions import __version__
 
 
-def kept(by: str) -> jinja2.BytecodeCache | None:
+def open_template_cache(by: str) -> jinja2.BytecodeCache | None:
     """Where an environment keeps its compiled templates; None where Python keeps none either.
 
     Jinja notices when a template was changed, and not when the environment was: each version of ours has its own.

@@ -9,16 +9,16 @@ import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.findings import trivy_report
-from s3c_actions.findings.difference import compare
-from s3c_actions.findings.model import ScanReport, Severity, ranked
-from s3c_actions.findings.threshold import Gate, closed
+from s3c_actions.findings.difference import compare_scans
+from s3c_actions.findings.model import ScanReport, Severity, rank_findings
+from s3c_actions.findings.threshold import Threshold, closed_error
 from s3c_actions.report.document import ResultDocument
 from s3c_actions.report.formats import Rendering, html_page
-from s3c_actions.result.model import Comparison, ImageOutcome, Left, Outcome, PatchResult
+from s3c_actions.result.model import Comparison, ImageOutcome, LeftFinding, Outcome, PatchResult
 from tests.support import ROOT, outcomes
 
 DATA = ROOT / "tests" / "data" / "trivy"
-GATE = Gate(Severity.CRITICAL)
+GATE = Threshold(Severity.CRITICAL)
 RUN = "https://github.example/acme/voting/actions/runs/7"
 ALERTS = "https://github.example/acme/voting/security/code-scanning?query=pr%3A7"
 LEFT = 6
@@ -39,8 +39,8 @@ def patched() -> ImageOutcome:
         msgspec.structs.replace(one, fixed="", status="affected", severity=Severity.LOW)
         for one in found.findings[-LEFT:]
     )
-    before = replace(found, findings=ranked((*found.findings[:-LEFT], *left)))
-    after = replace(found, findings=ranked(left), digest=outcomes.AFTER)
+    before = replace(found, findings=rank_findings((*found.findings[:-LEFT], *left)))
+    after = replace(found, findings=rank_findings(left), digest=outcomes.AFTER)
     scans = [outcomes.scan(one, reference=f"{name}@{one.digest}") for one in (before, after)]
     patch = PatchResult(
         image=found.image,
@@ -52,7 +52,7 @@ def patched() -> ImageOutcome:
         before=scans[0],
         after=replace(scans[1], seconds=0.6),
         fixed=tuple(one for one in before.findings if one.fixed),
-        left=tuple(Left(finding=one, reason="no fix yet") for one in after.findings),
+        left=tuple(LeftFinding(finding=one, reason="no fix yet") for one in after.findings),
         seconds=9.4,
     )
     certificate = replace(outcomes.SIGNED.certificate, subject="CN=voting.example", issuer="CN=Voting CA")
@@ -64,7 +64,7 @@ def patched() -> ImageOutcome:
         patch=patch,
         sign=signed,
         verify=replace(outcomes.VERIFIED, reference=patch.reference, signer="CN=voting.example", policy="voting"),
-        base=Comparison(name="main", difference=compare(before, after)),
+        base=Comparison(name="main", difference=compare_scans(before, after)),
     )
 
 
@@ -77,8 +77,8 @@ def refused() -> ImageOutcome:
         image=report.image,
         reference=scan.reference,
         scan=scan,
-        failure=closed(scan.reference, GATE, closing),
-        base=Comparison(name="main", difference=compare(replace(report, findings=report.findings[2:]), report)),
+        failure=closed_error(scan.reference, GATE, closing),
+        base=Comparison(name="main", difference=compare_scans(replace(report, findings=report.findings[2:]), report)),
     )
 
 
@@ -90,7 +90,7 @@ def clean() -> ImageOutcome:
         image=report.image,
         reference=scan.reference,
         scan=scan,
-        base=Comparison(name="main", difference=compare(report, report)),
+        base=Comparison(name="main", difference=compare_scans(report, report)),
     )
 
 
@@ -102,4 +102,4 @@ def document(*images: ImageOutcome) -> ResultDocument:
 def page() -> str:
     """The HTML report of the database before its patch."""
     report = recorded("debian", "acr.example/voting-db:15.0")
-    return html_page.render(report, Rendering(gate=Gate(Severity.HIGH))).decode()
+    return html_page.render(report, Rendering(gate=Threshold(Severity.HIGH))).decode()

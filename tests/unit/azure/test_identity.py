@@ -10,7 +10,7 @@ import pytest
 
 from s3c_actions.azure import clouds, github_token, login_errors
 from s3c_actions.azure.identity import IdentitySettings, choose
-from s3c_actions.azure.login_errors import Login
+from s3c_actions.azure.login_errors import LoginAttempt
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.process import Secrets
 from s3c_actions.options import azure as inputs
@@ -137,7 +137,7 @@ def test_a_malformed_input_is_named(name: str, text: str) -> None:
 
 def test_an_error_that_nobody_knows_is_told_with_its_code() -> None:
     now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-    error = login_errors.translated("AADSTS999999: Something new.", Login(), now)
+    error = login_errors.translate_login_error("AADSTS999999: Something new.", LoginAttempt(), now)
     assert "AADSTS999999" in error.cause
     assert error.original == "AADSTS999999: Something new."
 
@@ -145,9 +145,9 @@ def test_an_error_that_nobody_knows_is_told_with_its_code() -> None:
 def test_a_clock_that_is_off_is_told() -> None:
     now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
     said = "AADSTS700024: … Current time: 2026-11-24T11:30:00.1234567Z, assertion valid from …"
-    assert "30 minutes ahead of" in login_errors.clock(said, now)
-    assert "3 hours behind" in login_errors.skew(datetime(2026, 11, 24, 15, 0, tzinfo=UTC), now)
-    assert login_errors.clock(said.replace("11:30", "11:59"), now) == ""
+    assert "30 minutes ahead of" in login_errors.describe_clock(said, now)
+    assert "3 hours behind" in login_errors.describe_skew(datetime(2026, 11, 24, 15, 0, tzinfo=UTC), now)
+    assert login_errors.describe_clock(said.replace("11:30", "11:59"), now) == ""
 
 
 def test_claims_of_what_is_no_token_are_empty() -> None:

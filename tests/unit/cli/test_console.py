@@ -8,7 +8,7 @@ import pytest
 from s3c_actions.cli.console import LogProgress, QuietProgress, TerminalProgress, error_lines
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.github.log import ANNOTATIONS, ActionsProgress, ActionsSecrets
-from s3c_actions.report.render.terminal import plain
+from s3c_actions.report.render.terminal import plain_line
 from tests.support.hostile import TEXTS
 
 
@@ -47,14 +47,14 @@ def tell_all(progress, text: str) -> None:
 
 @TEXTS
 def test_plain_is_one_printable_line(text) -> None:
-    shown = plain(text)
+    shown = plain_line(text)
     assert shown.isprintable()
     assert len(shown) <= 2000
 
 
 def test_plain_keeps_what_is_harmless() -> None:
-    assert plain("libssl3 3.0.11-1~deb12u2 → Größe 中文 ✔") == "libssl3 3.0.11-1~deb12u2 → Größe 中文 ✔"
-    assert plain("\x1b[31mred\x1b[0m and\tblue\n") == "red and blue"
+    assert plain_line("libssl3 3.0.11-1~deb12u2 → Größe 中文 ✔") == "libssl3 3.0.11-1~deb12u2 → Größe 中文 ✔"
+    assert plain_line("\x1b[31mred\x1b[0m and\tblue\n") == "red and blue"
 
 
 @TEXTS

@@ -11,14 +11,14 @@ import pytest
 from s3c_actions.cluster import deployed, image_places, manifests
 from s3c_actions.cluster.gate import inspection
 from s3c_actions.cluster.gate import manifests as gate_manifests
-from s3c_actions.cluster.manifests import objects
+from s3c_actions.cluster.manifests import parse_objects
 from s3c_actions.core.errors import InputError
 
 A, B, C, D = (f"registry.test/{name}@sha256:{name * 64}" for name in "abcd")
 IMAGES = dict(zip(image_places.PLACES, (A, B, C, D), strict=True))
 
 
-def spec(images: dict[image_places.Place, str]) -> dict[str, Any]:
+def spec(images: dict[image_places.ImagePlace, str]) -> dict[str, Any]:
     """A Pod's `spec` with an image in each of these places."""
     made: dict[str, Any] = {"containers": []}
     for number, (place, image) in enumerate(images.items()):
@@ -38,7 +38,9 @@ def workload(one: image_places.Workload, pod: dict[str, Any]) -> dict[str, Any]:
 
 
 def template() -> tuple[dict[str, Any], str]:
-    (document,) = objects((gate_manifests.MANIFESTS / "gatekeeper" / "template.yaml").read_text(), "template.yaml")
+    (document,) = parse_objects(
+        (gate_manifests.MANIFESTS / "gatekeeper" / "template.yaml").read_text(), "template.yaml"
+    )
     return document, str(document["spec"]["targets"][0]["rego"])
 
 
@@ -54,11 +56,11 @@ def test_the_template_of_the_gate_looks_at_every_place_and_every_template():
             assert f"image := volume.{'.'.join(one.path)}\n" in rego
             assert f'["{one.field}", image] | image := spec.{one.field}[_].{".".join(one.path)}' in rego
     looked = {tuple(one.split(".")) for one in re.findall(r"pod := reviewed\.([\w.]+)$", rego, re.MULTILINE)}
-    assert looked == set(image_places.TEMPLATES)
+    assert looked == set(image_places.TEMPLATE_PATHS)
 
 
 def test_the_constraint_matches_every_workload_by_its_group():
-    (constraint,) = objects((gate_manifests.MANIFESTS / "gatekeeper" / "constraint.yaml").read_text(), "x")
+    (constraint,) = parse_objects((gate_manifests.MANIFESTS / "gatekeeper" / "constraint.yaml").read_text(), "x")
     matched = {
         (group, kind)
         for one in constraint["spec"]["match"]["kinds"]
@@ -73,10 +75,10 @@ def test_a_manifest_is_rewritten_in_every_place_of_every_workload(one):
     document = workload(one, spec(IMAGES))
     parsed = manifests.parse(json.dumps(document), source="x.json")
     assert sorted(use.image for use in parsed.uses) == [A, B, C, D]
-    (written,) = objects(parsed.rewritten({D: "registry.test/new@sha256:" + 64 * "e"}), "x.json")
+    (written,) = parse_objects(parsed.rewritten({D: "registry.test/new@sha256:" + 64 * "e"}), "x.json")
     assert json.dumps(written) == json.dumps(document).replace(D, "registry.test/new@sha256:" + 64 * "e")
-    assert image_places.gets_images(document)
-    assert image_places.built_in(one.group, one.kind)
+    assert image_places.creates_pods(document)
+    assert image_places.is_built_in(one.group, one.kind)
 
 
 def test_an_image_volume_without_a_reference_is_refused_and_other_volumes_are_none():
@@ -122,7 +124,7 @@ def test_what_a_custom_kind_has_in_the_place_of_an_image_may_be_no_text():
     ],
 )
 def test_whatever_pods_come_of_gets_images(document, expected):
-    assert image_places.gets_images(document) is expected
+    assert image_places.creates_pods(document) is expected
 
 
 def test_what_runs_is_listed_from_every_place():
@@ -144,6 +146,6 @@ def test_what_runs_is_listed_from_every_place():
 
 @pytest.mark.parametrize("place", image_places.PLACES, ids=lambda one: one.noun)
 def test_a_pod_of_the_proof_has_its_image_in_the_place_that_is_tried(place):
-    made = inspection.pod([A], place, B)["spec"]
-    assert sorted(one.image for one in image_places.images(made)) == [A, B]
-    assert B in {one.image for one in image_places.images({place.field: made[place.field]})}
+    made = inspection.probe_pod([A], place, B)["spec"]
+    assert sorted(one.image for one in image_places.pod_images(made)) == [A, B]
+    assert B in {one.image for one in image_places.pod_images({place.field: made[place.field]})}

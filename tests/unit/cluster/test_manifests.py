@@ -42,7 +42,7 @@ KINDS = {
 }
 
 
-def found(text: str) -> manifests.Manifest:
+def found(text: str) -> manifests.ManifestFile:
     return manifests.parse(text, source="app.yaml")
 
 
@@ -81,7 +81,7 @@ def test_lists_and_several_documents():
     items = "".join(f"- {line}" if not n else f"  {line}" for n, line in enumerate(KINDS["Pod"].splitlines(True)))
     text = f"# first\n---\n{KINDS['Job']}---\n# nothing here\n---\napiVersion: v1\nkind: List\nitems:\n{items}...\n"
     assert [use.kind for use in found(text).uses] == ["Job", "Pod"]
-    assert [one["kind"] for one in manifests.objects(text, "app.yaml")] == ["Job", "Pod"]
+    assert [one["kind"] for one in manifests.parse_objects(text, "app.yaml")] == ["Job", "Pod"]
 
 
 ODD = """\
@@ -113,7 +113,7 @@ def test_everything_else_stays_as_it_was():
         (old, old.replace(was, new))
         for old, was in zip([one[0] for one in changed], ["app:1", "*name", "app:1", "app:1", "app:1"], strict=True)
     ]
-    (document,) = manifests.objects(after, "app.yaml")
+    (document,) = manifests.parse_objects(after, "app.yaml")
     assert {one["image"] for one in document["spec"]["containers"]} == {new}
     assert document["x-name"] == "app:1", "what an alias stands for elsewhere is not changed"
     assert after.startswith("# A comment with image: app:1\r\n")
@@ -130,7 +130,7 @@ def test_a_byte_order_mark_and_line_ends_survive():
 
 def test_an_address_in_brackets_is_quoted():
     after = found(KINDS["Pod"]).rewritten({"registry.example:5000/app:1.4": f"[::1]:5000/app@{DIGEST}"})
-    (document,) = manifests.objects(after, "app.yaml")
+    (document,) = manifests.parse_objects(after, "app.yaml")
     assert document["spec"]["containers"][0]["image"] == f"[::1]:5000/app@{DIGEST}"
 
 
@@ -177,19 +177,19 @@ def test_aliases_of_aliases_end():
     with pytest.raises(InputError, match="larger than any object"):
         found(bomb)
     with pytest.raises(InputError, match="larger than any object"):
-        list(manifests.objects(bomb, "bomb.yaml"))
+        list(manifests.parse_objects(bomb, "bomb.yaml"))
 
 
 def test_values_are_those_the_api_server_reads():
     values = "[2024-01-01, 12:30, 0644, 1e3, .5, 1.5, 0x1f, yes, ~, 08, 1_0]"
     text = f"apiVersion: v1\nkind: X\nmetadata: {{name: a}}\nv: {values}\n"
-    (one,) = manifests.objects(text, "x.yaml")
+    (one,) = manifests.parse_objects(text, "x.yaml")
     assert one["v"] == ["2024-01-01", "12:30", 420, 1000.0, 0.5, 1.5, 31, True, None, "08", 10]
 
 
 def test_a_key_twice_is_told_wherever_it_stands():
     with pytest.raises(InputError, match=r"x\.yaml, line 4: .*'a' stands twice"):
-        list(manifests.objects("apiVersion: v1\nkind: X\nmetadata: {name: a}\nspec: {a: 1, a: 2}\n", "x.yaml"))
+        list(manifests.parse_objects("apiVersion: v1\nkind: X\nmetadata: {name: a}\nspec: {a: 1, a: 2}\n", "x.yaml"))
 
 
 def write(folder: Path, **files: str) -> None:
@@ -234,7 +234,7 @@ def test_what_cannot_be_read(tmp_path, sources, said):
 
 
 def chosen(image: str, *given: str) -> str:
-    one = images.choose(Reference.parse(image), [images.Replacement.parse(text) for text in given])
+    one = images.find_replacement(Reference.parse(image), [images.Replacement.parse(text) for text in given])
     return str(one.image) if one else ""
 
 

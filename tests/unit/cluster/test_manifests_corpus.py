@@ -182,7 +182,9 @@ def test_only_the_images_change(name, mark, end):
 def test_the_objects_differ_in_their_images_alone(name):
     text = CORPUS[name]
     after = rewritten(text.replace("IMAGE", OLD))
-    assert list(manifests.objects(after, "app.yaml")) == list(manifests.objects(text.replace("IMAGE", NEW), "app.yaml"))
+    assert list(manifests.parse_objects(after, "app.yaml")) == list(
+        manifests.parse_objects(text.replace("IMAGE", NEW), "app.yaml")
+    )
 
 
 WORDS = st.text("abc-é本 '\"#:{}[]&*!|>%\\", max_size=12)

@@ -8,12 +8,12 @@ import pytest
 from s3c_actions.core import folders
 from s3c_actions.core.folders import (
     cache_folder,
-    for_programs,
+    find_workspace,
     make_private,
+    program_environment,
     search_path,
-    shared,
+    shared_reason,
     state_folder,
-    workspace,
 )
 from s3c_actions.core.records import Records
 
@@ -52,11 +52,11 @@ def test_path_loses_what_the_workspace_decides(checkout: Path, path: str, kept: 
 
 
 def test_a_workspace_is_not_the_disk_or_the_home_folder(tmp_path: Path) -> None:
-    assert workspace({"HOME": str(tmp_path)}, tmp_path) is None
-    assert workspace({"HOME": str(tmp_path / "home")}, tmp_path) is None
-    assert workspace({}, Path("/")) is None
-    assert workspace({}, None) is None
-    assert workspace({"HOME": "/root"}, tmp_path) == tmp_path
+    assert find_workspace({"HOME": str(tmp_path)}, tmp_path) is None
+    assert find_workspace({"HOME": str(tmp_path / "home")}, tmp_path) is None
+    assert find_workspace({}, Path("/")) is None
+    assert find_workspace({}, None) is None
+    assert find_workspace({"HOME": "/root"}, tmp_path) == tmp_path
     assert search_path({"PATH": "/usr/bin"}, Path("/")) == "/usr/bin"
 
 
@@ -75,7 +75,7 @@ def test_programs_see_no_secret_of_any_command() -> None:
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     }
     plain = {"HOME": "/root", "S3C_KEY": "signing.key", "TRIVY_CACHE_DIR": "/c", "AZURE_CLIENT_ID": "x"}
-    assert for_programs({**dict.fromkeys(secrets, "x"), **plain}, None) == plain
+    assert program_environment({**dict.fromkeys(secrets, "x"), **plain}, None) == plain
 
 
 def test_every_declared_secret_is_known() -> None:
@@ -90,7 +90,7 @@ def test_every_declared_secret_is_known() -> None:
         for group in vars(importlib.import_module(f"s3c_actions.options.{module.name}")).values():
             if isinstance(group, type) and issubclass(group, Group):
                 declared |= {name for one in group.inputs() if one.secret for name in (one.name, *one.aliases)}
-    assert declared == set(folders.SECRETS)
+    assert declared == set(folders.SECRET_INPUTS)
 
 
 def test_a_cache_that_others_may_write_is_replaced(tmp_path: Path) -> None:
@@ -141,9 +141,9 @@ def test_the_state_folder_is_private_and_follows_the_account(tmp_path: Path, own
     made = make_private(tmp_path / "s")
     assert made.stat().st_mode & 0o777 == 0o700
     made.chmod(0o770)
-    with pytest.raises(folders.Unsafe, match="is not private: other users may write to it"):
+    with pytest.raises(folders.UnsafeFolder, match="is not private: other users may write to it"):
         make_private(made)
-    assert shared(tmp_path / "missing") == ""
+    assert shared_reason(tmp_path / "missing") == ""
 
 
 def test_a_tree_is_known_until_anything_in_it_changes(tmp_path: Path) -> None:

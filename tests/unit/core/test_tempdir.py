@@ -18,7 +18,7 @@ def left_by_a_killed_run(parent: Path, name: str) -> Path:
 
 
 def test_only_its_user_may_enter_and_it_goes_at_the_end(tmp_path):
-    with tempdir.folder(tmp_path) as folder:
+    with tempdir.open_run_folder(tmp_path) as folder:
         assert folder.parent == tmp_path
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         (folder / "key").touch()
@@ -27,7 +27,7 @@ def test_only_its_user_may_enter_and_it_goes_at_the_end(tmp_path):
 
 def test_what_a_killed_run_left_goes_at_the_next_start(tmp_path):
     killed = left_by_a_killed_run(tmp_path, "killed")
-    with tempdir.folder(tmp_path):
+    with tempdir.open_run_folder(tmp_path):
         assert not killed.exists()
 
 
@@ -38,7 +38,7 @@ def test_what_others_have_there_stays(tmp_path):
     new = tmp_path / f"{tempdir.PREFIX}new"
     new.mkdir()  # whose run has not locked it yet
     (tmp_path / "other").mkdir()
-    with tempdir.folder(tmp_path) as first, tempdir.folder(tmp_path) as second:
+    with tempdir.open_run_folder(tmp_path) as first, tempdir.open_run_folder(tmp_path) as second:
         assert first.exists()
         assert second.exists()
     assert {path.name for path in tmp_path.iterdir()} == {"elsewhere", link.name, new.name, "other"}
@@ -48,5 +48,5 @@ def test_what_others_have_there_stays(tmp_path):
 def test_another_users_folder_stays(tmp_path, monkeypatch):
     theirs = left_by_a_killed_run(tmp_path, "theirs")
     monkeypatch.setattr(os, "geteuid", lambda: theirs.stat().st_uid + 1)
-    with tempdir.folder(tmp_path):
+    with tempdir.open_run_folder(tmp_path):
         assert theirs.exists()

@@ -40,7 +40,7 @@ def asked(table, monkeypatch, tmp_path, **named):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "other"))
     answers = Answers(table)
-    with web.session() as session:
+    with web.create_session() as session:
         session.mount("https://", answers)
         session.mount("http://", answers)
         session.request("GET", next(iter(table)), **named)
@@ -78,7 +78,7 @@ def test_credentials_in_an_address_are_those_of_the_request(monkeypatch, tmp_pat
 def test_proxies_and_authorities_are_those_of_the_environment(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/own-ca.pem")
-    with web.session() as session:
+    with web.create_session() as session:
         settings = session.merge_environment_settings("https://api.example/", {}, None, None, None)
     assert (settings["proxies"]["https"], settings["verify"]) == ("http://proxy.example:3128", "/etc/own-ca.pem")
 

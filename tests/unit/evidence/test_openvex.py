@@ -3,19 +3,19 @@ from datetime import UTC, datetime
 
 from s3c_actions.core.reference import Reference
 from s3c_actions.evidence import openvex
-from s3c_actions.findings.model import Finding, Kind, Severity
+from s3c_actions.findings.model import Finding, FindingKind, Severity
 
 IMAGE = Reference.parse("localhost:5000/team/app@sha256:" + "a" * 64)
 NOW = datetime(2026, 11, 23, 7, tzinfo=UTC)
 
 
-def finding(name, purl="", kind=Kind.VULNERABILITY):
+def finding(name, purl="", kind=FindingKind.VULNERABILITY):
     return Finding(kind=kind, id=name, severity=Severity.HIGH, purl=purl)
 
 
 def test_states_each_vulnerability_once_with_all_its_packages():
     fixed = [finding("CVE-1", "pkg:deb/b@1"), finding("CVE-1", "pkg:deb/a@1"), finding("CVE-1", "pkg:deb/a@1")]
-    document = json.loads(openvex.document(IMAGE, fixed, NOW, "1.0.0"))
+    document = json.loads(openvex.render_openvex(IMAGE, fixed, NOW, "1.0.0"))
     (statement,) = document["statements"]
     assert document["@context"] == "https://openvex.dev/ns/v0.2.0"
     assert document["timestamp"] == "2026-11-23T07:00:00+00:00"
@@ -26,5 +26,5 @@ def test_states_each_vulnerability_once_with_all_its_packages():
 
 
 def test_states_vulnerabilities_only():
-    document = json.loads(openvex.document(IMAGE, [finding("aws-key", kind=Kind.SECRET)], NOW, "1.0.0"))
+    document = json.loads(openvex.render_openvex(IMAGE, [finding("aws-key", kind=FindingKind.SECRET)], NOW, "1.0.0"))
     assert document["statements"] == []

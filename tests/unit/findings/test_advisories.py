@@ -3,11 +3,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from s3c_actions.findings.advisories import OLDEST_DATABASE, Database, why_outdated
-from s3c_actions.findings.coverage import judge
-from s3c_actions.findings.releases import FAMILIES, family_of
-from s3c_actions.findings.trivy_warnings import CASES, Judged, Meaning, of_layers
-from s3c_actions.findings.trivy_warnings import judge as judge_warnings
+from s3c_actions.findings.advisories import MAX_DATABASE_AGE, Database, outdated_reason
+from s3c_actions.findings.coverage import assess_coverage
+from s3c_actions.findings.releases import DISTRIBUTIONS, find_distribution
+from s3c_actions.findings.trivy_warnings import WARNING_CASES, WarningAssessment, WarningMeaning, mentions_layers
+from s3c_actions.findings.trivy_warnings import assess_warnings as judge_warnings
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 FULL = Database(
@@ -40,7 +40,7 @@ OPENSSL = os_packages(("openssl", ""))
 
 
 def judged(data, database=None, warned=None):
-    return judge(data, scanners=("vuln",), pkg_types=("os", "library"), database=database, warned=warned)
+    return assess_coverage(data, scanners=("vuln",), pkg_types=("os", "library"), database=database, warned=warned)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_ubuntu_is_known_by_its_extended_name_too():
 
 
 def test_old_names_of_distributions_are_understood():
-    assert family_of("suse linux enterprise server") is FAMILIES["sles"]
+    assert find_distribution("suse linux enterprise server") is DISTRIBUTIONS["sles"]
 
 
 def test_packages_of_other_repositories_are_counted():
@@ -130,39 +130,39 @@ def test_nothing_covered_is_blind():
 
 
 def test_an_old_database_is_outdated():
-    assert why_outdated(Database(updated=NOW - OLDEST_DATABASE, sources=None), NOW) == ""
-    old = Database(updated=NOW - OLDEST_DATABASE - timedelta(seconds=1), sources=None)
-    assert "14 days old" in why_outdated(old, NOW)
-    assert why_outdated(old, NOW, timedelta(days=30)) == ""
-    assert "does not say when" in why_outdated(Database(updated=None, sources=None), NOW)
-    assert why_outdated(None, NOW) == ""
+    assert outdated_reason(Database(updated=NOW - MAX_DATABASE_AGE, sources=None), NOW) == ""
+    old = Database(updated=NOW - MAX_DATABASE_AGE - timedelta(seconds=1), sources=None)
+    assert "14 days old" in outdated_reason(old, NOW)
+    assert outdated_reason(old, NOW, timedelta(days=30)) == ""
+    assert "does not say when" in outdated_reason(Database(updated=None, sources=None), NOW)
+    assert outdated_reason(None, NOW) == ""
 
 
 @pytest.mark.parametrize(
     ("message", "scanner", "meaning"),
     [
-        ('This OS version is not on the EOL list   family="debian" version="99"', "vuln", Meaning.REPORTED),
-        ('Unsupported os   family="acme"', "vuln", Meaning.BLIND),
-        ('[dpkg] Parse error   file_path="var/lib/dpkg/status" err="x"', "vuln", Meaning.BLIND),
-        ('[dpkg] Invalid version   OS="debian" package="x" version="y"', "vuln", Meaning.UNCOVERED),
-        ("Invalid version found   OS=alpine", "vuln", Meaning.UNCOVERED),
+        ('This OS version is not on the EOL list   family="debian" version="99"', "vuln", WarningMeaning.REPORTED),
+        ('Unsupported os   family="acme"', "vuln", WarningMeaning.BLIND),
+        ('[dpkg] Parse error   file_path="var/lib/dpkg/status" err="x"', "vuln", WarningMeaning.BLIND),
+        ('[dpkg] Invalid version   OS="debian" package="x" version="y"', "vuln", WarningMeaning.UNCOVERED),
+        ("Invalid version found   OS=alpine", "vuln", WarningMeaning.UNCOVERED),
         (
             "[applier] Some OS packages were skipped due to mismatched PURL namespace   pkg_count=3",
             "vuln",
-            Meaning.UNCOVERED,
+            WarningMeaning.UNCOVERED,
         ),
-        ("Conda package is supported for SBOM, not for vulnerability scanning", "vuln", Meaning.UNCOVERED),
-        ("[secret] Failed to read content during streaming   err=x", "secret", Meaning.BLIND),
-        ("[misconf] scan was broken with InvalidContentError", "misconfig", Meaning.BLIND),
-        ('[dpkg] Parse error   file_path="var/lib/dpkg/available"', "vuln", Meaning.SHOWN),
-        ("Something that nobody has heard of", "vuln", Meaning.SHOWN),
+        ("Conda package is supported for SBOM, not for vulnerability scanning", "vuln", WarningMeaning.UNCOVERED),
+        ("[secret] Failed to read content during streaming   err=x", "secret", WarningMeaning.BLIND),
+        ("[misconf] scan was broken with InvalidContentError", "misconfig", WarningMeaning.BLIND),
+        ('[dpkg] Parse error   file_path="var/lib/dpkg/available"', "vuln", WarningMeaning.SHOWN),
+        ("Something that nobody has heard of", "vuln", WarningMeaning.SHOWN),
     ],
 )
 def test_what_trivy_warns_of_is_judged(message, scanner, meaning):
     found = judge_warnings([message], [scanner])
-    assert bool(found.blind) == (meaning is Meaning.BLIND)
-    assert bool(found.uncovered) == (meaning is Meaning.UNCOVERED)
-    assert bool(found.shown) == (meaning is Meaning.SHOWN)
+    assert bool(found.blind) == (meaning is WarningMeaning.BLIND)
+    assert bool(found.uncovered) == (meaning is WarningMeaning.UNCOVERED)
+    assert bool(found.shown) == (meaning is WarningMeaning.SHOWN)
 
 
 def test_what_the_report_shows_as_well_is_not_told_twice():
@@ -176,7 +176,9 @@ def test_what_the_report_shows_as_well_is_not_told_twice():
 
 def test_a_warning_about_what_nobody_asked_for_is_only_shown():
     found = judge_warnings(["[secret] Failed to read content during streaming"], ["vuln"])
-    assert found == Judged(blind="", uncovered=(), shown=("Trivy: [secret] Failed to read content during streaming",))
+    assert found == WarningAssessment(
+        blind="", uncovered=(), shown=("Trivy: [secret] Failed to read content during streaming",)
+    )
 
 
 def test_a_blind_warning_makes_the_scan_blind():
@@ -185,9 +187,9 @@ def test_a_blind_warning_makes_the_scan_blind():
 
 
 def test_warnings_that_come_but_once_are_known():
-    assert of_layers(['[dpkg] Parse error   file_path="var/lib/dpkg/status"'])
-    assert not of_layers(["This OS version is not on the EOL list", "whatever"])
+    assert mentions_layers(['[dpkg] Parse error   file_path="var/lib/dpkg/status"'])
+    assert not mentions_layers(["This OS version is not on the EOL list", "whatever"])
 
 
 def test_every_case_has_a_sentence_and_scanners():
-    assert all(case.sentence.endswith(".") and case.scanners for case in CASES)
+    assert all(case.sentence.endswith(".") and case.scanners for case in WARNING_CASES)

@@ -12,13 +12,19 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.findings import baseline
-from s3c_actions.findings.difference import compare
-from s3c_actions.findings.model import Finding, Kind, Severity
+from s3c_actions.findings.difference import compare_scans
+from s3c_actions.findings.model import Finding, FindingKind, Severity
 from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.support import outcomes, reports
 
 SECRET = Finding(
-    kind=Kind.SECRET, id="aws", severity=Severity.CRITICAL, target="/app/x", title="key", result_class="secret", line=3
+    kind=FindingKind.SECRET,
+    id="aws",
+    severity=Severity.CRITICAL,
+    target="/app/x",
+    title="key",
+    result_class="secret",
+    line=3,
 )
 OLD = outcomes.report(outcomes.vulnerability(1, Severity.HIGH), outcomes.vulnerability(2, Severity.LOW), SECRET)
 
@@ -37,14 +43,14 @@ def test_a_result_stands_for_its_report_also_under_another_tag(tmp_path: Path) -
     path = result(tmp_path, scanned("localhost:5000/voting-app:main"))
     read = baseline.read(path, "localhost:5000/voting-app:pr-7")
     rebuilt = replace(OLD, findings=tuple(msgspec_changed(f) for f in OLD.findings))
-    change = compare(read, rebuilt)
+    change = compare_scans(read, rebuilt)
     assert (change.new, change.fixed, len(change.left)) == ((), (), 3)
     assert [f.severity for f in read.findings] == [Severity.CRITICAL, Severity.HIGH, Severity.LOW]
 
 
 def msgspec_changed(finding: Finding) -> Finding:
     """As after a rebuild: another version installed, another tag in Trivy's target."""
-    if finding.kind is Kind.SECRET:
+    if finding.kind is FindingKind.SECRET:
         return finding
     return outcomes.vulnerability(int(finding.id[-4:]), finding.severity, installed="9", target="x:pr-7 (debian 12)")
 

@@ -1,13 +1,13 @@
 import pytest
 
-from s3c_actions.findings.coverage import judge
+from s3c_actions.findings.coverage import assess_coverage
 from tests.support import ROOT
 
 DATA = ROOT / "tests" / "data" / "trivy"
 
 
 def judged(name, scanners=("vuln", "secret"), pkg_types=("os", "library")):
-    return judge((DATA / f"{name}.json").read_bytes(), scanners=scanners, pkg_types=pkg_types)
+    return assess_coverage((DATA / f"{name}.json").read_bytes(), scanners=scanners, pkg_types=pkg_types)
 
 
 def test_a_known_distribution_is_seen():
@@ -30,7 +30,7 @@ def test_no_findings_without_anything_looked_at_is_not_no_findings(name, why):
 
 def test_a_dead_distribution_with_findings_is_a_warning():
     data = (DATA / "deb.json").read_bytes().replace(b'"Name": "12.9"', b'"Name": "12.9", "EOSL": true')
-    seen = judge(data, scanners=("vuln",), pkg_types=())
+    seen = assess_coverage(data, scanners=("vuln",), pkg_types=())
     assert seen.blind == ""
     assert "debian 12.9 gets no security updates" in seen.warnings[0]
 

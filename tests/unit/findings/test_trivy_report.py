@@ -9,7 +9,7 @@ import pytest
 
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.findings import trivy_report
-from s3c_actions.findings.model import Kind, Severity
+from s3c_actions.findings.model import FindingKind, Severity
 from tests.support import reports
 
 
@@ -62,7 +62,7 @@ def test_image_facts() -> None:
     assert read.history == ("base", "RUN")
     assert read.labels == {"a": "b"}
     [finding] = read.findings
-    assert (finding.key, finding.fixable) == ((Kind.VULNERABILITY, "CVE-2024-1", "libssl3", ""), True)
+    assert (finding.key, finding.fixable) == ((FindingKind.VULNERABILITY, "CVE-2024-1", "libssl3", ""), True)
 
 
 def test_an_image_with_nothing_to_scan_has_no_results_member() -> None:
@@ -159,7 +159,7 @@ def test_the_versions_of_packages_are_as_those_of_findings() -> None:
     ]
     python = [{"Name": "pip", "Version": "24.0"}]
     listed = reports.image([{"Target": "x", "Packages": packages}, {"Target": "y", "Packages": python}])
-    assert trivy_report.installed(listed) == {
+    assert trivy_report.installed_versions(listed) == {
         "libperl5.36": "5.36.0-7+deb12u4",
         "bsdutils": "1:2.38.1-5+deb12u3",
         "pip": "24.0",

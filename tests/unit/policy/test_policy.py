@@ -13,10 +13,10 @@ from ruamel.yaml import YAML
 
 from s3c_actions.cluster.gate import denials, manifests
 from s3c_actions.core.errors import InputError
-from s3c_actions.findings.model import Content, Finding, Kind, Severity
-from s3c_actions.findings.threshold import Gate
+from s3c_actions.findings.model import Finding, FindingKind, ForbiddenContent, Severity
+from s3c_actions.findings.threshold import Threshold
 from s3c_actions.policy import export, model
-from s3c_actions.policy.judge import Trust, judge, objections, refused_contents
+from s3c_actions.policy.judge import SignerStatus, content_objections, forbidden_contents, judge_evidence
 from s3c_lab.certificates import make, make_authority
 from tests.support import evidence as made
 from tests.support.hostile import TEXTS
@@ -125,12 +125,14 @@ def test_a_certificate_of_a_vault_is_named_and_read_later(tmp_path):
     ],
 )
 def test_the_gate_is_the_policys(finding, refused):
-    one = Finding(**{"kind": Kind.VULNERABILITY, "id": "CVE-1", "package": "p", **finding})
+    one = Finding(**{"kind": FindingKind.VULNERABILITY, "id": "CVE-1", "package": "p", **finding})
     assert model.parse(WHOLE).gate(NOW).refuses(one) is refused
 
 
 def test_an_exception_counts_to_the_end_of_its_last_day():
-    one = Finding(kind=Kind.VULNERABILITY, id="CVE-2023-45853", package="zlib1g", severity=Severity.HIGH, fixed="2")
+    one = Finding(
+        kind=FindingKind.VULNERABILITY, id="CVE-2023-45853", package="zlib1g", severity=Severity.HIGH, fixed="2"
+    )
     last = datetime(2027, 1, 31, 23, 59, 59, tzinfo=UTC)
     assert not model.parse(WHOLE).gate(last).refuses(one)
     assert model.parse(WHOLE).gate(last + timedelta(seconds=1)).refuses(one)
@@ -148,23 +150,23 @@ def test_licences_are_found_in_expressions_and_behind_references():
         ],
         "hasExtractedLicensingInfos": [{"licenseId": "LicenseRef-1", "name": "AGPL-3.0-only WITH x"}],
     }
-    assert refused_contents(policy, document) == (
-        Content("license", "AGPL-3.0-only", "a (AGPL-3.0-only)"),
-        Content("license", "AGPL-3.0-only", "b (AGPL-3.0-only)"),
-        Content("package", "xz-utils@5.6.0", "xz-utils 5.6.0"),
+    assert forbidden_contents(policy, document) == (
+        ForbiddenContent("license", "AGPL-3.0-only", "a (AGPL-3.0-only)"),
+        ForbiddenContent("license", "AGPL-3.0-only", "b (AGPL-3.0-only)"),
+        ForbiddenContent("package", "xz-utils@5.6.0", "xz-utils 5.6.0"),
     )
-    assert [one.code for one in objections(refused_contents(policy, document))] == ["package", "license"]
+    assert [one.code for one in content_objections(forbidden_contents(policy, document))] == ["package", "license"]
 
 
 def test_of_several_reports_the_newest_decides_whoever_made_it():
     policy = model.parse("version: 1\nreport: {maximum-age: 24h}\n")
     clean = made.document(made.sarif(made.run(NOW - timedelta(hours=2))), number=1)
     dirty = made.document(made.sarif(made.run(NOW - timedelta(hours=1), (made.finding("CVE-1"),))), number=2)
-    foreign = made.document(made.sarif(made.run(NOW)), Trust.UNSIGNED, number=3)
-    timeless = made.document(b"{}", Trust.STRANGER, number=4)
+    foreign = made.document(made.sarif(made.run(NOW)), SignerStatus.UNSIGNED, number=3)
+    timeless = made.document(b"{}", SignerStatus.STRANGER, number=4)
 
     def codes(*reports):
-        return {one.code for one in judge(policy, made.beside(reports), NOW)}
+        return {one.code for one in judge_evidence(policy, made.beside(reports), NOW)}
 
     assert codes(clean) == set()
     assert codes(clean, dirty) == {"finding"}
@@ -175,7 +177,7 @@ def test_of_several_reports_the_newest_decides_whoever_made_it():
 def test_the_clusters_objects_hold_the_policy(tmp_path):
     _, certificate = make("release").write(tmp_path, "release")
     policy = model.parse(WHOLE.replace("keys/release.crt", str(certificate)))
-    objects = manifests.by_policy(policy)
+    objects = manifests.objects_for_policy(policy)
     kinds = [one["kind"] for one in objects]
     assert kinds == [
         "KeyManagementProvider",
@@ -189,10 +191,10 @@ def test_the_clusters_objects_hold_the_policy(tmp_path):
     template = objects[4]["spec"]["targets"][0]["rego"]
     for text in (rego, template):
         assert policy.digest in text
-        assert export.library() in text
+        assert export.rego_library() in text
     assert "\t" not in template
     with pytest.raises(InputError, match="names no signer"):
-        export.ratify(model.parse("version: 1"))
+        export.ratify_objects(model.parse("version: 1"))
 
 
 def signers(folder, **identities):
@@ -220,20 +222,20 @@ def test_what_one_signer_is_trusted_for_does_not_count_below_anothers_authority(
     ]
     verifiers = {
         made["metadata"]["name"]: made["spec"]["parameters"]
-        for made in export.ratify(policy)
+        for made in export.ratify_objects(policy)
         if made["kind"] == "Verifier" and made["spec"]["name"] == "notation"
     }
     assert tuple(verifiers) == export.verifier_names(policy)
     for parameters, document, signer in zip(verifiers.values(), documents, policy.signers, strict=True):
         store = export.store_name(signer)
         assert parameters == {"verificationCertStores": {"ca": {store: [store]}}, "trustPolicyDoc": document}
-    counted = json.loads(export.values(policy).partition("policy := ")[2])["verifiers"]
+    counted = json.loads(export.rego_values(policy).partition("policy := ")[2])["verifiers"]
     assert counted == list(verifiers)
 
 
 def test_everyone_below_an_authority_is_trusted_only_when_that_is_asked_for(tmp_path):
     policy = signers(tmp_path, release=[])
-    for exported in (export.ratify, export.trust_policies, manifests.by_policy):
+    for exported in (export.ratify_objects, export.trust_policies, manifests.objects_for_policy):
         with pytest.raises(InputError, match="signer release has no identities") as caught:
             exported(policy)
         assert (caught.value.field, "CN=release" in caught.value.what) == ("policy", True)
@@ -266,7 +268,9 @@ def test_an_identity_that_notation_cannot_read_is_refused_where_it_stands(identi
 
 def test_what_the_policy_says_comes_out_of_a_denial_whole():
     image = f"{made.REFERENCE}@{made.SUBJECT}"
-    said = "; ".join(one.text for one in judge(model.parse("version: 1"), made.beside(trust=Trust.UNSIGNED), NOW))
+    said = "; ".join(
+        one.text for one in judge_evidence(model.parse("version: 1"), made.beside(trust=SignerStatus.UNSIGNED), NOW)
+    )
     message = (
         'admission webhook "validation.gatekeeper.sh" denied the request: '
         f"[ratify-verification] {image} is not trusted: {said} (trace 1234-abcd)"
@@ -280,7 +284,7 @@ def test_what_the_policy_says_comes_out_of_a_denial_whole():
 def test_hostile_names_are_in_a_statement_as_one_line(text):
     from s3c_actions.evidence.statement import Statement
 
-    one = Finding(kind=Kind.VULNERABILITY, id=text or "x", package=text, severity=Severity.HIGH, fixed=text)
-    facts = Statement(subject=made.SUBJECT, gate=Gate(None), blind="", policy="").finding(one)
+    one = Finding(kind=FindingKind.VULNERABILITY, id=text or "x", package=text, severity=Severity.HIGH, fixed=text)
+    facts = Statement(subject=made.SUBJECT, gate=Threshold(None), blind="", policy="").finding(one)
     for value in facts.values():
         assert not isinstance(value, str) or (value.isprintable() and "\n" not in value)

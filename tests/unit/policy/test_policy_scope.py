@@ -5,11 +5,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions.evidence.statement import Statement, stated_scope
+from s3c_actions.evidence.statement import Statement, scope_facts
 from s3c_actions.findings.model import ScanReport
-from s3c_actions.findings.scope import SettingsFile, missing
-from s3c_actions.policy.judge import judge
-from s3c_actions.policy.model import Policy, Report, parse
+from s3c_actions.findings.scope import SettingsFile, missing_parts
+from s3c_actions.policy.judge import judge_evidence
+from s3c_actions.policy.model import Policy, ReportRules, parse
 from s3c_actions.report.formats import Rendering, sarif
 from tests.support import evidence as made
 from tests.support.outcomes import LOOKED_AT
@@ -19,11 +19,11 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 def refusals(policy, **stated):
     report = made.document(made.sarif(made.run(NOW - timedelta(hours=1), **stated)))
-    return [one.code for one in judge(policy, made.beside(reports=(report,)), NOW)]
+    return [one.code for one in judge_evidence(policy, made.beside(reports=(report,)), NOW)]
 
 
 def policy(**report):
-    return Policy(version=1, report=Report(**report))
+    return Policy(version=1, report=ReportRules(**report))
 
 
 def test_a_full_report_passes_the_default_policy():
@@ -88,8 +88,8 @@ def test_blindness_that_was_accepted_needs_the_policy_too():
 @pytest.mark.parametrize(("skipped", "stated"), [((), True), (("usr",), True), ((), False)])
 def test_the_gate_asks_for_the_same_scope(report, scanners, pkg_types, skipped, stated):
     scope = replace(LOOKED_AT, scanners=scanners, pkg_types=pkg_types, skip_dirs=skipped, stated=stated)
-    by_gate = missing(scope, policy(**report).required_scope)
-    by_report = refusals(policy(**report), scope=stated_scope(scope))
+    by_gate = missing_parts(scope, policy(**report).required_scope)
+    by_report = refusals(policy(**report), scope=scope_facts(scope))
     assert bool(by_gate) is bool(by_report)
 
 
@@ -102,8 +102,8 @@ def test_what_is_stated_is_what_is_judged():
 
     def judged(scope):
         stated = Statement(subject=digest, gate=policy().gate(NOW), blind="", policy="", scope=scope, uncovered=0)
-        content = sarif.evidence([(report, stated)], Rendering())
-        found = judge(policy(), made.beside(reports=(made.document(content),)), NOW)
+        content = sarif.render_evidence([(report, stated)], Rendering())
+        found = judge_evidence(policy(), made.beside(reports=(made.document(content),)), NOW)
         return content.decode(), [one.code for one in found]
 
     assert judged(None)[1] == ["narrow-report"]
@@ -118,7 +118,7 @@ def test_the_policy_is_read_from_its_file():
         "version: 1\nreport: {scanners: [vuln, secret], pkg-types: [os], allow-skipped: true, require-stated: true, "
         "require-covered-sources: true, unscanned: warn, accept-previous-until: 2027-01-31}\n"
     )
-    assert parse(text).report == Report(
+    assert parse(text).report == ReportRules(
         scanners=("vuln", "secret"),
         pkg_types=("os",),
         allow_skipped=True,

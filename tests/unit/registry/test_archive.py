@@ -15,19 +15,19 @@ import pytest
 from s3c_actions.commands.mirror import _is_archive
 from s3c_actions.core.errors import InputError
 from s3c_actions.registry import Manifest
-from s3c_actions.registry.archive import Archive
+from s3c_actions.registry.archive import ArchiveSource
 from tests.support.layout import INDEX, MANIFEST, Layout, digest_of
 
 
 def refused(path: Path, wanted: str = "") -> InputError:
     """The error that the archive ends in; all of it is read, as when it is copied."""
-    with pytest.raises(InputError) as caught, Archive(path, wanted) as archive:
+    with pytest.raises(InputError) as caught, ArchiveSource(path, wanted) as archive:
         read(archive)
     assert caught.value.exit_code == 2
     return caught.value
 
 
-def read(archive: Archive) -> dict[str, bytes]:
+def read(archive: ArchiveSource) -> dict[str, bytes]:
     """Every blob of the image, by digest."""
     found: dict[str, bytes] = {}
     todo = [archive.image()]
@@ -52,7 +52,7 @@ def layout() -> Layout:
 
 @pytest.mark.parametrize("prefix", ["", "./"])
 def test_everything_an_image_names_is_read(layout: Layout, tmp_path: Path, prefix: str) -> None:
-    with Archive(layout.write(tmp_path / "image.tar", prefix=prefix)) as archive:
+    with ArchiveSource(layout.write(tmp_path / "image.tar", prefix=prefix)) as archive:
         image = archive.image()
         assert image.descriptor.digest == layout.images[0]["digest"]
         assert image.descriptor.platforms == ("linux/amd64", "linux/arm64")
@@ -76,7 +76,7 @@ def test_of_several_images_one_is_named(tmp_path: Path) -> None:
     assert all(name in str(error) for name in ("1.4", "stable", "registry.example/app:2", second["digest"]))
     assert "no image '3'" in str(refused(path, "3"))
     for wanted, image in (("stable", first), ("registry.example/app:2", second), (second["digest"], second)):
-        with Archive(path, wanted) as archive:
+        with ArchiveSource(path, wanted) as archive:
             assert archive.image().descriptor.digest == image["digest"]
 
 
@@ -92,7 +92,7 @@ def test_what_refers_to_an_image_is_none_and_is_found_by_its_subject(tmp_path: P
     image = layout.named(layout.image())
     report = layout.referrer(image, "application/sarif+json")
     signature = layout.referrer(report, "application/vnd.cncf.notary.signature")
-    with Archive(layout.write(tmp_path / "image.tar")) as archive:
+    with ArchiveSource(layout.write(tmp_path / "image.tar")) as archive:
         assert archive.image().descriptor.digest == image["digest"]
         assert [one.digest for one in archive.referrers(image["digest"])] == [report["digest"]]
         assert [one.digest for one in archive.referrers(report["digest"])] == [signature["digest"]]
@@ -105,14 +105,14 @@ def test_what_is_listed_many_times_is_read_once(tmp_path: Path, monkeypatch: pyt
     layout.images = [image] * 5000
     layout.named(layout.index(*[image] * 5000), "all")
     reads: list[str] = []
-    kept = Archive.manifest
+    kept = ArchiveSource.manifest
 
-    def counted(archive: Archive, digest: str) -> Manifest:
+    def counted(archive: ArchiveSource, digest: str) -> Manifest:
         reads.append(digest)
         return kept(archive, digest)
 
-    monkeypatch.setattr(Archive, "manifest", counted)
-    with Archive(layout.write(tmp_path / "image.tar"), "all") as archive:
+    monkeypatch.setattr(ArchiveSource, "manifest", counted)
+    with ArchiveSource(layout.write(tmp_path / "image.tar"), "all") as archive:
         assert len(archive.image().descriptor.manifests) == 5000
         assert archive.referrers(image["digest"]) == ()
     assert len(reads) <= 4
@@ -124,7 +124,7 @@ def test_a_manifest_without_a_type_is_what_it_holds(tmp_path: Path) -> None:
     manifest = json.loads(layout.files.pop(Layout.path(image["digest"])))
     del manifest["mediaType"]
     layout.named(layout.put(json.dumps(manifest).encode(), MANIFEST))
-    with Archive(layout.write(tmp_path / "image.tar")) as archive:
+    with ArchiveSource(layout.write(tmp_path / "image.tar")) as archive:
         assert archive.image().descriptor.media_type == MANIFEST
     both = json.dumps({**manifest, "manifests": [image]}).encode()
     layout.images = [layout.put(both, MANIFEST)]

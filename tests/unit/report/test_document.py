@@ -14,22 +14,22 @@ from msgspec.structs import replace
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import Secrets
 from s3c_actions.findings.difference import Difference
-from s3c_actions.findings.model import Content
+from s3c_actions.findings.model import ForbiddenContent
 from s3c_actions.findings.scope import SettingsFile
 from s3c_actions.github import artifact
-from s3c_actions.policy.judge import Refusal
+from s3c_actions.policy.judge import Objection
 from s3c_actions.report.document import schema
 from s3c_actions.report.github import comment, summary
 from s3c_actions.result import document as result
-from s3c_actions.result.gate_change import Proposed
+from s3c_actions.result.gate_change import ProposedVerdict
 from s3c_actions.result.model import (
-    Attached,
+    AttachedEvidence,
     AttachResult,
     Comparison,
     ImageOutcome,
-    Judgement,
     MirrorResult,
     Outcome,
+    PolicyJudgement,
 )
 from tests.support import outcomes
 from tests.support.situations import situations
@@ -50,11 +50,11 @@ def image() -> ImageOutcome:
         whole.scan,
         refused=findings,
         difference=difference,
-        contents=(Content(kind="package", by="x", text="x"),),
+        contents=(ForbiddenContent(kind="package", by="x", text="x"),),
         scope=replace(whole.scan.scope, files=(file,)),
-        proposed=Proposed(verdict="refused", refused=1, reason="x"),
+        proposed=ProposedVerdict(verdict="refused", refused=1, reason="x"),
     )
-    attached = Attached(
+    attached = AttachedEvidence(
         kind="sarif", artifact_type="x", digest=DIGEST, size=1, created="x", signature_digest=DIGEST, skipped=False
     )
     attach = AttachResult(reference="x", documents=(attached,))
@@ -63,7 +63,7 @@ def image() -> ImageOutcome:
         scan=replace(scan, parts=(scan,)),
         patch=replace(whole.patch, new=findings),
         attach=replace(attach, platforms=(attach,)),
-        judgement=Judgement(reference="x", policy=DIGEST, refusals=(Refusal(code="x", text="x"),)),
+        judgement=PolicyJudgement(reference="x", policy=DIGEST, refusals=(Objection(code="x", text="x"),)),
         admission=outcomes.deployed().images[0].admission,
         mirror=MirrorResult(image="x", source=f"x@{DIGEST}", reference=f"x@{DIGEST}", tag="1", skipped=False),
         base=Comparison(name="main", difference=difference),
@@ -82,8 +82,8 @@ def document() -> dict[str, Any]:
         settings=outcomes.settings("x"),
         gate_changes=outcomes.changes("x"),
     )
-    made = result.document(outcome, outcomes.NOW, Secrets(), OutsideError("x"))
-    return json.loads(result.text(made))  # type: ignore[no-any-return]
+    made = result.build_document(outcome, outcomes.NOW, Secrets(), OutsideError("x"))
+    return json.loads(result.render_document(made))  # type: ignore[no-any-return]
 
 
 WHOLE = document()
@@ -92,8 +92,8 @@ WHOLE = document()
 def accepted(value: object) -> bool:
     """By the reader of what forks leave."""
     try:
-        artifact.document(json.dumps(value).encode())
-    except artifact.NotAccepted:
+        artifact.decode_result(json.dumps(value).encode())
+    except artifact.InvalidArtifact:
         return False
     return True
 
@@ -145,9 +145,9 @@ def test_a_document_with_everything_is_accepted_by_both() -> None:
 @pytest.mark.parametrize("name", situations())
 def test_what_is_written_is_read_and_written_the_same(name: str) -> None:
     for made in situations()[name]:
-        text = result.text(made)
+        text = result.render_document(made)
         SCHEMA.validate(json.loads(text))
-        assert result.text(artifact.document(text.encode())) == text
+        assert result.render_document(artifact.decode_result(text.encode())) == text
 
 
 @pytest.mark.parametrize("path", OBJECTS, ids=lambda path: ".".join(map(str, path)))
@@ -242,7 +242,7 @@ def test_a_document_of_an_older_version_is_read_and_shown() -> None:
         for key in later(keys):
             del keys[key]
     assert SCHEMA.is_valid(older)
-    read = artifact.document(json.dumps(older).encode())
+    read = artifact.decode_result(json.dumps(older).encode())
     assert comment.render([read]).startswith("### ")
     assert summary.render(read)
-    assert json.loads(result.text(read)) == older
+    assert json.loads(result.render_document(read)) == older

@@ -77,7 +77,7 @@ def test_it_is_written_and_cleared(tmp_path: Path) -> None:
     written = formats.write(("junit", "cyclonedx"), report, formats.Rendering(), tmp_path)
     assert written == {"junit": tmp_path / "report.junit.xml"}
     assert written["junit"].read_text() == f"<testsuites name='{report.image}'/>"
-    scan.clear(tmp_path)
+    scan.clear_reports(tmp_path)
     assert not written["junit"].exists()
 
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from s3c_actions.findings.difference import compare
+from s3c_actions.findings.difference import compare_scans
 from s3c_actions.findings.model import Severity
 from s3c_actions.report import format_registry, formats
 from s3c_actions.report.formats import csv_file, text_table
@@ -49,7 +49,7 @@ def test_summary_of_a_command_without_images_is_empty() -> None:
 
 
 def test_table() -> None:
-    rendering = formats.Rendering(difference=compare(BASELINE, MIXED))
+    rendering = formats.Rendering(difference=compare_scans(BASELINE, MIXED))
     check("report.txt", text_table.render(MIXED, rendering).decode())
 
 

@@ -20,8 +20,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from s3c_actions.findings.difference import Difference
-from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity, ranked
-from s3c_actions.findings.threshold import Gate
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, rank_findings
+from s3c_actions.findings.threshold import Threshold
 from s3c_actions.report import format_registry, formats
 from s3c_actions.report.formats import csv_file, html_page, sarif, text_table
 from s3c_actions.report.github import comment, summary
@@ -75,21 +75,21 @@ def report(text: str) -> ScanReport:
         Finding(kind=kind, severity=severity, result_class=result_class, **common)
         for severity in (Severity.CRITICAL, Severity.LOW)
         for kind, result_class in (
-            (Kind.VULNERABILITY, "os-pkgs"),
-            (Kind.VULNERABILITY, "lang-pkgs"),
-            (Kind.SECRET, "secret"),
-            (Kind.MISCONFIGURATION, "config"),
-            (Kind.LICENSE, "license"),
+            (FindingKind.VULNERABILITY, "os-pkgs"),
+            (FindingKind.VULNERABILITY, "lang-pkgs"),
+            (FindingKind.SECRET, "secret"),
+            (FindingKind.MISCONFIGURATION, "config"),
+            (FindingKind.LICENSE, "license"),
         )
     ]
-    aside = Finding(kind=Kind.VULNERABILITY, severity=Severity.HIGH, suppressed=text or "reason", **common)
+    aside = Finding(kind=FindingKind.VULNERABILITY, severity=Severity.HIGH, suppressed=text or "reason", **common)
     return ScanReport(
         image=text or "x",
         digest=text or "x",
         platform=text or "x",
         os=text or "x",
         os_end_of_life=True,
-        findings=ranked(found),
+        findings=rank_findings(found),
         suppressed=(aside,),
         created=text or "x",
         scanner_version=text or "x",
@@ -103,7 +103,10 @@ def report(text: str) -> ScanReport:
 def rendering(of: ScanReport, text: str) -> formats.Rendering:
     change = Difference(fixed=(), new=of.findings[:2], left=of.findings[2:])
     return formats.Rendering(
-        gate=Gate(Severity.HIGH), difference=change, dockerfile="a/Dockerfile", dockerfile_text=f"FROM x\nRUN {text}"
+        gate=Threshold(Severity.HIGH),
+        difference=change,
+        dockerfile="a/Dockerfile",
+        dockerfile_text=f"FROM x\nRUN {text}",
     )
 
 

@@ -27,7 +27,7 @@ def rendered(outcome: Outcome, error: S3CError | None = None, *secret: str) -> d
     secrets = Secrets()
     for one in secret:
         secrets.add(one)
-    text = result.text(result.document(outcome, NOW, secrets, error))
+    text = result.render_document(result.build_document(outcome, NOW, secrets, error))
     assert text.isascii()
     document = json.loads(text)
     jsonschema.Draft202012Validator(SCHEMA).validate(document)
@@ -41,7 +41,7 @@ def test_the_schema_is_one() -> None:
 @pytest.mark.parametrize("text", ["\ud800", "\x7f", "\u202e", '\x00\n"\\', "\U0001f600"])
 def test_the_text_is_ascii_whatever_stands_in_it(text) -> None:
     document = {text: [{"a": text, "b": [text], "c": {}}, {"a": 1.5, "b": None, "c": []}]}
-    told = result.text(document)
+    told = result.render_document(document)
     assert told.isascii()
     assert "\x7f" not in told
     assert json.loads(told) == document
@@ -49,7 +49,7 @@ def test_the_text_is_ascii_whatever_stands_in_it(text) -> None:
 
 def test_what_has_no_parts_of_its_own_is_one_line() -> None:
     document = {"images": [{"id": "CVE-1", "line": 0}, {"id": "CVE-2", "line": 7}], "files": {}, "ok": True}
-    assert result.text(document) == (
+    assert result.render_document(document) == (
         '{\n  "images": [\n    {"id": "CVE-1", "line": 0},\n    {"id": "CVE-2", "line": 7}\n  ],\n'
         '  "files": {},\n  "ok": true\n}\n'
     )
@@ -65,7 +65,7 @@ _ROW: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 @given(st.lists(_ROW, min_size=1, max_size=4))
 def test_like_objects_are_one_a_line_whatever_stands_in_them(rows) -> None:
-    told = result.text({"rows": rows})
+    told = result.render_document({"rows": rows})
     assert json.loads(told) == {"rows": rows}
     assert [json.loads(line.rstrip(",")) for line in told.splitlines()[2:-2]] == rows
 
@@ -120,14 +120,14 @@ def test_the_gravest_failure_is_the_exit_code() -> None:
     down = ImageOutcome(image="x", failure=OutsideError("down"))
     outcome = samples.outcome(samples.chained(), samples.refused(), down)
     assert outputs.exit_code(outcome) == Exit.OUTSIDE_FAILED
-    assert outputs.verdict(outcome) == "failed"
-    assert [outputs.verdict(image) for image in outcome.images] == ["passed", "refused", "failed"]
+    assert outputs.outcome_verdict(outcome) == "failed"
+    assert [outputs.outcome_verdict(image) for image in outcome.images] == ["passed", "refused", "failed"]
     assert outputs.exit_code(samples.outcome(samples.chained(), samples.refused())) == Exit.REFUSED
     assert outputs.exit_code(Outcome(command="scan", images=(), exit_code=4)) == Exit.BUG
 
 
 def test_outputs_of_one_image_are_plain() -> None:
-    found = outputs.values(samples.outcome(samples.chained()), Path("out/result.json"), Path("out/summary.md"))
+    found = outputs.output_values(samples.outcome(samples.chained()), Path("out/result.json"), Path("out/summary.md"))
     assert found == {
         "verdict": "passed",
         "references": f"{samples.NAME}@{samples.PATCHED}",
@@ -168,13 +168,13 @@ def test_what_is_new_is_an_output_where_there_is_a_baseline() -> None:
     image = samples.chained()
     assert image.scan is not None and image.scan.difference is not None
     compared = replace(image, base=Comparison(name="main", difference=image.scan.difference))
-    assert outputs.values(samples.outcome(compared))["new"] == "1"
-    assert outputs.values(samples.outcome(image))["new"] == ""
+    assert outputs.output_values(samples.outcome(compared))["new"] == "1"
+    assert outputs.output_values(samples.outcome(image))["new"] == ""
     assert rendered(samples.outcome(compared))["images"][0]["base"]["name"] == "main"
 
 
 def test_outputs_of_several_images_are_lists_and_only_what_passed_goes_on() -> None:
-    found = outputs.values(samples.outcome(samples.chained(), samples.refused()))
+    found = outputs.output_values(samples.outcome(samples.chained(), samples.refused()))
     assert json.loads(found["digest"]) == [samples.PATCHED, samples.DIGEST]
     assert json.loads(found["critical"]) == [0, 1]
     assert json.loads(found["patched"]) == [True, None]
@@ -184,13 +184,13 @@ def test_outputs_of_several_images_are_lists_and_only_what_passed_goes_on() -> N
 
 def test_what_is_not_known_is_empty_never_nothing_found() -> None:
     for images in ((), (ImageOutcome(image="x", failure=OutsideError("down")),)):
-        found = outputs.values(Outcome(command="scan", images=images, exit_code=3))
+        found = outputs.output_values(Outcome(command="scan", images=images, exit_code=3))
         assert found.pop("verdict") == "failed"
         assert set(found.values()) == {""}
 
 
 def test_each_command_sets_outputs_of_its_own() -> None:
-    names = {command: {output.name for output in outputs.of_command(command)} for command in ("scan", "sign")}
+    names = {command: {output.name for output in outputs.command_outputs(command)} for command in ("scan", "sign")}
     assert "signature-digest" in names["sign"] - names["scan"]
     assert "critical" in names["scan"] - names["sign"]
-    assert set(outputs.values(replace(samples.outcome(samples.chained()), command="sign"))) == names["sign"]
+    assert set(outputs.output_values(replace(samples.outcome(samples.chained()), command="sign"))) == names["sign"]

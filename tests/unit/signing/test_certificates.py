@@ -213,7 +213,7 @@ def test_a_der_certificate_is_read() -> None:
 def test_facts() -> None:
     certificate = make("facts", end=NOW + timedelta(days=10, hours=1)).certificate
     assert certificates.days_left(certificate, NOW) == 10
-    assert certificates.self_signed(certificate)
+    assert certificates.is_self_signed(certificate)
     assert certificates.subject(certificate) == "CN=facts,O=s3c lab,ST=WA,C=US"
     # The thumbprint is what OpenSSL calls the SHA-256 fingerprint: of the DER, not of the PEM.
     import hashlib
@@ -293,7 +293,7 @@ def test_a_policy_names_the_subject_or_admits_that_it_cannot(name: x509.Name, id
     ],
 )
 def test_a_certificate_vouches_for_itself_alone_when_it_can_issue_no_other(identity: Identity, alone: bool) -> None:
-    assert certificates.vouches_for_itself(identity.certificate) is alone
+    assert certificates.is_own_anchor(identity.certificate) is alone
 
 
 def test_an_authority_whose_subject_cannot_be_named_is_never_trusted_with_everyone_below_it() -> None:

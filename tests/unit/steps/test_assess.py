@@ -13,14 +13,14 @@ from msgspec.structs import replace
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.inferred import infer
 from s3c_actions.findings.model import Severity
-from s3c_actions.findings.scope import USUAL, missing
-from s3c_actions.findings.threshold import Gate
+from s3c_actions.findings.scope import DEFAULT_SCOPE, missing_parts
+from s3c_actions.findings.threshold import Threshold
 from s3c_actions.policy import model
 from s3c_actions.policy.model import Policy
 from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import assess
 from s3c_actions.steps.assess import Criteria
-from s3c_actions.steps.scan import refusal
+from s3c_actions.steps.scan import closed_gate_error
 from tests.support import ROOT
 from tests.support.outcomes import LOOKED_AT
 from tests.unit.test_every_gate import ALPINE, CLEAN, NODE, PACKAGE, packages, report
@@ -30,7 +30,7 @@ NOW = datetime.now(UTC)
 # Of the same moment: a report that is minutes younger than NOW is one of the future.
 BLIND = report(Family="none", Name="")
 EMPTY = report()
-ANY = Gate(Severity.UNKNOWN)
+ANY = Threshold(Severity.UNKNOWN)
 FAILED = {"ID": "DS-0001", "Severity": "LOW", "Status": "FAIL"}
 CONFIG = {"Target": "Dockerfile", "Class": "config", "Type": "dockerfile", "MisconfSummary": {"Successes": 27}}
 LICENCE = {"Target": "OS Packages", "Class": "license"}
@@ -43,7 +43,7 @@ FOUND = {
 }
 
 
-def criteria(gate: Gate = ANY, policy: Policy | None = None, **changes: Any) -> Criteria:
+def criteria(gate: Threshold = ANY, policy: Policy | None = None, **changes: Any) -> Criteria:
     facts: dict[str, Any] = {
         "gate": gate if policy is None else policy.gate(NOW),
         "policy": policy,
@@ -58,7 +58,7 @@ def criteria(gate: Gate = ANY, policy: Policy | None = None, **changes: Any) -> 
 def judged(data: bytes, folder: Path, by: Criteria) -> ScanResult:
     path = folder / "trivy.json"
     path.write_bytes(data)
-    return assess.given(path, image="app", reference="app@x", criteria=by, report=trivy_report.read(path))
+    return assess.assess_given_report(path, image="app", reference="app@x", criteria=by, report=trivy_report.read(path))
 
 
 NARROW = {
@@ -80,12 +80,12 @@ USUAL_ONES = {
 @pytest.mark.parametrize(("data", "left_out"), NARROW.values(), ids=NARROW)
 def test_a_narrow_report_passes_a_plain_gate_with_a_notice_and_no_policy(data, left_out, tmp_path) -> None:
     plain = judged(data, tmp_path, criteria())
-    assert refusal(plain, ANY) is None
-    assert missing(plain.scope, USUAL) == left_out
+    assert closed_gate_error(plain, ANY) is None
+    assert missing_parts(plain.scope, DEFAULT_SCOPE) == left_out
     assert any("does not show that" in sentence for sentence in plain.warnings)
     policy = model.parse("version: 1\n")
     held = judged(data, tmp_path, criteria(policy=policy))
-    refused = refusal(held, policy.gate(NOW))
+    refused = closed_gate_error(held, policy.gate(NOW))
     assert held.missing == left_out
     assert refused is not None
     assert "The policy requires a scan that looks at" in refused.what
@@ -96,13 +96,13 @@ def test_a_usual_report_is_not_called_narrow(data, tmp_path) -> None:
     policy = model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n")
     result = judged(data, tmp_path, criteria(policy=policy))
     assert (result.missing, result.warnings) == ((), ())
-    assert refusal(result, policy.gate(NOW)) is None
+    assert closed_gate_error(result, policy.gate(NOW)) is None
 
 
 def test_without_the_list_of_packages_none_of_them_can_be_refused_by_name(tmp_path) -> None:
     policy = model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\npackages: {refuse: [telnetd]}\n")
     result = judged(USUAL_ONES["findings, and no packages listed"], tmp_path, criteria(policy=policy))
-    refused = refusal(result, policy.gate(NOW))
+    refused = closed_gate_error(result, policy.gate(NOW))
     assert refused is not None
     assert "the list of all packages" in refused.what
 
@@ -111,8 +111,8 @@ def test_what_trivy_recorded_is_inferred_as_it_was_made() -> None:
     shown = {name: infer((DATA / f"{name}.json").read_bytes()).scope for name in ("deb", "debian", "secret", "nopkg")}
     assert shown["deb"].scanners == ("license", "vuln")
     assert shown["secret"].scanners == ("misconfig", "secret", "vuln")
-    assert [missing(shown[name], USUAL) for name in ("deb", "debian", "secret")] == [(), (), ()]
-    assert missing(shown["nopkg"], USUAL) == ("os",)
+    assert [missing_parts(shown[name], DEFAULT_SCOPE) for name in ("deb", "debian", "secret")] == [(), (), ()]
+    assert missing_parts(shown["nopkg"], DEFAULT_SCOPE) == ("os",)
     assert shown["deb"].platforms == ("linux/amd64",)
     assert not any(one.stated for one in shown.values())
 
@@ -120,7 +120,7 @@ def test_what_trivy_recorded_is_inferred_as_it_was_made() -> None:
 def test_our_own_scan_is_narrow_as_it_was_told_to_be(tmp_path) -> None:
     path = tmp_path / "trivy.json"
     path.write_bytes(report({"Target": "a.env", "Class": "secret"}, **ALPINE))
-    told = assess.scanned(
+    told = assess.assess_scan(
         path,
         trivy_report.read(path),
         image="app",
@@ -132,14 +132,14 @@ def test_our_own_scan_is_narrow_as_it_was_told_to_be(tmp_path) -> None:
         warned=None,
     )
     assert told.warnings == ("Not looked at, as the inputs ask: vulnerabilities.",)
-    assert refusal(told, ANY) is None
+    assert closed_gate_error(told, ANY) is None
 
 
 @pytest.mark.parametrize(("kept", "closed"), [(True, True), (False, False)])
 def test_a_kept_report_ages_and_a_new_scan_does_not(kept, closed, tmp_path) -> None:
     path = tmp_path / "trivy.json"
     path.write_bytes(report(packages(PACKAGE), age=timedelta(hours=25), **ALPINE))
-    found = assess.scanned(
+    found = assess.assess_scan(
         path,
         trivy_report.read(path),
         image="app",
@@ -150,13 +150,13 @@ def test_a_kept_report_ages_and_a_new_scan_does_not(kept, closed, tmp_path) -> N
         database=None,
         warned=None,
     )
-    assert (refusal(found, ANY) is not None) is closed
+    assert (closed_gate_error(found, ANY) is not None) is closed
     assert found.reused is kept
 
 
 def test_who_accepts_a_blind_scan_has_it_on_record(tmp_path) -> None:
     accepted = judged(BLIND, tmp_path, criteria(unscanned_fails=False))
-    assert refusal(accepted, ANY) is None
+    assert closed_gate_error(accepted, ANY) is None
     assert (accepted.blind, "not checked" in accepted.overridden) == ("", True)
     assert "not checked" in judged(BLIND, tmp_path, criteria()).blind
 
@@ -164,5 +164,5 @@ def test_who_accepts_a_blind_scan_has_it_on_record(tmp_path) -> None:
 def test_an_empty_report_of_a_folder_is_no_blind_image(tmp_path) -> None:
     folder = json.loads(EMPTY) | {"ArtifactType": "filesystem", "ArtifactName": "."}
     result = judged(json.dumps(folder).encode(), tmp_path, criteria())
-    assert refusal(result, ANY) is None
+    assert closed_gate_error(result, ANY) is None
     assert result.warnings == ("The report does not show that vulnerabilities were looked at.",)

@@ -6,21 +6,21 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from s3c_actions.findings import trivy_report, trivy_warnings
-from s3c_actions.findings.advisories import OLDEST_DATABASE, Database
+from s3c_actions.findings.advisories import MAX_DATABASE_AGE, Database
 from s3c_actions.findings.model import Severity
-from s3c_actions.findings.threshold import Gate
-from s3c_actions.policy.model import Policy, Report
+from s3c_actions.findings.threshold import Threshold
+from s3c_actions.policy.model import Policy, ReportRules
 from s3c_actions.steps import assess
-from s3c_actions.steps.scan import refusal
+from s3c_actions.steps.scan import closed_gate_error
 from tests.support.outcomes import LOOKED_AT
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
-GATE = Gate(fail_on=Severity.CRITICAL)
+GATE = Threshold(fail_on=Severity.CRITICAL)
 DEBIAN = Database(updated=NOW - timedelta(hours=6), sources=frozenset({"debian 12"}))
 
 
 def scanned(
-    folder, *, os="12.5", third_party=0, database=DEBIAN, warned=trivy_warnings.NONE, policy=None, accept=False
+    folder, *, os="12.5", third_party=0, database=DEBIAN, warned=trivy_warnings.NO_WARNINGS, policy=None, accept=False
 ):
     packages = [
         {"Name": "openssl"},
@@ -47,7 +47,7 @@ def scanned(
         now=NOW,
         bill=lambda _: b"{}",
     )
-    result = assess.scanned(
+    result = assess.assess_scan(
         path,
         trivy_report.read(path),
         image="registry.example/app:1",
@@ -58,7 +58,7 @@ def scanned(
         database=database,
         warned=warned,
     )
-    return result, refusal(result, criteria.gate)
+    return result, closed_gate_error(result, criteria.gate)
 
 
 def test_a_clean_image_that_could_be_looked_at_passes(tmp_path):
@@ -71,7 +71,10 @@ def test_a_clean_image_that_could_be_looked_at_passes(tmp_path):
     ("database", "why"),
     [
         (Database(updated=None, sources=frozenset({"debian 12"})), "does not say when"),
-        (Database(updated=NOW - OLDEST_DATABASE - timedelta(hours=1), sources=frozenset({"debian 12"})), "14 days old"),
+        (
+            Database(updated=NOW - MAX_DATABASE_AGE - timedelta(hours=1), sources=frozenset({"debian 12"})),
+            "14 days old",
+        ),
         (Database(updated=NOW, sources=frozenset()), "empty or damaged"),
         (Database(updated=NOW, sources=frozenset({"alpine 3.22"})), "no advisories for debian 12.5"),
     ],
@@ -87,7 +90,8 @@ def test_a_policy_says_how_old_a_database_may_be(tmp_path):
     old = Database(updated=NOW - timedelta(days=20), sources=frozenset({"debian 12"}))
     assert scanned(tmp_path, database=old, policy=Policy(version=1))[1] is not None
     assert (
-        scanned(tmp_path, database=old, policy=Policy(version=1, report=Report(maximum_database_age="30d")))[1] is None
+        scanned(tmp_path, database=old, policy=Policy(version=1, report=ReportRules(maximum_database_age="30d")))[1]
+        is None
     )
 
 
@@ -103,18 +107,18 @@ def test_packages_of_other_sources_close_the_gate_where_the_policy_asks_for_it(t
     result, refused = scanned(tmp_path, third_party=2, policy=Policy(version=1))
     assert refused is None
     assert result.uncovered == 2
-    strict = Policy(version=1, report=Report(require_covered_sources=True))
+    strict = Policy(version=1, report=ReportRules(require_covered_sources=True))
     assert "packages that somebody publishes advisories for" in scanned(tmp_path, third_party=2, policy=strict)[1].what
     assert scanned(tmp_path, policy=strict)[1] is None
 
 
 def test_a_warning_of_trivys_closes_the_gate(tmp_path):
-    warned = trivy_warnings.judge(['[dpkg] Parse error   file_path="var/lib/dpkg/status"'], ["vuln"])
+    warned = trivy_warnings.assess_warnings(['[dpkg] Parse error   file_path="var/lib/dpkg/status"'], ["vuln"])
     assert "package database" in scanned(tmp_path, warned=warned)[1].what
 
 
 def test_other_warnings_of_trivys_are_shown(tmp_path):
-    warned = trivy_warnings.judge(["Something new"], ["vuln"])
+    warned = trivy_warnings.assess_warnings(["Something new"], ["vuln"])
     result, refused = scanned(tmp_path, warned=warned)
     assert refused is None
     assert result.warnings == ("Trivy: Something new",)

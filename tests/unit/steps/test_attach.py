@@ -13,9 +13,9 @@ from s3c_actions.core import artifact_types
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
 from s3c_actions.evidence import sbom
-from s3c_actions.evidence.statement import Statement, stamp
-from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity
-from s3c_actions.findings.threshold import Exemption, Gate
+from s3c_actions.evidence.statement import Statement, normalize_time
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
+from s3c_actions.findings.threshold import Exemption, Threshold
 from s3c_actions.registry import Descriptor, Manifest
 from s3c_actions.report.formats import Rendering, sarif
 from s3c_actions.result.model import SignResult
@@ -100,12 +100,12 @@ def tools(registry) -> attach.AttachTools:
 
 
 def test_the_same_document_is_attached_once(registry, tools):
-    first = attach.attach(DOCUMENT, attach.look(REFERENCE, registry), tools)
-    again = attach.attach(DOCUMENT, attach.look(REFERENCE, registry), tools)
+    first = attach.attach(DOCUMENT, attach.find_attach_target(REFERENCE, registry), tools)
+    again = attach.attach(DOCUMENT, attach.find_attach_target(REFERENCE, registry), tools)
     assert (first.skipped, again.skipped) == (False, True)
     assert first.digest == again.digest
     newer = replace(DOCUMENT, annotations={artifact_types.VERSION: "2.0.0"})
-    assert attach.attach(newer, attach.look(REFERENCE, registry), tools).digest == first.digest
+    assert attach.attach(newer, attach.find_attach_target(REFERENCE, registry), tools).digest == first.digest
     assert len(registry.manifests) == 1
 
 
@@ -113,15 +113,15 @@ def test_what_only_claims_to_be_the_document_is_never_signed(registry, tools):
     ours = json.loads(DOCUMENT.manifest(SUBJECT))
     ours["layers"][0]["digest"] = "sha256:" + 64 * "e"
     foreign = registry.add(json.dumps(ours).encode())
-    assert registry.listed[0].annotations[attach.CONTENT] == DOCUMENT.digest
-    assert attach.attach(DOCUMENT, attach.look(REFERENCE, registry), tools).digest != foreign
+    assert registry.listed[0].annotations[attach.CONTENT_ANNOTATION] == DOCUMENT.digest
+    assert attach.attach(DOCUMENT, attach.find_attach_target(REFERENCE, registry), tools).digest != foreign
 
 
 def test_only_what_s3c_attached_before_of_the_same_kind_is_pruned(registry, tools):
     old = registry.add(replace(DOCUMENT, created="2026-11-20T12:00:00Z").manifest(SUBJECT))
     registry.add(replace(DOCUMENT, kind="spdx").manifest(SUBJECT))
     registry.add(replace(DOCUMENT, content=b"[]", annotations={}).manifest(SUBJECT))
-    place = attach.look(REFERENCE, registry)
+    place = attach.find_attach_target(REFERENCE, registry)
     done = attach.attach(DOCUMENT, place, tools)
     assert attach.prune([done], place, tools) == (old,)
     assert registry.deleted == [old]
@@ -129,14 +129,16 @@ def test_only_what_s3c_attached_before_of_the_same_kind_is_pruned(registry, tool
 
 def finding(number: int, severity: Severity = Severity.HIGH, **more: str) -> Finding:
     facts = {"package": f"package-{number}", "installed": "1", "fixed": "2", "title": "T" * 300, **more}
-    return Finding(kind=Kind.VULNERABILITY, id=f"CVE-2026-{number}", severity=severity, **facts)  # type: ignore[arg-type]
+    return Finding(kind=FindingKind.VULNERABILITY, id=f"CVE-2026-{number}", severity=severity, **facts)  # type: ignore[arg-type]
 
 
-def evidence_of(*findings: Finding, gate: Gate) -> dict[str, Any]:
+def evidence_of(*findings: Finding, gate: Threshold) -> dict[str, Any]:
     report = ScanReport(
         image="app", digest=SUBJECT.digest, findings=findings, created="2026-11-24T12:00:00.5+01:00", database=""
     )
-    made = sarif.evidence([(report, Statement(subject=SUBJECT.digest, gate=gate, blind="", policy=""))], Rendering())
+    made = sarif.render_evidence(
+        [(report, Statement(subject=SUBJECT.digest, gate=gate, blind="", policy=""))], Rendering()
+    )
     assert len(json.dumps(made.decode())) < 64 * 1024 - 2048, "Ratify takes no more, with what it says itself"
     (run,) = json.loads(made)["runs"]
     return dict(run)
@@ -151,7 +153,7 @@ def test_a_report_lists_what_the_policy_minds_and_no_more():
         why="Not reached.",
         who="security",
     )
-    gate = Gate(None, refuse=frozenset({Severity.HIGH}), fixable_only=True, exemptions=(accepted,))
+    gate = Threshold(None, refuse=frozenset({Severity.HIGH}), fixable_only=True, exemptions=(accepted,))
     run = evidence_of(finding(1), finding(2), finding(3, Severity.LOW), finding(4, fixed=""), gate=gate)
     assert [one["properties"]["id"] for one in run["results"]] == ["CVE-2026-1", "CVE-2026-2"]
     assert "Accepted until 2098-12-31 by security" in run["results"][1]["suppressions"][0]["justification"]
@@ -161,7 +163,9 @@ def test_a_report_lists_what_the_policy_minds_and_no_more():
 
 
 def test_a_report_stays_small_and_tells_how_much_it_leaves_out():
-    run = evidence_of(*(finding(number) for number in range(2000)), gate=Gate(None, refuse=frozenset({Severity.HIGH})))
+    run = evidence_of(
+        *(finding(number) for number in range(2000)), gate=Threshold(None, refuse=frozenset({Severity.HIGH}))
+    )
     statement = run["properties"]["s3c"]
     assert statement["omitted"] == 2000 - len(run["results"])
     assert len(run["results"]) > 20
@@ -179,10 +183,10 @@ def test_boms_of_one_scan_are_the_same_and_those_of_an_index_stand_together():
         }
         return json.dumps(document).encode()
 
-    one = sbom.spdx([("linux/amd64", trivys(1))], REFERENCE.pinned, DOCUMENT.created)
-    assert one == sbom.spdx([("linux/amd64", trivys(2))], REFERENCE.pinned, DOCUMENT.created)
+    one = sbom.render_spdx([("linux/amd64", trivys(1))], REFERENCE.pinned, DOCUMENT.created)
+    assert one == sbom.render_spdx([("linux/amd64", trivys(2))], REFERENCE.pinned, DOCUMENT.created)
     both = json.loads(
-        sbom.spdx([("linux/amd64", trivys(1)), ("linux/arm64", trivys(2))], REFERENCE.pinned, DOCUMENT.created)
+        sbom.render_spdx([("linux/amd64", trivys(1)), ("linux/arm64", trivys(2))], REFERENCE.pinned, DOCUMENT.created)
     )
     assert [package["SPDXID"] for package in both["packages"]] == ["SPDXRef-a-linux-amd64", "SPDXRef-a-linux-arm64"]
     assert [one["relatedSpdxElement"] for one in both["relationships"]] == [
@@ -212,8 +216,8 @@ def test_references_in_cyclonedx_are_the_same_for_the_same_scan():
         return json.dumps(document).encode()
 
     names = [f"{digit * 8}-0000-4000-8000-{digit * 12}" for digit in "123456"]
-    one = sbom.cyclonedx(trivys(*names[:3]), REFERENCE.pinned, DOCUMENT.created)
-    assert one == sbom.cyclonedx(trivys(*reversed(names[3:])), REFERENCE.pinned, DOCUMENT.created)
+    one = sbom.render_cyclonedx(trivys(*names[:3]), REFERENCE.pinned, DOCUMENT.created)
+    assert one == sbom.render_cyclonedx(trivys(*reversed(names[3:])), REFERENCE.pinned, DOCUMENT.created)
     document = json.loads(one)
     references = [component["bom-ref"] for component in document["components"]]
     assert len(set(references)) == 4
@@ -231,4 +235,4 @@ def test_references_in_cyclonedx_are_the_same_for_the_same_scan():
     ],
 )
 def test_times_are_judged_in_one_form(text, expected):
-    assert stamp(text) == expected
+    assert normalize_time(text) == expected

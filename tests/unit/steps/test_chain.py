@@ -7,8 +7,8 @@ import pytest
 from s3c_actions.commands.chain import _replacements, _traced
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.progress import Silent
-from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity
-from s3c_actions.findings.threshold import Gate
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
+from s3c_actions.findings.threshold import Threshold
 from s3c_actions.options.chain import ChainInputs
 from s3c_actions.options.declare import read
 from s3c_actions.result.model import (
@@ -26,11 +26,13 @@ from tests.support.outcomes import PASSED, certificate
 
 ORIGINAL = "localhost:5000/app@sha256:" + "a" * 64
 PATCHED = "localhost:5000/app@sha256:" + "b" * 64
-BAD = Finding(kind=Kind.VULNERABILITY, id="CVE-2026-1", severity=Severity.CRITICAL, package="libssl3", fixed="3.1")
+BAD = Finding(
+    kind=FindingKind.VULNERABILITY, id="CVE-2026-1", severity=Severity.CRITICAL, package="libssl3", fixed="3.1"
+)
 CERTIFICATE = certificate()
 
 
-GATE = Gate(fail_on=Severity.CRITICAL, fixable_only=True)
+GATE = Threshold(fail_on=Severity.CRITICAL, fixable_only=True)
 
 
 def scanned(reference, *findings):
@@ -123,7 +125,7 @@ def test_nothing_is_signed_that_the_gate_refuses():
 
 
 def test_a_finding_without_a_fix_passes_a_gate_for_fixable_ones():
-    unfixed = Finding(kind=Kind.VULNERABILITY, id="CVE-2026-2", severity=Severity.CRITICAL, package="zlib1g")
+    unfixed = Finding(kind=FindingKind.VULNERABILITY, id="CVE-2026-2", severity=Severity.CRITICAL, package="zlib1g")
     (outcome,) = World(left=(unfixed,)).run("app:1")
     assert outcome.failure is None
 
@@ -228,7 +230,7 @@ def test_a_page_that_cannot_be_written_is_told_and_changes_nothing(monkeypatch, 
     def tell(_image, _tools, _folder):
         raise error
 
-    monkeypatch.setattr(tracing, "tell", tell)
+    monkeypatch.setattr(tracing, "trace_image", tell)
     context = SimpleNamespace(output=tmp_path, now=datetime.now(UTC), progress=Told())
     options = read(ChainInputs, {"image": "app:1,gone:1"}, {}, lambda _notice: None)
     outcomes = (

@@ -11,17 +11,17 @@ import pytest
 from kubernetes.client import ApiClient
 from msgspec.structs import replace
 
-from s3c_actions.cluster.apply import Change, Target
+from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
 from s3c_actions.cluster.client import Cluster, Resource
 from s3c_actions.cluster.gate import manifests
 from s3c_actions.commands import gate
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.core.process import Completed, Runner, Secrets
+from s3c_actions.core.process import CompletedProgram, Runner, Secrets
 from s3c_actions.core.progress import Silent
 from s3c_actions.options import declare
 from s3c_actions.options import gate as declared
 from s3c_actions.programs.helm.helm import Chart, Helm
-from s3c_actions.steps.install_gate import told_after
+from s3c_actions.steps.install_gate import is_status_current
 from s3c_actions.wiring import install_gate
 from s3c_actions.wiring.context import Context
 from s3c_lab.certificates import make, make_authority
@@ -32,7 +32,7 @@ VAULT = {"vault": "kv-voting", "vault-certificate": "signing", "tenant-id": UUID
 
 
 CLUSTER = Cluster(ApiClient(), address="nowhere")
-TARGET = Target(document={}, resource=Resource(path="", plural="", namespaced=False), namespace="", source="")
+TARGET = ApplyTarget(document={}, resource=Resource(path="", plural="", namespaced=False), namespace="", source="")
 
 
 def given(**flags):
@@ -71,10 +71,10 @@ def test_everything_a_gate_is_made_of_in_the_order_it_is_needed(context, certifi
     order = ["KeyManagementProvider", "Verifier", "Policy", "ConstraintTemplate", "RatifyVerification"]
     assert kinds(objects) == order
     provider, verifier, *_ = objects
-    assert provider["metadata"]["name"] == manifests.TRUST
+    assert provider["metadata"]["name"] == manifests.TRUST_STORE_NAME
     assert provider["spec"]["parameters"] == {"contentType": "certificate", "value": certificate.read_text()}
     stores = verifier["spec"]["parameters"]["verificationCertStores"]["ca"]
-    assert stores == {manifests.TRUST: [manifests.TRUST]}
+    assert stores == {manifests.TRUST_STORE_NAME: [manifests.TRUST_STORE_NAME]}
 
 
 def test_a_pod_needs_a_digest_unless_tags_are_allowed(context, certificate):
@@ -178,7 +178,7 @@ def test_nobody_is_trusted_of_a_vault_that_was_not_read(context):
     [(make("alone").chain_pem().decode(), ["*"]), (make_authority("root").chain_pem().decode(), []), ("PEM", [])],
 )
 def test_the_users_own_certificates_are_looked_at_as_well(value, trusted, context, certificate, tmp_path):
-    (tmp_path / "own.json").write_text(json.dumps(manifests.certificates(value)))
+    (tmp_path / "own.json").write_text(json.dumps(manifests.certificate_store(value)))
     for store in ({}, {"trust_store": str(certificate)}):
         assert identities(install_gate._objects(given(manifests="own.json", **store), context)) == trusted
     if not trusted:
@@ -188,7 +188,7 @@ def test_the_users_own_certificates_are_looked_at_as_well(value, trusted, contex
 
 
 def test_trust_may_be_the_users_own(context, tmp_path):
-    provider = manifests.certificates("PEM")
+    provider = manifests.certificate_store("PEM")
     (tmp_path / "own.json").write_text(json.dumps(provider))
     assert install_gate._objects(given(manifests="own.json"), context)[0] == provider
 
@@ -210,25 +210,25 @@ def test_ratifys_word_on_an_object_as_it_was_does_not_count(action, fetched, tol
         {"manager": "s3c", "operation": "Apply", "time": "2026-11-26T10:00:02Z"},
         {"manager": "ratify", "operation": "Update", "time": "2026-11-26T10:00:04Z", "subresource": "status"},
     ]
-    change = Change(
+    change = ObjectChange(
         target=TARGET,
         action=action,
         before=None if action == "created" else {"status": old},
         after={"metadata": {"managedFields": written}},
     )
-    assert told_after(change, {"issuccess": True, "lastfetchedtime": fetched}) is told
+    assert is_status_current(change, {"issuccess": True, "lastfetchedtime": fetched}) is told
 
 
 def test_a_fetch_in_the_second_of_the_change_counts():
     second = "2026-11-26T10:00:02Z"
     written = [{"manager": "s3c", "operation": "Apply", "time": second}]
-    change = Change(
+    change = ObjectChange(
         target=TARGET,
         action="configured",
         before={"status": {"lastfetchedtime": second}},
         after={"metadata": {"managedFields": written}},
     )
-    assert told_after(change, {"issuccess": True, "lastfetchedtime": second})
+    assert is_status_current(change, {"issuccess": True, "lastfetchedtime": second})
 
 
 @pytest.mark.parametrize(
@@ -281,9 +281,9 @@ def test_charts_given_are_installed_with_our_values_below_the_users(context, tmp
     flags = {"gatekeeper-chart": "gatekeeper", "ratify-chart": "ratify", "ratify-values": str(own), **VAULT}
     paths = {name: str(tmp_path / value) if name.endswith("-chart") else value for name, value in flags.items()}
     gatekeeper, ratify = install_gate._charts(given(**paths), context)
-    assert (gatekeeper.name, gatekeeper.values) == ("gatekeeper", (manifests.values("gatekeeper"),))
+    assert (gatekeeper.name, gatekeeper.values) == ("gatekeeper", (manifests.values_file("gatekeeper"),))
     ours, azure, users = ratify.values
-    assert (ours, users) == (manifests.values("ratify"), own)
+    assert (ours, users) == (manifests.values_file("ratify"), own)
     assert json.loads(azure.read_text())["azureWorkloadIdentity"] == {"clientId": OTHER}
 
 
@@ -310,7 +310,7 @@ class Told(Runner):
     stderr: str = ""
 
     def run(self, argv, **_):
-        return Completed(argv=tuple(argv), code=self.code, stdout=self.stdout, stderr=self.stderr, seconds=0.0)
+        return CompletedProgram(argv=tuple(argv), code=self.code, stdout=self.stdout, stderr=self.stderr, seconds=0.0)
 
 
 def helm(code, stdout="", stderr=""):

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
-from s3c_actions.findings.model import Finding, Kind, ScanReport, Severity
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Descriptor, ImageConfig
-from s3c_actions.registry.content import digest_of, manifest_of
+from s3c_actions.registry.content import compute_digest, parse_manifest
 from s3c_actions.registry.tags import TagTemplate
 from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import patch
@@ -24,7 +24,7 @@ NAME = "localhost:5000/app"
 
 def bug(name, package="libssl3", fixed="3.1", os=True, **more):
     return Finding(
-        kind=Kind.VULNERABILITY,
+        kind=FindingKind.VULNERABILITY,
         id=name,
         severity=Severity.HIGH,
         package=package,
@@ -76,7 +76,7 @@ class World:
     ):
         document = {"mediaType": OCI_MANIFEST, "layers": layers, "platform": platform, "number": len(self.images)}
         content = json.dumps({**document, **manifest}).encode()
-        digest = digest_of(content)
+        digest = compute_digest(content)
         self.manifests[digest] = content
         self.images[digest] = (layers, platform, tuple(findings))
         self.labels[digest] = labels or {}
@@ -91,7 +91,7 @@ class World:
         attestation["platform"] = {"os": "unknown", "architecture": "unknown"}
         document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*entries, attestation], **more}
         content = json.dumps(document).encode()
-        digest = digest_of(content)
+        digest = compute_digest(content)
         self.manifests[digest] = content
         self.indexes[digest] = digests
         if tag:
@@ -108,7 +108,7 @@ class World:
         digest = reference.digest or self.tags_.get(reference.tag, "")
         if digest not in self.manifests:
             return None
-        return manifest_of(self.manifests[digest], OutsideError, digest=digest)
+        return parse_manifest(self.manifests[digest], OutsideError, digest=digest)
 
     def manifest(self, reference, *, field="image"):
         found = self.find(reference)
@@ -128,7 +128,7 @@ class World:
 
     def push_manifest(self, target, content, media_type):
         self.before_push(target)
-        digest = digest_of(content)
+        digest = compute_digest(content)
         assert target.digest in ("", digest)
         self.manifests[digest] = content
         document = json.loads(content)
@@ -825,7 +825,7 @@ def test_what_is_no_image_under_a_tag_of_ours_is_passed_over(world):
     world.image("1", [FIXABLE])
     for tag, media_type in (("1-1", OCI_MANIFEST), ("1-2", "text/plain")):
         content = json.dumps({"mediaType": media_type}).encode()
-        world.tags_[tag] = digest_of(content)
+        world.tags_[tag] = compute_digest(content)
         world.manifests[world.tags_[tag]] = content
     assert world.patch().tag == "1-3"
 

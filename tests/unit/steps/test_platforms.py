@@ -15,13 +15,13 @@ from s3c_actions.core.errors import Exit, InputError, OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.findings.model import Severity
 from s3c_actions.programs.notation.notation import Notation
-from s3c_actions.programs.trivy.trivy import Metadata, Trivy
+from s3c_actions.programs.trivy.trivy import DatabaseMetadata, Trivy
 from s3c_actions.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, Registry, choose
-from s3c_actions.registry.content import digest_of, manifest_of
-from s3c_actions.registry.oci_layout import platforms_behind
+from s3c_actions.registry.content import compute_digest, parse_manifest
+from s3c_actions.registry.oci_layout import layout_platforms
 from s3c_actions.result.model import SignResult
 from s3c_actions.steps import sign as signing
-from s3c_actions.steps.merging import merged, union, unique
+from s3c_actions.steps.merging import merge_scans, union_findings, unique_findings
 from s3c_actions.wiring import logins, tracing
 from tests.support import outcomes
 from tests.support.bare import KEY, ended, furnish, install_programs, silence
@@ -53,8 +53,8 @@ class World(Registry):
 
     def put(self, document: dict[str, Any], kind: str = "") -> dict[str, Any]:
         body = json.dumps(document).encode()
-        self.content[digest_of(body)] = body, kind
-        return {"mediaType": kind, "digest": digest_of(body), "size": len(body)}
+        self.content[compute_digest(body)] = body, kind
+        return {"mediaType": kind, "digest": compute_digest(body), "size": len(body)}
 
     def image(self, architecture: str, *, of: str = CONFIG_TYPE, **platform: Any) -> dict[str, Any]:
         """An image, as an index lists it."""
@@ -70,7 +70,7 @@ class World(Registry):
         if digest not in self.content:
             raise InputError(field, f"{reference} does not exist.")
         body, kind = self.content[digest]
-        return manifest_of(body, refuse, digest=digest, media_type=kind)
+        return parse_manifest(body, refuse, digest=digest, media_type=kind)
 
     def blob(self, reference: Reference, digest: str) -> bytes:
         return self.content[digest][0]
@@ -123,10 +123,10 @@ def ran(world, tmp_path, identity, monkeypatch) -> Callable[..., tuple[int, str,
     furnish(tmp_path, identity)
     monkeypatch.chdir(tmp_path)
     silence(monkeypatch)
-    monkeypatch.setattr(logins, "registry", lambda *_a, **_n: world)
+    monkeypatch.setattr(logins, "create_registry", lambda *_a, **_n: world)
     monkeypatch.setattr(Trivy, "scan", world.scan)
-    monkeypatch.setattr(Trivy, "database", lambda *_: Metadata(updated_at=datetime.now(UTC)))
-    monkeypatch.setattr(tracing, "tell", untold)
+    monkeypatch.setattr(Trivy, "database", lambda *_: DatabaseMetadata(updated_at=datetime.now(UTC)))
+    monkeypatch.setattr(tracing, "trace_image", untold)
     return run
 
 
@@ -257,7 +257,7 @@ def test_a_folder_of_several_platforms_passes_no_gate(ran, world, tmp_path, nest
     for digest, (body, _) in world.content.items():
         (blobs / digest.partition(":")[2]).write_bytes(body)
     (tmp_path / "layout" / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": entries}))
-    assert platforms_behind(str(tmp_path / "layout")) == ("linux/amd64", "linux/arm64")
+    assert layout_platforms(str(tmp_path / "layout")) == ("linux/amd64", "linux/arm64")
     code, said, _ = ran("scan", "--input", "layout", "--fail-on", "LOW")
     assert (code, world.scanned) == (Exit.WRONG_INPUT, []), said
     assert "holds images for linux/amd64, linux/arm64" in said
@@ -336,22 +336,22 @@ ARM = replace(AMD, purl="pkg:deb/debian/a@1?arch=arm64", target="app@sha256:0 (d
 
 
 def test_the_same_finding_of_two_platforms_is_one() -> None:
-    assert union([[AMD], [ARM]]) == (AMD,)
+    assert union_findings([[AMD], [ARM]]) == (AMD,)
 
 
 def test_what_differs_between_platforms_stays_as_each_has_it() -> None:
     lower = replace(ARM, severity=Severity.LOW, fixed="")
     for both in ([[AMD], [lower]], [[lower], [AMD]]):
-        assert [(one.severity, one.fixed) for one in union(both)] == [
+        assert [(one.severity, one.fixed) for one in union_findings(both)] == [
             (Severity.CRITICAL, AMD.fixed),
             (Severity.LOW, ""),
         ]
 
 
 def test_what_one_platform_has_twice_is_there_twice() -> None:
-    assert len(union([[AMD, AMD], [ARM]])) == 2
-    assert len(union([[AMD], [ARM, ARM]])) == 2
-    assert len(unique([AMD, replace(AMD, path="app/b.jar"), ARM])) == 2
+    assert len(union_findings([[AMD, AMD], [ARM]])) == 2
+    assert len(union_findings([[AMD], [ARM, ARM]])) == 2
+    assert len(unique_findings([AMD, replace(AMD, path="app/b.jar"), ARM])) == 2
 
 
 def test_the_whole_is_what_its_platforms_are() -> None:
@@ -367,7 +367,7 @@ def test_the_whole_is_what_its_platforms_are() -> None:
         outcomes.scan(one, shown=one, refused=(AMD,)),
         outcomes.scan(other, shown=other, blind="Nothing was checked.", missing=("os",), outdated="Old."),
     ]
-    whole = merged("app", Reference.parse(f"{NAME}@{outcomes.AFTER}"), scans)
+    whole = merge_scans("app", Reference.parse(f"{NAME}@{outcomes.AFTER}"), scans)
     assert whole.shown is not None
     assert len(whole.report.findings) == len(whole.shown.findings) == 2
     assert (whole.report.counts[Severity.CRITICAL], whole.report.counts[Severity.LOW]) == (1, 1)

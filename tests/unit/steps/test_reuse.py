@@ -7,15 +7,15 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.core.process import Runner
-from s3c_actions.findings.threshold import Gate
+from s3c_actions.findings.threshold import Threshold
 from s3c_actions.options.declare import Input, read
 from s3c_actions.options.parse import text
 from s3c_actions.options.scan import TrivyOptions
 from s3c_actions.programs.install.locate import Program
 from s3c_actions.programs.trivy import ignore
 from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
-from s3c_actions.steps.reuse import Store, asked
-from s3c_actions.steps.scan import ScanSettings, facts
+from s3c_actions.steps.reuse import ReportStore, asked
+from s3c_actions.steps.scan import ScanSettings, reuse_facts
 from tests.support import ROOT
 
 REPORT = ROOT / "tests" / "data" / "trivy" / "deb.json"
@@ -27,7 +27,7 @@ FACTS = {"digest": DIGEST, "trivy": "0.74.0"}
 
 @pytest.fixture
 def store(tmp_path):
-    kept = Store(tmp_path / "scans", b"this machine's")
+    kept = ReportStore(tmp_path / "scans", b"this machine's")
     kept.keep(FACTS, REPORT)
     return kept
 
@@ -43,9 +43,9 @@ def test_other_facts_do_not(store):
 
 
 def test_a_report_that_another_machine_kept_is_not_reused(store, tmp_path):
-    assert Store(tmp_path / "scans", b"this machine's").find(FACTS, digest=DIGEST, now=NOW) is not None
-    assert Store(tmp_path / "scans", b"another's").find(FACTS, digest=DIGEST, now=NOW) is None
-    assert Store(tmp_path / "scans").find(FACTS, digest=DIGEST, now=NOW) is None
+    assert ReportStore(tmp_path / "scans", b"this machine's").find(FACTS, digest=DIGEST, now=NOW) is not None
+    assert ReportStore(tmp_path / "scans", b"another's").find(FACTS, digest=DIGEST, now=NOW) is None
+    assert ReportStore(tmp_path / "scans").find(FACTS, digest=DIGEST, now=NOW) is None
 
 
 @pytest.mark.parametrize("forged", ["hash beside it", "signature of other facts"])
@@ -101,7 +101,7 @@ def settings(tmp_path, **options):
         temp=tmp_path,
         now=NOW,
         cwd=tmp_path,
-        gate=Gate(None),
+        gate=Threshold(None),
         policy=None,
         unscanned_fails=True,
     )
@@ -136,7 +136,7 @@ def database(trivy, updated, *, next_update=None):
 
 
 def test_everything_that_makes_a_report_is_among_its_facts(tmp_path, trivy):
-    plain = facts(REFERENCE, settings(tmp_path), trivy)
+    plain = reuse_facts(REFERENCE, settings(tmp_path), trivy)
     assert plain is not None
     vex = tmp_path / "v.json"
     vex.write_text("{}")
@@ -154,18 +154,18 @@ def test_everything_that_makes_a_report_is_among_its_facts(tmp_path, trivy):
         {"wider": (("license-full", "true"),)},
         {"skips": ("skip-db-update",)},
     ):
-        assert facts(REFERENCE, settings(tmp_path, **options), trivy) not in (None, plain), options
-    assert facts(REFERENCE[:-1] + "1", settings(tmp_path), trivy) != plain
+        assert reuse_facts(REFERENCE, settings(tmp_path, **options), trivy) not in (None, plain), options
+    assert reuse_facts(REFERENCE[:-1] + "1", settings(tmp_path), trivy) != plain
     # Trivy's report names the repository, and so do its SBOMs.
-    assert facts(f"other.example/{REFERENCE}", settings(tmp_path), trivy) != plain
+    assert reuse_facts(f"other.example/{REFERENCE}", settings(tmp_path), trivy) != plain
     expired = ignore.read(written(tmp_path, "expired", "CVE-1 exp:2020-01-01"))
-    assert facts(REFERENCE, replace(settings(tmp_path), ignored=expired), trivy) != plain
+    assert reuse_facts(REFERENCE, replace(settings(tmp_path), ignored=expired), trivy) != plain
     # What Trivy would take by itself has no say.
     for name in (".trivyignore", "trivy-secret.yaml", "trivy.yaml"):
         written(tmp_path, name, "CVE-1")
-        assert facts(REFERENCE, settings(tmp_path), trivy) == plain
+        assert reuse_facts(REFERENCE, settings(tmp_path), trivy) == plain
     database(trivy, NOW - timedelta(hours=1))
-    assert facts(REFERENCE, settings(tmp_path), trivy) != plain
+    assert reuse_facts(REFERENCE, settings(tmp_path), trivy) != plain
 
 
 def test_variables_count_and_are_not_written_down(tmp_path, trivy):
@@ -174,30 +174,30 @@ def test_variables_count_and_are_not_written_down(tmp_path, trivy):
         Runner({"TRIVY_PASSWORD": "hunter2"}),
         cache=trivy.cache,
     )
-    told = facts(REFERENCE, settings(tmp_path), other)
-    assert told != facts(REFERENCE, settings(tmp_path), trivy)
+    told = reuse_facts(REFERENCE, settings(tmp_path), other)
+    assert told != reuse_facts(REFERENCE, settings(tmp_path), trivy)
     assert "hunter2" not in json.dumps(told)
 
 
 def test_nothing_is_reused_that_cannot_be_known(tmp_path, trivy):
-    assert facts("", settings(tmp_path), trivy) is None
-    assert facts(REFERENCE, settings(tmp_path, vex=("repo",)), trivy) is None
-    assert facts(REFERENCE, settings(tmp_path, ignore_policy=Path("p.rego")), trivy) is None
-    assert facts(REFERENCE, settings(tmp_path, scanners=("misconfig",)), trivy) is None
+    assert reuse_facts("", settings(tmp_path), trivy) is None
+    assert reuse_facts(REFERENCE, settings(tmp_path, vex=("repo",)), trivy) is None
+    assert reuse_facts(REFERENCE, settings(tmp_path, ignore_policy=Path("p.rego")), trivy) is None
+    assert reuse_facts(REFERENCE, settings(tmp_path, scanners=("misconfig",)), trivy) is None
     config = written(tmp_path, "mirrors.yaml", "registry: {mirrors: {docker.io: [m.example]}}")
-    assert facts(REFERENCE, settings(tmp_path, config=config), trivy) is None
+    assert reuse_facts(REFERENCE, settings(tmp_path, config=config), trivy) is None
 
 
 def test_a_stale_database_is_reused_offline_only(tmp_path, trivy):
     database(trivy, NOW - timedelta(days=3))
-    assert facts(REFERENCE, settings(tmp_path), trivy) is None
-    assert facts(REFERENCE, settings(tmp_path, offline=True), trivy) is not None
+    assert reuse_facts(REFERENCE, settings(tmp_path), trivy) is None
+    assert reuse_facts(REFERENCE, settings(tmp_path, offline=True), trivy) is not None
 
 
 def test_without_a_database_nothing_is_known(tmp_path, trivy):
     (trivy.cache / "db" / "metadata.json").unlink()
-    assert facts(REFERENCE, settings(tmp_path, offline=True), trivy) is None
-    assert facts(REFERENCE, settings(tmp_path, scanners=("secret",)), trivy) is not None
+    assert reuse_facts(REFERENCE, settings(tmp_path, offline=True), trivy) is None
+    assert reuse_facts(REFERENCE, settings(tmp_path, scanners=("secret",)), trivy) is not None
 
 
 def other(value, folder):
@@ -215,7 +215,7 @@ def other(value, folder):
 def test_every_field_of_what_trivy_is_told_counts(tmp_path, trivy, name):
     plain = settings(tmp_path)
     told = replace(plain.options, **{name: other(getattr(plain.options, name), tmp_path)})
-    assert facts(REFERENCE, replace(plain, options=told), trivy) != facts(REFERENCE, plain, trivy)
+    assert reuse_facts(REFERENCE, replace(plain, options=told), trivy) != reuse_facts(REFERENCE, plain, trivy)
 
 
 def test_a_field_that_is_added_counts(tmp_path, trivy):
@@ -223,8 +223,8 @@ def test_a_field_that_is_added_counts(tmp_path, trivy):
         added: str = ""
 
     told = [replace(settings(tmp_path), options=Wider(scanners=("vuln",), added=added)) for added in ("", "x")]
-    assert facts(REFERENCE, told[0], trivy) != facts(REFERENCE, told[1], trivy)
-    json.dumps(facts(REFERENCE, told[1], trivy))
+    assert reuse_facts(REFERENCE, told[0], trivy) != reuse_facts(REFERENCE, told[1], trivy)
+    json.dumps(reuse_facts(REFERENCE, told[1], trivy))
 
 
 GIVEN = {

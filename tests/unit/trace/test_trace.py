@@ -25,7 +25,7 @@ from s3c_actions.signing import envelopes
 from s3c_actions.trace import document as story_json
 from s3c_actions.trace import page as story_page
 from s3c_actions.trace import text as story_text
-from s3c_actions.trace.model import Story
+from s3c_actions.trace.model import Trace
 from tests.support import outcomes, stories
 from tests.support.hostile import HOSTILE, TEXTS
 from tests.unit.report.test_hostile import ANY, Page, unprintable
@@ -33,7 +33,7 @@ from tests.unit.report.test_hostile import ANY, Page, unprintable
 SCHEMA = json.loads((Path(result.__file__).parent.parent / "schemas" / "trace-1.json").read_text())
 
 
-def checked(story: Story) -> dict[str, object]:
+def checked(story: Trace) -> dict[str, object]:
     text = story_json.render(story)
     assert text.isascii()
     document = json.loads(text)
@@ -52,7 +52,7 @@ def test_the_json_is_what_the_schema_says() -> None:
 
 def test_what_a_report_leaves_out_is_counted() -> None:
     runs = [{"results": [], "properties": {"s3c": {"omitted": number}}} for number in (20, 3, -1, "4", True)]
-    report = documents.sarif(json.dumps({"runs": runs}).encode())
+    report = documents.read_sarif(json.dumps({"runs": runs}).encode())
     assert report.omitted == 23
     whole = stories.patched()
     short = replace(stories.report(1, stories.found(1)), omitted=report.omitted)
@@ -154,15 +154,15 @@ def test_our_own_report_and_its_difference() -> None:
     assert chained.patch is not None
     assert chained.patch.after is not None
     before, after = (
-        documents.sarif(sarif.render(one.report, formats.Rendering()))
+        documents.read_sarif(sarif.render(one.report, formats.Rendering()))
         for one in (chained.patch.before, chained.patch.after)
     )
-    assert documents.count(before.findings) == chained.patch.before.report.counts
+    assert documents.count_by_severity(before.findings) == chained.patch.before.report.counts
     assert before.fixable == len(chained.patch.before.report.fixable)
     assert before.subject == outcomes.BEFORE
     assert before.created == "2026-11-23T06:00:00Z"
     assert before.findings[0].severity is Severity.HIGH
-    change = documents.compare(before, after, "both")
+    change = documents.compare_attached(before, after, "both")
     assert len(change.fixed) == len(chained.patch.fixed)
     assert [one.id for one in change.left] == ["CVE-2024-0009"]
 
@@ -181,7 +181,7 @@ def test_a_report_by_another_tool() -> None:
             }
         ],
     }
-    report = documents.sarif(json.dumps(content).encode())
+    report = documents.read_sarif(json.dumps(content).encode())
     assert [(one.severity, one.title) for one in report.findings] == [
         (Severity.CRITICAL, "openssl is old"),
         (Severity.UNKNOWN, ""),
@@ -194,19 +194,21 @@ def test_a_report_by_another_tool() -> None:
     [b"", b"{", b"[]", b"\xff", b"null", b"{}", b'{"runs": []}', b'{"runs": [1]}', b'{"runs": [{}]}', b"[" * 100_000,
      b'{"runs": [{"results": [1]}]}', b'{"version": 1, "images": [{"digest": 5}, null]}', b'{"packages": {}}'],
 )  # fmt: skip
-@pytest.mark.parametrize("read", [documents.sarif, documents.spdx, documents.cyclonedx, documents.openvex])
+@pytest.mark.parametrize(
+    "read", [documents.read_sarif, documents.describe_spdx, documents.describe_cyclonedx, documents.describe_openvex]
+)
 def test_what_is_no_document_is_told_as_that(content: bytes, read: object) -> None:
-    with pytest.raises(documents.Unusable, match=r"^it "):
+    with pytest.raises(documents.UnusableDocument, match=r"^it "):
         read(content)  # type: ignore[operator]
-    with pytest.raises(documents.Unusable, match=r"^it "):
-        documents.result(content, stories.DIGEST)
+    with pytest.raises(documents.UnusableDocument, match=r"^it "):
+        documents.read_attached_result(content, stories.DIGEST)
 
 
 def test_a_result_of_another_image_is_not_believed() -> None:
     document = {"version": 1, "command": "chain", "images": [{"digest": stories.ORIGINAL, "verdict": "passed"}]}
-    with pytest.raises(documents.Unusable, match="tells nothing of this image"):
-        documents.result(json.dumps(document).encode(), stories.DIGEST)
-    assert documents.result(json.dumps(document).encode(), stories.ORIGINAL).told == "s3c chain: passed"
+    with pytest.raises(documents.UnusableDocument, match="tells nothing of this image"):
+        documents.read_attached_result(json.dumps(document).encode(), stories.DIGEST)
+    assert documents.read_attached_result(json.dumps(document).encode(), stories.ORIGINAL).told == "s3c chain: passed"
 
 
 # Envelopes

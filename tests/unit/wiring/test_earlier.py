@@ -13,7 +13,7 @@ from s3c_actions.options import sign as inputs
 from s3c_actions.options.declare import read
 from s3c_actions.result import document
 from s3c_actions.result.model import ImageOutcome, Outcome
-from s3c_actions.steps.merging import merged
+from s3c_actions.steps.merging import merge_scans
 from s3c_actions.wiring.earlier import earlier
 from tests.support import samples
 
@@ -30,8 +30,8 @@ def values(**given):
 def leave(folder: Path, *images: ImageOutcome, command: str = "patch") -> Path:
     """A result in a folder; the files that it names lie in it as the step wrote them, below `out`."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = document.document(Outcome(command=command, images=images), datetime.now(UTC), Secrets())
-    (folder / "result.json").write_text(document.text(made))
+    made = document.build_document(Outcome(command=command, images=images), datetime.now(UTC), Secrets())
+    (folder / "result.json").write_text(document.render_document(made))
     return folder
 
 
@@ -80,7 +80,7 @@ def test_of_several_results_the_last_scan_of_the_digest_counts(tmp_path):
 
 def test_of_an_index_the_report_of_every_platform_is_taken(tmp_path):
     scans = [samples.scan(digest="sha256:" + one * 64, folder=Path("out") / one) for one in "cd"]
-    whole = merged(IMAGE, Reference.parse(PATCHED), scans)
+    whole = merge_scans(IMAGE, Reference.parse(PATCHED), scans)
     folder = leave(tmp_path, ImageOutcome(image=IMAGE, reference=PATCHED, scan=whole), command="scan")
     reports = tuple(write(folder / one / "trivy.json") for one in "cd")
     assert earlier(values(results=folder), {IMAGE: PATCHED}).reports == reports

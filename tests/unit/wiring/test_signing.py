@@ -17,7 +17,7 @@ from s3c_actions.options import sign as inputs
 from s3c_actions.options import verify as verify_inputs
 from s3c_actions.options.declare import read
 from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey
-from s3c_actions.steps.verify import names, prepare
+from s3c_actions.steps.verify import matches_identities, prepare
 from s3c_actions.wiring import signing as command
 from s3c_actions.wiring import verifying as verify_command
 from s3c_actions.wiring.context import Context
@@ -50,7 +50,7 @@ def context(folder: Path, **environment: str) -> Context:
 
 
 def key_of(given: inputs.KeyOptions, here: Context) -> KeyFiles | Pkcs12 | PluginKey:
-    with command.key_source(given, here) as key:
+    with command.open_key_source(given, here) as key:
         return key
 
 
@@ -162,7 +162,7 @@ def test_keys_of_notations_own_configuration(tmp_path: Path) -> None:
 
 def test_images_are_given_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="more than once"):
-        command.resolve((IMAGE, IMAGE.replace("@", ":1.0@")), values(), context(tmp_path))
+        command.resolve_images((IMAGE, IMAGE.replace("@", ":1.0@")), values(), context(tmp_path))
 
 
 def trust(**given: str) -> verify_inputs.VerifyInputs:
@@ -184,7 +184,7 @@ def test_a_policy_is_read_and_stands_alone(policy: str, more: dict[str, str], fi
     file = tmp_path / "trustpolicy.json"
     file.write_text(policy)
     with pytest.raises(InputError) as caught:
-        verify_command.trust(trust(trust_store="x", trust_policy=str(file), **more), {})
+        verify_command.given_trust_settings(trust(trust_store="x", trust_policy=str(file), **more), {})
     assert caught.value.field == field
 
 
@@ -263,7 +263,7 @@ def test_whom_a_trust_store_and_identities_trust(
         (tmp_path / f"{name}.crt").write_bytes(one.chain_pem())
     more = {"trusted_identity": given} if given else {}
     store = "\n".join(str(tmp_path / f"{one}.crt") for one in stores)
-    settings = verify_command.trust(trust(trust_store=store, **more), {})
+    settings = verify_command.given_trust_settings(trust(trust_store=store, **more), {})
     progress = Notices()
     if trusted is None:
         with pytest.raises(InputError, match=re.escape(told)) as caught, prepare(settings, tmp_path, progress):
@@ -281,11 +281,13 @@ def test_whom_a_trust_store_and_identities_trust(
     [("", True), ("*", True), ("C=US, ST=WA, O=s3c lab", True), ("C=US, ST=WA, O=s3c lab, CN=other", False)],
 )
 def test_whether_the_trusted_identities_name_a_certificate(given: str, named: bool) -> None:
-    settings = verify_command.trust(trust(trust_store="x", **({"trusted_identity": given} if given else {})), {})
-    assert names(settings, make("release").certificate) is named
+    settings = verify_command.given_trust_settings(
+        trust(trust_store="x", **({"trusted_identity": given} if given else {})), {}
+    )
+    assert matches_identities(settings, make("release").certificate) is named
     # No identity but `*` is one of a subject that notation cannot read.
     unnamed = make("x", subject_name=subject("release", ST="")).certificate
-    assert names(settings, unnamed) is (given in ("", "*"))
+    assert matches_identities(settings, unnamed) is (given in ("", "*"))
 
 
 def test_verify_needs_something_to_trust(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from s3c_actions.commands import patch
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.options import patch as inputs
 from s3c_actions.options.declare import read
-from s3c_actions.programs.notation.home import Home
+from s3c_actions.programs.notation.home import NotationHome
 from s3c_actions.steps.patch import PatchTools
 from s3c_actions.wiring import vouching
 from s3c_lab.certificates import make, make_authority
@@ -38,7 +38,7 @@ class Notation:
 @pytest.fixture
 def notation(monkeypatch):
     program = Notation()
-    monkeypatch.setattr(vouching, "notation", lambda *_: program)
+    monkeypatch.setattr(vouching, "create_notation", lambda *_: program)
     return program
 
 
@@ -80,7 +80,7 @@ def test_a_certificate_of_an_authority_is_pinned_to_its_subject(tmp_path, notati
 
 
 def test_what_signs_takes_what_its_own_key_has_signed(tmp_path):
-    found = vouching.by(Notation(), Home(folder=tmp_path))  # type: ignore[arg-type]
+    found = vouching.vouch_by_policy(Notation(), NotationHome(folder=tmp_path))  # type: ignore[arg-type]
     (tmp_path / "trustpolicy.json").write_text("{}")
     assert [found(SIGNED), found(OTHER)] == [True, False]
 

@@ -58,7 +58,7 @@ def test_a_ratify_that_is_stopped():
 def test_ratifys_log_says_what_its_verdict_does_not():
     log, vague = (DATA / "out-of-reach.log").read_text(), said("out-of-reach")
     assert "finds it in no registry" in vague.reason
-    clear = denials.explained(vague, log)
+    clear = denials.add_logged_reason(vague, log)
     assert clear.reason == "its registry could not be asked (Ratify's log: EOF)"
     assert clear.unavailable
     assert (clear.image, clear.trace, clear.constraint) == (vague.image, vague.trace, vague.constraint)
@@ -67,9 +67,11 @@ def test_ratifys_log_says_what_its_verdict_does_not():
         ("GET token: response status code 401: Unauthorized", "the cluster may not read its registry"),
         ("dial tcp 10.0.0.1:443: connect: connection refused", "its registry could not be asked"),
     ):
-        assert denials.explained(vague, log.replace(": EOF ", f": {become} ")).reason.startswith(f"{reason} (Ratify's")
-    assert denials.explained(vague, log.replace(vague.trace, "another")) == vague
-    assert denials.explained(vague, "") == vague
+        assert denials.add_logged_reason(vague, log.replace(": EOF ", f": {become} ")).reason.startswith(
+            f"{reason} (Ratify's"
+        )
+    assert denials.add_logged_reason(vague, log.replace(vague.trace, "another")) == vague
+    assert denials.add_logged_reason(vague, "") == vague
 
 
 def test_several_denials_in_one_message():
@@ -97,23 +99,25 @@ def test_other_webhooks_and_other_messages():
 
 
 def test_permission():
-    lacking = denials.permission(
+    lacking = denials.parse_missing_permission(
         'deployments.apps "web" is forbidden: User "viewer" cannot patch resource "deployments" in API group "apps" in '
         'the namespace "shop"'
     )
-    assert lacking == denials.Permission(user="viewer", verb="patch", resource="deployments.apps", namespace="shop")
-    assert denials.permission("quota exceeded") is None
+    assert lacking == denials.MissingPermission(
+        user="viewer", verb="patch", resource="deployments.apps", namespace="shop"
+    )
+    assert denials.parse_missing_permission("quota exceeded") is None
 
 
-def facts(**changes: Any) -> inspection.Facts:
+def facts(**changes: Any) -> inspection.GateObjects:
     known = copy.deepcopy(FACTS) | changes
-    return inspection.Facts(
+    return inspection.GateObjects(
         **{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
         | {"ready": frozenset(known["ready"])}
     )
 
 
-def changed(kind: str, path: str, value: object) -> inspection.Facts:
+def changed(kind: str, path: str, value: object) -> inspection.GateObjects:
     """The recorded facts with one field of every object of a kind changed; `None` takes it away."""
     objects = copy.deepcopy(FACTS[kind])
     for one in objects:
@@ -175,7 +179,7 @@ POD_RULE = {
 }
 
 
-def rules(*made: dict[str, Any]) -> inspection.Facts:
+def rules(*made: dict[str, Any]) -> inspection.GateObjects:
     return changed("webhooks", "webhook.rules", [POD_RULE | one for one in made])
 
 
@@ -299,12 +303,16 @@ def test_a_pod_with_a_tag_is_denied_with_the_digest_to_write():
 
 def test_selectors():
     labels = {"a": "1", "b": "2"}
-    assert inspection.selects({}, labels)
-    assert inspection.selects({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1"]}]}, labels)
-    assert inspection.selects({"matchExpressions": [{"key": "c", "operator": "NotIn", "values": ["1"]}]}, labels)
-    assert inspection.selects({"matchExpressions": [{"key": "c", "operator": "DoesNotExist"}]}, labels)
-    assert not inspection.selects({"matchExpressions": [{"key": "c", "operator": "Exists"}]}, labels)
-    assert not inspection.selects({"matchExpressions": [{"key": "a", "operator": "Gt", "values": ["0"]}]}, labels)
+    assert inspection.selector_matches({}, labels)
+    assert inspection.selector_matches({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1"]}]}, labels)
+    assert inspection.selector_matches(
+        {"matchExpressions": [{"key": "c", "operator": "NotIn", "values": ["1"]}]}, labels
+    )
+    assert inspection.selector_matches({"matchExpressions": [{"key": "c", "operator": "DoesNotExist"}]}, labels)
+    assert not inspection.selector_matches({"matchExpressions": [{"key": "c", "operator": "Exists"}]}, labels)
+    assert not inspection.selector_matches(
+        {"matchExpressions": [{"key": "a", "operator": "Gt", "values": ["0"]}]}, labels
+    )
 
 
 def live(generation: int = 2, observed: int = 2, replicas: int = 2, **status: object) -> dict[str, Any]:
@@ -334,15 +342,15 @@ def live(generation: int = 2, observed: int = 2, replicas: int = 2, **status: ob
     ],
 )
 def test_rollout_states(kind, seen, done):
-    assert rollout.state(kind, seen).done is done
+    assert rollout.rollout_state(kind, seen).done is done
 
 
 def test_rollouts_that_failed():
     late = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}]
-    assert rollout.state("Deployment", live(conditions=late)).failed == "timed out"
+    assert rollout.rollout_state("Deployment", live(conditions=late)).failed == "timed out"
     backoff = [{"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit"}]
-    assert "backoff" in rollout.state("Job", live(conditions=backoff)).failed
-    assert rollout.state("Pod", live(phase="Failed")).failed
+    assert "backoff" in rollout.rollout_state("Job", live(conditions=backoff)).failed
+    assert rollout.rollout_state("Pod", live(phase="Failed")).failed
 
 
 def test_troubles_of_a_pod():
@@ -361,7 +369,7 @@ def test_troubles_of_a_pod():
             ],
         },
     }
-    assert rollout.troubles(pod) == [
+    assert rollout.pod_problems(pod) == [
         "Pod web-1 finds no node: 0/1 nodes are available.",
         "Container a of web-1: CrashLoopBackOff, after exit code 3 (back-off 10s).",
         "Container b of web-1 runs, but is not ready.",

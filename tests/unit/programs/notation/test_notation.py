@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
-from s3c_actions.core.process import Completed, ProgramFailed, Runner
+from s3c_actions.core.process import CompletedProgram, ProgramFailed, Runner
 from s3c_actions.programs.install.locate import Program
-from s3c_actions.programs.notation.home import Home, TrustPolicy
+from s3c_actions.programs.notation.home import NotationHome, TrustPolicy
 from s3c_actions.programs.notation.notation import Notation, SigningRequest
-from s3c_actions.registry.oci_layout import Layout
+from s3c_actions.registry.oci_layout import OciLayout
 from s3c_lab.certificates import make
 from tests.support import ROOT
 
@@ -32,9 +32,9 @@ class Player(Runner):
     recording: Mapping[str, Any] = field(default_factory=dict)
     asked: list[tuple[list[str], dict[str, str]]] = field(default_factory=list)
 
-    def run(self, argv: Sequence[str | Path], *, extra: Mapping[str, str] | None = None, **_: Any) -> Completed:
+    def run(self, argv: Sequence[str | Path], *, extra: Mapping[str, str] | None = None, **_: Any) -> CompletedProgram:
         self.asked.append(([str(one) for one in argv], dict(extra or {})))
-        ended = Completed(
+        ended = CompletedProgram(
             ("notation",), self.recording["code"], self.recording["stdout"], self.recording["stderr"], 0.1
         )
         if ended.code:
@@ -53,9 +53,9 @@ def notation(playing: Player, **options: Any) -> Notation:
 def failure(name: str, tmp_path: Path) -> S3CError:
     with pytest.raises(S3CError) as caught:
         if name.startswith("sign"):
-            notation(player(name)).sign(Home(tmp_path), REFERENCE, SigningRequest())
+            notation(player(name)).sign(NotationHome(tmp_path), REFERENCE, SigningRequest())
         else:
-            notation(player(name)).verify(Home(tmp_path), REFERENCE)
+            notation(player(name)).verify(NotationHome(tmp_path), REFERENCE)
     return caught.value
 
 
@@ -121,9 +121,9 @@ def test_an_unknown_failure_is_a_failure(name: str, tmp_path: Path) -> None:
     playing = Player({}, recording={"code": 1, "stdout": "", "stderr": "Error: the moon is full"})
     with pytest.raises(OutsideError) as caught:
         if name == "sign-good":
-            notation(playing).sign(Home(tmp_path), REFERENCE, SigningRequest())
+            notation(playing).sign(NotationHome(tmp_path), REFERENCE, SigningRequest())
         else:
-            notation(playing).verify(Home(tmp_path), REFERENCE)
+            notation(playing).verify(NotationHome(tmp_path), REFERENCE)
     assert "the moon is full" in caught.value.original
 
 
@@ -138,13 +138,13 @@ def test_an_unknown_failure_is_a_failure(name: str, tmp_path: Path) -> None:
 def test_an_end_without_a_verdict_is_no_verification(stdout: str, stderr: str, tmp_path: Path) -> None:
     with pytest.raises(OutsideError):
         notation(Player({}, recording={"code": 0, "stdout": stdout, "stderr": stderr})).verify(
-            Home(tmp_path), REFERENCE
+            NotationHome(tmp_path), REFERENCE
         )
 
 
 def test_what_was_verified(tmp_path: Path) -> None:
-    inspected = notation(player("inspect-good")).signatures(Home(tmp_path), REFERENCE)
-    verified = notation(player("verify-good")).verify(Home(tmp_path), REFERENCE)
+    inspected = notation(player("inspect-good")).signatures(NotationHome(tmp_path), REFERENCE)
+    verified = notation(player("verify-good")).verify(NotationHome(tmp_path), REFERENCE)
     assert (verified.policy, verified.warnings) == ("s3c", ())
     (signature,) = [one for one in inspected if one.digest == verified.signature_digest]
     assert signature.signer == "CN=ours,O=s3c lab,ST=WA,C=US"
@@ -152,13 +152,15 @@ def test_what_was_verified(tmp_path: Path) -> None:
     assert (signature.timestamped, signature.expires) == (False, "")
     assert len(signature.thumbprint) == 64
     assert {one.signature_format for one in inspected} == {"jws", "cose"}
-    assert notation(player("inspect-none")).signatures(Home(tmp_path), REFERENCE) == ()
+    assert notation(player("inspect-none")).signatures(NotationHome(tmp_path), REFERENCE) == ()
 
 
 @pytest.mark.parametrize("said", ["", "[]", "{}", '{"Signatures": [{}]}', '{"Signatures": [{"signedAttributes": 1}]}'])
 def test_a_list_that_cannot_be_understood_is_an_error(said: str, tmp_path: Path) -> None:
     with pytest.raises(OutsideError, match="cannot be understood"):
-        notation(Player({}, recording={"code": 0, "stdout": said, "stderr": ""})).signatures(Home(tmp_path), REFERENCE)
+        notation(Player({}, recording={"code": 0, "stdout": said, "stderr": ""})).signatures(
+            NotationHome(tmp_path), REFERENCE
+        )
 
 
 def test_the_command_line_holds_what_is_asked_and_the_login_is_docker_s(tmp_path: Path) -> None:
@@ -170,7 +172,9 @@ def test_the_command_line_holds_what_is_asked_and_the_login_is_docker_s(tmp_path
         timestamp_url="http://tsa.example/",
         timestamp_root=Path("/tmp/root.crt"),
     )
-    notation(playing, login=lambda: {"DOCKER_CONFIG": "/d"}, insecure=True).sign(Home(tmp_path), REFERENCE, request)
+    notation(playing, login=lambda: {"DOCKER_CONFIG": "/d"}, insecure=True).sign(
+        NotationHome(tmp_path), REFERENCE, request
+    )
     ((argv, extra),) = playing.asked
     assert argv[-1] == REFERENCE
     for flag, value in [
@@ -194,12 +198,12 @@ def test_the_command_line_holds_what_is_asked_and_the_login_is_docker_s(tmp_path
 def test_a_tag_never_reaches_notation(tmp_path: Path) -> None:
     playing = player("sign-good")
     with pytest.raises(ValueError, match="not pinned"):
-        notation(playing).sign(Home(tmp_path), "localhost:5000/app:1.0", SigningRequest())
+        notation(playing).sign(NotationHome(tmp_path), "localhost:5000/app:1.0", SigningRequest())
     assert playing.asked == []
 
 
 def test_the_home_is_private_and_says_what_to_trust(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = NotationHome(tmp_path)
     home.use_plugin("azure-kv", "https://kv.example/keys/a", {"client_secret": "s"})
     keys = tmp_path / "signingkeys.json"
     assert stat.S_IMODE(keys.stat().st_mode) == 0o600
@@ -223,7 +227,7 @@ def test_the_home_is_private_and_says_what_to_trust(tmp_path: Path) -> None:
 
 
 def test_a_layout_lists_its_manifests(tmp_path: Path) -> None:
-    layout = Layout(tmp_path / "layout")
+    layout = OciLayout(tmp_path / "layout")
     one, two = layout.add_manifest(b"{}"), layout.add_manifest(b"[]", "application/vnd.oci.image.index.v1+json")
     index = json.loads((tmp_path / "layout" / "index.json").read_text())
     assert [entry["digest"] for entry in index["manifests"]] == [one, two]

@@ -2,7 +2,7 @@ import struct
 
 import pytest
 
-from s3c_actions.programs.trivy.database import sources
+from s3c_actions.programs.trivy.database import read_sources
 from tests.support import bolt
 
 
@@ -15,7 +15,7 @@ def test_the_buckets_that_hold_something_are_the_sources(path):
     bolt.write(
         path, ["debian 12", "pip::GitHub Security Advisory pip", "vulnerability", "data-source"], ["alpine 3.22"]
     )
-    assert sources(path) == frozenset({"debian 12", "pip::GitHub Security Advisory pip"})
+    assert read_sources(path) == frozenset({"debian 12", "pip::GitHub Security Advisory pip"})
 
 
 def test_a_bucket_on_pages_of_its_own_below_branches(path):
@@ -26,7 +26,7 @@ def test_a_bucket_on_pages_of_its_own_below_branches(path):
     path.write_bytes(
         bolt.meta(0, 0, 3, 6) + bolt.meta(1, 1, 3, 6) + bolt.page(2, bolt.FREE, 0) + branch + leaf + content
     )
-    assert sources(path) == frozenset({"ubuntu 24.04"})
+    assert read_sources(path) == frozenset({"ubuntu 24.04"})
 
 
 def test_the_newer_meta_page_that_is_whole_counts(path):
@@ -36,16 +36,16 @@ def test_the_newer_meta_page_that_is_whole_counts(path):
     data[:4096] = newer
     data[40] ^= 1  # the root's number, so that the checksum is wrong
     path.write_bytes(data)
-    assert sources(path) == frozenset({"debian 12"})
+    assert read_sources(path) == frozenset({"debian 12"})
 
 
 def test_an_empty_database_has_no_source(path):
     bolt.write(path, [])
-    assert sources(path) == frozenset()
+    assert read_sources(path) == frozenset()
 
 
 def test_no_file_is_not_an_empty_database(path):
-    assert sources(path) is None
+    assert read_sources(path) is None
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "loop", "long", "kind", "folder"])
@@ -71,4 +71,4 @@ def test_a_damaged_database_has_no_source(path, damage):
         path.mkdir()
     else:
         path.write_bytes(data)
-    assert sources(path) == frozenset()
+    assert read_sources(path) == frozenset()

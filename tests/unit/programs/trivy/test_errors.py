@@ -4,12 +4,12 @@ import pytest
 
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.programs.trivy import errors
-from s3c_actions.programs.trivy.errors import About, fatal, translate
+from s3c_actions.programs.trivy.errors import ErrorContext, fatal_message, translate
 from tests.support import ROOT
 
 DATA = ROOT / "tests" / "data" / "trivy"
-ABOUT = About(image="localhost:5077/deb:1", cache=Path("cache"), source="registry")
-ARCHIVE = About(image="garbage.tar", cache=Path("cache"), source="archive")
+ABOUT = ErrorContext(image="localhost:5077/deb:1", cache=Path("cache"), source="registry")
+ARCHIVE = ErrorContext(image="garbage.tar", cache=Path("cache"), source="archive")
 
 WRONG_INPUT = {
     "notag": ("image", "does not exist"),
@@ -60,13 +60,13 @@ def test_wrong_input_names_its_field(name, field, what):
     assert (error.field, error.exit_code) == (field, 2)
     assert what in error.what
     assert error.remedy
-    assert error.original in fatal((DATA / f"{name}.txt").read_text())
+    assert error.original in fatal_message((DATA / f"{name}.txt").read_text())
 
 
 @pytest.mark.parametrize(("name", "what"), OUTSIDE.items())
 def test_outside_failures_say_what_to_change(name, what):
     source = "docker" if name.startswith("daemon") else "registry"
-    error = translate((DATA / f"{name}.txt").read_text(), About(image="x", cache=Path("cache"), source=source))
+    error = translate((DATA / f"{name}.txt").read_text(), ErrorContext(image="x", cache=Path("cache"), source=source))
     assert isinstance(error, OutsideError)
     assert error.exit_code == 3
     assert what in error.what
@@ -86,7 +86,7 @@ def test_every_recording_is_translated():
 
 
 def test_an_archive_that_is_not_there_is_told_as_such():
-    about = About(image="nothere.tar", cache=Path("cache"), source="archive")
+    about = ErrorContext(image="nothere.tar", cache=Path("cache"), source="archive")
     assert "does not exist" in translate((DATA / "tar-missing.txt").read_text(), about).what
 
 
@@ -110,5 +110,5 @@ def test_an_unknown_failure_keeps_what_was_said():
 
 
 def test_a_full_disk_and_a_closed_folder_are_told_apart():
-    assert "disk is full" in errors.cache_unusable(OSError(28, "No space left on device"), ABOUT).what
-    assert "Permission denied" in errors.cache_unusable(OSError(13, "Permission denied"), ABOUT).what
+    assert "disk is full" in errors.cache_unusable_error(OSError(28, "No space left on device"), ABOUT).what
+    assert "Permission denied" in errors.cache_unusable_error(OSError(13, "Permission denied"), ABOUT).what

@@ -4,7 +4,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.findings.model import Finding, Kind, Severity
+from s3c_actions.findings.model import Finding, FindingKind, Severity
 from s3c_actions.programs.trivy import ignore
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -20,7 +20,7 @@ def read(folder, name, text):
     return ignore.read(written(folder, name, text))
 
 
-def found(identity, kind=Kind.VULNERABILITY):
+def found(identity, kind=FindingKind.VULNERABILITY):
     return Finding(id=identity, kind=kind, severity=Severity.HIGH, suppressed="ignored")
 
 
@@ -30,7 +30,7 @@ def test_plain_entries_and_their_expiry(tmp_path):
     )
     entries = ignore.read(file)
     assert [one.id for one in entries] == ["CVE-1", "CVE-2", "CVE-3", "CVE-4"]
-    told = ignore.notices(entries, NOW)
+    told = ignore.entry_notices(entries, NOW)
     assert told[0].startswith("CVE-2 is reported again")
     assert "expired on 2026-01-01" in told[0]
     assert told[1].startswith("CVE-3 will be reported again in 6 days")
@@ -171,7 +171,7 @@ def test_what_trivy_would_not_recognise_is_written_anew_for_it(tmp_path, name, t
     file = written(tmp_path, name, text)
     entries = ignore.read(file)
     assert [one.id for one in entries] == ["CVE-1"]
-    handed = ignore.merged((file,), entries, tmp_path)
+    handed = ignore.merge_files((file,), entries, tmp_path)
     assert handed is not None
     assert handed != file
     assert YAML(typ="safe").load(handed.read_text())["vulnerabilities"] == [{"id": "CVE-1"}]
@@ -194,7 +194,7 @@ def test_several_files_become_one_that_trivy_reads_the_same_way(tmp_path):
         "  - id: third\n    expired_at: 2027-01-31T01:00:00+02:00\n",
     )
     entries = [entry for file in (plain, yaml) for entry in ignore.read(file)]
-    merged = ignore.merged((plain, yaml), entries, tmp_path)
+    merged = ignore.merge_files((plain, yaml), entries, tmp_path)
     assert merged is not None
     document = YAML(typ="safe").load(merged.read_text())
     assert document["secrets"] == [
@@ -204,8 +204,8 @@ def test_several_files_become_one_that_trivy_reads_the_same_way(tmp_path):
         {"id": "third", "expired_at": "2027-01-30T23:00:00+00:00"},
     ]
     assert [entry["id"] for entry in document["vulnerabilities"]] == ["CVE-1"]
-    assert ignore.merged((plain,), entries, tmp_path) == plain
-    assert ignore.merged((), (), tmp_path) is None
+    assert ignore.merge_files((plain,), entries, tmp_path) == plain
+    assert ignore.merge_files((), (), tmp_path) is None
 
 
 def test_nothing_is_reported_again_that_another_entry_sets_aside(tmp_path):
@@ -220,7 +220,7 @@ def test_nothing_is_reported_again_that_another_entry_sets_aside(tmp_path):
         "  - {id: CVE-5, expired_at: 2026-01-01}\n"
         "secrets:\n  - {id: CVE-5}\n",
     )
-    told = [one.partition(":")[0] for one in ignore.notices(entries, NOW)]
+    told = [one.partition(":")[0] for one in ignore.entry_notices(entries, NOW)]
     assert told == [
         "CVE-3 is reported again",
         "CVE-4 will be reported again in 6 days",
@@ -239,13 +239,13 @@ def test_entries_that_set_nothing_aside_are_known(tmp_path):
     entries += read(tmp_path, ".trivyignore", "CVE-4\nother-key\n")
     suppressed = (
         found("CVE-1"),
-        found("DS-0002", Kind.MISCONFIGURATION),
-        found("GPL-2.0-only AND (BSD OR ISC)", Kind.LICENSE),
-        found("other-key", Kind.SECRET),
+        found("DS-0002", FindingKind.MISCONFIGURATION),
+        found("GPL-2.0-only AND (BSD OR ISC)", FindingKind.LICENSE),
+        found("other-key", FindingKind.SECRET),
     )
     every = ("vuln", "misconfig", "secret", "license")
-    names = [one.id for one in ignore.unused(entries, suppressed, NOW, every)]
+    names = [one.id for one in ignore.unused_entries(entries, suppressed, NOW, every)]
     assert names == ["CVE-2", "DS003", "key", "MIT", "CVE-4"]
     # What was not looked for says nothing of an entry.
-    names = [one.id for one in ignore.unused(entries, suppressed, NOW, ("vuln",))]
+    names = [one.id for one in ignore.unused_entries(entries, suppressed, NOW, ("vuln",))]
     assert names == ["CVE-2", "CVE-4"]

@@ -93,7 +93,7 @@ def test_more_may_be_found_and_downloads_may_be_named_and_left_out(tmp_path):
 
 
 def test_variables_may_say_the_same(tmp_path):
-    found = settings.from_variables(
+    found = settings.read_variables(
         {
             "TRIVY_SKIP_DB_UPDATE": "true",
             "TRIVY_SKIP_CHECK_UPDATE": "false",
@@ -124,18 +124,18 @@ def test_what_is_not_understood_is_refused(tmp_path, text, why):
 
 
 def test_every_flag_stands_in_one_list():
-    lists = [set(getattr(settings, name)) for name in ("FIXED", "GIVEN", "OURS", "RUN", "FREE", "IDLE")]
-    assert sum(map(len, lists)) == len(settings.flags())
-    assert set(settings.WIDER) <= set(settings.FIXED)
-    assert {*settings.SKIPS, *settings.REPOSITORIES} <= set(settings.GIVEN)
+    lists = [set(getattr(settings, f"{name}_FLAGS")) for name in ("FIXED", "INPUT", "REPORT", "RUN", "FREE", "IDLE")]
+    assert sum(map(len, lists)) == len(settings.known_flags())
+    assert set(settings.WIDENING_VALUES) <= set(settings.FIXED_FLAGS)
+    assert {*settings.SKIP_FLAGS, *settings.REPOSITORY_FLAGS} <= set(settings.INPUT_FLAGS)
 
 
 def test_keys_of_a_secret_configuration(tmp_path):
     path = tmp_path / "trivy-secret.yaml"
     path.write_text("enable-builtin-rules: [none]\nskip-patterns: []\nrules:\n  - id: mine\n")
-    assert settings.narrowed_secrets(path) == ("enable-builtin-rules",)
+    assert settings.narrowing_keys(path) == ("enable-builtin-rules",)
     path.write_text("disable-rule: [a]\n")
     with pytest.raises(InputError, match="did you mean disable-rules"):
-        settings.narrowed_secrets(path)
+        settings.narrowing_keys(path)
     with pytest.raises(InputError, match="secret-config"):
-        settings.narrowed_secrets(tmp_path / "nope")
+        settings.narrowing_keys(tmp_path / "nope")

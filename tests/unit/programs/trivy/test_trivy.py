@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.core.process import Completed, Runner
+from s3c_actions.core.process import CompletedProgram, Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install.locate import Program
 from s3c_actions.programs.trivy import settings, trivy
-from s3c_actions.programs.trivy.trivy import Metadata, Request, ScanOptions, Trivy, arguments
+from s3c_actions.programs.trivy.trivy import DatabaseMetadata, ScanOptions, ScanRequest, Trivy, scan_arguments
 from tests.support import ROOT
 
 DATA = ROOT / "tests" / "data" / "trivy"
@@ -16,14 +16,14 @@ PROGRAM = Program(name="trivy", path=Path("/bin/trivy"), version="0.74.0", origi
 
 
 def argv(source="registry", image="localhost:5000/a@sha256:1", **options):
-    request = Request(
+    request = ScanRequest(
         image=image,
         source=source,
         output=Path("o.json"),
         asked=image,
         options=ScanOptions(scanners=("vuln",), **options),
     )
-    return arguments(request, cache=Path("c"), repositories=("r1", "r2"), timeout=90)
+    return scan_arguments(request, cache=Path("c"), repositories=("r1", "r2"), timeout=90)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_whatever_trivy_would_take_from_a_file_or_a_variable_is_given():
     given = argv()
     names = [one.removeprefix("--").partition("=")[0] for one in given[1:-1]]
     table = settings
-    assert set(names) == {*table.FIXED, *table.GIVEN, *table.OURS, *table.RUN}
+    assert set(names) == {*table.FIXED_FLAGS, *table.INPUT_FLAGS, *table.REPORT_FLAGS, *table.RUN_FLAGS}
     for flag in (
         "--severity=UNKNOWN,LOW,MEDIUM,HIGH,CRITICAL",
         "--ignore-unfixed=false",
@@ -83,7 +83,7 @@ def test_whatever_trivy_would_take_from_a_file_or_a_variable_is_given():
 
 def test_an_archive_is_an_input_and_offline_downloads_nothing():
     assert argv(source="archive", image="-x.tar")[-1] == "--input=-x.tar"
-    for flag in settings.SKIPS:
+    for flag in settings.SKIP_FLAGS:
         assert f"--{flag}=true" in argv(offline=True)
         assert f"--{flag}=false" in argv()
         assert f"--{flag}=true" in argv(skips=(flag,))
@@ -108,7 +108,7 @@ class Fake(Runner):
             output = next(one.removeprefix("--output=") for one in args if one.startswith("--output="))
             Path(output).write_text("{}")
         said = (DATA / f"{play}.txt").read_text() if play not in ("", "silent") else ""
-        return Completed(argv=tuple(args), code=int(bool(said)), stdout="", stderr=said, seconds=0.1)
+        return CompletedProgram(argv=tuple(args), code=int(bool(said)), stdout="", stderr=said, seconds=0.1)
 
 
 class Told(Silent):
@@ -123,7 +123,7 @@ def scanned(tmp_path, *plays, fails=None, match="", **options):
     """The runs of Trivy and the warnings, of a scan that plays these recordings."""
     fake, told = Fake(*plays), Told()
     program = Trivy(PROGRAM, fake, cache=tmp_path / "cache", retry_waits=(0.0,))
-    request = Request(
+    request = ScanRequest(
         image="x",
         source="registry",
         output=tmp_path / "o.json",
@@ -242,11 +242,11 @@ def test_a_database_that_cannot_be_had_securely_ends_the_scan(tmp_path):
 def test_a_database_is_fresh_as_trivy_sees_it():
     now = datetime(2026, 11, 23, tzinfo=UTC)
     hours = timedelta(hours=1)
-    assert Metadata(updated_at=now, next_update=now + hours, downloaded_at=now - 5 * hours).fresh(now)
-    assert Metadata(updated_at=now, next_update=now - hours, downloaded_at=now - hours / 2).fresh(now)
-    assert not Metadata(updated_at=now, next_update=now - hours, downloaded_at=now - 2 * hours).fresh(now)
+    assert DatabaseMetadata(updated_at=now, next_update=now + hours, downloaded_at=now - 5 * hours).fresh(now)
+    assert DatabaseMetadata(updated_at=now, next_update=now - hours, downloaded_at=now - hours / 2).fresh(now)
+    assert not DatabaseMetadata(updated_at=now, next_update=now - hours, downloaded_at=now - 2 * hours).fresh(now)
     zero = datetime(1, 1, 1, tzinfo=UTC)
-    assert not Metadata(updated_at=now, next_update=now + hours, downloaded_at=zero).fresh(now)
+    assert not DatabaseMetadata(updated_at=now, next_update=now + hours, downloaded_at=zero).fresh(now)
 
 
 def test_a_database_that_cannot_be_read_is_none(tmp_path):

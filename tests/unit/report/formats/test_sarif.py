@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from s3c_actions.findings import trivy_report
-from s3c_actions.findings.model import Finding, Kind, Severity
+from s3c_actions.findings.model import Finding, FindingKind, Severity
 from s3c_actions.report.formats import Rendering, dockerfile, sarif
-from s3c_actions.report.formats.size_budget import Packing
+from s3c_actions.report.formats.size_budget import PackedSize
 from tests.support import outcomes, reports
 
 
@@ -62,7 +62,9 @@ def test_category_is_the_images_repository_and_platform_without_its_tag() -> Non
 @pytest.mark.parametrize("severity", Severity)
 @pytest.mark.parametrize("score", [None, 0.0, 3.9, 4.0, 6.9, 7.0, 8.9, 9.0, 9.1, 10.0])
 def test_githubs_label_is_trivys_severity(severity: Severity, score: float | None) -> None:
-    value = float(sarif.security_severity(Finding(kind=Kind.VULNERABILITY, id="x", severity=severity, score=score)))
+    value = float(
+        sarif.security_severity(Finding(kind=FindingKind.VULNERABILITY, id="x", severity=severity, score=score))
+    )
     label = (
         Severity.CRITICAL
         if value > 9.0
@@ -128,7 +130,7 @@ def test_dockerfile_lines() -> None:
         "copa",
     )
     report = outcomes.report(diff_ids=layers, history=history)
-    assert dockerfile.layer_lines(DOCKERFILE, report) == {
+    assert dockerfile.map_layers_to_lines(DOCKERFILE, report) == {
         "": 4,
         "base": 4,
         "run": 6,
@@ -139,7 +141,7 @@ def test_dockerfile_lines() -> None:
 
 
 def test_what_is_no_dockerfile_gives_no_lines() -> None:
-    assert dockerfile.layer_lines("just text", outcomes.report()) == {}
+    assert dockerfile.map_layers_to_lines("just text", outcomes.report()) == {}
 
 
 def test_a_filesystem_scan_points_at_its_files() -> None:
@@ -156,7 +158,7 @@ def test_a_filesystem_scan_points_at_its_files() -> None:
 def test_over_the_limit_the_least_severe_are_left_out_and_counted() -> None:
     found = trivy_report.parse(reports.large(30_000))
     only = run(reports.large(30_000))
-    assert len(only["results"]) == sarif.MOST_RESULTS
+    assert len(only["results"]) == sarif.MAX_RESULTS
     assert only["properties"]["omitted"] == 5_000
     assert only["properties"]["findings"] == {s.name.lower(): n for s, n in found.counts.items()}
     told = [one["message"]["text"] for one in only["invocations"][0]["toolExecutionNotifications"]]
@@ -167,7 +169,7 @@ def test_over_the_limit_the_least_severe_are_left_out_and_counted() -> None:
 
 
 def test_a_file_too_large_to_upload_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sarif, "MOST_BYTES", 20_000)
+    monkeypatch.setattr(sarif, "MAX_BYTES", 20_000)
     only = run(reports.large(2_000))
     assert 0 < len(only["results"]) < 2_000
     assert only["properties"]["omitted"] == 2_000 - len(only["results"])
@@ -178,7 +180,7 @@ def test_a_file_too_large_to_upload_is_cut(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_the_size_of_an_upload_is_never_told_too_small(size: int) -> None:
     text = b"".join(f"CVE-{number * number}, ".encode() for number in range(size // 10))
-    with Packing() as packing:
+    with PackedSize() as packing:
         for start in range(0, len(text), 300_000):
             packing.add(text[start : start + 300_000])
         told = packing.size_of(b"{" + text + b"}")

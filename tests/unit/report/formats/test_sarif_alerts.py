@@ -24,7 +24,7 @@ DOCKERFILE = Rendering(dockerfile="Dockerfile", dockerfile_text="FROM debian:12\
 
 def upload(alerts: tuple[Alert, ...], report: bytes, ref: str = MAIN, **how: Any) -> tuple[Alert, ...]:
     written = sarif.render(trivy_report.parse(report), how.pop("rendering", DOCKERFILE))
-    return ingest(alerts, sarif.uploadable(written), ref=ref)
+    return ingest(alerts, sarif.drop_suppressed(written), ref=ref)
 
 
 def numbers(alerts: tuple[Alert, ...], state: str = "open", ref: str = MAIN) -> list[int]:

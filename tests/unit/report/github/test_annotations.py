@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from s3c_actions.cli import run
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import Exit
-from s3c_actions.findings.model import Finding, Kind, Severity
-from s3c_actions.findings.threshold import Exemption, Gate
+from s3c_actions.findings.model import Finding, FindingKind, Severity
+from s3c_actions.findings.threshold import Exemption, Threshold
 from s3c_actions.options.common import OutputOptions
 from s3c_actions.report.formats import Rendering
 from s3c_actions.report.github import annotations as annotation
-from s3c_actions.report.github.annotations import MOST, Annotation
+from s3c_actions.report.github.annotations import MAX_PER_LEVEL, Annotation
 from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.support import outcomes, samples
 from tests.support.hostile import TEXTS
@@ -37,7 +37,7 @@ OPENSSL: dict[str, Any] = {"package": "openssl", "installed": "3.0.9-1", "layer"
 
 
 def of(*findings: Finding, rendering: Rendering = PLACED, **more: Any) -> list[Annotation]:
-    return annotation.of(outcomes.report(*findings, **LAYERS), rendering, **more)
+    return annotation.image_annotations(outcomes.report(*findings, **LAYERS), rendering, **more)
 
 
 def test_one_for_a_package_at_the_line_that_brought_it() -> None:
@@ -80,10 +80,10 @@ def test_what_is_told_and_what_is_not() -> None:
         id=excepted.id, package=None, ends=datetime(2027, 1, 1, tzinfo=UTC), until="2026-12-31", why="", who=""
     )
     report = replace(outcomes.report(unfixed, minor, excepted), suppressed=(aside,))
-    gate = Gate(None, refuse=frozenset(Severity), exemptions=(exemption,), now=now)
-    assert annotation.of(report, Rendering(gate=gate)) == []
+    gate = Threshold(None, refuse=frozenset(Severity), exemptions=(exemption,), now=now)
+    assert annotation.image_annotations(report, Rendering(gate=gate)) == []
     # What closed the gate is told whatever it is, and as an error.
-    told = annotation.of(report, Rendering(gate=gate), gate.refused(report.findings))
+    told = annotation.image_annotations(report, Rendering(gate=gate), gate.refused(report.findings))
     assert [(one.level, one.title) for one in told] == [
         ("error", "a 3.0.9-1: 1 critical"),
         ("error", "b 3.0.9-1: 1 medium"),
@@ -93,7 +93,7 @@ def test_what_is_told_and_what_is_not() -> None:
         "ignore file."
     )
     later = dataclasses.replace(gate, now=datetime(2027, 1, 1, tzinfo=UTC))
-    assert len(annotation.of(report, Rendering(gate=later), later.refused(report.findings))) == 3
+    assert len(annotation.image_annotations(report, Rendering(gate=later), later.refused(report.findings))) == 3
 
 
 def test_what_to_do_by_kind() -> None:
@@ -102,10 +102,14 @@ def test_what_to_do_by_kind() -> None:
         (one,) = of(finding, refused=(finding,))
         return one.text
 
-    assert said(kind=Kind.SECRET, target="app/key.pem", result_class="secret").endswith("build the image without it.")
-    misconfigured = said(kind=Kind.MISCONFIGURATION, target="Dockerfile", result_class="config", remedy="Add USER.")
+    assert said(kind=FindingKind.SECRET, target="app/key.pem", result_class="secret").endswith(
+        "build the image without it."
+    )
+    misconfigured = said(
+        kind=FindingKind.MISCONFIGURATION, target="Dockerfile", result_class="config", remedy="Add USER."
+    )
     assert misconfigured.endswith("in Dockerfile of localhost:5000/voting-app:1.4.0. Add USER.")
-    assert "accept the licence" in said(kind=Kind.LICENSE, target="app", result_class="license")
+    assert "accept the licence" in said(kind=FindingKind.LICENSE, target="app", result_class="license")
     (left,) = of(vulnerability(1, Severity.HIGH), patched=True)
     assert left.text.endswith("The patch did not get it: build the image on an updated base.")
     fixed, unfixed = vulnerability(1, Severity.HIGH, **OPENSSL), vulnerability(2, Severity.HIGH, **OPENSSL, fixed="")
@@ -120,10 +124,10 @@ def replace_finding(finding: Finding, **facts: Any) -> Finding:
 def test_the_worst_of_all_images_and_none_twice() -> None:
     many = [vulnerability(n, Severity.HIGH, package=f"p{n}") for n in range(20)]
     worst = vulnerability(99, Severity.CRITICAL, package="worst")
-    told = annotation.most([*of(*many), *of(*many, refused=many), *of(worst), *of(worst)])
-    assert [one.level for one in told] == ["error"] * MOST + ["warning"] * MOST
+    told = annotation.select_annotations([*of(*many), *of(*many, refused=many), *of(worst), *of(worst)])
+    assert [one.level for one in told] == ["error"] * MAX_PER_LEVEL + ["warning"] * MAX_PER_LEVEL
     assert [one.title for one in told].count("worst 3.0.9-1: 1 critical") == 1
-    assert told[MOST].severity is Severity.CRITICAL
+    assert told[MAX_PER_LEVEL].severity is Severity.CRITICAL
 
 
 def step(outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **inputs: str) -> list[str]:
@@ -167,16 +171,16 @@ def test_a_step_of_many_images_stays_within_the_allowance(tmp_path: Path, monkey
     images = [image(*findings, closed=number % 2 == 0, name=f"app{number}") for number in range(24)]
     told = step(samples.outcome(*images, command="scan"), tmp_path, monkeypatch)
     assert sum(one.startswith("::error") for one in told) == 10
-    assert sum(one.startswith("::warning") for one in told) == MOST
+    assert sum(one.startswith("::warning") for one in told) == MAX_PER_LEVEL
 
 
 @TEXTS
 def test_hostile_text_in_annotations(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = dict.fromkeys(("id", "package", "installed", "fixed", "target", "path", "title", "remedy"), text)
-    hostile = [vulnerability(1, Severity.HIGH, **facts, kind=kind, result_class="lang-pkgs") for kind in Kind]
+    hostile = [vulnerability(1, Severity.HIGH, **facts, kind=kind, result_class="lang-pkgs") for kind in FindingKind]
     told = step(samples.outcome(image(*hostile, closed=True), command="scan"), tmp_path, monkeypatch)
     assert {re.match(r"::([a-z-]+)", one)[1] for one in told} == {"error"}  # type: ignore[index]
-    assert len(told) <= 1 + len(Kind)
+    assert len(told) <= 1 + len(FindingKind)
     for one in told:
         assert one.isprintable()
         assert len(one) < 5000

@@ -15,7 +15,7 @@ from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.common import TimeoutOptions
 from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.report.github import refresh_issue
-from s3c_actions.report.github.refresh_issue import Refreshed
+from s3c_actions.report.github.refresh_issue import RefreshedImage
 from tests.support.hostile import TEXTS
 from tests.support.samples import finding
 from tests.unit.report.test_hostile import ANY, check_inline, skeleton, unprintable
@@ -23,57 +23,68 @@ from tests.unit.report.test_hostile import ANY, check_inline, skeleton, unprinta
 DIGEST = "sha256:" + "a" * 64
 
 
-def image(text: str = "openssl", findings: int = 2) -> Refreshed:
+def image(text: str = "openssl", findings: int = 2) -> RefreshedImage:
     found: list[Finding] = [
         finding(text, Severity.CRITICAL if number == 1 else Severity.HIGH, number) for number in range(1, findings + 1)
     ]
-    return Refreshed(
+    return RefreshedImage(
         image=f"registry.example/{text}", places=(f"shop/{text}",), findings=tuple(found), total=findings + 3
     )
 
 
 def test_the_issue_says_what_is_due_where_and_what_to_do() -> None:
-    images = [image(), image("db", 1), Refreshed(image="clean"), Refreshed(image="lost", problem="It is gone.")]
-    assert refresh_issue.title(images) == "2 deployed images can be patched: 3 findings have a fix"
-    body = refresh_issue.body(images, run_url="https://github.com/octo/shop/actions/runs/5")
+    images = [
+        image(),
+        image("db", 1),
+        RefreshedImage(image="clean"),
+        RefreshedImage(image="lost", problem="It is gone."),
+    ]
+    assert refresh_issue.issue_title(images) == "2 deployed images can be patched: 3 findings have a fix"
+    body = refresh_issue.issue_body(images, run_url="https://github.com/octo/shop/actions/runs/5")
     assert "| `registry.example/openssl` | `shop/openssl` | 1 | 1 | 0 | 0 |" in body
     assert "<details><summary>registry.example/db (1)</summary>" in body
     assert "⚠ `lost` could not be scanned: It is gone." in body
     assert "1 other deployed image has nothing to mend." in body
     assert "`s3c chain registry.example/openssl`" in body
     assert "[Last run](https://github.com/octo/shop/actions/runs/5)" in body
-    assert refresh_issue.title([image("db", 1)]) == "1 deployed image can be patched: 1 finding has a fix"
+    assert refresh_issue.issue_title([image("db", 1)]) == "1 deployed image can be patched: 1 finding has a fix"
 
 
 def test_the_text_has_a_line_for_each() -> None:
-    assert refresh_issue.text([image(), Refreshed(image="clean"), Refreshed(image="lost", problem="It is gone.")]) == (
+    assert refresh_issue.render_text(
+        [image(), RefreshedImage(image="clean"), RefreshedImage(image="lost", problem="It is gone.")]
+    ) == (
         "✘ registry.example/openssl   1 critical, 1 high can be fixed\n"
         "✔ clean   nothing to mend\n✘ lost   It is gone.\n"
     )
 
 
 def test_what_no_patch_mends_and_what_became_of_the_report_are_told() -> None:
-    waiting = Refreshed(image="db", refused=("2 refused findings have no fix yet",), evidence="new report attached")
-    assert refresh_issue.text([waiting]) == "✘ db   2 refused findings have no fix yet; new report attached\n"
-    body = refresh_issue.body([image(), waiting])
+    waiting = RefreshedImage(
+        image="db", refused=("2 refused findings have no fix yet",), evidence="new report attached"
+    )
+    assert refresh_issue.render_text([waiting]) == "✘ db   2 refused findings have no fix yet; new report attached\n"
+    body = refresh_issue.issue_body([image(), waiting])
     assert "`db`: 2 refused findings have no fix yet." in body
     assert "nothing to mend" not in body
 
 
 def test_a_large_issue_stays_within_what_github_takes() -> None:
-    body = refresh_issue.body([image(f"image{number}", 100) for number in range(200)])
+    body = refresh_issue.issue_body([image(f"image{number}", 100) for number in range(200)])
     assert len(body.encode()) <= refresh_issue.BODY_BYTES
     assert body.rstrip().endswith("closed when nothing is left.")
 
 
 def check(text: str) -> None:
     body, harmless = (
-        refresh_issue.body([image(one), Refreshed(image=one, problem=one), Refreshed(image=one, refused=(one,))])
+        refresh_issue.issue_body(
+            [image(one), RefreshedImage(image=one, problem=one), RefreshedImage(image=one, refused=(one,))]
+        )
         for one in (text or "x", "no harm")
     )
     assert skeleton(check_inline(body)) == skeleton(check_inline(harmless))
     assert not unprintable(body.replace("\N{WORD JOINER}", ""))
-    assert len(refresh_issue.text([replace(image(text), refused=(text,), evidence=text)]).splitlines()) == 1
+    assert len(refresh_issue.render_text([replace(image(text), refused=(text,), evidence=text)]).splitlines()) == 1
 
 
 @TEXTS

@@ -15,7 +15,7 @@ TEXT = "Hello {{ name }}"
 
 def environment(by: str) -> jinja2.Environment:
     return jinja2.Environment(
-        loader=jinja2.DictLoader({"x": TEXT}), autoescape=True, bytecode_cache=template_cache.kept(by)
+        loader=jinja2.DictLoader({"x": TEXT}), autoescape=True, bytecode_cache=template_cache.open_template_cache(by)
     )
 
 
@@ -50,7 +50,7 @@ def test_what_is_no_compiled_template_is_made_anew(folder: Path) -> None:
 
 def test_nothing_is_kept_where_python_keeps_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    assert template_cache.kept("one") is None
+    assert template_cache.open_template_cache("one") is None
     assert render(environment("one")) == "Hello &lt;you&gt;"
     assert list(folder.rglob("*")) == []
 
