@@ -15,7 +15,7 @@ from s3c_actions import __version__
 from s3c_actions.core import startup
 from s3c_actions.core.errors import Exit
 from s3c_actions.core.folders import search_path, working_folder
-from s3c_actions.core.handover import HANDOVER_VARIABLE, receive
+from s3c_actions.core.secret_handover import HANDOVER_VARIABLE, receive
 
 
 def main(argv: Sequence[str] | None = None) -> int:

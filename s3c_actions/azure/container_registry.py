@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3c_actions.azure import clouds
 from s3c_actions.azure.transport import create_transport
-from s3c_actions.core import answers, reading
+from s3c_actions.core import reading, response_limits
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain
 from s3c_actions.registry.credentials import Credentials
@@ -161,7 +161,7 @@ def pipeline(base: str) -> Any:
     from azure.core import PipelineClient
     from azure.core.pipeline.policies import RetryPolicy, UserAgentPolicy
 
-    answers.install_limits()
+    response_limits.install_limits()
     policies = [UserAgentPolicy("s3c"), RetryPolicy(retry_total=4, retry_backoff_factor=0.5, retry_backoff_max=20)]
     return PipelineClient(
         base, policies=policies, transport=create_transport(), connection_timeout=10, read_timeout=TIMEOUT

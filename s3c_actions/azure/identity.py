@@ -24,9 +24,9 @@ from s3c_actions.azure import clouds, github_token, login_errors
 from s3c_actions.azure.clouds import Cloud
 from s3c_actions.azure.login_errors import LoginAttempt
 from s3c_actions.azure.transport import create_transport
-from s3c_actions.core import answers, reading
+from s3c_actions.core import reading, response_limits
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
-from s3c_actions.core.pasted import quote_value
+from s3c_actions.core.pasted_content import quote_value
 from s3c_actions.core.process import Secrets, find
 from s3c_actions.options.azure import https_host, tenant
 
@@ -154,7 +154,7 @@ def choose(
         InputError: an id is missing, or the source asked for is not there.
         OutsideError: there is no identity at all.
     """
-    answers.install_limits()
+    response_limits.install_limits()
     # Without a handler of its own, azure-identity would write each failure to standard error; it is told by its error.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     for name in ("AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD", github_token.TOKEN, "IDENTITY_HEADER"):

@@ -22,7 +22,7 @@ from s3c_actions.cli import os_errors, parser
 from s3c_actions.cli.publish import Publisher
 from s3c_actions.cli.streams import Console, open_console
 from s3c_actions.commands import Command, load
-from s3c_actions.core import folders, hidden, pasted, startup, tempdir, writing
+from s3c_actions.core import folders, pasted_content, secret_values, startup, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner
 from s3c_actions.options import declare
@@ -166,15 +166,15 @@ class _Run(msgspec.Struct):
     def _hide(self) -> None:
         """Hide every secret before anything is done with an input: also those that stand where none belongs."""
         secrets = self.console.secrets
-        for value in hidden.environment_secrets(self.environment):
+        for value in secret_values.environment_secrets(self.environment):
             secrets.add(value)
         for one, text in declare.texts(self._taken(), self.flags, self.environment):
             if one.secret:
                 secrets.add(text)
-            elif (kind := one.content(text)) in one.takes and kind == pasted.KUBECONFIG:
-                for value in pasted.kubeconfig_secrets(pasted.normalize_kubeconfig(text)):
+            elif (kind := one.content(text)) in one.takes and kind == pasted_content.KUBECONFIG:
+                for value in pasted_content.kubeconfig_secrets(pasted_content.normalize_kubeconfig(text)):
                     secrets.add(value)
-            elif pasted.is_secret_kind(kind):
+            elif pasted_content.is_secret_kind(kind):
                 secrets.add_content(text)
 
     def _reject_removed(self) -> None:
@@ -186,7 +186,7 @@ class _Run(msgspec.Struct):
 
     def _for_programs(self) -> dict[str, str]:
         """The environment without secret inputs, of whatever command, and without content given in place of a path."""
-        without = {declare.variable(name) for name in hidden.SECRET_INPUTS}
+        without = {declare.variable(name) for name in secret_values.SECRET_INPUTS}
         for one in self._taken():
             names = [declare.variable(name) for name in (one.name, *one.aliases)] if not one.secret else []
             without.update(name for name in names if one.content(self.environment.get(name, "")))
@@ -216,7 +216,7 @@ class _Run(msgspec.Struct):
         def cut(text: str) -> str:
             for long in sorted(given, key=len, reverse=True):
                 text = text.replace(long, given[long])
-            return pasted.hide_kept_paths(text)
+            return pasted_content.hide_kept_paths(text)
 
         return cut
 
@@ -331,7 +331,7 @@ class _Run(msgspec.Struct):
 
 def _keep(temp: Path, name: str, content: str) -> Path:
     """Write what was given as text in place of a path to a file, which goes with the run's temporary folder."""
-    folder = temp / pasted.KEPT_FOLDER
+    folder = temp / pasted_content.KEPT_FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / name
     path.touch(mode=0o600)

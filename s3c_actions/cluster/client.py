@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from s3c_actions.cluster.gate import denials
-from s3c_actions.core import answers, pasted, reading
+from s3c_actions.core import pasted_content, reading, response_limits
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 
 if TYPE_CHECKING:
@@ -369,7 +369,7 @@ def connect(
         raise InputError(
             "kubeconfig", f"{kubeconfig} cannot be used.", remedy="Fetch it anew.", original=str(error)[:1000]
         ) from error
-    answers.install_limits()
+    response_limits.install_limits()
     if not client.configuration.verify_ssl:
         import urllib3
 
@@ -390,7 +390,7 @@ def _client(kubeconfig: str, context: str, temp: Path | None, hide: Callable[[st
 
     for path in (Path(file) for file in kubeconfig.split(":")):
         if path.is_file():
-            for value in pasted.kubeconfig_secrets(reading.read_text_file(path, errors="replace")):
+            for value in pasted_content.kubeconfig_secrets(reading.read_text_file(path, errors="replace")):
                 hide(value)
     # The library caches the files it has written for the next call, even when their folder no longer exists.
     for content, name in list(kube_config._temp_files.items()):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.pasted import quote_value
+from s3c_actions.core.pasted_content import quote_value
 from s3c_actions.core.reference import Reference
 
 FIELD = "image"

@@ -112,8 +112,8 @@ def _given(paths: tuple[Path, ...], image: str, scanner: ImageScanner) -> ScanRe
     """
     from s3c_actions.findings import trivy_report
     from s3c_actions.findings.coverage import lists_os_packages
-    from s3c_actions.findings.inferred import infer
-    from s3c_actions.steps.merging import merge_scans
+    from s3c_actions.findings.scope_inference import infer
+    from s3c_actions.steps.merge import merge_scans
 
     if not paths:
         return None

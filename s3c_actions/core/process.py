@@ -20,7 +20,7 @@ from typing import IO
 
 import msgspec
 
-from s3c_actions.core import pasted
+from s3c_actions.core import pasted_content
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.folders import search_path, working_folder
 
@@ -86,13 +86,13 @@ class Secrets:
             self.short.add(whole)
         lines = {line.strip() for line in value.splitlines() if not line.startswith("-----")}
         self.values.update(part for part in {value, whole, *lines} if len(part.strip()) >= _SHORT)
-        self._variants.update(pasted.secret_variants(whole))
+        self._variants.update(pasted_content.secret_variants(whole))
         self._ordered = None
 
     def add_content(self, value: str) -> None:
         """Redact content that was given in the wrong place: its lines, the values in them, and its decoded base64."""
         self.add(value)
-        self.add("\n".join(pasted.secret_parts(value)))
+        self.add("\n".join(pasted_content.secret_parts(value)))
 
     def redact(self, text: str) -> str:
         """Return the text with every secret replaced by `***`, the longest first."""

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.pasted import quote_value
+from s3c_actions.core.pasted_content import quote_value
 
 DEFAULT_REGISTRY = "docker.io"
 

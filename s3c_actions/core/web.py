@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from s3c_actions.core import answers
+from s3c_actions.core import response_limits
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Request, Response, Session
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def create_session() -> Session:
     """Return a new session, whose answers have a time limit (`answers`); the caller closes it."""
-    answers.install_limits()
+    response_limits.install_limits()
     new: Session = _session_class()()
     new.headers["User-Agent"] = "s3c"
     return new

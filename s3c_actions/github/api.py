@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from s3c_actions.core import answers
+from s3c_actions.core import response_limits
 
 if TYPE_CHECKING:
     from github import Github
@@ -44,7 +44,7 @@ def connect(
     """
     from github import Auth, Github, set_log_level
 
-    answers.install_limits()
+    response_limits.install_limits()
     # The library writes errors to standard error by itself; we report them, in our own words and escaped.
     set_log_level(logging.CRITICAL)
     return Github(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from s3c_actions.core import pasted
+from s3c_actions.core import pasted_content
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import boolean, items, lines, some_time
 
@@ -24,9 +24,9 @@ def path_text(value: str) -> str:
     """As `path`, as it was given: for what may be something else than a path, too."""
     if "\0" in value:
         raise ValueError("a path: it holds a NUL byte")
-    kind = pasted.recognize_in_path(value)
+    kind = pasted_content.recognize_in_path(value)
     if kind:
-        raise pasted.PastedContent(kind)
+        raise pasted_content.PastedContent(kind)
     return value
 
 
@@ -42,9 +42,9 @@ def path_lines(value: str) -> tuple[str, ...]:
 
 def _unstructured(value: str) -> str:
     """The value; its parts alone may look like paths when it is JSON, YAML or PEM as a whole."""
-    kind = pasted.recognize(value) or pasted.describe_structure(value)
+    kind = pasted_content.recognize(value) or pasted_content.describe_structure(value)
     if kind:
-        raise pasted.PastedContent(kind)
+        raise pasted_content.PastedContent(kind)
     return value
 
 

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar, cast, overl
 
 import msgspec
 
-from s3c_actions.core import pasted
+from s3c_actions.core import pasted_content
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import parse
 
@@ -114,14 +114,14 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
                 return self.absent
             text = self.default
         # No error has the parser's as its cause: nothing of the value goes into a traceback.
-        kind = "" if self.secret else pasted.recognize(text)
+        kind = "" if self.secret else pasted_content.recognize(text)
         try:
             parsed = self.parse(text)
-        except pasted.PastedContent as error:
+        except pasted_content.PastedContent as error:
             raise InputError(self.name, f"it holds {error.kind}, not a path.", remedy=self.instead) from None
         except ValueError as error:
             if not kind:
-                shown = "***" if self.secret else pasted.quote_value(text)
+                shown = "***" if self.secret else pasted_content.quote_value(text)
                 raise InputError(self.name, f"{shown} is not {error}.", remedy=self._remedy(text)) from None
         else:
             if not kind:
@@ -136,13 +136,13 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         """
         if self.secret:
             return ""
-        if pasted.POLICY in self.takes and pasted.is_policy(text):
-            return pasted.POLICY
-        kind = pasted.recognize(text)
+        if pasted_content.POLICY in self.takes and pasted_content.is_policy(text):
+            return pasted_content.POLICY
+        kind = pasted_content.recognize(text)
         try:
             if not kind:
                 self.parse(text)
-        except pasted.PastedContent as error:
+        except pasted_content.PastedContent as error:
             return error.kind
         except ValueError:
             pass
@@ -160,8 +160,8 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
             return {}
         parts = {text, *parse.lines(text), *parse.items(text)}
         parts |= {str(Path(one).expanduser()) for one in parts if self.is_path and "\0" not in one}
-        cut = pasted.shorten_path if self.is_path else pasted.shorten
-        return {one: cut(one) for one in parts if len(one) > pasted.MAX_SHOWN and "@sha256:" not in one}
+        cut = pasted_content.shorten_path if self.is_path else pasted_content.shorten
+        return {one: cut(one) for one in parts if len(one) > pasted_content.MAX_SHOWN and "@sha256:" not in one}
 
     def kept(self, text: str, keep: Keep) -> str:
         """The value with a file's path in place of content that this input takes.
@@ -173,9 +173,13 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         kind = self.content(text)
         if kind not in self.takes:
             return text
-        if kind != pasted.CERTIFICATE:
-            return str(keep(self.name, pasted.normalize_kubeconfig(text) if kind == pasted.KUBECONFIG else text))
-        found, beside = pasted.normalize_certificates(text)
+        if kind != pasted_content.CERTIFICATE:
+            return str(
+                keep(
+                    self.name, pasted_content.normalize_kubeconfig(text) if kind == pasted_content.KUBECONFIG else text
+                )
+            )
+        found, beside = pasted_content.normalize_certificates(text)
         if not found:
             return text
         return f"{keep(self.name, found)}\n{beside}".strip() if self.many else str(keep(self.name, found))

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.core import pasted
+from s3c_actions.core import pasted_content
 from s3c_actions.options.azure import IdentityOptions, guid
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path_items, path_text
 from s3c_actions.options.declare import Group, Input
@@ -55,7 +55,7 @@ class ClusterOptions(IdentityOptions, TimeoutOptions):
         help="How to reach the cluster: a file's path, or the kubeconfig itself (from a secret), also in base64. "
         "Without it `KUBECONFIG`, else `~/.kube/config`.",
         parse=path_text,
-        takes=(pasted.KUBECONFIG,),
+        takes=(pasted_content.KUBECONFIG,),
         absent="",
         example="~/.kube/config",
     )

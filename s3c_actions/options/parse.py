@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from s3c_actions.core import pasted
+from s3c_actions.core import pasted_content
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ def choices(*words: str) -> Callable[[str], tuple[str, ...]]:
             except ValueError:
                 clause = "made of the words allowed"
                 raise ValueError(
-                    clause if item == value.strip() else f"{clause}: {pasted.quote_value(item)} is none of them"
+                    clause if item == value.strip() else f"{clause}: {pasted_content.quote_value(item)} is none of them"
                 ) from None
             if word not in chosen:
                 chosen.append(word)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from s3c_actions.core import pasted
+from s3c_actions.core import pasted_content
 from s3c_actions.options.common import OutputOptions, path
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import boolean, choice, choices, integer, text
@@ -59,7 +59,7 @@ class PolicyOptions(Group):
         "until when. A file's path, or the YAML itself. It takes the place of `fail-on` and `fixable-only`, and the "
         "cluster decides by the same file.",
         parse=path,
-        takes=(pasted.POLICY,),
+        takes=(pasted_content.POLICY,),
         absent=None,
         example="s3c-policy.yaml",
     )

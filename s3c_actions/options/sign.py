@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from s3c_actions.core import pasted
+from s3c_actions.core import pasted_content
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path, path_text
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.evidence import EarlierOptions, EvidenceOptions
@@ -28,7 +28,9 @@ def key_value_lines(value: str) -> Mapping[str, str]:
         if not equals or not key.strip() or not content.strip():
             raise ValueError("lines of key=value")
         if key.strip() in found:
-            raise ValueError(f"lines of key=value with each key once: {pasted.quote_value(key.strip())} is there twice")
+            raise ValueError(
+                f"lines of key=value with each key once: {pasted_content.quote_value(key.strip())} is there twice"
+            )
         found[key.strip()] = content.strip()
     return found
 
@@ -81,7 +83,7 @@ class CertificateOptions(Group):
         help="Certificates of the key, a file's path or the PEM itself: the signing certificate first, each issuer "
         "after it, the root last.",
         parse=path,
-        takes=(pasted.CERTIFICATE,),
+        takes=(pasted_content.CERTIFICATE,),
         instead="Give the certificates alone, in PEM, or the path of a file that has them; a private key is `key-pem`.",
         example="signing.crt",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s3c_actions.core import pasted
+from s3c_actions.core import pasted_content
 from s3c_actions.options.common import ImageOptions, OutputOptions, path, paths
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import choice, lines
@@ -25,7 +25,7 @@ class TrustOptions(VaultOptions):
         "`trust-policy`, the folder that holds notation's `x509/TYPE/NAME/`. Needed unless `vault` "
         "names the certificate to trust.",
         parse=paths,
-        takes=(pasted.CERTIFICATE,),
+        takes=(pasted_content.CERTIFICATE,),
         absent=(),
         many=True,
         example="signing-root.crt",

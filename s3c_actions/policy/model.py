@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from s3c_actions.core import pasted, reading
+from s3c_actions.core import pasted_content, reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.findings.model import Severity
 from s3c_actions.findings.scope import RequiredScope
@@ -292,14 +292,14 @@ def read(path: Path, *, field: str = "policy") -> Policy:
     Raises:
         InputError: it cannot be read, is not YAML, or has an invalid value; the message names the place.
     """
-    name = "the text given" if pasted.is_kept(path) else str(path)
+    name = "the text given" if pasted_content.is_kept(path) else str(path)
     try:
         text = reading.read_text_file(path, MAX_SIZE)
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", "") or "it is not UTF-8"
         raise InputError(field, f"{name} cannot be read: {what}.", remedy="Look at the path.") from error
     policy = parse(text, name=name, field=field)
-    folder = Path() if pasted.is_kept(path) else path.parent
+    folder = Path() if pasted_content.is_kept(path) else path.parent
     signers = tuple(_with_certificate(signer, folder, field) for signer in policy.signers)
     return msgspec.structs.replace(policy, signers=signers)
 
@@ -395,7 +395,8 @@ def _with_certificate(signer: TrustedSigner, folder: Path, field: str) -> Truste
     if signer.certificate.startswith("https://"):
         raise InputError(
             field,
-            f"the certificate of signer {signer.name}, {pasted.shorten(signer.certificate)}, is none of a key vault.",
+            f"the certificate of signer {signer.name}, {pasted_content.shorten(signer.certificate)}, "
+            "is none of a key vault.",
             remedy="Give its identifier, https://VAULT.vault.azure.net/certificates/NAME, or a PEM file.",
         )
     path = folder / signer.certificate

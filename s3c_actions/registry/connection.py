@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from s3c_actions.core import answers, reading, web
+from s3c_actions.core import reading, response_limits, web
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.reference import DEFAULT_REGISTRY, Reference
 from s3c_actions.registry import challenges
@@ -204,7 +204,7 @@ class Connection:
                     _pool: Any = None,
                     _stacktrace: Any = None,
                 ) -> Once:
-                    if error is not None and isinstance(error.__cause__, answers.TooSlow):
+                    if error is not None and isinstance(error.__cause__, response_limits.TooSlow):
                         raise error
                     return super().increment(method, url, response, error, _pool, _stacktrace)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from s3c_actions.core import pasted, reading
+from s3c_actions.core import pasted_content, reading
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.reference import DEFAULT_REGISTRY
 
@@ -232,7 +232,7 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise OutsideError(
-            f"Docker's configuration {pasted.shorten_path(str(path))} cannot be read.",
+            f"Docker's configuration {pasted_content.shorten_path(str(path))} cannot be read.",
             cause="It is not JSON, or this user may not open it.",
             remedy="Mend or remove it, or point DOCKER_CONFIG to another folder.",
             original=error.strerror or "" if isinstance(error, OSError) else "",

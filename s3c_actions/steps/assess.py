@@ -20,7 +20,6 @@ from s3c_actions.evidence.statement import normalize_time
 from s3c_actions.findings import coverage
 from s3c_actions.findings.advisories import MAX_DATABASE_AGE, Database, outdated_reason
 from s3c_actions.findings.coverage import Coverage
-from s3c_actions.findings.inferred import infer
 from s3c_actions.findings.model import FindingKind, ForbiddenContent, ScanReport, Severity
 from s3c_actions.findings.scope import (
     COVERED_SOURCES,
@@ -30,6 +29,7 @@ from s3c_actions.findings.scope import (
     describe_parts,
     missing_parts,
 )
+from s3c_actions.findings.scope_inference import infer
 from s3c_actions.findings.threshold import Threshold
 from s3c_actions.findings.trivy_warnings import WarningAssessment
 from s3c_actions.result.model import ScanResult

@@ -25,8 +25,8 @@ from s3c_actions.findings.difference import compare_scans
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 from s3c_actions.registry import Descriptor, ImageConfig, Manifest
 from s3c_actions.result.model import LeftFinding, PatchResult, ScanResult
-from s3c_actions.steps import building
-from s3c_actions.steps.merging import merge_scans, unique_findings
+from s3c_actions.steps import patch_building
+from s3c_actions.steps.merge import merge_scans, unique_findings
 from s3c_actions.steps.patching import (
     PatchSettings,
     PatchTools,
@@ -139,16 +139,16 @@ def _patch_anew(work: PatchWork, taken: dict[int, str], result: PatchResult) -> 
         InputError: the tag may not be used: nothing has been pushed.
         OutsideError: as `run` does.
     """
-    place = building.choose_target(work, taken)
+    place = patch_building.choose_target(work, taken)
     try:
-        built = building.build(work, place)
+        built = patch_building.build(work, place)
         rescans = _rescan(work, built.images)
         result = replace(result, reference=built.reference.pinned, tag=place.tag, skipped=False)
         result = _compare(work, rescans, result)
         reason = _judge(work, rescans, result)
-        tag = building.set_tag(work, built.manifest, place)
+        tag = patch_building.set_tag(work, built.manifest, place)
     finally:
-        building.delete_temporary_tags(work, place)
+        patch_building.delete_temporary_tags(work, place)
     if tag != result.tag:
         result = _compare(work, rescans, replace(result, tag=tag))
     return replace(result, reason=reason)
@@ -327,7 +327,7 @@ def _judge(work: PatchWork, rescans: list[ScanResult], result: PatchResult) -> s
     what = blind.rstrip(".") or what
     if settings.allow_partial and result.fixed and not more and not blind:
         return f"Partly patched: {what}."
-    raise building.rejected_error(Reference.parse(result.original), Reference.parse(result.reference), what)
+    raise patch_building.rejected_error(Reference.parse(result.original), Reference.parse(result.reference), what)
 
 
 def _write_vex(work: PatchWork, reference: Reference, fixed: tuple[Finding, ...]) -> Path | None:

@@ -13,7 +13,7 @@ from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
-from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry, Writer, patches
+from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry, Writer, patch_detection
 from s3c_actions.registry.tags import TagTemplate
 from s3c_actions.result.model import ScanResult
 
@@ -148,13 +148,13 @@ def base_layers(reference: Reference, config: ImageConfig, registry: Registry) -
     """
     own = (config.diff_ids,)
     try:
-        base = Reference.parse(patches.base_image(config))
+        base = Reference.parse(patch_detection.base_image(config))
         if base.name != reference.name:
             return own
         base_config = registry.config(base, platform=config.platform)
     except S3CError:
         return own
-    if patches.count_added_layers(config, base_config.diff_ids) < 1 or patches.configuration_difference(
+    if patch_detection.count_added_layers(config, base_config.diff_ids) < 1 or patch_detection.configuration_difference(
         config, base_config
     ):
         return own
@@ -179,7 +179,7 @@ def match_images(work: PatchWork, manifest: Manifest) -> tuple[list[ImageConfig]
         matching = [
             config
             for name, config in configs
-            if patches.platform_without_variant(name) == patches.platform_without_variant(part.listed)
+            if patch_detection.platform_without_variant(name) == patch_detection.platform_without_variant(part.listed)
         ]
         if len(matching) != 1:
             return [], "it has other platforms"
@@ -219,10 +219,10 @@ def patch_difference(config: ImageConfig, part: PlatformPart) -> str:
         config: of the image.
         part: of the original.
     """
-    platforms = {patches.platform_without_variant(name) for name in (part.listed, part.config.platform)}
-    if not _added(config, part) or patches.platform_without_variant(config.platform) not in platforms:
+    platforms = {patch_detection.platform_without_variant(name) for name in (part.listed, part.config.platform)}
+    if not _added(config, part) or patch_detection.platform_without_variant(config.platform) not in platforms:
         return "it is not built on the original's layers and platforms"
-    field = patches.configuration_difference(config, part.config)
+    field = patch_detection.configuration_difference(config, part.config)
     return f"its configuration is not the original's ({field[:100]})" if field else ""
 
 
@@ -247,10 +247,10 @@ def is_reusable(work: PatchWork, reference: Reference, images: list[ImageConfig]
         # language packages; each leaves a layer.
         most = 2 if part.before.report.os.startswith(_APK) else 1
         exact = exact and (work.settings.library or min(_added(config, part)) <= most)
-        base = patches.base_image(config)
+        base = patch_detection.base_image(config)
         digests = (work.original.digest, part.reference.digest)
         named = named and (
-            base.rpartition("@")[2] in digests or (base != "" and base == patches.base_image(part.config))
+            base.rpartition("@")[2] in digests or (base != "" and base == patch_detection.base_image(part.config))
         )
     vouched = work.tools.vouched
     if vouched is None:
@@ -268,4 +268,4 @@ def is_reusable(work: PatchWork, reference: Reference, images: list[ImageConfig]
 
 def _added(config: ImageConfig, part: PlatformPart) -> list[int]:
     """Return how many layers an image has on top of the original's, and of the original's base, where it has any."""
-    return [count for base in part.foundations if (count := patches.count_added_layers(config, base)) > 0]
+    return [count for base in part.foundations if (count := patch_detection.count_added_layers(config, base)) > 0]

@@ -42,7 +42,7 @@ def schema() -> dict[str, Any]:
             definition |= {"required": list(definition["properties"]), "additionalProperties": False}
     # Severities are written by their names.
     definitions["Severity"]["enum"] = [severity.name for severity in Severity]
-    story = definitions.pop("Story")
+    story = definitions.pop(Trace.__name__)
     story["properties"] = {
         "version": {"const": VERSION},
         "s3c": {"type": "string"},

@@ -309,7 +309,7 @@ def read_reports(
     """
     from s3c_actions.findings import trivy_report
     from s3c_actions.steps import assess
-    from s3c_actions.steps.merging import merge_scans
+    from s3c_actions.steps.merge import merge_scans
 
     if not paths:
         return {}

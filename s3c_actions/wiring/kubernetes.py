@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.core import pasted
+from s3c_actions.core import pasted_content
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import deploy as inputs
 from s3c_actions.options.deploy import ClusterOptions
@@ -94,7 +94,7 @@ def find_kubeconfig(options: ClusterOptions, context: Context) -> str:
     if given:
         return str(Path(given).expanduser())
     paths = context.environment.get("KUBECONFIG", "")
-    kind = pasted.recognize_in_path(paths)
+    kind = pasted_content.recognize_in_path(paths)
     if kind:
         raise InputError(
             "kubeconfig", f"the variable KUBECONFIG holds {kind}, not a path.", remedy="Give it as `kubeconfig`."

@@ -98,7 +98,7 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
             source: where it is taken from, as in `ScanSettings`.
             baseline: what the whole is compared with.
         """
-        from s3c_actions.steps.merging import merge_scans
+        from s3c_actions.steps.merge import merge_scans
         from s3c_actions.steps.scan import assemble_reports, clear_reports
 
         if not self.everything or source not in {"auto", "registry"}:

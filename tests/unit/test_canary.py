@@ -12,7 +12,7 @@ import pytest
 from s3c_actions.cli import parser
 from s3c_actions.cli import run as shell
 from s3c_actions.commands import COMMANDS, load
-from s3c_actions.core import hidden, pasted
+from s3c_actions.core import pasted_content, secret_values
 from s3c_actions.core.errors import Exit, InputError, OutsideError
 from s3c_actions.core.process import Secrets
 from s3c_actions.options import github as commenting
@@ -40,7 +40,7 @@ SECRET_VARIABLES = (
     "AWS_SESSION_TOKEN",
     "SIGNING_KEY",
     "MY_REGISTRY_PASSWORD",
-    *(variable(name) for name in hidden.SECRET_INPUTS),
+    *(variable(name) for name in secret_values.SECRET_INPUTS),
 )
 
 
@@ -139,7 +139,7 @@ def test_a_key_in_any_input_of_any_command_is_refused_unseen(name, alone, runner
 )
 def test_content_in_every_input_is_refused_unseen(name, one, shape, alone, runner):
     code, said = tried(alone, runner, name, one, {**canaries.KEYS, **canaries.TEXTS}[shape])
-    if not (pasted.KUBECONFIG in one.takes and shape == "kubeconfig"):
+    if not (pasted_content.KUBECONFIG in one.takes and shape == "kubeconfig"):
         assert code == Exit.WRONG_INPUT, said
         assert f"{one.name}: it holds " in said, said
 
@@ -155,7 +155,7 @@ def test_content_of_every_shape_is_recognized_and_hidden(shape):
             continue
         with pytest.raises(InputError, match=f"^{one.name}: it holds ") as caught:
             one.value(canary.text)
-        assert pasted.is_secret_kind(one.content(canary.text))
+        assert pasted_content.is_secret_kind(one.content(canary.text))
         assert not [piece for piece in canary.pieces if piece in str(caught.value) + str(vars(caught.value))]
 
 
@@ -173,7 +173,7 @@ def test_content_in_a_flag_is_refused_unseen_on_a_terminal_too(name, one, alone,
                 alone, {"RUNNER_TEMP": runner["RUNNER_TEMP"]}, name, argv, canary, **base(name, one), S3C_DEBUG="true"
             )
             assert not seen, (seen, said)
-            if not (pasted.KUBECONFIG in one.takes and "kubeconfig" in shape):
+            if not (pasted_content.KUBECONFIG in one.takes and "kubeconfig" in shape):
                 assert code == Exit.WRONG_INPUT
 
 
@@ -216,7 +216,9 @@ LONG = "/".join(["kanarie-in-a-folder", *("der-name-ist-lang",) * 12, "file.txt"
     ids=lambda value: str(getattr(value, "name", value)),
 )
 def test_a_message_shows_forty_characters_of_a_path(name, one, alone, runner):
-    windows = tuple(LONG[start : start + pasted.MAX_SHOWN + 1] for start in range(len(LONG) - pasted.MAX_SHOWN))
+    windows = tuple(
+        LONG[start : start + pasted_content.MAX_SHOWN + 1] for start in range(len(LONG) - pasted_content.MAX_SHOWN)
+    )
     canary = canaries.Canary(text=LONG, pieces=tuple(dict.fromkeys(windows)))
     argv = {variable(one.name): LONG, **base(name, one)}
     _, seen, said = run(alone, runner, name, (), canary, **argv)
@@ -230,7 +232,7 @@ def test_a_message_shows_forty_characters_of_a_value_that_is_malformed(value, al
             one.value(value)
         except InputError as error:
             shown = re.findall(r"'[^']*'|\"[^\"]*\"", error.what)
-            assert all(len(part) <= pasted.MAX_SHOWN + 2 for part in shown), (name, one.name, error.what)
+            assert all(len(part) <= pasted_content.MAX_SHOWN + 2 for part in shown), (name, one.name, error.what)
             assert value not in str(error)
 
 
@@ -250,7 +252,7 @@ def test_no_input_that_names_files_forgets_to_look():
 
 
 def test_the_secret_inputs_are_known_to_whom_hides_them():
-    assert {one.name for name in COMMANDS for one in inputs_of(name) if one.secret} == set(hidden.SECRET_INPUTS)
+    assert {one.name for name in COMMANDS for one in inputs_of(name) if one.secret} == set(secret_values.SECRET_INPUTS)
 
 
 # Secrets
@@ -292,7 +294,7 @@ def test_secrets_reach_no_output_of_any_command(line, alone, runner, chatty):
     assert not any(piece in chatty["argv"] for piece in pieces)
 
 
-@pytest.mark.parametrize("one", [variable(name) for name in hidden.SECRET_INPUTS])
+@pytest.mark.parametrize("one", [variable(name) for name in secret_values.SECRET_INPUTS])
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 20])
 @pytest.mark.parametrize("action", [True, False])
 def test_whatever_a_command_says_is_redacted(one, length, action, alone, runner, monkeypatch):
@@ -400,8 +402,8 @@ def test_a_hostile_value_is_looked_at_in_no_time(hostile):
     value = hostile * (120_000 // len(hostile))
     for _, one in FIRST.values():
         one.content(value[:2000])
-    pasted.quote_value(value)
-    pasted.normalize_certificates(value)
+    pasted_content.quote_value(value)
+    pasted_content.normalize_certificates(value)
     secrets = Secrets()
     secrets.add_content(value)
     assert secrets.redact("nothing of it") == "nothing of it"

@@ -71,7 +71,7 @@ def test_one_module_makes_scan_results_and_two_say_what_a_gate_reads() -> None:
                 named = {one.arg for one in node.keywords}
                 said |= {name} if called == "replace" and named & (JUDGED - STATED) else set()
     assert made == {"steps/assess.py"}
-    assert said == {"steps/merging.py"}
+    assert said == {"steps/merge.py"}
 
 
 @pytest.mark.parametrize("kind", READ_BY_A_GATE, ids=lambda kind: kind.__name__)

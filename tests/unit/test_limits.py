@@ -16,7 +16,7 @@ import pytest
 
 from s3c_actions.cluster import client, manifests
 from s3c_actions.cluster.gate import denials
-from s3c_actions.core import answers, reading, writing
+from s3c_actions.core import reading, response_limits, writing
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.findings import trivy_report
 from s3c_actions.github import errors
@@ -258,7 +258,9 @@ def test_every_module_that_makes_an_http_client_limits_its_answers():
         made = calls(path)
         names = {node.func.id for node in nodes(path) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
         if ({attribute for _, attribute in made} | names) & makers or ("requests", "get") in made:
-            assert made & {("answers", "install_limits"), ("web", "create_session")} or path.name == "artifact.py", path
+            assert (
+                made & {("response_limits", "install_limits"), ("web", "create_session")} or path.name == "artifact.py"
+            ), path
 
 
 # Writing
@@ -366,7 +368,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        monkeypatch.setattr("s3c_actions.core.answers.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("s3c_actions.core.response_limits.time.monotonic", lambda: self.now)
 
 
 class Dripping:
@@ -400,9 +402,9 @@ class Socket:
 
 def test_headers_that_drip_are_given_up_after_the_time_limit(monkeypatch):
     clock = Clock(monkeypatch)
-    stream = answers._Stream(Dripping(clock, 1.0, b"x"), Socket())
+    stream = response_limits._Stream(Dripping(clock, 1.0, b"x"), Socket())
     buffer, count = bytearray(8), 0
-    with pytest.raises(answers.TooSlow):
+    with pytest.raises(response_limits.TooSlow):
         for count in range(1000):  # noqa: B007
             stream.readinto(buffer)
     assert 29 <= count <= 31
@@ -410,13 +412,13 @@ def test_headers_that_drip_are_given_up_after_the_time_limit(monkeypatch):
 
 def test_a_body_that_drips_is_given_up_and_a_large_one_is_not(monkeypatch):
     clock = Clock(monkeypatch)
-    trickle = answers._Stream(Dripping(clock, 1.0, b"x"), Socket())
+    trickle = response_limits._Stream(Dripping(clock, 1.0, b"x"), Socket())
     trickle.in_body = True
-    with pytest.raises(answers.TooSlow):
+    with pytest.raises(response_limits.TooSlow):
         for _ in range(1000):
             trickle.readinto(bytearray(8))
     clock.now = 0.0
-    large = answers._Stream(Dripping(clock, 1.0, b"x" * 16 * 1024), Socket())
+    large = response_limits._Stream(Dripping(clock, 1.0, b"x" * 16 * 1024), Socket())
     large.in_body = True
     for _ in range(1000):
         large.readinto(bytearray(16 * 1024))
@@ -424,7 +426,7 @@ def test_a_body_that_drips_is_given_up_and_a_large_one_is_not(monkeypatch):
 
 
 def test_headers_without_an_end_are_too_large(monkeypatch):
-    stream = answers._Stream(Dripping(Clock(monkeypatch), 0.0, b"x" * 8192), Socket())
+    stream = response_limits._Stream(Dripping(Clock(monkeypatch), 0.0, b"x" * 8192), Socket())
     with pytest.raises(HTTPException, match="headers"):
         for _ in range(1000):
             stream.readinto(bytearray(8192))
@@ -432,7 +434,7 @@ def test_headers_without_an_end_are_too_large(monkeypatch):
 
 def test_the_sockets_own_limit_is_put_back(monkeypatch):
     sock = Socket()
-    answers._Stream(Dripping(Clock(monkeypatch), 0.0, b"x"), sock).readinto(bytearray(1))
+    response_limits._Stream(Dripping(Clock(monkeypatch), 0.0, b"x"), sock).readinto(bytearray(1))
     assert sock.limits[-1] == 30.0
 
 
@@ -441,7 +443,7 @@ def test_an_answer_is_read_through_the_limit():
     theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX: y\r\n\r\nbody")
     theirs.close()
     ours.settimeout(5)
-    answer = answers._Response(ours, method="GET")
+    answer = response_limits._Response(ours, method="GET")
     answer.begin()
     assert (answer.status, answer.getheader("X"), answer.read()) == (200, "y", b"body")
     answer.close()
@@ -596,4 +598,4 @@ def test_what_ratify_says_is_no_hang():
 
 
 def test_a_stream_can_be_buffered():
-    assert io.BufferedReader(answers._Stream(io.BytesIO(b"x"), Socket())).readable()
+    assert io.BufferedReader(response_limits._Stream(io.BytesIO(b"x"), Socket())).readable()

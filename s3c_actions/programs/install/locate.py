@@ -18,7 +18,7 @@ import msgspec
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.folders import UnsafeFolder
-from s3c_actions.core.pasted import quote_value
+from s3c_actions.core.pasted_content import quote_value
 from s3c_actions.core.process import Runner, find
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.records import Records, file_sha256

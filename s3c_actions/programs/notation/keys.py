@@ -13,7 +13,7 @@ from typing import Any
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.pasted import quote_value
+from s3c_actions.core.pasted_content import quote_value
 
 
 @dataclass(frozen=True, kw_only=True)

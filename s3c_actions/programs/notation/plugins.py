@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.pasted import quote_value
+from s3c_actions.core.pasted_content import quote_value
 from s3c_actions.programs.install.archives import extract
 from s3c_actions.programs.install.releases import WrongChecksum, download
 

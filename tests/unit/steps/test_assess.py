@@ -11,9 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.findings import trivy_report
-from s3c_actions.findings.inferred import infer
 from s3c_actions.findings.model import Severity
 from s3c_actions.findings.scope import DEFAULT_SCOPE, missing_parts
+from s3c_actions.findings.scope_inference import infer
 from s3c_actions.findings.threshold import Threshold
 from s3c_actions.policy import model
 from s3c_actions.policy.model import Policy

@@ -21,7 +21,7 @@ from s3c_actions.registry.content import compute_digest, parse_manifest
 from s3c_actions.registry.oci_layout import layout_platforms
 from s3c_actions.result.model import SignResult
 from s3c_actions.steps import sign as signing
-from s3c_actions.steps.merging import merge_scans, union_findings, unique_findings
+from s3c_actions.steps.merge import merge_scans, union_findings, unique_findings
 from s3c_actions.wiring import logins, tracing
 from tests.support import outcomes
 from tests.support.bare import KEY, ended, furnish, install_programs, silence

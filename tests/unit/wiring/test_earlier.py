@@ -13,7 +13,7 @@ from s3c_actions.options import sign as inputs
 from s3c_actions.options.declare import read
 from s3c_actions.result import document
 from s3c_actions.result.model import ImageOutcome, Outcome
-from s3c_actions.steps.merging import merge_scans
+from s3c_actions.steps.merge import merge_scans
 from s3c_actions.wiring.earlier import earlier
 from tests.support import samples
 

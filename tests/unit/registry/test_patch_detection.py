@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from s3c_actions.core.errors import OutsideError
-from s3c_actions.registry import ImageConfig, patches
+from s3c_actions.registry import ImageConfig, patch_detection
 from s3c_actions.registry.content import parse_json_object
 
 ORIGINAL: dict[str, Any] = {
@@ -44,7 +44,7 @@ def within(**more):
     ],
 )
 def test_what_a_patch_rewrites_is_no_difference(patched):
-    assert patches.configuration_difference(patched, config(ORIGINAL)) == ""
+    assert patch_detection.configuration_difference(patched, config(ORIGINAL)) == ""
 
 
 @pytest.mark.parametrize(
@@ -68,16 +68,16 @@ def test_what_a_patch_rewrites_is_no_difference(patched):
     ],
 )
 def test_everything_else_is(patched, field):
-    found = patches.configuration_difference(patched, config(ORIGINAL))
+    found = patch_detection.configuration_difference(patched, config(ORIGINAL))
     assert found and (not field or found == field)
 
 
 def test_layers_on_top_are_counted():
-    assert patches.count_added_layers(config({}, "a", "b", "c"), ("a", "b")) == 1
-    assert patches.count_added_layers(config({}, "a"), ("a",)) == 0
-    assert patches.count_added_layers(config({}, "a", "b"), ("b",)) == -1
+    assert patch_detection.count_added_layers(config({}, "a", "b", "c"), ("a", "b")) == 1
+    assert patch_detection.count_added_layers(config({}, "a"), ("a",)) == 0
+    assert patch_detection.count_added_layers(config({}, "a", "b"), ("b",)) == -1
     # Everything begins with no layers at all.
-    assert patches.count_added_layers(config({}, "a", "b"), ()) == -1
+    assert patch_detection.count_added_layers(config({}, "a", "b"), ()) == -1
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_layers_on_top_are_counted():
     ],
 )
 def test_the_label_of_the_base(own, base):
-    assert patches.base_image(config({"config": own})) == base
+    assert patch_detection.base_image(config({"config": own})) == base
 
 
 @pytest.mark.parametrize("text", [b'{"config": {"User": "0"}, "config": {}}', b'{"a": [{"User": "0", "User": "1"}]}'])

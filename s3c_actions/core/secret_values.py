@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
-from s3c_actions.core import pasted
+from s3c_actions.core import pasted_content
 
 SECRET_INPUTS = ("github-token", "key-password", "key-pem", "registry-password", "source-password")
 """The secret inputs of all commands."""
@@ -37,11 +37,11 @@ def environment_secrets(environment: Mapping[str, str]) -> Iterator[str]:
             is_input = name.removeprefix("S3C_").lower().replace("_", "-") in SECRET_INPUTS
             if is_input or (len(value) >= _SHORTEST and not _PATHS.fullmatch(value)):
                 yield value
-        elif (kind := pasted.recognize(value)) == pasted.KUBECONFIG:
+        elif (kind := pasted_content.recognize(value)) == pasted_content.KUBECONFIG:
             # A kubeconfig may be passed as text, and a message may name its cluster.
-            yield from pasted.kubeconfig_secrets(pasted.normalize_kubeconfig(value))
-        elif pasted.is_secret_kind(kind):
-            yield from (value, *pasted.secret_parts(value))
+            yield from pasted_content.kubeconfig_secrets(pasted_content.normalize_kubeconfig(value))
+        elif pasted_content.is_secret_kind(kind):
+            yield from (value, *pasted_content.secret_parts(value))
         elif "://" in value and "@" in value:
             yield from address_secrets(value)
 
