@@ -45,7 +45,7 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
         tenant, client: ids; empty: `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`.
         cloud: where to log in, and how services are called.
         authority: host to log in at in place of the cloud's; empty: `AZURE_AUTHORITY_HOST`, else the cloud's.
-        source: one of `inputs.azure.SOURCES`.
+        source: one of `options.azure.SOURCES`.
     """
 
     tenant: str = ""
@@ -61,7 +61,7 @@ class Identity:
 
     Attributes:
         credential: for every client of the Azure SDK. It raises S3CError, translated, and hides each token it gives.
-        source: one of `inputs.azure.SOURCES`, never `auto`.
+        source: one of `options.azure.SOURCES`, never `auto`.
         told: a clause for people, such as `GitHub's OIDC token, as client …`.
         tenant, client: ids; empty when the source knows them alone.
     """

@@ -87,8 +87,8 @@ def read(command: Command[Any], argv: Sequence[str]) -> dict[str, str] | None:
         argv: what follows the command's name.
 
     Returns:
-        Name or alias of an input → text, as `inputs.resolve` takes it; several values are joined by newlines. None when
-        help is asked for.
+        Name or alias of an input → text, for `options.declare.read`; several values are joined by newlines. None
+        when help is asked for.
 
     Raises:
         InputError: an unknown flag, a flag without its value, too many arguments, or a secret on the command line.

@@ -57,7 +57,7 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
             `ImageOutcome.failure` instead, so that the reports of the others are written.
         examples: command lines for the help text, without the `$`.
         removed: inputs that it took before; who gives one is told which command takes it now.
-        comments: whether the shell comments on the pull request what it did, when asked (`inputs.github.COMMENTING`).
+        comments: whether the shell comments on the pull request what it did, when asked (`CommentingOptions`).
     """
 
     name: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -15,6 +14,7 @@ from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.attaching import attacher_for_scanner, read_reports
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.earlier import earlier
+from s3c_actions.wiring.images import failed, for_each_image, unless_exempt
 
 if TYPE_CHECKING:
     from s3c_actions.wiring.scanning import ImageScanner
@@ -32,13 +32,11 @@ def run(options: inputs.AttachInputs, context: Context) -> Outcome:
     from s3c_actions.wiring.scanning import create_scanner
     from s3c_actions.wiring.signing import open_signing_key, registries_of
 
-    started = time.monotonic()
     reject_platform(options)
     if not options.attach:
         raise InputError("attach", "there is nothing to attach.", remedy="Leave it out, or name the documents.")
     images = options.image
     places = image_folders(context.output, images)
-    outcomes = []
     scanner = create_scanner(options, context, images, evidence=True)
     with open_signing_key(options, context, registries_of(options.image)) as signer:
         settings = scanner.settings
@@ -46,24 +44,18 @@ def run(options: inputs.AttachInputs, context: Context) -> Outcome:
         references = {image: _pinned(image, scanner) for image in images} if options.results else {}
         found = earlier(options, references or dict.fromkeys(images, ""))
         given = read_reports(found.reports, images, scanner.registry, settings.criteria(scanner.trivy))
-        for image in images:
-            if len(images) > 1:
-                context.progress.about(image)
-            outcome = ImageOutcome(image=image)
+
+        def attach(image: str) -> ImageOutcome:
+            scan = given.get(image) or scanner.look(image, places[image])
+            outcome = ImageOutcome(image=image, reference=scan.reference, scan=scan)
             try:
-                scan = given.get(image) or scanner.look(image, places[image])
-                outcome = replace(outcome, reference=scan.reference, scan=scan)
                 outcome = replace(outcome, attach=tool.of(found, image).attach(outcome, "attach"))
             except S3CError as error:
-                error.image = error.image or image
-                outcomes.append(replace(outcome, failure=error))
-                continue
-            refused = closed_gate_error(scan, settings.gate)
-            if refused is not None and not options.exit_code:
-                context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
-                refused = None
-            outcomes.append(replace(outcome, failure=refused))
-    return Outcome(command="attach", images=tuple(outcomes), seconds=time.monotonic() - started)
+                return failed(outcome, error)
+            refused = unless_exempt(closed_gate_error(scan, settings.gate), image, options, context.progress)
+            return replace(outcome, failure=refused)
+
+        return Outcome(command="attach", images=for_each_image(images, context.progress, attach))
 
 
 def _pinned(image: str, scanner: ImageScanner) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -46,7 +45,6 @@ def run(options: inputs.ChainInputs, context: Context) -> Outcome:
     from s3c_actions.wiring.scanning import create_scanner, threshold_from_inputs
     from s3c_actions.wiring.vouching import by_options, vouch_by_policy
 
-    started = time.monotonic()
     images = options.image
     for image in images:
         Reference.parse(image)
@@ -86,7 +84,6 @@ def run(options: inputs.ChainInputs, context: Context) -> Outcome:
         images=outcomes,
         exit_code=int(failure.exit_code) if failure is not None else 0,
         error=failure.what if failure is not None else "",
-        seconds=time.monotonic() - started,
         deploy=deployed,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,6 @@ def run(options: inputs.MirrorInputs, context: Context) -> Outcome:
     from s3c_actions.registry.archive import ArchiveSource
     from s3c_actions.steps import mirror
 
-    started = time.monotonic()
     image = options.source
     archive = _is_archive(image)
     source = None if archive else Reference.parse(image, field="source")
@@ -60,7 +58,6 @@ def run(options: inputs.MirrorInputs, context: Context) -> Outcome:
     return Outcome(
         command="mirror",
         images=(ImageOutcome(image=image, reference=result.reference, mirror=result),),
-        seconds=time.monotonic() - started,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command
 from s3c_actions.core import reading
-from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import patch as inputs
 from s3c_actions.options import removed
 from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
 from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.images import for_each_image, unless_exempt
 
 if TYPE_CHECKING:
     from s3c_actions.wiring.scanning import ImageScanner
@@ -35,35 +35,26 @@ def run(options: inputs.PatchInputs, context: Context) -> Outcome:
     from s3c_actions.wiring import baseline
     from s3c_actions.wiring.scanning import create_scanner
 
-    started = time.monotonic()
     images = options.image
     _check(options, images)
     places = image_folders(context.output, images)
     baselines = baseline.read_baselines(options, context, images)
-    outcomes = []
     scanner = create_scanner(options, context, images, evidence=False)
     with (
         _vouching(options, context) as vouched,
         open_patcher(options, context, scanner, images, vouched) as patcher,
     ):
-        for image in images:
-            if len(images) > 1:
-                context.progress.about(image)
-            try:
-                earlier = baselines.of(image, scanner, places[image])
-                before = _given(options.report, image, scanner)
-                result = patcher.patch(image, places[image], before)
-            except S3CError as error:
-                error.image = error.image or image
-                outcomes.append(ImageOutcome(image=image, failure=error))
-                continue
+
+        def patch(image: str) -> ImageOutcome:
+            earlier = baselines.of(image, scanner, places[image])
+            before = _given(options.report, image, scanner)
+            result = patcher.patch(image, places[image], before)
             refused = closed_gate_error(result.after or result.before, scanner.settings.gate)
-            if refused is not None and not options.exit_code:
-                context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
-                refused = None
+            refused = unless_exempt(refused, image, options, context.progress)
             outcome = ImageOutcome(image=image, reference=result.reference, patch=result, failure=refused)
-            outcomes.append(baselines.compared(outcome, earlier, scanner))
-    return Outcome(command="patch", images=tuple(outcomes), seconds=time.monotonic() - started)
+            return baselines.compared(outcome, earlier, scanner)
+
+        return Outcome(command="patch", images=for_each_image(images, context.progress, patch))
 
 
 @contextmanager

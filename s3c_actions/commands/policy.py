@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -14,6 +13,7 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.options import policy as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.images import failed
 from s3c_actions.wiring.signing import registries_of, resolve_images
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ def run(options: inputs.PolicyInputs, context: Context) -> Outcome:
     """
     from s3c_actions.policy import model
 
-    started = time.monotonic()
     if options.task == "schema":
         return Outcome(command="policy", images=(), text=json.dumps(model.schema(), indent=2) + "\n")
     path = options.policy
@@ -47,7 +46,7 @@ def run(options: inputs.PolicyInputs, context: Context) -> Outcome:
         context.progress.warning(sentence)
     if not options.image:
         return Outcome(command="policy", images=(), text=_summary(policy))
-    return Outcome(command="policy", images=_judged(options, context, policy), seconds=time.monotonic() - started)
+    return Outcome(command="policy", images=_judged(options, context, policy))
 
 
 def _judged(options: inputs.PolicyInputs, context: Context, policy: Policy) -> tuple[ImageOutcome, ...]:
@@ -61,8 +60,7 @@ def _judged(options: inputs.PolicyInputs, context: Context, policy: Policy) -> t
                 try:
                     judgement = step.run(judge, Reference.parse(pinned))
                 except S3CError as error:
-                    error.image = error.image or image
-                    outcomes.append(replace(outcome, failure=error))
+                    outcomes.append(failed(outcome, error))
                     shown.done(error.what)
                     continue
                 refusal = step.rejected_error(judgement)

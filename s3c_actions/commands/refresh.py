@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from s3c_actions.options.github import TokenOptions
 from s3c_actions.options.sign import KEY_INPUTS
 from s3c_actions.result.model import ImageOutcome, Outcome, RefreshResult, ScanResult
 from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.images import failed
 
 if TYPE_CHECKING:
     from s3c_actions.report.github.refresh_issue import RefreshedImage
@@ -41,7 +41,6 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
     from s3c_actions.report.github import refresh_issue
     from s3c_actions.wiring.scanning import create_scanner
 
-    started = time.monotonic()
     if options.issue:
         _token(options, context)  # told before minutes are spent
     deployed, unknown = _deployed(options, context)
@@ -65,7 +64,6 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
     return Outcome(
         command=NAME,
         images=tuple(outcomes),
-        seconds=time.monotonic() - started,
         refresh=RefreshResult(due=due, unknown=tuple(unknown), issue=url, done=done),
         text=refresh_issue.render_text(told) + (f"{NO_KEY_NOTICE}\n" if keyless else ""),
     )
@@ -81,8 +79,7 @@ def _one(
     try:
         scan = scanner.look(image, folder)
     except S3CError as error:
-        error.image = error.image or image
-        return replace(outcome, failure=error), RefreshedImage(image=image, places=where, problem=error.what)
+        return failed(outcome, error), RefreshedImage(image=image, places=where, problem=error.what)
     outcome = replace(outcome, reference=scan.reference, scan=scan)
     told = RefreshedImage(
         image=image,
@@ -101,8 +98,7 @@ def _one(
             return outcome, replace(told, evidence=NOT_SIGNED_NOTE)
         outcome = replace(outcome, attach=attacher.attach(outcome, NAME))
     except S3CError as error:
-        error.image = error.image or image
-        return replace(outcome, failure=error), replace(told, evidence=f"no report attached: {error.what}")
+        return failed(outcome, error), replace(told, evidence=f"no report attached: {error.what}")
     return outcome, replace(told, evidence="new report attached")
 
 

@@ -18,6 +18,7 @@ from s3c_actions.report.format_registry import by_name
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_dockerfile
+from s3c_actions.wiring.images import unless_exempt
 
 if TYPE_CHECKING:
     from s3c_actions.findings.model import ScanReport
@@ -81,10 +82,7 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
         difference=difference,
         seconds=time.monotonic() - started,
     )
-    refused = closed_gate_error(result, closing)
-    if refused is not None and not options.exit_code:
-        context.progress.warning(f"{report.image}: {refused.what} The step goes on, as exit-code 0 asks.")
-        refused = None
+    refused = unless_exempt(closed_gate_error(result, closing), report.image, options, context.progress)
     base = (
         Comparison(name=baseline_name(options, context) or str(baseline), difference=difference) if difference else None
     )
@@ -92,7 +90,6 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
     return Outcome(
         command="report",
         images=(image,),
-        seconds=time.monotonic() - started,
         text=_table(files["table"]) if "table" in files else "",
     )
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 from msgspec.structs import replace
 
 from s3c_actions.commands import Command
-from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import removed
 from s3c_actions.options import scan as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.images import for_each_image, unless_exempt
 from s3c_actions.wiring.scanning import create_scanner
 
 
@@ -26,32 +25,22 @@ def run(options: inputs.ScanInputs, context: Context) -> Outcome:
     from s3c_actions.steps.scan import closed_gate_error
     from s3c_actions.wiring import baseline
 
-    started = time.monotonic()
     wanted = _wanted(options)
     places = image_folders(context.output, wanted)
     baselines = baseline.read_baselines(options, context, wanted)
-    outcomes = []
     registries = tuple(image for image, source in wanted.items() if source != "archive")
     scanner = create_scanner(options, context, registries, evidence=False)
     # Without a gate one platform is as good an answer as another.
     scanner = replace(scanner, everything=scanner.everything and scanner.gated)
-    for image, source in wanted.items():
-        if len(wanted) > 1:
-            context.progress.about(image)
-        try:
-            earlier = baselines.of(image, scanner, places[image])
-            result = scanner.look(image, places[image], source=source, baseline=earlier)
-        except S3CError as error:
-            error.image = error.image or image
-            outcomes.append(ImageOutcome(image=image, failure=error))
-            continue
-        refused = closed_gate_error(result, scanner.settings.gate)
-        if refused is not None and not options.exit_code:
-            context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
-            refused = None
+
+    def scan(image: str) -> ImageOutcome:
+        earlier = baselines.of(image, scanner, places[image])
+        result = scanner.look(image, places[image], source=wanted[image], baseline=earlier)
+        refused = unless_exempt(closed_gate_error(result, scanner.settings.gate), image, options, context.progress)
         outcome = ImageOutcome(image=image, reference=result.reference, scan=result, failure=refused)
-        outcomes.append(baselines.compared(outcome, earlier, scanner))
-    return Outcome(command="scan", images=tuple(outcomes), seconds=time.monotonic() - started)
+        return baselines.compared(outcome, earlier, scanner)
+
+    return Outcome(command="scan", images=for_each_image(wanted, context.progress, scan))
 
 
 def _wanted(options: inputs.ScanInputs) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from s3c_actions.options.report import SEVERITIES, PolicyOptions, ThresholdOptio
 from s3c_actions.result.model import AttachResult, ImageOutcome, Outcome, ScanResult
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.earlier import Earlier, earlier
+from s3c_actions.wiring.images import failed
 
 if TYPE_CHECKING:
     from s3c_actions.programs.trivy.trivy import Trivy
@@ -34,7 +34,6 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
     from s3c_actions.steps import sign
     from s3c_actions.steps.scan import closed_gate_error
 
-    started = time.monotonic()
     with open_signing_key(options, context, registries_of(options.image)) as signer:
         pinned = resolve_images(options.image, options, context)
         criteria = _criteria(options, context)
@@ -54,8 +53,7 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
                             raise refused
                     result = sign.run(signer, reference, context.progress, before[reference])
                 except S3CError as error:
-                    error.image = error.image or image
-                    outcome = replace(outcome, failure=error)
+                    outcome = failed(outcome, error)
                     step.done(prefix_image(error.what, reference, pinned))
                 else:
                     outcome = replace(outcome, sign=result)
@@ -67,8 +65,7 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
                 try:
                     outcome = replace(outcome, attach=evidence(outcome))
                 except S3CError as error:
-                    error.image = error.image or image
-                    outcome = replace(outcome, failure=error)
+                    outcome = failed(outcome, error)
             outcomes.append(outcome)
     failures = [one.failure for one in outcomes if one.failure]
     return Outcome(
@@ -76,7 +73,6 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
         images=tuple(outcomes),
         exit_code=max((int(error.exit_code) for error in failures), default=0),
         error=failures[0].what if failures else "",
-        seconds=time.monotonic() - started,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from s3c_actions.options import verify as verifying
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.images import failed
 from s3c_actions.wiring.signing import create_notation, registries_of, signing_registry
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ def run(options: inputs.TraceInputs, context: Context) -> Outcome:
     from s3c_actions.steps import trace
     from s3c_actions.trace import document, text
 
-    started = time.monotonic()
     registry = signing_registry(options, context, registries_of(options.image))
     outcomes, texts = [], []
     images = options.image
@@ -47,8 +46,7 @@ def run(options: inputs.TraceInputs, context: Context) -> Outcome:
                 try:
                     told = trace_image(image, tools, folder)
                 except S3CError as error:
-                    error.image = error.image or image
-                    outcomes.append(ImageOutcome(image=image, failure=error))
+                    outcomes.append(failed(ImageOutcome(image=image), error))
                     step.done(error.what)
                     continue
                 step.done(_sentence(told.story))
@@ -61,7 +59,6 @@ def run(options: inputs.TraceInputs, context: Context) -> Outcome:
     return Outcome(
         command="trace",
         images=tuple(outcomes),
-        seconds=time.monotonic() - started,
         text="\n".join(texts),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from s3c_actions.commands import Command
@@ -25,10 +24,9 @@ def run(options: inputs.TrustInputs, context: Context) -> Outcome:
     """
     from s3c_actions.steps import trust
 
-    started = time.monotonic()
     files = trust.export(_settings(options, context), context.output)
     told = "\n".join(f"{name:<12} {path}" for name, path in files.items())
-    return Outcome(command="trust", images=(), files=files, text=told, seconds=time.monotonic() - started)
+    return Outcome(command="trust", images=(), files=files, text=told)
 
 
 def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:

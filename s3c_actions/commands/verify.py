@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, Refused
 from s3c_actions.options import verify as inputs
@@ -22,7 +20,6 @@ def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
     """
     from s3c_actions.steps import verify
 
-    started = time.monotonic()
     settings = trust_settings(options, context, options.user_metadata)
     if not settings.stores:
         raise InputError(
@@ -53,7 +50,6 @@ def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
         images=tuple(outcomes),
         exit_code=int(Refused.exit_code) if refusals else 0,
         error=refusals[0].what if refusals else "",
-        seconds=time.monotonic() - started,
     )
 
 

@@ -269,7 +269,7 @@ def create_attacher(
     """What attaches, as the inputs ask for it.
 
     Args:
-        options: of a command that has `inputs.evidence.EVIDENCE` among its inputs.
+        options: of the command.
         context: of the run.
         signer: the image's key; its registry is read and written.
         trivy: makes bills of materials.

@@ -81,7 +81,7 @@ def read_baselines(options: BaselineOptions, context: Context, images: Iterable[
     """The baselines that the inputs name.
 
     Args:
-        options: of a command that has `inputs.scan.BASELINE` among its inputs.
+        options: of the command.
         context: its environment names the branch that a pull request goes to.
         images: in their order.
 

@@ -23,7 +23,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         environment: the process's environment, the only one there is.
         runner: starts programs in that environment, and hides `secrets`.
         secrets: add a value before its first use; secret inputs are in it already.
-        output: folder for everything written (OUTPUT_DIR); not made yet.
+        output: folder for everything written (`OutputOptions`); not made yet.
         cache: what may be kept between runs (programs, databases).
         temp: made for this run and removed after it.
         cwd: relative paths start here.

@@ -36,7 +36,7 @@ def earlier(options: EarlierOptions, references: Mapping[str, str]) -> Earlier:
     """Read the inputs `results`, `report` and `openvex`; the reports themselves are not opened here.
 
     Args:
-        options: of a command that has them among its inputs.
+        options: of the command.
         references: image as given → `registry/repository@digest`.
 
     Raises:
