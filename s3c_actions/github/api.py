@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from github import Github
     from github.GithubRetry import GithubRetry
 
+BETWEEN_WRITES = 1.0
+"""Seconds that GitHub asks for between two writes."""
 DEFAULT_API = "https://api.github.com"
 DEFAULT_SERVER = "https://github.com"
 RETRIES = 3
@@ -55,6 +57,7 @@ def connect(
         retry=_retry(notice, patience),
         # A run makes a handful of calls, and GitHub asks for a pause between writes only.
         seconds_between_requests=0,
+        seconds_between_writes=BETWEEN_WRITES,
         user_agent="s3c",
         lazy=True,
     )

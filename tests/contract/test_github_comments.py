@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -246,3 +247,12 @@ def test_what_passes_is_waited_for(github: GitHub, status: int, message_: str, h
     assert len(github.state.of(7)) == 1
     assert all("waiting 1 s, as GitHub asks" in one for one in said)
     assert len(said) == (0 if status == 500 else 2)
+
+
+def test_writes_keep_the_distance_that_github_asks_for(github: GitHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "BETWEEN_WRITES", 1.0)
+    it = conversation(github)
+    started = time.monotonic()
+    it.put(message())
+    it.put(message("later"))
+    assert time.monotonic() - started >= 1

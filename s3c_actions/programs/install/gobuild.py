@@ -239,7 +239,7 @@ def _environment(environment: Mapping[str, str], pin: Pin | None, cache: Path) -
         "GOMODCACHE": str(cache / "go" / "mod"),
         "GOCACHE": str(cache / "go" / "build"),
         "GOEXPERIMENT": pin.experiments if pin is not None else "",
-        # Of the compiler itself, which is a Go program: it collects garbage a fifth as often, and builds 15 % faster.
+        # For the compiler, a Go program itself: it collects garbage less often, and builds 5 to 15 % faster.
         "GOGC": "400",
     }
 
