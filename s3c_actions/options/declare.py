@@ -6,7 +6,7 @@ over the default; an empty environment variable is one not given, because that i
 input nobody set. One name means one thing in every command.
 
 Inputs are the attributes of groups (`Group`): a function takes the group it reads, a command's inputs are the group
-that inherits from all groups its functions take. See docs/decisions/typed-option-groups.md.
+that inherits from all groups its functions take. See docs/decisions/0013-typed-option-groups.md.
 """
 
 from __future__ import annotations
