@@ -13,7 +13,8 @@ from s3c_actions.cli.run import cache_path
 
 ROOT = Path(__file__).parents[2]
 FOUND = (
-    "from s3c_actions.cluster.gate import manifests as one; one.policy(('*',)); print(one.values('ratify').parents[1])"
+    "from s3c_actions.cluster.gate import manifests; manifests.objects_for_identities(('*',)); "
+    "print(manifests.values_file('ratify').parents[1])"
 )
 
 
