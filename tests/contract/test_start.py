@@ -15,7 +15,7 @@ import pytest
 from s3c_actions.core.folders import account_home, cache_folder
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"actions_toolkit", "cryptography", "docker", "jinja2", "oras", "requests", "rich", "sarif_om"}
+HEAVY = {"actions_toolkit", "cryptography", "docker", "jinja2", "requests", "rich", "sarif_om"}
 
 
 @pytest.mark.parametrize(
