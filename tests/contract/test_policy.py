@@ -131,7 +131,7 @@ def attached(policy: Policy, scan: ScanResult, now: datetime) -> Evidence:
 def test_the_gate_in_ci_and_the_cluster_decide_alike_on_generated_policies_and_scans(opa, tmp_path, monkeypatch):
     dice = random.Random(SEED)
     # Trivy is held against its record once: it does not change from case to case.
-    monkeypatch.setattr("s3c_actions.programs.install.locate.sha256", cache(file_sha256))
+    monkeypatch.setattr("s3c_actions.programs.install.locate.file_sha256", cache(file_sha256))
     # Had before, so that no case waits for its build.
     locate(TRIVY, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent())
     ci = Ci(tmp_path)
