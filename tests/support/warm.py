@@ -30,7 +30,7 @@ from tests.support import ROOT
 LATE = (
     *("actions_toolkit.core", "azure.core.pipeline.transport", "azure.identity", "azure.keyvault.certificates"),
     *("azure.keyvault.keys.crypto", "cbor2", "cryptography.hazmat.primitives.serialization.pkcs12"),
-    *("cryptography.x509", "docker", "github", "jinja2", "kubernetes.client", "kubernetes.config", "oras.client"),
+    *("cryptography.x509", "docker", "github", "jinja2", "kubernetes.client", "kubernetes.config"),
     *("requests", "rich.console", "ruamel.yaml", "sarif_om", "yaml"),
 )
 """What functions import when they need it."""
