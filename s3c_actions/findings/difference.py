@@ -8,7 +8,7 @@ from s3c_actions.findings.model import Finding, ScanReport
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Findings by what became of them, each group the most severe first.
+    """Findings by how they changed, each group the most severe first.
 
     Attributes:
         fixed: in the earlier report only (as they stood there).

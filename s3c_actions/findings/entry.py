@@ -84,7 +84,7 @@ def _facts(finding: Finding) -> dict[str, Any]:
 
 
 def finding(entry: FindingEntry) -> Finding:
-    """The finding that an entry is of, as far as it tells: enough to compare it with others."""
+    """Rebuild the finding of an entry, as far as the entry holds it: enough to compare it with others."""
     return Finding(
         kind=entry.kind,
         id=entry.id,
