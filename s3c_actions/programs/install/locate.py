@@ -280,9 +280,9 @@ class _Finder(msgspec.Struct, kw_only=True):
         """Return the version of a program on PATH, queried once for each state of the file: a query takes 0.1 s."""
         state = path.resolve().stat()
         fingerprint = [str(path), state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
-        known = self.records.remembered(f"path-{pin.name}")
-        if known.get("seen") == fingerprint and isinstance(known.get("version"), str):
-            return str(known["version"])
+        recorded = self.records.remembered(f"path-{pin.name}")
+        if recorded.get("seen") == fingerprint and isinstance(recorded.get("version"), str):
+            return str(recorded["version"])
         version = self._query_version(pin, path)
         with suppress(OSError):  # without a record, the next run only takes 0.1 s more
             self.records.remember(f"path-{pin.name}", {"seen": fingerprint, "version": version})
