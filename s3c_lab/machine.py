@@ -80,7 +80,7 @@ class Machine:
             The packages installed.
 
         Raises:
-            OutsideError: apt-get is not there or failed.
+            OutsideError: apt-get is missing or failed.
         """
         missing = tuple(dict.fromkeys(package for program, package in programs.items() if not self.find(program)))
         if missing:
@@ -91,7 +91,7 @@ class Machine:
         """Install Debian packages.
 
         Raises:
-            OutsideError: apt-get is not there or failed.
+            OutsideError: apt-get is missing or failed.
         """
         if not self.find("apt-get"):
             raise OutsideError(

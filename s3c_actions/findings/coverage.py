@@ -45,7 +45,7 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         blind: why its findings cannot be relied on, as a sentence; empty when they can.
         warnings: sentences on what it may have missed; they may hold untrusted text.
-        uncovered: packages that were listed and that nobody publishes advisories for.
+        uncovered: listed packages for which there are no advisories.
     """
 
     blind: str
@@ -78,14 +78,14 @@ def assess_coverage(
 
     Args:
         data: Trivy's JSON report.
-        scanners: what was asked for.
-        pkg_types: what was asked for; empty means all.
+        scanners: of the scan.
+        pkg_types: of the scan; empty means all.
         listed: whether the report was written with all packages, so that none listed means none found.
         database: that the scan used; None for a report whose database is not known.
         warned: what Trivy's warnings during the scan mean; None when they are not known.
 
     Returns:
-        `blind` where operating-system packages were asked for and could not be matched with advisories: an unknown
+        `blind` where operating-system packages were requested and could not be matched with advisories: an unknown
         distribution or release, a database without advisories for it, a missing package database, a distribution at its
         end of life without any finding, an image in which nothing at all was recognised, packages of which none is from
         a source with advisories, or a warning of Trivy's with that meaning.
@@ -155,11 +155,13 @@ def _blind_coverage(why: str) -> Coverage:
 
 
 def _package_list(result: _Result) -> PackageList:
-    others = sum(one.repository is not None and one.repository.kind == "third-party" for one in result.packages)
+    third_party = sum(
+        package.repository is not None and package.repository.kind == "third-party" for package in result.packages
+    )
     return PackageList(
         result_class=result.result_class,
         package_type=result.result_type,
-        third_party=others,
+        third_party=third_party,
         number=len(result.packages),
         findings=len(result.vulnerabilities),
     )

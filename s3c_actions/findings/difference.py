@@ -11,9 +11,9 @@ class Difference(msgspec.Struct, frozen=True):
     """Findings by how they changed, each group the most severe first.
 
     Attributes:
-        fixed: in the earlier report only (as they stood there).
+        fixed: in the earlier report only (as in that report).
         new: in the later report only.
-        left: in both (as they stand in the later one).
+        left: in both (as in the later report).
     """
 
     fixed: tuple[Finding, ...]

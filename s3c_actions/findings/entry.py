@@ -1,4 +1,4 @@
-"""A finding as it stands in `result.json`: what is written there, compared with, and shown."""
+"""A finding as an entry of `result.json`."""
 
 from __future__ import annotations
 

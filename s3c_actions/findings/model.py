@@ -1,4 +1,4 @@
-"""What a scan found, in the toolkit's own terms; everything rendered, gated or compared starts here."""
+"""The findings of a scan, in the toolkit's own terms: the basis of reports, gates and comparisons."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FindingKind(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
-    """One finding. Text fields are untrusted: whoever renders them escapes them.
+    """One finding. Text fields are untrusted: renderers escape them.
 
     A struct and no dataclass because reports of tens of thousands exist, and it is made five times as fast.
 

@@ -50,7 +50,7 @@ class InferredScope(msgspec.Struct, frozen=True, kw_only=True):
         lists_packages: whether packages without findings are listed: without them an image whose package database was
             removed cannot be distinguished from a clean one.
         os_left_out: a distribution was recognised whose packages Trivy would list, and there is no result of them: they
-            were not asked for.
+            were not requested.
     """
 
     scope: Scope

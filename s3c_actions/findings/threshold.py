@@ -38,7 +38,7 @@ class Threshold:
     Attributes:
         fail_on: the lowest severity refused; None lets everything pass.
         fixable_only: findings without a fix pass.
-        refuse: severities refused, when a policy says so; then `fail_on` is not looked at.
+        refuse: severities refused, when a policy sets them; then `fail_on` has no effect.
         deny: ids in capitals that are refused regardless of everything else.
         exemptions: findings that pass until they expire, compared with `now`.
     """
@@ -111,8 +111,8 @@ def explain_rejection(refused: Sequence[Finding]) -> str:
         return f"{count_phrase(len(fixable), worst)} {_verb(len(fixable))} a fix: bump {enumerate_names(packages)}"
     own_content = [f for f in at_worst if f.kind in {FindingKind.SECRET, FindingKind.MISCONFIGURATION}]
     if own_content:
-        places = list(dict.fromkeys(f"{f.id} in {f.target}" for f in own_content))
-        return f"{count_phrase(len(own_content), worst)} to mend: {enumerate_names(places)}"
+        locations = list(dict.fromkeys(f"{f.id} in {f.target}" for f in own_content))
+        return f"{count_phrase(len(own_content), worst)} to mend: {enumerate_names(locations)}"
     if all(f.kind is FindingKind.LICENSE for f in at_worst):
         names = list(dict.fromkeys(f.id for f in at_worst))
         return f"{count_phrase(len(at_worst), worst)} in licences: {enumerate_names(names)}"

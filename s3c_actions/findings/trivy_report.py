@@ -251,20 +251,20 @@ def parse(data: bytes) -> ScanReport:
         data: the whole JSON text, UTF-8.
 
     Returns:
-        Everything found, the most severe first; what an ignore file, VEX or policy set aside is in `suppressed`.
+        All findings, the most severe first; those that an ignore file, VEX or policy suppresses are in `suppressed`.
 
     Raises:
-        NotTrivys: with what was found instead.
+        InvalidTrivyReport: it is something else, which the message names.
     """
     try:
         with paused():
-            return _model(_checked(_DECODER.decode(data)))
+            return _scan_report(_check_format(_DECODER.decode(data)))
     except (UnicodeDecodeError, RecursionError) as error:
         raise InvalidTrivyReport(f"is not JSON that can be read: {error}") from error
     except msgspec.ValidationError as error:
-        raise InvalidTrivyReport(f"is {_recognised(data)}: {_clause(error)}") from error
+        raise InvalidTrivyReport(f"is {_recognise_format(data)}: {_error_clause(error)}") from error
     except msgspec.DecodeError as error:
-        raise InvalidTrivyReport(_broken(data, error)) from error
+        raise InvalidTrivyReport(_explain_damage(data, error)) from error
 
 
 class _Package(_Struct, frozen=True):
@@ -275,7 +275,7 @@ class _Package(_Struct, frozen=True):
 
     @property
     def installed(self) -> str:
-        """As Trivy writes the version of a finding: `1:2.3-4`."""
+        """The version as in a finding of Trivy's: `1:2.3-4`."""
         epoch = f"{self.epoch}:" if self.epoch else ""
         return f"{epoch}{self.version}" + (f"-{self.release}" if self.release else "")
 
@@ -289,42 +289,42 @@ class _Inventory(_Struct, frozen=True):
 
 
 def installed_versions(data: bytes) -> dict[str, str]:
-    """The version of each package that a report lists, by name; of one that is there twice, the last.
+    """The version of each package that a report lists, by name; the last one of a name that is listed twice.
 
     Args:
-        data: a report that `parse` takes, written with all packages.
+        data: a valid report, written with all packages.
     """
     inventory = msgspec.json.decode(data, type=_Inventory)
-    return {one.name: one.installed for result in inventory.results for one in result.packages}
+    return {package.name: package.installed for result in inventory.results for package in result.packages}
 
 
-def _checked(report: _Report) -> _Report:
+def _check_format(report: _Report) -> _Report:
     if report.schema_version != SCHEMA_VERSION:
         raise InvalidTrivyReport(f"has Trivy's schema version {report.schema_version}; {SCHEMA_VERSION} is understood")
     if report.artifact_type not in ARTIFACT_TYPES:
         raise InvalidTrivyReport(
-            f"is a report on an artifact of type {_shown(report.artifact_type)}; "
+            f"is a report on an artifact of type {_shorten(report.artifact_type)}; "
             f"{', '.join(ARTIFACT_TYPES)} are understood"
         )
     return report
 
 
-def _model(report: _Report) -> ScanReport:
+def _scan_report(report: _Report) -> ScanReport:
     findings: list[Finding] = []
     suppressed: list[Finding] = []
     set_aside: list[Finding] = []
     for result in report.results:
-        findings.extend(_vulnerability(vulnerability, result) for vulnerability in result.vulnerabilities)
-        findings.extend(_secret(secret, result) for secret in result.secrets)
-        findings.extend(_license(license_, result) for license_ in result.licenses)
+        findings.extend(_vulnerability_finding(vulnerability, result) for vulnerability in result.vulnerabilities)
+        findings.extend(_secret_finding(secret, result) for secret in result.secrets)
+        findings.extend(_license_finding(license_, result) for license_ in result.licenses)
         findings.extend(
             # Passed checks are listed with --include-non-failures; any status but these two is a failure.
-            _misconfiguration(misconfiguration, result)
+            _misconfiguration_finding(misconfiguration, result)
             for misconfiguration in result.misconfigurations
             if misconfiguration.status not in {"PASS", "EXCEPTION"}
         )
         for modified in result.modified:
-            (suppressed if modified.status in _SUPPRESSING else set_aside).append(_modified(modified, result))
+            (suppressed if modified.status in _SUPPRESSING else set_aside).append(_modified_finding(modified, result))
     if set_aside:
         # Modified, but with a status that does not mean harmless: it stays a finding.
         known = {finding.key for finding in findings}
@@ -335,7 +335,7 @@ def _model(report: _Report) -> ScanReport:
     return ScanReport(
         image=report.artifact_name,
         artifact_type=report.artifact_type,
-        digest=_digest(report.artifact_name, metadata.repo_digests),
+        digest=_find_digest(report.artifact_name, metadata.repo_digests),
         image_id=metadata.image_id,
         platform="/".join(part for part in (config.os, config.architecture, config.variant) if part),
         os=" ".join(part for part in (metadata.os.family, metadata.os.name) if part) if metadata.os else "",
@@ -352,8 +352,8 @@ def _model(report: _Report) -> ScanReport:
     )
 
 
-def _vulnerability(vulnerability: _Vulnerability, result: _Result, suppressed: str = "") -> Finding:
-    score, vector = _cvss(vulnerability)
+def _vulnerability_finding(vulnerability: _Vulnerability, result: _Result, suppressed: str = "") -> Finding:
+    score, vector = _cvss_score(vulnerability)
     return Finding(
         kind=FindingKind.VULNERABILITY,
         id=vulnerability.vulnerability_id,
@@ -380,7 +380,7 @@ def _vulnerability(vulnerability: _Vulnerability, result: _Result, suppressed: s
     )
 
 
-def _cvss(vulnerability: _Vulnerability) -> tuple[float | None, str]:
+def _cvss_score(vulnerability: _Vulnerability) -> tuple[float | None, str]:
     """The score of the vendor whose severity Trivy used, else of a vendor that rates nearly everything."""
     for vendor in (vulnerability.severity_source, "nvd", "ghsa", "redhat"):
         score = vulnerability.cvss.get(vendor)
@@ -393,7 +393,7 @@ def _cvss(vulnerability: _Vulnerability) -> tuple[float | None, str]:
     return None, ""
 
 
-def _secret(secret: _Secret, result: _Result, suppressed: str = "") -> Finding:
+def _secret_finding(secret: _Secret, result: _Result, suppressed: str = "") -> Finding:
     return Finding(
         kind=FindingKind.SECRET,
         id=secret.rule_id,
@@ -410,7 +410,7 @@ def _secret(secret: _Secret, result: _Result, suppressed: str = "") -> Finding:
     )
 
 
-def _misconfiguration(misconfiguration: _Misconfiguration, result: _Result, suppressed: str = "") -> Finding:
+def _misconfiguration_finding(misconfiguration: _Misconfiguration, result: _Result, suppressed: str = "") -> Finding:
     return Finding(
         kind=FindingKind.MISCONFIGURATION,
         id=misconfiguration.id,
@@ -430,7 +430,7 @@ def _misconfiguration(misconfiguration: _Misconfiguration, result: _Result, supp
     )
 
 
-def _license(license_: _License, result: _Result, suppressed: str = "") -> Finding:
+def _license_finding(license_: _License, result: _Result, suppressed: str = "") -> Finding:
     return Finding(
         kind=FindingKind.LICENSE,
         id=license_.name,
@@ -444,20 +444,20 @@ def _license(license_: _License, result: _Result, suppressed: str = "") -> Findi
     )
 
 
-def _modified(modified: _Modified, result: _Result) -> Finding:
+def _modified_finding(modified: _Modified, result: _Result) -> Finding:
     statement = modified.statement or modified.status.replace("_", " ") or "set aside"
     reason = f"{statement} ({modified.source})" if modified.source else statement
     finding = _MODIFIED[modified.type].decode(modified.finding)
     if modified.type == "vulnerability":
-        return _vulnerability(finding, result, reason)
+        return _vulnerability_finding(finding, result, reason)
     if modified.type == "misconfiguration":
-        return _misconfiguration(finding, result, reason)
+        return _misconfiguration_finding(finding, result, reason)
     if modified.type == "secret":
-        return _secret(finding, result, reason)
-    return _license(finding, result, reason)
+        return _secret_finding(finding, result, reason)
+    return _license_finding(finding, result, reason)
 
 
-def _digest(name: str, repo_digests: Iterable[str]) -> str:
+def _find_digest(name: str, repo_digests: Iterable[str]) -> str:
     """The digest under the name scanned; a local image may be known by several repositories."""
     digests = [entry.rpartition("@") for entry in repo_digests]
     for repository, _, digest in digests:
@@ -466,26 +466,26 @@ def _digest(name: str, repo_digests: Iterable[str]) -> str:
     return digests[0][2] if digests else ""
 
 
-def _clause(error: msgspec.ValidationError) -> str:
-    return _shown(str(error), quote=False)
+def _error_clause(error: msgspec.ValidationError) -> str:
+    return _shorten(str(error), quote=False)
 
 
-def _shown(text: str, *, quote: bool = True) -> str:
+def _shorten(text: str, *, quote: bool = True) -> str:
     short = text if len(text) <= 200 else text[:200] + "…"
     return repr(short) if quote else short
 
 
-def _broken(data: bytes, error: msgspec.DecodeError) -> str:
+def _explain_damage(data: bytes, error: msgspec.DecodeError) -> str:
     if not data.strip():
         return "is empty"
     if data.lstrip()[:1] not in b"{[":
         return "is not JSON"
     if "truncated" in str(error):
         return f"is cut off after {len(data):,} bytes"
-    return f"is not JSON: {_shown(str(error), quote=False)}"
+    return f"is not JSON: {_shorten(str(error), quote=False)}"
 
 
-_OTHERS = (
+_FORMATS = (
     ("matches", "Grype's JSON report"),
     ("bomFormat", "a CycloneDX document"),
     ("spdxVersion", "an SPDX document"),
@@ -495,7 +495,7 @@ _OTHERS = (
 )
 
 
-def _recognised(data: bytes) -> str:
+def _recognise_format(data: bytes) -> str:
     """Describe what the JSON is, for the error of a wrong file."""
     try:
         keys = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
@@ -503,7 +503,7 @@ def _recognised(data: bytes) -> str:
         return "no Trivy report"
     if "SchemaVersion" in keys:
         return "a damaged Trivy report"
-    for key, name in _OTHERS:
+    for key, name in _FORMATS:
         if key in keys:
             return f"{name}, not Trivy's JSON report"
     return "no Trivy report" if keys else "an empty object, no Trivy report"

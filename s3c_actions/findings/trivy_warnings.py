@@ -169,7 +169,7 @@ def assess_warnings(messages: Iterable[str], scanners: Iterable[str]) -> Warning
 
     Args:
         messages: as Trivy printed them, without time and level; untrusted.
-        scanners: what was asked for.
+        scanners: of the scan.
     """
     requested = frozenset(scanners)
     blind: list[str] = []

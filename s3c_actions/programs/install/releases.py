@@ -65,7 +65,7 @@ def download(url: str, sha256: str, into: Path, progress: Progress) -> None:
         ):
             if response.status_code != 200:
                 raise DownloadFailed(url, f"HTTP {response.status_code} {response.reason}")
-            total = _length(response.headers.get("Content-Length", ""))
+            total = _content_length(response.headers.get("Content-Length", ""))
             shown = DownloadProgress(progress, urlsplit(url).path.rpartition("/")[2], total)
             with into.open("wb") as out:
                 for chunk in response.iter_content(CHUNK):
@@ -77,7 +77,7 @@ def download(url: str, sha256: str, into: Path, progress: Progress) -> None:
                     shown.update(received)
     except requests.RequestException as error:
         down = isinstance(error, requests.ConnectionError)
-        raise DownloadFailed(url, _why(error), host_down=down, original=str(error)) from error
+        raise DownloadFailed(url, _failure_reason(error), host_down=down, original=str(error)) from error
     if total is not None and received != total:
         raise DownloadFailed(url, f"it broke off after {received:,} of {total:,} bytes")
     actual = digest.hexdigest()
@@ -86,11 +86,11 @@ def download(url: str, sha256: str, into: Path, progress: Progress) -> None:
         raise WrongChecksum(url, sha256.lower(), actual)
 
 
-def _length(header: str) -> int | None:
+def _content_length(header: str) -> int | None:
     return int(header) if header.isdecimal() and len(header) < 16 else None
 
 
-def _why(error: Exception) -> str:
+def _failure_reason(error: Exception) -> str:
     import requests
 
     known = (

@@ -244,7 +244,7 @@ def is_database_failure(reason: str) -> bool:
 
 
 def is_rate_limited(reason: str) -> bool:
-    """Whether a registry asked for fewer requests."""
+    """Whether a registry limited requests."""
     return bool(re.search(r"TOOMANYREQUESTS|429 Too Many|status code 429", reason))
 
 

@@ -115,7 +115,7 @@ def entry_notices(entries: Iterable[IgnoreEntry], now: datetime) -> list[str]:
     for entry in entries:
         if entry.expires is None or entry.expires - now >= NOTICE_PERIOD:
             continue
-        if all(any(_covers(other, entry, section, now) for other in entries) for section in entry.sections):
+        if all(any(_covers(another, entry, section, now) for another in entries) for section in entry.sections):
             continue
         day = entry.expires.date().isoformat()
         if entry.expires < now:
@@ -151,14 +151,14 @@ def unused_entries(
     )
 
 
-def _covers(other: IgnoreEntry, entry: IgnoreEntry, section: str, now: datetime) -> bool:
+def _covers(another: IgnoreEntry, entry: IgnoreEntry, section: str, now: datetime) -> bool:
     """Whether another entry, in force for longer, suppresses the same in a section."""
-    if other is entry or other.id != entry.id or section not in other.sections:
+    if another is entry or another.id != entry.id or section not in another.sections:
         return False
-    lasts = other.expires is None or other.expires - now >= NOTICE_PERIOD
+    lasts = another.expires is None or another.expires - now >= NOTICE_PERIOD
     if entry.expires is not None and entry.expires < now:
-        lasts = other.expires is None or other.expires >= now
-    return lasts and other.limits in (((), ()), entry.limits)
+        lasts = another.expires is None or another.expires >= now
+    return lasts and another.limits in (((), ()), entry.limits)
 
 
 def _comparable_id(name: str) -> str:
@@ -391,7 +391,7 @@ def _parse_expiry(value: Any) -> datetime | None:
     if isinstance(value, _Quoted) and not _RFC3339.fullmatch(value):
         return None
     zoned = bool(match and match[8])
-    if match and match[4] and ((" " in value) == zoned):  # Go wants a zone after T and none after a blank
+    if match and match[4] and ((" " in value) == zoned):  # Go requires a zone after T and none after a blank
         return None
     return _parse_time(match)
 

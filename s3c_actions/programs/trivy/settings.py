@@ -274,7 +274,7 @@ def read(path: Path) -> TrivyConfig:
     """Read a trivy.yaml.
 
     Raises:
-        InputError: it is not there, is not YAML, or has a key that Trivy does not know.
+        InputError: it is missing, is not YAML, or has a key that Trivy does not know.
     """
     keys, document = _flags_by_key(), _read_document(path, "trivy-config")
     free: dict[str, Any] = {}
@@ -330,7 +330,7 @@ def narrowing_keys(path: Path) -> tuple[str, ...]:
     """The keys of a secret configuration that narrow the search for secrets.
 
     Raises:
-        InputError: it is not there, is not YAML, or has a key that Trivy does not know.
+        InputError: it is missing, is not YAML, or has a key that Trivy does not know.
     """
     document = _read_document(path, "secret-config")
     for key in document:

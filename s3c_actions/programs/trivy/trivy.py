@@ -244,7 +244,7 @@ class Trivy:
         """
         with ExitStack() as stack:
             started = []
-            # Trivy would follow a link that lies in the output's place.
+            # Trivy would follow a link at the output's path.
             place = self._runner.environment.get("TMPDIR") or None
             temp = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="s3c-sbom-", dir=place)))
             for conversion in conversions:
