@@ -22,11 +22,11 @@ def is_available(environment: Mapping[str, str]) -> bool:
 
 
 def fetch(environment: Mapping[str, str], audience: str) -> str:
-    """A new token; it lives for some minutes.
+    """Fetch a new token; it lives for some minutes.
 
     Args:
-        environment: holds where to ask, and what to ask with.
-        audience: whom it is for.
+        environment: holds the address and the credential of the request.
+        audience: of the token.
 
     Raises:
         OutsideError: GitHub gave none.
@@ -39,22 +39,22 @@ def fetch(environment: Mapping[str, str], audience: str) -> str:
     try:
         with web.create_session() as session:
             session.mount("https://", HTTPAdapter(max_retries=retries))
-            answer = session.get(
+            response = session.get(
                 f"{environment[URL]}&audience={quote(audience, safe='')}",
                 headers={"Authorization": f"bearer {environment[TOKEN]}"},
                 timeout=(10, 30),
                 allow_redirects=False,
             )
-        value = answer.json().get("value") if answer.status_code == 200 else None
+        value = response.json().get("value") if response.status_code == 200 else None
     except (requests.RequestException, ValueError, AttributeError) as error:
-        # The error's text may hold the address, which is this job's own; its kind tells enough.
-        raise _none(type(error).__name__) from None
+        # The error's text may hold the job's own address; its type is enough.
+        raise _no_token_error(type(error).__name__) from None
     if not isinstance(value, str) or value.count(".") != 2:
-        raise _none(f"HTTP {answer.status_code} {answer.reason}")
+        raise _no_token_error(f"HTTP {response.status_code} {response.reason}")
     return value
 
 
-def _none(original: str) -> OutsideError:
+def _no_token_error(original: str) -> OutsideError:
     return OutsideError(
         "GitHub gave no OIDC token for this job.",
         cause="Its token service has a fault, or the job is over.",
@@ -68,7 +68,7 @@ def claims(token: str) -> dict[str, str]:
     payload = token.split(".")[1] if token.count(".") == 2 else ""
     try:
         document = reading.parse_json(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        found = {name: document.get(name) for name in ("iss", "sub", "aud")}
+        values = {name: document.get(name) for name in ("iss", "sub", "aud")}
     except (ValueError, AttributeError):
         return {}
-    return {name: str(value[0] if isinstance(value, list) and value else value) for name, value in found.items()}
+    return {name: str(value[0] if isinstance(value, list) and value else value) for name, value in values.items()}

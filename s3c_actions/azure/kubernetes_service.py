@@ -1,7 +1,7 @@
-"""Azure Kubernetes Service: how to reach a cluster, asked of the Resource Manager with an Azure identity.
+"""Azure Kubernetes Service: access to a cluster, requested from the Resource Manager with an Azure identity.
 
-https://learn.microsoft.com/rest/api/aks/managed-clusters/list-cluster-user-credentials. It is one request, which
-azure-core makes: azure-mgmt-containerservice would bring every model of every version of the service's API for it.
+https://learn.microsoft.com/rest/api/aks/managed-clusters/list-cluster-user-credentials. It is one request, sent by
+azure-core: azure-mgmt-containerservice would add the models of every version of the service's API.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class AksCluster(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterAccess:
-    """How to reach a cluster.
+    """Access to a cluster.
 
     Attributes:
         document: the kubeconfig, without plugins; it holds a token, or the certificate of a local account.
-        token: gives a token that is valid now; None for a local account.
+        token: returns a valid token; None for a local account.
     """
 
     document: dict[str, Any] = field(repr=False)
@@ -57,31 +57,31 @@ class ClusterAccess:
 
 
 class ClusterToken(msgspec.Struct, frozen=True):
-    """Tokens for a cluster's API server; called, it gives one that is valid now."""
+    """Tokens for a cluster's API server; called, it returns a valid one."""
 
     identity: Identity
     server: str
 
     def __call__(self) -> str:
-        """Raises S3CError when Microsoft Entra ID gives none."""
+        """Get a token; raises S3CError when Microsoft Entra ID gives none."""
         return self.identity.credential.get_token(f"{self.server}/.default").token
 
 
 def fetch_access(cluster: AksCluster, identity: Identity, secrets: Secrets) -> ClusterAccess:
-    """Ask how to reach a cluster.
+    """Fetch the access to a cluster.
 
-    A kubeconfig of a cluster with Microsoft Entra ID names kubelogin: a token of our own stands in its place.
+    A kubeconfig of a cluster with Microsoft Entra ID names kubelogin: a token replaces it.
 
     Args:
-        cluster: which.
-        identity: who asks, and who the cluster is to see.
-        secrets: gets every token and key.
+        cluster: to be reached.
+        identity: used for the request and for the cluster.
+        secrets: receives every token and key.
 
     Raises:
         InputError: there is no such cluster, or it is in another tenant.
         OutsideError: the identity may not ask, or the Resource Manager failed.
     """
-    document = _kubeconfig(cluster, _asked(cluster, identity))
+    document = _parse_kubeconfig(cluster, _request_credential(cluster, identity))
     token = None
     for entry in document.get("users") or []:
         user = entry.get("user") or {}
@@ -89,12 +89,12 @@ def fetch_access(cluster: AksCluster, identity: Identity, secrets: Secrets) -> C
             if user.get(key):
                 secrets.add(str(user[key]))
         if "exec" in user or "auth-provider" in user:
-            token = ClusterToken(identity, _server(user))
+            token = ClusterToken(identity, _server_application(user))
             entry["user"] = {"token": token()}
     return ClusterAccess(document=document, token=token)
 
 
-def _asked(cluster: AksCluster, identity: Identity) -> str:
+def _request_credential(cluster: AksCluster, identity: Identity) -> str:
     from azure.core.exceptions import ServiceRequestError, ServiceResponseError
     from azure.core.rest import HttpRequest
 
@@ -108,8 +108,8 @@ def _asked(cluster: AksCluster, identity: Identity) -> str:
     )
     client = pipeline(base)
     try:
-        with client, client.send_request(request) as answer:
-            status, body = answer.status_code, answer.text()
+        with client, client.send_request(request) as response:
+            status, body = response.status_code, response.text()
     except (ServiceRequestError, ServiceResponseError) as error:
         raise OutsideError(
             f"Azure's Resource Manager at {identity.cloud.management} could not be reached.",
@@ -118,11 +118,11 @@ def _asked(cluster: AksCluster, identity: Identity) -> str:
             original=str(error)[:1000],
         ) from None
     if status != 200:
-        raise _refused(cluster, identity, status, body)
+        raise _refusal_error(cluster, identity, status, body)
     return str(body)
 
 
-def _kubeconfig(cluster: AksCluster, body: str) -> dict[str, Any]:
+def _parse_kubeconfig(cluster: AksCluster, body: str) -> dict[str, Any]:
     import yaml
 
     try:
@@ -141,16 +141,16 @@ def _kubeconfig(cluster: AksCluster, body: str) -> dict[str, Any]:
     return dict(document)
 
 
-def _server(user: dict[str, Any]) -> str:
-    """The application that tokens are for: the one kubelogin is told, else every cluster's."""
-    arguments = [str(one) for one in (user.get("exec") or {}).get("args") or []]
+def _server_application(user: dict[str, Any]) -> str:
+    """The application that tokens are for: the one in kubelogin's arguments, else every cluster's."""
+    arguments = [str(argument) for argument in (user.get("exec") or {}).get("args") or []]
     if "--server-id" in arguments[:-1]:
         return arguments[arguments.index("--server-id") + 1]
     config = (user.get("auth-provider") or {}).get("config") or {}
     return str(config.get("apiserver-id") or SERVER)
 
 
-# The patterns are of `STATUS CODE`.
+# The patterns match `STATUS CODE`.
 CASES = (
     Case(
         pattern=r" (?:SubscriptionNotFound|InvalidSubscriptionId)\Z",
@@ -187,10 +187,10 @@ CASES = (
 )
 
 
-def _refused(cluster: AksCluster, identity: Identity, status: int, body: str) -> S3CError:
+def _refusal_error(cluster: AksCluster, identity: Identity, status: int, body: str) -> S3CError:
     try:
-        said = reading.parse_json(body)["error"]
-        code, message = str(said["code"]), str(said["message"])
+        error = reading.parse_json(body)["error"]
+        code, message = str(error["code"]), str(error["message"])
     except (ValueError, KeyError, TypeError):
         code, message = "", body
     original = f"{code}: {message}"[:2000]

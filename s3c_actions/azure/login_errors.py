@@ -1,4 +1,4 @@
-"""What Microsoft Entra ID says when it gives no token, by its AADSTS code, in words that tell what to do.
+"""Translation of Microsoft Entra ID's errors, by AADSTS code, into what to do.
 
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 """
@@ -15,11 +15,11 @@ from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain
 
 CLOCK_TOLERANCE = 120.0
-"""Seconds that this machine's clock may be off before it is told."""
+"""Seconds that this machine's clock may be off before it is reported."""
 
 
 class LoginAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """Who tried to log in, for the words of an error.
+    """A login, for the text of its error.
 
     Attributes:
         tenant, client: ids; may be empty.
@@ -34,7 +34,7 @@ class LoginAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
 _FEDERATION = """az ad app federated-credential create --id {client} --parameters \
 '{"name": "s3c", "issuer": "{iss}", "subject": "{sub}", "audiences": ["{aud}"]}'"""
-# The patterns are of the digits after AADSTS.
+# The patterns match the digits after AADSTS.
 CASES = (
     Case(
         pattern=r"\A(?:700024|500133)\Z",
@@ -118,32 +118,32 @@ CASES = (
 )
 
 
-def error_code(said: str) -> str:
+def error_code(message: str) -> str:
     """The AADSTS code in a message, digits alone; empty when there is none."""
-    found = re.search(r"AADSTS(\d+)", said)
-    return found[1] if found else ""
+    match = re.search(r"AADSTS(\d+)", message)
+    return match[1] if match else ""
 
 
-def translate_login_error(said: str, login: LoginAttempt, now: datetime) -> S3CError:
-    """The error for people, of what Entra or a credential said.
+def translate_login_error(message: str, login: LoginAttempt, now: datetime) -> S3CError:
+    """Translate an error message of Entra or of a credential.
 
     Args:
-        said: the message.
-        login: who tried.
-        now: this machine's time, to be held against Entra's when the message tells it.
+        message: untrusted.
+        login: the attempt.
+        now: this machine's time, compared with Entra's when the message holds it.
     """
-    code = error_code(said)
+    code = error_code(message)
     claims = {"iss": "", "sub": "", "aud": "", **(login.claims or {})}
-    words = {
+    facts = {
         "client": login.client or "(none)",
         "tenant": login.tenant or "(none)",
         "authority": login.authority,
         **claims,
     }
-    original = said[:4000]
-    error = explain(code, CASES, words, original=original)
+    original = message[:4000]
+    error = explain(code, CASES, facts, original=original)
     if error is not None:
-        error.cause = describe_clock(said, now) or error.cause
+        error.cause = describe_clock(message, now) or error.cause
         return error
     return OutsideError(
         "Azure gave no token.",
@@ -157,12 +157,12 @@ def translate_login_error(said: str, login: LoginAttempt, now: datetime) -> S3CE
     )
 
 
-def describe_clock(said: str, now: datetime) -> str:
-    """A sentence on this machine's clock when a message of Entra's tells its own time and they differ; else empty."""
-    found = re.search(r"Current time: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)", said)
-    if not found:
+def describe_clock(message: str, now: datetime) -> str:
+    """A sentence on this machine's clock when a message of Entra's holds its own time and they differ; else empty."""
+    match = re.search(r"Current time: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)", message)
+    if not match:
         return ""
-    return describe_skew(datetime.fromisoformat(found[1]).replace(tzinfo=UTC), now)
+    return describe_skew(datetime.fromisoformat(match[1]).replace(tzinfo=UTC), now)
 
 
 def describe_skew(theirs: datetime, now: datetime) -> str:

@@ -1,7 +1,7 @@
-"""Lets notation sign with a vault's key: a plugin made for one run, and the socket on which it asks us.
+"""Lets notation sign with a vault's key: a plugin for one run, and the socket on which it calls this process.
 
-The plugin is started by notation, so that what it knows would stand in its environment, its arguments or a file. It
-knows the name of a socket in a folder that only this user may enter; tokens stay in this process.
+Notation starts the plugin, so a token for it would have to be in its environment, its arguments or a file. Instead it
+knows a socket in a folder that only this user may enter; tokens stay in this process.
 https://github.com/notaryproject/specifications/blob/main/specs/plugin-extensibility.md
 """
 
@@ -53,11 +53,11 @@ _METADATA = {
 
 
 class Plugin(msgspec.Struct):
-    """A plugin that is ready.
+    """An installed plugin.
 
     Attributes:
-        libexec: where notation finds it.
-        failure: what went wrong in the last request, apart from what notation makes of it.
+        libexec: the folder in which notation finds it.
+        failure: the error of the last request, independent of notation's own message.
     """
 
     libexec: Path
@@ -70,12 +70,12 @@ class _Refused(Exception):
 
 @contextmanager
 def open_plugin(vault: Vault, certificate: VaultCertificate, temp: Path) -> Iterator[Plugin]:
-    """Have a plugin there that signs with the key of a vault's certificate, while the context lasts.
+    """Provide a plugin that signs with the key of a vault's certificate, while the context lasts.
 
     Args:
-        vault: asked to sign.
-        certificate: whose key signs; it obeys the rules for signing certificates.
-        temp: where the plugin's folder is made; it is removed in the end.
+        vault: signs.
+        certificate: its key signs; it obeys the rules for signing certificates.
+        temp: parent of the plugin's folder, which is removed in the end.
     """
     with tempdir.open_run_folder(sockets.socket_folder(temp)) as folder:
         plugin = Plugin(libexec=folder)
@@ -90,24 +90,24 @@ def open_plugin(vault: Vault, certificate: VaultCertificate, temp: Path) -> Iter
                 return "answer", signer.answer(command, reading.parse_json(request or b"{}"))
             except S3CError as error:
                 plugin.failure = error
-                return _error("ACCESS_DENIED", error.what)
+                return _error_answer("ACCESS_DENIED", error.what)
             except (_Refused, ValueError, KeyError, TypeError) as error:
-                return _error("VALIDATION_ERROR", f"{type(error).__name__}: {error}")
+                return _error_answer("VALIDATION_ERROR", f"{type(error).__name__}: {error}")
 
-        with _serving(socket, answer):
+        with _serve(socket, answer):
             yield plugin
 
 
-def _error(code: str, message: str) -> tuple[str, dict[str, Any]]:
+def _error_answer(code: str, message: str) -> tuple[str, dict[str, Any]]:
     return "error", {"errorCode": code, "errorMessage": message}
 
 
 def _write_executable(path: Path, socket: Path, known: Mapping[str, Mapping[str, Any]]) -> None:
-    """A shell's script: what is known beforehand it answers itself, for three starts of Python take as long as a vault.
+    """Write the plugin, a shell script that answers known commands itself: three starts of Python are slow.
 
     Args:
         path: of the program.
-        socket: where the rest is asked.
+        socket: receives all other commands.
         known: command → its answer.
     """
     path.parent.mkdir(parents=True)
@@ -122,8 +122,8 @@ def _write_executable(path: Path, socket: Path, known: Mapping[str, Mapping[str,
 
 
 @contextmanager
-def _serving(path: Path, answer: Callable[[str, bytes], tuple[str, dict[str, Any]]]) -> Iterator[None]:
-    """Answer on a socket: a request is a line with the command, then the contract's; so is an answer, with its kind."""
+def _serve(path: Path, answer: Callable[[str, bytes], tuple[str, dict[str, Any]]]) -> Iterator[None]:
+    """Serve a socket: a request is a line with the command, then the contract's; an answer is one with its kind."""
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -145,7 +145,7 @@ class _Signer:
     """Answers the plugin contract's commands.
 
     Attributes:
-        known: what does not depend on the request, because the plugin has one key: command → answer.
+        known: the answers that do not depend on the request, as the plugin has one key: command → answer.
     """
 
     def __init__(self, vault: Vault, certificate: VaultCertificate) -> None:
@@ -162,10 +162,10 @@ class _Signer:
         if request.get("keyId") != self._certificate.key_id:
             raise _Refused(f"the key {request.get('keyId')} is not this plugin's")
         if command == "generate-signature":
-            return self._signature(base64.b64decode(request["payload"], validate=True))
+            return self._sign(base64.b64decode(request["payload"], validate=True))
         raise _Refused(f"{command} is no command of this plugin")
 
-    def _signature(self, payload: bytes) -> dict[str, Any]:
+    def _sign(self, payload: bytes) -> dict[str, Any]:
         from cryptography.hazmat.primitives.serialization import Encoding
 
         hashed, algorithm, named = _ALGORITHMS[self._spec]
@@ -175,6 +175,6 @@ class _Signer:
             "signature": base64.b64encode(signed).decode(),
             "signingAlgorithm": named,
             "certificateChain": [
-                base64.b64encode(one.public_bytes(Encoding.DER)).decode() for one in self._certificate.chain
+                base64.b64encode(link.public_bytes(Encoding.DER)).decode() for link in self._certificate.chain
             ],
         }

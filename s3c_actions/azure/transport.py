@@ -1,4 +1,4 @@
-"""How Azure's libraries send: by sessions of ours, which know no credentials but those of the request."""
+"""The transport of Azure's libraries: sessions that use no credentials but those of the request."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def create_transport(*, connect: float = 10.0, read: float = 60.0) -> RequestsTransport:
-    """A new transport for a client of Azure's; every one is given it, for their own reads ~/.netrc.
+    """Create a transport for an Azure client; every client gets one, because their own reads ~/.netrc.
 
     Args:
-        connect: seconds until a connection has to be there.
-        read: seconds in which something of an answer has to come.
+        connect: seconds within which a connection has to be established.
+        read: seconds within which a part of an answer has to arrive.
     """
     from azure.core.pipeline.transport import RequestsTransport
 

@@ -1,4 +1,4 @@
-"""What Azure Key Vault refuses, told apart: firewall, rights, state of the object, name, tenant, throttling.
+"""Azure Key Vault's refusals by kind: firewall, rights, state of the object, name, tenant, throttling.
 
 https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 """
@@ -19,7 +19,7 @@ from s3c_actions.core.explain import Case, explain
 if TYPE_CHECKING:
     from azure.core.exceptions import HttpResponseError
 
-# What the role of each action is called, by https://learn.microsoft.com/azure/key-vault/general/rbac-guide
+# The right and the role of each action, by https://learn.microsoft.com/azure/key-vault/general/rbac-guide
 _ROLES = {
     "certificates/read": ("certificates get", "Key Vault Certificate User"),
     "secrets/getSecret/action": ("secrets get", "Key Vault Certificate User"),
@@ -30,7 +30,7 @@ _EXPECTED, _FOUND = r"Expected one of \S{0,500}?", r"\S{0,500}?,? found \S+\Z"
 
 
 class VaultContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked of which vault by whom, for the words of an error."""
+    """The request to a vault, for the text of its error."""
 
     vault: str
     certificate: str
@@ -43,22 +43,22 @@ class VaultContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def translate_errors(about: VaultContext) -> Iterator[None]:
-    """Raise what the Azure SDK raises as S3CError."""
+def translate_errors(context: VaultContext) -> Iterator[None]:
+    """Translate the Azure SDK's exceptions into S3CError."""
     from azure.core.exceptions import AzureError, HttpResponseError
 
     try:
         yield
     except HttpResponseError as error:
-        raise translate_vault_error(error, about) from None
+        raise translate_vault_error(error, context) from None
     except AzureError as error:
-        raise _unreachable(error, about) from None
+        raise _unreachable_error(error, context) from None
     except ValueError as error:
         if "challenge" not in str(error):
             raise
         raise InputError(
             "vault",
-            f"{about.vault} does not answer as a key vault of this cloud.",
+            f"{context.vault} does not answer as a key vault of this cloud.",
             cause="`azure-cloud` is another than the vault's, or something stands between us and the vault.",
             remedy="Look at `vault` and `azure-cloud`.",
             original=str(error)[:500],
@@ -157,7 +157,7 @@ CASES = (
         remedy="Run fewer jobs at a time, or give the signing certificate a vault of its own.",
     ),
 )
-# What the network says when there is no answer.
+# Network errors, without an answer.
 NETWORK = (
     Case(
         pattern=r"Name or service not known|resolve|getaddrinfo|nodename|No address",
@@ -170,72 +170,72 @@ NETWORK = (
 )
 
 
-def translate_vault_error(error: HttpResponseError, about: VaultContext) -> S3CError:
-    """The error for people, of an answer of the vault's."""
-    code, inner, message = _read(error)
+def translate_vault_error(error: HttpResponseError, context: VaultContext) -> S3CError:
+    """Translate an error answer of the vault."""
+    code, inner, message = _parse_error(error)
     text = f"{error.status_code or 0} {' '.join(f'{inner} {code}'.split())}\n{message.strip()}"
     original = f"{error.status_code} {inner or code}: {message}"[:4000]
-    return explain(text, CASES, _facts(message, about), original=original) or OutsideError(
-        f"The vault {about.name} answered HTTP {error.status_code}.",
+    return explain(text, CASES, _facts(message, context), original=original) or OutsideError(
+        f"The vault {context.name} answered HTTP {error.status_code}.",
         cause="Key Vault has a fault, or does not take the request.",
         remedy="Try again; look at https://azure.status.microsoft.",
         original=f"{inner or code}: {message}"[:4000],
     )
 
 
-def _facts(message: str, about: VaultContext) -> dict[str, str]:
+def _facts(message: str, context: VaultContext) -> dict[str, str]:
     action = re.search(_ACTION, message)
     lacking = action["action"] if action else ""
     right, role = _ROLES.get(lacking, (lacking, "Key Vault Crypto User"))
     scope = re.search(r"Resource: '(/[^']+/vaults/[^/']+)", message)
     return {
-        "vault": about.name,
-        "host": about.vault,
-        "certificate": about.certificate,
-        "who": f"The identity {about.client}" if about.client else "The identity",
-        "assignee": about.client or "IDENTITY",
+        "vault": context.name,
+        "host": context.vault,
+        "certificate": context.certificate,
+        "who": f"The identity {context.client}" if context.client else "The identity",
+        "assignee": context.client or "IDENTITY",
         "right": right,
         "role": role,
         "scope": scope[1] if scope else "VAULT-ID",
     }
 
 
-def _read(error: HttpResponseError) -> tuple[str, str, str]:
+def _parse_error(error: HttpResponseError) -> tuple[str, str, str]:
     """Code, inner code and message of an answer."""
     try:
         document: Any = reading.parse_json(error.response.text() if error.response is not None else "")
-        found = document["error"]
-        inner = found.get("innererror") or found.get("innerError") or {}
-        return str(found.get("code") or ""), str(inner.get("code") or ""), str(found.get("message") or "")
+        error_object = document["error"]
+        inner = error_object.get("innererror") or error_object.get("innerError") or {}
+        return str(error_object.get("code") or ""), str(inner.get("code") or ""), str(error_object.get("message") or "")
     except (ValueError, KeyError, TypeError, AttributeError):
         return "", "", error.message or ""
 
 
-def deleted_error(about: VaultContext) -> S3CError:
+def deleted_error(context: VaultContext) -> S3CError:
     """The error of a certificate that was deleted and can be recovered."""
     return InputError(
         "vault-certificate",
-        f"{about.certificate} was deleted from the vault {about.name}.",
+        f"{context.certificate} was deleted from the vault {context.name}.",
         cause="Somebody deleted it; the vault still keeps it.",
-        remedy=f"Recover it: az keyvault certificate recover --vault-name {about.name} --name {about.certificate}",
+        remedy=f"Recover it: az keyvault certificate recover --vault-name {context.name} --name {context.certificate}",
     )
 
 
-def missing_version_error(about: VaultContext, version: str) -> S3CError:
-    """The error of a certificate that is there, in other versions."""
+def missing_version_error(context: VaultContext, version: str) -> S3CError:
+    """The error of a certificate that exists in other versions only."""
     return InputError(
         "vault-certificate-version",
-        f"{about.certificate} has no version {version} in the vault {about.name}.",
+        f"{context.certificate} has no version {version} in the vault {context.name}.",
         remedy="Leave it out to take the newest, or look: az keyvault certificate list-versions "
-        f"--vault-name {about.name} --name {about.certificate} --query [].id",
+        f"--vault-name {context.name} --name {context.certificate} --query [].id",
     )
 
 
-def _unreachable(error: Exception, about: VaultContext) -> S3CError:
-    said = str(error)
-    return explain(said, NETWORK, _facts("", about), original=said[:1000]) or OutsideError(
-        f"The vault {about.vault} could not be reached.",
+def _unreachable_error(error: Exception, context: VaultContext) -> S3CError:
+    message = str(error)
+    return explain(message, NETWORK, _facts("", context), original=message[:1000]) or OutsideError(
+        f"The vault {context.vault} could not be reached.",
         cause="The network, a proxy or a firewall is in the way.",
-        remedy=f"Let this machine reach https://{about.vault}, and try again.",
-        original=said[:1000],
+        remedy=f"Let this machine reach https://{context.vault}, and try again.",
+        original=message[:1000],
     )

@@ -1,1 +1,1 @@
-"""What a scanner found in an image: read, compared, judged against a threshold."""
+"""The findings of a scanner in an image: reading, comparison, and the gate's threshold."""

@@ -1,4 +1,4 @@
-"""Whether somebody publishes advisories for what is in an image, so that finding nothing says something."""
+"""Whether advisories exist for the packages of an image, so that a scan without findings is meaningful."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import msgspec
 from s3c_actions.findings.releases import ECOSYSTEM_SOURCES, find_distribution
 
 MAX_DATABASE_AGE = timedelta(days=14)
-"""A vulnerability database that is older knows nothing of the last fortnight's vulnerabilities. Trivy's is made anew
-every six hours; a policy's `maximum-database-age` takes the place of this."""
+"""A vulnerability database that is older lacks the vulnerabilities of the last two weeks. Trivy's is rebuilt every six
+hours; a policy's `maximum-database-age` replaces this."""
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the vulnerability database that a scan used.
+    """The vulnerability database that a scan used, as far as it is known.
 
     Attributes:
-        updated: when its publisher made it; None when it does not say.
-        sources: names of its buckets that hold advisories; None when the file was not there to be looked at.
+        updated: when its publisher built it; None when the metadata lacks the time.
+        sources: names of its buckets that hold advisories; None when the file was not available.
     """
 
     updated: datetime | None
@@ -46,7 +46,7 @@ class PackageList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UncoveredPackages(msgspec.Struct, frozen=True, order=True, kw_only=True):
-    """Packages for which nobody publishes advisories that Trivy reads.
+    """Packages for which there are no advisories that Trivy reads.
 
     Attributes:
         source: what they are, for people: `python-pkg`, `other repositories than debian's`.
@@ -58,12 +58,12 @@ class UncoveredPackages(msgspec.Struct, frozen=True, order=True, kw_only=True):
 
 
 def outdated_reason(database: Database | None, now: datetime, oldest: timedelta = MAX_DATABASE_AGE) -> str:
-    """Why a database says nothing of today, as a sentence; empty when it does, or when none was used.
+    """Explain why a database is too old, as a sentence; empty when it is recent, or when none was used.
 
     Args:
         database: that was used; None for a report whose database is not known.
         now: of the scan.
-        oldest: that is relied on.
+        oldest: the greatest age that is accepted.
     """
     if database is None:
         return ""
@@ -79,7 +79,7 @@ def outdated_reason(database: Database | None, now: datetime, oldest: timedelta 
 
 
 def unknown_reason(family: str, version: str, database: Database | None, findings: int) -> str:
-    """Why advisories are missing for a distribution's release, as a sentence; empty when they are there.
+    """Explain why advisories are missing for a distribution's release, as a sentence; empty when they exist.
 
     Args:
         family: of the distribution, as Trivy names it; untrusted.
@@ -95,35 +95,39 @@ def unknown_reason(family: str, version: str, database: Database | None, finding
         if not database.sources:
             return "The vulnerability database is empty or damaged: nothing was checked."
         listed = bool(known.sources(version) & database.sources) and (known.by_release or known.lists(version))
-        where = "The vulnerability database"
+        source = "The vulnerability database"
     else:
         listed = known.lists(version)
-        where = "Trivy"
+        source = "Trivy"
     if listed or findings:
         return ""
-    return f"{where} has no advisories for {name}: that nothing was found in its packages says nothing."
+    return f"{source} has no advisories for {name}: that nothing was found in its packages says nothing."
 
 
 def uncovered_packages(
     family: str, packages: Sequence[PackageList], database: Database | None
 ) -> tuple[UncoveredPackages, ...]:
-    """The packages that nobody's advisories are about, by their source.
+    """Count the packages that no advisories cover, by their source.
 
     Args:
         family: of the distribution, as Trivy names it.
         packages: of each result.
         database: that was used; None when it is not known, and then by type of package alone.
     """
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     sources = database.sources if database is not None else None
-    for one in packages:
-        if one.result_class == "os-pkgs":
-            # Echo's and RapidFort's own feeds are about packages of other repositories as well.
-            if one.third_party and family != "echo":
-                found[f"other repositories than {family}'s"] += one.third_party
-        elif one.number and not one.findings and not _has_advisories(one.package_type, sources):
-            found[one.package_type or "an unknown kind"] += one.number
-    return tuple(sorted(UncoveredPackages(source=source, number=number) for source, number in found.items()))
+    for package_list in packages:
+        if package_list.result_class == "os-pkgs":
+            # Echo's and RapidFort's own feeds cover packages of other repositories as well.
+            if package_list.third_party and family != "echo":
+                counts[f"other repositories than {family}'s"] += package_list.third_party
+        elif (
+            package_list.number
+            and not package_list.findings
+            and not _has_advisories(package_list.package_type, sources)
+        ):
+            counts[package_list.package_type or "an unknown kind"] += package_list.number
+    return tuple(sorted(UncoveredPackages(source=source, number=number) for source, number in counts.items()))
 
 
 def _has_advisories(package_type: str, sources: frozenset[str] | None) -> bool:

@@ -18,7 +18,7 @@ FIELD = "baseline"
 
 
 class _Finding(FindingEntry, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=False):
-    """As a newer version may write it: with keys that this one does not know."""
+    """A finding as a newer version may write it: with keys that this version does not know."""
 
 
 class _Image(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 def is_result(path: Path) -> bool:
-    """Whether a file is a `result.json`, which may tell of several images."""
+    """Whether a file is a `result.json`, which may hold several images."""
     try:
         msgspec.json.decode(reading.read_file(path, reading.MAX_REPORT_BYTES), type=_Result)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -43,29 +43,29 @@ def is_result(path: Path) -> bool:
 
 
 def read(path: Path, image: str) -> ScanReport:
-    """Read what an image is compared with.
+    """Read the findings that an image is compared with.
 
     Args:
         path: of Trivy's JSON report, or of a `result.json`.
-        image: the one compared, to find its repository among the images of a `result.json`.
+        image: to be compared; its repository is looked up among the images of a `result.json`.
 
     Raises:
-        InputError: the file cannot be read, is neither, or tells nothing of this image.
+        InputError: the file cannot be read, is neither, or does not hold this image.
     """
     if not is_result(path):
         return trivy_report.read(path, field=FIELD)
     result = msgspec.json.decode(reading.read_file(path, reading.MAX_REPORT_BYTES), type=_Result)
-    scanned = [one for one in result.images if one.findings is not None]
-    same = [one for one in scanned if _name(image) in {_name(one.image), _name(one.reference)}]
-    if len(same) != 1:
-        found = ", ".join(one.image for one in scanned[:5]) or "no image that was scanned"
+    scanned = [entry for entry in result.images if entry.findings is not None]
+    matches = [entry for entry in scanned if _name(image) in {_name(entry.image), _name(entry.reference)}]
+    if len(matches) != 1:
+        names = ", ".join(entry.image for entry in scanned[:5]) or "no image that was scanned"
         raise InputError(
             FIELD,
-            f"{str(path)!r} has {found}, and {'no' if not same else 'more than one'} image of {_name(image)}.",
+            f"{str(path)!r} has {names}, and {'no' if not matches else 'more than one'} image of {_name(image)}.",
             remedy="Give the result.json of a run that scanned this image's repository once, or an image to scan.",
         )
-    findings = [finding(one) for one in same[0].remaining]
-    return ScanReport(image=same[0].image, digest="", findings=rank_findings(findings), created="", database="")
+    findings = [finding(entry) for entry in matches[0].remaining]
+    return ScanReport(image=matches[0].image, digest="", findings=rank_findings(findings), created="", database="")
 
 
 def _name(image: str) -> str:

@@ -8,12 +8,12 @@ from s3c_actions.findings.model import Finding, ScanReport
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Findings by what became of them, each group the most severe first.
+    """Findings by how they changed, each group the most severe first.
 
     Attributes:
-        fixed: in the earlier report only (as they stood there).
+        fixed: in the earlier report only (as in that report).
         new: in the later report only.
-        left: in both (as they stand in the later one).
+        left: in both (as in the later report).
     """
 
     fixed: tuple[Finding, ...]

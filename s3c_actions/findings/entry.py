@@ -1,4 +1,4 @@
-"""A finding as it stands in `result.json`: what is written there, compared with, and shown."""
+"""A finding as an entry of `result.json`."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _facts(finding: Finding) -> dict[str, Any]:
 
 
 def finding(entry: FindingEntry) -> Finding:
-    """The finding that an entry is of, as far as it tells: enough to compare it with others."""
+    """Rebuild the finding of an entry, as far as the entry holds it: enough to compare it with others."""
     return Finding(
         kind=entry.kind,
         id=entry.id,

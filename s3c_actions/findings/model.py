@@ -1,4 +1,4 @@
-"""What a scan found, in the toolkit's own terms; everything rendered, gated or compared starts here."""
+"""The findings of a scan, in the toolkit's own terms: the basis of reports, gates and comparisons."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Severity(IntEnum):
 
     @classmethod
     def of(cls, text: str) -> Severity:
-        """The severity of that name, in any case; a name nobody knows is UNKNOWN."""
+        """The severity of that name, in any case; an unknown name is UNKNOWN."""
         return _SEVERITIES.get(text) or _SEVERITIES.get(text.strip().upper(), cls.UNKNOWN)
 
     @property
@@ -43,7 +43,7 @@ class FindingKind(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
-    """One finding. Text fields are untrusted: whoever renders them escapes them.
+    """One finding. Text fields are untrusted: renderers escape them.
 
     A struct and no dataclass because reports of tens of thousands exist, and it is made five times as fast.
 
@@ -54,8 +54,8 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         result_class: Trivy's class of the result (`os-pkgs`, `lang-pkgs`, `config`, `secret`, `license`, …).
         target: where in the image: the image and its OS, a file path, a language.
         path: of a language package's own files in the image, where known.
-        status: Trivy's word on an unfixed one (`affected`, `will_not_fix`, `end_of_life`, …).
-        score, vector: CVSS base score from 0 to 10 and its vector; None and empty when nobody gave one. The severity
+        status: Trivy's status of an unfixed one (`affected`, `will_not_fix`, `end_of_life`, …).
+        score, vector: CVSS base score from 0 to 10 and its vector; None and empty when there is none. The severity
             need not be the score's: distributions rate for their own builds.
         cwes: weaknesses, `CWE-79`.
         source: who published the advisory.
@@ -99,7 +99,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def fixable(self) -> bool:
-        """Whether a version that fixes it exists; a secret or misconfiguration is always ours to fix."""
+        """Whether a version that fixes it exists; a secret or misconfiguration can always be fixed by its owner."""
         return bool(self.fixed) if self.kind is FindingKind.VULNERABILITY else self.kind is not FindingKind.LICENSE
 
     @property
@@ -110,7 +110,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
 
 
 class ForbiddenContent(msgspec.Struct, frozen=True, order=True):
-    """Something in an image that a policy refuses for being there.
+    """Content of an image that a policy forbids.
 
     Attributes:
         kind: `package` or `license`.
@@ -132,7 +132,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
         digest: of the manifest scanned, empty for a tarball.
         image_id: digest of the image's configuration.
         platform: `linux/amd64`.
-        os: `debian 12.5`; `os_end_of_life` when its distributor mends nothing any more.
+        os: `debian 12.5`; `os_end_of_life` when its distributor publishes no fixes any more.
         findings: not suppressed, the most severe first.
         suppressed: findings set aside, each with its reason.
         created: RFC 3339 time of the scan.

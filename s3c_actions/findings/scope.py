@@ -1,4 +1,4 @@
-"""How much of an image a scan looked at, and which files had a say in it."""
+"""How much of an image a scan covered, and which files influenced it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class SettingsFile(msgspec.Struct, frozen=True, order=True, kw_only=True):
     Attributes:
         kind: the input that takes it: `ignore-files`, `trivy-config`, `secret-config`, `ignore-policy`, `vex`,
             `policy` or `trust-store`.
-        path: as people name it; untrusted. For VEX that is asked for elsewhere, `repo` or `oci`.
+        path: as given; untrusted. For VEX from another place, `repo` or `oci`.
         sha256: of its content, in hexadecimal; empty for what has no content of its own.
     """
 
@@ -21,15 +21,15 @@ class SettingsFile(msgspec.Struct, frozen=True, order=True, kw_only=True):
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """How much a scan looked at. No field has a default: a scan whose scope is not known cannot look complete.
+    """How much a scan covered. No field has a default: a scan of unknown scope cannot look complete.
 
     Attributes:
         scanners: Trivy's names, sorted: `vuln`, `secret`, `misconfig`, `license`.
-        pkg_types: `os` and `library`, sorted; empty when no packages were looked at.
-        platforms: `linux/amd64`, sorted; empty when the report does not tell.
+        pkg_types: `os` and `library`, sorted; empty when no packages were checked.
+        platforms: `linux/amd64`, sorted; empty when the report does not state them.
         skip_dirs, skip_files: patterns of what was left out.
         files: what suppressed findings or narrowed the scan, sorted.
-        stated: whether this is what the scan was told; False when it was inferred from what a given report holds, so
+        stated: whether the scan was given this scope; False when it was inferred from what a given report holds, so
             that skipped paths and files are not known.
     """
 
@@ -43,7 +43,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequiredScope(msgspec.Struct, frozen=True, kw_only=True):
-    """How much a scan has to look at.
+    """How much a scan has to cover.
 
     Attributes:
         scanners, pkg_types: as in `Scope`.
@@ -58,7 +58,7 @@ class RequiredScope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_SCOPE = RequiredScope(scanners=("vuln",), pkg_types=("os", "library"), everywhere=False, stated=False)
-"""What a scan looks at unless it is told otherwise, as far as a gate depends on it."""
+"""What a scan covers by default, as far as a gate depends on it."""
 
 PACKAGE_LIST = "packages"
 """Missing from a report that does not list the packages in which nothing was found."""
@@ -84,11 +84,11 @@ DISPLAY_NAMES = {
 
 
 def missing_parts(scope: Scope, required: RequiredScope) -> tuple[str, ...]:
-    """What a scan did not look at of what is required, in Trivy's names and the order of the requirement.
+    """List the required parts that a scan did not cover, in Trivy's names and the order of the requirement.
 
-    Without the scanner for vulnerabilities no package was looked at: then it alone is named.
+    Without the scanner for vulnerabilities no package was checked: then it alone is named.
     """
-    scanners = tuple(one for one in required.scanners if one not in scope.scanners)
+    scanners = tuple(name for name in required.scanners if name not in scope.scanners)
     if "vuln" in scanners:
         return scanners
     paths: tuple[str, ...] = ()
@@ -96,9 +96,9 @@ def missing_parts(scope: Scope, required: RequiredScope) -> tuple[str, ...]:
         paths = (SKIPPED,)
     elif required.stated and not scope.stated:
         paths = (UNSTATED,)
-    return (*scanners, *paths, *(one for one in required.pkg_types if one not in scope.pkg_types))
+    return (*scanners, *paths, *(name for name in required.pkg_types if name not in scope.pkg_types))
 
 
 def describe_parts(names: tuple[str, ...]) -> str:
     """Scanners and package types for people: `vulnerabilities`, `packages of the operating system`."""
-    return " and ".join(DISPLAY_NAMES.get(one, one) for one in names)
+    return " and ".join(DISPLAY_NAMES.get(name, name) for name in names)

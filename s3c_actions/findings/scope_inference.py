@@ -1,8 +1,8 @@
-"""What a report that somebody gives shows of how much was looked at; Trivy does not state it.
+"""Infer the scope of a scan from a given report; Trivy does not state it.
 
 Read from Trivy 0.74.0 (pkg/scan/local/service.go, pkg/scan/ospkg/scan.go, pkg/report/json.go): a scan of
-operating-system packages leaves a result of class `os-pkgs` for every distribution it has a scanner for, also when
-nothing was found; a result of class `lang-pkgs` stands for packages; `--list-all-pkgs=false` takes the packages out of
+operating-system packages leaves a result of class `os-pkgs` for every distribution it has a scanner for, even
+without findings; a result of class `lang-pkgs` stands for packages; `--list-all-pkgs=false` takes the packages out of
 all results, and leaves the results.
 """
 
@@ -43,14 +43,14 @@ class _Report(msgspec.Struct, frozen=True):
 
 
 class InferredScope(msgspec.Struct, frozen=True, kw_only=True):
-    """What a report shows of its scan.
+    """What a report reveals of its scan.
 
     Attributes:
-        scope: what was looked at for certain. A scanner that found nothing leaves no trace, so more may have been.
+        scope: what was certainly covered. A scanner without findings leaves no trace, so more may have been.
         lists_packages: whether packages without findings are listed: without them an image whose package database was
-            removed cannot be told from a clean one.
+            removed cannot be distinguished from a clean one.
         os_left_out: a distribution was recognised whose packages Trivy would list, and there is no result of them: they
-            were not asked for.
+            were not requested.
     """
 
     scope: Scope
@@ -59,7 +59,7 @@ class InferredScope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def infer(data: bytes) -> InferredScope:
-    """Infer how much was looked at.
+    """Infer how much a scan covered.
 
     Args:
         data: Trivy's JSON report.
@@ -67,16 +67,22 @@ def infer(data: bytes) -> InferredScope:
     report = msgspec.json.decode(data, type=_Report)
     results = report.results or []
     metadata = report.metadata or _Metadata()
-    of_os = [one for one in results if one.result_class == "os-pkgs"]
-    of_languages = [one for one in results if one.result_class == "lang-pkgs" and (one.packages or one.vulnerabilities)]
-    lists_packages = any(one.packages for one in results)
+    os_results = [result for result in results if result.result_class == "os-pkgs"]
+    language_results = [
+        result
+        for result in results
+        if result.result_class == "lang-pkgs" and (result.packages or result.vulnerabilities)
+    ]
+    lists_packages = any(result.packages for result in results)
     family = metadata.os.family if metadata.os is not None else ""
-    scanned_os = any(one.packages or one.vulnerabilities for one in of_os)
-    # Where packages are listed elsewhere, or no distribution is there to look at, nothing was left out.
-    looked_at_os = scanned_os or (bool(of_os) and lists_packages) or (family in {"", "none"} and bool(of_languages))
-    packages = (*(("library",) if of_os or of_languages else ()), *(("os",) if looked_at_os else ()))
-    scanners = {_SCANNERS[one.result_class] for one in results if one.result_class in _SCANNERS}
-    if of_os or of_languages:
+    scanned_os = any(result.packages or result.vulnerabilities for result in os_results)
+    # Where packages are listed elsewhere, or there is no distribution to check, nothing was left out.
+    looked_at_os = (
+        scanned_os or (bool(os_results) and lists_packages) or (family in {"", "none"} and bool(language_results))
+    )
+    packages = (*(("library",) if os_results or language_results else ()), *(("os",) if looked_at_os else ()))
+    scanners = {_SCANNERS[result.result_class] for result in results if result.result_class in _SCANNERS}
+    if os_results or language_results:
         scanners.add("vuln")
     config = metadata.image_config or _ImageConfig()
     platform = "/".join(part for part in (config.os, config.architecture, config.variant) if part)
@@ -91,5 +97,5 @@ def infer(data: bytes) -> InferredScope:
             stated=False,
         ),
         lists_packages=lists_packages,
-        os_left_out=find_distribution(family) is not None and not of_os,
+        os_left_out=find_distribution(family) is not None and not os_results,
     )

@@ -1,4 +1,4 @@
-"""The gate: whether what was found is allowed to go on. Apart from what is reported."""
+"""The gate: whether findings let an image pass. Independent of what is reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Exemption(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: of the finding.
         package: only in this one; None: in any.
-        ends: from then on it counts no more; `until` is its last day, `YYYY-MM-DD`.
+        ends: from then on it has no effect; `until` is its last day, `YYYY-MM-DD`.
         why, who: for people; untrusted.
     """
 
@@ -38,9 +38,9 @@ class Threshold:
     Attributes:
         fail_on: the lowest severity refused; None lets everything pass.
         fixable_only: findings without a fix pass.
-        refuse: severities refused, when a policy says so; then `fail_on` is not looked at.
-        deny: ids in capitals that are refused whatever else is said.
-        exemptions: findings that pass until their time is over, which `now` tells.
+        refuse: severities refused, when a policy sets them; then `fail_on` has no effect.
+        deny: ids in capitals that are refused regardless of everything else.
+        exemptions: findings that pass until they expire, compared with `now`.
     """
 
     fail_on: Severity | None
@@ -73,18 +73,22 @@ class Threshold:
         if finding.id.upper() in self.deny:
             return True
         if self.refuse is not None:
-            wanted = finding.severity in self.refuse
+            rejected = finding.severity in self.refuse
         else:
-            wanted = self.fail_on is not None and finding.severity >= self.fail_on
-        return wanted and (finding.fixable or not self.fixable_only)
+            rejected = self.fail_on is not None and finding.severity >= self.fail_on
+        return rejected and (finding.fixable or not self.fixable_only)
 
     def excused(self, finding: Finding) -> bool:
         """Whether an exemption lets this finding pass today."""
-        return any(one.ends > self.now for one in self.excusing(finding))
+        return any(exemption.ends > self.now for exemption in self.excusing(finding))
 
     def excusing(self, finding: Finding) -> tuple[Exemption, ...]:
-        """The exemptions that name a finding, over or not."""
-        return tuple(one for one in self.exemptions if one.id == finding.id and one.package in {None, finding.package})
+        """The exemptions that name a finding, expired or not."""
+        return tuple(
+            exemption
+            for exemption in self.exemptions
+            if exemption.id == finding.id and exemption.package in {None, finding.package}
+        )
 
     def refused(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """The findings that close the gate; it is open when there are none."""
@@ -92,7 +96,7 @@ class Threshold:
 
 
 def explain_rejection(refused: Sequence[Finding]) -> str:
-    """Why the gate is closed and what opens it, in one clause without a full stop; package names are untrusted.
+    """Explain why the gate is closed and what opens it, in one clause without a full stop; package names are untrusted.
 
     "2 critical findings have a fix: bump libssl3 and curl".
 
@@ -104,11 +108,11 @@ def explain_rejection(refused: Sequence[Finding]) -> str:
     packages = list(dict.fromkeys(f.package for f in at_worst if f.fixable and f.package))
     if packages:
         fixable = [f for f in at_worst if f.fixable and f.package]
-        return f"{count_phrase(len(fixable), worst)} {_have(len(fixable))} a fix: bump {enumerate_names(packages)}"
-    ours = [f for f in at_worst if f.kind in {FindingKind.SECRET, FindingKind.MISCONFIGURATION}]
-    if ours:
-        places = list(dict.fromkeys(f"{f.id} in {f.target}" for f in ours))
-        return f"{count_phrase(len(ours), worst)} to mend: {enumerate_names(places)}"
+        return f"{count_phrase(len(fixable), worst)} {_verb(len(fixable))} a fix: bump {enumerate_names(packages)}"
+    own_content = [f for f in at_worst if f.kind in {FindingKind.SECRET, FindingKind.MISCONFIGURATION}]
+    if own_content:
+        locations = list(dict.fromkeys(f"{f.id} in {f.target}" for f in own_content))
+        return f"{count_phrase(len(own_content), worst)} to mend: {enumerate_names(locations)}"
     if all(f.kind is FindingKind.LICENSE for f in at_worst):
         names = list(dict.fromkeys(f.id for f in at_worst))
         return f"{count_phrase(len(at_worst), worst)} in licences: {enumerate_names(names)}"
@@ -150,7 +154,7 @@ def count_phrase(amount: int, severity: Severity) -> str:
     return f"{amount:,} {severity.name.lower()} {plural(amount, 'finding')}"
 
 
-def _have(amount: int) -> str:
+def _verb(amount: int) -> str:
     return "has" if amount == 1 else "have"
 
 

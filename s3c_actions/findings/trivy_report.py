@@ -1,7 +1,7 @@
 """Trivy's JSON report (schema version 2, `trivy … --format json`) read into the finding model.
 
-The shape is that of `pkg/types/report.go` in Trivy 0.74. Fields nobody needs are skipped, fields that are needed are
-typed: a report that is cut off, is somebody else's or says something unknown is an error, never "no findings".
+The shape is that of `pkg/types/report.go` in Trivy 0.74. Unneeded fields are skipped, the others are typed: a
+report that is cut off, of another tool or with unknown values is an error, never "no findings".
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ _MODIFIED: dict[str, msgspec.json.Decoder[Any]] = {
 
 
 def read(path: Path, *, field: str = "report") -> ScanReport:
-    """Read a report that a person gave.
+    """Read a report given as an input.
 
     Args:
         path: of Trivy's JSON report.
@@ -223,7 +223,7 @@ def read(path: Path, *, field: str = "report") -> ScanReport:
 
 
 def read_output(path: Path, *, image: str) -> ScanReport:
-    """Read a report that Trivy wrote for us just now.
+    """Read a report that Trivy has just written.
 
     Args:
         path: of the report.
@@ -251,20 +251,20 @@ def parse(data: bytes) -> ScanReport:
         data: the whole JSON text, UTF-8.
 
     Returns:
-        Everything found, the most severe first; what an ignore file, VEX or policy set aside is in `suppressed`.
+        All findings, the most severe first; those that an ignore file, VEX or policy suppresses are in `suppressed`.
 
     Raises:
-        NotTrivys: with what was found instead.
+        InvalidTrivyReport: it is something else, which the message names.
     """
     try:
         with paused():
-            return _model(_checked(_DECODER.decode(data)))
+            return _scan_report(_check_format(_DECODER.decode(data)))
     except (UnicodeDecodeError, RecursionError) as error:
         raise InvalidTrivyReport(f"is not JSON that can be read: {error}") from error
     except msgspec.ValidationError as error:
-        raise InvalidTrivyReport(f"is {_recognised(data)}: {_clause(error)}") from error
+        raise InvalidTrivyReport(f"is {_recognise_format(data)}: {_error_clause(error)}") from error
     except msgspec.DecodeError as error:
-        raise InvalidTrivyReport(_broken(data, error)) from error
+        raise InvalidTrivyReport(_explain_damage(data, error)) from error
 
 
 class _Package(_Struct, frozen=True):
@@ -275,7 +275,7 @@ class _Package(_Struct, frozen=True):
 
     @property
     def installed(self) -> str:
-        """As Trivy writes the version of a finding: `1:2.3-4`."""
+        """The version as in a finding of Trivy's: `1:2.3-4`."""
         epoch = f"{self.epoch}:" if self.epoch else ""
         return f"{epoch}{self.version}" + (f"-{self.release}" if self.release else "")
 
@@ -289,101 +289,101 @@ class _Inventory(_Struct, frozen=True):
 
 
 def installed_versions(data: bytes) -> dict[str, str]:
-    """The version of each package that a report lists, by name; of one that is there twice, the last.
+    """The version of each package that a report lists, by name; the last one of a name that is listed twice.
 
     Args:
-        data: a report that `parse` takes, written with all packages.
+        data: a valid report, written with all packages.
     """
     inventory = msgspec.json.decode(data, type=_Inventory)
-    return {one.name: one.installed for result in inventory.results for one in result.packages}
+    return {package.name: package.installed for result in inventory.results for package in result.packages}
 
 
-def _checked(report: _Report) -> _Report:
+def _check_format(report: _Report) -> _Report:
     if report.schema_version != SCHEMA_VERSION:
         raise InvalidTrivyReport(f"has Trivy's schema version {report.schema_version}; {SCHEMA_VERSION} is understood")
     if report.artifact_type not in ARTIFACT_TYPES:
         raise InvalidTrivyReport(
-            f"is a report on an artifact of type {_shown(report.artifact_type)}; "
+            f"is a report on an artifact of type {_shorten(report.artifact_type)}; "
             f"{', '.join(ARTIFACT_TYPES)} are understood"
         )
     return report
 
 
-def _model(report: _Report) -> ScanReport:
-    found: list[Finding] = []
+def _scan_report(report: _Report) -> ScanReport:
+    findings: list[Finding] = []
     suppressed: list[Finding] = []
     set_aside: list[Finding] = []
     for result in report.results:
-        found.extend(_vulnerability(one, result) for one in result.vulnerabilities)
-        found.extend(_secret(one, result) for one in result.secrets)
-        found.extend(_license(one, result) for one in result.licenses)
-        found.extend(
+        findings.extend(_vulnerability_finding(vulnerability, result) for vulnerability in result.vulnerabilities)
+        findings.extend(_secret_finding(secret, result) for secret in result.secrets)
+        findings.extend(_license_finding(license_, result) for license_ in result.licenses)
+        findings.extend(
             # Passed checks are listed with --include-non-failures; any status but these two is a failure.
-            _misconfiguration(one, result)
-            for one in result.misconfigurations
-            if one.status not in {"PASS", "EXCEPTION"}
+            _misconfiguration_finding(misconfiguration, result)
+            for misconfiguration in result.misconfigurations
+            if misconfiguration.status not in {"PASS", "EXCEPTION"}
         )
         for modified in result.modified:
-            (suppressed if modified.status in _SUPPRESSING else set_aside).append(_modified(modified, result))
+            (suppressed if modified.status in _SUPPRESSING else set_aside).append(_modified_finding(modified, result))
     if set_aside:
-        # Modified, yet not by a word that says it does no harm: it stays a finding.
-        known = {finding.key for finding in found}
-        found.extend(finding for finding in set_aside if finding.key not in known)
+        # Modified, but with a status that does not mean harmless: it stays a finding.
+        known = {finding.key for finding in findings}
+        findings.extend(finding for finding in set_aside if finding.key not in known)
     metadata = report.metadata
     config = metadata.image_config
     layers = [entry.created_by for entry in config.history if not entry.empty_layer]
     return ScanReport(
         image=report.artifact_name,
         artifact_type=report.artifact_type,
-        digest=_digest(report.artifact_name, metadata.repo_digests),
+        digest=_find_digest(report.artifact_name, metadata.repo_digests),
         image_id=metadata.image_id,
         platform="/".join(part for part in (config.os, config.architecture, config.variant) if part),
         os=" ".join(part for part in (metadata.os.family, metadata.os.name) if part) if metadata.os else "",
         os_end_of_life=bool(metadata.os and metadata.os.eosl),
-        findings=rank_findings(found),
+        findings=rank_findings(findings),
         suppressed=rank_findings(suppressed),
         created=report.created_at,
         database="",
         scanner_version=report.trivy.version,
         diff_ids=tuple(metadata.diff_ids),
-        # Without one history entry a layer nobody can tell which instruction made which.
+        # Without one history entry a layer it is unknown which instruction made which.
         history=tuple(layers) if len(layers) == len(metadata.diff_ids) else (),
         labels=dict(config.config.labels or {}),
     )
 
 
-def _vulnerability(one: _Vulnerability, result: _Result, suppressed: str = "") -> Finding:
-    score, vector = _cvss(one)
+def _vulnerability_finding(vulnerability: _Vulnerability, result: _Result, suppressed: str = "") -> Finding:
+    score, vector = _cvss_score(vulnerability)
     return Finding(
         kind=FindingKind.VULNERABILITY,
-        id=one.vulnerability_id,
-        severity=Severity.of(one.severity),
-        package=one.pkg_name,
-        installed=one.installed_version,
-        fixed=one.fixed_version,
+        id=vulnerability.vulnerability_id,
+        severity=Severity.of(vulnerability.severity),
+        package=vulnerability.pkg_name,
+        installed=vulnerability.installed_version,
+        fixed=vulnerability.fixed_version,
         package_type=result.type,
         result_class=result.class_,
-        purl=one.pkg_identifier.purl,
+        purl=vulnerability.pkg_identifier.purl,
         target=result.target,
-        path=one.pkg_path,
-        title=one.title,
-        description=one.description,
-        status=one.status,
-        url=one.primary_url,
-        references=one.references,
+        path=vulnerability.pkg_path,
+        title=vulnerability.title,
+        description=vulnerability.description,
+        status=vulnerability.status,
+        url=vulnerability.primary_url,
+        references=vulnerability.references,
         score=score,
         vector=vector,
-        cwes=one.cwe_ids,
-        source=one.data_source.name,
-        layer=one.layer.diff_id or one.layer.digest,
+        cwes=vulnerability.cwe_ids,
+        source=vulnerability.data_source.name,
+        layer=vulnerability.layer.diff_id or vulnerability.layer.digest,
         suppressed=suppressed,
     )
 
 
-def _cvss(one: _Vulnerability) -> tuple[float | None, str]:
-    """The score by the vendor whose severity Trivy took, else by those that rate nearly everything."""
-    for vendor in (one.severity_source, "nvd", "ghsa", "redhat"):
-        score = one.cvss.get(vendor)
+def _cvss_score(vulnerability: _Vulnerability) -> tuple[float | None, str]:
+    """The score of the vendor whose severity Trivy used, else of a vendor that rates nearly everything."""
+    for vendor in (vulnerability.severity_source, "nvd", "ghsa", "redhat"):
+        score = vulnerability.cvss.get(vendor)
         if score is None:
             continue
         if score.v3_score:
@@ -393,71 +393,71 @@ def _cvss(one: _Vulnerability) -> tuple[float | None, str]:
     return None, ""
 
 
-def _secret(one: _Secret, result: _Result, suppressed: str = "") -> Finding:
+def _secret_finding(secret: _Secret, result: _Result, suppressed: str = "") -> Finding:
     return Finding(
         kind=FindingKind.SECRET,
-        id=one.rule_id,
-        severity=Severity.of(one.severity),
+        id=secret.rule_id,
+        severity=Severity.of(secret.severity),
         result_class=result.class_,
         target=result.target,
-        title=one.title,
-        description=one.match,
-        category=one.category,
-        layer=one.layer.diff_id or one.layer.digest,
-        line=one.start_line,
-        end_line=one.end_line,
+        title=secret.title,
+        description=secret.match,
+        category=secret.category,
+        layer=secret.layer.diff_id or secret.layer.digest,
+        line=secret.start_line,
+        end_line=secret.end_line,
         suppressed=suppressed,
     )
 
 
-def _misconfiguration(one: _Misconfiguration, result: _Result, suppressed: str = "") -> Finding:
+def _misconfiguration_finding(misconfiguration: _Misconfiguration, result: _Result, suppressed: str = "") -> Finding:
     return Finding(
         kind=FindingKind.MISCONFIGURATION,
-        id=one.id,
-        severity=Severity.of(one.severity),
+        id=misconfiguration.id,
+        severity=Severity.of(misconfiguration.severity),
         package_type=result.type,
         result_class=result.class_,
         target=result.target,
-        title=one.title,
-        description="\n".join(part for part in (one.message, one.description) if part),
-        url=one.primary_url,
-        references=one.references,
-        layer=one.layer.diff_id or one.layer.digest,
-        line=one.cause_metadata.start_line,
-        end_line=one.cause_metadata.end_line,
-        remedy=one.resolution,
+        title=misconfiguration.title,
+        description="\n".join(part for part in (misconfiguration.message, misconfiguration.description) if part),
+        url=misconfiguration.primary_url,
+        references=misconfiguration.references,
+        layer=misconfiguration.layer.diff_id or misconfiguration.layer.digest,
+        line=misconfiguration.cause_metadata.start_line,
+        end_line=misconfiguration.cause_metadata.end_line,
+        remedy=misconfiguration.resolution,
         suppressed=suppressed,
     )
 
 
-def _license(one: _License, result: _Result, suppressed: str = "") -> Finding:
+def _license_finding(license_: _License, result: _Result, suppressed: str = "") -> Finding:
     return Finding(
         kind=FindingKind.LICENSE,
-        id=one.name,
-        severity=Severity.of(one.severity),
-        package=one.pkg_name,
+        id=license_.name,
+        severity=Severity.of(license_.severity),
+        package=license_.pkg_name,
         result_class=result.class_,
-        target=one.file_path or result.target,
-        category=one.category,
-        url=one.link,
+        target=license_.file_path or result.target,
+        category=license_.category,
+        url=license_.link,
         suppressed=suppressed,
     )
 
 
-def _modified(one: _Modified, result: _Result) -> Finding:
-    statement = one.statement or one.status.replace("_", " ") or "set aside"
-    reason = f"{statement} ({one.source})" if one.source else statement
-    finding = _MODIFIED[one.type].decode(one.finding)
-    if one.type == "vulnerability":
-        return _vulnerability(finding, result, reason)
-    if one.type == "misconfiguration":
-        return _misconfiguration(finding, result, reason)
-    if one.type == "secret":
-        return _secret(finding, result, reason)
-    return _license(finding, result, reason)
+def _modified_finding(modified: _Modified, result: _Result) -> Finding:
+    statement = modified.statement or modified.status.replace("_", " ") or "set aside"
+    reason = f"{statement} ({modified.source})" if modified.source else statement
+    finding = _MODIFIED[modified.type].decode(modified.finding)
+    if modified.type == "vulnerability":
+        return _vulnerability_finding(finding, result, reason)
+    if modified.type == "misconfiguration":
+        return _misconfiguration_finding(finding, result, reason)
+    if modified.type == "secret":
+        return _secret_finding(finding, result, reason)
+    return _license_finding(finding, result, reason)
 
 
-def _digest(name: str, repo_digests: Iterable[str]) -> str:
+def _find_digest(name: str, repo_digests: Iterable[str]) -> str:
     """The digest under the name scanned; a local image may be known by several repositories."""
     digests = [entry.rpartition("@") for entry in repo_digests]
     for repository, _, digest in digests:
@@ -466,26 +466,26 @@ def _digest(name: str, repo_digests: Iterable[str]) -> str:
     return digests[0][2] if digests else ""
 
 
-def _clause(error: msgspec.ValidationError) -> str:
-    return _shown(str(error), quote=False)
+def _error_clause(error: msgspec.ValidationError) -> str:
+    return _shorten(str(error), quote=False)
 
 
-def _shown(text: str, *, quote: bool = True) -> str:
+def _shorten(text: str, *, quote: bool = True) -> str:
     short = text if len(text) <= 200 else text[:200] + "…"
     return repr(short) if quote else short
 
 
-def _broken(data: bytes, error: msgspec.DecodeError) -> str:
+def _explain_damage(data: bytes, error: msgspec.DecodeError) -> str:
     if not data.strip():
         return "is empty"
     if data.lstrip()[:1] not in b"{[":
         return "is not JSON"
     if "truncated" in str(error):
         return f"is cut off after {len(data):,} bytes"
-    return f"is not JSON: {_shown(str(error), quote=False)}"
+    return f"is not JSON: {_shorten(str(error), quote=False)}"
 
 
-_OTHERS = (
+_FORMATS = (
     ("matches", "Grype's JSON report"),
     ("bomFormat", "a CycloneDX document"),
     ("spdxVersion", "an SPDX document"),
@@ -495,15 +495,15 @@ _OTHERS = (
 )
 
 
-def _recognised(data: bytes) -> str:
-    """What the JSON is, to tell a person who gave the wrong file."""
+def _recognise_format(data: bytes) -> str:
+    """Describe what the JSON is, for the error of a wrong file."""
     try:
         keys = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "no Trivy report"
     if "SchemaVersion" in keys:
         return "a damaged Trivy report"
-    for key, name in _OTHERS:
+    for key, name in _FORMATS:
         if key in keys:
             return f"{name}, not Trivy's JSON report"
     return "no Trivy report" if keys else "an empty object, no Trivy report"

@@ -1,7 +1,7 @@
-"""What Trivy's own warnings mean for whoever relies on what it found.
+"""What Trivy's own warnings mean for the reliability of its findings.
 
-Trivy goes on after most things that it cannot do, and says so on standard error alone. This is the list of those that
-mean «not looked at», read from every warning and error that Trivy 0.74.0 can print while it scans an image (pkg/).
+Trivy continues after most failures, and reports them on standard error alone. This is the list of those that mean
+«not checked», read from every warning and error that Trivy 0.74.0 can print while it scans an image (pkg/).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ class WarningMeaning(Enum):
     """What follows from a warning."""
 
     BLIND = "blind"
-    """A scanner did not see what it should have: that it found nothing says nothing."""
+    """A scanner did not read what it should have: an empty result proves nothing."""
     UNCOVERED = "uncovered"
     """Some packages were listed and matched with nothing."""
     REPORTED = "reported"
-    """What the report and the database show as well, and report/coverage.py judges."""
+    """Shown by the report and the database as well, and assessed in findings/coverage.py."""
     SHOWN = "shown"
-    """People should know, and nothing follows for the gate."""
+    """Shown to people, without effect on the gate."""
 
 
 class WarningCase(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,9 +32,9 @@ class WarningCase(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         pattern: found in Trivy's message.
         meaning: of it.
-        scanners: whose findings it is about; when none of them was asked for, it is only shown.
+        scanners: whose findings it concerns; when none of them was requested, it is only shown.
         sentence: what it means, for people.
-        layer: whether Trivy warns of it only while it looks at a layer for the first time.
+        layer: whether Trivy emits it only when it analyses a layer for the first time.
     """
 
     pattern: str
@@ -142,12 +142,12 @@ _LONGEST = 300
 
 
 class WarningAssessment(msgspec.Struct, frozen=True, kw_only=True):
-    """What Trivy's warnings come to.
+    """What Trivy's warnings mean together.
 
     Attributes:
-        blind: why what was found cannot be relied on, as a sentence; empty when it can.
+        blind: why the findings cannot be relied on, as a sentence; empty when they can.
         uncovered: why some packages were matched with nothing, each once.
-        shown: what people should know besides, in Trivy's words; untrusted.
+        shown: further warnings for people, in Trivy's words; untrusted.
     """
 
     blind: str
@@ -156,22 +156,22 @@ class WarningAssessment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NO_WARNINGS = WarningAssessment(blind="", uncovered=(), shown=())
-"""Of a scan that Trivy had no word on."""
+"""Of a scan without warnings."""
 
 
 def mentions_layers(messages: Iterable[str]) -> bool:
-    """Whether one of the warnings would not come again with the layer that it is about."""
+    """Whether one of the warnings would not be repeated for a layer that is already cached."""
     return any(case.layer for pattern, case in _COMPILED for message in messages if pattern.search(message))
 
 
 def assess_warnings(messages: Iterable[str], scanners: Iterable[str]) -> WarningAssessment:
-    """Judge the warnings of one scan.
+    """Assess the warnings of one scan.
 
     Args:
         messages: as Trivy printed them, without time and level; untrusted.
-        scanners: what was asked for.
+        scanners: of the scan.
     """
-    asked = frozenset(scanners)
+    requested = frozenset(scanners)
     blind: list[str] = []
     uncovered: list[str] = []
     shown: list[str] = []
@@ -179,7 +179,7 @@ def assess_warnings(messages: Iterable[str], scanners: Iterable[str]) -> Warning
         case = next((case for pattern, case in _COMPILED if pattern.search(message)), None)
         if case is not None and case.meaning is WarningMeaning.REPORTED:
             continue
-        if case is None or not case.scanners & asked:
+        if case is None or not case.scanners & requested:
             shown.append(f"Trivy: {message[:_LONGEST]}")
         elif case.meaning is WarningMeaning.BLIND:
             blind.append(case.sentence)

@@ -1,4 +1,4 @@
-"""Where a socket can lie: unix(7) takes a path of 107 characters, BuildKit 104, and a temp folder may have more."""
+"""The location of a socket: unix(7) takes a path of 107 characters, BuildKit 104, and a temp folder may have more."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def socket_folder(temp: Path | None) -> Path:
-    """A folder in which a folder of our own leaves room for a socket's name.
+    """A folder with a path short enough for a private folder and a socket in it.
 
     Args:
-        temp: taken when it is short enough.
+        temp: used when it is short enough.
     """
-    places = (temp, Path(tempfile.gettempdir()), Path("/tmp"))  # noqa: S108 - only a folder of our own in it is used
-    return next(one for one in places if one is not None and len(str(one)) < 64)
+    places = (temp, Path(tempfile.gettempdir()), Path("/tmp"))  # noqa: S108 - only a private folder in it is used
+    return next(place for place in places if place is not None and len(str(place)) < 64)

@@ -1,4 +1,4 @@
-"""A cluster with the gate on it: the lab's own node, or one that is there already."""
+"""A cluster with the gate on it: the lab's own node, or an existing cluster."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from s3c_lab.node.programs import PAUSE as PAUSE_PIN
 
 FOLDER = "node"
 VALUES = Path(__file__).parent
-# What runc, the one program in C too, is built with.
+# For building runc, the only program that is partly in C.
 _C_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config")
 _HOST_NETWORK = """\
 resources: [all.yaml]
@@ -42,7 +42,7 @@ def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machi
         folder: of the lab's state; the node's own is below it.
         registry: `localhost:PORT`.
         certificate: PEM; whose signatures the gate trusts.
-        machine: what the lab works with.
+        machine: of the lab.
 
     Raises:
         OutsideError: something could not be built, started or installed.
@@ -50,7 +50,7 @@ def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machi
     progress = machine.progress
     own = folder / FOLDER
     with progress.step("programs") as step:
-        programs = _located((*NODE, *GATE), machine)
+        programs = _locate_programs((*NODE, *GATE), machine)
         step.done(f"Kubernetes {KUBECTL.version}, Gatekeeper {GATEKEEPER.version}, Ratify {RATIFY.version}")
     with progress.step("node") as step:
         kubeconfig = own / "kubeconfig"
@@ -61,25 +61,25 @@ def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machi
                 name=node_name(name),
                 image=image.loaded(machine),
                 programs={pin.name: programs[pin.name].path for pin in NODE},
-                images=_archives(programs, machine),
+                images=_pod_archives(programs, machine),
                 registry=registry,
                 folder=own,
             )
             kubeconfig = container.start(settings, machine).kubeconfig
         step.done(f"Ready: kubectl --kubeconfig {kubeconfig}")
-    _gate(kubeconfig, certificate, programs, machine, own=own)
+    _install_gate(kubeconfig, certificate, programs, machine, own=own)
     return kubeconfig
 
 
 def prepare(machine: Machine) -> None:
-    """Bring into the cache what a node is made of, in the order in which it is needed. Docker has to run.
+    """Fill the cache with the parts of a node, in the order in which they are needed. Docker has to run.
 
     Raises:
         OutsideError: something could not be built or downloaded.
     """
     with machine.progress.step("programs") as step:
-        programs = _located((*NODE, *GATE), machine)
-        _archives(programs, machine)
+        programs = _locate_programs((*NODE, *GATE), machine)
+        _pod_archives(programs, machine)
         step.done(f"Kubernetes {KUBECTL.version}, Gatekeeper {GATEKEEPER.version}, Ratify {RATIFY.version}")
     with machine.progress.step("charts") as step:
         for pin in CHARTS:
@@ -91,7 +91,7 @@ def prepare(machine: Machine) -> None:
 
 
 def use(kubeconfig: Path, certificate: Path, machine: Machine) -> Path:
-    """Install the gate on a cluster that is there; returns its kubeconfig.
+    """Install the gate on an existing cluster; returns its kubeconfig.
 
     Raises:
         InputError: there is no such file.
@@ -100,22 +100,22 @@ def use(kubeconfig: Path, certificate: Path, machine: Machine) -> Path:
     if not kubeconfig.is_file():
         raise InputError("kubeconfig", f"{kubeconfig} is not a file.", remedy="Name the kubeconfig of the cluster.")
     with machine.progress.step("programs") as step:
-        programs = _located((HELM,), machine)
-        step.done(", ".join(f"{one.name} {one.version}" for one in programs.values()))
-    _gate(kubeconfig, certificate, programs, machine, own=None)
+        programs = _locate_programs((HELM,), machine)
+        step.done(", ".join(f"{program.name} {program.version}" for program in programs.values()))
+    _install_gate(kubeconfig, certificate, programs, machine, own=None)
     return kubeconfig
 
 
 def down(name: str, machine: Machine) -> bool:
-    """Take the lab's node away; returns whether there was one."""
-    was = container.remove(node_name(name), machine)
-    if was:
+    """Remove the lab's node; returns whether it existed."""
+    removed = container.remove(node_name(name), machine)
+    if removed:
         image.unload(machine)
-    return was
+    return removed
 
 
 def made(folder: Path) -> bool:
-    """Whether a lab's folder tells of a node, running or not."""
+    """Whether a lab has a node, running or not."""
     return (folder / FOLDER).exists()
 
 
@@ -129,10 +129,10 @@ def node_name(lab: str) -> str:
     return "s3c-" + re.sub(r"[^a-z0-9]+", "-", lab).strip("-")
 
 
-def _gate(
+def _install_gate(
     kubeconfig: Path, certificate: Path, programs: Mapping[str, Program], machine: Machine, *, own: Path | None
 ) -> None:
-    """The gate, installed as `s3c gate install` does it; `own` is the folder of the lab's own node, if it is one.
+    """Install the gate as `s3c gate install` does; `own` is the folder of the lab's own node, if it is that.
 
     Raises:
         S3CError: it is not in force.
@@ -146,7 +146,7 @@ def _gate(
     for pin in CHARTS:
         path = fetch_chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
         values = [manifests.values_file(pin.name), *([VALUES / f"{pin.name}-values.yaml"] if own else [])]
-        renderer = _host_network(own, programs["kubectl"].path) if own and pin is RATIFY else None
+        renderer = _write_post_renderer(own, programs["kubectl"].path) if own and pin is RATIFY else None
         charts.append(Chart(name=pin.name, path=path, values=tuple(values), post_renderer=renderer))
     settings = install_gate.GateSettings(
         charts=tuple(charts),
@@ -156,15 +156,15 @@ def _gate(
     )
     helm = Helm(programs["helm"].path, machine.runner, kubeconfig=str(kubeconfig), context="", timeout=300)
     with TemporaryDirectory(prefix="s3c-lab-") as temp:
-        # The node's credentials are of this machine alone: there is nobody to hide them from.
+        # The node's credentials are of use on this machine alone: they need not be hidden.
         cluster = connect(str(kubeconfig), "", timeout=30, temp=Path(temp), hide=lambda _: None)
         done = install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=machine.progress))
     if done.failure is not None:
         raise done.failure
 
 
-def _host_network(folder: Path, kubectl: Path) -> Path:
-    """A program that puts Ratify into the node's network, where alone localhost means the node."""
+def _write_post_renderer(folder: Path, kubectl: Path) -> Path:
+    """Write a program that puts Ratify into the node's network, the only one in which localhost is the node."""
     home = folder / "post-renderer"
     home.mkdir(parents=True, exist_ok=True)
     (home / "kustomization.yaml").write_text(_HOST_NETWORK)
@@ -174,15 +174,15 @@ def _host_network(folder: Path, kubectl: Path) -> Path:
     return script
 
 
-def _located(pins: tuple[Pin, ...], machine: Machine) -> Mapping[str, Program]:
-    if any(pin.cgo and not _built(pin, machine) for pin in pins) and not _links_seccomp(machine):
+def _locate_programs(pins: tuple[Pin, ...], machine: Machine) -> Mapping[str, Program]:
+    if any(pin.cgo and not _is_built(pin, machine) for pin in pins) and not _links_seccomp(machine):
         machine.install_packages(_C_PACKAGES)
-    wanted = (ProgramRequest(pin=pin) for pin in pins)
-    found = locate_all(wanted, cache=machine.cache, runner=machine.runner, progress=machine.progress)
-    return {program.name: program for program in found}
+    requests = (ProgramRequest(pin=pin) for pin in pins)
+    programs = locate_all(requests, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+    return {program.name: program for program in programs}
 
 
-def _built(pin: Pin, machine: Machine) -> bool:
+def _is_built(pin: Pin, machine: Machine) -> bool:
     return (
         find_present(ProgramRequest(pin=pin), cache=machine.cache, runner=machine.runner, progress=machine.progress)
         is not None
@@ -198,8 +198,8 @@ def _links_seccomp(machine: Machine) -> bool:
     return machine.runner.run(["gcc", "-print-file-name=libc.a"]).stdout.startswith("/")
 
 
-def _archives(programs: Mapping[str, Program], machine: Machine) -> tuple[Path, ...]:
-    """The images of Pods that the node is born with; written once for each build of the programs."""
+def _pod_archives(programs: Mapping[str, Program], machine: Machine) -> tuple[Path, ...]:
+    """The preloaded images of the node's Pods; written once for each build of the programs."""
     plugins = {f"/.ratify/plugins/{pin.name}": programs[pin.name].path for pin in RATIFY_PLUGINS}
     images = (
         (
@@ -229,15 +229,15 @@ def _archives(programs: Mapping[str, Program], machine: Machine) -> tuple[Path, 
         ),
     )
     folder = machine.cache / "lab" / "node"
-    made = []
+    paths = []
     with lock_file(folder / ".lock"):
-        for pin, one in images:
-            kept = folder / f"{pin.name}-{pin.version}-{archives.key(one)}.tar"
-            if not kept.exists():
+        for pin, archive_image in images:
+            path = folder / f"{pin.name}-{pin.version}-{archives.key(archive_image)}.tar"
+            if not path.exists():
                 with open_scratch_folder(folder, "archive-") as temp:
-                    archives.write(one, temp / kept.name)
+                    archives.write(archive_image, temp / path.name)
                     for old in folder.glob(f"{pin.name}-*.tar"):
                         old.unlink()
-                    (temp / kept.name).replace(kept)
-            made.append(kept)
-    return tuple(made)
+                    (temp / path.name).replace(path)
+            paths.append(path)
+    return tuple(paths)

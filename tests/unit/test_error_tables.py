@@ -91,12 +91,12 @@ IDENTITY: Any = SimpleNamespace(told="an identity", tenant="t", client="c")
 
 def cluster(answer: Answer) -> S3CError:
     which = kubernetes_service.AksCluster(subscription="s", group="g", name="n")
-    return kubernetes_service._refused(which, IDENTITY, answer.status, json.dumps({"error": answer.error}))
+    return kubernetes_service._refusal_error(which, IDENTITY, answer.status, json.dumps({"error": answer.error}))
 
 
 def registry_login(text: str) -> S3CError:
     status, _, said = text.partition(" ")
-    return container_registry._not_exchanged("reg.azurecr.io", IDENTITY, "t", int(status), said)
+    return container_registry._exchange_error("reg.azurecr.io", IDENTITY, "t", int(status), said)
 
 
 def github(answer: Answer) -> S3CError:
@@ -113,9 +113,9 @@ TRANSLATE: dict[str, Callable[[str], S3CError]] = {
     "helm": lambda text: helm_errors.not_installed("ratify", Path("chart"), "gatekeeper-system", text),
     "go": lambda text: install_errors.not_built("It failed.", ProgramFailed(completed(text))),
     "entra": login,
-    "key vault network": lambda text: vault_errors._unreachable(OSError(text), ABOUT),
+    "key vault network": lambda text: vault_errors._unreachable_error(OSError(text), ABOUT),
     "registry login": registry_login,
-    "registry login network": lambda text: container_registry._unreachable("reg.azurecr.io", OSError(text)),
+    "registry login network": lambda text: container_registry._unreachable_error("reg.azurecr.io", OSError(text)),
     "gate": gate,
 }
 

@@ -15,7 +15,7 @@ from s3c_actions.core.reference import Reference, is_digest
 from s3c_actions.programs.buildkit.buildkit import TlsFiles
 from s3c_actions.programs.copa import errors
 
-# Copa ends itself at its time limit and cleans up; only a Copa that hangs beyond it is ended by us.
+# Copa ends itself at its time limit and cleans up; only one that hangs beyond it is ended from here.
 _GRACE = 20.0
 
 _STEP = re.compile(r"^#\d+ (?!DONE|CACHED|ERROR|CANCELED)(?:\[[^\]]*\] )?([A-Z].{0,150})$")
@@ -26,9 +26,9 @@ class PatchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         image: pinned to a digest.
-        report: Trivy's JSON, or a folder of one for each platform (`*.json`).
+        report: Trivy's JSON, or a folder with a report for each platform (`*.json`).
         tag: pushed to the image's own repository.
-        vex: where Copa writes its OpenVEX document; the folder is there, the file is not.
+        vex: where Copa writes its OpenVEX document; the folder exists, the file does not.
         address, tls: of BuildKit.
         library: upgrade language packages too (experimental in Copa).
         ignore_errors: go on when a package cannot be upgraded.
@@ -77,12 +77,12 @@ class Copa:
         """Patch an image and push the result.
 
         Args:
-            patch: what to do.
+            patch: the run.
             docker_config: environment variables that let Copa log in to the registry.
-            on_line: told of each build step, for progress.
+            on_line: called with each build step, for progress.
 
         Returns:
-            The digest of what was pushed, as BuildKit reported it; empty when Copa found nothing to patch, and pushed
+            The digest of the pushed image, as BuildKit reported it; empty when Copa had nothing to patch, and pushed
             nothing.
 
         Raises:
@@ -120,18 +120,18 @@ class Copa:
 
 
 def pushed_digest(vex: Path) -> str:
-    """The digest that Copa's OpenVEX document is about, which is BuildKit's own answer to the export.
+    """The digest in Copa's OpenVEX document, which is BuildKit's own answer to the export.
 
     Args:
         vex: the document: every statement has one product, `pkg:oci/NAME@DIGEST`.
 
     Returns:
-        The digest; empty when the document is missing, malformed, or about none or several.
+        The digest; empty when the document is missing, malformed, or has none or several.
     """
     try:
         document = reading.parse_json(reading.read_file(vex, reading.MAX_DOCUMENT_BYTES))
-        products = [str(one["@id"]) for statement in document["statements"] for one in statement["products"]]
+        products = [str(product["@id"]) for statement in document["statements"] for product in statement["products"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
-    found = {name.rpartition("@")[2] for name in products}
-    return found.pop() if len(found) == 1 and all(is_digest(one) for one in found) else ""
+    digests = {name.rpartition("@")[2] for name in products}
+    return digests.pop() if len(digests) == 1 and all(is_digest(digest) for digest in digests) else ""

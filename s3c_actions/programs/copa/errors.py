@@ -102,8 +102,8 @@ def translate(ended: CompletedProgram, image: Reference, limit: float) -> S3CErr
     """The error of a run of Copa that failed.
 
     Args:
-        ended: how it ended.
-        image: what was to be patched.
+        ended: the completed run.
+        image: to be patched.
         limit: the time it was given, in seconds.
     """
     text = last_error(ended.stderr)
@@ -121,7 +121,7 @@ def translate(ended: CompletedProgram, image: Reference, limit: float) -> S3CErr
 
 
 def timed_out(output: str, image: Reference, limit: float) -> S3CError:
-    """The error of a Copa that had to be ended: the same as of one that ends itself at its limit."""
+    """The error of a Copa that had to be ended: the same as of a Copa that reached its own limit."""
     stderr = f"\nError: patch exceeded timeout\n{output}"
     return translate(CompletedProgram(argv=(), code=1, stdout="", stderr=stderr, seconds=0), image, limit)
 
@@ -129,7 +129,7 @@ def timed_out(output: str, image: Reference, limit: float) -> S3CError:
 def last_error(stderr: str) -> str:
     """The error Copa ended with, without decoration; the end of what it wrote when it named none.
 
-    Only this is read: the log before it names errors that are none, such as a first try for the tooling image.
+    Only this is read: the log before it contains harmless errors, such as a first try for the tooling image.
     """
     text = DECORATION.sub("", stderr)
     _, marker, final = text.rpartition("\nError: ")

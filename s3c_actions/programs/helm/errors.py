@@ -1,4 +1,4 @@
-"""What Helm says when a chart cannot be installed, and what to change."""
+"""Translation of Helm's errors into what to change."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def not_installed(name: str, path: Path, namespace: str, stderr: str) -> S3CErro
     """The error of a chart that could not be installed.
 
     Args:
-        name: of the release, which its inputs begin with (`NAME-chart`, `NAME-values`).
+        name: of the release, the prefix of its inputs (`NAME-chart`, `NAME-values`).
         path: of the chart.
-        namespace: that it was to be installed in.
-        stderr: what Helm wrote.
+        namespace: of the release.
+        stderr: of Helm.
     """
     original = stderr.strip()[-4000:]
     facts = {"name": name, "path": path, "namespace": namespace}

@@ -1,4 +1,4 @@
-"""Helm: one chart brought to one state, and what became of the last attempt."""
+"""Helm: install or upgrade a chart, and read the state of its release."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from s3c_actions.programs.helm import errors
 
 NAMESPACE = "gatekeeper-system"
 HISTORY = 5
-_MARK = "s3c "
+_DESCRIPTION_PREFIX = "s3c "
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,8 +27,8 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: of the release.
         path: folder, or archive (`.tgz`).
-        values: files, a later one over those before it.
-        post_renderer: a program that changes what Helm has rendered; None: nothing does.
+        values: files; a later file overrides earlier ones.
+        post_renderer: a program that changes the rendered manifests; None: none.
     """
 
     name: str
@@ -38,11 +38,11 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fingerprint(self) -> str:
-        """Identifies everything that decides what is installed, in 16 hexadecimal digits."""
-        files = sorted(one for one in self.path.rglob("*") if one.is_file()) if self.path.is_dir() else [self.path]
-        parts = [(f"chart {one.relative_to(self.path)}", one) for one in files]
-        parts += [("values", one) for one in self.values]
-        parts += [("post-renderer", one) for one in (self.post_renderer,) if one is not None]
+        """Identify all that decides what is installed, in 16 hexadecimal digits."""
+        files = sorted(path for path in self.path.rglob("*") if path.is_file()) if self.path.is_dir() else [self.path]
+        parts = [(f"chart {file.relative_to(self.path)}", file) for file in files]
+        parts += [("values", file) for file in self.values]
+        parts += [("post-renderer", file) for file in (self.post_renderer,) if file is not None]
         digest = hashlib.sha256()
         for name, file in parts:
             content = reading.read_file(file, reading.MAX_DOCUMENT_BYTES)
@@ -51,11 +51,11 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HelmRelease(msgspec.Struct, frozen=True, kw_only=True):
-    """A chart that was installed, or was going to be.
+    """A chart's installation, finished or not.
 
     Attributes:
         revision: counted from 1.
-        status: Helm's word: `deployed`, `failed`, `pending-install`, `pending-upgrade`, …
+        status: Helm's status: `deployed`, `failed`, `pending-install`, `pending-upgrade`, …
         fingerprint: of the chart, when s3c installed it; else empty.
         age: seconds since the last attempt began.
     """
@@ -68,7 +68,7 @@ class HelmRelease(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def pending(self) -> bool:
-        """Whether somebody is at it, or was ended while being at it: Helm refuses to do anything then."""
+        """Whether an operation is in progress, or was interrupted: Helm refuses all others meanwhile."""
         return self.status.startswith("pending-") or self.status == "uninstalling"
 
 
@@ -77,7 +77,7 @@ class Helm:
 
     Args:
         program: its path.
-        runner: starts it; its environment says how to sign in, with the kubeconfig's plugins.
+        runner: starts it; its environment is that of the kubeconfig's login plugins.
         kubeconfig: as in KUBECONFIG: several files are separated by `:`.
         context: of the kubeconfig; its current one when empty.
         timeout: seconds for each run.
@@ -88,38 +88,40 @@ class Helm:
         self._kubeconfig, self._context, self._timeout = kubeconfig, context, timeout
 
     def release(self, name: str) -> HelmRelease | None:
-        """What is there of a release; None when it was never installed.
+        """Read the state of a release; None when it was never installed.
 
         Raises:
             OutsideError: helm fails.
         """
-        told = self._run("status", name, "--output", "json")
-        if told.code != 0 and "release: not found" in told.stderr:
+        completed = self._run("status", name, "--output", "json")
+        if completed.code != 0 and "release: not found" in completed.stderr:
             return None
-        found = self._answer(told, f"Helm does not tell what is there of {name}.")
-        info = found.get("info") or {}
+        document = self._parse_answer(completed, f"Helm does not tell what is there of {name}.")
+        info = document.get("info") or {}
         description = str(info.get("description") or "")
         return HelmRelease(
             name=name,
-            revision=int(found.get("version") or 0),
+            revision=int(document.get("version") or 0),
             status=str(info.get("status") or "unknown"),
-            fingerprint=description.removeprefix(_MARK) if description.startswith(_MARK) else "",
+            fingerprint=description.removeprefix(_DESCRIPTION_PREFIX)
+            if description.startswith(_DESCRIPTION_PREFIX)
+            else "",
             age=_age(str(info.get("last_deployed") or "")),
         )
 
     def upgrade(self, chart: Chart) -> None:
-        """Install a chart, or bring the release that is there to it.
+        """Install a chart, or upgrade its release to it.
 
         Raises:
             InputError: the chart or a file of values cannot be used.
-            OutsideError: the cluster refuses something of it.
+            OutsideError: the cluster refuses a part of it.
         """
-        more: list[str | Path] = []
+        options: list[str | Path] = []
         for file in chart.values:
-            more += ["--values", file]
+            options += ["--values", file]
         if chart.post_renderer is not None:
-            more += ["--post-renderer", chart.post_renderer]
-        done = self._run(
+            options += ["--post-renderer", chart.post_renderer]
+        completed = self._run(
             "upgrade",
             chart.name,
             chart.path,
@@ -127,36 +129,38 @@ class Helm:
             "--create-namespace",
             *("--history-max", str(HISTORY)),
             *("--timeout", f"{int(self._timeout)}s"),
-            *("--description", f"{_MARK}{chart.fingerprint}"),
-            *more,
+            *("--description", f"{_DESCRIPTION_PREFIX}{chart.fingerprint}"),
+            *options,
         )
-        if done.code != 0:
-            raise errors.not_installed(chart.name, chart.path, NAMESPACE, done.stderr)
+        if completed.code != 0:
+            raise errors.not_installed(chart.name, chart.path, NAMESPACE, completed.stderr)
 
     def _run(self, task: str, *arguments: str | Path) -> CompletedProgram:
-        where: list[str | Path] = ["--namespace", NAMESPACE]
-        where += ["--kube-context", self._context] if self._context else []
-        # Helm keeps what it looks up below HOME: nothing of that is to stay on this machine.
+        location_flags: list[str | Path] = ["--namespace", NAMESPACE]
+        location_flags += ["--kube-context", self._context] if self._context else []
+        # Helm caches data below HOME: none of it may stay on this machine.
         with tempfile.TemporaryDirectory(prefix="s3c-helm-", dir=self._runner.environment.get("TMPDIR")) as folder:
             homes = dict.fromkeys(("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"), folder)
             extra: Mapping[str, str] = {**homes, "KUBECONFIG": self._kubeconfig, "HELM_NAMESPACE": NAMESPACE}
-            argv = [self._program, task, *arguments, *where]
+            argv = [self._program, task, *arguments, *location_flags]
             return self._runner.run(argv, extra=extra, timeout=self._timeout + 60, check=False)
 
     @staticmethod
-    def _answer(told: CompletedProgram, what: str) -> dict[str, Any]:
+    def _parse_answer(completed: CompletedProgram, problem: str) -> dict[str, Any]:
         try:
-            found = reading.parse_json(told.stdout) if told.code == 0 else None
+            document = reading.parse_json(completed.stdout) if completed.code == 0 else None
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise OutsideError(what, remedy="Read what it said.", original=(told.stderr or told.stdout).strip()[-4000:])
-        return found
+            document = None
+        if not isinstance(document, dict):
+            raise OutsideError(
+                problem, remedy="Read what it said.", original=(completed.stderr or completed.stdout).strip()[-4000:]
+            )
+        return document
 
 
 def _age(moment: str) -> float:
     try:
-        began = datetime.fromisoformat(moment)
+        started = datetime.fromisoformat(moment)
     except ValueError:
         return 0.0
-    return max(0.0, (datetime.now(UTC) - began).total_seconds()) if began.tzinfo else 0.0
+    return max(0.0, (datetime.now(UTC) - started).total_seconds()) if started.tzinfo else 0.0

@@ -38,7 +38,7 @@ def extract(archive: Path, member: str, into: Path) -> None:
         OSError: `into` cannot be written.
     """
     try:
-        (_from_zip if _is_zip(archive) else _from_tar)(archive, member, into)
+        (_extract_zip if _is_zip(archive) else _extract_tar)(archive, member, into)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise BadArchive(archive, "it cannot be read to its end", original=str(error)) from error
     except OSError as error:
@@ -54,36 +54,36 @@ def _is_zip(archive: Path) -> bool:
         return start.read(2) == b"PK"
 
 
-def _from_tar(archive: Path, member: str, into: Path) -> None:
+def _extract_tar(archive: Path, member: str, into: Path) -> None:
     extracted = False
     with tarfile.open(archive, "r:gz") as tar:
         for count, entry in enumerate(tar):
             _check_name(archive, entry.name, count)
-            if _same(entry.name, member):
+            if _is_member(entry.name, member):
                 if extracted:
                     raise BadArchive(archive, f"it holds {member} twice")
                 content = tar.extractfile(entry) if entry.isreg() else None
                 if content is None:
                     raise BadArchive(archive, f"{member} in it is not a regular file")
                 extracted = True
-                _copy(archive, member, content, entry.size, into)
+                _copy_member(archive, member, content, entry.size, into)
     if not extracted:
         raise BadArchive(archive, f"{member} is not in it")
 
 
-def _from_zip(archive: Path, member: str, into: Path) -> None:
+def _extract_zip(archive: Path, member: str, into: Path) -> None:
     with zipfile.ZipFile(archive) as packed:
         entries = packed.infolist()
         for count, entry in enumerate(entries):
             _check_name(archive, entry.filename, count)
-        matching = [entry for entry in entries if _same(entry.filename, member)]
+        matching = [entry for entry in entries if _is_member(entry.filename, member)]
         if len(matching) != 1:
             raise BadArchive(archive, f"it holds {member} twice" if matching else f"{member} is not in it")
         kind = (matching[0].external_attr >> 16) & 0o170000
         if matching[0].is_dir() or kind not in (0, 0o100000):
             raise BadArchive(archive, f"{member} in it is not a regular file")
         with packed.open(matching[0]) as content:
-            _copy(archive, member, content, matching[0].file_size, into)
+            _copy_member(archive, member, content, matching[0].file_size, into)
 
 
 def _check_name(archive: Path, name: str, count: int) -> None:
@@ -94,11 +94,11 @@ def _check_name(archive: Path, name: str, count: int) -> None:
         raise BadArchive(archive, f"it names a file outside of itself ({name[:100]!r})")
 
 
-def _same(name: str, member: str) -> bool:
+def _is_member(name: str, member: str) -> bool:
     return PurePosixPath(name) == PurePosixPath(member)
 
 
-def _copy(archive: Path, member: str, content: IO[bytes], size: int, into: Path) -> None:
+def _copy_member(archive: Path, member: str, content: IO[bytes], size: int, into: Path) -> None:
     """Copy at most MAX_PROGRAM bytes: a header may lie about the size."""
     written = 0
     with into.open("wb") as out:

@@ -58,7 +58,7 @@ def open_scratch_folder(parent: Path, prefix: str, *, alone: bool = False) -> It
     """Create a folder on the same disk as `parent`, removed at the end unless it was renamed into place.
 
     Folders left by killed processes are removed as well: those of this prefix when a lock ensures that no other process
-    has one (`alone`), others once they are older than STALE seconds.
+    has one (`alone`), others once they are older than STALE_SECONDS.
     """
     make_private_folders(parent)
     for old in parent.glob(".tmp-*"):

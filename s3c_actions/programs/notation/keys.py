@@ -23,7 +23,7 @@ class NamedKey:
     Attributes:
         key, certificates: PEM files, None for a plugin's key.
         plugin, key_id, config: of a plugin's key.
-        libexec: where the user's plugins are.
+        libexec: the folder of the user's plugins.
     """
 
     libexec: Path
@@ -47,31 +47,31 @@ def find(name: str, environment: Mapping[str, str]) -> NamedKey:
     """The key of that name.
 
     Raises:
-        InputError: it is not there, or the configuration cannot be read.
+        InputError: it does not exist, or the configuration cannot be read.
     """
     config, libexec = notation_folders(environment)
     path = config / "signingkeys.json"
     try:
         keys = reading.parse_json(reading.read_text_file(path))["keys"]
-        found = [one for one in keys if one["name"] == name]
-        known = [str(one["name"]) for one in keys]
+        matches = [entry for entry in keys if entry["name"] == name]
+        names = [str(entry["name"]) for entry in keys]
     except FileNotFoundError:
-        found, known = [], []
+        matches, names = [], []
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             "key-name", f"{path} cannot be read.", cause="It is not what notation writes.", original=str(error)
         ) from error
-    if not found:
+    if not matches:
         raise InputError(
             "key-name",
             f"{quote_value(name)} is not a key of notation's configuration in {config}.",
-            cause=f"It has {', '.join(known)}." if known else "It has none.",
+            cause=f"It has {', '.join(names)}." if names else "It has none.",
             remedy="Add it with `notation key add`, or give `key` and `certificate`.",
         )
-    return _read(found[0], libexec, path)
+    return _read_entry(matches[0], libexec, path)
 
 
-def _read(entry: Mapping[str, Any], libexec: Path, path: Path) -> NamedKey:
+def _read_entry(entry: Mapping[str, Any], libexec: Path, path: Path) -> NamedKey:
     if isinstance(entry.get("keyPath"), str) and isinstance(entry.get("certPath"), str):
         return NamedKey(libexec=libexec, key=Path(entry["keyPath"]), certificates=Path(entry["certPath"]))
     if isinstance(entry.get("pluginName"), str) and isinstance(entry.get("id"), str):

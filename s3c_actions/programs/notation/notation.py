@@ -1,4 +1,4 @@
-"""Notation: signs, inspects and verifies by digest; what it says is translated.
+"""Notation: signs, inspects and verifies by digest; its errors are translated.
 
 Every run has a configuration folder of its own (`Home`), so that the user's keys, trust stores and policies are neither
 read nor changed.
@@ -31,7 +31,7 @@ _MEDIA_TYPES = {"application/cose": "cose", "application/jose+json": "jws"}
 
 
 class SigningRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a signature is to hold.
+    """The content of a new signature.
 
     Attributes:
         signature_format: `cose` or `jws`.
@@ -51,7 +51,7 @@ class SigningRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListedSignature(msgspec.Struct, frozen=True, kw_only=True):
-    """A signature as its envelope has it; nothing in it is verified by having been read.
+    """A signature as in its envelope; nothing in it is verified.
 
     Attributes:
         digest: of the signature's manifest.
@@ -71,12 +71,12 @@ class ListedSignature(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AcceptedSignature(msgspec.Struct, frozen=True, kw_only=True):
-    """What notation accepted.
+    """A signature that notation accepted.
 
     Attributes:
         signature_digest: of the signature's manifest.
         policy: name of the trust policy's statement.
-        warnings: what the policy let pass, as notation words it.
+        warnings: what the policy let pass, in notation's words.
     """
 
     signature_digest: str
@@ -91,7 +91,7 @@ class Notation:
         program: where it is.
         runner: starts it.
         timeout: seconds for each run.
-        login: gives the environment variables with which it logs in to registries, asked at each start.
+        login: gives the environment variables with which it logs in to registries, called at each start.
         insecure: talk plain HTTP to the registry.
     """
 
@@ -116,7 +116,7 @@ class Notation:
         Args:
             home: holds the key.
             reference: `registry/repository@digest`.
-            request: what the signature is to hold.
+            request: the content of the signature.
 
         Raises:
             InputError: the key, the certificate or an option is not accepted.
@@ -135,7 +135,7 @@ class Notation:
         self._execute(home, argv, errors.not_signed, extra={"NOTATION_EXPERIMENTAL": "1"})
 
     def verify_layout(self, home: NotationHome, layout: Path, digest: str, scope: str) -> None:
-        """Verify an artifact of an OCI image layout on disk, with the signatures that lie there and no others.
+        """Verify an artifact of an OCI image layout on disk, with the signatures in the layout alone.
 
         Args:
             home: holds policy and trust store.
@@ -144,33 +144,33 @@ class Notation:
             scope: `registry/repository`, by which the policy's statement is chosen.
 
         Raises:
-            Refused: no signature there is accepted.
+            Refused: no signature in it is accepted.
             InputError: the trust policy or trust store cannot be used.
         """
         argv = ["verify", "--verbose", "--oci-layout", f"{layout}@{digest}", "--scope", scope]
-        said = self._execute(home, argv, errors.not_verified, extra={"NOTATION_EXPERIMENTAL": "1"}).stdout
-        if "Successfully verified signature for" not in said:
-            raise errors.rejection([said])
+        output = self._execute(home, argv, errors.not_verified, extra={"NOTATION_EXPERIMENTAL": "1"}).stdout
+        if "Successfully verified signature for" not in output:
+            raise errors.rejection([output])
 
     def signatures(self, home: NotationHome, reference: str) -> tuple[ListedSignature, ...]:
-        """The signatures at a digest, unverified, oldest first as far as the registry keeps them so.
+        """The signatures at a digest, unverified, oldest first as far as the registry keeps that order.
 
         Raises:
-            InputError: the digest is not there.
+            InputError: the digest does not exist.
             OutsideError: the registry failed, or a signature cannot be read.
         """
         argv = ["inspect", "--output", "json", "--max-signatures", str(MAX_SIGNATURES)]
-        said = self._run(home, reference, argv, errors.not_signed).stdout
+        output = self._run(home, reference, argv, errors.not_signed).stdout
         try:
-            document = reading.parse_json(said)
-            return tuple(_signature(one) for one in document["Signatures"])
+            document = reading.parse_json(output)
+            return tuple(_listed_signature(entry) for entry in document["Signatures"])
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise OutsideError(
                 "notation's list of signatures cannot be understood.",
                 cause="A signature there is malformed, or this notation writes another format.",
                 remedy="Use the pinned version of notation; look at the signatures with `notation inspect`.",
                 image=reference,
-                original=said[:2000] or str(error),
+                original=output[:2000] or str(error),
             ) from error
 
     def verify(
@@ -181,7 +181,7 @@ class Notation:
         Args:
             home: holds policy and trust store.
             reference: `registry/repository@digest`.
-            metadata: what a signature has to hold to count.
+            metadata: required of a signature.
 
         Raises:
             Refused: no signature is accepted; the message says why.
@@ -193,7 +193,7 @@ class Notation:
             "--verbose",
             "--max-signatures",
             str(MAX_SIGNATURES),
-            *_pairs("--user-metadata", metadata or {}),
+            *_pair_flags("--user-metadata", metadata or {}),
         ]
         ended = self._run(home, reference, argv, errors.not_verified)
         if "configured to skip signature verification" in ended.stdout:
@@ -215,7 +215,7 @@ class Notation:
             )
         warnings = tuple(re.findall(r"^Warning: (.+)$", ended.stderr, re.MULTILINE))
         for warning in warnings:
-            # The levels permissive and audit only log what fails; an unproven origin is no verification all the same.
+            # The levels permissive and audit only log failures; an unproven origin is still no verification.
             if re.match(r"(authenticity|integrity) was set to", warning):
                 raise errors.rejection([warning], reference)
         return AcceptedSignature(signature_digest=processed[-1], policy=policies[-1], warnings=warnings)
@@ -235,7 +235,7 @@ class Notation:
     ) -> CompletedProgram:
         login = dict(self._login())
         if login:
-            # Notation would take these before what stands in Docker's configuration.
+            # Notation would prefer these over Docker's configuration.
             login |= {"NOTATION_USERNAME": "", "NOTATION_PASSWORD": ""}
         environment = {**home.environment, **login, **(extra or {})}
         try:
@@ -250,23 +250,23 @@ def _request_flags(request: SigningRequest) -> list[str]:
         flags += ["--expiry", f"{int(request.expiry)}s"]
     if request.timestamp_url:
         flags += ["--timestamp-url", request.timestamp_url, "--timestamp-root-cert", str(request.timestamp_root)]
-    return flags + _pairs("--user-metadata", request.metadata)
+    return flags + _pair_flags("--user-metadata", request.metadata)
 
 
-def _pairs(flag: str, pairs: Mapping[str, str]) -> list[str]:
+def _pair_flags(flag: str, pairs: Mapping[str, str]) -> list[str]:
     return [part for key, value in pairs.items() for part in (flag, f"{key}={value}")]
 
 
-def _signature(one: Mapping[str, Any]) -> ListedSignature:
-    signed, unsigned = one["signedAttributes"], one.get("unsignedAttributes") or {}
+def _listed_signature(entry: Mapping[str, Any]) -> ListedSignature:
+    signed, unsigned = entry["signedAttributes"], entry.get("unsignedAttributes") or {}
     stamp = unsigned.get("timestampSignature")
     return ListedSignature(
-        digest=one["digest"],
-        signature_format=_MEDIA_TYPES[one["mediaType"]],
-        thumbprint=one["certificates"][0]["SHA256Fingerprint"],
-        signer=one["certificates"][0]["issuedTo"],
+        digest=entry["digest"],
+        signature_format=_MEDIA_TYPES[entry["mediaType"]],
+        thumbprint=entry["certificates"][0]["SHA256Fingerprint"],
+        signer=entry["certificates"][0]["issuedTo"],
         signed_at=signed.get("signingTime", ""),
         expires=signed.get("expiry", ""),
         timestamped=isinstance(stamp, dict) and not stamp.get("error"),
-        metadata=one.get("userDefinedAttributes") or {},
+        metadata=entry.get("userDefinedAttributes") or {},
     )

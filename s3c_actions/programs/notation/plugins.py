@@ -1,4 +1,4 @@
-"""Notation plugins, put where notation looks for them: `LIBEXEC/plugins/NAME/notation-NAME`.
+"""Notation plugins, installed where notation finds them: `LIBEXEC/plugins/NAME/notation-NAME`.
 
 https://github.com/notaryproject/specifications/blob/main/specs/plugin-extensibility.md#installation
 """
@@ -24,10 +24,10 @@ _PREFIX = "notation-"
 
 
 def check_plugin_name(name: str) -> str:
-    """The name of a plugin, checked: it becomes a part of a path.
+    """Check the name of a plugin, which becomes a part of a path; returns it.
 
     Raises:
-        InputError: it is no name.
+        InputError: it is invalid.
     """
     if not _NAME.fullmatch(name):
         raise InputError(
@@ -53,7 +53,7 @@ def install_executable(path: Path, libexec: Path) -> str:
             remedy="Name the executable as the plugin's project does.",
         )
     name = check_plugin_name(path.name.removeprefix(_PREFIX).removesuffix(".exe"))
-    executable = _place(libexec, name)
+    executable = _executable_path(libexec, name)
     shutil.copyfile(path, executable)
     executable.chmod(0o755)
     return name
@@ -64,36 +64,36 @@ def install_archive(source: str, sha256: str, name: str, libexec: Path, progress
 
     Args:
         source: address or path of the archive.
-        sha256: what the archive has to have, hexadecimal.
+        sha256: of the archive, hexadecimal.
         name: of the plugin; the archive holds `notation-NAME`.
         libexec: where it is installed.
-        progress: told how far the download is.
+        progress: shows the download.
 
     Raises:
         InputError: there is no such file.
         OutsideError: the download failed, the checksum differs, or the archive is bad or without the plugin.
     """
-    executable = _place(libexec, check_plugin_name(name))
+    executable = _executable_path(libexec, check_plugin_name(name))
     if source.startswith(("http://", "https://")):
         archive = libexec / "plugin-archive"
         download(source, sha256, archive, progress)
     else:
         archive = Path(source)
-        _check(archive, sha256)
+        _check_checksum(archive, sha256)
     extract(archive, executable.name, executable)
 
 
-def _place(libexec: Path, name: str) -> Path:
+def _executable_path(libexec: Path, name: str) -> Path:
     folder = libexec / "plugins" / name
     folder.mkdir(parents=True)
     return folder / f"{_PREFIX}{name}"
 
 
-def _check(archive: Path, sha256: str) -> None:
+def _check_checksum(archive: Path, sha256: str) -> None:
     try:
         with archive.open("rb") as content:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
+            actual = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise InputError("plugin-url", f"{archive} cannot be read: {error.strerror}.") from error
-    if found != sha256:
-        raise WrongChecksum(str(archive), sha256, found)
+    if actual != sha256:
+        raise WrongChecksum(str(archive), sha256, actual)

@@ -1,4 +1,4 @@
-"""What Trivy's vulnerability database holds: the sources of its advisories, read from the file itself.
+"""The sources of the advisories in Trivy's vulnerability database, read from the file itself.
 
 The file is a bbolt database (https://pkg.go.dev/go.etcd.io/bbolt, page.go and meta.go): little-endian pages in a
 B+ tree, whose top level names one bucket a source. Only the pages of that level are read.
@@ -21,7 +21,7 @@ _META_FIELDS = struct.Struct(
     "<IIIIQQQQQQ"
 )  # magic, version, page size, flags, root, sequence, free, pages, tx, checksum
 _BUCKET = struct.Struct("<QQ")  # root page, sequence
-_OURS = frozenset({"data-source", "vulnerability", "vulnerability-detail", "vulnerability-id", "advisory-detail"})
+_NO_SOURCES = frozenset({"data-source", "vulnerability", "vulnerability-detail", "vulnerability-id", "advisory-detail"})
 """Buckets that are no source of advisories."""
 
 
@@ -37,7 +37,7 @@ def read_sources(path: Path) -> frozenset[str] | None:
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return frozenset(name for name, filled in _buckets(data) if filled and name not in _OURS)
+            return frozenset(name for name, filled in _buckets(data) if filled and name not in _NO_SOURCES)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError, struct.error):
@@ -45,7 +45,7 @@ def read_sources(path: Path) -> frozenset[str] | None:
 
 
 def _buckets(data: mmap.mmap) -> Iterator[tuple[str, bool]]:
-    """Each bucket of the top level, and whether anything is in it."""
+    """Each bucket of the top level, and whether it has content."""
     size, root = _newest_meta(data)
     for flags, name, value in _leaves(data, size, root, set()):
         if flags & _IS_BUCKET:
@@ -66,7 +66,7 @@ def _newest_meta(data: mmap.mmap) -> tuple[int, int]:
         if offset + _PAGE.size + _META_FIELDS.size > len(data):
             continue
         meta = _META_FIELDS.unpack_from(data, offset + _PAGE.size)
-        whole = _fnv(data[offset + _PAGE.size : offset + _PAGE.size + _META_FIELDS.size - 8]) == meta[-1]
+        whole = _fnv1a(data[offset + _PAGE.size : offset + _PAGE.size + _META_FIELDS.size - 8]) == meta[-1]
         if meta[0] == _MAGIC and meta[1] == _VERSION and whole and (best is None or meta[8] > best[8]):
             best = meta
     if best is None or not 512 <= best[2] <= 1 << 20:
@@ -74,21 +74,21 @@ def _newest_meta(data: mmap.mmap) -> tuple[int, int]:
     return best[2], best[4]
 
 
-def _leaves(data: mmap.mmap, size: int, number: int, seen: set[int]) -> Iterator[tuple[int, bytes, bytes]]:
+def _leaves(data: mmap.mmap, size: int, number: int, visited: set[int]) -> Iterator[tuple[int, bytes, bytes]]:
     """Flags, key and value of every leaf element below a page.
 
     Raises:
         ValueError: the tree is damaged.
     """
-    if number in seen:
+    if number in visited:
         raise ValueError("a page that is its own ancestor")
-    seen.add(number)
+    visited.add(number)
     start = number * size
     _, flags, count, _ = _PAGE.unpack_from(data, start)
     for index in range(count):
         if flags & _BRANCH:
             _, _, page = _BRANCH_ELEMENT.unpack_from(data, start + _PAGE.size + index * _BRANCH_ELEMENT.size)
-            yield from _leaves(data, size, page, seen)
+            yield from _leaves(data, size, page, visited)
         elif flags & _LEAF:
             place = start + _PAGE.size + index * _LEAF_ELEMENT.size
             kind, position, key, value = _LEAF_ELEMENT.unpack_from(data, place)
@@ -100,7 +100,7 @@ def _leaves(data: mmap.mmap, size: int, number: int, seen: set[int]) -> Iterator
             raise ValueError("a page that is neither branch nor leaf")
 
 
-def _fnv(data: bytes) -> int:
+def _fnv1a(data: bytes) -> int:
     """64-bit FNV-1a, bbolt's checksum of a meta page."""
     value = 0xCBF29CE484222325
     for byte in data:

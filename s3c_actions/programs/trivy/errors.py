@@ -1,7 +1,7 @@
-"""What Trivy says when it fails, in terms of what to change.
+"""Translation of Trivy's errors into what to change.
 
-Trivy ends with 1 for everything and tells the reason in one FATAL line of Go errors wrapped in each other; the patterns
-here are of Trivy 0.74 as recorded in tests/data/trivy.
+Trivy ends with 1 for everything and gives the reason in one FATAL line of nested Go errors; the patterns here are of
+Trivy 0.74 as recorded in tests/data/trivy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from s3c_actions.core.explain import Case, explain
 
 
 class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What an error is about: `image` as people gave it, `timeout` in seconds, `source` as in `trivy.Request`."""
+    """The run that failed: `image` as given, `timeout` in seconds, `source` as in `trivy.ScanRequest`."""
 
     image: str
     cache: Path
@@ -25,7 +25,7 @@ class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
     source: str = "registry"
 
 
-# What follows "could not be downloaded" has to be looked for before what the registry of an image says.
+# Failed downloads of a database are matched before the errors of an image's registry.
 _NO_DATABASE = r"failed to download (?:vulnerability|Java) DB|Java DB[^\n]*error|download checks bundle"
 _NOT_DOWNLOADED = "Trivy's {database} could not be downloaded{from}: "
 _GET_DATABASE = "Give a mirror with --db-repository, keep Trivy's cache folder between runs, or scan with --offline."
@@ -244,19 +244,19 @@ def is_database_failure(reason: str) -> bool:
 
 
 def is_rate_limited(reason: str) -> bool:
-    """Whether a registry asked for fewer requests."""
+    """Whether a registry limited requests."""
     return bool(re.search(r"TOOMANYREQUESTS|429 Too Many|status code 429", reason))
 
 
-def translate(stderr: str, about: ErrorContext) -> S3CError:
+def translate(stderr: str, context: ErrorContext) -> S3CError:
     """The error of a run of Trivy that failed.
 
     Args:
-        stderr: all it wrote.
-        about: what it was asked.
+        stderr: all its output.
+        context: of the run.
     """
     reason = fatal_message(stderr)
-    facts = _facts(about) | {"database": "vulnerability database", "from": ""}
+    facts = _facts(context) | {"database": "vulnerability database", "from": ""}
     if "checks bundle" in reason:
         facts["database"] = "checks bundle"
     elif "Java DB" in reason:
@@ -265,37 +265,37 @@ def translate(stderr: str, about: ErrorContext) -> S3CError:
     if repository:
         facts["from"] = f" from {repository[1]}"
     original = reason[:4000]
-    return explain(reason, CASES, facts, image=about.image, original=original, flags=re.DOTALL) or OutsideError(
+    return explain(reason, CASES, facts, image=context.image, original=original, flags=re.DOTALL) or OutsideError(
         "Trivy failed.",
         cause="For a reason this toolkit does not know.",
         remedy="Read what it said; the command above can be run by hand with --debug.",
-        image=about.image,
+        image=context.image,
         original=original,
     )
 
 
-def cache_unusable_error(error: OSError, about: ErrorContext) -> S3CError:
-    """Trivy's cache folder cannot be made or written."""
+def cache_unusable_error(error: OSError, context: ErrorContext) -> S3CError:
+    """The error of a cache folder of Trivy's that cannot be created or written."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return _DISK_FULL.error(_facts(about))
+        return _DISK_FULL.error(_facts(context))
     return OutsideError(
-        f"Trivy's cache folder {about.cache} cannot be used: {error.strerror}.",
+        f"Trivy's cache folder {context.cache} cannot be used: {error.strerror}.",
         remedy="Give another one with --trivy-cache-dir.",
-        image=about.image,
+        image=context.image,
     )
 
 
-def cache_in_use_error(about: ErrorContext) -> S3CError:
-    """Another program held the cache for all of the time limit."""
-    return _IN_USE.error(_facts(about))
+def cache_in_use_error(context: ErrorContext) -> S3CError:
+    """The error of a cache that another program held for the whole time limit."""
+    return _IN_USE.error(_facts(context))
 
 
-def _facts(about: ErrorContext) -> dict[str, str]:
+def _facts(context: ErrorContext) -> dict[str, str]:
     return {
-        "image": about.image,
-        "source": about.source,
-        "timeout": f"{about.timeout:g}",
-        "cache": str(about.cache),
-        "db": str(about.cache / "db"),
-        "java_db": str(about.cache / "java-db"),
+        "image": context.image,
+        "source": context.source,
+        "timeout": f"{context.timeout:g}",
+        "cache": str(context.cache),
+        "db": str(context.cache / "db"),
+        "java_db": str(context.cache / "java-db"),
     }

@@ -1,8 +1,8 @@
-"""Every setting that `trivy image` takes from a flag, a trivy.yaml or a TRIVY_ variable, and who decides it here.
+"""Every setting that `trivy image` takes from a flag, a trivy.yaml or a TRIVY_ variable, and what decides it here.
 
 A setting that could leave findings out is always given as a flag, because Trivy would otherwise take it from a file in
-the working folder or from the environment without a word. Deprecated keys of a trivy.yaml win even over flags, so that
-Trivy is never given a person's trivy.yaml but a new one with what `FREE` is in it. `tests/contract/test_trivy.py`
+the working folder or from the environment silently. Deprecated keys of a trivy.yaml override even flags, so that Trivy
+never gets the user's trivy.yaml but a new one with its `FREE_FLAGS`. `tests/contract/test_trivy.py`
 compares this list with the flags of the program.
 
 https://trivy.dev/docs/v0.74/guide/references/configuration/config-file/
@@ -21,7 +21,7 @@ from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError
 
 EMPTY_FILE = os.devnull
-"""A file that is there, and empty: what Trivy is given where it would look for one of its own."""
+"""An existing, empty file: given to Trivy where it would otherwise search for a default file."""
 
 CONFIG_FILE = "trivy.yaml"
 SECRET_CONFIG = "trivy-secret.yaml"  # noqa: S105
@@ -68,10 +68,10 @@ FIXED_FLAGS: Mapping[str, tuple[str, str]] = {
     "check-namespaces": ("rego.namespaces", ""),
     "rego-error-limit": ("rego.error-limit", "10"),
     "include-deprecated-checks": ("rego.include-deprecated-checks", "false"),
-    # Modules of one's own may change findings; /dev/null is a folder without any.
+    # Custom modules may change findings; /dev/null is a folder without any.
     "module-dir": ("module.dir", EMPTY_FILE),
     "enable-modules": ("module.enable-modules", ""),
-    # A server, or a cache that others fill, would tell what is in the image.
+    # A server, or a cache that others fill, would decide what is in the image.
     "server": ("server.addr", ""),
     "token": ("server.token", ""),
     "custom-headers": ("server.custom-headers", ""),
@@ -101,7 +101,7 @@ INPUT_FLAGS: Mapping[str, tuple[str, str]] = {
     "skip-vex-repo-update": ("vulnerability.skip-vex-repo-update", "false"),
     "offline-scan": ("scan.offline", "false"),
 }
-"""Flag → its key and Trivy's default, of those that are given as our inputs say."""
+"""Flag → its key and Trivy's default, of those that follow the inputs."""
 
 REPORT_FLAGS: Mapping[str, tuple[str, str]] = {
     "format": ("format", "json"),
@@ -135,7 +135,7 @@ RUN_FLAGS: Mapping[str, str] = {
     "download-db-only": "db.download-only",
     "download-java-db-only": "db.download-java-only",
 }
-"""Flag → its key, of those that are another in each run."""
+"""Flag → its key, of those that differ in each run."""
 
 FREE_FLAGS: Mapping[str, str] = {
     "cacert": "cacert",
@@ -163,7 +163,7 @@ IDLE_FLAGS: Mapping[str, str] = {
     "redis-key": "cache.redis.key",
     "help": "",
 }
-"""Flag → its key, of those that do nothing with the others as they are."""
+"""Flag → its key, of those without effect beside the others."""
 
 WIDENING_VALUES: Mapping[str, str] = {
     "license-full": "true",
@@ -171,13 +171,14 @@ WIDENING_VALUES: Mapping[str, str] = {
     "detection-priority": "comprehensive",
     "include-deprecated-checks": "true",
 }
-"""Values that a trivy.yaml may give to flags of FIXED, because more is found with them."""
+"""Values that a trivy.yaml may give to `FIXED_FLAGS`, because they widen the scan."""
 
 _FREE_KEYS = frozenset({*FREE_FLAGS.values(), "registry.mirrors", "scan.maven.mirrors"})
 _CATEGORIES = tuple(
-    f"license.{one}" for one in ("forbidden", "restricted", "reciprocal", "notice", "permissive", "unencumbered")
+    f"license.{category}"
+    for category in ("forbidden", "restricted", "reciprocal", "notice", "permissive", "unencumbered")
 )
-_OLD = {
+_DEPRECATED_KEYS = {
     "vulnerability.type": "pkg-types",
     "scan.security-checks": "scanners",
     "rego.skip-policy-update": "skip-check-update",
@@ -185,10 +186,10 @@ _OLD = {
 }
 """Deprecated keys."""
 
-_ELSEWHERE = frozenset(
+_OTHER_KEYS = frozenset(
     {
-        *(f"clean.{one}" for one in ("all", "scan-cache", "vuln-db", "java-db", "checks-bundle", "vex-repo")),
-        *(f"repository.{one}" for one in ("branch", "commit", "tag")),
+        *(f"clean.{key}" for key in ("all", "scan-cache", "vuln-db", "java-db", "checks-bundle", "vex-repo")),
+        *(f"repository.{key}" for key in ("branch", "commit", "tag")),
         *("pkg.include-dev-deps", "server.listen", "server.path-prefix", "db.light", "scan.slow", "reset", "config"),
         *("misconfiguration.terraform.vars", "misconfiguration.cloudformation.params", "cache.clear"),
         "misconfiguration.reset-checks-bundle",
@@ -199,11 +200,11 @@ _ELSEWHERE = frozenset(
 _SILENT = frozenset({*REPORT_FLAGS, *RUN_FLAGS, *IDLE_FLAGS})
 
 
-def _keys() -> Mapping[str, str]:
+def _flags_by_key() -> Mapping[str, str]:
     """Key in a trivy.yaml → flag."""
     known = {key: flag for table in (FIXED_FLAGS, INPUT_FLAGS, REPORT_FLAGS) for flag, (key, _) in table.items() if key}
     known |= {key: flag for table in (RUN_FLAGS, FREE_FLAGS, IDLE_FLAGS) for flag, key in table.items() if key}
-    return {key.lower(): flag for key, flag in (known | _OLD).items()}
+    return {key.lower(): flag for key, flag in (known | _DEPRECATED_KEYS).items()}
 
 
 def known_flags() -> frozenset[str]:
@@ -212,18 +213,18 @@ def known_flags() -> frozenset[str]:
 
 
 def trivy_environment(environment: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """What Trivy gets of an environment.
+    """Filter the environment for Trivy.
 
     Returns:
         The environment without the TRIVY_ variables that could leave something out of a report, and the names of those
-        that are worth a word.
+        that are worth a notice.
     """
-    free = {_variable(flag) for flag in FREE_FLAGS} | {"TRIVY_CACHE_DIR", "TRIVY_EXPERIMENTAL_RPM_ARCHIVE"}
-    silent = {_variable(flag) for flag in _SILENT} | {"TRIVY_DISABLE_VEX_NOTICE", "TRIVY_VERSION"}
-    read = {_variable(flag) for flag in (*REPOSITORY_FLAGS, *SKIP_FLAGS)}
-    kept = {name: value for name, value in environment.items() if not name.startswith("TRIVY_") or name in free}
-    dropped = {name for name, value in environment.items() if name not in kept and value}
-    return kept, tuple(sorted(dropped - silent - read))
+    free = {_variable_name(flag) for flag in FREE_FLAGS} | {"TRIVY_CACHE_DIR", "TRIVY_EXPERIMENTAL_RPM_ARCHIVE"}
+    silent = {_variable_name(flag) for flag in _SILENT} | {"TRIVY_DISABLE_VEX_NOTICE", "TRIVY_VERSION"}
+    read = {_variable_name(flag) for flag in (*REPOSITORY_FLAGS, *SKIP_FLAGS)}
+    passed = {name: value for name, value in environment.items() if not name.startswith("TRIVY_") or name in free}
+    dropped = {name for name, value in environment.items() if name not in passed and value}
+    return passed, tuple(sorted(dropped - silent - read))
 
 
 REPOSITORY_FLAGS = ("db-repository", "java-db-repository", "checks-bundle-repository")
@@ -233,13 +234,13 @@ SKIP_FLAGS = ("offline-scan", "skip-db-update", "skip-java-db-update", "skip-che
 
 
 class TrivyConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A person's trivy.yaml, or the like from the environment.
+    """The user's trivy.yaml, or the same settings from the environment.
 
     Attributes:
         free: what Trivy is given of it, as a document.
-        wider: flags with the values it gives them, of WIDER.
-        skips: flags of SKIPS that it sets.
-        repositories: of REPOSITORIES, with what it gives them.
+        wider: flags with the values it gives them, of WIDENING_VALUES.
+        skips: flags of SKIP_FLAGS that it sets.
+        repositories: of REPOSITORY_FLAGS, with their values.
         unused: keys, as written, that would have left something out and are not used.
     """
 
@@ -250,7 +251,7 @@ class TrivyConfig(msgspec.Struct, frozen=True, kw_only=True):
     unused: tuple[str, ...] = ()
 
     def written(self, temp: Path) -> Path | None:
-        """The file for Trivy; None when there is nothing to be in it."""
+        """Write the file for Trivy; None when it would be empty."""
         if not self.free:
             return None
         path = temp / "trivy.yaml"
@@ -261,27 +262,27 @@ class TrivyConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_variables(environment: Mapping[str, str]) -> TrivyConfig:
-    """Repositories and skips as TRIVY_ variables have them."""
-    values = {flag: environment.get(_variable(flag), "") for flag in (*REPOSITORY_FLAGS, *SKIP_FLAGS)}
+    """Read repositories and skips from TRIVY_ variables."""
+    values = {flag: environment.get(_variable_name(flag), "") for flag in (*REPOSITORY_FLAGS, *SKIP_FLAGS)}
     return TrivyConfig(
-        skips=tuple(flag for flag in SKIP_FLAGS if _boolean(values[flag])),
-        repositories={flag: _items(values[flag]) for flag in REPOSITORY_FLAGS if values[flag]},
+        skips=tuple(flag for flag in SKIP_FLAGS if _parse_boolean(values[flag])),
+        repositories={flag: _split_items(values[flag]) for flag in REPOSITORY_FLAGS if values[flag]},
     )
 
 
 def read(path: Path) -> TrivyConfig:
-    """A trivy.yaml.
+    """Read a trivy.yaml.
 
     Raises:
-        InputError: it is not there, is not YAML, or has a key that Trivy does not know.
+        InputError: it is missing, is not YAML, or has a key that Trivy does not know.
     """
-    keys, document = _keys(), _document(path, "trivy-config")
+    keys, document = _flags_by_key(), _read_document(path, "trivy-config")
     free: dict[str, Any] = {}
     repositories: dict[str, tuple[str, ...]] = {}
     wider: list[tuple[str, str]] = []
     skips: list[str] = []
     unused: list[str] = []
-    for key, value in _flat(document, keys):
+    for key, value in _flatten(document, keys):
         lowered = key.lower()
         if lowered in _FREE_KEYS:
             free[lowered] = value
@@ -289,23 +290,23 @@ def read(path: Path) -> TrivyConfig:
         if lowered in _CATEGORIES:
             unused += [key] if value else []
             continue
-        if lowered in _ELSEWHERE or lowered.startswith(("kubernetes.", "cloud.aws.")):
+        if lowered in _OTHER_KEYS or lowered.startswith(("kubernetes.", "cloud.aws.")):
             continue
         flag = keys.get(lowered)
         if flag is None:
             near = suggest_word(lowered, [*keys, *_FREE_KEYS, *_CATEGORIES])
-            raise _unusable("trivy-config", path, f"{key[:80]!r} is no setting of Trivy's{near}")
-        text = _text(value)
+            raise _unusable_error("trivy-config", path, f"{key[:80]!r} is no setting of Trivy's{near}")
+        text = _setting_text(value)
         if flag in WIDENING_VALUES and text == WIDENING_VALUES[flag]:
             wider.append((flag, text))
         elif flag in SKIP_FLAGS:
-            skips += [flag] if _boolean(text) else []
+            skips += [flag] if _parse_boolean(text) else []
         elif flag in REPOSITORY_FLAGS:
-            repositories[flag] = _items(text)
-        elif flag not in _SILENT and not _same(text, {**FIXED_FLAGS, **INPUT_FLAGS}[flag][1]):
+            repositories[flag] = _split_items(text)
+        elif flag not in _SILENT and not _is_default(text, {**FIXED_FLAGS, **INPUT_FLAGS}[flag][1]):
             unused.append(key)
     return TrivyConfig(
-        free=_nested(free),
+        free=_nest(free),
         wider=tuple(wider),
         skips=tuple(skips),
         repositories=repositories,
@@ -326,90 +327,90 @@ _NARROWING = ("enable-builtin-rules", "disable-rules", "allow-rules", "exclude-b
 
 
 def narrowing_keys(path: Path) -> tuple[str, ...]:
-    """The keys of a secret configuration with which fewer secrets are found.
+    """The keys of a secret configuration that narrow the search for secrets.
 
     Raises:
-        InputError: it is not there, is not YAML, or has a key that Trivy does not know.
+        InputError: it is missing, is not YAML, or has a key that Trivy does not know.
     """
-    document = _document(path, "secret-config")
+    document = _read_document(path, "secret-config")
     for key in document:
         if key not in SECRET_KEYS:
             near = suggest_word(str(key), SECRET_KEYS)
-            raise _unusable("secret-config", path, f"{str(key)[:80]!r} is none of {', '.join(SECRET_KEYS)}{near}")
+            raise _unusable_error("secret-config", path, f"{str(key)[:80]!r} is none of {', '.join(SECRET_KEYS)}{near}")
     return tuple(key for key in _NARROWING if document.get(key))
 
 
 def suggest_word(word: str, known: Iterable[str]) -> str:
-    """`: did you mean THIS?`, to end a sentence; empty when nothing is like it."""
+    """`: did you mean THIS?`, to end a sentence; empty when nothing is similar."""
     import difflib
 
     near = difflib.get_close_matches(word, list(known), n=1)
     return f": did you mean {near[0]}?" if near else ""
 
 
-def _variable(flag: str) -> str:
+def _variable_name(flag: str) -> str:
     return "TRIVY_" + flag.upper().replace("-", "_")
 
 
-def _document(path: Path, field: str) -> dict[Any, Any]:
+def _read_document(path: Path, field: str) -> dict[Any, Any]:
     try:
         document = reading.parse_yaml(reading.read_text_file(path, encoding="utf-8-sig"))
     except reading.YamlError as error:
-        raise _unusable(field, path, str(error)) from error
+        raise _unusable_error(field, path, str(error)) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise _unusable(field, path, getattr(error, "strerror", "") or "it is not UTF-8") from error
+        raise _unusable_error(field, path, getattr(error, "strerror", "") or "it is not UTF-8") from error
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise _unusable(field, path, "it is not a mapping of settings")
+        raise _unusable_error(field, path, "it is not a mapping of settings")
     return document
 
 
-def _flat(document: Mapping[Any, Any], known: Mapping[str, str], above: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(document: Mapping[Any, Any], known: Mapping[str, str], above: str = "") -> Iterator[tuple[str, Any]]:
     """Keys with dots between their parts, as Trivy names them, and their values."""
     for name, value in document.items():
         key = f"{above}{name}"
         leaf = key.lower() in known or key.lower() in _FREE_KEYS
         if isinstance(value, dict) and value and not leaf:
-            yield from _flat(value, known, f"{key}.")
-        elif value or leaf or not any(one.startswith(f"{key.lower()}.") for one in (*known, *_FREE_KEYS)):
+            yield from _flatten(value, known, f"{key}.")
+        elif value or leaf or not any(leaf_key.startswith(f"{key.lower()}.") for leaf_key in (*known, *_FREE_KEYS)):
             yield key, value
 
 
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
     for key, value in flat.items():
         *above, last = key.split(".")
-        place = made
+        place = nested
         for part in above:
             place = place.setdefault(part, {})
         place[last] = value
-    return made
+    return nested
 
 
-def _text(value: Any) -> str:
+def _setting_text(value: Any) -> str:
     if isinstance(value, list):
-        return ",".join(_text(one) for one in value)
+        return ",".join(_setting_text(item) for item in value)
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)
 
 
-def _items(text: str) -> tuple[str, ...]:
+def _split_items(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _boolean(text: str) -> bool:
+def _parse_boolean(text: str) -> bool:
     """As Go reads it."""
     return text in {"1", "t", "T", "TRUE", "true", "True"}
 
 
-def _same(text: str, default: str) -> bool:
+def _is_default(text: str, default: str) -> bool:
     off = {"", "false", "0"}
-    return set(_items(text)) == set(_items(default)) or (text.lower() in off and default in off)
+    return set(_split_items(text)) == set(_split_items(default)) or (text.lower() in off and default in off)
 
 
-def _unusable(field: str, path: Path, why: str) -> InputError:
+def _unusable_error(field: str, path: Path, why: str) -> InputError:
     return InputError(
         field,
         f"{str(path)!r} cannot be used: {why}" + ("" if why.endswith("?") else "."),
@@ -418,6 +419,6 @@ def _unusable(field: str, path: Path, why: str) -> InputError:
 
 
 def fixed_arguments(values: Iterable[tuple[str, str]] = ()) -> list[str]:
-    """The flags of FIXED and OURS, some with other values."""
+    """The flags of FIXED_FLAGS and REPORT_FLAGS, some with other values."""
     every = {flag: value for table in (FIXED_FLAGS, REPORT_FLAGS) for flag, (_, value) in table.items()} | dict(values)
     return [f"--{flag}={value}" for flag, value in every.items()]
