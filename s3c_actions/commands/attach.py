@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import attach as inputs
@@ -65,18 +64,3 @@ def _pinned(image: str, scanner: ImageScanner) -> str:
     except S3CError as error:
         error.image = error.image or image
         raise
-
-
-COMMAND = Command(
-    name="attach",
-    help="Attaches evidence to images in their registry, each document signed with the image's key: scan report, "
-    "bills of materials, what a patch fixed, the facts of the run. Without `results` or `report` the images are "
-    "scanned now, so that running it again refreshes what has become stale.",
-    options=inputs.AttachInputs,
-    run=run,
-    examples=(
-        "s3c attach registry.example/app@sha256:… --key signing.key --certificate signing.crt",
-        "s3c attach registry.example/app:1.4 --attach sarif,spdx --policy s3c-policy.yaml --key-name release",
-        "s3c attach registry.example/app:1.4 --report s3c-out/app/trivy.json --prune-evidence --key-name release",
-    ),
-)

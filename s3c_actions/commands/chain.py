@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import chain as inputs
@@ -330,21 +329,3 @@ def _replacements(images: Mapping[str, str]) -> tuple[Replacement, ...]:
         )
         for image, one in given.items()
     )
-
-
-COMMAND = Command(
-    name="chain",
-    help="Takes images from vulnerable to patched, signed and verified: scan, patch, rescan, gate, sign, verify. "
-    "Nothing is signed that does not pass the gate; a second run on the same image pushes nothing. With `deploy`, "
-    "manifests are then deployed by the digests that came out, unless one of the images failed.",
-    options=inputs.ChainInputs,
-    run=run,
-    comments=True,
-    examples=(
-        "s3c chain localhost:5000/voting-db:15.0 --key signing.key --certificate signing.crt",
-        "s3c chain registry.example/app:1.4 registry.example/db:15.0 --key-name release --fail-on HIGH",
-        "s3c chain registry.example/app:1.4 --sign false",
-        "s3c chain registry.example/app:1.4 --key-name release --deploy --manifests k8s/ --namespace shop",
-        "s3c chain registry.example/app:pr-7 --baseline registry.example/app:main --baseline-name main",
-    ),
-)

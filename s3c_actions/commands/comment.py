@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.options import github as inputs
 from s3c_actions.result.model import LeftResults, Outcome
@@ -98,17 +97,3 @@ def _left(
 
     texts = [json.dumps(msgspec.to_builtins(document)).encode() for document in documents]
     return delivery.save_for_workflow(texts, written, about, settings, context.environment)
-
-
-COMMAND = Command(
-    name=NAME,
-    help="Writes results as comments on their pull request: one for each image, or one for all with `merge`. Each is "
-    "found again by a hidden marker and updated in place.",
-    options=inputs.CommentInputs,
-    run=run,
-    examples=(
-        "s3c comment s3c-out/result.json",
-        "s3c comment results/ --merge --comment changes",
-        "s3c comment s3c-out/result.json --repository octo/shop --pull-request 7",
-    ),
-)

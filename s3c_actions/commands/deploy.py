@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import deploy as inputs
@@ -108,19 +107,3 @@ def _by_policy(
         return result
 
     return judged
-
-
-COMMAND = Command(
-    name="deploy",
-    help="Deploys manifests to Kubernetes with every image by its signed digest. First the images are verified and the "
-    "gate is proved to deny an unsigned one; nothing is applied before. Then the rollout is watched to its end.",
-    options=inputs.DeployInputs,
-    run=run,
-    comments=True,
-    examples=(
-        "s3c deploy k8s/ --image registry.example/app@sha256:… --trust-store signing.crt",
-        "s3c deploy k8s/ --vault kv-voting --vault-certificate signing",
-        "s3c deploy - --namespace shop --create-namespace",
-        "s3c deploy k8s/ --render-only --output-dir out",
-    ),
-)

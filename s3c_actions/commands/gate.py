@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
@@ -126,21 +125,3 @@ def drop_failures(told: Outcome) -> Outcome:
     """A demonstration in which something is denied is one that worked."""
     images = (replace(one, failure=None, reference="" if one.failure else one.reference) for one in told.images)
     return replace(told, images=tuple(images))
-
-
-COMMAND = Command(
-    name="gate",
-    help="Proves that the cluster's gate closes: looks for holes, then has the cluster try, by dry run, a Pod of an "
-    "image that nobody signed, and the images given. `check` fails when one of those is denied; `demo` shows why. "
-    "`install` first puts Gatekeeper and Ratify on the cluster by their Helm charts, failing closed, or brings those "
-    "that are there to the same state; it may be run again at any time.",
-    options=inputs.GateInputs,
-    run=run,
-    examples=(
-        "s3c gate install --trust-store signing.crt",
-        "s3c gate install --vault kv-voting --vault-certificate signing --tenant-id "
-        "01234567-89ab-cdef-0123-456789abcdef --ratify-client-id 89abcdef-0123-4567-89ab-0123456789ab",
-        "s3c gate check --image registry.example/app@sha256:…",
-        "s3c gate demo --image registry.example/app:unsigned --image registry.example/app:signed",
-    ),
-)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import mirror as inputs
@@ -105,18 +104,3 @@ def _told(result: MirrorResult) -> str:
     sent = f"{result.blobs} layers and configurations ({result.size / 2**20:,.1f} MiB) and {result.manifests} manifests"
     more = [f"{result.mounted} mounted"] * bool(result.mounted) + [f"{result.found} were there"] * bool(result.found)
     return f"→ {result.reference}: {sent} sent" + "".join(f", {one}" for one in more)
-
-
-COMMAND = Command(
-    name="mirror",
-    help="Copies an image of a registry or of an OCI archive to a registry, by digest and to the byte, with all its "
-    "platforms. Only what is missing there is sent; in the end the target is read back and its digest compared.",
-    options=inputs.MirrorInputs,
-    run=run,
-    examples=(
-        "s3c mirror docker.io/library/postgres:15.0 registry.example/mirror/postgres",
-        "s3c mirror postgres@sha256:… registry.example/mirror/postgres:15.0 --platforms linux/amd64,linux/arm64",
-        "s3c mirror registry.example/team/app:1.4 registry.example/release/app:1.4 --referrers",
-        "s3c mirror image.tar registry.example/team/app:1.4",
-    ),
-)

@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Command
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import patch as inputs
-from s3c_actions.options import removed
 from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.images import for_each_image, unless_exempt
@@ -152,19 +150,3 @@ def _warned(result: ScanResult, scanner: ImageScanner) -> ScanResult:
     for sentence in result.warnings:
         scanner.context.progress.warning(sentence)
     return result
-
-
-COMMAND = Command(
-    name="patch",
-    help="Patches the operating-system packages of images with Copa, pushes the result under a tag of its own, and "
-    "proves by a rescan what is gone. With nothing to fix, nothing is pushed.",
-    options=inputs.PatchInputs,
-    removed=removed.signing(inputs.PatchInputs.inputs()),
-    run=run,
-    comments=True,
-    examples=(
-        "s3c patch localhost:5000/voting-db:15.0",
-        "s3c patch acr.example/app:1.4 --patched-tag '{tag}-patched' --buildkit-addr docker-container://builder",
-        "s3c patch acr.example/app@sha256:… --report trivy.json --fail-on HIGH --fixable-only",
-    ),
-)

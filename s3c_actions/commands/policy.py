@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import policy as inputs
@@ -122,18 +121,3 @@ def _summary(policy: Policy) -> str:
         ("licences refused", ", ".join(policy.licenses.refuse) or "none"),
     ]
     return "".join(f"{name:<17} {text}\n" for name, text in lines)
-
-
-COMMAND = Command(
-    name="policy",
-    help="Reads a policy, judges images by the evidence in their registry exactly as the cluster's gate would, and "
-    "exports the policy for that gate.",
-    options=inputs.PolicyInputs,
-    run=run,
-    examples=(
-        "s3c policy check registry.example/app@sha256:…",
-        "s3c policy check --policy s3c-policy.yaml",
-        "s3c policy export --ratify > gate.yaml",
-        "s3c policy schema > s3c-policy.schema.json",
-    ),
-)

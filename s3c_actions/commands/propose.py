@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import propose as inputs
 from s3c_actions.result.model import Outcome
@@ -123,16 +122,3 @@ def _in_repository(path: Path | None, checkout: Path) -> str:
 
 def _no_stdin() -> bytes:
     raise InputError("manifests", "standard input is no file of the checkout.", remedy="Give files or folders.")
-
-
-COMMAND = Command(
-    name="propose",
-    help="Proposes patched images: a pull request that writes their digests into the manifests, opened once and kept "
-    "up to date. It is made through the API, so no git credentials are needed.",
-    options=inputs.ProposeInputs,
-    run=run,
-    examples=(
-        "s3c propose k8s/ --results s3c-out/result.json",
-        "s3c propose k8s/ --image registry.example/voting-app@sha256:… --base main",
-    ),
-)

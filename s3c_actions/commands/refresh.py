@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
@@ -198,18 +197,3 @@ def _issue(options: inputs.RefreshInputs, context: Context, told: Sequence[Refre
             done, url = issues.close(client, about.repository, key, why)
         step.done(f"{done.value} {url}".strip())
     return done.value, url
-
-
-COMMAND = Command(
-    name=NAME,
-    help="Scans again what is deployed, by digest, with today's vulnerability data: what runs on a cluster, or a list. "
-    "Attaches the new reports, signed with the key given; keeps one issue on what can be fixed; hands the images on to "
-    "be patched.",
-    options=inputs.RefreshInputs,
-    run=run,
-    examples=(
-        "s3c refresh --namespaces shop --fail-on MEDIUM",
-        "s3c refresh --namespaces shop --policy s3c-policy.yaml --key signing.key --certificate signing.crt",
-        "s3c refresh registry.example/app@sha256:… registry.example/db:15.0-1 --issue --repository octo/shop",
-    ),
-)

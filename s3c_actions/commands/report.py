@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.options import report as inputs
@@ -156,16 +155,3 @@ def _table(path: Path) -> str:
     if len(lines) <= TEXT_ROWS:
         return "\n".join(lines) + "\n"
     return "\n".join(lines[:TEXT_ROWS]) + f"\n… {len(lines) - TEXT_ROWS:,} more lines in {path}\n"
-
-
-COMMAND = Command(
-    name="report",
-    help="Renders an existing JSON report of Trivy in every form, compares it with an earlier one and gates it, with "
-    "no scan.",
-    options=inputs.ReportInputs,
-    run=run,
-    examples=(
-        "s3c report trivy.json --format sarif,html,csv --output-dir reports",
-        "s3c report trivy.json --baseline main/trivy.json --fail-on HIGH --fixable-only",
-    ),
-)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import removed
 from s3c_actions.options import scan as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context, image_folders
@@ -59,20 +57,3 @@ def _wanted(options: inputs.ScanInputs) -> dict[str, str]:
             "image", "no image is given.", remedy="Give a reference, or an archive with --input image.tar."
         )
     return wanted
-
-
-COMMAND = Command(
-    name="scan",
-    help="Scans images with Trivy, once each, and writes every report asked for from that one scan. What is reported "
-    "and what closes the gate (`fail-on`) are set apart.",
-    options=inputs.ScanInputs,
-    removed=removed.signing(inputs.ScanInputs.inputs()),
-    run=run,
-    comments=True,
-    examples=(
-        "s3c scan nginx:1.27 --severity HIGH,CRITICAL",
-        "s3c scan registry.example/app:1.0 --fail-on HIGH --fixable-only --format sarif,html,cyclonedx",
-        "s3c scan --input image.tar --scanners vuln,secret,misconfig,license",
-        "s3c scan registry.example/app:pr-7 --baseline registry.example/app:main",
-    ),
-)

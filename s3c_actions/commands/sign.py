@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.options import sign as inputs
 from s3c_actions.options.programs import TrivyProgram
@@ -148,17 +147,3 @@ def _evidence(
         options, context, signer, trivy=_trivy(options, context), gate=criteria.gate, policy=criteria.policy
     )
     return lambda outcome: tool.of(found, outcome.image).attach(outcome, "sign")
-
-
-COMMAND = Command(
-    name="sign",
-    help="Signs images by digest with notation, verifies what was signed, and signs nothing twice. "
-    "The certificate and all images are checked before the first is signed.",
-    options=inputs.SignInputs,
-    run=run,
-    examples=(
-        "s3c sign localhost:5000/voting-app@sha256:… --key signing.key --certificate signing.crt",
-        "s3c sign acr.example/app:1.2 --vault kv-voting --vault-certificate signing",
-        "s3c sign acr.example/app:1.2 --plugin azure-kv --key-id https://kv.vault.azure.net/keys/signing/0123",
-    ),
-)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.text import plural
 from s3c_actions.options import trace as inputs
@@ -93,18 +92,3 @@ def _trusted(options: inputs.TraceInputs, context: Context) -> Iterator[tuple[Si
     program = create_notation(options, context, registries_of(options.image))
     with verify.prepare(settings, context.temp, context.progress) as home:
         yield SignatureChecker(notation=program, homes=(home,), temp=context.temp), None
-
-
-COMMAND = Command(
-    name="trace",
-    help="Tells the whole story of a digest from the registry alone: where it came from, what was found, what the "
-    "patch changed, who signed what and when, and whether it would be admitted today. Prints it, and writes it as one "
-    "self-contained page and as JSON.",
-    options=inputs.TraceInputs,
-    run=run,
-    examples=(
-        "s3c trace registry.example/app:1.2 --trust-store signing-root.crt",
-        "s3c trace registry.example/app:1.2 --vault kv-voting --vault-certificate signing",
-        "s3c trace registry.example/app@sha256:… --policy s3c-policy.yaml --format json",
-    ),
-)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import trust as inputs
 from s3c_actions.result.model import Outcome
@@ -61,16 +60,3 @@ def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
             client=client,
         )
     return TrustSettings(chain=found.chain, field="vault-certificate", name=name, scopes=scopes, fetched=fetched)
-
-
-COMMAND = Command(
-    name="trust",
-    help="Writes what a verifier has to have to trust a signer, from the certificate itself: notation's trust store "
-    "and trust policy, and Ratify's KeyManagementProvider, Verifier and Policy.",
-    options=inputs.TrustInputs,
-    run=run,
-    examples=(
-        "s3c trust export --vault kv-voting --vault-certificate signing",
-        "s3c trust export --certificate signing.crt --registry-scope registry.example/voting-app",
-    ),
-)

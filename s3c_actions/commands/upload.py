@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.options import github as inputs
 from s3c_actions.result.model import Outcome
@@ -68,17 +67,3 @@ def _target(options: inputs.UploadInputs, context: Context) -> UploadTarget:
         ref=known(options.ref, "ref", "GITHUB_REF"),
         checkout_uri=f"{checkout.absolute().as_uri()}/" if checkout is not None else "",
     )
-
-
-COMMAND = Command(
-    name="upload",
-    help="Uploads SARIF files to code scanning by GitHub's API and waits for what becomes of them, for CI systems "
-    "other than GitHub Actions. The actions use github/codeql-action/upload-sarif.",
-    options=inputs.UploadInputs,
-    run=run,
-    examples=(
-        "s3c upload s3c-out/report.sarif",
-        "s3c upload reports/ --repository octo/shop --commit 4b6472266afd7b471e86085a6659e8c7f2b119da "
-        "--ref refs/heads/main",
-    ),
-)
