@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.github import api, artifact, delivery, errors
+from s3c_actions.github import run as runs
 from s3c_actions.options import github as inputs
 from s3c_actions.result.model import LeftResults, Outcome
 from s3c_actions.wiring.context import Context
@@ -34,9 +36,6 @@ def run(options: inputs.CommentInputs, context: Context) -> Outcome:
         InputError: an input or a result is wrong.
         OutsideError: GitHub did not take a comment that is required, or what a fork's run left is no result.
     """
-    from s3c_actions.github import api, artifact, delivery, errors
-    from s3c_actions.github import run as runs
-
     token = find_token(options, context, "pull-requests: write")
     about = runs.read_run(context.environment, options.repository)
     client = api.connect(token, context.environment, context.progress.notice)
@@ -93,7 +92,5 @@ def _left(
     settings: CommentSettings,
     context: Context,
 ) -> LeftResults:
-    from s3c_actions.github import delivery
-
     texts = [json.dumps(msgspec.to_builtins(document)).encode() for document in documents]
     return delivery.save_for_workflow(texts, written, about, settings, context.environment)

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import deploy as inputs
+from s3c_actions.policy import model
 from s3c_actions.result.model import Outcome, VerifyResult
+from s3c_actions.steps import deploy, judge
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.judging import read_certificates
 from s3c_actions.wiring.signing import create_notation
 from s3c_actions.wiring.verifying import names_trust
 
@@ -37,9 +41,6 @@ def run(options: inputs.DeployInputs, context: Context) -> Outcome:
         InputError: an input, a manifest or an image is wrong: nothing was applied.
         OutsideError: the registry or the cluster failed before anything was applied.
     """
-    from s3c_actions.cluster.images import Replacement
-    from s3c_actions.steps import deploy
-
     started = time.monotonic()
     settings = deploy_settings(options, context, tuple(Replacement.parse(one) for one in options.image))
     if not names_trust(options) and not options.require_gate:
@@ -85,9 +86,6 @@ def _by_policy(
     path = options.policy
     if path is None:
         return verify
-    from s3c_actions.policy import model
-    from s3c_actions.steps import judge
-    from s3c_actions.wiring.judging import read_certificates
 
     ready = stack.enter_context(
         judge.prepare(

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import gate as inputs
 from s3c_actions.result.model import Admission, DeployResult, Outcome
+from s3c_actions.steps.deploy import judge_admission
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.deploying import deploy_outcome, image_registry, resolve_reference
 from s3c_actions.wiring.install_gate import install
@@ -35,8 +38,6 @@ def run(options: inputs.GateInputs, context: Context) -> Outcome:
         Refused: the gate has holes, or is open.
         OutsideError: the registry, the cluster or the gate does not answer.
     """
-    from s3c_actions.cluster.images import Replacement
-
     started = time.monotonic()
     installing = options.task == "install"
     images = tuple(Replacement.parse(one) for one in options.image)
@@ -75,9 +76,6 @@ def _tried(
     patience: float = 0.0,
 ) -> DeployResult:
     """What the gate makes of images; a denial counts after `patience` seconds."""
-    from s3c_actions.cluster.gate import inspection
-    from s3c_actions.steps.deploy import judge_admission
-
     namespace = options.namespace or cluster.namespace
     with context.progress.step("gate") as step:
         looked = inspection.inspect(inspection.read_gate_objects(cluster), [("", "Pod", namespace)])

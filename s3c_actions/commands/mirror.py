@@ -12,11 +12,14 @@ from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import mirror as inputs
 from s3c_actions.options.common import path
+from s3c_actions.registry import Registry, RepositorySource
+from s3c_actions.registry.archive import ArchiveSource
 from s3c_actions.result.model import ImageOutcome, MirrorResult, Outcome
+from s3c_actions.steps import mirror
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
-    from s3c_actions.registry import ImageSource, Registry
+    from s3c_actions.registry import ImageSource
 
 
 def run(options: inputs.MirrorInputs, context: Context) -> Outcome:
@@ -26,9 +29,6 @@ def run(options: inputs.MirrorInputs, context: Context) -> Outcome:
         InputError: an input is wrong, or the image is not there, or is an archive's that cannot be believed.
         OutsideError: a registry failed; the target's tag is as it was.
     """
-    from s3c_actions.registry.archive import ArchiveSource
-    from s3c_actions.steps import mirror
-
     image = options.source
     archive = _is_archive(image)
     source = None if archive else Reference.parse(image, field="source")
@@ -80,7 +80,6 @@ def _target(options: inputs.MirrorInputs, source: Reference | None) -> Reference
 
 
 def _registry(options: inputs.MirrorInputs, context: Context, name: str) -> Registry:
-    from s3c_actions.registry import Registry
     from s3c_actions.wiring.logins import create_logins
 
     return Registry(create_logins(options, context, {name}), insecure=options.insecure_registry)
@@ -89,7 +88,6 @@ def _registry(options: inputs.MirrorInputs, context: Context, name: str) -> Regi
 def _repository(
     options: inputs.MirrorInputs, context: Context, source: Reference, target: Reference, to: Registry
 ) -> ImageSource:
-    from s3c_actions.registry import Registry, RepositorySource
     from s3c_actions.wiring.logins import logins_of
 
     own = logins_of((options.source_username, options.source_password), "source", options, context, {source.registry})

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.coverage import lists_os_packages
+from s3c_actions.findings.scope_inference import infer
 from s3c_actions.options import patch as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
+from s3c_actions.steps.merge import merge_scans
+from s3c_actions.steps.scan import closed_gate_error
+from s3c_actions.wiring import baseline
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.images import for_each_image, unless_exempt
+from s3c_actions.wiring.scanning import create_scanner
+from s3c_actions.wiring.vouching import by_options
 
 if TYPE_CHECKING:
     from s3c_actions.wiring.scanning import ImageScanner
@@ -29,10 +37,6 @@ def run(options: inputs.PatchInputs, context: Context) -> Outcome:
         InputError: an input is wrong: nothing has been pushed.
         OutsideError: a program could not be had.
     """
-    from s3c_actions.steps.scan import closed_gate_error
-    from s3c_actions.wiring import baseline
-    from s3c_actions.wiring.scanning import create_scanner
-
     images = options.image
     _check(options, images)
     places = image_folders(context.output, images)
@@ -62,8 +66,6 @@ def _vouching(options: inputs.PatchInputs, context: Context) -> Iterator[VouchCh
     Raises:
         InputError: `reuse-patched` asks for what the other inputs do not give.
     """
-    from s3c_actions.wiring.vouching import by_options
-
     reuse = options.reuse_patched
     if reuse == "never":
         yield lambda _reference: False
@@ -99,11 +101,6 @@ def _given(paths: tuple[Path, ...], image: str, scanner: ImageScanner) -> ScanRe
     Raises:
         InputError: one cannot be read, is not Trivy's, or says nothing of the operating system's packages.
     """
-    from s3c_actions.findings import trivy_report
-    from s3c_actions.findings.coverage import lists_os_packages
-    from s3c_actions.findings.scope_inference import infer
-    from s3c_actions.steps.merge import merge_scans
-
     if not paths:
         return None
     reports = {}

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from s3c_actions.cluster.gate.manifests import objects_for_policy
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import policy as inputs
+from s3c_actions.policy import model
+from s3c_actions.policy.model import exception_end
 from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps import judge as step
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.images import failed
 from s3c_actions.wiring.signing import registries_of, resolve_images
@@ -27,8 +33,6 @@ def run(options: inputs.PolicyInputs, context: Context) -> Outcome:
         InputError: the policy is not one, or an image is malformed or not there.
         OutsideError: the registry failed.
     """
-    from s3c_actions.policy import model
-
     if options.task == "schema":
         return Outcome(command="policy", images=(), text=json.dumps(model.schema(), indent=2) + "\n")
     path = options.policy
@@ -49,8 +53,6 @@ def run(options: inputs.PolicyInputs, context: Context) -> Outcome:
 
 
 def _judged(options: inputs.PolicyInputs, context: Context, policy: Policy) -> tuple[ImageOutcome, ...]:
-    from s3c_actions.steps import judge as step
-
     outcomes = []
     with open_policy_judge(options, context, policy, registries_of(options.image)) as judge:
         for image, pinned in resolve_images(options.image, options, context).items():
@@ -70,12 +72,8 @@ def _judged(options: inputs.PolicyInputs, context: Context, policy: Policy) -> t
 
 def export_yaml(policy: Policy) -> str:
     """The objects of the cluster's gate as YAML, in the order in which they are applied."""
-    from io import StringIO
-
     from ruamel.yaml import YAML
     from ruamel.yaml.scalarstring import walk_tree
-
-    from s3c_actions.cluster.gate.manifests import objects_for_policy
 
     yaml = YAML()
     yaml.width = 4096
@@ -91,10 +89,6 @@ def export_yaml(policy: Policy) -> str:
 
 def exception_notices(policy: Policy, context: Context) -> list[str]:
     """What should be told of a policy: exceptions that are over, or soon will be."""
-    from datetime import timedelta
-
-    from s3c_actions.policy.model import exception_end
-
     told = []
     for one in policy.exceptions:
         left = exception_end(one.until) - context.now

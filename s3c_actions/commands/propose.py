@@ -6,13 +6,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s3c_actions.cluster import images, manifests
+from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
+from s3c_actions.github import api, proposal
+from s3c_actions.github import run as runs
 from s3c_actions.options import propose as inputs
+from s3c_actions.report.github import comment
+from s3c_actions.report.render import escape
 from s3c_actions.result.model import Outcome
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.github import find_token
+from s3c_actions.wiring.result_files import read
 
 if TYPE_CHECKING:
-    from s3c_actions.cluster.images import Replacement
     from s3c_actions.report.document import ResultDocument
 
 ACTION_SENTENCES = {
@@ -30,14 +38,6 @@ def run(options: inputs.ProposeInputs, context: Context) -> Outcome:
         InputError: an input, a result or a manifest is wrong: nothing was proposed.
         OutsideError: GitHub did not do it.
     """
-    from s3c_actions.cluster import manifests
-    from s3c_actions.cluster.images import Replacement
-    from s3c_actions.github import api, proposal
-    from s3c_actions.github import run as runs
-    from s3c_actions.report.github import comment
-    from s3c_actions.wiring.github import find_token
-    from s3c_actions.wiring.result_files import read
-
     token = find_token(options, context, "contents: write", "pull-requests: write")
     this = runs.read_run(context.environment, options.repository)
     results = read(options.results)
@@ -88,8 +88,6 @@ def passed_references(results: Sequence[ResultDocument]) -> list[str]:
 
 def create_rewriter(source: str, replacements: tuple[Replacement, ...]) -> Callable[[str], str]:
     """What writes the new images into a manifest's text, and leaves everything else as it is."""
-    from s3c_actions.cluster import images, manifests
-    from s3c_actions.core.reference import Reference
 
     def rewrite(text: str) -> str:
         manifest = manifests.parse(text, source=source)
@@ -105,8 +103,6 @@ def create_rewriter(source: str, replacements: tuple[Replacement, ...]) -> Calla
 
 def describe_images(references: Sequence[str]) -> str:
     """The body of a pull request that has no results to tell of."""
-    from s3c_actions.report.render import escape
-
     return "\n".join(["Images by digest:", "", *(f"- {escape.markdown(one)}" for one in references)]) + "\n"
 
 

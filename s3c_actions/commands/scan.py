@@ -8,6 +8,8 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import scan as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps.scan import closed_gate_error
+from s3c_actions.wiring import baseline
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.images import for_each_image, unless_exempt
 from s3c_actions.wiring.scanning import create_scanner
@@ -20,9 +22,6 @@ def run(options: inputs.ScanInputs, context: Context) -> Outcome:
         InputError: an input is wrong: nothing has been scanned.
         OutsideError: Trivy could not be had.
     """
-    from s3c_actions.steps.scan import closed_gate_error
-    from s3c_actions.wiring import baseline
-
     wanted = _wanted(options)
     places = image_folders(context.output, wanted)
     baselines = baseline.read_baselines(options, context, wanted)

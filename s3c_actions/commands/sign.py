@@ -11,14 +11,16 @@ from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.options import sign as inputs
 from s3c_actions.options.programs import TrivyProgram
 from s3c_actions.options.report import SEVERITIES, PolicyOptions, ThresholdOptions
+from s3c_actions.programs.trivy.trivy import Trivy
 from s3c_actions.result.model import AttachResult, ImageOutcome, Outcome, ScanResult
+from s3c_actions.steps import sign
+from s3c_actions.steps.assess import Criteria
+from s3c_actions.steps.scan import closed_gate_error, make_sbom
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.earlier import Earlier, earlier
 from s3c_actions.wiring.images import failed
 
 if TYPE_CHECKING:
-    from s3c_actions.programs.trivy.trivy import Trivy
-    from s3c_actions.steps.assess import Criteria
     from s3c_actions.steps.sign import SigningKey
 from s3c_actions.wiring.signing import open_signing_key, prefix_image, registries_of, resolve_images
 
@@ -30,9 +32,6 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
         InputError: an input, the certificate, a report or an image is wrong: nothing has been signed.
         OutsideError: the registry or the plugin failed before anything was signed.
     """
-    from s3c_actions.steps import sign
-    from s3c_actions.steps.scan import closed_gate_error
-
     with open_signing_key(options, context, registries_of(options.image)) as signer:
         pinned = resolve_images(options.image, options, context)
         criteria = _criteria(options, context)
@@ -77,8 +76,6 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
 
 def _criteria(options: inputs.SignInputs, context: Context) -> Criteria:
     """What the reports given are judged by."""
-    from s3c_actions.steps.assess import Criteria
-    from s3c_actions.steps.scan import make_sbom
     from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 
     return Criteria(
@@ -130,7 +127,6 @@ def _judged(
 
 
 def _trivy(options: TrivyProgram, context: Context) -> Trivy:
-    from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.wiring import programs
 
     program = programs.trivy(options, context)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import trust as inputs
 from s3c_actions.result.model import Outcome
+from s3c_actions.signing import certificates
 from s3c_actions.wiring import vault
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.files import read_input_file
 
 if TYPE_CHECKING:
     from s3c_actions.steps.trust import TrustSettings
@@ -29,9 +31,7 @@ def run(options: inputs.TrustInputs, context: Context) -> Outcome:
 
 
 def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
-    from s3c_actions.signing import certificates
     from s3c_actions.steps.trust import TrustSettings, VaultTrust
-    from s3c_actions.wiring.files import read_input_file
 
     path = options.certificate
     if vault.names_certificate(options) == (path is not None):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from s3c_actions.core.errors import InputError, Refused
 from s3c_actions.options import verify as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps import verify
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.signing import create_notation, prefix_image, registries_of, resolve_images
 from s3c_actions.wiring.verifying import trust_settings
@@ -17,8 +18,6 @@ def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
         InputError: an input, the trust store or the trust policy is wrong.
         OutsideError: the registry failed.
     """
-    from s3c_actions.steps import verify
-
     settings = trust_settings(options, context, options.user_metadata)
     if not settings.stores:
         raise InputError(
