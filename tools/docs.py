@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s3c_actions import commands
+from s3c_actions.options.command import load
 from s3c_actions.options.common import CACHE, KEEP_TRACE, AnnotationOptions, UploadOptions
 from s3c_actions.options.declare import Input, variable
 from s3c_actions.options.github import UPLOAD_REQUIRED, CommentingOptions, GatingOptions
@@ -39,12 +39,12 @@ class Action:
     @property
     def inputs(self) -> tuple[Input[Any], ...]:
         """Everything under `inputs:` in its action.yml."""
-        return (*commands.load(self.command).inputs, *self.own)
+        return (*load(self.command).inputs, *self.own)
 
     @property
     def removed(self) -> tuple[Input[Any], ...]:
         """Inputs that it had. They stay declared, because GitHub passes on no other: the command rejects them."""
-        removed = commands.load(self.command).removed
+        removed = load(self.command).removed
         return removed.asking if removed is not None else ()
 
     @property

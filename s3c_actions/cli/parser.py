@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from s3c_actions.commands import COMMANDS, Command
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.pasted_content import quote_value
+from s3c_actions.options.command import COMMANDS, Command
 from s3c_actions.options.common import EverywhereOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean

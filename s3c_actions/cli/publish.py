@@ -14,9 +14,9 @@ import msgspec
 from s3c_actions.cli import os_errors
 from s3c_actions.cli.console import error_lines
 from s3c_actions.cli.streams import Console
-from s3c_actions.commands import Command
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import Exit, InputError, S3CError
+from s3c_actions.options.command import Command
 
 if TYPE_CHECKING:
     from s3c_actions.options.github import CommentingOptions

@@ -21,12 +21,12 @@ from msgspec.structs import replace
 from s3c_actions.cli import os_errors, parser
 from s3c_actions.cli.publish import Publisher
 from s3c_actions.cli.streams import Console, open_console
-from s3c_actions.commands import Command, load
 from s3c_actions.core import folders, pasted_content, secret_values, startup, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner
 from s3c_actions.options import declare
 from s3c_actions.options import github as commenting
+from s3c_actions.options.command import Command, load
 from s3c_actions.options.common import AnnotationOptions, EverywhereOptions, OutputOptions, UploadOptions
 from s3c_actions.wiring.context import Context
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from s3c_actions.wiring.target_files import GovernedInputs
 
 _SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy"})
-"""Inputs that `commands.settings_files` is about: a command without any is spared its import."""
+"""Inputs that `wiring.settings_files` is about: a command without any is spared its import."""
 
 
 def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import attach as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps.scan import closed_gate_error
 from s3c_actions.wiring.attaching import attacher_for_scanner, read_reports
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.earlier import earlier
 from s3c_actions.wiring.images import failed, for_each_image, unless_exempt
+from s3c_actions.wiring.patching import reject_platform
+from s3c_actions.wiring.scanning import create_scanner
+from s3c_actions.wiring.signing import open_signing_key, registries_of
 
 if TYPE_CHECKING:
     from s3c_actions.wiring.scanning import ImageScanner
@@ -27,11 +30,6 @@ def run(options: inputs.AttachInputs, context: Context) -> Outcome:
         InputError: an input, the key or a report is wrong: nothing has been attached.
         OutsideError: a program could not be had.
     """
-    from s3c_actions.steps.scan import closed_gate_error
-    from s3c_actions.wiring.patching import reject_platform
-    from s3c_actions.wiring.scanning import create_scanner
-    from s3c_actions.wiring.signing import open_signing_key, registries_of
-
     reject_platform(options)
     if not options.attach:
         raise InputError("attach", "there is nothing to attach.", remedy="Leave it out, or name the documents.")
@@ -65,18 +63,3 @@ def _pinned(image: str, scanner: ImageScanner) -> str:
     except S3CError as error:
         error.image = error.image or image
         raise
-
-
-COMMAND = Command(
-    name="attach",
-    help="Attaches evidence to images in their registry, each document signed with the image's key: scan report, "
-    "bills of materials, what a patch fixed, the facts of the run. Without `results` or `report` the images are "
-    "scanned now, so that running it again refreshes what has become stale.",
-    options=inputs.AttachInputs,
-    run=run,
-    examples=(
-        "s3c attach registry.example/app@sha256:… --key signing.key --certificate signing.crt",
-        "s3c attach registry.example/app:1.4 --attach sarif,spdx --policy s3c-policy.yaml --key-name release",
-        "s3c attach registry.example/app:1.4 --report s3c-out/app/trivy.json --prune-evidence --key-name release",
-    ),
-)

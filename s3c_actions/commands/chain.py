@@ -8,25 +8,32 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
+from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import chain as inputs
 from s3c_actions.options.sign import KeyOptions
 from s3c_actions.options.verify import TrustOptions
+from s3c_actions.policy import model
 from s3c_actions.result.model import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
+from s3c_actions.steps import chain, deploy, sign, verify
+from s3c_actions.steps.chain import ChainSteps
+from s3c_actions.steps.trace import SignatureChecker, TraceTools
+from s3c_actions.wiring import baseline, tracing
+from s3c_actions.wiring.attaching import attacher_for_scanner
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.deploying import create_verifier, denied_error, deploy_settings, deploy_tools, image_registry
-from s3c_actions.wiring.signing import registries_of
+from s3c_actions.wiring.patching import open_patcher, reject_platform
+from s3c_actions.wiring.scanning import create_scanner, threshold_from_inputs
+from s3c_actions.wiring.signing import open_signing_key, registries_of
+from s3c_actions.wiring.verifying import given_trust_settings
+from s3c_actions.wiring.vouching import by_options, vouch_by_policy
 
 if TYPE_CHECKING:
-    from s3c_actions.cluster.images import Replacement
     from s3c_actions.programs.notation.home import NotationHome
     from s3c_actions.registry import Registry
-    from s3c_actions.steps.chain import ChainSteps
     from s3c_actions.steps.protocols import Verifier
     from s3c_actions.steps.sign import SigningKey
-    from s3c_actions.steps.trace import TraceTools
     from s3c_actions.steps.verify import VerifySettings
     from s3c_actions.wiring.scanning import ImageScanner
     from s3c_actions.wiring.vouching import VouchCheck
@@ -39,12 +46,6 @@ def run(options: inputs.ChainInputs, context: Context) -> Outcome:
         InputError: an input, the certificate or an image is wrong: nothing has been pushed.
         OutsideError: a program could not be had, or a registry could not be reached: nothing has been pushed.
     """
-    from s3c_actions.steps import chain
-    from s3c_actions.wiring import baseline, tracing
-    from s3c_actions.wiring.patching import reject_platform
-    from s3c_actions.wiring.scanning import create_scanner, threshold_from_inputs
-    from s3c_actions.wiring.vouching import by_options, vouch_by_policy
-
     images = options.image
     for image in images:
         Reference.parse(image)
@@ -92,8 +93,6 @@ def _signing(
     options: inputs.ChainInputs, context: Context, stack: ExitStack
 ) -> tuple[SigningKey | None, Callable[[str], VerifyResult] | None, NotationHome | None]:
     """Who signs, who verifies, and by which trust. The key is checked first: a wrong one ends the run soonest."""
-    from s3c_actions.wiring.signing import open_signing_key
-
     if not options.sign:
         return (
             None,
@@ -120,10 +119,6 @@ def _steps(
     vouched: VouchCheck | None,
 ) -> ChainSteps:
     """The steps that the inputs ask for, bound."""
-    from s3c_actions.steps.chain import ChainSteps
-    from s3c_actions.wiring.attaching import attacher_for_scanner
-    from s3c_actions.wiring.patching import open_patcher
-
     images = options.image
     places = image_folders(context.output, images)
     patcher = stack.enter_context(open_patcher(options, context, scanner, images, vouched)) if options.patch else None
@@ -143,8 +138,6 @@ def _steps(
 
 def _sign(signer: SigningKey, context: Context) -> Callable[[str], SignResult]:
     def sign_one(reference: str) -> SignResult:
-        from s3c_actions.steps import sign
-
         with context.progress.step("sign") as step:
             try:
                 result = sign.run(signer, reference, context.progress)
@@ -162,9 +155,6 @@ def _verifying(
     options: inputs.ChainInputs, context: Context, signer: SigningKey, stack: ExitStack
 ) -> tuple[Callable[[str], VerifyResult], NotationHome]:
     """Verification as a consumer would do it: by the trust store given, else by the signing certificate's anchor."""
-    from s3c_actions.steps import verify
-    from s3c_actions.wiring.verifying import given_trust_settings
-
     notation: Verifier = signer.notation
     settings: VerifySettings = given_trust_settings(options, options.user_metadata)
     home: NotationHome = signer.trust
@@ -226,8 +216,6 @@ def _traced(
         registry: of the images.
         checked: what verified; without it signatures are shown and not checked.
     """
-    from s3c_actions.wiring import tracing
-
     images = options.image
     places = image_folders(context.output, images)
     done = []
@@ -252,10 +240,6 @@ def _telling(
     stack: ExitStack,
 ) -> TraceTools:
     """What tells the stories: the policy's verdict where it names signers, else that of the trust that verified."""
-    from s3c_actions.policy import model
-    from s3c_actions.steps.trace import SignatureChecker, TraceTools
-    from s3c_actions.wiring import tracing
-
     tools = TraceTools(registry=registry, now=context.now)
     if checked is None:
         return tools
@@ -282,8 +266,6 @@ def _deploying(
     else left to the gate; where none is required, they have to be signed as the chain's are. A chain that does not sign
     holds all of them to the trust store or the vault given.
     """
-    from s3c_actions.steps import deploy
-
     if not options.manifests:
         raise InputError(
             inputs.ChainInputs.manifests.name,
@@ -319,8 +301,6 @@ def _deploying(
 
 def _replacements(images: Mapping[str, str]) -> tuple[Replacement, ...]:
     """What came of each image, in place of all images of its repository; of two of one repository, each of its tag."""
-    from s3c_actions.cluster.images import Replacement
-
     given = {image: Reference.parse(image) for image in images}
     names = [one.name for one in given.values()]
     return tuple(
@@ -330,21 +310,3 @@ def _replacements(images: Mapping[str, str]) -> tuple[Replacement, ...]:
         )
         for image, one in given.items()
     )
-
-
-COMMAND = Command(
-    name="chain",
-    help="Takes images from vulnerable to patched, signed and verified: scan, patch, rescan, gate, sign, verify. "
-    "Nothing is signed that does not pass the gate; a second run on the same image pushes nothing. With `deploy`, "
-    "manifests are then deployed by the digests that came out, unless one of the images failed.",
-    options=inputs.ChainInputs,
-    run=run,
-    comments=True,
-    examples=(
-        "s3c chain localhost:5000/voting-db:15.0 --key signing.key --certificate signing.crt",
-        "s3c chain registry.example/app:1.4 registry.example/db:15.0 --key-name release --fail-on HIGH",
-        "s3c chain registry.example/app:1.4 --sign false",
-        "s3c chain registry.example/app:1.4 --key-name release --deploy --manifests k8s/ --namespace shop",
-        "s3c chain registry.example/app:pr-7 --baseline registry.example/app:main --baseline-name main",
-    ),
-)

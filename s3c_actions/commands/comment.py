@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.github import api, artifact, delivery, errors
+from s3c_actions.github import run as runs
 from s3c_actions.options import github as inputs
 from s3c_actions.result.model import LeftResults, Outcome
 from s3c_actions.wiring.context import Context
@@ -35,9 +36,6 @@ def run(options: inputs.CommentInputs, context: Context) -> Outcome:
         InputError: an input or a result is wrong.
         OutsideError: GitHub did not take a comment that is required, or what a fork's run left is no result.
     """
-    from s3c_actions.github import api, artifact, delivery, errors
-    from s3c_actions.github import run as runs
-
     token = find_token(options, context, "pull-requests: write")
     about = runs.read_run(context.environment, options.repository)
     client = api.connect(token, context.environment, context.progress.notice)
@@ -94,21 +92,5 @@ def _left(
     settings: CommentSettings,
     context: Context,
 ) -> LeftResults:
-    from s3c_actions.github import delivery
-
     texts = [json.dumps(msgspec.to_builtins(document)).encode() for document in documents]
     return delivery.save_for_workflow(texts, written, about, settings, context.environment)
-
-
-COMMAND = Command(
-    name=NAME,
-    help="Writes results as comments on their pull request: one for each image, or one for all with `merge`. Each is "
-    "found again by a hidden marker and updated in place.",
-    options=inputs.CommentInputs,
-    run=run,
-    examples=(
-        "s3c comment s3c-out/result.json",
-        "s3c comment results/ --merge --comment changes",
-        "s3c comment s3c-out/result.json --repository octo/shop --pull-request 7",
-    ),
-)

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
+from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import deploy as inputs
+from s3c_actions.policy import model
 from s3c_actions.result.model import Outcome, VerifyResult
+from s3c_actions.steps import deploy, judge
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.judging import read_certificates
 from s3c_actions.wiring.signing import create_notation
 from s3c_actions.wiring.verifying import names_trust
 
@@ -38,9 +41,6 @@ def run(options: inputs.DeployInputs, context: Context) -> Outcome:
         InputError: an input, a manifest or an image is wrong: nothing was applied.
         OutsideError: the registry or the cluster failed before anything was applied.
     """
-    from s3c_actions.cluster.images import Replacement
-    from s3c_actions.steps import deploy
-
     started = time.monotonic()
     settings = deploy_settings(options, context, tuple(Replacement.parse(one) for one in options.image))
     if not names_trust(options) and not options.require_gate:
@@ -86,9 +86,6 @@ def _by_policy(
     path = options.policy
     if path is None:
         return verify
-    from s3c_actions.policy import model
-    from s3c_actions.steps import judge
-    from s3c_actions.wiring.judging import read_certificates
 
     ready = stack.enter_context(
         judge.prepare(
@@ -108,19 +105,3 @@ def _by_policy(
         return result
 
     return judged
-
-
-COMMAND = Command(
-    name="deploy",
-    help="Deploys manifests to Kubernetes with every image by its signed digest. First the images are verified and the "
-    "gate is proved to deny an unsigned one; nothing is applied before. Then the rollout is watched to its end.",
-    options=inputs.DeployInputs,
-    run=run,
-    comments=True,
-    examples=(
-        "s3c deploy k8s/ --image registry.example/app@sha256:… --trust-store signing.crt",
-        "s3c deploy k8s/ --vault kv-voting --vault-certificate signing",
-        "s3c deploy - --namespace shop --create-namespace",
-        "s3c deploy k8s/ --render-only --output-dir out",
-    ),
-)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
+from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import gate as inputs
 from s3c_actions.result.model import Admission, DeployResult, Outcome
+from s3c_actions.steps.deploy import judge_admission
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.deploying import deploy_outcome, image_registry, resolve_reference
 from s3c_actions.wiring.install_gate import install
@@ -36,8 +38,6 @@ def run(options: inputs.GateInputs, context: Context) -> Outcome:
         Refused: the gate has holes, or is open.
         OutsideError: the registry, the cluster or the gate does not answer.
     """
-    from s3c_actions.cluster.images import Replacement
-
     started = time.monotonic()
     installing = options.task == "install"
     images = tuple(Replacement.parse(one) for one in options.image)
@@ -76,9 +76,6 @@ def _tried(
     patience: float = 0.0,
 ) -> DeployResult:
     """What the gate makes of images; a denial counts after `patience` seconds."""
-    from s3c_actions.cluster.gate import inspection
-    from s3c_actions.steps.deploy import judge_admission
-
     namespace = options.namespace or cluster.namespace
     with context.progress.step("gate") as step:
         looked = inspection.inspect(inspection.read_gate_objects(cluster), [("", "Pod", namespace)])
@@ -126,21 +123,3 @@ def drop_failures(told: Outcome) -> Outcome:
     """A demonstration in which something is denied is one that worked."""
     images = (replace(one, failure=None, reference="" if one.failure else one.reference) for one in told.images)
     return replace(told, images=tuple(images))
-
-
-COMMAND = Command(
-    name="gate",
-    help="Proves that the cluster's gate closes: looks for holes, then has the cluster try, by dry run, a Pod of an "
-    "image that nobody signed, and the images given. `check` fails when one of those is denied; `demo` shows why. "
-    "`install` first puts Gatekeeper and Ratify on the cluster by their Helm charts, failing closed, or brings those "
-    "that are there to the same state; it may be run again at any time.",
-    options=inputs.GateInputs,
-    run=run,
-    examples=(
-        "s3c gate install --trust-store signing.crt",
-        "s3c gate install --vault kv-voting --vault-certificate signing --tenant-id "
-        "01234567-89ab-cdef-0123-456789abcdef --ratify-client-id 89abcdef-0123-4567-89ab-0123456789ab",
-        "s3c gate check --image registry.example/app@sha256:…",
-        "s3c gate demo --image registry.example/app:unsigned --image registry.example/app:signed",
-    ),
-)

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import mirror as inputs
 from s3c_actions.options.common import path
+from s3c_actions.registry import Registry, RepositorySource
+from s3c_actions.registry.archive import ArchiveSource
 from s3c_actions.result.model import ImageOutcome, MirrorResult, Outcome
+from s3c_actions.steps import mirror
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
-    from s3c_actions.registry import ImageSource, Registry
+    from s3c_actions.registry import ImageSource
 
 
 def run(options: inputs.MirrorInputs, context: Context) -> Outcome:
@@ -27,9 +29,6 @@ def run(options: inputs.MirrorInputs, context: Context) -> Outcome:
         InputError: an input is wrong, or the image is not there, or is an archive's that cannot be believed.
         OutsideError: a registry failed; the target's tag is as it was.
     """
-    from s3c_actions.registry.archive import ArchiveSource
-    from s3c_actions.steps import mirror
-
     image = options.source
     archive = _is_archive(image)
     source = None if archive else Reference.parse(image, field="source")
@@ -81,7 +80,6 @@ def _target(options: inputs.MirrorInputs, source: Reference | None) -> Reference
 
 
 def _registry(options: inputs.MirrorInputs, context: Context, name: str) -> Registry:
-    from s3c_actions.registry import Registry
     from s3c_actions.wiring.logins import create_logins
 
     return Registry(create_logins(options, context, {name}), insecure=options.insecure_registry)
@@ -90,7 +88,6 @@ def _registry(options: inputs.MirrorInputs, context: Context, name: str) -> Regi
 def _repository(
     options: inputs.MirrorInputs, context: Context, source: Reference, target: Reference, to: Registry
 ) -> ImageSource:
-    from s3c_actions.registry import Registry, RepositorySource
     from s3c_actions.wiring.logins import logins_of
 
     own = logins_of((options.source_username, options.source_password), "source", options, context, {source.registry})
@@ -105,18 +102,3 @@ def _told(result: MirrorResult) -> str:
     sent = f"{result.blobs} layers and configurations ({result.size / 2**20:,.1f} MiB) and {result.manifests} manifests"
     more = [f"{result.mounted} mounted"] * bool(result.mounted) + [f"{result.found} were there"] * bool(result.found)
     return f"→ {result.reference}: {sent} sent" + "".join(f", {one}" for one in more)
-
-
-COMMAND = Command(
-    name="mirror",
-    help="Copies an image of a registry or of an OCI archive to a registry, by digest and to the byte, with all its "
-    "platforms. Only what is missing there is sent; in the end the target is read back and its digest compared.",
-    options=inputs.MirrorInputs,
-    run=run,
-    examples=(
-        "s3c mirror docker.io/library/postgres:15.0 registry.example/mirror/postgres",
-        "s3c mirror postgres@sha256:… registry.example/mirror/postgres:15.0 --platforms linux/amd64,linux/arm64",
-        "s3c mirror registry.example/team/app:1.4 registry.example/release/app:1.4 --referrers",
-        "s3c mirror image.tar registry.example/team/app:1.4",
-    ),
-)

@@ -7,15 +7,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Command
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.coverage import lists_os_packages
+from s3c_actions.findings.scope_inference import infer
 from s3c_actions.options import patch as inputs
-from s3c_actions.options import removed
 from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
+from s3c_actions.steps.merge import merge_scans
+from s3c_actions.steps.scan import closed_gate_error
+from s3c_actions.wiring import baseline
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.images import for_each_image, unless_exempt
+from s3c_actions.wiring.scanning import create_scanner
+from s3c_actions.wiring.vouching import by_options
 
 if TYPE_CHECKING:
     from s3c_actions.wiring.scanning import ImageScanner
@@ -31,10 +37,6 @@ def run(options: inputs.PatchInputs, context: Context) -> Outcome:
         InputError: an input is wrong: nothing has been pushed.
         OutsideError: a program could not be had.
     """
-    from s3c_actions.steps.scan import closed_gate_error
-    from s3c_actions.wiring import baseline
-    from s3c_actions.wiring.scanning import create_scanner
-
     images = options.image
     _check(options, images)
     places = image_folders(context.output, images)
@@ -64,8 +66,6 @@ def _vouching(options: inputs.PatchInputs, context: Context) -> Iterator[VouchCh
     Raises:
         InputError: `reuse-patched` asks for what the other inputs do not give.
     """
-    from s3c_actions.wiring.vouching import by_options
-
     reuse = options.reuse_patched
     if reuse == "never":
         yield lambda _reference: False
@@ -101,11 +101,6 @@ def _given(paths: tuple[Path, ...], image: str, scanner: ImageScanner) -> ScanRe
     Raises:
         InputError: one cannot be read, is not Trivy's, or says nothing of the operating system's packages.
     """
-    from s3c_actions.findings import trivy_report
-    from s3c_actions.findings.coverage import lists_os_packages
-    from s3c_actions.findings.scope_inference import infer
-    from s3c_actions.steps.merge import merge_scans
-
     if not paths:
         return None
     reports = {}
@@ -152,19 +147,3 @@ def _warned(result: ScanResult, scanner: ImageScanner) -> ScanResult:
     for sentence in result.warnings:
         scanner.context.progress.warning(sentence)
     return result
-
-
-COMMAND = Command(
-    name="patch",
-    help="Patches the operating-system packages of images with Copa, pushes the result under a tag of its own, and "
-    "proves by a rescan what is gone. With nothing to fix, nothing is pushed.",
-    options=inputs.PatchInputs,
-    removed=removed.signing(inputs.PatchInputs.inputs()),
-    run=run,
-    comments=True,
-    examples=(
-        "s3c patch localhost:5000/voting-db:15.0",
-        "s3c patch acr.example/app:1.4 --patched-tag '{tag}-patched' --buildkit-addr docker-container://builder",
-        "s3c patch acr.example/app@sha256:… --report trivy.json --fail-on HIGH --fixable-only",
-    ),
-)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
+from s3c_actions.cluster.gate.manifests import objects_for_policy
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import policy as inputs
+from s3c_actions.policy import model
+from s3c_actions.policy.model import exception_end
 from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps import judge as step
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.images import failed
 from s3c_actions.wiring.signing import registries_of, resolve_images
@@ -28,8 +33,6 @@ def run(options: inputs.PolicyInputs, context: Context) -> Outcome:
         InputError: the policy is not one, or an image is malformed or not there.
         OutsideError: the registry failed.
     """
-    from s3c_actions.policy import model
-
     if options.task == "schema":
         return Outcome(command="policy", images=(), text=json.dumps(model.schema(), indent=2) + "\n")
     path = options.policy
@@ -50,8 +53,6 @@ def run(options: inputs.PolicyInputs, context: Context) -> Outcome:
 
 
 def _judged(options: inputs.PolicyInputs, context: Context, policy: Policy) -> tuple[ImageOutcome, ...]:
-    from s3c_actions.steps import judge as step
-
     outcomes = []
     with open_policy_judge(options, context, policy, registries_of(options.image)) as judge:
         for image, pinned in resolve_images(options.image, options, context).items():
@@ -71,12 +72,8 @@ def _judged(options: inputs.PolicyInputs, context: Context, policy: Policy) -> t
 
 def export_yaml(policy: Policy) -> str:
     """The objects of the cluster's gate as YAML, in the order in which they are applied."""
-    from io import StringIO
-
     from ruamel.yaml import YAML
     from ruamel.yaml.scalarstring import walk_tree
-
-    from s3c_actions.cluster.gate.manifests import objects_for_policy
 
     yaml = YAML()
     yaml.width = 4096
@@ -92,10 +89,6 @@ def export_yaml(policy: Policy) -> str:
 
 def exception_notices(policy: Policy, context: Context) -> list[str]:
     """What should be told of a policy: exceptions that are over, or soon will be."""
-    from datetime import timedelta
-
-    from s3c_actions.policy.model import exception_end
-
     told = []
     for one in policy.exceptions:
         left = exception_end(one.until) - context.now
@@ -122,18 +115,3 @@ def _summary(policy: Policy) -> str:
         ("licences refused", ", ".join(policy.licenses.refuse) or "none"),
     ]
     return "".join(f"{name:<17} {text}\n" for name, text in lines)
-
-
-COMMAND = Command(
-    name="policy",
-    help="Reads a policy, judges images by the evidence in their registry exactly as the cluster's gate would, and "
-    "exports the policy for that gate.",
-    options=inputs.PolicyInputs,
-    run=run,
-    examples=(
-        "s3c policy check registry.example/app@sha256:…",
-        "s3c policy check --policy s3c-policy.yaml",
-        "s3c policy export --ratify > gate.yaml",
-        "s3c policy schema > s3c-policy.schema.json",
-    ),
-)

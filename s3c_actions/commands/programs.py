@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from s3c_actions.commands import Command
 from s3c_actions.options import programs as inputs
 from s3c_actions.programs.install.locate import Program, find_present, locate_all
 from s3c_actions.programs.install.pins import Pin
@@ -74,17 +73,3 @@ def _shown(row: dict[str, Any], column: str) -> str:
     if row[column] is None:
         return f"not installed (s3c programs install {row['name']})" if column == "path" else "-"
     return str(row[column])
-
-
-COMMAND = Command(
-    name="programs",
-    help="List the programs that do the work, install them, or tell where they are.",
-    options=inputs.ProgramsInputs,
-    run=run,
-    examples=(
-        "s3c programs list",
-        "s3c programs install trivy notation",
-        "s3c programs where --json",
-        "s3c programs install trivy --trivy-version 0.75.0 --trivy-checksum SHA256",
-    ),
-)

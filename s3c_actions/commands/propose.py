@@ -6,14 +6,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Command
+from s3c_actions.cluster import images, manifests
+from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
+from s3c_actions.github import api, proposal
+from s3c_actions.github import run as runs
 from s3c_actions.options import propose as inputs
+from s3c_actions.report.github import comment
+from s3c_actions.report.render import escape
 from s3c_actions.result.model import Outcome
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.github import find_token
+from s3c_actions.wiring.result_files import read
 
 if TYPE_CHECKING:
-    from s3c_actions.cluster.images import Replacement
     from s3c_actions.report.document import ResultDocument
 
 ACTION_SENTENCES = {
@@ -31,14 +38,6 @@ def run(options: inputs.ProposeInputs, context: Context) -> Outcome:
         InputError: an input, a result or a manifest is wrong: nothing was proposed.
         OutsideError: GitHub did not do it.
     """
-    from s3c_actions.cluster import manifests
-    from s3c_actions.cluster.images import Replacement
-    from s3c_actions.github import api, proposal
-    from s3c_actions.github import run as runs
-    from s3c_actions.report.github import comment
-    from s3c_actions.wiring.github import find_token
-    from s3c_actions.wiring.result_files import read
-
     token = find_token(options, context, "contents: write", "pull-requests: write")
     this = runs.read_run(context.environment, options.repository)
     results = read(options.results)
@@ -89,8 +88,6 @@ def passed_references(results: Sequence[ResultDocument]) -> list[str]:
 
 def create_rewriter(source: str, replacements: tuple[Replacement, ...]) -> Callable[[str], str]:
     """What writes the new images into a manifest's text, and leaves everything else as it is."""
-    from s3c_actions.cluster import images, manifests
-    from s3c_actions.core.reference import Reference
 
     def rewrite(text: str) -> str:
         manifest = manifests.parse(text, source=source)
@@ -106,8 +103,6 @@ def create_rewriter(source: str, replacements: tuple[Replacement, ...]) -> Calla
 
 def describe_images(references: Sequence[str]) -> str:
     """The body of a pull request that has no results to tell of."""
-    from s3c_actions.report.render import escape
-
     return "\n".join(["Images by digest:", "", *(f"- {escape.markdown(one)}" for one in references)]) + "\n"
 
 
@@ -123,16 +118,3 @@ def _in_repository(path: Path | None, checkout: Path) -> str:
 
 def _no_stdin() -> bytes:
     raise InputError("manifests", "standard input is no file of the checkout.", remedy="Give files or folders.")
-
-
-COMMAND = Command(
-    name="propose",
-    help="Proposes patched images: a pull request that writes their digests into the manifests, opened once and kept "
-    "up to date. It is made through the API, so no git credentials are needed.",
-    options=inputs.ProposeInputs,
-    run=run,
-    examples=(
-        "s3c propose k8s/ --results s3c-out/result.json",
-        "s3c propose k8s/ --image registry.example/voting-app@sha256:… --base main",
-    ),
-)

@@ -9,20 +9,29 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
+from s3c_actions.cluster import deployed
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
+from s3c_actions.github import api, issues, marker
+from s3c_actions.github import run as runs
 from s3c_actions.options import refresh as inputs
 from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.options.github import TokenOptions
 from s3c_actions.options.sign import KEY_INPUTS
+from s3c_actions.report.github import refresh_issue
+from s3c_actions.report.github.refresh_issue import RefreshedImage
 from s3c_actions.result.model import ImageOutcome, Outcome, RefreshResult, ScanResult
+from s3c_actions.wiring.attaching import attacher_for_scanner
 from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.github import find_token
 from s3c_actions.wiring.images import failed
+from s3c_actions.wiring.kubernetes import connect_cluster
+from s3c_actions.wiring.patching import reject_platform
+from s3c_actions.wiring.scanning import create_scanner
+from s3c_actions.wiring.signing import open_signing_key
 
 if TYPE_CHECKING:
-    from s3c_actions.report.github.refresh_issue import RefreshedImage
     from s3c_actions.wiring.attaching import Attacher
     from s3c_actions.wiring.scanning import ImageScanner
 
@@ -38,9 +47,6 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
         InputError: an input is wrong, or nothing is deployed.
         OutsideError: the cluster does not answer, Trivy could not be had, or GitHub did not take the issue.
     """
-    from s3c_actions.report.github import refresh_issue
-    from s3c_actions.wiring.scanning import create_scanner
-
     if options.issue:
         _token(options, context)  # told before minutes are spent
     deployed, unknown = _deployed(options, context)
@@ -73,8 +79,6 @@ def _one(
     image: str, where: tuple[str, ...], folder: Path, scanner: ImageScanner, attacher: Attacher | None
 ) -> tuple[ImageOutcome, RefreshedImage]:
     """Scan one image and attach what was found; whatever ends it is told, and hides no other image."""
-    from s3c_actions.report.github.refresh_issue import RefreshedImage
-
     outcome = ImageOutcome(image=image)
     try:
         scan = scanner.look(image, folder)
@@ -118,10 +122,6 @@ def _attaching(
     Raises:
         InputError: the key or another input is wrong: nothing has been scanned.
     """
-    from s3c_actions.wiring.attaching import attacher_for_scanner
-    from s3c_actions.wiring.patching import reject_platform
-    from s3c_actions.wiring.signing import open_signing_key
-
     if not options.attach:
         yield None
     elif any(options.given(one) for one in KEY_INPUTS) or options.given(inputs.RefreshInputs.attach):
@@ -141,8 +141,6 @@ def _deployed(
     asked = (*ClusterOptions.own(), inputs.RefreshInputs.namespaces)
     if named and not any(options.given(one) for one in asked):
         return named, {}
-    from s3c_actions.cluster import deployed
-    from s3c_actions.wiring.kubernetes import connect_cluster
 
     with context.progress.step("cluster") as step:
         look = deployed.list_deployed(connect_cluster(options, context), options.namespaces)
@@ -162,8 +160,6 @@ def _deployed(
 
 
 def _token(options: TokenOptions, context: Context) -> str:
-    from s3c_actions.wiring.github import find_token
-
     return find_token(options, context, "issues: write")
 
 
@@ -172,10 +168,6 @@ def _issue(options: inputs.RefreshInputs, context: Context, told: Sequence[Refre
 
     It is closed only when everything could be looked at: what is not known is not mended.
     """
-    from s3c_actions.github import api, issues, marker
-    from s3c_actions.github import run as runs
-    from s3c_actions.report.github import refresh_issue
-
     about = runs.read_run(context.environment, options.repository)
     client = api.connect(_token(options, context), context.environment, context.progress.notice)
     key = marker.comment_key(NAME, about.workflow)
@@ -198,18 +190,3 @@ def _issue(options: inputs.RefreshInputs, context: Context, told: Sequence[Refre
             done, url = issues.close(client, about.repository, key, why)
         step.done(f"{done.value} {url}".strip())
     return done.value, url
-
-
-COMMAND = Command(
-    name=NAME,
-    help="Scans again what is deployed, by digest, with today's vulnerability data: what runs on a cluster, or a list. "
-    "Attaches the new reports, signed with the key given; keeps one issue on what can be fixed; hands the images on to "
-    "be patched.",
-    options=inputs.RefreshInputs,
-    run=run,
-    examples=(
-        "s3c refresh --namespaces shop --fail-on MEDIUM",
-        "s3c refresh --namespaces shop --policy s3c-policy.yaml --key signing.key --certificate signing.crt",
-        "s3c refresh registry.example/app@sha256:… registry.example/db:15.0-1 --issue --repository octo/shop",
-    ),
-)

@@ -10,15 +10,24 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.reference import Reference
+from s3c_actions.findings import baseline as baselines
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.difference import compare_scans
 from s3c_actions.options import report as inputs
+from s3c_actions.programs.trivy.trivy import Trivy
+from s3c_actions.report import formats
 from s3c_actions.report.format_registry import by_name
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
+from s3c_actions.steps import assess
+from s3c_actions.steps.scan import closed_gate_error, make_sbom
+from s3c_actions.wiring.baseline import baseline_name
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_dockerfile
 from s3c_actions.wiring.images import unless_exempt
+from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 
 if TYPE_CHECKING:
     from s3c_actions.findings.model import ScanReport
@@ -33,15 +42,6 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
         InputError: the report, the baseline or the Dockerfile cannot be read or is not what it should be.
         OutsideError: a file cannot be written, or Trivy cannot make an SBOM.
     """
-    from s3c_actions.findings import baseline as baselines
-    from s3c_actions.findings import trivy_report
-    from s3c_actions.findings.difference import compare_scans
-    from s3c_actions.report import formats
-    from s3c_actions.steps import assess
-    from s3c_actions.steps.scan import closed_gate_error
-    from s3c_actions.wiring.baseline import baseline_name
-    from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
-
     started = time.monotonic()
     path = options.report
     report = trivy_report.read(path)
@@ -95,8 +95,6 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
 
 
 def _reference(report: ScanReport) -> str:
-    from s3c_actions.core.reference import Reference
-
     if report.artifact_type != "container_image" or not report.digest:
         return report.image_id
     try:
@@ -130,7 +128,6 @@ def _sboms(options: inputs.ReportInputs, context: Context, report: Path) -> Iter
     if not sboms:
         yield {}
         return
-    from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.wiring import programs
 
     trivy = Trivy(programs.trivy(options, context), context.runner, cache=context.cache / "trivy")
@@ -142,8 +139,6 @@ def _sboms(options: inputs.ReportInputs, context: Context, report: Path) -> Iter
 
 def _bill(options: inputs.ReportInputs, context: Context, report: Path) -> bytes:
     """The SPDX document that Trivy makes of the report."""
-    from s3c_actions.programs.trivy.trivy import Trivy
-    from s3c_actions.steps.scan import make_sbom
     from s3c_actions.wiring import programs
 
     trivy = Trivy(programs.trivy(options, context), context.runner, cache=context.cache / "trivy")
@@ -156,16 +151,3 @@ def _table(path: Path) -> str:
     if len(lines) <= TEXT_ROWS:
         return "\n".join(lines) + "\n"
     return "\n".join(lines[:TEXT_ROWS]) + f"\n… {len(lines) - TEXT_ROWS:,} more lines in {path}\n"
-
-
-COMMAND = Command(
-    name="report",
-    help="Renders an existing JSON report of Trivy in every form, compares it with an earlier one and gates it, with "
-    "no scan.",
-    options=inputs.ReportInputs,
-    run=run,
-    examples=(
-        "s3c report trivy.json --format sarif,html,csv --output-dir reports",
-        "s3c report trivy.json --baseline main/trivy.json --fail-on HIGH --fixable-only",
-    ),
-)

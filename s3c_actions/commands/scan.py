@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import removed
 from s3c_actions.options import scan as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps.scan import closed_gate_error
+from s3c_actions.wiring import baseline
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.images import for_each_image, unless_exempt
 from s3c_actions.wiring.scanning import create_scanner
@@ -22,9 +22,6 @@ def run(options: inputs.ScanInputs, context: Context) -> Outcome:
         InputError: an input is wrong: nothing has been scanned.
         OutsideError: Trivy could not be had.
     """
-    from s3c_actions.steps.scan import closed_gate_error
-    from s3c_actions.wiring import baseline
-
     wanted = _wanted(options)
     places = image_folders(context.output, wanted)
     baselines = baseline.read_baselines(options, context, wanted)
@@ -59,20 +56,3 @@ def _wanted(options: inputs.ScanInputs) -> dict[str, str]:
             "image", "no image is given.", remedy="Give a reference, or an archive with --input image.tar."
         )
     return wanted
-
-
-COMMAND = Command(
-    name="scan",
-    help="Scans images with Trivy, once each, and writes every report asked for from that one scan. What is reported "
-    "and what closes the gate (`fail-on`) are set apart.",
-    options=inputs.ScanInputs,
-    removed=removed.signing(inputs.ScanInputs.inputs()),
-    run=run,
-    comments=True,
-    examples=(
-        "s3c scan nginx:1.27 --severity HIGH,CRITICAL",
-        "s3c scan registry.example/app:1.0 --fail-on HIGH --fixable-only --format sarif,html,cyclonedx",
-        "s3c scan --input image.tar --scanners vuln,secret,misconfig,license",
-        "s3c scan registry.example/app:pr-7 --baseline registry.example/app:main",
-    ),
-)

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.options import sign as inputs
 from s3c_actions.options.programs import TrivyProgram
 from s3c_actions.options.report import SEVERITIES, PolicyOptions, ThresholdOptions
+from s3c_actions.programs.trivy.trivy import Trivy
 from s3c_actions.result.model import AttachResult, ImageOutcome, Outcome, ScanResult
+from s3c_actions.steps import sign
+from s3c_actions.steps.assess import Criteria
+from s3c_actions.steps.scan import closed_gate_error, make_sbom
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.earlier import Earlier, earlier
 from s3c_actions.wiring.images import failed
 
 if TYPE_CHECKING:
-    from s3c_actions.programs.trivy.trivy import Trivy
-    from s3c_actions.steps.assess import Criteria
     from s3c_actions.steps.sign import SigningKey
 from s3c_actions.wiring.signing import open_signing_key, prefix_image, registries_of, resolve_images
 
@@ -31,9 +32,6 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
         InputError: an input, the certificate, a report or an image is wrong: nothing has been signed.
         OutsideError: the registry or the plugin failed before anything was signed.
     """
-    from s3c_actions.steps import sign
-    from s3c_actions.steps.scan import closed_gate_error
-
     with open_signing_key(options, context, registries_of(options.image)) as signer:
         pinned = resolve_images(options.image, options, context)
         criteria = _criteria(options, context)
@@ -78,8 +76,6 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
 
 def _criteria(options: inputs.SignInputs, context: Context) -> Criteria:
     """What the reports given are judged by."""
-    from s3c_actions.steps.assess import Criteria
-    from s3c_actions.steps.scan import make_sbom
     from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 
     return Criteria(
@@ -131,7 +127,6 @@ def _judged(
 
 
 def _trivy(options: TrivyProgram, context: Context) -> Trivy:
-    from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.wiring import programs
 
     program = programs.trivy(options, context)
@@ -148,17 +143,3 @@ def _evidence(
         options, context, signer, trivy=_trivy(options, context), gate=criteria.gate, policy=criteria.policy
     )
     return lambda outcome: tool.of(found, outcome.image).attach(outcome, "sign")
-
-
-COMMAND = Command(
-    name="sign",
-    help="Signs images by digest with notation, verifies what was signed, and signs nothing twice. "
-    "The certificate and all images are checked before the first is signed.",
-    options=inputs.SignInputs,
-    run=run,
-    examples=(
-        "s3c sign localhost:5000/voting-app@sha256:… --key signing.key --certificate signing.crt",
-        "s3c sign acr.example/app:1.2 --vault kv-voting --vault-certificate signing",
-        "s3c sign acr.example/app:1.2 --plugin azure-kv --key-id https://kv.vault.azure.net/keys/signing/0123",
-    ),
-)

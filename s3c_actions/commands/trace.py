@@ -6,20 +6,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.text import plural
 from s3c_actions.options import trace as inputs
 from s3c_actions.options import verify as verifying
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps import trace, verify
+from s3c_actions.steps.trace import SignatureChecker
+from s3c_actions.trace import document, text
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.images import failed
 from s3c_actions.wiring.signing import create_notation, registries_of, signing_registry
+from s3c_actions.wiring.verifying import names_trust, trust_settings
 
 if TYPE_CHECKING:
     from s3c_actions.core.reference import Reference
-    from s3c_actions.steps.trace import SignatureChecker
     from s3c_actions.trace.model import Trace, TraceJudgement
 
     Judging = Callable[[Reference], TraceJudgement]
@@ -32,9 +34,6 @@ def run(options: inputs.TraceInputs, context: Context) -> Outcome:
     Raises:
         InputError: an input or the trust store is wrong.
     """
-    from s3c_actions.steps import trace
-    from s3c_actions.trace import document, text
-
     registry = signing_registry(options, context, registries_of(options.image))
     outcomes, texts = [], []
     images = options.image
@@ -82,9 +81,6 @@ def _trusted(options: inputs.TraceInputs, context: Context) -> Iterator[tuple[Si
         with open_policy_judging(options, context, policy, registries_of(options.image)) as made:
             yield made
         return
-    from s3c_actions.steps import verify
-    from s3c_actions.steps.trace import SignatureChecker
-    from s3c_actions.wiring.verifying import names_trust, trust_settings
 
     if not names_trust(options):
         yield None, None
@@ -93,18 +89,3 @@ def _trusted(options: inputs.TraceInputs, context: Context) -> Iterator[tuple[Si
     program = create_notation(options, context, registries_of(options.image))
     with verify.prepare(settings, context.temp, context.progress) as home:
         yield SignatureChecker(notation=program, homes=(home,), temp=context.temp), None
-
-
-COMMAND = Command(
-    name="trace",
-    help="Tells the whole story of a digest from the registry alone: where it came from, what was found, what the "
-    "patch changed, who signed what and when, and whether it would be admitted today. Prints it, and writes it as one "
-    "self-contained page and as JSON.",
-    options=inputs.TraceInputs,
-    run=run,
-    examples=(
-        "s3c trace registry.example/app:1.2 --trust-store signing-root.crt",
-        "s3c trace registry.example/app:1.2 --vault kv-voting --vault-certificate signing",
-        "s3c trace registry.example/app@sha256:… --policy s3c-policy.yaml --format json",
-    ),
-)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import trust as inputs
 from s3c_actions.result.model import Outcome
+from s3c_actions.signing import certificates
 from s3c_actions.wiring import vault
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.files import read_input_file
 
 if TYPE_CHECKING:
     from s3c_actions.steps.trust import TrustSettings
@@ -30,9 +31,7 @@ def run(options: inputs.TrustInputs, context: Context) -> Outcome:
 
 
 def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
-    from s3c_actions.signing import certificates
     from s3c_actions.steps.trust import TrustSettings, VaultTrust
-    from s3c_actions.wiring.files import read_input_file
 
     path = options.certificate
     if vault.names_certificate(options) == (path is not None):
@@ -61,16 +60,3 @@ def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
             client=client,
         )
     return TrustSettings(chain=found.chain, field="vault-certificate", name=name, scopes=scopes, fetched=fetched)
-
-
-COMMAND = Command(
-    name="trust",
-    help="Writes what a verifier has to have to trust a signer, from the certificate itself: notation's trust store "
-    "and trust policy, and Ratify's KeyManagementProvider, Verifier and Policy.",
-    options=inputs.TrustInputs,
-    run=run,
-    examples=(
-        "s3c trust export --vault kv-voting --vault-certificate signing",
-        "s3c trust export --certificate signing.crt --registry-scope registry.example/voting-app",
-    ),
-)

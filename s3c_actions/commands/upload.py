@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.github import api, code_scanning
+from s3c_actions.github.code_scanning import UploadTarget
 from s3c_actions.options import github as inputs
 from s3c_actions.result.model import Outcome
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.github import find_token
 from s3c_actions.wiring.result_files import find_files
-
-if TYPE_CHECKING:
-    from s3c_actions.github.code_scanning import UploadTarget
 
 
 def run(options: inputs.UploadInputs, context: Context) -> Outcome:
@@ -23,8 +19,6 @@ def run(options: inputs.UploadInputs, context: Context) -> Outcome:
         InputError: an input or a file is wrong: nothing was uploaded.
         OutsideError: GitHub did not take one, and it is required.
     """
-    from s3c_actions.github import api, code_scanning
-
     reports = [code_scanning.read(path) for path in find_files(options.sarif, "*.sarif", "sarif")]
     target = _target(options, context)
     client = api.connect(
@@ -53,8 +47,6 @@ def run(options: inputs.UploadInputs, context: Context) -> Outcome:
 
 
 def _target(options: inputs.UploadInputs, context: Context) -> UploadTarget:
-    from s3c_actions.github.code_scanning import UploadTarget
-
     def known(given: str, field: str, variable: str) -> str:
         value = given or context.environment.get(variable, "")
         if not value:
@@ -68,17 +60,3 @@ def _target(options: inputs.UploadInputs, context: Context) -> UploadTarget:
         ref=known(options.ref, "ref", "GITHUB_REF"),
         checkout_uri=f"{checkout.absolute().as_uri()}/" if checkout is not None else "",
     )
-
-
-COMMAND = Command(
-    name="upload",
-    help="Uploads SARIF files to code scanning by GitHub's API and waits for what becomes of them, for CI systems "
-    "other than GitHub Actions. The actions use github/codeql-action/upload-sarif.",
-    options=inputs.UploadInputs,
-    run=run,
-    examples=(
-        "s3c upload s3c-out/report.sarif",
-        "s3c upload reports/ --repository octo/shop --commit 4b6472266afd7b471e86085a6659e8c7f2b119da "
-        "--ref refs/heads/main",
-    ),
-)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import InputError, Refused
 from s3c_actions.options import verify as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps import verify
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.signing import create_notation, prefix_image, registries_of, resolve_images
 from s3c_actions.wiring.verifying import trust_settings
@@ -18,8 +18,6 @@ def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
         InputError: an input, the trust store or the trust policy is wrong.
         OutsideError: the registry failed.
     """
-    from s3c_actions.steps import verify
-
     settings = trust_settings(options, context, options.user_metadata)
     if not settings.stores:
         raise InputError(
@@ -51,17 +49,3 @@ def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
         exit_code=int(Refused.exit_code) if refusals else 0,
         error=refusals[0].what if refusals else "",
     )
-
-
-COMMAND = Command(
-    name="verify",
-    help="Verifies the signatures of images with notation, by a trust store and a trust policy, given or made. "
-    "A verdict of no is exit code 1, wrong input 2, a registry that fails 3.",
-    options=inputs.VerifyInputs,
-    run=run,
-    examples=(
-        "s3c verify localhost:5000/voting-app@sha256:… --trust-store signing.crt",
-        "s3c verify acr.example/app:1.2 --trust-store root.crt --trusted-identity 'C=US, ST=WA, O=example'",
-        "s3c verify acr.example/app:1.2 --vault kv-voting --vault-certificate signing",
-    ),
-)

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from s3c_actions.options import deploy as deploying
 from s3c_actions.options import report as reporting
+from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import DeployingOptions
@@ -97,3 +98,21 @@ class ChainInputs(
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,
     )
+
+
+COMMAND = Command(
+    name="chain",
+    help="Takes images from vulnerable to patched, signed and verified: scan, patch, rescan, gate, sign, verify. "
+    "Nothing is signed that does not pass the gate; a second run on the same image pushes nothing. With `deploy`, "
+    "manifests are then deployed by the digests that came out, unless one of the images failed.",
+    options=ChainInputs,
+    implementation="s3c_actions.commands.chain:run",
+    comments=True,
+    examples=(
+        "s3c chain localhost:5000/voting-db:15.0 --key signing.key --certificate signing.crt",
+        "s3c chain registry.example/app:1.4 registry.example/db:15.0 --key-name release --fail-on HIGH",
+        "s3c chain registry.example/app:1.4 --sign false",
+        "s3c chain registry.example/app:1.4 --key-name release --deploy --manifests k8s/ --namespace shop",
+        "s3c chain registry.example/app:pr-7 --baseline registry.example/app:main --baseline-name main",
+    ),
+)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from s3c_actions.core import pasted_content
 from s3c_actions.options.azure import IdentityOptions, guid
+from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path_items, path_text
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import boolean, duration, text
@@ -255,3 +256,19 @@ class DeployInputs(DeployingOptions, ResolveOptions, VerifyingOptions, PolicyOpt
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,
     )
+
+
+COMMAND = Command(
+    name="deploy",
+    help="Deploys manifests to Kubernetes with every image by its signed digest. First the images are verified and the "
+    "gate is proved to deny an unsigned one; nothing is applied before. Then the rollout is watched to its end.",
+    options=DeployInputs,
+    implementation="s3c_actions.commands.deploy:run",
+    comments=True,
+    examples=(
+        "s3c deploy k8s/ --image registry.example/app@sha256:… --trust-store signing.crt",
+        "s3c deploy k8s/ --vault kv-voting --vault-certificate signing",
+        "s3c deploy - --namespace shop --create-namespace",
+        "s3c deploy k8s/ --render-only --output-dir out",
+    ),
+)

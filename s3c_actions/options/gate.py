@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from s3c_actions.options.azure import guid
+from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, path, paths
 from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import (
@@ -170,3 +171,21 @@ class GateInputs(
         ProgramsMirror.programs_mirror,
         *REGISTRY_INPUTS,
     )
+
+
+COMMAND = Command(
+    name="gate",
+    help="Proves that the cluster's gate closes: looks for holes, then has the cluster try, by dry run, a Pod of an "
+    "image that nobody signed, and the images given. `check` fails when one of those is denied; `demo` shows why. "
+    "`install` first puts Gatekeeper and Ratify on the cluster by their Helm charts, failing closed, or brings those "
+    "that are there to the same state; it may be run again at any time.",
+    options=GateInputs,
+    implementation="s3c_actions.commands.gate:run",
+    examples=(
+        "s3c gate install --trust-store signing.crt",
+        "s3c gate install --vault kv-voting --vault-certificate signing --tenant-id "
+        "01234567-89ab-cdef-0123-456789abcdef --ratify-client-id 89abcdef-0123-4567-89ab-0123456789ab",
+        "s3c gate check --image registry.example/app@sha256:…",
+        "s3c gate demo --image registry.example/app:unsigned --image registry.example/app:signed",
+    ),
+)

@@ -7,6 +7,7 @@ import re
 from msgspec.structs import replace
 
 from s3c_actions.options.azure import IdentityOptions
+from s3c_actions.options.command import Command
 from s3c_actions.options.common import OutputOptions, path_text
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean, items, text
@@ -113,3 +114,18 @@ class MirrorInputs(RegistryOptions, OutputOptions):
         *IdentityOptions.own(),
         OutputOptions.output_dir,
     )
+
+
+COMMAND = Command(
+    name="mirror",
+    help="Copies an image of a registry or of an OCI archive to a registry, by digest and to the byte, with all its "
+    "platforms. Only what is missing there is sent; in the end the target is read back and its digest compared.",
+    options=MirrorInputs,
+    implementation="s3c_actions.commands.mirror:run",
+    examples=(
+        "s3c mirror docker.io/library/postgres:15.0 registry.example/mirror/postgres",
+        "s3c mirror postgres@sha256:… registry.example/mirror/postgres:15.0 --platforms linux/amd64,linux/arm64",
+        "s3c mirror registry.example/team/app:1.4 registry.example/release/app:1.4 --referrers",
+        "s3c mirror image.tar registry.example/team/app:1.4",
+    ),
+)

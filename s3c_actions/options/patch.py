@@ -7,6 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from s3c_actions.options import removed
+from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, TimeoutOptions, path, paths
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean, choice, choices
@@ -184,3 +186,19 @@ class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOpt
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,
     )
+
+
+COMMAND = Command(
+    name="patch",
+    help="Patches the operating-system packages of images with Copa, pushes the result under a tag of its own, and "
+    "proves by a rescan what is gone. With nothing to fix, nothing is pushed.",
+    options=PatchInputs,
+    removed=removed.signing(PatchInputs.inputs()),
+    implementation="s3c_actions.commands.patch:run",
+    comments=True,
+    examples=(
+        "s3c patch localhost:5000/voting-db:15.0",
+        "s3c patch acr.example/app:1.4 --patched-tag '{tag}-patched' --buildkit-addr docker-container://builder",
+        "s3c patch acr.example/app@sha256:… --report trivy.json --fail-on HIGH --fixable-only",
+    ),
+)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean, choice
@@ -53,3 +54,18 @@ class PolicyInputs(NotationOptions, PolicyOptions, ImageOptions, OutputOptions):
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,
     )
+
+
+COMMAND = Command(
+    name="policy",
+    help="Reads a policy, judges images by the evidence in their registry exactly as the cluster's gate would, and "
+    "exports the policy for that gate.",
+    options=PolicyInputs,
+    implementation="s3c_actions.commands.policy:run",
+    examples=(
+        "s3c policy check registry.example/app@sha256:…",
+        "s3c policy check --policy s3c-policy.yaml",
+        "s3c policy export --ratify > gate.yaml",
+        "s3c policy schema > s3c-policy.schema.json",
+    ),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from s3c_actions.options.command import Command
 from s3c_actions.options.common import path
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import boolean, choice, choices, text
@@ -137,3 +138,17 @@ class ProgramsInputs(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgra
         *HelmProgram.own(),
         ProgramsMirror.programs_mirror,
     )
+
+
+COMMAND = Command(
+    name="programs",
+    help="List the programs that do the work, install them, or tell where they are.",
+    options=ProgramsInputs,
+    implementation="s3c_actions.commands.programs:run",
+    examples=(
+        "s3c programs list",
+        "s3c programs install trivy notation",
+        "s3c programs where --json",
+        "s3c programs install trivy --trivy-version 0.75.0 --trivy-checksum SHA256",
+    ),
+)

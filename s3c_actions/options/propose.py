@@ -6,6 +6,7 @@ import re
 
 from msgspec.structs import replace
 
+from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import DeployInputs, ManifestOptions
@@ -68,3 +69,16 @@ class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptio
         absent="Deploy patched images",
     )
     order = (manifests, results, image, branch, base, title, RepositoryOptions.repository, TokenOptions.github_token)
+
+
+COMMAND = Command(
+    name="propose",
+    help="Proposes patched images: a pull request that writes their digests into the manifests, opened once and kept "
+    "up to date. It is made through the API, so no git credentials are needed.",
+    options=ProposeInputs,
+    implementation="s3c_actions.commands.propose:run",
+    examples=(
+        "s3c propose k8s/ --results s3c-out/result.json",
+        "s3c propose k8s/ --image registry.example/voting-app@sha256:… --base main",
+    ),
+)

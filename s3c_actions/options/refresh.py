@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from s3c_actions.options import report as reporting
 from s3c_actions.options import scan as scanning
+from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import ClusterOptions, namespace_name
@@ -93,3 +94,18 @@ class RefreshInputs(
         *_SCANNING,
         *SIGNING_INPUTS,
     )
+
+
+COMMAND = Command(
+    name="refresh",
+    help="Scans again what is deployed, by digest, with today's vulnerability data: what runs on a cluster, or a list. "
+    "Attaches the new reports, signed with the key given; keeps one issue on what can be fixed; hands the images on to "
+    "be patched.",
+    options=RefreshInputs,
+    implementation="s3c_actions.commands.refresh:run",
+    examples=(
+        "s3c refresh --namespaces shop --fail-on MEDIUM",
+        "s3c refresh --namespaces shop --policy s3c-policy.yaml --key signing.key --certificate signing.crt",
+        "s3c refresh registry.example/app@sha256:… registry.example/db:15.0-1 --issue --repository octo/shop",
+    ),
+)

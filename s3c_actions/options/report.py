@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from s3c_actions.core import pasted_content
+from s3c_actions.options.command import Command
 from s3c_actions.options.common import OutputOptions, path
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import boolean, choice, choices, integer, text
@@ -189,3 +190,16 @@ class ReportInputs(
         *TrivyProgram.own(),
         ProgramsMirror.programs_mirror,
     )
+
+
+COMMAND = Command(
+    name="report",
+    help="Renders an existing JSON report of Trivy in every form, compares it with an earlier one and gates it, with "
+    "no scan.",
+    options=ReportInputs,
+    implementation="s3c_actions.commands.report:run",
+    examples=(
+        "s3c report trivy.json --format sarif,html,csv --output-dir reports",
+        "s3c report trivy.json --baseline main/trivy.json --fail-on HIGH --fixable-only",
+    ),
+)

@@ -7,7 +7,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from s3c_actions.options import removed
 from s3c_actions.options.azure import IdentityOptions
+from s3c_actions.options.command import Command
 from s3c_actions.options.common import (
     ImageOptions,
     OutputOptions,
@@ -314,3 +316,20 @@ class ScanInputs(ScanningOptions, SourceOptions, ExitCodeOptions, ImageOptions):
 
     image = replace(ImageOptions.image, required=False)
     order = (image, SourceOptions, *SCOPE_INPUTS, *SCAN_INPUTS, ProgramsMirror.programs_mirror)
+
+
+COMMAND = Command(
+    name="scan",
+    help="Scans images with Trivy, once each, and writes every report asked for from that one scan. What is reported "
+    "and what closes the gate (`fail-on`) are set apart.",
+    options=ScanInputs,
+    removed=removed.signing(ScanInputs.inputs()),
+    implementation="s3c_actions.commands.scan:run",
+    comments=True,
+    examples=(
+        "s3c scan nginx:1.27 --severity HIGH,CRITICAL",
+        "s3c scan registry.example/app:1.0 --fail-on HIGH --fixable-only --format sarif,html,cyclonedx",
+        "s3c scan --input image.tar --scanners vuln,secret,misconfig,license",
+        "s3c scan registry.example/app:pr-7 --baseline registry.example/app:main",
+    ),
+)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.core import pasted_content
+from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path, path_text
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.evidence import EarlierOptions, EvidenceOptions
@@ -297,3 +298,17 @@ class SignInputs(
         *TrivyProgram.own(),
         ProgramsMirror.programs_mirror,
     )
+
+
+COMMAND = Command(
+    name="sign",
+    help="Signs images by digest with notation, verifies what was signed, and signs nothing twice. "
+    "The certificate and all images are checked before the first is signed.",
+    options=SignInputs,
+    implementation="s3c_actions.commands.sign:run",
+    examples=(
+        "s3c sign localhost:5000/voting-app@sha256:… --key signing.key --certificate signing.crt",
+        "s3c sign acr.example/app:1.2 --vault kv-voting --vault-certificate signing",
+        "s3c sign acr.example/app:1.2 --plugin azure-kv --key-id https://kv.vault.azure.net/keys/signing/0123",
+    ),
+)

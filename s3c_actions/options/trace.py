@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import choice
@@ -56,3 +57,18 @@ class TraceInputs(PrintOptions, TrustOptions, NotationOptions, PolicyOptions, Im
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,
     )
+
+
+COMMAND = Command(
+    name="trace",
+    help="Tells the whole story of a digest from the registry alone: where it came from, what was found, what the "
+    "patch changed, who signed what and when, and whether it would be admitted today. Prints it, and writes it as one "
+    "self-contained page and as JSON.",
+    options=TraceInputs,
+    implementation="s3c_actions.commands.trace:run",
+    examples=(
+        "s3c trace registry.example/app:1.2 --trust-store signing-root.crt",
+        "s3c trace registry.example/app:1.2 --vault kv-voting --vault-certificate signing",
+        "s3c trace registry.example/app@sha256:… --policy s3c-policy.yaml --format json",
+    ),
+)

@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from s3c_actions.options.azure import IdentityOptions
+from s3c_actions.options.command import Command
 from s3c_actions.options.common import OutputOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.gate import GateInputs
@@ -73,3 +74,16 @@ class TrustInputs(VaultOptions, OutputOptions):
         *IdentityOptions.own(),
         OutputOptions.output_dir,
     )
+
+
+COMMAND = Command(
+    name="trust",
+    help="Writes what a verifier has to have to trust a signer, from the certificate itself: notation's trust store "
+    "and trust policy, and Ratify's KeyManagementProvider, Verifier and Policy.",
+    options=TrustInputs,
+    implementation="s3c_actions.commands.trust:run",
+    examples=(
+        "s3c trust export --vault kv-voting --vault-certificate signing",
+        "s3c trust export --certificate signing.crt --registry-scope registry.example/voting-app",
+    ),
+)

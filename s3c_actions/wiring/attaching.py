@@ -14,19 +14,26 @@ from s3c_actions import __version__
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
+from s3c_actions.evidence import sbom
+from s3c_actions.evidence.statement import Statement
+from s3c_actions.findings import trivy_report
 from s3c_actions.options.evidence import EvidenceOptions
+from s3c_actions.programs.trivy.trivy import Conversion
+from s3c_actions.report.format_registry import by_name
+from s3c_actions.result import document as result
 from s3c_actions.result.model import AttachedEvidence, AttachResult, ImageOutcome, Outcome, ScanResult
+from s3c_actions.steps import assess, attach
+from s3c_actions.steps.attach import AttachTools
+from s3c_actions.steps.merge import merge_scans
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
-    from s3c_actions.evidence.statement import Statement
     from s3c_actions.findings.threshold import Threshold
     from s3c_actions.policy.model import Policy
     from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.registry import Descriptor, Registry
     from s3c_actions.report.document import PatchEntry
     from s3c_actions.steps.assess import Criteria
-    from s3c_actions.steps.attach import AttachTools
     from s3c_actions.steps.sign import SigningKey
     from s3c_actions.wiring.earlier import Earlier
     from s3c_actions.wiring.scanning import ImageScanner
@@ -101,9 +108,6 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         self, pairs: list[tuple[str, ScanResult]], reference: Reference, outcome: ImageOutcome | None, command: str
     ) -> AttachResult:
         """Attach the documents of one digest; without an outcome those of a platform alone."""
-        from s3c_actions.evidence.statement import Statement
-        from s3c_actions.steps import attach
-
         started = time.monotonic()
         place = attach.find_attach_target(reference, self.registry)
         stated = Statement(
@@ -155,10 +159,6 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         return sarif.render_evidence(scans, Rendering())
 
     def _sbom(self, kind: str, pairs: list[tuple[str, ScanResult]], reference: Reference, created: str) -> bytes | None:
-        from s3c_actions.evidence import sbom
-        from s3c_actions.programs.trivy.trivy import Conversion
-        from s3c_actions.report.format_registry import by_name
-
         if kind == "cyclonedx" and len(pairs) > 1:
             return None  # a document describes one image; each platform has its own
         converted = []
@@ -185,8 +185,6 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
 
     def _result(self, outcome: ImageOutcome, command: str, created: str) -> bytes:
         """The facts of result.json that are the same whenever they are found: no times, no paths of this machine."""
-        from s3c_actions.result import document as result
-
         one = Outcome(command=command, images=(outcome,))
         document = result.build_document(one, self.context.now, self.context.secrets)
         if self.patch is not None:
@@ -278,7 +276,6 @@ def create_attacher(
     """
     from s3c_actions.registry import Writer
     from s3c_actions.steps import sign
-    from s3c_actions.steps.attach import AttachTools
 
     return Attacher(
         kinds=options.attach,
@@ -307,10 +304,6 @@ def read_reports(
     Raises:
         InputError: a report cannot be read, or is of none of the images, or an image or platform has none.
     """
-    from s3c_actions.findings import trivy_report
-    from s3c_actions.steps import assess
-    from s3c_actions.steps.merge import merge_scans
-
     if not paths:
         return {}
     by_digest: dict[str, ScanResult] = {}

@@ -11,9 +11,12 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
+from s3c_actions.findings import baseline
+from s3c_actions.findings.difference import compare_scans
 from s3c_actions.options.report import BaselineNameOptions
 from s3c_actions.options.scan import BaselineOptions
 from s3c_actions.result.model import Comparison, ImageOutcome
+from s3c_actions.steps.assess import filter_report
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
@@ -47,8 +50,6 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
             None without one, and with a warning when the image cannot be scanned: a branch's first image has none to
             be compared with, and its verdict does not depend on it.
         """
-        from s3c_actions.findings import baseline
-
         given = self.given[image]
         if not given:
             return None
@@ -66,9 +67,6 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
 
     def compared(self, outcome: ImageOutcome, report: ScanReport | None, scanner: ImageScanner) -> ImageOutcome:
         """The outcome, with what its last scan shows compared with the baseline."""
-        from s3c_actions.findings.difference import compare_scans
-        from s3c_actions.steps.assess import filter_report
-
         if report is None or outcome.final_report is None:
             return outcome
         settings = scanner.settings
@@ -88,8 +86,6 @@ def read_baselines(options: BaselineOptions, context: Context, images: Iterable[
     Raises:
         InputError: their number is not that of the images.
     """
-    from s3c_actions.findings import baseline
-
     wanted = tuple(images)
     those = options.baseline
     if len(those) == 1 and len(wanted) > 1 and baseline.is_result(Path(those[0]).expanduser()):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from s3c_actions.cluster import manifests
 from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.reference import Reference
@@ -16,6 +17,8 @@ from s3c_actions.options.deploy import DeployingOptions
 from s3c_actions.options.registry import CredentialOptions, RegistryOptions
 from s3c_actions.options.verify import VerifyingOptions
 from s3c_actions.result.model import Admission, DeployResult, ImageOutcome, Outcome, VerifyResult
+from s3c_actions.steps import verify
+from s3c_actions.steps.deploy import DeploySettings, DeployTools
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.kubernetes import start_connecting
 from s3c_actions.wiring.signing import create_notation
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from s3c_actions.cluster.images import Replacement
     from s3c_actions.cluster.manifests import ManifestFile
     from s3c_actions.registry import Registry
-    from s3c_actions.steps.deploy import DeploySettings, DeployTools
 
 MANIFESTS_FOLDER = "manifests"
 """Folder of the rewritten manifests, in the output folder."""
@@ -39,9 +41,6 @@ def deploy_settings(
     Raises:
         InputError: a manifest cannot be used.
     """
-    from s3c_actions.cluster import manifests
-    from s3c_actions.steps.deploy import DeploySettings
-
     sources = options.manifests
     read = manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MAX_BYTES + 1))
     return DeploySettings(
@@ -80,8 +79,6 @@ def deploy_tools(
         InputError: there is no such cluster of Azure's.
         OutsideError: Azure does not tell how to reach it.
     """
-    from s3c_actions.steps.deploy import DeployTools
-
     return DeployTools(
         resolve=(lambda reference: resolve_reference(registry, reference)) if resolve else None,
         verify=verify,
@@ -150,7 +147,6 @@ def create_verifier(
     """
     if not names_trust(options):
         return None
-    from s3c_actions.steps import verify
 
     settings = trust_settings(options, context, options.user_metadata)
     program = create_notation(options, context, registries)

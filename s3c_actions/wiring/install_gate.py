@@ -6,12 +6,21 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from s3c_actions.cluster import manifests
+from s3c_actions.cluster.gate import manifests as gate_manifests
+from s3c_actions.cluster.gate.manifests import TRUST_STORE_NAME
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.options import gate as inputs
 from s3c_actions.options.gate import GateInputs
 from s3c_actions.options.vault import VaultCertificateOptions
+from s3c_actions.policy import model
 from s3c_actions.result.model import DeployResult
+from s3c_actions.signing import certificates, identities
+from s3c_actions.steps import install_gate
+from s3c_actions.steps.verify import trusted_certificates, trusted_identities, unrestricted_authorities
+from s3c_actions.wiring.azure import identity_from_inputs
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.judging import read_certificates
 from s3c_actions.wiring.kubernetes import find_kubeconfig
 
 if TYPE_CHECKING:
@@ -26,9 +35,7 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
         InputError: an input is wrong: nothing was changed.
         OutsideError: helm or a chart could not be had, or the cluster does not answer.
     """
-    from s3c_actions.cluster.gate import manifests as gate_manifests
     from s3c_actions.programs.helm.helm import Helm
-    from s3c_actions.steps import install_gate
     from s3c_actions.wiring import programs
 
     objects = _objects(options, context, _of_vault(options, context))
@@ -65,11 +72,6 @@ def _objects(options: GateInputs, context: Context, of_vault: tuple[str, ...] = 
         context: of the command.
         of_vault: the identity that is trusted of the vault, when the inputs name none; none: nobody is.
     """
-    from s3c_actions.cluster import manifests
-    from s3c_actions.cluster.gate import manifests as gate_manifests
-    from s3c_actions.policy import model
-    from s3c_actions.wiring.judging import read_certificates
-
     sources = options.manifests
     read = (
         manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MAX_BYTES + 1))
@@ -108,10 +110,6 @@ def _identities(options: GateInputs, others: list[KubernetesObject]) -> tuple[st
     Raises:
         InputError: nobody is named, and an authority is trusted that others have certificates of.
     """
-    from s3c_actions.cluster.gate.manifests import TRUST_STORE_NAME
-    from s3c_actions.signing import identities
-    from s3c_actions.steps.verify import trusted_certificates, trusted_identities, unrestricted_authorities
-
     given, stores = options.trusted_identity, options.trust_store
     listed = trusted_identities(given)
     issuing = unrestricted_authorities(trusted_certificates(stores), listed) if stores else ()
@@ -133,8 +131,6 @@ def _identities(options: GateInputs, others: list[KubernetesObject]) -> tuple[st
 
 def _vouches_for_itself(provider: KubernetesObject) -> bool:
     """Whether a provider holds certificates, and none of them vouches for another."""
-    from s3c_actions.signing import certificates
-
     parameters = (provider.get("spec") or {}).get("parameters") or {}
     try:
         found = certificates.read_chain(str(parameters.get("value")).encode(), inputs.GateInputs.manifests.name)
@@ -159,8 +155,6 @@ def _of_vault(options: GateInputs, context: Context) -> tuple[str, ...]:
     if any(options.given(one) for one in others) or not all(_of_vault_given(options).values()):
         return ()
     from s3c_actions.azure.vault import Vault, vault_host
-    from s3c_actions.signing import certificates
-    from s3c_actions.wiring.azure import identity_from_inputs
 
     name = options.vault_certificate
     try:
@@ -189,8 +183,6 @@ def _trust(options: GateInputs) -> KubernetesObject | None:
     """Whom to trust; None when that is left to the user's own manifests."""
     from s3c_actions.azure import clouds
     from s3c_actions.azure.vault import vault_host
-    from s3c_actions.cluster.gate import manifests as gate_manifests
-    from s3c_actions.steps.verify import trusted_certificates
 
     stores, vault = options.trust_store, options.vault
     if stores and vault:
@@ -217,7 +209,6 @@ def _trust(options: GateInputs) -> KubernetesObject | None:
 
 def _charts(options: GateInputs, context: Context) -> tuple[Chart, ...]:
     """Both charts with our values and the user's over them."""
-    from s3c_actions.cluster.gate import manifests as gate_manifests
     from s3c_actions.programs.helm.charts import fetch_chart
     from s3c_actions.programs.helm.helm import Chart
     from s3c_actions.programs.install.pins import CHARTS

@@ -6,10 +6,15 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace as changed
+
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.sign import NotationOptions
+from s3c_actions.signing import certificates
 from s3c_actions.signing.identities import PREFIX
+from s3c_actions.steps import judge
+from s3c_actions.wiring.azure import identity_from_inputs
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.signing import create_notation, signing_registry
 
@@ -28,8 +33,6 @@ def open_policy_judge(
         InputError: the policy names no signer, or a certificate in it is none.
         OutsideError: notation could not be had, or a vault does not let us in.
     """
-    from s3c_actions.steps import judge
-
     with judge.prepare(
         read_certificates(policy, options, context),
         registry=signing_registry(options, context, registries),
@@ -52,8 +55,6 @@ def read_certificates(policy: Policy, options: IdentityOptions, context: Context
         InputError: there is no such certificate, or its issuers are not to be had.
         OutsideError: Azure gave no token, or the vault does not let us in.
     """
-    from msgspec.structs import replace as changed
-
     signers = tuple(one if one.vault is None else _of_vault(one, one.vault, options, context) for one in policy.signers)
     return policy if signers == policy.signers else changed(policy, signers=signers)
 
@@ -62,11 +63,7 @@ def _of_vault(
     signer: TrustedSigner, where: tuple[str, str, str], options: IdentityOptions, context: Context
 ) -> TrustedSigner:
     """A signer with what to trust so that this certificate is: itself, or its issuer and its subject."""
-    from msgspec.structs import replace as changed
-
     from s3c_actions.azure.vault import Vault
-    from s3c_actions.signing import certificates
-    from s3c_actions.wiring.azure import identity_from_inputs
 
     host, name, version = where
     with context.progress.step("vault") as step:

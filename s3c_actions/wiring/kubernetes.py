@@ -8,10 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s3c_actions.cluster.client import connect
 from s3c_actions.core import pasted_content
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import deploy as inputs
 from s3c_actions.options.deploy import ClusterOptions
+from s3c_actions.wiring.azure import identity_from_inputs
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
@@ -59,8 +61,6 @@ def start_connecting(options: ClusterOptions, context: Context) -> Callable[[], 
 
 def _connect(options: ClusterOptions, context: Context) -> Callable[[], Cluster]:
     """What is left to do to connect once Azure has been asked, in the thread that may ask it."""
-    from s3c_actions.cluster.client import connect
-
     kubeconfig = find_kubeconfig(options, context)
     azure = aks_access(options, context)
     token = azure.token if azure is not None else None
@@ -112,7 +112,6 @@ def aks_access(options: ClusterOptions, context: Context) -> ClusterAccess | Non
     if not options.aks_cluster:
         return None
     from s3c_actions.azure import kubernetes_service
-    from s3c_actions.wiring.azure import identity_from_inputs
 
     made = context.shared.get("aks")
     if isinstance(made, kubernetes_service.ClusterAccess):

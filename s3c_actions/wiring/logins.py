@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.registry import CredentialOptions, RegistryOptions
+from s3c_actions.wiring.azure import identity_from_inputs
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
@@ -69,7 +70,6 @@ def create_registry(options: CredentialOptions, logins: Logins, *, timeout: floa
 def _azure(options: IdentityOptions, context: Context) -> AzureLogin:
     """One for the whole run: what it exchanged once is valid for every step."""
     from s3c_actions.azure.container_registry import AzureLogin
-    from s3c_actions.wiring.azure import identity_from_inputs
 
     made = context.shared.get("azure login")
     if not isinstance(made, AzureLogin):

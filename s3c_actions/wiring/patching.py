@@ -15,11 +15,15 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options.common import PlatformOptions
 from s3c_actions.options.patch import PatchingOptions
+from s3c_actions.programs.buildkit import buildkit
+from s3c_actions.programs.buildkit.buildkit import TlsFiles
+from s3c_actions.programs.copa.copa import Copa, PatchRequest
 from s3c_actions.result.model import PatchResult, ScanResult
+from s3c_actions.steps import patch
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
-    from s3c_actions.programs.buildkit.buildkit import BuildKit, TlsFiles
+    from s3c_actions.programs.buildkit.buildkit import BuildKit
     from s3c_actions.wiring.scanning import ImageScanner
     from s3c_actions.wiring.vouching import VouchCheck
 
@@ -66,9 +70,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             S3CError: as `steps.patch.run`.
         """
-        from s3c_actions.programs.buildkit import buildkit
         from s3c_actions.registry import Writer
-        from s3c_actions.steps import patch
 
         options, context = self.options, self.context
         settings = patch.PatchSettings(
@@ -99,7 +101,6 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
 
     def copa(self, image: Reference, report: Path, tag: str) -> str:
         """Run Copa, on a BuildKit that is found or started at the first image that needs one; as `Patcher`."""
-        from s3c_actions.programs.copa.copa import Copa, PatchRequest
         from s3c_actions.wiring import programs
 
         options, context = self.options, self.context
@@ -122,7 +123,6 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
             return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
 
     def _buildkit(self) -> BuildKit:
-        from s3c_actions.programs.buildkit import buildkit
         from s3c_actions.wiring import programs
 
         options, context = self.options, self.context
@@ -181,8 +181,6 @@ def open_patcher(
 
 
 def _tls(options: PatchingOptions) -> TlsFiles:
-    from s3c_actions.programs.buildkit.buildkit import TlsFiles
-
     tls = TlsFiles(ca=options.buildkit_ca, certificate=options.buildkit_certificate, key=options.buildkit_key)
     for name, path in (("buildkit-ca", tls.ca), ("buildkit-certificate", tls.certificate), ("buildkit-key", tls.key)):
         if path is not None and not path.is_file():

@@ -12,28 +12,36 @@ from msgspec.structs import replace
 
 from s3c_actions.core import startup
 from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.progress import Silent
+from s3c_actions.core.records import Records
 from s3c_actions.core.reference import Reference
-from s3c_actions.findings.threshold import enumerate_names
+from s3c_actions.findings.model import Severity
+from s3c_actions.findings.threshold import Threshold, enumerate_names
 from s3c_actions.options import report as reporting
 from s3c_actions.options import scan as inputs
 from s3c_actions.options.common import TimeoutOptions
 from s3c_actions.options.report import ExitCodeOptions, ThresholdOptions
 from s3c_actions.options.scan import ScanningOptions, TrivyOptions
+from s3c_actions.policy import model
+from s3c_actions.policy.model import Policy
+from s3c_actions.programs.trivy import ignore
+from s3c_actions.programs.trivy import settings as trivy_settings
+from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
+from s3c_actions.result.gate_change import ProposedVerdict
 from s3c_actions.result.model import ScanResult
+from s3c_actions.steps import assess, reuse, scan
+from s3c_actions.steps.merge import merge_scans
+from s3c_actions.steps.reuse import ReportStore
+from s3c_actions.steps.scan import ScanSettings, assemble_reports, clear_reports
+from s3c_actions.wiring import settings_files
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_dockerfile
 
 if TYPE_CHECKING:
     from s3c_actions.findings.model import ScanReport
     from s3c_actions.findings.scope import SettingsFile
-    from s3c_actions.findings.threshold import Threshold
-    from s3c_actions.policy.model import Policy
     from s3c_actions.programs.trivy.settings import TrivyConfig
-    from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
     from s3c_actions.registry import Registry
-    from s3c_actions.result.gate_change import ProposedVerdict
-    from s3c_actions.steps.reuse import ReportStore
-    from s3c_actions.steps.scan import ScanSettings
 
 
 class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,18 +69,12 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
         self, image: str, folder: Path, *, source: str = "registry", baseline: ScanReport | None = None
     ) -> ScanResult:
         """Scan one image, of an index that of one platform, into a folder; see `steps.scan.run`."""
-        from s3c_actions.steps import scan
-
         settings = replace(self.settings, folder=folder, source=source, baseline=baseline)
         result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
         return result if self.proposed is None else replace(result, proposed=self._proposed(image, source))
 
     def _proposed(self, image: str, source: str) -> ProposedVerdict:
         """What the same scan would come to with the files that a pull request brings."""
-        from s3c_actions.core.progress import Silent
-        from s3c_actions.result.gate_change import ProposedVerdict
-        from s3c_actions.steps import scan
-
         if isinstance(self.proposed, S3CError) or self.proposed is None:
             return ProposedVerdict(verdict="failed", refused=0, reason=self.proposed.what if self.proposed else "")
         settings = replace(self.proposed, source=source, entry_platform=self.settings.entry_platform)
@@ -98,9 +100,6 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
             source: where it is taken from, as in `ScanSettings`.
             baseline: what the whole is compared with.
         """
-        from s3c_actions.steps.merge import merge_scans
-        from s3c_actions.steps.scan import assemble_reports, clear_reports
-
         if not self.everything or source not in {"auto", "registry"}:
             return self.scan(image, folder, source=source, baseline=baseline)
         reference = Reference.parse(image)
@@ -132,8 +131,6 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
 
     def given(self, path: Path, report: ScanReport, *, image: str, reference: str) -> ScanResult:
         """Judge a report that was given by what a scan is judged by; see `steps.assess.given`."""
-        from s3c_actions.steps import assess
-
         criteria = self.settings.criteria(self.trivy)
         return assess.assess_given_report(path, image=image, reference=reference, criteria=criteria, report=report)
 
@@ -153,7 +150,6 @@ def create_scanner(
         InputError: an input is wrong.
         OutsideError: Trivy could not be had.
     """
-    from s3c_actions.programs.trivy.trivy import Trivy
     from s3c_actions.registry import credentials
     from s3c_actions.wiring import programs, settings_files
     from s3c_actions.wiring.logins import create_logins, create_registry
@@ -178,9 +174,6 @@ def create_scanner(
 
 def _proposal(context: Context, *, evidence: bool) -> ScanSettings | S3CError | None:
     """How the images would be scanned with the files that a pull request brings; None when those are the same."""
-    from s3c_actions.core.progress import Silent
-    from s3c_actions.wiring import settings_files
-
     options = settings_files.shared_files(context).proposed
     if not isinstance(options, ScanningOptions):
         return None
@@ -199,8 +192,6 @@ def policy_from_inputs(options: ThresholdOptions) -> Policy | None:
     Raises:
         InputError: it is not one, or is given beside what it would say itself.
     """
-    from s3c_actions.policy import model
-
     path = options.policy
     if path is None:
         return None
@@ -220,9 +211,6 @@ def threshold_from_inputs(options: ThresholdOptions, context: Context, shown: tu
         context: of the run.
         shown: the severities shown.
     """
-    from s3c_actions.findings.model import Severity
-    from s3c_actions.findings.threshold import Threshold
-
     ruling = policy_from_inputs(options)
     if ruling is not None:
         return ruling.gate(context.now)
@@ -238,9 +226,6 @@ def threshold_from_inputs(options: ThresholdOptions, context: Context, shown: tu
 
 def _store(context: Context) -> ReportStore | None:
     """The reports this machine kept; None where it has no place for the key that they are signed with."""
-    from s3c_actions.core.records import Records
-    from s3c_actions.steps.reuse import ReportStore
-
     try:
         return ReportStore(context.cache / "scans", Records.of(context.environment).key())
     except OSError:
@@ -248,10 +233,6 @@ def _store(context: Context) -> ReportStore | None:
 
 
 def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> ScanSettings:
-    from s3c_actions.findings.model import Severity
-    from s3c_actions.programs.trivy import ignore
-    from s3c_actions.steps.scan import ScanSettings
-
     files = tuple(Path(one).expanduser() for one in options.ignore_files)
     entries = tuple(entry for file in files for entry in ignore.read(file))
     config, warnings = _trivy_config(options, context)
@@ -290,8 +271,6 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
 
 def _trivy_config(options: TrivyOptions, context: Context) -> tuple[TrivyConfig, list[str]]:
     """What is taken of the person's trivy.yaml and TRIVY_ variables, and sentences on what is not."""
-    from s3c_actions.programs.trivy import settings as trivy_settings
-
     warnings = []
     _, unused = trivy_settings.trivy_environment(context.environment)
     if unused:
@@ -317,9 +296,6 @@ def _trivy_config(options: TrivyOptions, context: Context) -> tuple[TrivyConfig,
 
 def _not_used(options: TrivyOptions, context: Context) -> list[str]:
     """Sentences on what is in the working folder and has no say, and on what finds fewer secrets."""
-    from s3c_actions.programs.trivy import ignore
-    from s3c_actions.programs.trivy import settings as trivy_settings
-
     warnings = []
     taken = options.ignore_files
     if taken == (ignore.DEFAULT_FILE,) or not (taken or options.given(inputs.TrivyOptions.ignore_files)):
@@ -348,8 +324,6 @@ def _is(names: tuple[str, ...]) -> str:
 
 def _files(options: ScanningOptions, context: Context) -> tuple[SettingsFile, ...]:
     """What suppresses findings, narrows the scan or decides its gate."""
-    from s3c_actions.wiring import settings_files
-
     declared = [*inputs.SCOPE_INPUTS, reporting.PolicyOptions.policy]
     if not _looks_for_secrets(options):
         declared.remove(inputs.TrivyOptions.secret_config)
@@ -358,15 +332,10 @@ def _files(options: ScanningOptions, context: Context) -> tuple[SettingsFile, ..
 
 def _young(ruling: Policy | None) -> timedelta:
     """How old a kept report may be that becomes evidence: one that would soon be stale heals nothing."""
-    from s3c_actions.policy.model import Policy
-
     return (ruling or Policy(version=1)).maximum_age / 2
 
 
 def _options(options: ScanningOptions, context: Context, ignore_file: Path | None, config: TrivyConfig) -> ScanOptions:
-    from s3c_actions.programs.trivy.trivy import ScanOptions
-    from s3c_actions.steps import reuse
-
     scanners = options.scanners
     if "config" in scanners:
         context.progress.notice("Scanner `config` is an old name: it is understood as `misconfig`.")

@@ -21,6 +21,7 @@ from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.report import PolicyOptions
 from s3c_actions.options.verify import TrustOptions
+from s3c_actions.policy import model
 from s3c_actions.result.gate_change import GateChange
 from s3c_actions.wiring import settings_files
 
@@ -200,8 +201,6 @@ class _Comparison:
 
     def _beside(self, one: Input[Any], path: str, given: str, theirs: FileContent) -> bool:
         """Whether a certificate that the target branch's policy names differs; they are copied beside it."""
-        from s3c_actions.policy import model
-
         if not isinstance(theirs, bytes):
             return False
         differs = False

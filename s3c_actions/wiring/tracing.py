@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING
 from s3c_actions.core import startup, writing
 from s3c_actions.core.text import short_digest
 from s3c_actions.options.sign import NotationOptions
+from s3c_actions.policy import model
 from s3c_actions.result.model import TraceResult
+from s3c_actions.steps import judge as step
+from s3c_actions.steps import trace
+from s3c_actions.steps.trace import SignatureChecker
+from s3c_actions.trace import document, page
+from s3c_actions.trace.model import AdmissionVerdict, TraceJudgement
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.judging import open_policy_judge
 
 if TYPE_CHECKING:
     from s3c_actions.core.reference import Reference
-    from s3c_actions.steps.trace import SignatureChecker, TraceTools
-    from s3c_actions.trace.model import Trace, TraceJudgement
+    from s3c_actions.steps.trace import TraceTools
+    from s3c_actions.trace.model import Trace
 
     Judging = Callable[[Reference], TraceJudgement]
 
@@ -32,8 +39,6 @@ def prepare() -> None:
 
 def trace_image(image: str, tools: TraceTools, folder: Path) -> TraceResult:
     """Trace one image, and write its page and the JSON into a folder; raises as `steps.trace.run` does."""
-    from s3c_actions.steps import trace
-
     started = time.monotonic()
     story = trace.run(image, tools)
     files = write_trace(story, folder)
@@ -42,8 +47,6 @@ def trace_image(image: str, tools: TraceTools, folder: Path) -> TraceResult:
 
 def write_trace(story: Trace, folder: Path) -> dict[str, Path]:
     """Write the page and the JSON into a folder, made when it is not there; returns format → path."""
-    from s3c_actions.trace import document, page
-
     return {
         "trace": writing.write(folder / PAGE_FILE, page.render(story)),
         "trace-json": writing.write(folder / DOCUMENT_FILE, document.render(story)),
@@ -55,12 +58,6 @@ def open_policy_judging(
     options: NotationOptions, context: Context, path: Path, registries: Collection[str]
 ) -> Iterator[tuple[SignatureChecker, Judging]]:
     """The policy's signers are trusted, and its verdict is that of `s3c policy check`."""
-    from s3c_actions.policy import model
-    from s3c_actions.steps import judge as step
-    from s3c_actions.steps.trace import SignatureChecker
-    from s3c_actions.trace.model import AdmissionVerdict, TraceJudgement
-    from s3c_actions.wiring.judging import open_policy_judge
-
     policy = model.read(path)
     with open_policy_judge(options, context, policy, registries) as ready:
 

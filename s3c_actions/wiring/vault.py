@@ -14,8 +14,10 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.options import vault as inputs
 from s3c_actions.options.sign import KeyOptions
 from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
+from s3c_actions.signing import certificates
 from s3c_actions.wiring.azure import identity_from_inputs
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.files import read_input_file
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -87,17 +89,12 @@ def open_vault(options: VaultOptions, context: Context) -> OpenVault:
 
 
 def _issuers(options: VaultCertificateOptions) -> Sequence[x509.Certificate] | None:
-    from s3c_actions.signing import certificates
-    from s3c_actions.wiring.files import read_input_file
-
     path: Path | None = options.vault_ca_certs
     return None if path is None else certificates.read_chain(read_input_file(path, "vault-ca-certs"), "vault-ca-certs")
 
 
 def _checked(found: VaultCertificate, vault: Vault, now: datetime) -> str:
     """Hold the certificate against the rules; returns what kind of key it has."""
-    from s3c_actions.signing import certificates
-
     try:
         certificates.check(found.chain, now, field=inputs.VaultCertificateOptions.vault_certificate.name)
     except certificates.CertificateError as error:
@@ -161,7 +158,6 @@ def _official(context: Context, found: OpenVault) -> PluginKey:
     """The official plugin, which logs in by itself: as we did, where it can."""
     from s3c_actions.programs.notation import keys, plugins
     from s3c_actions.programs.notation.home import write_private_file
-    from s3c_actions.signing import certificates
     from s3c_actions.steps.sign import PluginKey
 
     credential = _OFFICIAL_CREDENTIALS.get(found.identity.source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -12,12 +12,11 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.options import verify as inputs
 from s3c_actions.options.verify import TrustOptions
 from s3c_actions.programs.notation.home import write_private_file
+from s3c_actions.signing import certificates
+from s3c_actions.steps.verify import VerifySettings
 from s3c_actions.wiring import vault
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
-
-if TYPE_CHECKING:
-    from s3c_actions.steps.verify import VerifySettings
 
 
 def names_trust(options: TrustOptions) -> bool:
@@ -50,8 +49,6 @@ def trust_settings(options: TrustOptions, context: Context, metadata: Mapping[st
         InputError: an input is wrong, both are given, or the certificate is not there or cannot sign images.
         OutsideError: Azure gave no token, or the vault does not let us in.
     """
-    from s3c_actions.signing import certificates
-
     settings = given_trust_settings(options, metadata)
     if not vault.names_certificate(options):
         return settings
@@ -75,8 +72,6 @@ def given_trust_settings(options: TrustOptions, metadata: Mapping[str, str]) -> 
     Raises:
         InputError: the policy cannot be read, or is given beside what it would say itself.
     """
-    from s3c_actions.steps.verify import VerifySettings
-
     policy = _policy(options)
     if policy is not None:
         for one in (

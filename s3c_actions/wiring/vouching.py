@@ -10,6 +10,9 @@ from s3c_actions.core.errors import InputError, Refused
 from s3c_actions.options.sign import CertificateOptions
 from s3c_actions.options.verify import VouchingOptions
 from s3c_actions.programs.notation.home import write_private_file
+from s3c_actions.signing import certificates
+from s3c_actions.steps import verify
+from s3c_actions.steps.verify import VerifySettings
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
 from s3c_actions.wiring.signing import create_notation
@@ -18,7 +21,6 @@ from s3c_actions.wiring.verifying import names_trust, trust_settings
 if TYPE_CHECKING:
     from s3c_actions.programs.notation.home import NotationHome
     from s3c_actions.steps.protocols import Verifier
-    from s3c_actions.steps.verify import VerifySettings
 
 VouchCheck = Callable[[str], bool]
 """Whether a trusted signature covers a pinned reference; raises S3CError when that could not be found out."""
@@ -58,8 +60,6 @@ def by_options(options: VouchingOptions, context: Context, registries: Collectio
         InputError: what they name cannot be used, or not everything is there that names it.
         OutsideError: the vault does not let us in, or notation could not be had.
     """
-    from s3c_actions.steps import verify
-
     settings = _trust(options, context)
     if settings is None:
         yield None
@@ -70,9 +70,6 @@ def by_options(options: VouchingOptions, context: Context, registries: Collectio
 
 
 def _trust(options: VouchingOptions, context: Context) -> VerifySettings | None:
-    from s3c_actions.signing import certificates
-    from s3c_actions.steps.verify import VerifySettings
-
     if names_trust(options):
         return trust_settings(options, context, {})
     path = options.certificate

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import ruamel.yaml
 
-from s3c_actions import commands
 from s3c_actions.cli import parser
 from s3c_actions.cli.run import cache_path
+from s3c_actions.options.command import load
 from s3c_actions.options.declare import variable
 from tests.support import act
 from tools import docs
@@ -85,7 +85,7 @@ def test_the_inputs_of_the_whole_chain_stand_under_headings() -> None:
 
 @ACTIONS
 def test_the_help_text_has_a_flag_for_each(action) -> None:
-    command = commands.load(action.command)
+    command = load(action.command)
     text = parser.help_text(command)
     for one in command.inputs:
         assert one.flag in text or (one.positional and one.name.upper() in text), one.name

@@ -4,14 +4,14 @@ import io
 import json
 
 import pytest
-from msgspec.structs import replace
 
 from s3c_actions.cli import run
-from s3c_actions.commands import load
 from s3c_actions.core.errors import Exit, OutsideError
+from s3c_actions.options.command import load
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_lab.certificates import make
 from tests.support import bare, canaries
+from tests.support.commands import with_function
 from tests.support.github import events
 from tests.support.github.server import GitHub
 
@@ -119,7 +119,7 @@ def test_a_failure_that_quotes_secrets_is_commented_on_without_them(github, step
         return Outcome(command="scan", images=(ImageOutcome(image=bare.IMAGE, failure=failure),), error=said)
 
     scan = load("scan")
-    monkeypatch.setattr(run, "load", lambda _name: replace(scan, run=fail))
+    monkeypatch.setattr(run, "load", lambda _name: with_function(scan, fail))
     code, log, before = step("scan", **secrets)
     pieces = tuple(piece for text in secrets.values() for piece in canaries.pieces(text))
     assert code == Exit.OUTSIDE_FAILED, log

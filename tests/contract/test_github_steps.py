@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from s3c_actions.cli import run
-from s3c_actions.commands import Command, load
 from s3c_actions.core.errors import Exit
+from s3c_actions.options.command import load
 from s3c_actions.options.common import OutputOptions
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context
 from tests.contract.test_github_comments import EITHER, texts
 from tests.support import samples
+from tests.support.commands import FunctionCommand
 from tests.support.github import events
 from tests.support.github.server import GitHub
 from tests.support.github.state import READ_ONLY, Token
@@ -46,7 +47,7 @@ def step(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ste
             assert "run-token" not in context.environment.values()
             return outcome
 
-        command = Command(name="scan", help="", options=OutputOptions, run=do, comments=True)
+        command = FunctionCommand(name="scan", help="", options=OutputOptions, function=do, comments=True)
         monkeypatch.setattr(run, "load", lambda _name: command)
         monkeypatch.chdir(tmp_path)
         for name in ("output", "summary"):

@@ -22,6 +22,7 @@ from s3c_actions.core.progress import Silent
 from s3c_actions.core.records import file_sha256
 from s3c_actions.evidence.statement import Statement
 from s3c_actions.options import declare
+from s3c_actions.options.command import load
 from s3c_actions.policy import export
 from s3c_actions.policy.judge import Evidence, Objection, judge_evidence
 from s3c_actions.policy.model import Policy
@@ -93,7 +94,7 @@ class Ci:
             YAML().dump(msgspec.to_builtins(policy, builtin_types=(date,)), file)
         report.write_bytes(scan)
         flags = {"report": str(report), "policy": str(ruling), "format": "json"}
-        values = declare.read(reporting.COMMAND.options, flags, {}, lambda _old: None)
+        values = declare.read(load("report").options, flags, {}, lambda _old: None)
         context = Context(
             environment=os.environ,
             runner=Runner(os.environ),

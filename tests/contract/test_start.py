@@ -37,6 +37,24 @@ def test_nothing_heavy_is_imported_before_there_is_work(code):
     assert HEAVY.isdisjoint(names.split())
 
 
+DECLARATIONS = """
+import io, sys
+from s3c_actions.cli.run import run
+from s3c_actions.options.command import COMMANDS
+for name in COMMANDS:
+    for arguments, code in (["--help"], 0), (["--no-such"], 2):
+        assert run(name, arguments, {}, io.StringIO(), io.StringIO()) == code, (name, arguments)
+print([name for name in sys.modules if name.startswith(("s3c_actions.commands", "s3c_actions.wiring."))])
+"""
+
+
+def test_help_and_a_wrong_flag_import_no_implementation():
+    ended = subprocess.run(
+        [sys.executable, "-c", DECLARATIONS], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (0, "['s3c_actions.wiring.context']\n"), ended.stderr
+
+
 SETUP, RUN, S3C = ROOT / "actions" / "setup.sh", ROOT / "actions" / "run.sh", ROOT / "bin" / "s3c"
 
 

@@ -11,14 +11,15 @@ import pytest
 
 from s3c_actions.cli import parser
 from s3c_actions.cli import run as shell
-from s3c_actions.commands import COMMANDS, load
 from s3c_actions.core import pasted_content, secret_values
 from s3c_actions.core.errors import Exit, InputError, OutsideError
 from s3c_actions.core.process import Secrets
 from s3c_actions.options import github as commenting
+from s3c_actions.options.command import COMMANDS, load
 from s3c_actions.options.declare import variable
 from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.support import bare, canaries
+from tests.support.commands import with_function
 from tests.unit.test_every_command import LINES
 
 BASES = {line[0]: line for line in reversed(LINES)}
@@ -318,9 +319,7 @@ def test_whatever_a_command_says_is_redacted(one, length, action, alone, runner,
             error=said,
         )
 
-    from msgspec.structs import replace
-
-    monkeypatch.setattr(shell, "load", lambda _name: replace(command, run=talk))
+    monkeypatch.setattr(shell, "load", lambda _name: with_function(command, talk))
     name = next(line for line in LINES if line[0] == command.name)
     around = runner if action else {"RUNNER_TEMP": runner["RUNNER_TEMP"], "S3C_VERBOSE": "true"}
     code, said_then = bare.ended(name, alone, **around, **{one: secret})
@@ -335,10 +334,8 @@ def test_a_bug_s_traceback_is_redacted(alone, runner, monkeypatch):
     def fail(_values, _context):
         raise RuntimeError(f"cannot use {canaries.PASSWORD!r} of {'; '.join(canaries.forms(canaries.PASSWORD))}")
 
-    from msgspec.structs import replace
-
     scan = load("scan")
-    monkeypatch.setattr(shell, "load", lambda _name: replace(scan, run=fail))
+    monkeypatch.setattr(shell, "load", lambda _name: with_function(scan, fail))
     canary = canaries.Canary(text="", pieces=canaries.pieces(canaries.PASSWORD))
     code, seen, said = run(alone, runner, "scan", ("image",), canary, S3C_REGISTRY_PASSWORD=canaries.PASSWORD)
     assert code == Exit.BUG

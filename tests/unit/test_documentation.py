@@ -13,8 +13,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from s3c_actions.cli import parser
-from s3c_actions.commands import COMMANDS, load
 from s3c_actions.options import declare
+from s3c_actions.options.command import COMMANDS, load
 from s3c_actions.options.report import FormatOptions
 from s3c_actions.report.format_registry import FORMATS
 from s3c_lab.__main__ import parser as lab_parser

@@ -5,8 +5,8 @@ import re
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions.commands import COMMANDS, load
 from s3c_actions.core.errors import Exit, OutsideError, S3CError
+from s3c_actions.options.command import COMMANDS, load
 from s3c_actions.steps import chain
 from tests.support import samples
 from tests.support.bare import IMAGE, KEY, PINNED, ended

@@ -63,8 +63,8 @@ WITHOUT = {
         "api artifact code_scanning comments delivery errors files issues log marker proposal run target_branch"
     ),
     "options": (
-        "attach azure chain common deploy evidence gate github mirror parse patch policy programs propose "
-        "refresh registry removed report scan sign trace trust vault verify"
+        "attach azure chain comment common deploy evidence gate github mirror parse patch policy programs "
+        "propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
     "policy": "export judge licences model",
     "programs/buildkit": "buildkit",

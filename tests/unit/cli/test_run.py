@@ -13,7 +13,6 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.cli import run as shell
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import Exit, OutsideError, Refused
 from s3c_actions.options.common import OutputOptions
 from s3c_actions.options.declare import Input
@@ -22,6 +21,7 @@ from s3c_actions.options.registry import CredentialOptions
 from s3c_actions.result.model import ImageOutcome, Outcome, TraceResult
 from s3c_actions.wiring.context import Context
 from tests.support import samples, stories
+from tests.support.commands import FunctionCommand
 from tests.support.hostile import HOSTILE, TEXTS
 from tests.unit.cli.test_console import commands
 
@@ -75,7 +75,7 @@ def run(monkeypatch, tmp_path):
                 raise outcome
             return outcome or samples.outcome(samples.chained(), command="scan")
 
-        command = Command(name="scan", help="Finds.", options=Inputs, run=do, examples=("s3c scan x",))
+        command = FunctionCommand(name="scan", help="Finds.", options=Inputs, function=do, examples=("s3c scan x",))
         monkeypatch.setattr(shell, "load", lambda _name: command)
         ran.code = shell.run(name, argv, environment or {"HOME": str(tmp_path)}, out, err)
         ran.out, ran.err = out.getvalue(), err.getvalue()

@@ -293,14 +293,14 @@ def test_a_broken_state_is_no_lab(tmp_path: Path, text: str) -> None:
 
 
 def test_the_flags_are_inputs_of_the_chain(tmp_path: Path) -> None:
-    from s3c_actions.commands import load
+    from s3c_actions.options.command import load
 
     known = {f"--{one.name}" for one in load("chain").inputs}
     assert {flag for flag in a_lab(tmp_path).flags() if flag.startswith("--")} <= known
 
 
 def test_a_shell_is_told_the_same_as_the_flags(tmp_path: Path) -> None:
-    from s3c_actions.commands import load
+    from s3c_actions.options.command import load
 
     lab = replace(a_lab(tmp_path), kubeconfig="/kubeconfig")
     known = {one.variable for one in load("chain").inputs}

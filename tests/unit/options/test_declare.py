@@ -2,8 +2,8 @@
 
 import pytest
 
-from s3c_actions.commands import COMMANDS, load
 from s3c_actions.core.errors import InputError
+from s3c_actions.options.command import COMMANDS, load
 from s3c_actions.options.declare import Group, Input, read
 from s3c_actions.options.parse import boolean, integer, items, text
 

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from s3c_actions.cli import run
-from s3c_actions.commands import load
 from s3c_actions.core.errors import Exit
 from s3c_actions.options import verify as verifying
+from s3c_actions.options.command import load
 from s3c_actions.options.declare import read
 from s3c_actions.result.model import Outcome
 from tests.support.bare import IMAGE, KUBECONFIG, PINNED, POLICY, ended
+from tests.support.commands import with_function
 
 FORMS = {
     "PEM": lambda pem: pem,
@@ -85,7 +85,7 @@ def test_a_file_for_it_is_this_user_s_alone_and_goes_with_the_run(alone, pem, mo
         assert pem not in context.environment.values()
         return Outcome(command="verify", images=())
 
-    monkeypatch.setattr(run, "load", lambda _name: replace(verify, run=look))
+    monkeypatch.setattr(run, "load", lambda _name: with_function(verify, look))
     code, said = ended(("verify", IMAGE), alone, S3C_TRUST_STORE=pem)
     assert code == Exit.DONE, said
     assert (seen["mode"], seen["folder"]) == (0o600, 0o700)

@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 
-from s3c_actions.commands import load
 from s3c_actions.core.errors import InputError
+from s3c_actions.options.command import load
 from s3c_actions.options.declare import read
 from s3c_actions.result.model import Outcome
 from s3c_lab.certificates import make, make_authority, pem, subject

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.commands import deploy, trace, verify
+from s3c_actions.commands import deploy, verify
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.process import Runner, Secrets
 from s3c_actions.core.progress import Silent
 from s3c_actions.options import sign as inputs
 from s3c_actions.options import verify as verify_inputs
+from s3c_actions.options.command import load
 from s3c_actions.options.declare import read
 from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey
 from s3c_actions.steps.verify import matches_identities, prepare
@@ -210,7 +211,7 @@ def test_deploy_and_trace_are_told_whom_to_trust_wholly_or_not_at_all(
     flags = {name: text.replace("POLICY", str(tmp_path / "policy.json")) for name, text in flags.items()}
     if named == "deploy":
         flags["manifests"] = str(tmp_path / "pod.yaml")
-    command = {"deploy": deploy, "trace": trace}[named].COMMAND
+    command = load(named)
     with pytest.raises(InputError) as caught:
         command.run(read(command.options, flags, {}, lambda _notice: None), context(tmp_path))
     assert caught.value.field == field
@@ -219,7 +220,7 @@ def test_deploy_and_trace_are_told_whom_to_trust_wholly_or_not_at_all(
 def test_deploy_looks_at_signatures_itself_or_behind_a_gate(tmp_path: Path) -> None:
     (tmp_path / "pod.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
     flags = {"manifests": str(tmp_path / "pod.yaml"), "require-gate": "false"}
-    given = read(deploy.COMMAND.options, flags, {}, lambda _notice: None)
+    given = read(load("deploy").options, flags, {}, lambda _notice: None)
     with pytest.raises(InputError) as caught:
         deploy.run(given, context(tmp_path))
     assert caught.value.field == "trust-store"

@@ -13,7 +13,6 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.cli import run
-from s3c_actions.commands import Command
 from s3c_actions.core.errors import Exit
 from s3c_actions.findings.model import Finding, FindingKind, Severity
 from s3c_actions.findings.threshold import Exemption, Threshold
@@ -23,6 +22,7 @@ from s3c_actions.report.github import annotations as annotation
 from s3c_actions.report.github.annotations import MAX_PER_LEVEL, Annotation
 from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.support import outcomes, samples
+from tests.support.commands import FunctionCommand
 from tests.support.hostile import TEXTS
 from tests.support.outcomes import vulnerability
 from tests.unit.cli.test_console import commands
@@ -132,7 +132,7 @@ def test_the_worst_of_all_images_and_none_twice() -> None:
 
 def step(outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **inputs: str) -> list[str]:
     """The workflow commands of a step that ends so, but for those that only quote."""
-    command = Command(name="scan", help="", options=OutputOptions, run=lambda *_: outcome, comments=True)
+    command = FunctionCommand(name="scan", help="", options=OutputOptions, function=lambda *_: outcome, comments=True)
     monkeypatch.setattr(run, "load", lambda _name: command)
     monkeypatch.chdir(tmp_path)
     environment = {"GITHUB_ACTIONS": "true", "HOME": str(tmp_path), "RUNNER_TEMP": str(tmp_path)}

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from msgspec.structs import replace
 
 from s3c_actions.cluster import deployed
-from s3c_actions.commands import COMMANDS, load
 from s3c_actions.findings.model import Finding, Severity
 from s3c_actions.options.azure import IdentityOptions
+from s3c_actions.options.command import COMMANDS, load
 from s3c_actions.options.common import TimeoutOptions
 from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.report.github import refresh_issue
