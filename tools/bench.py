@@ -475,17 +475,20 @@ def large(bench: Bench) -> None:
 _LOOKS = """
 import sys
 from pathlib import Path
-from s3c_actions import result
 from s3c_actions.core.process import Secrets
-from s3c_actions.report import comment, formats, sarif, summary, trivy_json
-from s3c_actions.findings.threshold import Gate
-from s3c_actions.steps import assess
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.threshold import Threshold
+from s3c_actions.report import formats
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.github import comment, summary
+from s3c_actions.result.document import build_document, render_document
 from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps import assess
 from datetime import UTC, datetime
-report = trivy_json.parse(Path(sys.argv[1]).read_bytes())
-Path("report.sarif").write_bytes(sarif.uploadable(formats.render("sarif", report, formats.Rendering())))
+report = trivy_report.parse(Path(sys.argv[1]).read_bytes())
+Path("report.sarif").write_bytes(sarif.drop_suppressed(formats.render("sarif", report, formats.Rendering())))
 criteria = assess.Criteria(
-    gate=Gate(None),
+    gate=Threshold(None),
     policy=None,
     unscanned_fails=True,
     ignore_unfixed=False,
@@ -493,11 +496,13 @@ criteria = assess.Criteria(
     bill=Path.read_bytes,
 )
 given = Path(sys.argv[1])
-scan = assess.given(given, image=report.image, reference=report.image, criteria=criteria, report=report)
+scan = assess.assess_given_report(
+    given, image=report.image, reference=report.image, criteria=criteria, report=report
+)
 outcome = Outcome(command="scan", images=(ImageOutcome(image=report.image, reference=report.image, scan=scan),))
-document = result.document(outcome, datetime.now(UTC), Secrets({"a secret of the run"}))
+document = build_document(outcome, datetime.now(UTC), Secrets({"a secret of the run"}))
 if "result.json" in sys.argv:
-    Path("result.json").write_text(result.text(document))
+    Path("result.json").write_text(render_document(document))
 Path("summary.md").write_text(summary.render(document))
 Path("comment.md").write_text(comment.render([document], run_url="https://github.example/run"))
 """
