@@ -205,7 +205,7 @@ class AttachResult(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def skipped(self) -> bool:
         """Return whether everything already existed."""
-        return all(one.skipped for one in self.documents) and all(one.skipped for one in self.platforms)
+        return all(document.skipped for document in self.documents) and all(part.skipped for part in self.platforms)
 
 
 class PolicyJudgement(msgspec.Struct, frozen=True, kw_only=True):

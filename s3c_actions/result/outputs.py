@@ -283,7 +283,11 @@ OUTPUTS: tuple[Output, ...] = (
         name="evidence",
         help="The documents attached to the image, a JSON object of kind and manifest digest; empty without any.",
         commands=_ATTACHING,
-        of=lambda image: json.dumps({one.kind: one.digest for one in image.attach.documents}) if image.attach else None,
+        of=lambda image: (
+            json.dumps({document.kind: document.digest for document in image.attach.documents})
+            if image.attach
+            else None
+        ),
     ),
     Output(
         name="source",
@@ -307,7 +311,9 @@ OUTPUTS: tuple[Output, ...] = (
         name="applied",
         help="The objects applied, a JSON list of `{kind, namespace, name, action}`; also after a failure half-way.",
         commands=_DEPLOYING,
-        of_all=lambda outcome: json.dumps([asdict(one) for one in outcome.deploy.applied]) if outcome.deploy else None,
+        of_all=lambda outcome: (
+            json.dumps([asdict(applied) for applied in outcome.deploy.applied]) if outcome.deploy else None
+        ),
     ),
     Output(
         name="unchanged",

@@ -46,13 +46,13 @@ def render(
     """
     images = join_documents(results)
     names = image_view.distinct_names(images)
-    views = [image_view.view(one, titles=False) | {"name": name} for one, name in zip(images, names, strict=True)]
+    views = [image_view.view(image, titles=False) | {"name": name} for image, name in zip(images, names, strict=True)]
     rest = f"the [job summary]({escape.url(run_url)})" if escape.url(run_url) else "the job summary"
     compared = any(image["new"] is not None for image in views)
     columns = [
         "",
         "Image",
-        *(f">{one.capitalize()}" for one in image_view.RATED_SEVERITIES),
+        *(f">{severity.capitalize()}" for severity in image_view.RATED_SEVERITIES),
         *([">New"] if compared else []),
         "Digest",
     ]
@@ -62,7 +62,7 @@ def render(
         rows=[_row(image, compared) for image in views[: markdown.MAX_ROWS]] if len(views) > 1 else [],
         count=len(views),
     )
-    errors = [one.error for one in results if one.error is not None]
+    errors = [document.error for document in results if document.error is not None]
     values: dict[str, Any] = {
         "images": views,
         "several": overview,
@@ -70,7 +70,9 @@ def render(
         "good": not errors and all(image["good"] for image in views),
         "verdict": image_view.overall_verdict(images) if len(images) > 1 else "",
         "errors": [image_view.error_view(error) for error in errors[:10]],
-        "deploys": [deploy_view.deploy_view(one, one.deploy) for one in results if one.deploy is not None],
+        "deploys": [
+            deploy_view.deploy_view(document, document.deploy) for document in results if document.deploy is not None
+        ],
         "base": _base_sentence(images),
         "links": _links(run_url, alerts_url),
         "rest": mark_safe(rest),
