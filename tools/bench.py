@@ -1,8 +1,8 @@
-"""Our own time beside the bare programs', on a lab of its own. Prints figures; judges nothing.
+"""Measure our own time against that of the bare programs, on a lab of its own. Prints figures without judging them.
 
-Programs are run through a shim that writes down from when to when each ran, so that in every run `ours = wall time -
-time in which a program ran`. Each figure is the median of RUNS runs, after one that is not counted: Python's compiled
-modules are there by then, as after the first step of a job.
+Programs are run through a shim that logs the start and end of each run, so that in every run `ours = wall time -
+time in which a program ran`. Each figure is the median of RUNS runs, after one that is not counted, so that
+Python's compiled modules exist, as after the first step of a job.
 """
 
 from __future__ import annotations
@@ -86,14 +86,14 @@ class Run:
     def theirs(self) -> float:
         """Seconds in which a program ran; two at once count once."""
         seconds, until = 0.0, 0.0
-        for _, start, end in sorted(self.programs, key=lambda one: one[1]):
+        for _, start, end in sorted(self.programs, key=lambda program: program[1]):
             seconds += max(0.0, end - max(start, until))
             until = max(until, end)
         return seconds
 
     @property
     def ours(self) -> float:
-        """Seconds that nobody but us took."""
+        """Seconds of our own."""
         return self.wall - self.theirs
 
 
@@ -109,8 +109,8 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.log = self.folder / "programs.log"
-        listed = json.loads(_output([sys.executable, "-m", "s3c_actions", "programs", "where", "--json"]))
-        self.paths = {one["name"]: one["path"] for one in listed["programs"]}
+        located = json.loads(_output([sys.executable, "-m", "s3c_actions", "programs", "where", "--json"]))
+        self.paths = {program["name"]: program["path"] for program in located["programs"]}
         for name in ("trivy", "copa", "notation"):
             shim = self.folder / name
             shim.write_text(SHIM.format(program=self.paths[name], name=name, log=self.log))
@@ -131,7 +131,7 @@ class Bench:
     def run(self, command: Iterable[str | Path], environment: Mapping[str, str] | None = None) -> Run:
         """Run any command once, in a folder of its own; with `environment` on top of what it has."""
         self.log.write_text("")
-        argv = [str(one) for one in command]
+        argv = [str(argument) for argument in command]
         with tempfile.TemporaryDirectory(dir=self.folder) as cwd, (self.folder / "output").open("w+") as output:
             started = time.perf_counter()
             child = subprocess.Popen(
@@ -154,7 +154,7 @@ class Bench:
         return [once(number) for number in range(self.runs + 1)][1:]
 
     def row(self, what: str, goal: str, figure: str) -> None:
-        """Keep a row, and tell it at once."""
+        """Keep a row, and print it."""
         self.rows.append((what, goal, figure))
         print(f"{what}: {figure}", flush=True)
 
@@ -175,14 +175,14 @@ def main() -> int:
         parser.error(f"there is no {', '.join(unknown)}")
     name = f"bench-{os.getpid()}"
     lab_command = [sys.executable, "-m", "s3c_lab"]
-    made = json.loads(_output([*lab_command, "up", "--name", name, "--port", "0", "--json"]))
+    lab = json.loads(_output([*lab_command, "up", "--name", name, "--port", "0", "--json"]))
     try:
         with tempfile.TemporaryDirectory() as folder:
-            bench = Bench(made, Path(folder), options.runs)
-            for one in wanted:
-                if one in ON_A_NODE and not bench.on_a_node:
+            bench = Bench(lab, Path(folder), options.runs)
+            for measure in wanted:
+                if measure in ON_A_NODE and not bench.on_a_node:
                     node(bench, [*lab_command, "up", "--name", name, "--node", "--json"])
-                MEASURES[one](bench)
+                MEASURES[measure](bench)
     finally:
         _output([*lab_command, "down", "--name", name])
     table = Table("what", "goal", f"median of {options.runs}", title="s3c beside the bare programs")
@@ -259,8 +259,8 @@ def formats(bench: Bench) -> None:
     image = bench.lab["images"][1]
     theirs = {form.name: form.trivy for form in format_registry.FORMATS if form.trivy}
     flags = ["--reuse", "false", "--format", ",".join(FORMATS), *bench.scan_flags, *bench.shims("trivy")]
-    one = [sys.executable, "-m", "s3c_actions", "scan", image, *flags]
-    five = [[*_trivy(bench), "--format", theirs.get(form, form), "--output", "out", image] for form in FORMATS]
+    single = [sys.executable, "-m", "s3c_actions", "scan", image, *flags]
+    separate = [[*_trivy(bench), "--format", theirs.get(form, form), "--output", "out", image] for form in FORMATS]
 
     def wall(command: list[str], *, new: bool) -> float:
         if new:
@@ -272,7 +272,7 @@ def formats(bench: Bench) -> None:
         ("each of an image new to Trivy (2 runs)", True, 2),
         ("of an image in Trivy's cache", False, bench.runs + 1),
     ):
-        walls = [(wall(one, new=new), sum(wall(each, new=new) for each in five)) for _ in range(rounds)]
+        walls = [(wall(single, new=new), sum(wall(command, new=new) for command in separate)) for _ in range(rounds)]
         walls = walls if new else walls[1:]
         mine, runs = (_median(side) for side in zip(*walls, strict=True))
         figure = f"{_median(a / b for a, b in walls):.2f} × ({mine:.2f} s, {runs:.2f} s)"
@@ -328,19 +328,19 @@ def admission(bench: Bench) -> None:
     kubectl = [_kubectl(), "--kubeconfig", bench.lab["kubeconfig"]]
     attempt = [*kubectl, "run", "bench", f"--image={image}", "--dry-run=server", "--namespace", "default"]
 
-    def tried() -> float:
+    def measure_attempts() -> float:
         runs = []
         for _ in range(bench.runs):
             time.sleep(FORGOTTEN)
             runs.append(bench.run(attempt).wall)
         return _median(runs)
 
-    by_signature = tried()
+    by_signature = measure_attempts()
     objects.write_text(_output([sys.executable, "-m", "s3c_actions", "policy", "export", "--policy", str(policy)]))
     bench.run([*kubectl, "apply", "--server-side", "--force-conflicts", "-f", objects])
     time.sleep(FORGOTTEN)
     subprocess.run(attempt, capture_output=True, check=False)  # the first may find Ratify's cache being written
-    by_evidence = tried()
+    by_evidence = measure_attempts()
     ratio = f"{by_evidence / by_signature:.2f} × ({by_signature:.2f} s by signature, {by_evidence:.2f} s by evidence)"
     bench.row("admission by evidence against by signature", "", ratio)
 
@@ -354,18 +354,18 @@ def vault(bench: Bench) -> None:
     flags = ["sign", image, *bench.shims("notation")]
     with azure(bench.folder / "azure") as stage:
         stage.world.forward(int(bench.lab["registry"].rpartition(":")[2]))
-        made = stage.vault()
-        made.add("signing", make("signing", spec="RSA-3072"))
-        named = [*flags, "--vault", made.name, "--vault-certificate", "signing", *stage.ids]
+        key_vault = stage.vault()
+        key_vault.add("signing", make("signing", spec="RSA-3072"))
+        arguments = [*flags, "--vault", key_vault.name, "--vault-certificate", "signing", *stage.ids]
         program = [sys.executable, "-m", "s3c_actions"]
         local = bench.several(lambda number: bench.s3c(*flags, "--user-metadata", f"local={number}", *bench.key))
         runs = bench.several(
             lambda number: bench.run(
-                stage.world.inside([*program, *named, "--user-metadata", f"vault={number}"], bench.folder),
+                stage.world.inside([*program, *arguments, "--user-metadata", f"vault={number}"], bench.folder),
                 stage.world.environment | stage.github.environment,
             )
         )
-        calls = len(stage.world.sites.asked(made.host)) / (bench.runs + 1)
+        calls = len(stage.world.sites.asked(key_vault.host)) / (bench.runs + 1)
     theirs = _median(run.theirs for run in local)
     ours = _median(run.wall for run in runs) - theirs
     goal = "≤ 1.0 s on top of notation with a local key, ≤ 3 requests"
@@ -475,17 +475,20 @@ def large(bench: Bench) -> None:
 _LOOKS = """
 import sys
 from pathlib import Path
-from s3c_actions import result
 from s3c_actions.core.process import Secrets
-from s3c_actions.report import comment, formats, sarif, summary, trivy_json
-from s3c_actions.findings.threshold import Gate
-from s3c_actions.steps import assess
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.threshold import Threshold
+from s3c_actions.report import formats
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.github import comment, summary
+from s3c_actions.result.document import build_document, render_document
 from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps import assess
 from datetime import UTC, datetime
-report = trivy_json.parse(Path(sys.argv[1]).read_bytes())
-Path("report.sarif").write_bytes(sarif.uploadable(formats.render("sarif", report, formats.Rendering())))
+report = trivy_report.parse(Path(sys.argv[1]).read_bytes())
+Path("report.sarif").write_bytes(sarif.drop_suppressed(formats.render("sarif", report, formats.Rendering())))
 criteria = assess.Criteria(
-    gate=Gate(None),
+    gate=Threshold(None),
     policy=None,
     unscanned_fails=True,
     ignore_unfixed=False,
@@ -493,11 +496,13 @@ criteria = assess.Criteria(
     bill=Path.read_bytes,
 )
 given = Path(sys.argv[1])
-scan = assess.given(given, image=report.image, reference=report.image, criteria=criteria, report=report)
+scan = assess.assess_given_report(
+    given, image=report.image, reference=report.image, criteria=criteria, report=report
+)
 outcome = Outcome(command="scan", images=(ImageOutcome(image=report.image, reference=report.image, scan=scan),))
-document = result.document(outcome, datetime.now(UTC), Secrets({"a secret of the run"}))
+document = build_document(outcome, datetime.now(UTC), Secrets({"a secret of the run"}))
 if "result.json" in sys.argv:
-    Path("result.json").write_text(result.text(document))
+    Path("result.json").write_text(render_document(document))
 Path("summary.md").write_text(summary.render(document))
 Path("comment.md").write_text(comment.render([document], run_url="https://github.example/run"))
 """
@@ -507,11 +512,11 @@ def looks(bench: Bench) -> None:
     """30,000 findings as what GitHub shows."""
     report = bench.folder / "large.json"
     report.write_bytes(reports.large())
-    for more in ((), ("result.json",)):
-        command = [sys.executable, "-c", _LOOKS, report, *more]
+    for extra in ((), ("result.json",)):
+        command = [sys.executable, "-c", _LOOKS, report, *extra]
         runs = bench.several(lambda _: bench.run(command))  # noqa: B023 - called in this turn of the loop
         wall, peak = _median(run.wall for run in runs), max(run.peak for run in runs)
-        what = ", ".join(["30,000 findings: comment, sarif, summary", *more])
+        what = ", ".join(["30,000 findings: comment, sarif, summary", *extra])
         bench.row(what, "≤ 2 s, ≤ 300 MB", f"{wall:.2f} s, {peak:.0f} MB peak")
 
 
@@ -553,8 +558,8 @@ def documents(bench: Bench) -> None:
 
 ON_A_NODE = ("deploy", "admission")
 MEASURES: dict[str, Callable[[Bench], None]] = {
-    one.__name__: one
-    for one in (
+    measure.__name__: measure
+    for measure in (
         *(start, scan, formats, patch, sign, vault, trace, attach, chain, large, looks, calls, documents),
         *(deploy, admission),
     )

@@ -1,8 +1,8 @@
-"""Writes the generated parts of action.yml files and READMEs from the declarations of inputs and outputs.
+"""Write the generated parts of action.yml files and READMEs from the declarations of inputs and outputs.
 
 The JSON Schemas of the policy, of `result.json` and of `trace.json` are written too, from their types.
 
-A generated part stands between a line with `generated: NAME` and a line with `end`; the rest is written by hand.
+A generated part is between a line with `generated: NAME` and a line with `end`; the rest is written by hand.
 With `--check` nothing is written, and the exit code is 1 when something is out of date.
 """
 
@@ -38,18 +38,18 @@ class Action:
 
     @property
     def inputs(self) -> tuple[Input[Any], ...]:
-        """Everything under `inputs:` in its action.yml."""
+        """Return everything under `inputs:` in its action.yml."""
         return (*load(self.command).inputs, *self.own)
 
     @property
     def removed(self) -> tuple[Input[Any], ...]:
-        """Inputs that it had. They stay declared, because GitHub passes on no other: the command rejects them."""
+        """Return removed inputs. They stay declared, because GitHub passes no others: the command rejects them."""
         removed = load(self.command).removed
         return removed.asking if removed is not None else ()
 
     @property
     def outputs(self) -> tuple[outputs.Output, ...]:
-        """Everything under `outputs:` in its action.yml."""
+        """Return everything under `outputs:` in its action.yml."""
         return outputs.command_outputs(self.command)
 
 
@@ -74,7 +74,7 @@ ACTIONS = (
     Action("actions/mirror", "mirror", ()),
 )
 OF_THE_FILE = (CACHE, UPLOAD_REQUIRED, KEEP_TRACE)
-"""Inputs that action.yml itself acts upon: the command is not given them."""
+"""Inputs that only action.yml itself uses: they are not passed to the command."""
 
 EXIT_CODES = (
     (0, "done"),
@@ -86,55 +86,57 @@ EXIT_CODES = (
 
 
 def parts(action: Action) -> dict[str, list[str]]:
-    """The generated parts of an action's files, name → lines without indentation."""
+    """Return the generated parts of an action's files, name → lines without indentation."""
     groups = grouped(action.inputs)
     return {
         "inputs": [
             *(line for group in groups for line in _yaml_group(*group)),
             *(["# Removed"] if action.removed else []),
-            *(line for one in action.removed for line in _yaml_removed(one)),
+            *(line for option in action.removed for line in _yaml_removed(option)),
         ],
         "outputs": [
             line
-            for one in action.outputs
+            for output in action.outputs
             for line in (
-                f"{one.name}:",
-                f"  description: {_quoted(one.help)}",
-                f"  value: ${{{{ steps.s3c.outputs.{one.name} }}}}",
+                f"{output.name}:",
+                f"  description: {_quoted(output.help)}",
+                f"  value: ${{{{ steps.s3c.outputs.{output.name} }}}}",
             )
         ],
         "env": [
             f"{variable(name)}: ${{{{ inputs.{name} }}}}"
-            for one in action.inputs
-            if one not in OF_THE_FILE
-            for name in (one.name, *one.aliases)
+            for option in action.inputs
+            if option not in OF_THE_FILE
+            for name in (option.name, *option.aliases)
         ]
-        + [f"{one.variable}: ${{{{ inputs.{one.name} }}}}" for one in action.removed],
+        + [f"{option.variable}: ${{{{ inputs.{option.name} }}}}" for option in action.removed],
         "inputs-table": [line for group in groups for line in _table_group(*group)],
-        "outputs-table": _table(("Output", "What it is"), [(f"`{one.name}`", one.help) for one in action.outputs]),
+        "outputs-table": _table(
+            ("Output", "What it is"), [(f"`{output.name}`", output.help) for output in action.outputs]
+        ),
         "exit-codes": _table(("Exit code", "Meaning"), [(str(code), meaning) for code, meaning in EXIT_CODES]),
     }
 
 
 def files(action: Action) -> list[Path]:
-    """The files of an action that have generated parts."""
+    """Return the files of an action that have generated parts."""
     names = ("action.yml", "docs/inputs.md" if action.folder == "." else "README.md")
     return [path for name in names if (path := ROOT / action.folder / name).exists()]
 
 
 def filled(text: str, generated: dict[str, list[str]]) -> str:
-    """A file's text with its generated parts made anew."""
+    """Return a file's text with its generated parts replaced."""
 
-    def fill(found: re.Match[str]) -> str:
-        lines = generated[found["name"]]
+    def fill(match: re.Match[str]) -> str:
+        lines = generated[match["name"]]
         return "".join(
-            [found["begin"], *(f"{found['indent']}{line}".rstrip() + "\n" for line in lines), found["close"]],
+            [match["begin"], *(f"{match['indent']}{line}".rstrip() + "\n" for line in lines), match["close"]],
         )
 
-    return _PART.sub(fill, text)
+    return _GENERATED_PART.sub(fill, text)
 
 
-_PART = re.compile(
+_GENERATED_PART = re.compile(
     r"(?P<begin>^(?P<indent> *)(?:#|<!--) generated: (?P<name>[a-z-]+)[^\n]*\n)"
     r"(?:.*?\n)??(?P<close> *(?:#|<!--) end\b[^\n]*$)",
     re.MULTILINE | re.DOTALL,
@@ -142,57 +144,57 @@ _PART = re.compile(
 
 
 def _yaml_group(heading: str, inputs: list[Input[Any]]) -> list[str]:
-    return [*([f"# {heading}"] if heading else []), *(line for one in inputs for line in _yaml_input(one))]
+    return [*([f"# {heading}"] if heading else []), *(line for option in inputs for line in _yaml_input(option))]
 
 
 def _table_group(heading: str, inputs: list[Input[Any]]) -> list[str]:
-    rows: list[tuple[str, ...]] = [(f"`{one.name}`", _described(one), _default(one)) for one in inputs]
+    rows: list[tuple[str, ...]] = [(f"`{option.name}`", _description(option), _default(option)) for option in inputs]
     table = _table(("Input", "What it is", "Default"), rows)
     return ["", f"### {heading}", "", *table] if heading else table
 
 
-def _yaml_removed(one: Input[Any]) -> list[str]:
+def _yaml_removed(option: Input[Any]) -> list[str]:
     return [
-        f"{one.name}:",
+        f"{option.name}:",
         '  description: "Not an input any more: it ends the step with exit code 2."',
         '  deprecationMessage: "Attach with the sign action, which takes the results of this one."',
     ]
 
 
-def _yaml_input(one: Input[Any]) -> list[str]:
-    # No `default:`. An input nobody set stays empty, so that it does not hide an old name that was set, and so that the
-    # command can tell what was asked for from what it assumes.
-    default = f" Default: `{one.default}`." if one.default else ""
-    lines = [f"{one.name}:", f"  description: {_quoted(_described(one) + default)}"]
-    if one.required:
+def _yaml_input(option: Input[Any]) -> list[str]:
+    # No `default:`. An unset input stays empty, so that it does not hide an old name that was set, and so that the
+    # command can distinguish explicit values from defaults.
+    default = f" Default: `{option.default}`." if option.default else ""
+    lines = [f"{option.name}:", f"  description: {_quoted(_description(option) + default)}"]
+    if option.required:
         lines.append("  required: true")
-    if one.expression:
-        lines.append(f"  default: {one.expression}")
-    for alias in one.aliases:
+    if option.expression:
+        lines.append(f"  default: {option.expression}")
+    for alias in option.aliases:
         lines += [
             f"{alias}:",
-            f"  description: {_quoted(f'An old name of `{one.name}`.')}",
-            f"  deprecationMessage: {_quoted(f'Use {one.name}.')}",
+            f"  description: {_quoted(f'An old name of `{option.name}`.')}",
+            f"  deprecationMessage: {_quoted(f'Use {option.name}.')}",
         ]
     return lines
 
 
-def _described(one: Input[Any]) -> str:
-    text = one.help
-    if one.choices:
-        words = ", ".join(f"`{choice}`" for choice in one.choices)
-        text += f" Any of {words}." if one.many else f" One of {words}."
-    if one.required:
+def _description(option: Input[Any]) -> str:
+    text = option.help
+    if option.choices:
+        choices = ", ".join(f"`{choice}`" for choice in option.choices)
+        text += f" Any of {choices}." if option.many else f" One of {choices}."
+    if option.required:
         text += " Required."
-    if one.aliases:
-        text += " Also understood: " + ", ".join(f"`{alias}`" for alias in one.aliases) + "."
-    if one.example and not one.default:
-        text += " Example: `" + one.example.replace("\n", " ") + "`."
+    if option.aliases:
+        text += " Also understood: " + ", ".join(f"`{alias}`" for alias in option.aliases) + "."
+    if option.example and not option.default:
+        text += " Example: `" + option.example.replace("\n", " ") + "`."
     return text
 
 
-def _default(one: Input[Any]) -> str:
-    default = one.default or one.expression
+def _default(option: Input[Any]) -> str:
+    default = option.default or option.expression
     return f"`{default}`" if default else ""
 
 
@@ -206,7 +208,7 @@ def _quoted(text: str) -> str:
 
 
 def main() -> int:
-    """Write, or with `--check` compare; 1 when a file is out of date."""
+    """Write, or with `--check` compare; return 1 when a file is out of date."""
     stale = 0
     state = "is out of date: run make docs" if "--check" in sys.argv else "written"
     for action in ACTIONS:

@@ -26,7 +26,7 @@ from s3c_actions.options.registry import CredentialOptions
 from s3c_actions.options.sign import KeyOptions
 
 MANY = 40
-"""Of an action that has as many inputs, they are grouped."""
+"""Minimum number of inputs of an action for which they are grouped."""
 
 _IMAGE = (
     common.ImageOptions.image,
@@ -68,7 +68,7 @@ _PROGRAMS = (
 GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
     ("Image", (*_IMAGE, *_FROM)),
     ("Gate", _GATE),
-    ("Scan", tuple(one for one in scan.SCOPE_INPUTS if one is not report.UnscannedOptions.unscanned)),
+    ("Scan", tuple(option for option in scan.SCOPE_INPUTS if option is not report.UnscannedOptions.unscanned)),
     ("Reports", _REPORTS),
     ("Patch", (patch.PatchInputs.reuse_patched, *patch.PATCH_INPUTS)),
     (
@@ -96,22 +96,26 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
     ("Azure", (*azure.IdentityOptions.own(), *vault.VaultCertificateOptions.own(), KeyOptions.vault_plugin)),
     ("Programs", _PROGRAMS),
 )
-"""Heading → its inputs, in the order of the lists. Of an input that several name, the later one counts: a vault's
-certificate signs and is trusted, and is Azure's."""
+"""Heading → its inputs, in the order of the lists. The last group that names an input counts: a vault's certificate is
+used to sign and to verify, and is in the group of Azure."""
 
-_PLACE = {one.name: (heading, place) for heading, inputs in GROUPS for place, one in enumerate(inputs)}
+_PLACE = {option.name: (heading, place) for heading, inputs in GROUPS for place, option in enumerate(inputs)}
 
 
 def grouped(inputs: Iterable[Input[Any]]) -> list[tuple[str, list[Input[Any]]]]:
-    """Heading → inputs, in the order of GROUPS; of an action with few inputs all of them, without a heading.
+    """Return heading and inputs of each group, in the order of GROUPS; few inputs are one group without a heading.
 
     Raises:
         KeyError: an input has no group.
     """
-    listed = list(inputs)
-    if len(listed) < MANY:
-        return [("", listed)]
-    found: dict[str, list[Input[Any]]] = {heading: [] for heading, _ in GROUPS}
-    for one in listed:
-        found[_PLACE[one.name][0]].append(one)
-    return [(heading, sorted(those, key=lambda one: _PLACE[one.name])) for heading, those in found.items() if those]
+    options = list(inputs)
+    if len(options) < MANY:
+        return [("", options)]
+    groups: dict[str, list[Input[Any]]] = {heading: [] for heading, _ in GROUPS}
+    for option in options:
+        groups[_PLACE[option.name][0]].append(option)
+    return [
+        (heading, sorted(members, key=lambda option: _PLACE[option.name]))
+        for heading, members in groups.items()
+        if members
+    ]

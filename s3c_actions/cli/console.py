@@ -1,7 +1,7 @@
-"""What people see on a terminal and in a log; the Actions log has its own console in github/.
+"""Progress and errors on a terminal and in a log; the Actions log has its own console in github/.
 
-Nothing given to a console is trusted: it goes through `plain`, so that no image name, title or program output can move
-the cursor, colour what follows, reorder it or begin a line of its own.
+All text given to a console is untrusted: it goes through `plain_line`, so that no image name, title or program output
+can move the cursor, colour the text after it, reorder it or begin a line of its own.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ MAX_LINES = 20
 
 
 def error_lines(command: str, error: S3CError) -> list[str]:
-    """An error as people read it: what happened, the probable cause, what to change, and last the original.
+    """Format an error for users: what happened, the probable cause, what to change, and last the original message.
 
     Args:
-        command: such as `patch`; empty before one is known.
-        error: its parts may hold untrusted text.
+        command: such as `patch`; empty before it is known.
+        error: its parts may contain untrusted text.
     """
-    about = f"image {plain_line(error.image)}; " if error.image else ""
+    image = f"image {plain_line(error.image)}; " if error.image else ""
     lines = [f"s3c {command}".strip() + f": {plain_line(error.what)}"]
     remedy = [plain_line(line) for line in error.remedy.splitlines()[:MAX_LINES] if line.strip()]
     lines += [f"  {line}" for line in ([plain_line(error.cause)] if error.cause else []) + remedy]
-    lines[-1] += f"      ({about}exit {int(error.exit_code)})"
-    said = [plain_line(line) for line in error.original[-MAX_CHARACTERS * 4 :].splitlines() if line.strip()][
+    lines[-1] += f"      ({image}exit {int(error.exit_code)})"
+    original = [plain_line(line) for line in error.original[-MAX_CHARACTERS * 4 :].splitlines() if line.strip()][
         -MAX_LINES:
     ]
-    if said:
-        lines += ["  It said:", *(f"    {line}" for line in said)]
+    if original:
+        lines += ["  It said:", *(f"    {line}" for line in original)]
     return lines
 
 
@@ -59,18 +59,18 @@ class _Step:
         self._ended(self._name, self._sentence, time.monotonic() - self._started, kind is not None)
 
     def done(self, sentence: str) -> None:
-        """What the step found out."""
+        """Set the sentence that describes the outcome."""
         self._sentence = plain_line(sentence)
 
 
 class TerminalProgress:
-    """One line for each step with its sentence and time; a spinner while it runs.
+    """Show one line for each step with its sentence and time, and a spinner while it runs.
 
     Args:
         stream: a terminal.
-        color: whether colours are wanted.
-        verbose: show what programs are run and what they say.
-        patience: seconds before the spinner shows; quick steps never pay for it.
+        color: whether to use colours.
+        verbose: whether to show which programs run and what they print.
+        patience: seconds before the spinner appears, so that quick steps do not start it.
     """
 
     def __init__(self, stream: TextIO, *, color: bool = True, verbose: bool = False, patience: float = 0.3) -> None:
@@ -85,11 +85,11 @@ class TerminalProgress:
         return _Step(name, self._begin, self._end)
 
     def about(self, image: str) -> None:
-        """The image's name above its steps."""
+        """Show the image's name above its steps."""
         self._line(self._paint("1", plain_line(image)))
 
     def note(self, text: str) -> None:
-        """What is going on: beside the spinner, or as a line of its own when verbose."""
+        """Show the current activity: beside the spinner, or as a line of its own when verbose."""
         text = plain_line(text)
         with self._lock:
             if self._verbose:
@@ -98,11 +98,11 @@ class TerminalProgress:
                 self._status.update(self._label(text))
 
     def notice(self, text: str) -> None:
-        """A line of its own."""
+        """Show a line of its own."""
         self._line(f"note: {plain_line(text)}")
 
     def warning(self, text: str) -> None:
-        """A line of its own."""
+        """Show a line of its own."""
         self._line(self._paint("33", f"warning: {plain_line(text)}"))
 
     def _begin(self, name: str) -> None:
@@ -121,8 +121,8 @@ class TerminalProgress:
             if sentence or not failed:
                 width = max(60, min(shutil.get_terminal_size().columns, 110)) - 20
                 lines = textwrap.wrap(sentence, width, break_long_words=False, break_on_hyphens=False) or [""]
-                first = f"{name:<8} {lines[0]:<{width}}  {seconds:6.1f} s"
-                self._line("\n".join([first, *(" " * 9 + line for line in lines[1:])]))
+                first_line = f"{name:<8} {lines[0]:<{width}}  {seconds:6.1f} s"
+                self._line("\n".join([first_line, *(" " * 9 + line for line in lines[1:])]))
             else:
                 self._line(f"{name:<8} " + self._paint("31", "failed") + f" after {seconds:.1f} s")
 
@@ -145,10 +145,10 @@ class TerminalProgress:
             self._status = None
 
     def _label(self, note: str) -> str:
-        from rich.markup import escape as literal
+        from rich.markup import escape as escape_markup
 
         width = max(20, shutil.get_terminal_size().columns - 20)
-        return literal(f"{' > '.join(self._running)}  {note[:width]}")
+        return escape_markup(f"{' > '.join(self._running)}  {note[:width]}")
 
     def _line(self, text: str) -> None:
         with self._lock:
@@ -167,12 +167,12 @@ class TerminalProgress:
 
 
 class LogProgress:
-    """Plain lines for a CI log or a file; a long step shows every so often that it lives.
+    """Show plain lines for a CI log or a file; a long step shows at intervals that it still runs.
 
     Args:
-        stream: where lines go.
-        verbose: show every note.
-        heartbeat: seconds between the notes shown otherwise.
+        stream: to write lines to.
+        verbose: whether to show every note.
+        heartbeat: minimum seconds between notes otherwise.
     """
 
     def __init__(self, stream: TextIO, *, verbose: bool = False, heartbeat: float = 10.0) -> None:
@@ -186,22 +186,22 @@ class LogProgress:
         return _Step(name, self._begin, self._end)
 
     def about(self, image: str) -> None:
-        """The image's name above its steps."""
+        """Show the image's name above its steps."""
         self._line(plain_line(image))
 
     def note(self, text: str) -> None:
-        """A line, when verbose or when nothing was said for a while."""
+        """Show a line, when verbose or when none was shown for `heartbeat` seconds."""
         if self._verbose:
             self._line(f"  {plain_line(text)}")
         elif time.monotonic() - self._last >= self._heartbeat:
             self._line(f"  {f'{self._running[-1]}: ' if self._running else ''}{plain_line(text)}")
 
     def notice(self, text: str) -> None:
-        """A line of its own."""
+        """Show a line of its own."""
         self._line(f"note: {plain_line(text)}")
 
     def warning(self, text: str) -> None:
-        """A line of its own."""
+        """Show a line of its own."""
         self._line(f"warning: {plain_line(text)}")
 
     def _begin(self, name: str) -> None:
@@ -212,8 +212,8 @@ class LogProgress:
 
     def _end(self, name: str, sentence: str, seconds: float, failed: bool) -> None:
         self._running.pop()
-        said = sentence or ("failed" if failed else "done")
-        self._line(f"{name:<8} {said}  ({seconds:.1f} s)")
+        outcome = sentence or ("failed" if failed else "done")
+        self._line(f"{name:<8} {outcome}  ({seconds:.1f} s)")
 
     def _line(self, text: str) -> None:
         with self._lock:
@@ -223,24 +223,24 @@ class LogProgress:
 
 
 class QuietProgress:
-    """Warnings alone."""
+    """Show warnings only."""
 
     def __init__(self, stream: TextIO) -> None:
         self._log = LogProgress(stream)
 
     def step(self, name: str) -> _Step:
-        """A step that says nothing."""
+        """Begin a step that shows nothing."""
         return _Step(name, lambda _name: None, lambda _name, _sentence, _seconds, _failed: None)
 
     def about(self, image: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def notice(self, text: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def warning(self, text: str) -> None:
-        """A line."""
+        """Show a line."""
         self._log.warning(text)

@@ -18,12 +18,12 @@ _STORAGE = {
 
 
 def translate(error: OSError) -> S3CError | None:
-    """The error of a disk or a folder that is in the way; None when it is something else."""
-    clause = _STORAGE.get(error.errno or 0)
-    if clause is None:
+    """Translate an error of a disk or a folder; None for other errors."""
+    problem = _STORAGE.get(error.errno or 0)
+    if problem is None:
         return None
     return OutsideError(
-        f"{error.filename or 'A file'} could not be written: {clause}.",
+        f"{error.filename or 'A file'} could not be written: {problem}.",
         remedy="Make room or give rights there, or move the cache with the environment variable S3C_CACHE, temporary "
         "files with RUNNER_TEMP or TMPDIR, and the reports with `output-dir`.",
         original=str(error),
@@ -31,11 +31,11 @@ def translate(error: OSError) -> S3CError | None:
 
 
 def translate_output(error: OSError, environment: Mapping[str, str]) -> S3CError:
-    """The error of a file of the runner or in the output folder.
+    """Translate an error about a file of the runner or in the output folder.
 
     Args:
         error: raised while outputs, summary or reports were written.
-        environment: has GITHUB_OUTPUT and GITHUB_STEP_SUMMARY in a workflow.
+        environment: contains GITHUB_OUTPUT and GITHUB_STEP_SUMMARY in a workflow.
     """
     for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
         if error.filename and environment.get(name) == str(error.filename):
@@ -48,7 +48,7 @@ def translate_output(error: OSError, environment: Mapping[str, str]) -> S3CError
 
 
 def no_output_folder(error: OSError) -> InputError:
-    """The input error that the output folder cannot be used."""
+    """Return the input error for an output folder that cannot be used."""
     return InputError(
         "output-dir",
         f"{error.filename or 'the folder'} could not be written: {error.strerror}.",
@@ -57,7 +57,7 @@ def no_output_folder(error: OSError) -> InputError:
 
 
 def translate_conflict(error: OSError, output: Path | None) -> S3CError | None:
-    """The error of a file where the reports' folder has to be, or the other way round."""
+    """Translate the error about a file where the reports' folder must be, or a folder where a file must be."""
     kinds = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
     if error.errno in kinds and output is not None and error.filename and Path(error.filename).is_relative_to(output):
         return no_output_folder(error)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class Console(msgspec.Struct):
-    """Where everything shown goes.
+    """The destination of everything that is shown.
 
     Attributes:
-        stdout, stderr: results go to the one, everything else to the other.
-        progress: what steps tell; `actions` is the same one when it is the log of GitHub Actions.
-        secrets: hidden in everything shown.
+        stdout, stderr: results go to `stdout`, everything else to `stderr`.
+        progress: of the steps; `actions` is the same object when it is the log of GitHub Actions.
+        secrets: redacted in everything shown.
     """
 
     stdout: TextIO
@@ -37,15 +37,15 @@ class Console(msgspec.Struct):
     debug: bool = False
 
     def say(self, text: str) -> None:
-        """Lines of a result, as they are but for control characters; untrusted."""
+        """Print lines of a result, unchanged except for control characters; untrusted."""
         self._lines(text, self.stdout)
 
     def complain(self, text: str) -> None:
-        """Lines that tell of trouble; untrusted."""
+        """Print lines about a problem; untrusted."""
         self._lines(text, self.stderr)
 
     def error(self, command: str, error: S3CError) -> None:
-        """An error in the house's form; an annotation too under GitHub Actions."""
+        """Show an error as `error_lines` formats it; under GitHub Actions as an annotation."""
         lines = [self.secrets.redact(line) for line in error_lines(command, error)]
         if self.debug:
             self.complain("".join(traceback.format_exception(error)))
@@ -55,17 +55,17 @@ class Console(msgspec.Struct):
             self.complain("\n".join(lines))
 
     def bug(self, command: str, error: BaseException) -> None:
-        """A traceback and the versions, for a report."""
-        what = f"s3c {command}: this is a bug of s3c {__version__}; please report it with what stands above."
-        versions = f"s3c {__version__}, {_machine()}"
+        """Show a traceback and the versions, for a bug report."""
+        message = f"s3c {command}: this is a bug of s3c {__version__}; please report it with what stands above."
+        versions = f"s3c {__version__}, {_platform_description()}"
         self.complain("".join(traceback.format_exception(error)) + versions)
         if self.actions is not None:
-            self.actions.annotate("error", what)
+            self.actions.annotate("error", message)
         else:
-            self.complain(what)
+            self.complain(message)
 
     def close(self) -> None:
-        """Nothing more is shown."""
+        """End the output: nothing more is shown."""
         if self.actions is not None:
             self.actions.close()
         self.stdout.flush()
@@ -92,11 +92,11 @@ def open_console(
 
     Args:
         environment: of the process; GITHUB_ACTIONS, CI, TERM and NO_COLOR decide.
-        stdout: where results go.
-        stderr: where everything else goes, outside of GitHub Actions.
-        quiet: errors only.
-        verbose: notes too.
-        debug: tracebacks of errors too.
+        stdout: for results.
+        stderr: for everything else, outside of GitHub Actions.
+        quiet: show errors only.
+        verbose: show notes too.
+        debug: show tracebacks of errors too.
     """
     if environment.get("GITHUB_ACTIONS") == "true":
         from s3c_actions.github.log import ActionsProgress, ActionsSecrets
@@ -118,20 +118,20 @@ def open_console(
 
 
 class _Redacting:
-    """A stream that hides secrets in what is written to it."""
+    """A stream that redacts secrets in what is written to it."""
 
     def __init__(self, stream: TextIO, secrets: Secrets) -> None:
         self._stream, self._secrets = stream, secrets
 
     def write(self, text: str) -> int:
-        """Write it without the secrets in it."""
+        """Write a text with its secrets redacted."""
         return self._stream.write(self._secrets.redact(text))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
-def _machine() -> str:
+def _platform_description() -> str:
     import platform
 
     # platform.platform() would start a program.

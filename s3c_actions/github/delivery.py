@@ -39,7 +39,7 @@ class CommentSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         mode: `always`, `changes` (an unchanged one is left as it is), `failures` (none is created for success).
         name: distinguishes several comments on the same image in the same job.
-        anew: a changed comment is written anew at the end, and the old one hidden as outdated.
+        anew: a changed comment is posted again at the end, and the old one hidden as outdated.
         merge: one comment for all images.
         most: more comments than this are merged into one.
         note: a sentence at the end of each.

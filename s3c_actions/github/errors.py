@@ -1,4 +1,4 @@
-"""What GitHub did not do, as sentences one can act on.
+"""Translate failures of GitHub's API into errors that users can act on.
 
 https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api
 """
@@ -19,7 +19,7 @@ from s3c_actions.github.api import requested_wait
 
 
 class FailureKind(Enum):
-    """What kept GitHub from doing it."""
+    """The reason for which a request to GitHub failed."""
 
     TOKEN = "token"  # noqa: S105
     PERMISSION = "permission"
@@ -33,7 +33,7 @@ class FailureKind(Enum):
 
 
 class GitHubError(OutsideError):
-    """GitHub did not do it; `trouble` tells why."""
+    """A request to GitHub failed; `trouble` is the reason."""
 
     def __init__(self, trouble: FailureKind, what: str, **more: str) -> None:
         super().__init__(what, **more)
@@ -42,11 +42,11 @@ class GitHubError(OutsideError):
 
 @contextmanager
 def translate_errors(doing: str, *, permission: str = "") -> Iterator[None]:
-    """Turns what goes wrong within into a GitHubError.
+    """Translate exceptions of the block into GitHubError.
 
     Args:
-        doing: what was tried, as in "The comment could not be written".
-        permission: what the token needs for it, as in `pull-requests: write`.
+        doing: the failed action, as in "The comment could not be written".
+        permission: that the token needs for it, as in `pull-requests: write`.
     """
     import requests
     from github import GithubException
@@ -54,7 +54,7 @@ def translate_errors(doing: str, *, permission: str = "") -> Iterator[None]:
     try:
         yield
     except GithubException as error:
-        raise _translated(error, doing, permission) from error
+        raise _translate_answer(error, doing, permission) from error
     except requests.exceptions.RequestException as error:
         raise GitHubError(
             FailureKind.FAULT,
@@ -64,7 +64,7 @@ def translate_errors(doing: str, *, permission: str = "") -> Iterator[None]:
             original=str(error)[:500],
         ) from error
     except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
-        # What is within reads answers: one without a field that GitHub always has is somebody else's.
+        # The block parses answers: one without a field that GitHub always sends is not from GitHub.
         raise GitHubError(
             FailureKind.FAULT,
             f"{doing}: the answer is not one of GitHub's.",
@@ -84,25 +84,27 @@ def _network_cause(error: Exception) -> str:
     return "It cannot be reached from here: a proxy or a firewall may be in the way."
 
 
-def _translated(error: Any, doing: str, permission: str) -> S3CError:
-    data = error.data if isinstance(error.data, dict) else {"message": str(error.data or "")}
-    status, said = error.status, str(data.get("message") or "")
-    errors = [one for one in data.get("errors") or () if isinstance(one, dict)]
-    details = [str(one.get("message", "")) for one in errors]
-    # GraphQL answers 200, whatever came of it.
-    status = next((_BY_TYPE[kind] for one in errors if (kind := one.get("type")) in _BY_TYPE), status)
-    asked = requested_wait(error.status, error.headers or {}, time.time())
+def _translate_answer(error: Any, doing: str, permission: str) -> S3CError:
+    body = error.data if isinstance(error.data, dict) else {"message": str(error.data or "")}
+    status, message = error.status, str(body.get("message") or "")
+    details = [detail for detail in body.get("errors") or () if isinstance(detail, dict)]
+    detail_messages = [str(detail.get("message", "")) for detail in details]
+    # GraphQL answers 200 also for errors.
+    status = next(
+        (_STATUS_BY_TYPE[kind] for detail in details if (kind := detail.get("type")) in _STATUS_BY_TYPE), status
+    )
+    wait = requested_wait(error.status, error.headers or {}, time.time())
     facts = {
         "doing": doing,
         "status": status,
-        "until": datetime.fromtimestamp(time.time() + (asked or 60), UTC).strftime("%H:%M:%S UTC"),
+        "until": datetime.fromtimestamp(time.time() + (wait or 60), UTC).strftime("%H:%M:%S UTC"),
         "permission": f"Give the job the permission:\npermissions:\n  {permission}"
         if permission
         else "Give it the permission.",
     }
     limited = "limited" if _is_limited(error, status) else "answered"
-    original = f"{status} {' '.join(dict.fromkeys([said, *details]))}".strip()[:500]
-    return explain(f"{limited} {status}: {said.lower()}", CASES, facts, original=original) or GitHubError(
+    original = f"{status} {' '.join(dict.fromkeys([message, *detail_messages]))}".strip()[:500]
+    return explain(f"{limited} {status}: {message.lower()}", CASES, facts, original=original) or GitHubError(
         FailureKind.FAULT,
         f"{doing}: GitHub answered with an error ({status}).",
         remedy="Run it again; https://www.githubstatus.com tells whether GitHub has trouble.",
@@ -116,8 +118,9 @@ def _is_limited(error: Any, status: int) -> bool:
     return isinstance(error, RateLimitExceededException) or requested_wait(status, error.headers or {}, 0.0) is not None
 
 
-_BY_TYPE = {"FORBIDDEN": 403, "NOT_FOUND": 404, "RATE_LIMITED": 429}
-# An answer is one text: `limited STATUS: message` when it asks to wait, else `answered STATUS: message`, in lower case.
+_STATUS_BY_TYPE = {"FORBIDDEN": 403, "NOT_FOUND": 404, "RATE_LIMITED": 429}
+# Each answer is matched as one text: `limited STATUS: message` when it asks to wait, else `answered STATUS: message`,
+# in lower case.
 CASES = (
     Case(
         pattern=r"\Alimited ",

@@ -1,8 +1,8 @@
-"""The shape of `result.json`: everything a command did, as it is written, published as a schema, read back and shown.
+"""The types of `result.json`: everything a command did, as it is written, published as a schema, read and shown.
 
-schemas/result-1.json is made of the types below (`make docs`). A document may come from a fork, so they are strict:
-every limit of a field stands at the field, and a key that is not known is an error. Keys are only ever added within a
-version; one that was added later is `UNSET` in an older document. Text in it is untrusted data.
+schemas/result-1.json is generated from the types below (`make docs`). A document may come from a fork, so they are
+strict: every limit of a field is declared at the field, and an unknown key is an error. Within a version keys are only
+added; a key that was added later is `UNSET` in an older document. Text in it is untrusted data.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Counts(Entry, frozen=True, kw_only=True):
     fixable: Count
 
     def of(self, severity: str) -> int:
-        """How many have a severity, by its name in lower case."""
+        """Return the number of findings of a severity, by its name in lower case."""
         return int(getattr(self, severity))
 
 
@@ -202,7 +202,7 @@ class ScanEntry(Entry, frozen=True, kw_only=True):
 
     @property
     def closed(self) -> bool:
-        """Whether it closes the gate; one of a version that does not say whether a gate judged it was judged by one."""
+        """Return whether it closes the gate; a scan of a version without `gated` counts as judged by a gate."""
         if self.gated is False:
             return False
         return bool(self.refused or self.contents or self.blind or self.missing or self.outdated)
@@ -376,7 +376,7 @@ class ImageResult(Entry, frozen=True, kw_only=True):
 
     @property
     def last_scan(self) -> ScanEntry | None:
-        """The scan that describes `reference`."""
+        """Return the scan that describes `reference`."""
         return self.rescan or self.scan
 
 
@@ -446,7 +446,7 @@ class ResultDocument(Entry, frozen=True, kw_only=True):
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the file."""
+    """Return the JSON Schema (2020-12) of the file."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "result.json of s3c, version 1",

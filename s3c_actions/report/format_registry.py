@@ -1,6 +1,6 @@
-"""Every form a report can be written in: its name, its file, and what writes it.
+"""The formats of reports: name, file, and renderer.
 
-A new format that is rendered here is a module of `report.formats` and a line in FORMATS. The inputs, the help, the
+A new format that is rendered here needs a module of `report.formats` and a line in FORMATS. The inputs, the help, the
 tables of the READMEs, the files that a scan writes and clears, and the tests of hostile text follow from that line.
 """
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 
 class Renderer(Protocol):
-    """What a module of `report.formats` with a format has."""
+    """The interface of a module of `report.formats` that renders a format."""
 
     @property
     def render(self) -> Callable[[ScanReport, Rendering], bytes]:
-        """Makes the file's bytes, UTF-8, of a complete report; tells what it leaves out."""
+        """Render a complete report as the file's bytes, UTF-8; the output says what is omitted."""
 
 
 class Format(msgspec.Struct, frozen=True):
-    """One format. It has a renderer, or Trivy's name, or is Trivy's own report and has neither.
+    """One format: with a renderer, or converted by Trivy, or Trivy's own report with neither.
 
     Attributes:
-        name: the word for it in `--format`.
+        name: its value of `--format`.
         file: its file's name in an image's folder.
         renderer: a module of `report.formats`, imported when it is used.
-        trivy: what `trivy convert` calls it, which makes it of Trivy's own report.
-        per_image: of an index it is written for the image of each platform alone, and not for the whole.
+        trivy: its name in `trivy convert`, which creates it from Trivy's own report.
+        per_image: for an index it is written for the image of each platform only, not for the whole.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Format(msgspec.Struct, frozen=True):
     per_image: bool = False
 
     def load(self) -> Renderer:
-        """The module that renders it; there is one when `renderer` names it."""
+        """Import the module that renders it; `renderer` must not be empty."""
         return cast(Renderer, importlib.import_module(f"s3c_actions.report.formats.{self.renderer}"))
 
 
@@ -60,10 +60,10 @@ FORMATS = (
 
 
 def names() -> tuple[str, ...]:
-    """The words that `--format` takes."""
+    """Return the values that `--format` accepts."""
     return tuple(form.name for form in FORMATS)
 
 
 def by_name(name: str) -> Format:
-    """The format of this name, one of `names()`."""
+    """Return the format of a name of `names()`."""
     return next(form for form in FORMATS if form.name == name)

@@ -1,4 +1,4 @@
-"""A file that has a say in a gate, and that a pull request changes."""
+"""A file that influences a gate and that a pull request changes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ PROPOSED_VERDICTS = ("passed", "refused", "failed")
 
 
 class GateChange(msgspec.Struct, frozen=True, order=True, kw_only=True):
-    """One file that is another on the target branch.
+    """One file that differs from the target branch.
 
     Attributes:
         kind: as in `scope.SettingsFile`.
-        path: as people name it; untrusted.
-        target_sha256, head_sha256: of its content there and here; empty where it is not there.
+        path: as given; untrusted.
+        target_sha256, head_sha256: of its content on the target branch and on the head; empty where it does not exist.
         used: `target` or `head`.
-        accepted_by: who set the label that lets the head's count; empty when nobody did.
+        accepted_by: who set the label that makes the head's file count; empty when nobody did.
     """
 
     kind: str
@@ -27,12 +27,12 @@ class GateChange(msgspec.Struct, frozen=True, order=True, kw_only=True):
 
 
 class ProposedVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a scan would have come to with the pull request's own files.
+    """The verdict that a scan would have had with the pull request's own files.
 
     Attributes:
         verdict: of VERDICTS.
         refused: how many findings would close the gate.
-        reason: why it would be closed, or why that cannot be said; untrusted.
+        reason: why it would be closed, or why that cannot be determined; untrusted.
     """
 
     verdict: str

@@ -1,4 +1,4 @@
-"""What the steps hand on. Every reference in a result is pinned to a digest; a tag is only ever a name beside it."""
+"""The results that steps return. Every reference is pinned to a digest; a tag is only additional information."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
 
 
 class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One image scanned. What a gate reads has no default; only `steps.assess` makes one.
+    """The result of scanning one image. Fields that a gate reads have no default; only `steps.assess` creates one.
 
     Attributes:
-        image: as it was asked for.
+        image: as requested.
         reference: `registry/repository@digest`, or the path of a tarball.
         report: the finding model, complete; `files` the reports written, format → path.
-        shown: the findings that the inputs `severity` and `ignore-unfixed` leave to be shown; None shows them all.
-        trivy_json: where Trivy's own JSON lies: what patch takes and `s3c report` reads.
-        gated: whether a gate judged it: without one, nothing below closes anything.
+        shown: the findings that the inputs `severity` and `ignore-unfixed` select for display; None shows them all.
+        trivy_json: path of Trivy's own JSON, which patch uses and `s3c report` reads.
+        gated: whether a gate judged it; without one, nothing below closes anything.
         refused: findings that close the gate (empty: it is open).
-        blind: why findings that are not there mean nothing (an unknown distribution, …): it closes a gate like a
-            finding does. Empty when all could be looked at.
+        blind: why the absence of findings means nothing (an unknown distribution, …); it closes a gate like a finding
+            does. Empty when everything could be checked.
         overridden: the same where `unscanned: warn` lets it pass; then `blind` is empty.
-        contents: packages and licences that a policy refuses for being there; they close the gate.
-        policy: digest of the policy that was the gate, empty without one.
-        scope: how much was looked at.
+        contents: packages and licences that a policy forbids; they close the gate.
+        policy: digest of the policy of the gate, empty without one.
+        scope: what the scan covered.
         uncovered: how many packages come from sources that publish no advisories.
-        missing: what the policy requires to be looked at and was not, in Trivy's names; it closes the gate.
-        outdated: why the report's age closes the gate; empty when it is recent enough, or when there is no gate.
+        missing: what the policy requires the scan to cover and it did not, in Trivy's names; it closes the gate.
+        outdated: why the report's age closes the gate; empty when it is recent enough, or without a gate.
         difference: against the baseline, None without one.
-        reused: a report of the same digest, database and settings was there.
-        warnings: sentences on what a person should know or change; they may hold untrusted text.
-        parts: the scans of the platforms, when all of an index were scanned.
-        rendering: what its reports were written with; None when none were.
-        proposed: what it would have come to with the files that a pull request brings; None when those are the same.
+        reused: whether an earlier report of the same digest, database and settings was used.
+        warnings: sentences about what a person should know or change; they may contain untrusted text.
+        parts: the scans of the platforms, when all platforms of an index were scanned.
+        rendering: what its reports were rendered with; None when none were written.
+        proposed: its verdict with the files of a pull request; None when those are the same.
     """
 
     image: str
@@ -75,33 +75,33 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unreliable(self) -> str:
-        """Why the gate does not take what was not found for not being there; empty when it does."""
-        return " ".join(one for one in (self.blind, self.left_out, self.outdated) if one)
+        """Return why the absence of findings does not open the gate; empty when it does."""
+        return " ".join(reason for reason in (self.blind, self.left_out, self.outdated) if reason)
 
     @property
     def left_out(self) -> str:
-        """What the policy requires to be looked at and was not, as a sentence; empty when nothing."""
+        """Return a sentence about what the policy requires the scan to cover and it did not; empty when nothing."""
         return f"The policy requires a scan that looks at {describe_parts(self.missing)}." if self.missing else ""
 
 
 class LeftFinding(msgspec.Struct, frozen=True, kw_only=True):
-    """A finding that is still there after a patch, and why in a clause people understand."""
+    """A finding that remains after a patch, with the reason as a clause."""
 
     finding: Finding
     reason: str
 
 
 class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One image patched, or found to need none.
+    """The result of patching one image, also when it needed no patch.
 
     Attributes:
-        image: as it was asked for; `original` is its pinned reference.
+        image: as requested; `original` is its pinned reference.
         reference: pinned: of the patched image, or the original when `patched` is false.
         tag: the patched tag, or the original's.
-        patched: whether `reference` is a patched image (made now, or found from an earlier run).
-        skipped: nothing was pushed in this run; `reason` says why in a sentence.
+        patched: whether `reference` is a patched image (of this run or an earlier one).
+        skipped: nothing was pushed in this run; `reason` is a sentence that explains why.
         before, after: the scans that prove it; `after` is None when nothing was patched.
-        fixed: gone by the rescan; `left`: still there; `new`: came with the patch.
+        fixed: absent from the rescan; `left`: still present; `new`: introduced by the patch.
         upgraded: the version now installed of each package that had a finding fixed, as far as the rescan lists it.
         platforms: the platforms patched, of a multi-platform image.
     """
@@ -125,7 +125,7 @@ class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """The digest that the next step takes."""
+        """Return the digest that the next step uses."""
         return self.reference.rpartition("@")[2]
 
 
@@ -143,14 +143,14 @@ class CertificateFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One digest signed, or found to be.
+    """The result of signing one digest, also when it was already signed.
 
     Attributes:
         reference: pinned.
         signature_digest: of the signature's manifest.
         signature_format: `cose` or `jws`.
-        skipped: a valid signature by the same certificate was there.
-        timestamped: an RFC 3161 time-stamp is in it.
+        skipped: a valid signature by the same certificate already existed.
+        timestamped: it contains an RFC 3161 time-stamp.
         expires: RFC 3339 expiry of the signature, empty without one.
         verified: it was verified after signing.
     """
@@ -173,9 +173,9 @@ class AttachedEvidence(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: of `evidence.TYPES`; `artifact_type` its media type.
         digest: of its manifest; `size` the document's, in bytes.
-        created: RFC 3339 time of what it tells of.
+        created: RFC 3339 time of what it describes.
         signature_digest: of its signature's manifest.
-        skipped: it was there, and signed.
+        skipped: it already existed, signed.
     """
 
     kind: str
@@ -204,17 +204,17 @@ class AttachResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def skipped(self) -> bool:
-        """Whether everything was there."""
-        return all(one.skipped for one in self.documents) and all(one.skipped for one in self.platforms)
+        """Return whether everything already existed."""
+        return all(document.skipped for document in self.documents) and all(part.skipped for part in self.platforms)
 
 
 class PolicyJudgement(msgspec.Struct, frozen=True, kw_only=True):
-    """What a policy says of one image, by the evidence in the registry.
+    """The judgement of a policy about one image, by the evidence in the registry.
 
     Attributes:
         reference: pinned.
         policy: its digest.
-        refusals: what it has against the image; none: it admits it.
+        refusals: its objections to the image; empty when it admits it.
     """
 
     reference: str
@@ -224,7 +224,7 @@ class PolicyJudgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VerifyResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One digest verified; a verification that fails raises Refused."""
+    """The result of verifying one digest; a verification that fails raises Refused."""
 
     reference: str
     policy: str
@@ -235,17 +235,17 @@ class VerifyResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MirrorResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One image copied to another repository, or found to be there.
+    """The result of copying one image to another repository, also when it already existed.
 
     Attributes:
-        source: pinned; `reference` is what stands at the target, pinned, and has the same digest unless several
-            platforms were chosen of more.
+        source: pinned; `reference` is the image at the target, pinned, with the same digest unless a selection of the
+            platforms was copied.
         tag: set at the target, empty without one; `replaced` is the digest it had before, when it was another.
         platforms: what was copied, as `os/architecture[/variant]`.
-        skipped: everything was there.
-        manifests, blobs, mounted, found: how many were sent, taken over from another repository, were there already.
+        skipped: everything already existed.
+        manifests, blobs, mounted, found: how many were sent, mounted from another repository, already existed.
         size: bytes sent.
-        referrers: signatures and the like that came along.
+        referrers: signatures and the like that were copied as well.
     """
 
     image: str
@@ -265,7 +265,7 @@ class MirrorResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TraceResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The story of one digest; `files` are the page and the JSON written of it, format → path."""
+    """The trace of one digest; `files` are its page and JSON, format → path."""
 
     reference: str
     story: Trace
@@ -274,12 +274,12 @@ class TraceResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
-    """What the cluster's gate says of one image, asked by dry run before anything is applied.
+    """The answer of the cluster's gate about one image, from a dry run before anything is applied.
 
     Attributes:
-        image: as the manifests name it; `reference` is what stands there now, pinned.
+        image: as the manifests name it; `reference` is what they contain now, pinned.
         verdict: `admitted`, `denied`, or `unknown` (the gate was not asked).
-        places: where the manifests use it, for people.
+        places: where the manifests use it, for display.
         reason, remedy, trace, constraint: of a denial.
     """
 
@@ -294,11 +294,11 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AppliedObject(msgspec.Struct, frozen=True, kw_only=True):
-    """One object and what became of it.
+    """One object and what was done to it.
 
     Attributes:
-        action: `created`, `configured`, `unchanged`, `pruned`, `restored` (as it was) or `removed` (made, and taken
-            away again).
+        action: `created`, `configured`, `unchanged`, `pruned`, `restored` (to its earlier state) or `removed` (created
+            and deleted again).
     """
 
     kind: str
@@ -308,19 +308,19 @@ class AppliedObject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeployResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One deployment, also one that stopped half-way.
+    """The result of one deployment, also of one that failed half-way.
 
     Attributes:
-        cluster: address of the API server; empty when none was asked.
+        cluster: address of the API server; empty when none was contacted.
         manifests: the rewritten files.
-        unsigned_denied: the unsigned image of the proof that the gate closes, empty without a proof; `denial` is what
-            the gate said of it.
-        exempt: namespaces that go around the gate.
-        applied: in the order in which it was done; in a dry run, nothing.
-        unchanged: everything was there already.
+        unsigned_denied: the unsigned image that proves that the gate closes, empty without a proof; `denial` is the
+            gate's answer to it.
+        exempt: namespaces that bypass the gate.
+        applied: in the order in which it was done; empty in a dry run.
+        unchanged: everything was already deployed.
         address: where the application is reached; empty when it is not known.
-        warnings: sentences on what a person should know or change.
-        failure: what ended it; `applied` was done before that.
+        warnings: sentences about what a person should know or change.
+        failure: the error that ended it; `applied` was done before that.
     """
 
     cluster: str = ""
@@ -339,11 +339,11 @@ class DeployResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """What one image brings against another one: in a pull request, against the base branch's.
+    """The difference of one image from a baseline: in a pull request, the base branch's image.
 
     Attributes:
-        name: what people call the other one (`main`); untrusted.
-        difference: from that one's findings to those of the image handed on.
+        name: of the baseline (`main`); untrusted.
+        difference: from the baseline's findings to those of the resulting image.
     """
 
     name: str
@@ -351,12 +351,12 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What is deployed, scanned again.
+    """The result of rescanning what is deployed.
 
     Attributes:
-        due: references of the images with something to mend, as they are deployed: what the patch takes.
-        unknown: images that run whose digest the cluster does not tell.
-        issue: address of the issue, empty without one; `done` what became of it.
+        due: references of the images that can be patched, as they are deployed: the input of the patch.
+        unknown: running images whose digest the cluster does not report.
+        issue: address of the issue, empty without one; `done` is what was done to it.
     """
 
     due: tuple[str, ...] = ()
@@ -369,9 +369,9 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was done to one image; a step that was not run is None.
 
     Attributes:
-        reference: pinned, of what the last step handed on.
+        reference: pinned, of what the last step returned.
         base: against the baseline, None without one.
-        failure: the error that ended it; None when every step did its work.
+        failure: the error that ended it; None when every step succeeded.
     """
 
     image: str
@@ -390,18 +390,18 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def final_report(self) -> ScanReport | None:
-        """What the last scan that describes `reference` shows."""
+        """Return the report of the last scan that describes `reference`, as it is shown."""
         last = self.last_scan
         return (last.shown or last.report) if last is not None else None
 
     @property
     def judged(self) -> bool:
-        """Whether a gate judged what is in `reference`."""
+        """Return whether a gate judged the image `reference`."""
         return self.last_scan is not None and self.last_scan.gated
 
     @property
     def last_scan(self) -> ScanResult | None:
-        """The scan that describes `reference`; None when it was not scanned."""
+        """Return the scan that describes `reference`; None when it was not scanned."""
         return self.scan if self.patch is None else self.patch.after or self.patch.before
 
 
@@ -409,8 +409,8 @@ class LeftResults(msgspec.Struct, frozen=True, kw_only=True):
     """Results left for a workflow that may comment, because this run may not.
 
     Attributes:
-        artifact: the name it is to have.
-        folder: what is to be in it.
+        artifact: its name.
+        folder: its content.
     """
 
     artifact: str
@@ -418,19 +418,19 @@ class LeftResults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What one command did, on one or several images; what is rendered as summary, outputs and result.json.
+    """The outcome of one command for one or several images; rendered as summary, outputs and result.json.
 
     Attributes:
-        exit_code: the shell ends with the highest of this and of the images' failures.
-        error: a sentence, when the command ended without an image to blame; the shell fills it in.
+        exit_code: the process exits with the highest of this and of the images' failures.
+        error: a sentence, when the command ended with an error of no single image; the shell sets it.
         files: written for all images together, format → path (one image's are in its steps' results).
-        deploy: what was deployed, of the commands that deploy.
-        settings: the files that suppressed findings, narrowed the scan or decided the gate; the shell fills it in.
-        gate_changes: those of them that a pull request changes; the shell fills it in.
-        text: printed on standard output as it is; for commands that answer a question (`programs list`, `report`).
-        pull_request: address of the one that was opened or brought up to date.
+        deploy: the deployment, of commands that deploy.
+        settings: the files that suppressed findings, narrowed the scan or decided the gate; the shell sets it.
+        gate_changes: those of them that a pull request changes; the shell sets it.
+        text: printed on standard output unchanged; for commands that print information (`programs list`, `report`).
+        pull_request: address of the pull request that was opened or updated.
         comments: addresses of the comments, of the command that writes no results of its own.
-        left: what that command may not comment.
+        left: the results that this command may not comment.
     """
 
     command: str

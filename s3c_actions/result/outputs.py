@@ -1,7 +1,7 @@
-"""Outputs: one declaration serves the action's output, its README row and the value set.
+"""Outputs: one declaration defines the action's output, its README row and the value that is set.
 
 For one image an output is its plain value; for several it is a JSON list with a value for each image, in their order.
-What is not known is an empty string, never 0 or false.
+An unknown value is an empty string, never 0 or false.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: kebab-case.
-        help: one sentence for people.
+        help: one sentence for users.
         commands: the commands that set it.
         of: the value for one image; None when it is not known.
         of_all: the value for the whole run, of an output that is not one image's.
@@ -42,52 +42,56 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def outcome_verdict(outcome: ImageOutcome | Outcome) -> Verdict:
-    """`passed`, `refused` (the policy said no) or `failed` (something did not work)."""
-    code = exit_code(outcome) if isinstance(outcome, Outcome) else _failure(outcome)
+    """Return `passed`, `refused` (by the policy) or `failed` (because of an error)."""
+    code = exit_code(outcome) if isinstance(outcome, Outcome) else _failure_code(outcome)
     if code == 0:
         return "passed"
     return "refused" if code == 1 else "failed"
 
 
 def exit_code(outcome: Outcome) -> int:
-    """What the process ends with: the gravest of what was refused and what failed."""
-    return max(outcome.exit_code, *(_failure(image) for image in outcome.images), 0)
+    """Return the exit code of the process: the highest of all refusals and failures."""
+    return max(outcome.exit_code, *(_failure_code(image) for image in outcome.images), 0)
 
 
 def passed_references(outcome: Outcome) -> tuple[str, ...]:
-    """The references, by digest, of the images that went through; what a next step may take."""
+    """Return the references, by digest, of the images that passed: the input of a next step."""
     return tuple(image.reference for image in outcome.images if image.failure is None and image.reference)
 
 
 def output_values(outcome: Outcome, result: Path | None = None, summary: Path | None = None) -> dict[str, str]:
-    """Every output of the outcome's command, as text.
+    """Return every output of the outcome's command, as text.
 
     Args:
-        outcome: what was done.
-        result: where result.json was written.
-        summary: where summary.md was written.
+        outcome: of the command.
+        result: path of result.json.
+        summary: path of summary.md.
     """
     set_by_shell: dict[str, OutputValue] = {"result": result, "summary": summary}
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for output in command_outputs(outcome.command):
         if output.of is not None:
-            each = [output.of(image) for image in outcome.images]
-            found[output.name] = _text(each[0]) if len(each) == 1 else json.dumps([_json(value) for value in each])
-            if not each:
-                found[output.name] = ""
+            image_values = [output.of(image) for image in outcome.images]
+            values[output.name] = (
+                _text(image_values[0])
+                if len(image_values) == 1
+                else json.dumps([_json_value(value) for value in image_values])
+            )
+            if not image_values:
+                values[output.name] = ""
         elif output.of_all is not None:
-            found[output.name] = _text(output.of_all(outcome))
+            values[output.name] = _text(output.of_all(outcome))
         elif output.name in set_by_shell:
-            found[output.name] = _text(set_by_shell[output.name])
-    return found
+            values[output.name] = _text(set_by_shell[output.name])
+    return values
 
 
 def command_outputs(command: str) -> tuple[Output, ...]:
-    """The outputs that a command sets, in README order."""
+    """Return the outputs that a command sets, in README order."""
     return tuple(output for output in OUTPUTS if command in output.commands)
 
 
-def _failure(image: ImageOutcome) -> int:
+def _failure_code(image: ImageOutcome) -> int:
     return int(image.failure.exit_code) if image.failure is not None else 0
 
 
@@ -97,7 +101,7 @@ def _text(value: OutputValue) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _json(value: OutputValue) -> str | int | bool | None:
+def _json_value(value: OutputValue) -> str | int | bool | None:
     return str(value) if isinstance(value, Path) else value
 
 
@@ -105,48 +109,48 @@ def _report(image: ImageOutcome) -> ScanReport | None:
     return image.final_report
 
 
-def _count(severity: Severity) -> Callable[[ImageOutcome], OutputValue]:
-    def of(image: ImageOutcome) -> OutputValue:
+def _severity_count(severity: Severity) -> Callable[[ImageOutcome], OutputValue]:
+    def count(image: ImageOutcome) -> OutputValue:
         report = image.final_report
         return None if report is None else report.counts[severity]
 
-    return of
+    return count
 
 
-def _file(form: str) -> Callable[[ImageOutcome], OutputValue]:
+def _file_output(form: str) -> Callable[[ImageOutcome], OutputValue]:
     return lambda image: "\n".join(map(str, report_paths(image, form))) or None
 
 
 def report_paths(image: ImageOutcome, form: str) -> tuple[Path, ...]:
-    """The reports of one format that describe the image as it was handed on: of each platform, where none is of all."""
-    whole = report_files(image).get(form)
-    if whole is not None:
-        return (whole,)
+    """Return the reports of one format for the resulting image: of each platform, when there is none of the whole."""
+    image_path = report_files(image).get(form)
+    if image_path is not None:
+        return (image_path,)
     parts = image.last_scan.parts if image.last_scan is not None else ()
-    each = ({"json": one.trivy_json, **one.files}.get(form) for one in parts)
-    return tuple(path for path in each if path is not None)
+    paths = ({"json": scan.trivy_json, **scan.files}.get(form) for scan in parts)
+    return tuple(path for path in paths if path is not None)
 
 
 def report_files(image: ImageOutcome) -> Mapping[str, Path]:
-    """The report files that describe the image as a whole as it was handed on, format → path."""
-    traced = image.trace.files if image.trace is not None else {}
+    """Return the report files for the whole resulting image, format → path."""
+    trace_files = image.trace.files if image.trace is not None else {}
     last = image.last_scan
     if last is None:
-        return traced
-    return {**({} if last.parts else {"json": last.trivy_json}), **last.files, **traced}
+        return trace_files
+    return {**({} if last.parts else {"json": last.trivy_json}), **last.files, **trace_files}
 
 
 def sarif_reports(image: ImageOutcome) -> tuple[Path, ...]:
-    """The SARIF reports that describe the image as it was handed on, one for each platform."""
+    """Return the SARIF reports for the resulting image, one for each platform."""
     last = image.last_scan
     scans = (last.parts or (last,)) if last is not None else ()
     return tuple(scan.files["sarif"] for scan in scans if "sarif" in scan.files)
 
 
 def is_skipped(image: ImageOutcome) -> bool | None:
-    """Whether nothing was pushed, because nothing needed to be; None when the command pushes nothing anyway."""
-    done = [step.skipped for step in (image.patch, image.sign, image.attach, image.mirror) if step is not None]
-    return all(done) if done else None
+    """Return whether nothing was pushed because nothing had to be; None when the command never pushes."""
+    skipped = [step.skipped for step in (image.patch, image.sign, image.attach, image.mirror) if step is not None]
+    return all(skipped) if skipped else None
 
 
 _SCANNING = ("chain", "scan", "report", "patch", "attach", "refresh")
@@ -203,7 +207,7 @@ OUTPUTS: tuple[Output, ...] = (
             if severity is not Severity.UNKNOWN
             else "How many findings of unknown severity are left.",
             commands=_SCANNING,
-            of=_count(severity),
+            of=_severity_count(severity),
         )
         for severity in sorted(Severity, reverse=True)
     ),
@@ -279,7 +283,11 @@ OUTPUTS: tuple[Output, ...] = (
         name="evidence",
         help="The documents attached to the image, a JSON object of kind and manifest digest; empty without any.",
         commands=_ATTACHING,
-        of=lambda image: json.dumps({one.kind: one.digest for one in image.attach.documents}) if image.attach else None,
+        of=lambda image: (
+            json.dumps({document.kind: document.digest for document in image.attach.documents})
+            if image.attach
+            else None
+        ),
     ),
     Output(
         name="source",
@@ -303,7 +311,9 @@ OUTPUTS: tuple[Output, ...] = (
         name="applied",
         help="The objects applied, a JSON list of `{kind, namespace, name, action}`; also after a failure half-way.",
         commands=_DEPLOYING,
-        of_all=lambda outcome: json.dumps([asdict(one) for one in outcome.deploy.applied]) if outcome.deploy else None,
+        of_all=lambda outcome: (
+            json.dumps([asdict(applied) for applied in outcome.deploy.applied]) if outcome.deploy else None
+        ),
     ),
     Output(
         name="unchanged",
@@ -328,15 +338,15 @@ OUTPUTS: tuple[Output, ...] = (
         help="The path of Trivy's JSON report of the image handed on, of several platforms one a line: the `report` of "
         "the next action.",
         commands=_SCANNING,
-        of=_file("json"),
+        of=_file_output("json"),
     ),
     Output(
         name="sarif",
         help="The path of the SARIF report, of several platforms one a line.",
         commands=_SCANNING,
-        of=_file("sarif"),
+        of=_file_output("sarif"),
     ),
-    Output(name="html", help="The path of the HTML report.", commands=_SCANNING, of=_file("html")),
+    Output(name="html", help="The path of the HTML report.", commands=_SCANNING, of=_file_output("html")),
     Output(
         name="comment-url",
         help="The addresses of the comments on the pull request, one a line.",
@@ -372,7 +382,7 @@ OUTPUTS: tuple[Output, ...] = (
         name="trace",
         help="The path of the page that tells the image's whole story; the action keeps it as an artifact.",
         commands=("chain", "trace"),
-        of=_file("trace"),
+        of=_file_output("trace"),
     ),
     Output(
         name="admitted",

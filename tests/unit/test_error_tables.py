@@ -101,7 +101,7 @@ def registry_login(text: str) -> S3CError:
 
 def github(answer: Answer) -> S3CError:
     error = SimpleNamespace(status=answer.status, headers={}, data=answer.error)
-    return github_errors._translated(error, "The comment could not be written", "pull-requests: write")
+    return github_errors._translate_answer(error, "The comment could not be written", "pull-requests: write")
 
 
 TRANSLATE: dict[str, Callable[[str], S3CError]] = {

@@ -1,4 +1,4 @@
-"""Writes reports in the formats of `report.format_registry`."""
+"""Write reports in the formats of `report.format_registry`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class Rendering(msgspec.Struct, frozen=True, kw_only=True):
-    """What a renderer may need besides the report.
+    """The input of a renderer besides the report.
 
     Attributes:
-        gate: so that a page can mark what closes it; nothing is left out because of it.
+        gate: so that a page can mark what closes it; nothing is omitted because of it.
         difference: against a baseline.
         dockerfile: path relative to the repository's root, in POSIX form, empty when there is none.
-        dockerfile_text: its text, to find the line that brought a layer.
+        dockerfile_text: its text, to find the line that created a layer.
         category: SARIF category; empty means the image's own.
     """
 
@@ -39,16 +39,16 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def prepare(names: Iterable[str]) -> None:
-    """Import and compile ahead of time what renders these formats (those that are not rendered here are skipped)."""
-    for form in _rendered(names):
-        getattr(form.load(), "prepare", _nothing)()
+    """Import and compile the renderers of formats ahead of time (formats that are not rendered here are skipped)."""
+    for form in _rendered_formats(names):
+        getattr(form.load(), "prepare", _prepare_nothing)()
 
 
-def _nothing() -> None:
-    """What a renderer prepares that has nothing to."""
+def _prepare_nothing() -> None:
+    """Do nothing, for a renderer without `prepare`."""
 
 
-def _rendered(names: Iterable[str]) -> Iterator[Format]:
+def _rendered_formats(names: Iterable[str]) -> Iterator[Format]:
     return (form for form in map(by_name, names) if form.renderer)
 
 
@@ -57,8 +57,8 @@ def render(name: str, report: ScanReport, rendering: Rendering) -> bytes:
 
     Args:
         name: of a format that has a renderer.
-        report: the findings, complete; renderers tell what they leave out.
-        rendering: what goes with it.
+        report: the findings, complete; the output says what is omitted.
+        rendering: further input of the renderer.
 
     Returns:
         The file's bytes, UTF-8.
@@ -69,7 +69,7 @@ def render(name: str, report: ScanReport, rendering: Rendering) -> bytes:
 
 
 def write(names: Iterable[str], report: ScanReport, rendering: Rendering, folder: Path) -> dict[str, Path]:
-    """Write the reports of these names that are rendered here (others are skipped) into a folder, made if need be.
+    """Write the reports that are rendered here (other names are skipped) into a folder, created if missing.
 
     Returns:
         Format → path.
@@ -78,7 +78,7 @@ def write(names: Iterable[str], report: ScanReport, rendering: Rendering, folder
         OutsideError: a file cannot be written.
     """
     written: dict[str, Path] = {}
-    for form in _rendered(names):
+    for form in _rendered_formats(names):
         path = folder / form.file
         try:
             writing.write(path, render(form.name, report, rendering))
@@ -94,7 +94,7 @@ def write(names: Iterable[str], report: ScanReport, rendering: Rendering, folder
 
 
 def conversions(names: Iterable[str], folder: Path) -> dict[str, Conversion]:
-    """What Trivy is to make into a folder of its own report, of the formats of these names.
+    """Return the conversions by which Trivy writes reports of these formats into a folder.
 
     Returns:
         Format → conversion; formats that do not come from `trivy convert` are left out.

@@ -1,4 +1,4 @@
-"""CSV (RFC 4180): a row for each finding, suppressed ones at the end with their reason."""
+"""CSV (RFC 4180): a row for each finding, suppressed findings at the end with their reason."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _FORMULA_CELL = re.compile(f",[{re.escape(''.join(sorted(FORMULA_STARTS)))}]")
 
 
 def render(report: ScanReport, rendering: Rendering) -> bytes:
-    """Render a report; nothing is left out, and no cell is a formula to a spreadsheet."""
-    end = f",{_joined((report.image, report.digest, report.platform))}\r\n"
-    # Python's csv module looks at each character on its own: three quarters of the time of a large report.
-    rows = (_joined(_row(finding)) + end for finding in (*report.findings, *report.suppressed))
+    """Render a report; nothing is omitted, and a spreadsheet interprets no cell as a formula."""
+    row_end = f",{_joined((report.image, report.digest, report.platform))}\r\n"
+    # Python's csv module checks each character separately: three quarters of the time of a large report.
+    rows = (_joined(_row(finding)) + row_end for finding in (*report.findings, *report.suppressed))
     return f"{','.join(HEADER)}\r\n{''.join(rows)}".encode()
 
 
 def _joined(texts: tuple[str, ...]) -> str:
-    """The cells as one line, each escaped; by one look at all of them where none needs it, as most rows are."""
+    """Join cells to a line, each escaped; most rows need no escape, which one check of the whole line shows."""
     joined = ",".join(texts)
     if (
         joined.count(",") == len(texts) - 1
@@ -38,16 +38,16 @@ def _joined(texts: tuple[str, ...]) -> str:
         and not _FORMULA_CELL.search(f",{joined}")
     ):
         return joined
-    return ",".join(_field(cell(text)) for text in texts)
+    return ",".join(_quote_field(cell(text)) for text in texts)
 
 
-def _field(text: str) -> str:
-    """Quoted as RFC 4180, 2.6 and 2.7, has it; a cell has no line ends, they are blanks by now."""
+def _quote_field(text: str) -> str:
+    """Quote a cell by RFC 4180, 2.6 and 2.7; its line ends are already blanks."""
     return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    """The cells, unescaped."""
+    """Return the cells, unescaped."""
     return (
         finding.severity.name,
         finding.kind,

@@ -1,7 +1,7 @@
-"""One self-contained page: it loads nothing, runs only its own script, and works without it for the worst findings.
+"""A self-contained page: it loads nothing, runs only its own script, and shows the worst findings without it.
 
-Rows are data, put into the page by the script as text nodes, so that 30,000 of them stay quick; the most severe stand
-in the page's own table for readers without scripts.
+Rows are data that the script adds to the page as text nodes, so that 30,000 of them stay fast; the most severe are in
+a static table for readers without scripts.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _KINDS = {
 
 
 def render(report: ScanReport, rendering: Rendering) -> bytes:
-    """Render a report; nothing is left out.
+    """Render a report; nothing is omitted.
 
     Args:
         report: every finding.
-        rendering: the gate marks what closes it, the difference what is new.
+        rendering: its gate marks what closes it, its difference what is new.
     """
     new = {finding.key for finding in rendering.difference.new} if rendering.difference else set()
     rows = [_row(finding, bool(new) and finding.key in new) for finding in report.findings]
-    aside = [_row(finding, False) for finding in report.suppressed]
+    suppressed_rows = [_row(finding, False) for finding in report.suppressed]
     refused = rendering.gate.refused(report.findings)
     counts = report.counts
     fixable = count_by_severity(report.fixable)
-    data = msgspec.json.encode({"rows": rows, "aside": aside}).decode()
+    data = msgspec.json.encode({"rows": rows, "aside": suppressed_rows}).decode()
     script, script_hash = _script()
     text = (
         page.page_environment()
@@ -64,7 +64,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
             difference=rendering.difference,
             gate=rendering.gate.closes,
             refused=escape.line(explain_rejection(refused)) if refused else "",
-            static=[_static(row) for row in rows[:STATIC_ROWS]],
+            static=[_static_row(row) for row in rows[:STATIC_ROWS]],
             data=data.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
             script=script,
             policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src '{script_hash}'; "
@@ -75,7 +75,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
 
 
 def prepare() -> None:
-    """Do ahead of time what `render` needs to have done once."""
+    """Load ahead of time what `render` caches."""
     for name in (_TEMPLATE, "page.css"):
         page.page_environment().get_template(name)
     _script()
@@ -93,12 +93,15 @@ def _facts(report: ScanReport) -> tuple[tuple[str, str], ...]:
 
 
 def _row(finding: Finding, new: bool) -> list[Any]:
-    """What the script reads: severity, kind, id, link, package, installed, fixed, place, title, score, new, reason."""
-    where = finding.path or finding.target
+    """Return the values that the script reads.
+
+    Severity, kind, id, link, package, installed, fixed, place, title, score, new, reason, fixable.
+    """
+    place = finding.path or finding.target
     text = finding.title
     if finding.kind is not FindingKind.VULNERABILITY:
         text = ": ".join(part for part in (finding.title, finding.remedy or finding.description) if part)
-        where = f"{where}:{finding.line}" if finding.line else where
+        place = f"{place}:{finding.line}" if finding.line else place
     fixed = finding.fixed or (finding.status.replace("_", " ") if finding.kind is FindingKind.VULNERABILITY else "")
     return [
         int(finding.severity),
@@ -108,7 +111,7 @@ def _row(finding: Finding, new: bool) -> list[Any]:
         escape.line(finding.package, 200),
         escape.line(finding.installed, 100),
         escape.line(fixed, 100),
-        "" if finding.os_package else escape.line(where, 200),
+        "" if finding.os_package else escape.line(place, 200),
         escape.line(text, 300),
         finding.score,
         int(new),
@@ -117,7 +120,7 @@ def _row(finding: Finding, new: bool) -> list[Any]:
     ]
 
 
-def _static(row: list[Any]) -> dict[str, Any]:
+def _static_row(row: list[Any]) -> dict[str, Any]:
     names = ("severity", "kind", "id", "url", "package", "installed", "fixed", "place", "title", "score", "new")
     return dict(zip(names, row, strict=False)) | {
         "word": Severity(row[0]).title,
@@ -127,6 +130,6 @@ def _static(row: list[Any]) -> dict[str, Any]:
 
 @cache
 def _script() -> tuple[str, str]:
-    """The page's script and its hash for the content security policy, which allows no other."""
+    """Return the page's script and its hash for the content security policy, which allows no other."""
     source = page.template_source("report.js")
     return source, page.csp_hash(source)

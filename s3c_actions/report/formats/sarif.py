@@ -1,10 +1,10 @@
-"""SARIF 2.1.0 as GitHub's code scanning reads it, and as Ratify's vulnerability report verifier judges it.
+"""SARIF 2.1.0 for GitHub's code scanning and for Ratify's vulnerability report verifier.
 
 https://docs.github.com/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
 
-One run for one image on one platform. An alert's identity is its fingerprint: image repository, finding and place, and
+Each run is one image on one platform. An alert's identity is its fingerprint: image repository, finding and place, but
 nothing that a new tag, a rebuild or a shifted line changes. The driver is named Trivy and every rule's help begins with
-its `Severity:`, because Ratify 1.4 reads the severity there, and only of drivers it knows.
+its `Severity:`, because Ratify 1.4 reads the severity from there, and only for drivers it knows.
 """
 
 from __future__ import annotations
@@ -78,15 +78,17 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         rendering: its Dockerfile and category are used.
 
     Returns:
-        JSON. Over the limits the least severe results are left out; how many is in the run's `properties.omitted` and
-        in a notification.
+        JSON. Over the limits the least severe results are omitted; their number is in the run's `properties.omitted`
+        and in a notification.
     """
-    everything = [*report.findings, *report.suppressed]
-    keep = min(len(everything), MAX_RESULTS)
+    findings = [*report.findings, *report.suppressed]
+    keep = min(len(findings), MAX_RESULTS)
     while True:
         with PackedSize() as packing:
-            data = _encode(_log([_run(report, rendering, everything[:keep], len(everything) - keep, packing=packing)]))
-            # gzip never makes it larger.
+            data = _encode(
+                _build_log([_build_run(report, rendering, findings[:keep], len(findings) - keep, packing=packing)])
+            )
+            # gzip never increases the size.
             packed = len(data) if len(data) <= MAX_BYTES else packing.size_of(data)
         if packed <= MAX_BYTES or keep == 0:
             return data
@@ -94,13 +96,13 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
 
 
 def drop_suppressed(sarif: bytes) -> bytes:
-    """The file without its suppressed results: what goes to code scanning.
+    """Remove the suppressed results from a file, for the upload to code scanning.
 
-    GitHub does not read `suppressions`, so what somebody set aside with a reason would be an open alert. Left out, its
-    alert closes; the report keeps it for every other reader.
+    GitHub does not read `suppressions`, so a finding suppressed with a reason would be an open alert. Without the
+    result its alert closes; the report keeps it for every other reader.
 
     Args:
-        sarif: what `render` returned.
+        sarif: as `render` returned it.
     """
     if b'"suppressions"' not in sarif:
         return sarif
@@ -111,26 +113,26 @@ def drop_suppressed(sarif: bytes) -> bytes:
 
 
 def render_evidence(scans: Sequence[tuple[ScanReport, Statement]], rendering: Rendering) -> bytes:
-    """Render scans as the one report that is attached to an image and judged there: all that the policy minds.
+    """Render scans as the report that is attached to an image and judged there: every finding that the policy counts.
 
-    Ratify 1.4.6 takes 64 KiB from a verifier at most. So a report lists nothing that passes anyway, and when even that
-    is too much, the most severe of it and how many more there are.
+    Ratify 1.4.6 accepts at most 64 KiB from a verifier. So a report lists nothing that passes anyway, and when even
+    that is too much, only the most severe findings and the number of the others.
 
     Args:
-        scans: of the image; of an index, one of each of its platforms, each with what is stated of it.
+        scans: of the image, or of each platform of an index, each with its statement.
         rendering: its Dockerfile is used, and its category when there is one scan.
 
     Returns:
-        JSON, at most MOST_EVIDENCE bytes when it is a string in JSON.
+        JSON, at most MAX_EVIDENCE bytes when encoded as a JSON string.
     """
-    minded = [stated.counted(report) for report, stated in scans]
-    keep = max(map(len, minded), default=0)
+    counted = [stated.counted(report) for report, stated in scans]
+    keep = max(map(len, counted), default=0)
     while True:
         runs = [
-            _run(report, rendering, everything[:keep], len(everything[keep:]), stated=stated)
-            for (report, stated), everything in zip(scans, minded, strict=True)
+            _build_run(report, rendering, findings[:keep], len(findings[keep:]), stated=stated)
+            for (report, stated), findings in zip(scans, counted, strict=True)
         ]
-        data = _encode(_log(runs))
+        data = _encode(_build_log(runs))
         escaped = len(data) + data.count(b'"') + data.count(b"\\")
         if escaped <= MAX_EVIDENCE or keep == 0:
             return data
@@ -138,21 +140,21 @@ def render_evidence(scans: Sequence[tuple[ScanReport, Statement]], rendering: Re
 
 
 def prepare() -> None:
-    """Do ahead of time what `render` needs to have done once: importing some modules is most of a small report."""
+    """Import ahead of time what `render` needs: the imports take most of the time of a small report."""
     import sarif_om  # noqa: F401
 
 
 def sarif_category(report: ScanReport) -> str:
-    """The code-scanning category of an image: its repository and platform, never its tag.
+    """Return the code-scanning category of an image: its repository and platform, never its tag.
 
-    A category with the tag in it would close and open every alert at each release.
+    A category that contains the tag would close and open every alert at each release.
     """
     parts = ["s3c", _identity(report), report.platform.replace("/", "-")]
     return "/".join(escape.line(part, 150) for part in parts if part)
 
 
 def fingerprint(report: ScanReport, finding: Finding) -> str:
-    """The finding's identity across tags, rebuilds and layers, as hexadecimal SHA-256; different in another image."""
+    """Return the finding's identity across tags, rebuilds and layers, as hexadecimal SHA-256; it differs by image."""
     return _fingerprint(_identity(report), finding)
 
 
@@ -161,9 +163,9 @@ def _fingerprint(identity: str, finding: Finding) -> str:
 
 
 def security_severity(finding: Finding) -> str:
-    """The CVSS score where it lies in the band of Trivy's severity, else the band's middle.
+    """Return the CVSS score when it is in the band of Trivy's severity, else the band's middle.
 
-    Distributions rate lower or higher than the score for their own builds; GitHub's label has to be theirs.
+    Distributions rate lower or higher than the score for their own builds; GitHub's label must match their rating.
     """
     return _security_severity(finding.severity, finding.score)
 
@@ -175,7 +177,7 @@ def _security_severity(severity: Severity, score: float | None) -> str:
 
 
 def _identity(report: ScanReport) -> str:
-    """The image without what changes from build to build."""
+    """Return the image's name without the parts that change between builds."""
     if report.artifact_type == "container_image":
         try:
             return Reference.parse(report.image).name
@@ -184,13 +186,13 @@ def _identity(report: ScanReport) -> str:
     return report.image
 
 
-def _log(runs: list[Any]) -> Any:
+def _build_log(runs: list[Any]) -> Any:
     import sarif_om as om
 
     return om.SarifLog(version="2.1.0", schema_uri=SCHEMA, runs=runs)
 
 
-def _run(
+def _build_run(
     report: ScanReport,
     rendering: Rendering,
     kept: Sequence[Finding],
@@ -202,7 +204,7 @@ def _run(
     import sarif_om as om
 
     rules = _Rules(kept)
-    results = _written(_results(report, kept, rules, _Places(report, rendering), stated), packing)
+    results = _encode_rows(_build_results(report, kept, rules, _Places(report, rendering), stated), packing)
     facts = _facts(report, omitted)
     return om.Run(
         tool=om.Tool(
@@ -211,7 +213,7 @@ def _run(
                 full_name="Trivy, read by s3c",
                 version=report.scanner_version if _VERSION.fullmatch(report.scanner_version) else "0 (unknown)",
                 information_uri=INFORMATION_URI,
-                rules=_written(rules.described(brief=stated is not None), packing),
+                rules=_encode_rows(rules.described(brief=stated is not None), packing),
             )
         ),
         automation_details=om.RunAutomationDetails(id=f"{rendering.category or sarif_category(report)}/"),
@@ -222,15 +224,15 @@ def _run(
     )
 
 
-def _results(
+def _build_results(
     report: ScanReport, kept: Iterable[Finding], rules: _Rules, places: _Places, stated: Statement | None
 ) -> Iterator[dict[str, Any]]:
-    """Thousands of them: they are written as they are, objects of sarif_om only for what there is one of."""
+    """Build the results as plain objects, because there are thousands; sarif_om is used for single objects only."""
     identity = _identity(report)
-    seen: dict[str, int] = {}
+    occurrences: dict[str, int] = {}
     for finding in kept:
-        mark = _fingerprint(identity, finding)
-        seen[mark] = number = seen.get(mark, 0) + 1
+        finding_hash = _fingerprint(identity, finding)
+        occurrences[finding_hash] = occurrence = occurrences.get(finding_hash, 0) + 1
         index, rule = rules.of(finding)
         result = {
             "ruleId": rule,
@@ -238,7 +240,7 @@ def _results(
             "level": _LEVELS[finding.severity],
             "message": {"text": _message(report, finding)},
             "locations": [places.of(finding)],
-            "partialFingerprints": {"primaryLocationLineHash": f"{mark}:{number}"},
+            "partialFingerprints": {"primaryLocationLineHash": f"{finding_hash}:{occurrence}"},
         }
         if reason := finding.suppressed or (stated.accepted(finding) if stated is not None else ""):
             result["suppressions"] = _suppressions(reason)
@@ -247,11 +249,11 @@ def _results(
         yield result
 
 
-def _written(rows: Iterator[dict[str, Any]], packing: PackedSize | None) -> Any:
-    """The list of them in JSON, a hundred at a time, so that they are compressed while the next are made."""
+def _encode_rows(rows: Iterator[dict[str, Any]], packing: PackedSize | None) -> Any:
+    """Encode rows as a JSON list, a hundred at a time, so that they are compressed while the next are built."""
     pieces = []
-    while some := list(islice(rows, _ROWS)):
-        pieces.append(msgspec.json.encode(some)[1:-1])
+    while batch := list(islice(rows, _ROWS)):
+        pieces.append(msgspec.json.encode(batch)[1:-1])
         if packing is not None:
             packing.add(pieces[-1])
     return msgspec.Raw(b"[" + b",".join(pieces) + b"]")
@@ -264,9 +266,9 @@ def _suppressions(reason: str) -> list[dict[str, str]]:
 def _invocation(report: ScanReport, kept: int, omitted: int) -> Any:
     import sarif_om as om
 
-    told = []
+    notifications = []
     if omitted:
-        told.append(
+        notifications.append(
             om.Notification(
                 level="warning",
                 message=om.Message(
@@ -276,7 +278,7 @@ def _invocation(report: ScanReport, kept: int, omitted: int) -> Any:
             )
         )
     if kept > MAX_SHOWN_RESULTS:
-        told.append(
+        notifications.append(
             om.Notification(
                 level="note",
                 message=om.Message(
@@ -284,7 +286,7 @@ def _invocation(report: ScanReport, kept: int, omitted: int) -> Any:
                 ),
             )
         )
-    return om.Invocation(execution_successful=True, tool_execution_notifications=told or None)
+    return om.Invocation(execution_successful=True, tool_execution_notifications=notifications or None)
 
 
 def _facts(report: ScanReport, omitted: int) -> dict[str, Any]:
@@ -307,10 +309,10 @@ def _message(report: ScanReport, finding: Finding) -> str:
     severity = finding.severity.title
     image = report.image
     if finding.kind is FindingKind.VULNERABILITY:
-        what = f"{finding.package} {finding.installed} in {image} has {finding.id} ({severity})"
-        where = f", at {finding.path or finding.target}" if not finding.os_package else ""
-        end = f"Fixed in {finding.fixed}" if finding.fixed else f"No fix yet ({finding.status or 'affected'})"
-        text = f"{what}{where}: {finding.title}. {end}." if finding.title else f"{what}{where}. {end}."
+        subject = f"{finding.package} {finding.installed} in {image} has {finding.id} ({severity})"
+        place = f", at {finding.path or finding.target}" if not finding.os_package else ""
+        fix = f"Fixed in {finding.fixed}" if finding.fixed else f"No fix yet ({finding.status or 'affected'})"
+        text = f"{subject}{place}: {finding.title}. {fix}." if finding.title else f"{subject}{place}. {fix}."
     elif finding.kind is FindingKind.SECRET:
         text = f"{finding.title or finding.id} ({severity}) in {finding.target} of {image}: {finding.description}"
     elif finding.kind is FindingKind.MISCONFIGURATION:
@@ -319,11 +321,11 @@ def _message(report: ScanReport, finding: Finding) -> str:
         package = f"{finding.package} ({finding.target})" if finding.package else finding.target
         text = f"{package} in {image} is under {finding.id}: {finding.category or 'unknown'} ({severity})."
     # SARIF 2.1.0, 3.11.5 and 3.11.6: braces are placeholders, brackets links.
-    one = escape.line(text, 1000)
-    return one.translate(_MESSAGE) if _needs_escape(one) else one
+    line = escape.line(text, 1000)
+    return line.translate(_MESSAGE_ESCAPES) if _needs_escape(line) else line
 
 
-_MESSAGE = str.maketrans({"{": "{{", "}": "}}", "[": "\\[", "]": "\\]", "\\": "\\\\"})
+_MESSAGE_ESCAPES = str.maketrans({"{": "{{", "}": "}}", "[": "\\[", "]": "\\]", "\\": "\\\\"})
 
 
 def _needs_escape(text: str) -> bool:
@@ -331,27 +333,31 @@ def _needs_escape(text: str) -> bool:
 
 
 class _Places:
-    """Where code scanning shows a finding: the Dockerfile's line that brought its layer, else a relative path."""
+    """Locations of findings in code scanning: the Dockerfile's line that created the layer, else a relative path."""
 
     def __init__(self, report: ScanReport, rendering: Rendering) -> None:
         self._image = report.artifact_type == "container_image"
-        self._fallback = _relative(_identity(report).partition("/")[2] or _identity(report))
-        self._dockerfile = _relative(rendering.dockerfile) if rendering.dockerfile else ""
+        self._fallback = _relative_uri(_identity(report).partition("/")[2] or _identity(report))
+        self._dockerfile = _relative_uri(rendering.dockerfile) if rendering.dockerfile else ""
         self._lines = dockerfile.map_layers_to_lines(rendering.dockerfile_text, report)
         self._made: dict[tuple[str, int, int], dict[str, Any]] = {}
 
     def of(self, finding: Finding) -> dict[str, Any]:
-        """The location, serialised: thousands of findings share a few."""
+        """Return the location of a finding, serialised: thousands of findings share a few."""
         if self._image and self._dockerfile:
             key = (self._dockerfile, self._lines.get(finding.layer, self._lines.get("", 1)), 0)
         elif finding.os_package:
             key = (self._fallback, 1, 0)
         else:
-            key = (_relative(finding.path or finding.target) or self._fallback, max(1, finding.line), finding.end_line)
-        made = self._made.get(key)
-        if made is None:
-            made = self._made[key] = _location(*key)
-        return made
+            key = (
+                _relative_uri(finding.path or finding.target) or self._fallback,
+                max(1, finding.line),
+                finding.end_line,
+            )
+        location = self._made.get(key)
+        if location is None:
+            location = self._made[key] = _location(*key)
+        return location
 
 
 def _location(uri: str, line: int, end_line: int) -> dict[str, Any]:
@@ -363,12 +369,12 @@ def _location(uri: str, line: int, end_line: int) -> dict[str, Any]:
             region=om.Region(start_line=line, end_line=end_line if end_line > line else None),
         )
     )
-    plain: dict[str, Any] = _plain(location)
-    return plain
+    builtins: dict[str, Any] = _to_builtins(location)
+    return builtins
 
 
-def _relative(path: str) -> str:
-    """A relative URI reference: no scheme, no leading slash, no way up."""
+def _relative_uri(path: str) -> str:
+    """Return a relative URI reference: no scheme, no leading slash, no parent folder."""
     parts = [part for part in escape.line(path, 1000).replace("\\", "/").split("/") if part not in {"", ".", ".."}]
     return quote("/".join(parts), safe="/~@+,=")
 
@@ -381,22 +387,22 @@ class _Rules:
         for finding in findings:
             self._findings.setdefault((finding.kind, finding.id), []).append(finding)
         self._ids: dict[tuple[FindingKind, str], tuple[int, str]] = {}
-        taken: set[str] = set()
+        used_names: set[str] = set()
         for number, (kind, text) in enumerate(self._findings):
             name = _rule_id(text)
-            if name in taken:
+            if name in used_names:
                 name = _rule_id(f"{kind}:{text}")
-            while name in taken:
+            while name in used_names:
                 name = _rule_id(f"{name}+")
-            taken.add(name)
+            used_names.add(name)
             self._ids[(kind, text)] = (number, name)
 
     def of(self, finding: Finding) -> tuple[int, str]:
-        """The rule's place in the list, and its id: the advisory's, so that a deny list of CVEs finds it."""
+        """Return the rule's index in the list, and its id: the advisory's, so that a deny list of CVEs matches it."""
         return self._ids[(finding.kind, finding.id)]
 
     def described(self, *, brief: bool = False) -> Iterator[dict[str, Any]]:
-        """Every rule; in brief, without what only people read."""
+        """Yield every rule; with `brief` without the texts for people."""
         for key, findings in self._findings.items():
             rule = _rule(self._ids[key][1], findings)
             if brief:
@@ -405,26 +411,26 @@ class _Rules:
 
 
 def _rule_id(text: str) -> str:
-    one = escape.line(text, 10_000).strip() or "unnamed"
-    if len(one) <= MAX_NAME:
-        return one
-    return f"{one[:200]}…{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"
+    line = escape.line(text, 10_000).strip() or "unnamed"
+    if len(line) <= MAX_NAME:
+        return line
+    return f"{line[:200]}…{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
 def _rule(rule_id: str, findings: Sequence[Finding]) -> dict[str, Any]:
-    """A reportingDescriptor (SARIF 2.1.0, 3.49), written as it is: a large report has as many as results."""
+    """Build a reportingDescriptor (SARIF 2.1.0, 3.49) as a plain object: a large report has thousands."""
     # The findings are ranked: the first is the most severe, and its severity is the rule's.
     first = findings[0]
     title = escape.line(first.title, MAX_DESCRIPTION - 300)
     short = f"{rule_id}: {title}" if title else f"{rule_id} in {escape.line(first.package or first.target, 300) or '?'}"
-    described = escape.block(first.description, MAX_DESCRIPTION - 1).strip()
-    # A secret's description is its match: another one for each finding, so not the rule's.
-    full = described if described and first.kind is not FindingKind.SECRET else short
+    description = escape.block(first.description, MAX_DESCRIPTION - 1).strip()
+    # A secret's description is its match, which differs by finding: it does not describe the rule.
+    full = description if description and first.kind is not FindingKind.SECRET else short
     link = escape.url(first.url)
-    packages = _packages(findings) if first.kind is FindingKind.VULNERABILITY else []
+    packages = _distinct_packages(findings) if first.kind is FindingKind.VULNERABILITY else []
     return {
         "id": rule_id,
-        "name": _name(first),
+        "name": _rule_name(first),
         "shortDescription": {"text": short[:MAX_DESCRIPTION]},
         "fullDescription": {"text": full},
         "help": {
@@ -441,7 +447,7 @@ def _rule(rule_id: str, findings: Sequence[Finding]) -> dict[str, Any]:
     }
 
 
-def _name(finding: Finding) -> str:
+def _rule_name(finding: Finding) -> str:
     if finding.kind is FindingKind.VULNERABILITY:
         return "OsPackageVulnerability" if finding.os_package else "LanguageSpecificPackageVulnerability"
     return _NOUNS[finding.kind]
@@ -457,10 +463,10 @@ def _tags(kind: FindingKind, severity: Severity, package_type: str, cwes: tuple[
 
 
 def _help_text(rule_id: str, first: Finding, packages: Sequence[Finding], link: str) -> str:
-    # Ratify takes the first "Severity: WORD" of this text: nothing untrusted may stand before it.
+    # Ratify uses the first "Severity: WORD" of this text: nothing untrusted may precede it.
     lines = [f"Severity: {first.severity.name}", f"{_NOUNS[first.kind]}: {rule_id}"]
     if first.kind is FindingKind.VULNERABILITY:
-        lines += [f"Package: {escape.line(one.package, 200)}" for one in packages[:10]]
+        lines += [f"Package: {escape.line(package.package, 200)}" for package in packages[:10]]
         lines.append(f"Fixed version: {escape.line(first.fixed, 200) or 'none yet'}")
     if first.remedy:
         lines.append(f"Resolution: {escape.line(first.remedy, 500)}")
@@ -473,10 +479,15 @@ def _help_markdown(rule_id: str, first: Finding, packages: Sequence[Finding], fu
     lines = [f"**{_NOUNS[first.kind]} {escape.link(rule_id, link)}** · {first.severity.title}", ""]
     if first.kind is FindingKind.VULNERABILITY:
         lines += ["| Package | Installed | Fixed in | Severity |", "|---|---|---|---|"]
-        for one in packages[:10]:
-            fixed = escape.code(one.fixed) if one.fixed else escape.markdown(one.status.replace("_", " ") or "no fix")
+        for package in packages[:10]:
+            fixed = (
+                escape.code(package.fixed)
+                if package.fixed
+                else escape.markdown(package.status.replace("_", " ") or "no fix")
+            )
             lines.append(
-                f"| {escape.code(one.package)} | {escape.code(one.installed)} | {fixed} | {one.severity.title} |"
+                f"| {escape.code(package.package)} | {escape.code(package.installed)} | {fixed} "
+                f"| {package.severity.title} |"
             )
         lines.append("")
         if len(packages) > 10:
@@ -485,50 +496,51 @@ def _help_markdown(rule_id: str, first: Finding, packages: Sequence[Finding], fu
     if first.remedy:
         lines += [f"**Resolution:** {escape.markdown(first.remedy, 500)}", ""]
     links = [link] if link else []
-    for other in first.references:
+    for reference in first.references:
         if len(links) == MAX_LINKS:
             break
-        if other not in links and escape.url(other):
-            links.append(other)
-    lines += [f"- <{one}>" for one in links]
+        if reference not in links and escape.url(reference):
+            links.append(reference)
+    lines += [f"- <{package}>" for package in links]
     return "\n".join(lines).rstrip()
 
 
-def _packages(findings: Sequence[Finding]) -> list[Finding]:
-    """One finding for each package and version."""
-    return list({(one.package, one.installed, one.fixed): one for one in findings}.values())
+def _distinct_packages(findings: Sequence[Finding]) -> list[Finding]:
+    """Return one finding for each package and version."""
+    return list({(finding.package, finding.installed, finding.fixed): finding for finding in findings}.values())
 
 
 @cache
-def _fields(kind: Hashable) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[tuple[str, Any], ...]]:
-    """Reader of all attributes, and each one's SARIF property and default: sarif_om brings no serialiser."""
+def _sarif_fields(kind: Hashable) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[tuple[str, Any], ...]]:
+    """Return a getter of all attributes, and the SARIF property and default of each: sarif_om has no serialiser."""
     import attr
 
     fields = attr.fields(cast(type, kind))
-    named = tuple(
-        (one.metadata["schema_property_name"], None if one.default is attr.NOTHING else one.default) for one in fields
+    properties = tuple(
+        (field.metadata["schema_property_name"], None if field.default is attr.NOTHING else field.default)
+        for field in fields
     )
     if len(fields) == 1:
-        return (lambda value: (getattr(value, fields[0].name),)), named
-    return attrgetter(*(one.name for one in fields)), named
+        return (lambda value: (getattr(value, fields[0].name),)), properties
+    return attrgetter(*(field.name for field in fields)), properties
 
 
-def _plain(value: Any) -> Any:
-    """What is no object of sarif_om or a list of them goes as it is."""
+def _to_builtins(value: Any) -> Any:
+    """Convert objects of sarif_om, also in lists, to dictionaries; other values are unchanged."""
     if isinstance(value, list):
-        return value if value and type(value[0]) in _SIMPLE else [_plain(member) for member in value]
+        return value if value and type(value[0]) in _BUILTIN_TYPES else [_to_builtins(member) for member in value]
     if not hasattr(value, "__attrs_attrs__"):
         return value
-    read, named = _fields(cast(Hashable, type(value)))
+    read, properties = _sarif_fields(cast(Hashable, type(value)))
     return {
-        name: member if type(member) in _SIMPLE else _plain(member)
-        for (name, default), member in zip(named, read(value), strict=True)
+        name: member if type(member) in _BUILTIN_TYPES else _to_builtins(member)
+        for (name, default), member in zip(properties, read(value), strict=True)
         if member is not None and member != default
     }
 
 
-_SIMPLE = {str, int, bool, dict}
+_BUILTIN_TYPES = {str, int, bool, dict}
 
 
 def _encode(log: Any) -> bytes:
-    return msgspec.json.encode(_plain(log))
+    return msgspec.json.encode(_to_builtins(log))

@@ -1,4 +1,4 @@
-"""How large an upload will be, found out on other processors while it is still being made."""
+"""Determine the size of a compressed upload on other processors while the upload is still being built."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-# Each piece waits some times for Python's lock while the next are made: few and large ones are quicker.
+# Each piece waits several times for Python's lock while the next are built: few large pieces are faster.
 _PIECE = 5_000_000
 
 
 class PackedSize:
-    """Compresses a text while it is made; to be left by its `with`, which waits for what is still being compressed."""
+    """Compress a text while it is built; leaving its `with` block waits for the pieces still being compressed."""
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
@@ -28,18 +28,18 @@ class PackedSize:
             self._pool.shutdown()
 
     def add(self, text: bytes) -> None:
-        """Take what comes next."""
+        """Add the next part of the text."""
         self._begun.append(text)
         if sum(map(len, self._begun)) >= _PIECE:
             self._compress()
 
     def size_of(self, whole: bytes) -> int:
-        """No fewer bytes than an upload sends of the whole that holds all that was added."""
+        """Return an upper bound of the compressed size, in bytes, of a whole that contains all added parts."""
         self._compress()
-        return len(whole) - sum(one.result() for one in self._saved)
+        return len(whole) - sum(saving.result() for saving in self._saved)
 
     def _compress(self) -> None:
-        """By gzip's fastest level."""
+        """Compress by gzip's fastest level."""
         piece = b"".join(self._begun)
         self._begun.clear()
         if self._pool is None:

@@ -1,7 +1,7 @@
-"""The pull-request comment: what a reviewer decides on in ten seconds, from the `result.json` of one or several runs.
+"""The pull-request comment: the facts for a reviewer's decision, from the `result.json` of one or several runs.
 
-It shares its parts with the job summary, and is shorter: no picture, no commands, titles left to the links. A document
-may come from a fork: its shape was checked before, and its text is harmless wherever it is shown.
+It shares its parts with the job summary, and is shorter: no chart, no commands, no titles beside the links. A document
+may come from a fork: it was validated before, and its text is escaped wherever it is shown.
 """
 
 from __future__ import annotations
@@ -33,95 +33,97 @@ def render(
     """Render the comment's body, without its marker.
 
     Args:
-        results: documents in the order in which the runs ended; all else in them
-            is untrusted. Steps of several documents on the same digest become one image.
-        run_url: of the workflow run, where the whole summary and the reports are; left out when it is no safe URL.
+        results: documents in the order in which the runs ended; their content is untrusted. Steps of several documents
+            on the same digest become one image.
+        run_url: of the workflow run with the whole summary and the reports; omitted when it is no safe URL.
         alerts_url: of the code-scanning alerts of this pull request.
         note: a sentence shown at the end, such as who vouches for these figures.
-        limit: the most bytes of UTF-8.
+        limit: maximum bytes of UTF-8.
 
     Returns:
-        Markdown that ends with a newline, within the limit: cut at whole rows, with a count of what was left out and
-        where the rest is. Empty when the results tell nothing.
+        Markdown that ends with a newline, within the limit: cut at whole rows, with a count of what was omitted and
+        where the rest is. Empty when the results contain nothing to show.
     """
     images = join_documents(results)
     names = image_view.distinct_names(images)
-    shown = [image_view.view(one, titles=False) | {"name": name} for one, name in zip(images, names, strict=True)]
+    views = [image_view.view(image, titles=False) | {"name": name} for image, name in zip(images, names, strict=True)]
     rest = f"the [job summary]({escape.url(run_url)})" if escape.url(run_url) else "the job summary"
-    compared = any(image["new"] is not None for image in shown)
+    compared = any(image["new"] is not None for image in views)
     columns = [
         "",
         "Image",
-        *(f">{one.capitalize()}" for one in image_view.RATED_SEVERITIES),
+        *(f">{severity.capitalize()}" for severity in image_view.RATED_SEVERITIES),
         *([">New"] if compared else []),
         "Digest",
     ]
-    several = Table(
+    overview = Table(
         title="",
         head=markdown.table_head(*columns),
-        rows=[_row(image, compared) for image in shown[: markdown.MAX_ROWS]] if len(shown) > 1 else [],
-        count=len(shown),
+        rows=[_row(image, compared) for image in views[: markdown.MAX_ROWS]] if len(views) > 1 else [],
+        count=len(views),
     )
-    errors = [one.error for one in results if one.error is not None]
+    errors = [document.error for document in results if document.error is not None]
     values: dict[str, Any] = {
-        "images": shown,
-        "several": several,
+        "images": views,
+        "several": overview,
         "details": True,
-        "good": not errors and all(image["good"] for image in shown),
+        "good": not errors and all(image["good"] for image in views),
         "verdict": image_view.overall_verdict(images) if len(images) > 1 else "",
         "errors": [image_view.error_view(error) for error in errors[:10]],
-        "deploys": [deploy_view.deploy_view(one, one.deploy) for one in results if one.deploy is not None],
-        "base": _base(images),
+        "deploys": [
+            deploy_view.deploy_view(document, document.deploy) for document in results if document.deploy is not None
+        ],
+        "base": _base_sentence(images),
         "links": _links(run_url, alerts_url),
         "rest": mark_safe(rest),
         "settings": image_view.describe_settings(results),
         "gate_changes": image_view.describe_gate_changes(results),
         "note": note,
     }
-    tables = [table for image in shown for table in image["tables"]]
+    tables = [table for image in views for table in image["tables"]]
     text = markdown.render(_TEMPLATE, values, tables, limit)
     if len(text.encode()) > limit:
         values["details"] = False
-        text = markdown.render(_TEMPLATE, values, [several], limit)
+        text = markdown.render(_TEMPLATE, values, [overview], limit)
     return markdown.cut_at_line(text, limit, f"_Cut here: the rest is in {rest}._\n")
 
 
 def join_documents(results: Sequence[ResultDocument]) -> list[ImageResult]:
-    """The images of several documents, the steps on one digest put together.
+    """Return the images of several documents, with the steps on the same digest merged.
 
-    A step hands on a digest, and the next one is given it: so the scan, the patch, the signature and the admission of
-    an image are one row, also when each was a command of its own.
+    A step returns a digest, which is the input of the next step: so the scan, the patch, the signature and the
+    admission of an image are one row, also when each was a command of its own.
     """
     images: list[ImageResult] = []
     for image in (image for document in results for image in document.images):
-        place = next((number for number, earlier in enumerate(images) if _follows(earlier, image)), None)
-        if place is None:
+        index = next((position for position, earlier in enumerate(images) if _follows(earlier, image)), None)
+        if index is None:
             images.append(image)
         else:
-            images[place] = _together(images[place], image)
+            images[index] = _merge(images[index], image)
     return images
 
 
-def _together(earlier: ImageResult, later: ImageResult) -> ImageResult:
-    """What two say of one image, the later one's words where both have some."""
+def _merge(earlier: ImageResult, later: ImageResult) -> ImageResult:
+    """Merge two results of one image; the later result wins where both have a value."""
     changes = {step: getattr(later, step) for step in _STEPS if getattr(later, step) is not None}
     if later.findings is not None:
         changes |= {"remaining": later.remaining, "set_aside": later.set_aside}
     if later.reference:
         changes |= {"reference": later.reference, "digest": later.digest}
     return replace(
-        earlier, **changes, verdict=_worse(earlier.verdict, later.verdict), error=later.error or earlier.error
+        earlier, **changes, verdict=_worst_verdict(earlier.verdict, later.verdict), error=later.error or earlier.error
     )
 
 
 def _follows(earlier: ImageResult, later: ImageResult) -> bool:
-    """Whether the later one was given what the earlier one handed on."""
-    handed = earlier.reference
-    return "@" in handed and handed in {later.image, later.reference}
+    """Return whether the input of the later result is the image of the earlier one."""
+    result = earlier.reference
+    return "@" in result and result in {later.image, later.reference}
 
 
-def _worse(one: Verdict, other: Verdict) -> Verdict:
-    return max(one, other, key=("passed", "refused", "failed").index)
+def _worst_verdict(earlier: Verdict, later: Verdict) -> Verdict:
+    return max(earlier, later, key=("passed", "refused", "failed").index)
 
 
 def _row(image: dict[str, Any], compared: bool) -> str:
@@ -129,12 +131,12 @@ def _row(image: dict[str, Any], compared: bool) -> str:
     cells = list(image["changes"])
     if compared:
         cells.append("" if image["new"] is None else f"**{image['new']:,}**" if image["new"] else "0")
-    name, said = escape.markdown(image["name"], 100), escape.markdown(image["verdict"])
-    return f"| {mark} | **{name}**<br/>{said} | {' | '.join(cells)} | {image['digest']} |"
+    name, verdict = escape.markdown(image["name"], 100), escape.markdown(image["verdict"])
+    return f"| {mark} | **{name}**<br/>{verdict} | {' | '.join(cells)} | {image['digest']} |"
 
 
-def _base(images: Sequence[ImageResult]) -> str:
-    """One sentence over several images."""
+def _base_sentence(images: Sequence[ImageResult]) -> str:
+    """Return one sentence about the baselines of several images."""
     bases = [image.base for image in images if image.base is not None]
     if len(images) < 2 or not bases:
         return ""

@@ -1,4 +1,4 @@
-"""What the summary says of a deployment: the verdict, the images, the gate, the objects."""
+"""The view of a deployment in summary and comment: verdict, images, gate, objects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def deploy_view(document: ResultDocument, deploy: DeployEntry) -> dict[str, Any]:
-    """The facts for the template; what is not marked safe is escaped there.
+    """Return the values for the template, which escapes what is not marked safe.
 
     Args:
         document: a `result.json`.
@@ -40,12 +40,12 @@ def deploy_view(document: ResultDocument, deploy: DeployEntry) -> dict[str, Any]
         "verdict": _verdict(document, deploy),
         "error": error_view(deploy.error) if deploy.error is not None else None,
         "address": mark_safe(escape.markdown_link(deploy.address, deploy.address)),
-        "images": [_image(row) for row in _rows(document, deploy)[:MAX_ROWS]],
+        "images": [_image_view(row) for row in _deployed_images(document, deploy)[:MAX_ROWS]],
         "warnings": deploy.warnings[:MAX_ROWS],
         "facts": _facts(deploy),
         "objects": [
-            {"action": one.action, "kind": one.kind, "name": f"{one.namespace}/{one.name}".lstrip("/")}
-            for one in deploy.applied[:MAX_ROWS]
+            {"action": applied.action, "kind": applied.kind, "name": f"{applied.namespace}/{applied.name}".lstrip("/")}
+            for applied in deploy.applied[:MAX_ROWS]
         ],
         "omitted": max(0, len(deploy.applied) - MAX_ROWS),
         "total": len(deploy.applied),
@@ -54,32 +54,32 @@ def deploy_view(document: ResultDocument, deploy: DeployEntry) -> dict[str, Any]
 
 def _verdict(document: ResultDocument, deploy: DeployEntry) -> str:
     images = document.images
-    denied = [(image, image.admission) for image in images if image.error is not None and image.admission is not None]
-    if denied:
-        return _denied(denied, len(images))
+    denials = [(image, image.admission) for image in images if image.error is not None and image.admission is not None]
+    if denials:
+        return _describe_denials(denials, len(images))
     if deploy.error is not None:
         return deploy.error.what.rstrip(".")
     if document.command == "gate":
-        installed = "Nothing to do: the gate is there, and" if deploy.unchanged else "The gate is installed, and"
-        gate = installed if deploy.applied else "The gate"
+        installation = "Nothing to do: the gate is there, and" if deploy.unchanged else "The gate is installed, and"
+        gate = installation if deploy.applied else "The gate"
         return f"{gate} closes" if deploy.gate.unsigned_denied else f"{gate} was tried"
     if deploy.unchanged:
         return "Nothing to do: everything is deployed already"
     if not deploy.applied:
         return f"Checked, nothing applied: {len(deploy.admissions)} images by digest"
-    actions = Counter(one.action for one in deploy.applied)
-    return "Deployed: " + ", ".join(f"{number} {action}" for action, number in actions.items())
+    actions = Counter(applied.action for applied in deploy.applied)
+    return "Deployed: " + ", ".join(f"{count} {action}" for action, count in actions.items())
 
 
-def _denied(denied: Sequence[tuple[ImageResult, AdmissionEntry]], total: int) -> str:
-    image, admission = denied[0]
-    if len(denied) == 1 and admission.reason:
+def _describe_denials(denials: Sequence[tuple[ImageResult, AdmissionEntry]], total: int) -> str:
+    image, admission = denials[0]
+    if len(denials) == 1 and admission.reason:
         return f"{short_name(image.image)} was not admitted: {admission.reason}"
-    return f"{len(denied)} of {total} images denied"
+    return f"{len(denials)} of {total} images denied"
 
 
-def _rows(document: ResultDocument, deploy: DeployEntry) -> list[_Row]:
-    """The images that the deployment alone tells of: of a chain those that did not come through it."""
+def _deployed_images(document: ResultDocument, deploy: DeployEntry) -> list[_Row]:
+    """Return the images that only the deployment shows: of a chain those that it did not process."""
     if document.command != "chain":
         return [
             _Row(
@@ -90,17 +90,17 @@ def _rows(document: ResultDocument, deploy: DeployEntry) -> list[_Row]:
             )
             for image in document.images
         ]
-    own = {image.reference for image in document.images}
-    others = [one for one in deploy.admissions if one.reference not in own]
-    return [_Row(image=one.image, reference=one.reference, admission=one) for one in others]
+    references = {image.reference for image in document.images}
+    admissions = [admission for admission in deploy.admissions if admission.reference not in references]
+    return [_Row(image=admission.image, reference=admission.reference, admission=admission) for admission in admissions]
 
 
-def _image(row: _Row) -> dict[str, Any]:
+def _image_view(row: _Row) -> dict[str, Any]:
     admission = row.admission
     verdict = admission.verdict if admission is not None else "unknown"
-    said = ADMISSIONS[verdict]
+    answer = ADMISSIONS[verdict]
     if admission is not None and admission.reason:
-        said = f"{said}: {admission.reason}" + (f" (trace {admission.trace})" if admission.trace else "")
+        answer = f"{answer}: {admission.reason}" + (f" (trace {admission.trace})" if admission.trace else "")
     return {
         "mark": _MARKS[verdict],
         "image": mark_safe(escape.code(row.image)),
@@ -108,7 +108,7 @@ def _image(row: _Row) -> dict[str, Any]:
         "name": short_name(row.image),
         "remedy": render_prose(admission.remedy if admission is not None else ""),
         "signer": row.signer if row.signer is not None else "left to the gate",
-        "admission": said,
+        "admission": answer,
     }
 
 

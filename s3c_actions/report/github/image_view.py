@@ -1,6 +1,6 @@
-"""What summary and comment say of one image, from its part of a `result.json` (`report.document`).
+"""The view of one image in summary and comment, from its part of a `result.json` (`report.document`).
 
-A document may come from a fork: everything in it is untrusted, and only its shape may be relied on. What is marked safe
+A document may come from a fork: its content is untrusted, and only its types may be relied on. Text that is marked safe
 was escaped here; all other text is escaped by the templates.
 """
 
@@ -33,17 +33,17 @@ MAX_IDS = 8
 MAX_WARNINGS = 10
 MAX_FILES = 12
 EXPIRY_NOTICE_DAYS = 30
-"""Days that a certificate is still good for when people are told."""
+"""Days before the expiry of a certificate from which a warning is shown."""
 RATED_SEVERITIES = ("critical", "high", "medium", "low")
 ADMISSIONS = {"admitted": "admitted", "denied": "denied", "unknown": "not asked"}
 
 
 def view(image: ImageResult, *, titles: bool = True) -> dict[str, Any]:
-    """The facts of one image for the templates.
+    """Return the values of one image for the templates.
 
     Args:
         image: of a document's `images`.
-        titles: findings with what they are about; without, rows are half as long.
+        titles: whether to show the titles of findings; without them rows are half as long.
     """
     counts = _counts(image)
     return {
@@ -63,7 +63,7 @@ def view(image: ImageResult, *, titles: bool = True) -> dict[str, Any]:
         "system": _system(image),
         "base": _base(image),
         "new": len(image.base.new) if image.base is not None else None,
-        "signed": _signed(image),
+        "signed": _signed_sentence(image),
         "signature": _signature(image),
         "scanner": _scanner(image),
         "verified": _verified(image),
@@ -79,74 +79,78 @@ def view(image: ImageResult, *, titles: bool = True) -> dict[str, Any]:
 
 
 def describe_settings(documents: Sequence[ResultDocument]) -> Markup:
-    """One sentence on the files that had a say, with the beginning of their hashes; empty when none had."""
-    files = [(one.kind, one.path, one.sha256) for document in documents for one in document.settings or ()]
+    """Return a sentence about the files that influenced the decision, with short hashes; empty when there are none."""
+    files = [
+        (setting.kind, setting.path, setting.sha256) for document in documents for setting in document.settings or ()
+    ]
     shown = []
     for kind, path, digest in list(dict.fromkeys(files))[:MAX_FILES]:
-        known = f" (sha256 {escape.markdown(digest[:12], 12)})" if digest else ""
-        shown.append(f"{escape.markdown(kind, 40)} {escape.code(path, 200)}{known}")
+        hash_note = f" (sha256 {escape.markdown(digest[:12], 12)})" if digest else ""
+        shown.append(f"{escape.markdown(kind, 40)} {escape.code(path, 200)}{hash_note}")
     more = len(set(files)) - len(shown)
     left = f" and {more:,} more" if more > 0 else ""
     return mark_safe(f"Decided with {', '.join(shown)}{left}." if shown else "")
 
 
 def describe_gate_changes(documents: Sequence[ResultDocument]) -> list[Markup]:
-    """A sentence on each file of the gate that a pull request changes, and on what its own would have come to."""
+    """Return a sentence on each file of the gate that a pull request changes, and on the verdict with its own files."""
     changes = [
-        (one.kind, one.path, one.target_sha256, one.head_sha256, one.used, one.accepted_by)
+        (change.kind, change.path, change.target_sha256, change.head_sha256, change.used, change.accepted_by)
         for document in documents
-        for one in document.gate_changes or ()
+        for change in document.gate_changes or ()
     ]
-    told = []
-    for kind, path, theirs, mine, used, by in list(dict.fromkeys(changes))[:MAX_FILES]:
-        named = f"{escape.code(path, 200)} ({escape.markdown(kind, 40)})"
-        if by:
-            decides = f"this pull request's {_hashed(mine)}, accepted by {escape.code(by, 100)} with the label"
+    sentences = []
+    for kind, path, target, head, used, accepted_by in list(dict.fromkeys(changes))[:MAX_FILES]:
+        file = f"{escape.code(path, 200)} ({escape.markdown(kind, 40)})"
+        if accepted_by:
+            effective = (
+                f"this pull request's {_short_hash(head)}, accepted by {escape.code(accepted_by, 100)} with the label"
+            )
         elif used == "head":
-            decides = f"this pull request's {_hashed(mine)}: the target branch has none"
+            effective = f"this pull request's {_short_hash(head)}: the target branch has none"
         else:
-            decides = f"the target branch's {_hashed(theirs)}, not this pull request's {_hashed(mine)}"
-        told.append(mark_safe(f"{named} differs from the target branch's. What decides is {decides}."))
+            effective = f"the target branch's {_short_hash(target)}, not this pull request's {_short_hash(head)}"
+        sentences.append(mark_safe(f"{file} differs from the target branch's. What decides is {effective}."))
     for image in (image for document in documents for image in document.images):
         scan = image.last_scan
         if scan is not None and scan.proposed:
-            told.append(_proposed(image, scan, scan.proposed))
-    return told
+            sentences.append(_describe_proposed(image, scan, scan.proposed))
+    return sentences
 
 
-def _hashed(digest: str) -> str:
+def _short_hash(digest: str) -> str:
     return f"(sha256 {escape.markdown(digest[:12], 12)})" if digest else "(not there)"
 
 
-def _proposed(image: ImageResult, scan: ScanEntry, proposed: ProposedEntry) -> Markup:
-    """What a gate decided, and what it would have with the pull request's own files."""
-    decided = "does not pass" if scan.closed else "passes"
-    words = {
+def _describe_proposed(image: ImageResult, scan: ScanEntry, proposed: ProposedEntry) -> Markup:
+    """Describe the decision of a gate, and its decision with the pull request's own files."""
+    decision = "does not pass" if scan.closed else "passes"
+    outcomes = {
         "passed": "would pass",
         "refused": f"would not pass: {escape.markdown(proposed.reason, 300)}",
         "failed": f"cannot be judged: {escape.markdown(proposed.reason, 300)}",
     }
-    with_own = words[proposed.verdict].rstrip(".")
+    proposed_outcome = outcomes[proposed.verdict].rstrip(".")
     return mark_safe(
-        f"{escape.code(short_name(image.image), 100)} {decided} "
+        f"{escape.code(short_name(image.image), 100)} {decision} "
         "with the target branch's files; with this pull request's "
-        f"own it {with_own}."
+        f"own it {proposed_outcome}."
     )
 
 
 def short_name(reference: str) -> str:
-    """What people call an image: the last part, without tag and digest."""
+    """Return an image's short name: the last part, without tag and digest."""
     return reference.partition("@")[0].rstrip("/").rpartition("/")[2].partition(":")[0] or reference
 
 
 def distinct_names(images: Sequence[ImageResult]) -> list[str]:
-    """The names of several, in full where two would be called the same."""
-    names = [short_name(one.image) for one in images]
-    return [each if names.count(each) == 1 else one.image for each, one in zip(names, images, strict=True)]
+    """Return the short names of images, in full where two short names are equal."""
+    names = [short_name(image.image) for image in images]
+    return [name if names.count(name) == 1 else image.image for name, image in zip(names, images, strict=True)]
 
 
 def error_view(error: ErrorEntry) -> dict[str, str]:
-    """An error for `told` in the templates."""
+    """Return the values of an error for the macro `told` of the templates."""
     return {
         "what": error.what,
         "image": mark_safe(escape.code(error.image)) if error.image else "",
@@ -157,175 +161,185 @@ def error_view(error: ErrorEntry) -> dict[str, str]:
 
 
 def render_prose(text: str, limit: int = 2000) -> Markup:
-    """Sentences in which what stands between backticks is code, so that a command can be copied as it is."""
+    """Render sentences with the text between backticks as code, so that a command can be copied unchanged."""
     parts = escape.line(text, limit).split("`")
     if len(parts) % 2 == 0:
         return mark_safe(escape.markdown(text, limit))
     return mark_safe(
-        "".join(escape.code(part, limit) if n % 2 else escape.markdown(part, limit) for n, part in enumerate(parts))
+        "".join(
+            escape.code(part, limit) if index % 2 else escape.markdown(part, limit) for index, part in enumerate(parts)
+        )
     )
 
 
 def image_verdict(image: ImageResult) -> str:
-    """What became of it, in a few words without a full stop."""
+    """Return the outcome of an image in a few words without a full stop."""
     if image.error is not None:
         return image.error.what.rstrip(".")
-    done = []
+    outcomes = []
     if image.patch is not None:
-        done.append("patched" if image.patch.patched else "nothing to patch")
+        outcomes.append("patched" if image.patch.patched else "nothing to patch")
     if image.sign is not None:
-        done.append("signed" if image.verify is None else "signed and verified")
+        outcomes.append("signed" if image.verify is None else "signed and verified")
     elif image.verify is not None:
-        done.append("verified")
+        outcomes.append("verified")
     if image.judgement is not None and image.judgement.admitted:
-        done.append("admitted by the policy")
+        outcomes.append("admitted by the policy")
     if image.admission is not None and image.admission.verdict != "unknown":
-        done.append(ADMISSIONS[image.admission.verdict])
+        outcomes.append(ADMISSIONS[image.admission.verdict])
     if image.mirror:
-        done.append("already mirrored" if image.mirror.skipped else "mirrored")
-    found = image.findings
-    if found is not None and not done:
-        return "nothing found" if not found.total else _totals(found)
-    if found is not None and found.fixable:
-        done.append(f"{found.fixable:,} fixable left")
-    return ", ".join(done) or "done"
+        outcomes.append("already mirrored" if image.mirror.skipped else "mirrored")
+    counts = image.findings
+    if counts is not None and not outcomes:
+        return "nothing found" if not counts.total else _describe_totals(counts)
+    if counts is not None and counts.fixable:
+        outcomes.append(f"{counts.fixable:,} fixable left")
+    return ", ".join(outcomes) or "done"
 
 
 def overall_verdict(images: Sequence[ImageResult]) -> str:
-    """What became of several."""
+    """Return the outcome of several images."""
     total = len(images)
     names = list(zip(distinct_names(images), images, strict=True))
-    told = []
-    for word in ("failed", "refused"):
-        those = [called for called, one in names if one.verdict == word]
-        if those:
-            told.append(f"{len(those)} of {total} images {word} ({enumerate_names(those)})")
-    if told:
-        return ", ".join(told)
-    said = {image_verdict(one) for one in images}
-    return f"{total} images: {said.pop()}" if len(said) == 1 else f"{total} images passed"
+    clauses = []
+    for verdict in ("failed", "refused"):
+        named = [name for name, image in names if image.verdict == verdict]
+        if named:
+            clauses.append(f"{len(named)} of {total} images {verdict} ({enumerate_names(named)})")
+    if clauses:
+        return ", ".join(clauses)
+    verdicts = {image_verdict(image) for image in images}
+    return f"{total} images: {verdicts.pop()}" if len(verdicts) == 1 else f"{total} images passed"
 
 
 def image_warnings(image: ImageResult) -> list[str]:
-    """What a person should know or change, each once."""
+    """Return the warnings about what a person should know or change, without duplicates."""
     scans = [scan for scan in (image.scan, image.rescan) if scan is not None]
-    found = [text for scan in scans for text in (*scan.warnings, scan.blind) if text]
-    each = list(dict.fromkeys(found))
-    more = len(each) - MAX_WARNINGS
-    return each[:MAX_WARNINGS] + ([f"and {more:,} more warnings: they are in the log"] if more > 0 else [])
+    texts = [text for scan in scans for text in (*scan.warnings, scan.blind) if text]
+    distinct = list(dict.fromkeys(texts))
+    more = len(distinct) - MAX_WARNINGS
+    return distinct[:MAX_WARNINGS] + ([f"and {more:,} more warnings: they are in the log"] if more > 0 else [])
 
 
 def short_digest(digest: str) -> str:
-    """`sha256:33955bb0…`, or nothing when it is no digest."""
+    """Return a short digest, `sha256:33955bb0…`; empty when the text is no digest."""
     return f"{digest[:15]}…" if re.fullmatch(r"sha(256|384|512):[0-9a-f]{64,128}", digest) else ""
 
 
 def short_reference(reference: str) -> str:
-    """With as much of the digest as people read."""
+    """Return a reference with a short digest."""
     name_of, _, digest = reference.rpartition("@")
     return f"{name_of}@{short_digest(digest)}" if short_digest(digest) else reference
 
 
 def format_seconds(value: float) -> str:
-    """A time as people read it."""
+    """Format a duration for people."""
     return f"{value:.1f} s" if value < 90 else f"{int(value // 60)} min {int(value % 60)} s"
 
 
 def format_size(count: int) -> str:
-    """A number of bytes as people read it."""
+    """Format a number of bytes for people."""
     return f"{count / 2**20:,.1f} MiB" if count >= 2**20 else f"{count / 2**10:,.1f} KiB"
 
 
-def _totals(found: Counts) -> str:
+def _describe_totals(totals: Counts) -> str:
     counts = ", ".join(
-        f"{found.of(severity):,} {severity}" for severity in (*RATED_SEVERITIES, "unknown") if found.of(severity)
+        f"{totals.of(severity):,} {severity}" for severity in (*RATED_SEVERITIES, "unknown") if totals.of(severity)
     )
-    return f"{counted(found.total, 'finding')} ({counts})"
+    return f"{counted(totals.total, 'finding')} ({counts})"
 
 
 # Counts
 
 
-def _scans(image: ImageResult) -> list[tuple[str, Counts]]:
-    """The rows of the table of counts."""
+def _count_rows(image: ImageResult) -> list[tuple[str, Counts]]:
+    """Return the rows of the table of counts: title and counts."""
     patch = image.patch
     if patch is not None and patch.after is not None:
         return [("before", patch.before), ("**after**", image.findings or patch.after)]
-    found = image.findings
-    return [("found", found)] if found is not None else []
+    counts = image.findings
+    return [("found", counts)] if counts is not None else []
 
 
 def severity_columns(image: ImageResult) -> list[str]:
-    """The severities of the table of counts, of which the last is for findings that nobody rated."""
-    scans = _scans(image)
-    return [*RATED_SEVERITIES, *(["unknown"] if any(found.unknown for _, found in scans) else [])] if scans else []
+    """Return the severities of the table of counts; the last is for unrated findings, if there are any."""
+    scans = _count_rows(image)
+    return [*RATED_SEVERITIES, *(["unknown"] if any(counts.unknown for _, counts in scans) else [])] if scans else []
 
 
 def _counts(image: ImageResult) -> list[dict[str, Any]]:
     rows = []
-    for title, found in _scans(image):
+    for title, counts in _count_rows(image):
         after = title not in {"before", "found"}
         bold = "**" if after else ""
         rows.append(
             {
                 "name": mark_safe(title),
-                "numbers": [mark_safe(f"{bold}{found.of(severity):,}{bold}") for severity in severity_columns(image)],
-                "note": _note(found, after=after),
+                "numbers": [mark_safe(f"{bold}{counts.of(severity):,}{bold}") for severity in severity_columns(image)],
+                "note": _note(counts, after=after),
             }
         )
     return rows
 
 
-def _note(found: Counts, *, after: bool) -> str:
-    total, fixable = found.total, found.fixable
+def _note(counts: Counts, *, after: bool) -> str:
+    total, fixable = counts.total, counts.fixable
     if not total:
         return "nothing left" if after else "nothing found"
     if not fixable:
-        can = "none has a fix yet" if total > 1 else "it has no fix yet"
+        fixes = "none has a fix yet" if total > 1 else "it has no fix yet"
     elif fixable == total:
-        can = "all have a fix" if total > 1 else "it has a fix"
+        fixes = "all have a fix" if total > 1 else "it has a fix"
     else:
-        can = f"{fixable:,} {'has' if fixable == 1 else 'have'} a fix"
-    return f"{total:,} left, {can}" if after else can
+        fixes = f"{fixable:,} {'has' if fixable == 1 else 'have'} a fix"
+    return f"{total:,} left, {fixes}" if after else fixes
 
 
 def _change(image: ImageResult, severity: str) -> Markup:
-    """`22 → **0**`, or one number when nothing was patched."""
-    numbers = [f"{found.of(severity):,}" for _, found in _scans(image)]
+    """Return `22 → **0**`, or a single number when nothing was patched."""
+    numbers = [f"{counts.of(severity):,}" for _, counts in _count_rows(image)]
     return mark_safe(f"{numbers[0]}&nbsp;→&nbsp;**{numbers[1]}**" if len(numbers) == 2 else "".join(numbers))
 
 
-_BAR = 40
+_BAR_LENGTH = 40
 
 
 def _chart(image: ImageResult) -> Markup:
-    """Bars of text, one for each severity: what the patch fixed, what has a fix, what has none."""
-    found = image.findings
-    if found is None or (not image.remaining and not (image.patch and image.patch.fixed)):
+    """Render a bar of text for each severity: fixed by the patch, with a fix, without a fix."""
+    counts = image.findings
+    if counts is None or (not image.remaining and not (image.patch and image.patch.fixed)):
         return mark_safe("")
-    fixed = _by_severity(image.patch.fixed if image.patch is not None else ())
-    fixable = _by_severity(each for each in image.remaining if each.fixable)
-    rows = [s for s in (*RATED_SEVERITIES, "unknown") if s != "unknown" or found.of(s) or fixed.get(s)]
-    totals = {s: fixed.get(s, 0) + found.of(s) for s in rows}
-    most = max(totals.values())
+    fixed = _count_by_severity(image.patch.fixed if image.patch is not None else ())
+    fixable = _count_by_severity(finding for finding in image.remaining if finding.fixable)
+    rows = [
+        severity
+        for severity in (*RATED_SEVERITIES, "unknown")
+        if severity != "unknown" or counts.of(severity) or fixed.get(severity)
+    ]
+    totals = {severity: fixed.get(severity, 0) + counts.of(severity) for severity in rows}
+    highest = max(totals.values())
     width = max(len(f"{total:,}") for total in totals.values())
     lines = []
     for severity in rows:
-        mended = fixed.get(severity, 0), fixable.get(severity, 0)
-        parts = (*mended, max(0, totals[severity] - sum(mended)))
-        bar = "".join(sign * _cells(part, most) for sign, part in zip("░▒█", parts, strict=True))
+        solved = fixed.get(severity, 0), fixable.get(severity, 0)
+        parts = (*solved, max(0, totals[severity] - sum(solved)))
+        bar = "".join(symbol * _bar_length(part, highest) for symbol, part in zip("░▒█", parts, strict=True))
         lines.append(f"{severity.capitalize():<9}{totals[severity]:>{width},}  {bar}".rstrip())
-    used = [bool(fixed), bool(fixable), any(found.of(s) - fixable.get(s, 0) > 0 for s in rows)]
-    legend = zip(("░ fixed", "▒ has a fix", "█ no fix yet"), used, strict=True)
+    shown_parts = [
+        bool(fixed),
+        bool(fixable),
+        any(counts.of(severity) - fixable.get(severity, 0) > 0 for severity in rows),
+    ]
+    legend = zip(("░ fixed", "▒ has a fix", "█ no fix yet"), shown_parts, strict=True)
     return mark_safe("\n".join([*lines, "", "   ".join(text for text, shown in legend if shown)]))
 
 
-def _cells(part: int, most: int) -> int:
-    """At least one for what is there at all; one for each when few."""
-    return part if most <= _BAR else max(round(part * _BAR / most), int(part > 0))
+def _bar_length(part: int, highest: int) -> int:
+    """Return the length of a part of a bar: at least 1 for a count above 0; the count itself when counts are low."""
+    return part if highest <= _BAR_LENGTH else max(round(part * _BAR_LENGTH / highest), int(part > 0))
 
 
-def _by_severity(findings: Iterable[FindingEntry]) -> dict[str, int]:
+def _count_by_severity(findings: Iterable[FindingEntry]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for finding in findings:
         severity = finding.severity.lower()
@@ -348,28 +362,30 @@ def _base(image: ImageResult) -> Markup:
     if base is None:
         return mark_safe("")
     new, fixed, left = len(base.new), len(base.fixed), base.left
-    worst = next((s for s in (*RATED_SEVERITIES, "unknown") if _by_severity(base.new).get(s)), "")
-    said = f"**{new:,} new**" + (f" ({_by_severity(base.new)[worst]:,} {worst})" if worst else "")
-    return mark_safe(f"Compared with {escape.code(base.name, 100)}: {said}, {fixed:,} fixed, {left:,} unchanged.")
+    worst = next(
+        (severity for severity in (*RATED_SEVERITIES, "unknown") if _count_by_severity(base.new).get(severity)), ""
+    )
+    new_text = f"**{new:,} new**" + (f" ({_count_by_severity(base.new)[worst]:,} {worst})" if worst else "")
+    return mark_safe(f"Compared with {escape.code(base.name, 100)}: {new_text}, {fixed:,} fixed, {left:,} unchanged.")
 
 
-def _signed(image: ImageResult) -> Markup:
+def _signed_sentence(image: ImageResult) -> Markup:
     sign = image.sign
     if sign is None:
         return mark_safe("")
     days = sign.certificate.days_left
     until = f"expires in {counted(days, 'day')}" if days >= 0 else f"expired {counted(-days, 'day')} ago"
     verb = "Already signed" if sign.skipped else "Signed"
-    soon = "⚠️ " if days < EXPIRY_NOTICE_DAYS else ""
-    # Another step's result may tell of the gate; one of an older version tells of none.
+    warning = "⚠️ " if days < EXPIRY_NOTICE_DAYS else ""
+    # The result of another step may say whether a gate judged it; results of older versions do not.
     last = image.last_scan
     judged = sign.judged is not False or (last is not None and last.gated is True)
-    told = "" if judged else ", not judged by any gate"
-    return mark_safe(f"{verb} by {escape.code(sign.certificate.subject)} ({soon}certificate {until}){told}")
+    note = "" if judged else ", not judged by any gate"
+    return mark_safe(f"{verb} by {escape.code(sign.certificate.subject)} ({warning}certificate {until}){note}")
 
 
 def _signature(image: ImageResult) -> Markup:
-    """What only few ask for."""
+    """Return the details of the signature, which few readers need."""
     sign = image.sign
     if sign is None:
         return mark_safe("")
@@ -399,7 +415,7 @@ def _verified(image: ImageResult) -> Markup:
 
 
 def _evidence(image: ImageResult) -> Markup:
-    """What was attached, or that the policy admits it."""
+    """Describe the attached evidence, or that the policy admits the image."""
     attach, judgement = image.attach, image.judgement
     if judgement is not None and judgement.admitted:
         return mark_safe("the policy admits it")
@@ -413,12 +429,12 @@ def _admission(image: ImageResult) -> Markup:
     admission = image.admission
     if admission is None:
         return mark_safe("")
-    said = ADMISSIONS[admission.verdict]
+    answer = ADMISSIONS[admission.verdict]
     if admission.verdict == "denied":
         by = f" by {escape.code(admission.constraint, 100)}" if admission.constraint else ""
         trace = f", trace {escape.code(admission.trace, 60)}" if admission.trace else ""
-        said = f"**denied**{by}{trace}"
-    return mark_safe(f"admission: {said}")
+        answer = f"**denied**{by}{trace}"
+    return mark_safe(f"admission: {answer}")
 
 
 def _mirrored(image: ImageResult) -> Markup:
@@ -427,19 +443,19 @@ def _mirrored(image: ImageResult) -> Markup:
         return mark_safe("")
     source = escape.code(mirror.source)
     if mirror.skipped:
-        said = f"everything of {source} was there"
+        sentence = f"everything of {source} was there"
     else:
         parts = [f"{counted(mirror.manifests, 'manifest')} and {counted(mirror.blobs, 'blob')} sent"]
         parts += [f"{counted(mirror.mounted, 'blob')} mounted"] * bool(mirror.mounted)
         parts += [f"{mirror.found:,} found there"] * bool(mirror.found)
-        said = f"copied from {source}: {', '.join(parts)} ({format_size(mirror.size)})"
-    said += f"; {counted(mirror.referrers, 'referrer')} came along" if mirror.referrers else ""
+        sentence = f"copied from {source}: {', '.join(parts)} ({format_size(mirror.size)})"
+    sentence += f"; {counted(mirror.referrers, 'referrer')} came along" if mirror.referrers else ""
     if mirror.platforms:
-        said += f"; {escape.markdown(', '.join(mirror.platforms), 500)}"
+        sentence += f"; {escape.markdown(', '.join(mirror.platforms), 500)}"
     if mirror.tag:
-        said += f"; tag {escape.code(mirror.tag)}"
-        said += f", which was {escape.code(short_digest(mirror.replaced))}" if mirror.replaced else ""
-    return mark_safe(said)
+        sentence += f"; tag {escape.code(mirror.tag)}"
+        sentence += f", which was {escape.code(short_digest(mirror.replaced))}" if mirror.replaced else ""
+    return mark_safe(sentence)
 
 
 # Tables
@@ -447,75 +463,80 @@ def _mirrored(image: ImageResult) -> Markup:
 
 def _tables(image: ImageResult, titles: bool) -> Iterable[Table]:
     refused = image.scan.refused if image.scan is not None and image.patch is None else ()
-    closing = {_key(finding) for finding in refused}
+    closing = {_finding_key(finding) for finding in refused}
     base = image.base
     new = base.new if base is not None else ()
-    fresh = {_key(finding) for finding in new}
-    # What is new and closes the gate stands in the gate's table, marked.
-    quiet = [finding for finding in new if _key(finding) not in closing]
+    new_keys = {_finding_key(finding) for finding in new}
+    # New findings that close the gate are in the gate's table, marked.
+    open_findings = [finding for finding in new if _finding_key(finding) not in closing]
     if refused:
-        yield findings_table("What closes the gate", refused, titles=titles, opened=True, new=fresh)
-    if base is not None and quiet:
-        yield findings_table(f"New since {base.name[:100]}", quiet, titles=titles, opened=True)
+        yield findings_table("What closes the gate", refused, titles=titles, opened=True, new=new_keys)
+    if base is not None and open_findings:
+        yield findings_table(f"New since {base.name[:100]}", open_findings, titles=titles, opened=True)
     patch = image.patch
     if patch is not None:
         if patch.new:
             yield findings_table("Came with the patch", patch.new, titles=titles, opened=True)
         if patch.fixed:
-            yield _fixed(patch)
+            yield _fixed_table(patch)
         if image.remaining:
-            yield _left(image.remaining)
+            yield _left_table(image.remaining)
     elif image.scan is not None:
-        rest = [finding for finding in image.remaining if _key(finding) not in closing | fresh]
-        if rest:
-            yield findings_table("Other findings" if refused or new else "Findings", rest, titles=titles)
+        others = [finding for finding in image.remaining if _finding_key(finding) not in closing | new_keys]
+        if others:
+            yield findings_table("Other findings" if refused or new else "Findings", others, titles=titles)
     if image.set_aside:
         rows = [
-            f"| {_id(f)} | {f.severity.capitalize()} | {_where(f)} | {escape.markdown(f.reason, 200)} |"
-            for f in image.set_aside[:MAX_ROWS]
+            f"| {_id_link(finding)} | {finding.severity.capitalize()} | {_where(finding)} "
+            f"| {escape.markdown(finding.reason, 200)} |"
+            for finding in image.set_aside[:MAX_ROWS]
         ]
         yield Table("Set aside", table_head("Finding", "Severity", "Where", "Reason"), rows, len(image.set_aside))
 
 
-def _key(finding: FindingEntry) -> tuple[Any, ...]:
+def _finding_key(finding: FindingEntry) -> tuple[Any, ...]:
     return (finding.kind, finding.id, finding.package, finding.target, finding.line)
 
 
-def _left(remaining: Sequence[ReasonedFinding]) -> Table:
+def _left_table(remaining: Sequence[ReasonedFinding]) -> Table:
     rows = [
-        f"| {_id(f)} | {f.severity.capitalize()} | {_where(f)} | {escape.markdown(f.reason, 200)} |"
-        for f in remaining[:MAX_ROWS]
+        f"| {_id_link(finding)} | {finding.severity.capitalize()} | {_where(finding)} "
+        f"| {escape.markdown(finding.reason, 200)} |"
+        for finding in remaining[:MAX_ROWS]
     ]
     return Table("Left", table_head("Finding", "Severity", "Where", "Why it is left"), rows, len(remaining))
 
 
-def _fixed(patch: PatchEntry) -> Table:
+def _fixed_table(patch: PatchEntry) -> Table:
     upgrades: dict[tuple[str, str], list[FindingEntry]] = {}
     for finding in patch.fixed:
         upgrades.setdefault((finding.package, finding.installed), []).append(finding)
     rows = [
         f"| {escape.code(package)} | {escape.code(installed, 60)} → "
-        f"{escape.code(patch.upgraded.get(package, ''), 60) or _fixed_in(found)} | {_ids(found)} |"
-        for (package, installed), found in islice(upgrades.items(), MAX_ROWS)
+        f"{escape.code(patch.upgraded.get(package, ''), 60) or _fixed_in(findings)} | {_id_links(findings)} |"
+        for (package, installed), findings in islice(upgrades.items(), MAX_ROWS)
     ]
     packages = counted(len({package for package, _ in upgrades}), "package")
     total = f"{len(patch.fixed):,} in {packages}"
     return Table("Fixed", table_head("Package", "From → to", "Findings"), rows, len(upgrades), total=total)
 
 
-def _fixed_in(found: Sequence[FindingEntry]) -> str:
-    """The versions that brought the fixes, where the one installed now is not known."""
-    versions = list(dict.fromkeys(finding.fixed_version for finding in found))
+def _fixed_in(findings: Sequence[FindingEntry]) -> str:
+    """Return the versions with the fixes, for when the version installed now is not known."""
+    versions = list(dict.fromkeys(finding.fixed_version for finding in findings))
     more = len(versions) - MAX_IDS
-    return ", ".join(escape.code(one, 60) for one in versions[:MAX_IDS]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(escape.code(version, 60) for version in versions[:MAX_IDS]) + (
+        f" and {more:,} more" if more > 0 else ""
+    )
 
 
 def findings_table(
     title: str, of: Sequence[FindingEntry], *, titles: bool, opened: bool = False, new: Container[tuple[Any, ...]] = ()
 ) -> Table:
-    """A table of findings, a row each; those whose key is in `new` are marked."""
+    """Return a table of findings, a row each; findings whose key is in `new` are marked."""
     rows = [
-        f"| {finding.severity.capitalize()} | {_id(finding)}{' **new**' if _key(finding) in new else ''} | "
+        f"| {finding.severity.capitalize()} "
+        f"| {_id_link(finding)}{' **new**' if _finding_key(finding) in new else ''} | "
         f"{_where(finding)} | {_fix(finding)} |" + (f" {escape.markdown(finding.title, 120)} |" if titles else "")
         for finding in of[:MAX_ROWS]
     ]
@@ -523,13 +544,13 @@ def findings_table(
     return Table(title, table_head(*columns), rows, len(of), opened=opened and len(of) <= 20)
 
 
-def _id(finding: FindingEntry) -> str:
+def _id_link(finding: FindingEntry) -> str:
     return escape.markdown_link(finding.id, finding.url)
 
 
-def _ids(found: Sequence[FindingEntry]) -> str:
-    more = len(found) - MAX_IDS
-    return ", ".join(_id(finding) for finding in found[:MAX_IDS]) + (f" and {more:,} more" if more > 0 else "")
+def _id_links(findings: Sequence[FindingEntry]) -> str:
+    more = len(findings) - MAX_IDS
+    return ", ".join(_id_link(finding) for finding in findings[:MAX_IDS]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _where(finding: FindingEntry) -> str:
@@ -550,23 +571,23 @@ def _fix(finding: FindingEntry) -> str:
 # The chain
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
+_PLAIN_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
 
 
 def _flow(image: ImageResult) -> Markup:
-    """A Mermaid flowchart of the steps taken, when there was more than one; figures and digests only."""
+    """Return a Mermaid flowchart of the steps, when there was more than one; figures and digests only."""
     steps: list[tuple[str, list[str], float | None]] = []
     scan, patch, rescan, sign, verify = image.scan, image.patch, image.rescan, image.sign, image.verify
     if scan is not None:
-        steps.append(("scan", _label(scan), scan.seconds))
+        steps.append(("scan", _scan_label(scan), scan.seconds))
     if patch is not None:
-        said = f"{len(patch.fixed):,} fixed" if patch.patched else "nothing to patch"
-        steps.append(("patch", [said, short_digest(patch.reference.rpartition("@")[2])], patch.seconds))
+        outcome = f"{len(patch.fixed):,} fixed" if patch.patched else "nothing to patch"
+        steps.append(("patch", [outcome, short_digest(patch.reference.rpartition("@")[2])], patch.seconds))
     if rescan is not None:
-        steps.append(("rescan", _label(rescan), rescan.seconds))
+        steps.append(("rescan", _scan_label(rescan), rescan.seconds))
     if sign is not None:
-        said = "already signed" if sign.skipped else "signed"
-        steps.append(("sign", [said, short_digest(sign.signature_digest)], sign.seconds))
+        outcome = "already signed" if sign.skipped else "signed"
+        steps.append(("sign", [outcome, short_digest(sign.signature_digest)], sign.seconds))
     if verify is not None:
         steps.append(("verify", ["valid", short_digest(verify.signature_digest)], verify.seconds))
     if image.admission is not None:
@@ -574,33 +595,33 @@ def _flow(image: ImageResult) -> Markup:
     if len(steps) < 2:
         return mark_safe("")
     lines = ["flowchart LR"]
-    for number, (title, said_of_it, took) in enumerate(steps):
-        time = [format_seconds(took)] if took is not None else []
-        label = "<br/>".join([f"<b>{title}</b>", *(text for text in said_of_it if text), *time])
-        lines.append(f'  s{number}["{label}"]')
+    for index, (title, facts, seconds) in enumerate(steps):
+        time = [format_seconds(seconds)] if seconds is not None else []
+        label = "<br/>".join([f"<b>{title}</b>", *(text for text in facts if text), *time])
+        lines.append(f'  s{index}["{label}"]')
     if image.error is not None:
         lines.append(f'  s{len(steps)}["<b>stopped</b>"]:::stopped')
     last = len(steps) + (image.error is not None)
-    lines.append(f"  {' --> '.join(f's{number}' for number in range(last))}")
+    lines.append(f"  {' --> '.join(f's{index}' for index in range(last))}")
     if image.error is not None:
         lines.append("  classDef stopped stroke:#cf222e,stroke-width:2px")
     return mark_safe("\n".join(lines))
 
 
-def _label(scan: ScanEntry) -> list[str]:
-    found = scan.findings
-    said = f"{found.total:,} found, {found.fixable:,} fixable" if found.total else "nothing found"
-    return [said, short_digest(scan.reference.rpartition("@")[2])]
+def _scan_label(scan: ScanEntry) -> list[str]:
+    counts = scan.findings
+    outcome = f"{counts.total:,} found, {counts.fixable:,} fixable" if counts.total else "nothing found"
+    return [outcome, short_digest(scan.reference.rpartition("@")[2])]
 
 
 def _commands(image: ImageResult) -> list[Markup]:
-    """What a reader can run to see for themselves; only for references of plain characters."""
+    """Return commands with which readers can check the result; only for references of plain characters."""
     reference = image.reference
-    if "@sha256:" not in reference or len(reference) > 600 or not _PLAIN.fullmatch(reference):
+    if "@sha256:" not in reference or len(reference) > 600 or not _PLAIN_REFERENCE.fullmatch(reference):
         return []
     commands = []
     if image.sign is not None or image.verify is not None:
-        # Whom to trust is for the reader to say: nothing written here may stand in for it.
+        # The reader decides whom to trust: nothing written here may replace that decision.
         commands += [
             f"notation inspect {reference}",
             f"notation verify {reference}  # by your own trust policy",

@@ -1,4 +1,4 @@
-"""What is vulnerable and can be fixed among what is deployed: as an issue, and as text."""
+"""Render the deployed images with fixable vulnerabilities as an issue and as text."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ BODY_BYTES = 60_000
 
 
 class RefreshedImage(msgspec.Struct, frozen=True, kw_only=True):
-    """One image that is deployed, scanned today.
+    """One deployed image and its scan of today.
 
     Attributes:
         image: as it is deployed.
         reference: pinned.
-        places: what runs it; empty when nobody said.
-        findings: those that are to be mended and have a fix, the most severe first.
-        refused: what else is refused and cannot be mended by a patch, in clauses; untrusted.
-        total: how many findings there are in all.
-        problem: why it could not be scanned, in a sentence; empty when it was.
-        evidence: what became of its report in the registry, in a clause; empty when nothing was to be attached.
+        places: the workloads that run it; empty when they are not known.
+        findings: those that must be fixed and have a fix, the most severe first.
+        refused: clauses about what else is refused and cannot be fixed by a patch; untrusted.
+        total: number of findings in all.
+        problem: a sentence about why it could not be scanned; empty when it was.
+        evidence: a clause about its report in the registry; empty when nothing had to be attached.
     """
 
     image: str
@@ -40,45 +40,45 @@ class RefreshedImage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing to mend, now or later."""
+        """Return whether there is nothing to fix, now or later."""
         return not self.findings and not self.refused and not self.problem
 
 
 def issue_title(images: Sequence[RefreshedImage]) -> str:
-    """The issue's title."""
-    number = sum(1 for one in images if one.findings)
-    findings = sum(len(one.findings) for one in images)
+    """Return the issue's title."""
+    count = sum(1 for image in images if image.findings)
+    findings = sum(len(image.findings) for image in images)
     return (
-        f"{number} deployed {plural(number, 'image')} can be patched: {counted(findings, 'finding')} "
+        f"{count} deployed {plural(count, 'image')} can be patched: {counted(findings, 'finding')} "
         f"{'have' if findings != 1 else 'has'} a fix"
     )
 
 
 def issue_body(images: Sequence[RefreshedImage], *, run_url: str = "") -> str:
-    """The issue's text in GitHub's Markdown: a row for each image, its findings folded, the next step.
+    """Render the issue in GitHub's Markdown: a row for each image, its findings folded, the next step.
 
     Args:
-        images: all that were looked at; those with nothing to mend are counted.
-        run_url: of the run that says it.
+        images: all that were scanned; those with nothing to fix are counted.
+        run_url: of the run that writes the issue.
     """
-    due = [one for one in images if one.findings]
-    clean = [one for one in images if one.done]
-    failed = [one for one in images if one.problem]
+    due = [image for image in images if image.findings]
+    clean = [image for image in images if image.done]
+    failed = [image for image in images if image.problem]
     lines = [
         "What is deployed was scanned again with today's vulnerability data. These images have findings with a fix:",
         "",
         "| Image | Where | Critical | High | Medium | Low |",
         "|---|---|--:|--:|--:|--:|",
-        *(_row(one) for one in due),
+        *(_row(image) for image in due),
         "",
     ]
-    for one in due:
-        lines += _findings(one)
-    for one in failed:
-        lines += [f"⚠ {escape.code(one.image)} could not be scanned: {escape.markdown(one.problem)}", ""]
-    for one in images:
-        if one.refused:
-            lines += [f"{escape.code(one.image)}: {escape.markdown(', '.join(one.refused), 300)}.", ""]
+    for image in due:
+        lines += _finding_lines(image)
+    for image in failed:
+        lines += [f"⚠ {escape.code(image.image)} could not be scanned: {escape.markdown(image.problem)}", ""]
+    for image in images:
+        if image.refused:
+            lines += [f"{escape.code(image.image)}: {escape.markdown(', '.join(image.refused), 300)}.", ""]
     if clean:
         lines += [f"{len(clean)} other deployed image{'s have' if len(clean) != 1 else ' has'} nothing to mend.", ""]
     lines += (
@@ -88,37 +88,39 @@ def issue_body(images: Sequence[RefreshedImage], *, run_url: str = "") -> str:
         "This issue is kept up to date by every run, and closed when nothing is left."
         + (f" [Last run]({run_url})" if escape.url(run_url) else "")
     )
-    return _within(lines)
+    return _cut_to_size(lines)
 
 
 def render_text(images: Sequence[RefreshedImage]) -> str:
-    """A line for each image."""
+    """Render a line for each image."""
     lines = []
-    for one in images:
-        said = ([f"{_counted(one.findings)} can be fixed"] if one.findings else []) + list(one.refused)
-        told = one.problem or ", ".join(said) or "nothing to mend"
-        told += f"; {one.evidence}" if one.evidence else ""
-        lines.append(f"{'✔' if one.done else '✘'} {escape.line(one.image)}   {escape.line(told)}")
+    for image in images:
+        clauses = ([f"{_count_severities(image.findings)} can be fixed"] if image.findings else []) + list(
+            image.refused
+        )
+        outcome = image.problem or ", ".join(clauses) or "nothing to mend"
+        outcome += f"; {image.evidence}" if image.evidence else ""
+        lines.append(f"{'✔' if image.done else '✘'} {escape.line(image.image)}   {escape.line(outcome)}")
     return "".join(f"{line}\n" for line in lines)
 
 
-def _row(one: RefreshedImage) -> str:
-    counts = count_by_severity(one.findings)
-    numbers = " | ".join(str(counts[severity]) for severity in sorted(Severity, reverse=True) if severity)
-    places = ", ".join(escape.code(place, 120) for place in one.places[:MAX_PLACES])
-    more = f" and {len(one.places) - MAX_PLACES} more" if len(one.places) > MAX_PLACES else ""
-    return f"| {escape.code(one.image, 300)} | {places}{more} | {numbers} |"
+def _row(image: RefreshedImage) -> str:
+    counts = count_by_severity(image.findings)
+    columns = " | ".join(str(counts[severity]) for severity in sorted(Severity, reverse=True) if severity)
+    places = ", ".join(escape.code(place, 120) for place in image.places[:MAX_PLACES])
+    more = f" and {len(image.places) - MAX_PLACES} more" if len(image.places) > MAX_PLACES else ""
+    return f"| {escape.code(image.image, 300)} | {places}{more} | {columns} |"
 
 
-def _findings(one: RefreshedImage) -> list[str]:
+def _finding_lines(image: RefreshedImage) -> list[str]:
     rows = [
         f"| {escape.markdown_link(finding.id, finding.url)} | {finding.severity.title} "
         f"| {escape.code(finding.package)} | {escape.code(finding.installed)} | {escape.code(finding.fixed)} |"
-        for finding in one.findings[:MAX_FINDINGS]
+        for finding in image.findings[:MAX_FINDINGS]
     ]
-    more = len(one.findings) - len(rows)
+    more = len(image.findings) - len(rows)
     return [
-        f"<details><summary>{escape.markdown(one.image)} ({len(one.findings)})</summary>",
+        f"<details><summary>{escape.markdown(image.image)} ({len(image.findings)})</summary>",
         "",
         "| Id | Severity | Package | Installed | Fixed in |",
         "|---|---|---|---|---|",
@@ -130,14 +132,14 @@ def _findings(one: RefreshedImage) -> list[str]:
     ]
 
 
-def _counted(findings: Sequence[Finding]) -> str:
+def _count_severities(findings: Sequence[Finding]) -> str:
     return ", ".join(
-        f"{number:,} {severity.name.lower()}" for severity, number in count_by_severity(findings).items() if number
+        f"{count:,} {severity.name.lower()}" for severity, count in count_by_severity(findings).items() if count
     )
 
 
-def _within(lines: list[str]) -> str:
-    """Whole lines, the last rows of findings left out first, within what an issue may hold."""
+def _cut_to_size(lines: list[str]) -> str:
+    """Cut whole lines to the size limit of an issue, the last rows of findings first."""
     starts = ("| [", "| `", "| <code>")
     while len("\n".join(lines).encode()) > BODY_BYTES:
         rows = [number for number, line in enumerate(lines) if line.startswith(starts) and number > 4]

@@ -18,14 +18,14 @@ def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
 
     Args:
         document: a `result.json`, of one image, several or none.
-        budget: the most bytes of UTF-8; the least severe rows are left out first, and counted.
+        budget: maximum bytes of UTF-8; the least severe rows are omitted first, and counted.
 
     Returns:
-        Markdown that ends with a newline; empty when there is nothing to tell.
+        Markdown that ends with a newline; empty when there is nothing to show.
     """
     images: list[dict[str, Any]] = [
-        image_view.view(one) | {"name": name}
-        for one, name in zip(document.images, image_view.distinct_names(document.images), strict=True)
+        image_view.view(image) | {"name": name}
+        for image, name in zip(document.images, image_view.distinct_names(document.images), strict=True)
     ]
     values = {
         "command": document.command,
@@ -41,6 +41,6 @@ def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
 
 
 def prepare() -> None:
-    """Do ahead of time what `render` needs to have done once."""
+    """Load ahead of time what `render` caches."""
     for name in (_TEMPLATE, _PARTS):
         markdown.markdown_environment().get_template(name)

@@ -1,1 +1,1 @@
-"""Escaping, Markdown and HTML: the tools that every report is written with."""
+"""Escaping, Markdown and HTML: the tools that every report is rendered with."""

@@ -1,7 +1,7 @@
-"""GitHub's Markdown, as summary and comment are made of it: templates, folded tables, and a size that is kept.
+"""GitHub's Markdown for summary and comment: templates, folded tables, and a size limit.
 
-Templates are sandboxed and escape every value that is not marked safe, so that forgetting costs formatting and never
-structure. Tables are cut at whole rows, with a count, to stay within a number of bytes.
+Templates are sandboxed and escape every value that is not marked safe, so that a forgotten mark affects formatting and
+never structure. Tables are cut at whole rows, with a count, to stay within a number of bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_ROWS = 500
 
 
 def mark_safe(text: str) -> Markup:
-    """Mark what was made here, of text that is escaped already."""
+    """Mark Markdown that was built from escaped text."""
     return Markup(text)  # noqa: S704
 
 
@@ -32,11 +32,11 @@ class Table:
     """A table; `rows` are whole lines, of which `shown` fit.
 
     Attributes:
-        title: for the fold, without the number.
+        title: of the fold, without the number.
         head: the header row and the line under it.
-        count: how many rows there would be; only the first MOST_ROWS are made.
-        opened: unfolded to begin with.
-        total: how many things the rows stand for, when that is not their number.
+        count: number of rows in all; only the first MAX_ROWS are created.
+        opened: whether it is initially unfolded.
+        total: what the rows represent, with its number, when that differs from the number of rows.
     """
 
     title: str
@@ -52,54 +52,58 @@ class Table:
 
     @property
     def text(self) -> Markup:
-        """The rows that fit, one a line."""
+        """Return the rows that fit, one a line."""
         return mark_safe("\n".join(self.rows[: self.shown]))
 
     @property
     def omitted(self) -> int:
-        """How many rows do not."""
+        """Return the number of rows that do not fit."""
         return self.count - self.shown
 
 
 def table_head(*columns: str) -> Markup:
-    """A table's header: columns' titles, a `>` before those whose numbers stand on the right."""
+    """Return a table's header.
+
+    Args:
+        columns: titles, with a `>` before those that are aligned to the right.
+    """
     titles = " | ".join(column.removeprefix(">") for column in columns)
     return mark_safe(f"| {titles} |\n|{''.join('--:|' if column.startswith('>') else ':--|' for column in columns)}")
 
 
 def render(name: str, values: dict[str, Any], tables: Sequence[Table], budget: int) -> str:
-    """Render a template, its tables cut so that it fits.
+    """Render a template, with its tables cut to fit.
 
     Args:
         name: of the template.
         values: for it.
-        tables: in `values`, the ones that may be cut: the first has the room first.
-        budget: the most bytes of UTF-8.
+        tables: in `values`, those that may be cut.
+        budget: maximum bytes of UTF-8.
 
     Returns:
-        Markdown that ends with a newline; empty when there is nothing to tell.
+        Markdown that ends with a newline; empty when there is nothing to show.
     """
     template = markdown_environment().get_template(name)
     text = template.render(values)
     if len(text.encode()) > budget:
         for table in tables:
             table.shown = 0
-        room = budget - len(template.render(values).encode()) - 100 * len(tables)
-        # The worst stands in a table's first rows: so the tables share the room.
+        remaining = budget - len(template.render(values).encode()) - 100 * len(tables)
+        # The worst findings are in a table's first rows, so the tables share the remaining bytes.
         for number, table in enumerate(tables):
-            share = room // (len(tables) - number)
+            share = remaining // (len(tables) - number)
             for row in table.rows:
                 size = len(row.encode()) + 1
                 if size > share:
                     break
-                share, room = share - size, room - size
+                share, remaining = share - size, remaining - size
                 table.shown += 1
         text = template.render(values)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n" if text.strip() else ""
 
 
 def cut_at_line(markdown: str, room: int, ending: str) -> str:
-    """The text in `room` bytes of UTF-8, cut behind a whole line, open `<details>` closed; `ending` tells of it."""
+    """Cut a text to `room` bytes of UTF-8 after a whole line, close open `<details>`, and append `ending`."""
     data = markdown.encode(errors="backslashreplace")
     if len(data) <= room:
         return markdown
@@ -109,7 +113,7 @@ def cut_at_line(markdown: str, room: int, ending: str) -> str:
 
 
 def _finalize(value: object) -> object:
-    # What a macro made and what was marked safe here has `__html__`, and passes.
+    # The output of macros and text marked safe have `__html__`, and pass.
     return (
         mark_safe(escape.markdown(value, 2000)) if isinstance(value, str) and not hasattr(value, "__html__") else value
     )
@@ -117,7 +121,7 @@ def _finalize(value: object) -> object:
 
 @cache
 def markdown_environment() -> jinja2.Environment:
-    """Where the templates are."""
+    """Return the environment of the Markdown templates."""
     import jinja2
     from jinja2.sandbox import SandboxedEnvironment
 
@@ -126,7 +130,7 @@ def markdown_environment() -> jinja2.Environment:
     return SandboxedEnvironment(
         loader=jinja2.PackageLoader("s3c_actions.report"),
         bytecode_cache=template_cache.open_template_cache("markdown"),
-        # `finalize` comes before HTML's escape, and leaves nothing to it.
+        # `finalize` runs before the HTML escape, and leaves nothing for it.
         autoescape=True,
         finalize=_finalize,
         undefined=jinja2.StrictUndefined,

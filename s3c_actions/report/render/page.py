@@ -1,4 +1,4 @@
-"""What our self-contained pages share: templates that escape every value, and content security policies by hash."""
+"""Self-contained pages: templates that escape every value, and content security policies by hash."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @cache
 def page_environment() -> jinja2.Environment:
-    """Where the templates of pages are."""
+    """Return the environment of the page templates."""
     import jinja2
 
     from s3c_actions.report.render import template_cache
@@ -30,12 +30,12 @@ def page_environment() -> jinja2.Environment:
 
 @cache
 def template_source(name: str) -> str:
-    """The text of a template or of what lies beside them, as it stands there."""
+    """Return the source of a template, or of a file beside the templates."""
     loader = page_environment().loader
     assert loader is not None  # noqa: S101 - set above
     return loader.get_source(page_environment(), name)[0]
 
 
 def csp_hash(text: str) -> str:
-    """The hash by which a content security policy allows a script or a style sheet, and no other."""
+    """Return the hash by which a content security policy allows only this script or style sheet."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,4 +1,4 @@
-"""Untrusted text on a terminal and in a log."""
+"""Escape untrusted text for a terminal and a log."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _ANSI = re.compile(
 
 
 def plain_line(text: str, longest: int = MAX_CHARACTERS) -> str:
-    """One line of visible text: escape sequences dropped, blanks for line ends and tabs, `�` for other controls.
+    """Return one line of visible text: no escape sequences, blanks for line ends and tabs, `�` for other controls.
 
     Args:
         text: untrusted.
-        longest: in characters; what is over it is cut, with `…`.
+        longest: maximum length in characters; a longer text is cut, with `…`.
     """
     return escape.line(_ANSI.sub("", text[: longest * 4]), longest - 1)
