@@ -324,7 +324,7 @@ class _Run(msgspec.Struct):
         try:
             self._publisher().write(outcome, output, bug)
         except Exception as second:
-            self.console.complain("".join(traceback.format_exception(second)))
+            self.console.write_problem("".join(traceback.format_exception(second)))
         self.console.bug(self.command.name, error)
         return Exit.BUG
 

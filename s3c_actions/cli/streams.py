@@ -40,7 +40,7 @@ class Console(msgspec.Struct):
         """Print lines of a result, unchanged except for control characters; untrusted."""
         self._lines(text, self.stdout)
 
-    def complain(self, text: str) -> None:
+    def write_problem(self, text: str) -> None:
         """Print lines about a problem; untrusted."""
         self._lines(text, self.stderr)
 
@@ -48,21 +48,21 @@ class Console(msgspec.Struct):
         """Show an error as `error_lines` formats it; under GitHub Actions as an annotation."""
         lines = [self.secrets.redact(line) for line in error_lines(command, error)]
         if self.debug:
-            self.complain("".join(traceback.format_exception(error)))
+            self.write_problem("".join(traceback.format_exception(error)))
         if self.actions is not None:
             self.actions.annotate("error", "\n".join(lines), title=f"s3c {command}".strip())
         else:
-            self.complain("\n".join(lines))
+            self.write_problem("\n".join(lines))
 
     def bug(self, command: str, error: BaseException) -> None:
         """Show a traceback and the versions, for a bug report."""
         message = f"s3c {command}: this is a bug of s3c {__version__}; please report it with what stands above."
         versions = f"s3c {__version__}, {_platform_description()}"
-        self.complain("".join(traceback.format_exception(error)) + versions)
+        self.write_problem("".join(traceback.format_exception(error)) + versions)
         if self.actions is not None:
             self.actions.annotate("error", message)
         else:
-            self.complain(message)
+            self.write_problem(message)
 
     def close(self) -> None:
         """End the output: nothing more is shown."""

@@ -123,7 +123,7 @@ def _given(paths: tuple[Path, ...], image: str, scanner: ImageScanner) -> ScanRe
     reference = Reference.parse(image)
     found = scanner.registry.resolve(reference)
     pinned = reference.at(found.digest)
-    images = scanner.registry.flattened(reference, found).images if found.is_index else ()
+    images = scanner.registry.flatten(reference, found).images if found.is_index else ()
     if len(images) < 2:
         if len(paths) > 1:
             raise InputError("report", f"{len(paths)} are given, and {image} is one image.", image=image)

@@ -108,7 +108,7 @@ class Secrets:
                 text = re.sub(rf"(?<![^\W_]){re.escape(value)}(?![^\W_])", "***", text)
         return text
 
-    def stand_in(self, holds: Callable[[str], bool]) -> bool:
+    def occur_in(self, holds: Callable[[str], bool]) -> bool:
         """Return whether a text may contain any secret, or the rest of one that was cut off.
 
         Args:

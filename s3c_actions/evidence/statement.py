@@ -53,8 +53,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     def counted(self, report: ScanReport) -> list[Finding]:
         """Return the findings of a report for the cluster: all that the policy matches, rejected ones first."""
-        minded = [finding for finding in report.findings if self.gate.minds(finding)]
-        return sorted(minded, key=lambda finding: not self.gate.refuses(finding))
+        minded = [finding for finding in report.findings if self.gate.matches(finding)]
+        return sorted(minded, key=lambda finding: not self.gate.rejects(finding))
 
     def facts(self, report: ScanReport, omitted: int = 0) -> dict[str, Any]:
         """Return the statement about one scan, as JSON values.
@@ -140,11 +140,11 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             "fixable": finding.fixable,
             "suppressed": bool(finding.suppressed),
         }
-        return facts | {"verdict": "refused" if self.gate.refuses(finding) else "accepted"}
+        return facts | {"verdict": "refused" if self.gate.rejects(finding) else "accepted"}
 
     def accepted(self, finding: Finding) -> str:
         """Return why the policy temporarily accepts what it would reject; empty when it does not."""
-        for exemption in self.gate.excusing(finding):
+        for exemption in self.gate.matching_exemptions(finding):
             if exemption.ends > self.gate.now:
                 who, why = escape.line(exemption.who, 200), escape.line(exemption.why, 700)
                 return f"Accepted until {exemption.until} by {who}: {why}"

@@ -62,13 +62,13 @@ class Threshold:
             return "refused by the policy"
         return f"at or over {self.fail_on.title if self.fail_on is not None else 'any severity'}"
 
-    def refuses(self, finding: Finding) -> bool:
+    def rejects(self, finding: Finding) -> bool:
         """Whether this finding closes the gate."""
         if finding.id.upper() in self.deny:
             return True
-        return self.minds(finding) and not self.excused(finding)
+        return self.matches(finding) and not self.is_exempt(finding)
 
-    def minds(self, finding: Finding) -> bool:
+    def matches(self, finding: Finding) -> bool:
         """Whether this finding closes the gate unless an exemption lets it pass."""
         if finding.id.upper() in self.deny:
             return True
@@ -78,11 +78,11 @@ class Threshold:
             rejected = self.fail_on is not None and finding.severity >= self.fail_on
         return rejected and (finding.fixable or not self.fixable_only)
 
-    def excused(self, finding: Finding) -> bool:
+    def is_exempt(self, finding: Finding) -> bool:
         """Whether an exemption lets this finding pass today."""
-        return any(exemption.ends > self.now for exemption in self.excusing(finding))
+        return any(exemption.ends > self.now for exemption in self.matching_exemptions(finding))
 
-    def excusing(self, finding: Finding) -> tuple[Exemption, ...]:
+    def matching_exemptions(self, finding: Finding) -> tuple[Exemption, ...]:
         """The exemptions that name a finding, expired or not."""
         return tuple(
             exemption
@@ -92,7 +92,7 @@ class Threshold:
 
     def refused(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """The findings that close the gate; it is open when there are none."""
-        return tuple(f for f in findings if self.refuses(f))
+        return tuple(f for f in findings if self.rejects(f))
 
 
 def explain_rejection(refused: Sequence[Finding]) -> str:

@@ -126,7 +126,7 @@ class Registry:
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
         return parse_manifest(body, partial(invalid_answer, reference), digest=digest, media_type=kind)
 
-    def flattened(self, reference: Reference, index: Descriptor) -> Descriptor:
+    def flatten(self, reference: Reference, index: Descriptor) -> Descriptor:
         """Return an index that lists every image a runtime could take from it, each with its platform.
 
         A runtime descends into nested indexes, and reads an image's configuration where an entry has no platform, so

@@ -315,7 +315,7 @@ def _may_contain_secret(document: object, secrets: Secrets) -> bool:
     try:
         text = msgspec.json.encode(document)
         # JSON escapes each character separately, so a part of a text is also a part of its escaped form.
-        return secrets.stand_in(lambda value: msgspec.json.encode(value)[1:-1] in text)
+        return secrets.occur_in(lambda value: msgspec.json.encode(value)[1:-1] in text)
     except UnicodeEncodeError:  # a lone surrogate
         return True
 

@@ -284,7 +284,7 @@ def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: P
         return _Target(
             name=pinned, source="registry", reference=pinned, digest=descriptor.digest, platform=settings.entry_platform
         )
-    index = registry.flattened(reference, descriptor)
+    index = registry.flatten(reference, descriptor)
     chosen = choose(index, settings.options.platform, reference)
     name = reference.at(chosen.digest).pinned
     target = _Target(name=name, source="registry", reference=pinned, digest=chosen.digest, platform=chosen.platform)

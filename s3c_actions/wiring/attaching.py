@@ -86,7 +86,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
                 reference = Reference.parse(outcome.reference)
                 subject = self.registry.resolve(reference)
                 if subject.is_index:
-                    subject = self.registry.flattened(reference, subject)
+                    subject = self.registry.flatten(reference, subject)
                 pairs = _pairs(subject, scan, outcome.reference)
                 platforms = []
                 parts = pairs if pairs[0][0] != reference.digest else []
@@ -317,7 +317,7 @@ def read_reports(
         reference = Reference.parse(image)
         described = registry.resolve(reference)
         if described.is_index:
-            described = registry.flattened(reference, described)
+            described = registry.flatten(reference, described)
         digests = [one.digest for one in described.images] if described.is_index else [described.digest]
         if described.is_index and described.digest in by_digest and len(digests) == 1:
             digests = [described.digest]

@@ -109,7 +109,7 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
             if source == "registry" or not self.settings.docker:
                 raise
             return self.scan(image, folder, source=source, baseline=baseline)
-        images = self.registry.flattened(reference, found).images if found.is_index else ()
+        images = self.registry.flatten(reference, found).images if found.is_index else ()
         if len(images) < 2:
             return self.scan(image, folder, source=source, baseline=baseline)
         clear_reports(folder)

@@ -79,7 +79,7 @@ FIXED_FLAGS: Mapping[str, tuple[str, str]] = {
 }
 """Flag → its key in a trivy.yaml, and the value it always has."""
 
-INPUT_FLAGS: Mapping[str, tuple[str, str]] = {
+FLAGS_OF_INPUTS: Mapping[str, tuple[str, str]] = {
     "scanners": ("scan.scanners", "vuln,secret"),
     "pkg-types": ("pkg.types", "os,library"),
     "image-config-scanners": ("image.image-config-scanners", ""),
@@ -202,14 +202,16 @@ _SILENT = frozenset({*REPORT_FLAGS, *RUN_FLAGS, *IDLE_FLAGS})
 
 def _flags_by_key() -> Mapping[str, str]:
     """Key in a trivy.yaml → flag."""
-    known = {key: flag for table in (FIXED_FLAGS, INPUT_FLAGS, REPORT_FLAGS) for flag, (key, _) in table.items() if key}
+    known = {
+        key: flag for table in (FIXED_FLAGS, FLAGS_OF_INPUTS, REPORT_FLAGS) for flag, (key, _) in table.items() if key
+    }
     known |= {key: flag for table in (RUN_FLAGS, FREE_FLAGS, IDLE_FLAGS) for flag, key in table.items() if key}
     return {key.lower(): flag for key, flag in (known | _DEPRECATED_KEYS).items()}
 
 
 def known_flags() -> frozenset[str]:
     """Every flag that is known here."""
-    return frozenset().union(FIXED_FLAGS, INPUT_FLAGS, REPORT_FLAGS, RUN_FLAGS, FREE_FLAGS, IDLE_FLAGS)
+    return frozenset().union(FIXED_FLAGS, FLAGS_OF_INPUTS, REPORT_FLAGS, RUN_FLAGS, FREE_FLAGS, IDLE_FLAGS)
 
 
 def trivy_environment(environment: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -303,7 +305,7 @@ def read(path: Path) -> TrivyConfig:
             skips += [flag] if _parse_boolean(text) else []
         elif flag in REPOSITORY_FLAGS:
             repositories[flag] = _split_items(text)
-        elif flag not in _SILENT and not _is_default(text, {**FIXED_FLAGS, **INPUT_FLAGS}[flag][1]):
+        elif flag not in _SILENT and not _is_default(text, {**FIXED_FLAGS, **FLAGS_OF_INPUTS}[flag][1]):
             unused.append(key)
     return TrivyConfig(
         free=_nest(free),

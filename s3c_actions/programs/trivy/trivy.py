@@ -30,7 +30,7 @@ from s3c_actions.programs.trivy.settings import (
     CHECKS_REPOSITORY,
     DB_REPOSITORIES,
     EMPTY_FILE,
-    INPUT_FLAGS,
+    FLAGS_OF_INPUTS,
     JAVA_DB_REPOSITORIES,
     SEVERITIES,
     SKIP_FLAGS,
@@ -411,11 +411,11 @@ def download_arguments(
 
 
 def _input_arguments(options: ScanOptions, repositories: tuple[str, ...]) -> list[str]:
-    """The flags of `settings.INPUT_FLAGS`."""
+    """The flags of `settings.FLAGS_OF_INPUTS`."""
     skips = SKIP_FLAGS if options.offline else options.skips
     values: dict[str, tuple[str, ...]] = {
         "scanners": (",".join(options.scanners),),
-        "pkg-types": (",".join(options.pkg_types) or INPUT_FLAGS["pkg-types"][1],),
+        "pkg-types": (",".join(options.pkg_types) or FLAGS_OF_INPUTS["pkg-types"][1],),
         "image-config-scanners": (",".join(options.image_config_scanners),),
         "platform": (options.platform,),
         "skip-dirs": tuple(map(_quote_list_value, options.skip_dirs)),
@@ -431,7 +431,7 @@ def _input_arguments(options: ScanOptions, repositories: tuple[str, ...]) -> lis
         "checks-bundle-repository": (options.checks_bundle_repository or CHECKS_REPOSITORY,),
         **{flag: (str(flag in skips).lower(),) for flag in SKIP_FLAGS},
     }
-    return [f"--{flag}={value}" for flag in INPUT_FLAGS for value in values[flag] or ("",)]
+    return [f"--{flag}={value}" for flag in FLAGS_OF_INPUTS for value in values[flag] or ("",)]
 
 
 _CONVERT_FLAGS = (

@@ -52,7 +52,7 @@ def image_annotations(
         patched: whether the image was already patched.
     """
     closing = {finding.key for finding in refused}
-    excused = rendering.gate.excused
+    excused = rendering.gate.is_exempt
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in report.findings:
         severe = finding.severity >= Severity.HIGH and finding.fixable and not excused(finding)

@@ -126,7 +126,7 @@ def test_a_certificate_of_a_vault_is_named_and_read_later(tmp_path):
 )
 def test_the_gate_is_the_policys(finding, refused):
     one = Finding(**{"kind": FindingKind.VULNERABILITY, "id": "CVE-1", "package": "p", **finding})
-    assert model.parse(WHOLE).gate(NOW).refuses(one) is refused
+    assert model.parse(WHOLE).gate(NOW).rejects(one) is refused
 
 
 def test_an_exception_counts_to_the_end_of_its_last_day():
@@ -134,8 +134,8 @@ def test_an_exception_counts_to_the_end_of_its_last_day():
         kind=FindingKind.VULNERABILITY, id="CVE-2023-45853", package="zlib1g", severity=Severity.HIGH, fixed="2"
     )
     last = datetime(2027, 1, 31, 23, 59, 59, tzinfo=UTC)
-    assert not model.parse(WHOLE).gate(last).refuses(one)
-    assert model.parse(WHOLE).gate(last + timedelta(seconds=1)).refuses(one)
+    assert not model.parse(WHOLE).gate(last).rejects(one)
+    assert model.parse(WHOLE).gate(last + timedelta(seconds=1)).rejects(one)
 
 
 def test_licences_are_found_in_expressions_and_behind_references():

@@ -227,7 +227,7 @@ def test_indexes_in_indexes_come_to_an_end(world) -> None:
         index = world.index(index)
     reference = Reference.parse(f"{NAME}@{index['digest']}")
     with pytest.raises(OutsideError, match="indexes over 3 deep"):
-        world.flattened(reference, world.resolve(reference))
+        world.flatten(reference, world.resolve(reference))
 
 
 @pytest.mark.parametrize(

@@ -124,10 +124,11 @@ def test_what_is_not_understood_is_refused(tmp_path, text, why):
 
 
 def test_every_flag_stands_in_one_list():
-    lists = [set(getattr(settings, f"{name}_FLAGS")) for name in ("FIXED", "INPUT", "REPORT", "RUN", "FREE", "IDLE")]
+    names = ("FIXED_FLAGS", "FLAGS_OF_INPUTS", "REPORT_FLAGS", "RUN_FLAGS", "FREE_FLAGS", "IDLE_FLAGS")
+    lists = [set(getattr(settings, name)) for name in names]
     assert sum(map(len, lists)) == len(settings.known_flags())
     assert set(settings.WIDENING_VALUES) <= set(settings.FIXED_FLAGS)
-    assert {*settings.SKIP_FLAGS, *settings.REPOSITORY_FLAGS} <= set(settings.INPUT_FLAGS)
+    assert {*settings.SKIP_FLAGS, *settings.REPOSITORY_FLAGS} <= set(settings.FLAGS_OF_INPUTS)
 
 
 def test_keys_of_a_secret_configuration(tmp_path):

@@ -62,7 +62,7 @@ def test_whatever_trivy_would_take_from_a_file_or_a_variable_is_given():
     given = argv()
     names = [one.removeprefix("--").partition("=")[0] for one in given[1:-1]]
     table = settings
-    assert set(names) == {*table.FIXED_FLAGS, *table.INPUT_FLAGS, *table.REPORT_FLAGS, *table.RUN_FLAGS}
+    assert set(names) == {*table.FIXED_FLAGS, *table.FLAGS_OF_INPUTS, *table.REPORT_FLAGS, *table.RUN_FLAGS}
     for flag in (
         "--severity=UNKNOWN,LOW,MEDIUM,HIGH,CRITICAL",
         "--ignore-unfixed=false",
