@@ -178,7 +178,7 @@ class Setup:
         return os.access(program, os.X_OK) and bool(self._records.origin("uv", file_sha256(program)))
 
     def _installer(self, scratch: Path) -> list[str | Path] | None:
-        """A pip to install uv with; None: there is none, and none can be had."""
+        """A pip to install uv with; None: there is none, and none is available."""
         python: list[str | Path] = [sys.executable, "-I"]
         if self._runs([*python, "-m", "pip", "--version"], scratch):
             return [*python, "-m", "pip"]

@@ -271,7 +271,7 @@ class _IdentityChooser:
                     "the certificate of the environment cannot be used.",
                     cause="AZURE_CLIENT_CERTIFICATE_PATH names no PEM or PKCS#12 file with a certificate and its key, "
                     "or AZURE_CLIENT_CERTIFICATE_PASSWORD does not open it.",
-                    remedy="Mend the variable, or unset it to use another identity.",
+                    remedy="Fix the variable, or unset it to use another identity.",
                     original=type(error).__name__,
                 ) from None
 

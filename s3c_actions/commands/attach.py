@@ -28,7 +28,7 @@ def run(options: inputs.AttachInputs, context: Context) -> Outcome:
 
     Raises:
         InputError: an input, the key or a report is wrong: nothing has been attached.
-        OutsideError: a program could not be had.
+        OutsideError: a program could not be obtained.
     """
     reject_platform(options)
     if not options.attach:

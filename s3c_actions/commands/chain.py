@@ -44,7 +44,7 @@ def run(options: inputs.ChainInputs, context: Context) -> Outcome:
 
     Raises:
         InputError: an input, the certificate or an image is wrong: nothing has been pushed.
-        OutsideError: a program could not be had, or a registry could not be reached: nothing has been pushed.
+        OutsideError: a program could not be obtained, or a registry could not be reached: nothing has been pushed.
     """
     images = options.image
     for image in images:

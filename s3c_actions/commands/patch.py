@@ -35,7 +35,7 @@ def run(options: inputs.PatchInputs, context: Context) -> Outcome:
 
     Raises:
         InputError: an input is wrong: nothing has been pushed.
-        OutsideError: a program could not be had.
+        OutsideError: a program could not be obtained.
     """
     images = options.image
     _check(options, images)

@@ -45,7 +45,7 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
 
     Raises:
         InputError: an input is wrong, or nothing is deployed.
-        OutsideError: the cluster does not answer, Trivy could not be had, or GitHub did not take the issue.
+        OutsideError: the cluster does not answer, Trivy could not be obtained, or GitHub did not take the issue.
     """
     if options.issue:
         _token(options, context)  # told before minutes are spent
@@ -107,7 +107,7 @@ def _one(
 
 
 def _unmendable(scan: ScanResult) -> tuple[str, ...]:
-    """What is refused and no patch can mend, in clauses."""
+    """What is refused and no patch can fix, in clauses."""
     unfixed = sum(1 for one in scan.refused if not one.fixable)
     told = [f"{unfixed:,} refused finding{'s have' if unfixed != 1 else ' has'} no fix yet"] if unfixed else []
     return (*told, *(f"the policy refuses {one.text}" for one in scan.contents))
@@ -166,7 +166,7 @@ def _token(options: TokenOptions, context: Context) -> str:
 def _issue(options: inputs.RefreshInputs, context: Context, told: Sequence[RefreshedImage]) -> tuple[str, str]:
     """Keep the issue; returns what was done and its address.
 
-    It is closed only when everything could be looked at: what is not known is not mended.
+    It is closed only when everything could be looked at: what is not known is not fixed.
     """
     about = runs.read_run(context.environment, options.repository)
     client = api.connect(_token(options, context), context.environment, context.progress.notice)

@@ -20,7 +20,7 @@ def run(options: inputs.ScanInputs, context: Context) -> Outcome:
 
     Raises:
         InputError: an input is wrong: nothing has been scanned.
-        OutsideError: Trivy could not be had.
+        OutsideError: Trivy could not be obtained.
     """
     wanted = _wanted(options)
     places = image_folders(context.output, wanted)

@@ -1,4 +1,4 @@
-"""`s3c upload`: SARIF files to code scanning, with what became of them."""
+"""`s3c upload`: SARIF files to code scanning, and report how they were processed."""
 
 from __future__ import annotations
 

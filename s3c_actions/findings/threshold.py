@@ -112,7 +112,7 @@ def explain_rejection(refused: Sequence[Finding]) -> str:
     own_content = [f for f in at_worst if f.kind in {FindingKind.SECRET, FindingKind.MISCONFIGURATION}]
     if own_content:
         locations = list(dict.fromkeys(f"{f.id} in {f.target}" for f in own_content))
-        return f"{count_phrase(len(own_content), worst)} to mend: {enumerate_names(locations)}"
+        return f"{count_phrase(len(own_content), worst)} to fix: {enumerate_names(locations)}"
     if all(f.kind is FindingKind.LICENSE for f in at_worst):
         names = list(dict.fromkeys(f.id for f in at_worst))
         return f"{count_phrase(len(at_worst), worst)} in licences: {enumerate_names(names)}"
@@ -137,7 +137,7 @@ def closed_error(reference: str, gate: Threshold, refused: Sequence[Finding], *,
         remedy=(
             "Bump what is named, let the patch step run, or"
             if any(f.package and f.fixable for f in refused)
-            else "Mend what is named, or"
+            else "Fix what is named, or"
         )
         + (
             " accept the finding in the policy, with a reason and a date."

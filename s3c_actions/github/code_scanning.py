@@ -152,7 +152,7 @@ def upload(
     while clock() < deadline:
         sleep(min(pause, max(0.0, deadline - clock())))
         pause = min(pause * 2, LONGEST_PAUSE)
-        with trouble.translate_errors(f"What became of {report.path} is not known", permission=PERMISSION):
+        with trouble.translate_errors(f"The outcome of {report.path} is not known", permission=PERMISSION):
             _, answer = client.requester.requestJsonAndCheck("GET", f"{path}/{upload_id}")
             status = str(answer.get("processing_status", ""))
             errors = tuple(map(str, answer.get("errors") or ()))

@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "gate": "Install the cluster's gate, and prove that it closes: an unsigned image is denied.",
     "propose": "Propose patched images as a pull request that writes their digests into manifests.",
     "comment": "Write results as comments on their pull request.",
-    "upload": "Upload SARIF files to code scanning, and tell what became of them.",
+    "upload": "Upload SARIF files to code scanning, and report how they were processed.",
     "mirror": "Copy an image by digest to a registry, from another or from an archive: all platforms.",
     "refresh": "Scan again what is deployed, and keep one issue on what can be fixed.",
     "programs": "List and install the programs that do the work.",

@@ -73,7 +73,7 @@ class RefreshInputs(
     )
     fail_on = replace(
         reporting.ThresholdOptions.fail_on,
-        help="Lowest severity that is to be mended: what the issue tells and the outputs hand on.",
+        help="Lowest severity that is to be fixed: what the issue lists and the outputs pass on.",
         default="HIGH",
     )
     fixable_only = replace(

@@ -286,7 +286,7 @@ def _finding_refusals(
         refusals.append(Objection("finding", f"it has {count} {plural(count, 'refused finding')}{listing}: {remedy}"))
     for name, package, until in sorted(expired):
         where = f" in {package}" if package else ""
-        text = f"the exception for {name}{where} ended on {until}: mend the finding, or renew the exception"
+        text = f"the exception for {name}{where} ended on {until}: fix the finding, or renew the exception"
         refusals.append(Objection("expired-exception", text))
     return refusals
 

@@ -234,9 +234,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise OutsideError(
             f"Docker's configuration {pasted_content.shorten_path(str(path))} cannot be read.",
             cause="It is not JSON, or this user may not open it.",
-            remedy="Mend or remove it, or point DOCKER_CONFIG to another folder.",
+            remedy="Fix or remove it, or point DOCKER_CONFIG to another folder.",
             original=error.strerror or "" if isinstance(error, OSError) else "",
         ) from None
     if not isinstance(document, dict):
-        raise OutsideError(f"Docker's configuration {path} is not a JSON object.", remedy="Mend or remove it.")
+        raise OutsideError(f"Docker's configuration {path} is not a JSON object.", remedy="Fix or remove it.")
     return document

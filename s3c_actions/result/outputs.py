@@ -360,13 +360,13 @@ OUTPUTS: tuple[Output, ...] = (
     ),
     Output(
         name="due",
-        help="The images with something to mend, as they are deployed, one a line: what the patch workflow takes.",
+        help="The images with something to fix, as they are deployed, one a line: what the patch workflow takes.",
         commands=("refresh",),
         of_all=lambda outcome: "\n".join(outcome.refresh.due) if outcome.refresh else None,
     ),
     Output(
         name="matrix",
-        help='The same as JSON for a job\'s matrix, `{"image": [...]}`; empty when there is nothing to mend.',
+        help='The same as JSON for a job\'s matrix, `{"image": [...]}`; empty when there is nothing to fix.',
         commands=("refresh",),
         of_all=lambda outcome: (
             json.dumps({"image": list(outcome.refresh.due)}) if outcome.refresh and outcome.refresh.due else None

@@ -289,7 +289,7 @@ def _upgraded(rescans: Iterable[ScanResult], fixed: Iterable[Finding]) -> dict[s
 
 def _why_left(finding: Finding, report: ScanReport, library: bool) -> str:
     if finding.kind is not FindingKind.VULNERABILITY:
-        return "no package upgrade mends it"
+        return "no package upgrade fixes it"
     if not finding.fixable:
         if report.os_end_of_life and finding.os_package:
             return "the release is past its end of life"

@@ -309,6 +309,6 @@ def rejected_error(original: Reference, reference: Reference, why: str) -> Outsi
         f"The patch of {original.name} did not work: {why}.",
         cause="The package sources in the image do not offer the fixed versions, or Copa upgraded something else.",
         remedy=f"What was built lies in the registry as {reference.digest}; it got no tag and is not handed on as "
-        "patched. Look at the package sources in the image. `allow-partial` accepts a patch that mends only some.",
+        "patched. Look at the package sources in the image. `allow-partial` accepts a patch that fixes only some.",
         image=str(original),
     )

@@ -33,7 +33,7 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
 
     Raises:
         InputError: an input is wrong: nothing was changed.
-        OutsideError: helm or a chart could not be had, or the cluster does not answer.
+        OutsideError: helm or a chart could not be obtained, or the cluster does not answer.
     """
     from s3c_actions.programs.helm.helm import Helm
     from s3c_actions.wiring import programs

@@ -31,7 +31,7 @@ def open_policy_judge(
 
     Raises:
         InputError: the policy names no signer, or a certificate in it is none.
-        OutsideError: notation could not be had, or a vault does not let us in.
+        OutsideError: notation could not be obtained, or a vault does not let us in.
     """
     with judge.prepare(
         read_certificates(policy, options, context),
@@ -52,7 +52,7 @@ def read_certificates(policy: Policy, options: IdentityOptions, context: Context
         context: the command's.
 
     Raises:
-        InputError: there is no such certificate, or its issuers are not to be had.
+        InputError: there is no such certificate, or its issuers are not available.
         OutsideError: Azure gave no token, or the vault does not let us in.
     """
     signers = tuple(one if one.vault is None else _of_vault(one, one.vault, options, context) for one in policy.signers)

@@ -148,7 +148,7 @@ def create_scanner(
 
     Raises:
         InputError: an input is wrong.
-        OutsideError: Trivy could not be had.
+        OutsideError: Trivy could not be obtained.
     """
     from s3c_actions.registry import credentials
     from s3c_actions.wiring import programs, settings_files

@@ -40,7 +40,7 @@ def open_signing_key(options: SigningOptions, context: Context, registries: Coll
 
     Raises:
         InputError: the key, its certificate or another input is wrong.
-        OutsideError: notation could not be had, or the plugin failed.
+        OutsideError: notation could not be obtained, or the plugin failed.
     """
     from s3c_actions.programs.notation.notation import SigningRequest
     from s3c_actions.steps import sign

@@ -118,7 +118,7 @@ def open_plugin_key(options: KeyOptions, context: Context) -> Iterator[PluginKey
 
     Raises:
         InputError: an input is wrong, or the certificate cannot sign images.
-        OutsideError: Azure gave no token, the vault does not let us in, or the plugin cannot be had.
+        OutsideError: Azure gave no token, the vault does not let us in, or the plugin cannot be obtained.
     """
     from s3c_actions.azure import plugin
     from s3c_actions.steps.sign import PluginKey

@@ -58,7 +58,7 @@ def by_options(options: VouchingOptions, context: Context, registries: Collectio
 
     Raises:
         InputError: what they name cannot be used, or not everything is there that names it.
-        OutsideError: the vault does not let us in, or notation could not be had.
+        OutsideError: the vault does not let us in, or notation could not be obtained.
     """
     settings = _trust(options, context)
     if settings is None:

@@ -171,7 +171,7 @@ def test_two_that_write_the_same_comment_at_once_end_with_one(github: GitHub) ->
         for thread in threads:
             thread.join()
         assert len(texts(github, 100 + number)) == 1, number
-    # What an earlier race left, the next run mends.
+    # What an earlier race left, the next run fixes.
     github.state.comment(7, message("one").marked)
     github.state.comment(7, message("two").marked)
     conversation(github).put(message("three"))

@@ -38,7 +38,7 @@ signers:
 findings: {{{{refuse: [HIGH, CRITICAL], fixable-only: true}}}}
 exceptions:
   - {{{{id: {EXCEPTED}, package: tar, until: 2099-12-31, why: It is not reached., who: security}}}}
-  - {{{{id: {OVER}, package: curl, until: 2024-12-31, why: The mending is near., who: security}}}}
+  - {{{{id: {OVER}, package: curl, until: 2024-12-31, why: The fixing is near., who: security}}}}
 report: {{{{maximum-age: 6h}}}}
 sbom: {{{{required: true}}}}
 licenses: {{{{refuse: [AGPL-3.0-only, AGPL-3.0]}}}}
@@ -309,7 +309,7 @@ def test_a_new_vulnerability_is_reported_and_refused_at_the_next_start_of_a_pod(
     }
     of_the_cluster = ("--kubeconfig", world.lab.kubeconfig, "--namespaces", namespace, "--issue")
     quiet = world.refresh("", *of_the_cluster, environment=told)
-    assert f"✔ {image}   nothing to mend; new report attached" in quiet.stdout
+    assert f"✔ {image}   nothing to fix; new report attached" in quiet.stdout
     assert not github.state.issues
     time.sleep(1.1)  # times are told in whole seconds
     ended = world.refresh("", *of_the_cluster, db=world.second, environment=told)

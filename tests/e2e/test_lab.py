@@ -1,4 +1,4 @@
-"""The lab itself, with everything real: it serves, stands beside others, mends itself, and leaves nothing behind."""
+"""The lab itself, with everything real: it serves, stands beside others, fixes itself, and leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -148,9 +148,9 @@ def test_the_gate_is_installed_on_a_cluster_that_is_there_kept_and_mended(
     hook = "validatingwebhookconfiguration/gatekeeper-validating-webhook-configuration"
     opened = '[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"Ignore"}]'
     assert kubectl("patch", hook, "--type=json", "-p", opened).returncode == 0
-    mended = install(*trust)
-    assert mended.code == 0, mended.stderr
-    assert charts(mended) == ["configured", "configured"]
+    fixed = install(*trust)
+    assert fixed.code == 0, fixed.stderr
+    assert charts(fixed) == ["configured", "configured"]
     policy = kubectl("get", hook, "-o", "jsonpath={.webhooks[0].failurePolicy}").stdout
     assert policy == "Fail"
 

@@ -58,8 +58,8 @@ def test_a_list_its_issue_and_its_end(
     assert "stays open" in lost.stderr
     assert len(open_issues(github)) == 1
 
-    mended = refresh(image, "--fail-on", "none")
-    assert mended.code == 0, mended.stderr
+    fixed = refresh(image, "--fail-on", "none")
+    assert fixed.code == 0, fixed.stderr
     assert (made.state, made.reason) == ("closed", "completed")
 
 

@@ -196,4 +196,4 @@ SHAPES: dict[str, bytes] = {
     ),
     "empty": image([]),
 }
-"""Reports in Trivy's shape, of images that cannot be had here; the recorded ones are in `data/trivy`."""
+"""Reports in Trivy's shape, of images that cannot be obtained here; the recorded ones are in `data/trivy`."""

@@ -43,7 +43,7 @@ _PATIENCE = 5.0
 _AT_ONCE = 6
 _IN_A_POD = 4
 _RECENT = 120
-_INSTALL = "Install it, or mend it, with `s3c gate install`."
+_INSTALL = "Install or repair it with `s3c gate install`."
 ABSENT_IMAGE = f"localhost:1/s3c-gate-probe@sha256:{64 * '0'}"
 """Nothing listens on port 1, and no image has this digest."""
 # Not an existing image: it is the image of a proof's container while another place is tried.

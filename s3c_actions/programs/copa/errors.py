@@ -59,7 +59,7 @@ CASES = (
     Case(
         pattern=r"downloaded package (?P<package>\S{1,100})\S* version \S+ lower than required"
         r"|expected \d+ updates, installed",
-        what="The fixed version of {package} is not to be had.",
+        what="The fixed version of {package} is not available.",
         cause="The distribution's security repository is not configured in the image or cannot be reached from "
         "BuildKit, or has not published it yet.",
         remedy="Look at the package sources in the image, or accept a partial patch with `allow-partial`.",

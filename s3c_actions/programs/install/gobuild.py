@@ -92,7 +92,7 @@ def copy_folder(pin: Pin, folder: str, into: Path, *, cache: Path, runner: Runne
             build_runner.run([go.path, "mod", "download", pin.module], cwd=temp)
             listed = build_runner.run([go.path, "list", "-m", "-f", "{{.Dir}}", pin.module], cwd=temp)
         except ProgramFailed as error:
-            raise errors.not_built(f"The module of {pin.name} {pin.version} could not be had.", error) from error
+            raise errors.not_built(f"The module of {pin.name} {pin.version} could not be obtained.", error) from error
         shutil.copytree(Path(listed.stdout.strip()) / folder, into)
 
 

@@ -161,7 +161,7 @@ TRUST = (
         field="trust-policy",
         what="notation does not accept it.",
         cause="It breaks the rules for trust policies; the original message says which.",
-        remedy="Mend what the message names.",
+        remedy="Fix what the message names.",
     ),
 )
 

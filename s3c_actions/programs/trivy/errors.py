@@ -73,7 +73,7 @@ CASES = (
         field="trivy-config",
         what="{path!r} cannot be used: {why}.",
         cause="It is missing or is not YAML. A trivy.yaml in the working folder is read by itself.",
-        remedy="Mend it (`trivy image --generate-default-config` writes one), or remove it.",
+        remedy="Fix it (`trivy image --generate-default-config` writes one), or remove it.",
     ),
     Case(
         pattern=r"flag error: .{0,1000}? for \"(?P<flag>[^\"]{0,1000})\" flag: \s*(?P<why>.*)",

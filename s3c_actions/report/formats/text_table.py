@@ -38,7 +38,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
     if report.os_end_of_life:
         lines += [
             f"{fit_column(line(report.os), 50).rstrip()} is past its end of life: "
-            "its distributor mends nothing any more.",
+            "its distributor no longer publishes fixes.",
             "",
         ]
     if rendering.difference is not None:

@@ -354,7 +354,7 @@ def _system(image: ImageResult) -> str:
     scan = image.last_scan
     if scan is None or not scan.os_end_of_life:
         return ""
-    return f"{escape.line(scan.os, 80)} is past its end of life: its distributor mends nothing any more."
+    return f"{escape.line(scan.os, 80)} is past its end of life: its distributor no longer publishes fixes."
 
 
 def _base(image: ImageResult) -> Markup:

@@ -80,7 +80,7 @@ def issue_body(images: Sequence[RefreshedImage], *, run_url: str = "") -> str:
         if image.refused:
             lines += [f"{escape.code(image.image)}: {escape.markdown(', '.join(image.refused), 300)}.", ""]
     if clean:
-        lines += [f"{len(clean)} other deployed image{'s have' if len(clean) != 1 else ' has'} nothing to mend.", ""]
+        lines += [f"{len(clean)} other deployed image{'s have' if len(clean) != 1 else ' has'} nothing to fix.", ""]
     lines += (
         [f"**Next:** {escape.code(f's3c chain {due[0].image}', 400)}, then deploy the new digest.", ""] if due else []
     )
@@ -98,7 +98,7 @@ def render_text(images: Sequence[RefreshedImage]) -> str:
         clauses = ([f"{_count_severities(image.findings)} can be fixed"] if image.findings else []) + list(
             image.refused
         )
-        outcome = image.problem or ", ".join(clauses) or "nothing to mend"
+        outcome = image.problem or ", ".join(clauses) or "nothing to fix"
         outcome += f"; {image.evidence}" if image.evidence else ""
         lines.append(f"{'✔' if image.done else '✘'} {escape.line(image.image)}   {escape.line(outcome)}")
     return "".join(f"{line}\n" for line in lines)

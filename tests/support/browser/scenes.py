@@ -69,7 +69,7 @@ def patched() -> ImageOutcome:
 
 
 def refused() -> ImageOutcome:
-    """A library that nobody mends, which `main` does not have."""
+    """A library that nobody fixes, which `main` does not have."""
     report = recorded("python", "acr.example/tokens:2.0")
     closing = GATE.refused(report.findings)
     scan = outcomes.scan(report, reference=f"acr.example/tokens@{outcomes.BEFORE}", refused=closing)

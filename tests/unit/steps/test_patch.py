@@ -65,7 +65,7 @@ class World:
         self.before_push = lambda target: None
         self.vouched = None
         self.progress = Warned()
-        self.mends = lambda findings: tuple(f for f in findings if not (f.fixed and f.os_package))
+        self.fixes = lambda findings: tuple(f for f in findings if not (f.fixed and f.os_package))
         self.layers_of_patch = lambda layers: (*layers, "sha256:patch")
         self.outcome = True
         self.blind = {}
@@ -182,7 +182,7 @@ class World:
         layers, platform, findings = self.images[which]
         labels = {**self.labels[which]}
         labels.setdefault("BaseImage", str(image))
-        made = self.image("", self.mends(findings), self.layers_of_patch(layers), platform, labels, self.configs[which])
+        made = self.image("", self.fixes(findings), self.layers_of_patch(layers), platform, labels, self.configs[which])
         self.built.append(made)
         self.tags_[tag + ("-" + platform.partition("/")[2].replace("/", "-")) * report.is_dir()] = made
         if report.is_dir():
@@ -325,7 +325,7 @@ def test_the_original_is_never_replaced_unasked(world):
 def test_a_patch_that_leaves_fixable_findings_is_not_handed_on(world, tmp_path):
     world.image("1", [FIXABLE, OTHER])
     (tmp_path / "vex.json").write_text("an earlier run's")
-    world.mends = lambda findings: tuple(f for f in findings if f.id != "CVE-1")
+    world.fixes = lambda findings: tuple(f for f in findings if f.id != "CVE-1")
     with pytest.raises(OutsideError, match="1 fixable findings are left in zlib1g") as caught:
         world.patch(vex=tmp_path / "vex.json")
     assert world.built[0] in caught.value.remedy and set(world.tags_) == {"1"}
@@ -336,21 +336,21 @@ def test_a_patch_that_leaves_fixable_findings_is_not_handed_on(world, tmp_path):
 
 def test_a_partial_patch_that_fixes_nothing_is_never_taken(world):
     world.image("1", [FIXABLE])
-    world.mends = tuple
+    world.fixes = tuple
     with pytest.raises(OutsideError, match="did not work"):
         world.patch(allow_partial=True)
 
 
 def test_a_patch_that_brings_more_findings_is_not_handed_on(world):
     world.image("1", [FIXABLE])
-    world.mends = lambda _: (bug("CVE-7", fixed=""), bug("CVE-8", fixed=""))
+    world.fixes = lambda _: (bug("CVE-7", fixed=""), bug("CVE-8", fixed=""))
     with pytest.raises(OutsideError, match="more findings"):
         world.patch(allow_partial=True)
 
 
 def test_new_findings_beside_a_gain_are_told(world):
     world.image("1", [FIXABLE, OTHER])
-    world.mends = lambda _: (bug("CVE-7", fixed=""),)
+    world.fixes = lambda _: (bug("CVE-7", fixed=""),)
     assert [f.id for f in world.patch().new] == ["CVE-7"]
 
 
@@ -463,8 +463,8 @@ def test_every_platform_is_patched(world):
 
 def test_a_platform_that_stays_unpatched_spoils_the_whole(world):
     two(world)
-    mended = iter([(), (FIXABLE,)])
-    world.mends = lambda _: next(mended)
+    fixed = iter([(), (FIXABLE,)])
+    world.fixes = lambda _: next(fixed)
     with pytest.raises(OutsideError, match="1 fixable findings are left"):
         world.patch()
 

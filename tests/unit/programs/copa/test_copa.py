@@ -123,7 +123,7 @@ def test_library_packages_take_copas_experiments(vex):
 @pytest.mark.parametrize(
     ("name", "what", "advice"),
     [
-        ("nosec", "fixed version of libbrotli1 is not to be had", "allow-partial"),
+        ("nosec", "fixed version of libbrotli1 is not available", "allow-partial"),
         ("nodpkg", "no package manager in the image", "newer base"),
         ("os", "cannot patch this image's operating system", "newer base"),
         ("timeout", "did not finish within 60 s", "timeout"),

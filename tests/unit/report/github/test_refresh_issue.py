@@ -44,7 +44,7 @@ def test_the_issue_says_what_is_due_where_and_what_to_do() -> None:
     assert "| `registry.example/openssl` | `shop/openssl` | 1 | 1 | 0 | 0 |" in body
     assert "<details><summary>registry.example/db (1)</summary>" in body
     assert "⚠ `lost` could not be scanned: It is gone." in body
-    assert "1 other deployed image has nothing to mend." in body
+    assert "1 other deployed image has nothing to fix." in body
     assert "`s3c chain registry.example/openssl`" in body
     assert "[Last run](https://github.com/octo/shop/actions/runs/5)" in body
     assert refresh_issue.issue_title([image("db", 1)]) == "1 deployed image can be patched: 1 finding has a fix"
@@ -54,8 +54,7 @@ def test_the_text_has_a_line_for_each() -> None:
     assert refresh_issue.render_text(
         [image(), RefreshedImage(image="clean"), RefreshedImage(image="lost", problem="It is gone.")]
     ) == (
-        "✘ registry.example/openssl   1 critical, 1 high can be fixed\n"
-        "✔ clean   nothing to mend\n✘ lost   It is gone.\n"
+        "✘ registry.example/openssl   1 critical, 1 high can be fixed\n✔ clean   nothing to fix\n✘ lost   It is gone.\n"
     )
 
 
@@ -66,7 +65,7 @@ def test_what_no_patch_mends_and_what_became_of_the_report_are_told() -> None:
     assert refresh_issue.render_text([waiting]) == "✘ db   2 refused findings have no fix yet; new report attached\n"
     body = refresh_issue.issue_body([image(), waiting])
     assert "`db`: 2 refused findings have no fix yet." in body
-    assert "nothing to mend" not in body
+    assert "nothing to fix" not in body
 
 
 def test_a_large_issue_stays_within_what_github_takes() -> None:
