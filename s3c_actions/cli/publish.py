@@ -90,7 +90,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         """Show the worst findings beside the code; after the errors, which count against the same limit."""
         if self.console.actions is None or not self.annotations or self.console.quiet:
             return
-        from s3c_actions.report import formats
+        from s3c_actions.report import rendering
         from s3c_actions.report.github import annotations as annotation
 
         candidates = []
@@ -100,7 +100,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
                 refused = scan.refused if image.failure is not None else ()
                 candidates += annotation.image_annotations(
                     scan.shown or scan.report,
-                    scan.rendering or formats.Rendering(),
+                    scan.rendering or rendering.Rendering(),
                     refused,
                     patched=image.patch is not None,
                 )

@@ -20,6 +20,7 @@ from s3c_actions.options import report as inputs
 from s3c_actions.programs.trivy.trivy import Trivy
 from s3c_actions.report import formats
 from s3c_actions.report.format_registry import by_name
+from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
 from s3c_actions.steps import assess
 from s3c_actions.steps.scan import closed_gate_error, make_sbom
@@ -64,7 +65,7 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
     dockerfile = options.dockerfile
     if dockerfile is None and (context.cwd / "Dockerfile").is_file():
         dockerfile = Path("Dockerfile")
-    rendering = formats.Rendering(
+    rendering = Rendering(
         gate=closing,
         difference=difference,
         dockerfile=dockerfile.as_posix() if dockerfile else "",

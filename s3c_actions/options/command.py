@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 
 import msgspec
 
+from s3c_actions.core.errors import InputError
 from s3c_actions.options.declare import G, Input
 
 if TYPE_CHECKING:
-    from s3c_actions.options.removed import Removed
     from s3c_actions.result.model import Outcome
     from s3c_actions.wiring.context import Context
 
@@ -36,6 +36,25 @@ COMMANDS: Mapping[str, str] = {
     "programs": "List and install the programs that do the work.",
 }
 """Every command, in the order of the help text; a module of this package, which declares it, has its name."""
+
+
+class Removed(msgspec.Struct, frozen=True, kw_only=True):
+    """Inputs that a command took before.
+
+    Attributes:
+        inputs: all of them: as flags they are rejected.
+        asking: those of them that ask for something that would otherwise not be done without a word. They are rejected
+            as variables and inputs of an action too; the others may be there for another command of the same job.
+        remedy: what to do instead.
+    """
+
+    inputs: tuple[Input[Any], ...]
+    asking: tuple[Input[Any], ...]
+    remedy: str
+
+    def error(self, one: Input[Any], command: str) -> InputError:
+        """The error of one that is given."""
+        return InputError(one.name, f"it is not an input of `s3c {command}` any more.", remedy=self.remedy)
 
 
 class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):

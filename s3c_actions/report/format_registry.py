@@ -14,7 +14,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from s3c_actions.findings.model import ScanReport
-    from s3c_actions.report.formats import Rendering
+    from s3c_actions.report.rendering import Rendering
 
 
 class Renderer(Protocol):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from s3c_actions.findings.model import Finding, ForbiddenContent, ScanReport
     from s3c_actions.findings.scope import Scope, SettingsFile
     from s3c_actions.policy.judge import Objection
-    from s3c_actions.report.formats import Rendering
+    from s3c_actions.report.rendering import Rendering
     from s3c_actions.result.gate_change import GateChange, ProposedVerdict
     from s3c_actions.trace.model import Trace
 

@@ -31,6 +31,7 @@ from s3c_actions.registry import Registry, choose
 from s3c_actions.registry.oci_layout import layout_platforms
 from s3c_actions.report import format_registry, formats
 from s3c_actions.report.format_registry import by_name
+from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import assess
 from s3c_actions.steps.assess import ALL_SEVERITIES, Criteria, filter_report
@@ -470,7 +471,7 @@ def _with_difference(result: ScanResult, settings: ScanSettings) -> ScanResult:
     if settings.baseline is not None:
         earlier = filter_report(settings.baseline, settings.severities, ignore_unfixed=settings.ignore_unfixed)
         difference = compare_scans(earlier, result.shown or result.report)
-    rendering = formats.Rendering(
+    rendering = Rendering(
         gate=settings.gate,
         difference=difference,
         dockerfile=settings.dockerfile,
@@ -494,7 +495,7 @@ def assemble_reports(whole: ScanResult, settings: ScanSettings) -> ScanResult:
     """
     whole = _with_difference(whole, settings)
     wanted = [name for name in settings.formats if not by_name(name).per_image]
-    files = formats.write(wanted, whole.shown or whole.report, whole.rendering or formats.Rendering(), settings.folder)
+    files = formats.write(wanted, whole.shown or whole.report, whole.rendering or Rendering(), settings.folder)
     return replace(whole, files=files)
 
 
@@ -558,7 +559,7 @@ def make_sbom(report: Path, trivy: Scanner, temp: Path) -> bytes:
 
 def _write_reports(result: ScanResult, settings: ScanSettings, trivy: Scanner) -> ScanResult:
     """Write every requested report, from the one scan."""
-    rendering = result.rendering or formats.Rendering()
+    rendering = result.rendering or Rendering()
     severities = settings.severities if settings.limit_sarif else ALL_SEVERITIES
     sarif = filter_report(result.report, severities, ignore_unfixed=settings.ignore_unfixed)
     shown = result.shown or result.report

@@ -153,7 +153,8 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def _sarif(pairs: list[tuple[str, ScanResult]], stated: Statement) -> bytes:
-        from s3c_actions.report.formats import Rendering, sarif
+        from s3c_actions.report.formats import sarif
+        from s3c_actions.report.rendering import Rendering
 
         scans = [(scan.report, _stated(stated, scan)) for _, scan in pairs]
         return sarif.render_evidence(scans, Rendering())

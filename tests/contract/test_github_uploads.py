@@ -16,7 +16,8 @@ from s3c_actions.cli import run as shell
 from s3c_actions.core.errors import Exit, InputError
 from s3c_actions.findings import trivy_report
 from s3c_actions.github import code_scanning
-from s3c_actions.report.formats import Rendering, sarif
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.rendering import Rendering
 from tests.contract.test_github_comments import EITHER, LATER, client
 from tests.support import reports
 from tests.support.github.server import GitHub

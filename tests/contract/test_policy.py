@@ -28,7 +28,8 @@ from s3c_actions.policy.judge import Evidence, Objection, judge_evidence
 from s3c_actions.policy.model import Policy
 from s3c_actions.programs.install.locate import locate
 from s3c_actions.programs.install.pins import TRIVY
-from s3c_actions.report.formats import Rendering, sarif
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import ImageOutcome, ScanResult
 from s3c_actions.wiring.context import Context
 from s3c_lab.programs import OPA

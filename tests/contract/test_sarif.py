@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 
 from s3c_actions.findings import trivy_report
-from s3c_actions.report.formats import Rendering, sarif
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.rendering import Rendering
 from tests.contract.test_programs import CLOSED
 from tests.support import npm, reports
 from tests.support.hostile import HOSTILE

@@ -13,7 +13,7 @@ import pytest
 
 from s3c_actions.core import artifact_types
 from s3c_actions.core.process import Secrets
-from s3c_actions.report import formats
+from s3c_actions.report import rendering
 from s3c_actions.report.formats import sarif
 from s3c_actions.result import document
 from s3c_actions.result.model import Outcome
@@ -105,7 +105,7 @@ def reports(digest: str) -> tuple[bytes, bytes, bytes]:
     outcome = Outcome(command="chain", images=(chained,))
     text = document.render_document(document.build_document(outcome, outcomes.NOW, Secrets()))
     before, after = (
-        sarif.render(one.report, formats.Rendering()) for one in (chained.patch.before, chained.patch.after)
+        sarif.render(one.report, rendering.Rendering()) for one in (chained.patch.before, chained.patch.after)
     )
     ours, theirs = outcomes.AFTER.encode(), digest.encode()
     return before, after.replace(ours, theirs), text.encode().replace(ours, theirs)

@@ -77,6 +77,7 @@ WITHOUT = {
     "report/formats": "csv_file dockerfile html_page size_budget text_table",
     "report/github": "deploy_view image_view summary",
     "report/render": "escape markdown page terminal",
+    "report": "rendering",
     "result": "gate_change model outputs",
     "signing": "envelopes identities",
     "steps": "deploy judge merge mirror patch_building patching protocols sign trace verify",

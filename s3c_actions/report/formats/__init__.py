@@ -6,36 +6,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from s3c_actions.core import writing
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.startup import paused
-from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import ScanReport
-from s3c_actions.findings.threshold import Threshold
 from s3c_actions.report.format_registry import Format, by_name
+from s3c_actions.report.rendering import Rendering
 
 if TYPE_CHECKING:
     from s3c_actions.programs.trivy.trivy import Conversion
-
-
-class Rendering(msgspec.Struct, frozen=True, kw_only=True):
-    """The input of a renderer besides the report.
-
-    Attributes:
-        gate: so that a page can mark what closes it; nothing is omitted because of it.
-        difference: against a baseline.
-        dockerfile: path relative to the repository's root, in POSIX form, empty when there is none.
-        dockerfile_text: its text, to find the line that created a layer.
-        category: SARIF category; empty means the image's own.
-    """
-
-    gate: Threshold = msgspec.field(default_factory=lambda: Threshold(None))
-    difference: Difference | None = None
-    dockerfile: str = ""
-    dockerfile_text: str = ""
-    category: str = ""
 
 
 def prepare(names: Iterable[str]) -> None:

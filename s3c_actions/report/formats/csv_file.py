@@ -9,7 +9,7 @@ from s3c_actions.findings.model import Finding, ScanReport
 from s3c_actions.report.render.escape import FORMULA_STARTS, MAX_CELL, cell, is_visible
 
 if TYPE_CHECKING:
-    from s3c_actions.report.formats import Rendering
+    from s3c_actions.report.rendering import Rendering
 
 HEADER = (
     *("severity", "kind", "id", "package", "installed", "fixed", "status", "type", "target", "line", "title"),

@@ -16,7 +16,7 @@ from s3c_actions.findings.threshold import explain_rejection
 from s3c_actions.report.render import escape, page
 
 if TYPE_CHECKING:
-    from s3c_actions.report.formats import Rendering
+    from s3c_actions.report.rendering import Rendering
 
 STATIC_ROWS = 100
 _TEMPLATE = "report.html.j2"

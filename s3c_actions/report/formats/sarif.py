@@ -31,7 +31,7 @@ from s3c_actions.report.render import escape
 
 if TYPE_CHECKING:
     from s3c_actions.evidence.statement import Statement
-    from s3c_actions.report.formats import Rendering
+    from s3c_actions.report.rendering import Rendering
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 INFORMATION_URI = "https://github.com/aquasecurity/trivy"

@@ -11,7 +11,7 @@ from s3c_actions.findings.model import Finding, FindingKind, ScanReport, count_b
 from s3c_actions.report.render.escape import line
 
 if TYPE_CHECKING:
-    from s3c_actions.report.formats import Rendering
+    from s3c_actions.report.rendering import Rendering
 
 WIDTH = 120
 

@@ -13,8 +13,9 @@ import msgspec
 
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, count_by_severity
 from s3c_actions.findings.threshold import enumerate_names
-from s3c_actions.report.formats import Rendering, dockerfile
+from s3c_actions.report.formats import dockerfile
 from s3c_actions.report.render import escape
+from s3c_actions.report.rendering import Rendering
 
 MAX_PER_LEVEL = 5
 """Of each level, in a step: GitHub shows 10 of each in a step, including our other errors, and 50 in a job."""

@@ -13,7 +13,8 @@ from s3c_actions.findings.difference import compare_scans
 from s3c_actions.findings.model import ScanReport, Severity, rank_findings
 from s3c_actions.findings.threshold import Threshold, closed_error
 from s3c_actions.report.document import ResultDocument
-from s3c_actions.report.formats import Rendering, html_page
+from s3c_actions.report.formats import html_page
+from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import Comparison, ImageOutcome, LeftFinding, Outcome, PatchResult
 from tests.support import ROOT, outcomes
 

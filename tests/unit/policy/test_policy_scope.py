@@ -10,7 +10,8 @@ from s3c_actions.findings.model import ScanReport
 from s3c_actions.findings.scope import SettingsFile, missing_parts
 from s3c_actions.policy.judge import judge_evidence
 from s3c_actions.policy.model import Policy, ReportRules, parse
-from s3c_actions.report.formats import Rendering, sarif
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.rendering import Rendering
 from tests.support import evidence as made
 from tests.support.outcomes import LOOKED_AT
 

@@ -13,7 +13,7 @@ import pytest
 from s3c_actions.cli import parser
 from s3c_actions.options.command import Command, load
 from s3c_actions.options.declare import Group, Input
-from s3c_actions.report import format_registry, formats
+from s3c_actions.report import format_registry, formats, rendering
 from s3c_actions.report.format_registry import FORMATS, Format
 from s3c_actions.steps import scan
 from tests.support import ROOT, outcomes
@@ -74,7 +74,7 @@ def test_it_is_held_to_the_hostile_texts() -> None:
 @pytest.mark.usefixtures("junit")
 def test_it_is_written_and_cleared(tmp_path: Path) -> None:
     report = outcomes.report()
-    written = formats.write(("junit", "cyclonedx"), report, formats.Rendering(), tmp_path)
+    written = formats.write(("junit", "cyclonedx"), report, rendering.Rendering(), tmp_path)
     assert written == {"junit": tmp_path / "report.junit.xml"}
     assert written["junit"].read_text() == f"<testsuites name='{report.image}'/>"
     scan.clear_reports(tmp_path)
@@ -91,4 +91,4 @@ def test_each_is_made_in_one_way_and_the_first_by_the_scan() -> None:
 
 @pytest.mark.parametrize("form", [form for form in FORMATS if form.renderer], ids=lambda form: form.name)
 def test_a_module_renders_it(form: Format) -> None:
-    assert form.load().render(outcomes.report(), formats.Rendering())
+    assert form.load().render(outcomes.report(), rendering.Rendering())

@@ -11,6 +11,7 @@ from s3c_actions.findings.model import Severity
 from s3c_actions.report import format_registry, formats
 from s3c_actions.report.formats import csv_file, text_table
 from s3c_actions.report.github import comment, summary
+from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.support import ROOT, outcomes
 from tests.support.situations import ALERTS, BASELINE, FORK, MIXED, RUN, situations
@@ -49,12 +50,12 @@ def test_summary_of_a_command_without_images_is_empty() -> None:
 
 
 def test_table() -> None:
-    rendering = formats.Rendering(difference=compare_scans(BASELINE, MIXED))
+    rendering = Rendering(difference=compare_scans(BASELINE, MIXED))
     check("report.txt", text_table.render(MIXED, rendering).decode())
 
 
 def test_csv() -> None:
-    check("report.csv", csv_file.render(MIXED, formats.Rendering()).decode())
+    check("report.csv", csv_file.render(MIXED, Rendering()).decode())
 
 
 @pytest.mark.parametrize("budget", [3_000, 10_000, 60_000])
@@ -79,6 +80,6 @@ def test_what_is_prepared_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch)
         raise AssertionError("a template is compiled that was not prepared")
 
     monkeypatch.setattr("jinja2.Environment.compile", compile_again)
-    assert "CVE-2024-0001" in formats.render("html", MIXED, formats.Rendering()).decode()
+    assert "CVE-2024-0001" in formats.render("html", MIXED, Rendering()).decode()
     for documents in SITUATIONS.values():
         assert summary.render(documents[0])

@@ -22,9 +22,10 @@ from markdown_it.token import Token
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, rank_findings
 from s3c_actions.findings.threshold import Threshold
-from s3c_actions.report import format_registry, formats
+from s3c_actions.report import format_registry
 from s3c_actions.report.formats import csv_file, html_page, sarif, text_table
 from s3c_actions.report.github import comment, summary
+from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import Outcome
 from tests.support import outcomes
 from tests.support.hostile import TEXTS
@@ -100,9 +101,9 @@ def report(text: str) -> ScanReport:
     )
 
 
-def rendering(of: ScanReport, text: str) -> formats.Rendering:
+def rendering(of: ScanReport, text: str) -> Rendering:
     change = Difference(fixed=(), new=of.findings[:2], left=of.findings[2:])
-    return formats.Rendering(
+    return Rendering(
         gate=Threshold(Severity.HIGH),
         difference=change,
         dockerfile="a/Dockerfile",
@@ -198,7 +199,7 @@ def check_html(text: str) -> None:
 
 
 def test_the_policy_allows_the_pages_own_script_and_no_other() -> None:
-    source = html_page.render(report("text"), formats.Rendering()).decode()
+    source = html_page.render(report("text"), Rendering()).decode()
     script = source.rpartition("<script>")[2].partition("</script>")[0]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     [policy] = [a["content"] for tag, a in Page(source).tags if tag == "meta" and a.get("http-equiv")]

@@ -17,7 +17,8 @@ from s3c_actions.evidence.statement import Statement, normalize_time
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
 from s3c_actions.findings.threshold import Exemption, Threshold
 from s3c_actions.registry import Descriptor, Manifest
-from s3c_actions.report.formats import Rendering, sarif
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import SignResult
 from s3c_actions.steps import attach
 from tests.support.outcomes import certificate

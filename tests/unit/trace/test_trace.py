@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from s3c_actions.evidence import documents
 from s3c_actions.findings.model import Severity
-from s3c_actions.report import formats
+from s3c_actions.report import rendering
 from s3c_actions.report.formats import sarif, text_table
 from s3c_actions.result import document as result
 from s3c_actions.signing import envelopes
@@ -154,7 +154,7 @@ def test_our_own_report_and_its_difference() -> None:
     assert chained.patch is not None
     assert chained.patch.after is not None
     before, after = (
-        documents.read_sarif(sarif.render(one.report, formats.Rendering()))
+        documents.read_sarif(sarif.render(one.report, rendering.Rendering()))
         for one in (chained.patch.before, chained.patch.after)
     )
     assert documents.count_by_severity(before.findings) == chained.patch.before.report.counts

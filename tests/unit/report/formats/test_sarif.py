@@ -10,8 +10,9 @@ import pytest
 
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.model import Finding, FindingKind, Severity
-from s3c_actions.report.formats import Rendering, dockerfile, sarif
+from s3c_actions.report.formats import dockerfile, sarif
 from s3c_actions.report.formats.size_budget import PackedSize
+from s3c_actions.report.rendering import Rendering
 from tests.support import outcomes, reports
 
 

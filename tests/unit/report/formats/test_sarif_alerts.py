@@ -10,7 +10,8 @@ import pytest
 
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.model import Severity
-from s3c_actions.report.formats import Rendering, sarif
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.rendering import Rendering
 from tests.support import ROOT, reports
 from tests.support.github.code_scanning import Alert, Refused, ingest
 

@@ -17,9 +17,9 @@ from s3c_actions.core.errors import Exit
 from s3c_actions.findings.model import Finding, FindingKind, Severity
 from s3c_actions.findings.threshold import Exemption, Threshold
 from s3c_actions.options.common import OutputOptions
-from s3c_actions.report.formats import Rendering
 from s3c_actions.report.github import annotations as annotation
 from s3c_actions.report.github.annotations import MAX_PER_LEVEL, Annotation
+from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.support import outcomes, samples
 from tests.support.commands import FunctionCommand
