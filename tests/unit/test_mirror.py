@@ -118,3 +118,7 @@ def test_every_module_has_a_test_file_of_its_name_or_is_listed():
     assert len(every) > 200
     without = {(package, name) for package, name in every if not (TESTS / package / f"test_{name}.py").is_file()}
     assert without == {(package, name) for package, names in WITHOUT.items() for name in names.split()}
+
+
+def test_the_top_level_has_the_entry_point_and_packages_only():
+    assert {path.name for path in (ROOT / "s3c_actions").glob("*.py")} == {"__init__.py", "__main__.py"}
