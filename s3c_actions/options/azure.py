@@ -1,4 +1,4 @@
-"""Inputs that say who we are at Azure; those of single services stand with the commands that use them."""
+"""Inputs for the Azure identity; those of single services are with the commands that use them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs of the whole chain: those of its steps, and which of them are run."""
+"""Inputs of the whole chain: those of its steps, and which steps run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What declares a command, apart from what it does, so that help and wrong input import none of that."""
+"""The declaration of a command, apart from its implementation, which help and wrong input do not import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs of `gate`: what is tried, and of what a gate is made that is installed."""
+"""Inputs of `gate`: the images to try, and the parts of the gate to install."""
 
 from __future__ import annotations
 

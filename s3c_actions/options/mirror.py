@@ -1,4 +1,4 @@
-"""Inputs of `mirror`: what is copied, and where to."""
+"""Inputs of `mirror`: the image to copy, and its target."""
 
 from __future__ import annotations
 
