@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NAME = "comment"
 MAX_COMMENTS = 20
-"""Of one run for a fork, which may claim any number of images; a further comment counts the rest."""
+"""Of one run for a fork, which may claim any number of images; more are merged into one comment."""
 FOREIGN_NOTE = "Made by a run for a fork or Dependabot, with the code it proposes."
 
 

@@ -18,9 +18,11 @@ from s3c_actions.options.scan import SCAN_INPUTS, SCOPE_INPUTS, ScanningOptions
 from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS, SigningOptions
 from s3c_actions.options.verify import TrustOptions, VerifyingOptions, VouchingOptions
 
-# Without `exit-code`: a chain that ends well although it did not sign would let the next step take it for signed.
-_SCANNING = tuple(one for one in (*SCOPE_INPUTS, *SCAN_INPUTS) if one is not reporting.ExitCodeOptions.exit_code)
-_DEPLOYING = tuple(one for one in deploying.DEPLOY_INPUTS if one is not deploying.ResolveOptions.resolve)
+# Without `exit-code`: if a chain succeeded without signing, the next step would treat the image as signed.
+_SCANNING = tuple(
+    option for option in (*SCOPE_INPUTS, *SCAN_INPUTS) if option is not reporting.ExitCodeOptions.exit_code
+)
+_DEPLOYING = tuple(option for option in deploying.DEPLOY_INPUTS if option is not deploying.ResolveOptions.resolve)
 
 
 class ChainInputs(
@@ -33,7 +35,7 @@ class ChainInputs(
     DeployingOptions,
     ImageOptions,
 ):
-    """Of `chain`."""
+    """The inputs of `chain`."""
 
     patch = Input(
         name="patch",

@@ -61,7 +61,7 @@ def logins_of(
 
 
 def create_registry(options: CredentialOptions, logins: Logins, *, timeout: float = 30.0) -> Registry:
-    """Create a client with these logins; `insecure-registry` allows plain HTTP, `timeout` is in seconds a response."""
+    """Create a client with these logins and the input `insecure-registry`; `timeout` is in seconds for a response."""
     from s3c_actions.registry import Registry
 
     return Registry(logins, insecure=options.insecure_registry, timeout=timeout)
