@@ -71,7 +71,7 @@ class ChainInputs(
         help="With `deploy`: prove the gate, let the cluster try every object, and stop. What was patched and signed "
         "before stays in the registry.",
     )
-    # What is signed is vouched for, so the chain has a gate where the single steps have none until they are given one.
+    # A signature vouches for the image, so the chain has a gate by default, which the single steps do not.
     fail_on = replace(
         reporting.ThresholdOptions.fail_on,
         help="Lowest severity that keeps an image from being signed, or `none`. The reports stay complete whatever the "

@@ -92,12 +92,12 @@ def _objects(
             gate_manifests.objects_for_policy(ruling, options.exempt_namespaces, allow_tags=options.allow_tags),
             user_objects,
         )
-    trust = _certificate_provider(options)
+    provider = _certificate_provider(options)
     gate_objects = gate_manifests.objects_for_identities(
         _identities(options, user_objects) or vault_identities, options.exempt_namespaces, allow_tags=options.allow_tags
     )
-    if trust is not None:
-        gate_objects = (trust, *gate_objects)
+    if provider is not None:
+        gate_objects = (provider, *gate_objects)
     elif not any(document["kind"] == "KeyManagementProvider" for document in user_objects):
         raise InputError(
             "trust-store",
@@ -128,8 +128,10 @@ def _identities(options: GateInputs, user_objects: list[KubernetesObject]) -> tu
         for document in user_objects
         if document["kind"] == "KeyManagementProvider" and document["metadata"].get("name") == TRUST_STORE_NAME
     ]
-    known = trusted or (all(_is_self_anchored(provider) for provider in providers) if providers else stores)
-    return listed or ((identities.ANYONE,) if known else ())
+    certificates_limit_signers = trusted or (
+        all(_is_self_anchored(provider) for provider in providers) if providers else stores
+    )
+    return listed or ((identities.ANYONE,) if certificates_limit_signers else ())
 
 
 def _is_self_anchored(provider: KubernetesObject) -> bool:
