@@ -31,7 +31,7 @@ _LOGGED = re.compile(
     r"^time=\S+ level=(?:warning|error) msg=(?P<why>.*?) component-type=\S+ .*?trace-id=(?P<trace>[0-9A-Za-z-]+)\s*$",
     re.MULTILINE,
 )
-# A request's address, in front of what became of it.
+# A request's address, in front of the request's result.
 _REQUEST = re.compile(r'\A.*\b(?:Head|Get|Post) "[^"]*": ', re.DOTALL)
 # The mutation, which comes before, turns tags into digests.
 _MUTATION = re.compile(rf"failed to get subject descriptor for image (?P<image>{_REFERENCE}): (?P<why>.*)", re.DOTALL)
@@ -59,7 +59,7 @@ class Denial(msgspec.Struct, frozen=True, kw_only=True):
         trace: Ratify's trace id, to look up in its log.
         constraint: of Gatekeeper; `webhook` when another webhook denied it.
         unavailable: no verdict was given: something could not be asked.
-        original: what was said.
+        original: the original text.
     """
 
     image: str = ""
@@ -80,7 +80,7 @@ class Denial(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cause(self) -> str:
-        """The rest of what was said, where the reason is ours."""
+        """The rest of the original text, where s3c words the reason."""
         return ""
 
 
@@ -182,10 +182,10 @@ def parse(message: str) -> tuple[Denial, ...]:
     denied = _DENIED.search(message)
     if denied is None:
         return ()
-    said, webhook = (denied["said"] or "it gave no reason").strip(), denied["webhook"]
-    entries = list(_ENTRY.finditer(said))
-    if not entries and (about := _MUTATION.search(said)):
-        image, why = about["image"], " ".join(about["why"].split())
+    explanation, webhook = (denied["said"] or "it gave no reason").strip(), denied["webhook"]
+    entries = list(_ENTRY.finditer(explanation))
+    if not entries and (mutation := _MUTATION.search(explanation)):
+        image, why = mutation["image"], " ".join(mutation["why"].split())
         reason, remedy, unavailable = _explain_reason(why, image, "its registry")
         return (
             Denial(
@@ -194,18 +194,18 @@ def parse(message: str) -> tuple[Denial, ...]:
                 remedy=remedy,
                 webhook=webhook,
                 unavailable=unavailable,
-                original=said,
+                original=explanation,
             ),
         )
-    if not entries and (provider := _PROVIDER.search(said)):
-        return (replace(_unanswered_denial(provider["why"]), webhook=webhook, original=said),)
+    if not entries and (provider := _PROVIDER.search(explanation)):
+        return (replace(_unanswered_denial(provider["why"]), webhook=webhook, original=explanation),)
     if not entries:
-        return (Denial(reason=" ".join(said.split()).rstrip("."), webhook=webhook, original=said),)
-    ends = [entry.start() for entry in entries[1:]] + [len(said)]
-    found: list[Denial] = []
+        return (Denial(reason=" ".join(explanation.split()).rstrip("."), webhook=webhook, original=explanation),)
+    ends = [entry.start() for entry in entries[1:]] + [len(explanation)]
+    denials: list[Denial] = []
     for entry, end in zip(entries, ends, strict=True):
-        found += _parse_entry(entry["constraint"], said[entry.end() : end].strip(), webhook)
-    return tuple(dict.fromkeys(found))
+        denials += _parse_entry(entry["constraint"], explanation[entry.end() : end].strip(), webhook)
+    return tuple(dict.fromkeys(denials))
 
 
 def add_logged_reason(denial: Denial, log: str) -> Denial:
