@@ -165,9 +165,9 @@ def describe_clock(message: str, now: datetime) -> str:
     return describe_skew(datetime.fromisoformat(match[1]).replace(tzinfo=UTC), now)
 
 
-def describe_skew(theirs: datetime, now: datetime) -> str:
+def describe_skew(azure_time: datetime, now: datetime) -> str:
     """A sentence on how far this machine's clock is off, empty when it is not; both times with a zone."""
-    seconds = (now - theirs).total_seconds()
+    seconds = (now - azure_time).total_seconds()
     if abs(seconds) < CLOCK_TOLERANCE:
         return ""
     amount = f"{abs(seconds) / 60:.0f} minutes" if abs(seconds) < 7200 else f"{abs(seconds) / 3600:.0f} hours"

@@ -102,22 +102,22 @@ def _error_answer(code: str, message: str) -> tuple[str, dict[str, Any]]:
     return "error", {"errorCode": code, "errorMessage": message}
 
 
-def _write_executable(path: Path, socket: Path, known: Mapping[str, Mapping[str, Any]]) -> None:
+def _write_executable(path: Path, socket: Path, answers: Mapping[str, Mapping[str, Any]]) -> None:
     """Write the plugin, a shell script that answers known commands itself: three starts of Python are slow.
 
     Args:
         path: of the program.
         socket: receives all other commands.
-        known: command → its answer.
+        answers: command → its answer.
     """
     path.parent.mkdir(parents=True)
     client = Path(__file__).with_name("plugin_client.py")
     cases = "".join(
         f"{command}) cat >/dev/null; printf %s {shlex.quote(json.dumps(answer))};;\n"
-        for command, answer in known.items()
+        for command, answer in answers.items()
     )
-    words = shlex.join([sys.executable, "-I", "-S", str(client), str(socket)])
-    path.write_text(f'#!/bin/sh\ncase "$1" in\n{cases}*) exec {words} "$@";;\nesac\n', encoding="utf-8")
+    client_command = shlex.join([sys.executable, "-I", "-S", str(client), str(socket)])
+    path.write_text(f'#!/bin/sh\ncase "$1" in\n{cases}*) exec {client_command} "$@";;\nesac\n', encoding="utf-8")
     path.chmod(0o700)
 
 
@@ -168,12 +168,12 @@ class _Signer:
     def _sign(self, payload: bytes) -> dict[str, Any]:
         from cryptography.hazmat.primitives.serialization import Encoding
 
-        hashed, algorithm, named = _ALGORITHMS[self._spec]
+        hashed, algorithm, algorithm_name = _ALGORITHMS[self._spec]
         signed = self._vault.sign(self._certificate, algorithm, hashlib.new(hashed, payload).digest())
         return {
             "keyId": self._certificate.key_id,
             "signature": base64.b64encode(signed).decode(),
-            "signingAlgorithm": named,
+            "signingAlgorithm": algorithm_name,
             "certificateChain": [
                 base64.b64encode(link.public_bytes(Encoding.DER)).decode() for link in self._certificate.chain
             ],

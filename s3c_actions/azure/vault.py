@@ -72,12 +72,12 @@ class Vault:
 
     def __init__(
         self,
-        where: str,
+        host: str,
         identity: Identity,
         progress: Progress,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.host = where
+        self.host = host
         self.requests = 0
         self.clock = ""
         self._identity, self._now, self._progress = identity, now, progress

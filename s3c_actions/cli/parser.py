@@ -27,18 +27,18 @@ _IN_A_STEP = {"comment": "comment", "upload-sarif": "upload"}
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Tell what is wrong with the command line as the input error that it is."""
-        flag, _, said = message.removeprefix("argument ").partition(": ")
-        said = re.sub("^ignored explicit argument .*", "it takes no value", said, flags=re.DOTALL)
-        if message.startswith("argument ") and said:
-            if said == "expected one argument":
+        """Raise a problem of the command line as an InputError."""
+        flag, _, problem = message.removeprefix("argument ").partition(": ")
+        problem = re.sub("^ignored explicit argument .*", "it takes no value", problem, flags=re.DOTALL)
+        if message.startswith("argument ") and problem:
+            if problem == "expected one argument":
                 raise InputError(flag.removeprefix("--"), "given without a value.", remedy=f"See `{self.prog} --help`.")
-            raise InputError(flag.split("/")[0], f"{said}.", remedy=f"See `{self.prog} --help`.")
+            raise InputError(flag.split("/")[0], f"{problem}.", remedy=f"See `{self.prog} --help`.")
         raise InputError("command line", f"{message}.", remedy=f"See `{self.prog} --help`.")
 
 
 def overview(version: str) -> str:
-    """The text of `s3c --help`."""
+    """Return the text of `s3c --help`."""
     width = max(len(name) for name in COMMANDS)
     commands = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
     return f"""s3c {version}: scan, patch, sign and verify container images.
@@ -59,10 +59,10 @@ Exit codes: 0 done · 1 the policy said no · 2 wrong input · 3 something outsi
 
 
 def command_name(given: str) -> str:
-    """The command meant by a word.
+    """Return the command of a name.
 
     Raises:
-        InputError: there is none of that name; the message suggests one.
+        InputError: no command has that name; the message suggests a similar one.
     """
     if given in COMMANDS:
         return given
@@ -75,15 +75,15 @@ def command_name(given: str) -> str:
 
 
 def help_text(command: Command[Any]) -> str:
-    """The text of `s3c COMMAND --help`."""
-    return _parser(command).format_help()
+    """Return the text of `s3c COMMAND --help`."""
+    return _create_parser(command).format_help()
 
 
 def read(command: Command[Any], argv: Sequence[str]) -> dict[str, str] | None:
-    """The flags and bare arguments given.
+    """Read the flags and positional arguments given.
 
     Args:
-        command: whose inputs they are.
+        command: declares the inputs.
         argv: what follows the command's name.
 
     Returns:
@@ -93,17 +93,17 @@ def read(command: Command[Any], argv: Sequence[str]) -> dict[str, str] | None:
     Raises:
         InputError: an unknown flag, a flag without its value, too many arguments, or a secret on the command line.
     """
-    parser = _parser(command)
+    parser = _create_parser(command)
     declared = (*command.inputs, *COMMON_INPUTS)
-    found, extra = parser.parse_known_intermixed_args(_without_values(argv, declared))
-    if found.help:
+    parsed, extra = parser.parse_known_intermixed_args(_rewrite_switches(argv, declared))
+    if parsed.help:
         return None
     if extra:
-        raise _unknown(command, extra[0])
-    return _texts(command, vars(found))
+        raise _unknown_argument_error(command, extra[0])
+    return _input_texts(command, vars(parsed))
 
 
-def _parser(command: Command[Any]) -> _Parser:
+def _create_parser(command: Command[Any]) -> _Parser:
     width = min(shutil.get_terminal_size().columns, 110)
     parser = _Parser(
         prog=f"s3c {command.name}",
@@ -117,64 +117,67 @@ def _parser(command: Command[Any]) -> _Parser:
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=width),
         usage=_usage(command),
     )
-    bare = parser.add_argument_group("Arguments")
-    for one in command.inputs:
-        if one.positional:
-            bare.add_argument(
-                dest=f"bare {one.name}", metavar=one.name.upper(), nargs="*" if one.many else "?", help=_help(one)
+    arguments = parser.add_argument_group("Arguments")
+    for option in command.inputs:
+        if option.positional:
+            arguments.add_argument(
+                dest=f"bare {option.name}",
+                metavar=option.name.upper(),
+                nargs="*" if option.many else "?",
+                help=_input_help(option),
             )
-    own = parser.add_argument_group("Inputs")
-    for one in command.inputs:
-        _add(own, one)
+    inputs = parser.add_argument_group("Inputs")
+    for option in command.inputs:
+        _add_input(inputs, option)
     everywhere = parser.add_argument_group("Everywhere")
-    for one in COMMON_INPUTS:
-        _add(everywhere, one)
+    for option in COMMON_INPUTS:
+        _add_input(everywhere, option)
     everywhere.add_argument("-h", "--help", action="store_true", help="This text.")
     return parser
 
 
 def _usage(command: Command[Any]) -> str:
-    bare = [f"[{one.name.upper()}{'…' * one.many}]" for one in command.inputs if one.positional]
-    return " ".join([f"s3c {command.name}", *bare, "[--flags]"])
+    arguments = [f"[{option.name.upper()}{'…' * option.many}]" for option in command.inputs if option.positional]
+    return " ".join([f"s3c {command.name}", *arguments, "[--flags]"])
 
 
-def _add(group: argparse._ArgumentGroup, one: Input[Any]) -> None:
-    if one.secret:
-        group.add_argument(one.flag, dest=one.name, metavar="FILE", help=_help(one), action="append")
+def _add_input(group: argparse._ArgumentGroup, option: Input[Any]) -> None:
+    if option.secret:
+        group.add_argument(option.flag, dest=option.name, metavar="FILE", help=_input_help(option), action="append")
         return
-    for name in (one.name, *one.aliases):
-        shown = argparse.SUPPRESS if name != one.name or one.positional else _help(one)
-        if one.switch:
+    for name in (option.name, *option.aliases):
+        shown = argparse.SUPPRESS if name != option.name or option.positional else _input_help(option)
+        if option.switch:
             group.add_argument(f"--{name}", dest=name, action="append_const", const="true", help=shown)
             group.add_argument(f"--no-{name}", dest=name, action="append_const", const="false", help=argparse.SUPPRESS)
         else:
-            group.add_argument(f"--{name}", dest=name, metavar=_metavar(one), action="append", help=shown)
+            group.add_argument(f"--{name}", dest=name, metavar=_metavar(option), action="append", help=shown)
 
 
-def _metavar(one: Input[Any]) -> str:
-    if one.parse is boolean:
+def _metavar(option: Input[Any]) -> str:
+    if option.parse is boolean:
         return "true|false"
-    if one.choices and len("|".join(one.choices)) <= 24 and not one.many:
-        return "|".join(one.choices)
-    return "VALUE,…" if one.many else "VALUE"
+    if option.choices and len("|".join(option.choices)) <= 24 and not option.many:
+        return "|".join(option.choices)
+    return "VALUE,…" if option.many else "VALUE"
 
 
-def _help(one: Input[Any]) -> str:
-    text = one.help
-    if one.secret:
-        text += f" Read from a file (- is standard input), or from {one.variable}."
-    if one.choices:
-        text += f" One of {', '.join(one.choices)}." if not one.many else f" Of {', '.join(one.choices)}."
-    if one.switch and one.default == "true":
-        text += f" On by default: --no-{one.name} turns it off."
-    elif one.default and not one.switch:
-        text += f" [{one.default}]"
+def _input_help(option: Input[Any]) -> str:
+    text = option.help
+    if option.secret:
+        text += f" Read from a file (- is standard input), or from {option.variable}."
+    if option.choices:
+        text += f" One of {', '.join(option.choices)}." if not option.many else f" Of {', '.join(option.choices)}."
+    if option.switch and option.default == "true":
+        text += f" On by default: --no-{option.name} turns it off."
+    elif option.default and not option.switch:
+        text += f" [{option.default}]"
     return text.replace("%", "%%").replace("`", "")
 
 
-def _without_values(argv: Sequence[str], declared: Iterable[Input[Any]]) -> list[str]:
-    """Turn `--switch=false` into `--no-switch`, because a bare switch must not take the argument behind it."""
-    switches = {f"--{name}": one for one in declared if one.switch for name in (one.name, *one.aliases)}
+def _rewrite_switches(argv: Sequence[str], declared: Iterable[Input[Any]]) -> list[str]:
+    """Turn `--switch=false` into `--no-switch`, because a bare switch must not consume the argument after it."""
+    switches = {f"--{name}": option for option in declared if option.switch for name in (option.name, *option.aliases)}
     rewritten: list[str] = []
     for position, argument in enumerate(argv):
         if argument == "--":
@@ -188,84 +191,89 @@ def _without_values(argv: Sequence[str], declared: Iterable[Input[Any]]) -> list
             )
         flag, equals, text = argument.partition("=")
         if equals and flag in switches:
-            one = switches[flag]
+            option = switches[flag]
             try:
-                yes = boolean(text)
+                enabled = boolean(text)
             except ValueError as error:
-                raise InputError(one.name, f"{quote_value(text)} is not {error}.") from None
-            rewritten.append(flag if yes else f"--no-{flag[2:]}")
+                raise InputError(option.name, f"{quote_value(text)} is not {error}.") from None
+            rewritten.append(flag if enabled else f"--no-{flag[2:]}")
         else:
             rewritten.append(argument)
     return rewritten
 
 
-def _texts(command: Command[Any], found: Mapping[str, Any]) -> dict[str, str]:
+def _input_texts(command: Command[Any], parsed: Mapping[str, Any]) -> dict[str, str]:
     texts: dict[str, str] = {}
-    for one in (*command.inputs, *COMMON_INPUTS):
-        bare = found.get(f"bare {one.name}")
-        values = [bare] if isinstance(bare, str) else list(bare or [])
-        for name in (one.name, *one.aliases):
-            values += found.get(name) or []
+    for option in (*command.inputs, *COMMON_INPUTS):
+        positional = parsed.get(f"bare {option.name}")
+        values = [positional] if isinstance(positional, str) else list(positional or [])
+        for name in (option.name, *option.aliases):
+            values += parsed.get(name) or []
             if not values:
                 continue
-            if len(values) > 1 and not one.many and not one.switch:
-                raise InputError(one.name, "given more than once.", remedy="Give it once.")
-            if "" in values and not one.switch:
+            if len(values) > 1 and not option.many and not option.switch:
+                raise InputError(option.name, "given more than once.", remedy="Give it once.")
+            if "" in values and not option.switch:
                 raise InputError(
-                    one.name, "given without a value.", remedy=f"Leave {one.flag} out, or give it a value."
+                    option.name, "given without a value.", remedy=f"Leave {option.flag} out, or give it a value."
                 )
-            texts[name] = _secret(one, values[0]) if one.secret else values[-1] if one.switch else "\n".join(values)
+            texts[name] = (
+                _read_secret(option, values[0]) if option.secret else values[-1] if option.switch else "\n".join(values)
+            )
             values = []
     return texts
 
 
-def _secret(one: Input[Any], name: str) -> str:
+def _read_secret(option: Input[Any], name: str) -> str:
     try:
         text = reading.read_text_file(Path("/dev/stdin" if name == "-" else name))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            one.name,
+            option.name,
             f"the file {quote_value(name)} cannot be read: "
             f"{getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.",
-            remedy=f"Give {one.flag} a file that holds the value alone, or set {one.variable}.",
+            remedy=f"Give {option.flag} a file that holds the value alone, or set {option.variable}.",
         ) from None
     if not text.strip():
-        raise InputError(one.name, f"the file {quote_value(name)} is empty.")
+        raise InputError(option.name, f"the file {quote_value(name)} is empty.")
     return text.rstrip("\r\n")
 
 
-def _unknown(command: Command[Any], argument: str) -> InputError:
-    """The error of an argument nobody declared; its value may be a secret and is not shown."""
+def _unknown_argument_error(command: Command[Any], argument: str) -> InputError:
+    """Return the error of an undeclared argument; its value may be a secret and is not shown."""
     flag = argument.partition("=")[0]
     if not re.fullmatch(r"--?[A-Za-z0-9][A-Za-z0-9_-]{0,37}", flag):
         return InputError(
-            "command line", f"there is an argument too many: {quote_value(argument)}.", remedy=_see(command)
+            "command line", f"there is an argument too many: {quote_value(argument)}.", remedy=_see_help(command)
         )
     if command.removed is not None:
-        for one in command.removed.inputs:
-            if flag in {one.flag, *(f"--{no}{name}" for name in (one.name, *one.aliases) for no in ("", "no-"))}:
-                return command.removed.error(one, command.name)
-    for one in command.inputs:
-        if one.secret and flag == f"--{one.name}":
+        for option in command.removed.inputs:
+            if flag in {
+                option.flag,
+                *(f"--{prefix}{name}" for name in (option.name, *option.aliases) for prefix in ("", "no-")),
+            }:
+                return command.removed.error(option, command.name)
+    for option in command.inputs:
+        if option.secret and flag == f"--{option.name}":
             return InputError(
-                one.name,
+                option.name,
                 "a secret is not taken from the command line, where every process of this machine can read it.",
-                remedy=f"Set {one.variable}, or give {one.flag} FILE.",
+                remedy=f"Set {option.variable}, or give {option.flag} FILE.",
             )
-    after = _IN_A_STEP.get(flag.removeprefix("--").removeprefix("no-"))
-    if after:
+    step_command = _IN_A_STEP.get(flag.removeprefix("--").removeprefix("no-"))
+    if step_command:
         raise InputError(
             "command line",
             f"{flag} is an input of the action, not a flag of `s3c {command.name}`.",
-            remedy=f"On a command line run `s3c {after}` after it.",
+            remedy=f"On a command line run `s3c {step_command}` after it.",
         )
-    flags = [one.flag for one in (*command.inputs, *COMMON_INPUTS)]
+    flags = [option.flag for option in (*command.inputs, *COMMON_INPUTS)]
     near = difflib.get_close_matches(flag, flags, n=1)
     suggestion = f"Did you mean {near[0]}? " if near else ""
     return InputError(
-        "command line", f"{flag} is not a flag of `s3c {command.name}`.", remedy=suggestion + _see(command)
+        "command line", f"{flag} is not a flag of `s3c {command.name}`.", remedy=suggestion + _see_help(command)
     )
 
 
-def _see(command: Command[Any]) -> str:
+def _see_help(command: Command[Any]) -> str:
     return f"See `s3c {command.name} --help`."

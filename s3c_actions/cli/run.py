@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from s3c_actions.wiring.target_files import GovernedInputs
 
 _SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy"})
-"""Inputs that `wiring.settings_files` is about: a command without any is spared its import."""
+"""Inputs that `wiring.settings_files` handles: a command without any does not import it."""
 
 
 def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
@@ -70,7 +70,7 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
         console.error(name if isinstance(error, InputError) and error.field != "command" else "", error)
         return int(error.exit_code)
     except OSError:
-        raise  # standard output: `__main__` tells it
+        raise  # standard output: `__main__` reports it
     except Exception as error:
         console.bug(name, error)
         return Exit.BUG
@@ -93,10 +93,10 @@ class _Run(msgspec.Struct):
     now: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
     def run(self) -> int:
-        """Do it, and tell what came of it: the reports are written whatever happens."""
+        """Run the command and publish its outcome; the reports are written even when it fails."""
         try:
-            root = writing.guarded_folder(self.environment, _here())
-        except S3CError:  # there is no working folder, which `_run` tells
+            root = writing.guarded_folder(self.environment, _working_folder())
+        except S3CError:  # there is no working folder, which `_run` reports
             return self._run()
         with writing.guard_links(root):
             return self._run()
@@ -106,46 +106,48 @@ class _Run(msgspec.Struct):
 
         started = time.monotonic()
         output: Path | None = None
-        ended: S3CError | None = None
+        failure: S3CError | None = None
         try:
-            self._hide()
+            self._hide_secrets()
             self._reject_removed()
-            _here()
+            _working_folder()
             if issubclass(self.command.options, OutputOptions):
-                output = _made(self._own(OutputOptions).output_dir)
-            self.upload = self._own(UploadOptions).upload_sarif
+                output = _make_output_folder(self._read_group(OutputOptions).output_dir)
+            self.upload = self._read_group(UploadOptions).upload_sarif
             if self.command.comments:
-                self.annotations = self._own(AnnotationOptions).annotations
+                self.annotations = self._read_group(AnnotationOptions).annotations
                 self.comment = declare.read(
                     commenting.CommentingOptions, self.flags, self.environment, self.console.progress.notice
                 )
-            outcome = self._shortened(self._outcome(output))
+            outcome = self._shorten_outcome(self._run_command(output))
         except S3CError as error:
-            ended = error
+            failure = error
         except OSError as error:
-            ended = os_errors.translate(error) or os_errors.translate_conflict(error, output)
-            if ended is None:
-                return self._bug(error, output, started)
+            failure = os_errors.translate(error) or os_errors.translate_conflict(error, output)
+            if failure is None:
+                return self._report_bug(error, output, started)
         except Exception as error:
-            return self._bug(error, output, started)
-        if ended is not None:
-            self._shorten(ended)
-            outcome = Outcome(command=self.command.name, images=(), exit_code=int(ended.exit_code), error=ended.what)
+            return self._report_bug(error, output, started)
+        if failure is not None:
+            self._shorten(failure)
+            outcome = Outcome(
+                command=self.command.name, images=(), exit_code=int(failure.exit_code), error=failure.what
+            )
         outcome = replace(outcome, seconds=time.monotonic() - started)
         outcome = replace(outcome, settings=self.settings, gate_changes=self.changes)
         try:
-            return self._publisher().publish(outcome, output, ended)
+            return self._publisher().publish(outcome, output, failure)
         except BrokenPipeError:
             raise
         except OSError as error:
-            full = os_errors.translate(error)
-            if full is None:
-                return self._bug(error, output, started)
-            self.console.error(self.command.name, full)
-            return int(full.exit_code)
+            translated = os_errors.translate(error)
+            if translated is None:
+                return self._report_bug(error, output, started)
+            self.console.error(self.command.name, translated)
+            return int(translated.exit_code)
         except Exception as error:
-            # Uncaught it would end in Python's own exit code 1, which here means that the policy said no.
-            return self._bug(error, output, started)
+            # Uncaught, it would end with Python's own exit code 1, which here means that the policy refused.
+            return self._report_bug(error, output, started)
 
     def _publisher(self) -> Publisher:
         return Publisher(
@@ -158,109 +160,113 @@ class _Run(msgspec.Struct):
             comment=self.comment,
         )
 
-    def _taken(self) -> tuple[Input[Any], ...]:
-        """Every input that this command has, the shell's own among them."""
-        own = (*parser.COMMON_INPUTS, AnnotationOptions.annotations, UploadOptions.upload_sarif)
-        return (*self.command.inputs, *own, *(commenting.CommentingOptions.inputs() if self.command.comments else ()))
+    def _all_inputs(self) -> tuple[Input[Any], ...]:
+        """Return every input of this command, including those of the shell itself."""
+        shell_inputs = (*parser.COMMON_INPUTS, AnnotationOptions.annotations, UploadOptions.upload_sarif)
+        return (
+            *self.command.inputs,
+            *shell_inputs,
+            *(commenting.CommentingOptions.inputs() if self.command.comments else ()),
+        )
 
-    def _hide(self) -> None:
-        """Hide every secret before anything is done with an input: also those that stand where none belongs."""
+    def _hide_secrets(self) -> None:
+        """Hide every secret before an input is used, including secrets given in the wrong input."""
         secrets = self.console.secrets
         for value in secret_values.environment_secrets(self.environment):
             secrets.add(value)
-        for one, text in declare.texts(self._taken(), self.flags, self.environment):
-            if one.secret:
+        for option, text in declare.texts(self._all_inputs(), self.flags, self.environment):
+            if option.secret:
                 secrets.add(text)
-            elif (kind := one.content(text)) in one.takes and kind == pasted_content.KUBECONFIG:
+            elif (kind := option.content(text)) in option.takes and kind == pasted_content.KUBECONFIG:
                 for value in pasted_content.kubeconfig_secrets(pasted_content.normalize_kubeconfig(text)):
                     secrets.add(value)
             elif pasted_content.is_secret_kind(kind):
                 secrets.add_content(text)
 
     def _reject_removed(self) -> None:
-        """Raise InputError when a variable asks for what the command does no more; in an action every input is one."""
+        """Raise InputError when a variable sets a removed input; in an action every input is a variable."""
         removed = self.command.removed
         if removed is not None:
-            for one, _ in declare.texts(removed.asking, {}, self.environment):
-                raise removed.error(one, self.command.name)
+            for option, _ in declare.texts(removed.asking, {}, self.environment):
+                raise removed.error(option, self.command.name)
 
-    def _for_programs(self) -> dict[str, str]:
-        """The environment without secret inputs, of whatever command, and without content given in place of a path."""
-        without = {declare.variable(name) for name in secret_values.SECRET_INPUTS}
-        for one in self._taken():
-            names = [declare.variable(name) for name in (one.name, *one.aliases)] if not one.secret else []
-            without.update(name for name in names if one.content(self.environment.get(name, "")))
-        return {name: text for name, text in self.environment.items() if name not in without}
+    def _program_environment(self) -> dict[str, str]:
+        """Return the environment without secret inputs of any command, and without content given in place of a path."""
+        excluded = {declare.variable(name) for name in secret_values.SECRET_INPUTS}
+        for option in self._all_inputs():
+            names = [declare.variable(name) for name in (option.name, *option.aliases)] if not option.secret else []
+            excluded.update(name for name in names if option.content(self.environment.get(name, "")))
+        return {name: text for name, text in self.environment.items() if name not in excluded}
 
     def _shorten(self, error: S3CError) -> None:
-        """Cut what was given, and stands in an error, to the length that messages show."""
-        cut = self._cuts()
+        """Cut values of inputs that an error contains to the length that messages show."""
+        cut = self._create_shortener()
         error.what, error.cause, error.remedy, error.original = map(
             cut, (error.what, error.cause, error.remedy, error.original)
         )
         error.args = (error.what,)
 
-    def _shortened(self, outcome: Outcome) -> Outcome:
-        """The outcome with its errors cut as `_shorten` does."""
-        failures = [one.failure for one in outcome.images]
+    def _shorten_outcome(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with its errors cut as `_shorten` does."""
+        failures = [image.failure for image in outcome.images]
         for failure in (*failures, outcome.deploy.failure if outcome.deploy is not None else None):
             if failure is not None:
                 self._shorten(failure)
-        return replace(outcome, error=self._cuts()(outcome.error))
+        return replace(outcome, error=self._create_shortener()(outcome.error))
 
-    def _cuts(self) -> Callable[[str], str]:
-        given: dict[str, str] = {}
-        for one, text in declare.texts(self._taken(), self.flags, self.environment):
-            given.update(one.cuts(text))
+    def _create_shortener(self) -> Callable[[str], str]:
+        cuts: dict[str, str] = {}
+        for option, text in declare.texts(self._all_inputs(), self.flags, self.environment):
+            cuts.update(option.cuts(text))
 
         def cut(text: str) -> str:
-            for long in sorted(given, key=len, reverse=True):
-                text = text.replace(long, given[long])
+            for long in sorted(cuts, key=len, reverse=True):
+                text = text.replace(long, cuts[long])
             return pasted_content.hide_kept_paths(text)
 
         return cut
 
-    def _own(self, group: type[G]) -> G:
-        """Inputs that the shell itself uses."""
+    def _read_group(self, group: type[G]) -> G:
+        """Read inputs that the shell itself uses."""
         return declare.read(group, self.flags, self.environment, lambda _old: None)
 
-    def _outcome(self, output: Path | None) -> Outcome:
-        environment = self._for_programs()
+    def _run_command(self, output: Path | None) -> Outcome:
+        environment = self._program_environment()
         progress = self.console.progress
         cache = folders.cache_folder(environment)
         if cache.notice:
             progress.notice(cache.notice)
-        seen = folders.program_environment(environment, folders.working_folder())
-        with tempdir.open_run_folder(_place(environment)) as temp:
+        program_environment = folders.program_environment(environment, folders.working_folder())
+        with tempdir.open_run_folder(_temp_parent(environment)) as temp:
             values = declare.read(
-                self.command.options, self.flags, self.environment, progress.notice, partial(_keep, temp)
+                self.command.options, self.flags, self.environment, progress.notice, partial(_write_content, temp)
             )
             context = Context(
                 environment=environment,
                 runner=Runner(
-                    {**seen, "TMPDIR": str(temp)},
+                    {**program_environment, "TMPDIR": str(temp)},
                     self.console.secrets,
                     echo=lambda line: progress.note(f"$ {line}"),
-                    meanwhile=_summary_ahead,
+                    meanwhile=_warm_summary,
                 ),
                 progress=progress,
                 secrets=self.console.secrets,
                 output=output or Path(),
                 cache=cache.path,
                 temp=temp,
-                cwd=_here(),
+                cwd=_working_folder(),
                 now=self.now,
             )
-            return self.command.run(self._settled(values, context), context)
+            return self.command.run(self._add_settings_files(values, context), context)
 
-    def _settled(self, values: Group, context: Context) -> Group:
-        """The values, with the files that have a say in them; those are listed from here on."""
+    def _add_settings_files(self, values: Group, context: Context) -> Group:
+        """Return the values with the settings files added, and record those files in the outcome."""
         declared = self.command.inputs
-        if not _SETTINGS.intersection(one.name for one in declared):
+        if not _SETTINGS.intersection(option.name for option in declared):
             return values
         from s3c_actions.wiring import settings_files
 
-        governed = self._governed(values, context)
+        governed = self._apply_target_files(values, context)
         values = settings_files.add_default_files(governed.options, declared, context.cwd)
         proposed = governed.proposed
         if proposed is not None:
@@ -270,8 +276,8 @@ class _Run(msgspec.Struct):
         self.settings = settings_files.list_files(values, declared, context.cwd, governed.names)
         return values
 
-    def _governed(self, values: Group, context: Context) -> GovernedInputs:
-        """The values with the files of the branch that a pull request goes to; outside of one as they are."""
+    def _apply_target_files(self, values: Group, context: Context) -> GovernedInputs:
+        """Return the values with the files of a pull request's target branch; unchanged outside a pull request."""
         from s3c_actions.wiring import target_files
 
         if not self.environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
@@ -280,7 +286,7 @@ class _Run(msgspec.Struct):
 
         progress = self.console.progress
         gating = declare.read(commenting.GatingOptions, {}, self.environment, progress.notice)
-        branch = target_branch.find_target_branch(self.environment, lambda: self._token(gating), progress.notice)
+        branch = target_branch.find_target_branch(self.environment, lambda: self._find_token(gating), progress.notice)
         if branch is None:
             return target_files.GovernedInputs(options=values)
         checkout = target_files.Checkout(
@@ -296,8 +302,8 @@ class _Run(msgspec.Struct):
             progress.warning(target_files.describe_change(change, branch.name, label))
         return governed
 
-    def _token(self, gating: commenting.GatingOptions) -> str:
-        """The token to read the target branch with."""
+    def _find_token(self, gating: commenting.GatingOptions) -> str:
+        """Return the token that reads the target branch."""
         names = ("GITHUB_TOKEN", "GH_TOKEN")
         token = gating.github_token or next(filter(None, map(self.environment.get, names)), "")
         if not token:
@@ -309,7 +315,7 @@ class _Run(msgspec.Struct):
         self.console.secrets.add(token)
         return token
 
-    def _bug(self, error: Exception, output: Path | None, started: float) -> int:
+    def _report_bug(self, error: Exception, output: Path | None, started: float) -> int:
         from s3c_actions.result.model import Outcome
 
         what = f"A bug of s3c ended it: {type(error).__name__}."
@@ -329,8 +335,8 @@ class _Run(msgspec.Struct):
         return Exit.BUG
 
 
-def _keep(temp: Path, name: str, content: str) -> Path:
-    """Write what was given as text in place of a path to a file, which goes with the run's temporary folder."""
+def _write_content(temp: Path, name: str, content: str) -> Path:
+    """Write content given in place of a path to a file, which is removed with the run's temporary folder."""
     folder = temp / pasted_content.KEPT_FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / name
@@ -340,21 +346,21 @@ def _keep(temp: Path, name: str, content: str) -> Path:
 
 
 @cache
-def _summary_ahead() -> None:
-    """Import and compile what the summary is made with, while the first program runs."""
+def _warm_summary() -> None:
+    """Import and compile the summary's renderer while the first program runs."""
     startup.warm(then="s3c_actions.report.github.summary:prepare")
 
 
 def cache_path(environment: Mapping[str, str]) -> Path:
-    """Where programs and databases are kept between runs: `S3C_CACHE`, by default the user's cache folder."""
+    """Return the folder of programs and databases kept between runs: `S3C_CACHE`, else the user's cache folder."""
     return folders.cache_folder(environment).path
 
 
 _OWN_FILES = ("summary.md", "result.json")
 
 
-def _made(output: Path) -> Path:
-    """The folder for everything written, made before anything is done that would have to be told there."""
+def _make_output_folder(output: Path) -> Path:
+    """Create the output folder, before anything is done that would have to be reported in it."""
     try:
         writing.check_inside(output, _OWN_FILES)
         writing.make_folder(output)
@@ -367,17 +373,17 @@ def _made(output: Path) -> Path:
     return output
 
 
-def _place(environment: Mapping[str, str]) -> Path | None:
-    """Where the run's temporary folder lies; None: where the system has such folders."""
-    place = environment.get("RUNNER_TEMP")
-    if place and not Path(place).is_dir():
+def _temp_parent(environment: Mapping[str, str]) -> Path | None:
+    """Return the parent of the run's temporary folder; None for the system's own."""
+    folder = environment.get("RUNNER_TEMP")
+    if folder and not Path(folder).is_dir():
         raise InputError(
-            "RUNNER_TEMP", f"{place} is not a folder.", remedy="Make it; outside of a workflow, unset the variable."
+            "RUNNER_TEMP", f"{folder} is not a folder.", remedy="Make it; outside of a workflow, unset the variable."
         )
-    return Path(place) if place else None
+    return Path(folder) if folder else None
 
 
-def _here() -> Path:
+def _working_folder() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError:

@@ -45,16 +45,16 @@ def list_deployed(cluster: Cluster, namespaces: Iterable[str] = ()) -> DeployedI
         OutsideError: the cluster does not answer or does not allow listing Pods.
     """
     pods = cluster.resource("v1", "Pod")
-    wanted = tuple(namespaces)
-    listed_pods = [pod for name in wanted for pod in cluster.list(pods, name)] if wanted else cluster.list(pods)
+    selected = tuple(namespaces)
+    listed_pods = [pod for name in selected for pod in cluster.list(pods, name)] if selected else cluster.list(pods)
     running: dict[str, dict[str, None]] = {}
     unknown: dict[str, dict[str, None]] = {}
     for pod in listed_pods:
         metadata = pod.get("metadata") or {}
-        if (not wanted and metadata.get("namespace") in SYSTEM_NAMESPACES) or _has_ended(pod):
+        if (not selected and metadata.get("namespace") in SYSTEM_NAMESPACES) or _has_ended(pod):
             continue
-        for image, known in _images(pod):
-            (running if known else unknown).setdefault(image, {})[_place(metadata)] = None
+        for image, pinned in _images(pod):
+            (running if pinned else unknown).setdefault(image, {})[_place(metadata)] = None
     listed = [
         [RunningImage(image=image, places=tuple(places)) for image, places in sorted(images.items())]
         for images in (running, unknown)

@@ -118,29 +118,29 @@ def rollout_state(kind: str, live: Mapping[str, Any]) -> RolloutState:
         failed = "its containers ended with an error." if status.get("phase") == "Failed" else ""
         return RolloutState(ready=int(ready), wanted=1, done=ready, failed=failed)
     if kind == "Job":
-        wanted, done = int(spec.get("completions") or 1), int(status.get("succeeded") or 0)
+        desired, done = int(spec.get("completions") or 1), int(status.get("succeeded") or 0)
         failure = conditions.get("Failed", {})
         failed = str(failure.get("message") or "its Pods failed.") if failure.get("status") == "True" else ""
-        return RolloutState(ready=done, wanted=wanted, done=done >= wanted, failed=failed)
+        return RolloutState(ready=done, wanted=desired, done=done >= desired, failed=failed)
     if kind == "DaemonSet":
-        wanted, ready = int(status.get("desiredNumberScheduled") or 0), int(status.get("numberAvailable") or 0)
+        desired, ready = int(status.get("desiredNumberScheduled") or 0), int(status.get("numberAvailable") or 0)
         updated = int(status.get("updatedNumberScheduled") or 0)
-        return RolloutState(ready=ready, wanted=wanted, done=observed and ready >= wanted and updated >= wanted)
-    wanted = int(spec["replicas"]) if spec.get("replicas") is not None else 1
+        return RolloutState(ready=ready, wanted=desired, done=observed and ready >= desired and updated >= desired)
+    desired = int(spec["replicas"]) if spec.get("replicas") is not None else 1
     if kind == "StatefulSet":
         ready, updated = int(status.get("readyReplicas") or 0), int(status.get("updatedReplicas") or 0)
-        current = status.get("currentRevision") == status.get("updateRevision") or updated >= wanted
-        return RolloutState(ready=ready, wanted=wanted, done=observed and ready >= wanted and current)
+        current = status.get("currentRevision") == status.get("updateRevision") or updated >= desired
+        return RolloutState(ready=ready, wanted=desired, done=observed and ready >= desired and current)
     ready = int(status.get("availableReplicas") or 0)
     if kind != "Deployment":
-        return RolloutState(ready=ready, wanted=wanted, done=observed and ready >= wanted)
+        return RolloutState(ready=ready, wanted=desired, done=observed and ready >= desired)
     updated, total = int(status.get("updatedReplicas") or 0), int(status.get("replicas") or 0)
     progressing = conditions.get("Progressing", {})
     late = observed and progressing.get("reason") == "ProgressDeadlineExceeded"
     return RolloutState(
         ready=min(ready, updated),
-        wanted=wanted,
-        done=observed and updated >= wanted and total <= updated and ready >= wanted,
+        wanted=desired,
+        done=observed and updated >= desired and total <= updated and ready >= desired,
         failed=str(progressing.get("message") or "it made no progress.") if late else "",
     )
 

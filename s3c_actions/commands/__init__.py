@@ -1,4 +1,4 @@
-"""The shell: one module for each command reads inputs, calls steps and hands back what was done.
+"""The commands: one module each, which reads inputs, calls steps and returns an `Outcome`.
 
 A command never prints, exits or reads the environment: `cli.run` gives it a `Context` and renders the `Outcome` it
 returns as console lines, summary, outputs and `result.json`.

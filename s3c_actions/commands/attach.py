@@ -1,4 +1,4 @@
-"""`s3c attach`: evidence beside images, made of a scan of this moment or of reports that are there."""
+"""`s3c attach`: attach evidence to images, from a new scan or from existing reports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def run(options: inputs.AttachInputs, context: Context) -> Outcome:
-    """Scan and attach image by image; what becomes of one does not keep the others from it.
+    """Scan and attach image by image; a failure of one does not stop the others.
 
     Raises:
         InputError: an input, the key or a report is wrong: nothing has been attached.
@@ -34,20 +34,20 @@ def run(options: inputs.AttachInputs, context: Context) -> Outcome:
     if not options.attach:
         raise InputError("attach", "there is nothing to attach.", remedy="Leave it out, or name the documents.")
     images = options.image
-    places = image_folders(context.output, images)
+    folders = image_folders(context.output, images)
     scanner = create_scanner(options, context, images, evidence=True)
     with open_signing_key(options, context, registries_of(options.image)) as signer:
         settings = scanner.settings
         tool = attacher_for_scanner(options, context, signer, scanner)
-        references = {image: _pinned(image, scanner) for image in images} if options.results else {}
-        found = earlier(options, references or dict.fromkeys(images, ""))
-        given = read_reports(found.reports, images, scanner.registry, settings.criteria(scanner.trivy))
+        references = {image: _pin(image, scanner) for image in images} if options.results else {}
+        previous = earlier(options, references or dict.fromkeys(images, ""))
+        given_scans = read_reports(previous.reports, images, scanner.registry, settings.criteria(scanner.trivy))
 
         def attach(image: str) -> ImageOutcome:
-            scan = given.get(image) or scanner.look(image, places[image])
+            scan = given_scans.get(image) or scanner.look(image, folders[image])
             outcome = ImageOutcome(image=image, reference=scan.reference, scan=scan)
             try:
-                outcome = replace(outcome, attach=tool.of(found, image).attach(outcome, "attach"))
+                outcome = replace(outcome, attach=tool.of(previous, image).attach(outcome, "attach"))
             except S3CError as error:
                 return failed(outcome, error)
             refused = unless_exempt(closed_gate_error(scan, settings.gate), image, options, context.progress)
@@ -56,7 +56,7 @@ def run(options: inputs.AttachInputs, context: Context) -> Outcome:
         return Outcome(command="attach", images=for_each_image(images, context.progress, attach))
 
 
-def _pinned(image: str, scanner: ImageScanner) -> str:
+def _pin(image: str, scanner: ImageScanner) -> str:
     reference = Reference.parse(image)
     try:
         return reference.at(scanner.registry.resolve(reference).digest).pinned

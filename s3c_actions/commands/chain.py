@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def run(options: inputs.ChainInputs, context: Context) -> Outcome:
-    """Take every image through the chain; what becomes of one does not keep the others from going on.
+    """Take every image through the chain; a failure of one does not stop the others.
 
     Raises:
         InputError: an input, the certificate or an image is wrong: nothing has been pushed.
@@ -59,24 +59,24 @@ def run(options: inputs.ChainInputs, context: Context) -> Outcome:
         reject_platform(options)
     settings = chain.ChainSettings(images=images, gate=threshold_from_inputs(options, context, options.severity))
     baselines = baseline.read_baselines(options, context, images)
-    places = image_folders(context.output, images)
+    folders = image_folders(context.output, images)
     deployed: DeployResult | None = None
     with ExitStack() as stack:
-        signer, verify, home = _signing(options, context, stack)
-        deploy = _deploying(options, context, verify) if options.deploy else None
+        signer, verify, home = _prepare_signing(options, context, stack)
+        deploy = _prepare_deploy(options, context, verify) if options.deploy else None
         scanner = create_scanner(options, context, images, evidence=bool(options.attach))
         vouched = vouch_by_policy(signer.notation, home) if signer is not None and home is not None else None
         if signer is None and options.patch:
             vouched = stack.enter_context(by_options(options, context, registries_of(images)))
-        steps = _steps(options, context, stack, scanner=scanner, signer=signer, verify=verify, vouched=vouched)
+        steps = _bind_steps(options, context, stack, scanner=scanner, signer=signer, verify=verify, vouched=vouched)
         tracing.prepare()
-        earlier = {image: baselines.of(image, scanner, places[image]) for image in images}
+        baseline_reports = {image: baselines.of(image, scanner, folders[image]) for image in images}
         outcomes = chain.run(settings, steps, context.progress)
-        outcomes = tuple(baselines.compared(one, earlier[one.image], scanner) for one in outcomes)
+        outcomes = tuple(baselines.compared(outcome, baseline_reports[outcome.image], scanner) for outcome in outcomes)
         if deploy is not None:
             outcomes, deployed = chain.deploy(outcomes, deploy, denied_error, context.progress)
-        checked = None if signer is None or home is None else (signer.notation, home)
-        outcomes = _traced(options, context, outcomes, scanner.registry, checked)
+        verification = None if signer is None or home is None else (signer.notation, home)
+        outcomes = _trace_images(options, context, outcomes, scanner.registry, verification)
     for warning in deployed.warnings if deployed is not None else ():
         context.progress.warning(warning)
     failure = deployed.failure if deployed is not None else None
@@ -89,10 +89,10 @@ def run(options: inputs.ChainInputs, context: Context) -> Outcome:
     )
 
 
-def _signing(
+def _prepare_signing(
     options: inputs.ChainInputs, context: Context, stack: ExitStack
 ) -> tuple[SigningKey | None, Callable[[str], VerifyResult] | None, NotationHome | None]:
-    """Who signs, who verifies, and by which trust. The key is checked first: a wrong one ends the run soonest."""
+    """Return the signer, the verification and its trust. The key is checked first, so that a wrong one fails early."""
     if not options.sign:
         return (
             None,
@@ -105,10 +105,10 @@ def _signing(
         if error.field == KeyOptions.key.name and not options.given(KeyOptions.key):
             error.remedy += " To stop before signing, set `sign` to false."
         raise
-    return signer, *_verifying(options, context, signer, stack)
+    return signer, *_prepare_verification(options, context, signer, stack)
 
 
-def _steps(
+def _bind_steps(
     options: inputs.ChainInputs,
     context: Context,
     stack: ExitStack,
@@ -118,9 +118,9 @@ def _steps(
     verify: Callable[[str], VerifyResult] | None,
     vouched: VouchCheck | None,
 ) -> ChainSteps:
-    """The steps that the inputs ask for, bound."""
+    """Bind the steps that the inputs select."""
     images = options.image
-    places = image_folders(context.output, images)
+    folders = image_folders(context.output, images)
     patcher = stack.enter_context(open_patcher(options, context, scanner, images, vouched)) if options.patch else None
 
     attacher = (
@@ -128,16 +128,16 @@ def _steps(
     )
     return ChainSteps(
         resolve=lambda image: scanner.registry.resolve(Reference.parse(image)),
-        scan=lambda image: scanner.look(image, places[image]),
-        patch=(lambda scan: patcher.patch(scan.image, places[scan.image], scan)) if patcher is not None else None,
-        sign=_sign(signer, context) if signer is not None else None,
+        scan=lambda image: scanner.look(image, folders[image]),
+        patch=(lambda scan: patcher.patch(scan.image, folders[scan.image], scan)) if patcher is not None else None,
+        sign=_sign_step(signer, context) if signer is not None else None,
         attach=(lambda outcome: attacher.attach(outcome, "chain")) if attacher is not None else None,
-        verify=_told(verify, context) if signer is not None and verify is not None else None,
+        verify=_verify_step(verify, context) if signer is not None and verify is not None else None,
     )
 
 
-def _sign(signer: SigningKey, context: Context) -> Callable[[str], SignResult]:
-    def sign_one(reference: str) -> SignResult:
+def _sign_step(signer: SigningKey, context: Context) -> Callable[[str], SignResult]:
+    def sign_image(reference: str) -> SignResult:
         with context.progress.step("sign") as step:
             try:
                 result = sign.run(signer, reference, context.progress)
@@ -148,21 +148,21 @@ def _sign(signer: SigningKey, context: Context) -> Callable[[str], SignResult]:
             step.done(f"{how} {result.certificate.subject}")
         return result
 
-    return sign_one
+    return sign_image
 
 
-def _verifying(
+def _prepare_verification(
     options: inputs.ChainInputs, context: Context, signer: SigningKey, stack: ExitStack
 ) -> tuple[Callable[[str], VerifyResult], NotationHome]:
-    """Verification as a consumer would do it: by the trust store given, else by the signing certificate's anchor."""
+    """Verify as a consumer would: by the trust store given, else by the signing certificate's anchor."""
     notation: Verifier = signer.notation
     settings: VerifySettings = given_trust_settings(options, options.user_metadata)
     home: NotationHome = signer.trust
-    for one in TrustOptions.own():
-        if options.given(one) and not settings.stores:
+    for option in TrustOptions.own():
+        if options.given(option) and not settings.stores:
             raise InputError(
                 "trust-store",
-                f"it is missing, and {one.name} is given.",
+                f"it is missing, and {option.name} is given.",
                 remedy="Give the certificates to trust, or leave both out to trust the signing certificate's anchor.",
             )
     if settings.stores:
@@ -184,10 +184,10 @@ def _verifying(
     return lambda reference: verify.run(settings, notation, home, reference, context.progress), home
 
 
-def _told(verify: Callable[[str], VerifyResult], context: Context) -> Callable[[str], VerifyResult]:
-    """A verification as a step that is shown."""
+def _verify_step(verify: Callable[[str], VerifyResult], context: Context) -> Callable[[str], VerifyResult]:
+    """Wrap a verification in a step that is shown."""
 
-    def verify_one(reference: str) -> VerifyResult:
+    def verify_image(reference: str) -> VerifyResult:
         with context.progress.step("verify") as step:
             try:
                 result = verify(reference)
@@ -197,53 +197,57 @@ def _told(verify: Callable[[str], VerifyResult], context: Context) -> Callable[[
             step.done(f'valid, trusted by policy "{result.policy}"')
         return result
 
-    return verify_one
+    return verify_image
 
 
-def _traced(
+def _trace_images(
     options: inputs.ChainInputs,
     context: Context,
     outcomes: tuple[ImageOutcome, ...],
     registry: Registry,
-    checked: tuple[Verifier, NotationHome] | None,
+    verification: tuple[Verifier, NotationHome] | None,
 ) -> tuple[ImageOutcome, ...]:
-    """Each image with the page of its story; one that cannot be written is told, and changes nothing.
+    """Return each outcome with its trace; a trace that cannot be written is a warning, and changes no verdict.
 
     Args:
         options: of the chain.
         context: of the run.
-        outcomes: what was done.
+        outcomes: of the steps before.
         registry: of the images.
-        checked: what verified; without it signatures are shown and not checked.
+        verification: notation and its trust; without them signatures are shown and not checked.
     """
     images = options.image
-    places = image_folders(context.output, images)
-    done = []
+    folders = image_folders(context.output, images)
+    traced = []
     with ExitStack() as stack:
-        tools = _telling(options, context, registry, checked, stack)
-        for one in outcomes:
+        tools = _trace_tools(options, context, registry, verification, stack)
+        for outcome in outcomes:
             try:
-                told = tracing.trace_image(one.reference, tools, places[one.image]) if one.reference else None
+                trace_result = (
+                    tracing.trace_image(outcome.reference, tools, folders[outcome.image]) if outcome.reference else None
+                )
             except (S3CError, OSError) as error:
-                what = error.what if isinstance(error, S3CError) else f"{error}."
-                context.progress.warning(f"{one.image}: the page of its story could not be written: {what}")
-                told = None
-            done.append(replace(one, trace=told))
-    return tuple(done)
+                reason = error.what if isinstance(error, S3CError) else f"{error}."
+                context.progress.warning(f"{outcome.image}: the page of its story could not be written: {reason}")
+                trace_result = None
+            traced.append(replace(outcome, trace=trace_result))
+    return tuple(traced)
 
 
-def _telling(
+def _trace_tools(
     options: inputs.ChainInputs,
     context: Context,
     registry: Registry,
-    checked: tuple[Verifier, NotationHome] | None,
+    verification: tuple[Verifier, NotationHome] | None,
     stack: ExitStack,
 ) -> TraceTools:
-    """What tells the stories: the policy's verdict where it names signers, else that of the trust that verified."""
+    """Create the tools of the trace: the policy judges where it names signers, else the trust that verified."""
     tools = TraceTools(registry=registry, now=context.now)
-    if checked is None:
+    if verification is None:
         return tools
-    tools = replace(tools, checker=SignatureChecker(notation=checked[0], homes=(checked[1],), temp=context.temp))
+    tools = replace(
+        tools, checker=SignatureChecker(notation=verification[0], homes=(verification[1],), temp=context.temp)
+    )
     path = options.policy
     if path is None or not model.read(path).signers:
         return tools
@@ -257,14 +261,14 @@ def _telling(
     return replace(tools, checker=checker, judge=judge)
 
 
-def _deploying(
+def _prepare_deploy(
     options: inputs.ChainInputs, context: Context, verify: Callable[[str], VerifyResult] | None
 ) -> Callable[[Sequence[ImageOutcome]], DeployResult]:
-    """The deploy step, bound: manifests are read and the cluster is asked for now, before anything is pushed.
+    """Bind the deploy step: manifests are read and the cluster is contacted now, before anything is pushed.
 
-    What the chain has verified is not verified again. Other images of the manifests are held to the trust store given,
-    else left to the gate; where none is required, they have to be signed as the chain's are. A chain that does not sign
-    holds all of them to the trust store or the vault given.
+    What the chain has verified is not verified again. Other images of the manifests are verified by the trust store
+    given, else left to the gate; where no gate is required, they have to be signed as the chain's are. A chain that
+    does not sign verifies all of them by the trust store or the vault given.
     """
     if not options.manifests:
         raise InputError(
@@ -286,27 +290,27 @@ def _deploying(
     strictly = bool(options.trust_store) or not options.sign or not options.require_gate
 
     def deploy_all(images: Sequence[ImageOutcome]) -> DeployResult:
-        known = {one.reference: one.verify for one in images if one.verify is not None}
+        verified_images = {image.reference: image.verify for image in images if image.verify is not None}
 
         def verified(pinned: str) -> VerifyResult | None:
-            if pinned in known:
-                return known[pinned]
+            if pinned in verified_images:
+                return verified_images[pinned]
             return verify(pinned) if strictly and verify is not None else None
 
-        chosen = _replacements({one.image: one.reference for one in images})
+        chosen = _replacements({image.image: image.reference for image in images})
         return deploy.run(replace(settings, replacements=chosen), replace(tools, verify=verified))[0]
 
     return deploy_all
 
 
 def _replacements(images: Mapping[str, str]) -> tuple[Replacement, ...]:
-    """What came of each image, in place of all images of its repository; of two of one repository, each of its tag."""
-    given = {image: Reference.parse(image) for image in images}
-    names = [one.name for one in given.values()]
+    """Replace all images of a repository by the chain's image; of two of one repository, each replaces its own tag."""
+    references = {image: Reference.parse(image) for image in images}
+    names = [reference.name for reference in references.values()]
     return tuple(
         Replacement(
-            name=one if names.count(one.name) > 1 else replace(one, tag="", digest=""),
+            name=reference if names.count(reference.name) > 1 else replace(reference, tag="", digest=""),
             image=Reference.parse(images[image]),
         )
-        for image, one in given.items()
+        for image, reference in references.items()
     )

@@ -1,4 +1,4 @@
-"""`s3c comment`: results that are there already, as comments on their pull request."""
+"""`s3c comment`: existing results as comments on their pull request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NAME = "comment"
 MAX_COMMENTS = 20
-"""Of one run for a fork, which may claim any number of images; of more, one comment tells."""
+"""Of one run for a fork, which may claim any number of images; more are merged into one comment."""
 FOREIGN_NOTE = "Made by a run for a fork or Dependabot, with the code it proposes."
 
 
@@ -34,13 +34,13 @@ def run(options: inputs.CommentInputs, context: Context) -> Outcome:
 
     Raises:
         InputError: an input or a result is wrong.
-        OutsideError: GitHub did not take a comment that is required, or what a fork's run left is no result.
+        OutsideError: GitHub did not take a comment that is required, or a fork's artifact is no result.
     """
     token = find_token(options, context, "pull-requests: write")
-    about = runs.read_run(context.environment, options.repository)
+    workflow_run = runs.read_run(context.environment, options.repository)
     client = api.connect(token, context.environment, context.progress.notice)
     foreign = options.from_run
-    if foreign and about.event != "workflow_run":
+    if foreign and workflow_run.event != "workflow_run":
         raise InputError(
             "from-run",
             "this run was not caused by the end of another one.",
@@ -54,7 +54,7 @@ def run(options: inputs.CommentInputs, context: Context) -> Outcome:
         )
     required = options.comment_required
     try:
-        documents = artifact.download_results(client, about, token) if foreign else read(options.results)
+        documents = artifact.download_results(client, workflow_run, token) if foreign else read(options.results)
         settings = delivery.CommentSettings(
             mode=options.comment,
             name=options.comment_name,
@@ -63,34 +63,38 @@ def run(options: inputs.CommentInputs, context: Context) -> Outcome:
             most=MAX_COMMENTS if foreign else None,
             note=FOREIGN_NOTE if foreign else "",
         )
-        written = delivery.draft_comments(documents, about, settings) if settings.mode != "off" else []
+        drafts = delivery.draft_comments(documents, workflow_run, settings) if settings.mode != "off" else []
         with context.progress.step("comment") as step:
             try:
-                done = delivery.deliver(client, about, written, pull_request=options.pull_request)
+                delivered = delivery.deliver(client, workflow_run, drafts, pull_request=options.pull_request)
             except errors.GitHubError:
                 step.done("not written")
-                if not about.read_only:
+                if not workflow_run.read_only:
                     raise
-                for_another = _left(documents, written, about, settings, context)
-                context.progress.notice(delivery.saved_notice(for_another))
-                return Outcome(command=NAME, images=(), left=for_another)
-            step.done(delivery.describe_delivery(done) if written else "nothing to comment")
+                saved = _save_results(documents, drafts, workflow_run, settings, context)
+                context.progress.notice(delivery.saved_notice(saved))
+                return Outcome(command=NAME, images=(), left=saved)
+            step.done(delivery.describe_delivery(delivered) if drafts else "nothing to comment")
     except S3CError as error:
         if isinstance(error, InputError) or required:
             raise
         context.progress.warning(str(error))
         return Outcome(command=NAME, images=())
-    urls = tuple(one.url for one in done if one.url)
-    left = _left(documents, written, about, settings, context) if delivery.may_exist_already(done, about) else None
-    return Outcome(command=NAME, images=(), text="".join(f"{url}\n" for url in urls), comments=urls, left=left)
+    urls = tuple(comment.url for comment in delivered if comment.url)
+    saved_results = (
+        _save_results(documents, drafts, workflow_run, settings, context)
+        if delivery.may_exist_already(delivered, workflow_run)
+        else None
+    )
+    return Outcome(command=NAME, images=(), text="".join(f"{url}\n" for url in urls), comments=urls, left=saved_results)
 
 
-def _left(
+def _save_results(
     documents: Sequence[ResultDocument],
-    written: Sequence[CommentDraft],
-    about: WorkflowRun,
+    drafts: Sequence[CommentDraft],
+    workflow_run: WorkflowRun,
     settings: CommentSettings,
     context: Context,
 ) -> LeftResults:
     texts = [json.dumps(msgspec.to_builtins(document)).encode() for document in documents]
-    return delivery.save_for_workflow(texts, written, about, settings, context.environment)
+    return delivery.save_for_workflow(texts, drafts, workflow_run, settings, context.environment)

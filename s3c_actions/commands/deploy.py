@@ -1,4 +1,4 @@
-"""`s3c deploy`: manifests by signed digests, behind a proved gate."""
+"""`s3c deploy`: deploy manifests by signed digests, behind a proved gate."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from s3c_actions.wiring.deploying import (
 
 
 def run(options: inputs.DeployInputs, context: Context) -> Outcome:
-    """Deploy what the inputs say.
+    """Deploy the manifests that the inputs name.
 
     Raises:
         InputError: an input, a manifest or an image is wrong: nothing was applied.
         OutsideError: the registry or the cluster failed before anything was applied.
     """
     started = time.monotonic()
-    settings = deploy_settings(options, context, tuple(Replacement.parse(one) for one in options.image))
+    settings = deploy_settings(options, context, tuple(Replacement.parse(image) for image in options.image))
     if not names_trust(options) and not options.require_gate:
         raise InputError(
             "trust-store",
@@ -52,14 +52,14 @@ def run(options: inputs.DeployInputs, context: Context) -> Outcome:
     with ExitStack() as stack:
         registry = image_registry(options, context, settings.manifests, settings.replacements)
         hosts = registry_hosts(options, settings.manifests, settings.replacements)
-        # Whatever is made ready while programs run would hold up the import of Kubernetes' client, and comes after it.
-        alone = replace(context, runner=dataclasses.replace(context.runner, meanwhile=lambda: None))
-        verify = _by_policy(
+        # Preparation while programs run would delay the import of Kubernetes' client, so it starts after that import.
+        idle_context = replace(context, runner=dataclasses.replace(context.runner, meanwhile=lambda: None))
+        verify = _add_policy_judge(
             options,
-            alone,
+            idle_context,
             stack,
             registry=registry,
-            verify=create_verifier(options, alone, stack, hosts),
+            verify=create_verifier(options, idle_context, stack, hosts),
             hosts=hosts,
         )
         tools = deploy_tools(options, context, registry, verify, resolve=options.resolve)
@@ -69,7 +69,7 @@ def run(options: inputs.DeployInputs, context: Context) -> Outcome:
     return deploy_outcome("deploy", result, verified, time.monotonic() - started)
 
 
-def _by_policy(
+def _add_policy_judge(
     options: inputs.DeployInputs,
     context: Context,
     stack: ExitStack,
@@ -78,16 +78,16 @@ def _by_policy(
     verify: Callable[[str], VerifyResult] | None,
     hosts: Collection[str],
 ) -> Callable[[str], VerifyResult | None] | None:
-    """Verification, and then the policy's judgement by the evidence in the registry; as it was without a policy.
+    """Return a verification followed by the policy's judgement of the evidence; unchanged without a policy.
 
     Raises:
-        InputError: the policy is not one, or names no signer.
+        InputError: the policy is invalid, or names no signer.
     """
     path = options.policy
     if path is None:
         return verify
 
-    ready = stack.enter_context(
+    prepared = stack.enter_context(
         judge.prepare(
             read_certificates(model.read(path), options, context),
             registry=registry,
@@ -97,11 +97,11 @@ def _by_policy(
         )
     )
 
-    def judged(reference: str) -> VerifyResult | None:
+    def verify_and_judge(reference: str) -> VerifyResult | None:
         result = verify(reference) if verify is not None else None
-        refusal = judge.rejected_error(judge.run(ready, Reference.parse(reference)))
+        refusal = judge.rejected_error(judge.run(prepared, Reference.parse(reference)))
         if refusal is not None:
             raise refusal
         return result
 
-    return judged
+    return verify_and_judge

@@ -1,4 +1,4 @@
-"""`s3c gate`: the gate installed, and whether it closes, by looking and by trying."""
+"""`s3c gate`: install the gate, and check that it closes by inspection and by dry runs."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 
 CACHE_SECONDS = 40.0
-"""Seconds in which a verdict from before the gate was changed is forgotten: three caches of 10 s each."""
+"""Seconds after which a verdict from before a change of the gate has expired: three caches of 10 s each."""
 
 
 def run(options: inputs.GateInputs, context: Context) -> Outcome:
-    """Install the gate if asked to; look at it, prove it, and try the images given, all by dry run.
+    """Install the gate if asked to; inspect it, prove it, and try the images given, all by dry run.
 
     Raises:
         InputError: an input or an image is wrong.
         Refused: the gate has holes, or is open.
-        OutsideError: the registry, the cluster or the gate does not answer.
+        OutsideError: the registry, the cluster or the gate does not respond.
     """
     started = time.monotonic()
     installing = options.task == "install"
-    images = tuple(Replacement.parse(one) for one in options.image)
+    images = tuple(Replacement.parse(image) for image in options.image)
     if not images and not installing:
         raise InputError(
             inputs.GateInputs.image.name,
@@ -48,25 +48,25 @@ def run(options: inputs.GateInputs, context: Context) -> Outcome:
             remedy="Give one that is signed, for example with --image registry.example/app@sha256:….",
         )
     registry = image_registry(options, context, (), images)
-    references = {str(one.image): resolve_reference(registry, one.image)[0] for one in images}
+    references = {str(replacement.image): resolve_reference(registry, replacement.image)[0] for replacement in images}
     cluster = connect_cluster(options, context)
     if not installing:
-        told = deploy_outcome(
-            "gate", _tried(options, context, cluster, registry, references), {}, time.monotonic() - started
+        outcome = deploy_outcome(
+            "gate", _try_images(options, context, cluster, registry, references), {}, time.monotonic() - started
         )
-        return told if options.task == "check" else drop_failures(told)
+        return outcome if options.task == "check" else drop_failures(outcome)
     installed = install(options, context, cluster)
     if installed.failure is None and references:
-        tried = _tried(options, context, cluster, registry, references, patience=CACHE_SECONDS)
+        tried = _try_images(options, context, cluster, registry, references, patience=CACHE_SECONDS)
         installed = replace(tried, applied=installed.applied, unchanged=installed.unchanged)
-    told = deploy_outcome("gate", installed, {}, time.monotonic() - started)
-    if told.images or installed.failure is not None:
-        return told
+    outcome = deploy_outcome("gate", installed, {}, time.monotonic() - started)
+    if outcome.images or installed.failure is not None:
+        return outcome
     what = "as it should be already, and closes" if installed.unchanged else "installed, and closes"
-    return replace(told, text=f"✔ the gate of {cluster.address} is {what}")
+    return replace(outcome, text=f"✔ the gate of {cluster.address} is {what}")
 
 
-def _tried(
+def _try_images(
     options: inputs.GateInputs,
     context: Context,
     cluster: Cluster,
@@ -75,23 +75,23 @@ def _tried(
     *,
     patience: float = 0.0,
 ) -> DeployResult:
-    """What the gate makes of images; a denial counts after `patience` seconds."""
+    """Return the gate's verdict on images; a denial counts after `patience` seconds."""
     namespace = options.namespace or cluster.namespace
     with context.progress.step("gate") as step:
-        looked = inspection.inspect(inspection.read_gate_objects(cluster), [("", "Pod", namespace)])
-        if looked.holes:
-            raise inspection.defects_error(looked)
-        step.done(f"closed for {namespace} by {', '.join(looked.constraints)}")
+        inspected = inspection.inspect(inspection.read_gate_objects(cluster), [("", "Pod", namespace)])
+        if inspected.holes:
+            raise inspection.defects_error(inspected)
+        step.done(f"closed for {namespace} by {', '.join(inspected.constraints)}")
 
     def signatures(reference: Reference) -> list[str]:
-        return [found.digest for found in registry.referrers(reference, SIGNATURE)]
+        return [signature.digest for signature in registry.referrers(reference, SIGNATURE)]
 
     unsigned = inspection.find_unsigned(list(references.values()), signatures)
     denial = ""
     if unsigned:
         with context.progress.step("proof") as step:
-            beside = next(iter(references.values())).pinned
-            proof = inspection.prove_closed(cluster, unsigned, namespace, looked.constraints, beside)
+            signed = next(iter(references.values())).pinned
+            proof = inspection.prove_closed(cluster, unsigned, namespace, inspected.constraints, signed)
             denial = proof.what
             step.done(f"{denial} Tried {proof.told}.")
     admissions = []
@@ -108,18 +108,22 @@ def _tried(
                 judge_admission(Admission(image=image, reference=reference.pinned, verdict="unknown"), denied)
             )
             step.done(f"{reference.pinned} is admitted" if denied is None else denied.denials[0].what)
-    inspection.reject_unsigned((references[one.image] for one in admissions if one.verdict == "admitted"), signatures)
+    inspection.reject_unsigned(
+        (references[admission.image] for admission in admissions if admission.verdict == "admitted"), signatures
+    )
     return DeployResult(
         cluster=cluster.address,
         admissions=tuple(admissions),
         unsigned_denied=unsigned,
         denial=denial,
-        constraints=looked.constraints,
-        exempt=looked.exempt,
+        constraints=inspected.constraints,
+        exempt=inspected.exempt,
     )
 
 
-def drop_failures(told: Outcome) -> Outcome:
-    """A demonstration in which something is denied is one that worked."""
-    images = (replace(one, failure=None, reference="" if one.failure else one.reference) for one in told.images)
-    return replace(told, images=tuple(images))
+def drop_failures(outcome: Outcome) -> Outcome:
+    """Remove the failures: a demonstration in which an image is denied has succeeded."""
+    images = (
+        replace(image, failure=None, reference="" if image.failure else image.reference) for image in outcome.images
+    )
+    return replace(outcome, images=tuple(images))

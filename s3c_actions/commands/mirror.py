@@ -1,4 +1,4 @@
-"""`s3c mirror`: an image by digest from any registry, or from an archive, to a registry."""
+"""`s3c mirror`: copy an image by digest from any registry, or from an archive, to a registry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(options: inputs.MirrorInputs, context: Context) -> Outcome:
     """Copy the image.
 
     Raises:
-        InputError: an input is wrong, or the image is not there, or is an archive's that cannot be believed.
+        InputError: an input is wrong, or the image does not exist, or the archive is inconsistent.
         OutsideError: a registry failed; the target's tag is as it was.
     """
     image = options.source
@@ -43,15 +43,15 @@ def run(options: inputs.MirrorInputs, context: Context) -> Outcome:
     with context.progress.step("mirror") as step, ExitStack() as stack:
         target = _registry(options, context, settings.target.registry)
         if source is not None:
-            found = _repository(options, context, source, settings.target, target)
+            image_source = _source_repository(options, context, source, settings.target, target)
         else:
-            found = stack.enter_context(ArchiveSource(path(image), options.source_image))
+            image_source = stack.enter_context(ArchiveSource(path(image), options.source_image))
         try:
-            result = mirror.run(settings, found, target, context.progress)
+            result = mirror.run(settings, image_source, target, context.progress)
         except S3CError as error:
             error.image = error.image or image
             raise
-        step.done(_told(result))
+        step.done(_describe_result(result))
     if result.replaced:
         context.progress.notice(f"{settings.target} was {result.replaced} before.")
     return Outcome(
@@ -61,7 +61,7 @@ def run(options: inputs.MirrorInputs, context: Context) -> Outcome:
 
 
 def _is_archive(source: str) -> bool:
-    """Whether the input means an archive: a path that says it is one, or a name that ends in `.tar` and has no tag."""
+    """Return whether the input is an archive: a path by its start, or a name that ends in `.tar` and has no tag."""
     return bool(re.match(r"(~|\.{0,2})/", source) or re.fullmatch(r"[^:@]+\.tar", source))
 
 
@@ -85,20 +85,22 @@ def _registry(options: inputs.MirrorInputs, context: Context, name: str) -> Regi
     return Registry(create_logins(options, context, {name}), insecure=options.insecure_registry)
 
 
-def _repository(
-    options: inputs.MirrorInputs, context: Context, source: Reference, target: Reference, to: Registry
+def _source_repository(
+    options: inputs.MirrorInputs, context: Context, source: Reference, target: Reference, target_registry: Registry
 ) -> ImageSource:
     from s3c_actions.wiring.logins import logins_of
 
-    own = logins_of((options.source_username, options.source_password), "source", options, context, {source.registry})
-    if source.registry == target.registry and not own.given:
-        return RepositorySource(to, source)
-    return RepositorySource(Registry(own, insecure=options.source_insecure), source)
+    source_logins = logins_of(
+        (options.source_username, options.source_password), "source", options, context, {source.registry}
+    )
+    if source.registry == target.registry and not source_logins.given:
+        return RepositorySource(target_registry, source)
+    return RepositorySource(Registry(source_logins, insecure=options.source_insecure), source)
 
 
-def _told(result: MirrorResult) -> str:
+def _describe_result(result: MirrorResult) -> str:
     if result.skipped:
         return f"{result.reference} is there already"
     sent = f"{result.blobs} layers and configurations ({result.size / 2**20:,.1f} MiB) and {result.manifests} manifests"
-    more = [f"{result.mounted} mounted"] * bool(result.mounted) + [f"{result.found} were there"] * bool(result.found)
-    return f"→ {result.reference}: {sent} sent" + "".join(f", {one}" for one in more)
+    notes = [f"{result.mounted} mounted"] * bool(result.mounted) + [f"{result.found} were there"] * bool(result.found)
+    return f"→ {result.reference}: {sent} sent" + "".join(f", {note}" for note in notes)

@@ -1,4 +1,4 @@
-"""`s3c patch`: one or several images, each patched by Copa and scanned before and after."""
+"""`s3c patch`: patch one or several images with Copa, and scan each before and after."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ from s3c_actions.wiring.signing import registries_of
 
 
 def run(options: inputs.PatchInputs, context: Context) -> Outcome:
-    """Patch image by image; what becomes of one does not keep the others from being patched.
+    """Patch image by image; a failure of one does not stop the others.
 
     Raises:
         InputError: an input is wrong: nothing has been pushed.
         OutsideError: a program could not be obtained.
     """
     images = options.image
-    _check(options, images)
-    places = image_folders(context.output, images)
+    _check_images(options, images)
+    folders = image_folders(context.output, images)
     baselines = baseline.read_baselines(options, context, images)
     scanner = create_scanner(options, context, images, evidence=False)
     with (
-        _vouching(options, context) as vouched,
+        _open_vouch_check(options, context) as vouched,
         open_patcher(options, context, scanner, images, vouched) as patcher,
     ):
 
         def patch(image: str) -> ImageOutcome:
-            earlier = baselines.of(image, scanner, places[image])
-            before = _given(options.report, image, scanner)
-            result = patcher.patch(image, places[image], before)
+            earlier = baselines.of(image, scanner, folders[image])
+            before = _given_scan(options.report, image, scanner)
+            result = patcher.patch(image, folders[image], before)
             refused = closed_gate_error(result.after or result.before, scanner.settings.gate)
             refused = unless_exempt(refused, image, options, context.progress)
             outcome = ImageOutcome(image=image, reference=result.reference, patch=result, failure=refused)
@@ -60,11 +60,11 @@ def run(options: inputs.PatchInputs, context: Context) -> Outcome:
 
 
 @contextmanager
-def _vouching(options: inputs.PatchInputs, context: Context) -> Iterator[VouchCheck | None]:
-    """What says of an earlier patch whether it may be used again; None: its content does.
+def _open_vouch_check(options: inputs.PatchInputs, context: Context) -> Iterator[VouchCheck | None]:
+    """Open the check whether an earlier patch may be reused; None: its content decides.
 
     Raises:
-        InputError: `reuse-patched` asks for what the other inputs do not give.
+        InputError: `reuse-patched` requires a trusted signer, and the other inputs name none.
     """
     reuse = options.reuse_patched
     if reuse == "never":
@@ -83,7 +83,7 @@ def _vouching(options: inputs.PatchInputs, context: Context) -> Iterator[VouchCh
         yield vouched
 
 
-def _check(options: inputs.PatchInputs, images: tuple[str, ...]) -> None:
+def _check_images(options: inputs.PatchInputs, images: tuple[str, ...]) -> None:
     for image in images:
         Reference.parse(image)
         if images.count(image) > 1:
@@ -93,13 +93,13 @@ def _check(options: inputs.PatchInputs, images: tuple[str, ...]) -> None:
     reject_platform(options)
 
 
-def _given(paths: tuple[Path, ...], image: str, scanner: ImageScanner) -> ScanResult | None:
-    """The scan that the reports given stand for; its digest is what the registry says of the image.
+def _given_scan(paths: tuple[Path, ...], image: str, scanner: ImageScanner) -> ScanResult | None:
+    """Return the scan that the reports given represent, with the image's digest in the registry.
 
-    None where they leave something out that decides: then the image is scanned.
+    None where they lack packages or platforms: then the image is scanned.
 
     Raises:
-        InputError: one cannot be read, is not Trivy's, or says nothing of the operating system's packages.
+        InputError: a report cannot be read, is not Trivy's, or lacks the operating system's packages.
     """
     if not paths:
         return None
@@ -121,29 +121,31 @@ def _given(paths: tuple[Path, ...], image: str, scanner: ImageScanner) -> ScanRe
             return None
         reports[report.digest] = path, report
     reference = Reference.parse(image)
-    found = scanner.registry.resolve(reference)
-    pinned = reference.at(found.digest)
-    images = scanner.registry.flatten(reference, found).images if found.is_index else ()
+    descriptor = scanner.registry.resolve(reference)
+    pinned = reference.at(descriptor.digest)
+    images = scanner.registry.flatten(reference, descriptor).images if descriptor.is_index else ()
     if len(images) < 2:
         if len(paths) > 1:
             raise InputError("report", f"{len(paths)} are given, and {image} is one image.", image=image)
         ((path, report),) = reports.values()
-        return _warned(scanner.given(path, report, image=image, reference=pinned.pinned), scanner)
-    missing = [one.platform for one in images if one.digest not in reports]
+        return _warn(scanner.given(path, report, image=image, reference=pinned.pinned), scanner)
+    missing = [platform.platform for platform in images if platform.digest not in reports]
     if missing:
         scanner.context.progress.notice(
             f"No report given is of {', '.join(missing)} of {image}: all of its platforms are scanned instead."
         )
         return None
     parts = []
-    for one in images:
-        path, report = reports[one.digest]
-        own = reference.at(one.digest).pinned
-        parts.append(_warned(scanner.given(path, report, image=own, reference=own), scanner))
+    for platform in images:
+        path, report = reports[platform.digest]
+        platform_reference = reference.at(platform.digest).pinned
+        parts.append(
+            _warn(scanner.given(path, report, image=platform_reference, reference=platform_reference), scanner)
+        )
     return merge_scans(image, pinned, parts)
 
 
-def _warned(result: ScanResult, scanner: ImageScanner) -> ScanResult:
+def _warn(result: ScanResult, scanner: ImageScanner) -> ScanResult:
     for sentence in result.warnings:
         scanner.context.progress.warning(sentence)
     return result

@@ -1,4 +1,4 @@
-"""`s3c policy`: what the policy says, what it says of an image, and what the cluster's gate is told of it."""
+"""`s3c policy`: describe the policy, judge images by it, and export it for the cluster's gate."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from s3c_actions.wiring.judging import open_policy_judge, read_certificates
 
 
 def run(options: inputs.PolicyInputs, context: Context) -> Outcome:
-    """Do what `task` says.
+    """Run the task that `task` names.
 
     Raises:
-        InputError: the policy is not one, or an image is malformed or not there.
+        InputError: the policy is invalid, or an image is malformed or does not exist.
         OutsideError: the registry failed.
     """
     if options.task == "schema":
@@ -48,64 +48,68 @@ def run(options: inputs.PolicyInputs, context: Context) -> Outcome:
     for sentence in exception_notices(policy, context):
         context.progress.warning(sentence)
     if not options.image:
-        return Outcome(command="policy", images=(), text=_summary(policy))
-    return Outcome(command="policy", images=_judged(options, context, policy))
+        return Outcome(command="policy", images=(), text=_describe_policy(policy))
+    return Outcome(command="policy", images=_judge_images(options, context, policy))
 
 
-def _judged(options: inputs.PolicyInputs, context: Context, policy: Policy) -> tuple[ImageOutcome, ...]:
+def _judge_images(options: inputs.PolicyInputs, context: Context, policy: Policy) -> tuple[ImageOutcome, ...]:
     outcomes = []
     with open_policy_judge(options, context, policy, registries_of(options.image)) as judge:
         for image, pinned in resolve_images(options.image, options, context).items():
             outcome = ImageOutcome(image=image, reference=pinned)
-            with context.progress.step("judge") as shown:
+            with context.progress.step("judge") as progress_step:
                 try:
                     judgement = step.run(judge, Reference.parse(pinned))
                 except S3CError as error:
                     outcomes.append(failed(outcome, error))
-                    shown.done(error.what)
+                    progress_step.done(error.what)
                     continue
                 refusal = step.rejected_error(judgement)
-                shown.done("the policy admits it" if refusal is None else f"refused: {judgement.refusals[0].text}")
+                progress_step.done(
+                    "the policy admits it" if refusal is None else f"refused: {judgement.refusals[0].text}"
+                )
             outcomes.append(replace(outcome, judgement=judgement, failure=refusal))
     return tuple(outcomes)
 
 
 def export_yaml(policy: Policy) -> str:
-    """The objects of the cluster's gate as YAML, in the order in which they are applied."""
+    """Return the objects of the cluster's gate as YAML, in the order in which they are applied."""
     from ruamel.yaml import YAML
     from ruamel.yaml.scalarstring import walk_tree
 
     yaml = YAML()
     yaml.width = 4096
     yaml.explicit_start = True
-    made = list(objects_for_policy(policy))
-    for one in made:
-        walk_tree(one)
+    objects = list(objects_for_policy(policy))
+    for document in objects:
+        walk_tree(document)
     text = StringIO()
-    yaml.dump_all(made, text)
+    yaml.dump_all(objects, text)
     head = f"# Made by `s3c policy export` of the policy {policy.digest}. `s3c gate install --policy` applies it.\n"
     return head + text.getvalue()
 
 
 def exception_notices(policy: Policy, context: Context) -> list[str]:
-    """What should be told of a policy: exceptions that are over, or soon will be."""
-    told = []
-    for one in policy.exceptions:
-        left = exception_end(one.until) - context.now
-        if left <= timedelta():
-            told.append(f"The exception for {one.id} by {one.who} ended on {one.until}: it counts no more.")
-        elif left <= timedelta(days=14):
-            told.append(f"The exception for {one.id} by {one.who} ends on {one.until}.")
-    return told
+    """Return warnings on exceptions of a policy that have ended or soon will."""
+    notices = []
+    for exception in policy.exceptions:
+        remaining = exception_end(exception.until) - context.now
+        if remaining <= timedelta():
+            notices.append(
+                f"The exception for {exception.id} by {exception.who} ended on {exception.until}: it counts no more."
+            )
+        elif remaining <= timedelta(days=14):
+            notices.append(f"The exception for {exception.id} by {exception.who} ends on {exception.until}.")
+    return notices
 
 
-def _summary(policy: Policy) -> str:
+def _describe_policy(policy: Policy) -> str:
     findings = policy.findings
     fixable = " that have a fix" if findings.fixable_only else ""
     refused = f"{', '.join(findings.refuse)}{fixable}" if findings.refuse else "none by severity"
     lines = [
         ("policy", policy.digest),
-        ("signers", ", ".join(one.name for one in policy.signers) or "none: neither check nor export will do"),
+        ("signers", ", ".join(signer.name for signer in policy.signers) or "none: neither check nor export will do"),
         ("findings refused", refused),
         ("denied by name", ", ".join(findings.deny) or "none"),
         ("exceptions", str(len(policy.exceptions))),

@@ -1,4 +1,4 @@
-"""`s3c programs`: which programs do the work, where they are, and bringing them."""
+"""`s3c programs`: list, locate and install the programs that s3c runs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ORIGINS = {
 
 
 def run(options: inputs.ProgramsInputs, context: Context) -> Outcome:
-    """Answer `list`, `install` or `where`."""
+    """Run `list`, `install` or `where`."""
     task = options.subcommand
     names = options.program
     if task == "install":
         names = names or ("trivy", "copa", "notation")
-        found: tuple[Program | None, ...] = locate_all(
+        located: tuple[Program | None, ...] = locate_all(
             [WANTED[name](options) for name in names],
             cache=context.cache,
             runner=context.runner,
@@ -35,11 +35,11 @@ def run(options: inputs.ProgramsInputs, context: Context) -> Outcome:
         )
     else:
         names = names or tuple(WANTED)
-        found = tuple(
+        located = tuple(
             find_present(WANTED[name](options), cache=context.cache, runner=context.runner, progress=context.progress)
             for name in names
         )
-    rows = [_facts(WANTED[name](options).pin, program) for name, program in zip(names, found, strict=True)]
+    rows = [_facts(WANTED[name](options).pin, program) for name, program in zip(names, located, strict=True)]
     columns = ["name", "pinned", "licence", "module"] if task == "list" else ["name", "version", "origin", "path"]
     if options.json:
         return Outcome(command="programs", images=(), text=json.dumps({"programs": rows}, indent=2))
@@ -59,15 +59,15 @@ def _facts(pin: Pin, program: Program | None) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:
-    shown = [[_shown(row, column) for column in columns] for row in rows]
-    lines = [[column.upper() for column in columns], *shown]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    cells = [[_cell(row, column) for column in columns] for row in rows]
+    lines = [[column.upper() for column in columns], *cells]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
     return "\n".join(
         "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
 
 
-def _shown(row: dict[str, Any], column: str) -> str:
+def _cell(row: dict[str, Any], column: str) -> str:
     if column == "origin" and row["origin"]:
         return ORIGINS[row["origin"]]
     if row[column] is None:

@@ -1,4 +1,4 @@
-"""`s3c propose`: the new digests as a pull request, for repositories that say what runs."""
+"""`s3c propose`: propose the new digests as a pull request, for repositories that declare what runs."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ ACTION_SENTENCES = {
 
 
 def run(options: inputs.ProposeInputs, context: Context) -> Outcome:
-    """Open the pull request, or bring the open one up to date.
+    """Open the pull request, or update the open one.
 
     Raises:
         InputError: an input, a result or a manifest is wrong: nothing was proposed.
-        OutsideError: GitHub did not do it.
+        OutsideError: GitHub rejected a request.
     """
     token = find_token(options, context, "contents: write", "pull-requests: write")
-    this = runs.read_run(context.environment, options.repository)
+    workflow_run = runs.read_run(context.environment, options.repository)
     results = read(options.results)
     references = [*options.image, *passed_references(results)]
     if not references:
@@ -48,20 +48,20 @@ def run(options: inputs.ProposeInputs, context: Context) -> Outcome:
             "no image in them passed." if results else "this input is required.",
             remedy="Give result.json files, or images by digest.",
         )
-    replacements = tuple(Replacement.parse(one) for one in references)
-    unpinned = next((one for one in replacements if not one.image.digest), None)
+    replacements = tuple(Replacement.parse(reference) for reference in references)
+    unpinned = next((replacement for replacement in replacements if not replacement.image.digest), None)
     if unpinned is not None:
         raise InputError("image", f"{unpinned.image} has no digest.", remedy="Give what `sign` handed on.")
     sources = options.manifests
-    read_manifests = manifests.read(sources, cwd=context.cwd, stdin=_no_stdin)
+    read_manifests = manifests.read(sources, cwd=context.cwd, stdin=_reject_stdin)
     changes = {
-        _in_repository(one.path, context.cwd): create_rewriter(one.source, replacements) for one in read_manifests
+        _in_repository(file.path, context.cwd): create_rewriter(file.source, replacements) for file in read_manifests
     }
-    body = comment.render(results, run_url=this.url) if results else describe_images(references)
+    body = comment.render(results, run_url=workflow_run.url) if results else describe_images(references)
     with context.progress.step("propose") as step:
-        done = proposal.propose(
+        proposed = proposal.propose(
             api.connect(token, context.environment, context.progress.notice),
-            this.repository,
+            workflow_run.repository,
             proposal.Proposal(
                 changes=changes,
                 branch=options.branch,
@@ -70,12 +70,14 @@ def run(options: inputs.ProposeInputs, context: Context) -> Outcome:
                 body=body,
             ),
         )
-        step.done(ACTION_SENTENCES[done.action].format(url=done.url))
-    return Outcome(command="propose", images=(), text=f"{done.url}\n" if done.url else "", pull_request=done.url)
+        step.done(ACTION_SENTENCES[proposed.action].format(url=proposed.url))
+    return Outcome(
+        command="propose", images=(), text=f"{proposed.url}\n" if proposed.url else "", pull_request=proposed.url
+    )
 
 
 def passed_references(results: Sequence[ResultDocument]) -> list[str]:
-    """The references, by digest, of the images of these documents that went through."""
+    """Return the references, by digest, of the images in these documents that passed."""
     return list(
         dict.fromkeys(
             image.reference
@@ -87,23 +89,23 @@ def passed_references(results: Sequence[ResultDocument]) -> list[str]:
 
 
 def create_rewriter(source: str, replacements: tuple[Replacement, ...]) -> Callable[[str], str]:
-    """What writes the new images into a manifest's text, and leaves everything else as it is."""
+    """Return a function that writes the new images into a manifest's text and keeps everything else."""
 
     def rewrite(text: str) -> str:
         manifest = manifests.parse(text, source=source)
         new = {}
         for use in manifest.uses:
-            found = images.find_replacement(Reference.parse(use.image, field="manifests"), replacements)
-            if found is not None:
-                new[use.image] = found.image.at(found.image.digest).pinned
+            replacement = images.find_replacement(Reference.parse(use.image, field="manifests"), replacements)
+            if replacement is not None:
+                new[use.image] = replacement.image.at(replacement.image.digest).pinned
         return manifest.mark + manifest.rewritten(new)
 
     return rewrite
 
 
 def describe_images(references: Sequence[str]) -> str:
-    """The body of a pull request that has no results to tell of."""
-    return "\n".join(["Images by digest:", "", *(f"- {escape.markdown(one)}" for one in references)]) + "\n"
+    """Return the body of a pull request without results."""
+    return "\n".join(["Images by digest:", "", *(f"- {escape.markdown(reference)}" for reference in references)]) + "\n"
 
 
 def _in_repository(path: Path | None, checkout: Path) -> str:
@@ -116,5 +118,5 @@ def _in_repository(path: Path | None, checkout: Path) -> str:
     return path.resolve().relative_to(checkout.resolve()).as_posix()
 
 
-def _no_stdin() -> bytes:
+def _reject_stdin() -> bytes:
     raise InputError("manifests", "standard input is no file of the checkout.", remedy="Give files or folders.")

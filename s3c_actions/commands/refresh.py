@@ -1,4 +1,4 @@
-"""`s3c refresh`: what is deployed, scanned again with today's data; new evidence, one issue on what can be fixed."""
+"""`s3c refresh`: scan deployed images with current data, attach new evidence, and update one issue."""
 
 from __future__ import annotations
 
@@ -41,90 +41,90 @@ NOT_SIGNED_NOTE = "not signed: no report attached"
 
 
 def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
-    """Scan everything that is deployed, and keep the issue; an image that cannot be scanned hides no other.
+    """Scan everything that is deployed and update the issue; an image that cannot be scanned does not stop the others.
 
     Raises:
         InputError: an input is wrong, or nothing is deployed.
-        OutsideError: the cluster does not answer, Trivy could not be obtained, or GitHub did not take the issue.
+        OutsideError: the cluster does not respond, Trivy could not be obtained, or GitHub did not take the issue.
     """
     if options.issue:
-        _token(options, context)  # told before minutes are spent
-    deployed, unknown = _deployed(options, context)
+        _token(options, context)  # a missing token is reported before minutes are spent
+    deployed, unknown = _list_images(options, context)
     images = tuple(deployed)
-    places = image_folders(context.output, images)
+    folders = image_folders(context.output, images)
     scanner = create_scanner(options, context, images, evidence=bool(options.attach))
-    outcomes, told = [], []
-    with _attaching(options, context, scanner, images) as attacher:
+    outcomes, refreshed = [], []
+    with _open_attacher(options, context, scanner, images) as attacher:
         for image in images:
             context.progress.about(image)
-            outcome, said = _one(image, deployed[image], places[image], scanner, attacher)
+            outcome, image_result = _refresh_image(image, deployed[image], folders[image], scanner, attacher)
             outcomes.append(outcome)
-            told.append(said)
-    told += [
-        refresh_issue.RefreshedImage(image=image, places=where, problem="The cluster does not tell its digest.")
-        for image, where in unknown.items()
+            refreshed.append(image_result)
+    refreshed += [
+        refresh_issue.RefreshedImage(image=image, places=workloads, problem="The cluster does not tell its digest.")
+        for image, workloads in unknown.items()
     ]
-    due = tuple(one.image for one in told if one.findings)
-    done, url = _issue(options, context, told) if options.issue else ("", "")
+    due = tuple(image.image for image in refreshed if image.findings)
+    issue_action, url = _update_issue(options, context, refreshed) if options.issue else ("", "")
     keyless = attacher is None and bool(options.attach)
     return Outcome(
         command=NAME,
         images=tuple(outcomes),
-        refresh=RefreshResult(due=due, unknown=tuple(unknown), issue=url, done=done),
-        text=refresh_issue.render_text(told) + (f"{NO_KEY_NOTICE}\n" if keyless else ""),
+        refresh=RefreshResult(due=due, unknown=tuple(unknown), issue=url, done=issue_action),
+        text=refresh_issue.render_text(refreshed) + (f"{NO_KEY_NOTICE}\n" if keyless else ""),
     )
 
 
-def _one(
-    image: str, where: tuple[str, ...], folder: Path, scanner: ImageScanner, attacher: Attacher | None
+def _refresh_image(
+    image: str, workloads: tuple[str, ...], folder: Path, scanner: ImageScanner, attacher: Attacher | None
 ) -> tuple[ImageOutcome, RefreshedImage]:
-    """Scan one image and attach what was found; whatever ends it is told, and hides no other image."""
+    """Scan one image and attach the result; a failure is recorded, and does not stop the others."""
     outcome = ImageOutcome(image=image)
     try:
         scan = scanner.look(image, folder)
     except S3CError as error:
-        return failed(outcome, error), RefreshedImage(image=image, places=where, problem=error.what)
+        return failed(outcome, error), RefreshedImage(image=image, places=workloads, problem=error.what)
     outcome = replace(outcome, reference=scan.reference, scan=scan)
-    told = RefreshedImage(
+    refreshed = RefreshedImage(
         image=image,
         reference=scan.reference,
-        places=where,
-        findings=tuple(one for one in scan.refused if one.fixable),
-        refused=_unmendable(scan),
+        places=workloads,
+        findings=tuple(finding for finding in scan.refused if finding.fixable),
+        refused=_unfixable(scan),
         total=len(scan.report.findings),
         problem=scan.unreliable,
     )
     if attacher is None:
-        return outcome, told
+        return outcome, refreshed
     try:
-        # Who signed it vouched for it; a report of ours beside an image of others would only clutter their registry.
+        # Only signed images get a report: beside an image that others own it would only clutter their registry.
         if not attacher.registry.referrers(Reference.parse(scan.reference), artifact_types.SIGNATURE):
-            return outcome, replace(told, evidence=NOT_SIGNED_NOTE)
+            return outcome, replace(refreshed, evidence=NOT_SIGNED_NOTE)
         outcome = replace(outcome, attach=attacher.attach(outcome, NAME))
     except S3CError as error:
-        return failed(outcome, error), replace(told, evidence=f"no report attached: {error.what}")
-    return outcome, replace(told, evidence="new report attached")
+        return failed(outcome, error), replace(refreshed, evidence=f"no report attached: {error.what}")
+    return outcome, replace(refreshed, evidence="new report attached")
 
 
-def _unmendable(scan: ScanResult) -> tuple[str, ...]:
-    """What is refused and no patch can fix, in clauses."""
-    unfixed = sum(1 for one in scan.refused if not one.fixable)
-    told = [f"{unfixed:,} refused finding{'s have' if unfixed != 1 else ' has'} no fix yet"] if unfixed else []
-    return (*told, *(f"the policy refuses {one.text}" for one in scan.contents))
+def _unfixable(scan: ScanResult) -> tuple[str, ...]:
+    """Return clauses on what is refused and cannot be fixed by a patch."""
+    unfixed = sum(1 for finding in scan.refused if not finding.fixable)
+    clauses = [f"{unfixed:,} refused finding{'s have' if unfixed != 1 else ' has'} no fix yet"] if unfixed else []
+    return (*clauses, *(f"the policy refuses {content.text}" for content in scan.contents))
 
 
 @contextmanager
-def _attaching(
+def _open_attacher(
     options: inputs.RefreshInputs, context: Context, scanner: ImageScanner, images: tuple[str, ...]
 ) -> Iterator[Attacher | None]:
-    """What attaches; None when no key is given, which is told, or when nothing is to be attached.
+    """Open the attacher; None when no key is given, which is reported, or when nothing is to be attached.
 
     Raises:
         InputError: the key or another input is wrong: nothing has been scanned.
     """
     if not options.attach:
         yield None
-    elif any(options.given(one) for one in KEY_INPUTS) or options.given(inputs.RefreshInputs.attach):
+    elif any(options.given(option) for option in KEY_INPUTS) or options.given(inputs.RefreshInputs.attach):
         reject_platform(options)
         with open_signing_key(options, context, {Reference.parse(image).registry for image in images}) as signer:
             yield attacher_for_scanner(options, context, signer, scanner)
@@ -133,60 +133,62 @@ def _attaching(
         yield None
 
 
-def _deployed(
+def _list_images(
     options: inputs.RefreshInputs, context: Context
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    """Image → what runs it; and those whose digest is not known."""
-    named: dict[str, tuple[str, ...]] = {str(Reference.parse(image)): () for image in options.image}
-    asked = (*ClusterOptions.own(), inputs.RefreshInputs.namespaces)
-    if named and not any(options.given(one) for one in asked):
-        return named, {}
+    """Return image → workloads that run it, and the same for images whose digest is unknown."""
+    given_images: dict[str, tuple[str, ...]] = {str(Reference.parse(image)): () for image in options.image}
+    cluster_inputs = (*ClusterOptions.own(), inputs.RefreshInputs.namespaces)
+    if given_images and not any(options.given(option) for option in cluster_inputs):
+        return given_images, {}
 
     with context.progress.step("cluster") as step:
-        look = deployed.list_deployed(connect_cluster(options, context), options.namespaces)
-        running = {one.image: one.places for one in look.running}
-        unknown = {one.image: one.places for one in look.unknown}
+        listing = deployed.list_deployed(connect_cluster(options, context), options.namespaces)
+        running = {image.image: image.places for image in listing.running}
+        unknown = {image.image: image.places for image in listing.unknown}
         step.done(f"{len(running)} images run" + (f", {len(unknown)} of unknown digest" if unknown else ""))
-    for image, where in unknown.items():
-        context.progress.warning(f"{image} ({', '.join(where)}) is left out: the cluster does not tell its digest yet.")
-    if not named and not running and not unknown:
+    for image, workloads in unknown.items():
+        context.progress.warning(
+            f"{image} ({', '.join(workloads)}) is left out: the cluster does not tell its digest yet."
+        )
+    if not given_images and not running and not unknown:
         raise InputError(
             "namespaces",
             "nothing runs there.",
             cause="The namespaces are empty, or the kubeconfig is another cluster's.",
             remedy="Look at `kubectl get pods --all-namespaces`, or give what is deployed with --image.",
         )
-    return {**named, **running}, unknown
+    return {**given_images, **running}, unknown
 
 
 def _token(options: TokenOptions, context: Context) -> str:
     return find_token(options, context, "issues: write")
 
 
-def _issue(options: inputs.RefreshInputs, context: Context, told: Sequence[RefreshedImage]) -> tuple[str, str]:
-    """Keep the issue; returns what was done and its address.
+def _update_issue(options: inputs.RefreshInputs, context: Context, images: Sequence[RefreshedImage]) -> tuple[str, str]:
+    """Update the issue, and return the action and its URL.
 
-    It is closed only when everything could be looked at: what is not known is not fixed.
+    It is closed only when every image could be scanned: what is unknown is not fixed.
     """
-    about = runs.read_run(context.environment, options.repository)
+    workflow_run = runs.read_run(context.environment, options.repository)
     client = api.connect(_token(options, context), context.environment, context.progress.notice)
-    key = marker.comment_key(NAME, about.workflow)
+    key = marker.comment_key(NAME, workflow_run.workflow)
     with context.progress.step("issue") as step:
-        if any(one.findings for one in told):
-            ticket = issues.IssueDraft(
+        if any(image.findings for image in images):
+            draft = issues.IssueDraft(
                 key=key,
-                title=refresh_issue.issue_title(told),
-                body=refresh_issue.issue_body(told, run_url=about.url),
-                says=refresh_issue.issue_body(told),
-                run=about.id,
+                title=refresh_issue.issue_title(images),
+                body=refresh_issue.issue_body(images, run_url=workflow_run.url),
+                says=refresh_issue.issue_body(images),
+                run=workflow_run.id,
                 labels=options.issue_labels,
             )
-            done, url = issues.put(client, about.repository, ticket)
-        elif any(one.problem for one in told):
-            done, url = issues.IssueOutcome.NOTHING, ""
+            issue_outcome, url = issues.put(client, workflow_run.repository, draft)
+        elif any(image.problem for image in images):
+            issue_outcome, url = issues.IssueOutcome.NOTHING, ""
             context.progress.warning("The issue, if there is one, stays open: not everything could be scanned.")
         else:
-            why = f"Nothing that has a fix is left in the {len(told)} images that are deployed."
-            done, url = issues.close(client, about.repository, key, why)
-        step.done(f"{done.value} {url}".strip())
-    return done.value, url
+            reason = f"Nothing that has a fix is left in the {len(images)} images that are deployed."
+            issue_outcome, url = issues.close(client, workflow_run.repository, key, reason)
+        step.done(f"{issue_outcome.value} {url}".strip())
+    return issue_outcome.value, url

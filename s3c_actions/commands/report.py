@@ -1,4 +1,4 @@
-"""`s3c report`: every form, the gate and the difference of a report that is there already."""
+"""`s3c report`: formats, gate and comparison of an existing report."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
     """Render, gate and compare.
 
     Raises:
-        InputError: the report, the baseline or the Dockerfile cannot be read or is not what it should be.
-        OutsideError: a file cannot be written, or Trivy cannot make an SBOM.
+        InputError: the report, the baseline or the Dockerfile cannot be read or is invalid.
+        OutsideError: a file cannot be written, or Trivy cannot create an SBOM.
     """
     started = time.monotonic()
     path = options.report
     report = trivy_report.read(path)
     baseline = options.baseline
     difference = compare_scans(baselines.read(baseline, report.image), report) if baseline is not None else None
-    closing = threshold_from_inputs(options, context, inputs.SEVERITIES)
+    gate = threshold_from_inputs(options, context, inputs.SEVERITIES)
     criteria = assess.Criteria(
-        gate=closing,
+        gate=gate,
         policy=policy_from_inputs(options),
         unscanned_fails=options.unscanned == "fail",
         ignore_unfixed=False,
         now=context.now,
-        bill=lambda given: _bill(options, context, given),
+        bill=lambda report_path: _make_bill(options, context, report_path),
     )
     result = assess.assess_given_report(
         path, image=report.image, reference=_reference(report), criteria=criteria, report=report
@@ -66,24 +66,24 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
     if dockerfile is None and (context.cwd / "Dockerfile").is_file():
         dockerfile = Path("Dockerfile")
     rendering = Rendering(
-        gate=closing,
+        gate=gate,
         difference=difference,
         dockerfile=dockerfile.as_posix() if dockerfile else "",
         dockerfile_text=read_dockerfile(context.cwd / dockerfile) if dockerfile else "",
         category=options.sarif_category,
     )
-    wanted = options.format
-    files = _copied(context, path) if "json" in wanted else {}
+    formats_requested = options.format
+    files = _copy_report(context, path) if "json" in formats_requested else {}
     with _sboms(options, context, path) as sboms:
-        files |= formats.write(wanted, report, rendering, context.output)
+        files |= formats.write(formats_requested, report, rendering, context.output)
     files |= sboms
     result = replace(
         result,
-        files={form: files[form] for form in wanted},
+        files={form: files[form] for form in formats_requested},
         difference=difference,
         seconds=time.monotonic() - started,
     )
-    refused = unless_exempt(closed_gate_error(result, closing), report.image, options, context.progress)
+    refused = unless_exempt(closed_gate_error(result, gate), report.image, options, context.progress)
     base = (
         Comparison(name=baseline_name(options, context) or str(baseline), difference=difference) if difference else None
     )
@@ -104,8 +104,8 @@ def _reference(report: ScanReport) -> str:
         return report.image_id
 
 
-def _copied(context: Context, report: Path) -> dict[str, Path]:
-    """Trivy's own JSON as it is."""
+def _copy_report(context: Context, report: Path) -> dict[str, Path]:
+    """Copy Trivy's own JSON unchanged."""
     path = context.output / by_name("json").file
     writing.make_folder(context.output)
     if path.resolve() != report.resolve():
@@ -122,7 +122,7 @@ def _copied(context: Context, report: Path) -> dict[str, Path]:
 
 @contextmanager
 def _sboms(options: inputs.ReportInputs, context: Context, report: Path) -> Iterator[dict[str, Path]]:
-    """The SBOMs that Trivy makes of its report, while the block does something else; they are there after it."""
+    """Convert the report to SBOMs with Trivy while the block runs; they exist when it has ended."""
     from s3c_actions.report.formats import conversions
 
     sboms = conversions(options.format, context.output)
@@ -133,13 +133,13 @@ def _sboms(options: inputs.ReportInputs, context: Context, report: Path) -> Iter
 
     trivy = Trivy(programs.trivy(options, context), context.runner, cache=context.cache / "trivy")
     writing.make_folder(context.output)
-    with trivy.converting(report, sboms.values()) as made:
+    with trivy.converting(report, sboms.values()) as finish:
         yield {name: sbom.output for name, sbom in sboms.items()}
-        made()
+        finish()
 
 
-def _bill(options: inputs.ReportInputs, context: Context, report: Path) -> bytes:
-    """The SPDX document that Trivy makes of the report."""
+def _make_bill(options: inputs.ReportInputs, context: Context, report: Path) -> bytes:
+    """Convert the report to an SPDX document with Trivy."""
     from s3c_actions.wiring import programs
 
     trivy = Trivy(programs.trivy(options, context), context.runner, cache=context.cache / "trivy")
@@ -147,7 +147,7 @@ def _bill(options: inputs.ReportInputs, context: Context, report: Path) -> bytes
 
 
 def _table(path: Path) -> str:
-    """The table for standard output, its end left to the file."""
+    """Return the table for standard output, cut after TEXT_ROWS rows."""
     lines = reading.read_text_file(path, reading.MAX_REPORT_BYTES).splitlines()
     if len(lines) <= TEXT_ROWS:
         return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""`s3c scan`: one or several images, each with its reports, its gate and its baseline."""
+"""`s3c scan`: scan one or several images, each with its reports, gate and baseline."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from s3c_actions.wiring.scanning import create_scanner
 
 
 def run(options: inputs.ScanInputs, context: Context) -> Outcome:
-    """Scan image by image; what becomes of one does not keep the others from being scanned.
+    """Scan image by image; a failure of one does not stop the others.
 
     Raises:
         InputError: an input is wrong: nothing has been scanned.
         OutsideError: Trivy could not be obtained.
     """
-    wanted = _wanted(options)
-    places = image_folders(context.output, wanted)
-    baselines = baseline.read_baselines(options, context, wanted)
-    registries = tuple(image for image, source in wanted.items() if source != "archive")
+    requested = _requested_images(options)
+    folders = image_folders(context.output, requested)
+    baselines = baseline.read_baselines(options, context, requested)
+    registries = tuple(image for image, source in requested.items() if source != "archive")
     scanner = create_scanner(options, context, registries, evidence=False)
-    # Without a gate one platform is as good an answer as another.
+    # Without a gate the result of any one platform is enough.
     scanner = replace(scanner, everything=scanner.everything and scanner.gated)
 
     def scan(image: str) -> ImageOutcome:
-        earlier = baselines.of(image, scanner, places[image])
-        result = scanner.look(image, places[image], source=wanted[image], baseline=earlier)
+        earlier = baselines.of(image, scanner, folders[image])
+        result = scanner.look(image, folders[image], source=requested[image], baseline=earlier)
         refused = unless_exempt(closed_gate_error(result, scanner.settings.gate), image, options, context.progress)
         outcome = ImageOutcome(image=image, reference=result.reference, scan=result, failure=refused)
         return baselines.compared(outcome, earlier, scanner)
 
-    return Outcome(command="scan", images=for_each_image(wanted, context.progress, scan))
+    return Outcome(command="scan", images=for_each_image(requested, context.progress, scan))
 
 
-def _wanted(options: inputs.ScanInputs) -> dict[str, str]:
-    """Image or archive → where it is taken from, each once."""
+def _requested_images(options: inputs.ScanInputs) -> dict[str, str]:
+    """Return image or archive → the source that it is read from, each once."""
     source = options.image_source
-    wanted: dict[str, str] = {}
+    requested: dict[str, str] = {}
     for image in options.image:
         Reference.parse(image)
-        if image in wanted:
+        if image in requested:
             raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
-        wanted[image] = source
+        requested[image] = source
     for path in options.input:
-        wanted[path] = "archive"
-    if not wanted:
+        requested[path] = "archive"
+    if not requested:
         raise InputError(
             "image", "no image is given.", remedy="Give a reference, or an archive with --input image.tar."
         )
-    return wanted
+    return requested

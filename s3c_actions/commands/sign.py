@@ -1,4 +1,4 @@
-"""`s3c sign`: one or several images, all checked before the first is signed."""
+"""`s3c sign`: sign one or several images, after checking all of them."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
     with open_signing_key(options, context, registries_of(options.image)) as signer:
         pinned = resolve_images(options.image, options, context)
         criteria = _criteria(options, context)
-        found = earlier(options, pinned)
-        scans = _judged(options, context, signer, criteria, found)
-        evidence = _evidence(options, context, signer, criteria, found) if options.attach else None
+        previous = earlier(options, pinned)
+        scans = _judge_reports(options, context, signer, criteria, previous)
+        evidence = _bind_attacher(options, context, signer, criteria, previous) if options.attach else None
         before = {reference: signer.signatures(reference) for reference in pinned.values()}
         outcomes = []
         for image, reference in pinned.items():
@@ -56,16 +56,16 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
                 else:
                     outcome = replace(outcome, sign=result)
                     how = "already signed by" if result.skipped else "signed by"
-                    told = "" if outcome.judged else ", not judged"
-                    step.done(prefix_image(f"{how} {result.certificate.subject}{told}", reference, pinned))
-            # Attached also when the gate is closed: what was found must reach whoever judges the image next.
+                    suffix = "" if outcome.judged else ", not judged"
+                    step.done(prefix_image(f"{how} {result.certificate.subject}{suffix}", reference, pinned))
+            # Attached also when the gate is closed: the findings must reach whoever judges the image next.
             if evidence is not None and outcome.failure is refused:
                 try:
                     outcome = replace(outcome, attach=evidence(outcome))
                 except S3CError as error:
                     outcome = failed(outcome, error)
             outcomes.append(outcome)
-    failures = [one.failure for one in outcomes if one.failure]
+    failures = [outcome.failure for outcome in outcomes if outcome.failure]
     return Outcome(
         command="sign",
         images=tuple(outcomes),
@@ -75,7 +75,7 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
 
 
 def _criteria(options: inputs.SignInputs, context: Context) -> Criteria:
-    """What the reports given are judged by."""
+    """Return the criteria by which the reports given are judged."""
     from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 
     return Criteria(
@@ -88,20 +88,20 @@ def _criteria(options: inputs.SignInputs, context: Context) -> Criteria:
     )
 
 
-def _judged(
-    options: inputs.SignInputs, context: Context, signer: SigningKey, criteria: Criteria, found: Earlier
+def _judge_reports(
+    options: inputs.SignInputs, context: Context, signer: SigningKey, criteria: Criteria, previous: Earlier
 ) -> dict[str, ScanResult]:
-    """Image → the scan that the reports given stand for, of every platform; empty when none are given nor needed.
+    """Return image → scan from the reports given, of every platform; empty when none are given nor needed.
 
     Raises:
         InputError: something is to be judged or attached and there is no report, or a report is of none of the images.
     """
     from s3c_actions.wiring.attaching import read_reports
 
-    paths, attached = found.reports, options.attach
+    paths, attached = previous.reports, options.attach
     if paths and not attached and not criteria.closes:
         raise InputError(
-            found.field,
+            previous.field,
             "it is given, and nothing is to be made of it.",
             remedy="Say what it is judged by (`fail-on` or `policy`), or what to attach (`attach: true`).",
         )
@@ -133,13 +133,13 @@ def _trivy(options: TrivyProgram, context: Context) -> Trivy:
     return Trivy(program, context.runner, cache=context.cache / "trivy")
 
 
-def _evidence(
-    options: inputs.SignInputs, context: Context, signer: SigningKey, criteria: Criteria, found: Earlier
+def _bind_attacher(
+    options: inputs.SignInputs, context: Context, signer: SigningKey, criteria: Criteria, previous: Earlier
 ) -> Callable[[ImageOutcome], AttachResult]:
-    """What attaches the reports given to the images signed."""
+    """Return a function that attaches the reports given to a signed image."""
     from s3c_actions.wiring.attaching import create_attacher
 
     tool = create_attacher(
         options, context, signer, trivy=_trivy(options, context), gate=criteria.gate, policy=criteria.policy
     )
-    return lambda outcome: tool.of(found, outcome.image).attach(outcome, "sign")
+    return lambda outcome: tool.of(previous, outcome.image).attach(outcome, "sign")

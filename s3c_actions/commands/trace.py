@@ -1,4 +1,4 @@
-"""`s3c trace`: the story of one or several digests, printed and written as a page and as JSON."""
+"""`s3c trace`: trace one or several digests; print the trace, and write it as a page and as JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from s3c_actions.wiring.tracing import open_policy_judging, trace_image
 
 
 def run(options: inputs.TraceInputs, context: Context) -> Outcome:
-    """Trace every image; one that cannot be traced does not hide the others.
+    """Trace every image; a failure of one does not stop the others.
 
     Raises:
         InputError: an input or the trust store is wrong.
@@ -37,24 +37,24 @@ def run(options: inputs.TraceInputs, context: Context) -> Outcome:
     registry = signing_registry(options, context, registries_of(options.image))
     outcomes, texts = [], []
     images = options.image
-    places = image_folders(context.output, dict.fromkeys(images))
-    with _trusted(options, context) as (checker, judge):
+    folders = image_folders(context.output, dict.fromkeys(images))
+    with _open_trust(options, context) as (checker, judge):
         tools = trace.TraceTools(registry=registry, now=context.now, checker=checker, judge=judge)
-        for image, folder in places.items():
+        for image, folder in folders.items():
             with context.progress.step("trace") as step:
                 try:
-                    told = trace_image(image, tools, folder)
+                    traced = trace_image(image, tools, folder)
                 except S3CError as error:
                     outcomes.append(failed(ImageOutcome(image=image), error))
                     step.done(error.what)
                     continue
-                step.done(_sentence(told.story))
+                step.done(_describe_trace(traced.story))
             texts.append(
-                document.render(told.story)
+                document.render(traced.story)
                 if options.format == "json"
-                else f"{text.render(told.story)}\nThe page: {told.files['trace']}\n"
+                else f"{text.render(traced.story)}\nThe page: {traced.files['trace']}\n"
             )
-            outcomes.append(ImageOutcome(image=image, reference=told.reference, trace=told))
+            outcomes.append(ImageOutcome(image=image, reference=traced.reference, trace=traced))
     return Outcome(
         command="trace",
         images=tuple(outcomes),
@@ -62,7 +62,7 @@ def run(options: inputs.TraceInputs, context: Context) -> Outcome:
     )
 
 
-def _sentence(story: Trace) -> str:
+def _describe_trace(story: Trace) -> str:
     signatures = len(story.subject.signatures)
     return f"{story.judgement.verdict.value}, {signatures} {plural(signatures, 'signature')}, " + (
         f"{len(story.subject.documents)} documents"
@@ -70,16 +70,18 @@ def _sentence(story: Trace) -> str:
 
 
 @contextmanager
-def _trusted(options: inputs.TraceInputs, context: Context) -> Iterator[tuple[SignatureChecker | None, Judging | None]]:
-    """What asks notation, and what judges; None of what nobody said."""
+def _open_trust(
+    options: inputs.TraceInputs, context: Context
+) -> Iterator[tuple[SignatureChecker | None, Judging | None]]:
+    """Open the signature check and the judge; None for each that the inputs do not name."""
     policy = options.policy
     if policy is not None:
-        saying = (*verifying.TrustOptions.own(), *VaultCertificateOptions.own())
-        given = next((one for one in saying if options.given(one)), None)
+        trust_inputs = (*verifying.TrustOptions.own(), *VaultCertificateOptions.own())
+        given = next((option for option in trust_inputs if options.given(option)), None)
         if given is not None:
             raise InputError(given.name, "it is given beside policy, which says whom to trust.", remedy="Give one.")
-        with open_policy_judging(options, context, policy, registries_of(options.image)) as made:
-            yield made
+        with open_policy_judging(options, context, policy, registries_of(options.image)) as judging:
+            yield judging
         return
 
     if not names_trust(options):

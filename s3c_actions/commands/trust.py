@@ -1,4 +1,4 @@
-"""`s3c trust export`: what a verifier has to have to trust one signer."""
+"""`s3c trust export`: write the files that a verifier needs to trust one signer."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def run(options: inputs.TrustInputs, context: Context) -> Outcome:
 
     Raises:
         InputError: an input is wrong, or the certificate cannot sign images.
-        OutsideError: the vault does not let us in.
+        OutsideError: the vault denied access.
     """
     from s3c_actions.steps import trust
 
     files = trust.export(_settings(options, context), context.output)
-    told = "\n".join(f"{name:<12} {path}" for name, path in files.items())
-    return Outcome(command="trust", images=(), files=files, text=told)
+    listing = "\n".join(f"{name:<12} {path}" for name, path in files.items())
+    return Outcome(command="trust", images=(), files=files, text=listing)
 
 
 def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
@@ -48,15 +48,15 @@ def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
         chain = certificates.read_chain(read_input_file(path, "certificate"))
         certificates.check(chain, context.now)
         return TrustSettings(chain=chain, name=name, scopes=scopes)
-    found = vault.open_vault(options, context)
+    opened = vault.open_vault(options, context)
     fetched = None
     if client:
-        if not found.identity.tenant:
+        if not opened.identity.tenant:
             raise InputError("tenant-id", "it is missing, and ratify-client-id is given.", remedy="Give both.")
         fetched = VaultTrust(
-            vault=f"https://{found.vault.host}",
-            certificate=found.certificate.name,
-            tenant=found.identity.tenant,
+            vault=f"https://{opened.vault.host}",
+            certificate=opened.certificate.name,
+            tenant=opened.identity.tenant,
             client=client,
         )
-    return TrustSettings(chain=found.chain, field="vault-certificate", name=name, scopes=scopes, fetched=fetched)
+    return TrustSettings(chain=opened.chain, field="vault-certificate", name=name, scopes=scopes, fetched=fetched)

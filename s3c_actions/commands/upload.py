@@ -1,4 +1,4 @@
-"""`s3c upload`: SARIF files to code scanning, and report how they were processed."""
+"""`s3c upload`: upload SARIF files to code scanning, and report how they were processed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from s3c_actions.wiring.result_files import find_files
 
 
 def run(options: inputs.UploadInputs, context: Context) -> Outcome:
-    """Upload the files one after another; every one is looked at before the first is sent.
+    """Upload the files one after another; all are checked before the first is sent.
 
     Raises:
         InputError: an input or a file is wrong: nothing was uploaded.
-        OutsideError: GitHub did not take one, and it is required.
+        OutsideError: GitHub rejected a required upload.
     """
     reports = [code_scanning.read(path) for path in find_files(options.sarif, "*.sarif", "sarif")]
     target = _target(options, context)
@@ -28,16 +28,16 @@ def run(options: inputs.UploadInputs, context: Context) -> Outcome:
     try:
         for report in reports:
             with context.progress.step("upload") as step:
-                done = code_scanning.upload(client, target, report, wait=options.wait, note=context.progress.note)
-                step.done(f"{report.path}: {done.status}")
-            if done.status == "failed":
+                uploaded = code_scanning.upload(client, target, report, wait=options.wait, note=context.progress.note)
+                step.done(f"{report.path}: {uploaded.status}")
+            if uploaded.status == "failed":
                 raise OutsideError(
                     f"Code scanning refused {report.path}.",
-                    cause=" ".join(done.errors)[:1000],
+                    cause=" ".join(uploaded.errors)[:1000],
                     remedy="Look at what it names; nothing of this file was kept.",
                 )
-            told = "complete" if done.status == "complete" else "uploaded, and GitHub has not looked at it yet"
-            lines.append(f"{report.path}: {told}; {report.results:,} results of {report.tool}, upload {done.id}")
+            status = "complete" if uploaded.status == "complete" else "uploaded, and GitHub has not looked at it yet"
+            lines.append(f"{report.path}: {status}; {report.results:,} results of {report.tool}, upload {uploaded.id}")
     except S3CError as error:
         if isinstance(error, InputError) or options.upload_required:
             raise
@@ -47,16 +47,16 @@ def run(options: inputs.UploadInputs, context: Context) -> Outcome:
 
 
 def _target(options: inputs.UploadInputs, context: Context) -> UploadTarget:
-    def known(given: str, field: str, variable: str) -> str:
-        value = given or context.environment.get(variable, "")
+    def required_value(argument: str, field: str, variable: str) -> str:
+        value = argument or context.environment.get(variable, "")
         if not value:
             raise InputError(field, "this input is required.", remedy=f"Give --{field}, or set {variable}.")
         return value
 
     checkout = options.checkout_path
     return UploadTarget(
-        repository=known(options.repository, "repository", "GITHUB_REPOSITORY"),
-        commit=known(options.commit, "commit", "GITHUB_SHA"),
-        ref=known(options.ref, "ref", "GITHUB_REF"),
+        repository=required_value(options.repository, "repository", "GITHUB_REPOSITORY"),
+        commit=required_value(options.commit, "commit", "GITHUB_SHA"),
+        ref=required_value(options.ref, "ref", "GITHUB_REF"),
         checkout_uri=f"{checkout.absolute().as_uri()}/" if checkout is not None else "",
     )

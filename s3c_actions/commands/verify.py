@@ -1,4 +1,4 @@
-"""`s3c verify`: one or several images, each with its verdict."""
+"""`s3c verify`: verify one or several images, each with its verdict."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from s3c_actions.wiring.verifying import trust_settings
 
 
 def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
-    """Verify every image; one that is refused does not hide the verdict on the others.
+    """Verify every image; a refusal of one does not stop the others.
 
     Raises:
         InputError: an input, the trust store or the trust policy is wrong.
@@ -42,7 +42,7 @@ def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
                 step.done(
                     prefix_image(f'signed by {result.signer}, trusted by policy "{result.policy}"', reference, pinned)
                 )
-    refusals = [one.failure for one in outcomes if one.failure]
+    refusals = [outcome.failure for outcome in outcomes if outcome.failure]
     return Outcome(
         command="verify",
         images=tuple(outcomes),

@@ -85,19 +85,19 @@ def save_results(results: Sequence[bytes], environment: Mapping[str, str]) -> Pa
     return folder
 
 
-def download_results(client: Github, about: WorkflowRun, token: str) -> list[ResultDocument]:
+def download_results(client: Github, workflow_run: WorkflowRun, token: str) -> list[ResultDocument]:
     """Download the results that a run saved for its comment.
 
     Args:
         client: of the repository's GitHub.
-        about: the completed run.
+        workflow_run: the completed run.
         token: to download the archives with.
 
     Raises:
         GitHubError: they could not be downloaded.
         InvalidArtifact: an archive or a file is invalid.
     """
-    artifacts = _list_artifacts(client, about)
+    artifacts = _list_artifacts(client, workflow_run)
     if len(artifacts) > MAX_ARTIFACTS:
         _reject(f"the run left {len(artifacts)} of them, and {MAX_ARTIFACTS} are read at most")
     # The sizes in the list are checked before anything is downloaded.
@@ -105,13 +105,13 @@ def download_results(client: Github, about: WorkflowRun, token: str) -> list[Res
     room = SizeBudget()
     documents = []
     for artifact in sorted(artifacts, key=lambda listed: listed["id"]):
-        documents += unpack_results(_download(client, about.repository, artifact["id"], token, room), room)
+        documents += unpack_results(_download(client, workflow_run.repository, artifact["id"], token, room), room)
     return documents
 
 
-def _list_artifacts(client: Github, about: WorkflowRun) -> list[Mapping[str, int]]:
+def _list_artifacts(client: Github, workflow_run: WorkflowRun) -> list[Mapping[str, int]]:
     """Return id and size in bytes of the artifacts with our prefix; a run may have many others."""
-    path = f"/repos/{about.repository}/actions/runs/{about.id}/artifacts"
+    path = f"/repos/{workflow_run.repository}/actions/runs/{workflow_run.id}/artifacts"
     artifacts: list[Mapping[str, int]] = []
     count = page = 0
     while True:

@@ -112,23 +112,23 @@ class Conversation:
         """
         for attempt in range(ATTEMPTS):
             with errors.translate_errors("The comments could not be read", permission=PERMISSION):
-                own = self._own_comments(message.key)
+                own_comments = self._own_comments(message.key)
             try:
                 with errors.translate_errors("The comment could not be written", permission=PERMISSION):
-                    return self._put(message, own)
+                    return self._write(message, own_comments)
             except errors.GitHubError as error:
                 # It was deleted since it was read.
-                if error.trouble is not errors.FailureKind.MISSING or not own or attempt == ATTEMPTS - 1:
+                if error.trouble is not errors.FailureKind.MISSING or not own_comments or attempt == ATTEMPTS - 1:
                     raise
                 self._ours = None
         raise AssertionError
 
-    def _put(self, message: CommentDraft, own: list[_OwnComment]) -> tuple[CommentOutcome, str]:
-        if not own:
+    def _write(self, message: CommentDraft, own_comments: list[_OwnComment]) -> tuple[CommentOutcome, str]:
+        if not own_comments:
             if not message.begins:
                 return CommentOutcome.NOT_BEGUN, ""
             return CommentOutcome.CREATED, self._create(message)
-        first, *duplicates = own
+        first, *duplicates = own_comments
         for duplicate in duplicates:
             self._delete(self._issue.get_comment(duplicate.id))
         if first.marker.run > message.run > 0:
@@ -144,8 +144,8 @@ class Conversation:
         return CommentOutcome.UPDATED, first.url
 
     def _is_unchanged(self, message: CommentDraft, existing: _OwnComment) -> bool:
-        read = marker.read(existing.text)
-        edited = read is None or marker.text_hash(read[1]) != existing.marker.text
+        parsed = marker.read(existing.text)
+        edited = parsed is None or marker.text_hash(parsed[1]) != existing.marker.text
         expected, actual = (
             (existing.marker.says, message.says) if message.only_changes else (existing.marker.text, message.body)
         )
@@ -159,16 +159,16 @@ class Conversation:
             comment
             for comment in self._issue.get_comments(since=since)
             if comment.user.login == created.user.login
-            and (read := marker.read(comment.body))
-            and read[0].key == message.key
+            and (parsed := marker.read(comment.body))
+            and parsed[0].key == message.key
         ]
         first = min(same, key=lambda comment: comment.id, default=created)
         for comment in same:
             if comment.id != first.id:
                 self._delete(comment)
         if first.id != created.id:
-            read = marker.read(first.body)
-            if read is None or read[0].run <= message.run:
+            parsed = marker.read(first.body)
+            if parsed is None or parsed[0].run <= message.run:
                 first.edit(message.marked)
         return first.html_url
 
@@ -182,10 +182,10 @@ class Conversation:
     def _own_comments(self, key: str) -> list[_OwnComment]:
         """Return the comments with that key that this token wrote, the oldest first; markers of others are forged."""
         if self._ours is None:
-            self._ours = list(self._read())
+            self._ours = list(self._read_comments())
         return [comment for comment in self._ours if comment.marker.key == key]
 
-    def _read(self) -> Iterator[_OwnComment]:
+    def _read_comments(self) -> Iterator[_OwnComment]:
         after: str | None = None
         while True:
             variables = {**self._place, "after": after}

@@ -62,7 +62,7 @@ class DeliveredComment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def draft_comments(
-    documents: Sequence[ResultDocument], about: WorkflowRun, settings: CommentSettings
+    documents: Sequence[ResultDocument], workflow_run: WorkflowRun, settings: CommentSettings
 ) -> list[CommentDraft]:
     """Return the comments for documents: one for each image repository, or one for all.
 
@@ -70,7 +70,7 @@ def draft_comments(
 
     Args:
         documents: in the order in which the runs ended.
-        about: the run that they come from.
+        workflow_run: the run that they come from.
         settings: how to write.
     """
     from s3c_actions.report.github import comment
@@ -91,10 +91,10 @@ def draft_comments(
             continue
         comments.append(
             CommentDraft(
-                key=marker.comment_key(about.workflow, about.job, settings.name, group),
-                body=comment.render(members, run_url=about.url, note=settings.note, limit=BODY_BYTES),
+                key=marker.comment_key(workflow_run.workflow, workflow_run.job, settings.name, group),
+                body=comment.render(members, run_url=workflow_run.url, note=settings.note, limit=BODY_BYTES),
                 says=stable_text,
-                run=about.id,
+                run=workflow_run.id,
                 begins=settings.mode != "failures" or any(_verdict(member) != "passed" for member in members),
                 only_changes=settings.mode == "changes",
                 anew=settings.anew,
@@ -104,13 +104,13 @@ def draft_comments(
 
 
 def deliver(
-    client: Github, about: WorkflowRun, written: Sequence[CommentDraft], *, pull_request: int | None = None
+    client: Github, workflow_run: WorkflowRun, written: Sequence[CommentDraft], *, pull_request: int | None = None
 ) -> list[DeliveredComment]:
     """Write comments on the pull requests of a run.
 
     Args:
         client: of the repository's GitHub.
-        about: the run.
+        workflow_run: the run.
         written: the comments.
         pull_request: number of the one to write on, instead of looking it up.
 
@@ -122,10 +122,10 @@ def deliver(
     """
     if not written:
         return []
-    numbers = [pull_request] if pull_request is not None else run.pull_requests(about, client)
+    numbers = [pull_request] if pull_request is not None else run.pull_requests(workflow_run, client)
     delivered = []
     for number in numbers:
-        conversation = Conversation(client, about.repository, number)
+        conversation = Conversation(client, workflow_run.repository, number)
         for message in written:
             done, url = conversation.put(message)
             delivered.append(DeliveredComment(pull_request=number, done=done, url=url))
@@ -174,30 +174,32 @@ def publish(
     """
     settings = CommentSettings(mode=options.comment, name=options.comment_name, anew=options.minimize_old_comments)
     try:
-        about = run.read_run(environment)
+        workflow_run = run.read_run(environment)
         token = options.github_token or environment.get("GITHUB_TOKEN", "")
         if not token:
             raise InputError("github-token", "it is empty.", remedy="Leave it out to use the run's own.")
         secrets.add(token)
         client = api.connect(token, environment, progress.notice)
         data = reading.read_file(result, reading.MAX_REPORT_BYTES)
-        written = draft_comments([document], about, settings)
+        written = draft_comments([document], workflow_run, settings)
         with progress.step("comment") as step:
             try:
-                done = deliver(client, about, written)
+                done = deliver(client, workflow_run, written)
             except S3CError:
                 step.done("not written")
                 raise
             step.done(describe_delivery(done) if written else "nothing to comment")
         left = (
-            save_for_workflow([data], written, about, settings, environment) if may_exist_already(done, about) else None
+            save_for_workflow([data], written, workflow_run, settings, environment)
+            if may_exist_already(done, workflow_run)
+            else None
         )
         return PublishedComments(urls=tuple(comment.url for comment in done if comment.url), left=left)
     except errors.GitHubError as error:
-        if error.trouble is not errors.FailureKind.PERMISSION and not about.read_only:
+        if error.trouble is not errors.FailureKind.PERMISSION and not workflow_run.read_only:
             return PublishedComments(error=error)
-        left = save_for_workflow([data], written, about, settings, environment)
-        if not about.read_only:
+        left = save_for_workflow([data], written, workflow_run, settings, environment)
+        if not workflow_run.read_only:
             return PublishedComments(left=left, error=error)
         progress.notice(saved_notice(left))
         return PublishedComments(left=left)
@@ -208,7 +210,7 @@ def publish(
 def save_for_workflow(
     results: Sequence[bytes],
     written: Sequence[CommentDraft],
-    about: WorkflowRun,
+    workflow_run: WorkflowRun,
     settings: CommentSettings,
     environment: Mapping[str, str],
 ) -> LeftResults:
@@ -217,19 +219,19 @@ def save_for_workflow(
     Args:
         results: `result.json` files.
         written: their comments.
-        about: the run, which may not comment.
+        workflow_run: the run, which may not comment.
         settings: of the comments.
         environment: of the process.
     """
     name = artifact.PREFIX + marker.comment_key(
-        about.workflow, about.job, settings.name, *(message.key for message in written)
+        workflow_run.workflow, workflow_run.job, settings.name, *(message.key for message in written)
     )
     return LeftResults(artifact=name, folder=artifact.save_results(results, environment))
 
 
-def may_exist_already(done: Sequence[DeliveredComment], about: WorkflowRun) -> bool:
+def may_exist_already(done: Sequence[DeliveredComment], workflow_run: WorkflowRun) -> bool:
     """Return whether a comment that this run did not create may exist all the same, created by another workflow."""
-    return about.read_only and any(comment.done is CommentOutcome.NOT_BEGUN for comment in done)
+    return workflow_run.read_only and any(comment.done is CommentOutcome.NOT_BEGUN for comment in done)
 
 
 def saved_notice(left: LeftResults) -> str:

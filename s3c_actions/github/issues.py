@@ -67,18 +67,18 @@ def put(client: Github, repository: str, ticket: IssueDraft) -> tuple[IssueOutco
         GitHubError: it could not be read or written.
     """
     with errors.translate_errors("The issues could not be read", permission=PERMISSION):
-        own = _own_issues(client, repository, ticket.key)
+        own_issues = _own_issues(client, repository, ticket.key)
     with errors.translate_errors("The issue could not be written", permission=PERMISSION):
         body = marker.add_marker(ticket.body, key=ticket.key, says=ticket.says, run=ticket.run)
         title = ticket.title[:TITLE_CHARACTERS]
-        if not own:
+        if not own_issues:
             created = client.get_repo(repository).create_issue(title=title, body=body, labels=list(ticket.labels))
             # A concurrent run may have been quicker: the first one stays.
-            own = _own_issues(client, repository, ticket.key) or [created]
-            if own[0].number == created.number:
-                _close(own[1:], "duplicate")
+            own_issues = _own_issues(client, repository, ticket.key) or [created]
+            if own_issues[0].number == created.number:
+                _close(own_issues[1:], "duplicate")
                 return IssueOutcome.OPENED, created.html_url
-        first, *duplicates = own
+        first, *duplicates = own_issues
         _close(duplicates, "duplicate")
         if first.body == body and first.title == title:
             return IssueOutcome.UNCHANGED, first.html_url
@@ -102,13 +102,13 @@ def close(client: Github, repository: str, key: str, why: str) -> tuple[IssueOut
         GitHubError: it could not be read or written.
     """
     with errors.translate_errors("The issues could not be read", permission=PERMISSION):
-        own = _own_issues(client, repository, key)
-    if not own:
+        own_issues = _own_issues(client, repository, key)
+    if not own_issues:
         return IssueOutcome.NOTHING, ""
     with errors.translate_errors("The issue could not be closed", permission=PERMISSION):
-        own[0].create_comment(why)
-        _close(own, "completed")
-    return IssueOutcome.CLOSED, own[0].html_url
+        own_issues[0].create_comment(why)
+        _close(own_issues, "completed")
+    return IssueOutcome.CLOSED, own_issues[0].html_url
 
 
 def _close(issues: Sequence[Issue], reason: str) -> None:
@@ -122,7 +122,7 @@ def _own_issues(client: Github, repository: str, key: str) -> list[Issue]:
     candidates = [
         issue
         for issue in client.get_repo(repository).get_issues(state="open", sort="created", direction="asc")
-        if "/issues/" in issue.html_url and (read := marker.read(issue.body or "")) and read[0].key == key
+        if "/issues/" in issue.html_url and (parsed := marker.read(issue.body or "")) and parsed[0].key == key
     ]
     if not candidates:
         return []

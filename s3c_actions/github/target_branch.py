@@ -28,16 +28,16 @@ class TargetBranch:
     """The target branch of one pull request.
 
     Args:
-        about: the run that the pull request caused.
+        workflow_run: the run that the pull request caused.
         client: of the repository's GitHub; connected on first use.
     """
 
-    def __init__(self, about: WorkflowRun, client: Callable[[], Github]) -> None:
-        self._run = about
+    def __init__(self, workflow_run: WorkflowRun, client: Callable[[], Github]) -> None:
+        self._run = workflow_run
         self._connect = client
         self._client: Github | None = None
         self._commit = ""
-        self._pull: Mapping[str, Any] = about.payload["pull_request"]
+        self._pull: Mapping[str, Any] = workflow_run.payload["pull_request"]
 
     @property
     def name(self) -> str:
@@ -172,11 +172,11 @@ def find_target_branch(
     """
     if not environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
         return None
-    about = run.read_run(environment)
-    if not isinstance(about.payload.get("pull_request"), dict):
+    workflow_run = run.read_run(environment)
+    if not isinstance(workflow_run.payload.get("pull_request"), dict):
         raise InputError(
             "GITHUB_EVENT_PATH",
             "the event of this pull request is not known, so that its files cannot be compared with its target's.",
             remedy="Leave the variables of the runner to the runner.",
         )
-    return TargetBranch(about, lambda: api.connect(token(), environment, notice))
+    return TargetBranch(workflow_run, lambda: api.connect(token(), environment, notice))

@@ -1,1 +1,1 @@
-"""What can be set, in groups: each option is declared once, for command line, environment, action and README."""
+"""The inputs, in groups: each is declared once, for command line, environment, action and README."""

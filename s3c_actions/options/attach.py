@@ -13,7 +13,7 @@ from s3c_actions.options.sign import SIGNING_INPUTS, SigningOptions
 
 
 class AttachInputs(EvidenceOptions, EarlierOptions, ScanningOptions, ExitCodeOptions, SigningOptions, ImageOptions):
-    """Of `attach`."""
+    """The inputs of `attach`."""
 
     attach = replace(EvidenceOptions.attach, default="true", absent=EVIDENCE_KINDS)
     order = (

@@ -1,4 +1,4 @@
-"""Inputs that say who we are at Azure; those of single services stand with the commands that use them."""
+"""Inputs for the Azure identity; those of single services are with the commands that use them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ SOURCES = ("auto", "github-oidc", "workload-identity", "environment", "azure-cli
 
 
 def tenant(value: str) -> str:
-    """A tenant's id, or one of its domains."""
+    """Parse a tenant's id, or one of its domains."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}", value.strip()):
         raise ValueError("the id of a tenant, or one of its domains")
     return value.strip()
 
 
 def guid(value: str) -> str:
-    """A GUID, in lower case."""
+    """Parse a GUID, and return it in lower case."""
     if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value.strip()):
         raise ValueError("an id such as 00000000-0000-0000-0000-000000000000")
     return value.strip().lower()
 
 
 def https_host(value: str) -> str:
-    """A host that is spoken to by https, with or without the scheme."""
-    found = re.fullmatch(r"(?:https://)?([A-Za-z0-9.-]+(?::\d{1,5})?)/?", value.strip())
-    if not found:
+    """Parse an https host, with or without the scheme, and return the host."""
+    match = re.fullmatch(r"(?:https://)?([A-Za-z0-9.-]+(?::\d{1,5})?)/?", value.strip())
+    if not match:
         raise ValueError("a host, such as login.microsoftonline.us")
-    return found[1].lower()
+    return match[1].lower()
 
 
 class IdentityOptions(Group):

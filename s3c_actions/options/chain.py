@@ -1,4 +1,4 @@
-"""Inputs of the whole chain: those of its steps, and which of them are run."""
+"""Inputs of the whole chain: those of its steps, and which steps run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from s3c_actions.options.scan import SCAN_INPUTS, SCOPE_INPUTS, ScanningOptions
 from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS, SigningOptions
 from s3c_actions.options.verify import TrustOptions, VerifyingOptions, VouchingOptions
 
-# Without `exit-code`: a chain that ends well although it did not sign would let the next step take it for signed.
-_SCANNING = tuple(one for one in (*SCOPE_INPUTS, *SCAN_INPUTS) if one is not reporting.ExitCodeOptions.exit_code)
-_DEPLOYING = tuple(one for one in deploying.DEPLOY_INPUTS if one is not deploying.ResolveOptions.resolve)
+# Without `exit-code`: if a chain succeeded without signing, the next step would treat the image as signed.
+_SCANNING = tuple(
+    option for option in (*SCOPE_INPUTS, *SCAN_INPUTS) if option is not reporting.ExitCodeOptions.exit_code
+)
+_DEPLOYING = tuple(option for option in deploying.DEPLOY_INPUTS if option is not deploying.ResolveOptions.resolve)
 
 
 class ChainInputs(
@@ -33,7 +35,7 @@ class ChainInputs(
     DeployingOptions,
     ImageOptions,
 ):
-    """Of `chain`."""
+    """The inputs of `chain`."""
 
     patch = Input(
         name="patch",
@@ -69,7 +71,7 @@ class ChainInputs(
         help="With `deploy`: prove the gate, let the cluster try every object, and stop. What was patched and signed "
         "before stays in the registry.",
     )
-    # What is signed is vouched for, so the chain has a gate where the single steps have none until they are given one.
+    # A signature vouches for the image, so the chain has a gate by default, which the single steps do not.
     fail_on = replace(
         reporting.ThresholdOptions.fail_on,
         help="Lowest severity that keeps an image from being signed, or `none`. The reports stay complete whatever the "

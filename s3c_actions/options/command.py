@@ -1,4 +1,4 @@
-"""What declares a command, apart from what it does, so that help and wrong input import none of that."""
+"""The declaration of a command, apart from its implementation, which help and wrong input do not import."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ COMMANDS: Mapping[str, str] = {
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
-    """Inputs that a command took before.
+    """Inputs that were removed from a command.
 
     Attributes:
-        inputs: all of them: as flags they are rejected.
-        asking: those of them that ask for something that would otherwise not be done without a word. They are rejected
+        inputs: all of the removed inputs; as flags they are rejected.
+        asking: those of them that request something that would otherwise be ignored silently. They are rejected
             as variables and inputs of an action too; the others may be there for another command of the same job.
         remedy: what to do instead.
     """
@@ -53,7 +53,7 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str
 
     def error(self, one: Input[Any], command: str) -> InputError:
-        """The error of one that is given."""
+        """Return the error of a removed input that is given."""
         return InputError(one.name, f"it is not an input of `s3c {command}` any more.", remedy=self.remedy)
 
 
@@ -65,10 +65,10 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
         help: what it does, in one or two sentences.
         options: its inputs. A command with `OutputOptions` among them has its `summary.md` and `result.json` written
             there.
-        implementation: the function that does it, as `module:function`; imported when it runs.
+        implementation: the function that implements it, as `module:function`; imported when it runs.
         examples: command lines for the help text, without the `$`.
-        removed: inputs that it took before; who gives one is told which command takes it now.
-        comments: whether the shell comments on the pull request what it did, when asked (`CommentingOptions`).
+        removed: inputs that were removed; the error of a removed input names the command that has it now.
+        comments: whether the shell comments the result on the pull request, when asked (`CommentingOptions`).
     """
 
     name: str
@@ -81,15 +81,15 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
 
     @property
     def inputs(self) -> tuple[Input[Any], ...]:
-        """In README order."""
+        """The inputs, in README order."""
         return self.options.inputs()
 
     def run(self, options: G, context: Context) -> Outcome:
-        """Do it.
+        """Run the command.
 
         Args:
-            options: the values of its inputs.
-            context: what it works with.
+            options: the values of the inputs.
+            context: the context of the run.
 
         Returns:
             What was done; what became of single images is told by `ImageOutcome.failure`, so that the reports of the
@@ -104,5 +104,5 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
 
 
 def load(name: str) -> Command[Any]:
-    """The command of that name, one of COMMANDS."""
+    """Load the command of a name, one of COMMANDS."""
     return cast(Command[Any], importlib.import_module(f"s3c_actions.options.{name}").COMMAND)

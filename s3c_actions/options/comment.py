@@ -1,4 +1,4 @@
-"""The command `comment`; its inputs stand in `github`."""
+"""The command `comment`; its inputs are in `github`."""
 
 from __future__ import annotations
 

@@ -11,17 +11,17 @@ from s3c_actions.options.parse import boolean, items, lines, some_time
 
 
 def path(value: str) -> Path:
-    """A path, `~` expanded; content that somebody pasted in its place is refused."""
+    """Parse a path and expand `~`; content pasted in place of a path is rejected."""
     return Path(path_text(value)).expanduser()
 
 
 def paths(value: str) -> tuple[Path, ...]:
-    """Paths, one a line."""
-    return tuple(Path(one).expanduser() for one in path_lines(value))
+    """Parse paths, one a line."""
+    return tuple(Path(line).expanduser() for line in path_lines(value))
 
 
 def path_text(value: str) -> str:
-    """As `path`, as it was given: for what may be something else than a path, too."""
+    """Check as `path` does and return the text unchanged, for values that may be something else than a path."""
     if "\0" in value:
         raise ValueError("a path: it holds a NUL byte")
     kind = pasted_content.recognize_in_path(value)
@@ -31,17 +31,17 @@ def path_text(value: str) -> str:
 
 
 def path_items(value: str) -> tuple[str, ...]:
-    """Paths, or what may be given in place of one, separated by commas or lines."""
-    return tuple(path_text(one) for one in items(_unstructured(value)))
+    """Parse paths, or what may be given in place of one, separated by commas or lines."""
+    return tuple(path_text(item) for item in items(_reject_structured(value)))
 
 
 def path_lines(value: str) -> tuple[str, ...]:
-    """Paths, or what may be given in place of one, one a line."""
-    return tuple(path_text(one) for one in lines(_unstructured(value)))
+    """Parse paths, or what may be given in place of one, one a line."""
+    return tuple(path_text(line) for line in lines(_reject_structured(value)))
 
 
-def _unstructured(value: str) -> str:
-    """The value; its parts alone may look like paths when it is JSON, YAML or PEM as a whole."""
+def _reject_structured(value: str) -> str:
+    """Return the value, unless it is JSON, YAML or PEM as a whole: its parts alone could pass as paths."""
     kind = pasted_content.recognize(value) or pasted_content.describe_structure(value)
     if kind:
         raise pasted_content.PastedContent(kind)
@@ -49,7 +49,7 @@ def _unstructured(value: str) -> str:
 
 
 def _platform(value: str) -> str:
-    """`os/architecture[/variant]`."""
+    """Parse `os/architecture[/variant]`."""
     if not re.fullmatch(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?", value.strip()):
         raise ValueError("a platform such as linux/amd64 or linux/arm/v7")
     return value.strip()
@@ -91,7 +91,7 @@ class ImageOptions(Group):
 
 
 class OutputOptions(Group):
-    """Where everything written goes."""
+    """The output folder."""
 
     output_dir = Input(
         name="output-dir",
@@ -102,7 +102,7 @@ class OutputOptions(Group):
 
 
 class PlatformOptions(Group):
-    """Which platform of an image."""
+    """The platform of an image."""
 
     platform = Input(
         name="platform",
@@ -114,7 +114,7 @@ class PlatformOptions(Group):
 
 
 class TimeoutOptions(Group):
-    """How long a program may take."""
+    """The time limit of programs."""
 
     timeout = Input(
         name="timeout",
@@ -127,7 +127,7 @@ class TimeoutOptions(Group):
 
 
 class EverywhereOptions(Group):
-    """What every command takes."""
+    """The inputs of every command."""
 
     quiet = Input(
         name="quiet",

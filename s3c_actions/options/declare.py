@@ -2,8 +2,8 @@
 
 An `Input` named `fail-on` is the flag `--fail-on`, the action input `fail-on`, the environment variable
 `S3C_FAIL_ON`, and a row in every README of a command that takes it. A flag wins over the environment, the environment
-over the default; an empty environment variable is one not given, because that is what a composite action passes for an
-input nobody set. One name means one thing in every command.
+over the default; an empty environment variable counts as not given, because a composite action passes one for an input
+that was not set. One name means one thing in every command.
 
 Inputs are the attributes of groups (`Group`): a function takes the group it reads, a command's inputs are the group
 that inherits from all groups its functions take. See docs/decisions/0013-typed-option-groups.md.
@@ -35,9 +35,9 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         parse: text → value; raises ValueError with a clause that completes "NAME: 'TEXT' is not …".
         default: as text, the way it stands in action.yml; None means not given, and then the value is `absent`.
         absent: the value when neither given nor defaulted.
-        choices: the words allowed, for help texts; `parse` enforces them.
+        choices: the values allowed, for help texts; `parse` enforces them.
         example: a value for the README.
-        aliases: peers' and old names, understood with a notice.
+        aliases: old names and those of other tools, accepted with a notice.
         required: a command that takes it refuses to start without it.
         secret: masked before first use, never a flag: it comes from the environment or a file.
         positional: the command's bare argument as well as the flag.
@@ -46,7 +46,7 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         switch: a bare flag means true.
         expression: the default in action.yml alone, for what only a workflow knows.
         takes: kinds of content (`pasted.CERTIFICATE`, …) that may be given in place of a path.
-        instead: what to do with content that is given here and not taken, as a sentence.
+        instead: what to do with content that is given here and not accepted, as a sentence.
     """
 
     name: str
@@ -73,17 +73,17 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     def __get__(self, instance: Group, owner: type[Any]) -> T: ...
 
     def __get__(self, instance: Group | None, owner: type[Any]) -> Input[T] | T:
-        """Of a group's class the declaration, of a group the value."""
+        """Return the declaration for a group's class, the value for an instance."""
         return self if instance is None else cast(T, instance._values[self.name])
 
     @property
     def attribute(self) -> str:
-        """Its name in a group: `fail_on`."""
+        """The name in a group: `fail_on`."""
         return self.name.replace("-", "_")
 
     @property
     def is_path(self) -> bool:
-        """Whether it names files."""
+        """Whether the input names files."""
         return not self.secret and self.content("[[]]") == "JSON"
 
     @property
@@ -93,11 +93,11 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
     @property
     def flag(self) -> str:
-        """The flag: `--fail-on`; of a secret, the one that names a file: `--registry-password-file`."""
+        """The flag: `--fail-on`; for a secret, the flag that names a file: `--registry-password-file`."""
         return f"--{self.name}-file" if self.secret else f"--{self.name}"
 
     def value(self, text: str | None) -> T:
-        """The value of a text given (None: not given).
+        """Return the value of a text given (None: not given).
 
         Raises:
             InputError: naming this input.
@@ -113,7 +113,7 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
             if not self.default:
                 return self.absent
             text = self.default
-        # No error has the parser's as its cause: nothing of the value goes into a traceback.
+        # No error has the parser's error as its cause: no part of the value goes into a traceback.
         kind = "" if self.secret else pasted_content.recognize(text)
         try:
             parsed = self.parse(text)
@@ -122,17 +122,17 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         except ValueError as error:
             if not kind:
                 shown = "***" if self.secret else pasted_content.quote_value(text)
-                raise InputError(self.name, f"{shown} is not {error}.", remedy=self._remedy(text)) from None
+                raise InputError(self.name, f"{shown} is not {error}.", remedy=self._describe_choices(text)) from None
         else:
             if not kind:
                 return parsed
         raise InputError(self.name, f"it holds {kind}, which does not belong here.", remedy="Give it where it belongs.")
 
     def content(self, text: str) -> str:
-        """What content a value holds instead of a path, a name or a setting, in words; empty when it is none.
+        """Return the kind of content that a value holds instead of a path, a name or a setting; empty for none.
 
         Args:
-            text: as given. A secret input is nothing but content, and holds none in this sense.
+            text: as given. A secret input consists of content only, and never holds any in this sense.
         """
         if self.secret:
             return ""
@@ -149,22 +149,22 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         return kind
 
     def cuts(self, text: str) -> dict[str, str]:
-        """What messages show in place of the values given that are longer than they show: long value → cut value.
+        """Return replacements for the values that are too long for messages: long value → cut value.
 
         Args:
-            text: as given. A value that stands for itself, such as a reference, an address or a digest, is shown whole.
+            text: as given. A value that identifies something, such as a reference or a digest, is shown whole.
         """
         if self.secret:
             return {}
         if not self.is_path and self.parse is not parse.text:
             return {}
         parts = {text, *parse.lines(text), *parse.items(text)}
-        parts |= {str(Path(one).expanduser()) for one in parts if self.is_path and "\0" not in one}
+        parts |= {str(Path(part).expanduser()) for part in parts if self.is_path and "\0" not in part}
         cut = pasted_content.shorten_path if self.is_path else pasted_content.shorten
-        return {one: cut(one) for one in parts if len(one) > pasted_content.MAX_SHOWN and "@sha256:" not in one}
+        return {part: cut(part) for part in parts if len(part) > pasted_content.MAX_SHOWN and "@sha256:" not in part}
 
     def kept(self, text: str, keep: Keep) -> str:
-        """The value with a file's path in place of content that this input takes.
+        """Return the value with a file's path in place of content that this input accepts.
 
         Args:
             text: as given.
@@ -179,41 +179,45 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
                     self.name, pasted_content.normalize_kubeconfig(text) if kind == pasted_content.KUBECONFIG else text
                 )
             )
-        found, beside = pasted_content.normalize_certificates(text)
-        if not found:
+        certificates, remainder = pasted_content.normalize_certificates(text)
+        if not certificates:
             return text
-        return f"{keep(self.name, found)}\n{beside}".strip() if self.many else str(keep(self.name, found))
+        return (
+            f"{keep(self.name, certificates)}\n{remainder}".strip() if self.many else str(keep(self.name, certificates))
+        )
 
-    def _remedy(self, text: str) -> str:
+    def _describe_choices(self, text: str) -> str:
         if not self.choices:
             return f"Example: {self.example}" if self.example else ""
         import difflib
 
-        words = {one.lower(): one for one in self.choices}
-        meant = [
-            difflib.get_close_matches(one.lower(), words, n=1) for one in parse.items(text) if one.lower() not in words
+        by_lowercase = {choice.lower(): choice for choice in self.choices}
+        matches = [
+            difflib.get_close_matches(item.lower(), by_lowercase, n=1)
+            for item in parse.items(text)
+            if item.lower() not in by_lowercase
         ]
-        near = [words[one[0]] for one in meant if one]
+        near = [by_lowercase[match[0]] for match in matches if match]
         return (f"Did you mean {near[0]}? " if near else "") + f"Choose from {', '.join(self.choices)}."
 
 
 def variable(name: str) -> str:
-    """The environment variable of an input's name."""
+    """Return the environment variable of an input's name."""
     return "S3C_" + name.upper().replace("-", "_")
 
 
 Order: TypeAlias = "tuple[type[Group] | Input[Any], ...]"
-"""Of the inputs in a README: groups, which stand for all of theirs, and inputs."""
+"""Order of the inputs in a README: inputs, and groups, which represent all of their inputs."""
 
 
 class Group:
-    """Inputs that belong together, as attributes: of the class the declaration, of an instance the value.
+    """Inputs that belong together, as attributes: the class has the declarations, an instance the values.
 
-    A group inherits the inputs of its bases; one that is assigned anew in its body takes the inherited one's place.
+    A group inherits the inputs of its bases; an input that is assigned again in its body replaces the inherited one.
 
     Attributes:
-        order: of its README, of groups and inputs, when it is another than that of the bases and the body. It has to
-            name every input; of one that is assigned anew, the inherited one will do.
+        order: of groups and inputs in the README, when it differs from that of the bases and the body. It has to name
+            every input; for an input that is assigned again, the inherited one is accepted.
     """
 
     order: ClassVar[Order] = ()
@@ -223,14 +227,16 @@ class Group:
         """Hold values.
 
         Args:
-            values: name of an input → its value; of every input.
-            given: the names of those that a person gave, rather than their defaults.
+            values: name of an input → its value, for every input.
+            given: the names of the inputs that were given, not defaulted.
         """
-        self._values = {one.name: values[one.name] for one in self.inputs()}
+        self._values = {option.name: values[option.name] for option in self.inputs()}
         self._given = frozenset(given)
 
     def __init_subclass__(cls) -> None:
-        names = {one.attribute: None for base in cls.__bases__ if issubclass(base, Group) for one in base.inputs()}
+        names = {
+            option.attribute: None for base in cls.__bases__ if issubclass(base, Group) for option in base.inputs()
+        }
         for name, value in vars(cls).items():
             if isinstance(value, Input):
                 if value.attribute != name:
@@ -238,10 +244,12 @@ class Group:
                 names[name] = None
         listed: dict[str, None] = {}
         for part in vars(cls).get("order", ()):
-            listed |= dict.fromkeys(one.attribute for one in ((part,) if isinstance(part, Input) else part.inputs()))
+            listed |= dict.fromkeys(
+                option.attribute for option in ((part,) if isinstance(part, Input) else part.inputs())
+            )
         if listed and listed.keys() != names.keys():
-            odd = ", ".join(sorted(listed.keys() ^ names.keys()))
-            raise TypeError(f"{cls.__name__} and its order do not have the same inputs: {odd}")
+            differing = ", ".join(sorted(listed.keys() ^ names.keys()))
+            raise TypeError(f"{cls.__name__} and its order do not have the same inputs: {differing}")
         cls._declared = tuple(getattr(cls, name) for name in listed or names)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -251,28 +259,28 @@ class Group:
 
     @classmethod
     def inputs(cls) -> tuple[Input[Any], ...]:
-        """Its inputs, in README order."""
+        """Return the group's inputs, in README order."""
         return cls._declared
 
     @classmethod
     def own(cls) -> tuple[Input[Any], ...]:
-        """The inputs that its body declares, without those of its bases."""
+        """Return the inputs that the group's body declares, without those of its bases."""
         return tuple(value for value in vars(cls).values() if isinstance(value, Input))
 
-    def given(self, one: Input[Any]) -> bool:
-        """Whether a person gave it, rather than its default.
+    def given(self, option: Input[Any]) -> bool:
+        """Return whether an input was given, not defaulted.
 
         Raises:
-            KeyError: it is not one of this group's inputs.
+            KeyError: the input is not in this group.
         """
-        if one.name not in self._values:
-            raise KeyError(one.name)
-        return one.name in self._given
+        if option.name not in self._values:
+            raise KeyError(option.name)
+        return option.name in self._given
 
-    def replaced(self, others: Mapping[Input[Any], object]) -> Self:
-        """The same, with other values of some inputs, which count as given."""
-        named = {one.name: value for one, value in others.items()}
-        return type(self)({**self._values, **named}, {*self._given, *named})
+    def replaced(self, values: Mapping[Input[Any], object]) -> Self:
+        """Return a copy with other values of some inputs, which count as given."""
+        by_name = {option.name: value for option, value in values.items()}
+        return type(self)({**self._values, **by_name}, {*self._given, *by_name})
 
 
 G = TypeVar("G", bound=Group)
@@ -291,47 +299,51 @@ def read(
         group: a command's inputs, or some of them.
         flags: name (or alias) → text, for the flags given.
         environment: where the variables are looked up.
-        notice: told when an old name is used.
-        keep: where content goes that an input takes in place of a path; without it, none is taken.
+        notice: called with a sentence when an old name is used.
+        keep: writes content that an input accepts in place of a path; without it, none is accepted.
 
     Raises:
         InputError: the first input that is missing or malformed, or given under two of its names.
     """
     parsed: dict[str, object] = {}
     given: set[str] = set()
-    for one in group.inputs():
-        text, by = None, ""
-        for name in (one.name, *one.aliases):
-            said = flags.get(name)
-            if said is None:
+    for option in group.inputs():
+        text, used_name = None, ""
+        for name in (option.name, *option.aliases):
+            raw = flags.get(name)
+            if raw is None:
                 continue
-            if by:
-                raise InputError(one.name, f"given twice, as `{by}` and as `{name}`.", remedy=f"Keep `{one.name}`.")
-            text, by = said, name
+            if used_name:
+                raise InputError(
+                    option.name, f"given twice, as `{used_name}` and as `{name}`.", remedy=f"Keep `{option.name}`."
+                )
+            text, used_name = raw, name
         if text is None:
-            for name in (one.name, *one.aliases):
-                said = environment.get(variable(name))
-                if not said:
+            for name in (option.name, *option.aliases):
+                raw = environment.get(variable(name))
+                if not raw:
                     continue
-                if by:
-                    raise InputError(one.name, f"given twice, as `{by}` and as `{name}`.", remedy=f"Keep `{one.name}`.")
-                text, by = said, name
-        if by and by != one.name:
-            notice(f"`{by}` is an old name: it is understood as `{one.name}`.")
+                if used_name:
+                    raise InputError(
+                        option.name, f"given twice, as `{used_name}` and as `{name}`.", remedy=f"Keep `{option.name}`."
+                    )
+                text, used_name = raw, name
+        if used_name and used_name != option.name:
+            notice(f"`{used_name}` is an old name: it is understood as `{option.name}`.")
         if text is not None and text != "":
-            given.add(one.name)
-            if keep is not None and one.takes:
-                text = one.kept(text, keep)
-        parsed[one.name] = one.value(text)
+            given.add(option.name)
+            if keep is not None and option.takes:
+                text = option.kept(text, keep)
+        parsed[option.name] = option.value(text)
     return group(parsed, given)
 
 
 def texts(
     declared: Iterable[Input[Any]], flags: Mapping[str, str], environment: Mapping[str, str]
 ) -> Iterator[tuple[Input[Any], str]]:
-    """What was given for each input, under any of its names, as it was given."""
-    for one in declared:
-        for name in (one.name, *one.aliases):
-            for given in (flags.get(name), environment.get(variable(name))):
-                if given:
-                    yield one, given
+    """Yield each text given for an input, under any of its names, unchanged."""
+    for option in declared:
+        for name in (option.name, *option.aliases):
+            for text in (flags.get(name), environment.get(variable(name))):
+                if text:
+                    yield option, text

@@ -1,4 +1,4 @@
-"""Inputs of `deploy` and `gate`: what is deployed, to which cluster, and what its gate has to be."""
+"""Inputs of `deploy` and `gate`: what to deploy, to which cluster, and the required gate."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ _LABEL = re.compile(
 
 
 def namespace_name(value: str) -> str:
-    """A namespace's name (RFC 1123 label)."""
+    """Parse a namespace's name (RFC 1123 label)."""
     if not _NAME.fullmatch(value):
         raise ValueError("a namespace: lower case letters, digits and -, at most 63")
     return value
 
 
 def label(value: str) -> str:
-    """One label, `key=value`."""
+    """Parse one label, `key=value`."""
     if not _LABEL.fullmatch(value):
         raise ValueError("a label such as app.kubernetes.io/part-of=shop")
     return value
 
 
 def azure_name(value: str) -> str:
-    """A name in the Resource Manager."""
+    """Parse a name of Azure Resource Manager."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.()-]{0,89}", value) or value.endswith("."):
         raise ValueError("a name in Azure: letters, digits and _ - . ( ), at most 90")
     return value
 
 
 class ClusterOptions(IdentityOptions, TimeoutOptions):
-    """Which cluster, and how it is reached."""
+    """The cluster and its connection."""
 
     kubeconfig: Input[str] = Input(
         name="kubeconfig",
@@ -91,7 +91,7 @@ class ClusterOptions(IdentityOptions, TimeoutOptions):
 
 
 class NamespaceOptions(Group):
-    """The namespace of what names none."""
+    """The namespace of objects that name none."""
 
     namespace: Input[str] = Input(
         name="namespace",
@@ -103,7 +103,7 @@ class NamespaceOptions(Group):
 
 
 class ManifestOptions(Group):
-    """Manifests."""
+    """The manifests."""
 
     manifests: Input[tuple[str, ...]] = Input(
         name="manifests",
@@ -120,7 +120,7 @@ class ManifestOptions(Group):
 
 
 class RolloutOptions(Group):
-    """How long everything may take to come up."""
+    """The time limit of the rollout."""
 
     rollout_timeout = Input(
         name="rollout-timeout",
@@ -132,7 +132,7 @@ class RolloutOptions(Group):
 
 
 class ResolveOptions(Group):
-    """Whether images are looked up."""
+    """Whether images are resolved in the registry."""
 
     resolve = Input(
         name="resolve",
@@ -144,7 +144,7 @@ class ResolveOptions(Group):
 
 
 class DeployingOptions(ManifestOptions, ClusterOptions, NamespaceOptions, RolloutOptions):
-    """What is deployed, and how."""
+    """What to deploy, and how."""
 
     create_namespace = Input(
         name="create-namespace",
@@ -222,7 +222,7 @@ DEPLOY_INPUTS: tuple[Input[Any], ...] = (
 
 
 class DeployInputs(DeployingOptions, ResolveOptions, VerifyingOptions, PolicyOptions, ImageOptions, OutputOptions):
-    """Of `deploy`."""
+    """The inputs of `deploy`."""
 
     image: Input[tuple[str, ...]] = replace(
         ImageOptions.image,

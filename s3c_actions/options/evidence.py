@@ -16,7 +16,7 @@ EVIDENCE_KINDS = tuple(TYPES)
 
 
 def _kinds(value: str) -> tuple[str, ...]:
-    """Kinds of documents; `true` means all, `false` and `none` none."""
+    """Parse kinds of documents; `true` means all, `false` and `none` none."""
     word = value.strip().lower()
     if word in {"false", "none", "no"}:
         return ()
@@ -26,7 +26,7 @@ def _kinds(value: str) -> tuple[str, ...]:
 
 
 class EvidenceOptions(Group):
-    """Which documents are attached."""
+    """The documents to attach."""
 
     attach: Input[tuple[str, ...]] = Input(
         name="attach",
@@ -52,7 +52,7 @@ class EvidenceOptions(Group):
 
 
 class EarlierOptions(Group):
-    """What earlier steps left, to make the evidence of."""
+    """The output of earlier steps that the evidence is created from."""
 
     results: Input[tuple[str, ...]] = replace(
         CommentInputs.results,

@@ -1,4 +1,4 @@
-"""Inputs of `gate`: what is tried, and of what a gate is made that is installed."""
+"""Inputs of `gate`: the images to try, and the parts of the gate to install."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ TASKS = ("check", "demo", "install")
 
 
 def namespaces(value: str) -> tuple[str, ...]:
-    """Namespaces; a `*` at the end stands for any ending, as in Gatekeeper's match."""
-    found = items(value)
-    for one in found:
-        namespace_name(one.removesuffix("*").rstrip("-") if one.endswith("*") else one)
-    return found
+    """Parse namespaces; a `*` at the end matches any ending, as in Gatekeeper's match."""
+    names = items(value)
+    for name in names:
+        namespace_name(name.removesuffix("*").rstrip("-") if name.endswith("*") else name)
+    return names
 
 
 def _chart(name: str) -> Input[Path | None]:
@@ -68,7 +68,7 @@ class GateInputs(
     ImageOptions,
     OutputOptions,
 ):
-    """Of `gate`."""
+    """The inputs of `gate`."""
 
     task: Input[str] = Input(
         name="task",

@@ -69,7 +69,7 @@ class RepositoryOptions(Group):
 
 
 class GatingOptions(TokenOptions):
-    """What decides between a pull request's files and its target branch's."""
+    """The inputs that decide between a pull request's files and its target branch's."""
 
     gate_label = Input(
         name="gate-label",
@@ -125,7 +125,7 @@ class CommentingOptions(TokenOptions):
 
 
 class CommentInputs(CommentingOptions, RepositoryOptions):
-    """Of `comment`."""
+    """The inputs of `comment`."""
 
     results: Input[tuple[str, ...]] = Input(
         name="results",
@@ -178,7 +178,7 @@ class CommentInputs(CommentingOptions, RepositoryOptions):
 
 
 class UploadInputs(RepositoryOptions, TokenOptions):
-    """Of `upload`."""
+    """The inputs of `upload`."""
 
     sarif: Input[tuple[str, ...]] = Input(
         name="sarif",

@@ -1,4 +1,4 @@
-"""Inputs of `mirror`: what is copied, and where to."""
+"""Inputs of `mirror`: the image to copy, and its target."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from s3c_actions.options.registry import RegistryOptions
 
 
 def platforms(value: str) -> tuple[str, ...]:
-    """Platforms, each once."""
-    found = tuple(dict.fromkeys(items(value)))
-    if not all(re.fullmatch(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?", one) for one in found):
+    """Parse platforms, each once."""
+    listed = tuple(dict.fromkeys(items(value)))
+    if not all(re.fullmatch(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?", platform) for platform in listed):
         raise ValueError("made of platforms such as linux/amd64 or linux/arm/v7")
-    return found
+    return listed
 
 
 class MirrorInputs(RegistryOptions, OutputOptions):
-    """Of `mirror`; the credentials of the registry are those of the target."""
+    """The inputs of `mirror`; the credentials of the registry are those of the target."""
 
     source: Input[str] = Input(
         name="source",

@@ -12,12 +12,12 @@ T = TypeVar("T")
 
 
 def text(value: str) -> str:
-    """Any text."""
+    """Return any text unchanged."""
     return value
 
 
 def boolean(value: str) -> bool:
-    """YAML 1.2's true and false, and the words people use for them."""
+    """Parse YAML 1.2's true and false, and common words for them."""
     words = {
         "true": True,
         "false": False,
@@ -34,7 +34,7 @@ def boolean(value: str) -> bool:
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
-    """A whole number from `low` to `high`."""
+    """Return a parser of whole numbers from `low` to `high`."""
 
     def parse(value: str) -> int:
         clause = f"a whole number from {low} to {high}"
@@ -50,26 +50,26 @@ def integer(low: int, high: int) -> Callable[[str], int]:
 
 
 def items(value: str) -> tuple[str, ...]:
-    """Values separated by commas or lines, blanks around them dropped."""
+    """Split values at commas and line ends, and strip blanks."""
     return tuple(part.strip() for line in value.splitlines() for part in line.split(",") if part.strip())
 
 
 def lines(value: str) -> tuple[str, ...]:
-    """Values one a line, for those that may hold commas."""
+    """Split values at line ends, for values that may contain commas."""
     return tuple(line.strip() for line in value.splitlines() if line.strip())
 
 
 def or_none(parse: Callable[[str], T], absent: T) -> Callable[[str], T]:
-    """What `parse` reads, or `absent` for the word `none`."""
+    """Return a parser as `parse`, which gives `absent` for the word `none`."""
 
-    def read(value: str) -> T:
+    def parse_or_none(value: str) -> T:
         return absent if value.strip().lower() == "none" else parse(value)
 
-    return read
+    return parse_or_none
 
 
 def choice(*words: str) -> Callable[[str], str]:
-    """One of the words, in any case."""
+    """Return a parser of one of the words, in any case."""
 
     def parse(value: str) -> str:
         lowered = {word.lower(): word for word in words}
@@ -81,14 +81,14 @@ def choice(*words: str) -> Callable[[str], str]:
 
 
 def choices(*words: str) -> Callable[[str], tuple[str, ...]]:
-    """Several of the words, in any case, each once, in the order given."""
-    one = choice(*words)
+    """Return a parser of several of the words, in any case, each once, in the order given."""
+    parse_word = choice(*words)
 
     def parse(value: str) -> tuple[str, ...]:
         chosen: list[str] = []
         for item in items(value):
             try:
-                word = one(item)
+                word = parse_word(item)
             except ValueError:
                 clause = "made of the words allowed"
                 raise ValueError(
@@ -105,17 +105,17 @@ def choices(*words: str) -> Callable[[str], tuple[str, ...]]:
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST = 36500
-"""Days; what is longer is a slip, and clocks cannot count it."""
+"""Days; a longer duration is a typing error, and overflows dates."""
 
 
 def duration(value: str) -> float:
-    """A duration such as `90s`, `5m`, `1h30m`, `7d`; a bare number is seconds. Returns seconds."""
-    left, total = value.strip().lower(), 0.0
-    if re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", left):
-        left += "s"
-    if not re.fullmatch(r"(([0-9]+(\.[0-9]*)?|\.[0-9]+)[smhd])+", left):
+    """Parse a duration such as `90s`, `5m`, `1h30m`, `7d`; a bare number is seconds. Return seconds."""
+    lowered, total = value.strip().lower(), 0.0
+    if re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", lowered):
+        lowered += "s"
+    if not re.fullmatch(r"(([0-9]+(\.[0-9]*)?|\.[0-9]+)[smhd])+", lowered):
         raise ValueError("a duration such as 90s, 5m or 1h30m")
-    for number, unit in re.findall(r"([0-9.]+)([smhd])", left):
+    for number, unit in re.findall(r"([0-9.]+)([smhd])", lowered):
         total += float(number) * _UNITS[unit]
     if total > _LONGEST * _UNITS["d"]:
         raise ValueError(f"a duration of at most {_LONGEST}d")
@@ -123,7 +123,7 @@ def duration(value: str) -> float:
 
 
 def some_time(value: str) -> float:
-    """A duration that is not 0. Returns seconds."""
+    """Parse a duration that is not 0. Return seconds."""
     seconds = duration(value)
     if not seconds:
         raise ValueError("a duration longer than 0, such as 90s, 5m or 1h30m")

@@ -1,4 +1,4 @@
-"""Inputs on what is patched, by which BuildKit, and to which tag."""
+"""Inputs on what to patch, with which BuildKit, and to which tag."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ BUILDKIT_SCHEMES = (
     "kube-pod",
     "ssh",
 )
-"""Of the addresses that BuildKit and Copa understand."""
+"""The schemes of the addresses that BuildKit and Copa accept."""
 
 
 def buildkit_address(value: str) -> str:
-    """`auto` or an address of a known scheme; a bare path is a socket's."""
+    """Parse `auto` or an address of a known scheme; a path alone is a socket's."""
     if value == "auto":
         return value
     if value.startswith("/"):
         value = f"unix://{value}"
-    scheme, separator, rest = value.partition("://")
+    scheme, separator, location = value.partition("://")
     if not separator or scheme not in BUILDKIT_SCHEMES or not value.isprintable() or " " in value:
         raise ValueError(f"auto, or an address that begins with {'://, '.join(BUILDKIT_SCHEMES)}://")
-    if scheme not in {"docker", "buildx"} and not rest:
+    if scheme not in {"docker", "buildx"} and not location:
         raise ValueError(f"complete: something has to follow {scheme}://")
     return value
 
 
 class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOptions):
-    """What is patched, by which BuildKit, and to which tag."""
+    """What to patch, with which BuildKit, and to which tag."""
 
     patched_tag: Input[TagTemplate] = Input(
         name="patched-tag",
@@ -140,7 +140,7 @@ PATCH_INPUTS: tuple[Input[Any], ...] = (
 
 
 class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOptions, ImageOptions):
-    """Of `patch`."""
+    """The inputs of `patch`."""
 
     report: Input[tuple[Path, ...]] = Input(
         name="report",

@@ -19,7 +19,7 @@ TASKS = ("check", "export", "schema")
 
 
 class PolicyInputs(NotationOptions, PolicyOptions, ImageOptions, OutputOptions):
-    """Of `policy`."""
+    """The inputs of `policy`."""
 
     task: Input[str] = Input(
         name="task",

@@ -14,14 +14,14 @@ PROGRAM_NAMES = ("trivy", "copa", "notation", "buildkitd", "helm")
 
 
 def _url(value: str) -> str:
-    """A base URL, without the slash at its end."""
+    """Parse a base URL, and return it without the slash at its end."""
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value.strip()):
         raise ValueError("an http or https URL")
     return value.strip().rstrip("/")
 
 
 def sha256_text(value: str) -> str:
-    """A SHA-256 in hexadecimal, in lower case."""
+    """Parse a SHA-256 in hexadecimal, and return it in lower case."""
     digits = value.strip().lower().removeprefix("sha256:")
     if not re.fullmatch(r"[0-9a-f]{64}", digits):
         raise ValueError("a SHA-256: 64 hexadecimal digits")
@@ -29,7 +29,7 @@ def sha256_text(value: str) -> str:
 
 
 def _inputs(name: str, version: str) -> tuple[Input[Path], Input[str], Input[str]]:
-    """Path, version and checksum of a program."""
+    """Declare path, version and checksum of a program."""
     return (
         Input(
             name=f"{name}-path",
@@ -57,7 +57,7 @@ def _inputs(name: str, version: str) -> tuple[Input[Path], Input[str], Input[str
 
 
 class ProgramsMirror(Group):
-    """Where release archives come from."""
+    """The source of release archives."""
 
     programs_mirror = Input(
         name="programs-mirror",
@@ -70,37 +70,37 @@ class ProgramsMirror(Group):
 
 
 class TrivyProgram(ProgramsMirror):
-    """Which trivy is run."""
+    """The trivy to run."""
 
     trivy_path, trivy_version, trivy_checksum = _inputs("trivy", "0.74.0")
 
 
 class CopaProgram(ProgramsMirror):
-    """Which copa is run."""
+    """The copa to run."""
 
     copa_path, copa_version, copa_checksum = _inputs("copa", "0.14.2")
 
 
 class NotationProgram(ProgramsMirror):
-    """Which notation is run."""
+    """The notation to run."""
 
     notation_path, notation_version, notation_checksum = _inputs("notation", "1.3.2")
 
 
 class BuildkitdProgram(ProgramsMirror):
-    """Which buildkitd is run."""
+    """The buildkitd to run."""
 
     buildkitd_path, buildkitd_version, buildkitd_checksum = _inputs("buildkitd", "0.34.2")
 
 
 class HelmProgram(ProgramsMirror):
-    """Which helm is run."""
+    """The helm to run."""
 
     helm_path, helm_version, helm_checksum = _inputs("helm", "3.22.0")
 
 
 class ProgramsInputs(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgram, HelmProgram):
-    """Of `programs`."""
+    """The inputs of `programs`."""
 
     subcommand = Input(
         name="subcommand",

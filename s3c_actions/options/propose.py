@@ -14,22 +14,22 @@ from s3c_actions.options.github import CommentInputs, RepositoryOptions, TokenOp
 
 
 def branch_name(value: str) -> str:
-    """A branch's name, by the rules of git-check-ref-format that a name of this kind can break."""
-    bad = value.startswith(("-", "/", ".")) or value.endswith(("/", ".", ".lock")) or ".." in value or "//" in value
-    if bad or not re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", value):
+    """Parse a branch's name, by the rules of git-check-ref-format that such a name can break."""
+    invalid = value.startswith(("-", "/", ".")) or value.endswith(("/", ".", ".lock")) or ".." in value or "//" in value
+    if invalid or not re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", value):
         raise ValueError("a branch's name: letters, digits and . _ - /")
     return value
 
 
 def one_line(value: str) -> str:
-    """Some text on one line."""
+    """Parse text on one line."""
     if not value.strip() or len(value) > 200 or not value.isprintable():
         raise ValueError("one line of 1 to 200 characters")
     return value.strip()
 
 
 class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptions):
-    """Of `propose`."""
+    """The inputs of `propose`."""
 
     manifests: Input[tuple[str, ...]] = replace(
         ManifestOptions.manifests,

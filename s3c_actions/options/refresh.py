@@ -18,19 +18,21 @@ from s3c_actions.options.sign import SIGNING_INPUTS, SigningOptions
 
 
 def _namespaces(value: str) -> tuple[str, ...]:
-    return tuple(namespace_name(one) for one in items(value))
+    return tuple(namespace_name(name) for name in items(value))
 
 
-# Without `exit-code`: what can be fixed is told by the issue and handed on, it is no failure of this command.
+# Without `exit-code`: fixable findings are reported in the issue and the outputs, and are no failure of this command.
 _SCANNING = tuple(
-    one for one in (*scanning.SCOPE_INPUTS, *scanning.SCAN_INPUTS) if one is not reporting.ExitCodeOptions.exit_code
+    option
+    for option in (*scanning.SCOPE_INPUTS, *scanning.SCAN_INPUTS)
+    if option is not reporting.ExitCodeOptions.exit_code
 )
 
 
 class RefreshInputs(
     ClusterOptions, EvidenceOptions, RepositoryOptions, TokenOptions, ScanningOptions, SigningOptions, ImageOptions
 ):
-    """Of `refresh`."""
+    """The inputs of `refresh`."""
 
     image = replace(
         ImageOptions.image,
@@ -79,7 +81,7 @@ class RefreshInputs(
     fixable_only = replace(
         reporting.ThresholdOptions.fixable_only, help="Only findings that have a fix.", default="true", absent=True
     )
-    # What was found a week ago with the same data says nothing of today; and only a scan of today heals a stale report.
+    # The findings of a week ago are not those of today, and only a new scan replaces an expired report.
     reuse = replace(scanning.ScanningOptions.reuse, default="false", absent=False)
     order = (
         image,

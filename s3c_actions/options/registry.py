@@ -1,4 +1,4 @@
-"""What commands take that work on images in a registry: who we are there, for how long, and where the result goes."""
+"""Inputs of commands that work on images in a registry: credentials, time limit and output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from s3c_actions.options.parse import boolean, text
 
 
 class CredentialOptions(Group):
-    """How to talk to the image's registry."""
+    """The connection to the image's registry."""
 
     registry_username = Input(
         name="registry-username",
@@ -37,7 +37,7 @@ class CredentialOptions(Group):
 
 
 class RegistryOptions(CredentialOptions, IdentityOptions):
-    """How to talk to the image's registry, by its credentials or an Azure identity."""
+    """The connection to the image's registry, with its credentials or an Azure identity."""
 
 
 REGISTRY_INPUTS: tuple[Input[Any], ...] = (

@@ -1,4 +1,4 @@
-"""Inputs that a command took before, and the command that takes them now."""
+"""Inputs removed from a command, and the command that has them now."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _REMEDY = (
 )
 
 
-def signing(taken: tuple[Input[Any], ...]) -> Removed:
-    """What a command took to sign what it attached.
+def signing(remaining: tuple[Input[Any], ...]) -> Removed:
+    """Return the removed inputs with which a command signed what it attached.
 
     Args:
-        taken: the inputs that the command takes all the same.
+        remaining: the inputs that the command still has.
     """
-    names = {one.name for one in taken}
+    names = {option.name for option in remaining}
     return Removed(
-        inputs=tuple(one for one in (*EvidenceOptions.own(), *SIGNING_INPUTS) if one.name not in names),
+        inputs=tuple(option for option in (*EvidenceOptions.own(), *SIGNING_INPUTS) if option.name not in names),
         asking=EvidenceOptions.own(),
         remedy=_REMEDY,
     )

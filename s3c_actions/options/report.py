@@ -1,4 +1,4 @@
-"""Inputs about findings: which reports are written, what is compared and what is refused. Scan shares them."""
+"""Inputs about findings: reports to write, baselines to compare with, and what is refused. Scan shares them."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ SEVERITIES = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
 
 
 def _severity(value: str) -> str | None:
-    """A severity's name, or None for `none`."""
+    """Parse a severity's name; None for `none`."""
     word = choice("none", *SEVERITIES)(value)
     return None if word == "none" else word
 
 
 def _category(value: str) -> str:
-    """What GitHub takes as an analysis category."""
+    """Parse an analysis category that GitHub accepts."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,199}", value.strip()):
         raise ValueError("a category: letters, digits and . _ : / + -, 200 at most")
     return value.strip()
 
 
 def _dockerfile(value: str) -> Path:
-    """A path that can stand in a SARIF location: relative, and inside the repository."""
-    given = path(value)
-    if given.is_absolute() or ".." in given.parts:
+    """Parse a path that is valid in a SARIF location: relative, and inside the repository."""
+    dockerfile = path(value)
+    if dockerfile.is_absolute() or ".." in dockerfile.parts:
         raise ValueError("a path relative to the repository's root")
-    return given
+    return dockerfile
 
 
 class FormatOptions(Group):
-    """Which reports are written."""
+    """The reports to write."""
 
     format = Input(
         name="format",
@@ -67,7 +67,7 @@ class PolicyOptions(Group):
 
 
 class ThresholdOptions(PolicyOptions):
-    """What closes the gate."""
+    """The threshold of the gate."""
 
     fail_on = Input(
         name="fail-on",
@@ -88,7 +88,7 @@ class ThresholdOptions(PolicyOptions):
 
 
 class ExitCodeOptions(Group):
-    """What a closed gate ends with."""
+    """The exit code of a closed gate."""
 
     exit_code = Input(
         name="exit-code",
@@ -101,7 +101,7 @@ class ExitCodeOptions(Group):
 
 
 class BaselineNameOptions(Group):
-    """What a baseline is called."""
+    """The name of a baseline."""
 
     baseline_name = Input(
         name="baseline-name",
@@ -114,7 +114,7 @@ class BaselineNameOptions(Group):
 
 
 class CodeScanningOptions(Group):
-    """Where code scanning shows findings."""
+    """The location where code scanning shows findings."""
 
     dockerfile = Input(
         name="dockerfile",
@@ -135,7 +135,7 @@ class CodeScanningOptions(Group):
 
 
 class UnscannedOptions(Group):
-    """What an image means that could not be checked."""
+    """The verdict on an image that could not be checked."""
 
     unscanned = Input(
         name="unscanned",
@@ -157,7 +157,7 @@ class ReportInputs(
     TrivyProgram,
     OutputOptions,
 ):
-    """Of `report`."""
+    """The inputs of `report`."""
 
     report = Input(
         name="report",

@@ -39,7 +39,7 @@ SCANNER_NAMES = ("vuln", "secret", "misconfig", "license")
 
 
 class TrivyOptions(Group):
-    """What Trivy looks for, and how. Everything here takes part in the key by which a kept report is found again."""
+    """What Trivy scans for, and how. Every input here is part of the key of a stored report."""
 
     scanners = Input(
         name="scanners",
@@ -163,7 +163,7 @@ class TrivyOptions(Group):
 
 
 class ShownOptions(Group):
-    """Which findings are shown."""
+    """The findings to show."""
 
     severity = Input(
         name="severity",
@@ -196,7 +196,7 @@ class ShownOptions(Group):
 
 
 class BaselineOptions(BaselineNameOptions):
-    """What images are compared with."""
+    """The baselines that images are compared with."""
 
     baseline: Input[tuple[str, ...]] = Input(
         name="baseline",
@@ -224,7 +224,7 @@ class ScanningOptions(
     TimeoutOptions,
     OutputOptions,
 ):
-    """How images of registries are scanned, and what is made of it."""
+    """How images in registries are scanned and judged."""
 
     trivy_cache_dir = Input(
         name="trivy-cache-dir",
@@ -288,7 +288,7 @@ SCAN_INPUTS: tuple[Input[Any], ...] = (
 
 
 class SourceOptions(Group):
-    """Where images are taken from that are scanned."""
+    """The sources of the images to scan."""
 
     input: Input[tuple[str, ...]] = Input(
         name="input",
@@ -312,7 +312,7 @@ class SourceOptions(Group):
 
 
 class ScanInputs(ScanningOptions, SourceOptions, ExitCodeOptions, ImageOptions):
-    """Of `scan`."""
+    """The inputs of `scan`."""
 
     image = replace(ImageOptions.image, required=False)
     order = (image, SourceOptions, *SCOPE_INPUTS, *SCAN_INPUTS, ProgramsMirror.programs_mirror)

@@ -1,4 +1,4 @@
-"""Inputs of `sign`; those that say how a signature is made serve `chain` as well."""
+"""Inputs of `sign`; those that describe a signature are inputs of `chain` as well."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ RESERVED_PREFIX = "io.cncf.notary"
 
 
 def key_value_lines(value: str) -> Mapping[str, str]:
-    """`key=value` lines; a key once, neither part empty."""
-    found: dict[str, str] = {}
+    """Parse `key=value` lines; each key once, neither part empty."""
+    pairs: dict[str, str] = {}
     for line in lines(value):
         key, equals, content = line.partition("=")
         if not equals or not key.strip() or not content.strip():
             raise ValueError("lines of key=value")
-        if key.strip() in found:
+        if key.strip() in pairs:
             raise ValueError(
                 f"lines of key=value with each key once: {pasted_content.quote_value(key.strip())} is there twice"
             )
-        found[key.strip()] = content.strip()
-    return found
+        pairs[key.strip()] = content.strip()
+    return pairs
 
 
 def metadata(value: str) -> Mapping[str, str]:
-    """`key=value` lines whose keys are free to use.
+    """Parse `key=value` lines whose keys are not reserved.
 
     https://github.com/notaryproject/specifications/blob/main/specs/signature-specification.md#payload
     """
-    found = key_value_lines(value)
-    for key in found:
+    pairs = key_value_lines(value)
+    for key in pairs:
         if key.startswith(RESERVED_PREFIX):
             raise ValueError(f"free to use: keys that begin with {RESERVED_PREFIX} are the Notary Project's own")
-    return found
+    return pairs
 
 
 def whole_seconds(value: str) -> float:
-    """A duration of at least a second, in whole seconds."""
+    """Parse a duration of at least a second, in whole seconds."""
     seconds = duration(value)
     if seconds < 1 or seconds != int(seconds):
         raise ValueError("a duration of whole seconds, such as 12h or 30d")
@@ -57,14 +57,14 @@ def whole_seconds(value: str) -> float:
 
 
 def web_address(value: str) -> str:
-    """An http or https address."""
+    """Parse an http or https address."""
     if not re.fullmatch(r"https?://[^\s/]+\S*", value.strip()):
         raise ValueError("an http:// or https:// address")
     return value.strip()
 
 
 class MetadataOptions(Group):
-    """Facts that are signed along."""
+    """Metadata that is signed with the image."""
 
     user_metadata: Input[Mapping[str, str]] = Input(
         name="user-metadata",
@@ -176,7 +176,7 @@ class KeyOptions(CertificateOptions, VaultOptions):
 
 
 class SignatureOptions(MetadataOptions):
-    """What a signature is like."""
+    """The properties of a signature."""
 
     signature_format = Input(
         name="signature-format",
@@ -227,11 +227,11 @@ class SignatureOptions(MetadataOptions):
 
 
 class NotationOptions(NotationProgram, RegistryOptions, TimeoutOptions):
-    """How notation is run on images of a registry."""
+    """How notation runs on images in a registry."""
 
 
 class SigningOptions(KeyOptions, SignatureOptions, NotationOptions):
-    """How images of a registry are signed."""
+    """How images in a registry are signed."""
 
 
 KEY_INPUTS: tuple[Input[Any], ...] = (
@@ -266,7 +266,7 @@ SIGNING_INPUTS: tuple[Input[Any], ...] = (
     *NotationProgram.own(),
     ProgramsMirror.programs_mirror,
 )
-"""What a command needs besides its own inputs to sign what it attaches."""
+"""The inputs, besides its own, that a command needs to sign what it attaches."""
 
 
 class SignInputs(
@@ -279,7 +279,7 @@ class SignInputs(
     ImageOptions,
     OutputOptions,
 ):
-    """Of `sign`."""
+    """The inputs of `sign`."""
 
     order = (
         ImageOptions.image,

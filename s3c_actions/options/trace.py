@@ -21,7 +21,7 @@ SHOW_CHOICES = ("text", "json")
 
 
 class PrintOptions(Group):
-    """What is printed."""
+    """The format printed."""
 
     format: Input[str] = Input(
         name="format",
@@ -34,7 +34,7 @@ class PrintOptions(Group):
 
 
 class TraceInputs(PrintOptions, TrustOptions, NotationOptions, PolicyOptions, ImageOptions, OutputOptions):
-    """Of `trace`."""
+    """The inputs of `trace`."""
 
     policy: Input[Path | None] = replace(
         PolicyOptions.policy,

@@ -20,14 +20,14 @@ TASKS = ("export",)
 
 
 def trust_store_name(value: str) -> str:
-    """The name of a trust store, which is a folder's."""
+    """Parse the name of a trust store, which is also a folder's name."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value.strip()):
         raise ValueError("a name: letters, digits, dots, dashes and underscores")
     return value.strip()
 
 
 class TrustInputs(VaultOptions, OutputOptions):
-    """Of `trust`."""
+    """The inputs of `trust`."""
 
     task: Input[str] = Input(
         name="task",

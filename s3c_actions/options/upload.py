@@ -1,4 +1,4 @@
-"""The command `upload`; its inputs stand in `github`."""
+"""The command `upload`; its inputs are in `github`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs that name a certificate in Azure Key Vault: its key signs, and it is what is trusted."""
+"""Inputs that name a certificate in Azure Key Vault: its key signs, and it is trusted."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ VAULT_PLUGINS = ("s3c-azure", OFFICIAL_PLUGIN)
 
 
 def vault_name(value: str) -> str:
-    """The name of a vault, or its address; a host has a dot in it.
+    """Parse the name of a vault, or its address, and return the name or host; a host contains a dot.
 
     https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
     """
-    found = re.fullmatch(r"(?:https://)?([A-Za-z](?:-?[A-Za-z0-9]){2,23}(?:\.[A-Za-z0-9.-]+)?)/?", value.strip())
-    if not found or len(found[1].partition(".")[0]) > 24:
+    match = re.fullmatch(r"(?:https://)?([A-Za-z](?:-?[A-Za-z0-9]){2,23}(?:\.[A-Za-z0-9.-]+)?)/?", value.strip())
+    if not match or len(match[1].partition(".")[0]) > 24:
         raise ValueError("the name of a key vault, or its address")
-    return found[1].lower()
+    return match[1].lower()
 
 
 def object_name(value: str) -> str:
-    """The name of an object in a vault."""
+    """Parse the name of an object in a vault."""
     if not re.fullmatch(r"[A-Za-z0-9-]{1,127}", value.strip()):
         raise ValueError("a certificate's name: up to 127 letters, digits and dashes")
     return value.strip()
 
 
 def object_version(value: str) -> str:
-    """The version of an object in a vault."""
+    """Parse the version of an object in a vault."""
     if not re.fullmatch(r"[0-9a-fA-F]{32}", value.strip()):
         raise ValueError("a version: 32 hexadecimal digits")
     return value.strip().lower()
@@ -73,4 +73,4 @@ class VaultCertificateOptions(Group):
 
 
 class VaultOptions(VaultCertificateOptions, IdentityOptions):
-    """A certificate in Azure Key Vault, and who reads it."""
+    """A certificate in Azure Key Vault, and the identity that reads it."""

@@ -18,7 +18,7 @@ LEVELS = ("strict", "permissive", "audit")
 
 
 class TrustOptions(VaultOptions):
-    """Whom to trust: a trust store, or a certificate in Azure Key Vault."""
+    """The trusted signers: by a trust store, or by a certificate in Azure Key Vault."""
 
     trust_store: Input[tuple[Path, ...]] = Input(
         name="trust-store",
@@ -72,11 +72,11 @@ class VerifyingOptions(TrustOptions, MetadataOptions, NotationOptions):
 
 
 class VouchingOptions(CertificateOptions, TrustOptions, NotationOptions):
-    """Whose signature on an image of an earlier run counts: that of whom is trusted, else of the certificate."""
+    """The signers whose signatures on an earlier run's image count: the trusted ones, else the certificate's."""
 
 
 class VerifyInputs(VerifyingOptions, ImageOptions, OutputOptions):
-    """Of `verify`."""
+    """The inputs of `verify`."""
 
     order = (
         ImageOptions.image,

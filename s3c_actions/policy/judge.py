@@ -110,10 +110,10 @@ def judge_evidence(policy: Policy, evidence: Evidence, now: datetime) -> tuple[O
 def decisive_documents(reports: tuple[EvidenceDocument, ...]) -> frozenset[str]:
     """Return the digests of the documents that decide: the newest reports, and the SBOMs that they name."""
     newest = _newest([_parse_document(report) for report in reports])
-    named = {
+    sbom_digests = {
         run["properties"][STATEMENT]["sbom"] for report in newest if report.readable for run in report.content["runs"]
     }
-    return frozenset({report.digest for report in newest} | named)
+    return frozenset({report.digest for report in newest} | sbom_digests)
 
 
 def _image_signature_refusals(evidence: Evidence) -> list[Objection]:
@@ -339,9 +339,9 @@ def forbidden_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[Forbidd
 def _licences(package: Mapping[str, Any], names: Mapping[str, str]) -> set[str]:
     """Return the current SPDX identifiers in a package's licence expressions, resolving licences given by name."""
     text = f"{package.get('licenseConcluded', '')} {package.get('licenseDeclared', '')}".lower()
-    words = set(_WORDS.split(text))
-    words |= {word for reference in words if reference in names for word in _WORDS.split(names[reference])}
-    return {licence for word in words for licence in licences.granted_identifiers(word)}
+    terms = set(_WORDS.split(text))
+    terms |= {term for reference in terms if reference in names for term in _WORDS.split(names[reference])}
+    return {licence for term in terms for licence in licences.granted_identifiers(term)}
 
 
 def content_objections(contents: Iterable[ForbiddenContent]) -> list[Objection]:
@@ -363,9 +363,9 @@ def _parse_document(document: EvidenceDocument) -> _ParsedDocument:
     content = _json(document.content)
     times = _times(content)
     stamps = [_stamp(time) for time in times] if times else []
-    known = [stamp for stamp in stamps if stamp is not None]
-    readable = bool(stamps) and len(known) == len(stamps)
-    when = min(known) if readable else _stamp(document.attached)
+    valid_stamps = [stamp for stamp in stamps if stamp is not None]
+    readable = bool(stamps) and len(valid_stamps) == len(stamps)
+    when = min(valid_stamps) if readable else _stamp(document.attached)
     return _ParsedDocument(digest=document.digest, trust=document.trust, content=content, readable=readable, when=when)
 
 

@@ -327,9 +327,9 @@ def parse(text: str, *, name: str = DEFAULT_FILE, field: str = "policy") -> Poli
     return policy
 
 
-def _describe_problem(what: str, where: str) -> str:
+def _describe_problem(what: str, location: str) -> str:
     """Return msgspec's description of a value, in terms of the file instead of Python's."""
-    if where == "version":
+    if location == "version":
         return "this is not 1, the only version there is"
     if "xpected `date`" in what:
         return "this is no date such as 2027-01-31"
@@ -380,10 +380,10 @@ def _yaml(text: str, name: str, field: str) -> Any:
     try:
         return reading.parse_yaml(text)
     except reading.YamlError as error:
-        where = f", line {error.line}" if error.line else ""
+        line = f", line {error.line}" if error.line else ""
         raise InputError(
             field,
-            f"{name} is not YAML{where}: {error.problem}.",
+            f"{name} is not YAML{line}: {error.problem}.",
             remedy="Look at that line.",
             original=str(error)[:500],
         ) from None

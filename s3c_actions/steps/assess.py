@@ -216,16 +216,16 @@ def _assess(
 
 def filter_report(report: ScanReport, severities: Iterable[Severity], *, ignore_unfixed: bool) -> ScanReport:
     """Return the report with the findings of these severities, optionally without unfixed vulnerabilities."""
-    wanted = frozenset(severities)
+    selected = frozenset(severities)
     return replace(
         report,
         findings=tuple(
             finding
             for finding in report.findings
-            if finding.severity in wanted
+            if finding.severity in selected
             and not (ignore_unfixed and finding.kind is FindingKind.VULNERABILITY and not finding.fixed)
         ),
-        suppressed=tuple(finding for finding in report.suppressed if finding.severity in wanted),
+        suppressed=tuple(finding for finding in report.suppressed if finding.severity in selected),
     )
 
 

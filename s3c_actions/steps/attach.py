@@ -160,9 +160,9 @@ def attach(attachment: Attachment, place: AttachTarget, tools: AttachTools) -> A
 
 def _claims(descriptor: Descriptor, attachment: Attachment) -> bool:
     """Return whether a referrer claims to be this document, in the list of referrers, which is unsigned."""
-    wanted = {CONTENT_ANNOTATION: attachment.digest, artifact_types.CREATED: attachment.created}
+    expected = {CONTENT_ANNOTATION: attachment.digest, artifact_types.CREATED: attachment.created}
     return descriptor.artifact_type == attachment.artifact_type and all(
-        descriptor.annotations.get(key) == value for key, value in wanted.items()
+        descriptor.annotations.get(key) == value for key, value in expected.items()
     )
 
 
@@ -179,12 +179,12 @@ def _holds(descriptor: Descriptor, attachment: Attachment, place: AttachTarget, 
 def _without_version(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a manifest without the one annotation that differs between versions of s3c."""
     notes = document.get("annotations")
-    kept = (
+    annotations = (
         {key: text for key, text in notes.items() if key != artifact_types.VERSION}
         if isinstance(notes, dict)
         else notes
     )
-    return {**document, "annotations": kept}
+    return {**document, "annotations": annotations}
 
 
 def _push(attachment: Attachment, place: AttachTarget, writer: Writer) -> str:
@@ -208,12 +208,12 @@ def prune(done: Iterable[AttachedEvidence], place: AttachTarget, tools: AttachTo
     Raises:
         OutsideError: the registry does not allow deletions, or failed.
     """
-    kinds, kept = {document.artifact_type for document in done}, {document.digest for document in done}
+    kinds, new_digests = {document.artifact_type for document in done}, {document.digest for document in done}
     old = [
         document
         for document in place.there
         if document.artifact_type in kinds
-        and document.digest not in kept
+        and document.digest not in new_digests
         and artifact_types.VERSION in document.annotations
     ]
     for document in old:

@@ -208,8 +208,8 @@ def _resolve_images(settings: DeploySettings, tools: DeployTools) -> list[_Image
     matched: set[Replacement] = set()
     used = []
     with tools.progress.step("images") as step:
-        for text, where in places.items():
-            used.append(_resolve_image(text, where, settings, tools, matched))
+        for text, locations in places.items():
+            used.append(_resolve_image(text, locations, settings, tools, matched))
         step.done(f"{len(used)} {plural(len(used), 'image')} in {sum(map(len, places.values()))} places, by digest")
     for replacement in settings.replacements:
         if replacement not in matched:
@@ -221,7 +221,7 @@ def _resolve_images(settings: DeploySettings, tools: DeployTools) -> list[_Image
 
 def _resolve_image(
     text: str,
-    where: list[str],
+    locations: list[str],
     settings: DeploySettings,
     tools: DeployTools,
     matched: set[Replacement],
@@ -237,16 +237,16 @@ def _resolve_image(
             reference, platforms = tools.resolve(reference)
         except S3CError as error:
             error.image = str(reference)
-            error.cause = f"It stands in {where[0]}. {error.cause}".strip()
+            error.cause = f"It stands in {locations[0]}. {error.cause}".strip()
             raise
     elif not reference.digest:
         raise InputError(
             texts.FIELD,
-            f"{where[0]}: {text} has no digest, and no registry is asked.",
+            f"{locations[0]}: {text} has no digest, and no registry is asked.",
             remedy="Give it by digest with `image`, or leave out `resolve: false`.",
             image=text,
         )
-    return _Image(text=text, reference=reference.at(reference.digest), platforms=platforms, places=tuple(where))
+    return _Image(text=text, reference=reference.at(reference.digest), platforms=platforms, places=tuple(locations))
 
 
 def _write_manifests(rewritten: Sequence[tuple[ManifestFile, str]], folder: Path) -> tuple[Path, ...]:
@@ -347,19 +347,19 @@ def _create_namespaces(
     settings: DeploySettings, targets: Sequence[ApplyTarget], cluster: Cluster, state: _State
 ) -> tuple[ObjectChange, ...]:
     """Create the namespaces that do not exist, since nothing can be tried in one that does not exist."""
-    own = {entry.name: entry for entry in targets if entry.kind == "Namespace" and entry.group == ""}
+    declared = {entry.name: entry for entry in targets if entry.kind == "Namespace" and entry.group == ""}
     created = []
     for name in sorted({entry.namespace for entry in targets} - {""}):
         if _exists(cluster, name):
             continue
-        if name not in own and not settings.create_namespace:
+        if name not in declared and not settings.create_namespace:
             raise InputError(
                 "namespace",
                 f"the namespace {name} is not there.",
                 remedy="Make it, or let it be made with `create-namespace: true`.",
             )
         document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        target = own.get(name) or ApplyTarget(
+        target = declared.get(name) or ApplyTarget(
             document=document, resource=inspection.NAMESPACES, namespace="", source=""
         )
         change = apply.apply(cluster, target, None, force=settings.force)
@@ -455,9 +455,9 @@ def _kinds_to_check(
 
 def _signatures(tools: DeployTools, references: Iterable[Reference]) -> Callable[[Reference], Sequence[str]]:
     """Return a function over each image's signatures, looked up once."""
-    wanted = list(references)
+    images_to_list = list(references)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        listed = dict(zip(wanted, pool.map(tools.signatures, wanted), strict=True))
+        listed = dict(zip(images_to_list, pool.map(tools.signatures, images_to_list), strict=True))
     return lambda reference: listed[reference]
 
 

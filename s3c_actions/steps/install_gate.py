@@ -176,17 +176,17 @@ class _Installer:
 
     def forget(self) -> None:
         """Remove the verifiers of a policy that is no longer this gate's: Ratify would continue to trust by them."""
-        ours = [
+        verifiers = [
             document
             for document in self.settings.objects
             if document["kind"] == "Verifier" and _group(document) == RATIFY_GROUP
         ]
-        if not ours:
+        if not verifiers:
             return
-        wanted, resource = {document["metadata"]["name"] for document in ours}, self.resource(ours[0])
+        current_names, resource = {document["metadata"]["name"] for document in verifiers}, self.resource(verifiers[0])
         for verifier in self.cluster.list(resource):
             name = str(verifier["metadata"]["name"])
-            if POLICY_DIGEST in (verifier["metadata"].get("annotations") or {}) and name not in wanted:
+            if POLICY_DIGEST in (verifier["metadata"].get("annotations") or {}) and name not in current_names:
                 self.cluster.delete(resource, name)
                 self.applied.append(AppliedObject(kind="Verifier", namespace="", name=name, action="pruned"))
                 self.progress.note(f"Verifier {name} of an earlier policy removed")
@@ -307,5 +307,5 @@ def _group(document: KubernetesObject) -> str:
 
 
 def _describe_applied(applied: list[AppliedObject]) -> str:
-    own = [item.action for item in applied if item.kind != "Chart"]
-    return ", ".join(f"{own.count(action)} {action}" for action in dict.fromkeys(own)) or "nothing to apply"
+    actions = [item.action for item in applied if item.kind != "Chart"]
+    return ", ".join(f"{actions.count(action)} {action}" for action in dict.fromkeys(actions)) or "nothing to apply"

@@ -97,8 +97,13 @@ class PolicyJudge(msgspec.Struct, frozen=True, kw_only=True):
             return None
 
     def _with_trust(self, document: EvidenceDocument, reference: Reference) -> EvidenceDocument:
-        own = reference.at(document.digest)
-        return replace(document, trust=self._trust(own, self.registry.referrers(own, artifact_types.SIGNATURE)))
+        document_reference = reference.at(document.digest)
+        return replace(
+            document,
+            trust=self._trust(
+                document_reference, self.registry.referrers(document_reference, artifact_types.SIGNATURE)
+            ),
+        )
 
     def _trust(self, reference: Reference, referrers: tuple[Descriptor, ...]) -> SignerStatus:
         if not any(referrer.artifact_type == artifact_types.SIGNATURE for referrer in referrers):

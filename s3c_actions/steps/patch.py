@@ -82,23 +82,23 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
             image=str(original),
         )
     if not any(patchable_findings(part.before.report, settings.library) for part in parts):
-        left = _remaining(scanned.report, settings.library)
+        remaining = _remaining(scanned.report, settings.library)
         reason = _why_nothing_to_patch(scanned.report, settings.library)
         with tools.progress.step("patch") as step:
             step.done(reason)
-        return replace(result, reason=reason, left=left, seconds=time.monotonic() - started)
+        return replace(result, reason=reason, left=remaining, seconds=time.monotonic() - started)
     work = PatchWork(settings=settings, tools=tools, original=original, index=index, parts=parts)
-    taken = settings.tag.taken(original, tools.registry.tags(original))
-    result = _reuse_earlier(work, taken, result) or _patch_anew(work, taken, result)
+    taken_tags = settings.tag.taken(original, tools.registry.tags(original))
+    result = _reuse_earlier(work, taken_tags, result) or _patch_anew(work, taken_tags, result)
     # Last, so that no document claims a fix that was not accepted.
     vex = _write_vex(work, Reference.parse(result.reference), result.fixed)
     return replace(result, vex=vex, seconds=time.monotonic() - started)
 
 
-def _reuse_earlier(work: PatchWork, taken: dict[int, str], result: PatchResult) -> PatchResult | None:
+def _reuse_earlier(work: PatchWork, taken_tags: dict[int, str], result: PatchResult) -> PatchResult | None:
     """Return the newest patch of this original that may be reused and leaves nothing to patch."""
     original, tools = work.original, work.tools
-    for tag in list(taken.values())[:_LOOK_BACK]:
+    for tag in list(taken_tags.values())[:_LOOK_BACK]:
         # The only look-up of this tag: later changes of it do not matter.
         manifest = _find_tag(work, tag) if tag != original.tag else None
         images = match_images(work, manifest)[0] if manifest is not None else []
@@ -132,14 +132,14 @@ def _find_tag(work: PatchWork, tag: str) -> Manifest | None:
         return None
 
 
-def _patch_anew(work: PatchWork, taken: dict[int, str], result: PatchResult) -> PatchResult:
+def _patch_anew(work: PatchWork, taken_tags: dict[int, str], result: PatchResult) -> PatchResult:
     """Patch, prove the patch, and only then set the tag.
 
     Raises:
         InputError: the tag may not be used: nothing has been pushed.
         OutsideError: as `run` does.
     """
-    place = patch_building.choose_target(work, taken)
+    place = patch_building.choose_target(work, taken_tags)
     try:
         built = patch_building.build(work, place)
         rescans = _rescan(work, built.images)
@@ -255,10 +255,10 @@ def _reject_foreign(original: Reference, configs: list[ImageConfig], tools: Patc
 def _why_nothing_to_patch(report: ScanReport, library: bool) -> str:
     if not report.findings:
         return "Nothing to fix: the scan found nothing."
-    others = [finding for finding in report.fixable if not can_patch(finding, library)]
-    if others:
+    excluded = [finding for finding in report.fixable if not can_patch(finding, library)]
+    if excluded:
         return (
-            f"Nothing that Copa patches: {len(others)} of {len(report.findings)} findings have a fix of another kind."
+            f"Nothing that Copa patches: {len(excluded)} of {len(report.findings)} findings have a fix of another kind."
         )
     return f"Nothing to fix: none of the {len(report.findings)} findings has a fix yet."
 

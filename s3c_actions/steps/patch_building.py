@@ -57,19 +57,19 @@ class BuiltPatch(msgspec.Struct, frozen=True, kw_only=True):
     images: list[Reference]
 
 
-def choose_target(work: PatchWork, taken: Mapping[int, str]) -> PatchTarget:
+def choose_target(work: PatchWork, existing_tags: Mapping[int, str]) -> PatchTarget:
     """Determine the tag of a new patch; never a tag of another image, unless that is allowed.
 
     Args:
         work: the original.
-        taken: the existing tags of the template.
+        existing_tags: the existing tags of the template.
 
     Raises:
         InputError: the tag may not be used, or is too long.
         OutsideError: the registry failed.
     """
     template, original, registry = work.settings.tag, work.original, work.tools.registry
-    number = max(taken, default=0) + 1
+    number = max(existing_tags, default=0) + 1
     try:
         tag = template.fill(original, number)
         existing = registry.find(original.tagged(tag))
@@ -81,9 +81,9 @@ def choose_target(work: PatchWork, taken: Mapping[int, str]) -> PatchTarget:
         raise InputError("patched-tag", f"{error}.", remedy="Give a shorter template.", image=str(original)) from None
     if existing is None:
         return PatchTarget(tag=tag)
-    held = existing.descriptor.digest
+    held_digest = existing.descriptor.digest
     if work.settings.overwrite:
-        return PatchTarget(tag=tag, held=held)
+        return PatchTarget(tag=tag, held=held_digest)
     remedy = "Use {n} in it, or say that it may be replaced with `overwrite-tag`."
     if tag == original.tag:
         raise InputError("patched-tag", f"{tag} is the original's own tag.", remedy=remedy, image=str(original))
@@ -91,20 +91,20 @@ def choose_target(work: PatchWork, taken: Mapping[int, str]) -> PatchTarget:
     if not images:
         raise InputError(
             "patched-tag",
-            f"{tag} stands for another image in {original.name} ({held}).",
+            f"{tag} stands for another image in {original.name} ({held_digest}).",
             cause=f"It is not a patch of this original: {why}.",
             remedy=remedy,
             image=str(original),
         )
-    return PatchTarget(tag=tag, held=held)
+    return PatchTarget(tag=tag, held=held_digest)
 
 
-def build(work: PatchWork, at: PatchTarget) -> BuiltPatch:
+def build(work: PatchWork, place: PatchTarget) -> BuiltPatch:
     """Patch every part that has something to patch, and push the result without its tag.
 
     Args:
         work: the original.
-        at: the place; pushed manifests are added to it.
+        place: the target; pushed manifests are added to it.
 
     Raises:
         OutsideError: Copa or the registry failed, or the built image is not a patch of the original.
@@ -116,10 +116,10 @@ def build(work: PatchWork, at: PatchTarget) -> BuiltPatch:
             if work.several and not patchable_findings(part.before.report, library):
                 manifests.append(work.tools.registry.manifest(part.reference))
                 continue
-            manifests.append(_with_version(work, part, _patch_part(work, part, at), at))
+            manifests.append(_with_version(work, part, _patch_part(work, part, place), place))
         image = manifests[0]
         if work.several:
-            image = _push(work, _patched_index(work, manifests, at.tag), at)
+            image = _push(work, _patched_index(work, manifests, place.tag), place)
         packages = {
             finding.package for part in work.parts for finding in patchable_findings(part.before.report, library)
         }
@@ -132,7 +132,7 @@ def build(work: PatchWork, at: PatchTarget) -> BuiltPatch:
     )
 
 
-def _patch_part(work: PatchWork, part: PlatformPart, at: PatchTarget) -> Manifest:
+def _patch_part(work: PatchWork, part: PlatformPart, place: PatchTarget) -> Manifest:
     """Patch one part, and read the built image by the digest that the build reported."""
     original, tools = work.original, work.tools
     if work.several:
@@ -140,11 +140,11 @@ def _patch_part(work: PatchWork, part: PlatformPart, at: PatchTarget) -> Manifes
         folder = Path(tempfile.mkdtemp(prefix="s3c-reports-", dir=work.settings.temp))
         try:
             shutil.copyfile(part.before.trivy_json, folder / f"{part.name}.json")
-            digest = tools.patch(original.at(original.digest), folder, at.temporary)
+            digest = tools.patch(original.at(original.digest), folder, place.temporary)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     else:
-        digest = tools.patch(part.reference, part.before.trivy_json, at.temporary)
+        digest = tools.patch(part.reference, part.before.trivy_json, place.temporary)
     if not digest:
         raise OutsideError(
             f"Copa found nothing to patch in {original.name}, though the scan found fixable packages.",
@@ -159,7 +159,7 @@ def _patch_part(work: PatchWork, part: PlatformPart, at: PatchTarget) -> Manifes
             remedy="Run it again; if that does not help, look at the registry's storage.",
             image=str(original),
         )
-    at.pushed.append(manifest)
+    place.pushed.append(manifest)
     why = "it is an index" if manifest.descriptor.is_index else ""
     why = why or patch_difference(tools.registry.config(original.at(digest)), part)
     if why:
@@ -167,14 +167,14 @@ def _patch_part(work: PatchWork, part: PlatformPart, at: PatchTarget) -> Manifes
     return manifest
 
 
-def _with_version(work: PatchWork, part: PlatformPart, manifest: Manifest, at: PatchTarget) -> Manifest:
+def _with_version(work: PatchWork, part: PlatformPart, manifest: Manifest, place: PatchTarget) -> Manifest:
     """Return the manifest with the correct version: Copa derives an annotation from the tag that it pushes to."""
     annotations = manifest.descriptor.annotations
-    if at.temporary not in annotations.get(_VERSION, ""):
+    if place.temporary not in annotations.get(_VERSION, ""):
         return manifest
     before = work.tools.registry.manifest(part.reference).descriptor.annotations.get(_VERSION, "")
-    document = {**manifest.document, "annotations": {**annotations, _VERSION: _version(before, at.tag)}}
-    return _push(work, _manifest(work, document, manifest.descriptor.media_type), at)
+    document = {**manifest.document, "annotations": {**annotations, _VERSION: _version(before, place.tag)}}
+    return _push(work, _manifest(work, document, manifest.descriptor.media_type), place)
 
 
 def _version(before: str, tag: str) -> str:
@@ -212,14 +212,14 @@ def _manifest(work: PatchWork, document: Mapping[str, Any], media_type: str) -> 
     return parse_manifest(content, refuse, digest=compute_digest(content), media_type=media_type)
 
 
-def _push(work: PatchWork, manifest: Manifest, at: PatchTarget) -> Manifest:
+def _push(work: PatchWork, manifest: Manifest, place: PatchTarget) -> Manifest:
     target = work.original.at(manifest.descriptor.digest)
     work.tools.writer.push_manifest(target, manifest.content, manifest.descriptor.media_type)
-    at.pushed.append(manifest)
+    place.pushed.append(manifest)
     return manifest
 
 
-def set_tag(work: PatchWork, image: Manifest, at: PatchTarget) -> str:
+def set_tag(work: PatchWork, image: Manifest, place: PatchTarget) -> str:
     """Set the tag of an accepted patch.
 
     Registries have no conditional write for this: if the tag is moved between the check and the push, that change is
@@ -228,7 +228,7 @@ def set_tag(work: PatchWork, image: Manifest, at: PatchTarget) -> str:
     Args:
         work: the original.
         image: the patch.
-        at: its place.
+        place: its target.
 
     Returns:
         The tag: with the next number when another run took this one.
@@ -237,18 +237,18 @@ def set_tag(work: PatchWork, image: Manifest, at: PatchTarget) -> str:
         OutsideError: the tag no longer has the digest that was to be replaced, or the registry failed.
     """
     template, original, registry = work.settings.tag, work.original, work.tools.registry
-    tag, held, number, digest = at.tag, at.held, 0, ""
+    tag, held_digest, number, digest = place.tag, place.held, 0, ""
     for _ in range(_MOST_NUMBERS):
         current = registry.find(original.tagged(tag))
         digest = current.descriptor.digest if current is not None else ""
-        if digest in (held, image.descriptor.digest):
+        if digest in (held_digest, image.descriptor.digest):
             work.tools.writer.push_manifest(original.tagged(tag), image.content, image.descriptor.media_type)
-            at.tag, at.tagged = tag, image
+            place.tag, place.tagged = tag, image
             return tag
         if not template.numbered:
             break
         number = max([number, *template.taken(original, registry.tags(original))]) + 1
-        tag, held = template.fill(original, number), ""
+        tag, held_digest = template.fill(original, number), ""
     raise OutsideError(
         f"Tag {tag} of {original.name} was {f'moved to {digest}' if digest else 'deleted'} "
         "while the image was patched.",
@@ -259,22 +259,22 @@ def set_tag(work: PatchWork, image: Manifest, at: PatchTarget) -> str:
     )
 
 
-def delete_temporary_tags(work: PatchWork, at: PatchTarget) -> None:
+def delete_temporary_tags(work: PatchWork, place: PatchTarget) -> None:
     """Delete the temporary tags where the registry supports that; their manifests stay.
 
     A failure is only noted: the tags do no harm.
 
     Args:
         work: the original.
-        at: the place of the patch.
+        place: the target of the patch.
     """
     original, tools = work.original, work.tools
-    pushed = {manifest.descriptor.digest for manifest in at.pushed}
+    pushed = {manifest.descriptor.digest for manifest in place.pushed}
     originals = {part.reference.digest for part in work.parts}
     deleted = False
     try:
         for tag in tools.registry.tags(original):
-            current = tools.registry.find(original.tagged(tag)) if tag.startswith(at.temporary) else None
+            current = tools.registry.find(original.tagged(tag)) if tag.startswith(place.temporary) else None
             if current is None:
                 continue
             # Copa's index lists the images it built and the original's other platforms.
@@ -287,14 +287,14 @@ def delete_temporary_tags(work: PatchWork, at: PatchTarget) -> None:
                     "this run built is not affected; look at who may push there."
                 )
         # Some registries delete the manifest with its tag, and with it its other tags.
-        for manifest in at.pushed if deleted else ():
+        for manifest in place.pushed if deleted else ():
             if tools.registry.find(original.at(manifest.descriptor.digest)) is None:
-                _push(work, manifest, PatchTarget(tag=at.tag))
-        if deleted and at.tagged is not None and tools.registry.find(original.tagged(at.tag)) is None:
-            image = at.tagged
-            tools.writer.push_manifest(original.tagged(at.tag), image.content, image.descriptor.media_type)
+                _push(work, manifest, PatchTarget(tag=place.tag))
+        if deleted and place.tagged is not None and tools.registry.find(original.tagged(place.tag)) is None:
+            image = place.tagged
+            tools.writer.push_manifest(original.tagged(place.tag), image.content, image.descriptor.media_type)
     except S3CError as error:
-        tools.progress.note(f"Tags {at.temporary}… may stay in {original.name}: {error.what}")
+        tools.progress.note(f"Tags {place.temporary}… may stay in {original.name}: {error.what}")
 
 
 def rejected_error(original: Reference, reference: Reference, why: str) -> OutsideError:

@@ -100,48 +100,50 @@ class ReportStore:
             self._prune()
 
     def _signature(self, facts: Mapping[str, object], report: bytes) -> str:
-        text = b"s3c kept report 1\0" + _plain(facts) + b"\0" + hashlib.sha256(report).digest()
+        text = b"s3c kept report 1\0" + _encode_facts(facts) + b"\0" + hashlib.sha256(report).digest()
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 
     def _prune(self) -> None:
-        kept = sorted(self._folder.iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True)
-        for old in kept[MAX_KEPT:]:
+        entries = sorted(self._folder.iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True)
+        for old in entries[MAX_KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
 
 
 def _key(facts: Mapping[str, object]) -> str:
-    return hashlib.sha256(_plain(facts)).hexdigest()
+    return hashlib.sha256(_encode_facts(facts)).hexdigest()
 
 
-def _plain(facts: Mapping[str, object]) -> bytes:
+def _encode_facts(facts: Mapping[str, object]) -> bytes:
     return json.dumps(facts, sort_keys=True).encode()
 
 
 def asked(options: Group, group: type[Group]) -> tuple[tuple[str, str], ...]:
-    """What was asked for, as facts: every input of a group, and of files their content.
+    """Return the facts of every input of a group: its value, and for files the hash of their content.
 
     Args:
         options: the values.
-        group: whose inputs count; they are among those of `options`.
+        group: the inputs that count; they are among those of `options`.
 
     Returns:
-        Name of each input, and what it is.
+        Name and described value of each input.
     """
-    return tuple((one.name, _asked(one, getattr(options, one.attribute))) for one in group.inputs())
+    return tuple(
+        (option.name, _describe_value(option, getattr(options, option.attribute))) for option in group.inputs()
+    )
 
 
-def _asked(one: Input[Any], value: object) -> str:
-    if not one.is_path:
+def _describe_value(option: Input[Any], value: object) -> str:
+    if not option.is_path:
         return repr(value)
     paths = value if isinstance(value, tuple) else () if value is None else (value,)
-    return repr([_contents(Path(str(path)).expanduser()) or str(path) for path in paths])
+    return repr([_hash_contents(Path(str(path)).expanduser()) or str(path) for path in paths])
 
 
-def _contents(path: Path) -> str:
-    """SHA-256 of a file, or of every file in a folder; empty when there is none."""
+def _hash_contents(path: Path) -> str:
+    """Return the SHA-256 of a file, or of every file in a folder; empty when there is none."""
     if not path.is_dir():
         return file_hash(path)
-    return repr([(str(one.relative_to(path)), file_hash(one)) for one in sorted(path.rglob("*")) if one.is_file()])
+    return repr([(str(file.relative_to(path)), file_hash(file)) for file in sorted(path.rglob("*")) if file.is_file()])
 
 
 def file_hash(path: Path | None) -> str:

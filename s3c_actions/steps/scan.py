@@ -388,10 +388,10 @@ def reuse_facts(reference: str, settings: ScanSettings, trivy: Scanner) -> dict[
 
 
 def _fact(value: object) -> object:
-    """A value as JSON can hold it, a file by its content."""
+    """Return a value in a form that JSON can hold, a file by its hash."""
     if isinstance(value, Path):
         return file_hash(value)
-    return [_fact(one) for one in value] if isinstance(value, tuple) else value
+    return [_fact(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _hashed(text: str) -> str:
@@ -410,11 +410,11 @@ def _recent(path: Path, now: datetime) -> bool:
 def _read_checked(path: Path, image: str, target: _Target, settings: ScanSettings) -> ScanReport:
     """Return the report, checked to be of the requested digest and platform."""
     report = trivy_report.read_output(path, image=image)
-    wanted = settings.options.platform
-    if wanted and report.platform and not _same_platform(wanted, report.platform):
+    requested = settings.options.platform
+    if requested and report.platform and not _same_platform(requested, report.platform):
         raise InputError(
             "platform",
-            f"the image has none for {wanted}: it is for {report.platform} alone.",
+            f"the image has none for {requested}: it is for {report.platform} alone.",
             remedy=f"Leave the platform out, or give {report.platform}.",
             image=image,
         )
@@ -428,9 +428,10 @@ def _read_checked(path: Path, image: str, target: _Target, settings: ScanSetting
     return replace(report, image=image, digest=target.digest or report.digest)
 
 
-def _same_platform(wanted: str, actual: str) -> bool:
+def _same_platform(requested: str, actual: str) -> bool:
     return all(
-        wanted_part == found_part for wanted_part, found_part in zip(wanted.split("/"), actual.split("/"), strict=False)
+        requested_part == actual_part
+        for requested_part, actual_part in zip(requested.split("/"), actual.split("/"), strict=False)
     )
 
 
@@ -516,12 +517,12 @@ def unused_entry_notices(report: ScanReport, settings: ScanSettings) -> tuple[st
         return ()
     looked_for = {*settings.options.scanners, *settings.options.image_config_scanners}
     entries = ignore.unused_entries(settings.ignored, report.suppressed, settings.now, looked_for)
-    named = list(dict.fromkeys(f"{entry.id} ({entry.file.name})" for entry in entries))
-    if not named:
+    names = list(dict.fromkeys(f"{entry.id} ({entry.file.name})" for entry in entries))
+    if not names:
         return ()
-    more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
-    number = "1 entry of ignore files sets" if len(named) == 1 else f"{len(named)} entries of ignore files set"
-    return (f"{number} nothing aside in this image: {', '.join(named[:MAX_NAMED])}{more}.",)
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    number = "1 entry of ignore files sets" if len(names) == 1 else f"{len(names)} entries of ignore files set"
+    return (f"{number} nothing aside in this image: {', '.join(names[:MAX_NAMED])}{more}.",)
 
 
 def _scope(report: ScanReport, settings: ScanSettings) -> Scope:

@@ -274,24 +274,24 @@ class _Reader:
 
     def _document(self, reference: Reference, listed: Descriptor) -> AttachedDocument:
         """Read one document, and its signatures when it is evidence."""
-        read = replace(_unread(listed), read=True)
+        document = replace(_unread(listed), read=True)
         try:
             manifest = self._tools.registry.manifest(reference.at(listed.digest))
             annotations = {**listed.annotations, **manifest.descriptor.annotations}
-            read = replace(
-                read,
+            document = replace(
+                document,
                 created=envelopes.normalize_time(annotations.get(artifact_types.CREATED)),
                 scanner=annotations.get(artifact_types.SCANNER, ""),
                 database=annotations.get(artifact_types.DATABASE, ""),
             )
             _refers_to(manifest, reference.digest)
-            if read.kind is DocumentKind.OTHER:
-                return read
+            if document.kind is DocumentKind.OTHER:
+                return document
             layer = _only_layer(manifest)
             content = self._tools.registry.blob(reference, layer["digest"])
         except (S3CError, ValueError) as error:
-            return replace(read, problem=_clause(error))
-        read = replace(read, content=layer["digest"], size=len(content))
+            return replace(document, problem=_clause(error))
+        document = replace(document, content=layer["digest"], size=len(content))
         signed = self._list_referrers(reference.at(listed.digest))
         signatures = (
             [
@@ -302,36 +302,36 @@ class _Reader:
             if not isinstance(signed, str)
             else []
         )
-        read = replace(read, signatures=tuple(signatures))
+        document = replace(document, signatures=tuple(signatures))
         try:
-            return self._parse_content(read, content, reference.digest)
+            return self._parse_content(document, content, reference.digest)
         except attached.UnusableDocument as error:
-            return replace(read, problem=str(error))
+            return replace(document, problem=str(error))
 
-    def _parse_content(self, read: AttachedDocument, content: bytes, subject: str) -> AttachedDocument:
-        if read.kind is DocumentKind.REPORT:
+    def _parse_content(self, document: AttachedDocument, content: bytes, subject: str) -> AttachedDocument:
+        if document.kind is DocumentKind.REPORT:
             report = attached.read_sarif(content)
-            wrong = report.subject and report.subject != subject
+            other_subject = report.subject and report.subject != subject
             return replace(
-                read,
-                created=envelopes.normalize_time(report.created) or read.created,
-                scanner=report.scanner or read.scanner,
-                database=report.database or read.database,
+                document,
+                created=envelopes.normalize_time(report.created) or document.created,
+                scanner=report.scanner or document.scanner,
+                database=report.database or document.database,
                 findings=report.findings,
                 counts=attached.count_by_severity(report.findings),
                 fixable=report.fixable,
                 omitted=report.omitted,
-                problem=f"it is about another image, {report.subject[:19]}" if wrong else "",
+                problem=f"it is about another image, {report.subject[:19]}" if other_subject else "",
             )
-        if read.kind is DocumentKind.RESULT:
-            self._results[read.digest] = attached.read_attached_result(content, subject)
-            return replace(read, told=self._results[read.digest].told)
-        tell = {
+        if document.kind is DocumentKind.RESULT:
+            self._results[document.digest] = attached.read_attached_result(content, subject)
+            return replace(document, told=self._results[document.digest].told)
+        describe = {
             artifact_types.SPDX: attached.describe_spdx,
             artifact_types.CYCLONEDX: attached.describe_cyclonedx,
             artifact_types.OPENVEX: attached.describe_openvex,
-        }[read.artifact_type]
-        return replace(read, told=tell(content))
+        }[document.artifact_type]
+        return replace(document, told=describe(content))
 
     def patch(self, subjects: Iterable[Subject]) -> tuple[str, PatchChange | None]:
         """Return the original and the change that an attached result states: of a trusted one, else of the newest."""
@@ -349,13 +349,13 @@ class _Reader:
     def ancestors(self, reference: Reference, subjects: list[Subject], original: str) -> tuple[Ancestor, ...]:
         """Return the images that these claim to come from, the nearest first."""
         ancestors_: list[Ancestor] = []
-        known = {subject.digest for subject in subjects}
+        visited = {subject.digest for subject in subjects}
         for subject in subjects:
-            self._follow(reference, subject, original, known, ancestors_)
+            self._follow(reference, subject, original, visited, ancestors_)
         return tuple(ancestors_)
 
     def _follow(
-        self, reference: Reference, subject: Subject, original: str, known: set[str], ancestors: list[Ancestor]
+        self, reference: Reference, subject: Subject, original: str, visited: set[str], ancestors: list[Ancestor]
     ) -> None:
         while len(ancestors) < MAX_ANCESTORS:
             name, relation, source = _parent(subject, original)
@@ -363,12 +363,12 @@ class _Reader:
             if not name or any(known_ancestor.named == name for known_ancestor in ancestors):
                 return
             ancestor = self._ancestor(reference, subject, name, relation, source)
-            if ancestor.subject is not None and ancestor.subject.digest in known:
+            if ancestor.subject is not None and ancestor.subject.digest in visited:
                 return
             ancestors.append(ancestor)
             if ancestor.subject is None:
                 return
-            known.add(ancestor.subject.digest)
+            visited.add(ancestor.subject.digest)
             subject = ancestor.subject
 
     def _ancestor(self, reference: Reference, child: Subject, named: str, relation: Relation, said_by: str) -> Ancestor:
@@ -450,10 +450,10 @@ def _to_read(documents: Sequence[Descriptor]) -> set[str]:
     counts: dict[str, int] = {}
     chosen = set()
     for document in documents:
-        known = document.artifact_type in DOCUMENT_KINDS
-        key = document.artifact_type if known else ""
+        is_known_type = document.artifact_type in DOCUMENT_KINDS
+        key = document.artifact_type if is_known_type else ""
         counts[key] = counts.get(key, 0) + 1
-        if counts[key] <= (MAX_DOCUMENTS if known else MAX_OTHERS):
+        if counts[key] <= (MAX_DOCUMENTS if is_known_type else MAX_OTHERS):
             chosen.add(document.digest)
     return chosen
 
@@ -493,8 +493,8 @@ def _only_layer(manifest: Manifest) -> Mapping[str, Any]:
 
 def _labels(config: ImageConfig) -> dict[str, str]:
     """Return labels, including those that Copa writes under a lower-case key, which other tools ignore."""
-    own = config.document.get("config")
-    lower_case = own.get("labels") if isinstance(own, dict) else None
+    section = config.document.get("config")
+    lower_case = section.get("labels") if isinstance(section, dict) else None
     return {
         **config.labels,
         **({str(key): str(value) for key, value in lower_case.items()} if isinstance(lower_case, dict) else {}),

@@ -1,1 +1,1 @@
-"""From options to collaborators: each module makes what a command hands to a step."""
+"""Build the collaborators of the steps from the options of a command."""

@@ -1,4 +1,4 @@
-"""From options to an attacher: which reports, statements and SBOMs are put beside an image."""
+"""Create an attacher from the options: which reports, statements and SBOMs are attached to an image."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ _VOLATILE = frozenset(
 
 
 class Attacher(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that attaching needs besides the image, bound once for all images of a run.
+    """Attach evidence to images; everything but the image is bound once for all images of a run.
 
     Attributes:
         openvex: what the patch fixed, when the patch is not part of this run.
-        patch: its facts then, as the result of that run has them.
+        patch: the facts of that patch, from the result of that run.
     """
 
     kinds: tuple[str, ...]
@@ -64,15 +64,15 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
     context: Context
 
     def of(self, earlier: Earlier, image: str) -> Attacher:
-        """The same, with what earlier steps left of an image."""
+        """Return a copy with the OpenVEX document and the patch facts that earlier steps wrote for an image."""
         return replace(self, openvex=earlier.openvex.get(image), patch=earlier.patches.get(image))
 
     def attach(self, outcome: ImageOutcome, command: str) -> AttachResult:
         """Attach the evidence of an image that has been scanned, to it and to each platform of an index.
 
         Args:
-            outcome: what was done so far; its last scan is what the report tells of.
-            command: that did it.
+            outcome: what was done so far; the report describes its last scan.
+            command: name of the command that did it.
 
         Raises:
             InputError: the scan is not of this image, or looked for no vulnerabilities.
@@ -87,27 +87,27 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
                 subject = self.registry.resolve(reference)
                 if subject.is_index:
                     subject = self.registry.flatten(reference, subject)
-                pairs = _pairs(subject, scan, outcome.reference)
+                pairs = _digest_scans(subject, scan, outcome.reference)
                 platforms = []
                 parts = pairs if pairs[0][0] != reference.digest else []
-                # Who signed the index vouches for its platforms; evidence alone vouches for no image.
+                # Whoever signed the index vouches for its platforms; evidence alone vouches for no image.
                 vouched = bool(parts) and self.tools.signed(reference.pinned)
-                for digest, one in parts:
-                    own = reference.at(digest)
+                for digest, platform_scan in parts:
+                    platform_reference = reference.at(digest)
                     if vouched:
-                        self.tools.sign(own.pinned)
-                    platforms.append(self._attach([(digest, one)], own, None, command))
+                        self.tools.sign(platform_reference.pinned)
+                    platforms.append(self._attach([(digest, platform_scan)], platform_reference, None, command))
                 result = replace(self._attach(pairs, reference, outcome, command), platforms=tuple(platforms))
             except S3CError as error:
                 step.done(error.what)
                 raise
-            step.done(_told(result))
+            step.done(_describe_result(result))
         return result
 
     def _attach(
         self, pairs: list[tuple[str, ScanResult]], reference: Reference, outcome: ImageOutcome | None, command: str
     ) -> AttachResult:
-        """Attach the documents of one digest; without an outcome those of a platform alone."""
+        """Attach the documents of one digest; without an outcome, only those of a platform."""
         started = time.monotonic()
         place = attach.find_attach_target(reference, self.registry)
         stated = Statement(
@@ -118,36 +118,36 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
             packages=self.policy.packages.refuse if self.policy is not None else (),
             licenses=self.policy.licenses.refuse if self.policy is not None else (),
         )
-        statements = [_stated(stated, scan).facts(scan.report) for _, scan in pairs]
-        created = min(one["created"] for one in statements)
+        statements = [_scan_statement(stated, scan).facts(scan.report) for _, scan in pairs]
+        created = min(facts["created"] for facts in statements)
         if not created:
             raise InputError("report", "it does not say when the scan was made.", image=reference.pinned)
-        notes = attach.statement_annotations(
+        annotations = attach.statement_annotations(
             {
                 **statements[0],
-                "platform": ",".join(one["platform"] for one in statements),
-                "verdict": "refused" if any(one["verdict"] == "refused" for one in statements) else "passed",
+                "platform": ",".join(facts["platform"] for facts in statements),
+                "verdict": "refused" if any(facts["verdict"] == "refused" for facts in statements) else "passed",
             },
             __version__,
         )
-        done: list[AttachedEvidence] = []
-        # The report names the SBOM, and with the report in place the image is judged: the one first, the other last.
+        attached: list[AttachedEvidence] = []
+        # The SBOM comes first because the report names it; the report comes last because the image is judged by it.
         for kind in sorted(self.kinds, key=_ORDER.index):
             content: bytes | None = None
             if kind == "sarif":
-                sbom = next((one.digest for one in done if one.kind == "spdx"), "")
+                sbom = next((evidence.digest for evidence in attached if evidence.kind == "spdx"), "")
                 content = self._sarif(pairs, replace(stated, sbom=sbom))
             elif kind in {"spdx", "cyclonedx"}:
                 content = self._sbom(kind, pairs, reference, created)
             elif outcome is not None:
                 content = self._openvex(outcome, created) if kind == "vex" else self._result(outcome, command, created)
             if content is not None:
-                one = attach.Attachment(kind=kind, content=content, created=created, annotations=notes)
-                done.append(attach.attach(one, place, self.tools))
+                attachment = attach.Attachment(kind=kind, content=content, created=created, annotations=annotations)
+                attached.append(attach.attach(attachment, place, self.tools))
         return AttachResult(
             reference=reference.pinned,
-            documents=tuple(done),
-            pruned=attach.prune(done, place, self.tools) if self.prune else (),
+            documents=tuple(attached),
+            pruned=attach.prune(attached, place, self.tools) if self.prune else (),
             seconds=time.monotonic() - started,
         )
 
@@ -156,7 +156,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.report.formats import sarif
         from s3c_actions.report.rendering import Rendering
 
-        scans = [(scan.report, _stated(stated, scan)) for _, scan in pairs]
+        scans = [(scan.report, _scan_statement(stated, scan)) for _, scan in pairs]
         return sarif.render_evidence(scans, Rendering())
 
     def _sbom(self, kind: str, pairs: list[tuple[str, ScanResult]], reference: Reference, created: str) -> bytes | None:
@@ -172,7 +172,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         return sbom.render_cyclonedx(converted[0][1], reference.pinned, created)
 
     def _openvex(self, outcome: ImageOutcome, created: str) -> bytes | None:
-        """The OpenVEX document of the patch, dated as the scan that proves it."""
+        """Return the OpenVEX document of the patch, with the date of the scan that proves it; None without one."""
         path = self.openvex or (outcome.patch.vex if outcome.patch is not None else None)
         if path is None:
             return None
@@ -185,21 +185,23 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         return json.dumps({**document, "timestamp": created}, indent=2).encode()
 
     def _result(self, outcome: ImageOutcome, command: str, created: str) -> bytes:
-        """The facts of result.json that are the same whenever they are found: no times, no paths of this machine."""
-        one = Outcome(command=command, images=(outcome,))
-        document = result.build_document(one, self.context.now, self.context.secrets)
+        """Return the facts of result.json that are the same in every run: no times, no paths of this machine."""
+        run_outcome = Outcome(command=command, images=(outcome,))
+        document = result.build_document(run_outcome, self.context.now, self.context.secrets)
         if self.patch is not None:
             (image,) = document.images
             patch = result.redacted(self.patch, self.context.secrets)
             document = replace(document, images=(replace(image, patch=patch),))
-        return result.render_document(_stable(msgspec.to_builtins(replace(document, created=created)))).encode()
+        return result.render_document(
+            _remove_volatile(msgspec.to_builtins(replace(document, created=created)))
+        ).encode()
 
 
-def _stated(of_all: Statement, scan: ScanResult) -> Statement:
-    """The statement on one scan. How old it is, whoever judges by it sees for himself."""
+def _scan_statement(common: Statement, scan: ScanResult) -> Statement:
+    """Return the statement on one scan. It does not judge the age of the scan: whoever judges by it does."""
     unseen = scan.blind or scan.left_out
     return replace(
-        of_all,
+        common,
         blind=unseen or scan.overridden,
         unscanned="warn" if scan.overridden and not unseen else "fail",
         contents=scan.contents,
@@ -208,30 +210,30 @@ def _stated(of_all: Statement, scan: ScanResult) -> Statement:
     )
 
 
-def _stable(value: Any) -> Any:
+def _remove_volatile(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _stable(part) for key, part in value.items() if key not in _VOLATILE}
-    return [_stable(part) for part in value] if isinstance(value, (list, tuple)) else value
+        return {key: _remove_volatile(part) for key, part in value.items() if key not in _VOLATILE}
+    return [_remove_volatile(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
-def _told(result: AttachResult) -> str:
-    everything = [*result.documents, *(one for platform in result.platforms for one in platform.documents)]
-    new = [one for one in everything if not one.skipped]
-    pruned = len(result.pruned) + sum(len(one.pruned) for one in result.platforms)
-    kinds = ", ".join(dict.fromkeys(one.kind for one in new or everything))
-    told = f"{len(new)} documents attached and signed ({kinds})" if new else f"all there already ({kinds})"
-    return told + (f", {pruned} earlier ones deleted" if pruned else "")
+def _describe_result(result: AttachResult) -> str:
+    documents = [*result.documents, *(document for platform in result.platforms for document in platform.documents)]
+    new = [document for document in documents if not document.skipped]
+    pruned = len(result.pruned) + sum(len(platform.pruned) for platform in result.platforms)
+    kinds = ", ".join(dict.fromkeys(document.kind for document in new or documents))
+    text = f"{len(new)} documents attached and signed ({kinds})" if new else f"all there already ({kinds})"
+    return text + (f", {pruned} earlier ones deleted" if pruned else "")
 
 
-def _pairs(subject: Descriptor, scan: ScanResult, reference: str) -> list[tuple[str, ScanResult]]:
-    """Digest of each image, and its scan; of an index, one of every platform."""
+def _digest_scans(subject: Descriptor, scan: ScanResult, reference: str) -> list[tuple[str, ScanResult]]:
+    """Return the digest of each image and its scan; for an index, one pair of every platform."""
     scans = scan.parts or (scan,)
     if not subject.is_index:
         return [(subject.digest, scans[0])]
     if len(subject.images) == 1 and len(scans) == 1:
         return [(subject.images[0].digest, scans[0])]
-    by_digest = {one.reference.rpartition("@")[2]: one for one in scans}
-    missing = [one.platform for one in subject.images if one.digest not in by_digest]
+    by_digest = {part.reference.rpartition("@")[2]: part for part in scans}
+    missing = [image.platform for image in subject.images if image.digest not in by_digest]
     if missing:
         raise InputError(
             "image",
@@ -239,13 +241,13 @@ def _pairs(subject: Descriptor, scan: ScanResult, reference: str) -> list[tuple[
             remedy="Leave `platform` out, or give the digest of one platform's image.",
             image=reference,
         )
-    return [(one.digest, by_digest[one.digest]) for one in subject.images]
+    return [(image.digest, by_digest[image.digest]) for image in subject.images]
 
 
 def attacher_for_scanner(
     options: EvidenceOptions, context: Context, signer: SigningKey, scanner: ImageScanner
 ) -> Attacher:
-    """What attaches the scans of a scanner, as the inputs ask for it.
+    """Create the attacher for the scans of a scanner.
 
     Raises:
         InputError: the scans look for no vulnerabilities.
@@ -265,15 +267,15 @@ def create_attacher(
     gate: Threshold,
     policy: Policy | None,
 ) -> Attacher:
-    """What attaches, as the inputs ask for it.
+    """Create the attacher that the inputs describe.
 
     Args:
         options: of the command.
         context: of the run.
         signer: the image's key; its registry is read and written.
-        trivy: makes bills of materials.
-        gate: by which the report is judged.
-        policy: whose gate it is, None without one.
+        trivy: creates the SBOMs.
+        gate: the threshold that the report is judged by.
+        policy: the policy that the threshold comes from; None without one.
     """
     from s3c_actions.registry import Writer
     from s3c_actions.steps import sign
@@ -300,7 +302,7 @@ def create_attacher(
 def read_reports(
     paths: tuple[Path, ...], images: tuple[str, ...], registry: Registry, criteria: Criteria
 ) -> dict[str, ScanResult]:
-    """Image → the scan that the reports given stand for; each report belongs to the digest it tells of.
+    """Read the reports given, as image → scan; each report belongs to the digest that it describes.
 
     Raises:
         InputError: a report cannot be read, or is of none of the images, or an image or platform has none.
@@ -313,15 +315,15 @@ def read_reports(
         by_digest[report.digest] = assess.assess_given_report(
             path, image=report.image, reference="", criteria=criteria, report=report
         )
-    found, used = {}, set()
+    by_image, used = {}, set()
     for image in images:
         reference = Reference.parse(image)
-        described = registry.resolve(reference)
-        if described.is_index:
-            described = registry.flatten(reference, described)
-        digests = [one.digest for one in described.images] if described.is_index else [described.digest]
-        if described.is_index and described.digest in by_digest and len(digests) == 1:
-            digests = [described.digest]
+        descriptor = registry.resolve(reference)
+        if descriptor.is_index:
+            descriptor = registry.flatten(reference, descriptor)
+        digests = [platform.digest for platform in descriptor.images] if descriptor.is_index else [descriptor.digest]
+        if descriptor.is_index and descriptor.digest in by_digest and len(digests) == 1:
+            digests = [descriptor.digest]
         scans = []
         for digest in digests:
             if digest not in by_digest:
@@ -334,7 +336,7 @@ def read_reports(
                 )
             used.add(digest)
             scans.append(replace(by_digest[digest], image=image, reference=reference.at(digest).pinned))
-        found[image] = merge_scans(image, reference.at(described.digest), scans)
+        by_image[image] = merge_scans(image, reference.at(descriptor.digest), scans)
     if unused := sorted(set(by_digest) - used):
         raise InputError("report", f"{', '.join(unused)} is none of the images given.", remedy="Give its image too.")
-    return found
+    return by_image

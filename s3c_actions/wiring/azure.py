@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 
 def identity_from_inputs(options: IdentityOptions, context: Context) -> Identity:
-    """The identity, chosen by what is there; which one is told.
+    """Choose the identity by what is available, report which, and keep it for the run.
 
     Args:
         options: of the command.
         context: the command's.
 
     Raises:
-        InputError: an id is missing, or the source asked for is not there.
+        InputError: an id is missing, or the requested source is not available.
         OutsideError: there is no identity at all.
     """
     from s3c_actions.azure import clouds, identity
 
-    made = context.shared.get("azure identity")
-    if isinstance(made, identity.Identity):
-        return made
+    cached = context.shared.get("azure identity")
+    if isinstance(cached, identity.Identity):
+        return cached
     settings = identity.IdentitySettings(
         tenant=options.tenant_id,
         client=options.client_id,

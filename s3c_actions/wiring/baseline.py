@@ -1,4 +1,4 @@
-"""What images are compared with, for every command that scans: so that a pull request is told what it brings."""
+"""The baselines that images are compared with, so that a pull request shows the findings that it adds."""
 
 from __future__ import annotations
 
@@ -29,44 +29,44 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         given: image → baseline.
-        name: what people call it; empty to call each by what was given.
+        name: the name shown; empty to show what was given for each.
     """
 
     given: dict[str, str]
     name: str
 
     def of(self, image: str, scanner: ImageScanner, folder: Path) -> ScanReport | None:
-        """The findings to compare an image with: those of a file that is there, or of the baseline's own scan.
+        """Return the findings to compare an image with: from an existing file, or from a scan of the baseline.
 
         Args:
-            image: the one compared.
+            image: the image that is compared.
             scanner: scans a baseline that is an image.
             folder: the image's; the baseline's report goes into a folder in it.
 
         Raises:
-            InputError: the file is not there or not understood, or what was given is no reference.
+            InputError: the file does not exist or cannot be parsed, or what was given is no reference.
 
         Returns:
-            None without one, and with a warning when the image cannot be scanned: a branch's first image has none to
-            be compared with, and its verdict does not depend on it.
+            None without a baseline, and with a warning when the image cannot be scanned: a branch's first image has no
+            baseline, and its verdict does not depend on one.
         """
-        given = self.given[image]
-        if not given:
+        location = self.given[image]
+        if not location:
             return None
-        path = Path(given).expanduser()
+        path = Path(location).expanduser()
         if path.is_file() or path.suffix == ".json":
             return baseline.read(path, image)
-        Reference.parse(given, field="baseline")
+        Reference.parse(location, field="baseline")
         settings = replace(scanner.settings, formats=("json",), title="baseline")
-        plain = replace(scanner, settings=settings, proposed=None)
+        baseline_scanner = replace(scanner, settings=settings, proposed=None)
         try:
-            return plain.look(given, folder / "baseline", source="auto").report
+            return baseline_scanner.look(location, folder / "baseline", source="auto").report
         except S3CError as error:
             scanner.context.progress.warning(f"{image} is compared with nothing. {error}")
             return None
 
     def compared(self, outcome: ImageOutcome, report: ScanReport | None, scanner: ImageScanner) -> ImageOutcome:
-        """The outcome, with what its last scan shows compared with the baseline."""
+        """Return the outcome with its last scan compared with the baseline."""
         if report is None or outcome.final_report is None:
             return outcome
         settings = scanner.settings
@@ -76,7 +76,7 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_baselines(options: BaselineOptions, context: Context, images: Iterable[str]) -> Baselines:
-    """The baselines that the inputs name.
+    """Return the baselines that the inputs name.
 
     Args:
         options: of the command.
@@ -86,21 +86,22 @@ def read_baselines(options: BaselineOptions, context: Context, images: Iterable[
     Raises:
         InputError: their number is not that of the images.
     """
-    wanted = tuple(images)
-    those = options.baseline
-    if len(those) == 1 and len(wanted) > 1 and baseline.is_result(Path(those[0]).expanduser()):
-        those *= len(wanted)
-    if those and len(those) != len(wanted):
+    image_names = tuple(images)
+    locations = options.baseline
+    if len(locations) == 1 and len(image_names) > 1 and baseline.is_result(Path(locations[0]).expanduser()):
+        locations *= len(image_names)
+    if locations and len(locations) != len(image_names):
         raise InputError(
             "baseline",
-            f"{len(those)} are given for {len(wanted)} images.",
+            f"{len(locations)} are given for {len(image_names)} images.",
             remedy="Give one for each image, in their order, or one result.json that has them all.",
         )
     return Baselines(
-        given=dict(zip(wanted, those or ("",) * len(wanted), strict=True)), name=baseline_name(options, context)
+        given=dict(zip(image_names, locations or ("",) * len(image_names), strict=True)),
+        name=baseline_name(options, context),
     )
 
 
 def baseline_name(options: BaselineNameOptions, context: Context) -> str:
-    """What people call the baseline: as they say, else the branch that the pull request goes to, else nothing."""
+    """Return the name shown for the baseline: the input, else the pull request's target branch, else an empty text."""
     return options.baseline_name or context.environment.get("GITHUB_BASE_REF", "")

@@ -1,4 +1,4 @@
-"""What a command works with, and where its files go."""
+"""The context of a command: environment, programs, secrets, folders and time."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command works with.
+    """The environment, programs, secrets, folders and time that a command uses.
 
     Attributes:
-        environment: the process's environment, the only one there is.
+        environment: the process's environment; nothing reads another.
         runner: starts programs in that environment, and hides `secrets`.
         secrets: add a value before its first use; secret inputs are in it already.
-        output: folder for everything written (`OutputOptions`); not made yet.
+        output: folder for everything written (`OutputOptions`); not created yet.
         cache: what may be kept between runs (programs, databases).
-        temp: made for this run and removed after it.
+        temp: created for this run and removed after it.
         cwd: relative paths start here.
         now: the time of this run, with its zone.
-        shared: what the steps of this run make once, such as logins.
+        shared: objects created once for all steps of this run, such as logins.
     """
 
     environment: Mapping[str, str]
@@ -44,19 +44,20 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def image_folders(output: Path, images: Iterable[str]) -> dict[str, Path]:
-    """A folder for each image's files, named as people call the image: `s3c-out/voting-db`.
+    """Return a folder for each image's files, named after the image: `s3c-out/voting-db`.
 
-    Names come out the same in every run; images of the same name get a part of their reference's hash behind it.
+    Names are the same in every run; images of the same name get a part of their reference's hash as a suffix.
     """
     names = {image: _name(image) for image in images}
-    taken = list(names.values())
+    all_names = list(names.values())
     return {
-        image: output / (name if taken.count(name) == 1 else f"{name}-{hashlib.sha256(image.encode()).hexdigest()[:8]}")
+        image: output
+        / (name if all_names.count(name) == 1 else f"{name}-{hashlib.sha256(image.encode()).hexdigest()[:8]}")
         for image, name in names.items()
     }
 
 
 def _name(image: str) -> str:
-    """A file name of a reference or of a tarball's path; never empty, hidden, or holding a separator."""
+    """Return a file name for a reference or of a tarball's path; never empty, hidden, or holding a separator."""
     last = image.partition("@")[0].rstrip("/").rpartition("/")[2].partition(":")[0]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip(".-")[:80] or "image"

@@ -1,4 +1,4 @@
-"""From options to a deployment: settings, manifests, the gate and the verification of images."""
+"""Create a deployment from the options: settings, manifests, the gate and the verification of images."""
 
 from __future__ import annotations
 
@@ -36,15 +36,17 @@ MANIFESTS_FOLDER = "manifests"
 def deploy_settings(
     options: DeployingOptions, context: Context, replacements: tuple[Replacement, ...]
 ) -> DeploySettings:
-    """What the inputs say is to be deployed; the manifests are read here.
+    """Read the manifests, and return the settings of the deployment.
 
     Raises:
         InputError: a manifest cannot be used.
     """
     sources = options.manifests
-    read = manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MAX_BYTES + 1))
+    manifest_files = manifests.read(
+        sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MAX_BYTES + 1)
+    )
     return DeploySettings(
-        manifests=read,
+        manifests=manifest_files,
         replacements=replacements,
         output=context.output / MANIFESTS_FOLDER,
         namespace=options.namespace,
@@ -66,23 +68,23 @@ def deploy_tools(
     *,
     resolve: bool = True,
 ) -> DeployTools:
-    """The step's collaborators.
+    """Create the step's collaborators.
 
     Args:
         options: the inputs.
         context: of the command.
         registry: with the credentials for the images.
         verify: as `DeployTools.verify`.
-        resolve: look images up.
+        resolve: whether to resolve images in the registry.
 
     Raises:
-        InputError: there is no such cluster of Azure's.
-        OutsideError: Azure does not tell how to reach it.
+        InputError: the Azure cluster does not exist.
+        OutsideError: Azure did not return the cluster's access data.
     """
     return DeployTools(
         resolve=(lambda reference: resolve_reference(registry, reference)) if resolve else None,
         verify=verify,
-        signatures=lambda reference: [one.digest for one in registry.referrers(reference, SIGNATURE)],
+        signatures=lambda reference: [signature.digest for signature in registry.referrers(reference, SIGNATURE)],
         cluster=None if options.render_only else start_connecting(options, context),
         progress=context.progress,
     )
@@ -94,7 +96,7 @@ def image_registry(
     manifests: tuple[ManifestFile, ...],
     replacements: tuple[Replacement, ...],
 ) -> Registry:
-    """A client for the images' registries; raises as `hosts_of` does."""
+    """Create a client for the images' registries; raises as `registry_hosts` does."""
     from s3c_actions.wiring.logins import create_logins, create_registry
 
     return create_registry(options, create_logins(options, context, registry_hosts(options, manifests, replacements)))
@@ -103,28 +105,28 @@ def image_registry(
 def registry_hosts(
     options: CredentialOptions, manifests: tuple[ManifestFile, ...], replacements: tuple[Replacement, ...]
 ) -> set[str]:
-    """The images' registries. Credentials given go to one registry alone, never to every one a manifest names.
+    """Return the images' registries. Credentials go to one registry only, never to each that a manifest names.
 
     Raises:
-        InputError: credentials are given, and whose they are cannot be told.
+        InputError: credentials are given, and it is ambiguous which registry they are for.
     """
-    given = {one.image.registry for one in replacements}
-    named = {one.reference(use).registry for one in manifests for use in one.uses}
-    hosts = given or named
+    replacement_hosts = {replacement.image.registry for replacement in replacements}
+    manifest_hosts = {manifest.reference(use).registry for manifest in manifests for use in manifest.uses}
+    hosts = replacement_hosts or manifest_hosts
     if options.registry_username and len(hosts) > 1:
         raise InputError(
             "registry-username",
             f"the images are in several registries ({', '.join(sorted(hosts))}).",
             remedy="Use `docker login` for each, and leave the credentials out.",
         )
-    return hosts if options.registry_username else given | named
+    return hosts if options.registry_username else replacement_hosts | manifest_hosts
 
 
 def resolve_reference(registry: Registry, reference: Reference) -> tuple[Reference, tuple[str, ...]]:
-    """A reference by digest, and the platforms it runs on.
+    """Resolve a reference to its digest, and return it with the platforms of the image.
 
     Raises:
-        InputError: it is not there.
+        InputError: the image does not exist.
         OutsideError: the registry failed.
     """
     try:
@@ -139,11 +141,11 @@ def resolve_reference(registry: Registry, reference: Reference) -> tuple[Referen
 def create_verifier(
     options: VerifyingOptions, context: Context, stack: ExitStack, registries: Collection[str]
 ) -> Callable[[str], VerifyResult] | None:
-    """Verification by the trust store or the vault given; None when nobody is named.
+    """Create the verification by the trust store or the vault given; None when the inputs name no signer.
 
     Raises:
-        InputError: the inputs name nobody they could mean, or the certificate in the vault is not there.
-        OutsideError: the vault does not let us in.
+        InputError: the trust inputs are incomplete, or the certificate in the vault does not exist.
+        OutsideError: the vault denied access.
     """
     if not names_trust(options):
         return None
@@ -155,18 +157,18 @@ def create_verifier(
 
 
 def deploy_outcome(command: str, result: DeployResult, verified: Mapping[str, VerifyResult], seconds: float) -> Outcome:
-    """The command's outcome: what became of each image, and of the whole."""
+    """Return the command's outcome, with that of each image."""
     images = []
-    for one in result.admissions:
+    for admission in result.admissions:
         failure: S3CError | None = None
-        if one.verdict == "denied":
-            failure = (result.failure if len(result.admissions) == 1 else None) or denied_error(one)
+        if admission.verdict == "denied":
+            failure = (result.failure if len(result.admissions) == 1 else None) or denied_error(admission)
         images.append(
             ImageOutcome(
-                image=one.image,
-                reference=one.reference,
-                verify=verified.get(one.reference),
-                admission=one,
+                image=admission.image,
+                reference=admission.reference,
+                verify=verified.get(admission.reference),
+                admission=admission,
                 failure=failure,
             )
         )
@@ -182,6 +184,6 @@ def deploy_outcome(command: str, result: DeployResult, verified: Mapping[str, Ve
 
 
 def denied_error(admission: Admission) -> Refused:
-    """The error of an image that is not admitted."""
-    said = f"{admission.reference} was not admitted: {admission.reason.rstrip('.')}."
-    return Refused(said, remedy=admission.remedy, image=admission.reference)
+    """Return the error of an image that is not admitted."""
+    message = f"{admission.reference} was not admitted: {admission.reason.rstrip('.')}."
+    return Refused(message, remedy=admission.remedy, image=admission.reference)

@@ -1,4 +1,4 @@
-"""What earlier steps left of images: the reports, the OpenVEX document and the facts of a patch."""
+"""The output of earlier steps: the reports, the OpenVEX document and the facts of a patch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Earlier(msgspec.Struct, frozen=True, kw_only=True):
-    """What the inputs bring of earlier steps.
+    """The output of earlier steps that the inputs name.
 
     Attributes:
-        field: the input that brings the reports.
+        field: name of the input that gives the reports.
         reports: Trivy's JSON, of each image or of each of its platforms.
         openvex: image → the document on what its patch fixed.
         patches: image → the facts of its patch, as result.json has them.
@@ -40,8 +40,8 @@ def earlier(options: EarlierOptions, references: Mapping[str, str]) -> Earlier:
         references: image as given → `registry/repository@digest`.
 
     Raises:
-        InputError: `results` and `report` are given, or a result cannot be read, or none is of an image, or a file that
-            one names is not there.
+        InputError: `results` and `report` are given, or a result cannot be read, or none is of an image, or a file
+            that a result names does not exist.
     """
     document = options.openvex
     openvex = dict.fromkeys(references, document) if document is not None else {}
@@ -56,34 +56,36 @@ def earlier(options: EarlierOptions, references: Mapping[str, str]) -> Earlier:
     documents = result_files.located(options.results)
     entries = [(path, image) for path, result in documents for image in result.images]
     reports: list[Path] = []
-    found: dict[str, Path] = {}
+    vex_files: dict[str, Path] = {}
     patches: dict[str, PatchEntry] = {}
     for image, reference in references.items():
         digest = reference.rpartition("@")[2]
-        own = [(path, entry) for path, entry in entries if entry.digest == digest]
-        scans = [(path, scan) for path, entry in own for scan in _scans(entry) if _digest(scan.reference) == digest]
+        of_image = [(path, entry) for path, entry in entries if entry.digest == digest]
+        scans = [
+            (path, scan) for path, entry in of_image for scan in _scans(entry) if _digest(scan.reference) == digest
+        ]
         if not scans:
-            others = sorted({entry.reference for _, entry in entries if entry.reference})
+            available = sorted({entry.reference for _, entry in entries if entry.reference})
             raise InputError(
                 EarlierOptions.results.name,
                 f"none of them has a scan of {reference}.",
-                cause=f"They are of {', '.join(others) or 'no image'}.",
+                cause=f"They are of {', '.join(available) or 'no image'}.",
                 remedy="Give the reference that the step handed on, or scan this image.",
                 image=image,
             )
         reports += _reports(*scans[-1])
-        for path, patch in ((path, entry.patch) for path, entry in own if entry.patch is not None):
+        for path, patch in ((path, entry.patch) for path, entry in of_image if entry.patch is not None):
             if patch.patched and _digest(patch.reference) == digest:
                 patches[image] = patch
                 if patch.vex:
-                    found[image] = _file(path, patch.vex)
+                    vex_files[image] = _find_file(path, patch.vex)
     return Earlier(
-        field=EarlierOptions.results.name, reports=tuple(reports), openvex={**found, **openvex}, patches=patches
+        field=EarlierOptions.results.name, reports=tuple(reports), openvex={**vex_files, **openvex}, patches=patches
     )
 
 
 def _scans(image: ImageResult) -> Iterator[ScanEntry]:
-    """The scans of an image, before a patch and after it."""
+    """Yield the scans of an image, before a patch and after it."""
     yield from (scan for scan in (image.scan, image.rescan) if scan is not None)
 
 
@@ -92,19 +94,19 @@ def _digest(reference: str) -> str:
 
 
 def _reports(result: Path, scan: ScanEntry) -> Iterator[Path]:
-    """Trivy's JSON of each platform."""
+    """Yield the path of Trivy's JSON of each platform."""
     for part in scan.platforms or (scan,):
         name = part.files.get("json")
         if not name:
             raise InputError(EarlierOptions.results.name, f"{result} names no JSON report of {part.reference}.")
-        yield _file(result, name)
+        yield _find_file(result, name)
 
 
-def _file(result: Path, name: str) -> Path:
-    """A file that a result names: in the folder of the result, wherever that was carried, else where it was written."""
-    parts = [one for one in Path(name).parts if one != "/"]
-    near = [result.parent.joinpath(*parts[start:]) for start in range(len(parts))] if ".." not in parts else []
-    for path in (*near, Path(name)):
+def _find_file(result: Path, name: str) -> Path:
+    """Find a file that a result names: below the result's folder, which may have moved, else at its original path."""
+    parts = [part for part in Path(name).parts if part != "/"]
+    candidates = [result.parent.joinpath(*parts[start:]) for start in range(len(parts))] if ".." not in parts else []
+    for path in (*candidates, Path(name)):
         if path.is_file():
             return path
     raise InputError(

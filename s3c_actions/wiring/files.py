@@ -9,7 +9,7 @@ from s3c_actions.core.errors import InputError
 
 
 def read_dockerfile(path: Path) -> str:
-    """The Dockerfile that code scanning shows the findings in.
+    """Read the Dockerfile that code scanning shows the findings in.
 
     Raises:
         InputError: it cannot be read.
@@ -23,7 +23,7 @@ def read_dockerfile(path: Path) -> str:
 
 
 def read_input_file(path: Path, field: str) -> bytes:
-    """The content of a file that an input names.
+    """Read a file that an input names.
 
     Raises:
         InputError: it cannot be read.

@@ -8,15 +8,15 @@ from s3c_actions.wiring.context import Context
 
 
 def find_token(options: TokenOptions, context: Context, *permissions: str) -> str:
-    """The token given, or the one that GitHub's own tools take from the environment.
+    """Return the token given, else that of the variables that GitHub's own tools read.
 
     Args:
         options: of the command.
         context: of the run.
-        permissions: what the token needs, as in `issues: write`; told when there is none.
+        permissions: what the token needs, as in `issues: write`; named in the error.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no token.
     """
     names = ("GITHUB_TOKEN", "GH_TOKEN")
     token = options.github_token or next(filter(None, map(context.environment.get, names)), "")
@@ -25,7 +25,7 @@ def find_token(options: TokenOptions, context: Context, *permissions: str) -> st
             "github-token",
             "this input is required.",
             remedy="Set GITHUB_TOKEN, or give --github-token-file. The token needs "
-            f"{' and '.join(f'`{one}`' for one in permissions)}.",
+            f"{' and '.join(f'`{permission}`' for permission in permissions)}.",
         )
     context.secrets.add(token)
     return token

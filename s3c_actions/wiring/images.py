@@ -1,4 +1,4 @@
-"""Image by image: what becomes of one does not keep the others from it."""
+"""Process images one after another; a failure of one does not stop the others."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from s3c_actions.result.model import ImageOutcome
 def for_each_image(
     images: Collection[str], progress: Progress, do: Callable[[str], ImageOutcome]
 ) -> tuple[ImageOutcome, ...]:
-    """Do something with each image, in order.
+    """Call a function for each image, in order, and return the outcomes.
 
     Args:
-        images: as people gave them.
-        progress: the name of each stands above its steps when there are several.
-        do: with one image; an S3CError that it raises is the outcome of that image.
+        images: as given.
+        progress: shows the image's name above its steps when there are several images.
+        do: processes one image; an S3CError that it raises becomes the outcome of that image.
     """
     outcomes = []
     for image in images:
@@ -34,13 +34,13 @@ def for_each_image(
 
 
 def failed(outcome: ImageOutcome, error: S3CError) -> ImageOutcome:
-    """The outcome of an image that ended with an error; what was done before stays in it."""
+    """Return the outcome with the error; what was done before stays in it."""
     error.image = error.image or outcome.image
     return replace(outcome, failure=error)
 
 
 def unless_exempt(refused: Refused | None, image: str, options: ExitCodeOptions, progress: Progress) -> Refused | None:
-    """What a closed gate ends the step with: nothing where `exit-code` is 0, and then it is a warning."""
+    """Return the error of a closed gate; with `exit-code` 0, report it as a warning and return None."""
     if refused is None or options.exit_code:
         return refused
     progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")

@@ -1,4 +1,4 @@
-"""From options to the gate's objects and charts, and their installation."""
+"""Create the gate's objects and charts from the options, and install them."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 
 def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployResult:
-    """Install what the inputs say, and prove it.
+    """Install the gate that the inputs describe, and prove that it closes.
 
     Raises:
         InputError: an input is wrong: nothing was changed.
-        OutsideError: helm or a chart could not be obtained, or the cluster does not answer.
+        OutsideError: helm or a chart could not be obtained, or the cluster does not respond.
     """
     from s3c_actions.programs.helm.helm import Helm
     from s3c_actions.wiring import programs
 
-    objects = _objects(options, context, _of_vault(options, context))
-    if any(_trusts_nobody(one) for one in objects):
+    objects = _objects(options, context, _vault_identities(options, context))
+    if any(_trusts_nobody(document) for document in objects):
         raise InputError(
             inputs.GateInputs.trusted_identity.name,
             f"it is missing, and the manifests' KeyManagementProvider {gate_manifests.TRUST_STORE_NAME} may trust an "
@@ -64,95 +64,100 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
     return install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=context.progress))
 
 
-def _objects(options: GateInputs, context: Context, of_vault: tuple[str, ...] = ()) -> tuple[KubernetesObject, ...]:
-    """The gate's own objects and the user's, in the order in which they are applied.
+def _objects(
+    options: GateInputs, context: Context, vault_identities: tuple[str, ...] = ()
+) -> tuple[KubernetesObject, ...]:
+    """Return the gate's own objects and the user's, in the order in which they are applied.
 
     Args:
         options: of the command.
         context: of the command.
-        of_vault: the identity that is trusted of the vault, when the inputs name none; none: nobody is.
+        vault_identities: the identity trusted from the vault when the inputs name none; empty: no identity.
     """
     sources = options.manifests
-    read = (
+    manifest_files = (
         manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MAX_BYTES + 1))
         if sources
         else ()
     )
-    others = [document for one in read for document in manifests.parse_objects(one.text, one.source)]
+    user_objects = [document for file in manifest_files for document in manifests.parse_objects(file.text, file.source)]
     if (path := options.policy) is not None:
-        for one in (inputs.GateInputs.trust_store, inputs.GateInputs.trusted_identity, inputs.GateInputs.vault):
-            if options.given(one):
+        for option in (inputs.GateInputs.trust_store, inputs.GateInputs.trusted_identity, inputs.GateInputs.vault):
+            if options.given(option):
                 raise InputError(
-                    one.name, "it is given beside a policy, which names the signers.", remedy="Give one of both."
+                    option.name, "it is given beside a policy, which names the signers.", remedy="Give one of both."
                 )
         ruling = read_certificates(model.read(path), options, context)
         return gate_manifests.merge_objects(
-            gate_manifests.objects_for_policy(ruling, options.exempt_namespaces, allow_tags=options.allow_tags), others
+            gate_manifests.objects_for_policy(ruling, options.exempt_namespaces, allow_tags=options.allow_tags),
+            user_objects,
         )
-    trust = _trust(options)
-    own = gate_manifests.objects_for_identities(
-        _identities(options, others) or of_vault, options.exempt_namespaces, allow_tags=options.allow_tags
+    provider = _certificate_provider(options)
+    gate_objects = gate_manifests.objects_for_identities(
+        _identities(options, user_objects) or vault_identities, options.exempt_namespaces, allow_tags=options.allow_tags
     )
-    if trust is not None:
-        own = (trust, *own)
-    elif not any(one["kind"] == "KeyManagementProvider" for one in others):
+    if provider is not None:
+        gate_objects = (provider, *gate_objects)
+    elif not any(document["kind"] == "KeyManagementProvider" for document in user_objects):
         raise InputError(
             "trust-store",
             "nobody is trusted: neither trust-store nor vault is given.",
             remedy="Give the certificate whose signatures are to be admitted, or the Key Vault that has it.",
         )
-    return gate_manifests.merge_objects(own, others)
+    return gate_manifests.merge_objects(gate_objects, user_objects)
 
 
-def _identities(options: GateInputs, others: list[KubernetesObject]) -> tuple[str, ...]:
-    """Which signers to trust of those that the certificates vouch for; none when these are not known.
+def _identities(options: GateInputs, user_objects: list[KubernetesObject]) -> tuple[str, ...]:
+    """Return the signers to trust among those that the certificates vouch for; none when these are not known.
 
     Raises:
-        InputError: nobody is named, and an authority is trusted that others have certificates of.
+        InputError: no signer is named, and an authority is trusted that has issued certificates to others.
     """
-    given, stores = options.trusted_identity, options.trust_store
-    listed = trusted_identities(given)
+    trusted, stores = options.trusted_identity, options.trust_store
+    listed = trusted_identities(trusted)
     issuing = unrestricted_authorities(trusted_certificates(stores), listed) if stores else ()
-    if issuing and not given:
+    if issuing and not trusted:
         raise InputError(
             inputs.GateInputs.trusted_identity.name,
             f"it is missing, and trust-store holds an authority, {issuing[0]}.",
             cause="Everyone whom it certified could have images admitted.",
             remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
         )
-    brought = [
-        one
-        for one in others
-        if one["kind"] == "KeyManagementProvider" and one["metadata"].get("name") == TRUST_STORE_NAME
+    providers = [
+        document
+        for document in user_objects
+        if document["kind"] == "KeyManagementProvider" and document["metadata"].get("name") == TRUST_STORE_NAME
     ]
-    known = given or (all(_vouches_for_itself(one) for one in brought) if brought else stores)
-    return listed or ((identities.ANYONE,) if known else ())
+    certificates_limit_signers = trusted or (
+        all(_is_self_anchored(provider) for provider in providers) if providers else stores
+    )
+    return listed or ((identities.ANYONE,) if certificates_limit_signers else ())
 
 
-def _vouches_for_itself(provider: KubernetesObject) -> bool:
-    """Whether a provider holds certificates, and none of them vouches for another."""
+def _is_self_anchored(provider: KubernetesObject) -> bool:
+    """Return whether a provider holds certificates, and each of them is its own trust anchor."""
     parameters = (provider.get("spec") or {}).get("parameters") or {}
     try:
-        found = certificates.read_chain(str(parameters.get("value")).encode(), inputs.GateInputs.manifests.name)
+        chain = certificates.read_chain(str(parameters.get("value")).encode(), inputs.GateInputs.manifests.name)
     except InputError:
         return False
-    return all(certificates.is_own_anchor(certificate) for certificate in found)
+    return all(certificates.is_own_anchor(certificate) for certificate in chain)
 
 
 def _trusts_nobody(document: KubernetesObject) -> bool:
-    """Whether it is a verifier that names no signer."""
+    """Return whether a document is a verifier that names no signer."""
     parameters = (document.get("spec") or {}).get("parameters") or {}
     statements = (parameters.get("trustPolicyDoc") or {}).get("trustPolicies") or ()
-    return any(one.get("trustedIdentities") == [] for one in statements)
+    return any(statement.get("trustedIdentities") == [] for statement in statements)
 
 
-def _of_vault(options: GateInputs, context: Context) -> tuple[str, ...]:
-    """The signer whose certificate the vault has now, when the inputs leave it at that.
+def _vault_identities(options: GateInputs, context: Context) -> tuple[str, ...]:
+    """Return the identity in the vault's current certificate, when the inputs name a vault only.
 
-    Ratify trusts whoever issued what it finds there, so the subject is pinned.
+    Ratify trusts the issuer of the certificate in the vault, so the subject is pinned.
     """
-    others = (inputs.GateInputs.trust_store, inputs.GateInputs.trusted_identity, inputs.GateInputs.policy)
-    if any(options.given(one) for one in others) or not all(_of_vault_given(options).values()):
+    alternatives = (inputs.GateInputs.trust_store, inputs.GateInputs.trusted_identity, inputs.GateInputs.policy)
+    if any(options.given(option) for option in alternatives) or not all(_vault_inputs(options).values()):
         return ()
     from s3c_actions.azure.vault import Vault, vault_host
 
@@ -169,8 +174,8 @@ def _of_vault(options: GateInputs, context: Context) -> tuple[str, ...]:
         raise
 
 
-def _of_vault_given(options: GateInputs) -> dict[str, str]:
-    """What it takes to trust a vault's certificate: name of the input → its value."""
+def _vault_inputs(options: GateInputs) -> dict[str, str]:
+    """Return the inputs that trust in a vault's certificate requires: name → value."""
     return {
         GateInputs.vault.name: options.vault,
         GateInputs.vault_certificate.name: options.vault_certificate,
@@ -179,8 +184,8 @@ def _of_vault_given(options: GateInputs) -> dict[str, str]:
     }
 
 
-def _trust(options: GateInputs) -> KubernetesObject | None:
-    """Whom to trust; None when that is left to the user's own manifests."""
+def _certificate_provider(options: GateInputs) -> KubernetesObject | None:
+    """Return the provider of the trusted certificates; None when the user's own manifests have it."""
     from s3c_actions.azure import clouds
     from s3c_actions.azure.vault import vault_host
 
@@ -189,15 +194,15 @@ def _trust(options: GateInputs) -> KubernetesObject | None:
         raise InputError("vault", "it is given beside trust-store.", remedy="Give one of both.")
     if stores:
         return gate_manifests.certificate_store(trusted_certificates(stores).decode())
-    named = _of_vault_given(options)
-    given = [name for name, value in named.items() if value]
-    if not vault and VaultCertificateOptions.vault_certificate.name not in given:
+    vault_inputs = _vault_inputs(options)
+    given_names = [name for name, value in vault_inputs.items() if value]
+    if not vault and VaultCertificateOptions.vault_certificate.name not in given_names:
         return None
-    if missing := [name for name in named if name not in given]:
+    if missing := [name for name in vault_inputs if name not in given_names]:
         raise InputError(
             missing[0],
-            f"it is missing, and {given[0]} is given.",
-            remedy=f"Trust in a Key Vault takes {', '.join(named)}.",
+            f"it is missing, and {given_names[0]} is given.",
+            remedy=f"Trust in a Key Vault takes {', '.join(vault_inputs)}.",
         )
     return gate_manifests.key_vault_store(
         f"https://{vault_host(vault, clouds.find_cloud(options.azure_cloud).vaults)}",
@@ -208,32 +213,32 @@ def _trust(options: GateInputs) -> KubernetesObject | None:
 
 
 def _charts(options: GateInputs, context: Context) -> tuple[Chart, ...]:
-    """Both charts with our values and the user's over them."""
+    """Return both charts, with the default values overridden by the user's."""
     from s3c_actions.programs.helm.charts import fetch_chart
     from s3c_actions.programs.helm.helm import Chart
     from s3c_actions.programs.install.pins import CHARTS
 
-    given = {
+    chart_inputs = {
         "gatekeeper": (options.gatekeeper_chart, options.gatekeeper_values),
         "ratify": (options.ratify_chart, options.ratify_values),
     }
-    wanted = []
+    selected = []
     for pin in CHARTS:
-        path, more = given[pin.name]
-        for file in (*([path] if path else []), *more):
+        path, user_values = chart_inputs[pin.name]
+        for file in (*([path] if path else []), *user_values):
             if not file.exists():
                 field = f"{pin.name}-chart" if file is path else f"{pin.name}-values"
                 raise InputError(field, f"{file} is not there.", remedy="Look at the path.")
-        wanted.append((pin, path, [gate_manifests.values_file(pin.name), *more]))
-    if made := gate_manifests.ratify_values(options.ratify_client_id, options.exempt_namespaces):
+        selected.append((pin, path, [gate_manifests.values_file(pin.name), *user_values]))
+    if ratify_values := gate_manifests.ratify_values(options.ratify_client_id, options.exempt_namespaces):
         file = context.temp / "ratify-values.json"
-        file.write_text(json.dumps(made))
-        wanted[-1][2].insert(1, file)
+        file.write_text(json.dumps(ratify_values))
+        selected[-1][2].insert(1, file)
     return tuple(
         Chart(
             name=pin.name,
             path=path or fetch_chart(pin, cache=context.cache, runner=context.runner, progress=context.progress),
             values=tuple(files),
         )
-        for pin, path, files in wanted
+        for pin, path, files in selected
     )

@@ -1,4 +1,4 @@
-"""From a policy file to a judge of images, with the certificates that it names read."""
+"""Create the judge of images from a policy, and read the certificates that the policy names."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 def open_policy_judge(
     options: NotationOptions, context: Context, policy: Policy, registries: Collection[str]
 ) -> Iterator[PolicyJudge]:
-    """What judges images of some registries by a policy.
+    """Open the judge of images of some registries by a policy.
 
     Raises:
         InputError: the policy names no signer, or a certificate in it is none.
-        OutsideError: notation could not be obtained, or a vault does not let us in.
+        OutsideError: notation could not be obtained, or a vault denied access.
     """
     with judge.prepare(
         read_certificates(policy, options, context),
@@ -44,28 +44,31 @@ def open_policy_judge(
 
 
 def read_certificates(policy: Policy, options: IdentityOptions, context: Context) -> Policy:
-    """The policy with the text of the certificates that it names by their vault, read now.
+    """Return the policy with the text of the certificates that it names by their vault.
 
     Args:
-        policy: as `policy.model.read` gave it.
-        options: who reads the vault.
+        policy: from `policy.model.read`.
+        options: the identity that reads the vault.
         context: the command's.
 
     Raises:
-        InputError: there is no such certificate, or its issuers are not available.
-        OutsideError: Azure gave no token, or the vault does not let us in.
+        InputError: a certificate does not exist, or its issuers are not available.
+        OutsideError: Azure gave no token, or the vault denied access.
     """
-    signers = tuple(one if one.vault is None else _of_vault(one, one.vault, options, context) for one in policy.signers)
+    signers = tuple(
+        signer if signer.vault is None else _resolve_vault_signer(signer, signer.vault, options, context)
+        for signer in policy.signers
+    )
     return policy if signers == policy.signers else changed(policy, signers=signers)
 
 
-def _of_vault(
-    signer: TrustedSigner, where: tuple[str, str, str], options: IdentityOptions, context: Context
+def _resolve_vault_signer(
+    signer: TrustedSigner, location: tuple[str, str, str], options: IdentityOptions, context: Context
 ) -> TrustedSigner:
-    """A signer with what to trust so that this certificate is: itself, or its issuer and its subject."""
+    """Return a signer with what makes its certificate trusted: the certificate itself, or its issuer and subject."""
     from s3c_actions.azure.vault import Vault
 
-    host, name, version = where
+    host, name, version = location
     with context.progress.step("vault") as step:
         identity = identity_from_inputs(options, context)
         try:

@@ -1,4 +1,4 @@
-"""The cluster that inputs and environment name."""
+"""Connect to the cluster that inputs and environment name."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
 
 
 def connect_cluster(options: ClusterOptions, context: Context) -> Cluster:
-    """The cluster that the inputs, KUBECONFIG or the home folder name.
+    """Connect to the cluster that the inputs, KUBECONFIG or the home folder name.
 
     Raises:
-        InputError: the kubeconfig or the context cannot be used, or there is no such cluster of Azure's.
-        OutsideError: Azure does not tell how to reach it.
+        InputError: the kubeconfig or the context cannot be used, or the Azure cluster does not exist.
+        OutsideError: Azure did not return the cluster's access data.
     """
-    return _connect(options, context)()
+    return _bind_connection(options, context)()
 
 
 def start_connecting(options: ClusterOptions, context: Context) -> Callable[[], Cluster]:
-    """Begin to connect, in a thread: importing Kubernetes' client takes 0.2 s, in which others ask the registry.
+    """Connect in a thread: importing Kubernetes' client takes 0.2 s, in which registry requests can run.
 
     Returns:
-        What waits for it, and gives or raises as `cluster_of` does.
+        A function that waits for the connection, and returns or raises as `connect_cluster` does.
 
     Raises:
-        InputError, OutsideError: what Azure was asked ended so.
+        InputError, OutsideError: as `aks_access`.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    # Two threads that import a package at once whose modules import each other may find it half imported. This one is
-    # what both sides need; the rest of the client is its own.
+    # Two threads that import a package with circular imports at once may find it half imported. `requests` is the one
+    # that both threads need; the rest of the client is imported by this thread only.
     import requests  # noqa: F401
 
-    connect = _connect(options, context)
+    connect = _bind_connection(options, context)
 
     def work() -> Cluster:
         cluster = connect()
@@ -59,8 +59,8 @@ def start_connecting(options: ClusterOptions, context: Context) -> Callable[[], 
     return connected.result
 
 
-def _connect(options: ClusterOptions, context: Context) -> Callable[[], Cluster]:
-    """What is left to do to connect once Azure has been asked, in the thread that may ask it."""
+def _bind_connection(options: ClusterOptions, context: Context) -> Callable[[], Cluster]:
+    """Ask Azure in the current thread, and return the rest of the connection as a function."""
     kubeconfig = find_kubeconfig(options, context)
     azure = aks_access(options, context)
     token = azure.token if azure is not None else None
@@ -76,11 +76,11 @@ def _connect(options: ClusterOptions, context: Context) -> Callable[[], Cluster]
 
 
 def find_kubeconfig(options: ClusterOptions, context: Context) -> str:
-    """The kubeconfig that the inputs, KUBECONFIG or the home folder name; several files are separated by `:`.
+    """Return the kubeconfig that the inputs, KUBECONFIG or the home folder name; several files are separated by `:`.
 
     Raises:
-        InputError: the cluster of Azure's that is named is not there, or a kubeconfig is given beside it.
-        OutsideError: Azure does not tell how to reach it.
+        InputError: the Azure cluster does not exist, or a kubeconfig is given beside it.
+        OutsideError: Azure did not return the cluster's access data.
     """
     azure = aks_access(options, context)
     if azure is not None:
@@ -90,9 +90,9 @@ def find_kubeconfig(options: ClusterOptions, context: Context) -> str:
             path.write_text(json.dumps(azure.document), encoding="utf-8")  # JSON is YAML
         return str(path)
     home = Path(context.environment.get("HOME") or Path.home()) / ".kube" / "config"
-    given = options.kubeconfig
-    if given:
-        return str(Path(given).expanduser())
+    kubeconfig = options.kubeconfig
+    if kubeconfig:
+        return str(Path(kubeconfig).expanduser())
     paths = context.environment.get("KUBECONFIG", "")
     kind = pasted_content.recognize_in_path(paths)
     if kind:
@@ -103,19 +103,19 @@ def find_kubeconfig(options: ClusterOptions, context: Context) -> str:
 
 
 def aks_access(options: ClusterOptions, context: Context) -> ClusterAccess | None:
-    """How to reach the cluster of Azure Kubernetes Service that the inputs name, asked once; None when they name none.
+    """Fetch the access data of the named Azure Kubernetes Service cluster, once a run; None when none is named.
 
     Raises:
-        InputError: there is no such cluster, a part of its name is missing, or a kubeconfig is given beside it.
-        OutsideError: Azure does not tell how to reach it.
+        InputError: the cluster does not exist, a part of its name is missing, or a kubeconfig is given beside it.
+        OutsideError: Azure did not return the cluster's access data.
     """
     if not options.aks_cluster:
         return None
     from s3c_actions.azure import kubernetes_service
 
-    made = context.shared.get("aks")
-    if isinstance(made, kubernetes_service.ClusterAccess):
-        return made
+    cached = context.shared.get("aks")
+    if isinstance(cached, kubernetes_service.ClusterAccess):
+        return cached
     if options.kubeconfig:
         raise InputError("kubeconfig", "it is given beside aks-cluster.", remedy="Give one of both.")
     subscription = options.subscription or context.environment.get("AZURE_SUBSCRIPTION_ID", "")
@@ -129,8 +129,8 @@ def aks_access(options: ClusterOptions, context: Context) -> ClusterAccess | Non
         subscription=subscription, group=options.resource_group, name=options.aks_cluster
     )
     identity = identity_from_inputs(options, context)
-    found = kubernetes_service.fetch_access(cluster, identity, context.secrets)
-    how = f"with {identity.told}" if found.token is not None else "with the cluster's local account"
+    access = kubernetes_service.fetch_access(cluster, identity, context.secrets)
+    how = f"with {identity.told}" if access.token is not None else "with the cluster's local account"
     context.progress.notice(f"{cluster.name}: logged in {how}.")
-    context.shared["aks"] = found
-    return found
+    context.shared["aks"] = access
+    return access

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def create_logins(options: RegistryOptions, context: Context, registries: Collection[str]) -> Logins:
-    """The logins of a command.
+    """Create the logins of a command.
 
     Args:
         options: of the command.
         context: the command's.
-        registries: that the credentials given are for; nobody else is sent them.
+        registries: that the credentials given are for; they are sent to no other.
 
     Raises:
         InputError: one of user name and password is given without the other.
@@ -37,14 +37,14 @@ def logins_of(
     context: Context,
     registries: Collection[str],
 ) -> Logins:
-    """The logins by a user name and a password.
+    """Create the logins by a user name and a password.
 
     Args:
-        given: user name and password; empty when not.
+        given: user name and password; empty when not given.
         field: what the two inputs' names begin with.
-        identity: that logs in where no password is needed.
+        identity: the Azure identity that logs in where no password is given.
         context: the command's.
-        registries: that the credentials given are for; nobody else is sent them.
+        registries: that the credentials given are for; they are sent to no other.
 
     Raises:
         InputError: one of the two is given without the other.
@@ -55,24 +55,24 @@ def logins_of(
     return credentials.Logins(
         environment=context.environment,
         given=dict.fromkeys(registries, login) if login else {},
-        exchange=_azure(identity, context),
+        exchange=_azure_login(identity, context),
         hide=context.secrets.add,
     )
 
 
 def create_registry(options: CredentialOptions, logins: Logins, *, timeout: float = 30.0) -> Registry:
-    """A client with these logins, which talks as `insecure-registry` says; `timeout` in seconds for one answer."""
+    """Create a client with these logins and the input `insecure-registry`; `timeout` is in seconds for a response."""
     from s3c_actions.registry import Registry
 
     return Registry(logins, insecure=options.insecure_registry, timeout=timeout)
 
 
-def _azure(options: IdentityOptions, context: Context) -> AzureLogin:
-    """One for the whole run: what it exchanged once is valid for every step."""
+def _azure_login(options: IdentityOptions, context: Context) -> AzureLogin:
+    """Return the Azure login shared by the run: a token that was exchanged once is valid for every step."""
     from s3c_actions.azure.container_registry import AzureLogin
 
-    made = context.shared.get("azure login")
-    if not isinstance(made, AzureLogin):
-        made = AzureLogin(lambda: identity_from_inputs(options, context), context.secrets, context.progress)
-        context.shared["azure login"] = made
-    return made
+    login = context.shared.get("azure login")
+    if not isinstance(login, AzureLogin):
+        login = AzureLogin(lambda: identity_from_inputs(options, context), context.secrets, context.progress)
+        context.shared["azure login"] = login
+    return login

@@ -1,4 +1,4 @@
-"""From options to a patcher: Copa, BuildKit, and the scans before and after."""
+"""Create a patcher from the options: Copa, BuildKit, and the scans before and after."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def reject_platform(options: PlatformOptions) -> None:
 
 
 class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a patch needs besides the image, bound once for all images of a run.
+    """Patch images; everything but the image is bound once for all images of a run.
 
     Attributes:
         registries: of the images.
-        vouched: as in `PatchTools`: None only where nothing signs what comes out.
+        vouched: as in `PatchTools`; None only where nothing signs the result.
     """
 
     options: PatchingOptions
@@ -63,9 +63,9 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
         """Patch one image, with its reports in a folder and the rescan's in `patched` below it.
 
         Args:
-            image: as it was asked for.
+            image: as given.
             folder: for reports and the OpenVEX document.
-            before: the scan of the original; made when not given.
+            before: the scan of the original; scanned here when not given.
 
         Raises:
             S3CError: as `steps.patch.run`.
@@ -106,7 +106,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
         options, context = self.options, self.context
         program = programs.copa(options, context)
         if not self.found:
-            self.found.append(self._buildkit())
+            self.found.append(self._open_buildkit())
         copa = Copa(program.path, context.runner)
         with tempfile.TemporaryDirectory(prefix="s3c-copa-", dir=context.temp) as folder:
             patch = PatchRequest(
@@ -115,29 +115,29 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
                 tag=tag,
                 vex=Path(folder) / "copa.openvex.json",
                 address=self.found[0].address,
-                tls=_tls(options),
+                tls=_tls_files(options),
                 library="library" in options.patch_types,
                 ignore_errors=options.allow_partial,
                 timeout=options.timeout,
             )
             return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
 
-    def _buildkit(self) -> BuildKit:
+    def _open_buildkit(self) -> BuildKit:
         from s3c_actions.wiring import programs
 
         options, context = self.options, self.context
-        wanted = buildkit.BuildKitRequest(
+        request = buildkit.BuildKitRequest(
             address=options.buildkit_addr,
-            tls=_tls(options),
+            tls=_tls_files(options),
             config=options.buildkit_config,
             insecure=tuple(sorted(self.registries)) if options.insecure_registry else (),
             temp=context.temp,
         )
-        if wanted.config is not None and not wanted.config.is_file():
-            raise InputError("buildkit-config", f"{str(wanted.config)!r} is not a file.", remedy="Look at the path.")
+        if request.config is not None and not request.config.is_file():
+            raise InputError("buildkit-config", f"{str(request.config)!r} is not a file.", remedy="Look at the path.")
         return self.stack.enter_context(
             buildkit.open_buildkit(
-                wanted, context.runner, context.progress, lambda: programs.buildkitd(options, context).path
+                request, context.runner, context.progress, lambda: programs.buildkitd(options, context).path
             )
         )
 
@@ -150,15 +150,15 @@ def open_patcher(
     images: tuple[str, ...],
     vouched: VouchCheck | None,
 ) -> Iterator[ImagePatcher]:
-    """A patcher as the inputs ask for it; a BuildKit that it started is ended with the context.
+    """Open the patcher that the inputs describe; a BuildKit that it started is stopped when the context ends.
 
     Args:
         options: of the command.
         context: of the run.
         scanner: scans what is patched.
-        images: references, whose registries the credentials given are for; nobody else is sent them.
-        vouched: whether a signature that the run trusts covers an earlier patch. None, when the run signs nothing of
-            what comes out and names nobody to trust: an earlier patch is then used again by its content.
+        images: references, whose registries the credentials given are for; they are sent to no other.
+        vouched: whether a signature that the run trusts covers an earlier patch. None when the run does not sign the
+            result and names no signer to trust: an earlier patch is then reused by its content.
 
     Raises:
         InputError: an input is wrong.
@@ -180,7 +180,7 @@ def open_patcher(
         )
 
 
-def _tls(options: PatchingOptions) -> TlsFiles:
+def _tls_files(options: PatchingOptions) -> TlsFiles:
     tls = TlsFiles(ca=options.buildkit_ca, certificate=options.buildkit_certificate, key=options.buildkit_key)
     for name, path in (("buildkit-ca", tls.ca), ("buildkit-certificate", tls.certificate), ("buildkit-key", tls.key)):
         if path is not None and not path.is_file():

@@ -61,37 +61,37 @@ WANTED: Mapping[str, Callable[[ProgramsInputs], ProgramRequest]] = {
     "buildkitd": _buildkitd,
     "helm": _helm,
 }
-"""Program → what the options ask for."""
+"""Program → function that creates its request from the options."""
 
 
 def trivy(options: TrivyProgram, context: Context) -> Program:
-    """Trivy, found or installed; raises as `locate_all`."""
-    return _located(_trivy(options), options, context)
+    """Find or install Trivy; raises as `locate_all`."""
+    return _locate(_trivy(options), options, context)
 
 
 def copa(options: CopaProgram, context: Context) -> Program:
-    """Copa, found or installed; raises as `locate_all`."""
-    return _located(_copa(options), options, context)
+    """Find or install Copa; raises as `locate_all`."""
+    return _locate(_copa(options), options, context)
 
 
 def notation(options: NotationProgram, context: Context) -> Program:
-    """Notation, found or installed; raises as `locate_all`."""
-    return _located(_notation(options), options, context)
+    """Find or install notation; raises as `locate_all`."""
+    return _locate(_notation(options), options, context)
 
 
 def buildkitd(options: BuildkitdProgram, context: Context) -> Program:
-    """BuildKit's daemon, found or installed; raises as `locate_all`."""
-    return _located(_buildkitd(options), options, context)
+    """Find or install BuildKit's daemon; raises as `locate_all`."""
+    return _locate(_buildkitd(options), options, context)
 
 
 def helm(options: HelmProgram, context: Context) -> Program:
-    """Helm, found or installed; raises as `locate_all`."""
-    return _located(_helm(options), options, context)
+    """Find or install helm; raises as `locate_all`."""
+    return _locate(_helm(options), options, context)
 
 
-def _located(wanted: ProgramRequest, options: ProgramsMirror, context: Context) -> Program:
+def _locate(request: ProgramRequest, options: ProgramsMirror, context: Context) -> Program:
     (program,) = locate_all(
-        [wanted],
+        [request],
         cache=context.cache,
         runner=context.runner,
         progress=context.progress,

@@ -15,16 +15,16 @@ RESULT_FILE = "result.json"
 
 
 def read(given: tuple[str, ...]) -> list[ResultDocument]:
-    """The documents in files and folders.
+    """Read the documents in files and folders.
 
     Raises:
-        InputError: one is not there or is no result.
+        InputError: a file does not exist or is no result.
     """
     return [document for _, document in located(given)]
 
 
 def located(given: tuple[str, ...]) -> list[tuple[Path, ResultDocument]]:
-    """As `read`, each document with the path of its file."""
+    """Read as `read` does, and return each document with the path of its file."""
     from s3c_actions.github.artifact import InvalidArtifact, decode_result
 
     documents = []
@@ -39,16 +39,16 @@ def located(given: tuple[str, ...]) -> list[tuple[Path, ResultDocument]]:
 
 
 def find_files(given: tuple[str, ...], pattern: str, field: str) -> list[Path]:
-    """Files as given, and those of that name in folders and all below them, in order.
+    """Return the files given, and those that match a pattern in or below the folders given, in order.
 
     Raises:
-        InputError: one is not there, or a folder has none.
+        InputError: a file does not exist, or a folder has no match.
     """
-    found: list[Path] = []
-    for path in (Path(one).expanduser() for one in given):
-        here = sorted(path.rglob(pattern)) if path.is_dir() else [path]
-        if not here or not all(one.is_file() for one in here):
-            why = f"has no {pattern}" if path.is_dir() else "does not exist"
-            raise InputError(field, f"{path} {why}.", remedy="Look at the path.")
-        found += here
-    return found
+    files: list[Path] = []
+    for path in (Path(name).expanduser() for name in given):
+        matches = sorted(path.rglob(pattern)) if path.is_dir() else [path]
+        if not matches or not all(file.is_file() for file in matches):
+            problem = f"has no {pattern}" if path.is_dir() else "does not exist"
+            raise InputError(field, f"{path} {problem}.", remedy="Look at the path.")
+        files += matches
+    return files

@@ -1,4 +1,4 @@
-"""From options to a scanner: Trivy, the registries, the gate, and what a scan reuses."""
+"""Create a scanner from the options: Trivy, the registries, the gate, and the reports that a scan reuses."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 
 
 class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a scan needs besides the image, bound once for all images of a run.
+    """Scan images; everything but the image is bound once for all images of a run.
 
     Attributes:
-        everything: all platforms of an index are looked at.
+        everything: whether all platforms of an index are scanned.
         proposed: how images would be scanned with the files that a pull request brings, or why they cannot be; None
             when those are the same.
     """
@@ -62,19 +62,19 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def gated(self) -> bool:
-        """Whether there is a gate that can be closed."""
+        """Whether a gate can close."""
         return self.settings.criteria(self.trivy).closes
 
     def scan(
         self, image: str, folder: Path, *, source: str = "registry", baseline: ScanReport | None = None
     ) -> ScanResult:
-        """Scan one image, of an index that of one platform, into a folder; see `steps.scan.run`."""
+        """Scan one image (of an index, that of one platform) into a folder; see `steps.scan.run`."""
         settings = replace(self.settings, folder=folder, source=source, baseline=baseline)
         result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
-        return result if self.proposed is None else replace(result, proposed=self._proposed(image, source))
+        return result if self.proposed is None else replace(result, proposed=self._judge_proposed(image, source))
 
-    def _proposed(self, image: str, source: str) -> ProposedVerdict:
-        """What the same scan would come to with the files that a pull request brings."""
+    def _judge_proposed(self, image: str, source: str) -> ProposedVerdict:
+        """Return the verdict of the same scan with the pull request's own files."""
         if isinstance(self.proposed, S3CError) or self.proposed is None:
             return ProposedVerdict(verdict="failed", refused=0, reason=self.proposed.what if self.proposed else "")
         settings = replace(self.proposed, source=source, entry_platform=self.settings.entry_platform)
@@ -92,45 +92,45 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
     def look(
         self, image: str, folder: Path, *, source: str = "registry", baseline: ScanReport | None = None
     ) -> ScanResult:
-        """Scan one image; of an index every platform, each into a folder of its own, when `everything` is asked for.
+        """Scan one image; with `everything`, each platform of an index into a folder of its own.
 
         Args:
-            image: as it was asked for.
+            image: as given.
             folder: of its reports.
-            source: where it is taken from, as in `ScanSettings`.
-            baseline: what the whole is compared with.
+            source: where the image is read from, as in `ScanSettings`.
+            baseline: the report that the merged result is compared with.
         """
         if not self.everything or source not in {"auto", "registry"}:
             return self.scan(image, folder, source=source, baseline=baseline)
         reference = Reference.parse(image)
         try:
-            found = self.registry.resolve(reference)
+            descriptor = self.registry.resolve(reference)
         except S3CError:
             if source == "registry" or not self.settings.docker:
                 raise
             return self.scan(image, folder, source=source, baseline=baseline)
-        images = self.registry.flatten(reference, found).images if found.is_index else ()
+        images = self.registry.flatten(reference, descriptor).images if descriptor.is_index else ()
         if len(images) < 2:
             return self.scan(image, folder, source=source, baseline=baseline)
         clear_reports(folder)
         scans = []
-        names = [one.platform.replace("/", "-") for one in images]
-        for one, name in zip(images, names, strict=True):
-            own = name if names.count(name) == 1 else f"{name}-{one.digest.rpartition(':')[2][:8]}"
-            category = self.settings.category and f"{self.settings.category}/{own}"
+        names = [platform.platform.replace("/", "-") for platform in images]
+        for platform, name in zip(images, names, strict=True):
+            folder_name = name if names.count(name) == 1 else f"{name}-{platform.digest.rpartition(':')[2][:8]}"
+            category = self.settings.category and f"{self.settings.category}/{folder_name}"
             settings = replace(
                 self.settings,
-                title=f"{self.settings.title} {one.platform}",
-                entry_platform=one.platform,
+                title=f"{self.settings.title} {platform.platform}",
+                entry_platform=platform.platform,
                 category=category,
             )
             part = replace(self, settings=settings)
-            scans.append(part.scan(reference.at(one.digest).pinned, folder / own))
-        whole = merge_scans(image, reference.at(found.digest), scans)
+            scans.append(part.scan(reference.at(platform.digest).pinned, folder / folder_name))
+        whole = merge_scans(image, reference.at(descriptor.digest), scans)
         return assemble_reports(whole, replace(self.settings, folder=folder, baseline=baseline))
 
     def given(self, path: Path, report: ScanReport, *, image: str, reference: str) -> ScanResult:
-        """Judge a report that was given by what a scan is judged by; see `steps.assess.given`."""
+        """Judge a report that was given, by the criteria of a scan; see `steps.assess.assess_given_report`."""
         criteria = self.settings.criteria(self.trivy)
         return assess.assess_given_report(path, image=image, reference=reference, criteria=criteria, report=report)
 
@@ -138,13 +138,13 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
 def create_scanner(
     options: ScanningOptions, context: Context, images: tuple[str, ...], *, evidence: bool
 ) -> ImageScanner:
-    """A scanner as the inputs ask for it.
+    """Create the scanner that the inputs describe.
 
     Args:
         options: of the command.
         context: of the run.
-        images: references, whose registries the credentials given are for; nobody else is sent them.
-        evidence: what is found is attached, so that a kept report has to be young.
+        images: references, whose registries the credentials given are for; they are sent to no other.
+        evidence: whether the result is attached, so that only a recent stored report is reused.
 
     Raises:
         InputError: an input is wrong.
@@ -160,20 +160,20 @@ def create_scanner(
     )
     startup.warm("requests")
     program = programs.trivy(options, context)
-    who = create_logins(options, context, hosts)
-    login = credentials.open_program_login(who, hosts, context.temp)
+    logins = create_logins(options, context, hosts)
+    login = credentials.open_program_login(logins, hosts, context.temp)
     return ImageScanner(
         settings=settings,
         trivy=Trivy(program, context.runner, cache=_trivy_cache(options, context), login=login),
-        registry=create_registry(options, who, timeout=_patience(options)),
+        registry=create_registry(options, logins, timeout=_registry_timeout(options)),
         context=context,
         everything=not options.platform,
-        proposed=_proposal(context, evidence=evidence),
+        proposed=_proposed_settings(context, evidence=evidence),
     )
 
 
-def _proposal(context: Context, *, evidence: bool) -> ScanSettings | S3CError | None:
-    """How the images would be scanned with the files that a pull request brings; None when those are the same."""
+def _proposed_settings(context: Context, *, evidence: bool) -> ScanSettings | S3CError | None:
+    """Return the scan settings with the pull request's own files; None when those are the same."""
     options = settings_files.shared_files(context).proposed
     if not isinstance(options, ScanningOptions):
         return None
@@ -187,27 +187,29 @@ def _proposal(context: Context, *, evidence: bool) -> ScanSettings | S3CError | 
 
 
 def policy_from_inputs(options: ThresholdOptions) -> Policy | None:
-    """The policy that is given; None when none is.
+    """Read the policy given; None without one.
 
     Raises:
-        InputError: it is not one, or is given beside what it would say itself.
+        InputError: the file is no policy, or an input is given beside it that the policy sets.
     """
     path = options.policy
     if path is None:
         return None
-    for one in (reporting.ThresholdOptions.fail_on, reporting.ThresholdOptions.fixable_only):
-        if options.given(one):
-            raise InputError(one.name, "it is given beside a policy, which says the same.", remedy="Give one of both.")
+    for option in (reporting.ThresholdOptions.fail_on, reporting.ThresholdOptions.fixable_only):
+        if options.given(option):
+            raise InputError(
+                option.name, "it is given beside a policy, which says the same.", remedy="Give one of both."
+            )
     return model.read(path)
 
 
 def threshold_from_inputs(options: ThresholdOptions, context: Context, shown: tuple[str, ...]) -> Threshold:
-    """The gate that the policy, or `fail-on`, `fixable-only` and `exit-code` ask for.
+    """Return the threshold that the policy, or `fail-on`, `fixable-only` and `exit-code` set.
 
-    Trivy's own `exit-code` fails on whatever `severity` shows; who gives it without `fail-on` means that.
+    Trivy's own `exit-code` fails on every severity that `severity` shows; without `fail-on` it means the same here.
 
     Args:
-        options: of a command; it may have an exit code or none.
+        options: of a command, with or without the input `exit-code`.
         context: of the run.
         shown: the severities shown.
     """
@@ -219,13 +221,13 @@ def threshold_from_inputs(options: ThresholdOptions, context: Context, shown: tu
         isinstance(options, ExitCodeOptions) and options.given(ExitCodeOptions.exit_code) and options.exit_code
     )
     if not options.given(ThresholdOptions.fail_on) and by_exit_code:
-        name = min(Severity.of(one) for one in shown).name
+        name = min(Severity.of(severity) for severity in shown).name
         context.progress.notice(f"exit-code is given without fail-on: the gate is closed by {name} and over.")
     return Threshold(Severity.of(name) if name else None, options.fixable_only)
 
 
-def _store(context: Context) -> ReportStore | None:
-    """The reports this machine kept; None where it has no place for the key that they are signed with."""
+def _report_store(context: Context) -> ReportStore | None:
+    """Open the reports stored on this machine; None where the key that signs them cannot be stored."""
     try:
         return ReportStore(context.cache / "scans", Records.of(context.environment).key())
     except OSError:
@@ -233,11 +235,11 @@ def _store(context: Context) -> ReportStore | None:
 
 
 def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> ScanSettings:
-    files = tuple(Path(one).expanduser() for one in options.ignore_files)
+    files = tuple(Path(name).expanduser() for name in options.ignore_files)
     entries = tuple(entry for file in files for entry in ignore.read(file))
     config, warnings = _trivy_config(options, context)
     warnings += ignore.entry_notices(entries, context.now)
-    warnings += _not_used(options, context)
+    warnings += _describe_unused(options, context)
     for sentence in warnings:
         context.progress.warning(sentence)
     ruling = policy_from_inputs(options)
@@ -250,11 +252,11 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
         temp=context.temp,
         now=context.now,
         cwd=context.cwd,
-        store=_store(context) if options.reuse else None,
-        reuse_within=_young(ruling) if evidence else None,
-        docker=_docker_is_here(context.environment),
+        store=_report_store(context) if options.reuse else None,
+        reuse_within=_reuse_age(ruling) if evidence else None,
+        docker=_docker_available(context.environment),
         formats=options.format,
-        severities=tuple(Severity.of(one) for one in options.severity),
+        severities=tuple(Severity.of(severity) for severity in options.severity),
         limit_sarif=options.limit_severities_for_sarif,
         ignore_unfixed=options.ignore_unfixed,
         gate=threshold_from_inputs(options, context, options.severity),
@@ -270,12 +272,12 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
 
 
 def _trivy_config(options: TrivyOptions, context: Context) -> tuple[TrivyConfig, list[str]]:
-    """What is taken of the person's trivy.yaml and TRIVY_ variables, and sentences on what is not."""
+    """Return the settings used of the user's trivy.yaml and TRIVY_ variables, and warnings on those not used."""
     warnings = []
     _, unused = trivy_settings.trivy_environment(context.environment)
     if unused:
         warnings.append(
-            f"{enumerate_names(unused, 20)} of the environment could leave findings out and {_is(unused)} "
+            f"{enumerate_names(unused, 20)} of the environment could leave findings out and {_are(unused)} "
             "not used: give "
             "s3c's own inputs."
         )
@@ -283,22 +285,22 @@ def _trivy_config(options: TrivyOptions, context: Context) -> tuple[TrivyConfig,
     path = options.trivy_config
     if path is None:
         return config, warnings
-    found = trivy_settings.read(path)
-    if found.unused:
+    loaded = trivy_settings.read(path)
+    if loaded.unused:
         warnings.append(
-            f"{enumerate_names(found.unused, 20)} of {path.name} could leave findings out and {_is(found.unused)} "
+            f"{enumerate_names(loaded.unused, 20)} of {path.name} could leave findings out and {_are(loaded.unused)} "
             "not used: "
             "give s3c's own inputs."
         )
-    skips = tuple(dict.fromkeys((*config.skips, *found.skips)))
-    return replace(found, skips=skips, repositories={**found.repositories, **config.repositories}), warnings
+    skips = tuple(dict.fromkeys((*config.skips, *loaded.skips)))
+    return replace(loaded, skips=skips, repositories={**loaded.repositories, **config.repositories}), warnings
 
 
-def _not_used(options: TrivyOptions, context: Context) -> list[str]:
-    """Sentences on what is in the working folder and has no say, and on what finds fewer secrets."""
+def _describe_unused(options: TrivyOptions, context: Context) -> list[str]:
+    """Return warnings on unused ignore files in the working folder, and on settings that find fewer secrets."""
     warnings = []
-    taken = options.ignore_files
-    if taken == (ignore.DEFAULT_FILE,) or not (taken or options.given(inputs.TrivyOptions.ignore_files)):
+    ignore_files = options.ignore_files
+    if ignore_files == (ignore.DEFAULT_FILE,) or not (ignore_files or options.given(inputs.TrivyOptions.ignore_files)):
         warnings += [
             f"{name} in the working folder is not used: Trivy does not take it by itself. Name it in `ignore-files`."
             for name in ignore.UNSUPPORTED_FILES
@@ -306,10 +308,10 @@ def _not_used(options: TrivyOptions, context: Context) -> list[str]:
         ]
     path = options.secret_config
     if path is not None and _looks_for_secrets(options):
-        fewer = trivy_settings.narrowing_keys(path)
-        if fewer:
+        narrowing = trivy_settings.narrowing_keys(path)
+        if narrowing:
             warnings.append(
-                f"{path.name} leaves secrets out that Trivy would look for: it has {enumerate_names(fewer)}."
+                f"{path.name} leaves secrets out that Trivy would look for: it has {enumerate_names(narrowing)}."
             )
     return warnings
 
@@ -318,20 +320,20 @@ def _looks_for_secrets(options: TrivyOptions) -> bool:
     return "secret" in {*options.scanners, *options.image_config_scanners}
 
 
-def _is(names: tuple[str, ...]) -> str:
+def _are(names: tuple[str, ...]) -> str:
     return "is" if len(names) == 1 else "are"
 
 
 def _files(options: ScanningOptions, context: Context) -> tuple[SettingsFile, ...]:
-    """What suppresses findings, narrows the scan or decides its gate."""
+    """List the files that suppress findings, narrow the scan or decide its gate."""
     declared = [*inputs.SCOPE_INPUTS, reporting.PolicyOptions.policy]
     if not _looks_for_secrets(options):
         declared.remove(inputs.TrivyOptions.secret_config)
     return settings_files.list_files(options, declared, context.cwd, settings_files.shared_files(context).names)
 
 
-def _young(ruling: Policy | None) -> timedelta:
-    """How old a kept report may be that becomes evidence: one that would soon be stale heals nothing."""
+def _reuse_age(ruling: Policy | None) -> timedelta:
+    """Return the maximum age of a stored report that becomes evidence: one that soon expires would not help."""
     return (ruling or Policy(version=1)).maximum_age / 2
 
 
@@ -339,7 +341,7 @@ def _options(options: ScanningOptions, context: Context, ignore_file: Path | Non
     scanners = options.scanners
     if "config" in scanners:
         context.progress.notice("Scanner `config` is an old name: it is understood as `misconfig`.")
-        scanners = tuple(dict.fromkeys("misconfig" if one == "config" else one for one in scanners))
+        scanners = tuple(dict.fromkeys("misconfig" if scanner == "config" else scanner for scanner in scanners))
     return ScanOptions(
         scanners=scanners,
         pkg_types=options.pkg_types,
@@ -366,13 +368,13 @@ def _options(options: ScanningOptions, context: Context, ignore_file: Path | Non
 
 
 def _trivy_cache(options: ScanningOptions, context: Context) -> Path:
-    given = options.trivy_cache_dir or context.environment.get("TRIVY_CACHE_DIR")
-    return Path(given).absolute() if given else context.cache / "trivy"
+    folder = options.trivy_cache_dir or context.environment.get("TRIVY_CACHE_DIR")
+    return Path(folder).absolute() if folder else context.cache / "trivy"
 
 
-def _patience(options: TimeoutOptions) -> float:
+def _registry_timeout(options: TimeoutOptions) -> float:
     return min(30.0, options.timeout)
 
 
-def _docker_is_here(environment: Mapping[str, str]) -> bool:
+def _docker_available(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("DOCKER_HOST")) or Path("/var/run/docker.sock").exists()

@@ -1,7 +1,7 @@
 """The files that suppress findings, narrow a scan or decide a gate: which of them a run uses, and their hashes.
 
-Those that are taken without being given stand in the options from here on like the others, so that every command sees
-the same ones, and nothing is used that is not listed.
+Files that are used by default are added to the options here like those given, so that every command sees the same
+ones, and no file is used that is not listed.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ DEFAULT_FILES: Mapping[str, str] = {
     scanning.TrivyOptions.trivy_config.name: settings.CONFIG_FILE,
     scanning.TrivyOptions.secret_config.name: settings.SECRET_CONFIG,
 }
-"""Input → the file in the working folder that it takes when it is not given."""
+"""Input → the file in the working folder that is used when the input is not given."""
 
 SOURCES_WITHOUT_FILES = frozenset({"repo", "oci"})
 
 
 class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run knows of its files.
+    """The settings files of a run.
 
     Attributes:
-        names: path of a copy → what people call the file.
-        proposed: the options with the files that a pull request brings, when its target's decide; else None.
+        names: path of a copy → name of the file in messages.
+        proposed: the options with the pull request's own files, when the target branch's decide; else None.
     """
 
     names: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -61,86 +61,86 @@ class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
 _SHARED = "settings-files"
 
 
-def share_files(context: Context, known: RunFiles) -> None:
-    """Let the commands of a run know it."""
-    context.shared[_SHARED] = known
+def share_files(context: Context, files: RunFiles) -> None:
+    """Share the files with the commands of a run."""
+    context.shared[_SHARED] = files
 
 
 def shared_files(context: Context) -> RunFiles:
-    """What was shared."""
-    known = context.shared.get(_SHARED)
-    return known if isinstance(known, RunFiles) else RunFiles()
+    """Return what `share_files` shared."""
+    files = context.shared.get(_SHARED)
+    return files if isinstance(files, RunFiles) else RunFiles()
 
 
 def add_default_files(options: G, declared: Iterable[Input[Any]], cwd: Path) -> G:
-    """The options, with the files that are taken without being given, and without those that are empty by intent.
+    """Return the options with the files that are used by default, and without those disabled by /dev/null.
 
     Args:
         options: of a command.
         declared: the command's inputs.
         cwd: the working folder.
     """
-    names = {one.name for one in declared}
-    found: dict[Input[Any], object] = {}
-    for one in FILE_INPUTS:
-        if one.name not in names:
+    names = {option.name for option in declared}
+    replacements: dict[Input[Any], object] = {}
+    for option in FILE_INPUTS:
+        if option.name not in names:
             continue
-        paths = input_paths(options, one)
-        there = tuple(path for path in paths if path != os.devnull)
-        if one.name in DEFAULT_FILES and not options.given(one) and (cwd / DEFAULT_FILES[one.name]).is_file():
-            there = (DEFAULT_FILES[one.name],)
-        if there != paths:
-            found[one] = input_value(one, there)
-    return options.replaced(found) if found else options
+        paths = input_paths(options, option)
+        used_paths = tuple(path for path in paths if path != os.devnull)
+        if option.name in DEFAULT_FILES and not options.given(option) and (cwd / DEFAULT_FILES[option.name]).is_file():
+            used_paths = (DEFAULT_FILES[option.name],)
+        if used_paths != paths:
+            replacements[option] = input_value(option, used_paths)
+    return options.replaced(replacements) if replacements else options
 
 
-def input_paths(options: Group, one: Input[Any]) -> tuple[str, ...]:
-    """The paths that an input of FILES has, as people gave them."""
-    given = getattr(options, one.attribute)
-    if given is None:
+def input_paths(options: Group, option: Input[Any]) -> tuple[str, ...]:
+    """Return the paths of an input of FILE_INPUTS, as given."""
+    value = getattr(options, option.attribute)
+    if value is None:
         return ()
-    return tuple(str(path) for path in (given if isinstance(given, tuple) else (given,)))
+    return tuple(str(path) for path in (value if isinstance(value, tuple) else (value,)))
 
 
-def input_value(one: Input[Any], paths: tuple[str, ...]) -> object:
-    """The value of an input of FILES with these paths."""
-    if not one.many:
+def input_value(option: Input[Any], paths: tuple[str, ...]) -> object:
+    """Return the value of an input of FILE_INPUTS with these paths."""
+    if not option.many:
         return Path(paths[0]) if paths else None
-    return tuple(map(Path, paths)) if one.name == TrustOptions.trust_store.name else paths
+    return tuple(map(Path, paths)) if option.name == TrustOptions.trust_store.name else paths
 
 
 def list_files(
     options: Group, declared: Iterable[Input[Any]], cwd: Path, names: Mapping[str, str] | None = None
 ) -> tuple[SettingsFile, ...]:
-    """Every file that the options name, with its hash.
+    """List every file that the options name, with its hash.
 
     Args:
         options: of a command.
         declared: the command's inputs.
         cwd: relative paths start here.
-        names: path → what people call it, where that is another.
+        names: path → name in messages, where it differs.
 
     Raises:
-        InputError: one cannot be read.
+        InputError: a file cannot be read.
     """
-    known = {one.name for one in declared}
-    found = []
-    for one in FILE_INPUTS:
-        for path in input_paths(options, one) if one.name in known else ():
-            found += list(_hashed(one.name, path, cwd, names or {}))
-    return tuple(sorted(set(found)))
+    declared_names = {option.name for option in declared}
+    files = []
+    for option in FILE_INPUTS:
+        for path in input_paths(options, option) if option.name in declared_names else ():
+            files += list(_hash_files(option.name, path, cwd, names or {}))
+    return tuple(sorted(set(files)))
 
 
-def _hashed(kind: str, path: str, cwd: Path, names: Mapping[str, str]) -> Iterator[SettingsFile]:
+def _hash_files(kind: str, path: str, cwd: Path, names: Mapping[str, str]) -> Iterator[SettingsFile]:
     name = names.get(path, path)
     if kind == scanning.TrivyOptions.vex.name and path in SOURCES_WITHOUT_FILES:
         yield SettingsFile(kind=kind, path=path, sha256="")
         return
     place = cwd / Path(path).expanduser()
-    inside = sorted(one for one in place.rglob("*") if one.is_file()) if place.is_dir() else [place]
-    for one in inside:
-        shown = name if one == place else f"{name.rstrip('/')}/{one.relative_to(place).as_posix()}"
-        yield SettingsFile(kind=kind, path=shown, sha256=_sha256(kind, one))
+    files = sorted(file for file in place.rglob("*") if file.is_file()) if place.is_dir() else [place]
+    for file in files:
+        shown = name if file == place else f"{name.rstrip('/')}/{file.relative_to(place).as_posix()}"
+        yield SettingsFile(kind=kind, path=shown, sha256=_sha256(kind, file))
 
 
 def _sha256(kind: str, path: Path) -> str:

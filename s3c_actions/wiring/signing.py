@@ -1,4 +1,4 @@
-"""From options to a signer: keys, certificates, notation, and the references that are signed."""
+"""Create a signer from the options: keys, certificates, notation, and the references that are signed."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey, SigningKey
 
 
-def prefix_image(sentence: str, reference: str, all_of_them: Collection[str]) -> str:
-    """The sentence, with the image's name before it when there are several images."""
-    return f"{Reference.parse(reference).short}: {sentence}" if len(all_of_them) > 1 else sentence
+def prefix_image(sentence: str, reference: str, references: Collection[str]) -> str:
+    """Return the sentence, prefixed with the image's name when there are several images."""
+    return f"{Reference.parse(reference).short}: {sentence}" if len(references) > 1 else sentence
 
 
 @contextmanager
 def open_signing_key(options: SigningOptions, context: Context, registries: Collection[str]) -> Iterator[SigningKey]:
-    """The key that the inputs name, checked and ready to sign; what was written for it is removed in the end.
+    """Open and check the signing key that the inputs name; files written for it are removed at the end.
 
     Args:
         options: of the command.
         context: of the run.
-        registries: that are written to.
+        registries: the registries of the images.
 
     Raises:
         InputError: the key, its certificate or another input is wrong.
@@ -70,7 +70,7 @@ def open_signing_key(options: SigningOptions, context: Context, registries: Coll
 
 
 def create_notation(options: NotationOptions, context: Context, registries: Collection[str]) -> Notation:
-    """The notation program with the credentials of the registries."""
+    """Create the notation program with the credentials of the registries."""
     from s3c_actions.programs.notation.notation import Notation
     from s3c_actions.registry import credentials
     from s3c_actions.wiring import programs
@@ -87,22 +87,22 @@ def create_notation(options: NotationOptions, context: Context, registries: Coll
 
 
 def signing_registry(options: RegistryOptions, context: Context, registries: Collection[str]) -> Registry:
-    """A client with the credentials given for the registries."""
+    """Create a client with the credentials given for the registries."""
     from s3c_actions.wiring.logins import create_logins, create_registry
 
     return create_registry(options, create_logins(options, context, registries))
 
 
 def registries_of(images: Iterable[str]) -> set[str]:
-    """The registries of images, given as references."""
+    """Return the registries of images, given as references."""
     return {Reference.parse(image).registry for image in images}
 
 
 def resolve_images(images: Collection[str], options: RegistryOptions, context: Context) -> dict[str, str]:
-    """Image as given → `registry/repository@digest`, each once; a tag is looked up here and never again.
+    """Return image as given → `registry/repository@digest`, each once; a tag is resolved here and never again.
 
     Raises:
-        InputError: an image is malformed, not there, or given twice.
+        InputError: an image is malformed, does not exist, or is given twice.
         OutsideError: the registry failed.
     """
     pinned: dict[str, str] = {}
@@ -122,11 +122,11 @@ def resolve_images(images: Collection[str], options: RegistryOptions, context: C
     return pinned
 
 
-def require_together(options: Group, one: Input[Any], other: Input[Any]) -> None:
+def require_together(options: Group, first: Input[Any], second: Input[Any]) -> None:
     """Raise InputError when only one of two inputs that need each other is given."""
-    if options.given(one) != options.given(other):
-        there, missing = (one, other) if options.given(one) else (other, one)
-        raise InputError(missing.name, f"it is missing, and {there.name} is given.", remedy="Give both, or neither.")
+    if options.given(first) != options.given(second):
+        present, missing = (first, second) if options.given(first) else (second, first)
+        raise InputError(missing.name, f"it is missing, and {present.name} is given.", remedy="Give both, or neither.")
 
 
 _SOURCES: tuple[Input[Any], ...] = (
@@ -141,36 +141,36 @@ _SOURCES: tuple[Input[Any], ...] = (
 
 @contextmanager
 def open_key_source(options: KeyOptions, context: Context) -> Iterator[KeyFiles | Pkcs12 | PluginKey]:
-    """Where the signing key is; what was started for it ends with the context.
+    """Open the source of the signing key; a plugin started for it stops with the context.
 
     Raises:
-        InputError: none or several are given, or one is incomplete or cannot be read.
+        InputError: no key or several are given, or a key is incomplete or cannot be read.
     """
     vault.names_certificate(options)
-    given = [one for one in _SOURCES if options.given(one)]
-    if len(given) != 1:
-        told = " and ".join(f"`{one.name}`" for one in given)
+    sources = [option for option in _SOURCES if options.given(option)]
+    if len(sources) != 1:
+        names = " and ".join(f"`{option.name}`" for option in sources)
         raise InputError(
-            given[0].name if given else "key",
-            f"{told} are given, and there is one key to sign with." if given else "no signing key is given.",
+            sources[0].name if sources else "key",
+            f"{names} are given, and there is one key to sign with." if sources else "no signing key is given.",
             remedy="Give `key` (or `key-pem`) and `certificate`, `pkcs12`, `key-name`, `plugin` and `key-id`, or "
             "`vault` and `vault-certificate`.",
         )
-    source = given[0]
+    source = sources[0]
     if source is vaulting.VaultCertificateOptions.vault:
         with vault.open_plugin_key(options, context) as key:
             yield key
     elif source is inputs.KeyOptions.pkcs12:
-        yield _pkcs12(options)
+        yield _pkcs12_key(options)
     elif source is inputs.KeyOptions.key_name:
-        yield _named(options, context)
+        yield _named_key(options, context)
     elif source is inputs.KeyOptions.plugin:
-        yield _plugin(options, context)
+        yield _plugin_key(options, context)
     else:
-        yield _files(options, context)
+        yield _key_files(options, context)
 
 
-def _files(options: KeyOptions, context: Context) -> KeyFiles:
+def _key_files(options: KeyOptions, context: Context) -> KeyFiles:
     from s3c_actions.steps.sign import KeyFiles
 
     certificate = options.certificate
@@ -188,31 +188,31 @@ def _files(options: KeyOptions, context: Context) -> KeyFiles:
     )
 
 
-def _pkcs12(options: KeyOptions) -> Pkcs12:
+def _pkcs12_key(options: KeyOptions) -> Pkcs12:
     from s3c_actions.steps.sign import Pkcs12
 
     return Pkcs12(content=read_input_file(options.pkcs12, "pkcs12"), password=options.key_password)
 
 
-def _named(options: KeyOptions, context: Context) -> KeyFiles | PluginKey:
+def _named_key(options: KeyOptions, context: Context) -> KeyFiles | PluginKey:
     from s3c_actions.programs.notation import keys
     from s3c_actions.steps.sign import KeyFiles, PluginKey
 
-    named = keys.find(options.key_name, context.environment)
-    if named.key is None or named.certificates is None:
-        more = options.plugin_config
-        config = {**named.config, **more}
-        return PluginKey(plugin=named.plugin, libexec=named.libexec, key_id=named.key_id, config=config)
+    entry = keys.find(options.key_name, context.environment)
+    if entry.key is None or entry.certificates is None:
+        overrides = options.plugin_config
+        config = {**entry.config, **overrides}
+        return PluginKey(plugin=entry.plugin, libexec=entry.libexec, key_id=entry.key_id, config=config)
     return KeyFiles(
-        key=read_input_file(named.key, "key-name"),
-        certificates=read_input_file(named.certificates, "key-name"),
+        key=read_input_file(entry.key, "key-name"),
+        certificates=read_input_file(entry.certificates, "key-name"),
         password=options.key_password,
         key_field="key-name",
         certificate_field="key-name",
     )
 
 
-def _plugin(options: KeyOptions, context: Context) -> PluginKey:
+def _plugin_key(options: KeyOptions, context: Context) -> PluginKey:
     from s3c_actions.programs.notation import keys, plugins
     from s3c_actions.steps.sign import PluginKey
 

@@ -1,7 +1,7 @@
-"""On a pull request: the target branch's files decide its gate, and not those that it brings.
+"""On a pull request, the target branch's files decide its gate, not the pull request's own.
 
 A file counts as the repository's when it lies in the checkout. Where it differs from the target branch's, the command
-is given a copy of that one; a label set by a maintainer lets the pull request's own count, never for a fork.
+uses a copy of the latter; a label set by a maintainer makes the pull request's own file count, never for a fork.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 FileContent = bytes | dict[str, bytes] | None
 
 _DECIDING = frozenset({PolicyOptions.policy.name, TrustOptions.trust_store.name, TrustOptions.trust_policy.name})
-"""Without one of these there is no gate: where the target branch has none, the pull request's is the first."""
+"""Without one of these there is no gate: where the target branch has none, the pull request's file is used."""
 _ORIGIN = re.compile(r'^\[remote "origin"\][^\[]*?^\s*url\s*=\s*(?P<url>\S+)', re.MULTILINE)
 
 
 class GovernedInputs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command is given.
+    """The inputs of a command after comparison with the target branch.
 
     Attributes:
         options: with the files that decide.
-        proposed: with the pull request's own files, when they are others; None when they are the same.
-        names: path of a copy → what people call the file.
+        proposed: with the pull request's own files, when they differ; None when they are the same.
+        names: path of a copy → name of the file in messages.
         changes: the files that differ.
     """
 
@@ -52,7 +52,7 @@ class GovernedInputs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checkout(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the repository lies.
+    """The checkout of the repository.
 
     Attributes:
         workspace: of the run.
@@ -65,34 +65,34 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True):
     cwd: Path
 
     def relative(self, path: str) -> str | None:
-        """A path from the repository's root; None when it lies in no checkout of it.
+        """Return a path from the repository's root; None when it lies in no checkout of it.
 
-        A link decides nothing here: what the pull request puts in a file's place is compared with the file.
+        A link is not followed: what the pull request puts in a file's place is compared with the file.
         """
         place = Path(os.path.normpath(self.cwd / Path(path).expanduser()))
         for workspace in (self.workspace, self.workspace.resolve()):
-            for one in (place, place.parent.resolve() / place.name):
-                if one.is_relative_to(workspace):
-                    root = self._root(one, workspace)
-                    return one.relative_to(root).as_posix() if root is not None else None
+            for candidate in (place, place.parent.resolve() / place.name):
+                if candidate.is_relative_to(workspace):
+                    root = self._root(candidate, workspace)
+                    return candidate.relative_to(root).as_posix() if root is not None else None
         return None
 
     def _root(self, path: Path, workspace: Path) -> Path | None:
-        """The checkout that a path of the workspace is in: one of its own below it, else the workspace."""
+        """Return the checkout that a path is in: a nested one, else the workspace; None for another repository's."""
         for folder in path.parents:
             if folder == workspace:
                 break
             if (folder / ".git").is_dir() and not (folder / ".git").is_symlink():
-                return folder if self._is_ours(folder / ".git" / "config") else None
+                return folder if self._is_run_repository(folder / ".git" / "config") else None
         return workspace
 
-    def _is_ours(self, config: Path) -> bool:
-        """Whether a checkout is of the run's repository; so it is unless it names another."""
+    def _is_run_repository(self, config: Path) -> bool:
+        """Return whether a checkout is of the run's repository: it is, unless its origin names another."""
         try:
-            found = _ORIGIN.search(reading.read_text_file(config, errors="replace"))
+            origin = _ORIGIN.search(reading.read_text_file(config, errors="replace"))
         except OSError:
             return True
-        name = re.sub(r"^.*?([^/:]+/[^/]+?)(?:\.git)?/?$", r"\1", found["url"]) if found else self.repository
+        name = re.sub(r"^.*?([^/:]+/[^/]+?)(?:\.git)?/?$", r"\1", origin["url"]) if origin else self.repository
         return name.lower() == self.repository.lower()
 
 
@@ -105,42 +105,44 @@ def apply_target_files(
     label: str,
     temp: Path,
 ) -> GovernedInputs:
-    """Put the target branch's files in the place of those that differ.
+    """Replace the files that differ by the target branch's.
 
     Args:
         options: as the inputs give them.
         declared: the command's inputs.
-        checkout: where the repository lies.
+        checkout: of the repository.
         branch: the target branch.
-        label: that lets the pull request's own files count; empty: none does.
-        temp: gone after the run.
+        label: makes the pull request's own files count; empty for none.
+        temp: a folder that is removed after the run.
 
     Raises:
         OutsideError: the target branch cannot be read.
     """
-    names = {one.name for one in declared}
-    work = _Comparison(checkout, branch, temp / "target")
-    for one in settings_files.FILE_INPUTS:
-        if one.name not in names:
+    names = {option.name for option in declared}
+    comparison = _Comparison(checkout, branch, temp / "target")
+    for option in settings_files.FILE_INPUTS:
+        if option.name not in names:
             continue
-        if one.name in settings_files.DEFAULT_FILES and not options.given(one):
-            work.default(one)
+        if option.name in settings_files.DEFAULT_FILES and not options.given(option):
+            comparison.default(option)
         else:
-            work.given(one, settings_files.input_paths(options, one))
-    if not work.changes:
+            comparison.given(option, settings_files.input_paths(options, option))
+    if not comparison.changes:
         return GovernedInputs(options=options)
-    changes = tuple(sorted(work.changes))
-    by = branch.accepted(label) if label and not branch.from_fork else ""
-    if by:
-        accepted = (msgspec.structs.replace(one, used="head", accepted_by=by) for one in changes)
+    changes = tuple(sorted(comparison.changes))
+    accepted_by = branch.accepted(label) if label and not branch.from_fork else ""
+    if accepted_by:
+        accepted = (msgspec.structs.replace(change, used="head", accepted_by=accepted_by) for change in changes)
         return GovernedInputs(options=options, changes=tuple(accepted))
-    if not work.found:
+    if not comparison.found:
         return GovernedInputs(options=options, changes=changes)
-    return GovernedInputs(options=options.replaced(work.found), proposed=options, names=work.names, changes=changes)
+    return GovernedInputs(
+        options=options.replaced(comparison.found), proposed=options, names=comparison.names, changes=changes
+    )
 
 
 def describe_change(change: GateChange, branch: str, label: str) -> str:
-    """What is done about a file that differs, for people. Path and branch are untrusted."""
+    """Describe what is done about a file that differs. Path and branch are untrusted."""
     differs = f"{change.path} ({change.kind}) is another one on {branch or 'the target branch'}"
     if change.accepted_by:
         return f"{differs}: this pull request's is used, as the label {label} set by {change.accepted_by} accepts."
@@ -152,7 +154,7 @@ def describe_change(change: GateChange, branch: str, label: str) -> str:
 
 
 class _Comparison:
-    """What differs, and what takes its place."""
+    """The comparison of inputs' files with the target branch's: what differs, and what replaces it."""
 
     def __init__(self, checkout: Checkout, branch: TargetBranch, copies: Path) -> None:
         self.checkout, self.branch, self.copies = checkout, branch, copies
@@ -160,111 +162,121 @@ class _Comparison:
         self.names: dict[str, str] = {}
         self.changes: list[GateChange] = []
 
-    def default(self, one: Input[Any]) -> None:
-        """A file that is taken from the working folder when it is there."""
-        name = settings_files.DEFAULT_FILES[one.name]
+    def default(self, option: Input[Any]) -> None:
+        """Compare a file that is used by default when it exists in the working folder."""
+        name = settings_files.DEFAULT_FILES[option.name]
         path = self.checkout.relative(name)
         if path is None:
             return
-        mine = self._mine(one, name)
-        theirs = self._theirs(path, needed=mine is not None)
-        if mine == theirs:
+        proposed = self._proposed_content(option, name)
+        target = self._target_content(path, needed=proposed is not None)
+        if proposed == target:
             return
-        self._change(one, name, theirs, mine, "target")
-        copies = () if theirs is None else (self._copied(path, theirs, name),)
-        self.found[one] = settings_files.input_value(one, copies)
+        self._change(option, name, target, proposed, "target")
+        copies = () if target is None else (self._copy(path, target, name),)
+        self.found[option] = settings_files.input_value(option, copies)
 
-    def given(self, one: Input[Any], paths: tuple[str, ...]) -> None:
-        """Files that an input names."""
-        kept, changed = [], False
-        for given in paths:
-            path = None if given in settings_files.SOURCES_WITHOUT_FILES else self.checkout.relative(given)
+    def given(self, option: Input[Any], paths: tuple[str, ...]) -> None:
+        """Compare the files that an input names."""
+        used_paths, changed = [], False
+        for name in paths:
+            path = None if name in settings_files.SOURCES_WITHOUT_FILES else self.checkout.relative(name)
             if path is None:
-                kept.append(given)
+                used_paths.append(name)
                 continue
-            mine, theirs = self._mine(one, given), self._theirs(path)
-            beside = self._beside(one, path, given, theirs) if one.name == PolicyOptions.policy.name else False
-            if mine == theirs and not beside:
-                kept.append(given)
+            proposed, target = self._proposed_content(option, name), self._target_content(path)
+            certificates_differ = (
+                self._certificates_differ(option, path, name, target)
+                if option.name == PolicyOptions.policy.name
+                else False
+            )
+            if proposed == target and not certificates_differ:
+                used_paths.append(name)
                 continue
-            first = theirs is None and one.name in _DECIDING
-            if mine != theirs:
-                self._change(one, given, theirs, mine, "head" if first else "target")
+            first = target is None and option.name in _DECIDING
+            if proposed != target:
+                self._change(option, name, target, proposed, "head" if first else "target")
             if first:
-                kept.append(given)
+                used_paths.append(name)
                 continue
             changed = True
-            if theirs is not None:
-                kept.append(self._copied(path, theirs, given))
+            if target is not None:
+                used_paths.append(self._copy(path, target, name))
         if changed:
-            self.found[one] = settings_files.input_value(one, tuple(kept))
+            self.found[option] = settings_files.input_value(option, tuple(used_paths))
 
-    def _beside(self, one: Input[Any], path: str, given: str, theirs: FileContent) -> bool:
-        """Whether a certificate that the target branch's policy names differs; they are copied beside it."""
-        if not isinstance(theirs, bytes):
+    def _certificates_differ(self, option: Input[Any], path: str, policy_name: str, target: FileContent) -> bool:
+        """Return whether a certificate named by the target branch's policy differs; copy them beside it."""
+        if not isinstance(target, bytes):
             return False
         differs = False
-        policy = model.parse(theirs.decode("utf-8", errors="replace"), name=f"{given} of {self.branch.name}")
+        policy = model.parse(target.decode("utf-8", errors="replace"), name=f"{policy_name} of {self.branch.name}")
         for signer in policy.signers:
             if "-----BEGIN" in signer.certificate or signer.certificate.startswith("https://"):
                 continue
             certificate = posixpath.normpath(posixpath.join(posixpath.dirname(path), signer.certificate))
             if certificate.startswith(("../", "/")):
                 continue
-            name = posixpath.join(posixpath.dirname(given), signer.certificate)
-            mine, there = self._mine(one, name), self._theirs(certificate)
-            if there is not None:
-                self._copied(certificate, there, name)
-            if mine != there:
+            name = posixpath.join(posixpath.dirname(policy_name), signer.certificate)
+            proposed, target_certificate = self._proposed_content(option, name), self._target_content(certificate)
+            if target_certificate is not None:
+                self._copy(certificate, target_certificate, name)
+            if proposed != target_certificate:
                 differs = True
-                self._change(one, name, there, mine, "target")
+                self._change(option, name, target_certificate, proposed, "target")
         return differs
 
-    def _theirs(self, path: str, *, needed: bool = True) -> FileContent:
+    def _target_content(self, path: str, *, needed: bool = True) -> FileContent:
         try:
             return self.branch.content(path)
         except S3CError:
-            # Nothing of the pull request would be used.
+            # No file of the pull request would be used.
             if needed:
                 raise
             return None
 
-    def _mine(self, one: Input[Any], name: str) -> FileContent:
+    def _proposed_content(self, option: Input[Any], name: str) -> FileContent:
         place = self.checkout.cwd / Path(name).expanduser()
         try:
             if place.is_dir():
-                inside = sorted(each for each in place.rglob("*") if each.is_file())
-                return {each.relative_to(place).as_posix(): _bounded(one, each) for each in inside}
-            return _bounded(one, place) if place.is_file() else None
+                files = sorted(file for file in place.rglob("*") if file.is_file())
+                return {file.relative_to(place).as_posix(): _read_bounded(option, file) for file in files}
+            return _read_bounded(option, place) if place.is_file() else None
         except OSError as error:
-            raise InputError(one.name, f"{name!r} cannot be read: {error.strerror}.") from error
+            raise InputError(option.name, f"{name!r} cannot be read: {error.strerror}.") from error
 
-    def _copied(self, path: str, content: bytes | dict[str, bytes], name: str) -> str:
+    def _copy(self, path: str, content: bytes | dict[str, bytes], name: str) -> str:
         place = self.copies / path
-        for inside, data in content.items() if isinstance(content, dict) else [("", content)]:
-            file = place / inside if inside else place
+        for relative, data in content.items() if isinstance(content, dict) else [("", content)]:
+            file = place / relative if relative else place
             file.parent.mkdir(parents=True, exist_ok=True)
             writing.write(file, data)
         self.names[str(place)] = name
         return str(place)
 
-    def _change(self, one: Input[Any], name: str, theirs: FileContent, mine: FileContent, used: str) -> None:
+    def _change(self, option: Input[Any], name: str, target: FileContent, proposed: FileContent, used: str) -> None:
         self.changes.append(
-            GateChange(kind=one.name, path=name, target_sha256=_hash(theirs), head_sha256=_hash(mine), used=used)
+            GateChange(
+                kind=option.name,
+                path=name,
+                target_sha256=_content_hash(target),
+                head_sha256=_content_hash(proposed),
+                used=used,
+            )
         )
 
 
-def _bounded(one: Input[Any], path: Path) -> bytes:
+def _read_bounded(option: Input[Any], path: Path) -> bytes:
     try:
         return reading.read_file(path, reading.MAX_DOCUMENT_BYTES)
     except OSError as error:
         raise InputError(
-            one.name, f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."
+            option.name, f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."
         ) from error
 
 
-def _hash(content: FileContent) -> str:
-    """Of a file, or over the files of a folder; empty when there is none."""
+def _content_hash(content: FileContent) -> str:
+    """Return the SHA-256 of a file, or over the files of a folder; empty when there is no file."""
     if content is None:
         return ""
     if isinstance(content, bytes):

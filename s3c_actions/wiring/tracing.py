@@ -1,4 +1,4 @@
-"""From options to a trace, and its page and document written."""
+"""Create a trace from the options, and write its page and document."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DOCUMENT_FILE = "trace.json"
 
 
 def prepare() -> None:
-    """Import and compile ahead of time, in a thread, what `tell` needs."""
+    """Import and compile ahead of time, in a thread, what `trace_image` needs."""
     startup.warm("s3c_actions.steps.trace", "s3c_actions.trace.document", then="s3c_actions.trace.page:prepare")
 
 
@@ -46,7 +46,7 @@ def trace_image(image: str, tools: TraceTools, folder: Path) -> TraceResult:
 
 
 def write_trace(story: Trace, folder: Path) -> dict[str, Path]:
-    """Write the page and the JSON into a folder, made when it is not there; returns format → path."""
+    """Write the page and the JSON into a folder, creating it when needed; return format → path."""
     return {
         "trace": writing.write(folder / PAGE_FILE, page.render(story)),
         "trace-json": writing.write(folder / DOCUMENT_FILE, document.render(story)),
@@ -57,7 +57,7 @@ def write_trace(story: Trace, folder: Path) -> dict[str, Path]:
 def open_policy_judging(
     options: NotationOptions, context: Context, path: Path, registries: Collection[str]
 ) -> Iterator[tuple[SignatureChecker, Judging]]:
-    """The policy's signers are trusted, and its verdict is that of `s3c policy check`."""
+    """Open the signature check by the policy's signers, and the judge that gives the verdict of `s3c policy check`."""
     policy = model.read(path)
     with open_policy_judge(options, context, policy, registries) as ready:
 
@@ -66,7 +66,7 @@ def open_policy_judging(
             return TraceJudgement(
                 verdict=AdmissionVerdict.DENIED if refusals else AdmissionVerdict.ADMITTED,
                 by=f"the policy {short_digest(policy.digest)}",
-                reasons=tuple(one.text for one in refusals),
+                reasons=tuple(refusal.text for refusal in refusals),
             )
 
         yield SignatureChecker(notation=ready.notation, homes=ready.homes, temp=context.temp), judge

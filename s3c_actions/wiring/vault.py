@@ -37,7 +37,7 @@ _KIND_OF = {"authority", "key-usage", "extended-key-usage", "key-size", "key-typ
 
 
 class OpenVault(msgspec.Struct, frozen=True, kw_only=True):
-    """A vault, its certificate, and who reads it."""
+    """A vault, its certificate, and the identity that reads it."""
 
     vault: Vault
     certificate: VaultCertificate
@@ -45,23 +45,23 @@ class OpenVault(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def chain(self) -> tuple[x509.Certificate, ...]:
-        """The certificate, and its issuers after it."""
+        """The certificate, followed by its issuers."""
         return self.certificate.chain
 
 
 def names_certificate(options: VaultCertificateOptions) -> bool:
-    """Whether the inputs name a certificate in a vault.
+    """Return whether the inputs name a certificate in a vault.
 
     Raises:
-        InputError: they name half of it.
+        InputError: one of vault and certificate is missing.
     """
-    given = [one for one in inputs.VaultCertificateOptions.own() if options.given(one)]
-    for one in (
+    given = [option for option in inputs.VaultCertificateOptions.own() if options.given(option)]
+    for option in (
         (inputs.VaultCertificateOptions.vault, inputs.VaultCertificateOptions.vault_certificate) if given else ()
     ):
-        if one not in given:
+        if option not in given:
             raise InputError(
-                one.name,
+                option.name,
                 f"it is missing, and {given[0].name} is given.",
                 remedy="Give `vault` and `vault-certificate`, or neither.",
             )
@@ -69,23 +69,23 @@ def names_certificate(options: VaultCertificateOptions) -> bool:
 
 
 def open_vault(options: VaultOptions, context: Context) -> OpenVault:
-    """Read the certificate that the inputs name, and check it; the vault is asked for nothing else yet.
+    """Read and check the certificate that the inputs name; nothing else is requested from the vault yet.
 
     Raises:
         InputError: an input is wrong, or the certificate cannot sign images.
-        OutsideError: Azure gave no token, or the vault does not let us in.
+        OutsideError: Azure gave no token, or the vault denied access.
     """
     from s3c_actions.azure import vault
 
     issuers = _issuers(options)
     with context.progress.step("vault") as step:
         identity = identity_from_inputs(options, context)
-        where = vault.vault_host(options.vault, identity.cloud.vaults)
-        asked = vault.Vault(where, identity, context.progress)
-        found = asked.certificate(options.vault_certificate, options.vault_certificate_version, issuers)
-        key = _checked(found, asked, datetime.now(UTC))
-        step.done(f"{found.name} of {where}, {key}, read with {identity.told}")
-    return OpenVault(vault=asked, certificate=found, identity=identity)
+        host = vault.vault_host(options.vault, identity.cloud.vaults)
+        vault_client = vault.Vault(host, identity, context.progress)
+        certificate = vault_client.certificate(options.vault_certificate, options.vault_certificate_version, issuers)
+        key = _check_certificate(certificate, vault_client, datetime.now(UTC))
+        step.done(f"{certificate.name} of {host}, {key}, read with {identity.told}")
+    return OpenVault(vault=vault_client, certificate=certificate, identity=identity)
 
 
 def _issuers(options: VaultCertificateOptions) -> Sequence[x509.Certificate] | None:
@@ -93,12 +93,12 @@ def _issuers(options: VaultCertificateOptions) -> Sequence[x509.Certificate] | N
     return None if path is None else certificates.read_chain(read_input_file(path, "vault-ca-certs"), "vault-ca-certs")
 
 
-def _checked(found: VaultCertificate, vault: Vault, now: datetime) -> str:
-    """Hold the certificate against the rules; returns what kind of key it has."""
+def _check_certificate(certificate: VaultCertificate, vault: Vault, now: datetime) -> str:
+    """Check the certificate against the rules for signing, and return its key specification."""
     try:
-        certificates.check(found.chain, now, field=inputs.VaultCertificateOptions.vault_certificate.name)
+        certificates.check(certificate.chain, now, field=inputs.VaultCertificateOptions.vault_certificate.name)
     except certificates.CertificateError as error:
-        create = f"az keyvault certificate create --vault-name {vault.name} --name {found.name} --policy"
+        create = f"az keyvault certificate create --vault-name {vault.name} --name {certificate.name} --policy"
         if error.rule in _KIND_OF:
             error.cause = "The certificate's policy in the vault says so."
             error.remedy = f"{_ANEW}{create} '{_POLICY}'"
@@ -109,33 +109,33 @@ def _checked(found: VaultCertificate, vault: Vault, now: datetime) -> str:
         if error.rule in ("expired", "not-yet-valid") and vault.clock:
             error.cause = vault.clock
         raise
-    return certificates.key_spec(found.chain[0])
+    return certificates.key_spec(certificate.chain[0])
 
 
 @contextmanager
 def open_plugin_key(options: KeyOptions, context: Context) -> Iterator[PluginKey]:
-    """The vault's key, ready for notation to sign with by a plugin.
+    """Open the vault's key for notation, which signs with it by a plugin.
 
     Raises:
         InputError: an input is wrong, or the certificate cannot sign images.
-        OutsideError: Azure gave no token, the vault does not let us in, or the plugin cannot be obtained.
+        OutsideError: Azure gave no token, the vault denied access, or the plugin cannot be obtained.
     """
     from s3c_actions.azure import plugin
     from s3c_actions.steps.sign import PluginKey
 
-    found = open_vault(options, context)
+    opened = open_vault(options, context)
     if options.vault_plugin == inputs.OFFICIAL_PLUGIN:
-        yield _official(context, found)
+        yield _official_key(context, opened)
         return
-    with plugin.open_plugin(found.vault, found.certificate, context.temp) as ours:
+    with plugin.open_plugin(opened.vault, opened.certificate, context.temp) as running:
         yield PluginKey(
             plugin=plugin.PLUGIN_NAME,
-            libexec=ours.libexec,
-            key_id=found.certificate.key_id,
-            chain=found.chain,
-            failure=lambda: ours.failure,
+            libexec=running.libexec,
+            key_id=opened.certificate.key_id,
+            chain=opened.chain,
+            failure=lambda: running.failure,
         )
-        context.progress.note(f"{found.vault.host}: {found.vault.requests} requests")
+        context.progress.note(f"{opened.vault.host}: {opened.vault.requests} requests")
 
 
 # https://github.com/Azure/notation-azure-kv#credential-types
@@ -154,31 +154,31 @@ _OFFICIAL_ARCHIVE = (
 )
 
 
-def _official(context: Context, found: OpenVault) -> PluginKey:
-    """The official plugin, which logs in by itself: as we did, where it can."""
+def _official_key(context: Context, opened: OpenVault) -> PluginKey:
+    """Return a key of the official plugin, which logs in by itself, with the same credential where it can."""
     from s3c_actions.programs.notation import keys, plugins
     from s3c_actions.programs.notation.home import write_private_file
     from s3c_actions.steps.sign import PluginKey
 
-    credential = _OFFICIAL_CREDENTIALS.get(found.identity.source)
+    credential = _OFFICIAL_CREDENTIALS.get(opened.identity.source)
     if credential is None:
         raise InputError(
             KeyOptions.vault_plugin.name,
-            f"{inputs.OFFICIAL_PLUGIN} cannot log in with {found.identity.told}.",
+            f"{inputs.OFFICIAL_PLUGIN} cannot log in with {opened.identity.told}.",
             cause="It knows no OIDC token of GitHub's.",
             remedy="Leave `vault-plugin` out: the plugin that comes with s3c can. Or log in with azure/login before, "
             "and set `azure-identity: azure-cli`.",
         )
     config: dict[str, str] = {"credential_type": credential}
-    if certificates.is_self_signed(found.chain[0]):
+    if certificates.is_self_signed(opened.chain[0]):
         config["self_signed"] = "true"
     else:
         config["ca_certs"] = str(
-            write_private_file(context.temp / "ca-certs.pem", certificates.encode_pem(found.chain[1:]))
+            write_private_file(context.temp / "ca-certs.pem", certificates.encode_pem(opened.chain[1:]))
         )
     libexec = keys.notation_folders(context.environment)[1]
     name = inputs.OFFICIAL_PLUGIN
     if not (libexec / "plugins" / name / f"notation-{name}").is_file():
         libexec = context.temp / "libexec"
         plugins.install_archive(*_OFFICIAL_ARCHIVE, name, libexec, context.progress)
-    return PluginKey(plugin=name, libexec=libexec, key_id=found.certificate.key_id, config=config, chain=found.chain)
+    return PluginKey(plugin=name, libexec=libexec, key_id=opened.certificate.key_id, config=config, chain=opened.chain)

@@ -1,4 +1,4 @@
-"""From options to what is trusted: trust stores, identities and trust policies."""
+"""Create trust settings from the options: trust stores, identities and trust policies."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from s3c_actions.wiring.files import read_input_file
 
 
 def names_trust(options: TrustOptions) -> bool:
-    """Whether the inputs say whom to trust: by a trust store, or by a certificate in a vault.
+    """Return whether the inputs name a trusted signer: by a trust store, or by a certificate in a vault.
 
     Raises:
-        InputError: they say how to trust and not whom, or name half a certificate.
+        InputError: they say how to verify but name no trusted signer, or one of vault and certificate is missing.
     """
     if vault.names_certificate(options) or options.trust_store:
         return True
-    for one in inputs.TrustOptions.own():
-        if options.given(one):
+    for option in inputs.TrustOptions.own():
+        if options.given(option):
             raise InputError(
                 inputs.TrustOptions.trust_store.name,
-                f"it is missing, and {one.name} is given.",
+                f"it is missing, and {option.name} is given.",
                 remedy="Give both, or the certificate in a vault with `vault` and `vault-certificate`.",
             )
     return False
 
 
 def trust_settings(options: TrustOptions, context: Context, metadata: Mapping[str, str]) -> VerifySettings:
-    """What is to be trusted: what the inputs say, or the certificate in a vault that they name; else no store.
+    """Return the trust settings: from the inputs, or from the certificate in a vault; else without a store.
 
     Args:
-        options: whom to trust.
+        options: the trusted signers.
         context: of the command.
-        metadata: as in `trust`.
+        metadata: as in `given_trust_settings`.
 
     Raises:
-        InputError: an input is wrong, both are given, or the certificate is not there or cannot sign images.
-        OutsideError: Azure gave no token, or the vault does not let us in.
+        InputError: an input is wrong, both are given, or the certificate does not exist or cannot sign images.
+        OutsideError: Azure gave no token, or the vault denied access.
     """
     settings = given_trust_settings(options, metadata)
     if not vault.names_certificate(options):
@@ -58,30 +58,30 @@ def trust_settings(options: TrustOptions, context: Context, metadata: Mapping[st
     anchor = write_private_file(
         context.temp / "vault-anchor.pem", certificates.encode_pem(certificates.trust_anchor(chain))
     )
-    own = (certificates.pinned_identity(chain, "vault-certificate"),)
-    return replace(settings, stores=(anchor,), identities=settings.identities or own)
+    pinned = (certificates.pinned_identity(chain, "vault-certificate"),)
+    return replace(settings, stores=(anchor,), identities=settings.identities or pinned)
 
 
 def given_trust_settings(options: TrustOptions, metadata: Mapping[str, str]) -> VerifySettings:
-    """What the inputs say is to be trusted, as the step's settings.
+    """Return the step's trust settings from the inputs alone.
 
     Args:
-        options: whom to trust.
-        metadata: facts that a signature has to hold.
+        options: the trusted signers.
+        metadata: metadata that a signature must contain.
 
     Raises:
-        InputError: the policy cannot be read, or is given beside what it would say itself.
+        InputError: the policy cannot be read, or an input is given beside it that the policy sets.
     """
-    policy = _policy(options)
+    policy = _read_trust_policy(options)
     if policy is not None:
-        for one in (
+        for option in (
             inputs.TrustOptions.trusted_identity,
             inputs.TrustOptions.verification_level,
             inputs.TrustOptions.trusted_timestamp_root,
         ):
-            if options.given(one):
+            if options.given(option):
                 raise InputError(
-                    one.name, "it is given beside trust-policy, which says the same.", remedy="Give one of both."
+                    option.name, "it is given beside trust-policy, which says the same.", remedy="Give one of both."
                 )
     return VerifySettings(
         stores=options.trust_store,
@@ -93,7 +93,7 @@ def given_trust_settings(options: TrustOptions, metadata: Mapping[str, str]) -> 
     )
 
 
-def _policy(options: TrustOptions) -> Mapping[str, Any] | None:
+def _read_trust_policy(options: TrustOptions) -> Mapping[str, Any] | None:
     path = options.trust_policy
     if path is None:
         return None

@@ -1,4 +1,4 @@
-"""Whether a signature that the run trusts covers an image that an earlier run pushed; no private key is needed."""
+"""Check whether a trusted signature covers an image that an earlier run pushed; no private key is needed."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from s3c_actions.steps.protocols import Verifier
 
 VouchCheck = Callable[[str], bool]
-"""Whether a trusted signature covers a pinned reference; raises S3CError when that could not be found out."""
+"""Whether a trusted signature covers a pinned reference; raises S3CError when that could not be determined."""
 
 
 def vouch_by_policy(program: Verifier, home: NotationHome) -> VouchCheck:
-    """By a trust policy that is there.
+    """Return a check by an existing trust policy.
 
     Args:
         program: notation.
-        home: whom to trust.
+        home: with the trust policy.
     """
 
     def vouched(reference: str) -> bool:
@@ -46,7 +46,7 @@ def vouch_by_policy(program: Verifier, home: NotationHome) -> VouchCheck:
 
 @contextmanager
 def by_options(options: VouchingOptions, context: Context, registries: Collection[str]) -> Iterator[VouchCheck | None]:
-    """By whom the options name: a trust store, the certificate in a vault, or a certificate alone.
+    """Open a check by the trust store, the certificate in a vault, or the certificate that the options name.
 
     Args:
         options: of the command.
@@ -54,13 +54,13 @@ def by_options(options: VouchingOptions, context: Context, registries: Collectio
         registries: of the images.
 
     Yields:
-        None when they name nobody.
+        None when they name no signer.
 
     Raises:
-        InputError: what they name cannot be used, or not everything is there that names it.
-        OutsideError: the vault does not let us in, or notation could not be obtained.
+        InputError: what they name cannot be used, or an input is missing.
+        OutsideError: the vault denied access, or notation could not be obtained.
     """
-    settings = _trust(options, context)
+    settings = _trust_settings(options, context)
     if settings is None:
         yield None
         return
@@ -69,7 +69,7 @@ def by_options(options: VouchingOptions, context: Context, registries: Collectio
         yield vouch_by_policy(program, home)
 
 
-def _trust(options: VouchingOptions, context: Context) -> VerifySettings | None:
+def _trust_settings(options: VouchingOptions, context: Context) -> VerifySettings | None:
     if names_trust(options):
         return trust_settings(options, context, {})
     path = options.certificate

@@ -31,7 +31,7 @@ _LOGGED = re.compile(
     r"^time=\S+ level=(?:warning|error) msg=(?P<why>.*?) component-type=\S+ .*?trace-id=(?P<trace>[0-9A-Za-z-]+)\s*$",
     re.MULTILINE,
 )
-# A request's address, in front of what became of it.
+# A request's address, in front of the request's result.
 _REQUEST = re.compile(r'\A.*\b(?:Head|Get|Post) "[^"]*": ', re.DOTALL)
 # The mutation, which comes before, turns tags into digests.
 _MUTATION = re.compile(rf"failed to get subject descriptor for image (?P<image>{_REFERENCE}): (?P<why>.*)", re.DOTALL)
@@ -59,7 +59,7 @@ class Denial(msgspec.Struct, frozen=True, kw_only=True):
         trace: Ratify's trace id, to look up in its log.
         constraint: of Gatekeeper; `webhook` when another webhook denied it.
         unavailable: no verdict was given: something could not be asked.
-        original: what was said.
+        original: the original text.
     """
 
     image: str = ""
@@ -80,7 +80,7 @@ class Denial(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cause(self) -> str:
-        """The rest of what was said, where the reason is ours."""
+        """The rest of the original text, where s3c words the reason."""
         return ""
 
 
@@ -169,7 +169,7 @@ def parse(message: str) -> tuple[Denial, ...]:
     """The denials in the API server's message, or in an event's; none when no webhook denied anything."""
     if failed := _FAILED.search(message):
         why = " ".join(failed["why"].split())
-        reason, remedy, _ = _explained(why, "", "the gate itself (Gatekeeper)")
+        reason, remedy, _ = _explain_reason(why, "", "the gate itself (Gatekeeper)")
         return (
             Denial(
                 reason=reason if "asked" in reason else f"the gate itself could not be asked: {why[:200]}",
@@ -182,11 +182,11 @@ def parse(message: str) -> tuple[Denial, ...]:
     denied = _DENIED.search(message)
     if denied is None:
         return ()
-    said, webhook = (denied["said"] or "it gave no reason").strip(), denied["webhook"]
-    entries = list(_ENTRY.finditer(said))
-    if not entries and (about := _MUTATION.search(said)):
-        image, why = about["image"], " ".join(about["why"].split())
-        reason, remedy, unavailable = _explained(why, image, "its registry")
+    explanation, webhook = (denied["said"] or "it gave no reason").strip(), denied["webhook"]
+    entries = list(_ENTRY.finditer(explanation))
+    if not entries and (mutation := _MUTATION.search(explanation)):
+        image, why = mutation["image"], " ".join(mutation["why"].split())
+        reason, remedy, unavailable = _explain_reason(why, image, "its registry")
         return (
             Denial(
                 image=image,
@@ -194,18 +194,18 @@ def parse(message: str) -> tuple[Denial, ...]:
                 remedy=remedy,
                 webhook=webhook,
                 unavailable=unavailable,
-                original=said,
+                original=explanation,
             ),
         )
-    if not entries and (provider := _PROVIDER.search(said)):
-        return (replace(_unanswered(provider["why"]), webhook=webhook, original=said),)
+    if not entries and (provider := _PROVIDER.search(explanation)):
+        return (replace(_unanswered_denial(provider["why"]), webhook=webhook, original=explanation),)
     if not entries:
-        return (Denial(reason=" ".join(said.split()).rstrip("."), webhook=webhook, original=said),)
-    ends = [entry.start() for entry in entries[1:]] + [len(said)]
-    found: list[Denial] = []
+        return (Denial(reason=" ".join(explanation.split()).rstrip("."), webhook=webhook, original=explanation),)
+    ends = [entry.start() for entry in entries[1:]] + [len(explanation)]
+    denials: list[Denial] = []
     for entry, end in zip(entries, ends, strict=True):
-        found += _entry(entry["constraint"], said[entry.end() : end].strip(), webhook)
-    return tuple(dict.fromkeys(found))
+        denials += _parse_entry(entry["constraint"], explanation[entry.end() : end].strip(), webhook)
+    return tuple(dict.fromkeys(denials))
 
 
 def add_logged_reason(denial: Denial, log: str) -> Denial:
@@ -213,7 +213,7 @@ def add_logged_reason(denial: Denial, log: str) -> Denial:
     for line in _LOGGED.finditer(log):
         if line["trace"] == denial.trace:
             why = " ".join(_REQUEST.sub("", line["why"]).split())
-            reason, remedy, unavailable = _explained(why, denial.image, "its registry")
+            reason, remedy, unavailable = _explain_reason(why, denial.image, "its registry")
             detail = f" (Ratify's log: {why[:200]})" if reason != why else ""
             return replace(denial, reason=f"{reason}{detail}", remedy=remedy or denial.remedy, unavailable=unavailable)
     return denial
@@ -221,38 +221,40 @@ def add_logged_reason(denial: Denial, log: str) -> Denial:
 
 def parse_missing_permission(message: str) -> MissingPermission | None:
     """What RBAC says is not allowed; None when it says something else."""
-    found = _FORBIDDEN.search(message)
-    if found is None:
+    match = _FORBIDDEN.search(message)
+    if match is None:
         return None
-    group = found["group"] or ""
+    group = match["group"] or ""
     return MissingPermission(
-        user=found["user"],
-        verb=found["verb"],
-        resource=found["resource"] + (f".{group}" if group else ""),
-        namespace=found["namespace"] or "",
+        user=match["user"],
+        verb=match["verb"],
+        resource=match["resource"] + (f".{group}" if group else ""),
+        namespace=match["namespace"] or "",
     )
 
 
-def _entry(constraint: str, said: str, webhook: str) -> list[Denial]:
-    found = _TRACE.search(said)
-    trace = found["trace"] if found else ""
-    text = said[: found.start()].rstrip(" (.,") if found else said
-    base = Denial(reason="", constraint=constraint, webhook=webhook, trace=trace, original=said)
-    if asked := _NO_ANSWER.match(text):
-        unanswered = replace(_unanswered(asked["why"]), constraint=constraint, webhook=webhook, original=said)
-        return [replace(unanswered, image=image, trace=trace) for image in asked["images"].split(", ")]
-    if about := _UNPINNED.match(text):
-        why = f"it has no digest: {about['why']}"
-        return [replace(base, image=about["image"], reason=why, remedy=about["remedy"] or "")]
+def _parse_entry(constraint: str, explanation: str, webhook: str) -> list[Denial]:
+    trace_match = _TRACE.search(explanation)
+    trace = trace_match["trace"] if trace_match else ""
+    text = explanation[: trace_match.start()].rstrip(" (.,") if trace_match else explanation
+    base = Denial(reason="", constraint=constraint, webhook=webhook, trace=trace, original=explanation)
+    if unanswered_match := _NO_ANSWER.match(text):
+        unanswered = replace(
+            _unanswered_denial(unanswered_match["why"]), constraint=constraint, webhook=webhook, original=explanation
+        )
+        return [replace(unanswered, image=image, trace=trace) for image in unanswered_match["images"].split(", ")]
+    if match := _UNPINNED.match(text):
+        why = f"it has no digest: {match['why']}"
+        return [replace(base, image=match["image"], reason=why, remedy=match["remedy"] or "")]
     for pattern in (_IMAGE, _SILENT, _STOCK):
-        if about := pattern.match(text):
-            image, why = about["image"], " ".join(_NOISE.sub("", about["why"]).split()) or "Ratify gave no reason"
-            reason, remedy, unavailable = _explained(why, image, "its registry")
+        if match := pattern.match(text):
+            image, why = match["image"], " ".join(_NOISE.sub("", match["why"]).split()) or "Ratify gave no reason"
+            reason, remedy, unavailable = _explain_reason(why, image, "its registry")
             return [replace(base, image=image, reason=reason, remedy=remedy, unavailable=unavailable)]
     return [replace(base, reason=" ".join(text.split()).rstrip(".")[:500])]
 
 
-def _unanswered(why: str) -> Denial:
+def _unanswered_denial(why: str) -> Denial:
     return Denial(
         reason=f"Ratify could not be asked: {' '.join(_REQUEST.sub('', why).split())[:300]}",
         remedy="Look at the Pods in gatekeeper-system: nothing is admitted while Ratify is away.",
@@ -260,13 +262,13 @@ def _unanswered(why: str) -> Denial:
     )
 
 
-def _explained(why: str, image: str, asked: str) -> tuple[str, str, bool]:
+def _explain_reason(why: str, image: str, service: str) -> tuple[str, str, bool]:
     """Reason, remedy, and whether there was no verdict."""
     if "Ratify's cache was being written" in why:
         return RATIFY_BUSY, "Try again in half a minute.", True
     if _BY_POLICY.search(why):
         return why.rstrip("."), f"Do what is named; `s3c policy check {image}` judges as the cluster does.", False
-    error = explain(why, CASES, {"image": image, "asked": asked}, flags=re.IGNORECASE)
+    error = explain(why, CASES, {"image": image, "asked": service}, flags=re.IGNORECASE)
     if error is not None:
         return error.what, error.remedy, isinstance(error, OutsideError)
     return why.rstrip(".")[:500], "", False

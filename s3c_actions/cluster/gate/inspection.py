@@ -144,15 +144,15 @@ def read_gate_objects(cluster: Cluster) -> GateObjects:
         )
 
 
-def inspect(facts: GateObjects, wanted: Iterable[tuple[str, str, str]]) -> GateInspection:
+def inspect(facts: GateObjects, targets: Iterable[tuple[str, str, str]]) -> GateInspection:
     """Find holes in the gate.
 
     Args:
         facts: the objects of the gate.
-        wanted: API group, kind and namespace of everything to be deployed; Pods are always checked.
+        targets: API group, kind and namespace of everything to be deployed; Pods are always checked.
     """
-    wanted = sorted(set(wanted))
-    namespaces = sorted({namespace for _, _, namespace in wanted})
+    targets = sorted(set(targets))
+    namespaces = sorted({namespace for _, _, namespace in targets})
     webhooks = [
         (configuration, webhook)
         for configuration in facts.webhooks
@@ -190,7 +190,7 @@ def inspect(facts: GateObjects, wanted: Iterable[tuple[str, str, str]]) -> GateI
         if namespace in exempt
     ]
     if denying:
-        for group, kind, namespace in sorted({*wanted, *(("", "Pod", name) for name in namespaces)}):
+        for group, kind, namespace in sorted({*targets, *(("", "Pod", name) for name in namespaces)}):
             labels = _labels(facts, namespace)
             if namespace not in exempt and not any(
                 _matches_kind(constraint, group, kind) and _matches_namespace(constraint, namespace, labels)

@@ -46,15 +46,15 @@ def objects_for_identities(
         scopes: repositories whose signatures count; `*` is every one.
         allow_tags: admit Pods whose images have no digest.
     """
-    (verifier,) = _read("ratify/verifier.yaml")
-    (constraint,) = _read("gatekeeper/constraint.yaml")
+    (verifier,) = _read_manifest("ratify/verifier.yaml")
+    (constraint,) = _read_manifest("gatekeeper/constraint.yaml")
     (statement,) = verifier["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]
     statement |= {"registryScopes": list(scopes), "trustedIdentities": list(identities)}
     excluded = constraint["spec"]["match"]["excludedNamespaces"]
     constraint["spec"]["match"]["excludedNamespaces"] = list(dict.fromkeys([*excluded, *exempt]))
     if allow_tags:
         constraint["spec"]["parameters"] = {"allowTags": True}
-    return (verifier, *_read("ratify/policy.yaml"), *_read("gatekeeper/template.yaml"), constraint)
+    return (verifier, *_read_manifest("ratify/policy.yaml"), *_read_manifest("gatekeeper/template.yaml"), constraint)
 
 
 def objects_for_policy(
@@ -76,7 +76,7 @@ def objects_for_policy(
 
 def certificate_store(pem: str) -> KubernetesObject:
     """Return the object that trusts given certificates: the signers' own, or their authorities'; PEM, concatenated."""
-    (provider,) = _read("ratify/key-management-provider-inline.yaml")
+    (provider,) = _read_manifest("ratify/key-management-provider-inline.yaml")
     provider["spec"]["parameters"]["value"] = pem
     return provider
 
@@ -90,7 +90,7 @@ def key_vault_store(vault: str, certificate: str, *, tenant: str, client: str) -
         tenant: of the identity.
         client: of the identity that may get certificates and secrets.
     """
-    (provider,) = _read("ratify/key-management-provider-azurekeyvault.yaml")
+    (provider,) = _read_manifest("ratify/key-management-provider-azurekeyvault.yaml")
     provider["spec"]["parameters"] |= {
         "vaultURI": vault,
         "tenantID": tenant,
@@ -116,10 +116,12 @@ def ratify_values(client: str = "", exempt: tuple[str, ...] = ()) -> KubernetesO
     return chart_values
 
 
-def merge_objects(own: Iterable[KubernetesObject], others: Iterable[KubernetesObject]) -> tuple[KubernetesObject, ...]:
+def merge_objects(
+    gate_objects: Iterable[KubernetesObject], user_objects: Iterable[KubernetesObject]
+) -> tuple[KubernetesObject, ...]:
     """Return objects in the order of application; one of the same kind and name replaces our own."""
-    by_identity = {(document["kind"], document["metadata"].get("name")): document for document in own}
-    by_identity |= {(document["kind"], document["metadata"].get("name")): document for document in others}
+    by_identity = {(document["kind"], document["metadata"].get("name")): document for document in gate_objects}
+    by_identity |= {(document["kind"], document["metadata"].get("name")): document for document in user_objects}
     return tuple(sorted(by_identity.values(), key=_rank))
 
 
@@ -129,5 +131,5 @@ def _rank(document: KubernetesObject) -> int:
     return _FIRST.index(document["kind"]) if document["kind"] in _FIRST else len(_FIRST)
 
 
-def _read(name: str) -> tuple[KubernetesObject, ...]:
+def _read_manifest(name: str) -> tuple[KubernetesObject, ...]:
     return tuple(manifests.parse_objects((MANIFESTS / name).read_text(encoding="utf-8"), name))

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from s3c_actions.commands.chain import _replacements, _traced
+from s3c_actions.commands.chain import _replacements, _trace_images
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.progress import Silent
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
@@ -237,6 +237,6 @@ def test_a_page_that_cannot_be_written_is_told_and_changes_nothing(monkeypatch, 
         ImageOutcome(image="app:1", reference=PATCHED),
         ImageOutcome(image="gone:1", failure=InputError("a", "b")),
     )
-    assert _traced(options, context, outcomes, object(), None) == outcomes  # type: ignore[arg-type]
+    assert _trace_images(options, context, outcomes, object(), None) == outcomes  # type: ignore[arg-type]
     (warning,) = context.progress.warnings
     assert warning.startswith("app:1: the page of its story could not be written: ")

@@ -43,7 +43,7 @@ def notation(monkeypatch):
 
 
 def vouched(tmp_path, **given):
-    with patch._vouching(values(**given), context(tmp_path)) as found:
+    with patch._open_vouch_check(values(**given), context(tmp_path)) as found:
         return found and [found(one) for one in (SIGNED, OTHER)]
 
 
@@ -63,7 +63,7 @@ def test_never_is_never(tmp_path):
 def test_a_certificate_is_enough_and_no_key_is_needed(tmp_path, notation, how, reuse):
     _, path = make("release").write(tmp_path, "release")
     given = {"reuse_patched": reuse} if reuse else {}
-    with patch._vouching(values(**{how: path}, **given), context(tmp_path)) as found:
+    with patch._open_vouch_check(values(**{how: path}, **given), context(tmp_path)) as found:
         assert found is not None
         assert [found(SIGNED), found(OTHER)] == [True, False]
         with pytest.raises(OutsideError):
