@@ -5,22 +5,30 @@ PYTHON = $(shell actions/setup.sh --dev)
 RUN = PYTHONPATH=$(CURDIR) $(PYTHON)
 # Where it is set, each of the thousands of commands that the tests start would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
+# The test files of a folder whose names hold what `only` says.
+files = $(or $(wildcard tests/$(1)/test_*$(only)*.py),$(error tests/$(1) has no test_*$(only)*.py))
 
-.PHONY: help demo test unit contract e2e lint format golden pictures bench docs lock modules clean
+.PHONY: help demo test check unit slow contract e2e lint format fix golden pictures bench docs lock modules clean
 
 help: ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: ## the whole chain on this machine, no account needed
 	@$(RUN) -m s3c_lab demo
 
-test: lint unit contract e2e ## everything CI runs
+test: lint unit slow contract e2e ## everything CI runs
 
-unit: ## the quick loop: no network, no programs
-	@$(RUN) -m pytest tests/unit --numprocesses 2
+check: ## format, lint, types and import rules: seconds
+	@$(RUN) -m tools.lint --quick
 
-contract: ## recorded outputs, schemas, the actions under act
-	@$(RUN) -m pytest tests/contract --numprocesses 2
+unit: ## the quick loop: no network, no programs (k=gate: those named so, slow ones too)
+	@$(RUN) -m pytest tests/unit --numprocesses 2 $(if $(k),-k '$(k)',-m 'not slow')
+
+slow: ## the unit tests that `unit` leaves out
+	@$(RUN) -m pytest tests/unit --numprocesses 2 -m slow
+
+contract: ## recorded outputs, schemas, the actions under act (only=registry: some files)
+	@$(RUN) -m pytest $(if $(only),$(call files,contract),tests/contract) --numprocesses 2 --dist worksteal
 
 e2e: ## the real programs on the lab
 	@$(RUN) -m s3c_lab prepare # builds show their progress here, and take no processor from the tests
@@ -32,8 +40,10 @@ lint: ## ruff, mypy, import rules, actionlint, zizmor
 format: ## rewrite the code as lint wants it
 	@$(RUN) -m ruff format . && $(RUN) -m ruff check --fix .
 
+fix: docs format ## whatever of lint a program can fix: generated files, code
+
 golden: ## write the golden files of what people see anew
-	@S3C_GOLDEN=write $(RUN) -m pytest tests/unit/test_report_golden.py
+	@S3C_GOLDEN=write $(RUN) -m pytest tests/unit/report/test_golden.py
 
 pictures: ## take the pictures of the documentation anew
 	@$(RUN) -m tools.pictures
@@ -51,4 +61,4 @@ modules: ## resolve the Go modules of the programs anew, with checksums
 	@$(RUN) -m tools.modules
 
 clean: ## remove what was made in the checkout (the cache stays)
-	@rm -rf s3c-out .mypy_cache .ruff_cache .pytest_cache && find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -rf s3c-out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis && find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,7 +18,7 @@ fi
 python=$("$here/setup.sh") || exit $?
 folder=$("$python" -I "$here/cache.py") || fail "the cache folder could not be found; set S3C_CACHE."
 if command -v sha256sum >/dev/null; then sum=sha256sum; else sum="shasum -a 256"; fi
-hash=$(cat "$root/requirements/runtime.txt" "$root"/s3c_actions/programs/pins.py "$root"/s3c_actions/programs/modules/*/go.mod | $sum | cut -c1-16)
+hash=$(cat "$root/requirements/runtime.txt" "$root"/s3c_actions/programs/install/pins.py "$root"/s3c_actions/programs/install/modules/*/go.mod | $sum | cut -c1-16)
 prefix="s3c-1-${RUNNER_OS:-$(uname -s)}-${RUNNER_ARCH:-$(uname -m)}-"
 {
     printf 'paths<<S3C_PATHS\n'

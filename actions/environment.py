@@ -21,8 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from s3c_actions.places import Unsafe, cache_folder, make_private
-from s3c_actions.records import Records, sha256
+from s3c_actions.core.folders import UnsafeFolder, cache_folder, make_private
+from s3c_actions.core.records import Records, file_sha256
 
 PIP = ("--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:")
 
@@ -37,7 +37,7 @@ def main(option: str) -> None:
     try:
         print(_made(option))
         sys.stdout.flush()
-    except (Failed, Unsafe) as error:
+    except (Failed, UnsafeFolder) as error:
         say(str(error))
     except OSError as error:
         say(f"{error.filename or 'a file'}: {error.strerror}. Name a cache folder this user may write to in S3C_CACHE.")
@@ -65,14 +65,14 @@ def _made(option: str) -> Path:
     if cache.exists() and not cache.is_dir():
         raise Failed(f"the cache {cache} is not a folder. Name another in S3C_CACHE.")
     lock = ROOT / "requirements" / ("dev.txt" if option == "--dev" else "runtime.txt")
-    environment = cache / "env" / f"{lock.stem}-{sys.implementation.cache_tag}-{sha256(lock)[:16]}"
+    environment = cache / "env" / f"{lock.stem}-{sys.implementation.cache_tag}-{file_sha256(lock)[:16]}"
     if option != "--uv" and _usable(environment, records):
         return environment / "bin" / "python"
     if named.notice:
         say(named.notice)
     try:
         make_private(records.folder)
-    except Unsafe:
+    except UnsafeFolder:
         raise
     except OSError as error:
         raise Failed(
@@ -171,14 +171,14 @@ class Setup:
             if home.exists() or home.is_symlink():
                 home.rename(scratch / "old")
             (scratch / "uv").rename(home)
-            self._records.add("uv", sha256(program), "wheel")
+            self._records.add("uv", file_sha256(program), "wheel")
         return program
 
     def _recorded(self, program: Path) -> bool:
-        return os.access(program, os.X_OK) and bool(self._records.origin("uv", sha256(program)))
+        return os.access(program, os.X_OK) and bool(self._records.origin("uv", file_sha256(program)))
 
     def _installer(self, scratch: Path) -> list[str | Path] | None:
-        """A pip to install uv with; None: there is none, and none can be had."""
+        """A pip to install uv with; None: there is none, and none is available."""
         python: list[str | Path] = [sys.executable, "-I"]
         if self._runs([*python, "-m", "pip", "--version"], scratch):
             return [*python, "-m", "pip"]

@@ -1,11 +1,10 @@
 """`s3c` and `python -m s3c_actions`: arguments and environment in, exit code out.
 
-The only reader of the environment, and the only place where an error becomes a message and an exit code.
+The only reader of the process's environment. What becomes of a command and of its errors is decided in `cli.run`.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -13,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 
 from s3c_actions import __version__
-from s3c_actions.errors import Exit
-from s3c_actions.handover import VARIABLE, receive
-from s3c_actions.places import search_path, working_folder
+from s3c_actions.core import startup
+from s3c_actions.core.errors import Exit
+from s3c_actions.core.folders import search_path, working_folder
+from s3c_actions.core.secret_handover import HANDOVER_VARIABLE, receive
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,15 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see `errors.Exit`.
     """
-    # Python's threshold of 700 objects is for programs that live long; for us importing alone would be 200 collections.
-    gc.set_threshold(100_000, 20, 20)
+    startup.tune_collector()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "PATH" in os.environ:  # libraries start programs too
         os.environ["PATH"] = search_path(os.environ, working_folder())
     environment = dict(os.environ)
     if argv is None:
         environment |= receive(os.environ)
-        environment.pop(VARIABLE, None)
+        environment.pop(HANDOVER_VARIABLE, None)
     # Python has none for a stream that was closed before it started.
     sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115, PTH123
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123
@@ -70,18 +69,18 @@ def _dispatch(arguments: list[str], environment: Mapping[str, str]) -> int:
         print(f"s3c {__version__}")  # noqa: T201
         return Exit.DONE
     if first is None or {"-h", "--help"} & set(before):
-        from s3c_actions import arguments as command_line
+        from s3c_actions.cli import parser as command_line
 
         asked = bool({"-h", "--help"} & set(before))
         print(command_line.overview(__version__), end="", file=sys.stdout if asked else sys.stderr)
         return Exit.DONE if asked else Exit.WRONG_INPUT
-    from s3c_actions.shell import run
+    from s3c_actions.cli.run import run
 
     return run(arguments[first], before + arguments[first + 1 :], environment, sys.stdout, sys.stderr)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    process = sys.modules.get("s3c_actions.process")  # not imported: no program runs
+    process = sys.modules.get("s3c_actions.core.process")  # not imported: no program runs
     if process is not None and hasattr(process, "interrupt"):
         process.interrupt()
     raise KeyboardInterrupt

@@ -14,20 +14,21 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
-from s3c_actions import places, process
-from s3c_actions.console import LogProgress, QuietProgress, TerminalProgress, error_lines
-from s3c_actions.errors import Exit, InputError, S3CError
-from s3c_actions.process import Runner
-from s3c_actions.programs.install import Wanted, present
-from s3c_actions.progress import Progress
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.console import LogProgress, QuietProgress, TerminalProgress, error_lines
+from s3c_actions.cli.run import cache_path
+from s3c_actions.core import folders as places
+from s3c_actions.core import process
+from s3c_actions.core.errors import Exit, InputError, S3CError
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Progress
+from s3c_actions.programs.install.locate import ProgramRequest, find_present
 from s3c_lab import demo, docker_engine, lab
 from s3c_lab.machine import Machine, with_system_path
 from s3c_lab.node import cluster
 from s3c_lab.node.programs import KUBECTL
 
-_BIN = next((one for one in [Path(__file__).parent.parent / "bin"] if (one / "s3c").is_file()), None)
-"""Where a checkout has `s3c`; an installed package has it on PATH."""
+_BIN = next((folder for folder in [Path(__file__).parent.parent / "bin"] if (folder / "s3c").is_file()), None)
+"""The folder of `s3c` in a checkout; an installed package has it on PATH."""
 _ABOUT = """\
 A supply chain on this machine: a registry with the two vulnerable images of an example voting app, BuildKit, a
 vulnerability database and a signing key. What takes long is kept in S3C_CACHE, so the second start takes seconds.
@@ -40,17 +41,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: without the program's name; by default what the process was given.
+        argv: without the program's name; by default those of the process.
 
     Returns:
-        The exit code, see `s3c_actions.errors.Exit`.
+        The exit code, see `s3c_actions.core.errors.Exit`.
     """
     options = parser().parse_args(argv)
-    environment = with_system_path(places.for_programs(os.environ, places.working_folder()))
+    environment = with_system_path(places.program_environment(os.environ, places.working_folder()))
     progress = _progress(options.quiet, options.verbose)
     signal.signal(signal.SIGTERM, _interrupt)
     machine = Machine(
-        runner=Runner(environment=environment, echo=progress.note), progress=progress, cache=cache_folder(environment)
+        runner=Runner(environment=environment, echo=progress.note), progress=progress, cache=cache_path(environment)
     )
     try:
         return int(options.run(options, machine))
@@ -67,13 +68,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line: every command with its flags."""
-    made = argparse.ArgumentParser(
+    root_parser = argparse.ArgumentParser(
         prog="s3c-lab", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = root_parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, told: str, run: object, default: str = lab.NAME) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=told, description=told)
+    def command(name: str, description: str, run: object, default: str = lab.NAME) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=description, description=description)
         added.set_defaults(run=run)
         added.add_argument(
             "--name", default=default, help="of the lab; labs of different names stand side by side (%(default)s)"
@@ -84,12 +85,12 @@ def parser() -> argparse.ArgumentParser:
 
     port = f"of the registry on localhost; 0 takes a free one (default: the one it had, else {lab.PORT})"
     up = command("up", "Bring the lab up, or what is missing of it.", _up)
-    up.add_argument("--port", type=_port, help=port)
-    where = up.add_mutually_exclusive_group()
-    where.add_argument(
+    up.add_argument("--port", type=_parse_port, help=port)
+    cluster_group = up.add_mutually_exclusive_group()
+    cluster_group.add_argument(
         "--node", action="store_true", help="with a Kubernetes node, and Gatekeeper and Ratify on it (beta)"
     )
-    where.add_argument(
+    cluster_group.add_argument(
         "--kubeconfig", type=Path, metavar="FILE", help="install Gatekeeper and Ratify on this cluster instead"
     )
     up.add_argument("--json", action="store_true", help="print what the lab is made of as JSON")
@@ -98,8 +99,8 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="print it as JSON")
     down = command("down", "Take the lab down; the cache stays.", _down)
     down.add_argument("--all", action="store_true", help="every lab of this cache")
-    told = 'Print what a shell needs to work on the lab that is up: `eval "$(bin/s3c-lab env)"`.'
-    command("env", told, _env)
+    env_description = 'Print what a shell needs to work on the lab that is up: `eval "$(bin/s3c-lab env)"`.'
+    command("env", env_description, _env)
     command("prepare", "Bring into the cache what `up --node` needs: tens of minutes the first time.", _prepare)
     show = command(
         "demo",
@@ -107,65 +108,75 @@ def parser() -> argparse.ArgumentParser:
         _demo,
     )
     show.set_defaults(name="demo")
-    show.add_argument("--port", type=_port, help=port)
+    show.add_argument("--port", type=_parse_port, help=port)
     show.add_argument("--output-dir", type=Path, default=Path("s3c-out"), help="folder for the reports (%(default)s)")
     show.add_argument("--keep", action="store_true", help="leave the lab running")
     show.add_argument("--chain-only", action="store_true", help="stop before the cluster")
-    return made
+    return root_parser
 
 
-def _port(text: str) -> int:
+def _parse_port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: give 0 to 65535")
     return int(text)
 
 
 def _up(options: argparse.Namespace, machine: Machine) -> int:
-    made = lab.up(options.name, options.port, machine, node=options.node, kubeconfig=options.kubeconfig)
+    running_lab = lab.up(options.name, options.port, machine, node=options.node, kubeconfig=options.kubeconfig)
     if options.json:
-        print(json.dumps(asdict(made), indent=2))
+        print(json.dumps(asdict(running_lab), indent=2))
         return Exit.DONE
-    print(f"\nThe lab {made.name} is up. Images: {', '.join(made.images)}")
-    print(f"Try: bin/s3c chain {' '.join(made.images)} {' '.join(made.flags())}")
-    if made.kubeconfig:
-        print(f"Cluster: kubectl --kubeconfig {made.kubeconfig} get constraints")
-    print(f"Take it down with: bin/s3c-lab down{_named(made.name)}")
+    print(f"\nThe lab {running_lab.name} is up. Images: {', '.join(running_lab.images)}")
+    print(f"Try: bin/s3c chain {' '.join(running_lab.images)} {' '.join(running_lab.flags())}")
+    if running_lab.kubeconfig:
+        print(f"Cluster: kubectl --kubeconfig {running_lab.kubeconfig} get constraints")
+    print(f"Take it down with: bin/s3c-lab down{_name_flag(running_lab.name)}")
     return Exit.DONE
 
 
 def _status(options: argparse.Namespace, machine: Machine) -> int:
-    found = {}
+    parts_by_lab = {}
     for name in lab.names(machine) if options.all else [options.name]:
-        made = lab.read(lab.folder_of(name, machine))
-        found[name] = lab.parts(made, machine) if made else ()
+        known_lab = lab.read(lab.folder_of(name, machine))
+        parts_by_lab[name] = lab.parts(known_lab, machine) if known_lab else ()
     if options.json:
-        print(json.dumps({name: [asdict(part) for part in parts] for name, parts in found.items()}, indent=2))
+        print(json.dumps({name: [asdict(part) for part in parts] for name, parts in parts_by_lab.items()}, indent=2))
     else:
-        if not found:
+        if not parts_by_lab:
             print("There is no lab.")
-        for name, parts in found.items():
+        for name, parts in parts_by_lab.items():
             print(f"{name}:" if parts else f"{name}: not up")
             for part in parts:
                 print(f"  {'✔' if part.there else '✘'} {part.name:<9} {part.told}")
-    return Exit.DONE if all(parts and all(part.there for part in parts) for parts in found.values()) else Exit.REFUSED
+    return (
+        Exit.DONE
+        if all(parts and all(part.there for part in parts) for parts in parts_by_lab.values())
+        else Exit.REFUSED
+    )
 
 
 def _env(options: argparse.Namespace, machine: Machine) -> int:
-    made = lab.read(lab.folder_of(options.name, machine))
-    if made is None:
-        raise InputError("name", f"there is no lab {options.name}.", remedy=f"Run `s3c-lab up{_named(options.name)}`.")
-    kubectl = present(Wanted(pin=KUBECTL), cache=machine.cache, runner=machine.runner, progress=machine.progress)
-    folders = [str(path) for path in (_BIN, kubectl.path.parent if kubectl and made.kubeconfig else None) if path]
+    running_lab = lab.read(lab.folder_of(options.name, machine))
+    if running_lab is None:
+        raise InputError(
+            "name", f"there is no lab {options.name}.", remedy=f"Run `s3c-lab up{_name_flag(options.name)}`."
+        )
+    kubectl = find_present(
+        ProgramRequest(pin=KUBECTL), cache=machine.cache, runner=machine.runner, progress=machine.progress
+    )
+    folders = [
+        str(path) for path in (_BIN, kubectl.path.parent if kubectl and running_lab.kubeconfig else None) if path
+    ]
     print(f'export PATH={shlex.quote(os.pathsep.join(folders))}:"$PATH"' if folders else "", end="\n" * bool(folders))
-    for name, value in made.variables().items():
+    for name, value in running_lab.variables().items():
         print(f"export {name}={shlex.quote(value)}")
     return Exit.DONE
 
 
 def _down(options: argparse.Namespace, machine: Machine) -> int:
     for name in lab.names(machine) if options.all else [options.name]:
-        there = lab.down(name, machine)
-        print(f"The lab {name} is down." if there else f"There was no lab {name}.")
+        existed = lab.down(name, machine)
+        print(f"The lab {name} is down." if existed else f"There was no lab {name}.")
     return Exit.DONE
 
 
@@ -190,7 +201,7 @@ def _prepare(options: argparse.Namespace, machine: Machine) -> int:
     return Exit.DONE
 
 
-def _named(name: str) -> str:
+def _name_flag(name: str) -> str:
     return "" if name == lab.NAME else f" --name {name}"
 
 

@@ -1,8 +1,8 @@
 """Vulnerability advisories of a Debian image, read from the changelogs of the packages that fix it.
 
-A changelog entry (Debian Policy 4.4) that is newer than what is installed names the CVEs it fixes: that pair of CVE and
-fixed version is what Debian's security tracker would say. They are written in the tracker's shape, from which trivy-db
-builds its database.
+A changelog entry (Debian Policy 4.4) that is newer than the installed version names the CVEs it fixes: that pair of CVE
+and fixed version is what Debian's security tracker would list. They are written in the tracker's shape, from which
+trivy-db builds its database.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Advisory:
     """One CVE in one source package.
 
     Attributes:
-        version: the first one that fixes it.
-        newest: the one that the archive has.
-        urgency: Debian's word for it.
-        title: the changelog's words for it.
+        version: the first fixed version.
+        newest: the version in the archive.
+        urgency: as Debian rates it.
+        title: from the changelog.
     """
 
     cve: str
@@ -66,11 +66,11 @@ def read_installed(text: str) -> dict[str, Installed]:
     Raises:
         ValueError: a line has another number of fields.
     """
-    found = {}
+    packages = {}
     for line in text.splitlines():
         package, source, version = line.split("\t")
-        found[package] = Installed(package=package, source=source, version=version)
-    return found
+        packages[package] = Installed(package=package, source=source, version=version)
+    return packages
 
 
 def entries(changelog: str) -> Iterator[Entry]:
@@ -78,11 +78,11 @@ def entries(changelog: str) -> Iterator[Entry]:
     header: re.Match[str] | None = None
     lines: list[str] = []
     for line in changelog.splitlines():
-        found = _ENTRY.match(line)
-        if found:
+        match = _ENTRY.match(line)
+        if match:
             if header:
                 yield _entry(header, lines)
-            header, lines = found, []
+            header, lines = match, []
         elif not line.startswith(" -- "):
             lines.append(line)
     if header:
@@ -90,14 +90,14 @@ def entries(changelog: str) -> Iterator[Entry]:
 
 
 def fixes(changelog: str, installed: Installed, newer: Callable[[str, str], bool]) -> list[Advisory]:
-    """What the entries newer than the installed version fix, each by the first version that names it.
+    """List the fixes of the entries newer than the installed version, each by the first version that names it.
 
     Args:
         changelog: of a binary package of that source.
-        installed: what the image has.
+        installed: the image's package.
         newer: whether the first Debian version is later than the second.
     """
-    found: dict[str, Advisory] = {}
+    advisories: dict[str, Advisory] = {}
     newest = ""
     for entry in entries(changelog):
         newest = newest or entry.version
@@ -105,7 +105,7 @@ def fixes(changelog: str, installed: Installed, newer: Callable[[str, str], bool
             break
         for cve, title in titles(entry.lines).items():
             # Entries come newest first, so an older one overwrites.
-            found[cve] = Advisory(
+            advisories[cve] = Advisory(
                 cve=cve,
                 source=installed.source,
                 version=entry.version,
@@ -113,22 +113,22 @@ def fixes(changelog: str, installed: Installed, newer: Callable[[str, str], bool
                 urgency=entry.urgency,
                 title=f"{installed.source}: {title}" if title else f"{installed.source}: fixed in {entry.version}",
             )
-    return list(found.values())
+    return list(advisories.values())
 
 
 def titles(lines: Iterable[str]) -> dict[str, str]:
-    """The CVEs an entry names, each with the words of its item, or those of the item above; "" where there are none."""
-    found: dict[str, str] = {}
+    """The CVEs an entry names, each with the text of its item, or of the item above; "" without one."""
+    cve_titles: dict[str, str] = {}
     above = ""
     for depth, head, text in _items(lines):
-        words = _words(head)
+        words = _clean_title(head)
         if len(words) < SHORTEST_TITLE:
             words = above if depth else ""
         if not depth:
             above = words
         for cve in _CVE.findall(text):
-            found[cve] = found.get(cve) or words
-    return found
+            cve_titles[cve] = cve_titles.get(cve) or words
+    return cve_titles
 
 
 def write_tracker(advisories: Iterable[Advisory], folder: Path, *, codename: str, release: str) -> None:
@@ -143,25 +143,27 @@ def write_tracker(advisories: Iterable[Advisory], folder: Path, *, codename: str
     root = folder / "vuln-list-debian" / "tracker"
     for empty in ("CVE", "DSA", "DLA"):
         (root / empty).mkdir(parents=True, exist_ok=True)
-    _write(root / "distributions.json", {codename: {"major-version": release, "support": "security", "contact": ""}})
+    _write_json(
+        root / "distributions.json", {codename: {"major-version": release, "support": "security", "contact": ""}}
+    )
     by_cve: dict[str, list[Advisory]] = {}
     newest: dict[str, str] = {}
-    for advisory in sorted(advisories, key=lambda one: (one.cve, one.source)):
+    for advisory in sorted(advisories, key=lambda advisory: (advisory.cve, advisory.source)):
         by_cve.setdefault(advisory.cve, []).append(advisory)
         newest[advisory.source] = advisory.newest
     for cve, same in by_cve.items():
         annotations = []
-        for one in same:
-            fact = {"Type": "package", "Package": one.source, "Kind": "fixed", "Version": one.version}
+        for advisory in same:
+            fact = {"Type": "package", "Package": advisory.source, "Kind": "fixed", "Version": advisory.version}
             # trivy-db takes the severity from the annotation without a release, and it has to come first.
-            annotations += [{**fact, "Severity": one.urgency}, {**fact, "Release": codename}]
-        _write(
+            annotations += [{**fact, "Severity": advisory.urgency}, {**fact, "Release": codename}]
+        _write_json(
             root / "CVE" / f"{cve}.json",
             {"Header": {"ID": cve, "Description": same[0].title}, "Annotations": annotations},
         )
     for source, version in newest.items():
         for kind in ("source", "updates-source"):
-            _write(
+            _write_json(
                 root / kind / codename / "main" / source[0] / f"{source}.json",
                 {"Package": [source], "Version": [version]},
             )
@@ -188,7 +190,7 @@ def _items(lines: Iterable[str]) -> Iterator[tuple[int, str, str]]:
         yield depth, " ".join(head), " ".join(head + rest)
 
 
-def _words(text: str) -> str:
+def _clean_title(text: str) -> str:
     text = _NOISE.sub(" ", _NOISE.sub(" ", _CVE.sub(" ", text)))
     text = re.sub(r"\s+", " ", re.sub(r"\s*,(?:\s*,)+", ",", text))
     text = re.sub(r" (?=[,;:.])", "", text).strip(' ,.;:-+/&"')
@@ -196,6 +198,6 @@ def _words(text: str) -> str:
     return text if len(text) <= LONGEST_TITLE else text[: LONGEST_TITLE - 1].rstrip() + "…"
 
 
-def _write(path: Path, content: object) -> None:
+def _write_json(path: Path, content: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))

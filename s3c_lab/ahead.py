@@ -1,4 +1,4 @@
-"""What a node needs, brought into the cache by a process of its own while the demo shows what needs no node."""
+"""Preparation of a node's parts by a separate process, while the demo shows the steps without a node."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from s3c_actions.console import plain
+from s3c_actions.report.render.terminal import plain_line
 from s3c_lab.machine import Machine
 
 PATIENCE = 20.0
-"""Seconds for it to end what it has started."""
+"""Seconds for the process to end its own children."""
 
 
 class Ahead:
@@ -28,7 +28,7 @@ class Ahead:
         self._machine = machine
         self._child: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
-        self._told = threading.Event()
+        self._audible = threading.Event()
 
     def __enter__(self) -> Ahead:
         return self
@@ -47,10 +47,10 @@ class Ahead:
             self._reader.join(PATIENCE)
 
     def start(self) -> None:
-        """Begin, once."""
+        """Start the process, once."""
         if self._child is not None:
             return
-        self._told.set()
+        self._audible.set()
         self._child = subprocess.Popen(
             [sys.executable, "-P", "-m", "s3c_lab", "prepare"],
             env={**self._machine.environment, "PYTHONPATH": str(Path(__file__).parent.parent)},
@@ -66,15 +66,15 @@ class Ahead:
 
     @contextmanager
     def silent(self) -> Iterator[None]:
-        """Tell nothing of it in this block, in which somebody else has the terminal."""
-        self._told.clear()
+        """Show nothing of its progress in this block, in which another program uses the terminal."""
+        self._audible.clear()
         try:
             yield
         finally:
-            self._told.set()
+            self._audible.set()
 
     def wait(self) -> None:
-        """Wait for its end. How it ended does not matter: what is missing then is brought, or told, by `lab.up`."""
+        """Wait for its end. A failure does not matter: `lab.up` installs what is missing, or reports it."""
         if self._child is not None:
             with self._machine.progress.step("programs") as step:
                 self._child.wait()
@@ -83,5 +83,5 @@ class Ahead:
     def _read(self) -> None:
         assert self._child is not None and self._child.stderr is not None  # noqa: S101 - `start` made both
         for line in self._child.stderr:
-            if self._told.is_set():
-                self._machine.progress.note(f"for the node: {plain(line.strip())}")
+            if self._audible.is_set():
+                self._machine.progress.note(f"for the node: {plain_line(line.strip())}")

@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.process import ProgramFailed
-from s3c_actions.programs.cache import locked, scratch
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.process import ProgramFailed
+from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_lab.machine import Machine
 
 CODENAME = "bookworm"
 RELEASE = "12"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 DAYS = 7
-"""How long a base is taken for current. A point release brings the updates of months, so a week is early enough."""
+"""How long a base counts as current. A point release brings the updates of months, so a week is early enough."""
 
-# Its progress is on standard output, and ours is taken from the other.
-_ALOUD = 'exec "$@" >&2'
+# Its progress is on standard output; the lab shows standard error.
+_TO_STDERR = 'exec "$@" >&2'
 _FINISH = """
 set -eu
 root=$1
@@ -32,42 +32,42 @@ chmod 0644 "$4"
 
 
 def base(machine: Machine) -> Path:
-    """A tarball of the base's root file system, made at most every DAYS days.
+    """A tarball of the base's root file system, built at most every DAYS days.
 
     Raises:
         OutsideError: debootstrap failed, and there is no older base.
     """
     folder = machine.cache / "lab" / "base"
-    made = folder / f"{CODENAME}-{machine.architecture}.tar"
-    with locked(folder / ".lock", notice=lambda: machine.progress.note("another lab makes the base")):
-        if fresh(made, DAYS):
-            return made
+    tarball = folder / f"{CODENAME}-{machine.architecture}.tar"
+    with lock_file(folder / ".lock", notice=lambda: machine.progress.note("another lab makes the base")):
+        if fresh(tarball, DAYS):
+            return tarball
         try:
-            _make(made, machine)
+            _build_base(tarball, machine)
         except OutsideError as error:
-            if not made.exists():
+            if not tarball.exists():
                 raise
             machine.progress.warning(f"The Debian base is older than {DAYS} days and could not be made anew: {error}")
-        return made
+        return tarball
 
 
 def fresh(file: Path, days: float) -> bool:
-    """Whether the file is there and was made in the last so many days."""
+    """Whether the file exists and was written within that many days."""
     return file.exists() and time.time() - file.stat().st_mtime < days * 86400
 
 
-def _make(made: Path, machine: Machine) -> None:
+def _build_base(target: Path, machine: Machine) -> None:
     machine.require_root()
     machine.install({"debootstrap": "debootstrap"})
     if not KEYRING.exists():
         machine.apt("install", "-y", "-qq", "--no-install-recommends", "debian-archive-keyring")
     mirror, _ = machine.mirrors(CODENAME)
-    with scratch(made.parent, "base-") as temp:
+    with open_scratch_folder(target.parent, "base-") as temp:
         root, tarball = temp / "root", temp / "base.tar"
         command = ["debootstrap", "--variant=minbase", "--include=ca-certificates", f"--keyring={KEYRING}"]
         try:
             machine.runner.run(
-                machine.as_root(["/bin/sh", "-c", _ALOUD, "sh", *command, CODENAME, root, mirror]),
+                machine.as_root(["/bin/sh", "-c", _TO_STDERR, "sh", *command, CODENAME, root, mirror]),
                 timeout=1800,
                 on_line=machine.progress.note,
             )
@@ -83,4 +83,4 @@ def _make(made: Path, machine: Machine) -> None:
             ) from error
         finally:
             machine.runner.run(machine.as_root(["rm", "-rf", "--one-file-system", str(root)]), check=False)
-        tarball.replace(made)
+        tarball.replace(target)

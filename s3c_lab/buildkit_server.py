@@ -6,9 +6,9 @@ import json
 import socket
 from pathlib import Path
 
-from s3c_actions.errors import InputError
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.pins import BUILDKITD
+from s3c_actions.core.errors import InputError
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import BUILDKITD
 from s3c_lab import daemons
 from s3c_lab.machine import Machine
 
@@ -17,7 +17,7 @@ LONGEST_SOCKET = 107
 
 
 def configuration(registry: str) -> str:
-    """buildkitd.toml: the registry by plain HTTP, and in the place of those that Copa's tooling image comes from."""
+    """buildkitd.toml: the registry by plain HTTP, and as the mirror of those with Copa's tooling image."""
     name = json.dumps(registry)  # a JSON string is a TOML string
     return (
         "[worker.oci]\n  enabled = true\n[worker.containerd]\n  enabled = false\n"
@@ -53,7 +53,7 @@ def start(folder: Path, registry: str, machine: Machine) -> str:
     at.unlink(missing_ok=True)
     pid_file, log = folder / "buildkitd.pid", folder / "buildkitd.log"
     argv: list[str | Path] = [program.path, "--config", config, "--root", folder / "buildkit", "--addr", f"unix://{at}"]
-    # Without a path of its own, two labs would want one socket for their traces.
+    # Without separate paths, two labs would use one socket for their traces.
     argv += ["--otel-socket-path", folder / "otel.sock", "--group", str(folder.stat().st_gid)]
     daemons.start(argv, pid_file, log, machine, root=True)
     daemons.await_ready("BuildKit", lambda: answers(at), pid_file, log)

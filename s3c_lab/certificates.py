@@ -1,4 +1,4 @@
-"""Makes certificates and keys for the lab and the tests: good by the Notary Project's rules, and bad on request."""
+"""Certificates and keys for the lab and the tests: valid by the Notary Project's rules, or invalid on request."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Identity:
         return self.chain[0]
 
     def key_pem(self, password: str = "") -> bytes:
-        """The key as PKCS#8 PEM, encrypted when there is a password."""
+        """The key as PKCS#8 PEM, encrypted if a password is given."""
         encryption: serialization.KeySerializationEncryption = (
             serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
         )
@@ -80,14 +80,14 @@ def make_key(spec: str = "EC-256") -> CertificateIssuerPrivateKeyTypes:
 
 def subject(name: str, **parts: str) -> x509.Name:
     """A subject that a trust policy can pin: C, ST and O beside the common name; `""` leaves a part out."""
-    given = {"C": "US", "ST": "WA", "O": "s3c lab", "CN": name, **parts}
+    values = {"C": "US", "ST": "WA", "O": "s3c lab", "CN": name, **parts}
     oids = {
         "C": NameOID.COUNTRY_NAME,
         "ST": NameOID.STATE_OR_PROVINCE_NAME,
         "O": NameOID.ORGANIZATION_NAME,
         "CN": NameOID.COMMON_NAME,
     }
-    return x509.Name([x509.NameAttribute(oids[part], value) for part, value in given.items() if value])
+    return x509.Name([x509.NameAttribute(oids[part], value) for part, value in values.items() if value])
 
 
 def usage(*names: str) -> x509.KeyUsage:
@@ -124,11 +124,11 @@ def make(
     ocsp: str = "",
     alternatives: tuple[x509.GeneralName, ...] = (),
 ) -> Identity:
-    """A certificate; by default a self-signed one that may sign images.
+    """Create a certificate; by default a self-signed one that may sign images.
 
     Args:
         name: common name.
-        issuer: who signs it; None: it signs itself.
+        issuer: signs it; None: it is self-signed.
         key: its key; None: a new one of `spec`.
         spec: as `make_key` takes it.
         subject_name: instead of `subject(name)`.
@@ -145,11 +145,11 @@ def make(
     """
     now = datetime.now(UTC).replace(microsecond=0)
     own = key or make_key(spec)
-    whose = subject_name or subject(name)
+    own_name = subject_name or subject(name)
     builder = (
         x509.CertificateBuilder()
-        .subject_name(whose)
-        .issuer_name(issuer.certificate.subject if issuer else whose)
+        .subject_name(own_name)
+        .issuer_name(issuer.certificate.subject if issuer else own_name)
         .public_key(own.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(start or now - timedelta(days=1))

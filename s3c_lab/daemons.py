@@ -1,8 +1,8 @@
-"""Daemons that outlive the command that started them: started with a pid file, told apart by it, and ended by it.
+"""Daemons that outlive the command that started them: started, identified and ended by a pid file.
 
 The pid file holds the process's line of /proc/PID/stat and the machine's boot id, written by the process itself before
-it becomes the daemon: so there is no moment in which a daemon runs that no file tells of, and a process that got the
-same number later is not taken for it.
+it becomes the daemon: so at no moment does a daemon run without its file, and a later process with the same
+number is not mistaken for it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from s3c_actions.errors import OutsideError
+from s3c_actions.core.errors import OutsideError
 from s3c_lab.machine import Machine
 
-_BECOME = (
+_WRITE_PID_AND_EXEC = (
     'umask 022; { cat "/proc/$$/stat" /proc/sys/kernel/random/boot_id; } >"$0.new" && mv "$0.new" "$0" && exec "$@"'
 )
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -29,12 +29,12 @@ def start(argv: Sequence[str | Path], pid_file: Path, log: Path, machine: Machin
 
     Args:
         argv: the daemon and its arguments.
-        pid_file: where it is told of.
-        log: what it says, appended.
-        machine: whose environment it gets.
+        pid_file: identifies it.
+        log: its output is appended to it.
+        machine: gives it its environment.
         root: whether it needs to be root.
     """
-    command = ["/bin/sh", "-c", _BECOME, str(pid_file), *map(str, argv)]
+    command = ["/bin/sh", "-c", _WRITE_PID_AND_EXEC, str(pid_file), *map(str, argv)]
     with log.open("ab") as file:
         subprocess.Popen(
             machine.as_root(command) if root else command,
@@ -75,16 +75,16 @@ def running(pid_file: Path) -> int | None:
         stat, _, boot = pid_file.read_text().rstrip().rpartition("\n")
         if boot != _BOOT.read_text().strip():
             return None
-        pid, began, _ = identity(stat)
+        pid, started, _ = identity(stat)
     except (OSError, ValueError, IndexError):
         return None
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # it is our own child when the same command started it
+        os.waitpid(pid, os.WNOHANG)  # it is a child of this process when the same command started it
     try:
         _, now, state = identity(Path(f"/proc/{pid}/stat").read_text())
     except (OSError, ValueError, IndexError):
         return None
-    return pid if now == began and state not in "ZX" else None
+    return pid if now == started and state not in "ZX" else None
 
 
 def identity(stat: str) -> tuple[int, int, str]:
@@ -99,18 +99,18 @@ def identity(stat: str) -> tuple[int, int, str]:
 
 
 def stop(pid_file: Path, machine: Machine, *, patience: float = 15.0) -> bool:
-    """End the daemon, politely first, and remove its pid file; returns whether it was running."""
-    was = running(pid_file) is not None
-    for how, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
+    """End the daemon, by SIGTERM first, and remove its pid file; returns whether it was running."""
+    was_running = running(pid_file) is not None
+    for signal_number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
         pid = running(pid_file)
         if pid is None:
             break
-        _signal(pid, how, machine)
-        until = time.monotonic() + seconds
-        while running(pid_file) is not None and time.monotonic() < until:
+        _send_signal(pid, signal_number, machine)
+        deadline = time.monotonic() + seconds
+        while running(pid_file) is not None and time.monotonic() < deadline:
             time.sleep(0.05)
     pid_file.unlink(missing_ok=True)
-    return was
+    return was_running
 
 
 def tail(log: Path, lines: int = 15) -> str:
@@ -121,16 +121,16 @@ def tail(log: Path, lines: int = 15) -> str:
         return ""
 
 
-def _signal(pid: int, how: signal.Signals, machine: Machine) -> None:
-    """Signal a process; another user's through sudo, because a program for it is not on every machine."""
-    if _foreign(pid):
-        machine.runner.run(machine.as_root(["kill", f"-{how.value}", str(pid)]), check=False)
+def _send_signal(pid: int, signal_number: signal.Signals, machine: Machine) -> None:
+    """Signal a process; another user's through sudo and kill."""
+    if _is_foreign(pid):
+        machine.runner.run(machine.as_root(["kill", f"-{signal_number.value}", str(pid)]), check=False)
         return
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, how)
+        os.kill(pid, signal_number)
 
 
-def _foreign(pid: int) -> bool:
+def _is_foreign(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}").stat().st_uid != os.geteuid()
     except OSError:

@@ -1,4 +1,4 @@
-"""`make demo`: both images of the example from vulnerable to running in a cluster, by the commands people type."""
+"""`make demo`: both images of the example from vulnerable to running in a cluster, by the commands that users type."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from s3c_actions.console import plain
-from s3c_actions.errors import Exit, S3CError
+from s3c_actions.core.errors import Exit, S3CError
+from s3c_actions.report.render.terminal import plain_line
 from s3c_lab import lab, refused, registry_server, voting
 from s3c_lab.ahead import Ahead
 from s3c_lab.machine import Machine
@@ -21,20 +21,20 @@ LONGEST_SHOWN = 12
 
 
 def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bool, cluster: bool = True) -> int:
-    """Bring a lab up, run the chain on it, deploy what came out, show the summary, and take the lab down again.
+    """Bring a lab up, run the chain on it, deploy the result, show the summary, and take the lab down again.
 
-    What the node needs is built in the background while the chain runs.
+    The parts of the node are built in the background while the chain runs.
 
     Args:
         name: of the lab.
         port: of its registry; None for the one it had, else the lab's default, else a free one.
-        output: folder for the reports, made when it is not there.
-        machine: what the lab works with.
+        output: folder for the reports, created when it is missing.
+        machine: of the lab.
         keep: leave the lab running.
         cluster: go on to a cluster when the chain is done.
 
     Returns:
-        The exit code of what did not end as it has to; 0 when everything did.
+        The exit code of the first command that did not end as expected; 0 when all did.
 
     Raises:
         InputError, OutsideError: as `lab.up` and `lab.down` do; the app does not answer.
@@ -45,18 +45,18 @@ def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bo
         port = 0
     try:
         with Ahead(machine) as ahead:
-            made = lab.up(name, port, machine, programs_there=ahead.start if cluster else lambda: None)
-            chain = _arguments(made, output)
+            demo_lab = lab.up(name, port, machine, programs_there=ahead.start if cluster else lambda: None)
+            chain = _chain_arguments(demo_lab, output)
             with ahead.silent():
-                code = _s3c(chain, machine)
+                code = _run_s3c(chain, machine)
             if code == Exit.DONE and cluster:
                 print(flush=True)
                 ahead.wait()
-                made = lab.up(name, None, machine, node=True)
-                stage = _stage(made, output, machine)
+                demo_lab = lab.up(name, None, machine, node=True)
+                stage = _stage(demo_lab, output, machine)
                 code = voting.show(stage, chain) or refused.show(stage, chain, output)
         if (output / "summary.md").is_file():
-            _show((output / "summary.md").read_text())
+            _show_markdown((output / "summary.md").read_text())
         paths = voting.paths(output / "result.json") if code == Exit.DONE else []
     except BaseException:
         if not keep:
@@ -64,32 +64,32 @@ def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bo
         raise
     if not keep:
         lab.down(name, machine)
-    _closing_words(made, output, code, paths, keep=keep, cluster=cluster)
+    _print_result(demo_lab, output, code, paths, keep=keep, cluster=cluster)
     return code
 
 
-def _stage(made: lab.Lab, output: Path, machine: Machine) -> voting.Stage:
+def _stage(demo_lab: lab.Lab, output: Path, machine: Machine) -> voting.Stage:
     def s3c(arguments: Sequence[str]) -> int:
-        return _s3c(arguments, machine)
+        return _run_s3c(arguments, machine)
 
-    return voting.Stage(lab=made, machine=machine, manifests=output / "app.yaml", s3c=s3c)
+    return voting.Stage(lab=demo_lab, machine=machine, manifests=output / "app.yaml", s3c=s3c)
 
 
 def _down_after_failure(name: str, machine: Machine) -> None:
-    """Take the lab down without hiding why it is taken down."""
+    """Take the lab down without hiding the failure that is the reason."""
     try:
         lab.down(name, machine)
     except S3CError as error:
         machine.progress.warning(f"The lab could not be taken down: {error}")
 
 
-def _arguments(made: lab.Lab, output: Path) -> list[str]:
-    arguments = ["chain", *made.images, *made.flags(), "--output-dir", str(output)]
+def _chain_arguments(demo_lab: lab.Lab, output: Path) -> list[str]:
+    arguments = ["chain", *demo_lab.images, *demo_lab.flags(), "--output-dir", str(output)]
     return [*arguments, "--format", "json,sarif,html,csv,table"]
 
 
-def _s3c(arguments: Sequence[str], machine: Machine) -> int:
-    """Run our command as people do, in a process of its own on this terminal: what they see is what it shows."""
+def _run_s3c(arguments: Sequence[str], machine: Machine) -> int:
+    """Run `s3c` as a user does, in a process of its own on this terminal."""
     print(f"\n$ s3c {shlex.join(arguments)}", flush=True)
     root = Path(__file__).parent.parent
     path = os.pathsep.join(filter(None, [str(root), machine.environment.get("PYTHONPATH", "")]))
@@ -101,7 +101,7 @@ def _s3c(arguments: Sequence[str], machine: Machine) -> int:
     return child.returncode
 
 
-def _show(summary: str) -> None:
+def _show_markdown(summary: str) -> None:
     """Show Markdown on the terminal."""
     from rich.console import Console
     from rich.markdown import Markdown
@@ -111,7 +111,7 @@ def _show(summary: str) -> None:
 
 
 def without_html(summary: str) -> str:
-    """The summary as a terminal shows it: no diagram, no HTML, and of what is folded only what is short."""
+    """The summary as a terminal shows it: no diagram, no HTML, and only the short ones of the folded parts."""
     text = re.sub(r"^```mermaid\n.*?^```\n", "", summary, flags=re.M | re.S)
     # The innermost folds are the lists; those around them are the images.
     text = re.sub(r"<details><summary>([^\n]*?)</summary>((?:(?!<details>).)*?)</details>", _unfold, text, flags=re.S)
@@ -123,21 +123,24 @@ def _unfold(folded: re.Match[str]) -> str:
     return f"{folded[1]}: in summary.md" if len(lines) > LONGEST_SHOWN else "\n".join([folded[1], "", *lines])
 
 
-def _closing_words(made: lab.Lab, output: Path, code: int, paths: Sequence[str], *, keep: bool, cluster: bool) -> None:
-    print(f"\nVulnerability data: {plain(made.advisories)}.")
+def _print_result(
+    demo_lab: lab.Lab, output: Path, code: int, paths: Sequence[str], *, keep: bool, cluster: bool
+) -> None:
+    print(f"\nVulnerability data: {plain_line(demo_lab.advisories)}.")
     print(f"Reports: {output}")
     for file in sorted(path for path in output.rglob("*") if path.is_file()):
         print(f"  {file.relative_to(output)}")
     if code == Exit.DONE:
         print("\nBoth images were scanned, patched, scanned again, signed and verified" + "." * (not cluster), end="")
         print(", and run in a cluster that refused them unsigned, and unpatched:" if cluster else "")
-        print("\n".join(f"  {plain(path)}" for path in paths))
+        print("\n".join(f"  {plain_line(path)}" for path in paths))
         if cluster:
             print("A third image, signed as well, was refused by name for the findings in its report.")
     if keep:
-        print(f"The lab is still up, its registry at {made.registry}.")
+        print(f"The lab is still up, its registry at {demo_lab.registry}.")
         print(
-            f"Run the chain above again: nothing is left to do. Take it down with: bin/s3c-lab down --name {made.name}"
+            "Run the chain above again: nothing is left to do. "
+            f"Take it down with: bin/s3c-lab down --name {demo_lab.name}"
         )
     else:
         print(

@@ -1,4 +1,4 @@
-"""Docker: the one that runs, else Debian's, started and ended by the lab."""
+"""Docker: a running one, else Debian's, started and ended by the lab."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.programs.cache import locked
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.programs.install.cache import lock_file
 from s3c_lab import daemons
 from s3c_lab.machine import Machine
 
@@ -21,21 +21,21 @@ _REMEDY = "Start Docker yourself, or look at the log for what the kernel refuses
 
 
 def pid_file(machine: Machine) -> Path:
-    """Where a Docker that the lab started is told of."""
+    """The pid file of a Docker that the lab started."""
     return machine.cache / "lab" / "dockerd.pid"
 
 
 def ensure(machine: Machine) -> str:
-    """Make Docker answer; returns a clause on where it came from. Labs that come up at once start one between them.
+    """Ensure that Docker answers; returns a clause on its origin. Labs that come up at once start a single one.
 
     Raises:
-        OutsideError: it cannot be installed, started or talked to.
+        OutsideError: it cannot be installed, started or reached.
     """
-    with _alone(machine):
-        return _ensured(machine)
+    with _locked(machine):
+        return _ensure_running(machine)
 
 
-def _ensured(machine: Machine) -> str:
+def _ensure_running(machine: Machine) -> str:
     if _answers(machine):
         return "already running" if daemons.running(pid_file(machine)) is None else "started by the lab"
     if host := machine.environment.get("DOCKER_HOST"):
@@ -64,13 +64,13 @@ def stop(machine: Machine, *, needed: Callable[[], bool] = lambda: False) -> boo
 
     Args:
         machine: whose Docker.
-        needed: whether a lab wants it after all; asked when no other command starts or ends it.
+        needed: whether a lab still needs it; called when no other command starts or ends it.
     """
-    with _alone(machine):
-        return not needed() and _stopped(machine)
+    with _locked(machine):
+        return not needed() and _stop_unused(machine)
 
 
-def _stopped(machine: Machine) -> bool:
+def _stop_unused(machine: Machine) -> bool:
     if daemons.running(pid_file(machine)) is None:
         pid_file(machine).unlink(missing_ok=True)
         return False
@@ -85,8 +85,8 @@ def _stopped(machine: Machine) -> bool:
 
 
 @contextmanager
-def _alone(machine: Machine) -> Iterator[None]:
-    with locked(
+def _locked(machine: Machine) -> Iterator[None]:
+    with lock_file(
         machine.cache / "lab" / ".docker.lock",
         notice=lambda: machine.progress.note("another lab starts or ends Docker"),
     ):
@@ -98,7 +98,7 @@ def connect(machine: Machine) -> Iterator[DockerClient]:
     """A client of the machine's Docker, closed at the end.
 
     Raises:
-        OutsideError: it does not answer, or refuses what it is asked within the context.
+        OutsideError: it does not answer, or refuses a request within the context.
     """
     import docker
     from docker.errors import DockerException

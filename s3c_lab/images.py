@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.programs.cache import locked, scratch
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_lab import daemons, docker_engine, registry_server
 from s3c_lab.base import CODENAME, base
 from s3c_lab.machine import Machine
@@ -22,7 +22,7 @@ SOURCES = Path(__file__).parent / "images"
 APP = "voting-app:1.4.0"
 DATABASE = "voting-db:15.0"
 TOOLING = "library/debian:stable-slim"
-"""Copa takes its tools from an image of this name; BuildKit's mirrors send it to the lab's registry."""
+"""Copa takes its tools from an image of this name; BuildKit's mirrors redirect it to the lab's registry."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -35,33 +35,33 @@ def stored(machine: Machine) -> Path:
     tarball = base(machine)
     mirror, security = machine.mirrors(CODENAME)
     folder = machine.cache / "lab" / "images"
-    kept = folder / _key(tarball, mirror, security)
-    with locked(folder / ".lock", notice=lambda: machine.progress.note("another lab builds the images")):
-        if kept.exists():
-            return kept
-        for left in folder.glob(".tmp-images-*/registry.pid"):
-            daemons.stop(left, machine)  # of a build that was killed
-        with scratch(folder, "images-") as temp:
-            _build(tarball, security, temp, machine)
+    storage = folder / _key(tarball, mirror, security)
+    with lock_file(folder / ".lock", notice=lambda: machine.progress.note("another lab builds the images")):
+        if storage.exists():
+            return storage
+        for pid_file in folder.glob(".tmp-images-*/registry.pid"):
+            daemons.stop(pid_file, machine)  # of a build that was killed
+        with open_scratch_folder(folder, "images-") as temp:
+            _build_all(tarball, security, temp, machine)
             for old in folder.iterdir():
                 if old.is_dir() and not old.name.startswith("."):
                     shutil.rmtree(old)
-            (temp / "registry").replace(kept)
-    return kept
+            (temp / "registry").replace(storage)
+    return storage
 
 
 def _key(tarball: Path, *facts: str) -> str:
-    known = hashlib.sha256("\0".join([*facts, str(tarball.stat().st_mtime_ns)]).encode())
+    digest = hashlib.sha256("\0".join([*facts, str(tarball.stat().st_mtime_ns)]).encode())
     for file in sorted(path for path in SOURCES.rglob("*") if path.is_file()):
-        known.update(str(file.relative_to(SOURCES)).encode() + b"\0" + file.read_bytes() + b"\0")
-    return known.hexdigest()[:16]
+        digest.update(str(file.relative_to(SOURCES)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
-def _build(tarball: Path, security: str, temp: Path, machine: Machine) -> None:
+def _build_all(tarball: Path, security: str, temp: Path, machine: Machine) -> None:
     port = registry_server.free_port()
     registry_server.start(temp, port, machine)
     try:
-        with docker_engine.connect(machine) as docker, _imported(tarball, docker) as imported:
+        with docker_engine.connect(machine) as docker, _imported_base(tarball, docker) as imported:
             _push(docker, imported, f"localhost:{port}/{TOOLING}")
             for image in (APP, DATABASE):
                 machine.progress.note(f"building {image}")
@@ -75,7 +75,7 @@ def _build(tarball: Path, security: str, temp: Path, machine: Machine) -> None:
 
 
 @contextmanager
-def _imported(tarball: Path, docker: DockerClient) -> Iterator[str]:
+def _imported_base(tarball: Path, docker: DockerClient) -> Iterator[str]:
     repository, tag = "s3c-lab-base", hashlib.sha256(str(tarball).encode()).hexdigest()[:12]
     name = f"{repository}:{tag}"
     docker.api.import_image_from_file(str(tarball), repository=repository, tag=tag, changes=[f"ENV PATH={PATH}"])
@@ -88,7 +88,7 @@ def _imported(tarball: Path, docker: DockerClient) -> Iterator[str]:
 
 
 def _remove_descendants(docker: DockerClient, identity: str | None) -> None:
-    """A build that was interrupted leaves images without a name on top of the base."""
+    """Remove the unnamed images that an interrupted build leaves on top of the base."""
     for image in docker.images.list(all=True):
         if image.attrs.get("ParentId") == identity:
             _remove_descendants(docker, image.id)
@@ -98,10 +98,10 @@ def _remove_descendants(docker: DockerClient, identity: str | None) -> None:
 def _docker_build(docker: DockerClient, folder: Path, imported: str, security: str, machine: Machine) -> str:
     from docker.errors import APIError, BuildError
 
-    said: list[str] = []
+    lines: list[str] = []
     name = f"s3c-lab-build/{folder.name}:{imported.partition(':')[2]}"
     try:
-        answers = docker.api.build(
+        messages = docker.api.build(
             path=str(folder),
             tag=name,
             rm=True,
@@ -111,17 +111,17 @@ def _docker_build(docker: DockerClient, folder: Path, imported: str, security: s
             decode=True,
             buildargs={"BASE": imported, "SECURITY": f"deb {security} {CODENAME}-security main", **_proxies(machine)},
         )
-        for answer in answers:
-            line = str(answer.get("stream") or answer.get("error") or "").strip()
+        for message in messages:
+            line = str(message.get("stream") or message.get("error") or "").strip()
             if line:
-                said.append(line)
+                lines.append(line)
                 machine.progress.note(line)
-            if "error" in answer:
+            if "error" in message:
                 raise OutsideError(
                     f"Docker could not build {folder.name}.",
                     cause="Most often the package mirror cannot be reached from a container.",
                     remedy="Look at the last lines of the build.",
-                    original="\n".join(said[-20:]),
+                    original="\n".join(lines[-20:]),
                 )
     except (APIError, BuildError) as error:
         raise OutsideError(f"Docker could not build {folder.name}.", original=str(error)) from error
@@ -131,14 +131,14 @@ def _docker_build(docker: DockerClient, folder: Path, imported: str, security: s
 def _push(docker: DockerClient, name: str, target: str) -> None:
     docker.images.get(name).tag(target)
     try:
-        for answer in docker.api.push(target, stream=True, decode=True):
-            if "error" in answer:
-                raise OutsideError(f"Docker could not push {target}.", original=str(answer["error"]))
+        for message in docker.api.push(target, stream=True, decode=True):
+            if "error" in message:
+                raise OutsideError(f"Docker could not push {target}.", original=str(message["error"]))
     finally:
         docker.images.remove(target, force=True, noprune=True)
 
 
 def _proxies(machine: Machine) -> dict[str, str]:
     names = ("http_proxy", "https_proxy", "no_proxy")
-    found = {name: machine.environment.get(name) or machine.environment.get(name.upper(), "") for name in names}
-    return {name: value for name, value in found.items() if value}
+    values = {name: machine.environment.get(name) or machine.environment.get(name.upper(), "") for name in names}
+    return {name: value for name, value in values.items() if value}

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.image import Reference
-from s3c_actions.programs.cache import locked, telling_disk
-from s3c_actions.programs.install import Wanted, locate_all
-from s3c_actions.programs.pins import BUILDKITD, COPA, NOTATION, TRIVY
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.reference import Reference
+from s3c_actions.programs.install.cache import lock_file, translate_disk_errors
+from s3c_actions.programs.install.locate import ProgramRequest, locate_all
+from s3c_actions.programs.install.pins import BUILDKITD, COPA, NOTATION, TRIVY
 from s3c_lab import buildkit_server, certificates, daemons, docker_engine, images, registry_server, vulnerabilities
 from s3c_lab.machine import Machine
 from s3c_lab.node import cluster
@@ -28,14 +28,14 @@ _DAEMONS = ("buildkitd", "registry")
 
 @dataclass(frozen=True, kw_only=True)
 class Lab:
-    """A lab that is up: what others need to know of it.
+    """A running lab, as its users see it.
 
     Attributes:
         registry: host and port; the same name on this machine and in everything the lab starts.
-        buildkit: address that Copa takes.
+        buildkit: address for Copa.
         images: references of the example's images, the app first.
         trivy_cache: Trivy's cache folder, with a database that needs no update.
-        advisories: where the database came from, a clause for people.
+        advisories: the origin of the database, a clause for people.
         key: PEM of a private key for signing.
         certificate: PEM of its self-signed certificate.
         kubeconfig: of the cluster with the gate on it; "" without one.
@@ -55,7 +55,7 @@ class Lab:
     node: bool = False
 
     def flags(self) -> list[str]:
-        """What `s3c chain` needs to work on this lab."""
+        """The flags with which `s3c chain` works on this lab."""
         return [
             *("--buildkit-addr", self.buildkit),
             *("--trivy-cache-dir", self.trivy_cache, "--offline"),
@@ -63,7 +63,7 @@ class Lab:
         ]
 
     def variables(self) -> dict[str, str]:
-        """Environment variables with which `s3c` works on this lab without flags, and what command lines name of it."""
+        """Environment variables with which `s3c` works on this lab without flags, and values for command lines."""
         cluster = {"KUBECONFIG": self.kubeconfig} if self.kubeconfig else {}
         return {
             "S3C_BUILDKIT_ADDR": self.buildkit,
@@ -78,7 +78,7 @@ class Lab:
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a lab and whether it is there; `told` says where, or what is missing."""
+    """One part of a lab, and whether it is `there`; `told` is its address, or what is missing."""
 
     name: str
     there: bool
@@ -86,7 +86,7 @@ class Part:
 
 
 def folder_of(name: str, machine: Machine) -> Path:
-    """Where a lab's state lies.
+    """The folder of a lab's state.
 
     Raises:
         InputError: the name cannot be a folder's.
@@ -115,32 +115,32 @@ def up(
     kubeconfig: Path | None = None,
     programs_there: Callable[[], None] = lambda: None,
 ) -> Lab:
-    """Bring a lab up, or what is missing of it; a lab that is up is left as it is.
+    """Bring a lab up, or its missing parts; a running lab is not changed.
 
     Args:
-        name: labs of different names stand side by side.
+        name: labs of different names are independent.
         port: of the registry; 0 for a free one, None for the one it had, else PORT.
-        machine: what the lab works with.
+        machine: of the lab.
         node: with a Kubernetes node and the gate on it.
         kubeconfig: of a cluster to install the gate on instead.
-        programs_there: called once nothing is left to build but what a node needs.
+        programs_there: called once only the parts of a node are left to build.
 
     Raises:
-        InputError: a wrong name, a port that is taken, a kubeconfig that is not there.
+        InputError: a wrong name, a port that is taken, a kubeconfig that does not exist.
         OutsideError: something could not be installed, made or started.
     """
     folder = folder_of(name, machine)
     if kubeconfig is not None and not kubeconfig.is_file():
         raise InputError("kubeconfig", f"{kubeconfig} is not a file.", remedy="Look at the path.")
-    with telling_disk(machine.cache), _alone(folder, machine):
+    with translate_disk_errors(machine.cache), _locked(folder, machine):
         before = read(folder)
         lab = _up(name, folder, port, machine, programs_there)
         if kubeconfig is not None:
             cluster.use(kubeconfig, Path(lab.certificate), machine)
             lab = replace(lab, kubeconfig=str(kubeconfig.absolute()), node=False)
         elif node or (before is not None and before.node):
-            made = cluster.up(name, folder, lab.registry, Path(lab.certificate), machine)
-            lab = replace(lab, kubeconfig=str(made), node=True)
+            node_kubeconfig = cluster.up(name, folder, lab.registry, Path(lab.certificate), machine)
+            lab = replace(lab, kubeconfig=str(node_kubeconfig), node=True)
         elif before is not None:
             lab = replace(lab, kubeconfig=before.kubeconfig)
         _write(lab)
@@ -150,21 +150,21 @@ def up(
 def _up(name: str, folder: Path, port: int | None, machine: Machine, programs_there: Callable[[], None]) -> Lab:
     before = read(folder)
     registry_pid, buildkit_pid = folder / "registry.pid", folder / "buildkitd.pid"
-    had = _port(before) if before else None
+    previous_port = _port(before) if before else None
     if before and port is None:
-        port = had
+        port = previous_port
     if port is None:
         port = PORT
-    if before and had and port in (0, had) and all(part.there for part in parts(before, machine)):
+    if before and previous_port and port in (0, previous_port) and all(part.there for part in parts(before, machine)):
         machine.progress.notice(f"the lab {name} is up already")
         programs_there()
         return before
     if daemons.running(registry_pid) is None and port:
         registry_server.check_port(port)  # before anything that takes long
-    elif daemons.running(registry_pid) is not None and (not had or port not in (0, had)):
+    elif daemons.running(registry_pid) is not None and (not previous_port or port not in (0, previous_port)):
         # An up that was killed half-way, or another port than before.
         _stop_daemons(folder, machine)
-    port = port or had or registry_server.free_port()
+    port = port or previous_port or registry_server.free_port()
     registry = f"localhost:{port}"
     progress = machine.progress
 
@@ -172,9 +172,9 @@ def _up(name: str, folder: Path, port: int | None, machine: Machine, programs_th
     with progress.step("docker") as step:
         step.done(f"Docker {docker_engine.ensure(machine)}")
     with progress.step("programs") as step:
-        wanted = (Wanted(pin=pin) for pin in (TRIVY, COPA, NOTATION, BUILDKITD))
-        found = locate_all(wanted, cache=machine.cache, runner=machine.runner, progress=progress)
-        step.done(", ".join(f"{one.name} {one.version}" for one in found))
+        requests = (ProgramRequest(pin=pin) for pin in (TRIVY, COPA, NOTATION, BUILDKITD))
+        programs = locate_all(requests, cache=machine.cache, runner=machine.runner, progress=progress)
+        step.done(", ".join(f"{program.name} {program.version}" for program in programs))
     programs_there()
     with progress.step("images") as step:
         stored = images.stored(machine)
@@ -221,10 +221,10 @@ def _write(lab: Lab) -> None:
 
 
 def read(folder: Path) -> Lab | None:
-    """The lab of a folder; None when it was never up, or its state cannot be understood."""
+    """Read the lab of a folder; None when it was never up, or its state is invalid."""
     try:
-        told = json.loads((folder / STATE).read_text())
-        lab = Lab(**{**told, "images": tuple(told["images"])})
+        state = json.loads((folder / STATE).read_text())
+        lab = Lab(**{**state, "images": tuple(state["images"])})
         Reference.parse(f"{lab.registry}/x")
     except (OSError, ValueError, TypeError, KeyError, InputError):
         return None
@@ -232,7 +232,7 @@ def read(folder: Path) -> Lab | None:
 
 
 def parts(lab: Lab, machine: Machine) -> tuple[Part, ...]:
-    """What a lab is made of, and what of it is there."""
+    """List the parts of a lab, each with its state."""
     folder = Path(lab.folder)
     registry = daemons.running(folder / "registry.pid")
     buildkit = daemons.running(folder / "buildkitd.pid")
@@ -255,12 +255,12 @@ def parts(lab: Lab, machine: Machine) -> tuple[Part, ...]:
 
 
 def _node_part(lab: Lab, docker: bool, machine: Machine) -> Part:
-    there = docker and cluster.running(lab.name, machine)
-    return Part("node", there, f"kubectl --kubeconfig {lab.kubeconfig}" if there else "not running")
+    running = docker and cluster.running(lab.name, machine)
+    return Part("node", running, f"kubectl --kubeconfig {lab.kubeconfig}" if running else "not running")
 
 
 def down(name: str, machine: Machine) -> bool:
-    """Take a lab down and remove everything it made but what is cached for the next one; returns whether it was there.
+    """Take a lab down and remove everything it created except the cache; returns whether it existed.
 
     Docker is ended too, when a lab started it, no lab is left and no container runs.
 
@@ -271,16 +271,16 @@ def down(name: str, machine: Machine) -> bool:
     folder = folder_of(name, machine)
     if not folder.exists():
         return False
-    with _alone(folder, machine):
+    with _locked(folder, machine):
         if cluster.made(folder):
             with machine.progress.step("node") as step:
                 step.done("removed" if cluster.down(name, machine) else "was not there")
         _stop_daemons(folder, machine)
         for mount in reversed(_mounts(folder)):
             machine.runner.run(machine.as_root(["umount", mount]), check=False)
-        if left := _mounts(folder):
+        if remaining := _mounts(folder):
             raise OutsideError(
-                f"{left[0]} could not be unmounted.",
+                f"{remaining[0]} could not be unmounted.",
                 cause="A program still uses it.",
                 remedy="End that program and run `s3c-lab down` again.",
             )
@@ -306,7 +306,7 @@ def _mounts(folder: Path) -> list[str]:
 
 
 def _copy_storage(stored: Path, storage: Path) -> None:
-    """Give a registry the images; storage of an `up` that was killed in between is replaced, a whole one is kept."""
+    """Give a registry the images; incomplete storage of a killed `up` is replaced, complete storage is kept."""
     whole = storage.with_suffix(".whole")
     if whole.exists() and storage.exists():
         return
@@ -316,7 +316,7 @@ def _copy_storage(stored: Path, storage: Path) -> None:
 
 
 def _link_blob(source: str, target: str) -> None:
-    """A registry never writes to a blob's `data` again, so labs can share it; its other files it does write to."""
+    """Link a blob's `data`, which a registry never rewrites, so that labs share it; copy other files."""
     if Path(source).name == "data":
         with contextlib.suppress(OSError):
             Path(target).hardlink_to(source)
@@ -333,6 +333,6 @@ def _lock(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path, machine: Machine) -> Iterator[None]:
-    with locked(_lock(folder), notice=lambda: machine.progress.notice("waiting for another command on this lab")):
+def _locked(folder: Path, machine: Machine) -> Iterator[None]:
+    with lock_file(_lock(folder), notice=lambda: machine.progress.notice("waiting for another command on this lab")):
         yield

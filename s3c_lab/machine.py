@@ -1,4 +1,4 @@
-"""The machine the lab stands on: root where it is needed, Debian's packages, and where they come from."""
+"""The machine of the lab: root where it is needed, Debian's packages, and their mirrors."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.process import ProgramFailed, Runner, find
-from s3c_actions.progress import Progress
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.process import ProgramFailed, Runner, find
+from s3c_actions.core.progress import Progress
 
 DEBOOTSTRAP = Path("/usr/sbin/debootstrap")
 APT_MINUTES = 15
@@ -21,7 +21,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What the lab works with.
+    """The machine a lab runs on.
 
     Attributes:
         runner: starts programs; its PATH has the folders of the system's programs.
@@ -34,7 +34,7 @@ class Machine:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What programs see."""
+        """The environment of programs."""
         return self.runner.environment
 
     @property
@@ -71,7 +71,7 @@ class Machine:
         )
 
     def install(self, programs: Mapping[str, str]) -> tuple[str, ...]:
-        """Install the Debian packages of the programs that are not there.
+        """Install the Debian packages of the missing programs.
 
         Args:
             programs: package by program.
@@ -80,7 +80,7 @@ class Machine:
             The packages installed.
 
         Raises:
-            OutsideError: apt-get is not there or failed.
+            OutsideError: apt-get is missing or failed.
         """
         missing = tuple(dict.fromkeys(package for program, package in programs.items() if not self.find(program)))
         if missing:
@@ -91,7 +91,7 @@ class Machine:
         """Install Debian packages.
 
         Raises:
-            OutsideError: apt-get is not there or failed.
+            OutsideError: apt-get is missing or failed.
         """
         if not self.find("apt-get"):
             raise OutsideError(
@@ -115,7 +115,7 @@ class Machine:
         """Run apt-get as root, without questions and without starting services.
 
         Raises:
-            ProgramFailed: with what it said.
+            ProgramFailed: with its output.
         """
         self.runner.run(
             self.as_root(["apt-get", "-o", "DPkg::Lock::Timeout=300", *words]),
@@ -126,7 +126,7 @@ class Machine:
         )
 
     def mirrors(self, codename: str) -> tuple[str, str]:
-        """Where this machine takes a Debian release from: URLs of the archive and of its security archive.
+        """Find the mirrors of a Debian release for this machine: URLs of the archive and of its security archive.
 
         Args:
             codename: such as `bookworm`; on a machine of another release or distribution, debootstrap knows them.
@@ -134,13 +134,13 @@ class Machine:
         Raises:
             OutsideError: neither apt nor debootstrap names an archive.
         """
-        said = ""
+        targets = ""
         if self.find("apt-get"):
-            said = self.runner.run(
+            targets = self.runner.run(
                 ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"],
                 check=False,
             ).stdout
-        archive, security = read_mirrors(said.splitlines(), codename)
+        archive, security = read_mirrors(targets.splitlines(), codename)
         if not archive:
             self.install({"debootstrap": "debootstrap"})
             archive = default_mirror(DEBOOTSTRAP)
@@ -154,28 +154,28 @@ class Machine:
 
 
 def read_mirrors(targets: Iterable[str], codename: str) -> tuple[str, str]:
-    """The archive's and the security archive's URL, from lines of URL, suite and component as apt tells them.
+    """The archive's and the security archive's URL, from lines of URL, suite and component as apt prints them.
 
     Either is "" when no line names it.
     """
-    found: dict[str, str] = {}
+    urls: dict[str, str] = {}
     for line in targets:
         url, _, rest = line.partition(" ")
         if rest.endswith(" main") and url.startswith(("http://", "https://")):
-            found.setdefault(rest.removesuffix(" main"), url.rstrip("/"))
-    return found.get(codename, ""), found.get(f"{codename}-security", "")
+            urls.setdefault(rest.removesuffix(" main"), url.rstrip("/"))
+    return urls.get(codename, ""), urls.get(f"{codename}-security", "")
 
 
 def default_mirror(debootstrap: Path) -> str:
-    """The archive that debootstrap takes by itself; "" when it names none."""
+    """The default archive of debootstrap; "" when it names none."""
     try:
-        found = re.search(r'^DEF_MIRROR="(http\S+)"$', debootstrap.read_text(), re.MULTILINE)
+        match = re.search(r'^DEF_MIRROR="(http\S+)"$', debootstrap.read_text(), re.MULTILINE)
     except OSError:
         return ""
-    return found[1].rstrip("/") if found else ""
+    return match[1].rstrip("/") if match else ""
 
 
 def with_system_path(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment with the folders of the system's own programs on PATH: other users than root miss them."""
+    """The environment with the folders of the system's own programs on PATH: users other than root lack them."""
     path = environment.get("PATH", os.defpath).split(os.pathsep)
     return {**environment, "PATH": os.pathsep.join(dict.fromkeys([*path, *_SBIN]))}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s3c_actions.programs.pins import Pin
+from s3c_actions.programs.install.pins import Pin
 
 MODULES = Path(__file__).parent / "modules"
 
 TRIVY_DB = Pin(
     name="trivy-db",
-    version="0.0.0-20260813095258-0e0340a01b57",  # the one that trivy 0.74.0 requires
+    version="0.0.0-20260813095258-0e0340a01b57",  # the version that trivy 0.74.0 requires
     module="github.com/aquasecurity/trivy-db",
     package="github.com/aquasecurity/trivy-db/cmd/trivy-db",
     licence="Apache-2.0",
@@ -28,7 +28,7 @@ ACTIONLINT = Pin(
 )
 HCLFMT = Pin(
     name="hclfmt",
-    version="2.25.0",  # what `tofu fmt` formats with; all of OpenTofu takes minutes to build
+    version="2.25.0",  # the formatter of `tofu fmt`; all of OpenTofu takes minutes to build
     module="github.com/hashicorp/hcl/v2",
     package="github.com/hashicorp/hcl/v2/cmd/hclfmt",
     licence="MPL-2.0",
@@ -36,7 +36,7 @@ HCLFMT = Pin(
 )
 OPA = Pin(
     name="opa",
-    version="1.18.2",  # the one that Ratify 1.4.6 decides with
+    version="1.18.2",  # the version in Ratify 1.4.6
     module="github.com/open-policy-agent/opa",
     package="github.com/open-policy-agent/opa",
     licence="Apache-2.0",

@@ -1,4 +1,4 @@
-"""The end of the demo: an image that is signed, but whose report tells of findings, refused by name."""
+"""The end of the demo: an image that is signed, but refused by name for the findings in its report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from s3c_actions.errors import Exit, OutsideError
+from s3c_actions.core.errors import Exit, OutsideError
 from s3c_lab.voting import NAMESPACE, Stage
 
 PATIENCE = 90.0
@@ -26,68 +26,68 @@ def show(stage: Stage, chain: Sequence[str], output: Path) -> int:
     """Put the policy on the cluster, attach evidence to a patched image and to its unpatched original, and try both.
 
     Args:
-        stage: where the patched images run.
+        stage: the lab on which the patched images run.
         chain: the arguments of the chain that was run before; it is run once more, to attach its evidence.
         output: folder with the chain's result.json.
 
     Returns:
-        The exit code of what did not end as it has to; 0 when everything did.
+        The exit code of the first command that did not end as expected; 0 when all did.
 
     Raises:
-        OutsideError: the cluster did not decide as it has to.
+        OutsideError: the cluster did not decide as expected.
         ProgramFailed: kubectl failed.
     """
-    one = json.loads((output / "result.json").read_text())["images"][0]
-    clean, dirty = one["reference"], one["scan"]["reference"]
+    image = json.loads((output / "result.json").read_text())["images"][0]
+    clean, dirty = image["reference"], image["scan"]["reference"]
     policy, folder = output / "s3c-policy.yaml", output / "evidence"
     policy.write_text(_POLICY.format(certificate=stage.lab.certificate))
     key = ["--key", stage.lab.key, "--certificate", stage.lab.certificate]
     scan = ["--trivy-cache-dir", stage.lab.trivy_cache, "--offline", "--policy", str(policy)]
-    where = ["--output-dir", str(folder)]
+    output_flags = ["--output-dir", str(folder)]
     print("\nThe chain once more, with a policy: what it found and did is attached to the images, signed.")
-    code = stage.s3c([*_elsewhere(chain, folder), "--policy", str(policy), "--attach", "true"])
+    code = stage.s3c([*_redirect_reports(chain, folder), "--policy", str(policy), "--attach", "true"])
     if code != Exit.DONE:
         return code
     print("\nA third image: the unpatched one, signed this time too. It gets its report, and the cluster the policy:")
     for arguments in (
-        ["sign", dirty, *key, *where],
-        ["attach", dirty, "--attach", "sarif,spdx", "--exit-code", "0", *scan, *key, *where],
+        ["sign", dirty, *key, *output_flags],
+        ["attach", dirty, "--attach", "sarif,spdx", "--exit-code", "0", *scan, *key, *output_flags],
     ):
         code = stage.s3c(arguments)
         if code != Exit.DONE:
             return code
     objects = folder / "gate.yaml"
     print(f"\n$ s3c policy export --policy {policy} | kubectl apply -f -", flush=True)
-    objects.write_text(_exported(policy))
+    objects.write_text(_export_policy(policy))
     print(stage.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(objects)), end="")
-    try_both = ["--kubeconfig", stage.lab.kubeconfig, "--namespace", NAMESPACE, *where]
-    until = time.monotonic() + PATIENCE
+    try_both = ["--kubeconfig", stage.lab.kubeconfig, "--namespace", NAMESPACE, *output_flags]
+    deadline = time.monotonic() + PATIENCE
     while True:
         code = stage.s3c(["gate", "demo", "--image", clean, "--image", dirty, *try_both])
         if code != Exit.DONE:
             return code
-        said = {
-            each["reference"] or each["image"]: each["admission"]["verdict"]
-            for each in json.loads((folder / "result.json").read_text())["images"]
+        verdicts = {
+            result["reference"] or result["image"]: result["admission"]["verdict"]
+            for result in json.loads((folder / "result.json").read_text())["images"]
         }
-        if sorted(said.values()) == ["admitted", "denied"]:
+        if sorted(verdicts.values()) == ["admitted", "denied"]:
             print("\nAnd the whole story of the admitted one, from the registry alone:")
             return stage.s3c(["trace", clean, "--policy", str(policy), "--output-dir", str(output / "trace")])
-        if time.monotonic() > until:
-            raise OutsideError(f"Of the two images, one should be admitted and one denied: {said}.")
+        if time.monotonic() > deadline:
+            raise OutsideError(f"Of the two images, one should be admitted and one denied: {verdicts}.")
         print("\nVerdicts of before are kept for some seconds. Once more:")
-        time.sleep(10)
+        time.sleep(1)
 
 
-def _elsewhere(chain: Sequence[str], folder: Path) -> list[str]:
-    """The arguments of the chain with another folder for its reports: those of the run before are shown at the end."""
+def _redirect_reports(chain: Sequence[str], folder: Path) -> list[str]:
+    """Give the chain another folder for its reports: those of the earlier run are shown at the end."""
     arguments = list(chain)
     arguments[arguments.index("--output-dir") + 1] = str(folder / "chain")
     return arguments
 
 
-def _exported(policy: Path) -> str:
-    from s3c_actions.commands.policy import exported
+def _export_policy(policy: Path) -> str:
+    from s3c_actions.commands.policy import export_yaml
     from s3c_actions.policy import model
 
-    return exported(model.read(policy))
+    return export_yaml(model.read(policy))

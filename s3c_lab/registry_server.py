@@ -8,9 +8,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.process import ProgramFailed
-from s3c_actions.programs.cache import locked, scratch
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.process import ProgramFailed
+from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_lab import daemons
 from s3c_lab.machine import Machine
 
@@ -21,20 +21,20 @@ def program(machine: Machine) -> Path:
     Debian's package is unpacked into the cache rather than installed: installing it would start a service on port 5000.
 
     Raises:
-        OutsideError: apt-get cannot bring the package.
+        OutsideError: apt-get cannot download the package.
     """
-    found = machine.find("docker-registry")
-    if found:
-        return found
+    installed = machine.find("docker-registry")
+    if installed:
+        return installed
     unpacked = machine.cache / "lab" / "docker-registry"
-    inside = unpacked / "usr" / "bin" / "docker-registry"
-    with locked(machine.cache / "lab" / ".docker-registry.lock"):
-        if inside.exists():
-            return inside
-        with scratch(unpacked.parent, "registry-") as temp:
+    executable = unpacked / "usr" / "bin" / "docker-registry"
+    with lock_file(machine.cache / "lab" / ".docker-registry.lock"):
+        if executable.exists():
+            return executable
+        with open_scratch_folder(unpacked.parent, "registry-") as temp:
             try:
                 machine.apt("update", "-qq")
-                # As root apt drops to a user who may not write here, and says so; it then goes on as root.
+                # As root, apt drops to a user who may not write here, and warns of it; it then continues as root.
                 machine.runner.run(["apt-get", "download", "-qq", "docker-registry"], cwd=temp, timeout=300)
                 machine.runner.run(["dpkg-deb", "--extract", str(next(temp.glob("*.deb"))), str(temp / "out")])
             except (ProgramFailed, StopIteration) as error:
@@ -45,11 +45,11 @@ def program(machine: Machine) -> Path:
                     original=getattr(error, "original", ""),
                 ) from error
             (temp / "out").replace(unpacked)
-    return inside
+    return executable
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nothing listens on at the moment."""
+    """A port of the loopback interface on which nothing listens at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -94,7 +94,7 @@ def start(folder: Path, port: int, machine: Machine) -> None:
     storage = folder / "registry"
     storage.mkdir(parents=True, exist_ok=True)
     config = folder / "registry.json"
-    # The configuration is YAML, of which JSON is a part: no path can break it.
+    # The configuration is YAML, a superset of JSON: no path can break it.
     config.write_text(
         json.dumps(
             {

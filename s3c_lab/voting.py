@@ -9,26 +9,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3c_actions.errors import Exit, OutsideError
-from s3c_actions.programs.install import locate
+from s3c_actions.core.errors import Exit, OutsideError
+from s3c_actions.programs.install.locate import locate
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.programs import KUBECTL
 
 NAMESPACE = "voting"
 _HERE = Path(__file__).parent
-MANIFESTS = next(one for one in (_HERE / "manifests" / "app", _HERE.parent / "manifests" / "app") if one.is_dir())
+MANIFESTS = next(
+    folder for folder in (_HERE / "manifests" / "app", _HERE.parent / "manifests" / "app") if folder.is_dir()
+)
 Run = Callable[[Sequence[str]], int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """Where the app is shown.
+    """The lab on which the app is shown.
 
     Attributes:
         lab: with a cluster.
         manifests: the file that is deployed.
-        s3c: runs our command on the terminal, and tells its exit code.
+        s3c: runs `s3c` on the terminal, and returns its exit code.
     """
 
     lab: Lab
@@ -37,11 +39,11 @@ class Stage:
     s3c: Run
 
     def cluster(self) -> list[str]:
-        """Flags on where to deploy."""
+        """The flags that name the cluster and the namespace."""
         return ["--kubeconfig", self.lab.kubeconfig, "--namespace", NAMESPACE]
 
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
-        """What kubectl prints.
+        """Run kubectl; returns its standard output.
 
         Raises:
             ProgramFailed: it ended with an error.
@@ -53,70 +55,70 @@ class Stage:
 
 
 def show(stage: Stage, chain: Sequence[str]) -> int:
-    """Deploy the app without signatures, which has to be refused, then what the chain makes of it; and vote.
+    """Deploy the app unsigned, which has to be refused, then the chain's result; and vote.
 
     Args:
-        stage: where.
+        stage: the lab.
         chain: the arguments of the chain that was run before; it is run again, with a deployment at its end.
 
     Returns:
-        The exit code of what did not end as it has to; 0 when everything did.
+        The exit code of the first command that did not end as expected; 0 when all did.
 
     Raises:
-        OutsideError: the app does not answer as it has to.
+        OutsideError: the app does not answer as expected.
         ProgramFailed: kubectl failed.
     """
-    _prepare(stage)
+    _prepare_namespace(stage)
     print("\nUnsigned, as the images were before the chain, it must be refused:")
-    code = stage.s3c(["deploy", str(stage.manifests), *stage.cluster(), "--output-dir", str(_scratch(stage))])
+    code = stage.s3c(["deploy", str(stage.manifests), *stage.cluster(), "--output-dir", str(_scratch_folder(stage))])
     if code != Exit.REFUSED:
         print(f"\nThat should have been refused, and ended with exit code {code}.")
         return code or Exit.BUG
     print("\nThe chain again, now to its end. What was done is not done twice; what came out of it is deployed:")
     code = stage.s3c([*chain, "--deploy", "--manifests", str(stage.manifests), *stage.cluster()])
     if code == Exit.DONE:
-        _use(stage)
+        _check_app(stage)
     return code
 
 
 def rendered(text: str, registry: str) -> str:
-    """The manifests of the lab's overlay for another registry than the one they name."""
+    """Replace the registry that the manifests of the lab's overlay name by another."""
     return re.sub(r"^(\s*(?:- )?image: )localhost:5000/", rf"\g<1>{registry}/", text, flags=re.MULTILINE)
 
 
 def paths(result: Path) -> list[str]:
-    """What became of each image, a line each: the digest after every step, from a result.json."""
+    """List the digest of each image after every step, a line for each image, from a result.json."""
     lines = []
-    for one in json.loads(result.read_text())["images"]:
+    for image in json.loads(result.read_text())["images"]:
         steps = [
-            ("scan", one["scan"] and one["scan"]["reference"]),
-            ("patch", one["patch"] and one["patch"]["reference"]),
+            ("scan", image["scan"] and image["scan"]["reference"]),
+            ("patch", image["patch"] and image["patch"]["reference"]),
         ]
-        steps += [("sign", one["sign"] and one["sign"]["signature_digest"])]
-        if one["admission"]:
-            steps.append((one["admission"]["verdict"], one["admission"]["reference"]))
-        told = [f"{name} {where.rpartition('sha256:')[2][:12]}" for name, where in steps if where]
-        lines.append(f"{one['image']}: {' → '.join(told)}")
+        steps += [("sign", image["sign"] and image["sign"]["signature_digest"])]
+        if image["admission"]:
+            steps.append((image["admission"]["verdict"], image["admission"]["reference"]))
+        shown = [f"{name} {reference.rpartition('sha256:')[2][:12]}" for name, reference in steps if reference]
+        lines.append(f"{image['image']}: {' → '.join(shown)}")
     return lines
 
 
-def _prepare(stage: Stage) -> None:
-    """The namespace, the database's password, and the manifests for this lab's registry."""
+def _prepare_namespace(stage: Stage) -> None:
+    """Create the namespace, the database's password, and the manifests for this lab's registry."""
     overlay = stage.kubectl("kustomize", str(MANIFESTS / "overlays" / "lab"))
     stage.manifests.parent.mkdir(parents=True, exist_ok=True)
     stage.manifests.write_text(rendered(overlay, stage.lab.registry))
     password = {"password": secrets.token_hex(24)}
-    made = [
+    objects = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "voting-db"}, "stringData": password},
     ]
-    for one in made:
-        where = ["--namespace", NAMESPACE] if one["kind"] == "Secret" else []
-        stage.kubectl("apply", "--server-side", "-f", "-", *where, stdin=json.dumps(one))
+    for manifest in objects:
+        namespace_flags = ["--namespace", NAMESPACE] if manifest["kind"] == "Secret" else []
+        stage.kubectl("apply", "--server-side", "-f", "-", *namespace_flags, stdin=json.dumps(manifest))
 
 
-def _use(stage: Stage) -> None:
-    """Both Pods run, and the page takes a vote through its Service, seen from inside the cluster."""
+def _check_app(stage: Stage) -> None:
+    """Check that both Pods run, and that the page takes a vote through its Service, from inside the cluster."""
     print(f"\n$ kubectl get pods --namespace {NAMESPACE}\n{stage.kubectl('get', 'pods', '-n', NAMESPACE)}", end="")
     phases = stage.kubectl("get", "pods", "-n", NAMESPACE, "-o", "jsonpath={.items[*].status.phase}").split()
     if phases != ["Running", "Running"]:
@@ -138,5 +140,5 @@ def _curl(stage: Stage, *arguments: str) -> str:
     return stage.kubectl(*inside, "curl", "--silent", "--show-error", "--fail", *arguments)
 
 
-def _scratch(stage: Stage) -> Path:
+def _scratch_folder(stage: Stage) -> Path:
     return Path(stage.lab.folder) / "unsigned"

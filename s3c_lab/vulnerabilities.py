@@ -1,4 +1,4 @@
-"""The vulnerability database: Trivy's public one where it can be reached, else one built from Debian's changelogs."""
+"""The vulnerability database: Trivy's public one where it is reachable, else one built from Debian's changelogs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.process import ProgramFailed, ProgramTimedOut
-from s3c_actions.programs.cache import locked, scratch
-from s3c_actions.programs.gobuild import required, toolchain
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.pins import TRIVY
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.process import ProgramFailed, ProgramTimedOut
+from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
+from s3c_actions.programs.install.gobuild import find_toolchain, required_go
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import TRIVY
 from s3c_lab import advisories, docker_engine
 from s3c_lab.advisories import Advisory, fixes, read_installed, write_tracker
 from s3c_lab.base import CODENAME, RELEASE, fresh
@@ -25,11 +25,11 @@ from s3c_lab.machine import Machine
 from s3c_lab.programs import TRIVY_DB
 
 PUBLIC = "mirror.gcr.io"
-"""The registry Trivy takes its database from before all others."""
+"""The registry from which Trivy takes its database first."""
 PUBLIC_DAYS = 1
 BUILT_DAYS = 7
 
-# Runs inside an image: what is installed, and the changelogs of everything that has an update.
+# Runs inside an image: lists its packages, and extracts the changelogs of all that have an update.
 _COLLECT = r"""
 set -eu
 apt-get update -qq
@@ -51,17 +51,17 @@ chmod -R a+rX /out
 
 @dataclass(frozen=True)
 class Database:
-    """A Trivy cache folder's `db`, and where it came from as a sentence for people."""
+    """A Trivy cache folder's `db`, and its origin as a sentence for people."""
 
     folder: Path
     origin: str
 
 
 def database(images: Iterable[str], key: str, machine: Machine) -> Database:
-    """A database that is recent enough.
+    """Return a recent database, downloaded or built when the cache has none.
 
     Args:
-        images: references to look at when it has to be built; Docker can pull them.
+        images: references whose changelogs are read when it has to be built; Docker can pull them.
         key: changes when the images do.
         machine: whose mirror, programs and cache are used.
 
@@ -70,16 +70,16 @@ def database(images: Iterable[str], key: str, machine: Machine) -> Database:
     """
     parent = machine.cache / "lab" / "trivy-db"
     key = hashlib.sha256(key.encode() + Path(advisories.__file__).read_bytes()).hexdigest()[:16]
-    with locked(parent / ".lock", notice=lambda: machine.progress.note("another lab makes the database")):
-        for kept, days in ((parent / "public", PUBLIC_DAYS), (parent / f"built-{key}", BUILT_DAYS)):
-            if fresh(kept / "origin", days):
-                return _read(kept)
+    with lock_file(parent / ".lock", notice=lambda: machine.progress.note("another lab makes the database")):
+        for folder, days in ((parent / "public", PUBLIC_DAYS), (parent / f"built-{key}", BUILT_DAYS)):
+            if fresh(folder / "origin", days):
+                return _read_database(folder)
         if reachable():
             try:
-                return _download(parent / "public", machine)
+                return _download_database(parent / "public", machine)
             except OutsideError as error:
                 machine.progress.warning(f"Trivy's public database could not be downloaded: {error.what}")
-        return _build(parent / f"built-{key}", tuple(images), machine)
+        return _build_database(parent / f"built-{key}", tuple(images), machine)
 
 
 def reachable(seconds: float = 3.0) -> bool:
@@ -87,8 +87,8 @@ def reachable(seconds: float = 3.0) -> bool:
     try:
         with urllib.request.urlopen(f"https://{PUBLIC}/v2/", timeout=seconds):
             return True
-    except urllib.error.HTTPError as answer:
-        return answer.code == 401  # it wants a token, which Trivy gets
+    except urllib.error.HTTPError as error:
+        return error.code == 401  # it requires a token, which Trivy obtains
     except (urllib.error.URLError, OSError):
         return False
 
@@ -108,27 +108,27 @@ def collect(installed: str, changelogs: dict[str, str], machine: Machine) -> lis
 
     # Binary packages of one source have one changelog.
     by_source = {packages[name].source: name for name in sorted(changelogs) if name in packages}
-    return [one for name in by_source.values() for one in fixes(changelogs[name], packages[name], newer)]
+    return [advisory for name in by_source.values() for advisory in fixes(changelogs[name], packages[name], newer)]
 
 
-def _read(folder: Path) -> Database:
+def _read_database(folder: Path) -> Database:
     return Database(folder / "db", (folder / "origin").read_text().strip())
 
 
-def _keep(temp: Path, kept: Path, origin: str) -> Database:
+def _install_database(temp: Path, target: Path, origin: str) -> Database:
     if not (temp / "db" / "trivy.db").is_file() or not (temp / "db" / "metadata.json").is_file():
         raise OutsideError("The vulnerability database was not written.", original=str(sorted(temp.rglob("*")))[:500])
     (temp / "origin").write_text(origin + "\n")
-    for old in kept.parent.glob(kept.name.partition("-")[0] + "*"):
+    for old in target.parent.glob(target.name.partition("-")[0] + "*"):
         shutil.rmtree(old)
     temp.chmod(0o755)
-    temp.replace(kept)
-    return _read(kept)
+    temp.replace(target)
+    return _read_database(target)
 
 
-def _download(kept: Path, machine: Machine) -> Database:
+def _download_database(target: Path, machine: Machine) -> Database:
     trivy = locate(TRIVY, cache=machine.cache, runner=machine.runner, progress=machine.progress)
-    with scratch(kept.parent, "public-") as temp:
+    with open_scratch_folder(target.parent, "public-") as temp:
         try:
             machine.runner.run(
                 [trivy.path, "image", "--download-db-only", "--cache-dir", temp, "--no-progress"],
@@ -137,24 +137,24 @@ def _download(kept: Path, machine: Machine) -> Database:
             )
         except (ProgramFailed, ProgramTimedOut) as error:
             raise OutsideError("Trivy could not download its database.", original=error.original) from error
-        return _keep(temp, kept, "Trivy's public database")
+        return _install_database(temp, target, "Trivy's public database")
 
 
-def _build(kept: Path, images: tuple[str, ...], machine: Machine) -> Database:
+def _build_database(target: Path, images: tuple[str, ...], machine: Machine) -> Database:
     known: dict[tuple[str, str], Advisory] = {}
-    with scratch(kept.parent, "built-") as temp:
+    with open_scratch_folder(target.parent, "built-") as temp:
         for number, image in enumerate(images):
             machine.progress.note(f"reading the changelogs of the updates of {image}")
-            found = temp / f"image-{number}"
-            found.mkdir()
-            _look_into(image, found, machine)
+            folder = temp / f"image-{number}"
+            folder.mkdir()
+            _collect_changelogs(image, folder, machine)
             changelogs = {
                 file.name.removesuffix(".gz"): gzip.decompress(file.read_bytes()).decode(errors="replace")
-                for file in found.glob("*.gz")
+                for file in folder.glob("*.gz")
             }
-            for one in collect((found / "installed").read_text(), changelogs, machine):
-                known[one.cve, one.source] = one
-            shutil.rmtree(found)
+            for advisory in collect((folder / "installed").read_text(), changelogs, machine):
+                known[advisory.cve, advisory.source] = advisory
+            shutil.rmtree(folder)
         if not known:
             raise OutsideError(
                 "No vulnerability was found in the changelogs of Debian's updates.",
@@ -163,8 +163,10 @@ def _build(kept: Path, images: tuple[str, ...], machine: Machine) -> Database:
             )
         write_tracker(known.values(), temp, codename=CODENAME, release=RELEASE)
         program = locate(TRIVY_DB, cache=machine.cache, runner=machine.runner, progress=machine.progress)
-        # It asks Go for the names of the standard library's packages before it looks at what it was told to do.
-        go = toolchain(required(TRIVY_DB), cache=machine.cache, runner=machine.runner, progress=machine.progress)
+        # It asks Go for the names of the standard library's packages before it reads its arguments.
+        go = find_toolchain(
+            required_go(TRIVY_DB), cache=machine.cache, runner=machine.runner, progress=machine.progress
+        )
         try:
             machine.runner.run(
                 [program.path, "build", "--only-update", "debian", "--cache-dir", temp, "--output-dir", temp / "db"],
@@ -180,15 +182,15 @@ def _build(kept: Path, images: tuple[str, ...], machine: Machine) -> Database:
             raise OutsideError("trivy-db could not build the database.", original=error.original) from error
         shutil.rmtree(temp / "vuln-list-debian")
         shutil.rmtree(temp / "go", ignore_errors=True)
-        packages = len({one.source for one in known.values()})
-        return _keep(
+        packages = len({advisory.source for advisory in known.values()})
+        return _install_database(
             temp,
-            kept,
+            target,
             f"built by trivy-db from Debian's changelogs ({len(known)} vulnerabilities in {packages} packages)",
         )
 
 
-def _look_into(image: str, out: Path, machine: Machine) -> None:
+def _collect_changelogs(image: str, out: Path, machine: Machine) -> None:
     from docker.errors import DockerException
 
     with docker_engine.connect(machine) as docker:
@@ -205,7 +207,7 @@ def _look_into(image: str, out: Path, machine: Machine) -> None:
                 try:
                     container.start()
                     code = int(container.wait()["StatusCode"])
-                    said = container.logs(stdout=False).decode(errors="replace")
+                    output = container.logs(stdout=False).decode(errors="replace")
                 finally:
                     container.remove(force=True, v=True)  # with the volume that the image declares
             finally:
@@ -218,12 +220,12 @@ def _look_into(image: str, out: Path, machine: Machine) -> None:
             cause="The package mirror cannot be reached from a container.",
             remedy="Look at this machine's apt sources: the lab takes the same mirror.",
             image=image,
-            original=said,
+            original=output,
         )
 
 
 def copy(database: Database, cache: Path) -> None:
-    """Put the database into a Trivy cache folder, by hard links where that works: nobody writes to it in place."""
+    """Put the database into a Trivy cache folder, by hard links where possible: nothing writes to it in place."""
     target = cache / "db"
     if target.exists():
         shutil.rmtree(target)

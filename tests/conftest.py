@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.github.server import GitHub, serving
-from tests.github.state import Token
+if TYPE_CHECKING:
+    from tests.support.github.server import GitHub
 
 
 @pytest.fixture(params=["api.github.com"])
-def github(request: pytest.FixtureRequest) -> Iterator[GitHub]:
+def github(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
     """GitHub's stand-in with a pull request and a run's token. A call that GitHub does not describe fails the test.
 
     Parametrized indirectly with `ghes-3.19`, it is an Enterprise Server with its API below /api/v3.
     """
+    # Unit tests do without it, and it reads GitHub's whole description.
+    from s3c_actions.github import api
+    from tests.support.github.server import serving
+    from tests.support.github.state import Token
+
+    # GitHub asks for this pause; its stand-in does not.
+    monkeypatch.setattr(api, "BETWEEN_WRITES", 0.0)
     name: str = request.param
     with serving(name, "" if name == "api.github.com" else "/api/v3") as made:
         made.state.tokens["run-token"] = Token()

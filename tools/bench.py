@@ -1,8 +1,8 @@
-"""Our own time beside the bare programs', on a lab of its own. Prints figures; judges nothing.
+"""Measure our own time against that of the bare programs, on a lab of its own. Prints figures without judging them.
 
-Programs are run through a shim that writes down from when to when each ran, so that in every run `ours = wall time -
-time in which a program ran`. Each figure is the median of RUNS runs, after one that is not counted: Python's compiled
-modules are there by then, as after the first step of a job.
+Programs are run through a shim that logs the start and end of each run, so that in every run `ours = wall time -
+time in which a program ran`. Each figure is the median of RUNS runs, after one that is not counted, so that
+Python's compiled modules exist, as after the first step of a job.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from s3c_actions import result
-from s3c_actions.credentials import Logins
-from s3c_actions.image import Reference
-from s3c_actions.places import state_folder
-from s3c_actions.process import Secrets
-from s3c_actions.records import Records
+from s3c_actions.cli.run import cache_path
+from s3c_actions.core.folders import state_folder
+from s3c_actions.core.process import Secrets
+from s3c_actions.core.records import Records
+from s3c_actions.core.reference import Reference
+from s3c_actions.findings import trivy_report
 from s3c_actions.registry import Registry
-from s3c_actions.report import trivy_json
-from s3c_actions.shell import cache_folder
-from s3c_actions.steps.results import ImageOutcome, Outcome
-from s3c_actions.steps.reuse import Store
+from s3c_actions.registry.credentials import Logins
+from s3c_actions.report import format_registry
+from s3c_actions.result import document as result
+from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps.reuse import ReportStore
 from s3c_lab import voting
 from s3c_lab.node.cluster import node_name
-from tests import outcomes, reports
-from tests.github import events
-from tests.github.server import serving
-from tests.github.state import Token
+from tests.support import outcomes, reports
+from tests.support.github import events
+from tests.support.github.server import serving
+from tests.support.github.state import Token
 
 FORGOTTEN = 31.0
 """Seconds after which Gatekeeper, Ratify and its store have forgotten a verdict: 10 s each."""
@@ -63,6 +64,7 @@ spec:
           image: {image}  # replaced
           args: ["--number", "{number}"]
 """
+START = {"s3c --help": "≤ 1 ×", "s3c scan --help": "≤ 1.2 ×"}
 SHIM = """#!/bin/bash
 started=$EPOCHREALTIME
 "{program}" "$@"
@@ -84,14 +86,14 @@ class Run:
     def theirs(self) -> float:
         """Seconds in which a program ran; two at once count once."""
         seconds, until = 0.0, 0.0
-        for _, start, end in sorted(self.programs, key=lambda one: one[1]):
+        for _, start, end in sorted(self.programs, key=lambda program: program[1]):
             seconds += max(0.0, end - max(start, until))
             until = max(until, end)
         return seconds
 
     @property
     def ours(self) -> float:
-        """Seconds that nobody but us took."""
+        """Seconds of our own."""
         return self.wall - self.theirs
 
 
@@ -107,8 +109,8 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.log = self.folder / "programs.log"
-        listed = json.loads(_output([sys.executable, "-m", "s3c_actions", "programs", "where", "--json"]))
-        self.paths = {one["name"]: one["path"] for one in listed["programs"]}
+        located = json.loads(_output([sys.executable, "-m", "s3c_actions", "programs", "where", "--json"]))
+        self.paths = {program["name"]: program["path"] for program in located["programs"]}
         for name in ("trivy", "copa", "notation"):
             shim = self.folder / name
             shim.write_text(SHIM.format(program=self.paths[name], name=name, log=self.log))
@@ -129,7 +131,7 @@ class Bench:
     def run(self, command: Iterable[str | Path], environment: Mapping[str, str] | None = None) -> Run:
         """Run any command once, in a folder of its own; with `environment` on top of what it has."""
         self.log.write_text("")
-        argv = [str(one) for one in command]
+        argv = [str(argument) for argument in command]
         with tempfile.TemporaryDirectory(dir=self.folder) as cwd, (self.folder / "output").open("w+") as output:
             started = time.perf_counter()
             child = subprocess.Popen(
@@ -152,7 +154,7 @@ class Bench:
         return [once(number) for number in range(self.runs + 1)][1:]
 
     def row(self, what: str, goal: str, figure: str) -> None:
-        """Keep a row, and tell it at once."""
+        """Keep a row, and print it."""
         self.rows.append((what, goal, figure))
         print(f"{what}: {figure}", flush=True)
 
@@ -173,14 +175,14 @@ def main() -> int:
         parser.error(f"there is no {', '.join(unknown)}")
     name = f"bench-{os.getpid()}"
     lab_command = [sys.executable, "-m", "s3c_lab"]
-    made = json.loads(_output([*lab_command, "up", "--name", name, "--port", "0", "--json"]))
+    lab = json.loads(_output([*lab_command, "up", "--name", name, "--port", "0", "--json"]))
     try:
         with tempfile.TemporaryDirectory() as folder:
-            bench = Bench(made, Path(folder), options.runs)
-            for one in wanted:
-                if one in ON_A_NODE and not bench.on_a_node:
+            bench = Bench(lab, Path(folder), options.runs)
+            for measure in wanted:
+                if measure in ON_A_NODE and not bench.on_a_node:
                     node(bench, [*lab_command, "up", "--name", name, "--node", "--json"])
-                MEASURES[one](bench)
+                MEASURES[measure](bench)
     finally:
         _output([*lab_command, "down", "--name", name])
     table = Table("what", "goal", f"median of {options.runs}", title="s3c beside the bare programs")
@@ -191,14 +193,28 @@ def main() -> int:
 
 
 def start(bench: Bench) -> None:
-    """What every command pays."""
+    """What every command pays, as multiples of `import requests` measured in between: machines differ by half."""
     python = sys.executable
-    for what, command in (
-        ("s3c --help", [python, "-m", "s3c_actions", "--help"]),
+    report = str(ROOT / "tests" / "data" / "trivy" / "deb.json")
+    base = ("import requests", [python, "-c", "import requests"])
+    commands = (
+        base,
+        ("python -c pass", [python, "-c", "pass"]),
         ("import s3c_actions", [python, "-c", "import s3c_actions"]),
-    ):
-        runs = bench.several(lambda _, command=command: bench.run(command))  # type: ignore[misc]
-        bench.row(what, "≤ 0.15 s", f"{_median(run.wall for run in runs):.3f} s")
+        ("s3c --help", [python, "-m", "s3c_actions", "--help"]),
+        ("s3c scan --help", [python, "-m", "s3c_actions", "scan", "--help"]),
+        ("s3c report", [python, "-m", "s3c_actions", "report", report]),
+    )
+    walls: dict[str, list[float]] = {what: [] for what, _ in commands}
+    for turn in range(bench.runs + 1):
+        for what, command in commands:  # in turns, so that a busy moment meets all of them
+            wall = bench.run(command).wall
+            if turn:
+                walls[what].append(wall)
+    unit = _median(walls[base[0]])
+    for what, _ in commands:
+        figure = _median(walls[what])
+        bench.row(what, START.get(what, ""), f"{figure:.3f} s = {figure / unit:.2f} × {base[0]}")
     runs = bench.several(lambda _: bench.run([ROOT / "actions" / "setup.sh"]))
     bench.row("environment, warm cache", "≤ 0.3 s", f"{_median(run.wall for run in runs):.3f} s")
     figures = [_verified() for _ in range(bench.runs)]
@@ -212,10 +228,10 @@ def _verified() -> float:
     digest = json.loads(report.read_text())["Metadata"]["RepoDigests"][0].partition("@")[2]
     records = Records.of(os.environ)
     with tempfile.TemporaryDirectory() as folder:
-        Store(Path(folder), records.key()).keep(facts, report)
+        ReportStore(Path(folder), records.key()).keep(facts, report)
         started = time.perf_counter()
         known = records.has_tree(environment)
-        kept = Store(Path(folder), records.key()).find(facts, digest=digest, now=datetime.now(UTC))
+        kept = ReportStore(Path(folder), records.key()).find(facts, digest=digest, now=datetime.now(UTC))
         seconds = time.perf_counter() - started
     if not known or kept is None:
         raise SystemExit("What was recorded is not found again: there is nothing to measure.")
@@ -241,10 +257,10 @@ def scan(bench: Bench) -> None:
 def formats(bench: Bench) -> None:
     """Five reports of one scan against a Trivy run for each: of an image new to Trivy, and of one in its cache."""
     image = bench.lab["images"][1]
-    theirs = {"spdx": "spdx-json"}
+    theirs = {form.name: form.trivy for form in format_registry.FORMATS if form.trivy}
     flags = ["--reuse", "false", "--format", ",".join(FORMATS), *bench.scan_flags, *bench.shims("trivy")]
-    one = [sys.executable, "-m", "s3c_actions", "scan", image, *flags]
-    five = [[*_trivy(bench), "--format", theirs.get(form, form), "--output", "out", image] for form in FORMATS]
+    single = [sys.executable, "-m", "s3c_actions", "scan", image, *flags]
+    separate = [[*_trivy(bench), "--format", theirs.get(form, form), "--output", "out", image] for form in FORMATS]
 
     def wall(command: list[str], *, new: bool) -> float:
         if new:
@@ -256,7 +272,7 @@ def formats(bench: Bench) -> None:
         ("each of an image new to Trivy (2 runs)", True, 2),
         ("of an image in Trivy's cache", False, bench.runs + 1),
     ):
-        walls = [(wall(one, new=new), sum(wall(each, new=new) for each in five)) for _ in range(rounds)]
+        walls = [(wall(single, new=new), sum(wall(command, new=new) for command in separate)) for _ in range(rounds)]
         walls = walls if new else walls[1:]
         mine, runs = (_median(side) for side in zip(*walls, strict=True))
         figure = f"{_median(a / b for a, b in walls):.2f} × ({mine:.2f} s, {runs:.2f} s)"
@@ -312,19 +328,19 @@ def admission(bench: Bench) -> None:
     kubectl = [_kubectl(), "--kubeconfig", bench.lab["kubeconfig"]]
     attempt = [*kubectl, "run", "bench", f"--image={image}", "--dry-run=server", "--namespace", "default"]
 
-    def tried() -> float:
+    def measure_attempts() -> float:
         runs = []
         for _ in range(bench.runs):
             time.sleep(FORGOTTEN)
             runs.append(bench.run(attempt).wall)
         return _median(runs)
 
-    by_signature = tried()
+    by_signature = measure_attempts()
     objects.write_text(_output([sys.executable, "-m", "s3c_actions", "policy", "export", "--policy", str(policy)]))
     bench.run([*kubectl, "apply", "--server-side", "--force-conflicts", "-f", objects])
     time.sleep(FORGOTTEN)
     subprocess.run(attempt, capture_output=True, check=False)  # the first may find Ratify's cache being written
-    by_evidence = tried()
+    by_evidence = measure_attempts()
     ratio = f"{by_evidence / by_signature:.2f} × ({by_signature:.2f} s by signature, {by_evidence:.2f} s by evidence)"
     bench.row("admission by evidence against by signature", "", ratio)
 
@@ -332,24 +348,24 @@ def admission(bench: Bench) -> None:
 def vault(bench: Bench) -> None:
     """A signature by a key vault's key, against one by a key on disk; both are verified after."""
     from s3c_lab.certificates import make
-    from tests.azure.stage import azure
+    from tests.support.azure.stage import azure
 
     image = _pinned(bench.lab["images"][1])
     flags = ["sign", image, *bench.shims("notation")]
     with azure(bench.folder / "azure") as stage:
         stage.world.forward(int(bench.lab["registry"].rpartition(":")[2]))
-        made = stage.vault()
-        made.add("signing", make("signing", spec="RSA-3072"))
-        named = [*flags, "--vault", made.name, "--vault-certificate", "signing", *stage.ids]
+        key_vault = stage.vault()
+        key_vault.add("signing", make("signing", spec="RSA-3072"))
+        arguments = [*flags, "--vault", key_vault.name, "--vault-certificate", "signing", *stage.ids]
         program = [sys.executable, "-m", "s3c_actions"]
         local = bench.several(lambda number: bench.s3c(*flags, "--user-metadata", f"local={number}", *bench.key))
         runs = bench.several(
             lambda number: bench.run(
-                stage.world.inside([*program, *named, "--user-metadata", f"vault={number}"], bench.folder),
+                stage.world.inside([*program, *arguments, "--user-metadata", f"vault={number}"], bench.folder),
                 stage.world.environment | stage.github.environment,
             )
         )
-        calls = len(stage.world.sites.asked(made.host)) / (bench.runs + 1)
+        calls = len(stage.world.sites.asked(key_vault.host)) / (bench.runs + 1)
     theirs = _median(run.theirs for run in local)
     ours = _median(run.wall for run in runs) - theirs
     goal = "≤ 1.0 s on top of notation with a local key, ≤ 3 requests"
@@ -459,17 +475,20 @@ def large(bench: Bench) -> None:
 _LOOKS = """
 import sys
 from pathlib import Path
-from s3c_actions import result
-from s3c_actions.process import Secrets
-from s3c_actions.report import comment, formats, sarif, summary, trivy_json
-from s3c_actions.report.gate import Gate
+from s3c_actions.core.process import Secrets
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.threshold import Threshold
+from s3c_actions.report import formats
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.github import comment, summary
+from s3c_actions.result.document import build_document, render_document
+from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps import assess
-from s3c_actions.steps.results import ImageOutcome, Outcome
 from datetime import UTC, datetime
-report = trivy_json.parse(Path(sys.argv[1]).read_bytes())
-Path("report.sarif").write_bytes(sarif.uploadable(formats.render("sarif", report, formats.Rendering())))
+report = trivy_report.parse(Path(sys.argv[1]).read_bytes())
+Path("report.sarif").write_bytes(sarif.drop_suppressed(formats.render("sarif", report, formats.Rendering())))
 criteria = assess.Criteria(
-    gate=Gate(None),
+    gate=Threshold(None),
     policy=None,
     unscanned_fails=True,
     ignore_unfixed=False,
@@ -477,11 +496,13 @@ criteria = assess.Criteria(
     bill=Path.read_bytes,
 )
 given = Path(sys.argv[1])
-scan = assess.given(given, image=report.image, reference=report.image, criteria=criteria, report=report)
+scan = assess.assess_given_report(
+    given, image=report.image, reference=report.image, criteria=criteria, report=report
+)
 outcome = Outcome(command="scan", images=(ImageOutcome(image=report.image, reference=report.image, scan=scan),))
-document = result.document(outcome, datetime.now(UTC), Secrets({"a secret of the run"}))
+document = build_document(outcome, datetime.now(UTC), Secrets({"a secret of the run"}))
 if "result.json" in sys.argv:
-    Path("result.json").write_text(result.text(document))
+    Path("result.json").write_text(render_document(document))
 Path("summary.md").write_text(summary.render(document))
 Path("comment.md").write_text(comment.render([document], run_url="https://github.example/run"))
 """
@@ -491,17 +512,17 @@ def looks(bench: Bench) -> None:
     """30,000 findings as what GitHub shows."""
     report = bench.folder / "large.json"
     report.write_bytes(reports.large())
-    for more in ((), ("result.json",)):
-        command = [sys.executable, "-c", _LOOKS, report, *more]
+    for extra in ((), ("result.json",)):
+        command = [sys.executable, "-c", _LOOKS, report, *extra]
         runs = bench.several(lambda _: bench.run(command))  # noqa: B023 - called in this turn of the loop
         wall, peak = _median(run.wall for run in runs), max(run.peak for run in runs)
-        what = ", ".join(["30,000 findings: comment, sarif, summary", *more])
+        what = ", ".join(["30,000 findings: comment, sarif, summary", *extra])
         bench.row(what, "≤ 2 s, ≤ 300 MB", f"{wall:.2f} s, {peak:.0f} MB peak")
 
 
 def calls(bench: Bench) -> None:
     """Calls of GitHub's API for one comment, among 300 of others, counted by the stand-in."""
-    report = trivy_json.parse(reports.large(500))
+    report = trivy_report.parse(reports.large(500))
     image = ImageOutcome(image=report.image, reference=report.image, scan=outcomes.scan(report))
     file = bench.folder / "result.json"
     with serving() as github:
@@ -516,7 +537,7 @@ def calls(bench: Bench) -> None:
             ("unchanged", Outcome(command="scan", images=(image,))),
             ("changed", Outcome(command="scan", images=(replace(image, scan=None),))),
         ):
-            file.write_text(result.text(result.document(outcome, datetime.now(UTC), Secrets())))
+            file.write_text(result.render_document(result.build_document(outcome, datetime.now(UTC), Secrets())))
             github.calls.clear()
             bench.run([sys.executable, "-m", "s3c_actions", "comment", file], environment)
             goal = "≤ 4" if what == "unchanged" else ""
@@ -537,8 +558,8 @@ def documents(bench: Bench) -> None:
 
 ON_A_NODE = ("deploy", "admission")
 MEASURES: dict[str, Callable[[Bench], None]] = {
-    one.__name__: one
-    for one in (
+    measure.__name__: measure
+    for measure in (
         *(start, scan, formats, patch, sign, vault, trace, attach, chain, large, looks, calls, documents),
         *(deploy, admission),
     )
@@ -570,12 +591,12 @@ def _with_digests(text: str, images: list[str], pinned: list[str]) -> str:
 
 
 def _kubectl() -> Path:
-    from s3c_actions.console import LogProgress
-    from s3c_actions.process import Runner
-    from s3c_actions.programs.install import locate
+    from s3c_actions.cli.console import LogProgress
+    from s3c_actions.core.process import Runner
+    from s3c_actions.programs.install.locate import locate
     from s3c_lab.node.programs import KUBECTL
 
-    cache = cache_folder(dict(os.environ))
+    cache = cache_path(dict(os.environ))
     return locate(KUBECTL, cache=cache, runner=Runner(os.environ), progress=LogProgress(sys.stderr)).path
 
 
@@ -583,7 +604,7 @@ def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("S3C_", "GITHUB_"))}
     return kept | {
         "PYTHONPATH": str(ROOT),
-        "S3C_CACHE": str(cache_folder(dict(os.environ))),
+        "S3C_CACHE": str(cache_path(dict(os.environ))),
         "S3C_STATE": str(state_folder(os.environ)),
     }
 

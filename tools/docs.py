@@ -1,8 +1,8 @@
-"""Writes the generated parts of action.yml files and READMEs from the declarations of inputs and outputs.
+"""Write the generated parts of action.yml files and READMEs from the declarations of inputs and outputs.
 
-The JSON Schema of the policy is written too, from its types.
+The JSON Schemas of the policy, of `result.json` and of `trace.json` are written too, from their types.
 
-A generated part stands between a line with `generated: NAME` and a line with `end`; the rest is written by hand.
+A generated part is between a line with `generated: NAME` and a line with `end`; the rest is written by hand.
 With `--check` nothing is written, and the exit code is 1 when something is out of date.
 """
 
@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s3c_actions import commands, outputs
-from s3c_actions.inputs import Input, variable
-from s3c_actions.inputs.common import ANNOTATIONS, CACHE, KEEP_TRACE, UPLOAD_SARIF
-from s3c_actions.inputs.github import COMMENTING, GATE_LABEL, GATING, UPLOAD_REQUIRED
-from s3c_actions.policy import model
+from s3c_actions.options.command import load
+from s3c_actions.options.common import CACHE, KEEP_TRACE, AnnotationOptions, UploadOptions
+from s3c_actions.options.declare import Input, variable
+from s3c_actions.options.github import UPLOAD_REQUIRED, CommentingOptions, GatingOptions
+from s3c_actions.policy import model as policy
+from s3c_actions.report import document as result
+from s3c_actions.result import outputs
+from s3c_actions.trace import document as trace
+from tools.input_groups import grouped
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,30 +38,43 @@ class Action:
 
     @property
     def inputs(self) -> tuple[Input[Any], ...]:
-        """Everything under `inputs:` in its action.yml."""
-        return (*commands.load(self.command).inputs, *self.own)
+        """Return everything under `inputs:` in its action.yml."""
+        return (*load(self.command).inputs, *self.own)
+
+    @property
+    def removed(self) -> tuple[Input[Any], ...]:
+        """Return removed inputs. They stay declared, because GitHub passes no others: the command rejects them."""
+        removed = load(self.command).removed
+        return removed.asking if removed is not None else ()
 
     @property
     def outputs(self) -> tuple[outputs.Output, ...]:
-        """Everything under `outputs:` in its action.yml."""
-        return outputs.of_command(self.command)
+        """Return everything under `outputs:` in its action.yml."""
+        return outputs.command_outputs(self.command)
 
 
-_REPORTING = (*COMMENTING, GATE_LABEL, ANNOTATIONS, UPLOAD_SARIF, UPLOAD_REQUIRED, CACHE)
+_REPORTING = (
+    *CommentingOptions.inputs(),
+    GatingOptions.gate_label,
+    AnnotationOptions.annotations,
+    UploadOptions.upload_sarif,
+    UPLOAD_REQUIRED,
+    CACHE,
+)
 ACTIONS = (
     Action(".", "chain", (*_REPORTING, KEEP_TRACE)),
     Action("actions/trivy-scan", "scan", _REPORTING),
     Action("actions/copa-patch", "patch", _REPORTING),
-    Action("actions/notation-sign", "sign", (*GATING, CACHE)),
-    Action("actions/ratify-deploy", "deploy", (*COMMENTING, GATE_LABEL, CACHE)),
+    Action("actions/notation-sign", "sign", (*GatingOptions.inputs(), CACHE)),
+    Action("actions/ratify-deploy", "deploy", (*CommentingOptions.inputs(), GatingOptions.gate_label, CACHE)),
     Action("actions/propose", "propose", ()),
     Action("actions/comment", "comment", ()),
-    Action("actions/trace", "trace", (*GATING, KEEP_TRACE, CACHE)),
-    Action("actions/refresh", "refresh", (GATE_LABEL, CACHE)),
+    Action("actions/trace", "trace", (*GatingOptions.inputs(), KEEP_TRACE, CACHE)),
+    Action("actions/refresh", "refresh", (GatingOptions.gate_label, CACHE)),
     Action("actions/mirror", "mirror", ()),
 )
 OF_THE_FILE = (CACHE, UPLOAD_REQUIRED, KEEP_TRACE)
-"""Inputs that action.yml itself acts upon: the command is not given them."""
+"""Inputs that only action.yml itself uses: they are not passed to the command."""
 
 EXIT_CODES = (
     (0, "done"),
@@ -69,91 +86,115 @@ EXIT_CODES = (
 
 
 def parts(action: Action) -> dict[str, list[str]]:
-    """The generated parts of an action's files, name → lines without indentation."""
+    """Return the generated parts of an action's files, name → lines without indentation."""
+    groups = grouped(action.inputs)
     return {
-        "inputs": [line for one in action.inputs for line in _yaml_input(one)],
+        "inputs": [
+            *(line for group in groups for line in _yaml_group(*group)),
+            *(["# Removed"] if action.removed else []),
+            *(line for option in action.removed for line in _yaml_removed(option)),
+        ],
         "outputs": [
             line
-            for one in action.outputs
+            for output in action.outputs
             for line in (
-                f"{one.name}:",
-                f"  description: {_quoted(one.help)}",
-                f"  value: ${{{{ steps.s3c.outputs.{one.name} }}}}",
+                f"{output.name}:",
+                f"  description: {_quoted(output.help)}",
+                f"  value: ${{{{ steps.s3c.outputs.{output.name} }}}}",
             )
         ],
         "env": [
             f"{variable(name)}: ${{{{ inputs.{name} }}}}"
-            for one in action.inputs
-            if one not in OF_THE_FILE
-            for name in (one.name, *one.aliases)
-        ],
-        "inputs-table": _table(
-            ("Input", "What it is", "Default"),
-            [(f"`{one.name}`", _described(one), _default(one)) for one in action.inputs],
+            for option in action.inputs
+            if option not in OF_THE_FILE
+            for name in (option.name, *option.aliases)
+        ]
+        + [f"{option.variable}: ${{{{ inputs.{option.name} }}}}" for option in action.removed],
+        "inputs-table": [line for group in groups for line in _table_group(*group)],
+        "outputs-table": _table(
+            ("Output", "What it is"), [(f"`{output.name}`", output.help) for output in action.outputs]
         ),
-        "outputs-table": _table(("Output", "What it is"), [(f"`{one.name}`", one.help) for one in action.outputs]),
         "exit-codes": _table(("Exit code", "Meaning"), [(str(code), meaning) for code, meaning in EXIT_CODES]),
     }
 
 
 def files(action: Action) -> list[Path]:
-    """The files of an action that have generated parts."""
-    return [path for name in ("action.yml", "README.md") if (path := ROOT / action.folder / name).exists()]
+    """Return the files of an action that have generated parts."""
+    names = ("action.yml", "docs/inputs.md" if action.folder == "." else "README.md")
+    return [path for name in names if (path := ROOT / action.folder / name).exists()]
 
 
 def filled(text: str, generated: dict[str, list[str]]) -> str:
-    """A file's text with its generated parts made anew."""
+    """Return a file's text with its generated parts replaced."""
 
-    def fill(found: re.Match[str]) -> str:
-        lines = generated[found["name"]]
+    def fill(match: re.Match[str]) -> str:
+        lines = generated[match["name"]]
         return "".join(
-            [found["begin"], *(f"{found['indent']}{line}".rstrip() + "\n" for line in lines), found["close"]],
+            [match["begin"], *(f"{match['indent']}{line}".rstrip() + "\n" for line in lines), match["close"]],
         )
 
-    return _PART.sub(fill, text)
+    return _GENERATED_PART.sub(fill, text)
 
 
-_PART = re.compile(
+_GENERATED_PART = re.compile(
     r"(?P<begin>^(?P<indent> *)(?:#|<!--) generated: (?P<name>[a-z-]+)[^\n]*\n)"
     r"(?:.*?\n)??(?P<close> *(?:#|<!--) end\b[^\n]*$)",
     re.MULTILINE | re.DOTALL,
 )
 
 
-def _yaml_input(one: Input[Any]) -> list[str]:
-    # No `default:`. An input nobody set stays empty, so that it does not hide an old name that was set, and so that the
-    # command can tell what was asked for from what it assumes.
-    default = f" Default: `{one.default}`." if one.default else ""
-    lines = [f"{one.name}:", f"  description: {_quoted(_described(one) + default)}"]
-    if one.required:
+def _yaml_group(heading: str, inputs: list[Input[Any]]) -> list[str]:
+    return [*([f"# {heading}"] if heading else []), *(line for option in inputs for line in _yaml_input(option))]
+
+
+def _table_group(heading: str, inputs: list[Input[Any]]) -> list[str]:
+    rows: list[tuple[str, ...]] = [(f"`{option.name}`", _description(option), _default(option)) for option in inputs]
+    table = _table(("Input", "What it is", "Default"), rows)
+    return ["", f"### {heading}", "", *table] if heading else table
+
+
+def _yaml_removed(option: Input[Any]) -> list[str]:
+    return [
+        f"{option.name}:",
+        '  description: "Not an input any more: it ends the step with exit code 2."',
+        '  deprecationMessage: "Attach with the sign action, which takes the results of this one."',
+    ]
+
+
+def _yaml_input(option: Input[Any]) -> list[str]:
+    # No `default:`. An unset input stays empty, so that it does not hide an old name that was set, and so that the
+    # command can distinguish explicit values from defaults.
+    default = f" Default: `{option.default}`." if option.default else ""
+    lines = [f"{option.name}:", f"  description: {_quoted(_description(option) + default)}"]
+    if option.required:
         lines.append("  required: true")
-    if one.expression:
-        lines.append(f"  default: {one.expression}")
-    for alias in one.aliases:
+    if option.expression:
+        lines.append(f"  default: {option.expression}")
+    for alias in option.aliases:
         lines += [
             f"{alias}:",
-            f"  description: {_quoted(f'An old name of `{one.name}`.')}",
-            f"  deprecationMessage: {_quoted(f'Use {one.name}.')}",
+            f"  description: {_quoted(f'An old name of `{option.name}`.')}",
+            f"  deprecationMessage: {_quoted(f'Use {option.name}.')}",
         ]
     return lines
 
 
-def _described(one: Input[Any]) -> str:
-    text = one.help
-    if one.choices:
-        words = ", ".join(f"`{choice}`" for choice in one.choices)
-        text += f" Any of {words}." if one.many else f" One of {words}."
-    if one.required:
+def _description(option: Input[Any]) -> str:
+    text = option.help
+    if option.choices:
+        choices = ", ".join(f"`{choice}`" for choice in option.choices)
+        text += f" Any of {choices}." if option.many else f" One of {choices}."
+    if option.required:
         text += " Required."
-    if one.aliases:
-        text += " Also understood: " + ", ".join(f"`{alias}`" for alias in one.aliases) + "."
-    if one.example and not one.default:
-        text += " Example: `" + one.example.replace("\n", " ") + "`."
+    if option.aliases:
+        text += " Also understood: " + ", ".join(f"`{alias}`" for alias in option.aliases) + "."
+    if option.example and not option.default:
+        text += " Example: `" + option.example.replace("\n", " ") + "`."
     return text
 
 
-def _default(one: Input[Any]) -> str:
-    default = one.default or one.expression
+def _default(option: Input[Any]) -> str:
+    default = option.default or option.expression
     return f"`{default}`" if default else ""
 
 
@@ -167,8 +208,9 @@ def _quoted(text: str) -> str:
 
 
 def main() -> int:
-    """Write, or with `--check` compare; 1 when a file is out of date."""
+    """Write, or with `--check` compare; return 1 when a file is out of date."""
     stale = 0
+    state = "is out of date: run make docs" if "--check" in sys.argv else "written"
     for action in ACTIONS:
         generated = parts(action)
         for path in files(action):
@@ -179,14 +221,15 @@ def main() -> int:
             stale += 1
             if "--check" not in sys.argv:
                 path.write_text(after, encoding="utf-8")
-            print(f"{path.relative_to(ROOT)} {'is out of date: run make docs' if '--check' in sys.argv else 'written'}")
-    schema = ROOT / "s3c_actions" / "schemas" / model.SCHEMA
-    text = json.dumps(model.schema(), indent=2) + "\n"
-    if not schema.exists() or schema.read_text(encoding="utf-8") != text:
-        stale += 1
-        if "--check" not in sys.argv:
-            schema.write_text(text, encoding="utf-8")
-        print(f"{schema.relative_to(ROOT)} {'is out of date: run make docs' if '--check' in sys.argv else 'written'}")
+            print(f"{path.relative_to(ROOT)} {state}")
+    for document in (policy, result, trace):
+        schema = ROOT / "s3c_actions" / "schemas" / document.SCHEMA
+        text = json.dumps(document.schema(), indent=2) + "\n"
+        if not schema.exists() or schema.read_text(encoding="utf-8") != text:
+            stale += 1
+            if "--check" not in sys.argv:
+                schema.write_text(text, encoding="utf-8")
+            print(f"{schema.relative_to(ROOT)} {state}")
     return int(stale > 0 and "--check" in sys.argv)
 
 

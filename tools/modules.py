@@ -1,7 +1,7 @@
-"""Writes the go.mod and go.sum of the pinned programs anew: `make modules`, or `python -m tools.modules NAME…`.
+"""Regenerate the go.mod and go.sum of the pinned programs: `make modules`, or `python -m tools.modules NAME…`.
 
 One small module for each program, because they need different versions of the same libraries, and because `go install`
-refuses modules that replace dependencies. The go directive is at least GO, or what the program asks for.
+refuses modules that replace dependencies. The go directive is at least GO, or what the program requires.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from s3c_actions.programs.pins import PINS, Pin
+from s3c_actions.programs.install.pins import PINS, Pin
 from s3c_lab import programs as lab
 
 GO = "1.26.0"
 
 
 def main(names: list[str]) -> int:
-    """Write the modules of the programs named, or of all."""
+    """Write the modules of the named programs, or of all."""
     pins = {pin.name: pin for pin in (*PINS, *lab.PINS)}
     unknown = sorted(set(names) - set(pins))
     if unknown:
@@ -43,20 +43,20 @@ def _write(pin: Pin) -> None:
         (folder / "go.mod").write_text(text)
         _go(pin, folder, "get", "-tool", f"{pin.package}@v{pin.version}")
         _go(pin, folder, "mod", "tidy")
-        home = pin.modules / pin.name
-        home.mkdir(parents=True, exist_ok=True)
+        target = pin.modules / pin.name
+        target.mkdir(parents=True, exist_ok=True)
         for name in ("go.mod", "go.sum"):
-            shutil.copyfile(folder / name, home / name)
+            shutil.copyfile(folder / name, target / name)
 
 
 def replacements(go_mod: str) -> list[str]:
-    """The replace lines of a go.mod, without those by a folder of the same repository: no proxy serves them."""
-    found = []
+    """Return the replace lines of a go.mod, without those by a folder of its repository, which no proxy serves."""
+    replacing = []
     for block in re.finditer(r"^replace\s+\((.*?)^\)|^replace\s+([^\n(]+)$", go_mod, re.MULTILINE | re.DOTALL):
         lines = (block[1] if block[1] is not None else block[2]).splitlines()
         rules = [line.partition("//")[0].strip() for line in lines]
-        found += [f"replace {rule}" for rule in rules if rule and "=> ." not in rule]
-    return found
+        replacing += [f"replace {rule}" for rule in rules if rule and "=> ." not in rule]
+    return replacing
 
 
 def _go(pin: Pin, folder: Path, *arguments: str) -> str:
@@ -67,10 +67,10 @@ def _go(pin: Pin, folder: Path, *arguments: str) -> str:
         "GOWORK": "off",
         "GOEXPERIMENT": pin.experiments,
     }
-    done = subprocess.run(
+    completed = subprocess.run(
         ["go", *arguments], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, check=True
     )
-    return done.stdout
+    return completed.stdout
 
 
 if __name__ == "__main__":

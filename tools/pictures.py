@@ -1,6 +1,6 @@
-"""Takes the pictures of the documentation: comment, summary and report, light and dark, in Debian's Chromium.
+"""Take the pictures of the documentation: comment, summary and report, light and dark, in Debian's Chromium.
 
-They show recorded findings as GitHub renders what is made of them; `make pictures` writes docs/pictures.
+They show recorded findings as GitHub renders their reports; `make pictures` writes docs/pictures.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from s3c_actions.report import comment, story_page, summary
-from s3c_actions.steps.results import ImageOutcome
-from tests import stories
-from tests.browser import gfm, github, scenes
-from tests.browser.chromium import THEMES, Theme, chromium, opened
-from tests.debian import program
+from s3c_actions.report.github import comment, summary
+from s3c_actions.result.model import ImageOutcome
+from s3c_actions.trace import page as story_page
+from tests.support import stories
+from tests.support.browser import gfm, github, scenes
+from tests.support.browser.chromium import THEMES, Theme, chromium, opened
+from tests.support.debian import program
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 
@@ -29,9 +30,9 @@ class Picture:
     Attributes:
         name: of its files, before the theme.
         source: the page's HTML for a theme.
-        part: a selector of what is taken.
+        part: a selector of the part to capture.
         height: in CSS pixels, 0 for all of it.
-        drawn: the page has diagrams to wait for.
+        drawn: whether the page has diagrams to wait for.
     """
 
     name: str
@@ -62,7 +63,7 @@ PICTURES = (
 
 
 def main() -> int:
-    """Take them all."""
+    """Take all pictures."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     quantise = program("pngquant", "pngquant")
     with chromium() as browser, tempfile.TemporaryDirectory() as folder:

@@ -1,1 +1,1 @@
-"""Azure: who we are there (Microsoft Entra ID) and keys that never leave their vault. The only user of `azure.*`."""
+"""Azure: login by Microsoft Entra ID, and keys that never leave their vault. The only user of `azure.*`."""

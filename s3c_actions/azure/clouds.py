@@ -15,9 +15,9 @@ class Cloud(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: as the input `azure-cloud` has it.
         authority: host of Microsoft Entra ID.
-        vaults, registries: what names of key vaults and of container registries end in.
+        vaults, registries: the domains of key vaults and of container registries.
         management: host of the Resource Manager.
-        exchange_audience: what an outside token has to be made for, to be exchanged for one of Entra's:
+        exchange_audience: the audience of an outside token that is exchanged for one of Entra's:
             https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
     """
 
@@ -58,6 +58,6 @@ CLOUDS: tuple[Cloud, ...] = (
 )
 
 
-def named(name: str) -> Cloud:
+def find_cloud(name: str) -> Cloud:
     """The cloud of that name, one of CLOUDS."""
     return next(cloud for cloud in CLOUDS if cloud.name == name)

@@ -9,24 +9,24 @@ import base64
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from s3c_actions import reading, web
-from s3c_actions.errors import OutsideError
+from s3c_actions.core import reading, web
+from s3c_actions.core.errors import OutsideError
 
 URL, TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 PERMISSION = "permissions:\n  contents: read\n  id-token: write"
 
 
-def offered(environment: Mapping[str, str]) -> bool:
+def is_available(environment: Mapping[str, str]) -> bool:
     """Whether this job may ask for a token: it has `id-token: write`."""
     return bool(environment.get(URL) and environment.get(TOKEN))
 
 
 def fetch(environment: Mapping[str, str], audience: str) -> str:
-    """A new token; it lives for some minutes.
+    """Fetch a new token; it lives for some minutes.
 
     Args:
-        environment: holds where to ask, and what to ask with.
-        audience: whom it is for.
+        environment: holds the address and the credential of the request.
+        audience: of the token.
 
     Raises:
         OutsideError: GitHub gave none.
@@ -37,24 +37,24 @@ def fetch(environment: Mapping[str, str], audience: str) -> str:
 
     retries = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
     try:
-        with web.session() as session:
+        with web.create_session() as session:
             session.mount("https://", HTTPAdapter(max_retries=retries))
-            answer = session.get(
+            response = session.get(
                 f"{environment[URL]}&audience={quote(audience, safe='')}",
                 headers={"Authorization": f"bearer {environment[TOKEN]}"},
                 timeout=(10, 30),
                 allow_redirects=False,
             )
-        value = answer.json().get("value") if answer.status_code == 200 else None
+        value = response.json().get("value") if response.status_code == 200 else None
     except (requests.RequestException, ValueError, AttributeError) as error:
-        # The error's text may hold the address, which is this job's own; its kind tells enough.
-        raise _none(type(error).__name__) from None
+        # The error's text may hold the job's own address; its type is enough.
+        raise _no_token_error(type(error).__name__) from None
     if not isinstance(value, str) or value.count(".") != 2:
-        raise _none(f"HTTP {answer.status_code} {answer.reason}")
+        raise _no_token_error(f"HTTP {response.status_code} {response.reason}")
     return value
 
 
-def _none(original: str) -> OutsideError:
+def _no_token_error(original: str) -> OutsideError:
     return OutsideError(
         "GitHub gave no OIDC token for this job.",
         cause="Its token service has a fault, or the job is over.",
@@ -67,8 +67,8 @@ def claims(token: str) -> dict[str, str]:
     """`iss`, `sub` and `aud` of a token, not verified: for messages alone. Empty when it cannot be read."""
     payload = token.split(".")[1] if token.count(".") == 2 else ""
     try:
-        document = reading.json_value(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        found = {name: document.get(name) for name in ("iss", "sub", "aud")}
+        document = reading.parse_json(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        values = {name: document.get(name) for name in ("iss", "sub", "aud")}
     except (ValueError, AttributeError):
         return {}
-    return {name: str(value[0] if isinstance(value, list) and value else value) for name, value in found.items()}
+    return {name: str(value[0] if isinstance(value, list) and value else value) for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""Who we are at Azure: a credential made of what is there, told by name.
+"""The Azure identity: a credential from the first available source, with a name for people.
 
 Sources, in the order in which `auto` takes them: the OIDC token of a GitHub job exchanged by a federated credential
 (https://learn.microsoft.com/entra/workload-id/workload-identity-federation), a workload identity's token file
@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import answers, reading
 from s3c_actions.azure import clouds, github_token, login_errors
 from s3c_actions.azure.clouds import Cloud
-from s3c_actions.azure.login_errors import Login
-from s3c_actions.azure.transport import transport
-from s3c_actions.errors import InputError, OutsideError, S3CError
-from s3c_actions.inputs.azure import https_host, tenant
-from s3c_actions.pasted import quoted
-from s3c_actions.process import Secrets, find
+from s3c_actions.azure.login_errors import LoginAttempt
+from s3c_actions.azure.transport import create_transport
+from s3c_actions.core import reading, response_limits
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.pasted_content import quote_value
+from s3c_actions.core.process import Secrets, find
+from s3c_actions.options.azure import https_host, tenant
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
@@ -39,13 +39,13 @@ PROBE_SECONDS = 1.0
 
 
 class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the inputs say; what they leave out comes from the variables that every tool of Azure's reads.
+    """The inputs; what they leave out comes from the variables that all Azure tools read.
 
     Attributes:
         tenant, client: ids; empty: `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`.
-        cloud: where to log in, and how services are called.
+        cloud: decides where to log in, and the names of services.
         authority: host to log in at in place of the cloud's; empty: `AZURE_AUTHORITY_HOST`, else the cloud's.
-        source: one of `inputs.azure.SOURCES`.
+        source: one of `options.azure.SOURCES`.
     """
 
     tenant: str = ""
@@ -57,13 +57,13 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """An identity that was chosen.
+    """The chosen identity.
 
     Attributes:
-        credential: for every client of the Azure SDK. It raises S3CError, translated, and hides each token it gives.
-        source: one of `inputs.azure.SOURCES`, never `auto`.
+        credential: for every client of the Azure SDK. It raises translated errors (S3CError), and hides each token.
+        source: one of `options.azure.SOURCES`, never `auto`.
         told: a clause for people, such as `GitHub's OIDC token, as client …`.
-        tenant, client: ids; empty when the source knows them alone.
+        tenant, client: ids; empty when only the source knows them.
     """
 
     credential: Credential = field(repr=False)
@@ -75,62 +75,62 @@ class Identity:
 
 
 class Credential:
-    """A `TokenCredential` of azure-core's: one of azure-identity's, with its errors translated and its tokens hidden.
+    """A `TokenCredential` of azure-core: wraps one of azure-identity, translates its errors and hides its tokens.
 
     Args:
-        make: azure-identity's, made when the first token is asked for: it is slow to import.
-        secrets: gets every token before anybody else does.
-        login: who logs in, for errors.
+        make: creates azure-identity's at the first request for a token: it is slow to import.
+        secrets: receives every token before it is used.
+        login: the attempt, for errors.
         now: this machine's time.
     """
 
     def __init__(
-        self, make: Callable[[], Any], secrets: Secrets, login: Callable[[], Login], now: Callable[[], datetime]
+        self, make: Callable[[], Any], secrets: Secrets, login: Callable[[], LoginAttempt], now: Callable[[], datetime]
     ) -> None:
         self._make, self._secrets, self._login, self._now = cache(make), secrets, login, now
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """A token for the scopes, as azure-core's protocol has it; raises S3CError when there is none."""
-        token: AccessToken = self._asked(lambda: self._make().get_token(*scopes, **options))
+        """Get a token for the scopes, by azure-core's protocol; raises S3CError when there is none."""
+        token: AccessToken = self._request_token(lambda: self._make().get_token(*scopes, **options))
         return token
 
     def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
-        """The same with what is known of the token."""
-        token: AccessTokenInfo = self._asked(lambda: self._make().get_token_info(*scopes, options=options))
+        """Get a token with its metadata; otherwise as `get_token`."""
+        token: AccessTokenInfo = self._request_token(lambda: self._make().get_token_info(*scopes, options=options))
         return token
 
-    def _asked(self, ask: Callable[[], Any]) -> Any:
+    def _request_token(self, get_token: Callable[[], Any]) -> Any:
         from azure.core.exceptions import AzureError
 
         try:
-            token = ask()
+            token = get_token()
         except AzureError as error:
-            raise _told(error, self._login(), self._now()) from None
+            raise _translate_error(error, self._login(), self._now()) from None
         self._secrets.add(token.token)
         return token
 
 
-def _told(error: Exception, login: Login, now: datetime) -> S3CError:
-    """What a credential raised, for people."""
+def _translate_error(error: Exception, login: LoginAttempt, now: datetime) -> S3CError:
+    """Translate an error of a credential."""
     from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
-    said = str(error)
+    message = str(error)
     if isinstance(error, ServiceRequestError | ServiceResponseError):
         return OutsideError(
             f"Microsoft Entra ID at {login.authority} could not be reached.",
             cause="The network, a proxy or a firewall is in the way, or `authority-host` is misspelt.",
             remedy=f"Let this machine reach https://{login.authority}, and try again.",
-            original=said[:2000],
+            original=message[:2000],
         )
-    if "not configured to acquire tokens for tenant" in said:
+    if "not configured to acquire tokens for tenant" in message:
         return InputError(
             "tenant-id",
             f"the service belongs to another tenant than {login.tenant or 'the one logged in to'}.",
             cause="The vault, registry or cluster is another directory's, or `tenant-id` is.",
             remedy="Give the tenant that the service is in.",
-            original=said[:2000],
+            original=message[:2000],
         )
-    return login_errors.translated(said, login, now)
+    return login_errors.translate_login_error(message, login, now)
 
 
 def choose(
@@ -141,47 +141,47 @@ def choose(
     probe: Callable[[], bool] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Identity:
-    """The identity that the settings ask for, or the first that is there. No token is asked for yet.
+    """Choose the requested identity, or the first available one. No token is requested yet.
 
     Args:
         settings: from the inputs.
         environment: the process's.
-        secrets: what is hidden everywhere.
+        secrets: hidden in all output.
         probe: whether a managed identity answers on this machine; by default its metadata service is tried.
         now: this machine's time.
 
     Raises:
-        InputError: an id is missing, or the source asked for is not there.
+        InputError: an id is missing, or the requested source is not available.
         OutsideError: there is no identity at all.
     """
-    answers.limit()
-    # Without a handler of its own, azure-identity would write each failure to standard error; it is told by its error.
+    response_limits.install_limits()
+    # Without a handler of its own, azure-identity would write each failure to standard error as well.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     for name in ("AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD", github_token.TOKEN, "IDENTITY_HEADER"):
         if environment.get(name):
             secrets.add(environment[name])
-    found = _Choice(settings, environment, secrets, probe or _metadata_service_answers, now)
+    choice = _IdentityChooser(settings, environment, secrets, probe or _metadata_service_answers, now)
     makers: dict[str, Callable[[], Identity | None]] = {
-        "github-oidc": found.github,
-        "workload-identity": found.workload,
-        "environment": found.environment_,
-        "azure-cli": found.cli,
-        "managed-identity": found.managed,
+        "github-oidc": choice.github,
+        "workload-identity": choice.workload,
+        "environment": choice.environment_,
+        "azure-cli": choice.cli,
+        "managed-identity": choice.managed,
     }
     if settings.source != "auto":
-        made = makers[settings.source]()
-        if made is None:
-            raise found.missing(settings.source)
-        return made
+        identity = makers[settings.source]()
+        if identity is None:
+            raise choice.missing(settings.source)
+        return identity
     for make in makers.values():
-        made = make()
-        if made is not None:
-            return made
-    raise found.nothing()
+        identity = make()
+        if identity is not None:
+            return identity
+    raise choice.nothing()
 
 
 @dataclass(frozen=True)
-class _Choice:
+class _IdentityChooser:
     settings: IdentitySettings
     environment: Mapping[str, str]
     secrets: Secrets = field(repr=False)
@@ -200,23 +200,23 @@ class _Choice:
     def authority(self) -> str:
         if self.settings.authority:
             return self.settings.authority
-        given = self.environment.get("AZURE_AUTHORITY_HOST", "")
-        if not given:
+        host = self.environment.get("AZURE_AUTHORITY_HOST", "")
+        if not host:
             return self.settings.cloud.authority
         try:
-            return https_host(given)
+            return https_host(host)
         except ValueError as error:
-            raise InputError("authority-host", f"AZURE_AUTHORITY_HOST: {quoted(given)} is not {error}.") from None
+            raise InputError("authority-host", f"AZURE_AUTHORITY_HOST: {quote_value(host)} is not {error}.") from None
 
     def github(self) -> Identity | None:
-        """The job's OIDC token, asked for anew whenever Entra is: it lives for minutes, a job for hours."""
-        if not github_token.offered(self.environment):
+        """The job's OIDC token, requested anew for each login: it lives for minutes, a job for hours."""
+        if not github_token.is_available(self.environment):
             return None
         if self.settings.source == "auto" and not (self.tenant and self.client):
             return None
-        self._ids("github-oidc")
+        self._require_ids("github-oidc")
         audience = self.settings.cloud.exchange_audience
-        return self._federated(
+        return self._federated_identity(
             "github-oidc", "GitHub's OIDC token", lambda: github_token.fetch(self.environment, audience)
         )
 
@@ -225,11 +225,11 @@ class _Choice:
         path = self.environment.get("AZURE_FEDERATED_TOKEN_FILE")
         if not path:
             return None
-        self._ids("workload-identity")
+        self._require_ids("workload-identity")
 
         def read() -> str:
             try:
-                return reading.text(Path(path)).strip()
+                return reading.read_text_file(Path(path)).strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise OutsideError(
                     f"The workload identity's token {path} cannot be read.",
@@ -238,7 +238,7 @@ class _Choice:
                     original=getattr(error, "strerror", "") or "",
                 ) from None
 
-        return self._federated("workload-identity", "the workload identity", read)
+        return self._federated_identity("workload-identity", "the workload identity", read)
 
     def environment_(self) -> Identity | None:
         """A client secret or certificate in the environment."""
@@ -246,14 +246,14 @@ class _Choice:
         certificate = self.environment.get("AZURE_CLIENT_CERTIFICATE_PATH")
         if not (secret or certificate):
             return None
-        self._ids("environment")
+        self._require_ids("environment")
 
         def make() -> Any:
             from azure.identity import CertificateCredential, ClientSecretCredential
 
             if secret:
                 return ClientSecretCredential(
-                    self.tenant, self.client, secret, authority=self.authority, transport=transport()
+                    self.tenant, self.client, secret, authority=self.authority, transport=create_transport()
                 )
             password = self.environment.get("AZURE_CLIENT_CERTIFICATE_PASSWORD")
             try:
@@ -263,7 +263,7 @@ class _Choice:
                     certificate,
                     authority=self.authority,
                     password=password,
-                    transport=transport(),
+                    transport=create_transport(),
                 )
             except (ValueError, OSError) as error:
                 raise InputError(
@@ -271,14 +271,14 @@ class _Choice:
                     "the certificate of the environment cannot be used.",
                     cause="AZURE_CLIENT_CERTIFICATE_PATH names no PEM or PKCS#12 file with a certificate and its key, "
                     "or AZURE_CLIENT_CERTIFICATE_PASSWORD does not open it.",
-                    remedy="Mend the variable, or unset it to use another identity.",
+                    remedy="Fix the variable, or unset it to use another identity.",
                     original=type(error).__name__,
                 ) from None
 
-        return self._identity("environment", f"a {'secret' if secret else 'certificate'} of the environment", make)
+        return self._make_identity("environment", f"a {'secret' if secret else 'certificate'} of the environment", make)
 
     def cli(self) -> Identity | None:
-        """The session of `az login`, which is what azure/login leaves behind."""
+        """The session of `az login`, which azure/login creates as well."""
         if not _az_is_logged_in(self.environment):
             return None
 
@@ -287,12 +287,12 @@ class _Choice:
 
             return AzureCliCredential(tenant_id=self.settings.tenant, process_timeout=60)
 
-        return self._identity("azure-cli", "the session of az (azure/login)", make, known=False)
+        return self._make_identity("azure-cli", "the session of az (azure/login)", make, known=False)
 
     def managed(self) -> Identity | None:
-        """The identity that Azure gives this machine."""
+        """The managed identity of this machine."""
         platform = any(self.environment.get(name) for name in ("IDENTITY_ENDPOINT", "MSI_ENDPOINT"))
-        # GitHub's own runners are machines of Azure's, with a metadata service and no identity.
+        # GitHub-hosted runners are Azure machines, with a metadata service and no identity.
         if not platform and (self.environment.get("RUNNER_ENVIRONMENT") == "github-hosted" or not self.probe()):
             return None
 
@@ -300,15 +300,15 @@ class _Choice:
             from azure.identity import ManagedIdentityCredential
 
             return ManagedIdentityCredential(
-                client_id=self.client or None, _exclude_workload_identity_credential=True, transport=transport()
+                client_id=self.client or None, _exclude_workload_identity_credential=True, transport=create_transport()
             )
 
-        return self._identity("managed-identity", "the managed identity", make, known=bool(self.client))
+        return self._make_identity("managed-identity", "the managed identity", make, known=bool(self.client))
 
     def missing(self, source: str) -> S3CError:
-        """The error of a source that was asked for and is not there."""
+        """The error of a requested source that is not available."""
         if source == "github-oidc":
-            return self._no_permission()
+            return self._no_permission_error()
         cause = {
             "workload-identity": "AZURE_FEDERATED_TOKEN_FILE is not set.",
             "environment": "Neither AZURE_CLIENT_SECRET nor AZURE_CLIENT_CERTIFICATE_PATH is set.",
@@ -323,9 +323,13 @@ class _Choice:
         )
 
     def nothing(self) -> S3CError:
-        """The error of a machine where no source was found."""
+        """The error of a machine without any source."""
         if self.environment.get("GITHUB_ACTIONS") == "true":
-            return self._ids_missing() if github_token.offered(self.environment) else self._no_permission()
+            return (
+                self._missing_ids_error()
+                if github_token.is_available(self.environment)
+                else self._no_permission_error()
+            )
         return OutsideError(
             "There is no Azure identity here.",
             cause="Neither GitHub's OIDC token, a workload identity, AZURE_CLIENT_SECRET, `az login` nor a managed "
@@ -334,7 +338,7 @@ class _Choice:
             "`tenant-id` and `client-id`.",
         )
 
-    def _no_permission(self) -> S3CError:
+    def _no_permission_error(self) -> S3CError:
         return InputError(
             "azure-identity",
             "this job may not ask GitHub for an OIDC token.",
@@ -342,7 +346,7 @@ class _Choice:
             remedy=f"Add it to the job:\n{github_token.PERMISSION}",
         )
 
-    def _ids_missing(self) -> S3CError:
+    def _missing_ids_error(self) -> S3CError:
         field_name = "tenant-id" if not self.tenant else "client-id"
         return InputError(
             field_name,
@@ -351,15 +355,15 @@ class _Choice:
             "tenant-id: ${{ vars.AZURE_TENANT_ID }}\nclient-id: ${{ vars.AZURE_CLIENT_ID }}",
         )
 
-    def _ids(self, source: str) -> None:
+    def _require_ids(self, source: str) -> None:
         if self.tenant and self.client:
             try:
                 tenant(self.tenant)
             except ValueError as error:
-                raise InputError("tenant-id", f"AZURE_TENANT_ID: {quoted(self.tenant)} is not {error}.") from None
+                raise InputError("tenant-id", f"AZURE_TENANT_ID: {quote_value(self.tenant)} is not {error}.") from None
             return
         if source == "github-oidc":
-            raise self._ids_missing()
+            raise self._missing_ids_error()
         name = "tenant-id" if not self.tenant else "client-id"
         raise InputError(
             name,
@@ -367,7 +371,7 @@ class _Choice:
             remedy=f"Give it, or set AZURE_{name.upper().replace('-', '_')}.",
         )
 
-    def _federated(self, source: str, told: str, token: Callable[[], str]) -> Identity:
+    def _federated_identity(self, source: str, label: str, token: Callable[[], str]) -> Identity:
         last: dict[str, str] = {}
 
         def assertion() -> str:
@@ -381,15 +385,15 @@ class _Choice:
             from azure.identity import ClientAssertionCredential
 
             return ClientAssertionCredential(
-                self.tenant, self.client, assertion, authority=self.authority, transport=transport()
+                self.tenant, self.client, assertion, authority=self.authority, transport=create_transport()
             )
 
-        return self._identity(source, told, make, claims=last)
+        return self._make_identity(source, label, make, claims=last)
 
-    def _identity(
+    def _make_identity(
         self,
         source: str,
-        told: str,
+        label: str,
         make: Callable[[], Any],
         *,
         known: bool = True,
@@ -401,11 +405,11 @@ class _Choice:
             credential=Credential(
                 make,
                 self.secrets,
-                lambda: Login(tenant=tenant, client=client, authority=authority, claims=claims),
+                lambda: LoginAttempt(tenant=tenant, client=client, authority=authority, claims=claims),
                 self.now,
             ),
             source=source,
-            told=told + (f", as client {client}" if client else ""),
+            told=label + (f", as client {client}" if client else ""),
             cloud=self.settings.cloud,
             tenant=tenant,
             client=client,
@@ -418,7 +422,7 @@ def _az_is_logged_in(environment: Mapping[str, str]) -> bool:
     folder = environment.get("AZURE_CONFIG_DIR") or str(Path(environment.get("HOME") or "/") / ".azure")
     try:
         # Written by az with a byte order mark.
-        profile = reading.json_value(reading.text(Path(folder) / "azureProfile.json", encoding="utf-8-sig"))
+        profile = reading.parse_json(reading.read_text_file(Path(folder) / "azureProfile.json", encoding="utf-8-sig"))
         return bool(profile["subscriptions"])
     except (OSError, ValueError, KeyError, TypeError):
         return False

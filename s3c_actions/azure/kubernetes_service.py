@@ -1,7 +1,7 @@
-"""Azure Kubernetes Service: how to reach a cluster, asked of the Resource Manager with an Azure identity.
+"""Azure Kubernetes Service: access to a cluster, requested from the Resource Manager with an Azure identity.
 
-https://learn.microsoft.com/rest/api/aks/managed-clusters/list-cluster-user-credentials. It is one request, which
-azure-core makes: azure-mgmt-containerservice would bring every model of every version of the service's API for it.
+https://learn.microsoft.com/rest/api/aks/managed-clusters/list-cluster-user-credentials. It is one request, sent by
+azure-core: azure-mgmt-containerservice would add the models of every version of the service's API.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import reading
 from s3c_actions.azure.container_registry import pipeline
-from s3c_actions.errors import InputError, OutsideError, S3CError
+from s3c_actions.core import reading
+from s3c_actions.core.errors import OutsideError, S3CError
+from s3c_actions.core.explain import Case, explain
 
 if TYPE_CHECKING:
     from s3c_actions.azure.identity import Identity
-    from s3c_actions.process import Secrets
+    from s3c_actions.core.process import Secrets
 
 API_VERSION = "2025-05-01"
 # https://learn.microsoft.com/azure/aks/kubelogin-authentication: the application of every cluster's API server.
 SERVER = "6dae42f8-4368-4678-94ff-3960e28e3630"
-ROLE = "Azure Kubernetes Service Cluster User Role"
+USER_ROLE = "Azure Kubernetes Service Cluster User Role"
 
 
 class AksCluster(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,44 +44,44 @@ class AksCluster(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Access:
-    """How to reach a cluster.
+class ClusterAccess:
+    """Access to a cluster.
 
     Attributes:
         document: the kubeconfig, without plugins; it holds a token, or the certificate of a local account.
-        token: gives a token that is valid now; None for a local account.
+        token: returns a valid token; None for a local account.
     """
 
     document: dict[str, Any] = field(repr=False)
-    token: Token | None = field(default=None, repr=False)
+    token: ClusterToken | None = field(default=None, repr=False)
 
 
-class Token(msgspec.Struct, frozen=True):
-    """Tokens for a cluster's API server; called, it gives one that is valid now."""
+class ClusterToken(msgspec.Struct, frozen=True):
+    """Tokens for a cluster's API server; called, it returns a valid one."""
 
     identity: Identity
     server: str
 
     def __call__(self) -> str:
-        """Raises S3CError when Microsoft Entra ID gives none."""
+        """Get a token; raises S3CError when Microsoft Entra ID gives none."""
         return self.identity.credential.get_token(f"{self.server}/.default").token
 
 
-def access(cluster: AksCluster, identity: Identity, secrets: Secrets) -> Access:
-    """Ask how to reach a cluster.
+def fetch_access(cluster: AksCluster, identity: Identity, secrets: Secrets) -> ClusterAccess:
+    """Fetch the access to a cluster.
 
-    A kubeconfig of a cluster with Microsoft Entra ID names kubelogin: a token of our own stands in its place.
+    A kubeconfig of a cluster with Microsoft Entra ID names kubelogin: a token replaces it.
 
     Args:
-        cluster: which.
-        identity: who asks, and who the cluster is to see.
-        secrets: gets every token and key.
+        cluster: to be reached.
+        identity: used for the request and for the cluster.
+        secrets: receives every token and key.
 
     Raises:
         InputError: there is no such cluster, or it is in another tenant.
         OutsideError: the identity may not ask, or the Resource Manager failed.
     """
-    document = _kubeconfig(cluster, _asked(cluster, identity))
+    document = _parse_kubeconfig(cluster, _request_credential(cluster, identity))
     token = None
     for entry in document.get("users") or []:
         user = entry.get("user") or {}
@@ -88,12 +89,12 @@ def access(cluster: AksCluster, identity: Identity, secrets: Secrets) -> Access:
             if user.get(key):
                 secrets.add(str(user[key]))
         if "exec" in user or "auth-provider" in user:
-            token = Token(identity, _server(user))
+            token = ClusterToken(identity, _server_application(user))
             entry["user"] = {"token": token()}
-    return Access(document=document, token=token)
+    return ClusterAccess(document=document, token=token)
 
 
-def _asked(cluster: AksCluster, identity: Identity) -> str:
+def _request_credential(cluster: AksCluster, identity: Identity) -> str:
     from azure.core.exceptions import ServiceRequestError, ServiceResponseError
     from azure.core.rest import HttpRequest
 
@@ -107,8 +108,8 @@ def _asked(cluster: AksCluster, identity: Identity) -> str:
     )
     client = pipeline(base)
     try:
-        with client, client.send_request(request) as answer:
-            status, body = answer.status_code, answer.text()
+        with client, client.send_request(request) as response:
+            status, body = response.status_code, response.text()
     except (ServiceRequestError, ServiceResponseError) as error:
         raise OutsideError(
             f"Azure's Resource Manager at {identity.cloud.management} could not be reached.",
@@ -117,17 +118,17 @@ def _asked(cluster: AksCluster, identity: Identity) -> str:
             original=str(error)[:1000],
         ) from None
     if status != 200:
-        raise _refused(cluster, identity, status, body)
+        raise _refusal_error(cluster, identity, status, body)
     return str(body)
 
 
-def _kubeconfig(cluster: AksCluster, body: str) -> dict[str, Any]:
+def _parse_kubeconfig(cluster: AksCluster, body: str) -> dict[str, Any]:
     import yaml
 
     try:
-        (first, *_) = reading.json_value(body)["kubeconfigs"]
+        (first, *_) = reading.parse_json(body)["kubeconfigs"]
         text = base64.b64decode(first["value"])
-        reading.check_yaml(yaml.parse(text, Loader=yaml.CSafeLoader))
+        reading.check_yaml_events(yaml.parse(text, Loader=yaml.CSafeLoader))
         document = yaml.safe_load(text)
         if not isinstance(document["users"], list) or not isinstance(document["clusters"], list):
             raise TypeError
@@ -140,60 +141,70 @@ def _kubeconfig(cluster: AksCluster, body: str) -> dict[str, Any]:
     return dict(document)
 
 
-def _server(user: dict[str, Any]) -> str:
-    """The application that tokens are for: the one kubelogin is told, else every cluster's."""
-    arguments = [str(one) for one in (user.get("exec") or {}).get("args") or []]
+def _server_application(user: dict[str, Any]) -> str:
+    """The application that tokens are for: the one in kubelogin's arguments, else every cluster's."""
+    arguments = [str(argument) for argument in (user.get("exec") or {}).get("args") or []]
     if "--server-id" in arguments[:-1]:
         return arguments[arguments.index("--server-id") + 1]
     config = (user.get("auth-provider") or {}).get("config") or {}
     return str(config.get("apiserver-id") or SERVER)
 
 
-def _refused(cluster: AksCluster, identity: Identity, status: int, body: str) -> S3CError:
+# The patterns match `STATUS CODE`.
+CASES = (
+    Case(
+        pattern=r" (?:SubscriptionNotFound|InvalidSubscriptionId)\Z",
+        field="subscription",
+        what="there is no subscription {subscription} that {identity} can see.",
+        cause="The id is misspelt, or the subscription is another tenant's.",
+        remedy="Look at `subscription` and `tenant-id`.",
+    ),
+    Case(
+        pattern=r" ResourceGroupNotFound\Z",
+        field="resource-group",
+        what="there is no resource group {group} in the subscription {subscription}.",
+        remedy="Look at `resource-group` and `subscription`.",
+    ),
+    Case(
+        pattern=r"\A404 ",
+        field="aks-cluster",
+        what="there is no cluster {cluster} in the resource group {group}.",
+        remedy="Look at `aks-cluster` and `resource-group`.",
+    ),
+    Case(
+        pattern=r" InvalidAuthenticationTokenTenant\Z",
+        field="tenant-id",
+        what="the subscription {subscription} belongs to another tenant than {tenant}.",
+        remedy="Give the tenant of the subscription.",
+    ),
+    Case(
+        pattern=r"\A40[13] ",
+        what="Azure does not let us ask how to reach the cluster {cluster} (HTTP {status}).",
+        cause="The identity ({identity}) has no role for that, or got it a moment ago.",
+        remedy=f'Grant it, and wait some minutes:\naz role assignment create --role "{USER_ROLE}" '
+        "--assignee {client} --scope {id}",
+    ),
+)
+
+
+def _refusal_error(cluster: AksCluster, identity: Identity, status: int, body: str) -> S3CError:
     try:
-        said = reading.json_value(body)["error"]
-        code, message = str(said["code"]), str(said["message"])
+        error = reading.parse_json(body)["error"]
+        code, message = str(error["code"]), str(error["message"])
     except (ValueError, KeyError, TypeError):
         code, message = "", body
     original = f"{code}: {message}"[:2000]
-    if code in {"SubscriptionNotFound", "InvalidSubscriptionId"}:
-        return InputError(
-            "subscription",
-            f"there is no subscription {cluster.subscription} that {identity.told} can see.",
-            cause="The id is misspelt, or the subscription is another tenant's.",
-            remedy="Look at `subscription` and `tenant-id`.",
-            original=original,
-        )
-    if code == "ResourceGroupNotFound":
-        return InputError(
-            "resource-group",
-            f"there is no resource group {cluster.group} in the subscription {cluster.subscription}.",
-            remedy="Look at `resource-group` and `subscription`.",
-            original=original,
-        )
-    if status == 404:
-        return InputError(
-            "aks-cluster",
-            f"there is no cluster {cluster.name} in the resource group {cluster.group}.",
-            remedy="Look at `aks-cluster` and `resource-group`.",
-            original=original,
-        )
-    if code == "InvalidAuthenticationTokenTenant":
-        return InputError(
-            "tenant-id",
-            f"the subscription {cluster.subscription} belongs to another tenant than {identity.tenant or 'ours'}.",
-            remedy="Give the tenant of the subscription.",
-            original=original,
-        )
-    if status in {401, 403}:
-        return OutsideError(
-            f"Azure does not let us ask how to reach the cluster {cluster.name} (HTTP {status}).",
-            cause=f"The identity ({identity.told}) has no role for that, or got it a moment ago.",
-            remedy=f'Grant it, and wait some minutes:\naz role assignment create --role "{ROLE}" '
-            f"--assignee {identity.client or 'CLIENT-ID'} --scope {cluster.id}",
-            original=original,
-        )
-    return OutsideError(
+    facts = {
+        "subscription": cluster.subscription,
+        "group": cluster.group,
+        "cluster": cluster.name,
+        "id": cluster.id,
+        "status": status,
+        "identity": identity.told,
+        "tenant": identity.tenant or "ours",
+        "client": identity.client or "CLIENT-ID",
+    }
+    return explain(f"{status} {code}", CASES, facts, original=original) or OutsideError(
         f"Azure's Resource Manager answered HTTP {status} for the cluster {cluster.name}.",
         cause="It is busy or has a fault." if status in {429, 500, 502, 503, 504} else "It did not understand us.",
         remedy="Try again later; see https://azure.status.microsoft.",

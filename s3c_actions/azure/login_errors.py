@@ -1,4 +1,4 @@
-"""What Microsoft Entra ID says when it gives no token, by its AADSTS code, in words that tell what to do.
+"""Translation of Microsoft Entra ID's errors, by AADSTS code, into what to do.
 
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 """
@@ -11,14 +11,15 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from s3c_actions.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.errors import OutsideError, S3CError
+from s3c_actions.core.explain import Case, explain
 
 CLOCK_TOLERANCE = 120.0
-"""Seconds that this machine's clock may be off before it is told."""
+"""Seconds that this machine's clock may be off before it is reported."""
 
 
-class Login(msgspec.Struct, frozen=True, kw_only=True):
-    """Who tried to log in, for the words of an error.
+class LoginAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """A login, for the text of its error.
 
     Attributes:
         tenant, client: ids; may be empty.
@@ -31,150 +32,142 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     claims: Mapping[str, str] | None = None
 
 
-class _Known(msgspec.Struct, frozen=True):
-    """One or several codes; with a field it is that input's fault."""
-
-    codes: tuple[str, ...]
-    what: str
-    cause: str
-    remedy: str
-    field: str = ""
-
-
 _FEDERATION = """az ad app federated-credential create --id {client} --parameters \
-'{{"name": "s3c", "issuer": "{iss}", "subject": "{sub}", "audiences": ["{aud}"]}}'"""
-_KNOWN = (
-    _Known(
-        ("700024", "500133"),
-        "Microsoft Entra ID did not accept the outside token: it is not within its time of validity.",
-        "It had expired when it was used, or a clock is wrong.",
-        "Run it again. s3c asks for a fresh token each time; a file that `AZURE_FEDERATED_TOKEN_FILE` names has to be "
-        "kept fresh by whoever writes it.",
+'{"name": "s3c", "issuer": "{iss}", "subject": "{sub}", "audiences": ["{aud}"]}'"""
+# The patterns match the digits after AADSTS.
+CASES = (
+    Case(
+        pattern=r"\A(?:700024|500133)\Z",
+        what="Microsoft Entra ID did not accept the outside token: it is not within its time of validity.",
+        cause="It had expired when it was used, or a clock is wrong.",
+        remedy="Run it again. s3c asks for a fresh token each time; a file that `AZURE_FEDERATED_TOKEN_FILE` names "
+        "has to be kept fresh by whoever writes it.",
     ),
-    _Known(
-        ("700213",),
-        "The application {client} does not trust this workflow: no federated credential of it has the subject {sub}.",
-        "The subject names repository and branch, tag, environment or `pull_request`; this run has another.",
-        "Add it, or run where the credential allows:\n" + _FEDERATION,
+    Case(
+        pattern=r"\A700213\Z",
+        what="The application {client} does not trust this workflow: no federated credential of it has the "
+        "subject {sub}.",
+        cause="The subject names repository and branch, tag, environment or `pull_request`; this run has another.",
+        remedy="Add it, or run where the credential allows:\n" + _FEDERATION,
     ),
-    _Known(
-        ("700212",),
-        "The application {client} does not trust this token: no federated credential of it has the audience {aud}.",
-        "The credential was made for another cloud, or for another audience.",
-        "Look at `azure-cloud`, or add the audience:\n" + _FEDERATION,
+    Case(
+        pattern=r"\A700212\Z",
+        what="The application {client} does not trust this token: no federated credential of it has the "
+        "audience {aud}.",
+        cause="The credential was made for another cloud, or for another audience.",
+        remedy="Look at `azure-cloud`, or add the audience:\n" + _FEDERATION,
     ),
-    _Known(
-        ("700211", "70021"),
-        "The application {client} does not trust this token's issuer and subject: {iss}, {sub}.",
-        "It has no federated credential for them, or it was added a moment ago.",
-        "Add it, and wait a minute:\n" + _FEDERATION,
+    Case(
+        pattern=r"\A(?:700211|70021)\Z",
+        what="The application {client} does not trust this token's issuer and subject: {iss}, {sub}.",
+        cause="It has no federated credential for them, or it was added a moment ago.",
+        remedy="Add it, and wait a minute:\n" + _FEDERATION,
     ),
-    _Known(
-        ("5002710", "50013", "700027", "7000272"),
-        "Microsoft Entra ID could not check the outside token's signature.",
-        "It cannot read the issuer's keys, or the token is damaged or from another issuer than it says.",
-        "Look at whether the issuer {iss} answers from the internet.",
+    Case(
+        pattern=r"\A(?:5002710|50013|700027|7000272)\Z",
+        what="Microsoft Entra ID could not check the outside token's signature.",
+        cause="It cannot read the issuer's keys, or the token is damaged or from another issuer than it says.",
+        remedy="Look at whether the issuer {iss} answers from the internet.",
     ),
-    _Known(
-        ("700016",),
-        "there is no application {client} in the tenant {tenant}.",
-        "The id is misspelt, is an object's id, or belongs to another tenant.",
-        "Give the application (client) id, and the tenant it is in as `tenant-id`.",
-        "client-id",
+    Case(
+        pattern=r"\A700016\Z",
+        field="client-id",
+        what="there is no application {client} in the tenant {tenant}.",
+        cause="The id is misspelt, is an object's id, or belongs to another tenant.",
+        remedy="Give the application (client) id, and the tenant it is in as `tenant-id`.",
     ),
-    _Known(
-        ("7000112", "7000113"),
-        "the application {client} is disabled or may not be used so.",
-        "Somebody switched its sign-in off.",
-        "Enable the enterprise application, or use another one.",
-        "client-id",
+    Case(
+        pattern=r"\A(?:7000112|7000113)\Z",
+        field="client-id",
+        what="the application {client} is disabled or may not be used so.",
+        cause="Somebody switched its sign-in off.",
+        remedy="Enable the enterprise application, or use another one.",
     ),
-    _Known(
-        ("90002", "900023", "90013", "900021"),
-        "there is no tenant {tenant} at {authority}.",
-        "The id is misspelt, or the tenant is in another cloud.",
-        "Give the directory (tenant) id as `tenant-id`, and its cloud as `azure-cloud`.",
-        "tenant-id",
+    Case(
+        pattern=r"\A(?:90002|900023|90013|900021)\Z",
+        field="tenant-id",
+        what="there is no tenant {tenant} at {authority}.",
+        cause="The id is misspelt, or the tenant is in another cloud.",
+        remedy="Give the directory (tenant) id as `tenant-id`, and its cloud as `azure-cloud`.",
     ),
-    _Known(
-        ("500011", "500014", "650057"),
-        "The service asked for is not known in the tenant {tenant}.",
-        "The vault, registry or cluster belongs to another tenant or cloud, or the service was never used in this one.",
-        "Look at `tenant-id` and `azure-cloud`.",
+    Case(
+        pattern=r"\A(?:500011|500014|650057)\Z",
+        what="The service asked for is not known in the tenant {tenant}.",
+        cause="The vault, registry or cluster belongs to another tenant or cloud, or the service was never used in "
+        "this one.",
+        remedy="Look at `tenant-id` and `azure-cloud`.",
     ),
-    _Known(
-        ("7000215", "7000222"),
-        "The client secret of {client} is wrong or has expired.",
-        "`AZURE_CLIENT_SECRET` holds the secret's id in place of its value, or one that ended.",
-        "Make a new one, or better a federated credential, which needs no secret.",
+    Case(
+        pattern=r"\A(?:7000215|7000222)\Z",
+        what="The client secret of {client} is wrong or has expired.",
+        cause="`AZURE_CLIENT_SECRET` holds the secret's id in place of its value, or one that ended.",
+        remedy="Make a new one, or better a federated credential, which needs no secret.",
     ),
-    _Known(
-        ("53003", "530003", "530035"),
-        "A conditional access policy of the tenant {tenant} forbids this login.",
-        "It comes from a network or a kind of identity that the policy leaves out.",
-        "Ask the tenant's administrator to allow this workload identity.",
+    Case(
+        pattern=r"\A(?:53003|530003|530035)\Z",
+        what="A conditional access policy of the tenant {tenant} forbids this login.",
+        cause="It comes from a network or a kind of identity that the policy leaves out.",
+        remedy="Ask the tenant's administrator to allow this workload identity.",
     ),
-    _Known(
-        ("50196", "90033", "90055", "50058", "90025"),
-        "Microsoft Entra ID is busy or has a fault.",
-        "It throttles this tenant, or has an outage.",
-        "Try again later.",
+    Case(
+        pattern=r"\A(?:50196|90033|90055|50058|90025)\Z",
+        what="Microsoft Entra ID is busy or has a fault.",
+        cause="It throttles this tenant, or has an outage.",
+        remedy="Try again later.",
     ),
 )
 
 
-def code_of(said: str) -> str:
+def error_code(message: str) -> str:
     """The AADSTS code in a message, digits alone; empty when there is none."""
-    found = re.search(r"AADSTS(\d+)", said)
-    return found[1] if found else ""
+    match = re.search(r"AADSTS(\d+)", message)
+    return match[1] if match else ""
 
 
-def translated(said: str, login: Login, now: datetime) -> S3CError:
-    """The error for people, of what Entra or a credential said.
+def translate_login_error(message: str, login: LoginAttempt, now: datetime) -> S3CError:
+    """Translate an error message of Entra or of a credential.
 
     Args:
-        said: the message.
-        login: who tried.
-        now: this machine's time, to be held against Entra's when the message tells it.
+        message: untrusted.
+        login: the attempt.
+        now: this machine's time, compared with Entra's when the message holds it.
     """
-    code = code_of(said)
+    code = error_code(message)
     claims = {"iss": "", "sub": "", "aud": "", **(login.claims or {})}
-    words = {
+    facts = {
         "client": login.client or "(none)",
         "tenant": login.tenant or "(none)",
         "authority": login.authority,
         **claims,
     }
-    known = next((one for one in _KNOWN if code in one.codes), None)
-    if known is None:
-        return OutsideError(
-            "Azure gave no token.",
-            cause="The identity is not set up for this, or Microsoft Entra ID could not be reached."
-            if not code
-            else f"Microsoft Entra ID refused with AADSTS{code}.",
-            remedy=f"Look at https://login.microsoftonline.com/error?code={code}, and at the original below."
-            if code
-            else "Look at what it said, at `tenant-id` and at `client-id`.",
-            original=said[:4000],
-        )
-    what, cause, remedy = (text.format(**words) for text in (known.what, known.cause, known.remedy))
-    cause = clock(said, now) or cause
-    if known.field:
-        return InputError(known.field, what, cause=cause, remedy=remedy, original=said[:4000])
-    return OutsideError(what, cause=cause, remedy=remedy, original=said[:4000])
+    original = message[:4000]
+    error = explain(code, CASES, facts, original=original)
+    if error is not None:
+        error.cause = describe_clock(message, now) or error.cause
+        return error
+    return OutsideError(
+        "Azure gave no token.",
+        cause="The identity is not set up for this, or Microsoft Entra ID could not be reached."
+        if not code
+        else f"Microsoft Entra ID refused with AADSTS{code}.",
+        remedy=f"Look at https://login.microsoftonline.com/error?code={code}, and at the original below."
+        if code
+        else "Look at what it said, at `tenant-id` and at `client-id`.",
+        original=original,
+    )
 
 
-def clock(said: str, now: datetime) -> str:
-    """A sentence on this machine's clock when a message of Entra's tells its own time and they differ; else empty."""
-    found = re.search(r"Current time: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)", said)
-    if not found:
+def describe_clock(message: str, now: datetime) -> str:
+    """A sentence on this machine's clock when a message of Entra's holds its own time and they differ; else empty."""
+    match = re.search(r"Current time: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)", message)
+    if not match:
         return ""
-    return skew(datetime.fromisoformat(found[1]).replace(tzinfo=UTC), now)
+    return describe_skew(datetime.fromisoformat(match[1]).replace(tzinfo=UTC), now)
 
 
-def skew(theirs: datetime, now: datetime) -> str:
+def describe_skew(azure_time: datetime, now: datetime) -> str:
     """A sentence on how far this machine's clock is off, empty when it is not; both times with a zone."""
-    seconds = (now - theirs).total_seconds()
+    seconds = (now - azure_time).total_seconds()
     if abs(seconds) < CLOCK_TOLERANCE:
         return ""
     amount = f"{abs(seconds) / 60:.0f} minutes" if abs(seconds) < 7200 else f"{abs(seconds) / 3600:.0f} hours"

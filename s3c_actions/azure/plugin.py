@@ -1,7 +1,7 @@
-"""Lets notation sign with a vault's key: a plugin made for one run, and the socket on which it asks us.
+"""Lets notation sign with a vault's key: a plugin for one run, and the socket on which it calls this process.
 
-The plugin is started by notation, so that what it knows would stand in its environment, its arguments or a file. It
-knows the name of a socket in a folder that only this user may enter; tokens stay in this process.
+Notation starts the plugin, so a token for it would have to be in its environment, its arguments or a file. Instead it
+knows a socket in a folder that only this user may enter; tokens stay in this process.
 https://github.com/notaryproject/specifications/blob/main/specs/plugin-extensibility.md
 """
 
@@ -21,13 +21,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import __version__, certificates, reading, sockets, temporary
-from s3c_actions.errors import S3CError
+from s3c_actions import __version__
+from s3c_actions.core import reading, tempdir
+from s3c_actions.core.errors import S3CError
+from s3c_actions.programs import sockets
+from s3c_actions.signing import certificates
 
 if TYPE_CHECKING:
     from s3c_actions.azure.vault import Vault, VaultCertificate
 
-NAME = "s3c-azure"
+PLUGIN_NAME = "s3c-azure"
 CONTRACT = "1.0"
 # Key → hash, Key Vault's algorithm, and the contract's:
 # https://github.com/notaryproject/specifications/blob/main/specs/signature-specification.md#algorithm-selection
@@ -40,7 +43,7 @@ _ALGORITHMS = {
     "EC-521": ("sha512", "ES512", "ECDSA-SHA-512"),
 }
 _METADATA = {
-    "name": NAME,
+    "name": PLUGIN_NAME,
     "description": "Signs with a key of Azure Key Vault for s3c",
     "version": __version__,
     "url": "https://notaryproject.dev",
@@ -50,11 +53,11 @@ _METADATA = {
 
 
 class Plugin(msgspec.Struct):
-    """A plugin that is ready.
+    """An installed plugin.
 
     Attributes:
-        libexec: where notation finds it.
-        failure: what went wrong in the last request, apart from what notation makes of it.
+        libexec: the folder in which notation finds it.
+        failure: the error of the last request, independent of notation's own message.
     """
 
     libexec: Path
@@ -66,61 +69,61 @@ class _Refused(Exception):
 
 
 @contextmanager
-def running(vault: Vault, certificate: VaultCertificate, temp: Path) -> Iterator[Plugin]:
-    """Have a plugin there that signs with the key of a vault's certificate, while the context lasts.
+def open_plugin(vault: Vault, certificate: VaultCertificate, temp: Path) -> Iterator[Plugin]:
+    """Provide a plugin that signs with the key of a vault's certificate, while the context lasts.
 
     Args:
-        vault: asked to sign.
-        certificate: whose key signs; it obeys the rules for signing certificates.
-        temp: where the plugin's folder is made; it is removed in the end.
+        vault: signs.
+        certificate: its key signs; it obeys the rules for signing certificates.
+        temp: parent of the plugin's folder, which is removed in the end.
     """
-    with temporary.folder(sockets.place(temp)) as folder:
+    with tempdir.open_run_folder(sockets.socket_folder(temp)) as folder:
         plugin = Plugin(libexec=folder)
         socket = folder / "socket"
         signer = _Signer(vault, certificate)
-        _write_executable(folder / "plugins" / NAME / f"notation-{NAME}", socket, signer.known)
+        _write_executable(folder / "plugins" / PLUGIN_NAME / f"notation-{PLUGIN_NAME}", socket, signer.known)
         vault.warm_up()
 
         def answer(command: str, request: bytes) -> tuple[str, dict[str, Any]]:
             plugin.failure = None
             try:
-                return "answer", signer.answer(command, reading.json_value(request or b"{}"))
+                return "answer", signer.answer(command, reading.parse_json(request or b"{}"))
             except S3CError as error:
                 plugin.failure = error
-                return _error("ACCESS_DENIED", error.what)
+                return _error_answer("ACCESS_DENIED", error.what)
             except (_Refused, ValueError, KeyError, TypeError) as error:
-                return _error("VALIDATION_ERROR", f"{type(error).__name__}: {error}")
+                return _error_answer("VALIDATION_ERROR", f"{type(error).__name__}: {error}")
 
-        with _serving(socket, answer):
+        with _serve(socket, answer):
             yield plugin
 
 
-def _error(code: str, message: str) -> tuple[str, dict[str, Any]]:
+def _error_answer(code: str, message: str) -> tuple[str, dict[str, Any]]:
     return "error", {"errorCode": code, "errorMessage": message}
 
 
-def _write_executable(path: Path, socket: Path, known: Mapping[str, Mapping[str, Any]]) -> None:
-    """A shell's script: what is known beforehand it answers itself, for three starts of Python take as long as a vault.
+def _write_executable(path: Path, socket: Path, answers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write the plugin, a shell script that answers known commands itself: three starts of Python are slow.
 
     Args:
         path: of the program.
-        socket: where the rest is asked.
-        known: command → its answer.
+        socket: receives all other commands.
+        answers: command → its answer.
     """
     path.parent.mkdir(parents=True)
     client = Path(__file__).with_name("plugin_client.py")
     cases = "".join(
         f"{command}) cat >/dev/null; printf %s {shlex.quote(json.dumps(answer))};;\n"
-        for command, answer in known.items()
+        for command, answer in answers.items()
     )
-    words = shlex.join([sys.executable, "-I", "-S", str(client), str(socket)])
-    path.write_text(f'#!/bin/sh\ncase "$1" in\n{cases}*) exec {words} "$@";;\nesac\n', encoding="utf-8")
+    client_command = shlex.join([sys.executable, "-I", "-S", str(client), str(socket)])
+    path.write_text(f'#!/bin/sh\ncase "$1" in\n{cases}*) exec {client_command} "$@";;\nesac\n', encoding="utf-8")
     path.chmod(0o700)
 
 
 @contextmanager
-def _serving(path: Path, answer: Callable[[str, bytes], tuple[str, dict[str, Any]]]) -> Iterator[None]:
-    """Answer on a socket: a request is a line with the command, then the contract's; so is an answer, with its kind."""
+def _serve(path: Path, answer: Callable[[str, bytes], tuple[str, dict[str, Any]]]) -> Iterator[None]:
+    """Serve a socket: a request is a line with the command, then the contract's; an answer is one with its kind."""
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -142,7 +145,7 @@ class _Signer:
     """Answers the plugin contract's commands.
 
     Attributes:
-        known: what does not depend on the request, because the plugin has one key: command → answer.
+        known: the answers that do not depend on the request, as the plugin has one key: command → answer.
     """
 
     def __init__(self, vault: Vault, certificate: VaultCertificate) -> None:
@@ -159,19 +162,19 @@ class _Signer:
         if request.get("keyId") != self._certificate.key_id:
             raise _Refused(f"the key {request.get('keyId')} is not this plugin's")
         if command == "generate-signature":
-            return self._signature(base64.b64decode(request["payload"], validate=True))
+            return self._sign(base64.b64decode(request["payload"], validate=True))
         raise _Refused(f"{command} is no command of this plugin")
 
-    def _signature(self, payload: bytes) -> dict[str, Any]:
+    def _sign(self, payload: bytes) -> dict[str, Any]:
         from cryptography.hazmat.primitives.serialization import Encoding
 
-        hashed, algorithm, named = _ALGORITHMS[self._spec]
+        hashed, algorithm, algorithm_name = _ALGORITHMS[self._spec]
         signed = self._vault.sign(self._certificate, algorithm, hashlib.new(hashed, payload).digest())
         return {
             "keyId": self._certificate.key_id,
             "signature": base64.b64encode(signed).decode(),
-            "signingAlgorithm": named,
+            "signingAlgorithm": algorithm_name,
             "certificateChain": [
-                base64.b64encode(one.public_bytes(Encoding.DER)).decode() for one in self._certificate.chain
+                base64.b64encode(link.public_bytes(Encoding.DER)).decode() for link in self._certificate.chain
             ],
         }

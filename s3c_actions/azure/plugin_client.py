@@ -1,18 +1,18 @@
-"""The notation plugin that signs with a key of Azure Key Vault: it asks the s3c that started notation, by a socket.
+"""The notation plugin that signs with a key of Azure Key Vault: it calls the s3c that started notation, by a socket.
 
 Run by its path under `python -I -S`, as `plugin_client.py SOCKET COMMAND`, by the contract of
-https://github.com/notaryproject/specifications/blob/main/specs/plugin-extensibility.md. It imports as little as it can,
-so that its start takes no time, and it holds no token: signing is done by the process that is logged in.
+https://github.com/notaryproject/specifications/blob/main/specs/plugin-extensibility.md. It imports as little as
+possible, so that it starts quickly, and it holds no token: signing is done by the process that is logged in.
 """
 
 import socket
 import sys
 
-NOBODY = b'{"errorCode": "ERROR", "errorMessage": "s3c does not answer: it has ended."}'
+NO_ANSWER = b'{"errorCode": "ERROR", "errorMessage": "s3c does not answer: it has ended."}'
 
 
 def main() -> int:
-    """Hand the request on and the answer back; 1 with the contract's error on standard error."""
+    """Forward the request and print the answer; 1 with the contract's error on standard error."""
     path, command = sys.argv[1:3]
     request = command.encode() + b"\n" + sys.stdin.buffer.read()
     answer = b""
@@ -26,9 +26,9 @@ def main() -> int:
     except OSError:
         answer = b""
     verdict, _, document = answer.partition(b"\n")
-    good = verdict == b"answer"
-    (sys.stdout if good else sys.stderr).buffer.write(document or NOBODY)
-    return 0 if good else 1
+    succeeded = verdict == b"answer"
+    (sys.stdout if succeeded else sys.stderr).buffer.write(document or NO_ANSWER)
+    return 0 if succeeded else 1
 
 
 if __name__ == "__main__":

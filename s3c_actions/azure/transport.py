@@ -1,22 +1,22 @@
-"""How Azure's libraries send: by sessions of ours, which know no credentials but those of the request."""
+"""The transport of Azure's libraries: sessions that use no credentials but those of the request."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3c_actions import web
+from s3c_actions.core import web
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import RequestsTransport
 
 
-def transport(*, connect: float = 10.0, read: float = 60.0) -> RequestsTransport:
-    """A new transport for a client of Azure's; every one is given it, for their own reads ~/.netrc.
+def create_transport(*, connect: float = 10.0, read: float = 60.0) -> RequestsTransport:
+    """Create a transport for an Azure client; every client gets one, because their own reads ~/.netrc.
 
     Args:
-        connect: seconds until a connection has to be there.
-        read: seconds in which something of an answer has to come.
+        connect: seconds within which a connection has to be established.
+        read: seconds within which a part of an answer has to arrive.
     """
     from azure.core.pipeline.transport import RequestsTransport
 
-    return RequestsTransport(session=web.session(), connection_timeout=connect, read_timeout=read)
+    return RequestsTransport(session=web.create_session(), connection_timeout=connect, read_timeout=read)

@@ -5,8 +5,6 @@ https://learn.microsoft.com/azure/key-vault/certificates/about-certificates
 
 from __future__ import annotations
 
-import importlib
-import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import certificates
 from s3c_actions.azure import vault_errors
-from s3c_actions.azure.login_errors import skew
-from s3c_actions.azure.transport import transport
-from s3c_actions.azure.vault_errors import About
-from s3c_actions.errors import InputError, OutsideError
+from s3c_actions.azure.login_errors import describe_skew
+from s3c_actions.azure.transport import create_transport
+from s3c_actions.azure.vault_errors import VaultContext
+from s3c_actions.core import startup
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.signing import certificates
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import HttpTransport
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from s3c_actions.azure.identity import Identity
-    from s3c_actions.progress import Progress
+    from s3c_actions.core.progress import Progress
 
-MOST_TRIES = 6
-"""How often a request that is turned away for being one too many is tried again, each after what Retry-After says."""
+MAX_TRIES = 6
+"""How often a throttled request is tried again, each time after the delay of Retry-After."""
 
 
 class VaultCertificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +39,7 @@ class VaultCertificate(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         vault: host.
-        version: the one that was read, also when none was asked for.
+        version: the one read, also when none was given.
         key_id: address of its key, with the version.
         chain: leaf first, as far as its issuers are known.
     """
@@ -52,8 +51,8 @@ class VaultCertificate(msgspec.Struct, frozen=True, kw_only=True):
     chain: tuple[x509.Certificate, ...]
 
 
-def host(name: str, suffix: str) -> str:
-    """The host of a vault: its name with the cloud's suffix, or what was given with a dot in it."""
+def vault_host(name: str, suffix: str) -> str:
+    """The host of a vault: its name with the cloud's suffix, or a given name with a dot, unchanged."""
     return name if "." in name else f"{name}.{suffix}"
 
 
@@ -62,9 +61,9 @@ class Vault:
 
     Args:
         where: its host.
-        identity: who asks.
-        progress: told of waiting, and of a clock that is off.
-        now: this machine's time, held against the vault's.
+        identity: logs in.
+        progress: shows waiting, and a clock that is off.
+        now: this machine's time, compared with the vault's.
 
     Attributes:
         requests: how many were answered.
@@ -73,12 +72,12 @@ class Vault:
 
     def __init__(
         self,
-        where: str,
+        host: str,
         identity: Identity,
         progress: Progress,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.host = where
+        self.host = host
         self.requests = 0
         self.clock = ""
         self._identity, self._now, self._progress = identity, now, progress
@@ -96,47 +95,47 @@ class Vault:
             issuers: the certificates of its issuers; None: they are read from the vault's secret.
 
         Raises:
-            InputError: there is no such certificate, it is disabled or deleted, or its issuers are not to be had.
+            InputError: there is no such certificate, it is disabled or deleted, or its issuers are not available.
             OutsideError: the vault does not let this identity or machine in, or could not be reached.
         """
         from cryptography import x509
 
-        about = self._about(name)
+        context = self._context(name)
         client = self._certificate_client()
-        with vault_errors.translating(about):
-            found = self._get(client, name, version, about)
-        leaf = x509.load_der_x509_certificate(bytes(found.cer or b""))
-        properties = found.properties
+        with vault_errors.translate_errors(context):
+            certificate = self._get_certificate(client, name, version, context)
+        leaf = x509.load_der_x509_certificate(bytes(certificate.cer or b""))
+        properties = certificate.properties
         if properties is None or properties.enabled is False:
             raise InputError(
                 "vault-certificate",
-                f"{name} is disabled in the vault {about.name}.",
+                f"{name} is disabled in the vault {context.name}.",
                 cause="Somebody switched it off, perhaps because it is not to be used any more.",
                 remedy="Enable it, or name another one: az keyvault certificate set-attributes "
-                f"--vault-name {about.name} --name {name} --enabled true",
+                f"--vault-name {context.name} --name {name} --enabled true",
             )
-        if not found.key_id:
-            raise OutsideError(f"The vault {about.name} names no key of the certificate {name}.")
-        if issuers is None and not certificates.self_signed(leaf):
-            issuers = self._issuers(client, found, about)
+        if not certificate.key_id:
+            raise OutsideError(f"The vault {context.name} names no key of the certificate {name}.")
+        if issuers is None and not certificates.is_self_signed(leaf):
+            issuers = self._issuers(client, certificate, context)
         return VaultCertificate(
             vault=self.host,
             name=name,
             version=str(properties.version),
-            key_id=found.key_id,
-            chain=certificates.in_order(leaf, list(issuers or ())),
+            key_id=certificate.key_id,
+            chain=certificates.order_chain(leaf, list(issuers or ())),
         )
 
     def sign(self, certificate: VaultCertificate, algorithm: str, digest: bytes) -> bytes:
         """Have the vault sign a digest with a certificate's key.
 
         Args:
-            certificate: as this vault gave it.
+            certificate: as read from this vault.
             algorithm: by RFC 7518: `PS256` … `ES512`.
             digest: of what is signed.
 
         Returns:
-            The signature: of an RSA key as it is, of an EC key r and s one after the other.
+            The signature: of an RSA key unchanged, of an EC key r and s concatenated.
 
         Raises:
             InputError: the key is disabled, expired or not yet valid.
@@ -147,68 +146,72 @@ class Vault:
         client = self._clients.get(certificate.key_id)
         if client is None:
             client = self._clients[certificate.key_id] = self._crypto_client(certificate)
-        with vault_errors.translating(self._about(certificate.name)):
-            signed = client.sign(SignatureAlgorithm(algorithm), digest, raw_response_hook=self._answered)
+        with vault_errors.translate_errors(self._context(certificate.name)):
+            signed = client.sign(SignatureAlgorithm(algorithm), digest, raw_response_hook=self._record_response)
         return signed.signature
 
     def warm_up(self) -> None:
-        """Import, beside other work, what `sign` needs: it takes as long as a request."""
-        threading.Thread(target=importlib.import_module, args=("azure.keyvault.keys.crypto",), daemon=True).start()
+        """Import the modules of `sign` in the background."""
+        startup.warm("azure.keyvault.keys.crypto")
 
     @property
     def name(self) -> str:
         """The vault's name, without its domain."""
         return self.host.partition(".")[0]
 
-    def _about(self, name: str) -> About:
-        return About(vault=self.host, certificate=name, client=self._identity.client)
+    def _context(self, name: str) -> VaultContext:
+        return VaultContext(vault=self.host, certificate=name, client=self._identity.client)
 
-    def _get(self, client: CertificateClient, name: str, version: str, about: About) -> KeyVaultCertificate:
+    def _get_certificate(
+        self, client: CertificateClient, name: str, version: str, context: VaultContext
+    ) -> KeyVaultCertificate:
         from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-        hook = {"raw_response_hook": self._answered}
+        hook = {"raw_response_hook": self._record_response}
         try:
             if version:
                 return client.get_certificate_version(name, version, **hook)
             return client.get_certificate(name, **hook)
         except ResourceNotFoundError:
-            # Worth a second request: what to do is another thing when it was deleted, or has other versions.
+            # Worth a second request: the remedy differs when it was deleted, or has other versions.
             try:
                 if version:
                     client.get_certificate(name, **hook)
-                    raise vault_errors.no_such_version(about, version) from None
+                    raise vault_errors.missing_version_error(context, version) from None
                 client.get_deleted_certificate(name, **hook)
             except HttpResponseError:
                 pass
             else:
-                raise vault_errors.deleted(about) from None
+                raise vault_errors.deleted_error(context) from None
             raise
 
     def _issuers(
-        self, client: CertificateClient, found: KeyVaultCertificate, about: About
+        self, client: CertificateClient, certificate: KeyVaultCertificate, context: VaultContext
     ) -> tuple[x509.Certificate, ...]:
         """The certificates of the secret that belongs to a certificate whose key cannot be exported.
 
-        The secret of an exportable one holds the private key, which never leaves the vault for us.
+        The secret of an exportable one holds the private key, which must not leave the vault.
         """
         give = "Give the issuers' certificates, the root last, with `vault-ca-certs`."
-        if found.policy is None or found.policy.exportable is not False or not found.secret_id:
+        if certificate.policy is None or certificate.policy.exportable is not False or not certificate.secret_id:
             raise InputError(
                 "vault-ca-certs",
-                f"it is missing, and {about.certificate} was issued by an authority.",
+                f"it is missing, and {context.certificate} was issued by an authority.",
                 cause="Its key is exportable: the vault's secret has the issuers, but the private key as well.",
                 remedy=give,
             )
         from azure.core.rest import HttpRequest
 
-        with vault_errors.translating(about):
-            answer = client.send_request(HttpRequest("GET", found.secret_id), raw_response_hook=self._answered)
+        with vault_errors.translate_errors(context):
+            answer = client.send_request(
+                HttpRequest("GET", certificate.secret_id), raw_response_hook=self._record_response
+            )
             answer.raise_for_status()
         document = answer.json()
         if document.get("contentType") != "application/x-pem-file":
             raise InputError(
                 "vault-ca-certs",
-                f"it is missing, and the secret of {about.certificate} is no PEM.",
+                f"it is missing, and the secret of {context.certificate} is no PEM.",
                 cause=f"The certificate's policy has the content type {str(document.get('contentType'))[:100]}.",
                 remedy=give,
             )
@@ -218,56 +221,56 @@ class Vault:
         from azure.keyvault.certificates import CertificateClient
 
         return CertificateClient(
-            f"https://{self.host}", self._identity.credential, transport=self._transport(), retry_status=MOST_TRIES
+            f"https://{self.host}", self._identity.credential, transport=self._transport(), retry_status=MAX_TRIES
         )
 
     def _transport(self) -> HttpTransport[Any, Any]:
-        """One for all clients: they ask one host, over one connection."""
+        """The transport of all clients: they use one host, over one connection."""
         if self._shared is None:
-            self._shared = transport()
+            self._shared = create_transport()
         return self._shared
 
     def _crypto_client(self, certificate: VaultCertificate) -> CryptographyClient:
         from azure.core.pipeline import policies
         from azure.keyvault.keys.crypto import CryptographyClient
 
-        # The vault told where to log in when it gave the certificate: asked as a stranger once more, as the client's
-        # own policies would, it would cost a request of every first signature.
-        ours: list[Any] = [
+        # The vault sent its login challenge with the certificate. The client's own policies would request it once
+        # more, without a token, which costs a request for every first signature.
+        client_policies: list[Any] = [
             policies.RequestIdPolicy(),
             policies.HeadersPolicy(),
             policies.UserAgentPolicy(base_user_agent="s3c"),
             policies.ProxyPolicy(),
             policies.ContentDecodePolicy(),
-            policies.RetryPolicy(retry_status=MOST_TRIES),
+            policies.RetryPolicy(retry_status=MAX_TRIES),
             policies.BearerTokenCredentialPolicy(
                 self._identity.credential, f"https://{self._identity.cloud.vaults}/.default", enable_cae=True
             ),
             policies.CustomHookPolicy(),
         ]
         return CryptographyClient(
-            _public(certificate), self._identity.credential, policies=ours, transport=self._transport()
+            _public_key(certificate), self._identity.credential, policies=client_policies, transport=self._transport()
         )
 
-    def _answered(self, response: Any) -> None:
-        """Called with each answer of the vault's."""
+    def _record_response(self, response: Any) -> None:
+        """Record an answer of the vault; called with each."""
         self.requests += 1
-        answer = response.http_response
-        if answer.status_code == 429:
-            wait = answer.headers.get("Retry-After")
+        reply = response.http_response
+        if reply.status_code == 429:
+            wait = reply.headers.get("Retry-After")
             self._progress.note(f"{self.host} is busy: trying again" + (f" in {wait} s" if wait else ""))
         try:
-            theirs = parsedate_to_datetime(answer.headers["Date"])
-            told = skew(theirs, self._now())
+            vault_time = parsedate_to_datetime(reply.headers["Date"])
+            skew = describe_skew(vault_time, self._now())
         except (KeyError, ValueError, TypeError):
             return
-        if told and not self.clock:
-            self.clock = told
-            self._progress.warning(told)
+        if skew and not self.clock:
+            self.clock = skew
+            self._progress.warning(skew)
 
 
-def _public(certificate: VaultCertificate) -> KeyVaultKey:
-    """The key as the certificate tells it: so it need not be read from the vault, which is another right."""
+def _public_key(certificate: VaultCertificate) -> KeyVaultKey:
+    """The key from the certificate: so it need not be read from the vault, which takes another right."""
     from azure.keyvault.keys import KeyVaultKey
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -276,7 +279,7 @@ def _public(certificate: VaultCertificate) -> KeyVaultKey:
     parts: dict[str, Any]
     if isinstance(public, RSAPublicKey):
         of_rsa = public.public_numbers()
-        parts = {"kty": "RSA", "n": _bytes(of_rsa.n), "e": _bytes(of_rsa.e)}
+        parts = {"kty": "RSA", "n": _encode_number(of_rsa.n), "e": _encode_number(of_rsa.e)}
     elif isinstance(public, EllipticCurvePublicKey):
         size, point = (public.key_size + 7) // 8, public.public_numbers()
         curve = f"P-{public.key_size}"
@@ -286,5 +289,5 @@ def _public(certificate: VaultCertificate) -> KeyVaultKey:
     return KeyVaultKey(certificate.key_id, {"kid": certificate.key_id, "key_ops": ["sign"], **parts})
 
 
-def _bytes(number: int) -> bytes:
+def _encode_number(number: int) -> bytes:
     return number.to_bytes((number.bit_length() + 7) // 8, "big")

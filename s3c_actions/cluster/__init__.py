@@ -1,1 +1,1 @@
-"""Kubernetes: manifests, the gate in front of it, what is applied and what becomes of it."""
+"""Kubernetes: manifests, the gate in front of it, applying objects and waiting for their rollout."""

@@ -1,4 +1,4 @@
-"""Server-side apply of objects in an order that works, with what it changed, and the way back.
+"""Apply objects server-side, in dependency order; record the changes, and undo them.
 
 https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from s3c_actions.cluster.client import ApiError, Cluster, Object, Resource
-from s3c_actions.errors import InputError
+from s3c_actions.cluster.client import ApiError, Cluster, KubernetesObject, Resource
+from s3c_actions.core.errors import InputError
 
-# What others need comes first, as Helm sorts it; kinds that are not listed come after these and before workloads.
+# Dependencies first, in Helm's order; kinds that are not listed come after these and before workloads.
 _FIRST = (
     "Namespace",
     "CustomResourceDefinition",
@@ -44,65 +44,68 @@ _LAST = (
 )
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One object and where it goes; `source` is the manifest it comes from."""
+class ApplyTarget(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """An object and its destination; `source` is the manifest it comes from."""
 
-    document: Object
+    document: KubernetesObject
     resource: Resource
     namespace: str
     source: str
 
     @property
     def kind(self) -> str:
-        """Its kind."""
+        """Return the object's kind."""
         return str(self.document["kind"])
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Return the object's name."""
         return str(self.document["metadata"]["name"])
 
     @property
     def group(self) -> str:
-        """Its API group, empty for the core's."""
+        """Return the object's API group, empty for the core group."""
         return str(self.document["apiVersion"]).rpartition("/")[0]
 
     @property
     def where(self) -> str:
-        """For people: `Deployment shop/voting-app`."""
+        """Return a description for people: `Deployment shop/voting-app`."""
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one object.
+class ObjectChange(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of applying, deleting or restoring one object.
 
     Attributes:
         action: `created`, `configured`, `unchanged`, `pruned`, `restored` or `removed`.
-        before: as it was; None when it was not there.
-        after: as it is.
+        before: the previous object; None when it did not exist.
+        after: the object now.
     """
 
-    target: Target
+    target: ApplyTarget
     action: str
-    before: Object | None
-    after: Object
+    before: KubernetesObject | None
+    after: KubernetesObject
 
 
-def targets(
-    documents: Iterable[tuple[Object, str]], cluster: Cluster, namespace: str, labels: dict[str, str] | None = None
-) -> tuple[Target, ...]:
-    """Where each object goes, in the order in which they are applied.
+def plan_targets(
+    documents: Iterable[tuple[KubernetesObject, str]],
+    cluster: Cluster,
+    namespace: str,
+    labels: dict[str, str] | None = None,
+) -> tuple[ApplyTarget, ...]:
+    """Return the objects with their destinations, in the order of application.
 
     Args:
         documents: object and the manifest it comes from.
         cluster: asked how it serves each kind.
-        namespace: of objects that name none; when it was asked for, objects that name another are refused by caller.
-        labels: set on every object (not on Pod templates), to know later what belongs together.
+        namespace: for objects that name none; where it was requested, the caller rejects objects that name another.
+        labels: set on every object (not on Pod templates), to find later the objects that belong together.
 
     Raises:
         InputError: the cluster does not know a kind, or an object is given twice.
     """
-    found: dict[tuple[str, str, str, str], Target] = {}
+    by_identity: dict[tuple[str, str, str, str], ApplyTarget] = {}
     for document, source in documents:
         metadata = {**document["metadata"]}
         if "name" not in metadata:
@@ -115,18 +118,18 @@ def targets(
         if labels:
             metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
         resource = cluster.resource(str(document["apiVersion"]), str(document["kind"]))
-        place = str(metadata.get("namespace") or namespace) if resource.namespaced else ""
-        one = Target(
+        scope = str(metadata.get("namespace") or namespace) if resource.namespaced else ""
+        target = ApplyTarget(
             document={key: value for key, value in document.items() if key != "status"} | {"metadata": metadata},
             resource=resource,
-            namespace=place,
+            namespace=scope,
             source=source,
         )
-        key = (resource.path, resource.plural, place, one.name)
-        if key in found:
-            raise InputError("manifests", f"{one.where} stands in {found[key].source} and in {source}.")
-        found[key] = one
-    return tuple(sorted(found.values(), key=lambda one: _rank(one.kind)))
+        key = (resource.path, resource.plural, scope, target.name)
+        if key in by_identity:
+            raise InputError("manifests", f"{target.where} stands in {by_identity[key].source} and in {source}.")
+        by_identity[key] = target
+    return tuple(sorted(by_identity.values(), key=lambda target: _rank(target.kind)))
 
 
 def _rank(kind: str) -> int:
@@ -135,18 +138,18 @@ def _rank(kind: str) -> int:
     return len(_FIRST) + (1 + _LAST.index(kind) if kind in _LAST else 0)
 
 
-def look_up(cluster: Cluster, target: Target) -> Object | None:
-    """The object as it is now; None when it is not there. Raises as `Cluster.request` does."""
+def read_object(cluster: Cluster, target: ApplyTarget) -> KubernetesObject | None:
+    """Return the object as it is now; None when it does not exist. Raise as `Cluster.request` does."""
     return cluster.get(target.resource, target.name, target.namespace)
 
 
-def apply(cluster: Cluster, target: Target, before: Object | None, *, force: bool) -> Change:
-    """Apply one object; what the server made of it tells whether anything changed.
+def apply(cluster: Cluster, target: ApplyTarget, before: KubernetesObject | None, *, force: bool) -> ObjectChange:
+    """Apply one object, and determine from the server's answer whether it changed.
 
     Args:
-        cluster: where.
-        target: what.
-        before: what `look_up` told a moment ago.
+        cluster: the destination.
+        target: the object.
+        before: as `look_up` returned it just before.
         force: take over fields of other field managers.
 
     Raises:
@@ -158,63 +161,63 @@ def apply(cluster: Cluster, target: Target, before: Object | None, *, force: boo
         action = "created"
     else:
         action = "unchanged" if version == after["metadata"].get("resourceVersion") else "configured"
-    return Change(target=target, action=action, before=before, after=after)
+    return ObjectChange(target=target, action=action, before=before, after=after)
 
 
-def undo(cluster: Cluster, change: Change) -> Change | None:
-    """Take one change back: delete what was made, put back what was there; None when there is nothing to do.
+def undo(cluster: Cluster, change: ObjectChange) -> ObjectChange | None:
+    """Revert one change: delete the created object, or restore the previous one; None when there is nothing to do.
 
     Raises:
-        S3CError: the cluster refuses it.
+        S3CError: the cluster rejects it.
     """
     target = change.target
     if change.action == "created":
         cluster.delete(target.resource, target.name, target.namespace)
-        return Change(target=target, action="removed", before=change.after, after={})
+        return ObjectChange(target=target, action="removed", before=change.after, after={})
     if change.action != "configured" or change.before is None:
         return None
     metadata = {key: value for key, value in change.before["metadata"].items() if key != "resourceVersion"}
     document = {key: value for key, value in change.before.items() if key != "status"} | {"metadata": metadata}
     url = target.resource.url(target.namespace, target.name)
     after = cluster.request("PUT", url, body=document)
-    return Change(target=target, action="restored", before=change.after, after=after)
+    return ObjectChange(target=target, action="restored", before=change.after, after=after)
 
 
 def prune(
     cluster: Cluster,
     label: str,
-    kept: Iterable[Target],
+    kept: Iterable[ApplyTarget],
     namespaces: Iterable[str],
-    deleted: Callable[[Change], None],
+    deleted: Callable[[ObjectChange], None],
 ) -> None:
-    """Delete objects of a label that are no longer in the manifests, in the namespaces deployed to.
+    """Delete objects with a label that are no longer in the manifests, in the namespaces deployed to.
 
     Args:
-        cluster: where.
+        cluster: to delete from.
         label: `key=value`.
-        kept: what stays.
+        kept: the objects to keep.
         namespaces: where to look.
-        deleted: told each one.
+        deleted: called with each deletion.
     """
-    there = {(one.resource.plural, one.namespace, one.name) for one in kept}
+    kept_keys = {(target.resource.plural, target.namespace, target.name) for target in kept}
     for api_version, kind in PRUNABLE:
         try:
             resource = cluster.resource(api_version, kind)
         except InputError:
             continue
         for namespace in namespaces:
-            for one in cluster.list(resource, namespace, labelSelector=label):
-                metadata = one["metadata"]
-                if metadata.get("ownerReferences") or (resource.plural, namespace, metadata["name"]) in there:
+            for live in cluster.list(resource, namespace, labelSelector=label):
+                metadata = live["metadata"]
+                if metadata.get("ownerReferences") or (resource.plural, namespace, metadata["name"]) in kept_keys:
                     continue
-                document = {**one, "apiVersion": api_version, "kind": kind}
-                target = Target(document=document, resource=resource, namespace=namespace, source="")
+                document = {**live, "apiVersion": api_version, "kind": kind}
+                target = ApplyTarget(document=document, resource=resource, namespace=namespace, source="")
                 try:
                     cluster.delete(resource, metadata["name"], namespace)
                 except ApiError as error:
                     error.what = f"{target.where} could not be pruned. {error.what}"
                     raise
-                deleted(Change(target=target, action="pruned", before=one, after={}))
+                deleted(ObjectChange(target=target, action="pruned", before=live, after={}))
 
 
 PRUNABLE = (
@@ -231,4 +234,4 @@ PRUNABLE = (
     ("v1", "Secret"),
     ("v1", "ServiceAccount"),
 )
-"""Kinds that `prune` looks at: what an application is made of. Volumes and namespaces hold data, and stay."""
+"""Kinds that `prune` deletes: the parts of an application. Volumes and namespaces hold data, and are kept."""

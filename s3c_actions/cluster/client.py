@@ -1,7 +1,7 @@
-"""One Kubernetes cluster: requests to its API, the resources it knows, and its refusals in words.
+"""A client for one Kubernetes cluster: requests to its API, its resource kinds, and explanations of its errors.
 
-Built on the `kubernetes` client's configuration and transport: sign-in of every kind a kubeconfig knows (certificates,
-tokens, `exec` plugins such as kubelogin), TLS, proxies. Objects are plain JSON, as manifests have them.
+Built on the `kubernetes` client's configuration and transport: sign-in of every kind a kubeconfig supports
+(certificates, tokens, `exec` plugins such as kubelogin), TLS, proxies. Objects are plain JSON, as in manifests.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from urllib.parse import quote
 
 import msgspec
 
-from s3c_actions import answers, pasted, reading
-from s3c_actions.cluster import denials
-from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.cluster.gate import denials
+from s3c_actions.core import pasted_content, reading, response_limits
+from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
-MANAGER = "s3c"
-APPLY = "application/apply-patch+yaml"
-MERGE = "application/merge-patch+json"
+FIELD_MANAGER = "s3c"
+APPLY_PATCH = "application/apply-patch+yaml"
+MERGE_PATCH = "application/merge-patch+json"
 
-Object = dict[str, Any]
+KubernetesObject = dict[str, Any]
 
 # https://learn.microsoft.com/azure/aks/manage-azure-rbac
 _AZURE_RBAC = (
@@ -41,7 +41,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         path: `/api/v1` or `/apis/GROUP/VERSION`.
         plural: `deployments`.
-        namespaced: its objects live in namespaces.
+        namespaced: whether its objects belong to namespaces.
     """
 
     path: str
@@ -49,9 +49,9 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     namespaced: bool
 
     def url(self, namespace: str = "", name: str = "") -> str:
-        """The path of its objects, or of one; names are quoted."""
-        inside = f"/namespaces/{quote(namespace, safe='')}" if self.namespaced and namespace else ""
-        return f"{self.path}{inside}/{self.plural}" + (f"/{quote(name, safe='')}" if name else "")
+        """Return the path of its objects, or of one; names are quoted."""
+        namespace_path = f"/namespaces/{quote(namespace, safe='')}" if self.namespaced and namespace else ""
+        return f"{self.path}{namespace_path}/{self.plural}" + (f"/{quote(name, safe='')}" if name else "")
 
 
 _PODS = Resource(path="/api/v1", plural="pods", namespaced=True)
@@ -59,7 +59,7 @@ _MOST_LOG = 4 * 1024 * 1024
 
 
 class ApiError(OutsideError):
-    """The API server refused a request; `status` is the HTTP code, `message` what it said, `reason` its word for it."""
+    """The API server rejected a request; `status` is the HTTP code, `message` and `reason` those of its answer."""
 
     def __init__(self, status: int, reason: str, message: str, *, what: str, cause: str = "", remedy: str = "") -> None:
         super().__init__(what, cause=cause, remedy=remedy, original=message[:4000])
@@ -69,12 +69,12 @@ class ApiError(OutsideError):
 
 
 class Cluster:
-    """Talks to one cluster.
+    """A client for one cluster.
 
     Args:
         client: of the `kubernetes` library, configured.
         address: of the API server, for messages.
-        namespace: where objects go whose manifest names none.
+        namespace: for objects whose manifest names none.
         timeout: seconds for one answer.
     """
 
@@ -89,7 +89,7 @@ class Cluster:
         return f"Cluster({self.address})"
 
     def resource(self, api_version: str, kind: str) -> Resource:
-        """How the API serves a kind.
+        """Return how the API serves a kind.
 
         Raises:
             InputError: it does not know the kind (field `manifests`).
@@ -98,29 +98,29 @@ class Cluster:
         if api_version not in self._groups:
             path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
             try:
-                listed = self.request("GET", path).get("resources") or []
+                entries = self.request("GET", path).get("resources") or []
             except ApiError as error:
                 if error.status != 404:
                     raise
-                listed = []
+                entries = []
             self._groups[api_version] = {
-                one["kind"]: Resource(path=path, plural=one["name"], namespaced=bool(one.get("namespaced")))
-                for one in listed
-                if "/" not in one["name"]
+                entry["kind"]: Resource(path=path, plural=entry["name"], namespaced=bool(entry.get("namespaced")))
+                for entry in entries
+                if "/" not in entry["name"]
             }
-        found = self._groups[api_version].get(kind)
-        if found is None:
-            del self._groups[api_version]  # it may be known a moment later
+        served = self._groups[api_version].get(kind)
+        if served is None:
+            del self._groups[api_version]  # its definition may be installed a moment later
             raise InputError(
                 "manifests",
                 f"the cluster knows no {kind} of {api_version}.",
                 cause="Its custom resource definition is not installed, or this version of Kubernetes serves another.",
                 remedy="Look at `kubectl api-resources`.",
             )
-        return found
+        return served
 
-    def get(self, resource: Resource, name: str, namespace: str = "") -> Object | None:
-        """One object; None when it is not there."""
+    def get(self, resource: Resource, name: str, namespace: str = "") -> KubernetesObject | None:
+        """Return one object; None when it does not exist."""
         try:
             return self.request("GET", resource.url(namespace, name))
         except ApiError as error:
@@ -128,37 +128,41 @@ class Cluster:
                 return None
             raise
 
-    def list(self, resource: Resource, namespace: str = "", **query: str) -> list[Object]:
-        """All objects, of one namespace or of all; `query` as the API has it (`labelSelector`, …)."""
-        found: list[Object] = []
-        ask = {"limit": "500", **query}
+    def list(self, resource: Resource, namespace: str = "", **query: str) -> list[KubernetesObject]:
+        """Return all objects of one namespace or of all; `query` has the API's parameters (`labelSelector`, …)."""
+        objects: list[KubernetesObject] = []
+        parameters = {"limit": "500", **query}
         while True:
-            page = self.request("GET", resource.url(namespace), query=ask)
-            found += page.get("items") or []
-            onward = (page.get("metadata") or {}).get("continue")
-            if not onward:
-                return found
-            ask["continue"] = onward
+            page = self.request("GET", resource.url(namespace), query=parameters)
+            objects += page.get("items") or []
+            continuation = (page.get("metadata") or {}).get("continue")
+            if not continuation:
+                return objects
+            parameters["continue"] = continuation
 
-    def apply(self, resource: Resource, document: Object, namespace: str = "", *, dry_run: bool, force: bool) -> Object:
-        """Server-side apply by our field manager; returns the object as the server has it then.
+    def apply(
+        self, resource: Resource, document: KubernetesObject, namespace: str = "", *, dry_run: bool, force: bool
+    ) -> KubernetesObject:
+        """Apply an object server-side with our field manager; return the object as the server has it afterwards.
 
         Raises:
             AdmissionDenied: an admission webhook denied it.
-            OutsideError: it is refused otherwise, or another field manager owns a field and `force` is not set.
+            OutsideError: it is rejected otherwise, or another field manager owns a field and `force` is not set.
         """
-        query = {"fieldManager": MANAGER, "force": str(force).lower(), "fieldValidation": "Strict"}
+        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower(), "fieldValidation": "Strict"}
         query |= {"dryRun": "All"} if dry_run else {}
         url = resource.url(namespace, document["metadata"]["name"])
-        return self.request("PATCH", url, query=query, body=document, content_type=APPLY)
+        return self.request("PATCH", url, query=query, body=document, content_type=APPLY_PATCH)
 
-    def create(self, resource: Resource, document: Object, namespace: str = "", *, dry_run: bool) -> Object:
-        """Create an object. Raises as `apply` does."""
-        query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
+    def create(
+        self, resource: Resource, document: KubernetesObject, namespace: str = "", *, dry_run: bool
+    ) -> KubernetesObject:
+        """Create an object. Raise as `apply` does."""
+        query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         return self.request("POST", resource.url(namespace), query=query, body=document)
 
     def delete(self, resource: Resource, name: str, namespace: str = "") -> None:
-        """Delete an object and, in the background, what it owns; one that is gone already is no error."""
+        """Delete an object and, in the background, what it owns; one that does not exist is no error."""
         body = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         try:
             self.request("DELETE", resource.url(namespace, name), body=body)
@@ -172,19 +176,19 @@ class Cluster:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Object | None = None,
+        body: KubernetesObject | None = None,
         content_type: str = "application/json",
-    ) -> Object:
-        """One request; the answer's JSON object.
+    ) -> KubernetesObject:
+        """Send one request, and return the JSON object of its answer.
 
         Raises:
             AdmissionDenied: an admission webhook denied it.
-            ApiError: the API server refused it otherwise.
+            ApiError: the API server rejected it otherwise.
             InputError: it does not accept the kubeconfig's credentials.
             OutsideError: it cannot be reached.
         """
         try:
-            answer = reading.json_value(self._content(method, path, query or {}, body, content_type))
+            answer = reading.parse_json(self._content(method, path, query or {}, body, content_type))
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
@@ -192,15 +196,15 @@ class Cluster:
         return answer
 
     def log(self, namespace: str, pod: str, *, seconds: int) -> str:
-        """What a Pod of one container has logged in the last seconds. Raises as `request` does."""
+        """Return what a Pod of one container has logged in the last seconds. Raise as `request` does."""
         path = f"{_PODS.url(namespace, pod)}/log"
         query = {"sinceSeconds": str(seconds), "limitBytes": str(_MOST_LOG)}
         return self._content("GET", path, query, None, "application/json").decode(errors="replace")
 
     def _content(
-        self, method: str, path: str, query: Mapping[str, str], body: Object | None, content_type: str
+        self, method: str, path: str, query: Mapping[str, str], body: KubernetesObject | None, content_type: str
     ) -> bytes:
-        """The body of the answer to one request. Raises as `request` does."""
+        """Return the body of the answer to one request. Raise as `request` does."""
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -218,22 +222,24 @@ class Cluster:
             )
             content: bytes = response.read()  # type: ignore[no-untyped-call]
         except ApiException as error:
-            raise self._translated(method, path, error.status or 0, error.body) from error
+            raise self._translate_status(method, path, error.status or 0, error.body) from error
         except (HTTPError, OSError) as error:
             raise self._unreachable(error) from error
         if response.status >= 300:
-            raise self._translated(method, path, response.status, content)
+            raise self._translate_status(method, path, response.status, content)
         return content
 
-    def _translated(self, method: str, path: str, status: int, body: str | bytes | None) -> S3CError:
-        """What the API server's `Status` says, in words; told apart as far as it tells them apart."""
+    def _translate_status(self, method: str, path: str, status: int, body: str | bytes | None) -> S3CError:
+        """Translate the API server's `Status` into the most specific error."""
         try:
-            said = reading.json_value(body or b"{}")
+            status_object = reading.parse_json(body or b"{}")
         except ValueError:
-            said = {}
-        said = said if isinstance(said, dict) else {}
-        message = str(said.get("message") or (body.decode(errors="replace") if isinstance(body, bytes) else body) or "")
-        reason = str(said.get("reason") or "")
+            status_object = {}
+        status_object = status_object if isinstance(status_object, dict) else {}
+        message = str(
+            status_object.get("message") or (body.decode(errors="replace") if isinstance(body, bytes) else body) or ""
+        )
+        reason = str(status_object.get("reason") or "")
         if status == 0:
             return self._unreachable(OSError(message))
         if status == 401:
@@ -247,15 +253,15 @@ class Cluster:
             )
         if denial := denials.parse(message):
             return AdmissionDenied(denial, message)
-        if status == 403 and (lacking := denials.permission(message)):
+        if status == 403 and (missing := denials.parse_missing_permission(message)):
             return ApiError(
                 status,
                 reason,
                 message,
-                what=f"The cluster does not let {lacking.user} {lacking.verb} {lacking.resource}"
-                + (f" in the namespace {lacking.namespace}." if lacking.namespace else "."),
+                what=f"The cluster does not let {missing.user} {missing.verb} {missing.resource}"
+                + (f" in the namespace {missing.namespace}." if missing.namespace else "."),
                 cause="A role with that permission is missing.",
-                remedy=f"Bind a role with the verb `{lacking.verb}` on `{lacking.resource}` to it.",
+                remedy=f"Bind a role with the verb `{missing.verb}` on `{missing.resource}` to it.",
             )
         if status == 409 and reason == "Conflict":
             return ApiError(
@@ -295,20 +301,20 @@ class AdmissionDenied(Refused):
     """An admission webhook denied an object.
 
     Attributes:
-        denials: one for each thing that was wrong, as a rule an image.
-        unavailable: no verdict was given: the webhook, or what stands behind it, could not be asked.
+        denials: one for each fault, usually one per image.
+        unavailable: no verdict was given: the webhook, or a service behind it, could not be reached.
     """
 
-    def __init__(self, found: tuple[denials.Denial, ...], message: str) -> None:
+    def __init__(self, parsed: tuple[denials.Denial, ...], message: str) -> None:
         super().__init__(
-            found[0].what if len(found) == 1 else " ".join(one.what for one in found),
-            cause=found[0].cause if len(found) == 1 else "",
-            remedy=" ".join(dict.fromkeys(one.remedy for one in found if one.remedy)),
-            image=found[0].image if len(found) == 1 else "",
+            parsed[0].what if len(parsed) == 1 else " ".join(denial.what for denial in parsed),
+            cause=parsed[0].cause if len(parsed) == 1 else "",
+            remedy=" ".join(dict.fromkeys(denial.remedy for denial in parsed if denial.remedy)),
+            image=parsed[0].image if len(parsed) == 1 else "",
             original=message[:4000],
         )
-        self.denials = found
-        self.unavailable = any(one.unavailable for one in found)
+        self.denials = parsed
+        self.unavailable = any(denial.unavailable for denial in parsed)
 
 
 def connect(
@@ -320,56 +326,59 @@ def connect(
     hide: Callable[[str], None] = lambda _value: None,
     token: Callable[[], str] | None = None,
 ) -> Cluster:
-    """Connect by a kubeconfig; nothing is asked of the cluster yet.
+    """Create a client from a kubeconfig; no request is sent yet.
 
     Args:
         kubeconfig: the file; several, separated as in KUBECONFIG, are merged.
-        context: of it; its current one when empty.
+        context: in it; its current one when empty.
         timeout: seconds for one answer.
-        temp: where the client's key is written; whoever made the folder removes it. Without it, where the system has
-            such files, until the process ends.
-        hide: told every credential of the kubeconfig, before it is used.
-        token: gives what stands in place of the kubeconfig's token, asked before each request: it may end in a rollout.
+        temp: where the client's key is written; whoever created the folder removes it. Without it, the system's folder
+            for temporary files, until the process ends.
+        hide: called with every credential of the kubeconfig, before its use.
+        token: returns a replacement for the kubeconfig's token, called before each request: a token may expire in a
+            rollout.
 
     Raises:
-        InputError: the file or the context is not there, or cannot be used.
+        InputError: the file or the context does not exist, or cannot be used.
     """
     import yaml
     from kubernetes import config
     from kubernetes.config.config_exception import ConfigException
 
-    if not any(Path(one).is_file() for one in kubeconfig.split(":")):
+    if not any(Path(path).is_file() for path in kubeconfig.split(":")):
         raise InputError(
             "kubeconfig",
             f"{kubeconfig} is not a file.",
             remedy="Fetch it (`az aks get-credentials …`), or name another.",
         )
     try:
-        for one in kubeconfig.split(":"):
-            if Path(one).is_file():
-                # The library reads it with neither limit.
-                reading.check_yaml(yaml.parse(reading.text(Path(one)), Loader=yaml.CSafeLoader))
+        for path in kubeconfig.split(":"):
+            if Path(path).is_file():
+                # The library reads it without limits.
+                reading.check_yaml_events(yaml.parse(reading.read_text_file(Path(path)), Loader=yaml.CSafeLoader))
         contexts, current = config.list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
-        chosen = next((one for one in contexts if one["name"] == context), None) if context else current
+        chosen = next((entry for entry in contexts if entry["name"] == context), None) if context else current
         if chosen is None:
             raise InputError(
                 "context",
                 f"{context} is not a context of {kubeconfig}.",
-                remedy=f"Choose from {', '.join(one['name'] for one in contexts)}.",
+                remedy=f"Choose from {', '.join(entry['name'] for entry in contexts)}.",
             )
         client = _client(kubeconfig, chosen["name"], temp, hide)
     except (ConfigException, yaml.YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
             "kubeconfig", f"{kubeconfig} cannot be used.", remedy="Fetch it anew.", original=str(error)[:1000]
         ) from error
-    answers.limit()
+    response_limits.install_limits()
     if not client.configuration.verify_ssl:
         import urllib3
 
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the kubeconfig asks for it
     if token is not None:
-        ask = token
-        client.configuration.refresh_api_key_hook = lambda own: own.api_key.update(BearerToken=f"Bearer {ask()}")
+        current_token = token
+        client.configuration.refresh_api_key_hook = lambda own: own.api_key.update(
+            BearerToken=f"Bearer {current_token()}"
+        )
     namespace = str((chosen.get("context") or {}).get("namespace") or "default")
     return Cluster(client, address=client.configuration.host, namespace=namespace, timeout=timeout)
 
@@ -379,11 +388,11 @@ def _client(kubeconfig: str, context: str, temp: Path | None, hide: Callable[[st
     from kubernetes.client import ApiClient, Configuration
     from kubernetes.config import kube_config
 
-    for path in (Path(one) for one in kubeconfig.split(":")):
+    for path in (Path(file) for file in kubeconfig.split(":")):
         if path.is_file():
-            for value in pasted.secrets_of_kubeconfig(reading.text(path, errors="replace")):
+            for value in pasted_content.kubeconfig_secrets(reading.read_text_file(path, errors="replace")):
                 hide(value)
-    # The library keeps what it has written for the next call, also when the file's folder is gone since.
+    # The library caches the files it has written for the next call, even when their folder no longer exists.
     for content, name in list(kube_config._temp_files.items()):
         if not Path(name).exists():
             del kube_config._temp_files[content]
@@ -394,7 +403,7 @@ def _client(kubeconfig: str, context: str, temp: Path | None, hide: Callable[[st
         client_configuration=settings,
         temp_file_path=str(temp) if temp is not None else None,
     )
-    for value in settings.api_key.values():  # of a sign-in by another program, too
+    for value in settings.api_key.values():  # includes tokens of `exec` plugins
         hide(value.removeprefix("Bearer "))
     return ApiClient(configuration=settings)
 

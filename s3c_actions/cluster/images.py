@@ -1,4 +1,4 @@
-"""Which image of a manifest is replaced by which: by repository, and by tag where one is given."""
+"""Choose the replacements of a manifest's images: by repository, and by tag where one is given."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from s3c_actions.errors import InputError
-from s3c_actions.image import Reference
-from s3c_actions.pasted import quoted
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.pasted_content import quote_value
+from s3c_actions.core.reference import Reference
 
 FIELD = "image"
 
@@ -17,8 +17,8 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
     """An image to deploy.
 
     Attributes:
-        name: what it replaces: the repository, and with a tag only that tag. A digest does not count.
-        image: what stands there instead.
+        name: the repository to replace, and with a tag only that tag. A digest is ignored.
+        image: the replacement.
     """
 
     name: Reference
@@ -26,38 +26,38 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def parse(cls, text: str) -> Replacement:
-        """Read `REFERENCE`, which replaces its own repository (and tag), or `NAME=REFERENCE`, as kustomize has it.
+        """Parse `REFERENCE`, which replaces its own repository (and tag), or `NAME=REFERENCE`, as in kustomize.
 
         Raises:
-            InputError: naming the part that is no reference.
+            InputError: naming the part that is not a reference.
         """
         name, equals, image = text.partition("=")
         if equals and not (name and image):
             raise InputError(
                 FIELD,
-                f"{quoted(text)} is not NAME=REFERENCE: a side of it is empty.",
+                f"{quote_value(text)} is not NAME=REFERENCE: a side of it is empty.",
                 remedy="Give `registry/app=registry/app@sha256:…`, or the reference alone.",
             )
         new = Reference.parse(image if equals else text, field=FIELD)
         return cls(name=Reference.parse(name, field=FIELD) if equals else new, image=new)
 
 
-def choose(image: Reference, replacements: Iterable[Replacement]) -> Replacement | None:
-    """The replacement for an image of a manifest; None when there is none.
+def find_replacement(image: Reference, replacements: Iterable[Replacement]) -> Replacement | None:
+    """Return the replacement for an image of a manifest; None when there is none.
 
-    The one with the image's own tag comes before one without a tag. One with another tag does not match.
+    One with the image's own tag takes precedence over one without a tag. One with another tag does not match.
 
     Raises:
         InputError: several match that are not the same image.
     """
-    same = [one for one in replacements if one.name.name == image.name]
-    matching = [one for one in same if one.name.tag and one.name.tag == image.tag] or [
-        one for one in same if not one.name.tag
+    same = [replacement for replacement in replacements if replacement.name.name == image.name]
+    matching = [replacement for replacement in same if replacement.name.tag and replacement.name.tag == image.tag] or [
+        replacement for replacement in same if not replacement.name.tag
     ]
-    if len({one.image for one in matching}) > 1:
+    if len({replacement.image for replacement in matching}) > 1:
         raise InputError(
             FIELD,
-            f"{image} could become any of {', '.join(str(one.image) for one in matching)}.",
+            f"{image} could become any of {', '.join(str(replacement.image) for replacement in matching)}.",
             remedy="Say which by its tag: `repository:tag=reference`.",
             image=str(image),
         )

@@ -1,4 +1,4 @@
-"""YAML as the API server reads it: YAML 1.1 without dates and base-60 numbers, every key once, aliases bounded."""
+"""Load YAML as the API server does: YAML 1.1 without dates and base-60 numbers, unique keys, aliases bounded."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from yaml.constructor import ConstructorError
 
-# An object of the API server is 1.5 MiB at most; more values than this come of aliases of aliases only.
-MOST_VALUES = 1_000_000
+# An object of the API server is 1.5 MiB at most; only aliases of aliases expand to more values than this.
+MAX_VALUES = 1_000_000
 _PREFIX = "tag:yaml.org,2002:"
 _NUMBERS = {
     "int": r"[-+]?0b[01_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+",
@@ -19,26 +19,26 @@ _NUMBERS = {
 
 
 class KubernetesLoader(yaml.CSafeLoader):  # type: ignore[misc]
-    """Makes the values that JSON has, as sigs.k8s.io/yaml does."""
+    """A loader that creates the values of JSON, as sigs.k8s.io/yaml does."""
 
     def get_node(self) -> Any:
-        """The next document's nodes.
+        """Return the nodes of the next document.
 
         Raises:
-            yaml.YAMLError: a key stands twice in a mapping or is no text, or aliases make the document larger than any
-                object may be.
+            yaml.YAMLError: a key is a duplicate or not a text, or aliases make the document larger than any object may
+                be.
         """
         root = super().get_node()
         _size(root, {})
         return root
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """A mapping with text as its keys."""
+        """Construct a mapping with texts as its keys."""
         self.flatten_mapping(node)
         return {str(key.value): self.construct_object(value, deep=deep) for key, value in node.value}
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
-        """A value; of `!!int x` and the like PyYAML tells by whatever its conversion raises."""
+        """Construct a value; the errors of PyYAML's conversions (`!!int x`) become YAML errors."""
         try:
             value = super().construct_object(node, deep=deep)
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
@@ -49,35 +49,35 @@ class KubernetesLoader(yaml.CSafeLoader):  # type: ignore[misc]
 
 
 def _size(node: Any, known: dict[int, int]) -> int:
-    """How many values a node becomes once every alias is written out."""
+    """Return how many values a node expands to, with every alias written out."""
     if node is None or node.id == "scalar":
         return 1
     if id(node) in known:
         return known[id(node)]
-    known[id(node)] = MOST_VALUES  # what contains itself has no end
+    known[id(node)] = MAX_VALUES  # a node that contains itself is infinite
     inner = node.value
     if node.id == "mapping":
         _check_keys(node)
         inner = [value for _, value in node.value]
-    size = 1 + sum(_size(one, known) for one in inner)
-    if size > MOST_VALUES:
+    size = 1 + sum(_size(child, known) for child in inner)
+    if size > MAX_VALUES:
         raise ConstructorError(None, None, "aliases make it larger than any object may be", node.start_mark)
     known[id(node)] = size
     return size
 
 
 def _check_keys(node: Any) -> None:
-    seen = set()
+    known_keys = set()
     for key, _ in node.value:
         if key.id != "scalar":
             raise ConstructorError(None, None, "a key is no text", key.start_mark)
-        if key.value in seen and key.tag != f"{_PREFIX}merge":
+        if key.value in known_keys and key.tag != f"{_PREFIX}merge":
             raise ConstructorError(None, None, f"the key {key.value!r} stands twice in one mapping", key.start_mark)
-        seen.add(key.value)
+        known_keys.add(key.value)
 
 
 KubernetesLoader.yaml_implicit_resolvers = {
-    first: [one for one in resolvers if one[0].removeprefix(_PREFIX) not in {"timestamp", *_NUMBERS}]
+    first: [resolver for resolver in resolvers if resolver[0].removeprefix(_PREFIX) not in {"timestamp", *_NUMBERS}]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
 for _name, _pattern in _NUMBERS.items():

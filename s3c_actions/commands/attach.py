@@ -1,405 +1,65 @@
-"""`s3c attach`: evidence beside images, made of a scan of this moment or of reports that are there."""
+"""`s3c attach`: attach evidence to images, from a new scan or from existing reports."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import __version__, reading
-from s3c_actions.commands import Command, Context, folders
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import attach as inputs
-from s3c_actions.inputs import evidence as attaching
-from s3c_actions.inputs import report as reporting
-from s3c_actions.inputs.common import IMAGE
-from s3c_actions.steps.results import Attached, AttachResult, ImageOutcome, Outcome, ScanResult
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.options import attach as inputs
+from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps.scan import closed_gate_error
+from s3c_actions.wiring.attaching import attacher_for_scanner, read_reports
+from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.earlier import earlier
+from s3c_actions.wiring.images import failed, for_each_image, unless_exempt
+from s3c_actions.wiring.patching import reject_platform
+from s3c_actions.wiring.scanning import create_scanner
+from s3c_actions.wiring.signing import open_signing_key, registries_of
 
 if TYPE_CHECKING:
-    from s3c_actions.commands.scan import Scanner
-    from s3c_actions.policy.model import Policy
-    from s3c_actions.programs.trivy import Trivy
-    from s3c_actions.registry import Descriptor, Registry
-    from s3c_actions.report.gate import Gate
-    from s3c_actions.report.statement import Statement
-    from s3c_actions.steps.assess import Criteria
-    from s3c_actions.steps.attach import AttachTools
-    from s3c_actions.steps.sign import Signer
-
-_ORDER = ("spdx", "cyclonedx", "vex", "result", "sarif")
-_VOLATILE = frozenset(
-    {"seconds", "files", "vex", "skipped", "reused", "reason", "days_left", "difference", "attach", "admission"}
-)
+    from s3c_actions.wiring.scanning import ImageScanner
 
 
-def run(values: Values, context: Context) -> Outcome:
-    """Scan and attach image by image; what becomes of one does not keep the others from it.
+def run(options: inputs.AttachInputs, context: Context) -> Outcome:
+    """Scan and attach image by image; a failure of one does not stop the others.
 
     Raises:
         InputError: an input, the key or a report is wrong: nothing has been attached.
-        OutsideError: a program could not be had.
+        OutsideError: a program could not be obtained.
     """
-    from s3c_actions.commands.patch import refuse_platform
-    from s3c_actions.commands.scan import scanning
-    from s3c_actions.commands.sign import signing
-    from s3c_actions.steps.scan import refusal
-
-    started = time.monotonic()
-    refuse_platform(values)
-    if not values[attaching.ATTACH]:
+    reject_platform(options)
+    if not options.attach:
         raise InputError("attach", "there is nothing to attach.", remedy="Leave it out, or name the documents.")
-    images = values[IMAGE]
-    places = folders(context.output, images)
-    outcomes = []
-    scanner = scanning(values, context, images)
-    with signing(values, context) as signer:
+    images = options.image
+    folders = image_folders(context.output, images)
+    scanner = create_scanner(options, context, images, evidence=True)
+    with open_signing_key(options, context, registries_of(options.image)) as signer:
         settings = scanner.settings
-        tool = replace(attacher_of(values, context, signer, scanner), openvex=values[attaching.OPENVEX])
-        given = reports(values[attaching.REPORTS], images, scanner.registry, settings.criteria(scanner.trivy))
-        for image in images:
-            if len(images) > 1:
-                context.progress.about(image)
-            outcome = ImageOutcome(image=image)
+        tool = attacher_for_scanner(options, context, signer, scanner)
+        references = {image: _pin(image, scanner) for image in images} if options.results else {}
+        previous = earlier(options, references or dict.fromkeys(images, ""))
+        given_scans = read_reports(previous.reports, images, scanner.registry, settings.criteria(scanner.trivy))
+
+        def attach(image: str) -> ImageOutcome:
+            scan = given_scans.get(image) or scanner.look(image, folders[image])
+            outcome = ImageOutcome(image=image, reference=scan.reference, scan=scan)
             try:
-                scan = given.get(image) or scanner.look(image, places[image])
-                outcome = replace(outcome, reference=scan.reference, scan=scan)
-                outcome = replace(outcome, attach=tool.attach(outcome, "attach"))
+                outcome = replace(outcome, attach=tool.of(previous, image).attach(outcome, "attach"))
             except S3CError as error:
-                error.image = error.image or image
-                outcomes.append(replace(outcome, failure=error))
-                continue
-            refused = refusal(scan, settings.gate)
-            if refused is not None and not values[reporting.EXIT_CODE]:
-                context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
-                refused = None
-            outcomes.append(replace(outcome, failure=refused))
-    return Outcome(command="attach", images=tuple(outcomes), seconds=time.monotonic() - started)
+                return failed(outcome, error)
+            refused = unless_exempt(closed_gate_error(scan, settings.gate), image, options, context.progress)
+            return replace(outcome, failure=refused)
+
+        return Outcome(command="attach", images=for_each_image(images, context.progress, attach))
 
 
-class Attacher(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that attaching needs besides the image, bound once for all images of a run."""
-
-    kinds: tuple[str, ...]
-    prune: bool
-    gate: Gate
-    policy: Policy | None
-    openvex: Path | None
-    registry: Registry
-    trivy: Trivy
-    tools: AttachTools
-    context: Context
-
-    def attach(self, outcome: ImageOutcome, command: str) -> AttachResult:
-        """Attach the evidence of an image that has been scanned, to it and to each platform of an index.
-
-        Args:
-            outcome: what was done so far; its last scan is what the report tells of.
-            command: that did it.
-
-        Raises:
-            InputError: the scan is not of this image, or looked for no vulnerabilities.
-            OutsideError: the registry, Trivy or notation failed.
-        """
-        scan = outcome.last_scan
-        if scan is None:
-            raise InputError("attach", "there is no scan to make evidence of.", remedy="Give `report`.")
-        with self.context.progress.step("attach") as step:
-            try:
-                reference = Reference.parse(outcome.reference)
-                subject = self.registry.resolve(reference)
-                if subject.is_index:
-                    subject = self.registry.flattened(reference, subject)
-                pairs = _pairs(subject, scan, outcome.reference)
-                platforms = []
-                parts = pairs if pairs[0][0] != reference.digest else []
-                # Who signed the index vouches for its platforms; evidence alone vouches for no image.
-                vouched = bool(parts) and self.tools.signed(reference.pinned)
-                for digest, one in parts:
-                    own = reference.at(digest)
-                    if vouched:
-                        self.tools.sign(own.pinned)
-                    platforms.append(self._attach([(digest, one)], own, None, command))
-                result = replace(self._attach(pairs, reference, outcome, command), platforms=tuple(platforms))
-            except S3CError as error:
-                step.done(error.what)
-                raise
-            step.done(_told(result))
-        return result
-
-    def _attach(
-        self, pairs: list[tuple[str, ScanResult]], reference: Reference, outcome: ImageOutcome | None, command: str
-    ) -> AttachResult:
-        """Attach the documents of one digest; without an outcome those of a platform alone."""
-        from s3c_actions.report.statement import Statement
-        from s3c_actions.steps import attach
-
-        started = time.monotonic()
-        place = attach.look(reference, self.registry)
-        stated = Statement(
-            subject=reference.digest,
-            gate=self.gate,
-            blind="",
-            policy=self.policy.digest if self.policy is not None else "",
-            packages=self.policy.packages.refuse if self.policy is not None else (),
-            licenses=self.policy.licenses.refuse if self.policy is not None else (),
-        )
-        statements = [_stated(stated, scan).facts(scan.report) for _, scan in pairs]
-        created = min(one["created"] for one in statements)
-        if not created:
-            raise InputError("report", "it does not say when the scan was made.", image=reference.pinned)
-        notes = attach.facts(
-            {
-                **statements[0],
-                "platform": ",".join(one["platform"] for one in statements),
-                "verdict": "refused" if any(one["verdict"] == "refused" for one in statements) else "passed",
-            },
-            __version__,
-        )
-        done: list[Attached] = []
-        # The report names the SBOM, and with the report in place the image is judged: the one first, the other last.
-        for kind in sorted(self.kinds, key=_ORDER.index):
-            content: bytes | None = None
-            if kind == "sarif":
-                sbom = next((one.digest for one in done if one.kind == "spdx"), "")
-                content = self._sarif(pairs, replace(stated, sbom=sbom))
-            elif kind in {"spdx", "cyclonedx"}:
-                content = self._sbom(kind, pairs, reference, created)
-            elif outcome is not None:
-                content = self._openvex(outcome, created) if kind == "vex" else self._result(outcome, command, created)
-            if content is not None:
-                one = attach.Attachment(kind=kind, content=content, created=created, annotations=notes)
-                done.append(attach.attach(one, place, self.tools))
-        return AttachResult(
-            reference=reference.pinned,
-            documents=tuple(done),
-            pruned=attach.prune(done, place, self.tools) if self.prune else (),
-            seconds=time.monotonic() - started,
-        )
-
-    @staticmethod
-    def _sarif(pairs: list[tuple[str, ScanResult]], stated: Statement) -> bytes:
-        from s3c_actions.report import sarif
-        from s3c_actions.report.formats import Rendering
-
-        scans = [(scan.report, _stated(stated, scan)) for _, scan in pairs]
-        return sarif.evidence(scans, Rendering())
-
-    def _sbom(self, kind: str, pairs: list[tuple[str, ScanResult]], reference: Reference, created: str) -> bytes | None:
-        from s3c_actions.report import sbom
-
-        if kind == "cyclonedx" and len(pairs) > 1:
-            return None  # a document describes one image; each platform has its own
-        converted = []
-        for _, scan in pairs:
-            path = self.context.temp / f"evidence.{kind}.json"
-            self.trivy.convert(scan.trivy_json, kind, path)
-            converted.append((scan.report.platform, reading.content(path, reading.REPORTS)))
-        if kind == "spdx":
-            return sbom.spdx(converted, reference.pinned, created)
-        return sbom.cyclonedx(converted[0][1], reference.pinned, created)
-
-    def _openvex(self, outcome: ImageOutcome, created: str) -> bytes | None:
-        """The OpenVEX document of the patch, dated as the scan that proves it."""
-        path = self.openvex or (outcome.patch.vex if outcome.patch is not None else None)
-        if path is None:
-            return None
-        try:
-            document = reading.json_value(reading.content(path, reading.DOCUMENTS))
-        except (OSError, ValueError) as error:
-            raise InputError("openvex", f"{path} cannot be read as JSON.", original=str(error)) from error
-        if not isinstance(document, dict) or "statements" not in document:
-            raise InputError("openvex", f"{path} is no OpenVEX document.", remedy="Give what the patch step wrote.")
-        return json.dumps({**document, "timestamp": created}, indent=2).encode()
-
-    def _result(self, outcome: ImageOutcome, command: str, created: str) -> bytes:
-        """The facts of result.json that are the same whenever they are found: no times, no paths of this machine."""
-        from s3c_actions import result
-
-        one = Outcome(command=command, images=(outcome,))
-        document = result.document(one, self.context.now, self.context.secrets)
-        return result.text(_stable({**document, "created": created})).encode()
-
-
-def _stated(of_all: Statement, scan: ScanResult) -> Statement:
-    """The statement on one scan. How old it is, whoever judges by it sees for himself."""
-    unseen = scan.blind or scan.left_out
-    return replace(
-        of_all,
-        blind=unseen or scan.overridden,
-        unscanned="warn" if scan.overridden and not unseen else "fail",
-        contents=scan.contents,
-        scope=scan.scope,
-        uncovered=scan.uncovered,
-    )
-
-
-def _stable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _stable(part) for key, part in value.items() if key not in _VOLATILE}
-    return [_stable(part) for part in value] if isinstance(value, list) else value
-
-
-def _told(result: AttachResult) -> str:
-    everything = [*result.documents, *(one for platform in result.platforms for one in platform.documents)]
-    new = [one for one in everything if not one.skipped]
-    pruned = len(result.pruned) + sum(len(one.pruned) for one in result.platforms)
-    kinds = ", ".join(dict.fromkeys(one.kind for one in new or everything))
-    told = f"{len(new)} documents attached and signed ({kinds})" if new else f"all there already ({kinds})"
-    return told + (f", {pruned} earlier ones deleted" if pruned else "")
-
-
-def _pairs(subject: Descriptor, scan: ScanResult, reference: str) -> list[tuple[str, ScanResult]]:
-    """Digest of each image, and its scan; of an index, one of every platform."""
-    scans = scan.parts or (scan,)
-    if not subject.is_index:
-        return [(subject.digest, scans[0])]
-    if len(subject.images) == 1 and len(scans) == 1:
-        return [(subject.images[0].digest, scans[0])]
-    by_digest = {one.reference.rpartition("@")[2]: one for one in scans}
-    missing = [one.platform for one in subject.images if one.digest not in by_digest]
-    if missing:
-        raise InputError(
-            "image",
-            f"{', '.join(missing)} of it was not scanned, and evidence of an index has to cover every platform.",
-            remedy="Leave `platform` out, or give the digest of one platform's image.",
-            image=reference,
-        )
-    return [(one.digest, by_digest[one.digest]) for one in subject.images]
-
-
-def attacher_of(values: Values, context: Context, signer: Signer, scanner: Scanner) -> Attacher:
-    """What attaches the scans of a scanner, as the inputs ask for it.
-
-    Raises:
-        InputError: the scans look for no vulnerabilities.
-    """
-    if "vuln" not in scanner.settings.options.scanners:
-        raise InputError("scanners", "without `vuln` a scan is no evidence.", remedy="Add `vuln`, or attach nothing.")
-    settings = scanner.settings
-    return attacher(values, context, signer, trivy=scanner.trivy, gate=settings.gate, policy=settings.policy)
-
-
-def attacher(
-    values: Values,
-    context: Context,
-    signer: Signer,
-    *,
-    trivy: Trivy,
-    gate: Gate,
-    policy: Policy | None,
-    openvex: Path | None = None,
-) -> Attacher:
-    """What attaches, as the inputs ask for it.
-
-    Args:
-        values: of a command that has `inputs.evidence.EVIDENCE` among its inputs.
-        context: of the run.
-        signer: the image's key; its registry is read and written.
-        trivy: makes bills of materials.
-        gate: by which the report is judged.
-        policy: whose gate it is, None without one.
-        openvex: the document of the patch, when the patch is not part of this run.
-    """
-    from s3c_actions.registry import Writer
-    from s3c_actions.steps import sign
-    from s3c_actions.steps.attach import AttachTools
-
-    return Attacher(
-        kinds=values[attaching.ATTACH],
-        prune=values[attaching.PRUNE],
-        gate=gate,
-        policy=policy,
-        openvex=openvex,
-        registry=signer.registry,
-        trivy=trivy,
-        tools=AttachTools(
-            registry=signer.registry,
-            writer=Writer(signer.registry),
-            sign=lambda reference: sign.run(signer, reference, context.progress),
-            signed=signer.signed,
-            progress=context.progress,
-        ),
-        context=context,
-    )
-
-
-@contextmanager
-def attaching_if_asked(values: Values, context: Context, scanner: Scanner) -> Iterator[Attacher | None]:
-    """What attaches, when the inputs ask for it; the key is not looked at otherwise."""
-    from s3c_actions.commands.sign import signing
-
-    if not values[attaching.ATTACH]:
-        yield None
-        return
-    with signing(values, context) as signer:
-        yield attacher_of(values, context, signer, scanner)
-
-
-def reports(
-    paths: tuple[Path, ...], images: tuple[str, ...], registry: Registry, criteria: Criteria
-) -> dict[str, ScanResult]:
-    """Image → the scan that the reports given stand for; each report belongs to the digest it tells of.
-
-    Raises:
-        InputError: a report cannot be read, or is of none of the images, or an image or platform has none.
-    """
-    from s3c_actions.report import trivy_json
-    from s3c_actions.steps import assess
-    from s3c_actions.steps.merging import merged
-
-    if not paths:
-        return {}
-    by_digest: dict[str, ScanResult] = {}
-    for path in paths:
-        report = trivy_json.read(path)
-        by_digest[report.digest] = assess.given(
-            path, image=report.image, reference="", criteria=criteria, report=report
-        )
-    found, used = {}, set()
-    for image in images:
-        reference = Reference.parse(image)
-        described = registry.resolve(reference)
-        if described.is_index:
-            described = registry.flattened(reference, described)
-        digests = [one.digest for one in described.images] if described.is_index else [described.digest]
-        if described.is_index and described.digest in by_digest and len(digests) == 1:
-            digests = [described.digest]
-        scans = []
-        for digest in digests:
-            if digest not in by_digest:
-                raise InputError(
-                    "report",
-                    f"none of the reports is of {reference.name}@{digest}.",
-                    cause=f"They are of {', '.join(sorted(by_digest)) or 'no digest'}.",
-                    remedy="Give the report of this image (of an index, one of each platform), or none.",
-                    image=image,
-                )
-            used.add(digest)
-            scans.append(replace(by_digest[digest], image=image, reference=reference.at(digest).pinned))
-        found[image] = merged(image, reference.at(described.digest), scans)
-    if unused := sorted(set(by_digest) - used):
-        raise InputError("report", f"{', '.join(unused)} is none of the images given.", remedy="Give its image too.")
-    return found
-
-
-COMMAND = Command(
-    name="attach",
-    help="Attaches evidence to images in their registry, each document signed with the image's key: scan report, "
-    "bills of materials, what a patch fixed, the facts of the run. Without `report` the images are scanned "
-    "now, so that running it again refreshes what has become stale.",
-    inputs=inputs.INPUTS,
-    run=run,
-    examples=(
-        "s3c attach registry.example/app@sha256:… --key signing.key --certificate signing.crt",
-        "s3c attach registry.example/app:1.4 --attach sarif,spdx --policy s3c-policy.yaml --key-name release",
-        "s3c attach registry.example/app:1.4 --report s3c-out/app/trivy.json --prune-evidence --key-name release",
-    ),
-)
+def _pin(image: str, scanner: ImageScanner) -> str:
+    reference = Reference.parse(image)
+    try:
+        return reference.at(scanner.registry.resolve(reference).digest).pinned
+    except S3CError as error:
+        error.image = error.image or image
+        raise

@@ -2,86 +2,81 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command, Context, folders
-from s3c_actions.commands.deploy import denied, registry_of, settings_of, tools_of, verifier
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import chain as inputs
-from s3c_actions.inputs import deploy as deploying
-from s3c_actions.inputs.common import IMAGE
-from s3c_actions.inputs.evidence import ATTACH
-from s3c_actions.inputs.report import POLICY
-from s3c_actions.inputs.sign import KEY
-from s3c_actions.inputs.verify import TRUST_INPUTS, TRUST_STORE
-from s3c_actions.steps.results import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
+from s3c_actions.cluster.images import Replacement
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.options import chain as inputs
+from s3c_actions.options.sign import KeyOptions
+from s3c_actions.options.verify import TrustOptions
+from s3c_actions.policy import model
+from s3c_actions.result.model import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
+from s3c_actions.steps import chain, deploy, sign, verify
+from s3c_actions.steps.chain import ChainSteps
+from s3c_actions.steps.trace import SignatureChecker, TraceTools
+from s3c_actions.wiring import baseline, tracing
+from s3c_actions.wiring.attaching import attacher_for_scanner
+from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.deploying import create_verifier, denied_error, deploy_settings, deploy_tools, image_registry
+from s3c_actions.wiring.patching import open_patcher, reject_platform
+from s3c_actions.wiring.scanning import create_scanner, threshold_from_inputs
+from s3c_actions.wiring.signing import open_signing_key, registries_of
+from s3c_actions.wiring.verifying import given_trust_settings
+from s3c_actions.wiring.vouching import by_options, vouch_by_policy
 
 if TYPE_CHECKING:
-    from s3c_actions.cluster.images import Replacement
-    from s3c_actions.commands.scan import Scanner
-    from s3c_actions.commands.vouching import Vouched
-    from s3c_actions.programs.notation import Notation
-    from s3c_actions.programs.notation_home import Home
+    from s3c_actions.programs.notation.home import NotationHome
     from s3c_actions.registry import Registry
-    from s3c_actions.steps.chain import ChainSteps
-    from s3c_actions.steps.sign import Signer
-    from s3c_actions.steps.trace import TraceTools
+    from s3c_actions.steps.protocols import Verifier
+    from s3c_actions.steps.sign import SigningKey
     from s3c_actions.steps.verify import VerifySettings
+    from s3c_actions.wiring.scanning import ImageScanner
+    from s3c_actions.wiring.vouching import VouchCheck
 
 
-def run(values: Values, context: Context) -> Outcome:
-    """Take every image through the chain; what becomes of one does not keep the others from going on.
+def run(options: inputs.ChainInputs, context: Context) -> Outcome:
+    """Take every image through the chain; a failure of one does not stop the others.
 
     Raises:
         InputError: an input, the certificate or an image is wrong: nothing has been pushed.
-        OutsideError: a program could not be had, or a registry could not be reached: nothing has been pushed.
+        OutsideError: a program could not be obtained, or a registry could not be reached: nothing has been pushed.
     """
-    from s3c_actions.commands import baseline
-    from s3c_actions.commands import trace as tracing
-    from s3c_actions.commands.patch import refuse_platform
-    from s3c_actions.commands.scan import gate, scanning
-    from s3c_actions.commands.vouching import by, by_inputs
-    from s3c_actions.steps import chain
-
-    started = time.monotonic()
-    images = values[IMAGE]
+    images = options.image
     for image in images:
         Reference.parse(image)
-    if values[inputs.PATCH]:
-        refuse_platform(values)
-    if values[ATTACH]:
-        if not values[inputs.SIGN]:
+    if options.patch:
+        reject_platform(options)
+    if options.attach:
+        if not options.sign:
             raise InputError(
                 "attach", "evidence is signed, and `sign` is false.", remedy="Leave one of both out of the inputs."
             )
-        refuse_platform(values)
-    settings = chain.ChainSettings(images=images, gate=gate(values, context))
-    baselines = baseline.given(values, context, images)
-    places = folders(context.output, images)
+        reject_platform(options)
+    settings = chain.ChainSettings(images=images, gate=threshold_from_inputs(options, context, options.severity))
+    baselines = baseline.read_baselines(options, context, images)
+    folders = image_folders(context.output, images)
     deployed: DeployResult | None = None
     with ExitStack() as stack:
-        signer, verify, home = _signing(values, context, stack)
-        deploy = _deploying(values, context, verify) if values[inputs.DEPLOY] else None
-        scanner = scanning(values, context, images)
-        vouched = by(signer.notation, home) if signer is not None and home is not None else None
-        if signer is None and values[inputs.PATCH]:
-            vouched = stack.enter_context(by_inputs(values, context))
-        steps = _steps(values, context, stack, scanner=scanner, signer=signer, verify=verify, vouched=vouched)
+        signer, verify, home = _prepare_signing(options, context, stack)
+        deploy = _prepare_deploy(options, context, verify) if options.deploy else None
+        scanner = create_scanner(options, context, images, evidence=bool(options.attach))
+        vouched = vouch_by_policy(signer.notation, home) if signer is not None and home is not None else None
+        if signer is None and options.patch:
+            vouched = stack.enter_context(by_options(options, context, registries_of(images)))
+        steps = _bind_steps(options, context, stack, scanner=scanner, signer=signer, verify=verify, vouched=vouched)
         tracing.prepare()
-        earlier = {image: baselines.of(image, scanner, places[image]) for image in images}
+        baseline_reports = {image: baselines.of(image, scanner, folders[image]) for image in images}
         outcomes = chain.run(settings, steps, context.progress)
-        outcomes = tuple(baselines.compared(one, earlier[one.image], scanner) for one in outcomes)
+        outcomes = tuple(baselines.compared(outcome, baseline_reports[outcome.image], scanner) for outcome in outcomes)
         if deploy is not None:
-            outcomes, deployed = chain.deploy(outcomes, deploy, denied, context.progress)
-        checked = None if signer is None or home is None else (signer.notation, home)
-        outcomes = _traced(values, context, outcomes, scanner.registry, checked)
+            outcomes, deployed = chain.deploy(outcomes, deploy, denied_error, context.progress)
+        verification = None if signer is None or home is None else (signer.notation, home)
+        outcomes = _trace_images(options, context, outcomes, scanner.registry, verification)
     for warning in deployed.warnings if deployed is not None else ():
         context.progress.warning(warning)
     failure = deployed.failure if deployed is not None else None
@@ -90,62 +85,59 @@ def run(values: Values, context: Context) -> Outcome:
         images=outcomes,
         exit_code=int(failure.exit_code) if failure is not None else 0,
         error=failure.what if failure is not None else "",
-        seconds=time.monotonic() - started,
         deploy=deployed,
     )
 
 
-def _signing(
-    values: Values, context: Context, stack: ExitStack
-) -> tuple[Signer | None, Callable[[str], VerifyResult] | None, Home | None]:
-    """Who signs, who verifies, and by which trust. The key is checked first: a wrong one ends the run soonest."""
-    from s3c_actions.commands.sign import signing
-
-    if not values[inputs.SIGN]:
-        return None, verifier(values, context, stack) if values[inputs.DEPLOY] else None, None
+def _prepare_signing(
+    options: inputs.ChainInputs, context: Context, stack: ExitStack
+) -> tuple[SigningKey | None, Callable[[str], VerifyResult] | None, NotationHome | None]:
+    """Return the signer, the verification and its trust. The key is checked first, so that a wrong one fails early."""
+    if not options.sign:
+        return (
+            None,
+            create_verifier(options, context, stack, registries_of(options.image)) if options.deploy else None,
+            None,
+        )
     try:
-        signer = stack.enter_context(signing(values, context))
+        signer = stack.enter_context(open_signing_key(options, context, registries_of(options.image)))
     except InputError as error:
-        if error.field == KEY.name and not values.given(KEY):
+        if error.field == KeyOptions.key.name and not options.given(KeyOptions.key):
             error.remedy += " To stop before signing, set `sign` to false."
         raise
-    return signer, *_verifying(values, context, signer, stack)
+    return signer, *_prepare_verification(options, context, signer, stack)
 
 
-def _steps(
-    values: Values,
+def _bind_steps(
+    options: inputs.ChainInputs,
     context: Context,
     stack: ExitStack,
     *,
-    scanner: Scanner,
-    signer: Signer | None,
+    scanner: ImageScanner,
+    signer: SigningKey | None,
     verify: Callable[[str], VerifyResult] | None,
-    vouched: Vouched | None,
+    vouched: VouchCheck | None,
 ) -> ChainSteps:
-    """The steps that the inputs ask for, bound."""
-    from s3c_actions.commands.attach import attacher_of
-    from s3c_actions.commands.patch import patching
-    from s3c_actions.steps.chain import ChainSteps
+    """Bind the steps that the inputs select."""
+    images = options.image
+    folders = image_folders(context.output, images)
+    patcher = stack.enter_context(open_patcher(options, context, scanner, images, vouched)) if options.patch else None
 
-    images = values[IMAGE]
-    places = folders(context.output, images)
-    patcher = stack.enter_context(patching(values, context, scanner, images, vouched)) if values[inputs.PATCH] else None
-
-    attacher = attacher_of(values, context, signer, scanner) if signer is not None and values[ATTACH] else None
+    attacher = (
+        attacher_for_scanner(options, context, signer, scanner) if signer is not None and options.attach else None
+    )
     return ChainSteps(
         resolve=lambda image: scanner.registry.resolve(Reference.parse(image)),
-        scan=lambda image: scanner.look(image, places[image]),
-        patch=(lambda scan: patcher.patch(scan.image, places[scan.image], scan)) if patcher is not None else None,
-        sign=_sign(signer, context) if signer is not None else None,
+        scan=lambda image: scanner.look(image, folders[image]),
+        patch=(lambda scan: patcher.patch(scan.image, folders[scan.image], scan)) if patcher is not None else None,
+        sign=_sign_step(signer, context) if signer is not None else None,
         attach=(lambda outcome: attacher.attach(outcome, "chain")) if attacher is not None else None,
-        verify=_told(verify, context) if signer is not None and verify is not None else None,
+        verify=_verify_step(verify, context) if signer is not None and verify is not None else None,
     )
 
 
-def _sign(signer: Signer, context: Context) -> Callable[[str], SignResult]:
-    def sign_one(reference: str) -> SignResult:
-        from s3c_actions.steps import sign
-
+def _sign_step(signer: SigningKey, context: Context) -> Callable[[str], SignResult]:
+    def sign_image(reference: str) -> SignResult:
         with context.progress.step("sign") as step:
             try:
                 result = sign.run(signer, reference, context.progress)
@@ -156,36 +148,33 @@ def _sign(signer: Signer, context: Context) -> Callable[[str], SignResult]:
             step.done(f"{how} {result.certificate.subject}")
         return result
 
-    return sign_one
+    return sign_image
 
 
-def _verifying(
-    values: Values, context: Context, signer: Signer, stack: ExitStack
-) -> tuple[Callable[[str], VerifyResult], Home]:
-    """Verification as a consumer would do it: by the trust store given, else by the signing certificate's anchor."""
-    from s3c_actions.commands.verify import trust
-    from s3c_actions.steps import verify
-
-    notation: Notation = signer.notation
-    settings: VerifySettings = trust(values)
-    home: Home = signer.trust
-    for one in TRUST_INPUTS:
-        if values.given(one) and not settings.stores:
+def _prepare_verification(
+    options: inputs.ChainInputs, context: Context, signer: SigningKey, stack: ExitStack
+) -> tuple[Callable[[str], VerifyResult], NotationHome]:
+    """Verify as a consumer would: by the trust store given, else by the signing certificate's anchor."""
+    notation: Verifier = signer.notation
+    settings: VerifySettings = given_trust_settings(options, options.user_metadata)
+    home: NotationHome = signer.trust
+    for option in TrustOptions.own():
+        if options.given(option) and not settings.stores:
             raise InputError(
                 "trust-store",
-                f"it is missing, and {one.name} is given.",
+                f"it is missing, and {option.name} is given.",
                 remedy="Give the certificates to trust, or leave both out to trust the signing certificate's anchor.",
             )
     if settings.stores:
         home = stack.enter_context(verify.prepare(settings, context.temp, context.progress))
-        if not verify.leads_to(settings, signer.chain):
+        if not verify.chains_to_store(settings, signer.chain):
             raise InputError(
                 "trust-store",
                 f"it does not lead to the certificate that signs, {signer.certificate.subject}.",
                 cause="Every image would be signed, and then refused by this trust store.",
                 remedy="Give the root of the signing certificate, or sign with a key that this trust store trusts.",
             )
-        if not verify.names(settings, signer.chain[0]):
+        if not verify.matches_identities(settings, signer.chain[0]):
             raise InputError(
                 "trusted-identity",
                 f"it does not name the certificate that signs, {signer.certificate.subject}.",
@@ -195,10 +184,10 @@ def _verifying(
     return lambda reference: verify.run(settings, notation, home, reference, context.progress), home
 
 
-def _told(verify: Callable[[str], VerifyResult], context: Context) -> Callable[[str], VerifyResult]:
-    """A verification as a step that is shown."""
+def _verify_step(verify: Callable[[str], VerifyResult], context: Context) -> Callable[[str], VerifyResult]:
+    """Wrap a verification in a step that is shown."""
 
-    def verify_one(reference: str) -> VerifyResult:
+    def verify_image(reference: str) -> VerifyResult:
         with context.progress.step("verify") as step:
             try:
                 result = verify(reference)
@@ -208,136 +197,120 @@ def _told(verify: Callable[[str], VerifyResult], context: Context) -> Callable[[
             step.done(f'valid, trusted by policy "{result.policy}"')
         return result
 
-    return verify_one
+    return verify_image
 
 
-def _traced(
-    values: Values,
+def _trace_images(
+    options: inputs.ChainInputs,
     context: Context,
     outcomes: tuple[ImageOutcome, ...],
     registry: Registry,
-    checked: tuple[Notation, Home] | None,
+    verification: tuple[Verifier, NotationHome] | None,
 ) -> tuple[ImageOutcome, ...]:
-    """Each image with the page of its story; one that cannot be written is told, and changes nothing.
+    """Return each outcome with its trace; a trace that cannot be written is a warning, and changes no verdict.
 
     Args:
-        values: of the chain.
+        options: of the chain.
         context: of the run.
-        outcomes: what was done.
+        outcomes: of the steps before.
         registry: of the images.
-        checked: what verified; without it signatures are shown and not checked.
+        verification: notation and its trust; without them signatures are shown and not checked.
     """
-    from s3c_actions.commands import trace as tracing
-
-    images: tuple[str, ...] = values[IMAGE]
-    places = folders(context.output, images)
-    done = []
+    images = options.image
+    folders = image_folders(context.output, images)
+    traced = []
     with ExitStack() as stack:
-        tools = _telling(values, context, registry, checked, stack)
-        for one in outcomes:
+        tools = _trace_tools(options, context, registry, verification, stack)
+        for outcome in outcomes:
             try:
-                told = tracing.tell(one.reference, tools, places[one.image]) if one.reference else None
+                trace_result = (
+                    tracing.trace_image(outcome.reference, tools, folders[outcome.image]) if outcome.reference else None
+                )
             except (S3CError, OSError) as error:
-                what = error.what if isinstance(error, S3CError) else f"{error}."
-                context.progress.warning(f"{one.image}: the page of its story could not be written: {what}")
-                told = None
-            done.append(replace(one, trace=told))
-    return tuple(done)
+                reason = error.what if isinstance(error, S3CError) else f"{error}."
+                context.progress.warning(f"{outcome.image}: the page of its story could not be written: {reason}")
+                trace_result = None
+            traced.append(replace(outcome, trace=trace_result))
+    return tuple(traced)
 
 
-def _telling(
-    values: Values, context: Context, registry: Registry, checked: tuple[Notation, Home] | None, stack: ExitStack
+def _trace_tools(
+    options: inputs.ChainInputs,
+    context: Context,
+    registry: Registry,
+    verification: tuple[Verifier, NotationHome] | None,
+    stack: ExitStack,
 ) -> TraceTools:
-    """What tells the stories: the policy's verdict where it names signers, else that of the trust that verified."""
-    from s3c_actions.commands import trace as tracing
-    from s3c_actions.policy import model
-    from s3c_actions.steps.trace import Checker, TraceTools
-
+    """Create the tools of the trace: the policy judges where it names signers, else the trust that verified."""
     tools = TraceTools(registry=registry, now=context.now)
-    if checked is None:
+    if verification is None:
         return tools
-    tools = replace(tools, checker=Checker(notation=checked[0], homes=(checked[1],), temp=context.temp))
-    path = values[POLICY]
+    tools = replace(
+        tools, checker=SignatureChecker(notation=verification[0], homes=(verification[1],), temp=context.temp)
+    )
+    path = options.policy
     if path is None or not model.read(path).signers:
         return tools
     try:
-        checker, judge = stack.enter_context(tracing.by_policy(values, context, path))
+        checker, judge = stack.enter_context(
+            tracing.open_policy_judging(options, context, path, registries_of(options.image))
+        )
     except S3CError as error:
         context.progress.warning(f"The stories are told without the policy's verdict: {error.what}")
         return tools
     return replace(tools, checker=checker, judge=judge)
 
 
-def _deploying(
-    values: Values, context: Context, verify: Callable[[str], VerifyResult] | None
+def _prepare_deploy(
+    options: inputs.ChainInputs, context: Context, verify: Callable[[str], VerifyResult] | None
 ) -> Callable[[Sequence[ImageOutcome]], DeployResult]:
-    """The deploy step, bound: manifests are read and the cluster is asked for now, before anything is pushed.
+    """Bind the deploy step: manifests are read and the cluster is contacted now, before anything is pushed.
 
-    What the chain has verified is not verified again. Other images of the manifests are held to the trust store given,
-    else left to the gate; where none is required, they have to be signed as the chain's are. A chain that does not sign
-    holds all of them to the trust store or the vault given.
+    What the chain has verified is not verified again. Other images of the manifests are verified by the trust store
+    given, else left to the gate; where no gate is required, they have to be signed as the chain's are. A chain that
+    does not sign verifies all of them by the trust store or the vault given.
     """
-    from s3c_actions.steps import deploy
-
-    if not values[inputs.MANIFESTS]:
+    if not options.manifests:
         raise InputError(
-            inputs.MANIFESTS.name, "it is missing, and deploy is given.", remedy="Name the manifests to deploy."
+            inputs.ChainInputs.manifests.name,
+            "it is missing, and deploy is given.",
+            remedy="Name the manifests to deploy.",
         )
-    if verify is None and not values[deploying.REQUIRE_GATE]:
+    if verify is None and not options.require_gate:
         raise InputError(
             "trust-store",
             "with `require-gate: false` and `sign: false` nobody would look at the signatures.",
             remedy="Give the certificates to trust, or require the gate.",
         )
-    settings = settings_of(values, context, _replacements({image: image for image in values[IMAGE]}))
-    registry = registry_of(values, context, settings.manifests, settings.replacements)
-    tools = tools_of(values, context, registry, None)
+    settings = deploy_settings(options, context, _replacements({image: image for image in options.image}))
+    registry = image_registry(options, context, settings.manifests, settings.replacements)
+    tools = deploy_tools(options, context, registry, None)
     if tools.cluster is not None:
         tools.cluster().request("GET", "/version")
-    strictly = bool(values[TRUST_STORE]) or not values[inputs.SIGN] or not values[deploying.REQUIRE_GATE]
+    strictly = bool(options.trust_store) or not options.sign or not options.require_gate
 
     def deploy_all(images: Sequence[ImageOutcome]) -> DeployResult:
-        known = {one.reference: one.verify for one in images if one.verify is not None}
+        verified_images = {image.reference: image.verify for image in images if image.verify is not None}
 
         def verified(pinned: str) -> VerifyResult | None:
-            if pinned in known:
-                return known[pinned]
+            if pinned in verified_images:
+                return verified_images[pinned]
             return verify(pinned) if strictly and verify is not None else None
 
-        chosen = _replacements({one.image: one.reference for one in images})
+        chosen = _replacements({image.image: image.reference for image in images})
         return deploy.run(replace(settings, replacements=chosen), replace(tools, verify=verified))[0]
 
     return deploy_all
 
 
 def _replacements(images: Mapping[str, str]) -> tuple[Replacement, ...]:
-    """What came of each image, in place of all images of its repository; of two of one repository, each of its tag."""
-    from s3c_actions.cluster.images import Replacement
-
-    given = {image: Reference.parse(image) for image in images}
-    names = [one.name for one in given.values()]
+    """Replace all images of a repository by the chain's image; of two of one repository, each replaces its own tag."""
+    references = {image: Reference.parse(image) for image in images}
+    names = [reference.name for reference in references.values()]
     return tuple(
         Replacement(
-            name=one if names.count(one.name) > 1 else replace(one, tag="", digest=""),
+            name=reference if names.count(reference.name) > 1 else replace(reference, tag="", digest=""),
             image=Reference.parse(images[image]),
         )
-        for image, one in given.items()
+        for image, reference in references.items()
     )
-
-
-COMMAND = Command(
-    name="chain",
-    help="Takes images from vulnerable to patched, signed and verified: scan, patch, rescan, gate, sign, verify. "
-    "Nothing is signed that does not pass the gate; a second run on the same image pushes nothing. With `deploy`, "
-    "manifests are then deployed by the digests that came out, unless one of the images failed.",
-    inputs=inputs.INPUTS,
-    run=run,
-    comments=True,
-    examples=(
-        "s3c chain localhost:5000/voting-db:15.0 --key signing.key --certificate signing.crt",
-        "s3c chain registry.example/app:1.4 registry.example/db:15.0 --key-name release --fail-on HIGH",
-        "s3c chain registry.example/app:1.4 --sign false",
-        "s3c chain registry.example/app:1.4 --key-name release --deploy --manifests k8s/ --namespace shop",
-        "s3c chain registry.example/app:pr-7 --baseline registry.example/app:main --baseline-name main",
-    ),
-)

@@ -1,4 +1,4 @@
-"""`s3c gate`: the gate installed, and whether it closes, by looking and by trying."""
+"""`s3c gate`: install the gate, and check that it closes by inspection and by dry runs."""
 
 from __future__ import annotations
 
@@ -8,64 +8,66 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command, Context
-from s3c_actions.commands.deploy import cluster_of, outcome, registry_of, resolved
-from s3c_actions.commands.install_gate import install
-from s3c_actions.errors import InputError
-from s3c_actions.evidence import SIGNATURE
-from s3c_actions.image import Reference
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import deploy as deploying
-from s3c_actions.inputs import gate as inputs
-from s3c_actions.steps.results import Admission, DeployResult, Outcome
+from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.images import Replacement
+from s3c_actions.core.artifact_types import SIGNATURE
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
+from s3c_actions.options import gate as inputs
+from s3c_actions.result.model import Admission, DeployResult, Outcome
+from s3c_actions.steps.deploy import judge_admission
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.deploying import deploy_outcome, image_registry, resolve_reference
+from s3c_actions.wiring.install_gate import install
+from s3c_actions.wiring.kubernetes import connect_cluster
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster
     from s3c_actions.registry import Registry
 
 
-PATIENCE = 40.0
-"""Seconds in which a verdict from before the gate was changed is forgotten: three caches of 10 s each."""
+CACHE_SECONDS = 40.0
+"""Seconds after which a verdict from before a change of the gate has expired: three caches of 10 s each."""
 
 
-def run(values: Values, context: Context) -> Outcome:
-    """Install the gate if asked to; look at it, prove it, and try the images given, all by dry run.
+def run(options: inputs.GateInputs, context: Context) -> Outcome:
+    """Install the gate if asked to; inspect it, prove it, and try the images given, all by dry run.
 
     Raises:
         InputError: an input or an image is wrong.
         Refused: the gate has holes, or is open.
-        OutsideError: the registry, the cluster or the gate does not answer.
+        OutsideError: the registry, the cluster or the gate does not respond.
     """
-    from s3c_actions.cluster.images import Replacement
-
     started = time.monotonic()
-    installing = values[inputs.TASK] == "install"
-    images = tuple(Replacement.parse(one) for one in values[inputs.TRIED])
+    installing = options.task == "install"
+    images = tuple(Replacement.parse(image) for image in options.image)
     if not images and not installing:
         raise InputError(
-            inputs.TRIED.name,
-            f"`{values[inputs.TASK]}` needs an image to try.",
+            inputs.GateInputs.image.name,
+            f"`{options.task}` needs an image to try.",
             remedy="Give one that is signed, for example with --image registry.example/app@sha256:….",
         )
-    registry = registry_of(values, context, (), images)
-    references = {str(one.image): resolved(registry, one.image)[0] for one in images}
-    cluster = cluster_of(values, context)
+    registry = image_registry(options, context, (), images)
+    references = {str(replacement.image): resolve_reference(registry, replacement.image)[0] for replacement in images}
+    cluster = connect_cluster(options, context)
     if not installing:
-        told = outcome("gate", _tried(values, context, cluster, registry, references), {}, time.monotonic() - started)
-        return told if values[inputs.TASK] == "check" else without_failures(told)
-    installed = install(values, context, cluster)
+        outcome = deploy_outcome(
+            "gate", _try_images(options, context, cluster, registry, references), {}, time.monotonic() - started
+        )
+        return outcome if options.task == "check" else drop_failures(outcome)
+    installed = install(options, context, cluster)
     if installed.failure is None and references:
-        tried = _tried(values, context, cluster, registry, references, patience=PATIENCE)
+        tried = _try_images(options, context, cluster, registry, references, patience=CACHE_SECONDS)
         installed = replace(tried, applied=installed.applied, unchanged=installed.unchanged)
-    told = outcome("gate", installed, {}, time.monotonic() - started)
-    if told.images or installed.failure is not None:
-        return told
+    outcome = deploy_outcome("gate", installed, {}, time.monotonic() - started)
+    if outcome.images or installed.failure is not None:
+        return outcome
     what = "as it should be already, and closes" if installed.unchanged else "installed, and closes"
-    return replace(told, text=f"✔ the gate of {cluster.address} is {what}")
+    return replace(outcome, text=f"✔ the gate of {cluster.address} is {what}")
 
 
-def _tried(
-    values: Values,
+def _try_images(
+    options: inputs.GateInputs,
     context: Context,
     cluster: Cluster,
     registry: Registry,
@@ -73,70 +75,55 @@ def _tried(
     *,
     patience: float = 0.0,
 ) -> DeployResult:
-    """What the gate makes of images; a denial counts after `patience` seconds."""
-    from s3c_actions.cluster import gate
-    from s3c_actions.steps.deploy import judged
-
-    namespace = values[deploying.NAMESPACE] or cluster.namespace
+    """Return the gate's verdict on images; a denial counts after `patience` seconds."""
+    namespace = options.namespace or cluster.namespace
     with context.progress.step("gate") as step:
-        looked = gate.inspect(gate.gather(cluster), [("", "Pod", namespace)])
-        if looked.holes:
-            raise gate.refusal(looked)
-        step.done(f"closed for {namespace} by {', '.join(looked.constraints)}")
+        inspected = inspection.inspect(inspection.read_gate_objects(cluster), [("", "Pod", namespace)])
+        if inspected.holes:
+            raise inspection.defects_error(inspected)
+        step.done(f"closed for {namespace} by {', '.join(inspected.constraints)}")
 
     def signatures(reference: Reference) -> list[str]:
-        return [found.digest for found in registry.referrers(reference, SIGNATURE)]
+        return [signature.digest for signature in registry.referrers(reference, SIGNATURE)]
 
-    unsigned = gate.unsigned_of(list(references.values()), signatures)
+    unsigned = inspection.find_unsigned(list(references.values()), signatures)
     denial = ""
     if unsigned:
         with context.progress.step("proof") as step:
-            beside = next(iter(references.values())).pinned
-            proof = gate.prove(cluster, unsigned, namespace, looked.constraints, beside)
+            signed = next(iter(references.values())).pinned
+            proof = inspection.prove_closed(cluster, unsigned, namespace, inspected.constraints, signed)
             denial = proof.what
             step.done(f"{denial} Tried {proof.told}.")
     admissions = []
     until = time.monotonic() + patience
     for image, reference in references.items():
         with context.progress.step("try") as step:
-            while denied := gate.ask(
+            while denied := inspection.try_signed_image(
                 cluster, reference, namespace, signatures=signatures, tell=context.progress.notice
             ):
                 if time.monotonic() > until:
                     break
                 time.sleep(1)
-            admissions.append(judged(Admission(image=image, reference=reference.pinned, verdict="unknown"), denied))
+            admissions.append(
+                judge_admission(Admission(image=image, reference=reference.pinned, verdict="unknown"), denied)
+            )
             step.done(f"{reference.pinned} is admitted" if denied is None else denied.denials[0].what)
-    gate.refuse_unsigned((references[one.image] for one in admissions if one.verdict == "admitted"), signatures)
+    inspection.reject_unsigned(
+        (references[admission.image] for admission in admissions if admission.verdict == "admitted"), signatures
+    )
     return DeployResult(
         cluster=cluster.address,
         admissions=tuple(admissions),
         unsigned_denied=unsigned,
         denial=denial,
-        constraints=looked.constraints,
-        exempt=looked.exempt,
+        constraints=inspected.constraints,
+        exempt=inspected.exempt,
     )
 
 
-def without_failures(told: Outcome) -> Outcome:
-    """A demonstration in which something is denied is one that worked."""
-    images = (replace(one, failure=None, reference="" if one.failure else one.reference) for one in told.images)
-    return replace(told, images=tuple(images))
-
-
-COMMAND = Command(
-    name="gate",
-    help="Proves that the cluster's gate closes: looks for holes, then has the cluster try, by dry run, a Pod of an "
-    "image that nobody signed, and the images given. `check` fails when one of those is denied; `demo` shows why. "
-    "`install` first puts Gatekeeper and Ratify on the cluster by their Helm charts, failing closed, or brings those "
-    "that are there to the same state; it may be run again at any time.",
-    inputs=inputs.INPUTS,
-    run=run,
-    examples=(
-        "s3c gate install --trust-store signing.crt",
-        "s3c gate install --vault kv-voting --vault-certificate signing --tenant-id "
-        "01234567-89ab-cdef-0123-456789abcdef --ratify-client-id 89abcdef-0123-4567-89ab-0123456789ab",
-        "s3c gate check --image registry.example/app@sha256:…",
-        "s3c gate demo --image registry.example/app:unsigned --image registry.example/app:signed",
-    ),
-)
+def drop_failures(outcome: Outcome) -> Outcome:
+    """Remove the failures: a demonstration in which an image is denied has succeeded."""
+    images = (
+        replace(image, failure=None, reference="" if image.failure else image.reference) for image in outcome.images
+    )
+    return replace(outcome, images=tuple(images))

@@ -1,76 +1,72 @@
-"""`s3c mirror`: an image by digest from any registry, or from an archive, to a registry."""
+"""`s3c mirror`: copy an image by digest from any registry, or from an archive, to a registry."""
 
 from __future__ import annotations
 
 import re
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command, Context
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import mirror as inputs
-from s3c_actions.inputs.common import path
-from s3c_actions.steps.results import ImageOutcome, MirrorResult, Outcome
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.options import mirror as inputs
+from s3c_actions.options.common import path
+from s3c_actions.registry import Registry, RepositorySource
+from s3c_actions.registry.archive import ArchiveSource
+from s3c_actions.result.model import ImageOutcome, MirrorResult, Outcome
+from s3c_actions.steps import mirror
+from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
-    from s3c_actions.registry import Registry, Source
+    from s3c_actions.registry import ImageSource
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.MirrorInputs, context: Context) -> Outcome:
     """Copy the image.
 
     Raises:
-        InputError: an input is wrong, or the image is not there, or is an archive's that cannot be believed.
+        InputError: an input is wrong, or the image does not exist, or the archive is inconsistent.
         OutsideError: a registry failed; the target's tag is as it was.
     """
-    from s3c_actions.registry.archive import Archive
-    from s3c_actions.steps import mirror
-
-    started = time.monotonic()
-    image = values[inputs.SOURCE]
+    image = options.source
     archive = _is_archive(image)
     source = None if archive else Reference.parse(image, field="source")
-    if not archive and values[inputs.SOURCE_IMAGE]:
+    if not archive and options.source_image:
         raise InputError("source-image", "it chooses in an archive, and the source is an image of a registry.")
     settings = mirror.MirrorSettings(
         image=image,
-        target=_target(values, source),
-        platforms=values[inputs.PLATFORMS],
-        referrers=values[inputs.REFERRERS],
+        target=_target(options, source),
+        platforms=options.platforms,
+        referrers=options.referrers,
     )
     with context.progress.step("mirror") as step, ExitStack() as stack:
-        target = _registry(values, context, settings.target.registry)
+        target = _registry(options, context, settings.target.registry)
         if source is not None:
-            found = _repository(values, context, source, settings.target, target)
+            image_source = _source_repository(options, context, source, settings.target, target)
         else:
-            found = stack.enter_context(Archive(path(image), values[inputs.SOURCE_IMAGE]))
+            image_source = stack.enter_context(ArchiveSource(path(image), options.source_image))
         try:
-            result = mirror.run(settings, found, target, context.progress)
+            result = mirror.run(settings, image_source, target, context.progress)
         except S3CError as error:
             error.image = error.image or image
             raise
-        step.done(_told(result))
+        step.done(_describe_result(result))
     if result.replaced:
         context.progress.notice(f"{settings.target} was {result.replaced} before.")
     return Outcome(
         command="mirror",
         images=(ImageOutcome(image=image, reference=result.reference, mirror=result),),
-        seconds=time.monotonic() - started,
     )
 
 
 def _is_archive(source: str) -> bool:
-    """Whether the input means an archive: a path that says it is one, or a name that ends in `.tar` and has no tag."""
+    """Return whether the input is an archive: a path by its start, or a name that ends in `.tar` and has no tag."""
     return bool(re.match(r"(~|\.{0,2})/", source) or re.fullmatch(r"[^:@]+\.tar", source))
 
 
-def _target(values: Values, source: Reference | None) -> Reference:
-    target = Reference.parse(values[inputs.TARGET], field="target")
+def _target(options: inputs.MirrorInputs, source: Reference | None) -> Reference:
+    target = Reference.parse(options.target, field="target")
     if target.digest:
         raise InputError("target", "it has a digest, and the source says which that is.", remedy="Give a tag, or none.")
     if source is None:
@@ -83,41 +79,28 @@ def _target(values: Values, source: Reference | None) -> Reference:
     return target
 
 
-def _registry(values: Values, context: Context, name: str) -> Registry:
-    from s3c_actions.commands.logins import logins
-    from s3c_actions.registry import Registry
+def _registry(options: inputs.MirrorInputs, context: Context, name: str) -> Registry:
+    from s3c_actions.wiring.logins import create_logins
 
-    return Registry(logins(values, context, {name}), insecure=values[inputs.TARGET_INSECURE])
-
-
-def _repository(values: Values, context: Context, source: Reference, target: Reference, to: Registry) -> Source:
-    from s3c_actions.commands.logins import logins
-    from s3c_actions.registry import Registry, RepositorySource
-
-    own = logins(values, context, {source.registry}, inputs.SOURCE_USERNAME, inputs.SOURCE_PASSWORD)
-    if source.registry == target.registry and not own.given:
-        return RepositorySource(to, source)
-    return RepositorySource(Registry(own, insecure=values[inputs.SOURCE_INSECURE]), source)
+    return Registry(create_logins(options, context, {name}), insecure=options.insecure_registry)
 
 
-def _told(result: MirrorResult) -> str:
+def _source_repository(
+    options: inputs.MirrorInputs, context: Context, source: Reference, target: Reference, target_registry: Registry
+) -> ImageSource:
+    from s3c_actions.wiring.logins import logins_of
+
+    source_logins = logins_of(
+        (options.source_username, options.source_password), "source", options, context, {source.registry}
+    )
+    if source.registry == target.registry and not source_logins.given:
+        return RepositorySource(target_registry, source)
+    return RepositorySource(Registry(source_logins, insecure=options.source_insecure), source)
+
+
+def _describe_result(result: MirrorResult) -> str:
     if result.skipped:
         return f"{result.reference} is there already"
     sent = f"{result.blobs} layers and configurations ({result.size / 2**20:,.1f} MiB) and {result.manifests} manifests"
-    more = [f"{result.mounted} mounted"] * bool(result.mounted) + [f"{result.found} were there"] * bool(result.found)
-    return f"→ {result.reference}: {sent} sent" + "".join(f", {one}" for one in more)
-
-
-COMMAND = Command(
-    name="mirror",
-    help="Copies an image of a registry or of an OCI archive to a registry, by digest and to the byte, with all its "
-    "platforms. Only what is missing there is sent; in the end the target is read back and its digest compared.",
-    inputs=inputs.INPUTS,
-    run=run,
-    examples=(
-        "s3c mirror docker.io/library/postgres:15.0 registry.example/mirror/postgres",
-        "s3c mirror postgres@sha256:… registry.example/mirror/postgres:15.0 --platforms linux/amd64,linux/arm64",
-        "s3c mirror registry.example/team/app:1.4 registry.example/release/app:1.4 --referrers",
-        "s3c mirror image.tar registry.example/team/app:1.4",
-    ),
-)
+    notes = [f"{result.mounted} mounted"] * bool(result.mounted) + [f"{result.found} were there"] * bool(result.found)
+    return f"→ {result.reference}: {sent} sent" + "".join(f", {note}" for note in notes)

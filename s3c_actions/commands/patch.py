@@ -1,158 +1,113 @@
-"""`s3c patch`: one or several images, each patched by Copa and scanned before and after."""
+"""`s3c patch`: patch one or several images with Copa, and scan each before and after."""
 
 from __future__ import annotations
 
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-from msgspec.structs import replace
-
-from s3c_actions import reading
-from s3c_actions.commands import Command, Context, folders
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import patch as inputs
-from s3c_actions.inputs import report as reporting
-from s3c_actions.inputs.common import IMAGE, INSECURE, PLATFORM, TIMEOUT
-from s3c_actions.steps.results import ImageOutcome, Outcome, PatchResult, ScanResult
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.coverage import lists_os_packages
+from s3c_actions.findings.scope_inference import infer
+from s3c_actions.options import patch as inputs
+from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
+from s3c_actions.steps.merge import merge_scans
+from s3c_actions.steps.scan import closed_gate_error
+from s3c_actions.wiring import baseline
+from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.images import for_each_image, unless_exempt
+from s3c_actions.wiring.scanning import create_scanner
+from s3c_actions.wiring.vouching import by_options
 
 if TYPE_CHECKING:
-    from s3c_actions.commands.attach import Attacher
-    from s3c_actions.commands.scan import Scanner
-    from s3c_actions.commands.vouching import Vouched
-    from s3c_actions.programs.buildkit import BuildKit, Tls
-
-VEX_FILE = "fixed.openvex.json"
-PATCHED = "patched"
-"""Folder of the rescan's reports, in the image's own."""
+    from s3c_actions.wiring.scanning import ImageScanner
+    from s3c_actions.wiring.vouching import VouchCheck
+from s3c_actions.wiring.patching import open_patcher, reject_platform
+from s3c_actions.wiring.signing import registries_of
 
 
-def run(values: Values, context: Context) -> Outcome:
-    """Patch image by image; what becomes of one does not keep the others from being patched.
+def run(options: inputs.PatchInputs, context: Context) -> Outcome:
+    """Patch image by image; a failure of one does not stop the others.
 
     Raises:
         InputError: an input is wrong: nothing has been pushed.
-        OutsideError: a program could not be had.
+        OutsideError: a program could not be obtained.
     """
-    from s3c_actions.commands import baseline
-    from s3c_actions.commands.attach import attaching_if_asked
-    from s3c_actions.commands.scan import scanning
-    from s3c_actions.steps.scan import refusal
-
-    started = time.monotonic()
-    images = values[IMAGE]
-    _check(values, images)
-    places = folders(context.output, images)
-    baselines = baseline.given(values, context, images)
-    outcomes = []
-    scanner = scanning(values, context, images)
+    images = options.image
+    _check_images(options, images)
+    folders = image_folders(context.output, images)
+    baselines = baseline.read_baselines(options, context, images)
+    scanner = create_scanner(options, context, images, evidence=False)
     with (
-        attaching_if_asked(values, context, scanner) as attacher,
-        _vouching(values, context, attacher) as vouched,
-        patching(values, context, scanner, images, vouched) as patcher,
+        _open_vouch_check(options, context) as vouched,
+        open_patcher(options, context, scanner, images, vouched) as patcher,
     ):
-        for image in images:
-            if len(images) > 1:
-                context.progress.about(image)
-            outcome = None
-            try:
-                earlier = baselines.of(image, scanner, places[image])
-                before = _given(values[inputs.REPORT], image, scanner)
-                result = patcher.patch(image, places[image], before)
-                outcome = ImageOutcome(image=image, reference=result.reference, patch=result)
-                attached = attacher.attach(outcome, "patch") if attacher is not None else None
-            except S3CError as error:
-                error.image = error.image or image
-                outcomes.append(replace(outcome or ImageOutcome(image=image), failure=error))
-                continue
-            refused = refusal(result.after or result.before, scanner.settings.gate)
-            if refused is not None and not values[reporting.EXIT_CODE]:
-                context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
-                refused = None
-            outcome = replace(outcome, attach=attached, failure=refused)
-            outcomes.append(baselines.compared(outcome, earlier, scanner))
-    return Outcome(command="patch", images=tuple(outcomes), seconds=time.monotonic() - started)
+
+        def patch(image: str) -> ImageOutcome:
+            earlier = baselines.of(image, scanner, folders[image])
+            before = _given_scan(options.report, image, scanner)
+            result = patcher.patch(image, folders[image], before)
+            refused = closed_gate_error(result.after or result.before, scanner.settings.gate)
+            refused = unless_exempt(refused, image, options, context.progress)
+            outcome = ImageOutcome(image=image, reference=result.reference, patch=result, failure=refused)
+            return baselines.compared(outcome, earlier, scanner)
+
+        return Outcome(command="patch", images=for_each_image(images, context.progress, patch))
 
 
 @contextmanager
-def _vouching(values: Values, context: Context, attacher: Attacher | None) -> Iterator[Vouched | None]:
-    """What says of an earlier patch whether it may be used again; None: its content does.
+def _open_vouch_check(options: inputs.PatchInputs, context: Context) -> Iterator[VouchCheck | None]:
+    """Open the check whether an earlier patch may be reused; None: its content decides.
 
     Raises:
-        InputError: `reuse-patched` asks for what the other inputs do not give, or forbid.
+        InputError: `reuse-patched` requires a trusted signer, and the other inputs name none.
     """
-    from s3c_actions.commands.vouching import by_inputs
-
-    reuse = values[inputs.REUSE]
+    reuse = options.reuse_patched
     if reuse == "never":
         yield lambda _reference: False
         return
     if reuse == "content":
-        if attacher is not None:
-            raise InputError(
-                inputs.REUSE.name,
-                "it is `content`, and evidence is attached: who may push would get it signed.",
-                remedy="Leave it out, or do not attach.",
-            )
         yield None
         return
-    with by_inputs(values, context) as named:
-        vouched = named or (attacher.tools.signed if attacher is not None else None)
+    with by_options(options, context, registries_of(options.image)) as vouched:
         if vouched is None and reuse:
             raise InputError(
-                inputs.REUSE.name,
+                inputs.PatchInputs.reuse_patched.name,
                 "it is `signed`, and nothing says whose signature counts.",
                 remedy="Give `trust-store`, `certificate`, or `vault` and `vault-certificate`.",
             )
         yield vouched
 
 
-def _check(values: Values, images: tuple[str, ...]) -> None:
+def _check_images(options: inputs.PatchInputs, images: tuple[str, ...]) -> None:
     for image in images:
         Reference.parse(image)
         if images.count(image) > 1:
             raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
-    if values[inputs.REPORT] and len(images) > 1:
+    if options.report and len(images) > 1:
         raise InputError("report", f"it is one image's, and {len(images)} are given.", remedy="Give one image with it.")
-    refuse_platform(values)
+    reject_platform(options)
 
 
-def refuse_platform(values: Values) -> None:
-    """Raise InputError when one platform is asked for."""
-    if values[PLATFORM]:
-        raise InputError(
-            "platform",
-            "every platform of an image is patched, so that none is left behind under the new tag.",
-            remedy="Leave it out, or give the digest of the one platform's image.",
-        )
+def _given_scan(paths: tuple[Path, ...], image: str, scanner: ImageScanner) -> ScanResult | None:
+    """Return the scan that the reports given represent, with the image's digest in the registry.
 
-
-def _given(paths: tuple[Path, ...], image: str, scanner: Scanner) -> ScanResult | None:
-    """The scan that the reports given stand for; its digest is what the registry says of the image.
-
-    None where they leave something out that decides: then the image is scanned.
+    None where they lack packages or platforms: then the image is scanned.
 
     Raises:
-        InputError: one cannot be read, is not Trivy's, or says nothing of the operating system's packages.
+        InputError: a report cannot be read, is not Trivy's, or lacks the operating system's packages.
     """
-    from s3c_actions.report import trivy_json
-    from s3c_actions.report.coverage import lists_os
-    from s3c_actions.report.inferred import infer
-    from s3c_actions.steps.merging import merged
-
     if not paths:
         return None
     reports = {}
     for path in paths:
-        report = trivy_json.read(path)
-        data = reading.content(path, reading.REPORTS)
-        if not lists_os(data):
+        report = trivy_report.read(path)
+        data = reading.read_file(path, reading.MAX_REPORT_BYTES)
+        if not lists_os_packages(data):
             raise InputError(
                 "report",
                 f"{path} says nothing of the operating system's packages.",
@@ -166,185 +121,31 @@ def _given(paths: tuple[Path, ...], image: str, scanner: Scanner) -> ScanResult 
             return None
         reports[report.digest] = path, report
     reference = Reference.parse(image)
-    found = scanner.registry.resolve(reference)
-    pinned = reference.at(found.digest)
-    images = scanner.registry.flattened(reference, found).images if found.is_index else ()
+    descriptor = scanner.registry.resolve(reference)
+    pinned = reference.at(descriptor.digest)
+    images = scanner.registry.flatten(reference, descriptor).images if descriptor.is_index else ()
     if len(images) < 2:
         if len(paths) > 1:
             raise InputError("report", f"{len(paths)} are given, and {image} is one image.", image=image)
         ((path, report),) = reports.values()
-        return _warned(scanner.given(path, report, image=image, reference=pinned.pinned), scanner)
-    missing = [one.platform for one in images if one.digest not in reports]
+        return _warn(scanner.given(path, report, image=image, reference=pinned.pinned), scanner)
+    missing = [platform.platform for platform in images if platform.digest not in reports]
     if missing:
         scanner.context.progress.notice(
             f"No report given is of {', '.join(missing)} of {image}: all of its platforms are scanned instead."
         )
         return None
     parts = []
-    for one in images:
-        path, report = reports[one.digest]
-        own = reference.at(one.digest).pinned
-        parts.append(_warned(scanner.given(path, report, image=own, reference=own), scanner))
-    return merged(image, pinned, parts)
+    for platform in images:
+        path, report = reports[platform.digest]
+        platform_reference = reference.at(platform.digest).pinned
+        parts.append(
+            _warn(scanner.given(path, report, image=platform_reference, reference=platform_reference), scanner)
+        )
+    return merge_scans(image, pinned, parts)
 
 
-def _warned(result: ScanResult, scanner: Scanner) -> ScanResult:
+def _warn(result: ScanResult, scanner: ImageScanner) -> ScanResult:
     for sentence in result.warnings:
         scanner.context.progress.warning(sentence)
     return result
-
-
-class Patching(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a patch needs besides the image, bound once for all images of a run.
-
-    Attributes:
-        vouched: as in `PatchTools`: None only where nothing signs what comes out.
-    """
-
-    values: Values
-    context: Context
-    scanner: Scanner
-    vouched: Vouched | None
-    login: Callable[[], Mapping[str, str]]
-    stack: ExitStack
-    found: list[BuildKit] = msgspec.field(default_factory=list)
-
-    def patch(self, image: str, folder: Path, before: ScanResult | None = None) -> PatchResult:
-        """Patch one image, with its reports in a folder and the rescan's in `patched` below it.
-
-        Args:
-            image: as it was asked for.
-            folder: for reports and the OpenVEX document.
-            before: the scan of the original; made when not given.
-
-        Raises:
-            S3CError: as `steps.patch.run`.
-        """
-        from s3c_actions.programs import buildkit
-        from s3c_actions.registry import Writer
-        from s3c_actions.steps import patch
-
-        values, context = self.values, self.context
-        settings = patch.PatchSettings(
-            image=image,
-            tag=values[inputs.TAG],
-            overwrite=values[inputs.OVERWRITE],
-            allow_partial=values[inputs.ALLOW_PARTIAL],
-            library="library" in values[inputs.PATCH_TYPES],
-            vex=folder / VEX_FILE,
-            temp=context.temp,
-        )
-        options = replace(self.scanner.settings.options, platform="")
-        scanner = replace(self.scanner, settings=replace(self.scanner.settings, options=options))
-        rescanner = replace(scanner, settings=replace(scanner.settings, title="rescan"))
-        tools = patch.PatchTools(
-            registry=self.scanner.registry,
-            writer=Writer(self.scanner.registry),
-            vouched=self.vouched,
-            scan=lambda pinned, name: scanner.scan(pinned, folder / name),
-            rescan=lambda pinned, name: rescanner.scan(pinned, folder / PATCHED / name),
-            patch=self.copa,
-            builds=lambda platform: buildkit.builds(platform, context.environment.get("PATH", "")),
-            host=buildkit.host_architecture(),
-            progress=context.progress,
-            now=context.now,
-        )
-        return patch.run(settings, tools, before)
-
-    def copa(self, image: Reference, report: Path, tag: str) -> str:
-        """Run Copa, on a BuildKit that is found or started at the first image that needs one; as `Patcher`."""
-        from s3c_actions.commands.programs import located
-        from s3c_actions.programs.copa import Copa, Patch
-
-        values, context = self.values, self.context
-        (program,) = located(values, context, "copa")
-        if not self.found:
-            self.found.append(self._buildkit())
-        copa = Copa(program.path, context.runner)
-        with tempfile.TemporaryDirectory(prefix="s3c-copa-", dir=context.temp) as folder:
-            patch = Patch(
-                image=image,
-                report=report,
-                tag=tag,
-                vex=Path(folder) / "copa.openvex.json",
-                address=self.found[0].address,
-                tls=_tls(values),
-                library="library" in values[inputs.PATCH_TYPES],
-                ignore_errors=values[inputs.ALLOW_PARTIAL],
-                timeout=values[TIMEOUT],
-            )
-            return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
-
-    def _buildkit(self) -> BuildKit:
-        from s3c_actions.commands.programs import located
-        from s3c_actions.programs import buildkit
-
-        values, context = self.values, self.context
-        registries = {Reference.parse(image).registry for image in values[IMAGE]}
-        wanted = buildkit.Wanted(
-            address=values[inputs.BUILDKIT],
-            tls=_tls(values),
-            config=values[inputs.BUILDKIT_CONFIG],
-            insecure=tuple(sorted(registries)) if values[INSECURE] else (),
-            temp=context.temp,
-        )
-        if wanted.config is not None and not wanted.config.is_file():
-            raise InputError("buildkit-config", f"{str(wanted.config)!r} is not a file.", remedy="Look at the path.")
-        return self.stack.enter_context(
-            buildkit.use(
-                wanted, context.runner, context.progress, lambda: located(values, context, "buildkitd")[0].path
-            )
-        )
-
-
-@contextmanager
-def patching(
-    values: Values, context: Context, scanner: Scanner, images: tuple[str, ...], vouched: Vouched | None
-) -> Iterator[Patching]:
-    """A patcher as the inputs ask for it; a BuildKit that it started is ended with the context.
-
-    Args:
-        values: of a command that has `inputs.patch.HOW` and what a scan needs among its inputs.
-        context: of the run.
-        scanner: scans what is patched.
-        images: references, whose registries the credentials given are for; nobody else is sent them.
-        vouched: whether a signature that the run trusts covers an earlier patch. None, when the run signs nothing of
-            what comes out and names nobody to trust: an earlier patch is then used again by its content.
-
-    Raises:
-        InputError: an input is wrong.
-    """
-    from s3c_actions import credentials
-    from s3c_actions.commands.logins import logins
-
-    hosts = {Reference.parse(image).registry for image in images}
-    login = credentials.for_programs(logins(values, context, hosts), hosts, context.temp)
-    with ExitStack() as stack:
-        yield Patching(values=values, context=context, scanner=scanner, vouched=vouched, login=login, stack=stack)
-
-
-def _tls(values: Values) -> Tls:
-    from s3c_actions.programs.buildkit import Tls
-
-    tls = Tls(
-        ca=values[inputs.BUILDKIT_CA], certificate=values[inputs.BUILDKIT_CERTIFICATE], key=values[inputs.BUILDKIT_KEY]
-    )
-    for name, path in (("buildkit-ca", tls.ca), ("buildkit-certificate", tls.certificate), ("buildkit-key", tls.key)):
-        if path is not None and not path.is_file():
-            raise InputError(name, f"{str(path)!r} is not a file.", remedy="Look at the path.")
-    return tls
-
-
-COMMAND = Command(
-    name="patch",
-    help="Patches the operating-system packages of images with Copa, pushes the result under a tag of its own, and "
-    "proves by a rescan what is gone. With nothing to fix, nothing is pushed.",
-    inputs=inputs.INPUTS,
-    run=run,
-    comments=True,
-    examples=(
-        "s3c patch localhost:5000/voting-db:15.0",
-        "s3c patch acr.example/app:1.4 --patched-tag '{tag}-patched' --buildkit-addr docker-container://builder",
-        "s3c patch acr.example/app@sha256:… --report trivy.json --fail-on HIGH --fixable-only",
-    ),
-)

@@ -1,192 +1,115 @@
-"""`s3c policy`: what the policy says, what it says of an image, and what the cluster's gate is told of it."""
+"""`s3c policy`: describe the policy, judge images by it, and export it for the cluster's gate."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import timedelta
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command, Context
-from s3c_actions.commands.sign import notation, registry_of, resolve
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.identities import PREFIX
-from s3c_actions.image import Reference
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import policy as inputs
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.cluster.gate.manifests import objects_for_policy
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.options import policy as inputs
+from s3c_actions.policy import model
+from s3c_actions.policy.model import exception_end
+from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps import judge as step
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.images import failed
+from s3c_actions.wiring.signing import registries_of, resolve_images
 
 if TYPE_CHECKING:
-    from s3c_actions.policy.model import Policy, Signer
-    from s3c_actions.steps.judge import Judge
+    from s3c_actions.policy.model import Policy
+from s3c_actions.wiring.judging import open_policy_judge, read_certificates
 
 
-def run(values: Values, context: Context) -> Outcome:
-    """Do what `task` says.
+def run(options: inputs.PolicyInputs, context: Context) -> Outcome:
+    """Run the task that `task` names.
 
     Raises:
-        InputError: the policy is not one, or an image is malformed or not there.
+        InputError: the policy is invalid, or an image is malformed or does not exist.
         OutsideError: the registry failed.
     """
-    from s3c_actions.policy import model
-
-    started = time.monotonic()
-    if values[inputs.TASK] == "schema":
+    if options.task == "schema":
         return Outcome(command="policy", images=(), text=json.dumps(model.schema(), indent=2) + "\n")
-    path = values[inputs.POLICY]
+    path = options.policy
     if path is None:
         raise InputError("policy", "none is given.", remedy="Give the path of s3c-policy.yaml.")
     policy = model.read(path)
-    if values[inputs.TASK] == "export":
-        if not values[inputs.RATIFY]:
+    if options.task == "export":
+        if not options.ratify:
             raise InputError("ratify", "there is nothing to export for but Ratify.", remedy="Leave it out.")
-        if values[inputs.JUDGED]:
+        if options.image:
             raise InputError("image", "an export is for every image.", remedy="Leave the images out.")
-        return Outcome(command="policy", images=(), text=exported(trusting(policy, values, context)))
-    for sentence in notices(policy, context):
+        return Outcome(command="policy", images=(), text=export_yaml(read_certificates(policy, options, context)))
+    for sentence in exception_notices(policy, context):
         context.progress.warning(sentence)
-    if not values[inputs.JUDGED]:
-        return Outcome(command="policy", images=(), text=_summary(policy))
-    return Outcome(command="policy", images=_judged(values, context, policy), seconds=time.monotonic() - started)
+    if not options.image:
+        return Outcome(command="policy", images=(), text=_describe_policy(policy))
+    return Outcome(command="policy", images=_judge_images(options, context, policy))
 
 
-def _judged(values: Values, context: Context, policy: Policy) -> tuple[ImageOutcome, ...]:
-    from s3c_actions.steps import judge as step
-
+def _judge_images(options: inputs.PolicyInputs, context: Context, policy: Policy) -> tuple[ImageOutcome, ...]:
     outcomes = []
-    with judging(values, context, policy) as judge:
-        for image, pinned in resolve(values, context).items():
+    with open_policy_judge(options, context, policy, registries_of(options.image)) as judge:
+        for image, pinned in resolve_images(options.image, options, context).items():
             outcome = ImageOutcome(image=image, reference=pinned)
-            with context.progress.step("judge") as shown:
+            with context.progress.step("judge") as progress_step:
                 try:
                     judgement = step.run(judge, Reference.parse(pinned))
                 except S3CError as error:
-                    error.image = error.image or image
-                    outcomes.append(replace(outcome, failure=error))
-                    shown.done(error.what)
+                    outcomes.append(failed(outcome, error))
+                    progress_step.done(error.what)
                     continue
-                refusal = step.refused(judgement)
-                shown.done("the policy admits it" if refusal is None else f"refused: {judgement.refusals[0].text}")
+                refusal = step.rejected_error(judgement)
+                progress_step.done(
+                    "the policy admits it" if refusal is None else f"refused: {judgement.refusals[0].text}"
+                )
             outcomes.append(replace(outcome, judgement=judgement, failure=refusal))
     return tuple(outcomes)
 
 
-@contextmanager
-def judging(values: Values, context: Context, policy: Policy) -> Iterator[Judge]:
-    """What judges images by a policy, as the inputs name registry and notation.
-
-    Raises:
-        InputError: the policy names no signer, or a certificate in it is none.
-        OutsideError: notation could not be had, or a vault does not let us in.
-    """
-    from s3c_actions.steps import judge
-
-    with judge.prepare(
-        trusting(policy, values, context),
-        registry=registry_of(values, context),
-        notation=notation(values, context),
-        temp=context.temp,
-        now=context.now,
-    ) as ready:
-        yield ready
-
-
-def trusting(policy: Policy, values: Values, context: Context) -> Policy:
-    """The policy with the text of the certificates that it names by their vault, read now.
-
-    Args:
-        policy: as `policy.model.read` gave it.
-        values: of a command that takes `inputs.azure.IDENTITY_INPUTS`.
-        context: the command's.
-
-    Raises:
-        InputError: there is no such certificate, or its issuers are not to be had.
-        OutsideError: Azure gave no token, or the vault does not let us in.
-    """
-    from msgspec.structs import replace as changed
-
-    signers = tuple(one if one.vault is None else _of_vault(one, one.vault, values, context) for one in policy.signers)
-    return policy if signers == policy.signers else changed(policy, signers=signers)
-
-
-def _of_vault(signer: Signer, where: tuple[str, str, str], values: Values, context: Context) -> Signer:
-    """A signer with what to trust so that this certificate is: itself, or its issuer and its subject."""
-    from msgspec.structs import replace as changed
-
-    from s3c_actions import certificates
-    from s3c_actions.azure.vault import Vault
-    from s3c_actions.commands.azure import azure_identity
-
-    host, name, version = where
-    with context.progress.step("vault") as step:
-        identity = azure_identity(values, context)
-        try:
-            chain = Vault(host, identity, context.progress).certificate(name, version).chain
-        except InputError as error:
-            error.what = f"signer {signer.name} of the policy: {error.what}"
-            if error.field == "vault-ca-certs":
-                error.remedy = (
-                    "Name the authority's certificate, a PEM file, and the signer's identities in the policy."
-                )
-            raise
-        step.done(f"{name} of {host}, read with {identity.told}")
-    identities = signer.identities
-    if not identities and not certificates.vouches_for_itself(chain[0]):
-        try:
-            identities = (certificates.pinned_identity(chain, "policy").removeprefix(PREFIX),)
-        except InputError as error:
-            error.what = error.what.replace("policy: ", f"policy: signer {signer.name}: ", 1)
-            raise
-    return changed(signer, certificate=certificates.pem(certificates.anchor(chain)).decode(), identities=identities)
-
-
-def exported(policy: Policy) -> str:
-    """The objects of the cluster's gate as YAML, in the order in which they are applied."""
-    from io import StringIO
-
+def export_yaml(policy: Policy) -> str:
+    """Return the objects of the cluster's gate as YAML, in the order in which they are applied."""
     from ruamel.yaml import YAML
     from ruamel.yaml.scalarstring import walk_tree
-
-    from s3c_actions.cluster.gate_manifests import by_policy
 
     yaml = YAML()
     yaml.width = 4096
     yaml.explicit_start = True
-    made = list(by_policy(policy))
-    for one in made:
-        walk_tree(one)
+    objects = list(objects_for_policy(policy))
+    for document in objects:
+        walk_tree(document)
     text = StringIO()
-    yaml.dump_all(made, text)
+    yaml.dump_all(objects, text)
     head = f"# Made by `s3c policy export` of the policy {policy.digest}. `s3c gate install --policy` applies it.\n"
     return head + text.getvalue()
 
 
-def notices(policy: Policy, context: Context) -> list[str]:
-    """What should be told of a policy: exceptions that are over, or soon will be."""
-    from datetime import timedelta
-
-    from s3c_actions.policy.model import ends
-
-    told = []
-    for one in policy.exceptions:
-        left = ends(one.until) - context.now
-        if left <= timedelta():
-            told.append(f"The exception for {one.id} by {one.who} ended on {one.until}: it counts no more.")
-        elif left <= timedelta(days=14):
-            told.append(f"The exception for {one.id} by {one.who} ends on {one.until}.")
-    return told
+def exception_notices(policy: Policy, context: Context) -> list[str]:
+    """Return warnings on exceptions of a policy that have ended or soon will."""
+    notices = []
+    for exception in policy.exceptions:
+        remaining = exception_end(exception.until) - context.now
+        if remaining <= timedelta():
+            notices.append(
+                f"The exception for {exception.id} by {exception.who} ended on {exception.until}: it counts no more."
+            )
+        elif remaining <= timedelta(days=14):
+            notices.append(f"The exception for {exception.id} by {exception.who} ends on {exception.until}.")
+    return notices
 
 
-def _summary(policy: Policy) -> str:
+def _describe_policy(policy: Policy) -> str:
     findings = policy.findings
     fixable = " that have a fix" if findings.fixable_only else ""
     refused = f"{', '.join(findings.refuse)}{fixable}" if findings.refuse else "none by severity"
     lines = [
         ("policy", policy.digest),
-        ("signers", ", ".join(one.name for one in policy.signers) or "none: neither check nor export will do"),
+        ("signers", ", ".join(signer.name for signer in policy.signers) or "none: neither check nor export will do"),
         ("findings refused", refused),
         ("denied by name", ", ".join(findings.deny) or "none"),
         ("exceptions", str(len(policy.exceptions))),
@@ -196,18 +119,3 @@ def _summary(policy: Policy) -> str:
         ("licences refused", ", ".join(policy.licenses.refuse) or "none"),
     ]
     return "".join(f"{name:<17} {text}\n" for name, text in lines)
-
-
-COMMAND = Command(
-    name="policy",
-    help="Reads a policy, judges images by the evidence in their registry exactly as the cluster's gate would, and "
-    "exports the policy for that gate.",
-    inputs=inputs.INPUTS,
-    run=run,
-    examples=(
-        "s3c policy check registry.example/app@sha256:…",
-        "s3c policy check --policy s3c-policy.yaml",
-        "s3c policy export --ratify > gate.yaml",
-        "s3c policy schema > s3c-policy.schema.json",
-    ),
-)

@@ -1,25 +1,17 @@
-"""`s3c programs`: which programs do the work, where they are, and bringing them."""
+"""`s3c programs`: list, locate and install the programs that s3c runs."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from s3c_actions.commands import Command, Context
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import programs as inputs
-from s3c_actions.inputs.programs import ProgramInputs
-from s3c_actions.programs.install import Program, Wanted, locate_all, present
-from s3c_actions.programs.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY, Pin
-from s3c_actions.steps.results import Outcome
+from s3c_actions.options import programs as inputs
+from s3c_actions.programs.install.locate import Program, find_present, locate_all
+from s3c_actions.programs.install.pins import Pin
+from s3c_actions.result.model import Outcome
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.programs import WANTED
 
-DECLARED: dict[str, tuple[Pin, ProgramInputs]] = {
-    "trivy": (TRIVY, inputs.TRIVY),
-    "copa": (COPA, inputs.COPA),
-    "notation": (NOTATION, inputs.NOTATION),
-    "buildkitd": (BUILDKITD, inputs.BUILDKITD),
-    "helm": (HELM, inputs.HELM),
-}
 ORIGINS = {
     "given": "the path given",
     "PATH": "PATH",
@@ -28,59 +20,28 @@ ORIGINS = {
 }
 
 
-def wanted(values: Values, name: str) -> Wanted:
-    """What a command's inputs ask for: `name` is one of DECLARED, and its inputs are among the command's."""
-    pin, declared = DECLARED[name]
-    return Wanted(
-        pin=pin,
-        explicit=values[declared.path],
-        version=values[declared.version],
-        checksum=values[declared.checksum],
-    )
-
-
-def located(values: Values, context: Context, *names: str) -> tuple[Program, ...]:
-    """The programs of a command, each found or installed.
-
-    Args:
-        values: of a command that has the programs' inputs and PROGRAMS_MIRROR among its own.
-        context: of the run.
-        names: of DECLARED.
-
-    Raises:
-        InputError, OutsideError: as `locate_all`.
-    """
-    return locate_all(
-        [wanted(values, name) for name in names],
-        cache=context.cache,
-        runner=context.runner,
-        progress=context.progress,
-        mirror=values[inputs.PROGRAMS_MIRROR],
-    )
-
-
-def run(values: Values, context: Context) -> Outcome:
-    """Answer `list`, `install` or `where`."""
-    task = values[inputs.SUBCOMMAND]
-    names = values[inputs.PROGRAM]
+def run(options: inputs.ProgramsInputs, context: Context) -> Outcome:
+    """Run `list`, `install` or `where`."""
+    task = options.subcommand
+    names = options.program
     if task == "install":
         names = names or ("trivy", "copa", "notation")
-        found: tuple[Program | None, ...] = locate_all(
-            [wanted(values, name) for name in names],
+        located: tuple[Program | None, ...] = locate_all(
+            [WANTED[name](options) for name in names],
             cache=context.cache,
             runner=context.runner,
             progress=context.progress,
-            mirror=values[inputs.PROGRAMS_MIRROR],
+            mirror=options.programs_mirror,
         )
     else:
-        names = names or tuple(DECLARED)
-        found = tuple(
-            present(wanted(values, name), cache=context.cache, runner=context.runner, progress=context.progress)
+        names = names or tuple(WANTED)
+        located = tuple(
+            find_present(WANTED[name](options), cache=context.cache, runner=context.runner, progress=context.progress)
             for name in names
         )
-    rows = [_facts(DECLARED[name][0], program) for name, program in zip(names, found, strict=True)]
+    rows = [_facts(WANTED[name](options).pin, program) for name, program in zip(names, located, strict=True)]
     columns = ["name", "pinned", "licence", "module"] if task == "list" else ["name", "version", "origin", "path"]
-    if values[inputs.JSON]:
+    if options.json:
         return Outcome(command="programs", images=(), text=json.dumps({"programs": rows}, indent=2))
     return Outcome(command="programs", images=(), text=_table(rows, columns + ["path"] * (task == "list")))
 
@@ -98,31 +59,17 @@ def _facts(pin: Pin, program: Program | None) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:
-    shown = [[_shown(row, column) for column in columns] for row in rows]
-    lines = [[column.upper() for column in columns], *shown]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    cells = [[_cell(row, column) for column in columns] for row in rows]
+    lines = [[column.upper() for column in columns], *cells]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
     return "\n".join(
         "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
 
 
-def _shown(row: dict[str, Any], column: str) -> str:
+def _cell(row: dict[str, Any], column: str) -> str:
     if column == "origin" and row["origin"]:
         return ORIGINS[row["origin"]]
     if row[column] is None:
         return f"not installed (s3c programs install {row['name']})" if column == "path" else "-"
     return str(row[column])
-
-
-COMMAND = Command(
-    name="programs",
-    help="List the programs that do the work, install them, or tell where they are.",
-    inputs=inputs.INPUTS,
-    run=run,
-    examples=(
-        "s3c programs list",
-        "s3c programs install trivy notation",
-        "s3c programs where --json",
-        "s3c programs install trivy --trivy-version 0.75.0 --trivy-checksum SHA256",
-    ),
-)

@@ -1,22 +1,29 @@
-"""`s3c propose`: the new digests as a pull request, for repositories that say what runs."""
+"""`s3c propose`: propose the new digests as a pull request, for repositories that declare what runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from s3c_actions.commands import Command, Context
-from s3c_actions.errors import InputError
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import propose as inputs
-from s3c_actions.inputs.github import REPOSITORY
-from s3c_actions.steps.results import Outcome
+from s3c_actions.cluster import images, manifests
+from s3c_actions.cluster.images import Replacement
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
+from s3c_actions.github import api, proposal
+from s3c_actions.github import run as runs
+from s3c_actions.options import propose as inputs
+from s3c_actions.report.github import comment
+from s3c_actions.report.render import escape
+from s3c_actions.result.model import Outcome
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.github import find_token
+from s3c_actions.wiring.result_files import read
 
 if TYPE_CHECKING:
-    from s3c_actions.cluster.images import Replacement
+    from s3c_actions.report.document import ResultDocument
 
-TOLD = {
+ACTION_SENTENCES = {
     "opened": "opened: {url}",
     "updated": "brought up to date: {url}",
     "unchanged": "says so already: {url}",
@@ -24,88 +31,81 @@ TOLD = {
 }
 
 
-def run(values: Values, context: Context) -> Outcome:
-    """Open the pull request, or bring the open one up to date.
+def run(options: inputs.ProposeInputs, context: Context) -> Outcome:
+    """Open the pull request, or update the open one.
 
     Raises:
         InputError: an input, a result or a manifest is wrong: nothing was proposed.
-        OutsideError: GitHub did not do it.
+        OutsideError: GitHub rejected a request.
     """
-    from s3c_actions.cluster import manifests
-    from s3c_actions.cluster.images import Replacement
-    from s3c_actions.commands.comment import read, token_of
-    from s3c_actions.github import api, proposal
-    from s3c_actions.github import run as runs
-    from s3c_actions.report import comment
-
-    token = token_of(values, context, "contents: write", "pull-requests: write")
-    this = runs.of(context.environment, values[REPOSITORY])
-    results = read(values[inputs.FROM_RESULTS])
-    references = [*values[inputs.NEW_IMAGES], *passed(results)]
+    token = find_token(options, context, "contents: write", "pull-requests: write")
+    workflow_run = runs.read_run(context.environment, options.repository)
+    results = read(options.results)
+    references = [*options.image, *passed_references(results)]
     if not references:
         raise InputError(
             "results" if results else "image",
             "no image in them passed." if results else "this input is required.",
             remedy="Give result.json files, or images by digest.",
         )
-    replacements = tuple(Replacement.parse(one) for one in references)
-    unpinned = next((one for one in replacements if not one.image.digest), None)
+    replacements = tuple(Replacement.parse(reference) for reference in references)
+    unpinned = next((replacement for replacement in replacements if not replacement.image.digest), None)
     if unpinned is not None:
         raise InputError("image", f"{unpinned.image} has no digest.", remedy="Give what `sign` handed on.")
-    sources = values[inputs.PROPOSED]
-    read_manifests = manifests.read(sources, cwd=context.cwd, stdin=_no_stdin)
-    changes = {_in_repository(one.path, context.cwd): rewriting(one.source, replacements) for one in read_manifests}
-    body = comment.render(results, run_url=this.url) if results else images_told(references)
+    sources = options.manifests
+    read_manifests = manifests.read(sources, cwd=context.cwd, stdin=_reject_stdin)
+    changes = {
+        _in_repository(file.path, context.cwd): create_rewriter(file.source, replacements) for file in read_manifests
+    }
+    body = comment.render(results, run_url=workflow_run.url) if results else describe_images(references)
     with context.progress.step("propose") as step:
-        done = proposal.propose(
+        proposed = proposal.propose(
             api.connect(token, context.environment, context.progress.notice),
-            this.repository,
+            workflow_run.repository,
             proposal.Proposal(
                 changes=changes,
-                branch=values[inputs.BRANCH],
-                base=values[inputs.BASE],
-                title=values[inputs.TITLE],
+                branch=options.branch,
+                base=options.base,
+                title=options.title,
                 body=body,
             ),
         )
-        step.done(TOLD[done.action].format(url=done.url))
-    return Outcome(command="propose", images=(), text=f"{done.url}\n" if done.url else "", pull_request=done.url)
+        step.done(ACTION_SENTENCES[proposed.action].format(url=proposed.url))
+    return Outcome(
+        command="propose", images=(), text=f"{proposed.url}\n" if proposed.url else "", pull_request=proposed.url
+    )
 
 
-def passed(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The references, by digest, of the images of these documents that went through."""
+def passed_references(results: Sequence[ResultDocument]) -> list[str]:
+    """Return the references, by digest, of the images in these documents that passed."""
     return list(
         dict.fromkeys(
-            one["reference"]
+            image.reference
             for document in results
-            for one in document["images"]
-            if one["verdict"] == "passed" and "@" in one.get("reference", "")
+            for image in document.images
+            if image.verdict == "passed" and "@" in image.reference
         )
     )
 
 
-def rewriting(source: str, replacements: tuple[Replacement, ...]) -> Callable[[str], str]:
-    """What writes the new images into a manifest's text, and leaves everything else as it is."""
-    from s3c_actions.cluster import images, manifests
-    from s3c_actions.image import Reference
+def create_rewriter(source: str, replacements: tuple[Replacement, ...]) -> Callable[[str], str]:
+    """Return a function that writes the new images into a manifest's text and keeps everything else."""
 
     def rewrite(text: str) -> str:
         manifest = manifests.parse(text, source=source)
         new = {}
         for use in manifest.uses:
-            found = images.choose(Reference.parse(use.image, field="manifests"), replacements)
-            if found is not None:
-                new[use.image] = found.image.at(found.image.digest).pinned
+            replacement = images.find_replacement(Reference.parse(use.image, field="manifests"), replacements)
+            if replacement is not None:
+                new[use.image] = replacement.image.at(replacement.image.digest).pinned
         return manifest.mark + manifest.rewritten(new)
 
     return rewrite
 
 
-def images_told(references: Sequence[str]) -> str:
-    """The body of a pull request that has no results to tell of."""
-    from s3c_actions.report import escape
-
-    return "\n".join(["Images by digest:", "", *(f"- {escape.markdown(one)}" for one in references)]) + "\n"
+def describe_images(references: Sequence[str]) -> str:
+    """Return the body of a pull request without results."""
+    return "\n".join(["Images by digest:", "", *(f"- {escape.markdown(reference)}" for reference in references)]) + "\n"
 
 
 def _in_repository(path: Path | None, checkout: Path) -> str:
@@ -118,18 +118,5 @@ def _in_repository(path: Path | None, checkout: Path) -> str:
     return path.resolve().relative_to(checkout.resolve()).as_posix()
 
 
-def _no_stdin() -> bytes:
+def _reject_stdin() -> bytes:
     raise InputError("manifests", "standard input is no file of the checkout.", remedy="Give files or folders.")
-
-
-COMMAND = Command(
-    name="propose",
-    help="Proposes patched images: a pull request that writes their digests into the manifests, opened once and kept "
-    "up to date. It is made through the API, so no git credentials are needed.",
-    inputs=inputs.INPUTS,
-    run=run,
-    examples=(
-        "s3c propose k8s/ --results s3c-out/result.json",
-        "s3c propose k8s/ --image registry.example/voting-app@sha256:… --base main",
-    ),
-)

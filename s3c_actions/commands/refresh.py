@@ -1,8 +1,7 @@
-"""`s3c refresh`: what is deployed, scanned again with today's data; new evidence, one issue on what can be fixed."""
+"""`s3c refresh`: scan deployed images with current data, attach new evidence, and update one issue."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,209 +9,186 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions import evidence
-from s3c_actions.commands import Command, Context, folders
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import deploy as deploying
-from s3c_actions.inputs import github as on_github
-from s3c_actions.inputs import refresh as inputs
-from s3c_actions.inputs.sign import KEY_INPUTS
-from s3c_actions.steps.results import ImageOutcome, Outcome, RefreshResult, ScanResult
+from s3c_actions.cluster import deployed
+from s3c_actions.core import artifact_types
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.github import api, issues, marker
+from s3c_actions.github import run as runs
+from s3c_actions.options import refresh as inputs
+from s3c_actions.options.deploy import ClusterOptions
+from s3c_actions.options.github import TokenOptions
+from s3c_actions.options.sign import KEY_INPUTS
+from s3c_actions.report.github import refresh_issue
+from s3c_actions.report.github.refresh_issue import RefreshedImage
+from s3c_actions.result.model import ImageOutcome, Outcome, RefreshResult, ScanResult
+from s3c_actions.wiring.attaching import attacher_for_scanner
+from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.github import find_token
+from s3c_actions.wiring.images import failed
+from s3c_actions.wiring.kubernetes import connect_cluster
+from s3c_actions.wiring.patching import reject_platform
+from s3c_actions.wiring.scanning import create_scanner
+from s3c_actions.wiring.signing import open_signing_key
 
 if TYPE_CHECKING:
-    from s3c_actions.commands.attach import Attacher
-    from s3c_actions.commands.scan import Scanner
-    from s3c_actions.report.refreshed import Refreshed
+    from s3c_actions.wiring.attaching import Attacher
+    from s3c_actions.wiring.scanning import ImageScanner
 
 NAME = "refresh"
-KEYLESS = "No key is given, so no report was attached: the cluster goes on judging by the reports that are there."
-UNSIGNED = "not signed: no report attached"
+NO_KEY_NOTICE = "No key is given, so no report was attached: the cluster goes on judging by the reports that are there."
+NOT_SIGNED_NOTE = "not signed: no report attached"
 
 
-def run(values: Values, context: Context) -> Outcome:
-    """Scan everything that is deployed, and keep the issue; an image that cannot be scanned hides no other.
+def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
+    """Scan everything that is deployed and update the issue; an image that cannot be scanned does not stop the others.
 
     Raises:
         InputError: an input is wrong, or nothing is deployed.
-        OutsideError: the cluster does not answer, Trivy could not be had, or GitHub did not take the issue.
+        OutsideError: the cluster does not respond, Trivy could not be obtained, or GitHub did not take the issue.
     """
-    from s3c_actions.commands.scan import scanning
-    from s3c_actions.report import refreshed
-
-    started = time.monotonic()
-    if values[inputs.ISSUE]:
-        _token(values, context)  # told before minutes are spent
-    deployed, unknown = _deployed(values, context)
+    if options.issue:
+        _token(options, context)  # a missing token is reported before minutes are spent
+    deployed, unknown = _list_images(options, context)
     images = tuple(deployed)
-    places = folders(context.output, images)
-    scanner = scanning(values, context, images)
-    outcomes, told = [], []
-    with _attaching(values, context, scanner, images) as attacher:
+    folders = image_folders(context.output, images)
+    scanner = create_scanner(options, context, images, evidence=bool(options.attach))
+    outcomes, refreshed = [], []
+    with _open_attacher(options, context, scanner, images) as attacher:
         for image in images:
             context.progress.about(image)
-            outcome, said = _one(image, deployed[image], places[image], scanner, attacher)
+            outcome, image_result = _refresh_image(image, deployed[image], folders[image], scanner, attacher)
             outcomes.append(outcome)
-            told.append(said)
-    told += [
-        refreshed.Refreshed(image=image, places=where, problem="The cluster does not tell its digest.")
-        for image, where in unknown.items()
+            refreshed.append(image_result)
+    refreshed += [
+        refresh_issue.RefreshedImage(image=image, places=workloads, problem="The cluster does not tell its digest.")
+        for image, workloads in unknown.items()
     ]
-    due = tuple(one.image for one in told if one.findings)
-    done, url = _issue(values, context, told) if values[inputs.ISSUE] else ("", "")
-    keyless = attacher is None and bool(values[inputs.DOCUMENTS])
+    due = tuple(image.image for image in refreshed if image.findings)
+    issue_action, url = _update_issue(options, context, refreshed) if options.issue else ("", "")
+    keyless = attacher is None and bool(options.attach)
     return Outcome(
         command=NAME,
         images=tuple(outcomes),
-        seconds=time.monotonic() - started,
-        refresh=RefreshResult(due=due, unknown=tuple(unknown), issue=url, done=done),
-        text=refreshed.text(told) + (f"{KEYLESS}\n" if keyless else ""),
+        refresh=RefreshResult(due=due, unknown=tuple(unknown), issue=url, done=issue_action),
+        text=refresh_issue.render_text(refreshed) + (f"{NO_KEY_NOTICE}\n" if keyless else ""),
     )
 
 
-def _one(
-    image: str, where: tuple[str, ...], folder: Path, scanner: Scanner, attacher: Attacher | None
-) -> tuple[ImageOutcome, Refreshed]:
-    """Scan one image and attach what was found; whatever ends it is told, and hides no other image."""
-    from s3c_actions.report.refreshed import Refreshed
-
+def _refresh_image(
+    image: str, workloads: tuple[str, ...], folder: Path, scanner: ImageScanner, attacher: Attacher | None
+) -> tuple[ImageOutcome, RefreshedImage]:
+    """Scan one image and attach the result; a failure is recorded, and does not stop the others."""
     outcome = ImageOutcome(image=image)
     try:
         scan = scanner.look(image, folder)
     except S3CError as error:
-        error.image = error.image or image
-        return replace(outcome, failure=error), Refreshed(image=image, places=where, problem=error.what)
+        return failed(outcome, error), RefreshedImage(image=image, places=workloads, problem=error.what)
     outcome = replace(outcome, reference=scan.reference, scan=scan)
-    told = Refreshed(
+    refreshed = RefreshedImage(
         image=image,
         reference=scan.reference,
-        places=where,
-        findings=tuple(one for one in scan.refused if one.fixable),
-        refused=_unmendable(scan),
+        places=workloads,
+        findings=tuple(finding for finding in scan.refused if finding.fixable),
+        refused=_unfixable(scan),
         total=len(scan.report.findings),
         problem=scan.unreliable,
     )
     if attacher is None:
-        return outcome, told
+        return outcome, refreshed
     try:
-        # Who signed it vouched for it; a report of ours beside an image of others would only clutter their registry.
-        if not attacher.registry.referrers(Reference.parse(scan.reference), evidence.SIGNATURE):
-            return outcome, replace(told, evidence=UNSIGNED)
+        # Only signed images get a report: beside an image that others own it would only clutter their registry.
+        if not attacher.registry.referrers(Reference.parse(scan.reference), artifact_types.SIGNATURE):
+            return outcome, replace(refreshed, evidence=NOT_SIGNED_NOTE)
         outcome = replace(outcome, attach=attacher.attach(outcome, NAME))
     except S3CError as error:
-        error.image = error.image or image
-        return replace(outcome, failure=error), replace(told, evidence=f"no report attached: {error.what}")
-    return outcome, replace(told, evidence="new report attached")
+        return failed(outcome, error), replace(refreshed, evidence=f"no report attached: {error.what}")
+    return outcome, replace(refreshed, evidence="new report attached")
 
 
-def _unmendable(scan: ScanResult) -> tuple[str, ...]:
-    """What is refused and no patch can mend, in clauses."""
-    unfixed = sum(1 for one in scan.refused if not one.fixable)
-    told = [f"{unfixed:,} refused finding{'s have' if unfixed != 1 else ' has'} no fix yet"] if unfixed else []
-    return (*told, *(f"the policy refuses {one.text}" for one in scan.contents))
+def _unfixable(scan: ScanResult) -> tuple[str, ...]:
+    """Return clauses on what is refused and cannot be fixed by a patch."""
+    unfixed = sum(1 for finding in scan.refused if not finding.fixable)
+    clauses = [f"{unfixed:,} refused finding{'s have' if unfixed != 1 else ' has'} no fix yet"] if unfixed else []
+    return (*clauses, *(f"the policy refuses {content.text}" for content in scan.contents))
 
 
 @contextmanager
-def _attaching(
-    values: Values, context: Context, scanner: Scanner, images: tuple[str, ...]
+def _open_attacher(
+    options: inputs.RefreshInputs, context: Context, scanner: ImageScanner, images: tuple[str, ...]
 ) -> Iterator[Attacher | None]:
-    """What attaches; None when no key is given, which is told, or when nothing is to be attached.
+    """Open the attacher; None when no key is given, which is reported, or when nothing is to be attached.
 
     Raises:
         InputError: the key or another input is wrong: nothing has been scanned.
     """
-    from s3c_actions.commands.attach import attacher_of
-    from s3c_actions.commands.patch import refuse_platform
-    from s3c_actions.commands.sign import signing
-
-    if not values[inputs.DOCUMENTS]:
+    if not options.attach:
         yield None
-    elif any(values.given(one) for one in KEY_INPUTS) or values.given(inputs.DOCUMENTS):
-        refuse_platform(values)
-        with signing(values, context, {Reference.parse(image).registry for image in images}) as signer:
-            yield attacher_of(values, context, signer, scanner)
+    elif any(options.given(option) for option in KEY_INPUTS) or options.given(inputs.RefreshInputs.attach):
+        reject_platform(options)
+        with open_signing_key(options, context, {Reference.parse(image).registry for image in images}) as signer:
+            yield attacher_for_scanner(options, context, signer, scanner)
     else:
-        context.progress.notice(KEYLESS)
+        context.progress.notice(NO_KEY_NOTICE)
         yield None
 
 
-def _deployed(values: Values, context: Context) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    """Image → what runs it; and those whose digest is not known."""
-    given: tuple[str, ...] = values[inputs.IMAGE]
-    named: dict[str, tuple[str, ...]] = {str(Reference.parse(image)): () for image in given}
-    if named and not any(values.given(one) for one in (*deploying.CLUSTER, inputs.NAMESPACES)):
-        return named, {}
-    from s3c_actions.cluster import deployed
-    from s3c_actions.commands.deploy import cluster_of
+def _list_images(
+    options: inputs.RefreshInputs, context: Context
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Return image → workloads that run it, and the same for images whose digest is unknown."""
+    given_images: dict[str, tuple[str, ...]] = {str(Reference.parse(image)): () for image in options.image}
+    cluster_inputs = (*ClusterOptions.own(), inputs.RefreshInputs.namespaces)
+    if given_images and not any(options.given(option) for option in cluster_inputs):
+        return given_images, {}
 
     with context.progress.step("cluster") as step:
-        namespaces: tuple[str, ...] = values[inputs.NAMESPACES]
-        look = deployed.look(cluster_of(values, context), namespaces)
-        running = {one.image: one.places for one in look.running}
-        unknown = {one.image: one.places for one in look.unknown}
+        listing = deployed.list_deployed(connect_cluster(options, context), options.namespaces)
+        running = {image.image: image.places for image in listing.running}
+        unknown = {image.image: image.places for image in listing.unknown}
         step.done(f"{len(running)} images run" + (f", {len(unknown)} of unknown digest" if unknown else ""))
-    for image, where in unknown.items():
-        context.progress.warning(f"{image} ({', '.join(where)}) is left out: the cluster does not tell its digest yet.")
-    if not named and not running and not unknown:
+    for image, workloads in unknown.items():
+        context.progress.warning(
+            f"{image} ({', '.join(workloads)}) is left out: the cluster does not tell its digest yet."
+        )
+    if not given_images and not running and not unknown:
         raise InputError(
             "namespaces",
             "nothing runs there.",
             cause="The namespaces are empty, or the kubeconfig is another cluster's.",
             remedy="Look at `kubectl get pods --all-namespaces`, or give what is deployed with --image.",
         )
-    return {**named, **running}, unknown
+    return {**given_images, **running}, unknown
 
 
-def _token(values: Values, context: Context) -> str:
-    from s3c_actions.commands.comment import token_of
-
-    return token_of(values, context, "issues: write")
+def _token(options: TokenOptions, context: Context) -> str:
+    return find_token(options, context, "issues: write")
 
 
-def _issue(values: Values, context: Context, told: Sequence[Refreshed]) -> tuple[str, str]:
-    """Keep the issue; returns what was done and its address.
+def _update_issue(options: inputs.RefreshInputs, context: Context, images: Sequence[RefreshedImage]) -> tuple[str, str]:
+    """Update the issue, and return the action and its URL.
 
-    It is closed only when everything could be looked at: what is not known is not mended.
+    It is closed only when every image could be scanned: what is unknown is not fixed.
     """
-    from s3c_actions.github import api, issues, marker
-    from s3c_actions.github import run as runs
-    from s3c_actions.report import refreshed
-
-    about = runs.of(context.environment, values[on_github.REPOSITORY])
-    client = api.connect(_token(values, context), context.environment, context.progress.notice)
-    key = marker.key(NAME, about.workflow)
+    workflow_run = runs.read_run(context.environment, options.repository)
+    client = api.connect(_token(options, context), context.environment, context.progress.notice)
+    key = marker.comment_key(NAME, workflow_run.workflow)
     with context.progress.step("issue") as step:
-        if any(one.findings for one in told):
-            ticket = issues.Ticket(
+        if any(image.findings for image in images):
+            draft = issues.IssueDraft(
                 key=key,
-                title=refreshed.title(told),
-                body=refreshed.body(told, run_url=about.url),
-                says=refreshed.body(told),
-                run=about.id,
-                labels=values[inputs.ISSUE_LABELS],
+                title=refresh_issue.issue_title(images),
+                body=refresh_issue.issue_body(images, run_url=workflow_run.url),
+                says=refresh_issue.issue_body(images),
+                run=workflow_run.id,
+                labels=options.issue_labels,
             )
-            done, url = issues.put(client, about.repository, ticket)
-        elif any(one.problem for one in told):
-            done, url = issues.Done.NOTHING, ""
+            issue_outcome, url = issues.put(client, workflow_run.repository, draft)
+        elif any(image.problem for image in images):
+            issue_outcome, url = issues.IssueOutcome.NOTHING, ""
             context.progress.warning("The issue, if there is one, stays open: not everything could be scanned.")
         else:
-            why = f"Nothing that has a fix is left in the {len(told)} images that are deployed."
-            done, url = issues.close(client, about.repository, key, why)
-        step.done(f"{done.value} {url}".strip())
-    return done.value, url
-
-
-COMMAND = Command(
-    name=NAME,
-    help="Scans again what is deployed, by digest, with today's vulnerability data: what runs on a cluster, or a list. "
-    "Attaches the new reports, signed with the key given; keeps one issue on what can be fixed; hands the images on to "
-    "be patched.",
-    inputs=inputs.INPUTS,
-    run=run,
-    examples=(
-        "s3c refresh --namespaces shop --fail-on MEDIUM",
-        "s3c refresh --namespaces shop --policy s3c-policy.yaml --key signing.key --certificate signing.crt",
-        "s3c refresh registry.example/app@sha256:… registry.example/db:15.0-1 --issue --repository octo/shop",
-    ),
-)
+            reason = f"Nothing that has a fix is left in the {len(images)} images that are deployed."
+            issue_outcome, url = issues.close(client, workflow_run.repository, key, reason)
+        step.done(f"{issue_outcome.value} {url}".strip())
+    return issue_outcome.value, url

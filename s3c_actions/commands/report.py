@@ -1,4 +1,4 @@
-"""`s3c report`: every form, the gate and the difference of a report that is there already."""
+"""`s3c report`: formats, gate and comparison of an existing report."""
 
 from __future__ import annotations
 
@@ -10,91 +10,92 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions import reading, writing
-from s3c_actions.commands import Command, Context
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import report as inputs
-from s3c_actions.inputs.programs import PROGRAMS_MIRROR, TRIVY
-from s3c_actions.inputs.report import UNSCANNED
-from s3c_actions.steps.results import Comparison, ImageOutcome, Outcome
+from s3c_actions.core import reading, writing
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.reference import Reference
+from s3c_actions.findings import baseline as baselines
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.difference import compare_scans
+from s3c_actions.options import report as inputs
+from s3c_actions.programs.trivy.trivy import Trivy
+from s3c_actions.report import formats
+from s3c_actions.report.format_registry import by_name
+from s3c_actions.report.rendering import Rendering
+from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
+from s3c_actions.steps import assess
+from s3c_actions.steps.scan import closed_gate_error, make_sbom
+from s3c_actions.wiring.baseline import baseline_name
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.files import read_dockerfile
+from s3c_actions.wiring.images import unless_exempt
+from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 
 if TYPE_CHECKING:
-    from s3c_actions.report.model import ScanReport
+    from s3c_actions.findings.model import ScanReport
 
 TEXT_ROWS = 200
 
 
-def run(values: Values, context: Context) -> Outcome:
+def run(options: inputs.ReportInputs, context: Context) -> Outcome:
     """Render, gate and compare.
 
     Raises:
-        InputError: the report, the baseline or the Dockerfile cannot be read or is not what it should be.
-        OutsideError: a file cannot be written, or Trivy cannot make an SBOM.
+        InputError: the report, the baseline or the Dockerfile cannot be read or is invalid.
+        OutsideError: a file cannot be written, or Trivy cannot create an SBOM.
     """
-    from s3c_actions.commands.baseline import called
-    from s3c_actions.commands.scan import gate, policy
-    from s3c_actions.report import baseline as baselines
-    from s3c_actions.report import formats, trivy_json
-    from s3c_actions.report.difference import compare
-    from s3c_actions.steps import assess
-    from s3c_actions.steps.scan import refusal
-
     started = time.monotonic()
-    path = values[inputs.REPORT]
-    report = trivy_json.read(path)
-    baseline = values[inputs.BASELINE]
-    difference = compare(baselines.read(baseline, report.image), report) if baseline is not None else None
-    closing = gate(values, context, inputs.SEVERITIES)
+    path = options.report
+    report = trivy_report.read(path)
+    baseline = options.baseline
+    difference = compare_scans(baselines.read(baseline, report.image), report) if baseline is not None else None
+    gate = threshold_from_inputs(options, context, inputs.SEVERITIES)
     criteria = assess.Criteria(
-        gate=closing,
-        policy=policy(values),
-        unscanned_fails=values[UNSCANNED] == "fail",
+        gate=gate,
+        policy=policy_from_inputs(options),
+        unscanned_fails=options.unscanned == "fail",
         ignore_unfixed=False,
         now=context.now,
-        bill=lambda given: _bill(values, context, given),
+        bill=lambda report_path: _make_bill(options, context, report_path),
     )
-    result = assess.given(path, image=report.image, reference=_reference(report), criteria=criteria, report=report)
+    result = assess.assess_given_report(
+        path, image=report.image, reference=_reference(report), criteria=criteria, report=report
+    )
     for sentence in result.warnings:
         context.progress.warning(sentence)
-    dockerfile = values[inputs.DOCKERFILE]
+    dockerfile = options.dockerfile
     if dockerfile is None and (context.cwd / "Dockerfile").is_file():
         dockerfile = Path("Dockerfile")
-    rendering = formats.Rendering(
-        gate=closing,
+    rendering = Rendering(
+        gate=gate,
         difference=difference,
         dockerfile=dockerfile.as_posix() if dockerfile else "",
-        dockerfile_text=dockerfile_text(context.cwd / dockerfile) if dockerfile else "",
-        category=values[inputs.SARIF_CATEGORY],
+        dockerfile_text=read_dockerfile(context.cwd / dockerfile) if dockerfile else "",
+        category=options.sarif_category,
     )
-    wanted = values[inputs.FORMAT]
-    files = _copied(context, path) if "json" in wanted else {}
-    with _sboms(values, context, path) as sboms:
-        files |= formats.write(wanted, report, rendering, context.output)
+    formats_requested = options.format
+    files = _copy_report(context, path) if "json" in formats_requested else {}
+    with _sboms(options, context, path) as sboms:
+        files |= formats.write(formats_requested, report, rendering, context.output)
     files |= sboms
     result = replace(
         result,
-        files={form: files[form] for form in wanted},
+        files={form: files[form] for form in formats_requested},
         difference=difference,
         seconds=time.monotonic() - started,
     )
-    refused = refusal(result, closing)
-    if refused is not None and not values[inputs.EXIT_CODE]:
-        context.progress.warning(f"{report.image}: {refused.what} The step goes on, as exit-code 0 asks.")
-        refused = None
-    base = Comparison(name=called(values, context) or str(baseline), difference=difference) if difference else None
+    refused = unless_exempt(closed_gate_error(result, gate), report.image, options, context.progress)
+    base = (
+        Comparison(name=baseline_name(options, context) or str(baseline), difference=difference) if difference else None
+    )
     image = ImageOutcome(image=report.image, reference=result.reference, scan=result, base=base, failure=refused)
     return Outcome(
         command="report",
         images=(image,),
-        seconds=time.monotonic() - started,
         text=_table(files["table"]) if "table" in files else "",
     )
 
 
 def _reference(report: ScanReport) -> str:
-    from s3c_actions.image import Reference
-
     if report.artifact_type != "container_image" or not report.digest:
         return report.image_id
     try:
@@ -103,12 +104,10 @@ def _reference(report: ScanReport) -> str:
         return report.image_id
 
 
-def _copied(context: Context, report: Path) -> dict[str, Path]:
-    """Trivy's own JSON as it is."""
-    from s3c_actions.report.formats import FILES
-
-    path = context.output / FILES["json"]
-    writing.folder(context.output)
+def _copy_report(context: Context, report: Path) -> dict[str, Path]:
+    """Copy Trivy's own JSON unchanged."""
+    path = context.output / by_name("json").file
+    writing.make_folder(context.output)
     if path.resolve() != report.resolve():
         try:
             writing.copy(report, path)
@@ -122,65 +121,34 @@ def _copied(context: Context, report: Path) -> dict[str, Path]:
 
 
 @contextmanager
-def _sboms(values: Values, context: Context, report: Path) -> Iterator[dict[str, Path]]:
-    """The SBOMs that Trivy makes of its report, while the block does something else; they are there after it."""
-    from s3c_actions.report.formats import FILES, RENDERED
+def _sboms(options: inputs.ReportInputs, context: Context, report: Path) -> Iterator[dict[str, Path]]:
+    """Convert the report to SBOMs with Trivy while the block runs; they exist when it has ended."""
+    from s3c_actions.report.formats import conversions
 
-    sboms = {form: context.output / FILES[form] for form in values[inputs.FORMAT] if form not in {*RENDERED, "json"}}
+    sboms = conversions(options.format, context.output)
     if not sboms:
         yield {}
         return
-    from s3c_actions.commands.programs import located
-    from s3c_actions.programs.trivy import Trivy
+    from s3c_actions.wiring import programs
 
-    (program,) = located(values, context, "trivy")
-    trivy = Trivy(program, context.runner, cache=context.cache / "trivy")
-    writing.folder(context.output)
-    with trivy.converting(report, sboms) as made:
-        yield sboms
-        made()
+    trivy = Trivy(programs.trivy(options, context), context.runner, cache=context.cache / "trivy")
+    writing.make_folder(context.output)
+    with trivy.converting(report, sboms.values()) as finish:
+        yield {name: sbom.output for name, sbom in sboms.items()}
+        finish()
 
 
-def _bill(values: Values, context: Context, report: Path) -> bytes:
-    """The SPDX document that Trivy makes of the report."""
-    from s3c_actions.commands.programs import located
-    from s3c_actions.programs.trivy import Trivy
-    from s3c_actions.steps.scan import bill
+def _make_bill(options: inputs.ReportInputs, context: Context, report: Path) -> bytes:
+    """Convert the report to an SPDX document with Trivy."""
+    from s3c_actions.wiring import programs
 
-    (program,) = located(values, context, "trivy")
-    return bill(report, Trivy(program, context.runner, cache=context.cache / "trivy"), context.temp)
+    trivy = Trivy(programs.trivy(options, context), context.runner, cache=context.cache / "trivy")
+    return make_sbom(report, trivy, context.temp)
 
 
 def _table(path: Path) -> str:
-    """The table for standard output, its end left to the file."""
-    lines = reading.text(path, reading.REPORTS).splitlines()
+    """Return the table for standard output, cut after TEXT_ROWS rows."""
+    lines = reading.read_text_file(path, reading.MAX_REPORT_BYTES).splitlines()
     if len(lines) <= TEXT_ROWS:
         return "\n".join(lines) + "\n"
     return "\n".join(lines[:TEXT_ROWS]) + f"\n… {len(lines) - TEXT_ROWS:,} more lines in {path}\n"
-
-
-def dockerfile_text(path: Path) -> str:
-    """The Dockerfile that code scanning shows the findings in.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        return reading.text(path, errors="replace")
-    except OSError as error:
-        raise InputError(
-            "dockerfile", f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."
-        ) from error
-
-
-COMMAND = Command(
-    name="report",
-    help="Renders an existing JSON report of Trivy in every form, compares it with an earlier one and gates it, with "
-    "no scan.",
-    inputs=(*inputs.INPUTS, UNSCANNED, *TRIVY.all, PROGRAMS_MIRROR),
-    run=run,
-    examples=(
-        "s3c report trivy.json --format sarif,html,csv --output-dir reports",
-        "s3c report trivy.json --baseline main/trivy.json --fail-on HIGH --fixable-only",
-    ),
-)

@@ -1,494 +1,58 @@
-"""`s3c scan`: one or several images, each with its reports, its gate and its baseline."""
+"""`s3c scan`: scan one or several images, each with its reports, gate and baseline."""
 
 from __future__ import annotations
 
-import importlib
-import threading
-import time
-from collections.abc import Mapping
-from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.commands import Command, Context, folders
-from s3c_actions.commands.report import dockerfile_text
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import report as reporting
-from s3c_actions.inputs import scan as inputs
-from s3c_actions.inputs.common import INSECURE, PLATFORM, TIMEOUT
-from s3c_actions.inputs.evidence import ATTACH
-from s3c_actions.report.gate import enumerated
-from s3c_actions.steps.results import ImageOutcome, Outcome, ScanResult
-
-if TYPE_CHECKING:
-    from s3c_actions.policy.model import Policy
-    from s3c_actions.programs.trivy import ScanOptions, Trivy
-    from s3c_actions.programs.trivy_settings import TrivyConfig
-    from s3c_actions.registry import Registry
-    from s3c_actions.report.gate import Gate
-    from s3c_actions.report.gate_change import Proposed
-    from s3c_actions.report.model import ScanReport
-    from s3c_actions.report.scope import SettingsFile
-    from s3c_actions.steps.reuse import Store
-    from s3c_actions.steps.scan import ScanSettings
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
+from s3c_actions.options import scan as inputs
+from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps.scan import closed_gate_error
+from s3c_actions.wiring import baseline
+from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.images import for_each_image, unless_exempt
+from s3c_actions.wiring.scanning import create_scanner
 
 
-def run(values: Values, context: Context) -> Outcome:
-    """Scan image by image; what becomes of one does not keep the others from being scanned.
+def run(options: inputs.ScanInputs, context: Context) -> Outcome:
+    """Scan image by image; a failure of one does not stop the others.
 
     Raises:
         InputError: an input is wrong: nothing has been scanned.
-        OutsideError: Trivy could not be had.
+        OutsideError: Trivy could not be obtained.
     """
-    from s3c_actions.commands import baseline
-    from s3c_actions.commands.attach import attaching_if_asked
-    from s3c_actions.steps.scan import refusal
+    requested = _requested_images(options)
+    folders = image_folders(context.output, requested)
+    baselines = baseline.read_baselines(options, context, requested)
+    registries = tuple(image for image, source in requested.items() if source != "archive")
+    scanner = create_scanner(options, context, registries, evidence=False)
+    # Without a gate the result of any one platform is enough.
+    scanner = replace(scanner, everything=scanner.everything and scanner.gated)
 
-    started = time.monotonic()
-    wanted = _wanted(values)
-    if values[ATTACH]:
-        _refuse_unattachable(values, wanted)
-    places = folders(context.output, wanted)
-    baselines = baseline.given(values, context, wanted)
-    outcomes = []
-    scanner = scanning(values, context, tuple(image for image, source in wanted.items() if source != "archive"))
-    # Without a gate, and with nothing to attach, one platform is as good an answer as another.
-    scanner = replace(scanner, everything=scanner.everything and (scanner.gated or bool(values[ATTACH])))
-    with attaching_if_asked(values, context, scanner) as attacher:
-        for image, source in wanted.items():
-            if len(wanted) > 1:
-                context.progress.about(image)
-            outcome = None
-            try:
-                earlier = baselines.of(image, scanner, places[image])
-                result = scanner.look(image, places[image], source=source, baseline=earlier)
-                outcome = ImageOutcome(image=image, reference=result.reference, scan=result)
-                # Attached whatever the gate says: what was found must reach whoever judges the image next.
-                attached = attacher.attach(outcome, "scan") if attacher is not None else None
-            except S3CError as error:
-                error.image = error.image or image
-                outcomes.append(replace(outcome or ImageOutcome(image=image), failure=error))
-                continue
-            refused = refusal(result, scanner.settings.gate)
-            if refused is not None and not values[reporting.EXIT_CODE]:
-                context.progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
-                refused = None
-            outcome = replace(outcome, attach=attached, failure=refused)
-            outcomes.append(baselines.compared(outcome, earlier, scanner))
-    return Outcome(command="scan", images=tuple(outcomes), seconds=time.monotonic() - started)
+    def scan(image: str) -> ImageOutcome:
+        earlier = baselines.of(image, scanner, folders[image])
+        result = scanner.look(image, folders[image], source=requested[image], baseline=earlier)
+        refused = unless_exempt(closed_gate_error(result, scanner.settings.gate), image, options, context.progress)
+        outcome = ImageOutcome(image=image, reference=result.reference, scan=result, failure=refused)
+        return baselines.compared(outcome, earlier, scanner)
+
+    return Outcome(command="scan", images=for_each_image(requested, context.progress, scan))
 
 
-class Scanner(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a scan needs besides the image, bound once for all images of a run.
-
-    Attributes:
-        everything: all platforms of an index are looked at.
-        proposed: how images would be scanned with the files that a pull request brings, or why they cannot be; None
-            when those are the same.
-    """
-
-    settings: ScanSettings
-    trivy: Trivy
-    registry: Registry
-    context: Context
-    everything: bool
-    proposed: ScanSettings | S3CError | None = None
-
-    @property
-    def gated(self) -> bool:
-        """Whether there is a gate that can be closed."""
-        return self.settings.criteria(self.trivy).closes
-
-    def scan(
-        self, image: str, folder: Path, *, source: str = "registry", baseline: ScanReport | None = None
-    ) -> ScanResult:
-        """Scan one image, of an index that of one platform, into a folder; see `steps.scan.run`."""
-        from s3c_actions.steps import scan
-
-        settings = replace(self.settings, folder=folder, source=source, baseline=baseline)
-        result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
-        return result if self.proposed is None else replace(result, proposed=self._proposed(image, source))
-
-    def _proposed(self, image: str, source: str) -> Proposed:
-        """What the same scan would come to with the files that a pull request brings."""
-        from s3c_actions.progress import Silent
-        from s3c_actions.report.gate_change import Proposed
-        from s3c_actions.steps import scan
-
-        if isinstance(self.proposed, S3CError) or self.proposed is None:
-            return Proposed(verdict="failed", refused=0, reason=self.proposed.what if self.proposed else "")
-        settings = replace(self.proposed, source=source, entry_platform=self.settings.entry_platform)
-        try:
-            result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=Silent())
-        except S3CError as error:
-            return Proposed(verdict="failed", refused=0, reason=error.what)
-        refused = scan.refusal(result, settings.gate)
-        return Proposed(
-            verdict="passed" if refused is None else "refused",
-            refused=len(result.refused),
-            reason=refused.what if refused is not None else "",
-        )
-
-    def look(
-        self, image: str, folder: Path, *, source: str = "registry", baseline: ScanReport | None = None
-    ) -> ScanResult:
-        """Scan one image; of an index every platform, each into a folder of its own, when `everything` is asked for.
-
-        Args:
-            image: as it was asked for.
-            folder: of its reports.
-            source: where it is taken from, as in `ScanSettings`.
-            baseline: what the whole is compared with.
-        """
-        from s3c_actions.steps.merging import merged
-        from s3c_actions.steps.scan import assembled, clear
-
-        if not self.everything or source not in {"auto", "registry"}:
-            return self.scan(image, folder, source=source, baseline=baseline)
-        reference = Reference.parse(image)
-        try:
-            found = self.registry.resolve(reference)
-        except S3CError:
-            if source == "registry" or not self.settings.docker:
-                raise
-            return self.scan(image, folder, source=source, baseline=baseline)
-        images = self.registry.flattened(reference, found).images if found.is_index else ()
-        if len(images) < 2:
-            return self.scan(image, folder, source=source, baseline=baseline)
-        clear(folder)
-        scans = []
-        names = [one.platform.replace("/", "-") for one in images]
-        for one, name in zip(images, names, strict=True):
-            own = name if names.count(name) == 1 else f"{name}-{one.digest.rpartition(':')[2][:8]}"
-            category = self.settings.category and f"{self.settings.category}/{own}"
-            settings = replace(
-                self.settings,
-                title=f"{self.settings.title} {one.platform}",
-                entry_platform=one.platform,
-                category=category,
-            )
-            part = replace(self, settings=settings)
-            scans.append(part.scan(reference.at(one.digest).pinned, folder / own))
-        whole = merged(image, reference.at(found.digest), scans)
-        return assembled(whole, replace(self.settings, folder=folder, baseline=baseline))
-
-    def given(self, path: Path, report: ScanReport, *, image: str, reference: str) -> ScanResult:
-        """Judge a report that was given by what a scan is judged by; see `steps.assess.given`."""
-        from s3c_actions.steps import assess
-
-        criteria = self.settings.criteria(self.trivy)
-        return assess.given(path, image=image, reference=reference, criteria=criteria, report=report)
-
-
-def scanning(values: Values, context: Context, images: tuple[str, ...]) -> Scanner:
-    """A scanner as the inputs ask for it.
-
-    Args:
-        values: of a command that has `inputs.scan.LOOK` and `inputs.scan.AROUND` among its inputs.
-        context: of the run.
-        images: references, whose registries the credentials given are for; nobody else is sent them.
-
-    Raises:
-        InputError: an input is wrong.
-        OutsideError: Trivy could not be had.
-    """
-    from s3c_actions import credentials
-    from s3c_actions.commands import settings_files
-    from s3c_actions.commands.logins import logins, registry
-    from s3c_actions.commands.programs import located
-    from s3c_actions.programs.trivy import Trivy
-
-    hosts = {Reference.parse(image).registry for image in images}
-    settings = _settings(settings_files.with_defaults(values, inputs.LOOK, context.cwd), context)
-    # Importing it takes as long as Trivy takes to tell its version.
-    threading.Thread(target=importlib.import_module, args=("requests",), daemon=True).start()
-    (program,) = located(values, context, "trivy")
-    who = logins(values, context, hosts)
-    login = credentials.for_programs(who, hosts, context.temp)
-    return Scanner(
-        settings=settings,
-        trivy=Trivy(program, context.runner, cache=_trivy_cache(values, context), login=login),
-        registry=registry(values, who, timeout=_patience(values)),
-        context=context,
-        everything=not values[PLATFORM],
-        proposed=_proposal(context),
-    )
-
-
-def _proposal(context: Context) -> ScanSettings | S3CError | None:
-    """How the images would be scanned with the files that a pull request brings; None when those are the same."""
-    from s3c_actions.commands import settings_files
-    from s3c_actions.progress import Silent
-
-    values = settings_files.of_run(context).proposed
-    if values is None:
-        return None
-    temp = context.temp / "proposed"
-    temp.mkdir(exist_ok=True)
-    try:
-        settings = _settings(values, replace(context, progress=Silent(), temp=temp))
-    except S3CError as error:
-        return error
-    return replace(settings, folder=temp / "reports", title="proposed", formats=())
-
-
-def policy(values: Values) -> Policy | None:
-    """The policy that is given; None when none is.
-
-    Raises:
-        InputError: it is not one, or is given beside what it would say itself.
-    """
-    from s3c_actions.policy import model
-
-    path = values[reporting.POLICY]
-    if path is None:
-        return None
-    for one in (reporting.FAIL_ON, reporting.FIXABLE_ONLY):
-        if values.given(one):
-            raise InputError(one.name, "it is given beside a policy, which says the same.", remedy="Give one of both.")
-    return model.read(path)
-
-
-def gate(values: Values, context: Context, shown: tuple[str, ...] = ()) -> Gate:
-    """The gate that the policy, or `fail-on`, `fixable-only` and `exit-code` ask for.
-
-    Trivy's own `exit-code` fails on whatever `severity` shows; who gives it without `fail-on` means that.
-
-    Args:
-        values: of a command that takes those inputs.
-        context: of the run.
-        shown: the severities shown, of a command that has no input for them.
-    """
-    from s3c_actions.report.gate import Gate
-    from s3c_actions.report.model import Severity
-
-    ruling = policy(values)
-    if ruling is not None:
-        return ruling.gate(context.now)
-    name = values[reporting.FAIL_ON]
-    if not values.given(reporting.FAIL_ON) and values.given(reporting.EXIT_CODE) and values[reporting.EXIT_CODE]:
-        name = min(Severity.of(one) for one in shown or values[inputs.SEVERITY]).name
-        context.progress.notice(f"exit-code is given without fail-on: the gate is closed by {name} and over.")
-    return Gate(Severity.of(name) if name else None, values[reporting.FIXABLE_ONLY])
-
-
-def _wanted(values: Values) -> dict[str, str]:
-    """Image or archive → where it is taken from, each once."""
-    source = values[inputs.SOURCE]
-    wanted: dict[str, str] = {}
-    for image in values[inputs.IMAGE]:
+def _requested_images(options: inputs.ScanInputs) -> dict[str, str]:
+    """Return image or archive → the source that it is read from, each once."""
+    source = options.image_source
+    requested: dict[str, str] = {}
+    for image in options.image:
         Reference.parse(image)
-        if image in wanted:
+        if image in requested:
             raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
-        wanted[image] = source
-    for path in values[inputs.ARCHIVE]:
-        wanted[path] = "archive"
-    if not wanted:
+        requested[image] = source
+    for path in options.input:
+        requested[path] = "archive"
+    if not requested:
         raise InputError(
             "image", "no image is given.", remedy="Give a reference, or an archive with --input image.tar."
         )
-    return wanted
-
-
-def _refuse_unattachable(values: Values, wanted: Mapping[str, str]) -> None:
-    """Raise InputError when evidence is asked for of what has no digest in a registry, or of one platform alone."""
-    for image, source in wanted.items():
-        if source not in {"auto", "registry"}:
-            raise InputError(
-                "attach",
-                f"{image} comes from {source}: there is no registry to attach evidence in.",
-                remedy="Push the image, and give its reference.",
-            )
-    if values.given(PLATFORM):
-        raise InputError(
-            "platform",
-            "it is given beside `attach`, which scans every platform.",
-            remedy="Leave one of both out; give the digest of one platform's image to attach to that alone.",
-        )
-
-
-def _store(context: Context) -> Store | None:
-    """The reports this machine kept; None where it has no place for the key that they are signed with."""
-    from s3c_actions.records import Records
-    from s3c_actions.steps.reuse import Store
-
-    try:
-        return Store(context.cache / "scans", Records.of(context.environment).key())
-    except OSError:
-        return None
-
-
-def _settings(values: Values, context: Context) -> ScanSettings:
-    from s3c_actions.programs import trivy_ignore
-    from s3c_actions.report.model import Severity
-    from s3c_actions.steps.scan import ScanSettings
-
-    files = tuple(Path(one).expanduser() for one in values[inputs.IGNORE_FILES])
-    entries = tuple(entry for file in files for entry in trivy_ignore.read(file))
-    config, warnings = _trivy_config(values, context)
-    warnings += trivy_ignore.notices(entries, context.now)
-    warnings += _not_used(values, context)
-    for sentence in warnings:
-        context.progress.warning(sentence)
-    ruling = policy(values)
-    dockerfile = values[reporting.DOCKERFILE]
-    if dockerfile is None and (context.cwd / "Dockerfile").is_file():
-        dockerfile = Path("Dockerfile")
-    return ScanSettings(
-        options=_options(values, context, trivy_ignore.merged(files, entries, context.temp), config),
-        folder=context.output,
-        temp=context.temp,
-        now=context.now,
-        cwd=context.cwd,
-        store=_store(context) if values[inputs.REUSE] else None,
-        reuse_within=_young(ruling) if values[ATTACH] else None,
-        docker=_docker_is_here(context.environment),
-        formats=values[reporting.FORMAT],
-        severities=tuple(Severity.of(one) for one in values[inputs.SEVERITY]),
-        limit_sarif=values[inputs.LIMIT_SARIF],
-        ignore_unfixed=values[inputs.IGNORE_UNFIXED],
-        gate=gate(values, context),
-        policy=ruling,
-        unscanned_fails=values[reporting.UNSCANNED] == "fail",
-        dockerfile=dockerfile.as_posix() if dockerfile else "",
-        dockerfile_text=dockerfile_text(context.cwd / dockerfile) if dockerfile else "",
-        category=values[reporting.SARIF_CATEGORY],
-        ignored=entries,
-        files=_files(values, context),
-        warnings=tuple(warnings),
-    )
-
-
-def _trivy_config(values: Values, context: Context) -> tuple[TrivyConfig, list[str]]:
-    """What is taken of the person's trivy.yaml and TRIVY_ variables, and sentences on what is not."""
-    from s3c_actions.programs import trivy_settings
-
-    warnings = []
-    _, unused = trivy_settings.variables(context.environment)
-    if unused:
-        warnings.append(
-            f"{enumerated(unused, 20)} of the environment could leave findings out and {_is(unused)} not used: give "
-            "s3c's own inputs."
-        )
-    config = trivy_settings.from_variables(context.environment)
-    path = values[inputs.TRIVY_CONFIG]
-    if path is None:
-        return config, warnings
-    found = trivy_settings.read(path)
-    if found.unused:
-        warnings.append(
-            f"{enumerated(found.unused, 20)} of {path.name} could leave findings out and {_is(found.unused)} not used: "
-            "give s3c's own inputs."
-        )
-    skips = tuple(dict.fromkeys((*config.skips, *found.skips)))
-    return replace(found, skips=skips, repositories={**found.repositories, **config.repositories}), warnings
-
-
-def _not_used(values: Values, context: Context) -> list[str]:
-    """Sentences on what is in the working folder and has no say, and on what finds fewer secrets."""
-    from s3c_actions.programs import trivy_ignore, trivy_settings
-
-    warnings = []
-    taken = values[inputs.IGNORE_FILES]
-    if taken == (trivy_ignore.DEFAULT,) or not (taken or values.given(inputs.IGNORE_FILES)):
-        warnings += [
-            f"{name} in the working folder is not used: Trivy does not take it by itself. Name it in `ignore-files`."
-            for name in trivy_ignore.NOT_TAKEN
-            if (context.cwd / name).is_file()
-        ]
-    path = values[inputs.SECRET_CONFIG]
-    if path is not None and _looks_for_secrets(values):
-        fewer = trivy_settings.narrowed_secrets(path)
-        if fewer:
-            warnings.append(f"{path.name} leaves secrets out that Trivy would look for: it has {enumerated(fewer)}.")
-    return warnings
-
-
-def _looks_for_secrets(values: Values) -> bool:
-    return "secret" in {*values[inputs.SCANNERS], *values[inputs.IMAGE_CONFIG_SCANNERS]}
-
-
-def _is(names: tuple[str, ...]) -> str:
-    return "is" if len(names) == 1 else "are"
-
-
-def _files(values: Values, context: Context) -> tuple[SettingsFile, ...]:
-    """What suppresses findings, narrows the scan or decides its gate."""
-    from s3c_actions.commands import settings_files
-
-    declared = [*inputs.LOOK, reporting.POLICY]
-    if not _looks_for_secrets(values):
-        declared.remove(inputs.SECRET_CONFIG)
-    return settings_files.listed(values, declared, context.cwd, settings_files.of_run(context).names)
-
-
-def _young(ruling: Policy | None) -> timedelta:
-    """How old a kept report may be that becomes evidence: one that would soon be stale heals nothing."""
-    from s3c_actions.policy.model import Policy
-
-    return (ruling or Policy(version=1)).maximum_age / 2
-
-
-def _options(values: Values, context: Context, ignore_file: Path | None, config: TrivyConfig) -> ScanOptions:
-    from s3c_actions.programs.trivy import ScanOptions
-
-    scanners = values[inputs.SCANNERS]
-    if "config" in scanners:
-        context.progress.notice("Scanner `config` is an old name: it is understood as `misconfig`.")
-        scanners = tuple(dict.fromkeys("misconfig" if one == "config" else one for one in scanners))
-    return ScanOptions(
-        scanners=scanners,
-        pkg_types=values[inputs.PKG_TYPES],
-        image_config_scanners=values[inputs.IMAGE_CONFIG_SCANNERS],
-        platform=values[PLATFORM],
-        skip_dirs=values[inputs.SKIP_DIRS],
-        skip_files=values[inputs.SKIP_FILES],
-        ignore_file=ignore_file,
-        ignore_policy=values[inputs.IGNORE_POLICY],
-        vex=values[inputs.VEX],
-        secret_config=values[inputs.SECRET_CONFIG] if _looks_for_secrets(values) else None,
-        config=config.written(context.temp),
-        wider=config.wider,
-        skips=config.skips,
-        offline=values[inputs.OFFLINE],
-        db_repositories=values[inputs.DB_REPOSITORY] or config.repositories.get("db-repository", ()),
-        java_db_repositories=values[inputs.JAVA_DB_REPOSITORY] or config.repositories.get("java-db-repository", ()),
-        checks_bundle_repository=values[inputs.CHECKS_REPOSITORY]
-        or next(iter(config.repositories.get("checks-bundle-repository", ())), ""),
-        insecure=values[INSECURE],
-        timeout=values[TIMEOUT],
-    )
-
-
-def _trivy_cache(values: Values, context: Context) -> Path:
-    given = values[inputs.TRIVY_CACHE] or context.environment.get("TRIVY_CACHE_DIR")
-    return Path(given).absolute() if given else context.cache / "trivy"
-
-
-def _patience(values: Values) -> float:
-    return min(30.0, values[TIMEOUT])
-
-
-def _docker_is_here(environment: Mapping[str, str]) -> bool:
-    return bool(environment.get("DOCKER_HOST")) or Path("/var/run/docker.sock").exists()
-
-
-COMMAND = Command(
-    name="scan",
-    help="Scans images with Trivy, once each, and writes every report asked for from that one scan. What is reported "
-    "and what closes the gate (`fail-on`) are set apart.",
-    inputs=inputs.INPUTS,
-    run=run,
-    comments=True,
-    examples=(
-        "s3c scan nginx:1.27 --severity HIGH,CRITICAL",
-        "s3c scan registry.example/app:1.0 --fail-on HIGH --fixable-only --format sarif,html,cyclonedx",
-        "s3c scan --input image.tar --scanners vuln,secret,misconfig,license",
-        "s3c scan registry.example/app:pr-7 --baseline registry.example/app:main",
-    ),
-)
+    return requested

@@ -1,175 +1,93 @@
-"""`s3c trace`: the story of one or several digests, printed and written as a page and as JSON."""
+"""`s3c trace`: trace one or several digests; print the trace, and write it as a page and as JSON."""
 
 from __future__ import annotations
 
-import importlib
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions import writing
-from s3c_actions.commands import Command, Context, folders
-from s3c_actions.commands.sign import notation, registry_of
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import trace as inputs
-from s3c_actions.inputs import verify as verifying
-from s3c_actions.inputs.common import IMAGE
-from s3c_actions.inputs.vault import CERTIFICATE_INPUTS
-from s3c_actions.steps.results import ImageOutcome, Outcome, TraceResult
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.text import plural
+from s3c_actions.options import trace as inputs
+from s3c_actions.options import verify as verifying
+from s3c_actions.options.vault import VaultCertificateOptions
+from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps import trace, verify
+from s3c_actions.steps.trace import SignatureChecker
+from s3c_actions.trace import document, text
+from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.images import failed
+from s3c_actions.wiring.signing import create_notation, registries_of, signing_registry
+from s3c_actions.wiring.verifying import names_trust, trust_settings
 
 if TYPE_CHECKING:
-    from s3c_actions.image import Reference
-    from s3c_actions.report.story import Judgement, Story
-    from s3c_actions.steps.trace import Checker, TraceTools
+    from s3c_actions.core.reference import Reference
+    from s3c_actions.trace.model import Trace, TraceJudgement
 
-    Judging = Callable[[Reference], Judgement]
-
-PAGE = "trace.html"
-DOCUMENT = "trace.json"
+    Judging = Callable[[Reference], TraceJudgement]
+from s3c_actions.wiring.tracing import open_policy_judging, trace_image
 
 
-def run(values: Values, context: Context) -> Outcome:
-    """Trace every image; one that cannot be traced does not hide the others.
+def run(options: inputs.TraceInputs, context: Context) -> Outcome:
+    """Trace every image; a failure of one does not stop the others.
 
     Raises:
         InputError: an input or the trust store is wrong.
     """
-    from s3c_actions.report import story_json, story_text
-    from s3c_actions.steps import trace
-
-    started = time.monotonic()
-    registry = registry_of(values, context)
+    registry = signing_registry(options, context, registries_of(options.image))
     outcomes, texts = [], []
-    images: tuple[str, ...] = values[IMAGE]
-    places = folders(context.output, dict.fromkeys(images))
-    with _trusted(values, context) as (checker, judge):
+    images = options.image
+    folders = image_folders(context.output, dict.fromkeys(images))
+    with _open_trust(options, context) as (checker, judge):
         tools = trace.TraceTools(registry=registry, now=context.now, checker=checker, judge=judge)
-        for image, folder in places.items():
+        for image, folder in folders.items():
             with context.progress.step("trace") as step:
                 try:
-                    told = tell(image, tools, folder)
+                    traced = trace_image(image, tools, folder)
                 except S3CError as error:
-                    error.image = error.image or image
-                    outcomes.append(ImageOutcome(image=image, failure=error))
+                    outcomes.append(failed(ImageOutcome(image=image), error))
                     step.done(error.what)
                     continue
-                step.done(_sentence(told.story))
+                step.done(_describe_trace(traced.story))
             texts.append(
-                story_json.render(told.story)
-                if values[inputs.SHOW] == "json"
-                else f"{story_text.render(told.story)}\nThe page: {told.files['trace']}\n"
+                document.render(traced.story)
+                if options.format == "json"
+                else f"{text.render(traced.story)}\nThe page: {traced.files['trace']}\n"
             )
-            outcomes.append(ImageOutcome(image=image, reference=told.reference, trace=told))
+            outcomes.append(ImageOutcome(image=image, reference=traced.reference, trace=traced))
     return Outcome(
         command="trace",
         images=tuple(outcomes),
-        seconds=time.monotonic() - started,
         text="\n".join(texts),
     )
 
 
-def prepare() -> None:
-    """Import and compile ahead of time, in a thread, what `tell` needs: 0.15 s that nobody waits for."""
-
-    def warm() -> None:
-        from s3c_actions.report import story_page
-
-        for name in ("s3c_actions.steps.trace", "s3c_actions.report.story_json"):
-            importlib.import_module(name)
-        story_page.prepare()
-
-    threading.Thread(target=warm, daemon=True).start()
-
-
-def tell(image: str, tools: TraceTools, folder: Path) -> TraceResult:
-    """Trace one image, and write its page and the JSON into a folder; raises as `steps.trace.run` does."""
-    from s3c_actions.steps import trace
-
-    started = time.monotonic()
-    story = trace.run(image, tools)
-    files = write(story, folder)
-    return TraceResult(reference=story.reference, story=story, files=files, seconds=time.monotonic() - started)
-
-
-def write(story: Story, folder: Path) -> dict[str, Path]:
-    """Write the page and the JSON into a folder, made when it is not there; returns format → path."""
-    from s3c_actions.report import story_json, story_page
-
-    return {
-        "trace": writing.write(folder / PAGE, story_page.render(story)),
-        "trace-json": writing.write(folder / DOCUMENT, story_json.render(story)),
-    }
-
-
-def _sentence(story: Story) -> str:
+def _describe_trace(story: Trace) -> str:
     signatures = len(story.subject.signatures)
-    return f"{story.judgement.verdict.value}, {signatures} signature{'s' * (signatures != 1)}, " + (
+    return f"{story.judgement.verdict.value}, {signatures} {plural(signatures, 'signature')}, " + (
         f"{len(story.subject.documents)} documents"
     )
 
 
 @contextmanager
-def _trusted(values: Values, context: Context) -> Iterator[tuple[Checker | None, Judging | None]]:
-    """What asks notation, and what judges; None of what nobody said."""
-    policy = values[inputs.POLICY]
+def _open_trust(
+    options: inputs.TraceInputs, context: Context
+) -> Iterator[tuple[SignatureChecker | None, Judging | None]]:
+    """Open the signature check and the judge; None for each that the inputs do not name."""
+    policy = options.policy
     if policy is not None:
-        saying = (*verifying.TRUST_INPUTS, *CERTIFICATE_INPUTS)
-        given = next((one for one in saying if values.given(one)), None)
+        trust_inputs = (*verifying.TrustOptions.own(), *VaultCertificateOptions.own())
+        given = next((option for option in trust_inputs if options.given(option)), None)
         if given is not None:
             raise InputError(given.name, "it is given beside policy, which says whom to trust.", remedy="Give one.")
-        with by_policy(values, context, policy) as made:
-            yield made
+        with open_policy_judging(options, context, policy, registries_of(options.image)) as judging:
+            yield judging
         return
-    from s3c_actions.commands.verify import trusted, trusting
-    from s3c_actions.steps import verify
-    from s3c_actions.steps.trace import Checker
 
-    if not trusting(values):
+    if not names_trust(options):
         yield None, None
         return
-    settings = trusted(values, context, metadata=False)
-    program = notation(values, context)
+    settings = trust_settings(options, context, {})
+    program = create_notation(options, context, registries_of(options.image))
     with verify.prepare(settings, context.temp, context.progress) as home:
-        yield Checker(notation=program, homes=(home,), temp=context.temp), None
-
-
-@contextmanager
-def by_policy(values: Values, context: Context, path: Path) -> Iterator[tuple[Checker, Judging]]:
-    """The policy's signers are trusted, and its verdict is that of `s3c policy check`."""
-    from s3c_actions.commands.policy import judging
-    from s3c_actions.policy import model
-    from s3c_actions.report.story import Judgement, Verdict
-    from s3c_actions.steps import judge as step
-    from s3c_actions.steps.trace import Checker
-
-    policy = model.read(path)
-    with judging(values, context, policy) as ready:
-
-        def judge(reference: Reference) -> Judgement:
-            refusals = step.run(ready, reference).refusals
-            return Judgement(
-                verdict=Verdict.DENIED if refusals else Verdict.ADMITTED,
-                by=f"the policy {policy.digest[:19]}…",
-                reasons=tuple(one.text for one in refusals),
-            )
-
-        yield Checker(notation=ready.notation, homes=ready.homes, temp=context.temp), judge
-
-
-COMMAND = Command(
-    name="trace",
-    help="Tells the whole story of a digest from the registry alone: where it came from, what was found, what the "
-    "patch changed, who signed what and when, and whether it would be admitted today. Prints it, and writes it as one "
-    "self-contained page and as JSON.",
-    inputs=inputs.INPUTS,
-    run=run,
-    examples=(
-        "s3c trace registry.example/app:1.2 --trust-store signing-root.crt",
-        "s3c trace registry.example/app:1.2 --vault kv-voting --vault-certificate signing",
-        "s3c trace registry.example/app@sha256:… --policy s3c-policy.yaml --format json",
-    ),
-)
+        yield SignatureChecker(notation=program, homes=(home,), temp=context.temp), None

@@ -1,48 +1,34 @@
-"""`s3c verify`: one or several images, each with its verdict."""
+"""`s3c verify`: verify one or several images, each with its verdict."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-from msgspec.structs import replace
-
-from s3c_actions import reading
-from s3c_actions.commands import Command, Context, vault
-from s3c_actions.commands.sign import about, notation, read, resolve
-from s3c_actions.errors import InputError, Refused
-from s3c_actions.inputs import Values
-from s3c_actions.inputs import verify as inputs
-from s3c_actions.inputs.sign import USER_METADATA
-from s3c_actions.programs.notation_home import private_file
-from s3c_actions.steps.results import ImageOutcome, Outcome
-
-if TYPE_CHECKING:
-    from s3c_actions.steps.verify import VerifySettings
+from s3c_actions.core.errors import InputError, Refused
+from s3c_actions.options import verify as inputs
+from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.steps import verify
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.signing import create_notation, prefix_image, registries_of, resolve_images
+from s3c_actions.wiring.verifying import trust_settings
 
 
-def run(values: Values, context: Context) -> Outcome:
-    """Verify every image; one that is refused does not hide the verdict on the others.
+def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
+    """Verify every image; a refusal of one does not stop the others.
 
     Raises:
         InputError: an input, the trust store or the trust policy is wrong.
         OutsideError: the registry failed.
     """
-    from s3c_actions.steps import verify
-
-    started = time.monotonic()
-    settings = trusted(values, context)
+    settings = trust_settings(options, context, options.user_metadata)
     if not settings.stores:
         raise InputError(
-            inputs.TRUST_STORE.name,
+            inputs.TrustOptions.trust_store.name,
             "nothing is given that could be trusted.",
             remedy="Give certificates with `trust-store`, or the one in a vault with `vault` and `vault-certificate`.",
         )
-    program = notation(values, context)
+    program = create_notation(options, context, registries_of(options.image))
     outcomes = []
     with verify.prepare(settings, context.temp, context.progress) as home:
-        pinned = resolve(values, context)
+        pinned = resolve_images(options.image, options, context)
         for image, reference in pinned.items():
             with context.progress.step("verify") as step:
                 try:
@@ -50,116 +36,16 @@ def run(values: Values, context: Context) -> Outcome:
                 except Refused as refused:
                     refused.image = refused.image or reference
                     outcomes.append(ImageOutcome(image=image, reference=reference, failure=refused))
-                    step.done(about(refused.what, reference, pinned))
+                    step.done(prefix_image(refused.what, reference, pinned))
                     continue
                 outcomes.append(ImageOutcome(image=image, reference=reference, verify=result))
-                step.done(about(f'signed by {result.signer}, trusted by policy "{result.policy}"', reference, pinned))
-    refusals = [one.failure for one in outcomes if one.failure]
+                step.done(
+                    prefix_image(f'signed by {result.signer}, trusted by policy "{result.policy}"', reference, pinned)
+                )
+    refusals = [outcome.failure for outcome in outcomes if outcome.failure]
     return Outcome(
         command="verify",
         images=tuple(outcomes),
         exit_code=int(Refused.exit_code) if refusals else 0,
         error=refusals[0].what if refusals else "",
-        seconds=time.monotonic() - started,
     )
-
-
-def trusting(values: Values) -> bool:
-    """Whether the inputs say whom to trust: by a trust store, or by a certificate in a vault.
-
-    Raises:
-        InputError: they say how to trust and not whom, or name half a certificate.
-    """
-    if vault.wanted(values) or values[inputs.TRUST_STORE]:
-        return True
-    for one in inputs.TRUST_INPUTS:
-        if values.given(one):
-            raise InputError(
-                inputs.TRUST_STORE.name,
-                f"it is missing, and {one.name} is given.",
-                remedy="Give both, or the certificate in a vault with `vault` and `vault-certificate`.",
-            )
-    return False
-
-
-def trusted(values: Values, context: Context, *, metadata: bool = True) -> VerifySettings:
-    """What is to be trusted: what the inputs say, or the certificate in a vault that they name; else no store.
-
-    Args:
-        values: of a command that has the inputs of trust and of a certificate in a vault.
-        context: of the command.
-        metadata: as in `trust`.
-
-    Raises:
-        InputError: an input is wrong, both are given, or the certificate is not there or cannot sign images.
-        OutsideError: Azure gave no token, or the vault does not let us in.
-    """
-    from s3c_actions import certificates
-
-    settings = trust(values, metadata=metadata)
-    if not vault.wanted(values):
-        return settings
-    if settings.stores or settings.policy is not None:
-        raise InputError("vault", "it is given beside trust-store or trust-policy.", remedy="Give one of them.")
-    chain = vault.opened(values, context).chain
-    anchor = private_file(context.temp / "vault-anchor.pem", certificates.pem(certificates.anchor(chain)))
-    own = (certificates.pinned_identity(chain, "vault-certificate"),)
-    return replace(settings, stores=(anchor,), identities=settings.identities or own)
-
-
-def trust(values: Values, *, metadata: bool = True) -> VerifySettings:
-    """What the inputs say is to be trusted, as the step's settings.
-
-    Args:
-        values: of a command that has the inputs of trust.
-        metadata: whether it also has the one of what a signature has to hold.
-
-    Raises:
-        InputError: the policy cannot be read, or is given beside what it would say itself.
-    """
-    from s3c_actions.steps.verify import VerifySettings
-
-    policy = _policy(values)
-    if policy is not None:
-        for one in (inputs.TRUSTED_IDENTITY, inputs.LEVEL, inputs.TIMESTAMP_ROOTS):
-            if values.given(one):
-                raise InputError(
-                    one.name, "it is given beside trust-policy, which says the same.", remedy="Give one of both."
-                )
-    return VerifySettings(
-        stores=values[inputs.TRUST_STORE],
-        policy=policy,
-        level=values[inputs.LEVEL],
-        identities=values[inputs.TRUSTED_IDENTITY],
-        timestamp_roots=values[inputs.TIMESTAMP_ROOTS],
-        metadata=values[USER_METADATA] if metadata else {},
-    )
-
-
-def _policy(values: Values) -> Mapping[str, Any] | None:
-    path = values[inputs.TRUST_POLICY]
-    if path is None:
-        return None
-    try:
-        document = reading.json_value(read(path, "trust-policy"))
-    except ValueError as error:
-        raise InputError("trust-policy", f"{path} is not JSON.", remedy=_TRUST_POLICY, original=str(error)) from error
-    if not isinstance(document, dict):
-        raise InputError("trust-policy", f"{path} is no JSON object.", remedy=_TRUST_POLICY)
-    return document
-
-
-_TRUST_POLICY = "Give notation's trustpolicy.json, as docs/sign.md shows it, or leave it out: one is made."
-
-COMMAND = Command(
-    name="verify",
-    help="Verifies the signatures of images with notation, by a trust store and a trust policy, given or made. "
-    "A verdict of no is exit code 1, wrong input 2, a registry that fails 3.",
-    inputs=inputs.INPUTS,
-    run=run,
-    examples=(
-        "s3c verify localhost:5000/voting-app@sha256:… --trust-store signing.crt",
-        "s3c verify acr.example/app:1.2 --trust-store root.crt --trusted-identity 'C=US, ST=WA, O=example'",
-        "s3c verify acr.example/app:1.2 --vault kv-voting --vault-certificate signing",
-    ),
-)

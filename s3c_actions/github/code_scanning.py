@@ -1,4 +1,4 @@
-"""SARIF to code scanning by the API, for CI systems in which the upload-sarif action is not at hand.
+"""Upload SARIF to code scanning by the API, for CI systems without the upload-sarif action.
 
 https://docs.github.com/rest/code-scanning/code-scanning#upload-an-analysis-as-sarif-data
 """
@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from s3c_actions import reading
-from s3c_actions.errors import InputError
-from s3c_actions.github import trouble
-from s3c_actions.report import sarif
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError
+from s3c_actions.github import errors as trouble
+from s3c_actions.report.formats import sarif
 
 if TYPE_CHECKING:
     from github import Github
 
 PERMISSION = "security-events: write"
-BYTES = 10 * 1024 * 1024
-"""Of a file, gzipped."""
+MAX_BYTES = 10 * 1024 * 1024
+"""Limit of a file, gzipped."""
 RUNS, RESULTS, RULES = 20, 25_000, 25_000
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """What was scanned.
+class UploadTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """The scanned commit.
 
     Attributes:
         repository: `owner/name`.
@@ -45,14 +45,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     checkout_uri: str = ""
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """A file to upload, looked at.
+class SarifFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file to upload, checked.
 
     Attributes:
         path: of the file.
-        data: what it holds.
+        data: its content.
         tool: name of the first run's tool.
-        results: how many it has.
+        results: their number.
     """
 
     path: Path
@@ -62,29 +62,29 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one file: `complete`, `failed` or still `pending` when nobody waited longer."""
+    """The result of one upload: `complete`, `failed` or still `pending` at the time limit."""
 
     id: str
     status: str
     errors: tuple[str, ...] = ()
 
 
-def read(path: Path) -> Report:
-    """Look at a file before GitHub does: what it would refuse minutes later is told at once.
+def read(path: Path) -> SarifFile:
+    """Check a file before GitHub does: what it would reject minutes later is reported at once.
 
     Raises:
-        InputError: it is not SARIF 2.1.0, or over a limit of code scanning.
+        InputError: it is not SARIF 2.1.0, or exceeds a limit of code scanning.
     """
 
     def refuse(why: str, remedy: str = "") -> NoReturn:
         raise InputError("sarif", f"{path} {why}.", remedy=remedy)
 
     try:
-        data = reading.content(path, reading.REPORTS)
+        data = reading.read_file(path, reading.MAX_REPORT_BYTES)
     except OSError as error:
         refuse(f"cannot be read: {error.strerror}", "Look at the path.")
     try:
-        document = reading.json_value(data)
+        document = reading.parse_json(data)
         version, runs = document["version"], document["runs"]
         tools = [str(run["tool"]["driver"]["name"]) for run in runs]
         results = [len(run.get("results") or ()) for run in runs]
@@ -101,42 +101,42 @@ def read(path: Path) -> Report:
                 f"has {max(numbers):,} {what} in one run, and code scanning takes {most:,}",
                 "Report fewer: `limit-severities-for-sarif` leaves out what `severity` does not name.",
             )
-    return Report(path=path, data=sarif.uploadable(data), tool=tools[0], results=sum(results))
+    return SarifFile(path=path, data=sarif.drop_suppressed(data), tool=tools[0], results=sum(results))
 
 
 def upload(
     client: Github,
-    target: Target,
-    report: Report,
+    target: UploadTarget,
+    report: SarifFile,
     *,
     wait: float,
     note: Callable[[str], None],
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Upload:
-    """Hand a file in, and wait for what GitHub makes of it.
+    """Upload a file, and wait for GitHub's result.
 
     Args:
         client: of the repository's GitHub.
-        target: what was scanned.
+        target: the scanned commit.
         report: the file.
-        wait: how long at most, in seconds; 0 does not ask.
-        note: told how it goes.
+        wait: time limit in seconds; 0 does not wait.
+        note: receives the progress.
         sleep: replaced in tests.
         clock: replaced in tests.
 
     Raises:
         InputError: it is too large.
-        GitHubError: GitHub does not take it, or does not say what became of it.
+        GitHubError: GitHub rejects it, or does not report the result.
     """
     packed = gzip.compress(report.data, mtime=0)
-    if len(packed) > BYTES:
+    if len(packed) > MAX_BYTES:
         raise InputError(
             "sarif",
-            f"{report.path} is of {len(packed):,} bytes when packed, and code scanning takes {BYTES:,}.",
+            f"{report.path} is of {len(packed):,} bytes when packed, and code scanning takes {MAX_BYTES:,}.",
             remedy="Report fewer: `limit-severities-for-sarif` leaves out what `severity` does not name.",
         )
-    where = f"/repos/{target.repository}/code-scanning/sarifs"
+    path = f"/repos/{target.repository}/code-scanning/sarifs"
     content: dict[str, Any] = {
         "commit_sha": target.commit,
         "ref": target.ref,
@@ -145,18 +145,18 @@ def upload(
     }
     if target.checkout_uri:
         content["checkout_uri"] = target.checkout_uri
-    with trouble.told(f"{report.path} could not be uploaded", permission=PERMISSION):
-        _, receipt = client.requester.requestJsonAndCheck("POST", where, input=content)
-        made = str(receipt["id"])
-    ends, pause = clock() + wait, FIRST_PAUSE
-    while clock() < ends:
-        sleep(min(pause, max(0.0, ends - clock())))
+    with trouble.translate_errors(f"{report.path} could not be uploaded", permission=PERMISSION):
+        _, receipt = client.requester.requestJsonAndCheck("POST", path, input=content)
+        upload_id = str(receipt["id"])
+    deadline, pause = clock() + wait, FIRST_PAUSE
+    while clock() < deadline:
+        sleep(min(pause, max(0.0, deadline - clock())))
         pause = min(pause * 2, LONGEST_PAUSE)
-        with trouble.told(f"What became of {report.path} is not known", permission=PERMISSION):
-            _, answer = client.requester.requestJsonAndCheck("GET", f"{where}/{made}")
+        with trouble.translate_errors(f"The outcome of {report.path} is not known", permission=PERMISSION):
+            _, answer = client.requester.requestJsonAndCheck("GET", f"{path}/{upload_id}")
             status = str(answer.get("processing_status", ""))
             errors = tuple(map(str, answer.get("errors") or ()))
         if status in {"complete", "failed"}:
-            return Upload(id=made, status=status, errors=errors)
+            return Upload(id=upload_id, status=status, errors=errors)
         note(f"GitHub is looking at {report.path}")
-    return Upload(id=made, status="pending")
+    return Upload(id=upload_id, status="pending")

@@ -1,4 +1,4 @@
-"""Our comments on one pull request: found, written, kept to one."""
+"""Keep our comments on one pull request: find, write and deduplicate them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3c_actions.github import marker, trouble
+from s3c_actions.github import errors, marker
 from s3c_actions.github.marker import Marker
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 PERMISSION = "pull-requests: write"
 ATTEMPTS = 3
 _RACE = timedelta(minutes=5)
-"""How far back the comments of somebody who runs at the same time are looked for: longer than a listing can take."""
+"""How far back comments of concurrent runs are looked for: longer than a listing can take."""
 
 
-class Done(Enum):
-    """What became of a comment."""
+class CommentOutcome(Enum):
+    """The result of writing a comment."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -33,16 +33,16 @@ class Done(Enum):
     NOT_BEGUN = "not begun"
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """One comment to be there.
+class CommentDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A comment to write.
 
     Attributes:
         key: of the comment, see `marker.key`.
         body: its Markdown, without the marker.
-        says: what it says without what differs from run to run, to tell whether that changed.
-        run: id of the run that says it.
-        begins: whether a comment is begun when there is none.
-        only_changes: whether one that says the same is left as it is, although it is from an earlier run.
+        says: its content without what differs from run to run, to detect changes.
+        run: id of the run that writes it.
+        begins: whether to create the comment when there is none.
+        only_changes: whether to leave one with the same content as it is, although it is from an earlier run.
         anew: when it changed, write a new comment and hide the old one as outdated.
     """
 
@@ -56,8 +56,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def marked(self) -> str:
-        """The comment's whole text."""
-        return marker.marked(self.body, key=self.key, says=self.says, run=self.run)
+        """Return the comment's whole text."""
+        return marker.add_marker(self.body, key=self.key, says=self.says, run=self.run)
 
 
 _COMMENTS = """
@@ -72,11 +72,11 @@ query Comments($owner: String!, $name: String!, $number: Int!, $after: String) {
   }
 }
 """
-"""By GraphQL, because it tells what is ours: a run's token may not ask who it is, and a list by REST would take that
-question as a call of its own."""
+"""By GraphQL, because it states which comments are ours: a run's token may not ask for its user, and REST would need
+an extra call for that."""
 
 
-class _Ours(msgspec.Struct, frozen=True, kw_only=True):
+class _OwnComment(msgspec.Struct, frozen=True, kw_only=True):
     """A comment that this token wrote, with a marker."""
 
     id: int
@@ -86,7 +86,7 @@ class _Ours(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Conversation:
-    """The comments of one pull request. Read once; every write that finds it changed reads it again.
+    """The comments of one pull request. Read once; a write that finds them changed reads them again.
 
     Args:
         client: of the repository's GitHub.
@@ -99,98 +99,104 @@ class Conversation:
         owner, _, name = repository.partition("/")
         self._place = {"owner": owner, "name": name, "number": number}
         self._issue = client.get_repo(repository).get_issue(number)
-        self._ours: list[_Ours] | None = None
+        self._ours: list[_OwnComment] | None = None
 
-    def put(self, message: Message) -> tuple[Done, str]:
-        """Have one comment say it.
+    def put(self, message: CommentDraft) -> tuple[CommentOutcome, str]:
+        """Ensure that one comment has this content.
 
         Returns:
-            What was done, and the comment's address (empty when there is none).
+            The result, and the comment's address (empty when there is none).
 
         Raises:
             GitHubError: it could not be read or written.
         """
         for attempt in range(ATTEMPTS):
-            with trouble.told("The comments could not be read", permission=PERMISSION):
-                mine = self._mine(message.key)
+            with errors.translate_errors("The comments could not be read", permission=PERMISSION):
+                own_comments = self._own_comments(message.key)
             try:
-                with trouble.told("The comment could not be written", permission=PERMISSION):
-                    return self._put(message, mine)
-            except trouble.GitHubError as error:
-                # Somebody deleted it since it was read.
-                if error.trouble is not trouble.Trouble.MISSING or not mine or attempt == ATTEMPTS - 1:
+                with errors.translate_errors("The comment could not be written", permission=PERMISSION):
+                    return self._write(message, own_comments)
+            except errors.GitHubError as error:
+                # It was deleted since it was read.
+                if error.trouble is not errors.FailureKind.MISSING or not own_comments or attempt == ATTEMPTS - 1:
                     raise
                 self._ours = None
         raise AssertionError
 
-    def _put(self, message: Message, mine: list[_Ours]) -> tuple[Done, str]:
-        if not mine:
+    def _write(self, message: CommentDraft, own_comments: list[_OwnComment]) -> tuple[CommentOutcome, str]:
+        if not own_comments:
             if not message.begins:
-                return Done.NOT_BEGUN, ""
-            return Done.CREATED, self._create(message)
-        first, *others = mine
-        for other in others:
-            self._delete(self._issue.get_comment(other.id))
+                return CommentOutcome.NOT_BEGUN, ""
+            return CommentOutcome.CREATED, self._create(message)
+        first, *duplicates = own_comments
+        for duplicate in duplicates:
+            self._delete(self._issue.get_comment(duplicate.id))
         if first.marker.run > message.run > 0:
-            return Done.NEWER, first.url
-        if self._same(message, first):
-            return Done.UNCHANGED, first.url
+            return CommentOutcome.NEWER, first.url
+        if self._is_unchanged(message, first):
+            return CommentOutcome.UNCHANGED, first.url
         comment = self._issue.get_comment(first.id)
-        if message.anew and first.marker.says != marker.digest(message.says):
-            comment.edit(marker.retired(first.text))
+        if message.anew and first.marker.says != marker.text_hash(message.says):
+            comment.edit(marker.retire_marker(first.text))
             comment.minimize("OUTDATED")
-            return Done.CREATED, self._create(message)
+            return CommentOutcome.CREATED, self._create(message)
         comment.edit(message.marked)
-        return Done.UPDATED, first.url
+        return CommentOutcome.UPDATED, first.url
 
-    def _same(self, message: Message, there: _Ours) -> bool:
-        read = marker.read(there.text)
-        edited = read is None or marker.digest(read[1]) != there.marker.text
-        expected, now = (there.marker.says, message.says) if message.only_changes else (there.marker.text, message.body)
-        return not edited and expected == marker.digest(now)
+    def _is_unchanged(self, message: CommentDraft, existing: _OwnComment) -> bool:
+        parsed = marker.read(existing.text)
+        edited = parsed is None or marker.text_hash(parsed[1]) != existing.marker.text
+        expected, actual = (
+            (existing.marker.says, message.says) if message.only_changes else (existing.marker.text, message.body)
+        )
+        return not edited and expected == marker.text_hash(actual)
 
-    def _create(self, message: Message) -> str:
-        """Write it, and look whether somebody did the same meanwhile: the first one stays, and says what is newer."""
-        made = self._issue.create_comment(message.marked)
-        since = made.created_at - _RACE
+    def _create(self, message: CommentDraft) -> str:
+        """Create the comment, and check for concurrent creations: the first one stays, with the newest content."""
+        created = self._issue.create_comment(message.marked)
+        since = created.created_at - _RACE
         same = [
-            one
-            for one in self._issue.get_comments(since=since)
-            if one.user.login == made.user.login and (read := marker.read(one.body)) and read[0].key == message.key
+            comment
+            for comment in self._issue.get_comments(since=since)
+            if comment.user.login == created.user.login
+            and (parsed := marker.read(comment.body))
+            and parsed[0].key == message.key
         ]
-        first = min(same, key=lambda one: one.id, default=made)
-        for one in same:
-            if one.id != first.id:
-                self._delete(one)
-        if first.id != made.id:
-            read = marker.read(first.body)
-            if read is None or read[0].run <= message.run:
+        first = min(same, key=lambda comment: comment.id, default=created)
+        for comment in same:
+            if comment.id != first.id:
+                self._delete(comment)
+        if first.id != created.id:
+            parsed = marker.read(first.body)
+            if parsed is None or parsed[0].run <= message.run:
                 first.edit(message.marked)
         return first.html_url
 
     def _delete(self, comment: IssueComment) -> None:
         from github import UnknownObjectException
 
-        # The other one may have been quicker.
+        # A concurrent run may have deleted it already.
         with suppress(UnknownObjectException):
             comment.delete()
 
-    def _mine(self, key: str) -> list[_Ours]:
-        """The comments with that key that this token wrote, the oldest first; somebody else's marker is a forgery."""
+    def _own_comments(self, key: str) -> list[_OwnComment]:
+        """Return the comments with that key that this token wrote, the oldest first; markers of others are forged."""
         if self._ours is None:
-            self._ours = list(self._read())
-        return [one for one in self._ours if one.marker.key == key]
+            self._ours = list(self._read_comments())
+        return [comment for comment in self._ours if comment.marker.key == key]
 
-    def _read(self) -> Iterator[_Ours]:
+    def _read_comments(self) -> Iterator[_OwnComment]:
         after: str | None = None
         while True:
             variables = {**self._place, "after": after}
             _, answer = self._client.requester.graphql_query(_COMMENTS, variables)
             page = answer["data"]["repository"]["pullRequest"]["comments"]
-            for one in page["nodes"]:
-                found = marker.read(one["body"]) if one["viewerDidAuthor"] else None
-                if found:
-                    yield _Ours(id=int(one["fullDatabaseId"]), url=one["url"], text=one["body"], marker=found[0])
+            for node in page["nodes"]:
+                parsed = marker.read(node["body"]) if node["viewerDidAuthor"] else None
+                if parsed:
+                    yield _OwnComment(
+                        id=int(node["fullDatabaseId"]), url=node["url"], text=node["body"], marker=parsed[0]
+                    )
             after = page["pageInfo"]["endCursor"]
             if not page["pageInfo"]["hasNextPage"]:
                 return

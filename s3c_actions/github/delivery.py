@@ -1,48 +1,47 @@
-"""From results to comments: which there are to be, on which pull requests, and what became of them.
+"""Deliver results as comments: which comments to write, on which pull requests, and their outcome.
 
 A comment is rendered from `result.json` documents alone, so that the action, `s3c comment` and the workflow for forks,
-whose documents are somebody else's, say the same.
+whose documents are untrusted, write the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
-from s3c_actions import reading
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.github import api, artifact, marker, run, trouble
-from s3c_actions.github.comments import Conversation, Done, Message
-from s3c_actions.github.run import Run
-from s3c_actions.image import Reference
-from s3c_actions.inputs import github as inputs
-from s3c_actions.steps.results import LeftResults
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.github import api, artifact, errors, marker, run
+from s3c_actions.github.comments import CommentDraft, CommentOutcome, Conversation
+from s3c_actions.github.run import WorkflowRun
+from s3c_actions.options import github as inputs
+from s3c_actions.report.document import ImageResult, ResultDocument
+from s3c_actions.result.model import LeftResults
 
 if TYPE_CHECKING:
     from github import Github
 
-    from s3c_actions.inputs import Values
-    from s3c_actions.process import Secrets
-    from s3c_actions.progress import Progress
+    from s3c_actions.core.process import Secrets
+    from s3c_actions.core.progress import Progress
 
 BODY_BYTES = 65_536 - marker.CHARACTERS - 1_000
 """GitHub counts characters; bytes are never fewer."""
 
-Document = Mapping[str, Any]
 
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class CommentSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How comments are written.
 
     Attributes:
-        mode: `always`, `changes` (one that says the same stays as it is), `failures` (none is begun for what passed).
-        name: keeps apart what comments on the same image in the same job.
-        anew: a comment that changed is written anew at the end, and the old one hidden as outdated.
+        mode: `always`, `changes` (an unchanged one is left as it is), `failures` (none is created for success).
+        name: distinguishes several comments on the same image in the same job.
+        anew: a changed comment is posted again at the end, and the old one hidden as outdated.
         merge: one comment for all images.
-        most: more comments than that become one.
+        most: more comments than this are merged into one.
         note: a sentence at the end of each.
     """
 
@@ -54,97 +53,99 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-class Delivered(msgspec.Struct, frozen=True, kw_only=True):
-    """One comment and what became of it; `url` is empty when there is none."""
+class DeliveredComment(msgspec.Struct, frozen=True, kw_only=True):
+    """A comment and its outcome; `url` is empty when there is none."""
 
     pull_request: int
-    done: Done
+    done: CommentOutcome
     url: str
 
 
-def messages(documents: Sequence[Document], about: Run, settings: Settings) -> list[Message]:
-    """The comments that documents make: one for each image repository, or one for all.
+def draft_comments(
+    documents: Sequence[ResultDocument], workflow_run: WorkflowRun, settings: CommentSettings
+) -> list[CommentDraft]:
+    """Return the comments for documents: one for each image repository, or one for all.
 
-    A deployment is one thing, whatever images it is made of.
+    A deployment has a single comment, whatever images it consists of.
 
     Args:
-        documents: as schemas/result-1.json has them, in the order in which the runs ended.
-        about: the run that they come from.
-        settings: how.
+        documents: in the order in which the runs ended.
+        workflow_run: the run that they come from.
+        settings: how to write.
     """
-    from s3c_actions.report import comment
+    from s3c_actions.report.github import comment
 
-    groups: dict[str, list[Document]] = {}
+    groups: dict[str, list[ResultDocument]] = {}
     for document in documents:
-        if document["deploy"] is not None:
+        if document.deploy is not None:
             groups.setdefault("deploy", []).append(document)
         else:
-            for image in document["images"]:
-                groups.setdefault(f"image {_repository(image)}", []).append({**document, "images": [image]})
+            for image in document.images:
+                groups.setdefault(f"image {_repository(image)}", []).append(replace(document, images=(image,)))
     if documents and (settings.merge or (settings.most is not None and len(groups) > settings.most)):
         groups = {"merged": list(documents)}
-    made = []
+    comments = []
     for group, members in groups.items():
-        said = comment.render(members, note=settings.note, limit=BODY_BYTES)
-        if not said:
+        stable_text = comment.render(members, note=settings.note, limit=BODY_BYTES)
+        if not stable_text:
             continue
-        made.append(
-            Message(
-                key=marker.key(about.workflow, about.job, settings.name, group),
-                body=comment.render(members, run_url=about.url, note=settings.note, limit=BODY_BYTES),
-                says=said,
-                run=about.id,
-                begins=settings.mode != "failures" or any(_verdict(one) != "passed" for one in members),
+        comments.append(
+            CommentDraft(
+                key=marker.comment_key(workflow_run.workflow, workflow_run.job, settings.name, group),
+                body=comment.render(members, run_url=workflow_run.url, note=settings.note, limit=BODY_BYTES),
+                says=stable_text,
+                run=workflow_run.id,
+                begins=settings.mode != "failures" or any(_verdict(member) != "passed" for member in members),
                 only_changes=settings.mode == "changes",
                 anew=settings.anew,
             )
         )
-    return made
+    return comments
 
 
 def deliver(
-    client: Github, about: Run, written: Sequence[Message], *, pull_request: int | None = None
-) -> list[Delivered]:
-    """Write comments on the pull requests that a run is about.
+    client: Github, workflow_run: WorkflowRun, written: Sequence[CommentDraft], *, pull_request: int | None = None
+) -> list[DeliveredComment]:
+    """Write comments on the pull requests of a run.
 
     Args:
         client: of the repository's GitHub.
-        about: the run.
+        workflow_run: the run.
         written: the comments.
         pull_request: number of the one to write on, instead of looking it up.
 
     Returns:
-        What became of each; nothing when the run is about no open pull request.
+        The outcome of each; nothing when the run has no open pull request.
 
     Raises:
-        GitHubError: one could not be looked up, read or written.
+        GitHubError: a pull request or comment could not be looked up, read or written.
     """
     if not written:
         return []
-    numbers = [pull_request] if pull_request is not None else run.pull_requests(about, client)
+    numbers = [pull_request] if pull_request is not None else run.pull_requests(workflow_run, client)
     delivered = []
     for number in numbers:
-        conversation = Conversation(client, about.repository, number)
+        conversation = Conversation(client, workflow_run.repository, number)
         for message in written:
             done, url = conversation.put(message)
-            delivered.append(Delivered(pull_request=number, done=done, url=url))
+            delivered.append(DeliveredComment(pull_request=number, done=done, url=url))
     return delivered
 
 
-def told(delivered: Sequence[Delivered]) -> str:
-    """One sentence for people."""
+def describe_delivery(delivered: Sequence[DeliveredComment]) -> str:
+    """Describe the outcome in one sentence."""
     if not delivered:
         return "no open pull request to comment on"
-    return ", ".join(f"#{one.pull_request}: {one.done.value} {one.url}".strip() for one in delivered)
+    return ", ".join(f"#{comment.pull_request}: {comment.done.value} {comment.url}".strip() for comment in delivered)
 
 
-class Published(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step's comments came to.
+class PublishedComments(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of a step's comments.
 
     Attributes:
         urls: of the comments.
-        left: what to leave for another workflow, None when nothing is.
-        error: what went wrong, when a person should change something.
+        left: results left for another workflow, None when there are none.
+        error: an error that a person should fix.
     """
 
     urls: tuple[str, ...] = ()
@@ -153,86 +154,103 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def publish(
-    result: Path, values: Values, environment: Mapping[str, str], secrets: Secrets, progress: Progress
-) -> Published:
-    """Comment what a step did; nothing that goes wrong with GitHub is raised.
+    document: ResultDocument,
+    result: Path,
+    options: inputs.CommentingOptions,
+    environment: Mapping[str, str],
+    *,
+    secrets: Secrets,
+    progress: Progress,
+) -> PublishedComments:
+    """Comment the result of a step; errors of GitHub are not raised.
 
     Args:
-        result: the step's `result.json`.
-        values: of `inputs.github.COMMENTING`.
+        document: what the step did.
+        result: its `result.json`, left for another workflow where this run may not comment.
+        options: whether and how to comment.
         environment: of the process.
         secrets: the token is added.
-        progress: told what became of it.
+        progress: receives the outcome.
     """
-    settings = Settings(mode=values[inputs.COMMENT], name=values[inputs.COMMENT_NAME], anew=values[inputs.COMMENT_ANEW])
+    settings = CommentSettings(mode=options.comment, name=options.comment_name, anew=options.minimize_old_comments)
     try:
-        about = run.of(environment)
-        token = values[inputs.TOKEN] or environment.get("GITHUB_TOKEN", "")
+        workflow_run = run.read_run(environment)
+        token = options.github_token or environment.get("GITHUB_TOKEN", "")
         if not token:
             raise InputError("github-token", "it is empty.", remedy="Leave it out to use the run's own.")
         secrets.add(token)
         client = api.connect(token, environment, progress.notice)
-        data = reading.content(result, reading.REPORTS)
-        written = messages([reading.json_value(data)], about, settings)
+        data = reading.read_file(result, reading.MAX_REPORT_BYTES)
+        written = draft_comments([document], workflow_run, settings)
         with progress.step("comment") as step:
             try:
-                done = deliver(client, about, written)
+                done = deliver(client, workflow_run, written)
             except S3CError:
                 step.done("not written")
                 raise
-            step.done(told(done) if written else "nothing to comment")
-        left = leave([data], written, about, settings, environment) if others(done, about) else None
-        return Published(urls=tuple(one.url for one in done if one.url), left=left)
-    except trouble.GitHubError as error:
-        if error.trouble is not trouble.Trouble.PERMISSION and not about.read_only:
-            return Published(error=error)
-        left = leave([data], written, about, settings, environment)
-        if not about.read_only:
-            return Published(left=left, error=error)
-        progress.notice(to_do(left))
-        return Published(left=left)
+            step.done(describe_delivery(done) if written else "nothing to comment")
+        left = (
+            save_for_workflow([data], written, workflow_run, settings, environment)
+            if may_exist_already(done, workflow_run)
+            else None
+        )
+        return PublishedComments(urls=tuple(comment.url for comment in done if comment.url), left=left)
+    except errors.GitHubError as error:
+        if error.trouble is not errors.FailureKind.PERMISSION and not workflow_run.read_only:
+            return PublishedComments(error=error)
+        left = save_for_workflow([data], written, workflow_run, settings, environment)
+        if not workflow_run.read_only:
+            return PublishedComments(left=left, error=error)
+        progress.notice(saved_notice(left))
+        return PublishedComments(left=left)
     except S3CError as error:
-        return Published(error=error)
+        return PublishedComments(error=error)
 
 
-def leave(
-    results: Sequence[bytes], written: Sequence[Message], about: Run, settings: Settings, environment: Mapping[str, str]
+def save_for_workflow(
+    results: Sequence[bytes],
+    written: Sequence[CommentDraft],
+    workflow_run: WorkflowRun,
+    settings: CommentSettings,
+    environment: Mapping[str, str],
 ) -> LeftResults:
     """Leave results for a workflow that may comment.
 
     Args:
         results: `result.json` files.
-        written: the comments that they make.
-        about: the run, which may not.
+        written: their comments.
+        workflow_run: the run, which may not comment.
         settings: of the comments.
         environment: of the process.
     """
-    name = artifact.PREFIX + marker.key(about.workflow, about.job, settings.name, *(one.key for one in written))
-    return LeftResults(artifact=name, folder=artifact.leave(results, environment))
+    name = artifact.PREFIX + marker.comment_key(
+        workflow_run.workflow, workflow_run.job, settings.name, *(message.key for message in written)
+    )
+    return LeftResults(artifact=name, folder=artifact.save_results(results, environment))
 
 
-def others(done: Sequence[Delivered], about: Run) -> bool:
-    """Whether a comment that this run did not begin may be there all the same, begun for it by another workflow."""
-    return about.read_only and any(one.done is Done.NOT_BEGUN for one in done)
+def may_exist_already(done: Sequence[DeliveredComment], workflow_run: WorkflowRun) -> bool:
+    """Return whether a comment that this run did not create may exist all the same, created by another workflow."""
+    return workflow_run.read_only and any(comment.done is CommentOutcome.NOT_BEGUN for comment in done)
 
 
-def to_do(left: LeftResults) -> str:
-    """What becomes of what is left, for people."""
+def saved_notice(left: LeftResults) -> str:
+    """Describe for people what happens with the left results."""
     return (
         "This run's token may only read, as always for a fork or Dependabot: the comment is left to a workflow that "
         f"may write. The results are in the artifact {left.artifact}; docs/github.md has that workflow."
     )
 
 
-def _verdict(document: Document) -> str:
-    """Of the images that the comment is about, where it is about some only."""
-    verdicts = [image["verdict"] for image in document["images"]] or [document["verdict"]]
-    return "passed" if set(verdicts) == {"passed"} and document["error"] is None else "failed"
+def _verdict(document: ResultDocument) -> str:
+    """Return `passed` or `failed` for the images of a document, or for the document when it has none."""
+    verdicts = [image.verdict for image in document.images] or [document.verdict]
+    return "passed" if set(verdicts) == {"passed"} and document.error is None else "failed"
 
 
-def _repository(image: Document) -> str:
-    """What stays the same of an image from one pull request's commit to the next: neither tag nor digest."""
+def _repository(image: ImageResult) -> str:
+    """Return the part of an image that is stable between commits of a pull request: neither tag nor digest."""
     try:
-        return Reference.parse(image["image"]).name
+        return Reference.parse(image.image).name
     except InputError:
-        return str(image["image"])
+        return image.image

@@ -1,4 +1,4 @@
-"""The files a step hands to the runner: outputs and job summary.
+"""Write the files that a step passes to the runner: outputs and job summary.
 
 https://docs.github.com/actions/reference/workflow-commands-for-github-actions#environment-files
 """
@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from s3c_actions import writing
-from s3c_actions.report.markdown import whole_lines
+from s3c_actions.core import writing
+from s3c_actions.report.render.markdown import cut_at_line
 
 SUMMARY_BYTES = 1024 * 1024
-"""Of all a step's summaries; over it GitHub shows none."""
-OUTPUT_BYTES = 1024 * 1024
-"""Of a job's outputs, as UTF-16."""
+"""Limit of all of a step's summaries; over it GitHub shows none."""
 
 
 def set_outputs(outputs: Mapping[str, str], environment: Mapping[str, str]) -> None:
-    """Append outputs to the runner's file, each within a random delimiter; nothing outside a runner.
+    """Append outputs to the runner's file, each within a random delimiter; do nothing outside a runner.
 
     Args:
         outputs: name → value; values may be untrusted and have several lines.
@@ -34,15 +32,15 @@ def set_outputs(outputs: Mapping[str, str], environment: Mapping[str, str]) -> N
 
 
 def append_summary(markdown: str, environment: Mapping[str, str]) -> None:
-    """Append to the step's job summary, cut at a whole line when it would not fit; nothing outside a runner.
+    """Append to the step's job summary, cut at a whole line when it would not fit; do nothing outside a runner.
 
     Args:
-        markdown: escaped by whoever rendered it.
+        markdown: escaped by its renderer.
         environment: has GITHUB_STEP_SUMMARY on a runner.
     """
     path = environment.get("GITHUB_STEP_SUMMARY")
     if not path:
         return
-    there = Path(path).stat().st_size if Path(path).exists() else 0
+    size = Path(path).stat().st_size if Path(path).exists() else 0
     ending = "_Cut here: the rest is in the summary file._"
-    writing.append(Path(path), whole_lines(markdown, SUMMARY_BYTES - there - 1024, ending) + "\n")
+    writing.append(Path(path), cut_at_line(markdown, SUMMARY_BYTES - size - 1024, ending) + "\n")

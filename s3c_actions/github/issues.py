@@ -1,6 +1,6 @@
-"""One issue that says what there is to do: opened, updated in place, closed when nothing is left.
+"""Keep one issue that lists what there is to do: opened, updated in place, closed when nothing is left.
 
-It is found again by a hidden marker under its author's name: whoever copies the marker has a forgery.
+It is found again by a hidden marker under its author's name: a marker copied by somebody else is a forgery.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions.github import marker, trouble
+from s3c_actions.github import errors, marker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,8 @@ BODY_CHARACTERS = 65_536
 TITLE_CHARACTERS = 256
 
 
-class Done(Enum):
-    """What became of the issue."""
+class IssueOutcome(Enum):
+    """The result of writing the issue."""
 
     OPENED = "opened"
     UPDATED = "updated"
@@ -33,15 +33,15 @@ class Done(Enum):
     NOTHING = "nothing to say"
 
 
-class Ticket(msgspec.Struct, frozen=True, kw_only=True):
-    """An issue to be there.
+class IssueDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """An issue to write.
 
     Attributes:
         key: see `marker.key`.
         title, body: its text; the body is Markdown, without the marker.
-        says: what it says without what differs from run to run.
-        run: id of the run that says it.
-        labels: given to it when it is opened.
+        says: its content without what differs from run to run.
+        run: id of the run that writes it.
+        labels: set when it is opened.
     """
 
     key: str
@@ -52,41 +52,41 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
 
 
-def put(client: Github, repository: str, ticket: Ticket) -> tuple[Done, str]:
-    """Have one open issue say it; others with the same key are closed.
+def put(client: Github, repository: str, ticket: IssueDraft) -> tuple[IssueOutcome, str]:
+    """Ensure that one open issue has this content; others with the same key are closed.
 
     Args:
         client: of the repository's GitHub.
         repository: `owner/name`.
-        ticket: what it says.
+        ticket: the content.
 
     Returns:
-        What was done, and the issue's address.
+        The result, and the issue's address.
 
     Raises:
         GitHubError: it could not be read or written.
     """
-    with trouble.told("The issues could not be read", permission=PERMISSION):
-        mine = _mine(client, repository, ticket.key)
-    with trouble.told("The issue could not be written", permission=PERMISSION):
-        body = marker.marked(ticket.body, key=ticket.key, says=ticket.says, run=ticket.run)
+    with errors.translate_errors("The issues could not be read", permission=PERMISSION):
+        own_issues = _own_issues(client, repository, ticket.key)
+    with errors.translate_errors("The issue could not be written", permission=PERMISSION):
+        body = marker.add_marker(ticket.body, key=ticket.key, says=ticket.says, run=ticket.run)
         title = ticket.title[:TITLE_CHARACTERS]
-        if not mine:
-            made = client.get_repo(repository).create_issue(title=title, body=body, labels=list(ticket.labels))
-            # Somebody who runs at the same time may have been quicker: the first one stays.
-            mine = _mine(client, repository, ticket.key) or [made]
-            if mine[0].number == made.number:
-                _close(mine[1:], "duplicate")
-                return Done.OPENED, made.html_url
-        first, *others = mine
-        _close(others, "duplicate")
+        if not own_issues:
+            created = client.get_repo(repository).create_issue(title=title, body=body, labels=list(ticket.labels))
+            # A concurrent run may have been quicker: the first one stays.
+            own_issues = _own_issues(client, repository, ticket.key) or [created]
+            if own_issues[0].number == created.number:
+                _close(own_issues[1:], "duplicate")
+                return IssueOutcome.OPENED, created.html_url
+        first, *duplicates = own_issues
+        _close(duplicates, "duplicate")
         if first.body == body and first.title == title:
-            return Done.UNCHANGED, first.html_url
+            return IssueOutcome.UNCHANGED, first.html_url
         first.edit(title=title, body=body)
-        return Done.UPDATED, first.html_url
+        return IssueOutcome.UPDATED, first.html_url
 
 
-def close(client: Github, repository: str, key: str, why: str) -> tuple[Done, str]:
+def close(client: Github, repository: str, key: str, why: str) -> tuple[IssueOutcome, str]:
     """Close the issue with a comment, if there is one.
 
     Args:
@@ -96,35 +96,35 @@ def close(client: Github, repository: str, key: str, why: str) -> tuple[Done, st
         why: the comment, Markdown.
 
     Returns:
-        What was done, and the issue's address.
+        The result, and the issue's address.
 
     Raises:
         GitHubError: it could not be read or written.
     """
-    with trouble.told("The issues could not be read", permission=PERMISSION):
-        mine = _mine(client, repository, key)
-    if not mine:
-        return Done.NOTHING, ""
-    with trouble.told("The issue could not be closed", permission=PERMISSION):
-        mine[0].create_comment(why)
-        _close(mine, "completed")
-    return Done.CLOSED, mine[0].html_url
+    with errors.translate_errors("The issues could not be read", permission=PERMISSION):
+        own_issues = _own_issues(client, repository, key)
+    if not own_issues:
+        return IssueOutcome.NOTHING, ""
+    with errors.translate_errors("The issue could not be closed", permission=PERMISSION):
+        own_issues[0].create_comment(why)
+        _close(own_issues, "completed")
+    return IssueOutcome.CLOSED, own_issues[0].html_url
 
 
 def _close(issues: Sequence[Issue], reason: str) -> None:
-    for one in issues:
-        one.edit(state="closed", state_reason=reason)
+    for issue in issues:
+        issue.edit(state="closed", state_reason=reason)
 
 
-def _mine(client: Github, repository: str, key: str) -> list[Issue]:
-    """The open issues with that key that this token wrote, the oldest first."""
-    # The list has pull requests too. Asking an issue for its `pull_request` would be a call for each.
-    found = [
-        one
-        for one in client.get_repo(repository).get_issues(state="open", sort="created", direction="asc")
-        if "/issues/" in one.html_url and (read := marker.read(one.body or "")) and read[0].key == key
+def _own_issues(client: Github, repository: str, key: str) -> list[Issue]:
+    """Return the open issues with that key that this token wrote, the oldest first."""
+    # The list includes pull requests. Asking an issue for its `pull_request` would be a call for each.
+    candidates = [
+        issue
+        for issue in client.get_repo(repository).get_issues(state="open", sort="created", direction="asc")
+        if "/issues/" in issue.html_url and (parsed := marker.read(issue.body or "")) and parsed[0].key == key
     ]
-    if not found:
+    if not candidates:
         return []
     answer: dict[str, Any] = client.requester.graphql_query("query { viewer { login } }", {})[1]
-    return [one for one in found if one.user.login == answer["data"]["viewer"]["login"]]
+    return [issue for issue in candidates if issue.user.login == answer["data"]["viewer"]["login"]]

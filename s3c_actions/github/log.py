@@ -1,7 +1,7 @@
-"""The log of a GitHub Actions job: groups, annotations, masks.
+"""Write the log of a GitHub Actions job: groups, annotations, masks.
 
-https://docs.github.com/actions/reference/workflow-commands-for-github-actions. Whatever is not one of our own commands
-is printed between `::stop-commands::TOKEN` and `::TOKEN::`, so that no program's output is taken for one.
+https://docs.github.com/actions/reference/workflow-commands-for-github-actions. Everything but our own commands is
+printed between `::stop-commands::TOKEN` and `::TOKEN::`, so that no program's output is taken for a command.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from collections.abc import Callable
 from typing import TextIO
 from uuid import uuid4
 
-from s3c_actions.console import plain
-from s3c_actions.process import Secrets
+from s3c_actions.core.process import Secrets
+from s3c_actions.report.render.terminal import plain_line
 
 ANNOTATIONS = 10
-"""Of each type, per step; GitHub drops more."""
+"""Number of each type, per step; GitHub drops more."""
 ANNOTATION_CHARACTERS = 4096
 
 
 class ActionsSecrets(Secrets):
-    """Secrets that the runner masks too, from the moment they are added."""
+    """Secrets that are also masked by the runner, from the moment they are added."""
 
     def __init__(self, log: ActionsProgress) -> None:
         super().__init__()
         self._log = log
 
     def add(self, value: str) -> None:
-        """Hide this value, and each line of it."""
+        """Redact and mask this value, and each line of it."""
         before = self.values | self.short
         super().add(value)
         for part in sorted((self.values | self.short) - before):
@@ -37,7 +37,7 @@ class ActionsSecrets(Secrets):
 
 class _Step:
     def __init__(self, log: ActionsProgress, name: str) -> None:
-        self._log, self._name, self._sentence, self._started = log, plain(name, 40), "", 0.0
+        self._log, self._name, self._sentence, self._started = log, plain_line(name, 40), "", 0.0
 
     def __enter__(self) -> _Step:
         self._started = time.monotonic()
@@ -49,25 +49,25 @@ class _Step:
         self._log._end(f"{self._name:<8} {sentence}  ({time.monotonic() - self._started:.1f} s)")
 
     def done(self, sentence: str) -> None:
-        """What the step found out."""
-        self._sentence = plain(sentence)
+        """Set the result of the step."""
+        self._sentence = plain_line(sentence)
 
 
 class ActionsProgress:
-    """A group for each step, holding the programs run and what they said; its sentence and time below it.
+    """A group for each step, with the programs run and their output; its sentence and time below it.
 
     Args:
         stream: the step's standard output.
-        quiet: no groups and notes.
+        quiet: omit groups and notes.
     """
 
     def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
         self._stream, self._quiet = stream, quiet
         self.redact: Callable[[str], str] = lambda text: text
-        """Applied to everything that is shown, and not to the runner's own commands, such as a mask's."""
+        """Applied to everything that is shown, but not to the runner's own commands, such as masks."""
         self._lock = threading.RLock()
         self._depth = 0
-        self._said = {"notice": 0, "warning": 0, "error": 0}
+        self._counts = {"notice": 0, "warning": 0, "error": 0}
         self._token = ""
 
     def step(self, name: str) -> _Step:
@@ -75,26 +75,26 @@ class ActionsProgress:
         return _Step(self, name)
 
     def about(self, image: str) -> None:
-        """The image's name above its steps' groups."""
+        """Print the image's name above its steps' groups."""
         if not self._quiet:
-            self._inert(plain(image))
+            self._inert(plain_line(image))
 
     def note(self, text: str) -> None:
-        """A line in the step's group."""
+        """Print a line in the step's group."""
         if not self._quiet:
-            self._inert(f"  {plain(text)}")
+            self._inert(f"  {plain_line(text)}")
 
     def notice(self, text: str) -> None:
-        """An annotation."""
+        """Write an annotation."""
         if not self._quiet:
             self.annotate("notice", text)
 
     def warning(self, text: str) -> None:
-        """An annotation."""
+        """Write an annotation."""
         self.annotate("warning", text)
 
     def annotate(self, kind: str, text: str, title: str = "s3c", *, path: str = "", line: int = 0) -> None:
-        """An annotation of kind `notice`, `warning` or `error`; a line of the log when there are too many of them.
+        """Write an annotation of kind `notice`, `warning` or `error`, or a line of the log over the limit.
 
         Args:
             kind: the workflow command.
@@ -103,19 +103,19 @@ class ActionsProgress:
             path: of the file it is shown at, relative to the repository's root.
             line: in it, from 1.
         """
-        place = {"file": plain(path, 500), "line": str(max(1, line))} if path else {}
+        place = {"file": plain_line(path, 500), "line": str(max(1, line))} if path else {}
         text, title = self.redact(text), self.redact(title)
-        lines = "\n".join(plain(line) for line in text[: ANNOTATION_CHARACTERS * 4].splitlines())
+        lines = "\n".join(plain_line(line) for line in text[: ANNOTATION_CHARACTERS * 4].splitlines())
         with self._lock:
-            self._said[kind] += 1
-            if self._said[kind] > ANNOTATIONS:
+            self._counts[kind] += 1
+            if self._counts[kind] > ANNOTATIONS:
                 self._inert("\n".join(f"{kind}: {line}" for line in lines.splitlines()))
                 return
-            self.command(kind, lines[:ANNOTATION_CHARACTERS], title=plain(title, 200), **place)
+            self.command(kind, lines[:ANNOTATION_CHARACTERS], title=plain_line(title, 200), **place)
 
     def command(self, name: str, message: str = "", **properties: str) -> None:
-        """A workflow command, with everything in it escaped."""
-        # The light module of actions_toolkit: its core costs 0.1 s more at start.
+        """Write a workflow command, with everything in it escaped."""
+        # The light module of actions_toolkit: importing its core takes 0.1 s more.
         from actions_toolkit.command import Command
 
         with self._lock:
@@ -123,7 +123,7 @@ class ActionsProgress:
             self._write(str(Command(name, properties, message)))
 
     def close(self) -> None:
-        """Let the runner act upon commands again, as it must when this program ends."""
+        """Let the runner process commands again, as it must when this program ends."""
         with self._lock:
             if self._token:
                 self._write(f"::{self._token}::")
@@ -149,8 +149,8 @@ class ActionsProgress:
             self._inert(line)
 
     def print(self, text: str) -> None:
-        """Lines that the runner must not act upon, whatever they hold."""
-        self._inert("\n".join(plain(line) for line in text.splitlines()))
+        """Print lines that the runner must not interpret, whatever they contain."""
+        self._inert("\n".join(plain_line(line) for line in text.splitlines()))
 
     def _inert(self, text: str) -> None:
         with self._lock:

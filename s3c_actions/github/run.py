@@ -1,4 +1,4 @@
-"""The workflow run: which repository, commit and event it is about, and which pull requests its comment belongs to.
+"""The workflow run: its repository, commit and event, and the pull requests to comment on.
 
 https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows
 """
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import reading
-from s3c_actions.errors import InputError
-from s3c_actions.github import api, trouble
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError
+from s3c_actions.github import api, errors
 
 if TYPE_CHECKING:
     from github import Github
@@ -56,7 +56,7 @@ class _Ended(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    """What is read of an event; the types are those that GitHub documents."""
+    """The fields of an event that are read, with the types that GitHub documents."""
 
     pull_request: _Pull | None = None
     issue: _Issue | None = None
@@ -64,15 +64,15 @@ class _Event(msgspec.Struct):
     sender: _Owner | None = None
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a workflow; outside GitHub Actions only what was given is known.
+class WorkflowRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a workflow; outside GitHub Actions only what was given is known.
 
     Attributes:
         repository: `owner/name`.
         workflow: path of the workflow's file, the same in every run of it.
         job: id of the job.
         id: of the run, higher in every later one; 0 outside GitHub Actions.
-        event, payload: what caused it.
+        event, payload: of the trigger.
         sha: the commit that was built: of a pull request its head, not the merge GitHub makes of it.
         ref: the full ref, as `refs/pull/7/merge`.
         url: of the run's page, empty outside GitHub Actions.
@@ -92,7 +92,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def read_only(self) -> bool:
-        """Whether GitHub gives this run a token that may only read: it is for a fork or for Dependabot."""
+        """Return whether GitHub gives this run a read-only token: it is for a fork or for Dependabot."""
         pull = self.payload.get("pull_request") or {}
         head = (pull.get("head") or {}).get("repo") or {}
         fork = self.event == "pull_request" and bool(pull) and head.get("full_name") != self.repository
@@ -100,8 +100,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return fork or (self.event in {"pull_request", "push"} and sender == DEPENDABOT)
 
 
-def of(environment: Mapping[str, str], repository: str = "") -> Run:
-    """The run that the environment describes; for `workflow_run`, the run that ended.
+def read_run(environment: Mapping[str, str], repository: str = "") -> WorkflowRun:
+    """Return the run that the environment describes; for `workflow_run`, the run that ended.
 
     Args:
         environment: of the process.
@@ -118,10 +118,10 @@ def of(environment: Mapping[str, str], repository: str = "") -> Run:
             remedy="Give --repository owner/name, or set GITHUB_REPOSITORY.",
         )
     event, payload = environment.get("GITHUB_EVENT_NAME", ""), _payload(environment)
-    server = api.server(environment)
+    server = api.server_url(environment)
     ended = payload.get("workflow_run") if event == "workflow_run" else None
     if isinstance(ended, dict):
-        return Run(
+        return WorkflowRun(
             repository=repository,
             workflow=str(ended.get("path", "")).partition("@")[0],
             id=int(ended.get("id") or 0),
@@ -134,7 +134,7 @@ def of(environment: Mapping[str, str], repository: str = "") -> Run:
     number = environment.get("GITHUB_RUN_ID", "")
     workflow = environment.get("GITHUB_WORKFLOW_REF", "").partition("@")[0].removeprefix(f"{repository}/")
     head = (payload.get("pull_request") or {}).get("head") or {}
-    return Run(
+    return WorkflowRun(
         repository=repository,
         workflow=workflow or environment.get("GITHUB_WORKFLOW", ""),
         job=environment.get("GITHUB_JOB", ""),
@@ -148,11 +148,11 @@ def of(environment: Mapping[str, str], repository: str = "") -> Run:
     )
 
 
-def pull_requests(run: Run, client: Github) -> list[int]:
-    """The numbers of the open pull requests that a run is about.
+def pull_requests(run: WorkflowRun, client: Github) -> list[int]:
+    """Return the numbers of the open pull requests of a run.
 
-    Of a run for a pull request the event names it. Otherwise they are looked up by the branch, and their head has to be
-    the commit of the run: `workflow_run` names none for forks, and what was pushed meanwhile has a run of its own.
+    The event names the pull request of a run for one. Otherwise they are looked up by the branch, and their head has to
+    be the commit of the run: `workflow_run` names none for forks, and a later push has a run of its own.
 
     Raises:
         GitHubError: they could not be looked up.
@@ -165,13 +165,13 @@ def pull_requests(run: Run, client: Github) -> list[int]:
     owner, branch = _head(run)
     if not branch or not run.sha:
         return []
-    with trouble.told("The pull request could not be looked up", permission="pull-requests: read"):
-        found = client.get_repo(run.repository).get_pulls(state="open", head=f"{owner}:{branch}")
-        return sorted(one.number for one in found if one.head.sha == run.sha)
+    with errors.translate_errors("The pull request could not be looked up", permission="pull-requests: read"):
+        pulls = client.get_repo(run.repository).get_pulls(state="open", head=f"{owner}:{branch}")
+        return sorted(candidate.number for candidate in pulls if candidate.head.sha == run.sha)
 
 
-def _head(run: Run) -> tuple[str, str]:
-    """Owner and branch that the run is about."""
+def _head(run: WorkflowRun) -> tuple[str, str]:
+    """Return owner and branch of the run."""
     ended = run.payload.get("workflow_run") or {}
     if run.event == "workflow_run":
         owner = ((ended.get("head_repository") or {}).get("owner") or {}).get("login", "")
@@ -185,7 +185,7 @@ def _payload(environment: Mapping[str, str]) -> Mapping[str, Any]:
     if not path or not Path(path).exists():
         return {}
     try:
-        payload = reading.json_value(reading.content(Path(path), reading.DOCUMENTS))
+        payload = reading.parse_json(reading.read_file(Path(path), reading.MAX_DOCUMENT_BYTES))
         if isinstance(payload, dict):
             msgspec.convert(payload, type=_Event)
     except (OSError, ValueError, msgspec.ValidationError) as error:

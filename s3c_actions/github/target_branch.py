@@ -1,7 +1,6 @@
-"""The branch that a pull request goes to: its files, and whether a label of the pull request accepts others.
+"""Read the target branch of a pull request: its files, and whether a label of the pull request accepts others.
 
-Everything is asked of GitHub's API, because the checkout is the pull request's own, and often has one commit alone.
-
+Everything is read through GitHub's API, because the checkout is the pull request's own, and often has only one commit.
 https://docs.github.com/rest/repos/contents, https://docs.github.com/rest/issues/events
 """
 
@@ -11,9 +10,9 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.github import api, run, trouble
-from s3c_actions.github.run import Run
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.github import api, errors, run
+from s3c_actions.github.run import WorkflowRun
 
 if TYPE_CHECKING:
     from github import Github
@@ -29,69 +28,69 @@ class TargetBranch:
     """The target branch of one pull request.
 
     Args:
-        about: the run that the pull request caused.
-        client: of the repository's GitHub; connected when it is first needed.
+        workflow_run: the run that the pull request caused.
+        client: of the repository's GitHub; connected on first use.
     """
 
-    def __init__(self, about: Run, client: Callable[[], Github]) -> None:
-        self._about = about
+    def __init__(self, workflow_run: WorkflowRun, client: Callable[[], Github]) -> None:
+        self._run = workflow_run
         self._connect = client
         self._client: Github | None = None
         self._commit = ""
-        self._pull: Mapping[str, Any] = about.payload["pull_request"]
+        self._pull: Mapping[str, Any] = workflow_run.payload["pull_request"]
 
     @property
     def name(self) -> str:
-        """Of the branch; untrusted."""
+        """Return the name of the branch; untrusted."""
         return str(self._base.get("ref") or "")
 
     @property
     def from_fork(self) -> bool:
-        """Whether the pull request comes from another repository."""
+        """Return whether the pull request comes from another repository."""
         head = (self._pull.get("head") or {}).get("repo") or {}
-        return str(head.get("full_name", "")).lower() != self._about.repository.lower()
+        return str(head.get("full_name", "")).lower() != self._run.repository.lower()
 
     def content(self, path: str) -> bytes | dict[str, bytes] | None:
-        """What the branch has at a path.
+        """Return the branch's content at a path.
 
         Args:
             path: from the repository's root, with slashes.
 
         Returns:
-            The content of a file; of a folder its files, path below it → content; None when nothing is there.
+            The content of a file; of a folder its files, path below it → content; None when nothing exists there.
 
         Raises:
             OutsideError: it cannot be read, or is a link or a submodule.
         """
         from github import UnknownObjectException
 
-        with trouble.told(_WHAT, permission=PERMISSION):
-            repository = self._github().get_repo(self._about.repository)
-            # Known before: a branch that is not to be seen is something else than a file that is not there.
-            commit = self._at()
+        with errors.translate_errors(_WHAT, permission=PERMISSION):
+            repository = self._github().get_repo(self._run.repository)
+            # Resolved before: an inaccessible branch must not be mistaken for a missing file.
+            commit = self._current_commit()
             try:
-                found = repository.get_contents(path, ref=commit)
+                contents = repository.get_contents(path, ref=commit)
             except UnknownObjectException:
                 return None
-            if isinstance(found, list):
-                return self._folder(path, found)
-            return self._file(found)
+            if isinstance(contents, list):
+                return self._folder(path, contents)
+            return self._file(contents)
 
     def accepted(self, label: str) -> str:
-        """Who accepts with a label that the pull request's own files count; empty when nobody does.
+        """Return who accepted the pull request's own files with a label; empty when nobody did.
 
-        The label has to be there now, and whoever set it last has to be a maintainer of the repository, or somebody
-        else than the pull request's author who may write to it.
+        The label has to be set now, and whoever set it last has to be a maintainer of the repository, or another user
+        than the pull request's author, with write access.
 
         Raises:
             GitHubError: that could not be looked up.
         """
         from github import UnknownObjectException
 
-        with trouble.told("The pull request's labels could not be read", permission=LABEL_PERMISSION):
-            repository = self._github().get_repo(self._about.repository)
+        with errors.translate_errors("The pull request's labels could not be read", permission=LABEL_PERMISSION):
+            repository = self._github().get_repo(self._run.repository)
             issue = repository.get_issue(int(self._pull["number"]))
-            if label not in {one.name for one in issue.get_labels()}:
+            if label not in {entry.name for entry in issue.get_labels()}:
                 return ""
             set_by = ""
             for event in issue.get_events():
@@ -116,12 +115,12 @@ class TargetBranch:
             self._client = self._connect()
         return self._client
 
-    def _at(self) -> str:
-        """The commit that the branch is at now; what the event tells may be older than what was merged for the run."""
+    def _current_commit(self) -> str:
+        """Return the commit of the branch now; the event's may be older than what was merged for the run."""
         from github import UnknownObjectException
 
         if not self._commit:
-            repository = self._github().get_repo(self._about.repository)
+            repository = self._github().get_repo(self._run.repository)
             try:
                 reference = repository.get_git_ref(f"heads/{self.name}")
                 reference.complete()
@@ -132,50 +131,52 @@ class TargetBranch:
                 self._commit = str(self._base["sha"])
         return self._commit
 
-    def _file(self, found: ContentFile) -> bytes:
-        if found.type != "file":
-            kind = "a link" if found.type == "symlink" else "a submodule"
+    def _file(self, file: ContentFile) -> bytes:
+        if file.type != "file":
+            kind = "a link" if file.type == "symlink" else "a submodule"
             raise OutsideError(
-                f"{found.path} cannot be compared with the target branch's: there it is {kind}.",
+                f"{file.path} cannot be compared with the target branch's: there it is {kind}.",
                 cause="What a gate is decided with is read from the target branch.",
                 remedy="Have it as a file in the repository.",
             )
-        if found.encoding == "base64":
-            return found.decoded_content
-        # A file of more than 1 MB comes without its content.
-        blob = self._github().get_repo(self._about.repository).get_git_blob(found.sha)
+        if file.encoding == "base64":
+            return file.decoded_content
+        # The API omits the content of files over 1 MB.
+        blob = self._github().get_repo(self._run.repository).get_git_blob(file.sha)
         return base64.b64decode(blob.content)
 
     def _folder(self, path: str, listed: list[ContentFile]) -> dict[str, bytes]:
         files: dict[str, bytes] = {}
-        for one in listed:
-            inside = self.content(one.path)
-            name = one.path.removeprefix(path.rstrip("/")).lstrip("/")
-            if isinstance(inside, bytes):
-                files[name] = inside
-            elif isinstance(inside, dict):
-                files |= {f"{name}/{below}": content for below, content in inside.items()}
+        for entry in listed:
+            nested = self.content(entry.path)
+            name = entry.path.removeprefix(path.rstrip("/")).lstrip("/")
+            if isinstance(nested, bytes):
+                files[name] = nested
+            elif isinstance(nested, dict):
+                files |= {f"{name}/{below}": content for below, content in nested.items()}
         return files
 
 
-def of(environment: Mapping[str, str], token: Callable[[], str], notice: Callable[[str], None]) -> TargetBranch | None:
-    """The target branch of the pull request that a run is for; None when it is for none.
+def find_target_branch(
+    environment: Mapping[str, str], token: Callable[[], str], notice: Callable[[str], None]
+) -> TargetBranch | None:
+    """Return the target branch of the pull request that a run is for; None when it is for none.
 
     Args:
         environment: of the process.
-        token: asked for when GitHub is.
-        notice: told when GitHub asks to wait.
+        token: called when GitHub is needed.
+        notice: called when GitHub asks to wait.
 
     Raises:
         InputError: the event cannot be read.
     """
     if not environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
         return None
-    about = run.of(environment)
-    if not isinstance(about.payload.get("pull_request"), dict):
+    workflow_run = run.read_run(environment)
+    if not isinstance(workflow_run.payload.get("pull_request"), dict):
         raise InputError(
             "GITHUB_EVENT_PATH",
             "the event of this pull request is not known, so that its files cannot be compared with its target's.",
             remedy="Leave the variables of the runner to the runner.",
         )
-    return TargetBranch(about, lambda: api.connect(token(), environment, notice))
+    return TargetBranch(workflow_run, lambda: api.connect(token(), environment, notice))

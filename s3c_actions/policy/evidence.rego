@@ -44,51 +44,51 @@ trust(reports) = "allowed" {
 # The scan reports
 
 report_refusals(image, reports) = said {
-  mend := sprintf("attach a new one with `s3c attach %v`", [image])
+  fix := sprintf("attach a new one with `s3c attach %v`", [image])
   documents := [one | report := reports[_]; report.artifactType == "application/sarif+json"; one := sarif(report)]
   sboms := [report | report := reports[_]; report.artifactType == "application/spdx+json"]
-  said := reports_judged(image, documents, sboms, mend)
+  said := reports_judged(image, documents, sboms, fix)
 }
 
-reports_judged(image, documents, sboms, mend) = said {
+reports_judged(image, documents, sboms, fix) = said {
   count(documents) == 0
-  said := {{"code": "no-report", "text": sprintf("it has no scan report: %v", [mend])}}
+  said := {{"code": "no-report", "text": sprintf("it has no scan report: %v", [fix])}}
 } else = said {
   latest := max([one.when | one := documents[_]])
   said := {refusal |
     one := documents[_]
     one.when == latest
     about := sprintf("its newest scan report (%v)", [substring(one.digest, 0, 19)])
-    refusal := report_judged(image, one, sboms, about, mend)[_]
+    refusal := report_judged(image, one, sboms, about, fix)[_]
   }
 }
 
-report_judged(image, one, sboms, about, mend) = said {
+report_judged(image, one, sboms, about, fix) = said {
   one.readable == false
   one.busy == true
   said := {{"code": "busy", "text": sprintf("%v was not read, because Ratify's cache was being written: try again in half a minute", [about])}}
 } else = said {
   one.readable == false
-  said := standing(one.trust, one.readable, "report", about, mend)
+  said := standing(one.trust, one.readable, "report", about, fix)
 } else = said {
   runs := one.content.runs
   results := {result | result := runs[_].results[_].properties; result.suppressed == false}
   statements := {statement | statement := runs[_].properties.s3c}
   omitted := sum([statement.omitted | statement := runs[_].properties.s3c])
   said := union({
-    standing(one.trust, one.readable, "report", about, mend),
-    other_image(one, statements, about, mend),
-    freshness(statements, about, mend),
-    laxer(statements, about, mend),
-    scope_refusals(statements, about, mend),
+    standing(one.trust, one.readable, "report", about, fix),
+    other_image(one, statements, about, fix),
+    freshness(statements, about, fix),
+    laxer(statements, about, fix),
+    scope_refusals(statements, about, fix),
     blind(statements, about),
     findings(image, results, omitted),
     contents(statements),
-    sbom_refusals(statements, sboms, about, mend),
+    sbom_refusals(statements, sboms, about, fix),
   })
 }
 
-standing(trusted, readable, kind, about, mend) = said {
+standing(trusted, readable, kind, about, fix) = said {
   said := {{"code": code, "text": text} |
     case := [
       [trusted == "unsigned", "unsigned", "is not signed"],
@@ -97,35 +97,35 @@ standing(trusted, readable, kind, about, mend) = said {
     ][_]
     case[0] == true
     code := sprintf("%v-%v", [case[1], kind])
-    text := sprintf("%v %v: %v", [about, case[2], mend])
+    text := sprintf("%v %v: %v", [about, case[2], fix])
   }
 }
 
-other_image(one, statements, about, mend) = said {
+other_image(one, statements, about, fix) = said {
   said := {{"code": "other-image-report", "text": text} |
     statement := statements[_]
     statement.subject != one.subject
-    text := sprintf("%v is about another image: %v", [about, mend])
+    text := sprintf("%v is about another image: %v", [about, fix])
   }
 }
 
-freshness(statements, about, mend) = said {
+freshness(statements, about, fix) = said {
   now := time.now_ns()
   future := {{"code": "future-report", "text": text} |
     statement := statements[_]
     stamp(statement.created) - skew > now
-    text := sprintf("%v is dated %v, which is still to come: %v", [about, statement.created, mend])
+    text := sprintf("%v is dated %v, which is still to come: %v", [about, statement.created, fix])
   }
   stale := {{"code": "stale-report", "text": text} |
     statement := statements[_]
     now - stamp(statement.created) > policy.maximum_age
-    text := sprintf("%v is of %v, older than %v: %v", [about, statement.created, policy.maximum_age_text, mend])
+    text := sprintf("%v is of %v, older than %v: %v", [about, statement.created, policy.maximum_age_text, fix])
   }
   outdated := {{"code": "stale-database", "text": text} |
     policy.maximum_database_age > 0
     statement := statements[_]
     not recent_database(statement)
-    text := sprintf("%v was made with a vulnerability database older than %v: %v", [about, policy.maximum_database_age_text, mend])
+    text := sprintf("%v was made with a vulnerability database older than %v: %v", [about, policy.maximum_database_age_text, fix])
   }
   said := (future | stale) | outdated
 }
@@ -135,11 +135,11 @@ recent_database(statement) {
 }
 
 # A report lists what the policy it was made by refuses. One that was made by a laxer policy may leave out what counts now.
-laxer(statements, about, mend) = said {
+laxer(statements, about, fix) = said {
   said := {{"code": "laxer-report", "text": text} |
     statement := statements[_]
     is_laxer(statement.policy)
-    text := sprintf("%v was made by a policy that refuses less: %v", [about, mend])
+    text := sprintf("%v was made by a policy that refuses less: %v", [about, fix])
   }
 }
 
@@ -169,17 +169,17 @@ is_laxer(stated) {
 }
 
 # A report that looked at less than the policy asks says nothing of the rest.
-scope_refusals(statements, about, mend) = said {
+scope_refusals(statements, about, fix) = said {
   previous := {{"code": "previous-report", "text": text} |
     statement := statements[_]
     statement.version == 1
     policy.accept_previous_until <= time.now_ns()
-    text := sprintf("%v is of an earlier version of s3c and does not state how much was scanned: %v", [about, mend])
+    text := sprintf("%v is of an earlier version of s3c and does not state how much was scanned: %v", [about, fix])
   }
   missing := {what | statement := statements[_]; statement.version == 2; what := missing_scope(statement.scope)[_]}
   narrow := {{"code": "narrow-report", "text": text} |
     count(missing) > 0
-    text := sprintf("%v looked at less than the policy asks, %v: %v", [about, first([what | what := missing[_]]), mend])
+    text := sprintf("%v looked at less than the policy asks, %v: %v", [about, first([what | what := missing[_]]), fix])
   }
   without := {{"code": "uncovered", "text": text} |
     policy.require_covered_sources == true
@@ -218,24 +218,24 @@ blind(statements, about) = said {
 }
 
 findings(image, results, omitted) = said {
-  mend := sprintf("patch it with `s3c patch %v`, or rebuild it", [image])
+  fix := sprintf("patch it with `s3c patch %v`, or rebuild it", [image])
   denied := {item | one := results[_]; is_denied(one); item := item_of(one)}
   refused := {item | one := results[_]; is_refused(one); item := item_of(one)}
   by_name := {{"code": "denied-finding", "text": text} |
     count(denied) > 0
-    text := sprintf("it has what the policy denies by name, %v: %v", [listed(denied), mend])
+    text := sprintf("it has what the policy denies by name, %v: %v", [listed(denied), fix])
   }
   by_severity := {{"code": "finding", "text": text} |
     number := count(refused) + omitted
     number > 0
-    text := sprintf("it has %v %v%v: %v", [number, plural(number, "refused finding"), told(refused, omitted), mend])
+    text := sprintf("it has %v %v%v: %v", [number, plural(number, "refused finding"), told(refused, omitted), fix])
   }
   expired := {{"code": "expired-exception", "text": text} |
     one := results[_]
     is_refused(one)
     ended := [exception.until | exception := policy.exceptions[_]; excuses(exception, one)]
     count(ended) > 0
-    text := sprintf("the exception for %v%v ended on %v: mend the finding, or renew the exception", [one.id, in_package(one), max(ended)])
+    text := sprintf("the exception for %v%v ended on %v: fix the finding, or renew the exception", [one.id, in_package(one), max(ended)])
   }
   said := (by_name | by_severity) | expired
 }
@@ -306,27 +306,27 @@ fix_of(one) = [sprintf("fixed in %v", [one.fixed])] {
 
 # The bill of materials
 
-sbom_refusals(statements, sboms, about, mend) = said {
+sbom_refusals(statements, sboms, about, fix) = said {
   policy.needs_sbom == true
   said := {refusal |
     statement := statements[_]
-    refusal := sbom_judged(statement.sbom, sboms, about, mend)[_]
+    refusal := sbom_judged(statement.sbom, sboms, about, fix)[_]
   }
 } else = set() {
   true
 }
 
-sbom_judged(digest, sboms, about, mend) = said {
+sbom_judged(digest, sboms, about, fix) = said {
   digest == ""
-  said := {{"code": "no-sbom", "text": sprintf("%v names no SBOM (SPDX): %v", [about, mend])}}
+  said := {{"code": "no-sbom", "text": sprintf("%v names no SBOM (SPDX): %v", [about, fix])}}
 } else = said {
   found := [report | report := sboms[_]; report.referenceDigest == digest]
   count(found) == 0
-  said := {{"code": "no-sbom", "text": sprintf("its SBOM (%v) is not there: %v", [substring(digest, 0, 19), mend])}}
+  said := {{"code": "no-sbom", "text": sprintf("its SBOM (%v) is not there: %v", [substring(digest, 0, 19), fix])}}
 } else = said {
   report := sboms[_]
   report.referenceDigest == digest
-  said := standing(trust(report.nestedReports), true, "sbom", sprintf("its SBOM (%v)", [substring(digest, 0, 19)]), mend)
+  said := standing(trust(report.nestedReports), true, "sbom", sprintf("its SBOM (%v)", [substring(digest, 0, 19)]), fix)
 }
 
 contents(statements) = said {

@@ -1,7 +1,7 @@
-"""A policy as the cluster's gate has it: keys, verifiers and policy of Ratify, template and constraint of Gatekeeper.
+"""Export a policy to the cluster's gate: Ratify's keys, verifiers and policy, Gatekeeper's template and constraint.
 
-Ratify's policy decides by Rego what Gatekeeper's template decides once more and explains; both have evidence.rego, with
-the policy's values in front of it.
+Ratify's policy decides in Rego what Gatekeeper's template decides again and explains; both contain evidence.rego,
+preceded by the policy's values.
 """
 
 from __future__ import annotations
@@ -10,52 +10,51 @@ import json
 from importlib import resources
 from typing import Any
 
-from s3c_actions import certificates, identities
-from s3c_actions.errors import InputError
-from s3c_actions.evidence import SARIF, SIGNATURE
-from s3c_actions.inputs import duration
-from s3c_actions.policy.model import Policy, Signer, ends
+from s3c_actions.core.artifact_types import SARIF, SIGNATURE
+from s3c_actions.core.errors import InputError
+from s3c_actions.options.parse import duration
+from s3c_actions.policy.model import Policy, TrustedSigner, exception_end
+from s3c_actions.signing import certificates, identities
 
 RATIFY_API = "config.ratify.deislabs.io/v1beta1"
-PROVIDER = "ratify-provider"
 POLICY_NAME = "ratify-policy"
-"""Ratify takes no policy of another name."""
+"""Ratify accepts no policy of another name."""
 VERIFIER = "verifier-notation"
-"""The verifier of the first signer, or of all whom a gate without a policy trusts."""
-DIGEST = "s3c.dev/policy"
-"""Annotation that tells which policy an object was made of."""
+"""The verifier of the first signer, or of all signers that a gate without a policy trusts."""
+DIGEST_ANNOTATION = "s3c.dev/policy"
+"""Annotation with the digest of the policy that an object was generated from."""
 
-Object = dict[str, Any]
+KubernetesObject = dict[str, Any]
 
 
-def ratify(policy: Policy) -> list[Object]:
-    """What Ratify is told: whom to trust, how to read the evidence, and the policy.
+def ratify_objects(policy: Policy) -> list[KubernetesObject]:
+    """Return the objects that configure Ratify: trusted signers, verifiers of the evidence, and the policy.
 
-    Every signer has a verifier of its own: notation takes one statement for a repository, and in one statement each
-    identity counts below each authority.
+    Every signer has a verifier of its own: notation accepts one statement for a repository, and in one statement each
+    identity is trusted below each authority.
 
     Args:
         policy: whose signers hold their certificates' text.
 
     Raises:
-        InputError: as `trust_policies`.
+        InputError: as `trust_policies` does.
     """
-    trusted = trust_policies(policy)
+    documents = trust_policies(policy)
     keys = [
         _object(
             "KeyManagementProvider",
-            store_name(one),
+            store_name(signer),
             policy,
-            {"type": "inline", "parameters": {"contentType": "certificate", "value": one.certificate}},
+            {"type": "inline", "parameters": {"contentType": "certificate", "value": signer.certificate}},
         )
-        for one in policy.signers
+        for signer in policy.signers
     ]
     verifiers = [
         *(
-            _object("Verifier", name, policy, _notation(signer, document))
-            for name, signer, document in zip(verifier_names(policy), policy.signers, trusted, strict=True)
+            _object("Verifier", name, policy, _notation_verifier(signer, document))
+            for name, signer, document in zip(verifier_names(policy), policy.signers, documents, strict=True)
         ),
-        _object("Verifier", "verifier-report", policy, _handing_on(SARIF)),
+        _object("Verifier", "verifier-report", policy, _passthrough_verifier(SARIF)),
     ]
     decision = {
         "type": "rego-policy",
@@ -65,12 +64,12 @@ def ratify(policy: Policy) -> list[Object]:
 
 
 def verifier_names(policy: Policy) -> tuple[str, ...]:
-    """Names of Ratify's verifiers whose word on a signature counts, one for each signer, in their order."""
-    return (VERIFIER, *(f"{VERIFIER}-{one.name}" for one in policy.signers[1:]))
+    """Return the names of Ratify's verifiers that decide on signatures, one for each signer, in their order."""
+    return (VERIFIER, *(f"{VERIFIER}-{signer.name}" for signer in policy.signers[1:]))
 
 
-def trust_policies(policy: Policy) -> tuple[Object, ...]:
-    """Notation's trust policy of each signer, strictly: its certificate with its identities, and nobody else's.
+def trust_policies(policy: Policy) -> tuple[KubernetesObject, ...]:
+    """Return notation's trust policy of each signer, at level strict: its certificate with its identities only.
 
     https://notaryproject.dev/docs/user-guides/how-to/manage-trust-policy/
 
@@ -86,10 +85,10 @@ def trust_policies(policy: Policy) -> tuple[Object, ...]:
             "it names no signer, so that no evidence could be trusted.",
             remedy="Name who signs under `signers`.",
         )
-    return tuple(_trust_policy(one) for one in policy.signers)
+    return tuple(_trust_policy(signer) for signer in policy.signers)
 
 
-def _trust_policy(signer: Signer) -> Object:
+def _trust_policy(signer: TrustedSigner) -> KubernetesObject:
     return {
         "version": "1.0",
         "trustPolicies": [
@@ -104,51 +103,51 @@ def _trust_policy(signer: Signer) -> Object:
     }
 
 
-def _identities(signer: Signer) -> tuple[str, ...]:
-    """Who is trusted below a signer's certificates; everyone only where that is the signer alone, or asked for."""
+def _identities(signer: TrustedSigner) -> tuple[str, ...]:
+    """Return the trusted identities below a signer's certificates; `*` only for that signer alone, or on request."""
     if signer.identities:
-        return identities.entries(signer.identities, "policy")
-    found = certificates.read_chain(signer.certificate.encode(), "policy")
-    issuing = next((one for one in found if not certificates.vouches_for_itself(one)), None)
-    if issuing is not None:
+        return identities.identity_entries(signer.identities, "policy")
+    chain = certificates.read_chain(signer.certificate.encode(), "policy")
+    authority = next((certificate for certificate in chain if not certificates.is_own_anchor(certificate)), None)
+    if authority is not None:
         raise InputError(
             "policy",
             f"signer {signer.name} has no identities, and its certificate is an authority's, "
-            f"{certificates.subject(issuing)}.",
+            f"{certificates.subject(authority)}.",
             cause="Everyone whom the authority certified would be trusted.",
             remedy='List under `identities` who signs, as "C=US, ST=WA, O=example, CN=release"; or "*" for everyone.',
         )
     return (identities.ANYONE,)
 
 
-def gatekeeper(policy: Policy, template: Object) -> Object:
-    """The constraint template that asks Ratify about every image of a Pod, and says what the policy has against it.
+def constraint_template(policy: Policy, template: KubernetesObject) -> KubernetesObject:
+    """Return the constraint template that asks Ratify about every image of a Pod, and reports the policy's objections.
 
     Args:
-        policy: as `ratify` takes it.
-        template: the gate's own, as manifests/gatekeeper/template.yaml has it; it finds the images and asks.
+        policy: as in `ratify`.
+        template: the gate's own, from manifests/gatekeeper/template.yaml; it finds the images and asks Ratify.
     """
     (target,) = template["spec"]["targets"]
-    rego, without, has_none = str(target["rego"]).partition(_NO_OBJECTIONS)
-    if not without:
+    rego, marker, remainder = str(target["rego"]).partition(_NO_OBJECTIONS)
+    if not marker:
         raise ValueError(f"the template has no rule {_NO_OBJECTIONS!r}")
-    made = json.loads(json.dumps(template))
-    made["metadata"].setdefault("annotations", {})[DIGEST] = policy.digest
-    made["metadata"]["annotations"]["description"] = (
+    exported = json.loads(json.dumps(template))
+    exported["metadata"].setdefault("annotations", {})[DIGEST_ANNOTATION] = policy.digest
+    exported["metadata"]["annotations"]["description"] = (
         "Admits only images that are signed and whose signed evidence the policy has nothing against; init and "
         "ephemeral containers and image volumes included."
     )
-    made["spec"]["targets"][0]["rego"] = f"{rego}{_OBJECTIONS}{has_none}\n{values(policy)}\n{library()}"
-    return dict(made)
+    exported["spec"]["targets"][0]["rego"] = f"{rego}{_OBJECTIONS}{remainder}\n{rego_values(policy)}\n{rego_library()}"
+    return dict(exported)
 
 
 def ratify_rego(policy: Policy) -> str:
-    """The module that Ratify decides with."""
-    return f"package ratify.policy\n{_DECIDES}\n{values(policy)}\n{library()}"
+    """Return the Rego module of Ratify's policy."""
+    return f"package ratify.policy\n{_DECIDES}\n{rego_values(policy)}\n{rego_library()}"
 
 
-def values(policy: Policy) -> str:
-    """The policy's values as the rule `policy`, which evidence.rego reads."""
+def rego_values(policy: Policy) -> str:
+    """Return the policy's values as the rule `policy`, which evidence.rego reads."""
     oldest = policy.report.maximum_database_age
     previous = policy.report.accept_previous_until
     document = {
@@ -156,15 +155,15 @@ def values(policy: Policy) -> str:
         "verifiers": list(verifier_names(policy)),
         "refuse": list(policy.findings.refuse),
         "fixable_only": policy.findings.fixable_only,
-        "deny": sorted({one.upper() for one in policy.findings.deny}),
+        "deny": sorted({finding.upper() for finding in policy.findings.deny}),
         "exceptions": [
             {
-                "id": one.id,
-                "package": one.package,
-                "until": one.until.isoformat(),
-                "ends": int(ends(one.until).timestamp()) * 1_000_000_000,
+                "id": exception.id,
+                "package": exception.package,
+                "until": exception.until.isoformat(),
+                "ends": int(exception_end(exception.until).timestamp()) * 1_000_000_000,
             }
-            for one in policy.exceptions
+            for exception in policy.exceptions
         ],
         "maximum_age": _nanoseconds(policy.report.maximum_age),
         "maximum_age_text": policy.report.maximum_age,
@@ -176,7 +175,9 @@ def values(policy: Policy) -> str:
         "require_stated": policy.report.require_stated,
         "require_covered_sources": policy.report.require_covered_sources,
         "unscanned": policy.report.unscanned,
-        "accept_previous_until": int(ends(previous).timestamp()) * 1_000_000_000 if previous is not None else 0,
+        "accept_previous_until": int(exception_end(previous).timestamp()) * 1_000_000_000
+        if previous is not None
+        else 0,
         "needs_sbom": policy.needs_sbom,
         "packages": list(policy.packages.refuse),
         "licenses": list(policy.licenses.refuse),
@@ -184,12 +185,12 @@ def values(policy: Policy) -> str:
     return f"\npolicy := {json.dumps(document, indent=2)}\n"
 
 
-def library() -> str:
-    """The text of evidence.rego."""
+def rego_library() -> str:
+    """Return the text of evidence.rego."""
     return resources.files("s3c_actions.policy").joinpath("evidence.rego").read_text(encoding="utf-8")
 
 
-# A policy that cannot be evaluated denies: Ratify takes an error for a no.
+# A policy that cannot be evaluated denies: Ratify treats an error as a denial.
 _DECIDES = """
 default valid := false
 
@@ -198,13 +199,13 @@ valid {
 }
 """
 
-# What the template says when there is no policy, and what it says when there is one.
+# The template's rule without a policy, and its replacement with one.
 _NO_OBJECTIONS = "objections(_, _) = set()"
 _OBJECTIONS = 'objections(image, said) = refusals(image, object.get(said, "verifierReports", []))'
 
 
-def _notation(signer: Signer, trusted: Object) -> Object:
-    """The verifier of one signer."""
+def _notation_verifier(signer: TrustedSigner, trusted: KubernetesObject) -> KubernetesObject:
+    """Return the verifier of one signer."""
     store = store_name(signer)
     return {
         "name": "notation",
@@ -214,8 +215,8 @@ def _notation(signer: Signer, trusted: Object) -> Object:
     }
 
 
-def _handing_on(kind: str) -> Object:
-    """The verifier that hands a document on as it is, whichever way its own checks would decide."""
+def _passthrough_verifier(kind: str) -> KubernetesObject:
+    """Return the verifier that passes a document on unchanged, whatever its own checks would decide."""
     return {
         "name": "vulnerabilityreport",
         "version": "1.0.0",
@@ -224,17 +225,17 @@ def _handing_on(kind: str) -> Object:
     }
 
 
-def _object(kind: str, name: str, policy: Policy, spec: Object) -> Object:
+def _object(kind: str, name: str, policy: Policy, spec: KubernetesObject) -> KubernetesObject:
     return {
         "apiVersion": RATIFY_API,
         "kind": kind,
-        "metadata": {"name": name, "annotations": {DIGEST: policy.digest}},
+        "metadata": {"name": name, "annotations": {DIGEST_ANNOTATION: policy.digest}},
         "spec": spec,
     }
 
 
-def store_name(signer: Signer) -> str:
-    """The name of the trust store that holds a signer's certificates, and of Ratify's provider of them."""
+def store_name(signer: TrustedSigner) -> str:
+    """Return the name of the trust store that holds a signer's certificates, and of Ratify's provider of them."""
     return f"s3c-{signer.name}"
 
 

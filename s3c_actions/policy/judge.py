@@ -1,7 +1,7 @@
-"""Judges an image by the evidence beside it in the registry, exactly as the cluster does (evidence.rego).
+"""Judge an image by the evidence beside it in the registry, exactly as the cluster does (evidence.rego).
 
-The rule for rule counterpart of evidence.rego: what one of them refuses, the other refuses with the same sentence.
-Whatever is missing, stale, unsigned or cannot be read denies; of several reports the newest decides, whoever made it.
+The counterpart, rule for rule, of evidence.rego: what one of them rejects, the other rejects with the same sentence.
+Whatever is missing, stale, unsigned or unreadable denies; of several reports the newest decides, whoever made it.
 """
 
 from __future__ import annotations
@@ -14,43 +14,44 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions import reading
-from s3c_actions.evidence import STATEMENT
+from s3c_actions.core import reading
+from s3c_actions.core.artifact_types import STATEMENT
+from s3c_actions.core.text import plural
+from s3c_actions.evidence.statement import PREVIOUS_VERSION, VERSION
+from s3c_actions.findings.model import ForbiddenContent
 from s3c_actions.policy import licences
-from s3c_actions.policy.model import Policy, ends
-from s3c_actions.report.model import Content
-from s3c_actions.report.statement import PREVIOUS_VERSION, VERSION
+from s3c_actions.policy.model import Policy, exception_end
 
-SKEW = timedelta(minutes=5)
-"""So far ahead may the clock be that dated a report."""
-MOST = 5
-"""Findings, packages or licences named in one sentence."""
-RANKS: Mapping[str, int] = {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 2, "LOW": 3, "UNKNOWN": 4}
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far ahead the clock that dated a report may be."""
+MAX_NAMED = 5
+"""Number of findings, packages or licences named in one sentence."""
+SEVERITY_RANKS: Mapping[str, int] = {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 2, "LOW": 3, "UNKNOWN": 4}
 
 _TIME = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _WORDS = re.compile(r"[()\s]+")
 
 
-class Trust(StrEnum):
-    """Who signed something, as far as the policy cares."""
+class SignerStatus(StrEnum):
+    """Who signed a document or image, as far as the policy distinguishes signers."""
 
     ALLOWED = "allowed"
     STRANGER = "stranger"
     UNSIGNED = "unsigned"
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True):
+class EvidenceDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A document attached to an image.
 
     Attributes:
         digest: of its manifest.
         trust: who signed it.
         content: None when it could not be fetched.
-        attached: the time that its annotation claims; looked at only when the content tells none.
+        attached: the time that its annotation claims; used only when the content states none.
     """
 
     digest: str
-    trust: Trust
+    trust: SignerStatus
     content: bytes | None
     attached: str = ""
 
@@ -59,138 +60,147 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Everything beside an image that a policy judges.
 
     Attributes:
-        reference: of the image, as sentences name it.
+        reference: of the image, as used in sentences.
         subject: its digest.
         trust: who signed the image itself.
-        reports, sboms: the SARIF and SPDX documents attached to it; an SBOM's content is not looked at, because the
-            report states what the policy refuses in it.
+        reports, sboms: the SARIF and SPDX documents attached to it; an SBOM's content is not used, because the report
+            states what the policy rejects in it.
     """
 
     reference: str
     subject: str
-    trust: Trust
-    reports: tuple[Document, ...] = ()
-    sboms: tuple[Document, ...] = ()
+    trust: SignerStatus
+    reports: tuple[EvidenceDocument, ...] = ()
+    sboms: tuple[EvidenceDocument, ...] = ()
 
 
-class Refusal(msgspec.Struct, frozen=True, order=True):
-    """One thing that the policy has against an image.
+class Objection(msgspec.Struct, frozen=True, order=True):
+    """One objection of the policy to an image.
 
     Attributes:
         code: kebab-case, for programs: `no-report`, `stale-report`, `finding`, …
-        text: a clause, with what would mend it; names from reports are untrusted.
+        text: a clause that includes the remedy; names from reports are untrusted.
     """
 
     code: str
     text: str
 
 
-class _Read(msgspec.Struct, frozen=True, kw_only=True):
-    """A document that has been read: `when` its time, None for one that tells none and so counts as the newest."""
+class _ParsedDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A parsed document: `when` is its time, None for a document without one, which counts as the newest."""
 
     digest: str
-    trust: Trust
+    trust: SignerStatus
     content: Any
     readable: bool
     when: datetime | None
 
 
-def judge(policy: Policy, evidence: Evidence, now: datetime) -> tuple[Refusal, ...]:
-    """What the policy has against an image; nothing means that it is admitted.
+def judge_evidence(policy: Policy, evidence: Evidence, now: datetime) -> tuple[Objection, ...]:
+    """Return the policy's objections to an image; an empty tuple means that it is admitted.
 
     Args:
         policy: the one in force.
-        evidence: as it lies in the registry.
-        now: of the decision, with its zone.
+        evidence: as in the registry.
+        now: the time of the decision, with its zone.
     """
-    return tuple(sorted({*_signature(evidence), *_reports(policy, evidence, now)}))
+    return tuple(sorted({*_image_signature_refusals(evidence), *_report_refusals(policy, evidence, now)}))
 
 
-def decisive(reports: tuple[Document, ...]) -> frozenset[str]:
-    """The digests of the documents that decide: the newest reports, and the SBOMs that they name."""
-    newest = _newest([_read(one) for one in reports])
-    named = {run["properties"][STATEMENT]["sbom"] for one in newest if one.readable for run in one.content["runs"]}
-    return frozenset({one.digest for one in newest} | named)
+def decisive_documents(reports: tuple[EvidenceDocument, ...]) -> frozenset[str]:
+    """Return the digests of the documents that decide: the newest reports, and the SBOMs that they name."""
+    newest = _newest([_parse_document(report) for report in reports])
+    sbom_digests = {
+        run["properties"][STATEMENT]["sbom"] for report in newest if report.readable for run in report.content["runs"]
+    }
+    return frozenset({report.digest for report in newest} | sbom_digests)
 
 
-def _signature(evidence: Evidence) -> list[Refusal]:
-    if evidence.trust is Trust.UNSIGNED:
-        return [Refusal("unsigned-image", f"it has no signature: sign it with `s3c sign {evidence.reference}`")]
-    if evidence.trust is Trust.STRANGER:
+def _image_signature_refusals(evidence: Evidence) -> list[Objection]:
+    if evidence.trust is SignerStatus.UNSIGNED:
+        return [Objection("unsigned-image", f"it has no signature: sign it with `s3c sign {evidence.reference}`")]
+    if evidence.trust is SignerStatus.STRANGER:
         text = f"it is signed, but by nobody whom the policy allows: sign it with `s3c sign {evidence.reference}`"
-        return [Refusal("stranger-image", text)]
+        return [Objection("stranger-image", text)]
     return []
 
 
-def _reports(policy: Policy, evidence: Evidence, now: datetime) -> list[Refusal]:
-    mend = f"attach a new one with `s3c attach {evidence.reference}`"
-    documents = [_read(one) for one in evidence.reports]
+def _report_refusals(policy: Policy, evidence: Evidence, now: datetime) -> list[Objection]:
+    remedy = f"attach a new one with `s3c attach {evidence.reference}`"
+    documents = [_parse_document(report) for report in evidence.reports]
     if not documents:
-        return [Refusal("no-report", f"it has no scan report: {mend}")]
-    found: list[Refusal] = []
-    for one in _newest(documents):
-        about = f"its newest scan report ({_short(one.digest)})"
-        found += _signed(one.trust, "report", about, mend)
-        if not one.readable:
-            found.append(Refusal("unreadable-report", f"{about} cannot be read: {mend}"))
+        return [Objection("no-report", f"it has no scan report: {remedy}")]
+    refusals: list[Objection] = []
+    for report in _newest(documents):
+        report_name = f"its newest scan report ({_short(report.digest)})"
+        refusals += _signature_refusals(report.trust, "report", report_name, remedy)
+        if not report.readable:
+            refusals.append(Objection("unreadable-report", f"{report_name} cannot be read: {remedy}"))
             continue
-        runs = [run["properties"][STATEMENT] for run in one.content["runs"]]
+        runs = [run["properties"][STATEMENT] for run in report.content["runs"]]
         if any(run["subject"] != evidence.subject for run in runs):
-            found.append(Refusal("other-image-report", f"{about} is about another image: {mend}"))
-        found += _freshness(policy, runs, about, mend, now)
-        found += _laxer(policy, runs, about, mend)
-        found += _scope(policy, runs, about, mend, now)
+            refusals.append(Objection("other-image-report", f"{report_name} is about another image: {remedy}"))
+        refusals += _freshness_refusals(policy, runs, report_name, remedy, now)
+        refusals += _laxer_report(policy, runs, report_name, remedy)
+        refusals += _scope_refusals(policy, runs, report_name, remedy, now)
         for blind in sorted({run["blind"] for run in runs if run["blind"] and not _blindness_accepted(policy, run)}):
-            found.append(Refusal("blind", f"{about} could not look at everything: {blind}"))
-        results = [result["properties"] for run in one.content["runs"] for result in run["results"]]
+            refusals.append(Objection("blind", f"{report_name} could not look at everything: {blind}"))
+        results = [result["properties"] for run in report.content["runs"] for result in run["results"]]
         counted = [result for result in results if not result["suppressed"]]
-        found += _findings(policy, counted, sum(run["omitted"] for run in runs), evidence, now)
+        refusals += _finding_refusals(policy, counted, sum(run["omitted"] for run in runs), evidence, now)
         refused = {"package": policy.packages.refuse, "license": policy.licenses.refuse}
-        stated = [Content(**content) for run in runs for content in run["contents"]]
-        found += objections(content for content in stated if content.by in refused.get(content.kind, ()))
+        stated = [ForbiddenContent(**content) for run in runs for content in run["contents"]]
+        refusals += content_objections(content for content in stated if content.by in refused.get(content.kind, ()))
         if policy.needs_sbom:
             for digest in sorted({run["sbom"] for run in runs}):
-                found += _sbom(digest, evidence, about, mend)
-    return found
+                refusals += _sbom_refusals(digest, evidence, report_name, remedy)
+    return refusals
 
 
-def _laxer(policy: Policy, runs: list[Any], about: str, mend: str) -> list[Refusal]:
-    """A report lists what the policy it was made by refuses: by a laxer one it may leave out what counts now."""
+def _laxer_report(policy: Policy, runs: list[Any], report_name: str, remedy: str) -> list[Objection]:
+    """Reject a report made by a laxer policy: it lists what that policy rejects, and may omit what counts now."""
     for run in runs:
         stated = run["policy"]
         if (
             not set(policy.findings.refuse) <= _texts(stated["refuse"])
             or (stated["fixable-only"] and not policy.findings.fixable_only)
-            or not {one.upper() for one in policy.findings.deny} <= _texts(stated["deny"])
+            or not {finding.upper() for finding in policy.findings.deny} <= _texts(stated["deny"])
             or not set(policy.packages.refuse) <= _texts(stated["packages"])
             or not set(policy.licenses.refuse) <= _texts(stated["licenses"])
         ):
-            return [Refusal("laxer-report", f"{about} was made by a policy that refuses less: {mend}")]
+            return [Objection("laxer-report", f"{report_name} was made by a policy that refuses less: {remedy}")]
     return []
 
 
-def _scope(policy: Policy, runs: list[Any], about: str, mend: str, now: datetime) -> list[Refusal]:
-    """A report that looked at less than the policy asks says nothing of the rest."""
-    found = []
-    until = policy.report.accept_previous_until
-    if any(run["version"] == PREVIOUS_VERSION for run in runs) and (until is None or ends(until) <= now):
-        text = f"{about} is of an earlier version of s3c and does not state how much was scanned: {mend}"
-        found.append(Refusal("previous-report", text))
+def _scope_refusals(policy: Policy, runs: list[Any], report_name: str, remedy: str, now: datetime) -> list[Objection]:
+    """Reject a report that covers less than the policy demands."""
+    refusals = []
+    accepted_until = policy.report.accept_previous_until
+    if any(run["version"] == PREVIOUS_VERSION for run in runs) and (
+        accepted_until is None or exception_end(accepted_until) <= now
+    ):
+        text = f"{report_name} is of an earlier version of s3c and does not state how much was scanned: {remedy}"
+        refusals.append(Objection("previous-report", text))
     stated = [run for run in runs if run["version"] == VERSION]
-    if missing := {what for run in stated for what in _missing(policy, run["scope"])}:
-        found.append(
-            Refusal("narrow-report", f"{about} looked at less than the policy asks, {_named(missing)}: {mend}")
+    if missing := {gap for run in stated for gap in _missing(policy, run["scope"])}:
+        refusals.append(
+            Objection(
+                "narrow-report", f"{report_name} looked at less than the policy asks, {_join_names(missing)}: {remedy}"
+            )
         )
-    if policy.report.require_covered_sources and (number := max((run["uncovered"] for run in stated), default=0)) > 0:
-        text = f"it has {_number(number, 'package')} from sources that publish no advisories"
-        found.append(Refusal("uncovered", f"{text}: replace them, or let the policy accept them"))
-    return found
+    if (
+        policy.report.require_covered_sources
+        and (uncovered := max((run["uncovered"] for run in stated), default=0)) > 0
+    ):
+        text = f"it has {uncovered} {plural(uncovered, 'package')} from sources that publish no advisories"
+        refusals.append(Objection("uncovered", f"{text}: replace them, or let the policy accept them"))
+    return refusals
 
 
 def _missing(policy: Policy, scope: Mapping[str, Any]) -> set[str]:
-    """What a policy wants to have been looked at, and was not."""
-    missing = {f"not for {one}" for one in policy.report.scanners if one not in scope["scanners"]}
-    missing |= {f"not at packages of type {one}" for one in policy.report.pkg_types if one not in scope["pkg-types"]}
+    """Return what the policy demands to be scanned, and was not."""
+    missing = {f"not for {name}" for name in policy.report.scanners if name not in scope["scanners"]}
+    missing |= {f"not at packages of type {name}" for name in policy.report.pkg_types if name not in scope["pkg-types"]}
     if not policy.report.allow_skipped and (scope["skip-dirs"] or scope["skip-files"]):
         missing.add("not at skipped paths")
     if policy.report.require_stated and not scope["stated"]:
@@ -203,152 +213,168 @@ def _blindness_accepted(policy: Policy, run: Mapping[str, Any]) -> bool:
 
 
 def _texts(values: list[Any]) -> set[str]:
-    return {one for one in values if isinstance(one, str)}
+    return {value for value in values if isinstance(value, str)}
 
 
-def _signed(trust: Trust, kind: str, about: str, mend: str) -> list[Refusal]:
-    if trust is Trust.UNSIGNED:
-        return [Refusal(f"unsigned-{kind}", f"{about} is not signed: {mend}")]
-    if trust is Trust.STRANGER:
-        return [Refusal(f"stranger-{kind}", f"{about} is signed by nobody whom the policy allows: {mend}")]
+def _signature_refusals(trust: SignerStatus, kind: str, document_name: str, remedy: str) -> list[Objection]:
+    if trust is SignerStatus.UNSIGNED:
+        return [Objection(f"unsigned-{kind}", f"{document_name} is not signed: {remedy}")]
+    if trust is SignerStatus.STRANGER:
+        return [Objection(f"stranger-{kind}", f"{document_name} is signed by nobody whom the policy allows: {remedy}")]
     return []
 
 
-def _freshness(policy: Policy, runs: list[Any], about: str, mend: str, now: datetime) -> list[Refusal]:
-    found = []
+def _freshness_refusals(
+    policy: Policy, runs: list[Any], report_name: str, remedy: str, now: datetime
+) -> list[Objection]:
+    refusals = []
     for created, database in sorted({(run["created"], run["database"]) for run in runs}):
-        made = _stamp(created)
-        if made is None:
+        scanned = _stamp(created)
+        if scanned is None:
             continue
-        if made - SKEW > now:
-            found.append(Refusal("future-report", f"{about} is dated {created}, which is still to come: {mend}"))
-        if now - made > policy.maximum_age:
+        if scanned - CLOCK_SKEW > now:
+            refusals.append(
+                Objection("future-report", f"{report_name} is dated {created}, which is still to come: {remedy}")
+            )
+        if now - scanned > policy.maximum_age:
             limit = policy.report.maximum_age
-            found.append(Refusal("stale-report", f"{about} is of {created}, older than {limit}: {mend}"))
+            refusals.append(Objection("stale-report", f"{report_name} is of {created}, older than {limit}: {remedy}"))
         oldest = policy.maximum_database_age
         if oldest is None:
             continue
         updated = _stamp(database)
-        if updated is None or made - updated > oldest:
+        if updated is None or scanned - updated > oldest:
             limit = f"older than {policy.report.maximum_database_age}"
-            text = f"{about} was made with a vulnerability database {limit}: {mend}"
-            found.append(Refusal("stale-database", text))
-    return found
+            text = f"{report_name} was made with a vulnerability database {limit}: {remedy}"
+            refusals.append(Objection("stale-database", text))
+    return refusals
 
 
-def _findings(policy: Policy, results: list[Any], omitted: int, evidence: Evidence, now: datetime) -> list[Refusal]:
+def _finding_refusals(
+    policy: Policy, results: list[Any], omitted: int, evidence: Evidence, now: datetime
+) -> list[Objection]:
     denied, refused, expired = set(), set(), set()
-    for one in results:
-        item = (RANKS[one["severity"]], one["id"], one["package"], _told(one))
-        if one["id"].upper() in {name.upper() for name in policy.findings.deny}:
+    for finding in results:
+        item = (SEVERITY_RANKS[finding["severity"]], finding["id"], finding["package"], _describe_finding(finding))
+        if finding["id"].upper() in {name.upper() for name in policy.findings.deny}:
             denied.add(item)
             continue
-        if one["severity"] not in policy.findings.refuse or (policy.findings.fixable_only and not one["fixable"]):
+        if finding["severity"] not in policy.findings.refuse or (
+            policy.findings.fixable_only and not finding["fixable"]
+        ):
             continue
-        excused = [e for e in policy.exceptions if e.id == one["id"] and e.package in {None, one["package"]}]
-        if any(ends(e.until) > now for e in excused):
+        exceptions = [
+            exception
+            for exception in policy.exceptions
+            if exception.id == finding["id"] and exception.package in {None, finding["package"]}
+        ]
+        if any(exception_end(exception.until) > now for exception in exceptions):
             continue
-        if excused:
-            expired.add((one["id"], one["package"], max(e.until for e in excused).isoformat()))
+        if exceptions:
+            expired.add(
+                (finding["id"], finding["package"], max(exception.until for exception in exceptions).isoformat())
+            )
         refused.add(item)
-    mend = f"patch it with `s3c patch {evidence.reference}`, or rebuild it"
-    found = []
+    remedy = f"patch it with `s3c patch {evidence.reference}`, or rebuild it"
+    refusals = []
     if denied:
-        found.append(Refusal("denied-finding", f"it has what the policy denies by name, {_listed(denied)}: {mend}"))
-    if number := len(refused) + omitted:
-        told = (f", {_listed(refused)}" + " and others" * bool(omitted)) if refused else ""
-        found.append(Refusal("finding", f"it has {_number(number, 'refused finding')}{told}: {mend}"))
+        refusals.append(
+            Objection("denied-finding", f"it has what the policy denies by name, {_join_findings(denied)}: {remedy}")
+        )
+    if count := len(refused) + omitted:
+        listing = (f", {_join_findings(refused)}" + " and others" * bool(omitted)) if refused else ""
+        refusals.append(Objection("finding", f"it has {count} {plural(count, 'refused finding')}{listing}: {remedy}"))
     for name, package, until in sorted(expired):
         where = f" in {package}" if package else ""
-        text = f"the exception for {name}{where} ended on {until}: mend the finding, or renew the exception"
-        found.append(Refusal("expired-exception", text))
-    return found
+        text = f"the exception for {name}{where} ended on {until}: fix the finding, or renew the exception"
+        refusals.append(Objection("expired-exception", text))
+    return refusals
 
 
-def _told(one: Mapping[str, Any]) -> str:
-    parts = [one["severity"], *([one["package"]] if one["package"] else [])]
-    if one["fixed"]:
-        parts.append(f"fixed in {one['fixed']}")
-    elif not one["fixable"]:
+def _describe_finding(finding: Mapping[str, Any]) -> str:
+    parts = [finding["severity"], *([finding["package"]] if finding["package"] else [])]
+    if finding["fixed"]:
+        parts.append(f"fixed in {finding['fixed']}")
+    elif not finding["fixable"]:
         parts.append("without a fix")
-    return f"{one['id']} ({', '.join(parts)})"
+    return f"{finding['id']} ({', '.join(parts)})"
 
 
-def _sbom(digest: str, evidence: Evidence, about: str, mend: str) -> list[Refusal]:
+def _sbom_refusals(digest: str, evidence: Evidence, report_name: str, remedy: str) -> list[Objection]:
     if not digest:
-        return [Refusal("no-sbom", f"{about} names no SBOM (SPDX): {mend}")]
-    found = next((one for one in evidence.sboms if one.digest == digest), None)
-    named = f"its SBOM ({_short(digest)})"
-    if found is None:
-        return [Refusal("no-sbom", f"{named} is not there: {mend}")]
-    return _signed(found.trust, "sbom", named, mend)
+        return [Objection("no-sbom", f"{report_name} names no SBOM (SPDX): {remedy}")]
+    sbom = next((document for document in evidence.sboms if document.digest == digest), None)
+    sbom_name = f"its SBOM ({_short(digest)})"
+    if sbom is None:
+        return [Objection("no-sbom", f"{sbom_name} is not there: {remedy}")]
+    return _signature_refusals(sbom.trust, "sbom", sbom_name, remedy)
 
 
-def refused_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[Content, ...]:
-    """The packages and licences of an SBOM that the policy refuses.
+def forbidden_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[ForbiddenContent, ...]:
+    """Return the packages and licences of an SBOM that the policy rejects.
 
     Args:
         policy: the one in force.
         spdx: a document of SPDX 2.3, in JSON.
     """
-    wanted = [(one, licences.current(one)) for one in policy.licenses.refuse]
+    forbidden = [(licence, licences.current_identifiers(licence)) for licence in policy.licenses.refuse]
     names = {
-        one["licenseId"].lower(): one["name"].lower()
-        for one in spdx.get("hasExtractedLicensingInfos") or ()
-        if "licenseId" in one and "name" in one
+        info["licenseId"].lower(): info["name"].lower()
+        for info in spdx.get("hasExtractedLicensingInfos") or ()
+        if "licenseId" in info and "name" in info
     }
-    found = set()
-    for one in spdx["packages"]:
-        name, version = one["name"], one.get("versionInfo", "")
-        for entry, (refused, of) in zip(policy.packages.refuse, policy.refused_packages, strict=True):
-            if refused == name and of in {"", version}:
-                found.add(Content("package", entry, f"{name} {version}".strip(" ")))
-        under = _licences(one, names)
-        for entry, meant in wanted:
-            if meant <= under:
-                found.add(Content("license", entry, f"{name} ({entry})"))
-    return tuple(sorted(found))
+    rejected = set()
+    for package in spdx["packages"]:
+        name, version = package["name"], package.get("versionInfo", "")
+        for entry, (refused_name, refused_version) in zip(policy.packages.refuse, policy.refused_packages, strict=True):
+            if refused_name == name and refused_version in {"", version}:
+                rejected.add(ForbiddenContent("package", entry, f"{name} {version}".strip(" ")))
+        granted = _licences(package, names)
+        for entry, identifiers in forbidden:
+            if identifiers <= granted:
+                rejected.add(ForbiddenContent("license", entry, f"{name} ({entry})"))
+    return tuple(sorted(rejected))
 
 
 def _licences(package: Mapping[str, Any], names: Mapping[str, str]) -> set[str]:
-    """The identifiers in a package's licence expressions, as SPDX has them now; those it has none for by name."""
+    """Return the current SPDX identifiers in a package's licence expressions, resolving licences given by name."""
     text = f"{package.get('licenseConcluded', '')} {package.get('licenseDeclared', '')}".lower()
-    words = set(_WORDS.split(text))
-    words |= {word for one in words if one in names for word in _WORDS.split(names[one])}
-    return {licence for word in words for licence in licences.granted(word)}
+    terms = set(_WORDS.split(text))
+    terms |= {term for reference in terms if reference in names for term in _WORDS.split(names[reference])}
+    return {licence for term in terms for licence in licences.granted_identifiers(term)}
 
 
-def objections(contents: Iterable[Content]) -> list[Refusal]:
-    """What is said of refused contents."""
+def content_objections(contents: Iterable[ForbiddenContent]) -> list[Objection]:
+    """Return the refusals for rejected contents."""
     listed = list(contents)
-    packages = {one.text for one in listed if one.kind == "package"}
-    licences = {one.text for one in listed if one.kind == "license"}
-    found = []
+    packages = {content.text for content in listed if content.kind == "package"}
+    licences = {content.text for content in listed if content.kind == "license"}
+    refusals = []
     if packages:
-        text = f"it holds what the policy refuses, {_named(packages)}: remove it from the image"
-        found.append(Refusal("package", text))
+        text = f"it holds what the policy refuses, {_join_names(packages)}: remove it from the image"
+        refusals.append(Objection("package", text))
     if licences:
-        text = f"it holds packages under refused licences, {_named(licences)}: remove them from the image"
-        found.append(Refusal("license", text))
-    return found
+        text = f"it holds packages under refused licences, {_join_names(licences)}: remove them from the image"
+        refusals.append(Objection("license", text))
+    return refusals
 
 
-def _read(one: Document) -> _Read:
-    content = _json(one.content)
-    told = _times(content)
-    stamps = [_stamp(text) for text in told] if told else []
-    known = [stamp for stamp in stamps if stamp is not None]
-    readable = bool(stamps) and len(known) == len(stamps)
-    when = min(known) if readable else _stamp(one.attached)
-    return _Read(digest=one.digest, trust=one.trust, content=content, readable=readable, when=when)
+def _parse_document(document: EvidenceDocument) -> _ParsedDocument:
+    content = _json(document.content)
+    times = _times(content)
+    stamps = [_stamp(time) for time in times] if times else []
+    valid_stamps = [stamp for stamp in stamps if stamp is not None]
+    readable = bool(stamps) and len(valid_stamps) == len(stamps)
+    when = min(valid_stamps) if readable else _stamp(document.attached)
+    return _ParsedDocument(digest=document.digest, trust=document.trust, content=content, readable=readable, when=when)
 
 
 def _json(content: bytes | None) -> Any:
-    """What Go reads: what is not UTF-8 is replaced, and NaN is no JSON."""
+    """Parse as Go does: bytes that are not UTF-8 are replaced, and NaN is not JSON."""
     if content is None:
         return None
     try:
-        return reading.json_value(content.decode("utf-8", "replace"), parse_constant=_no_number)
+        return reading.parse_json(content.decode("utf-8", "replace"), parse_constant=_no_number)
     except ValueError:
         return None
 
@@ -357,11 +383,11 @@ def _no_number(text: str) -> None:
     raise ValueError(f"{text} is not JSON")
 
 
-def _newest(documents: list[_Read]) -> list[_Read]:
-    """The newest, and those of the same moment. One that tells no time could be the newest."""
+def _newest(documents: list[_ParsedDocument]) -> list[_ParsedDocument]:
+    """Return the newest documents, including those of the same moment; one without a time could be the newest."""
     latest = datetime.max.replace(tzinfo=UTC)
-    times = [one.when or latest for one in documents]
-    return [one for one, when in zip(documents, times, strict=True) if when == max(times)]
+    times = [document.when or latest for document in documents]
+    return [document for document, when in zip(documents, times, strict=True) if when == max(times)]
 
 
 def _stamp(text: Any) -> datetime | None:
@@ -374,7 +400,7 @@ def _stamp(text: Any) -> datetime | None:
 
 
 def _times(content: Any) -> list[str] | None:
-    """When each run was made; None when it is no report of ours."""
+    """Return when each run was made; None when it is not a report of s3c."""
     runs = _dig(content, "runs")
     if not isinstance(runs, list) or not runs or not all(_is_run(run) for run in runs):
         return None
@@ -401,7 +427,7 @@ def _is_run(run: Any) -> bool:
 
 
 def _states_scope(statement: Mapping[str, Any]) -> bool:
-    """Whether it is of the previous version, or states how much was scanned."""
+    """Return whether a statement is of the previous version, or states how much was scanned."""
     version, scope, uncovered = (statement.get(name) for name in ("version", "scope", "uncovered"))
     if isinstance(version, bool) or version not in (PREVIOUS_VERSION, VERSION):
         return False
@@ -418,7 +444,7 @@ def _states_scope(statement: Mapping[str, Any]) -> bool:
 
 
 def _are_texts(values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(one, str) for one in values)
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
 def _is_content(content: Any) -> bool:
@@ -434,7 +460,7 @@ def _is_result(result: Any) -> bool:
     return (
         isinstance(facts, dict)
         and all(isinstance(facts.get(name), str) for name in ("id", "package", "fixed", "severity"))
-        and facts["severity"] in RANKS
+        and facts["severity"] in SEVERITY_RANKS
         and all(isinstance(facts.get(name), bool) for name in ("fixable", "suppressed"))
     )
 
@@ -449,18 +475,14 @@ def _short(digest: str) -> str:
     return digest[:19]
 
 
-def _number(amount: int, noun: str) -> str:
-    return f"{amount} {noun}{'s' * (amount != 1)}"
-
-
-def _listed(items: set[tuple[int, str, str, str]]) -> str:
+def _join_findings(items: set[tuple[int, str, str, str]]) -> str:
     return _first([item[3] for item in sorted(items)])
 
 
-def _named(items: set[str]) -> str:
+def _join_names(items: set[str]) -> str:
     return _first(sorted(items))
 
 
 def _first(items: list[str]) -> str:
-    rest = len(items) - MOST
-    return ", ".join(items[:MOST]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(items) - MAX_NAMED
+    return ", ".join(items[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")

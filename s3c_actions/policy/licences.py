@@ -1,6 +1,6 @@
-"""Which licences an SPDX identifier stands for: those of today, whatever its age.
+"""Resolve SPDX licence identifiers, including deprecated ones, to current ones.
 
-Packages are full of identifiers that SPDX has deprecated (https://spdx.org/licenses/#deprecated): `AGPL-3.0`,
+Packages contain many identifiers that SPDX has deprecated (https://spdx.org/licenses/#deprecated): `AGPL-3.0`,
 `AGPL-3.0+`, `GPL-2.0-with-classpath-exception`. Their successors mean the same.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _GNU = re.compile(r"(a?gpl-[13]\.0|gpl-2\.0|lgpl-(?:2\.[01]|3\.0)|gfdl-1\.[123])(-invariants|-no-invariants)?")
-"""Whose identifiers got `-only` and `-or-later` in version 3 of the list; in small letters, as all here."""
+"""Licences whose identifiers got `-only` and `-or-later` in version 3 of the list; in lower case, as all here."""
 
 _SUCCESSORS = {
     "gpl-2.0-with-autoconf-exception": ("gpl-2.0-only", "autoconf-exception-2.0"),
@@ -27,11 +27,11 @@ _SUCCESSORS = {
 }
 
 
-def current(identifier: str) -> frozenset[str]:
-    """The identifiers of today, all of which have to be there for it: the licence, and its exception if it has one.
+def current_identifiers(identifier: str) -> frozenset[str]:
+    """Return the current identifiers, all of which are needed for this one: the licence, and its exception if any.
 
     Args:
-        identifier: in any letters; one that SPDX does not know stands for itself.
+        identifier: in any case; an identifier that SPDX does not know is kept.
     """
     word = identifier.lower()
     if word in _SUCCESSORS:
@@ -42,15 +42,15 @@ def current(identifier: str) -> frozenset[str]:
     return frozenset({word})
 
 
-def granted(identifier: str) -> frozenset[str]:
-    """What may be taken by an identifier in a package's expression: itself, and what it offers to choose from.
+def granted_identifiers(identifier: str) -> frozenset[str]:
+    """Return the licences that an identifier in a package's expression grants: itself, and those it offers.
 
-    Who may take a version or a later one may take that version: `AGPL-3.0+` offers `AGPL-3.0-only` too.
+    `-or-later` also grants that version: `AGPL-3.0+` offers `AGPL-3.0-only` too.
     """
-    found = set(current(identifier))
-    for word in tuple(found):
+    identifiers = set(current_identifiers(identifier))
+    for word in tuple(identifiers):
         if word.endswith("-or-later"):
-            found.add(f"{word.removesuffix('-or-later')}-only")
+            identifiers.add(f"{word.removesuffix('-or-later')}-only")
         elif word.endswith("+"):
-            found.add(word.removesuffix("+"))
-    return frozenset(found)
+            identifiers.add(word.removesuffix("+"))
+    return frozenset(identifiers)

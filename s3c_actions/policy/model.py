@@ -14,14 +14,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from s3c_actions import identities, pasted, reading
-from s3c_actions.errors import InputError
-from s3c_actions.inputs import duration
-from s3c_actions.report.gate import Exemption, Gate
-from s3c_actions.report.model import Severity
-from s3c_actions.report.scope import Required
+from s3c_actions.core import pasted_content, reading
+from s3c_actions.core.errors import InputError
+from s3c_actions.findings.model import Severity
+from s3c_actions.findings.scope import RequiredScope
+from s3c_actions.findings.threshold import Exemption, Threshold
+from s3c_actions.options.parse import duration
+from s3c_actions.signing import identities
 
-DEFAULT = "s3c-policy.yaml"
+DEFAULT_FILE = "s3c-policy.yaml"
 SCHEMA = "policy-1.json"
 MAX_SIZE = 1024 * 1024
 
@@ -44,7 +45,7 @@ class _Part(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_
     """What every part of the file has in common: a misspelt key is an error, never ignored."""
 
 
-class Signer(_Part, frozen=True, kw_only=True):
+class TrustedSigner(_Part, frozen=True, kw_only=True):
     """Whose signatures count: the image's, and those of its evidence."""
 
     name: Annotated[
@@ -75,12 +76,12 @@ class Signer(_Part, frozen=True, kw_only=True):
 
     @property
     def vault(self) -> tuple[str, str, str] | None:
-        """Host, name and version (empty: the newest) of a certificate that a vault has; None of one that is given."""
-        found = _OF_A_VAULT.fullmatch(self.certificate)
-        return (found["host"].lower(), found["name"], found["version"] or "") if found else None
+        """Return host, name and version (empty: the newest) of a certificate in a vault; None for another."""
+        match = _OF_A_VAULT.fullmatch(self.certificate)
+        return (match["host"].lower(), match["name"], match["version"] or "") if match else None
 
 
-class Findings(_Part, frozen=True, kw_only=True):
+class FindingRules(_Part, frozen=True, kw_only=True):
     """Which findings of a scan are refused."""
 
     refuse: Annotated[
@@ -98,7 +99,7 @@ class Findings(_Part, frozen=True, kw_only=True):
     ] = ()
 
 
-class Accepted(_Part, frozen=True, kw_only=True):
+class AcceptedFinding(_Part, frozen=True, kw_only=True):
     """A finding that is accepted for a while."""
 
     id: Annotated[Line, Meta(description="Of the finding.", examples=["CVE-2023-45853"])]
@@ -108,7 +109,7 @@ class Accepted(_Part, frozen=True, kw_only=True):
     package: Annotated[Line | None, Meta(description="Only in this package; in any when left out.")] = None
 
 
-class Report(_Part, frozen=True, kw_only=True):
+class ReportRules(_Part, frozen=True, kw_only=True):
     """How fresh the scan report has to be when a Pod starts, and how much it has to have looked at."""
 
     maximum_age: Annotated[Duration, Meta(description="A report that is older is stale, and denies.")] = "7d"
@@ -159,13 +160,13 @@ class Report(_Part, frozen=True, kw_only=True):
     ] = None
 
 
-class Sbom(_Part, frozen=True, kw_only=True):
+class SbomRules(_Part, frozen=True, kw_only=True):
     """Whether a bill of materials is asked for."""
 
     required: Annotated[bool, Meta(description="An image without a signed SBOM (SPDX) is refused.")] = False
 
 
-class Packages(_Part, frozen=True, kw_only=True):
+class PackageRules(_Part, frozen=True, kw_only=True):
     """Packages that no image may hold. Asks for an SBOM."""
 
     refuse: Annotated[
@@ -173,7 +174,7 @@ class Packages(_Part, frozen=True, kw_only=True):
     ] = ()
 
 
-class Licenses(_Part, frozen=True, kw_only=True):
+class LicenseRules(_Part, frozen=True, kw_only=True):
     """Licences that nothing in an image may be under. Asks for an SBOM."""
 
     refuse: Annotated[
@@ -191,31 +192,31 @@ class Policy(_Part, frozen=True, kw_only=True):
 
     version: Annotated[Literal[1], Meta(description="Of this file's format.")]
     signers: Annotated[
-        tuple[Signer, ...],
+        tuple[TrustedSigner, ...],
         Meta(description="Who may sign. The cluster and `s3c policy check` need at least one."),
     ] = ()
-    findings: Findings = field(default_factory=Findings)
-    exceptions: Annotated[tuple[Accepted, ...], Meta(description="Findings that are accepted for a while.")] = ()
-    report: Report = field(default_factory=Report)
-    sbom: Sbom = field(default_factory=Sbom)
-    packages: Packages = field(default_factory=Packages)
-    licenses: Licenses = field(default_factory=Licenses)
+    findings: FindingRules = field(default_factory=FindingRules)
+    exceptions: Annotated[tuple[AcceptedFinding, ...], Meta(description="Findings that are accepted for a while.")] = ()
+    report: ReportRules = field(default_factory=ReportRules)
+    sbom: SbomRules = field(default_factory=SbomRules)
+    packages: PackageRules = field(default_factory=PackageRules)
+    licenses: LicenseRules = field(default_factory=LicenseRules)
 
     @property
     def maximum_age(self) -> timedelta:
-        """How old a report may be."""
+        """Return the maximum age of a report."""
         return timedelta(seconds=duration(self.report.maximum_age))
 
     @property
     def maximum_database_age(self) -> timedelta | None:
-        """How old the database may have been at the scan."""
-        given = self.report.maximum_database_age
-        return timedelta(seconds=duration(given)) if given is not None else None
+        """Return the maximum age of the database at the scan; None: any age."""
+        age = self.report.maximum_database_age
+        return timedelta(seconds=duration(age)) if age is not None else None
 
     @property
-    def required_scope(self) -> Required:
-        """How much a scan has to look at."""
-        return Required(
+    def required_scope(self) -> RequiredScope:
+        """Return how much a scan has to cover."""
+        return RequiredScope(
             scanners=self.report.scanners,
             pkg_types=self.report.pkg_types,
             everywhere=not self.report.allow_skipped,
@@ -224,57 +225,57 @@ class Policy(_Part, frozen=True, kw_only=True):
 
     @property
     def needs_sbom(self) -> bool:
-        """Whether an image without an SBOM is refused."""
+        """Return whether an image without an SBOM is rejected."""
         return self.sbom.required or self.judges_contents
 
     @property
     def judges_contents(self) -> bool:
-        """Whether packages or licences are refused."""
+        """Return whether packages or licences are rejected."""
         return bool(self.packages.refuse or self.licenses.refuse)
 
     @property
     def refused_packages(self) -> tuple[tuple[str, str], ...]:
-        """Name and version of each refused package; any version when it is empty."""
-        return tuple(_split(one) for one in self.packages.refuse)
+        """Return name and version of each rejected package; an empty version matches any."""
+        return tuple(_split(package) for package in self.packages.refuse)
 
     @property
     def digest(self) -> str:
-        """Of what it says, however it is written down: `sha256:…`."""
+        """Return the digest (`sha256:…`) of the policy's content, independent of the file's formatting."""
         return "sha256:" + hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
-    def gate(self, now: datetime) -> Gate:
-        """The gate that refuses findings as this policy does.
+    def gate(self, now: datetime) -> Threshold:
+        """Return the gate that rejects findings as this policy does.
 
         Args:
-            now: decides which exceptions still count.
+            now: decides which exceptions still apply.
         """
-        return Gate(
+        return Threshold(
             fail_on=None,
             refuse=frozenset(Severity.of(name) for name in self.findings.refuse),
             fixable_only=self.findings.fixable_only,
-            deny=frozenset(one.upper() for one in self.findings.deny),
+            deny=frozenset(finding.upper() for finding in self.findings.deny),
             exemptions=tuple(
                 Exemption(
-                    id=one.id,
-                    package=one.package,
-                    ends=ends(one.until),
-                    until=one.until.isoformat(),
-                    why=one.why,
-                    who=one.who,
+                    id=exception.id,
+                    package=exception.package,
+                    ends=exception_end(exception.until),
+                    until=exception.until.isoformat(),
+                    why=exception.why,
+                    who=exception.who,
                 )
-                for one in self.exceptions
+                for exception in self.exceptions
             ),
             now=now,
         )
 
 
-def ends(until: date) -> datetime:
-    """The moment from which an exception counts no more: the day after its last one begins."""
+def exception_end(until: date) -> datetime:
+    """Return the moment from which an exception no longer applies: the start of the day after its last one."""
     return datetime.combine(until + timedelta(days=1), time(), UTC)
 
 
 def _split(package: str) -> tuple[str, str]:
-    """Name and version; the name of an npm package may begin with an @."""
+    """Split a package into name and version; the name of an npm package may begin with an @."""
     name, at, version = package.rpartition("@")
     return (name, version) if at and name else (package, "")
 
@@ -284,27 +285,27 @@ def read(path: Path, *, field: str = "policy") -> Policy:
 
     Args:
         path: of the file. Paths of certificates in it are relative to it, or to the working folder when the policy was
-            given as text; they are read, so that the policy returned holds their text. Those of a vault are left as
-            they are named (`commands.policy.trusting`).
+            given as text; they are read, so that the returned policy holds their text. Certificates of a vault remain
+            references.
         field: the input it came from, for errors.
 
     Raises:
-        InputError: it cannot be read, is not YAML, or says something that a policy cannot; the message names the place.
+        InputError: it cannot be read, is not YAML, or has an invalid value; the message names the place.
     """
-    name = "the text given" if pasted.is_kept(path) else str(path)
+    name = "the text given" if pasted_content.is_kept(path) else str(path)
     try:
-        text = reading.text(path, MAX_SIZE)
+        text = reading.read_text_file(path, MAX_SIZE)
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", "") or "it is not UTF-8"
         raise InputError(field, f"{name} cannot be read: {what}.", remedy="Look at the path.") from error
     policy = parse(text, name=name, field=field)
-    folder = Path() if pasted.is_kept(path) else path.parent
-    signers = tuple(_with_certificate(one, folder, field) for one in policy.signers)
+    folder = Path() if pasted_content.is_kept(path) else path.parent
+    signers = tuple(_with_certificate(signer, folder, field) for signer in policy.signers)
     return msgspec.structs.replace(policy, signers=signers)
 
 
-def parse(text: str, *, name: str = DEFAULT, field: str = "policy") -> Policy:
-    """As `read`, of a text; certificates that are named by a path are left so.
+def parse(text: str, *, name: str = DEFAULT_FILE, field: str = "policy") -> Policy:
+    """Parse the text of a policy as `read` does, but keep the paths of certificates.
 
     Raises:
         InputError: it is not a policy.
@@ -319,16 +320,16 @@ def parse(text: str, *, name: str = DEFAULT, field: str = "policy") -> Policy:
         where = place.strip("`").removeprefix("$.").removeprefix("$") or "the top"
         raise InputError(
             field,
-            f"{name}: at {where}: {_said(what, where)}.",
+            f"{name}: at {where}: {_describe_problem(what, where)}.",
             remedy="docs/policy.md has every key with an example.",
         ) from None
     _check(policy, name, field)
     return policy
 
 
-def _said(what: str, where: str) -> str:
-    """What msgspec says of a value, in words of the file where it speaks Python's."""
-    if where == "version":
+def _describe_problem(what: str, location: str) -> str:
+    """Return msgspec's description of a value, in terms of the file instead of Python's."""
+    if location == "version":
         return "this is not 1, the only version there is"
     if "xpected `date`" in what:
         return "this is no date such as 2027-01-31"
@@ -338,68 +339,69 @@ def _said(what: str, where: str) -> str:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the file."""
-    made = msgspec.json.schema(Policy)
+    """Return the JSON Schema (2020-12) of the file."""
+    generated = msgspec.json.schema(Policy)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "s3c-policy.yaml, version 1",
-        **made,
+        **generated,
     }
 
 
 def _check(policy: Policy, name: str, field: str) -> None:
-    for number, one in enumerate(policy.exceptions):
-        if one.id.upper() in {denied.upper() for denied in policy.findings.deny}:
+    for number, entry in enumerate(policy.exceptions):
+        if entry.id.upper() in {denied.upper() for denied in policy.findings.deny}:
             raise InputError(
                 field,
-                f"{name}: at exceptions[{number}]: {one.id} is denied under `findings`, which no exception excuses.",
+                f"{name}: at exceptions[{number}]: {entry.id} is denied under `findings`, which no exception excuses.",
                 remedy="Take it out of one of the two.",
             )
-    names = [one.name for one in policy.signers]
-    for signer in names:
-        if names.count(signer) > 1:
-            raise InputError(field, f"{name}: two signers are called {signer}.", remedy="Give each a name of its own.")
-    for number, signed in enumerate(policy.signers):
+    names = [signer.name for signer in policy.signers]
+    for signer_name in names:
+        if names.count(signer_name) > 1:
+            raise InputError(
+                field, f"{name}: two signers are called {signer_name}.", remedy="Give each a name of its own."
+            )
+    for number, signer in enumerate(policy.signers):
         try:
-            identities.entries(signed.identities, field)
+            identities.identity_entries(signer.identities, field)
         except InputError as error:
             error.what = error.what.replace(f"{field}: ", f"{field}: {name}: at signers[{number}].identities: ", 1)
             raise
-    for place, given in (
+    for place, age in (
         ("maximum-age", policy.report.maximum_age),
         ("maximum-database-age", policy.report.maximum_database_age),
     ):
-        if given is not None and duration(given) <= 0:
-            raise InputError(
-                field, f"{name}: at report.{place}: {given} is no time at all.", remedy="Give 24h or more."
-            )
+        if age is not None and duration(age) <= 0:
+            raise InputError(field, f"{name}: at report.{place}: {age} is no time at all.", remedy="Give 24h or more.")
 
 
 def _yaml(text: str, name: str, field: str) -> Any:
     try:
-        return reading.yaml_value(text)
+        return reading.parse_yaml(text)
     except reading.YamlError as error:
-        where = f", line {error.line}" if error.line else ""
+        line = f", line {error.line}" if error.line else ""
         raise InputError(
             field,
-            f"{name} is not YAML{where}: {error.problem}.",
+            f"{name} is not YAML{line}: {error.problem}.",
             remedy="Look at that line.",
             original=str(error)[:500],
         ) from None
 
 
-def _with_certificate(signer: Signer, folder: Path, field: str) -> Signer:
+def _with_certificate(signer: TrustedSigner, folder: Path, field: str) -> TrustedSigner:
     if "-----BEGIN" in signer.certificate or signer.vault is not None:
         return signer
     if signer.certificate.startswith("https://"):
         raise InputError(
             field,
-            f"the certificate of signer {signer.name}, {pasted.shortened(signer.certificate)}, is none of a key vault.",
+            f"the certificate of signer {signer.name}, {pasted_content.shorten(signer.certificate)}, "
+            "is none of a key vault.",
             remedy="Give its identifier, https://VAULT.vault.azure.net/certificates/NAME, or a PEM file.",
         )
     path = folder / signer.certificate
     try:
-        text = reading.text(path, encoding="ascii")
+        text = reading.read_text_file(path, encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", "") or "it is not PEM"
         raise InputError(

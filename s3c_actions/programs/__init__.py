@@ -1,1 +1,1 @@
-"""One module for each outside program, and how a program is had."""
+"""The programs that do the work, a folder each, and where they come from."""

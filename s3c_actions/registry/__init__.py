@@ -1,7 +1,7 @@
-"""A registry, as the OCI distribution specification 1.1 has it: read and written to.
+"""A client for registries, by the OCI distribution specification 1.1.
 
-https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md. What few commands need is not imported here:
-`copying` and `archive`.
+https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md. `copying` and `archive`, which few commands
+need, are not imported here.
 """
 
 from s3c_actions.registry.content import (
@@ -15,7 +15,7 @@ from s3c_actions.registry.content import (
     choose,
 )
 from s3c_actions.registry.reading import Registry
-from s3c_actions.registry.source import RepositorySource, Source
+from s3c_actions.registry.source import ImageSource, RepositorySource
 from s3c_actions.registry.writing import Writer
 
 __all__ = [
@@ -25,10 +25,10 @@ __all__ = [
     "OCI_MANIFEST",
     "Descriptor",
     "ImageConfig",
+    "ImageSource",
     "Manifest",
     "Registry",
     "RepositorySource",
-    "Source",
     "Writer",
     "choose",
 ]

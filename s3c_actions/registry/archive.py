@@ -1,8 +1,8 @@
-"""An OCI image layout in a tar archive, as a build writes it that has no registry to push to.
+"""Read an OCI image layout in a tar archive, as a build without a registry writes it.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md: `oci-layout`, `index.json` and
-`blobs/ALGORITHM/ENCODED`. Whoever wrote it is not trusted: nothing is unpacked, no member is followed anywhere, and
-everything is held against its digest.
+`blobs/ALGORITHM/ENCODED`. Its author is not trusted: nothing is unpacked, no link is followed, and every blob is
+checked against its digest.
 """
 
 from __future__ import annotations
@@ -17,44 +17,44 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from s3c_actions.errors import InputError, S3CError
+from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.registry.content import (
-    INDEXES,
-    MANIFESTS,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
     MAX_CONFIG,
     MAX_MANIFEST,
     OCI_INDEX,
     OCI_MANIFEST,
     Descriptor,
     Manifest,
-    checked,
-    contents,
-    descriptors,
-    digest_of,
-    json_object,
-    manifest_of,
+    blob_sizes,
+    compute_digest,
+    parse_descriptors,
+    parse_json_object,
+    parse_manifest,
+    verify_chunks,
 )
-from s3c_actions.registry.source import Source
+from s3c_actions.registry.source import ImageSource
 
 LAYOUT_VERSION = "1.0.0"
 MAX_MEMBERS = 10_000
 MAX_HEADER = 64 * 1024
-DEEPEST = 4
-PIECE = 1024 * 1024
+MAX_DEPTH = 4
+CHUNK_BYTES = 1024 * 1024
 # The name of an image in `index.json`: the specification's, and the whole reference as containerd and BuildKit add it.
-NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
+NAME_ANNOTATIONS = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 
 
 class _Member(NamedTuple):
-    """Where a file of the archive lies in it."""
+    """The place of a file in the archive: offset and size in bytes."""
 
     start: int
     size: int
 
 
 class _Headers(io.FileIO):
-    """The archive as `tarfile` reads it: headers alone, which it would take at any length."""
+    """The archive as `tarfile` reads it: headers only, which `tarfile` would accept at any length."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or not 0 <= size <= MAX_HEADER:
@@ -62,16 +62,16 @@ class _Headers(io.FileIO):
         return super().read(size) or b""
 
 
-class Archive(Source):
+class ArchiveSource(ImageSource):
     """An archive with one image, or with several of which one is named; a context manager that closes it.
 
     Args:
         path: of the archive.
-        wanted: digest, name or tag of the image; may be empty when there is one only.
+        wanted: digest, name or tag of the image; may be empty when there is only one.
         field: the input that has the path, for errors.
 
     Raises:
-        InputError: it is no such archive, is cut off, or has members that none has.
+        InputError: it is not such an archive, is cut off, or has members that no image layout has.
     """
 
     def __init__(self, path: Path, wanted: str = "", *, field: str = "source") -> None:
@@ -86,7 +86,7 @@ class Archive(Source):
                 remedy="Look at the path. An image of a registry is written with its tag or digest.",
             ) from None
         try:
-            self._members = self._listed()
+            self._members = self._list_members()
             self._check_layout()
         except BaseException:
             self.close()
@@ -108,65 +108,68 @@ class Archive(Source):
 
     @property
     def name(self) -> str:
-        """The path."""
+        """Return the path."""
         return str(self._path)
 
     def image(self) -> Manifest:
-        """The image that was asked for, with everything it names there.
+        """Return the requested image, after checking that everything it names exists.
 
         Raises:
-            InputError: there is none or another one, several and none was named, or something of it is missing.
+            InputError: it does not exist, several exist and none was named, or a part of it is missing.
         """
-        # What refers to another image (a signature, a report) is none itself.
-        images = [one for one, subject in self._entries if not subject]
+        # A referrer of another image (a signature, a report) is not an image itself.
+        images = [descriptor for descriptor, subject in self._entries if not subject]
         if not images:
             raise self.refuse("its index.json names no image")
-        chosen = [one for one in images if not self._wanted or self._wanted in _names(one)]
-        digests = {one.digest for one in chosen}
+        chosen = [descriptor for descriptor in images if not self._wanted or self._wanted in _names(descriptor)]
+        digests = {descriptor.digest for descriptor in chosen}
         if len(digests) != 1:
-            there = ", ".join(dict.fromkeys(" = ".join(_names(one)) for one in images))
+            names = ", ".join(dict.fromkeys(" = ".join(_names(descriptor)) for descriptor in images))
             what = f"{self._path} has {'several images' if digests else f'no image {self._wanted!r}'}; there are: "
-            raise InputError("source-image", what + f"{there[:2000]}.", remedy="Name one of them, by digest or name.")
+            raise InputError("source-image", what + f"{names[:2000]}.", remedy="Name one of them, by digest or name.")
         manifest = self.manifest(digests.pop())
-        self._complete(manifest)
+        self._check_complete(manifest)
         return manifest
 
     def manifest(self, digest: str) -> Manifest:
-        """As `Source.manifest`. What tells no type is told by what it holds, and must not hold both."""
-        content = self._whole(digest, MAX_MANIFEST)
-        document = json_object(content, self.refuse, "a manifest")
+        """Return a manifest as `Source.manifest` does.
+
+        Without a media type in it, its content decides whether it is an index, and must be unambiguous.
+        """
+        content = self._verified_content(digest, MAX_MANIFEST)
+        document = parse_json_object(content, self.refuse, "a manifest")
         if not document.get("mediaType") and "manifests" in document and {"layers", "config"} & document.keys():
             raise self.refuse(f"{digest} may be read as an index and as a manifest")
         kind = OCI_INDEX if "manifests" in document else OCI_MANIFEST
-        return manifest_of(content, self.refuse, digest=digest, media_type=kind)
+        return parse_manifest(content, self.refuse, digest=digest, media_type=kind)
 
     def blob(self, digest: str) -> bytes:
-        """As `Source.blob`."""
-        return self._whole(digest, MAX_CONFIG)
+        """Return content as `Source.blob` does."""
+        return self._verified_content(digest, MAX_CONFIG)
 
     def layer(self, digest: str, size: int) -> Iterator[bytes]:
-        """As `Source.layer`."""
-        return checked(self._pieces(self._blob(digest)), digest, size, self.refuse)
+        """Yield content as `Source.layer` does."""
+        return verify_chunks(self._pieces(self._blob(digest)), digest, size, self.refuse)
 
     def referrers(self, digest: str) -> tuple[Descriptor, ...]:
-        """What `index.json` lists that has the digest as its subject."""
-        found = {one.digest: one for one, subject in self._entries if subject == digest}
-        return tuple(found.values())
+        """Return the entries of `index.json` that have the digest as their subject."""
+        by_digest = {descriptor.digest: descriptor for descriptor, subject in self._entries if subject == digest}
+        return tuple(by_digest.values())
 
     @cached_property
     def _entries(self) -> list[tuple[Descriptor, str]]:
-        """The images and artifacts that `index.json` lists, each with the digest it refers to, if any."""
-        listed = descriptors(self._json("index.json", MAX_MANIFEST), self.refuse)
+        """The images and artifacts that `index.json` lists, each with the digest of its subject, if any."""
+        listed = parse_descriptors(self._json("index.json", MAX_MANIFEST), self.refuse)
         subjects: dict[str, str] = {}
-        for one in listed:
-            # Each is read once, however often it is listed.
-            if one.media_type in INDEXES | MANIFESTS and one.digest not in subjects:
-                subject = self.manifest(one.digest).document.get("subject")
-                subjects[one.digest] = str(subject.get("digest")) if isinstance(subject, dict) else ""
-        return [(one, subjects[one.digest]) for one in listed if one.digest in subjects]
+        for descriptor in listed:
+            # Each manifest is read once, however often it is listed.
+            if descriptor.media_type in INDEX_TYPES | MANIFEST_TYPES and descriptor.digest not in subjects:
+                subject = self.manifest(descriptor.digest).document.get("subject")
+                subjects[descriptor.digest] = str(subject.get("digest")) if isinstance(subject, dict) else ""
+        return [(descriptor, subjects[descriptor.digest]) for descriptor in listed if descriptor.digest in subjects]
 
     def refuse(self, why: str) -> InputError:
-        """Blames the archive."""
+        """Return the error that rejects the archive."""
         return self._error(
             f"{self._path} is no OCI image layout that can be believed: {why}.",
             cause="It was cut off or changed on its way, or is something else.",
@@ -176,11 +179,11 @@ class Archive(Source):
     def _error(self, what: str, *, cause: str = "", remedy: str = "") -> InputError:
         return InputError(self._field, what, cause=cause, remedy=remedy)
 
-    def _listed(self) -> dict[str, _Member]:
-        """Every file in the archive, by name."""
+    def _list_members(self) -> dict[str, _Member]:
+        """Return every file in the archive, by name."""
         self._check_start()
         end = os.fstat(self._file).st_size
-        found: dict[str, _Member] = {}
+        members: dict[str, _Member] = {}
         count = 0
         try:
             with _Headers(self._file, closefd=False) as headers, tarfile.open(fileobj=headers, mode="r:") as tar:
@@ -188,19 +191,19 @@ class Archive(Source):
                     count += 1
                     if count > MAX_MEMBERS:
                         raise self.refuse(f"it has more than {MAX_MEMBERS} members")
-                    name = self._named(member)
+                    name = self._safe_name(member)
                     if member.isdir():
                         continue
                     if not 0 <= member.offset_data <= member.offset_data + member.size <= end:
                         raise self.refuse("it is cut off")
-                    if name in found:
+                    if name in members:
                         raise self.refuse(f"it has two files {name[:200]!r}")
-                    found[name] = _Member(member.offset_data, member.size)
+                    members[name] = _Member(member.offset_data, member.size)
         except S3CError:
             raise
         except (tarfile.TarError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             raise self.refuse(f"it cannot be read as a tar archive ({str(error)[:200]})") from None
-        return found
+        return members
 
     def _check_start(self) -> None:
         if not stat.S_ISREG(os.fstat(self._file).st_mode):
@@ -214,8 +217,8 @@ class Archive(Source):
                     remedy="Unpack it first, or write it with `outputs: type=oci,dest=image.tar`.",
                 )
 
-    def _named(self, member: tarfile.TarInfo) -> str:
-        """The member's name, when it is one that is harmless wherever it is unpacked."""
+    def _safe_name(self, member: tarfile.TarInfo) -> str:
+        """Return the member's name, when it is harmless wherever it is unpacked."""
         parts = member.name.split("/")
         if member.name.startswith("/") or ".." in parts or "\0" in member.name:
             raise self.refuse(f"it has a member that leads out of it, {member.name[:200]!r}")
@@ -236,43 +239,43 @@ class Archive(Source):
         if version != LAYOUT_VERSION:
             raise self.refuse(f"its layout has the version {str(version)[:100]!r}, and {LAYOUT_VERSION} is known")
 
-    def _complete(self, top: Manifest) -> None:
-        """Look whether all that an image names is there, before anything of it is sent."""
-        seen, level = {top.descriptor.digest}, [top]
-        for _ in range(DEEPEST):
-            below: list[Manifest] = []
+    def _check_complete(self, top: Manifest) -> None:
+        """Check that everything an image names exists, before any of it is sent."""
+        visited, level = {top.descriptor.digest}, [top]
+        for _ in range(MAX_DEPTH):
+            nested: list[Manifest] = []
             for manifest in level:
-                for digest, size in contents(manifest.document, self.refuse).items():
+                for digest, size in blob_sizes(manifest.document, self.refuse).items():
                     self._check_size(digest, size)
-                for one in manifest.descriptor.manifests:
-                    self._check_size(one.digest, one.size)
-                    if one.digest not in seen:
-                        seen.add(one.digest)
-                        below.append(self.manifest(one.digest))
-            level = below
+                for descriptor in manifest.descriptor.manifests:
+                    self._check_size(descriptor.digest, descriptor.size)
+                    if descriptor.digest not in visited:
+                        visited.add(descriptor.digest)
+                        nested.append(self.manifest(descriptor.digest))
+            level = nested
         if level:
-            raise self.refuse(f"its indexes stand in each other more than {DEEPEST} deep")
+            raise self.refuse(f"its indexes stand in each other more than {MAX_DEPTH} deep")
 
     def _check_size(self, digest: str, size: int) -> None:
-        there = self._blob(digest).size
-        if there != size:
-            raise self.refuse(f"{digest} has {there} bytes and should have {size}")
+        actual = self._blob(digest).size
+        if actual != size:
+            raise self.refuse(f"{digest} has {actual} bytes and should have {size}")
 
     def _blob(self, digest: str) -> _Member:
         algorithm, _, encoded = digest.partition(":")
-        found = self._members.get(f"blobs/{algorithm}/{encoded}")
-        if found is None:
+        member = self._members.get(f"blobs/{algorithm}/{encoded}")
+        if member is None:
             raise self.refuse(f"{digest}, which it names, is missing")
-        return found
+        return member
 
     def _json(self, name: str, limit: int) -> dict[str, object]:
         if name not in self._members:
             raise self.refuse(f"it has no {name}")
-        return json_object(self._read(self._members[name], limit, name), self.refuse, name)
+        return parse_json_object(self._read(self._members[name], limit, name), self.refuse, name)
 
-    def _whole(self, digest: str, limit: int) -> bytes:
+    def _verified_content(self, digest: str, limit: int) -> bytes:
         content = self._read(self._blob(digest), limit, digest)
-        if digest_of(content, digest.partition(":")[0]) != digest:
+        if compute_digest(content, digest.partition(":")[0]) != digest:
             raise self.refuse(f"what it has for {digest} is other content")
         return content
 
@@ -282,15 +285,15 @@ class Archive(Source):
         return b"".join(self._pieces(member))
 
     def _pieces(self, member: _Member) -> Iterator[bytes]:
-        # By place: several threads read at once.
-        place, end = member.start, member.start + member.size
-        while place < end:
-            piece = os.pread(self._file, min(PIECE, end - place), place)
+        # pread: several threads read the file at the same time.
+        offset, end = member.start, member.start + member.size
+        while offset < end:
+            piece = os.pread(self._file, min(CHUNK_BYTES, end - offset), offset)
             if not piece:
                 raise self.refuse("it became shorter while it was read")
             yield piece
-            place += len(piece)
+            offset += len(piece)
 
 
 def _names(image: Descriptor) -> list[str]:
-    return [image.digest, *(image.annotations[key] for key in NAMES if key in image.annotations)]
+    return [image.digest, *(image.annotations[key] for key in NAME_ANNOTATIONS if key in image.annotations)]

@@ -1,6 +1,6 @@
-"""The ways in which a server that answered 401 lets one log in (RFC 9110, section 11.6.1).
+"""Parse the authentication challenges of a 401 answer (RFC 9110, section 11.6.1).
 
-`WWW-Authenticate` may come several times, and each may hold several challenges. They are somebody else's text: read
+`WWW-Authenticate` may occur several times, and each may hold several challenges. The text is untrusted: it is scanned
 once, from left to right, and no further than MOST_CHARACTERS.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-MOST_CHARACTERS = 4096
-"""Of all challenges of an answer."""
+MAX_CHARACTERS = 4096
+"""Limit of the text of all challenges of an answer."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]++")
 _VALUE = re.compile(r"""[ \t]*+=[ \t]*+(?:"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<bare>[^\s,"]*+))""")
@@ -21,41 +21,43 @@ _TOKEN68 = re.compile(r"[ \t]++[A-Za-z0-9._~+/-]++=*+(?=[ \t]*+(?:,|$))")
 
 
 class Challenge(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to log in: the scheme and the names of its parameters in small letters."""
+    """One way to authenticate: the scheme and the names of its parameters in lower case."""
 
     scheme: str
     parameters: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def parse(lines: Iterable[str]) -> list[Challenge]:
-    """The challenges of an answer, in their order; what is none is skipped.
+    """Return the challenges of an answer, in their order; malformed ones are skipped.
 
     Args:
         lines: the values of its `WWW-Authenticate` headers.
     """
-    text = ", ".join(lines)[:MOST_CHARACTERS]
-    found: list[tuple[str, dict[str, str]]] = []
-    at = 0
-    while at < len(text):
-        name = _TOKEN.match(text, at)
+    text = ", ".join(lines)[:MAX_CHARACTERS]
+    schemes: list[tuple[str, dict[str, str]]] = []
+    position = 0
+    while position < len(text):
+        name = _TOKEN.match(text, position)
         if name is None:
-            between = _BETWEEN.match(text, at)
-            at = between.end() if between else at + 1
+            separator = _BETWEEN.match(text, position)
+            position = separator.end() if separator else position + 1
         elif value := _VALUE.match(text, name.end()):
-            at = value.end()
-            if found:
+            position = value.end()
+            if schemes:
                 quoted = value["quoted"]
-                said = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else value["bare"]
-                found[-1][1].setdefault(name[0].lower(), said)
+                unquoted = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else value["bare"]
+                schemes[-1][1].setdefault(name[0].lower(), unquoted)
         else:
-            found.append((name[0].lower(), {}))
+            schemes.append((name[0].lower(), {}))
             token = _TOKEN68.match(text, name.end())
-            at = token.end() if token else name.end()
-    return [Challenge(scheme=scheme, parameters=parameters) for scheme, parameters in found]
+            position = token.end() if token else name.end()
+    return [Challenge(scheme=scheme, parameters=parameters) for scheme, parameters in schemes]
 
 
 def choose(challenges: Iterable[Challenge]) -> Challenge | None:
-    """The one that is answered: a token where there is a service for it, else name and password; None: neither."""
+    """Return the challenge to answer: a token where there is a service for it, else name and password, or None."""
     listed = list(challenges)
-    bearer = next((one for one in listed if one.scheme == "bearer" and one.parameters.get("realm")), None)
-    return bearer or next((one for one in listed if one.scheme in {"basic", "bearer"}), None)
+    bearer = next(
+        (challenge for challenge in listed if challenge.scheme == "bearer" and challenge.parameters.get("realm")), None
+    )
+    return bearer or next((challenge for challenge in listed if challenge.scheme in {"basic", "bearer"}), None)

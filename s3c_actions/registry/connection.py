@@ -1,4 +1,4 @@
-"""HTTP to registries: addresses, sessions, tokens, and what their refusals mean.
+"""Send HTTP requests to registries: addresses, sessions, tokens, and the meaning of their errors.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md, and for tokens
 https://distribution.github.io/distribution/spec/auth/. Every answer is limited in size and time.
@@ -14,12 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from s3c_actions import answers, reading, web
-from s3c_actions.credentials import Logins
-from s3c_actions.errors import OutsideError
-from s3c_actions.image import DEFAULT_REGISTRY, Reference
+from s3c_actions.core import reading, response_limits, web
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.reference import DEFAULT_REGISTRY, Reference
 from s3c_actions.registry import challenges
-from s3c_actions.registry.content import MAX_MANIFEST, json_object, unbelievable
+from s3c_actions.registry.content import MAX_MANIFEST, invalid_answer, parse_json_object
+from s3c_actions.registry.credentials import Logins
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -36,15 +36,15 @@ WRITE_ERRORS = {
     409: ("The tag is locked, or another push is changing it at this moment.", "Unlock the tag, or push to another."),
     413: ("The registry, or a proxy in between, takes no content of this size.", "Raise its limit."),
 }
-READS = frozenset({"GET", "HEAD"})
+READ_METHODS = frozenset({"GET", "HEAD"})
 
 
-class Unreachable(OutsideError):
-    """No answer came, or only a part of one; the same again may go well."""
+class RegistryUnreachable(OutsideError):
+    """No answer was received, or only a part of one; a retry may succeed."""
 
 
 class Connection:
-    """Requests to registries, authorized as each asks for it; see `reading.Registry` for the arguments.
+    """Requests to registries, authorized as each of them demands; see `reading.Registry` for the arguments.
 
     Built on `requests`: the `oras` library waits without a time limit, retries a refused connection for two minutes,
     checks no digest, knows no referrers and reads the process's environment by itself.
@@ -81,26 +81,26 @@ class Connection:
         expected: Collection[int] = (200, 404, 405),
         also: str = "",
     ) -> Response:
-        """One request, whose answer the caller reads and closes.
+        """Send a request, and return its answer, which the caller reads and closes.
 
         Args:
-            method: GET and HEAD need the right to pull, all others to push.
+            method: GET and HEAD need the permission to pull, all others to push.
             reference: names the registry and the repository.
             path: from the registry's root, or an address that the registry gave.
             accept: media types.
             content: the body.
-            headers: further ones.
-            expected: status codes that come back; all others raise.
-            also: another repository of the registry, to be read from.
+            headers: additional headers.
+            expected: status codes to return; all others raise.
+            also: another repository of the registry, which needs the permission to pull.
 
         Raises:
-            OutsideError: the registry could not be asked, refused, or sends to a host of its own.
+            OutsideError: the registry could not be reached, rejected the request, or redirects to another host.
         """
         base = self._base(reference.registry)
         url = path if "://" in path else urljoin(base, path)
         if urlsplit(url).netloc != urlsplit(base).netloc or urlsplit(url).scheme != urlsplit(base).scheme:
-            raise unbelievable(reference, "it sends to another host for the rest")
-        writes = method not in READS
+            raise invalid_answer(reference, "it sends to another host for the rest")
+        writes = method not in READ_METHODS
         key = (reference.registry, reference.repository, writes, also)
         sent = {"Accept": accept, **(headers or {})}
         if key in self._authorizations:
@@ -109,7 +109,7 @@ class Connection:
         if response.status_code == 401:
             challenge = _challenge(response)
             if key not in self._authorizations and challenge is not None and challenge.scheme == "bearer":
-                # There will be a token and another try: the token's request takes this connection.
+                # A token and a second attempt follow: the token's request reuses this connection.
                 self.dismiss(response, reference)
             authorization = self._authorize(reference, response, writes, also)
             if authorization and authorization != sent.get("Authorization"):
@@ -118,10 +118,10 @@ class Connection:
                 response = self._send(reference.registry, url, sent, method=method, content=content)
         if response.status_code in expected:
             return response
-        raise self._refused(reference, response, writes)
+        raise self._http_error(reference, response, writes)
 
     def body(self, response: Response, reference: Reference, limit: int) -> bytes:
-        """A whole answer.
+        """Return the whole body of an answer.
 
         Args:
             response: of a request for `reference`; closed.
@@ -131,40 +131,40 @@ class Connection:
         Raises:
             OutsideError: it is larger, takes longer than the time limit, or was cut off.
         """
-        until = time.monotonic() + self._timeout
-        found = bytearray()
+        deadline = time.monotonic() + self._timeout
+        content = bytearray()
         for chunk in self.chunks(response, reference, 65536):
-            found += chunk
-            if len(found) > limit:
+            content += chunk
+            if len(content) > limit:
                 response.close()
-                raise unbelievable(reference, f"an answer is larger than {limit // 1024 // 1024} MiB")
-            if time.monotonic() > until:
+                raise invalid_answer(reference, f"an answer is larger than {limit // 1024 // 1024} MiB")
+            if time.monotonic() > deadline:
                 import requests
 
                 response.close()
-                raise unreachable(reference.registry, requests.Timeout(), self._timeout)
-        return bytes(found)
+                raise unreachable_error(reference.registry, requests.Timeout(), self._timeout)
+        return bytes(content)
 
     def dismiss(self, response: Response, reference: Reference) -> None:
-        """Close an answer that nobody reads; when it is short its connection stays, for the next request."""
-        left = response.raw.length_remaining
-        if left and left < _LONG:
+        """Close an answer without using it; when it is short, its connection is kept for the next request."""
+        remaining = response.raw.length_remaining
+        if remaining and remaining < _LONG:
             with suppress(OutsideError):
                 self.body(response, reference, _LONG)
         response.close()
 
     def chunks(self, response: Response, reference: Reference, size: int) -> Iterator[bytes]:
-        """An answer in pieces of at most `size` bytes, each within the time limit; closes it in the end.
+        """Yield an answer in chunks of at most `size` bytes, each within the time limit; close it at the end.
 
         Raises:
-            OutsideError: it was cut off, or nothing came for too long.
+            OutsideError: it was cut off, or nothing was received for too long.
         """
         import requests
 
         try:
             yield from response.iter_content(size)
         except requests.RequestException as error:
-            raise unreachable(reference.registry, error, self._timeout) from None
+            raise unreachable_error(reference.registry, error, self._timeout) from None
         finally:
             response.close()
 
@@ -176,7 +176,7 @@ class Connection:
         if is_local(registry):
             base = f"http://{host}"
         elif self._insecure:
-            # As Docker does it: HTTPS without checking the certificate, then plain HTTP.
+            # As Docker does: HTTPS without checking the certificate, then plain HTTP.
             try:
                 self._send(registry, f"https://{host}/v2/", {})
             except OutsideError:
@@ -186,14 +186,14 @@ class Connection:
 
     def _http(self) -> Session:
         if self._session is None:
-            # The session first: it imports `requests` whole, which another thread may be doing as well. Who imports a
+            # The session first: it imports all of `requests`, which another thread may be doing as well. Importing a
             # part of it beside that thread may find it half imported.
-            session = web.session()
+            session = web.create_session()
             from requests.adapters import HTTPAdapter
             from urllib3.util.retry import Retry
 
             class Once(Retry):
-                """Does not ask again whom it has given its time."""
+                """Do not retry an answer that used up its time limit."""
 
                 def increment(
                     self,
@@ -204,7 +204,7 @@ class Connection:
                     _pool: Any = None,
                     _stacktrace: Any = None,
                 ) -> Once:
-                    if error is not None and isinstance(error.__cause__, answers.TooSlow):
+                    if error is not None and isinstance(error.__cause__, response_limits.TooSlow):
                         raise error
                     return super().increment(method, url, response, error, _pool, _stacktrace)
 
@@ -218,7 +218,7 @@ class Connection:
                     backoff_factor=0.5,
                     retry_after_max=MAX_RETRY_AFTER,
                     raise_on_status=False,
-                    # Nothing that is sent does harm when it comes twice; chunks of an upload tell their place.
+                    # Every request is safe to repeat; chunks of an upload state their offset.
                     allowed_methods=None,
                 )
             )
@@ -256,14 +256,14 @@ class Connection:
                 allow_redirects=redirects,
             )
             if response.raw.length_remaining == 0:
-                # Nothing follows: read to its end, for an answer that is closed before takes its connection with it.
+                # No body: read to its end, because closing an answer earlier closes its connection too.
                 response.content  # noqa: B018
             return response
         except (requests.RequestException, UnicodeError) as error:
-            raise unreachable(registry, error, self._timeout) from None
+            raise unreachable_error(registry, error, self._timeout) from None
 
     def _authorize(self, reference: Reference, response: Response, writes: bool, also: str) -> str:
-        """The `Authorization` that a 401's challenge asks for (RFC 7235; distribution's token specification)."""
+        """Return the `Authorization` that a 401's challenge asks for (RFC 7235; distribution's token specification)."""
         registry = reference.registry
         login = self._logins.of(registry)
         challenge = _challenge(response)
@@ -271,18 +271,18 @@ class Connection:
             return ""
         if challenge.scheme == "basic":
             return f"Basic {login.basic()}" if login and login.username else ""
-        asked = challenge.parameters
-        realm = asked.get("realm", "")
+        parameters = challenge.parameters
+        realm = parameters.get("realm", "")
         safe = urlsplit(realm).scheme == "https" or (
             urlsplit(realm).scheme == "http" and response.url.startswith("http:")
         )
         if not safe:
-            raise unbelievable(reference, f"it asks to log in at {realm[:200]!r}, which is not a safe address")
-        about = {"service": asked["service"]} if "service" in asked else {}
-        scopes = _scopes(asked.get("scope", ""), reference, writes, also)
+            raise invalid_answer(reference, f"it asks to log in at {realm[:200]!r}, which is not a safe address")
+        service = {"service": parameters["service"]} if "service" in parameters else {}
+        scopes = _scopes(parameters.get("scope", ""), reference, writes, also)
         if login and login.identity_token:
             form = {
-                **about,
+                **service,
                 "scope": " ".join(scopes),
                 "grant_type": "refresh_token",
                 "refresh_token": login.identity_token,
@@ -291,48 +291,48 @@ class Connection:
             answer = self._send(registry, realm, {}, method="POST", content=form, redirects=False)
         else:
             headers = {"Authorization": f"Basic {login.basic()}"} if login else {}
-            query = urlencode([*about.items(), *(("scope", one) for one in scopes)])
+            query = urlencode([*service.items(), *(("scope", scope) for scope in scopes)])
             answer = self._send(registry, f"{realm}{'&' if '?' in realm else '?'}{query}", headers, redirects=False)
         if answer.is_redirect:
-            # It was sent credentials; where it leads is no place that the registry named for them.
+            # It received credentials; the registry did not name the target of the redirect for them.
             answer.close()
-            raise unbelievable(reference, "its token service sends to another address")
+            raise invalid_answer(reference, "its token service sends to another address")
         if answer.status_code != 200:
-            raise self._refused(reference, answer, writes)
-        document = json_object(self.body(answer, reference, MAX_MANIFEST), partial(unbelievable, reference))
+            raise self._http_error(reference, answer, writes)
+        document = parse_json_object(self.body(answer, reference, MAX_MANIFEST), partial(invalid_answer, reference))
         token = document.get("token") or document.get("access_token")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-            raise unbelievable(reference, "its token service gave no token")
+            raise invalid_answer(reference, "its token service gave no token")
         self._logins.hide(token)
         return f"Bearer {token}"
 
-    def _refused(self, reference: Reference, response: Response, writes: bool) -> OutsideError:
+    def _http_error(self, reference: Reference, response: Response, writes: bool) -> OutsideError:
         code, registry = response.status_code, reference.registry
-        said = _error_text(response)
+        registry_text = _error_text(response)
         response.close()
-        login = registry in self._logins.given
+        has_login = registry in self._logins.given
         if code in {401, 403}:
-            exchange = None if login else self._logins.exchange
-            told = exchange.refusal(registry, reference.repository, writes, said) if exchange else None
-            if told is not None:
+            exchange = None if has_login else self._logins.exchange
+            explanation = exchange.refusal(registry, reference.repository, writes, registry_text) if exchange else None
+            if explanation is not None:
                 return OutsideError(
                     f"{registry} did not let us {'write to' if writes else 'read'} {reference.repository} "
                     f"(HTTP {code}).",
-                    cause=told[0],
-                    remedy=told[1],
+                    cause=explanation[0],
+                    remedy=explanation[1],
                     image=str(reference),
-                    original=said,
+                    original=registry_text,
                 )
             return OutsideError(
                 f"{registry} did not let us {'write to' if writes else 'read'} {reference.repository} (HTTP {code}).",
                 cause=f"The credentials given are wrong or may not {'write to' if writes else 'read'} it."
-                if login
+                if has_login
                 else "It is private (or does not exist there), and no credentials that open it were found."
                 if not writes
                 else "No credentials that may push to it were found.",
                 remedy=f"Run `docker login {registry}`, or give registry-username and registry-password.",
                 image=str(reference),
-                original=said,
+                original=registry_text,
             )
         if writes and code in WRITE_ERRORS:
             cause, remedy = WRITE_ERRORS[code]
@@ -341,7 +341,7 @@ class Connection:
                 cause=cause,
                 remedy=remedy,
                 image=str(reference),
-                original=said,
+                original=registry_text,
             )
         return OutsideError(
             f"{registry} answered HTTP {code} for {reference.repository}.",
@@ -351,17 +351,17 @@ class Connection:
             else "Something at that address is not a registry, or a proxy stands in between.",
             remedy="Try again later, or look at the registry's own status." if code >= 429 else "Look at the address.",
             image=str(reference),
-            original=said,
+            original=registry_text,
         )
 
 
 def _challenge(response: Response) -> Challenge | None:
-    """How a 401 asks to be authorized, of the ways that we know."""
+    """Return how to authenticate after a 401, by the schemes that we support."""
     return challenges.choose(challenges.parse([response.headers.get("WWW-Authenticate", "")]))
 
 
 def _scopes(asked: str, reference: Reference, writes: bool, also: str) -> list[str]:
-    """What a token is asked for: what the challenge says, and what is known to be needed where it says less."""
+    """Return the scopes to request a token for: those of the challenge, plus those known to be needed."""
     scopes = [asked] if asked else []
     if writes and not re.search(r"push|delete|\*", asked):
         scopes = [f"repository:{reference.repository}:pull,push"]
@@ -369,25 +369,25 @@ def _scopes(asked: str, reference: Reference, writes: bool, also: str) -> list[s
 
 
 def is_local(registry: str) -> bool:
-    """Whether a registry is this machine's, and so spoken to in plain HTTP, as Docker and Notation do."""
+    """Return whether a registry is on this machine, and so is addressed in plain HTTP, as Docker and Notation do."""
     host = registry.rpartition(":")[0] if re.search(r":[0-9]+$", registry) else registry
     return host in {"localhost", "[::1]"} or bool(re.fullmatch(r"127(?:\.[0-9]{1,3}){3}", host))
 
 
 def _error_text(response: Response) -> str:
-    """What the registry said, from the error format of the distribution specification; cut, since it is untrusted."""
+    """Return the registry's message, in the specification's error format; cut, since it is untrusted."""
     import requests
 
     try:
         body = next(response.iter_content(4096), b"")
-        errors = reading.json_value(body)["errors"]
-        return "; ".join(f"{one.get('code', '')}: {one.get('message', '')}" for one in errors)[:500]
+        errors = reading.parse_json(body)["errors"]
+        return "; ".join(f"{item.get('code', '')}: {item.get('message', '')}" for item in errors)[:500]
     except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError):
         return ""
 
 
-def unreachable(registry: str, error: Exception, timeout: float) -> Unreachable:
-    """Tell apart the ways in which no answer comes; the order matters, as the library's errors nest."""
+def unreachable_error(registry: str, error: Exception, timeout: float) -> RegistryUnreachable:
+    """Distinguish the reasons for a missing answer; the order matters, because the library's errors nest."""
     import requests
 
     text = str(error)
@@ -412,6 +412,6 @@ def unreachable(registry: str, error: Exception, timeout: float) -> Unreachable:
             "The network or a proxy in between is out of order.",
             "Try again.",
         )
-    return Unreachable(
+    return RegistryUnreachable(
         f"{registry}: {what}.", cause=cause, remedy=remedy, original=f"{type(error).__name__}: {text[:300]}"
     )

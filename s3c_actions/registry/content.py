@@ -1,6 +1,6 @@
-"""What registries hold, and the reading of what they say of it.
+"""The content of registries, and the parsing of their descriptions of it.
 
-https://github.com/opencontainers/image-spec/blob/v1.1.0/descriptor.md. Nothing is believed before it is looked at.
+https://github.com/opencontainers/image-spec/blob/v1.1.0/descriptor.md. Nothing is trusted before it has been checked.
 """
 
 from __future__ import annotations
@@ -12,37 +12,37 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions import reading
-from s3c_actions.errors import InputError, OutsideError, S3CError
-from s3c_actions.image import Reference, is_digest
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.reference import Reference, is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-INDEXES = frozenset({OCI_INDEX, DOCKER_INDEX})
-MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
-ACCEPT = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST))
+INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_INDEX})
+MANIFEST_TYPES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+ACCEPTED_TYPES = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST))
 
 # The specification asks registries to take manifests of at least 4 MiB; a config holds the history of all layers.
 MAX_MANIFEST = 4 * 1024 * 1024
 MAX_CONFIG = 8 * 1024 * 1024
 
-# Layers that their maker lets nobody pass on (Windows' base layers): they are pulled from where the manifest says.
+# Layers that may not be redistributed (Windows' base layers): they are pulled from the address in the manifest.
 _FOREIGN = ("foreign", "nondistributable")
 
-Refuse = Callable[[str], S3CError]
-"""Makes the error of content that is not what the specification says, of a clause that says why."""
+ErrorFactory = Callable[[str], S3CError]
+"""Creates the error of content that violates the specification, from a clause that says why."""
 
 
 class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
-    """What a registry says of one piece of content (OCI image spec, descriptor.md).
+    """A registry's description of one piece of content (OCI image spec, descriptor.md).
 
     Attributes:
         digest, media_type, size: of the content; size in bytes.
         artifact_type: of a referrer or an artifact's manifest.
-        platform: `os/architecture[/variant]` of an index's entry, empty when it says none.
-        manifests: what an index lists, empty for a single manifest.
+        platform: `os/architecture[/variant]` of an index's entry, empty when it states none.
+        manifests: the entries of an index, empty for a single manifest.
     """
 
     digest: str
@@ -55,18 +55,22 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_index(self) -> bool:
-        """Whether this is a multi-platform image."""
-        return self.media_type in INDEXES
+        """Return whether this is a multi-platform image."""
+        return self.media_type in INDEX_TYPES
 
     @property
     def images(self) -> tuple[Descriptor, ...]:
-        """The images an index lists, without attestations (their platform is `unknown/unknown`)."""
-        return tuple(m for m in self.manifests if m.platform and not m.platform.startswith("unknown/"))
+        """Return the images an index lists, without attestations (their platform is `unknown/unknown`)."""
+        return tuple(
+            manifest
+            for manifest in self.manifests
+            if manifest.platform and not manifest.platform.startswith("unknown/")
+        )
 
     @property
     def platforms(self) -> tuple[str, ...]:
-        """The platforms of an index; empty for a single manifest, whose config knows its own."""
-        return tuple(m.platform for m in self.images)
+        """Return the platforms of an index; empty for a single manifest, whose configuration has its platform."""
+        return tuple(image.platform for image in self.images)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +86,7 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
     """An image's configuration (OCI image spec, config.md). Labels are untrusted.
 
     Attributes:
-        manifest: digest of the manifest it belongs to (of the platform chosen, for an index).
+        manifest: digest of its manifest (of the platform chosen, for an index).
         platform: `os/architecture[/variant]`.
         diff_ids: digests of the uncompressed layers, the lowest first.
     """
@@ -95,17 +99,17 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def choose(index: Descriptor, platform: str, reference: Reference | str) -> Descriptor:
-    """The image of one platform in an index; see `Registry.config` for what an empty platform means.
+    """Return the image of one platform in an index; see `Registry.config` for the meaning of an empty platform.
 
     Raises:
         InputError: it lists no such platform.
     """
     if not platform and len(index.images) == 1:
         return index.images[0]
-    wanted = normal_platform(platform or "linux/amd64")
-    for one in index.images:
-        if normal_platform(one.platform) == wanted or one.platform.startswith(f"{wanted}/"):
-            return one
+    wanted = normalize_platform(platform or "linux/amd64")
+    for image in index.images:
+        if normalize_platform(image.platform) == wanted or image.platform.startswith(f"{wanted}/"):
+            return image
     raise InputError(
         "platform",
         f"{reference} has no image for {wanted}.",
@@ -115,21 +119,21 @@ def choose(index: Descriptor, platform: str, reference: Reference | str) -> Desc
     )
 
 
-def digest_of(content: bytes, algorithm: str = "sha256") -> str:
-    """The digest of content, by the algorithm that every registry knows unless another is given."""
+def compute_digest(content: bytes, algorithm: str = "sha256") -> str:
+    """Return the digest of content, by default with the algorithm that every registry supports."""
     return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
-def platform_of(document: Mapping[str, Any]) -> str:
-    """`os/architecture[/variant]` of a configuration or a platform object."""
+def platform_name(document: Mapping[str, Any]) -> str:
+    """Return `os/architecture[/variant]` of a configuration or a platform object."""
     parts = [document.get(key) for key in ("os", "architecture", "variant")]
     return "/".join(str(part) for part in parts if part)
 
 
-def normal_platform(platform: str) -> str:
-    """A platform without the variant that goes without saying: `linux/arm64` of `linux/arm64/v8`.
+def normalize_platform(platform: str) -> str:
+    """Return a platform without its default variant: `linux/arm64` for `linux/arm64/v8`.
 
-    As containerd has it: https://github.com/containerd/platforms/blob/v1.0.0/database.go.
+    As containerd does: https://github.com/containerd/platforms/blob/v1.0.0/database.go.
     """
     for plain, variant in (("arm64", "v8"), ("amd64", "v1")):
         if platform.endswith(f"/{plain}/{variant}"):
@@ -137,137 +141,145 @@ def normal_platform(platform: str) -> str:
     return platform
 
 
-def texts(value: object) -> dict[str, str]:
-    """Annotations or labels; whatever is none of them is left out."""
+def text_values(value: object) -> dict[str, str]:
+    """Return annotations or labels as texts; an empty mapping for a value of another type."""
     return {str(key): str(text) for key, text in value.items()} if isinstance(value, dict) else {}
 
 
-def manifest_of(content: bytes, refuse: Refuse, *, digest: str, media_type: str = "") -> Manifest:
-    """Read a manifest or index whose digest has been checked.
+def parse_manifest(content: bytes, refuse: ErrorFactory, *, digest: str, media_type: str = "") -> Manifest:
+    """Parse a manifest or index whose digest has been checked.
 
     Args:
-        content: to the byte.
-        refuse: makes the error.
+        content: the exact bytes.
+        refuse: creates the error.
         digest: of the content.
-        media_type: what it is said to be; what it says itself counts.
+        media_type: as announced; the type in the content takes precedence.
 
     Raises:
-        S3CError: what `refuse` makes: it is none, or lists what has no digest or size.
+        S3CError: created by `refuse`: it is neither, or lists an entry without a digest or size.
     """
-    document = json_object(content, refuse, "a manifest")
+    document = parse_json_object(content, refuse, "a manifest")
     kind = str(document.get("mediaType") or media_type)
-    if kind not in INDEXES | MANIFESTS:
+    if kind not in INDEX_TYPES | MANIFEST_TYPES:
         raise refuse(f"{kind[:100]!r} is not the type of an image's manifest or index")
     descriptor = Descriptor(
         digest=digest,
         media_type=kind,
         size=len(content),
         artifact_type=str(document.get("artifactType") or ""),
-        annotations=texts(document.get("annotations")),
-        manifests=descriptors(document, refuse) if kind in INDEXES else (),
+        annotations=text_values(document.get("annotations")),
+        manifests=parse_descriptors(document, refuse) if kind in INDEX_TYPES else (),
     )
     return Manifest(descriptor=descriptor, document=document, content=content)
 
 
-def descriptors(document: Mapping[str, Any], refuse: Refuse) -> tuple[Descriptor, ...]:
-    """What an index lists.
+def parse_descriptors(document: Mapping[str, Any], refuse: ErrorFactory) -> tuple[Descriptor, ...]:
+    """Return the entries of an index.
 
     Raises:
-        S3CError: what `refuse` makes: it is no index, or an entry has no digest or size.
+        S3CError: created by `refuse`: it is not an index, or an entry has no digest or size.
     """
     listed = document.get("manifests")
     if not isinstance(listed, list):
         raise refuse("its index lists no manifests")
-    found = []
-    for one in listed:
-        if not isinstance(one, dict) or not is_digest(str(one.get("digest"))) or not isinstance(one.get("size"), int):
+    entries = []
+    for entry in listed:
+        if (
+            not isinstance(entry, dict)
+            or not is_digest(str(entry.get("digest")))
+            or not isinstance(entry.get("size"), int)
+        ):
             raise refuse("an entry of its index has no digest or size")
-        platform = one.get("platform")
-        found.append(
+        platform = entry.get("platform")
+        entries.append(
             Descriptor(
-                digest=one["digest"],
-                media_type=str(one.get("mediaType") or ""),
-                size=one["size"],
-                artifact_type=str(one.get("artifactType") or ""),
-                platform=platform_of(platform) if isinstance(platform, dict) else "",
-                annotations=texts(one.get("annotations")),
+                digest=entry["digest"],
+                media_type=str(entry.get("mediaType") or ""),
+                size=entry["size"],
+                artifact_type=str(entry.get("artifactType") or ""),
+                platform=platform_name(platform) if isinstance(platform, dict) else "",
+                annotations=text_values(entry.get("annotations")),
             )
         )
-    return tuple(found)
+    return tuple(entries)
 
 
-def contents(document: Mapping[str, Any], refuse: Refuse) -> dict[str, int]:
-    """Digest → size in bytes of each blob that a manifest names and that may be passed on.
+def blob_sizes(document: Mapping[str, Any], refuse: ErrorFactory) -> dict[str, int]:
+    """Return digest → size in bytes of each blob that a manifest names and that may be redistributed.
 
     Raises:
-        S3CError: what `refuse` makes: it names one without a digest or size.
+        S3CError: created by `refuse`: it names one without a digest or size.
     """
-    named: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     layers = document.get("layers")
-    for one in [document.get("config"), *(layers if isinstance(layers, list) else [])]:
-        if one is None:
+    for blob in [document.get("config"), *(layers if isinstance(layers, list) else [])]:
+        if blob is None:
             continue
-        if not isinstance(one, dict) or not is_digest(str(one.get("digest"))) or not isinstance(one.get("size"), int):
+        if (
+            not isinstance(blob, dict)
+            or not is_digest(str(blob.get("digest")))
+            or not isinstance(blob.get("size"), int)
+        ):
             raise refuse("its manifest names content without a digest or size")
-        if not any(word in str(one.get("mediaType")) for word in _FOREIGN):
-            named[one["digest"]] = one["size"]
-    return named
+        if not any(word in str(blob.get("mediaType")) for word in _FOREIGN):
+            sizes[blob["digest"]] = blob["size"]
+    return sizes
 
 
-def config_digest(manifest: Manifest, refuse: Refuse) -> str:
-    """The digest of the configuration that a manifest names.
+def config_digest(manifest: Manifest, refuse: ErrorFactory) -> str:
+    """Return the digest of the configuration that a manifest names.
 
     Raises:
-        S3CError: what `refuse` makes: it names none.
+        S3CError: created by `refuse`: it names none.
     """
-    about = manifest.document.get("config")
-    digest = str(about.get("digest", "")) if isinstance(about, dict) else ""
+    config = manifest.document.get("config")
+    digest = str(config.get("digest", "")) if isinstance(config, dict) else ""
     if not is_digest(digest):
         raise refuse("its manifest names no configuration")
     return digest
 
 
-def checked(pieces: Iterable[bytes], digest: str, size: int, refuse: Refuse) -> Iterator[bytes]:
-    """Hand pieces of content on; its size and digest are checked before the last one is out.
+def verify_chunks(pieces: Iterable[bytes], digest: str, size: int, refuse: ErrorFactory) -> Iterator[bytes]:
+    """Yield the pieces of content; check size and digest before yielding the last one.
 
     Args:
         pieces: the content.
-        digest: that it must have.
-        size: in bytes, that it must have.
-        refuse: makes the error.
+        digest: the expected digest.
+        size: the expected size in bytes.
+        refuse: creates the error.
 
     Raises:
-        S3CError: what `refuse` makes: it is other content.
+        S3CError: created by `refuse`: size or digest differ.
     """
-    hashed, came, held = hashlib.new(digest.partition(":")[0]), 0, b""
+    hashed, received, pending = hashlib.new(digest.partition(":")[0]), 0, b""
     for piece in pieces:
         hashed.update(piece)
-        came += len(piece)
-        if came > size:
+        received += len(piece)
+        if received > size:
             raise refuse(f"what it has for {digest} is larger than the {size} bytes it should be")
-        if held:
-            yield held
-        held = piece
-    if hashed.hexdigest() != digest.partition(":")[2] or came != size:
+        if pending:
+            yield pending
+        pending = piece
+    if hashed.hexdigest() != digest.partition(":")[2] or received != size:
         raise refuse(f"what it has for {digest} is other content")
-    if held:
-        yield held
+    if pending:
+        yield pending
 
 
-def json_object(body: bytes, refuse: Refuse, what: str = "an answer") -> dict[str, Any]:
-    """A JSON object.
+def parse_json_object(body: bytes, refuse: ErrorFactory, what: str = "an answer") -> dict[str, Any]:
+    """Parse a JSON object.
 
     Args:
-        body: to read.
-        refuse: makes the error.
-        what: the body is, for the error.
+        body: the text.
+        refuse: creates the error.
+        what: name of the body, for the error.
 
     Raises:
-        S3CError: what `refuse` makes: it is none, or has a key twice, which readers understand differently.
+        S3CError: created by `refuse`: it is not one, or has a duplicate key, which readers understand differently.
     """
     try:
-        document = reading.json_value(body, object_pairs_hook=_unique)
-    except _Twice as error:
+        document = reading.parse_json(body, object_pairs_hook=_unique_members)
+    except _DuplicateKey as error:
         raise refuse(f"{what} has the key {str(error)[:100]!r} twice") from None
     except ValueError:
         raise refuse(f"{what} is not JSON") from None
@@ -276,21 +288,21 @@ def json_object(body: bytes, refuse: Refuse, what: str = "an answer") -> dict[st
     return document
 
 
-class _Twice(ValueError):
-    """A key that an object has twice."""
+class _DuplicateKey(ValueError):
+    """A key that occurs twice in an object."""
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
-            raise _Twice(name)
-        found[name] = value
-    return found
+        if name in members:
+            raise _DuplicateKey(name)
+        members[name] = value
+    return members
 
 
-def unbelievable(reference: Reference, why: str) -> OutsideError:
-    """The error of an answer that is not what the specification says."""
+def invalid_answer(reference: Reference, why: str) -> OutsideError:
+    """Return the error of an answer that violates the specification."""
     return OutsideError(
         f"{reference.registry} gave an answer for {reference.repository} that cannot be believed: {why}.",
         cause="The registry, or a proxy in between, is broken or has been tampered with.",

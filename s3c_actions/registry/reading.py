@@ -1,6 +1,6 @@
-"""Reading registries: digests, manifests, configs, layers, tags, referrers.
+"""Read registries: digests, manifests, configurations, layers, tags, referrers.
 
-Every manifest and blob is checked against its digest before anything in it is believed.
+Every manifest and blob is checked against its digest before anything in it is used.
 """
 
 from __future__ import annotations
@@ -15,54 +15,54 @@ from urllib.parse import urlencode, urljoin
 
 from msgspec.structs import replace
 
-from s3c_actions.credentials import Logins
-from s3c_actions.errors import InputError, S3CError
-from s3c_actions.image import Reference
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
 from s3c_actions.registry.connection import Connection
 from s3c_actions.registry.content import (
-    ACCEPT,
-    MANIFESTS,
+    ACCEPTED_TYPES,
+    MANIFEST_TYPES,
     MAX_CONFIG,
     MAX_MANIFEST,
     OCI_INDEX,
     Descriptor,
     ImageConfig,
     Manifest,
-    checked,
     choose,
+    compute_digest,
     config_digest,
-    descriptors,
-    digest_of,
-    json_object,
-    manifest_of,
-    platform_of,
-    texts,
-    unbelievable,
+    invalid_answer,
+    parse_descriptors,
+    parse_json_object,
+    parse_manifest,
+    platform_name,
+    text_values,
+    verify_chunks,
 )
+from s3c_actions.registry.credentials import Logins
 
 if TYPE_CHECKING:
     from requests import Response
 
 MAX_PAGES = 100
-# Lists of referrers, and the temporary tags of patches.
-_NO_NAME = re.compile(r"sha256-[0-9a-f]{64}|s3c-[0-9a-f]{32}[a-z0-9-]*")
+# Tags that are not offered as alternatives: lists of referrers, and the temporary tags of patches.
+_NOT_OFFERED = re.compile(r"sha256-[0-9a-f]{64}|s3c-[0-9a-f]{32}[a-z0-9-]*")
 _COMPARED = 5000
-"""Tags that a misspelt one is compared with."""
+"""Number of tags that a misspelt one is compared with."""
 MAX_NESTING = 3
 IMAGE_CONFIGS = frozenset(
     {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
 )
-PIECE = 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
 
 
 class Registry:
-    """Reads registries; one object holds the sessions and tokens of a run.
+    """A client that reads registries; one object holds the sessions and tokens of a run.
 
     Args:
-        logins: who we are there.
-        insecure: plain HTTP, or certificates not checked.
-        timeout: seconds for one answer, all of its body.
-        retries: how often a 429 or 5xx is tried again.
+        logins: the credentials for each registry.
+        insecure: whether to use plain HTTP, or not to check certificates.
+        timeout: seconds for one answer, including its body.
+        retries: how often a 429 or 5xx is retried.
     """
 
     def __init__(
@@ -84,216 +84,224 @@ class Registry:
         return f"Registry({self.connection!r})"
 
     def resolve(self, reference: Reference, *, field: str = "image") -> Descriptor:
-        """The digest, type, size and platforms of a reference; its tag when it has no digest.
+        """Return the digest, type, size and platforms of a reference; of its tag when it has no digest.
 
         Args:
-            reference: what to look up.
+            reference: to look up.
             field: the input it came from, for the error.
 
         Raises:
-            InputError: it is not in the registry; names the tags that are there, when they can be listed.
-            OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+            InputError: it is not in the registry; names the existing tags, when they can be listed.
+            OutsideError: the registry could not be reached, or gave an invalid answer.
         """
         return self.manifest(reference, field=field).descriptor
 
     def manifest(self, reference: Reference, *, field: str = "image") -> Manifest:
-        """The manifest or index of a reference. Raises as `resolve` does."""
-        found = self.find(reference)
-        if found is None:
-            raise self._absent(reference, field)
-        return found
+        """Return the manifest or index of a reference. Raise as `resolve` does."""
+        manifest = self.find(reference)
+        if manifest is None:
+            raise self._not_found_error(reference, field)
+        return manifest
 
     def find(self, reference: Reference) -> Manifest | None:
-        """The manifest or index of a reference, None when it is not in the registry.
+        """Return the manifest or index of a reference, None when it is not in the registry.
 
         Raises:
-            OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+            OutsideError: the registry could not be reached, or gave an invalid answer.
         """
         wanted = reference.digest or reference.tag or "latest"
         path = f"/v2/{reference.repository}/manifests/{wanted}"
-        response = self._get(reference, path, accept=ACCEPT)
+        response = self._get(reference, path, accept=ACCEPTED_TYPES)
         if response.status_code == 404:
             self.connection.dismiss(response, reference)
             return None
         body = self.connection.body(response, reference, MAX_MANIFEST)
         algorithm = (reference.digest or "sha256:").partition(":")[0]
-        digest = digest_of(body, algorithm)
-        said = response.headers.get("Docker-Content-Digest", digest)
-        if (reference.digest and digest != reference.digest) or (said.startswith(f"{algorithm}:") and said != digest):
-            raise unbelievable(reference, f"the manifest's digest is {digest}, not {reference.digest or said}")
+        digest = compute_digest(body, algorithm)
+        announced = response.headers.get("Docker-Content-Digest", digest)
+        if (reference.digest and digest != reference.digest) or (
+            announced.startswith(f"{algorithm}:") and announced != digest
+        ):
+            raise invalid_answer(reference, f"the manifest's digest is {digest}, not {reference.digest or announced}")
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
-        return manifest_of(body, partial(unbelievable, reference), digest=digest, media_type=kind)
+        return parse_manifest(body, partial(invalid_answer, reference), digest=digest, media_type=kind)
 
-    def flattened(self, reference: Reference, index: Descriptor) -> Descriptor:
-        """An index that lists every image a runtime could take from it, each with its platform.
+    def flatten(self, reference: Reference, index: Descriptor) -> Descriptor:
+        """Return an index that lists every image a runtime could take from it, each with its platform.
 
-        A runtime goes into an index that an index lists, and asks an image's configuration where an entry has no
-        platform, so both belong to what has to be looked at.
+        A runtime descends into nested indexes, and reads an image's configuration where an entry has no platform, so
+        both have to be examined.
 
         Args:
             reference: names the repository.
             index: as `resolve` returned it.
 
         Raises:
-            OutsideError: what it lists cannot be read, or is nested too deeply.
+            OutsideError: an entry cannot be read, or is nested too deeply.
         """
-        listed = {one.digest: one for one in self._images(reference, index.manifests, MAX_NESTING)}
+        listed = {image.digest: image for image in self._images(reference, index.manifests, MAX_NESTING)}
         return replace(index, manifests=tuple(listed.values()))
 
     def _images(self, reference: Reference, entries: tuple[Descriptor, ...], depth: int) -> Iterator[Descriptor]:
         if depth == 0:
-            raise unbelievable(reference, f"its index lists indexes over {MAX_NESTING} deep")
-        for one in entries:
-            if one.is_index:
-                nested = self.manifest(reference.at(one.digest)).descriptor
+            raise invalid_answer(reference, f"its index lists indexes over {MAX_NESTING} deep")
+        for entry in entries:
+            if entry.is_index:
+                nested = self.manifest(reference.at(entry.digest)).descriptor
                 yield from self._images(reference, nested.manifests, depth - 1)
-            elif one.platform or one.media_type not in MANIFESTS:
-                yield one
-            elif platform := self._own_platform(reference.at(one.digest)):
-                yield replace(one, platform=platform)
+            elif entry.platform or entry.media_type not in MANIFEST_TYPES:
+                yield entry
+            elif platform := self._own_platform(reference.at(entry.digest)):
+                yield replace(entry, platform=platform)
 
     def _own_platform(self, reference: Reference) -> str:
-        """The platform in the configuration of what may be an image; empty for what no runtime takes for one."""
+        """Return the platform in the configuration of a possible image; empty for what no runtime accepts as one."""
         manifest = self.manifest(reference)
-        about = manifest.document.get("config")
-        if not isinstance(about, dict) or about.get("mediaType") not in IMAGE_CONFIGS:
+        config = manifest.document.get("config")
+        if not isinstance(config, dict) or config.get("mediaType") not in IMAGE_CONFIGS:
             return ""
-        refuse = partial(unbelievable, reference)
-        return platform_of(json_object(self.blob(reference, config_digest(manifest, refuse)), refuse))
+        refuse = partial(invalid_answer, reference)
+        return platform_name(parse_json_object(self.blob(reference, config_digest(manifest, refuse)), refuse))
 
     def config(self, reference: Reference, *, platform: str = "", field: str = "image") -> ImageConfig:
-        """The configuration of an image.
+        """Return the configuration of an image.
 
         Args:
             reference: an image or an index.
-            platform: which of an index's images; its only one, else `linux/amd64`, when not given.
+            platform: of an index, the image to use; its only one, else `linux/amd64`, when empty.
             field: the input the reference came from, for the error.
 
         Raises:
             InputError: it is not in the registry, or has no such platform (`platform`).
-            OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+            OutsideError: the registry could not be reached, or gave an invalid answer.
         """
         manifest = self.manifest(reference, field=field)
         if manifest.descriptor.is_index:
             chosen = choose(manifest.descriptor, platform, reference)
             manifest = self.manifest(reference.at(chosen.digest), field=field)
-        refuse = partial(unbelievable, reference)
-        document = json_object(self.blob(reference, config_digest(manifest, refuse)), refuse)
+        refuse = partial(invalid_answer, reference)
+        document = parse_json_object(self.blob(reference, config_digest(manifest, refuse)), refuse)
         rootfs = document.get("rootfs")
         layers = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-        if not isinstance(layers, list) or not all(isinstance(one, str) for one in layers):
-            raise unbelievable(reference, "its configuration lists no layers")
+        if not isinstance(layers, list) or not all(isinstance(layer, str) for layer in layers):
+            raise invalid_answer(reference, "its configuration lists no layers")
         own = document.get("config")
         return ImageConfig(
             manifest=manifest.descriptor.digest,
-            platform=platform_of(document),
+            platform=platform_name(document),
             diff_ids=tuple(layers),
-            labels=texts(own.get("Labels") if isinstance(own, dict) else None),
+            labels=text_values(own.get("Labels") if isinstance(own, dict) else None),
             document=document,
         )
 
     def blob(self, reference: Reference, digest: str) -> bytes:
-        """Content of the reference's repository that a manifest names, at most MAX_CONFIG.
+        """Return content of the reference's repository that a manifest names, at most MAX_CONFIG.
 
         Args:
             reference: names the repository.
             digest: of the content.
 
         Raises:
-            OutsideError: it is missing, is other content, or the registry failed.
+            OutsideError: it is missing, does not match its digest, or the registry failed.
         """
         response = self._get(reference, f"/v2/{reference.repository}/blobs/{digest}")
         if response.status_code == 404:
-            raise unbelievable(reference, f"{digest}, which a manifest names, is missing")
+            raise invalid_answer(reference, f"{digest}, which a manifest names, is missing")
         body = self.connection.body(response, reference, MAX_CONFIG)
-        if digest_of(body, digest.partition(":")[0]) != digest:
-            raise unbelievable(reference, f"what it sends for {digest} is other content")
+        if compute_digest(body, digest.partition(":")[0]) != digest:
+            raise invalid_answer(reference, f"what it sends for {digest} is other content")
         return body
 
     def layer(self, reference: Reference, digest: str, size: int) -> Iterator[bytes]:
-        """Content of any size, in pieces; the digest is checked before the last of them is handed out.
+        """Yield content of any size, in pieces; the digest is checked before the last of them is yielded.
 
         Args:
             reference: names the repository.
             digest: of the content.
-            size: in bytes, as its manifest says.
+            size: in bytes, as in its manifest.
 
         Raises:
-            OutsideError: it is missing, is other content, or the registry failed.
+            OutsideError: it is missing, does not match its digest, or the registry failed.
         """
         response = self._get(reference, f"/v2/{reference.repository}/blobs/{digest}")
         if response.status_code != 200:
             response.close()
-            raise unbelievable(reference, f"{digest}, which a manifest names, is missing")
-        pieces = self.connection.chunks(response, reference, PIECE)
+            raise invalid_answer(reference, f"{digest}, which a manifest names, is missing")
+        pieces = self.connection.chunks(response, reference, CHUNK_BYTES)
         with contextlib.closing(response):
-            yield from checked(pieces, digest, size, partial(unbelievable, reference))
+            yield from verify_chunks(pieces, digest, size, partial(invalid_answer, reference))
 
     def tags(self, reference: Reference, *, field: str = "image") -> tuple[str, ...]:
-        """Every tag of a repository, in the registry's order.
+        """Return every tag of a repository, in the registry's order.
 
         Raises:
             InputError: the registry does not know the repository.
-            OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+            OutsideError: the registry could not be reached, or gave an invalid answer.
         """
-        found: list[str] = []
+        tags: list[str] = []
         path = f"/v2/{reference.repository}/tags/list?" + urlencode({"n": 1000})
         for _ in range(MAX_PAGES):
             response = self._get(reference, path)
             if response.status_code == 404:
                 raise _no_repository(reference, field)
             body = self.connection.body(response, reference, MAX_MANIFEST)
-            page = json_object(body, partial(unbelievable, reference)).get("tags") or []
+            page = parse_json_object(body, partial(invalid_answer, reference)).get("tags") or []
             if not isinstance(page, list):
-                raise unbelievable(reference, "its list of tags is not a list")
-            found += [tag for tag in page if isinstance(tag, str)]
-            following = _next(response)
-            if not following:
-                return tuple(dict.fromkeys(found))
-            path = following
-        raise unbelievable(reference, f"its list of tags has more than {MAX_PAGES} pages")
+                raise invalid_answer(reference, "its list of tags is not a list")
+            tags += [tag for tag in page if isinstance(tag, str)]
+            next_page = _next_page(response)
+            if not next_page:
+                return tuple(dict.fromkeys(tags))
+            path = next_page
+        raise invalid_answer(reference, f"its list of tags has more than {MAX_PAGES} pages")
 
     def referrers(self, reference: Reference, artifact_type: str = "") -> tuple[Descriptor, ...]:
-        """What refers to a digest (signatures, reports), by the referrers API, else by its fallback tag.
+        """Return the referrers of a digest (signatures, reports), by the referrers API, else by its fallback tag.
 
         Args:
             reference: with a digest.
             artifact_type: only those of this type; all when empty.
 
         Raises:
-            OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+            OutsideError: the registry could not be reached, or gave an invalid answer.
         """
         if not reference.digest:
             raise ValueError(f"{reference} has no digest")
         path = f"/v2/{reference.repository}/referrers/{reference.digest}"
-        found: list[Descriptor] = []
+        listed: list[Descriptor] = []
         for number in range(MAX_PAGES):
-            # Filtered here: a registry is free to ignore the query, and then says so in a header only.
+            # Filtered here: a registry may ignore the query, and reports that in a header only.
             response = self._get(reference, path, accept=OCI_INDEX)
             if response.status_code in {404, 405} and number == 0:
                 self.connection.dismiss(response, reference)
                 return self._fallback_referrers(reference, artifact_type)
-            found += self._listed(reference, response)
-            following = _next(response)
-            if not following:
-                return tuple(one for one in found if artifact_type in ("", one.artifact_type))
-            path = following
-        raise unbelievable(reference, f"its list of referrers has more than {MAX_PAGES} pages")
+            listed += self._read_index(reference, response)
+            next_page = _next_page(response)
+            if not next_page:
+                return tuple(referrer for referrer in listed if artifact_type in ("", referrer.artifact_type))
+            path = next_page
+        raise invalid_answer(reference, f"its list of referrers has more than {MAX_PAGES} pages")
 
     def _fallback_referrers(self, reference: Reference, artifact_type: str) -> tuple[Descriptor, ...]:
-        # Whatever type it claims to be of: older clients wrote other ones.
+        # Any media type is accepted: older clients wrote others.
         path = f"/v2/{reference.repository}/manifests/{referrers_tag(reference.digest)}"
         response = self._get(reference, path, accept=OCI_INDEX)
         if response.status_code == 404:
             self.connection.dismiss(response, reference)
             return ()
-        return tuple(one for one in self._listed(reference, response) if artifact_type in ("", one.artifact_type))
+        return tuple(
+            referrer
+            for referrer in self._read_index(reference, response)
+            if artifact_type in ("", referrer.artifact_type)
+        )
 
-    def _listed(self, reference: Reference, response: Response) -> tuple[Descriptor, ...]:
-        refuse = partial(unbelievable, reference)
-        return descriptors(json_object(self.connection.body(response, reference, MAX_MANIFEST), refuse), refuse)
+    def _read_index(self, reference: Reference, response: Response) -> tuple[Descriptor, ...]:
+        refuse = partial(invalid_answer, reference)
+        return parse_descriptors(
+            parse_json_object(self.connection.body(response, reference, MAX_MANIFEST), refuse), refuse
+        )
 
-    def _absent(self, reference: Reference, field: str) -> S3CError:
+    def _not_found_error(self, reference: Reference, field: str) -> S3CError:
         if reference.digest:
             return InputError(
                 field,
@@ -304,11 +312,11 @@ class Registry:
             )
         wanted = reference.tag or "latest"
         try:
-            tags = [tag for tag in self.tags(reference, field=field) if not _NO_NAME.fullmatch(tag)]
+            tags = [tag for tag in self.tags(reference, field=field) if not _NOT_OFFERED.fullmatch(tag)]
         except InputError as unknown:
             return unknown
         except S3CError:
-            tags = []  # some registries let nobody list tags; that the tag is not there is known all the same
+            tags = []  # some registries do not allow listing tags; it is known anyway that the tag does not exist
         near = difflib.get_close_matches(wanted, tags[:_COMPARED], n=5, cutoff=0.5) or sorted(tags, reverse=True)[:10]
         more = f" and {len(tags) - len(near)} more" if len(tags) > len(near) else ""
         return InputError(
@@ -324,8 +332,8 @@ class Registry:
         return self.connection.request("GET", reference, path, accept=accept)
 
 
-def _next(response: Response) -> str:
-    """The following page (RFC 8288), empty when this was the last."""
+def _next_page(response: Response) -> str:
+    """Return the address of the following page (RFC 8288), empty when this was the last."""
     link = response.links.get("next", {}).get("url", "")
     return urljoin(response.url, link) if link else ""
 
@@ -341,6 +349,6 @@ def _no_repository(reference: Reference, field: str) -> InputError:
 
 
 def referrers_tag(digest: str) -> str:
-    """The tag of the index that lists a digest's referrers, by the referrers tag schema: `sha256-HEX`."""
+    """Return the tag of the index that lists a digest's referrers, by the referrers tag schema: `sha256-HEX`."""
     algorithm, _, encoded = digest.partition(":")
     return f"{algorithm[:32]}-{encoded[:64]}"

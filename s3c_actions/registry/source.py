@@ -1,76 +1,76 @@
-"""Where images are copied from: a repository of a registry, or an archive (`archive.Archive`)."""
+"""The sources images are copied from: a repository of a registry, or an archive (`archive.Archive`)."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-from s3c_actions.errors import S3CError
-from s3c_actions.image import Reference
+from s3c_actions.core.errors import S3CError
+from s3c_actions.core.reference import Reference
 from s3c_actions.registry.content import (
     Descriptor,
     Manifest,
     config_digest,
-    json_object,
-    platform_of,
-    unbelievable,
+    invalid_answer,
+    parse_json_object,
+    platform_name,
 )
 from s3c_actions.registry.reading import Registry
 
 
-class Source(ABC):
-    """One place that an image is read from. Nothing it hands out has another digest than was asked for."""
+class ImageSource(ABC):
+    """A place that an image is read from. Everything it returns matches the requested digest."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """What stands before `@digest` when people are told of an image in it."""
+        """Return the part before `@digest` when an image in it is shown to people."""
 
     @abstractmethod
     def image(self) -> Manifest:
-        """The manifest or index of the image that was asked for.
+        """Return the manifest or index of the requested image.
 
         Raises:
-            InputError: it is not there.
-            S3CError: it cannot be read, or not be believed; as of everything below.
+            InputError: it does not exist.
+            S3CError: it cannot be read, or is invalid; likewise for every method below.
         """
 
     @abstractmethod
     def manifest(self, digest: str) -> Manifest:
-        """The manifest or index with a digest."""
+        """Return the manifest or index with a digest."""
 
     @abstractmethod
     def blob(self, digest: str) -> bytes:
-        """Content that a manifest names, at most `content.MAX_CONFIG`."""
+        """Return content that a manifest names, at most `content.MAX_CONFIG`."""
 
     @abstractmethod
     def layer(self, digest: str, size: int) -> Iterator[bytes]:
-        """Content of any size, in pieces; size and digest are checked before the last of them is handed out."""
+        """Yield content of any size, in pieces; size and digest are checked before the last of them is yielded."""
 
     @abstractmethod
     def referrers(self, digest: str) -> tuple[Descriptor, ...]:
-        """What refers to a digest."""
+        """Return the referrers of a digest."""
 
     @abstractmethod
     def refuse(self, why: str) -> S3CError:
-        """The error of content that is not what the specification says."""
+        """Return the error of content that violates the specification."""
 
     def mounts_into(self, registry: Registry, target: Reference) -> str:
-        """The repository that the target's registry can take blobs over from; empty when there is none."""
+        """Return the repository that the target's registry can mount blobs from; empty when there is none."""
         return ""
 
     def platform(self, manifest: Manifest) -> str:
-        """`os/architecture[/variant]` of an image, as its configuration has it."""
-        document = json_object(self.blob(config_digest(manifest, self.refuse)), self.refuse, "a configuration")
-        return platform_of(document)
+        """Return `os/architecture[/variant]` of an image, from its configuration."""
+        document = parse_json_object(self.blob(config_digest(manifest, self.refuse)), self.refuse, "a configuration")
+        return platform_name(document)
 
 
-class RepositorySource(Source):
+class RepositorySource(ImageSource):
     """A repository of a registry.
 
     Args:
-        registry: that reads it.
-        reference: of the image asked for, by tag or digest.
+        registry: the client to read with.
+        reference: of the requested image, by tag or digest.
         field: the input it came from, for errors.
     """
 
@@ -81,34 +81,34 @@ class RepositorySource(Source):
 
     @property
     def name(self) -> str:
-        """Registry and repository."""
+        """Return registry and repository."""
         return self._reference.name
 
     def image(self) -> Manifest:
-        """What the reference stands for now; see `Source.image`."""
+        """Return the image that the reference resolves to now; see `Source.image`."""
         return self._registry.manifest(self._reference, field=self._field)
 
     def manifest(self, digest: str) -> Manifest:
-        """As `Source.manifest`."""
+        """Return a manifest as `Source.manifest` does."""
         return self._registry.manifest(self._reference.at(digest), field=self._field)
 
     def blob(self, digest: str) -> bytes:
-        """As `Source.blob`."""
+        """Return content as `Source.blob` does."""
         return self._registry.blob(self._reference, digest)
 
     def layer(self, digest: str, size: int) -> Iterator[bytes]:
-        """As `Source.layer`."""
+        """Yield content as `Source.layer` does."""
         return self._registry.layer(self._reference, digest, size)
 
     def referrers(self, digest: str) -> tuple[Descriptor, ...]:
-        """What the registry lists."""
+        """Return the referrers that the registry lists."""
         return self._registry.referrers(self._reference.at(digest))
 
     def refuse(self, why: str) -> S3CError:
-        """Blames the registry."""
-        return unbelievable(self._reference, why)
+        """Return the error that names the registry."""
+        return invalid_answer(self._reference, why)
 
     def mounts_into(self, registry: Registry, target: Reference) -> str:
-        """The repository itself, when one client reads and writes one registry."""
+        """Return this repository, when one client reads and writes one registry."""
         same = registry is self._registry and target.registry == self._reference.registry
         return self._reference.repository if same else ""

@@ -1,1 +1,1 @@
-"""What the toolkit does: each step is a function of settings and collaborators, and knows nothing of GitHub."""
+"""The steps of the toolkit: each is a function of settings and collaborators, and knows nothing of GitHub."""

@@ -1,7 +1,7 @@
-"""The one place where a report becomes a `ScanResult`: scanned now, kept from before, or given by somebody.
+"""Turn a report into a `ScanResult`, in one place: scanned now, kept from an earlier run, or given by the user.
 
-What a gate reads is judged here and nowhere else: findings, whether the scan could see anything, how much it looked at,
-what a policy refuses for being there, and how old the report is.
+Everything a gate reads is judged here and nowhere else: findings, whether the scan could see anything, how much it
+covered, which contents a policy rejects, and how old the report is.
 """
 
 from __future__ import annotations
@@ -14,43 +14,50 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import reading
-from s3c_actions.errors import OutsideError
-from s3c_actions.report import coverage
-from s3c_actions.report.advisories import OLDEST_DATABASE, Database, why_outdated
-from s3c_actions.report.coverage import Coverage
-from s3c_actions.report.gate import Gate
-from s3c_actions.report.inferred import infer
-from s3c_actions.report.model import Content, Kind, ScanReport, Severity
-from s3c_actions.report.scope import COVERED, LIST, USUAL, Scope, missing, named
-from s3c_actions.report.statement import stamp
-from s3c_actions.report.trivy_warnings import Judged
-from s3c_actions.steps.results import ScanResult
+from s3c_actions.core import reading
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.evidence.statement import normalize_time
+from s3c_actions.findings import coverage
+from s3c_actions.findings.advisories import MAX_DATABASE_AGE, Database, outdated_reason
+from s3c_actions.findings.coverage import Coverage
+from s3c_actions.findings.model import FindingKind, ForbiddenContent, ScanReport, Severity
+from s3c_actions.findings.scope import (
+    COVERED_SOURCES,
+    DEFAULT_SCOPE,
+    PACKAGE_LIST,
+    Scope,
+    describe_parts,
+    missing_parts,
+)
+from s3c_actions.findings.scope_inference import infer
+from s3c_actions.findings.threshold import Threshold
+from s3c_actions.findings.trivy_warnings import WarningAssessment
+from s3c_actions.result.model import ScanResult
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
 
 ALL_SEVERITIES = tuple(Severity)
 MAXIMUM_AGE = timedelta(hours=24)
-"""How old a report may be that a gate is given, where no policy says it."""
+"""Maximum age of a report for a gate, where no policy states one."""
 
-SKEW = timedelta(minutes=5)
-"""How far the clocks of two machines may be apart."""
+CLOCK_SKEW = timedelta(minutes=5)
+"""Tolerated difference between the clocks of two machines."""
 
 
 class Criteria(msgspec.Struct, frozen=True, kw_only=True):
-    """What a report is judged by.
+    """The criteria that a report is judged by.
 
     Attributes:
-        gate: what is refused.
-        policy: whose gate it is, None without one.
-        unscanned_fails: packages that could not be checked close the gate.
-        ignore_unfixed: vulnerabilities without a fix count for nothing, unless a policy decides.
+        gate: the threshold for findings.
+        policy: the policy of the gate, None without one.
+        unscanned_fails: whether packages that could not be checked close the gate.
+        ignore_unfixed: whether to ignore vulnerabilities without a fix, unless a policy decides.
         now: the time of the run.
-        bill: makes the SPDX document of a report of Trivy's; asked only when a policy judges contents.
+        bill: creates the SPDX document of a report of Trivy's; called only when a policy judges contents.
     """
 
-    gate: Gate
+    gate: Threshold
     policy: Policy | None
     unscanned_fails: bool
     ignore_unfixed: bool
@@ -59,22 +66,22 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def closes(self) -> bool:
-        """Whether there is a gate that can be closed."""
+        """Return whether there is a gate that can be closed."""
         return self.policy is not None or self.gate.closes
 
     @property
     def maximum_database_age(self) -> timedelta:
-        """How old the vulnerability database may be."""
-        given = self.policy.maximum_database_age if self.policy is not None else None
-        return given or OLDEST_DATABASE
+        """Return the maximum age of the vulnerability database."""
+        stated = self.policy.maximum_database_age if self.policy is not None else None
+        return stated or MAX_DATABASE_AGE
 
     @property
     def maximum_age(self) -> timedelta:
-        """How old a report may be for the gate."""
+        """Return the maximum age of a report for the gate."""
         return self.policy.maximum_age if self.policy is not None else MAXIMUM_AGE
 
 
-def scanned(
+def assess_scan(
     path: Path,
     report: ScanReport,
     *,
@@ -84,35 +91,35 @@ def scanned(
     kept: bool,
     criteria: Criteria,
     database: Database | None,
-    warned: Judged | None,
+    warned: WarningAssessment | None,
     warnings: Iterable[str] = (),
 ) -> ScanResult:
-    """Judge a scan of ours.
+    """Judge a scan of our own.
 
     Args:
         path: of Trivy's JSON.
-        report: what it holds.
-        image: as it was asked for.
+        report: its content.
+        image: as requested.
         reference: pinned.
-        scope: what the scan was told to look at.
-        kept: the report is an earlier run's, so that its age counts.
-        criteria: what it is judged by.
-        database: the vulnerability database that was used; None when vulnerabilities were not looked for.
-        warned: what Trivy's own warnings come to; None for a kept report, which had none that matter.
-        warnings: sentences that stand in the result before those of the judgement.
+        scope: what the scan was configured to cover.
+        kept: whether the report is an earlier run's, so that its age counts.
+        criteria: to judge by.
+        database: the vulnerability database that was used; None when vulnerabilities were not scanned for.
+        warned: the judgement of Trivy's own warnings; None for a kept report, which had no relevant ones.
+        warnings: sentences to put before those of the judgement.
 
     Raises:
-        OutsideError: Trivy makes no bill of materials that can be read.
+        OutsideError: Trivy creates no readable bill of materials.
     """
-    seen = coverage.judge(
-        reading.content(path, reading.REPORTS),
+    observed = coverage.assess_coverage(
+        reading.read_file(path, reading.MAX_REPORT_BYTES),
         scanners=scope.scanners,
         pkg_types=scope.pkg_types,
         database=database,
         warned=warned,
     )
-    if outdated := why_outdated(database, criteria.now, criteria.maximum_database_age):
-        seen = replace(seen, blind=seen.blind or outdated)
+    if outdated := outdated_reason(database, criteria.now, criteria.maximum_database_age):
+        observed = replace(observed, blind=observed.blind or outdated)
     aged = _age(report, criteria) if kept else ""
     judged = _assess(
         path,
@@ -120,7 +127,7 @@ def scanned(
         image=image,
         reference=reference,
         scope=scope,
-        seen=seen,
+        observed=observed,
         aged=aged,
         criteria=criteria,
         listed=True,
@@ -128,25 +135,27 @@ def scanned(
     return replace(judged, reused=kept, warnings=tuple(dict.fromkeys((*warnings, *judged.warnings))))
 
 
-def given(path: Path, *, image: str, reference: str, criteria: Criteria, report: ScanReport) -> ScanResult:
-    """Judge a report that somebody gave, by what it shows of its scan.
+def assess_given_report(
+    path: Path, *, image: str, reference: str, criteria: Criteria, report: ScanReport
+) -> ScanResult:
+    """Judge a report that the user gave, by what it shows of its scan.
 
     Args:
         path: of Trivy's JSON.
-        image: as it was asked for.
+        image: as requested.
         reference: pinned.
-        criteria: what it is judged by.
-        report: what the file holds, as `trivy_json.read` returned it.
+        criteria: to judge by.
+        report: the file's content, as `trivy_report.read` returned it.
 
     Raises:
-        OutsideError: Trivy makes no bill of materials that can be read.
+        OutsideError: Trivy creates no readable bill of materials.
     """
-    data = reading.content(path, reading.REPORTS)
+    data = reading.read_file(path, reading.MAX_REPORT_BYTES)
     shown = infer(data)
-    seen = coverage.NOTHING_TO_SEE
-    # Only an image has to hold something that is recognised; a folder may well hold no packages.
+    observed = coverage.FULL_COVERAGE
+    # Only an image must contain something that is recognised; a folder may well contain no packages.
     if not shown.os_left_out and (report.artifact_type == "container_image" or report.os):
-        seen = coverage.judge(data, scanners=("vuln",), pkg_types=(), listed=shown.lists_packages)
+        observed = coverage.assess_coverage(data, scanners=("vuln",), pkg_types=(), listed=shown.lists_packages)
     aged = _age(report, criteria)
     return _assess(
         path,
@@ -154,7 +163,7 @@ def given(path: Path, *, image: str, reference: str, criteria: Criteria, report:
         image=image,
         reference=reference,
         scope=shown.scope,
-        seen=seen,
+        observed=observed,
         aged=aged,
         criteria=criteria,
         listed=shown.lists_packages,
@@ -168,22 +177,24 @@ def _assess(
     image: str,
     reference: str,
     scope: Scope,
-    seen: Coverage,
+    observed: Coverage,
     aged: str,
     criteria: Criteria,
     listed: bool,
 ) -> ScanResult:
     policy = criteria.policy
-    unseen = missing(scope, USUAL)
-    required = missing(scope, policy.required_scope) if policy is not None else ()
+    unseen = missing_parts(scope, DEFAULT_SCOPE)
+    required = missing_parts(scope, policy.required_scope) if policy is not None else ()
     if policy is not None and policy.judges_contents and not listed:
-        required = (*required, LIST)
-    uncovered = sum(one.number for one in seen.uncovered)
+        required = (*required, PACKAGE_LIST)
+    uncovered = sum(source.number for source in observed.uncovered)
     if policy is not None and policy.report.require_covered_sources and uncovered:
-        required = (*required, COVERED)
-    notices = (*seen.warnings, seen.blind, _narrow(scope, unseen), aged)
-    # A policy is the cluster's too, which sees all of the report.
-    counted = report if policy is not None else filtered(report, ALL_SEVERITIES, ignore_unfixed=criteria.ignore_unfixed)
+        required = (*required, COVERED_SOURCES)
+    notices = (*observed.warnings, observed.blind, _narrow(scope, unseen), aged)
+    # A policy also applies in the cluster, which sees the whole report.
+    counted = (
+        report if policy is not None else filter_report(report, ALL_SEVERITIES, ignore_unfixed=criteria.ignore_unfixed)
+    )
     return ScanResult(
         image=image,
         reference=reference,
@@ -191,59 +202,60 @@ def _assess(
         trivy_json=path,
         gated=criteria.closes,
         refused=criteria.gate.refused(counted.findings),
-        blind=seen.blind if criteria.unscanned_fails else "",
-        overridden="" if criteria.unscanned_fails else seen.blind,
+        blind=observed.blind if criteria.unscanned_fails else "",
+        overridden="" if criteria.unscanned_fails else observed.blind,
         contents=_contents(policy, path, criteria.bill) if policy is not None else (),
         policy=policy.digest if policy is not None else "",
         scope=scope,
         uncovered=uncovered,
         missing=required,
         outdated=aged if criteria.closes else "",
-        warnings=tuple(one for one in notices if one),
+        warnings=tuple(notice for notice in notices if notice),
     )
 
 
-def filtered(report: ScanReport, severities: Iterable[Severity], *, ignore_unfixed: bool) -> ScanReport:
-    """The report with the findings of these severities, and without unfixed vulnerabilities if so wanted."""
-    wanted = frozenset(severities)
+def filter_report(report: ScanReport, severities: Iterable[Severity], *, ignore_unfixed: bool) -> ScanReport:
+    """Return the report with the findings of these severities, optionally without unfixed vulnerabilities."""
+    selected = frozenset(severities)
     return replace(
         report,
         findings=tuple(
-            f
-            for f in report.findings
-            if f.severity in wanted and not (ignore_unfixed and f.kind is Kind.VULNERABILITY and not f.fixed)
+            finding
+            for finding in report.findings
+            if finding.severity in selected
+            and not (ignore_unfixed and finding.kind is FindingKind.VULNERABILITY and not finding.fixed)
         ),
-        suppressed=tuple(f for f in report.suppressed if f.severity in wanted),
+        suppressed=tuple(finding for finding in report.suppressed if finding.severity in selected),
     )
 
 
 def _narrow(scope: Scope, unseen: tuple[str, ...]) -> str:
-    """What was not looked at, as a sentence; empty when as much was as usual."""
+    """Return a sentence on what the scan did not cover; empty when it covered as much as usual."""
     if not unseen:
         return ""
     if scope.stated:
-        return f"Not looked at, as the inputs ask: {named(unseen)}."
-    return f"The report does not show that {named(unseen)} were looked at."
+        return f"Not looked at, as the inputs ask: {describe_parts(unseen)}."
+    return f"The report does not show that {describe_parts(unseen)} were looked at."
 
 
 def _age(report: ScanReport, criteria: Criteria) -> str:
-    """Why a report is not of today, as a sentence; empty when it is recent enough."""
+    """Return a sentence on why a report is out of date; empty when it is recent enough."""
     try:
-        made = datetime.fromisoformat(report.created)
+        created = datetime.fromisoformat(report.created)
     except ValueError:
-        made = None
-    if made is None or made.tzinfo is None:
+        created = None
+    if created is None or created.tzinfo is None:
         return "The report does not say when the scan was made."
-    if made - SKEW > criteria.now:
-        return f"The report is dated {stamp(report.created)}, which is still to come."
-    if criteria.now - made <= criteria.maximum_age:
+    if created - CLOCK_SKEW > criteria.now:
+        return f"The report is dated {normalize_time(report.created)}, which is still to come."
+    if criteria.now - created <= criteria.maximum_age:
         return ""
-    # Without its age of today, so that the same report has the same words, and the same evidence, tomorrow.
-    return f"The report is of {stamp(report.created)}, and older than {length(criteria.maximum_age)}."
+    # Without its current age, so that the same report has the same text, and the same evidence, tomorrow.
+    return f"The report is of {normalize_time(report.created)}, and older than {format_age(criteria.maximum_age)}."
 
 
-def length(age: timedelta) -> str:
-    """A span of time in its largest whole unit: `3 d`, `20 h`."""
+def format_age(age: timedelta) -> str:
+    """Return a span of time in its largest whole unit: `3 d`, `20 h`."""
     seconds = max(int(age.total_seconds()), 0)
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:
@@ -251,14 +263,14 @@ def length(age: timedelta) -> str:
     return f"{seconds} s"
 
 
-def _contents(policy: Policy, path: Path, bill: Callable[[Path], bytes]) -> tuple[Content, ...]:
-    """What a policy refuses of an image's packages and licences, by the SBOM that would be attached to it."""
-    from s3c_actions.policy.judge import refused_contents
+def _contents(policy: Policy, path: Path, bill: Callable[[Path], bytes]) -> tuple[ForbiddenContent, ...]:
+    """Return the packages and licences of an image that a policy rejects, by the SBOM that would be attached to it."""
+    from s3c_actions.policy.judge import forbidden_contents
 
     if not policy.judges_contents:
         return ()
     try:
-        return refused_contents(policy, reading.json_value(bill(path)))
+        return forbidden_contents(policy, reading.parse_json(bill(path)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise OutsideError(
             "Trivy made no bill of materials that can be read, so that packages and licences cannot be judged.",

@@ -1,7 +1,7 @@
-"""Attach evidence to a digest: each document an OCI referrer, each signed, none twice.
+"""Attach evidence to a digest: each document as an OCI referrer, each signed, none twice.
 
-https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md#guidelines-for-artifact-usage. The manifest is made
-of the document and the scan's facts alone, so that the same evidence has the same digest and is found again.
+https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md#guidelines-for-artifact-usage. The manifest
+consists of the document and the scan's facts only, so that the same evidence has the same digest and is found again.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions import evidence, reading
-from s3c_actions.errors import S3CError
-from s3c_actions.image import Reference
-from s3c_actions.progress import Progress
+from s3c_actions.core import artifact_types, reading
+from s3c_actions.core.errors import S3CError
+from s3c_actions.core.progress import Progress
+from s3c_actions.core.reference import Reference
 from s3c_actions.registry import OCI_MANIFEST, Descriptor, Registry, Writer
-from s3c_actions.steps.results import Attached, SignResult
+from s3c_actions.result.model import AttachedEvidence, SignResult
 
 EMPTY = b"{}"
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
-CONTENT = "dev.s3c.content"
-"""Annotation with the document's digest, so that a list of referrers tells whether it is there already."""
+CONTENT_ANNOTATION = "dev.s3c.content"
+"""Annotation with the document's digest, so that a list of referrers shows whether it is already attached."""
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
-    """One document to attach.
+    """A document to attach.
 
     Attributes:
-        kind: of `evidence.TYPES`.
+        kind: a key of `artifact_types.TYPES`.
         content: the document.
-        created: RFC 3339 time of what it tells of.
+        created: RFC 3339 time of the scan or patch it describes.
         annotations: of its manifest, besides the time.
     """
 
@@ -43,18 +43,18 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def artifact_type(self) -> str:
-        """Its media type, and its manifest's artifact type."""
-        return evidence.TYPES[self.kind]
+        """Return its media type, which is also its manifest's artifact type."""
+        return artifact_types.TYPES[self.kind]
 
     @property
     def digest(self) -> str:
-        """Of the document."""
+        """Return the digest of the document."""
         return _digest(self.content)
 
     def manifest(self, subject: Descriptor) -> bytes:
-        """The manifest that attaches it."""
-        title = evidence.TITLES[self.artifact_type]
-        notes = {**self.annotations, evidence.CREATED: self.created, CONTENT: self.digest}
+        """Return the manifest that attaches the document to the subject."""
+        title = artifact_types.TITLES[self.artifact_type]
+        notes = {**self.annotations, artifact_types.CREATED: self.created, CONTENT_ANNOTATION: self.digest}
         document = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
@@ -65,7 +65,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
                     "mediaType": self.artifact_type,
                     "digest": self.digest,
                     "size": len(self.content),
-                    "annotations": {evidence.TITLE: title},
+                    "annotations": {artifact_types.TITLE: title},
                 }
             ],
             "subject": {"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size},
@@ -75,13 +75,13 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttachTools(msgspec.Struct, frozen=True, kw_only=True):
-    """What the step works with.
+    """The collaborators of the step.
 
     Attributes:
         registry: of the image; `writer` writes to it.
         sign: signs a pinned reference, unless that was done before, and verifies it.
-        signed: whether the same key has signed a pinned reference.
-        progress: told what is attached.
+        signed: returns whether the same key has signed a pinned reference.
+        progress: receives what is attached.
     """
 
     registry: Registry
@@ -91,13 +91,13 @@ class AttachTools(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where documents are attached.
+class AttachTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """The image that documents are attached to.
 
     Attributes:
         subject: the image or index.
         reference: pinned, of the same.
-        there: what referred to it when this began.
+        there: its referrers at the start.
     """
 
     subject: Descriptor
@@ -105,123 +105,138 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     there: tuple[Descriptor, ...]
 
 
-def look(reference: Reference, registry: Registry) -> Place:
-    """Look up an image and what lies beside it.
+def find_attach_target(reference: Reference, registry: Registry) -> AttachTarget:
+    """Look up an image and its referrers.
 
     Args:
         reference: with a digest.
         registry: of the image.
 
     Raises:
-        InputError: it is not there.
-        OutsideError: the registry could not be asked.
+        InputError: it does not exist.
+        OutsideError: the registry could not be reached.
     """
     subject = registry.resolve(reference)
-    return Place(subject=subject, reference=reference, there=registry.referrers(reference))
+    return AttachTarget(subject=subject, reference=reference, there=registry.referrers(reference))
 
 
-def attach(one: Attachment, place: Place, tools: AttachTools) -> Attached:
+def attach(attachment: Attachment, place: AttachTarget, tools: AttachTools) -> AttachedEvidence:
     """Attach a document to an image, and sign it.
 
-    A run that is killed can be run again: what is there is not attached again, and what is not signed yet is signed.
+    A run that was killed can be repeated: existing documents are not attached again, and unsigned ones are signed.
 
     Args:
-        one: the document.
-        place: where.
+        attachment: the document.
+        place: the image.
         tools: the collaborators.
 
     Raises:
-        OutsideError: the registry did not take it, or a signature could not be made.
+        OutsideError: the registry rejected it, or a signature could not be made.
         Refused: a signature was made but does not verify.
     """
-    found = next((d for d in place.there if _claims(d, one) and _holds(d, one, place, tools.registry)), None)
-    digest = found.digest if found is not None else _push(one, place, tools.writer)
+    existing = next(
+        (
+            descriptor
+            for descriptor in place.there
+            if _claims(descriptor, attachment) and _holds(descriptor, attachment, place, tools.registry)
+        ),
+        None,
+    )
+    digest = existing.digest if existing is not None else _push(attachment, place, tools.writer)
     signed = tools.sign(place.reference.at(digest).pinned)
-    tools.progress.note(f"{place.reference}: {one.kind} {digest}" + (" (was there)" if found is not None else ""))
-    return Attached(
-        kind=one.kind,
-        artifact_type=one.artifact_type,
+    tools.progress.note(
+        f"{place.reference}: {attachment.kind} {digest}" + (" (was there)" if existing is not None else "")
+    )
+    return AttachedEvidence(
+        kind=attachment.kind,
+        artifact_type=attachment.artifact_type,
         digest=digest,
-        size=len(one.content),
-        created=one.created,
+        size=len(attachment.content),
+        created=attachment.created,
         signature_digest=signed.signature_digest,
-        skipped=found is not None and signed.skipped,
+        skipped=existing is not None and signed.skipped,
     )
 
 
-def _claims(descriptor: Descriptor, one: Attachment) -> bool:
-    """Whether a referrer is this document by what the list of referrers says, which nobody signed."""
-    wanted = {CONTENT: one.digest, evidence.CREATED: one.created}
-    return descriptor.artifact_type == one.artifact_type and all(
-        descriptor.annotations.get(key) == value for key, value in wanted.items()
+def _claims(descriptor: Descriptor, attachment: Attachment) -> bool:
+    """Return whether a referrer claims to be this document, in the list of referrers, which is unsigned."""
+    expected = {CONTENT_ANNOTATION: attachment.digest, artifact_types.CREATED: attachment.created}
+    return descriptor.artifact_type == attachment.artifact_type and all(
+        descriptor.annotations.get(key) == value for key, value in expected.items()
     )
 
 
-def _holds(descriptor: Descriptor, one: Attachment, place: Place, registry: Registry) -> bool:
-    """Whether it is: it is going to be signed, so it must hold this document and nothing else."""
+def _holds(descriptor: Descriptor, attachment: Attachment, place: AttachTarget, registry: Registry) -> bool:
+    """Return whether a referrer contains this document and nothing else: it is going to be signed."""
     try:
-        found = registry.manifest(place.reference.at(descriptor.digest)).document
+        document = registry.manifest(place.reference.at(descriptor.digest)).document
     except S3CError:
         return False
-    ours = reading.json_value(one.manifest(place.subject))
-    return _without_version(found) == _without_version(ours)
+    expected = reading.parse_json(attachment.manifest(place.subject))
+    return _without_version(document) == _without_version(expected)
 
 
 def _without_version(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A manifest without the one annotation that another version of s3c would write differently."""
+    """Return a manifest without the one annotation that differs between versions of s3c."""
     notes = document.get("annotations")
-    kept = {key: text for key, text in notes.items() if key != evidence.VERSION} if isinstance(notes, dict) else notes
-    return {**document, "annotations": kept}
+    annotations = (
+        {key: text for key, text in notes.items() if key != artifact_types.VERSION}
+        if isinstance(notes, dict)
+        else notes
+    )
+    return {**document, "annotations": annotations}
 
 
-def _push(one: Attachment, place: Place, writer: Writer) -> str:
+def _push(attachment: Attachment, place: AttachTarget, writer: Writer) -> str:
     writer.push_blob(place.reference, _digest(EMPTY), EMPTY)
-    writer.push_blob(place.reference, one.digest, one.content)
-    content = one.manifest(place.subject)
+    writer.push_blob(place.reference, attachment.digest, attachment.content)
+    content = attachment.manifest(place.subject)
     return writer.push_manifest(place.reference.at(_digest(content)), content, OCI_MANIFEST).digest
 
 
-def prune(done: Iterable[Attached], place: Place, tools: AttachTools) -> tuple[str, ...]:
-    """Delete earlier documents of s3c of the same kinds, each with its signatures; others' are left alone.
+def prune(done: Iterable[AttachedEvidence], place: AttachTarget, tools: AttachTools) -> tuple[str, ...]:
+    """Delete earlier documents of s3c of the same kinds, each with its signatures; documents of others are kept.
 
     Args:
-        done: what takes their place.
-        place: where.
+        done: the new documents.
+        place: the image.
         tools: the collaborators.
 
     Returns:
-        The digests of what was deleted, without the signatures.
+        The digests of the deleted documents, without the signatures.
 
     Raises:
-        OutsideError: the registry lets nothing be deleted, or failed.
+        OutsideError: the registry does not allow deletions, or failed.
     """
-    kinds, kept = {one.artifact_type for one in done}, {one.digest for one in done}
+    kinds, new_digests = {document.artifact_type for document in done}, {document.digest for document in done}
     old = [
-        one
-        for one in place.there
-        if one.artifact_type in kinds and one.digest not in kept and evidence.VERSION in one.annotations
+        document
+        for document in place.there
+        if document.artifact_type in kinds
+        and document.digest not in new_digests
+        and artifact_types.VERSION in document.annotations
     ]
-    for one in old:
-        for signature in tools.registry.referrers(place.reference.at(one.digest), evidence.SIGNATURE):
+    for document in old:
+        for signature in tools.registry.referrers(place.reference.at(document.digest), artifact_types.SIGNATURE):
             tools.writer.delete_manifest(place.reference.at(signature.digest))
-        tools.writer.delete_manifest(place.reference.at(one.digest))
-        when = one.annotations.get(evidence.CREATED, "?")
-        tools.progress.note(f"{place.reference}: {one.digest} of {when} deleted")
-    return tuple(one.digest for one in old)
+        tools.writer.delete_manifest(place.reference.at(document.digest))
+        when = document.annotations.get(artifact_types.CREATED, "?")
+        tools.progress.note(f"{place.reference}: {document.digest} of {when} deleted")
+    return tuple(document.digest for document in old)
 
 
 def _digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def facts(statement: Mapping[str, Any], version: str) -> dict[str, str]:
-    """The annotations that tell of a scan, from what a report states of it; those that are empty are left out."""
-    found = {
-        evidence.VERSION: version,
-        evidence.SCANNER: statement["scanner"],
-        evidence.DATABASE: statement["database"],
-        evidence.PLATFORM: statement["platform"],
-        evidence.VERDICT: statement["verdict"],
-        evidence.POLICY: statement["policy"]["digest"],
+def statement_annotations(statement: Mapping[str, Any], version: str) -> dict[str, str]:
+    """Return the annotations that describe a scan, from the report's statement; empty ones are omitted."""
+    annotations = {
+        artifact_types.VERSION: version,
+        artifact_types.SCANNER: statement["scanner"],
+        artifact_types.DATABASE: statement["database"],
+        artifact_types.PLATFORM: statement["platform"],
+        artifact_types.VERDICT: statement["verdict"],
+        artifact_types.POLICY: statement["policy"]["digest"],
     }
-    return {key: str(value) for key, value in found.items() if value}
+    return {key: str(value) for key, value in annotations.items() if value}

@@ -1,8 +1,8 @@
-"""Scan, patch, rescan, sign, verify and deploy one or several images, composed of the other steps in one process.
+"""Scan, patch, rescan, sign, verify and deploy images, composed of the other steps in one process.
 
-The order is the guarantee: every reference is looked up before anything is pushed (the key was checked when the signing
+The order is the guarantee: every reference is resolved before anything is pushed (the key was checked when the signing
 step was bound), nothing is signed whose last scan does not pass the gate, and nothing is deployed unless every image
-got through.
+succeeded.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.errors import InputError, Refused, S3CError
-from s3c_actions.progress import Progress
-from s3c_actions.report.gate import Gate
-from s3c_actions.steps.results import (
+from s3c_actions.core.errors import InputError, Refused, S3CError
+from s3c_actions.core.progress import Progress
+from s3c_actions.findings.threshold import Threshold
+from s3c_actions.result.model import (
     Admission,
     AttachResult,
     DeployResult,
@@ -25,29 +25,29 @@ from s3c_actions.steps.results import (
     SignResult,
     VerifyResult,
 )
-from s3c_actions.steps.scan import refusal
+from s3c_actions.steps.scan import closed_gate_error
 
 
 class ChainSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do.
+    """The images and their gate.
 
     Attributes:
-        images: references as people gave them, each once.
-        gate: what may be left in an image that is signed.
+        images: references as given by the user, each once.
+        gate: the threshold for an image that is signed.
     """
 
     images: tuple[str, ...]
-    gate: Gate
+    gate: Threshold
 
 
 class ChainSteps(msgspec.Struct, frozen=True, kw_only=True):
     """The other steps, bound to their settings and collaborators.
 
     Attributes:
-        resolve: raises InputError when the image is not there; called for several images only, because a single
-            one's scan does it. Only that counts: the digest that everything works on is the scan's.
-        scan, patch, sign, verify: take what the step before handed on; a step that is None is left out.
-        attach: attaches what is known of an image; also to one that the gate refuses, so that a report that has become
+        resolve: raises InputError when the image does not exist; called for several images only, because the scan of a
+            single one does it. Only that counts: the digest that everything works on is the scan's.
+        scan, patch, sign, verify: receive the result of the step before; a step that is None is skipped.
+        attach: attaches what is known of an image; also to one that the gate rejects, so that a report that has become
             worse is known to whoever judges the image next.
     """
 
@@ -62,11 +62,11 @@ class ChainSteps(msgspec.Struct, frozen=True, kw_only=True):
 def run(settings: ChainSettings, steps: ChainSteps, progress: Progress) -> tuple[ImageOutcome, ...]:
     """Take every image through the chain.
 
-    One image's failure is kept in its outcome and the others go on, so that one broken image in a list does not hide
-    what became of the rest.
+    One image's failure is kept in its outcome and the others continue, so that one broken image in a list does not hide
+    the results of the rest.
 
     Raises:
-        InputError: an image is given twice or is not there: nothing has been pushed.
+        InputError: an image is given twice or does not exist: nothing has been pushed.
         OutsideError: a registry cannot be reached: nothing has been pushed.
     """
     twice = sorted({image for image in settings.images if settings.images.count(image) > 1})
@@ -83,11 +83,11 @@ def run(settings: ChainSettings, steps: ChainSteps, progress: Progress) -> tuple
     for image in settings.images:
         if len(settings.images) > 1:
             progress.about(image)
-        outcomes.append(_one(image, settings, steps))
+        outcomes.append(_run_image(image, settings, steps))
     return tuple(outcomes)
 
 
-def _one(image: str, settings: ChainSettings, steps: ChainSteps) -> ImageOutcome:
+def _run_image(image: str, settings: ChainSettings, steps: ChainSteps) -> ImageOutcome:
     outcome = ImageOutcome(image=image)
     try:
         scan = steps.scan(image)
@@ -97,7 +97,9 @@ def _one(image: str, settings: ChainSettings, steps: ChainSteps) -> ImageOutcome
             patch = steps.patch(scan)
             last = patch.after or patch.before
             outcome = replace(outcome, patch=patch, reference=patch.reference)
-        refused = refusal(replace(last, reference=outcome.reference), settings.gate, consequence="Nothing was signed.")
+        refused = closed_gate_error(
+            replace(last, reference=outcome.reference), settings.gate, consequence="Nothing was signed."
+        )
         if refused is not None:
             if steps.attach is not None:
                 outcome = replace(outcome, attach=steps.attach(outcome))
@@ -120,19 +122,19 @@ def deploy(
     denied: Callable[[Admission], Refused],
     progress: Progress,
 ) -> tuple[tuple[ImageOutcome, ...], DeployResult | None]:
-    """Deploy what came out of the chain.
+    """Deploy the images that the chain returned.
 
     Args:
         images: as `run` returned them.
-        deployed: the deploy step, bound; given the images.
-        denied: the error of an image that is not admitted.
-        progress: told when nothing is deployed.
+        deployed: the deploy step, bound; called with the images.
+        denied: returns the error of an image that is not admitted.
+        progress: warned when nothing is deployed.
 
     Returns:
-        The images, each with what the cluster's gate said of it; and what was done, with the failure that ended it.
+        The images, each with the verdict of the cluster's gate; and the deployment, with the failure that ended it.
         None: nothing was tried, because an image had failed before.
     """
-    failed = [one for one in images if one.failure is not None]
+    failed = [image for image in images if image.failure is not None]
     if failed:
         progress.warning(f"Nothing is deployed: {len(failed)} of {len(images)} images did not get through the chain.")
         return images, None
@@ -142,14 +144,14 @@ def deploy(
         result = deployed(images)
     except S3CError as error:
         result = DeployResult(failure=error)
-    return tuple(_admitted(one, result, denied) for one in images), result
+    return tuple(_with_admission(image, result, denied) for image in images), result
 
 
-def _admitted(image: ImageOutcome, result: DeployResult, denied: Callable[[Admission], Refused]) -> ImageOutcome:
-    """An image with the gate's word on it; where the manifests name it in several ways, a denial counts."""
-    found = [one for one in result.admissions if one.reference == image.reference]
-    if not found:
+def _with_admission(image: ImageOutcome, result: DeployResult, denied: Callable[[Admission], Refused]) -> ImageOutcome:
+    """Return an image with the gate's verdict; where the manifests name it in several ways, a denial wins."""
+    admissions = [candidate for candidate in result.admissions if candidate.reference == image.reference]
+    if not admissions:
         return image
-    admission = next((one for one in found if one.verdict == "denied"), found[0])
+    admission = next((candidate for candidate in admissions if candidate.verdict == "denied"), admissions[0])
     failure = denied(admission) if admission.verdict == "denied" else None
     return replace(image, admission=admission, failure=failure)

@@ -1,8 +1,8 @@
-"""Deploys manifests by signed digests behind a gate that has been proved, and says what the cluster made of it.
+"""Deploy manifests by signed digests behind a gate that has been proved, and report the result.
 
-Nothing is applied before everything that can be known beforehand is known: every image is there, is signed by whom it
-should be, and runs on the nodes; the gate has no holes and closes; the API server takes every object. After that, what
-was applied is told even when a later object fails.
+Nothing is applied before everything that can be checked in advance is checked: every image exists, is signed by a
+trusted signer, and runs on the nodes; the gate has no holes and closes; the API server accepts every object. After
+that, the applied objects are reported even when a later object fails.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import writing
-from s3c_actions.cluster import apply, gate, images, places, rollout
+from s3c_actions.cluster import apply, images, rollout
+from s3c_actions.cluster import image_places as places
 from s3c_actions.cluster import manifests as texts
-from s3c_actions.cluster.apply import Change, Target
-from s3c_actions.cluster.client import AdmissionDenied, Cluster, Object, Resource
+from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
+from s3c_actions.cluster.client import AdmissionDenied, Cluster, KubernetesObject, Resource
+from s3c_actions.cluster.gate import inspection
 from s3c_actions.cluster.images import Replacement
-from s3c_actions.cluster.manifests import Manifest
-from s3c_actions.errors import InputError, Refused, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.progress import Progress
-from s3c_actions.steps.results import Admission, AppliedObject, DeployResult, VerifyResult
+from s3c_actions.cluster.manifests import ManifestFile
+from s3c_actions.core import writing
+from s3c_actions.core.errors import InputError, Refused, S3CError
+from s3c_actions.core.progress import Progress
+from s3c_actions.core.reference import Reference
+from s3c_actions.core.text import plural
+from s3c_actions.result.model import Admission, AppliedObject, DeployResult, VerifyResult
 
 _DELETION = 60.0
 _AT_ONCE = 4
@@ -39,19 +42,20 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         manifests: as read.
-        replacements: images that take the place of those of their repository.
+        replacements: images that replace those of their repository.
         output: folder for the rewritten manifests.
         namespace: of objects that name none; empty: the kubeconfig's.
-        create_namespace: make namespaces that are not there.
-        require_gate: holes in the gate end it; otherwise they are warnings.
-        prune: label `key=value`: set on every object, and objects that have it and are no longer there are deleted.
+        create_namespace: create namespaces that do not exist.
+        require_gate: holes in the gate are errors; otherwise they are warnings.
+        prune: label `key=value`: set on every object, and objects that have it and are no longer in the manifests are
+            deleted.
         timeout: seconds for the rollout.
-        rollback: on a failure, take back what was applied.
+        rollback: revert the applied changes on a failure.
         force: take over fields that another tool manages.
         dry_run: stop before anything is applied.
     """
 
-    manifests: tuple[Manifest, ...]
+    manifests: tuple[ManifestFile, ...]
     replacements: tuple[Replacement, ...]
     output: Path
     namespace: str = ""
@@ -65,13 +69,13 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeployTools(msgspec.Struct, frozen=True, kw_only=True):
-    """What the step works with.
+    """The collaborators of the step.
 
     Attributes:
-        resolve: the image's reference by digest, and its platforms; None: no registry is asked.
-        verify: a pinned reference's signature; raises Refused. None, or an answer of None: that is left to the gate.
-        signatures: digests of the signatures of a pinned reference, whoever made them.
-        cluster: gives it, or raises; None: the manifests are rewritten, and that is all.
+        resolve: returns the image's reference by digest, and its platforms; None: no registry is used.
+        verify: verifies a pinned reference's signature; raises Refused. None, or a result of None: the gate decides.
+        signatures: returns the digests of the signatures of a pinned reference, whoever made them.
+        cluster: returns the client, or raises; None: the manifests are rewritten only.
     """
 
     resolve: Callable[[Reference], tuple[Reference, tuple[str, ...]]] | None
@@ -82,7 +86,7 @@ class DeployTools(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Image(msgspec.Struct, frozen=True, kw_only=True):
-    """One image of the manifests: as it stands there, and what stands there instead."""
+    """An image of the manifests: as written there, and its replacement."""
 
     text: str
     reference: Reference
@@ -90,12 +94,12 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[str, ...]
 
 
-class _Found(msgspec.Struct):
-    """What is known so far."""
+class _State(msgspec.Struct):
+    """The results so far."""
 
     result: DeployResult
     verified: dict[str, VerifyResult] = msgspec.field(default_factory=dict)
-    changes: list[Change] = msgspec.field(default_factory=list)
+    changes: list[ObjectChange] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)
 
 
@@ -107,93 +111,95 @@ def run(settings: DeploySettings, tools: DeployTools) -> tuple[DeployResult, Map
         tools: the collaborators.
 
     Returns:
-        What was done, with the failure that ended it; and the verified signatures by pinned reference.
+        The result, with the failure that ended it; and the verified signatures by pinned reference.
 
     Raises:
         InputError: a manifest, an image or a namespace is wrong: nothing was applied.
         OutsideError: the registry or the cluster failed before anything was applied.
     """
     started = time.monotonic()
-    found = _Found(DeployResult())
+    state = _State(DeployResult())
     try:
-        _run(settings, tools, found)
-    except (InputError, Refused, S3CError) as error:
-        if not found.changes and not found.result.admissions:
+        _run(settings, tools, state)
+    except S3CError as error:
+        if not state.changes and not state.result.admissions:
             raise
-        found.result = replace(found.result, failure=error)
-    applied = tuple(_applied(change) for change in found.changes)
+        state.result = replace(state.result, failure=error)
+    applied = tuple(_applied_object(change) for change in state.changes)
     return replace(
-        found.result,
+        state.result,
         applied=applied,
-        unchanged=bool(applied) and all(one.action == "unchanged" for one in applied),
-        warnings=tuple(dict.fromkeys(found.warnings)),
+        unchanged=bool(applied) and all(change.action == "unchanged" for change in applied),
+        warnings=tuple(dict.fromkeys(state.warnings)),
         seconds=time.monotonic() - started,
-    ), found.verified
+    ), state.verified
 
 
-def _run(settings: DeploySettings, tools: DeployTools, found: _Found) -> None:
+def _run(settings: DeploySettings, tools: DeployTools, state: _State) -> None:
     try:
-        used, rewritten = _ready(settings, tools, found)
+        used, rewritten = _prepare_manifests(settings, tools, state)
     except S3CError:
         if tools.cluster is not None:
-            tools.cluster()  # raises: nobody mends an image first, and is told of the kubeconfig then
+            tools.cluster()  # a faulty kubeconfig is reported first, not after the image has been fixed
         raise
     if tools.cluster is None:
         return
     cluster = tools.cluster()
-    found.result = replace(found.result, cluster=cluster.address)
-    _check_platforms(used, cluster, found)
+    state.result = replace(state.result, cluster=cluster.address)
+    _check_platforms(used, cluster, state)
     documents = [
-        (document, manifest.source) for manifest, text in rewritten for document in texts.objects(text, manifest.source)
+        (document, manifest.source)
+        for manifest, text in rewritten
+        for document in texts.parse_objects(text, manifest.source)
     ]
     namespace = settings.namespace or cluster.namespace
     labels = dict([settings.prune.split("=", 1)]) if settings.prune else None
-    targets = apply.targets(documents, cluster, namespace, labels)
+    targets = apply.plan_targets(documents, cluster, namespace, labels)
     if settings.namespace:
         _check_namespace(targets, settings.namespace)
-    made = _namespaces(settings, targets, cluster, found)
+    created = _create_namespaces(settings, targets, cluster, state)
     try:
-        _pass_gate(settings, tools, cluster, found, used=used, targets=targets)
+        _pass_gate(settings, tools, cluster, state, used=used, targets=targets)
         _dry_run(settings, tools, cluster, targets)
     except BaseException:
-        for change in made:
+        for change in created:
             apply.undo(cluster, change)
-            found.changes.remove(change)
+            state.changes.remove(change)
         raise
     if settings.dry_run:
-        for change in made:
+        for change in created:
             apply.undo(cluster, change)
-            found.changes.remove(change)
+            state.changes.remove(change)
         return
     try:
-        _apply(settings, tools, cluster, targets, found)
+        _apply(settings, tools, cluster, targets, state)
     except S3CError:
         if settings.rollback:
-            _roll_back(tools, cluster, found)
+            _roll_back(tools, cluster, state)
         raise
-    found.result = replace(found.result, address=rollout.address(cluster, found.changes))
+    state.result = replace(state.result, address=rollout.external_address(cluster, state.changes))
 
 
-def _ready(
-    settings: DeploySettings, tools: DeployTools, found: _Found
-) -> tuple[list[_Image], list[tuple[Manifest, str]]]:
-    """The images, each signed by whom it should be, and the manifests with them: all that takes no cluster."""
-    used = _images(settings, tools)
-    pinned = {one.text: one.reference.pinned for one in used}
+def _prepare_manifests(
+    settings: DeploySettings, tools: DeployTools, state: _State
+) -> tuple[list[_Image], list[tuple[ManifestFile, str]]]:
+    """Return the images, each signed by a trusted signer, and the rewritten manifests: all that needs no cluster."""
+    used = _resolve_images(settings, tools)
+    pinned = {image.text: image.reference.pinned for image in used}
     rewritten = [(manifest, manifest.rewritten(pinned)) for manifest in settings.manifests]
-    found.result = replace(
-        found.result,
-        manifests=_written(rewritten, settings.output),
+    state.result = replace(
+        state.result,
+        manifests=_write_manifests(rewritten, settings.output),
         admissions=tuple(
-            Admission(image=one.text, reference=one.reference.pinned, verdict="unknown", places=one.places)
-            for one in used
+            Admission(image=image.text, reference=image.reference.pinned, verdict="unknown", places=image.places)
+            for image in used
         ),
     )
-    _verify(used, tools, found)
+    _verify_images(used, tools, state)
     return used, rewritten
 
 
-def _images(settings: DeploySettings, tools: DeployTools) -> list[_Image]:
+def _resolve_images(settings: DeploySettings, tools: DeployTools) -> list[_Image]:
     places: dict[str, list[str]] = {}
     for manifest in settings.manifests:
         for use in manifest.uses:
@@ -202,46 +208,48 @@ def _images(settings: DeploySettings, tools: DeployTools) -> list[_Image]:
     matched: set[Replacement] = set()
     used = []
     with tools.progress.step("images") as step:
-        for text, where in places.items():
-            used.append(_image(text, where, settings, tools, matched))
-        step.done(f"{len(used)} image{'s' * (len(used) != 1)} in {sum(map(len, places.values()))} places, by digest")
-    for one in settings.replacements:
-        if one not in matched:
-            tools.progress.warning(f"The manifests use no image {one.name}: {one.image} is deployed nowhere.")
+        for text, locations in places.items():
+            used.append(_resolve_image(text, locations, settings, tools, matched))
+        step.done(f"{len(used)} {plural(len(used), 'image')} in {sum(map(len, places.values()))} places, by digest")
+    for replacement in settings.replacements:
+        if replacement not in matched:
+            tools.progress.warning(
+                f"The manifests use no image {replacement.name}: {replacement.image} is deployed nowhere."
+            )
     return used
 
 
-def _image(
+def _resolve_image(
     text: str,
-    where: list[str],
+    locations: list[str],
     settings: DeploySettings,
     tools: DeployTools,
     matched: set[Replacement],
 ) -> _Image:
-    given = Reference.parse(text, field=texts.FIELD)
-    replacement = images.choose(given, settings.replacements)
+    written = Reference.parse(text, field=texts.FIELD)
+    replacement = images.find_replacement(written, settings.replacements)
     if replacement is not None:
         matched.add(replacement)
-    reference = replacement.image if replacement is not None else given
+    reference = replacement.image if replacement is not None else written
     platforms: tuple[str, ...] = ()
     if tools.resolve is not None:
         try:
             reference, platforms = tools.resolve(reference)
         except S3CError as error:
             error.image = str(reference)
-            error.cause = f"It stands in {where[0]}. {error.cause}".strip()
+            error.cause = f"It stands in {locations[0]}. {error.cause}".strip()
             raise
     elif not reference.digest:
         raise InputError(
             texts.FIELD,
-            f"{where[0]}: {text} has no digest, and no registry is asked.",
+            f"{locations[0]}: {text} has no digest, and no registry is asked.",
             remedy="Give it by digest with `image`, or leave out `resolve: false`.",
             image=text,
         )
-    return _Image(text=text, reference=reference.at(reference.digest), platforms=platforms, places=tuple(where))
+    return _Image(text=text, reference=reference.at(reference.digest), platforms=platforms, places=tuple(locations))
 
 
-def _written(rewritten: Sequence[tuple[Manifest, str]], folder: Path) -> tuple[Path, ...]:
+def _write_manifests(rewritten: Sequence[tuple[ManifestFile, str]], folder: Path) -> tuple[Path, ...]:
     written: list[Path] = []
     for manifest, text in rewritten:
         path = folder / manifest.relative
@@ -253,43 +261,48 @@ def _written(rewritten: Sequence[tuple[Manifest, str]], folder: Path) -> tuple[P
     return tuple(written)
 
 
-def _verify(used: Sequence[_Image], tools: DeployTools, found: _Found) -> None:
+def _verify_images(used: Sequence[_Image], tools: DeployTools, state: _State) -> None:
     if tools.verify is None:
-        found.warnings.append("No trust-store is given: whose signatures count is left to the cluster's gate.")
+        state.warnings.append("No trust-store is given: whose signatures count is left to the cluster's gate.")
         return
     refused: dict[str, Refused] = {}
-    left = []
-    verify = partial(_verified, tools.verify)
+    unverified = []
+    verify = partial(_verify_image, tools.verify)
     with tools.progress.step("verify") as step, ThreadPoolExecutor(_AT_ONCE) as pool:
-        images = list(dict.fromkeys(one.reference.pinned for one in used))
+        images = list(dict.fromkeys(image.reference.pinned for image in used))
         for pinned, verified in zip(images, pool.map(verify, images), strict=True):
             if isinstance(verified, Refused):
                 refused[pinned] = verified
             elif verified is None:
-                left.append(pinned)
+                unverified.append(pinned)
             else:
-                found.verified[pinned] = verified
+                state.verified[pinned] = verified
         step.done(
-            f"{len(refused)} of {len(refused) + len(found.verified)} images are not signed by whom they should be"
+            f"{len(refused)} of {len(refused) + len(state.verified)} images are not signed by whom they should be"
             if refused
-            else f"{len(found.verified)} images are signed by whom they should be"
+            else f"{len(state.verified)} images are signed by whom they should be"
         )
-    if left:
-        found.warnings.append(f"Whose signature counts is left to the cluster's gate for {', '.join(left)}.")
+    if unverified:
+        state.warnings.append(f"Whose signature counts is left to the cluster's gate for {', '.join(unverified)}.")
     if refused:
-        found.result = replace(
-            found.result,
+        state.result = replace(
+            state.result,
             admissions=tuple(
-                replace(one, verdict="denied", reason=refused[one.reference].what, remedy=refused[one.reference].remedy)
-                if one.reference in refused
-                else one
-                for one in found.result.admissions
+                replace(
+                    admission,
+                    verdict="denied",
+                    reason=refused[admission.reference].what,
+                    remedy=refused[admission.reference].remedy,
+                )
+                if admission.reference in refused
+                else admission
+                for admission in state.result.admissions
             ),
         )
         raise next(iter(refused.values()))
 
 
-def _verified(verify: Callable[[str], VerifyResult | None], pinned: str) -> VerifyResult | Refused | None:
+def _verify_image(verify: Callable[[str], VerifyResult | None], pinned: str) -> VerifyResult | Refused | None:
     try:
         return verify(pinned)
     except Refused as error:
@@ -297,67 +310,71 @@ def _verified(verify: Callable[[str], VerifyResult | None], pinned: str) -> Veri
         return error
 
 
-def _check_platforms(used: Sequence[_Image], cluster: Cluster, found: _Found) -> None:
+def _check_platforms(used: Sequence[_Image], cluster: Cluster, state: _State) -> None:
     nodes = {
         f"{info['operatingSystem']}/{info['architecture']}"
-        for one in cluster.list(_NODES)
-        if (info := (one.get("status") or {}).get("nodeInfo")) and not (one.get("spec") or {}).get("unschedulable")
+        for node in cluster.list(_NODES)
+        if (info := (node.get("status") or {}).get("nodeInfo")) and not (node.get("spec") or {}).get("unschedulable")
     }
-    for one in used:
-        platforms = {"/".join(platform.split("/")[:2]) for platform in one.platforms}
+    for image in used:
+        platforms = {"/".join(platform.split("/")[:2]) for platform in image.platforms}
         if not platforms or not nodes:
             continue
         if not platforms & nodes:
             raise InputError(
                 images.FIELD,
-                f"{one.reference} is for {', '.join(sorted(platforms))}, and the nodes are {', '.join(sorted(nodes))}.",
+                f"{image.reference} is for {', '.join(sorted(platforms))}, "
+                f"and the nodes are {', '.join(sorted(nodes))}.",
                 remedy="Build and sign it for the nodes' platform.",
-                image=str(one.reference),
+                image=str(image.reference),
             )
         if missing := sorted(nodes - platforms):
-            found.warnings.append(f"{one.reference} does not run on the nodes of {', '.join(missing)}.")
+            state.warnings.append(f"{image.reference} does not run on the nodes of {', '.join(missing)}.")
 
 
-def _check_namespace(targets: Sequence[Target], namespace: str) -> None:
-    for one in targets:
-        if one.namespace and one.namespace != namespace:
+def _check_namespace(targets: Sequence[ApplyTarget], namespace: str) -> None:
+    for target in targets:
+        if target.namespace and target.namespace != namespace:
             raise InputError(
                 "namespace",
-                f"{one.source}: {one.kind} {one.name} is in the namespace {one.namespace}, not in {namespace}.",
+                f"{target.source}: {target.kind} {target.name} is in the namespace {target.namespace}, "
+                f"not in {namespace}.",
                 remedy="Leave `namespace` out, or the namespace in the manifest.",
             )
 
 
-def _namespaces(
-    settings: DeploySettings, targets: Sequence[Target], cluster: Cluster, found: _Found
-) -> tuple[Change, ...]:
-    """Make the namespaces that are not there, since nothing can be tried in one that is not."""
-    own = {one.name: one for one in targets if one.kind == "Namespace" and one.group == ""}
-    made = []
-    for name in sorted({one.namespace for one in targets} - {""}):
-        if _there(cluster, name):
+def _create_namespaces(
+    settings: DeploySettings, targets: Sequence[ApplyTarget], cluster: Cluster, state: _State
+) -> tuple[ObjectChange, ...]:
+    """Create the namespaces that do not exist, since nothing can be tried in one that does not exist."""
+    declared = {entry.name: entry for entry in targets if entry.kind == "Namespace" and entry.group == ""}
+    created = []
+    for name in sorted({entry.namespace for entry in targets} - {""}):
+        if _exists(cluster, name):
             continue
-        if name not in own and not settings.create_namespace:
+        if name not in declared and not settings.create_namespace:
             raise InputError(
                 "namespace",
                 f"the namespace {name} is not there.",
                 remedy="Make it, or let it be made with `create-namespace: true`.",
             )
         document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        target = own.get(name) or Target(document=document, resource=gate.NAMESPACES, namespace="", source="")
+        target = declared.get(name) or ApplyTarget(
+            document=document, resource=inspection.NAMESPACES, namespace="", source=""
+        )
         change = apply.apply(cluster, target, None, force=settings.force)
-        made.append(change)
-        found.changes.append(change)
-    return tuple(made)
+        created.append(change)
+        state.changes.append(change)
+    return tuple(created)
 
 
-def _there(cluster: Cluster, namespace: str) -> bool:
-    """Whether a namespace is there; one that is just being deleted is waited for until it is gone."""
-    until = time.monotonic() + _DELETION
-    while (live := cluster.get(gate.NAMESPACES, namespace)) is not None:
+def _exists(cluster: Cluster, namespace: str) -> bool:
+    """Return whether a namespace exists; wait for the end of a namespace that is being deleted."""
+    deadline = time.monotonic() + _DELETION
+    while (live := cluster.get(inspection.NAMESPACES, namespace)) is not None:
         if not live["metadata"].get("deletionTimestamp"):
             return True
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise InputError(
                 "namespace",
                 f"the namespace {namespace} is being deleted, for more than {_DELETION:g} s now.",
@@ -372,39 +389,41 @@ def _pass_gate(
     settings: DeploySettings,
     tools: DeployTools,
     cluster: Cluster,
-    found: _Found,
+    state: _State,
     *,
     used: Sequence[_Image],
-    targets: Sequence[Target],
+    targets: Sequence[ApplyTarget],
 ) -> None:
-    wanted = _wanted(settings, cluster, used, targets)
+    wanted = _kinds_to_check(settings, cluster, used, targets)
     if not wanted:
         return
     with tools.progress.step("gate") as step:
-        looked = gate.inspect(gate.gather(cluster), wanted)
-        found.result = replace(found.result, constraints=looked.constraints, exempt=looked.exempt)
+        looked = inspection.inspect(inspection.read_gate_objects(cluster), wanted)
+        state.result = replace(state.result, constraints=looked.constraints, exempt=looked.exempt)
         if looked.holes:
             if settings.require_gate:
-                raise gate.refusal(looked)
-            found.warnings += [hole.what for hole in looked.holes]
+                raise inspection.defects_error(looked)
+            state.warnings += [hole.what for hole in looked.holes]
             step.done(f"{len(looked.holes)} holes; deployed all the same, as require-gate: false asks")
             return
-        references = {one.reference.pinned: one.reference for one in used}
+        references = {image.reference.pinned: image.reference for image in used}
         signatures = _signatures(tools, references.values())
-        unsigned = gate.unsigned_of(list(references.values()), signatures)
+        unsigned = inspection.find_unsigned(list(references.values()), signatures)
         proved = ""
         for namespace in sorted({namespace for _, _, namespace in wanted}):
             if unsigned:
-                proof = gate.prove(cluster, unsigned, namespace, looked.constraints, next(iter(references)))
-                found.result = replace(found.result, unsigned_denied=unsigned, denial=proof.what)
+                proof = inspection.prove_closed(
+                    cluster, unsigned, namespace, looked.constraints, next(iter(references))
+                )
+                state.result = replace(state.result, unsigned_denied=unsigned, denial=proof.what)
                 proved = f"an unsigned image is denied {proof.told}"
             try:
-                _admissions(cluster, namespace, references, tools, found)
+                _ask_gate(cluster, namespace, references, tools, state)
             except AdmissionDenied:
-                denied_ones = sum(one.verdict == "denied" for one in found.result.admissions)
-                step.done(f"{denied_ones} of {len(found.result.admissions)} images denied")
+                denied = sum(admission.verdict == "denied" for admission in state.result.admissions)
+                step.done(f"{denied} of {len(state.result.admissions)} images denied")
                 raise
-            gate.refuse_unsigned(references.values(), signatures)
+            inspection.reject_unsigned(references.values(), signatures)
         if not proved and settings.require_gate:
             raise Refused(
                 "The gate was not proved: nothing that is deployed names an image.",
@@ -413,77 +432,79 @@ def _pass_gate(
         step.done(f"{proved}; {len(used)} signed admitted" if proved else "there was nothing to try")
 
 
-def _wanted(
-    settings: DeploySettings, cluster: Cluster, used: Sequence[_Image], targets: Sequence[Target]
+def _kinds_to_check(
+    settings: DeploySettings, cluster: Cluster, used: Sequence[_Image], targets: Sequence[ApplyTarget]
 ) -> list[tuple[str, str, str]]:
-    """What the gate has to look at: group, kind and namespace of whatever Pods come of.
+    """Return group, kind and namespace of everything that creates Pods, for the gate to check.
 
-    Of a custom kind its Pods: a constraint knows none but Kubernetes' own.
+    For a custom kind these are its Pods: a constraint knows only Kubernetes' own kinds.
     """
-    found = [
-        (one.group, one.kind, one.namespace) if places.built_in(one.group, one.kind) else ("", "Pod", one.namespace)
-        for one in targets
-        if places.built_in(one.group, one.kind) or places.gets_images(one.document)
+    kinds = [
+        (target.group, target.kind, target.namespace)
+        if places.is_built_in(target.group, target.kind)
+        else ("", "Pod", target.namespace)
+        for target in targets
+        if places.is_built_in(target.group, target.kind) or places.creates_pods(target.document)
     ]
-    if used and not any(namespace for _, _, namespace in found):
-        # Some object has an image, and nothing tells where its Pods will be.
-        there = {one.namespace for one in targets} - {""} or {settings.namespace or cluster.namespace}
-        found += [("", "Pod", namespace) for namespace in there]
-    return [one for one in found if one[2]]
+    if used and not any(namespace for _, _, namespace in kinds):
+        # Some object has an image, and the namespace of its Pods is unknown.
+        candidates = {target.namespace for target in targets} - {""} or {settings.namespace or cluster.namespace}
+        kinds += [("", "Pod", namespace) for namespace in candidates]
+    return [entry for entry in kinds if entry[2]]
 
 
 def _signatures(tools: DeployTools, references: Iterable[Reference]) -> Callable[[Reference], Sequence[str]]:
-    """Each image's signatures, looked up once."""
-    wanted = list(references)
+    """Return a function over each image's signatures, looked up once."""
+    images_to_list = list(references)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        listed = dict(zip(wanted, pool.map(tools.signatures, wanted), strict=True))
+        listed = dict(zip(images_to_list, pool.map(tools.signatures, images_to_list), strict=True))
     return lambda reference: listed[reference]
 
 
-def _admissions(
-    cluster: Cluster, namespace: str, references: Mapping[str, Reference], tools: DeployTools, found: _Found
+def _ask_gate(
+    cluster: Cluster, namespace: str, references: Mapping[str, Reference], tools: DeployTools, state: _State
 ) -> None:
     """Ask the gate about every image; the first denial is raised after all have been asked."""
     first: AdmissionDenied | None = None
-    asked = []
-    together = gate.admitted(cluster, list(references), namespace)
-    for one in found.result.admissions:
+    admissions = []
+    together = inspection.admitted_images(cluster, list(references), namespace)
+    for admission in state.result.admissions:
         denied = (
-            gate.ask(
+            inspection.try_signed_image(
                 cluster,
-                references[one.reference],
+                references[admission.reference],
                 namespace,
                 signatures=tools.signatures,
                 tell=tools.progress.notice,
             )
-            if one.reference not in together
+            if admission.reference not in together
             else None
         )
-        asked.append(judged(one, denied))
+        admissions.append(judge_admission(admission, denied))
         first = first or denied
-    found.result = replace(found.result, admissions=tuple(asked))
+    state.result = replace(state.result, admissions=tuple(admissions))
     if first is not None:
         raise first
 
 
-def judged(admission: Admission, denied: AdmissionDenied | None) -> Admission:
-    """An image's admission with what the gate said; None: it was admitted."""
+def judge_admission(admission: Admission, denied: AdmissionDenied | None) -> Admission:
+    """Return an image's admission with the gate's verdict; None: it was admitted."""
     if denied is None:
         return replace(admission, verdict="admitted")
-    why = denied.denials[0]
+    denial = denied.denials[0]
     return replace(
         admission,
         verdict="denied",
-        reason=why.reason,
-        remedy=why.remedy,
-        trace=why.trace,
-        constraint=why.constraint,
+        reason=denial.reason,
+        remedy=denial.remedy,
+        trace=denial.trace,
+        constraint=denial.constraint,
     )
 
 
 @contextmanager
-def _about(target: Target) -> Iterator[None]:
-    """Errors in the block tell which object they are about, and where it stands."""
+def _naming_object(target: ApplyTarget) -> Iterator[None]:
+    """Add the object and its manifest to errors in the block."""
     try:
         yield
     except S3CError as error:
@@ -491,47 +512,47 @@ def _about(target: Target) -> Iterator[None]:
         raise
 
 
-def _dry_run(settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[Target]) -> None:
-    def attempt(one: Target) -> None:
-        with _about(one):
-            cluster.apply(one.resource, one.document, one.namespace, dry_run=True, force=settings.force)
+def _dry_run(settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[ApplyTarget]) -> None:
+    def attempt(target: ApplyTarget) -> None:
+        with _naming_object(target):
+            cluster.apply(target.resource, target.document, target.namespace, dry_run=True, force=settings.force)
 
     with tools.progress.step("dry-run") as step, ThreadPoolExecutor(_AT_ONCE) as pool:
         for _ in pool.map(attempt, targets):
-            pass  # raises of the first that is refused
+            pass  # raises the error of the first that is rejected
         step.done(f"the cluster takes all {len(targets)} objects")
 
 
 def _apply(
-    settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[Target], found: _Found
+    settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[ApplyTarget], state: _State
 ) -> None:
-    done = {change.target for change in found.changes}
-    left = [one for one in targets if one not in done]
+    done = {change.target for change in state.changes}
+    pending = [target for target in targets if target not in done]
 
-    def look_up(one: Target) -> Object | None:
-        with _about(one):
-            return apply.look_up(cluster, one)
+    def look_up(target: ApplyTarget) -> KubernetesObject | None:
+        with _naming_object(target):
+            return apply.read_object(cluster, target)
 
     with tools.progress.step("apply") as step:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            before = list(pool.map(look_up, left))
-        for one, there in zip(left, before, strict=True):
-            with _about(one):
-                change = apply.apply(cluster, one, there, force=settings.force)
-            found.changes.append(change)
-            tools.progress.note(f"{one.where} {change.action}")
+            before = list(pool.map(look_up, pending))
+        for target, live in zip(pending, before, strict=True):
+            with _naming_object(target):
+                change = apply.apply(cluster, target, live, force=settings.force)
+            state.changes.append(change)
+            tools.progress.note(f"{target.where} {change.action}")
         if settings.prune:
-            namespaces = sorted({one.namespace for one in targets} - {""})
-            apply.prune(cluster, settings.prune, targets, namespaces, found.changes.append)
-        step.done(told([_applied(change) for change in found.changes]))
+            namespaces = sorted({target.namespace for target in targets} - {""})
+            apply.prune(cluster, settings.prune, targets, namespaces, state.changes.append)
+        step.done(describe_applied([_applied_object(change) for change in state.changes]))
     with tools.progress.step("rollout") as step:
-        rollout.wait(cluster, found.changes, timeout=settings.timeout, note=tools.progress.note)
-        unwatched = rollout.unwatched(found.changes)
-        found.warnings += [
-            f"{one.where} is applied and not watched: whether its Pods are admitted and come up is not known. "
-            f"Look at it: `kubectl describe {one.resource.plural} {one.name}"
-            + (f" -n {one.namespace}`." if one.namespace else "`.")
-            for one in unwatched
+        rollout.wait_for_rollout(cluster, state.changes, timeout=settings.timeout, note=tools.progress.note)
+        unwatched = rollout.unwatched_targets(state.changes)
+        state.warnings += [
+            f"{target.where} is applied and not watched: whether its Pods are admitted and come up is not known. "
+            f"Look at it: `kubectl describe {target.resource.plural} {target.name}"
+            + (f" -n {target.namespace}`." if target.namespace else "`.")
+            for target in unwatched
         ]
         step.done(
             f"everything is up but for {len(unwatched)} objects that are not watched"
@@ -540,27 +561,31 @@ def _apply(
         )
 
 
-def _roll_back(tools: DeployTools, cluster: Cluster, found: _Found) -> None:
+def _roll_back(tools: DeployTools, cluster: Cluster, state: _State) -> None:
     with tools.progress.step("rollback") as step:
-        for change in reversed(list(found.changes)):
+        for change in reversed(list(state.changes)):
             try:
                 undone = apply.undo(cluster, change)
             except S3CError as error:
-                found.warnings.append(f"{change.target.where} could not be taken back: {error.what}")
+                state.warnings.append(f"{change.target.where} could not be taken back: {error.what}")
                 continue
             if undone is not None:
-                found.changes.append(undone)
-        step.done(told([_applied(change) for change in found.changes if change.action in {"removed", "restored"}]))
+                state.changes.append(undone)
+        step.done(
+            describe_applied(
+                [_applied_object(change) for change in state.changes if change.action in {"removed", "restored"}]
+            )
+        )
 
 
-def told(applied: Sequence[AppliedObject]) -> str:
-    """`2 created, 1 configured`; `nothing to do: everything was deployed already`."""
-    if applied and all(one.action == "unchanged" for one in applied):
+def describe_applied(applied: Sequence[AppliedObject]) -> str:
+    """Describe applied objects: `2 created, 1 configured`; `nothing to do: everything is deployed already`."""
+    if applied and all(item.action == "unchanged" for item in applied):
         return "nothing to do: everything is deployed already"
-    actions = [one.action for one in applied]
+    actions = [item.action for item in applied]
     return ", ".join(f"{actions.count(action)} {action}" for action in dict.fromkeys(actions)) or "nothing"
 
 
-def _applied(change: Change) -> AppliedObject:
+def _applied_object(change: ObjectChange) -> AppliedObject:
     target = change.target
     return AppliedObject(kind=target.kind, namespace=target.namespace, name=target.name, action=change.action)

@@ -15,146 +15,158 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import evidence
-from s3c_actions.errors import InputError, OutsideError, Refused
-from s3c_actions.image import Reference
+from s3c_actions.core import artifact_types
+from s3c_actions.core.errors import InputError, OutsideError, Refused
+from s3c_actions.core.reference import Reference
 from s3c_actions.policy import judge as judging
 from s3c_actions.policy.export import store_name, trust_policies
-from s3c_actions.policy.judge import Document, Evidence, Refusal, Trust
-from s3c_actions.programs.notation_home import Home
-from s3c_actions.steps.results import Judgement
+from s3c_actions.policy.judge import Evidence, EvidenceDocument, Objection, SignerStatus
+from s3c_actions.programs.notation.home import NotationHome
+from s3c_actions.result.model import PolicyJudgement
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
-    from s3c_actions.programs.notation import Notation
     from s3c_actions.registry import Descriptor, Registry
+    from s3c_actions.steps.protocols import Verifier
 
-# What Ratify takes for a time; a document without one it hands on unread.
+# The times that Ratify accepts; it passes on a document without one unread.
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 
 
-class Judge(msgspec.Struct, frozen=True, kw_only=True):
-    """A policy that is ready to judge by.
+class PolicyJudge(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy with everything needed to judge by it.
 
     Attributes:
-        homes: notation's configurations: each trusts one of the policy's signers and nobody else, so that what one is
-            trusted for does not count below another's authority.
+        homes: notation's configurations: each trusts one of the policy's signers only, so that one signer's identities
+            do not count below another's authority.
         now: the time of the decision.
     """
 
     policy: Policy
     registry: Registry
-    notation: Notation
-    homes: tuple[Home, ...]
+    notation: Verifier
+    homes: tuple[NotationHome, ...]
     now: datetime
 
     def evidence(self, reference: Reference) -> Evidence:
-        """Everything beside an image that the policy judges.
+        """Return everything beside an image that the policy judges.
 
         Args:
             reference: with a digest.
 
         Raises:
-            OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+            OutsideError: the registry could not be reached, or gave an invalid answer.
         """
-        found = self.registry.referrers(reference)
+        referrers = self.registry.referrers(reference)
         reports = tuple(
-            Document(
-                digest=one.digest, trust=Trust.UNSIGNED, content=self._content(one, reference), attached=_time(one)
+            EvidenceDocument(
+                digest=referrer.digest,
+                trust=SignerStatus.UNSIGNED,
+                content=self._content(referrer, reference),
+                attached=_time(referrer),
             )
-            for one in found
-            if one.artifact_type == evidence.SARIF
+            for referrer in referrers
+            if referrer.artifact_type == artifact_types.SARIF
         )
-        wanted = evidence.SPDX if self.policy.needs_sbom else ""
+        wanted = artifact_types.SPDX if self.policy.needs_sbom else ""
         sboms = tuple(
-            Document(digest=one.digest, trust=Trust.UNSIGNED, content=None)
-            for one in found
-            if one.artifact_type == wanted != ""
+            EvidenceDocument(digest=referrer.digest, trust=SignerStatus.UNSIGNED, content=None)
+            for referrer in referrers
+            if referrer.artifact_type == wanted != ""
         )
-        # Only of the newest it matters who signed them, and every verification is a run of notation.
-        decisive = judging.decisive(reports)
+        # Only the signers of the newest matter, and every verification is a run of notation.
+        decisive = judging.decisive_documents(reports)
         return Evidence(
             reference=reference.pinned,
             subject=reference.digest,
-            trust=self._trust(reference, found),
-            reports=tuple(self._signed(one, reference) if one.digest in decisive else one for one in reports),
-            sboms=tuple(self._signed(one, reference) if one.digest in decisive else one for one in sboms),
+            trust=self._trust(reference, referrers),
+            reports=tuple(
+                self._with_trust(report, reference) if report.digest in decisive else report for report in reports
+            ),
+            sboms=tuple(self._with_trust(sbom, reference) if sbom.digest in decisive else sbom for sbom in sboms),
         )
 
-    def _content(self, one: Descriptor, reference: Reference) -> bytes | None:
-        """The document; None when it cannot be fetched, or when Ratify would not hand it on."""
-        if not _RFC3339.fullmatch(_time(one)):
+    def _content(self, referrer: Descriptor, reference: Reference) -> bytes | None:
+        """Return the document; None when it cannot be fetched, or when Ratify would not pass it on."""
+        if not _RFC3339.fullmatch(_time(referrer)):
             return None
         try:
-            layers = self.registry.manifest(reference.at(one.digest)).document.get("layers")
+            layers = self.registry.manifest(reference.at(referrer.digest)).document.get("layers")
             return self.registry.blob(reference, str(layers[0]["digest"])) if layers else None
         except (InputError, OutsideError, KeyError, TypeError, IndexError):
             return None
 
-    def _signed(self, one: Document, reference: Reference) -> Document:
-        own = reference.at(one.digest)
-        return replace(one, trust=self._trust(own, self.registry.referrers(own, evidence.SIGNATURE)))
+    def _with_trust(self, document: EvidenceDocument, reference: Reference) -> EvidenceDocument:
+        document_reference = reference.at(document.digest)
+        return replace(
+            document,
+            trust=self._trust(
+                document_reference, self.registry.referrers(document_reference, artifact_types.SIGNATURE)
+            ),
+        )
 
-    def _trust(self, reference: Reference, referrers: tuple[Descriptor, ...]) -> Trust:
-        if not any(one.artifact_type == evidence.SIGNATURE for one in referrers):
-            return Trust.UNSIGNED
+    def _trust(self, reference: Reference, referrers: tuple[Descriptor, ...]) -> SignerStatus:
+        if not any(referrer.artifact_type == artifact_types.SIGNATURE for referrer in referrers):
+            return SignerStatus.UNSIGNED
         for home in self.homes:
             try:
                 self.notation.verify(home, reference.pinned, {})
             except Refused:
                 continue
-            return Trust.ALLOWED
-        return Trust.STRANGER
+            return SignerStatus.ALLOWED
+        return SignerStatus.STRANGER
 
 
-def _time(one: Descriptor) -> str:
-    return one.annotations.get(evidence.CREATED, "")
+def _time(referrer: Descriptor) -> str:
+    return referrer.annotations.get(artifact_types.CREATED, "")
 
 
 @contextmanager
-def prepare(policy: Policy, *, registry: Registry, notation: Notation, temp: Path, now: datetime) -> Iterator[Judge]:
-    """Make ready to judge by a policy; what is written for it is removed in the end.
+def prepare(
+    policy: Policy, *, registry: Registry, notation: Verifier, temp: Path, now: datetime
+) -> Iterator[PolicyJudge]:
+    """Prepare to judge by a policy; the files written for it are removed at the end.
 
     Args:
         policy: whose signers hold their certificates' text.
         registry: of the images.
-        notation: verifies who signed.
-        temp: where a folder is made.
+        notation: verifies signatures.
+        temp: where a folder is created.
         now: the time of the decision.
 
     Raises:
-        InputError: as `policy.export.trust_policies`, or a certificate in the policy is none.
+        InputError: as `policy.export.trust_policies` does, or a certificate in the policy is invalid.
     """
-    from s3c_actions import certificates
+    from s3c_actions.signing import certificates
 
     folder = Path(tempfile.mkdtemp(prefix="s3c-judge-", dir=temp))
     try:
         homes = []
-        for one, trusted in zip(policy.signers, trust_policies(policy), strict=True):
-            chain = certificates.read_chain(one.certificate.encode(), "policy")
-            home = Home(folder / one.name)
+        for signer, trust_policy in zip(policy.signers, trust_policies(policy), strict=True):
+            chain = certificates.read_chain(signer.certificate.encode(), "policy")
+            home = NotationHome(folder / signer.name)
             home.folder.mkdir()
-            home.write_policy(trusted)
-            home.copy_trust_store([("ca", store_name(one), certificates.pem(chain))])
+            home.write_policy(trust_policy)
+            home.copy_trust_store([("ca", store_name(signer), certificates.encode_pem(chain))])
             homes.append(home)
-        yield Judge(policy=policy, registry=registry, notation=notation, homes=tuple(homes), now=now)
+        yield PolicyJudge(policy=policy, registry=registry, notation=notation, homes=tuple(homes), now=now)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(judge: Judge, reference: Reference) -> Judgement:
+def run(judge: PolicyJudge, reference: Reference) -> PolicyJudgement:
     """Judge one image.
 
     Args:
-        judge: as `prepare` made it.
+        judge: as `prepare` returned it.
         reference: with a digest.
 
     Raises:
-        OutsideError: the registry could not be asked, or gave an answer that cannot be believed.
+        OutsideError: the registry could not be reached, or gave an invalid answer.
     """
     started = time.monotonic()
-    refusals = judging.judge(judge.policy, judge.evidence(reference), judge.now)
-    return Judgement(
+    refusals = judging.judge_evidence(judge.policy, judge.evidence(reference), judge.now)
+    return PolicyJudgement(
         reference=reference.pinned,
         policy=judge.policy.digest,
         refusals=refusals,
@@ -162,18 +174,18 @@ def run(judge: Judge, reference: Reference) -> Judgement:
     )
 
 
-def refused(judgement: Judgement) -> Refused | None:
-    """The error of an image that the policy refuses; None when it admits it."""
+def rejected_error(judgement: PolicyJudgement) -> Refused | None:
+    """Return the error of an image that the policy rejects; None when it admits it."""
     if not judgement.refusals:
         return None
     return Refused(
-        f"The policy refuses {judgement.reference}: {sentence(judgement.refusals)}.",
+        f"The policy refuses {judgement.reference}: {describe_objections(judgement.refusals)}.",
         cause="The cluster's gate would say the same, if it has this policy.",
         remedy="Do what is named; `s3c policy check` judges again.",
         image=judgement.reference,
     )
 
 
-def sentence(refusals: tuple[Refusal, ...]) -> str:
-    """All that a policy has against an image, in one line."""
-    return "; ".join(one.text for one in refusals)
+def describe_objections(refusals: tuple[Objection, ...]) -> str:
+    """Return all objections of a policy to an image, in one line."""
+    return "; ".join(refusal.text for refusal in refusals)

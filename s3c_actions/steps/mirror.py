@@ -1,4 +1,4 @@
-"""Mirror: copy an image by digest to a registry of one's own, and prove that it is there."""
+"""Copy an image by digest to a registry of one's own, and prove that it arrived."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 
 import msgspec
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.image import Reference
-from s3c_actions.progress import Progress
-from s3c_actions.registry import Manifest, Registry, Source
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.progress import Progress
+from s3c_actions.core.reference import Reference
+from s3c_actions.registry import ImageSource, Manifest, Registry
 from s3c_actions.registry.copying import Copier
-from s3c_actions.steps.results import MirrorResult
+from s3c_actions.result.model import MirrorResult
 
 IMAGE_CONFIGS = frozenset(
     {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
@@ -19,13 +19,13 @@ IMAGE_CONFIGS = frozenset(
 
 
 class MirrorSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is copied.
+    """What to copy.
 
     Attributes:
-        image: as it was asked for.
-        target: with a tag, or with neither tag nor digest: then nothing but the digest names it.
+        image: as requested.
+        target: with a tag, or with neither tag nor digest: then it is referenced by digest only.
         platforms: only these; all when empty.
-        referrers: signatures and the like as well.
+        referrers: copy signatures and other referrers as well.
     """
 
     image: str
@@ -34,18 +34,18 @@ class MirrorSettings(msgspec.Struct, frozen=True, kw_only=True):
     referrers: bool = False
 
 
-def run(settings: MirrorSettings, source: Source, target: Registry, progress: Progress) -> MirrorResult:
-    """Copy an image; what is there already is not sent again.
+def run(settings: MirrorSettings, source: ImageSource, target: Registry, progress: Progress) -> MirrorResult:
+    """Copy an image; existing content is not sent again.
 
     Args:
-        settings: what, and where to.
+        settings: image and target.
         source: of the image.
         target: the registry to write to.
-        progress: told how it goes.
+        progress: receives the progress.
 
     Raises:
-        InputError: the image is not there, has no such platform, or is an archive's that cannot be believed.
-        OutsideError: a registry failed; the target's tag is as it was.
+        InputError: the image does not exist, has no such platform, or is in an invalid archive.
+        OutsideError: a registry failed; the target's tag is unchanged.
     """
     started = time.monotonic()
     image = source.image()
@@ -77,20 +77,20 @@ def run(settings: MirrorSettings, source: Source, target: Registry, progress: Pr
 
 
 def _prove(registry: Registry, target: Reference, digest: str) -> None:
-    """Read back what was written: the digest is made of what the registry sends now."""
-    for place in (target.at(digest), *([target] if target.tag else [])):
-        found = registry.find(place)
-        if found is None or found.descriptor.digest != digest:
+    """Read back what was written: the digest is computed from what the registry sends now."""
+    for reference in (target.at(digest), *([target] if target.tag else [])):
+        manifest = registry.find(reference)
+        if manifest is None or manifest.descriptor.digest != digest:
             raise OutsideError(
-                f"{place} is not {digest}, which was copied there.",
+                f"{reference} is not {digest}, which was copied there.",
                 cause="Somebody else pushed to it at this moment, or the registry lost it.",
                 remedy="Run it again.",
-                image=str(place),
+                image=str(reference),
             )
 
 
-def _platforms(source: Source, manifest: Manifest) -> tuple[str, ...]:
-    """What was copied runs on; empty for an artifact that is no image."""
+def _platforms(source: ImageSource, manifest: Manifest) -> tuple[str, ...]:
+    """Return the platforms of what was copied; empty for an artifact that is not an image."""
     if manifest.descriptor.is_index:
         return manifest.descriptor.platforms
     config = manifest.document.get("config")

@@ -1,4 +1,4 @@
-"""What a patch works with, and what counts as a patch of an image."""
+"""The settings and collaborators of a patch, and the definition of a patch of an image."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Protocol
 
 import msgspec
 
-from s3c_actions.errors import OutsideError, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.progress import Progress
-from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry, Writer, patches
-from s3c_actions.report.model import Finding, Kind, ScanReport
-from s3c_actions.steps.results import ScanResult
-from s3c_actions.tags import TagTemplate
+from s3c_actions.core.errors import OutsideError, S3CError
+from s3c_actions.core.progress import Progress
+from s3c_actions.core.reference import Reference
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport
+from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry, Writer, patch_detection
+from s3c_actions.registry.tags import TagTemplate
+from s3c_actions.result.model import ScanResult
 
 _APK = ("alpine", "wolfi", "chainguard")
 
@@ -29,10 +29,10 @@ class Patcher(Protocol):
         Args:
             image: pinned.
             report: Trivy's JSON, or of an index a folder with the report of the one platform.
-            tag: what to push to, in the image's repository; of an index what the tags pushed begin with.
+            tag: to push to, in the image's repository; of an index the prefix of the pushed tags.
 
         Returns:
-            The digest of the image pushed, from the build and not from the tag; empty when there was nothing to patch
+            The digest of the pushed image, from the build and not from the tag; empty when there was nothing to patch
             and nothing was pushed.
         """
 
@@ -41,11 +41,11 @@ class PatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What to patch.
 
     Attributes:
-        image: as it was asked for.
+        image: as requested.
         tag: of the patched image.
         overwrite: the tag may replace another image's, even the original's.
-        allow_partial: hand on an image in which something stayed unpatched.
-        library: language packages are patched too.
+        allow_partial: accept an image in which something stayed unpatched.
+        library: patch language packages too.
         vex: where the OpenVEX document is written; None for none.
         temp: for the reports of a multi-platform image.
     """
@@ -60,16 +60,16 @@ class PatchSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PatchTools(msgspec.Struct, frozen=True, kw_only=True):
-    """What the step works with.
+    """The collaborators of the step.
 
     Attributes:
         scan: scans a pinned reference; its second argument names the platform of a multi-platform image
             (`linux-arm64`), and is empty otherwise. `rescan` does so for a patched image.
         patch: Copa; called only when there is something to patch.
         writer: of the registry.
-        vouched: whether a signature that the run trusts covers a pinned reference; only such an earlier patch is used
-            again. None: nothing of this run is signed, and the content decides.
-        builds: whether a platform's programs run here, natively or emulated; `host` is the native one's architecture.
+        vouched: returns whether a pinned reference has a signature that the run trusts; only such an earlier patch is
+            reused. None: this run signs nothing, and the content decides.
+        builds: returns whether a platform's programs run here, natively or emulated; `host` is the native architecture.
         now: the time of the run.
     """
 
@@ -85,8 +85,8 @@ class PatchTools(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One platform of the original, with its scan; `listed` is the platform that an index gives for it."""
+class PlatformPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A platform of the original, with its scan; `listed` is the platform that an index states for it."""
 
     listed: str
     reference: Reference
@@ -96,8 +96,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
-class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """One image to patch.
+class PatchWork(msgspec.Struct, frozen=True, kw_only=True):
+    """An image to patch.
 
     Attributes:
         settings, tools: of the run.
@@ -109,37 +109,37 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     tools: PatchTools
     original: Reference
     index: Manifest
-    parts: list[Part]
+    parts: list[PlatformPart]
 
     @property
     def several(self) -> bool:
-        """Whether an index of several platforms is patched."""
+        """Return whether an index of several platforms is patched."""
         return len(self.parts) > 1
 
 
-def patchable(report: ScanReport, library: bool) -> tuple[Finding, ...]:
-    """The findings that Copa can fix.
+def patchable_findings(report: ScanReport, library: bool) -> tuple[Finding, ...]:
+    """Return the findings that Copa can fix.
 
     Args:
         report: of one image.
-        library: language packages count too.
+        library: whether language packages count too.
     """
-    return tuple(finding for finding in report.findings if copa_can(finding, library))
+    return tuple(finding for finding in report.findings if can_patch(finding, library))
 
 
-def copa_can(finding: Finding, library: bool) -> bool:
-    """Whether Copa can fix a finding; `library` as in `patchable`."""
-    if finding.kind is not Kind.VULNERABILITY or not finding.fixable:
+def can_patch(finding: Finding, library: bool) -> bool:
+    """Return whether Copa can fix a finding; `library` as in `patchable`."""
+    if finding.kind is not FindingKind.VULNERABILITY or not finding.fixable:
         return False
     return finding.os_package or library
 
 
-def foundations(reference: Reference, config: ImageConfig, registry: Registry) -> tuple[tuple[str, ...], ...]:
-    """The layers a patch of an image may begin with: its own, or its base's when it is itself a patch by Copa.
+def base_layers(reference: Reference, config: ImageConfig, registry: Registry) -> tuple[tuple[str, ...], ...]:
+    """Return the layers a patch of an image may begin with: its own, or its base's when it is a patch by Copa.
 
-    Copa replaces its earlier layer by taking the image that a label names as the base. The label is the image's own
-    word and could name anything, so it counts only if the image is a patch of what it names, by layers and
-    configuration. Where it names a tag, that may be moved: what counts is that the original has these very layers.
+    Copa replaces its earlier layer by using the image that a label names as the base. The label is only a claim of the
+    image and could name anything, so it counts only if the image is a patch of that base, by layers and configuration.
+    A tag in it may have been moved: what counts is that the original has these very layers.
 
     Args:
         reference: of the image.
@@ -148,54 +148,60 @@ def foundations(reference: Reference, config: ImageConfig, registry: Registry) -
     """
     own = (config.diff_ids,)
     try:
-        base = Reference.parse(patches.base_of(config))
+        base = Reference.parse(patch_detection.base_image(config))
         if base.name != reference.name:
             return own
-        found = registry.config(base, platform=config.platform)
+        base_config = registry.config(base, platform=config.platform)
     except S3CError:
         return own
-    if patches.added(config, found.diff_ids) < 1 or patches.difference(config, found):
+    if patch_detection.count_added_layers(config, base_config.diff_ids) < 1 or patch_detection.configuration_difference(
+        config, base_config
+    ):
         return own
-    return (*own, found.diff_ids)
+    return (*own, base_config.diff_ids)
 
 
-def images_of(work: Work, found: Manifest) -> tuple[list[ImageConfig], str]:
-    """The images in a patch that belong to the original's parts.
+def match_images(work: PatchWork, manifest: Manifest) -> tuple[list[ImageConfig], str]:
+    """Return the images in a patch that belong to the original's parts.
 
     Args:
         work: the original.
-        found: an image or index of its repository.
+        manifest: an image or index of its repository.
 
     Returns:
-        The configurations, in the order of the parts; none when it is no patch of the original, and why in a clause.
+        The configurations, in the order of the parts; none when it is not a patch of the original, and why in a clause.
     """
-    configs, why = _configs(work, found.descriptor)
+    configs, why = _configs(work, manifest.descriptor)
     if why:
         return [], why
     chosen = []
     for part in work.parts:
-        named = [config for name, config in configs if patches.platform(name) == patches.platform(part.listed)]
-        if len(named) != 1:
+        matching = [
+            config
+            for name, config in configs
+            if patch_detection.platform_without_variant(name) == patch_detection.platform_without_variant(part.listed)
+        ]
+        if len(matching) != 1:
             return [], "it has other platforms"
-        # Copa leaves a platform as it is that has nothing to patch.
-        kept = work.several and named[0].manifest == part.reference.digest
-        why = "" if kept else unlike(named[0], part)
+        # Copa does not change a platform that has nothing to patch.
+        unchanged = work.several and matching[0].manifest == part.reference.digest
+        why = "" if unchanged else patch_difference(matching[0], part)
         if why:
             return [], why
-        chosen.append(named[0])
+        chosen.append(matching[0])
     return chosen, ""
 
 
-def _configs(work: Work, found: Descriptor) -> tuple[list[tuple[str, ImageConfig]], str]:
-    """Platform and configuration of each image there, or why they are no images like the original's."""
-    listed = [(one.platform, one.digest) for one in found.images] if found.is_index else []
-    # An entry without a platform is taken for any by whoever pulls it.
-    if found.is_index and not all(one.platform for one in found.manifests):
+def _configs(work: PatchWork, descriptor: Descriptor) -> tuple[list[tuple[str, ImageConfig]], str]:
+    """Return platform and configuration of each image, or why they do not correspond to the original's."""
+    listed = [(image.platform, image.digest) for image in descriptor.images] if descriptor.is_index else []
+    # Clients take an entry without a platform for every platform.
+    if descriptor.is_index and not all(entry.platform for entry in descriptor.manifests):
         return [], "its index lists something without a platform"
-    if len(listed or [found]) != len(work.parts) or (found.is_index and not listed):
+    if len(listed or [descriptor]) != len(work.parts) or (descriptor.is_index and not listed):
         return [], "it has other platforms"
     configs = []
-    for name, digest in listed or [(work.parts[0].listed, found.digest)]:
+    for name, digest in listed or [(work.parts[0].listed, descriptor.digest)]:
         try:
             config = work.tools.registry.config(work.original.at(digest))
         except OutsideError as error:
@@ -206,44 +212,46 @@ def _configs(work: Work, found: Descriptor) -> tuple[list[tuple[str, ImageConfig
     return configs, ""
 
 
-def unlike(config: ImageConfig, part: Part) -> str:
-    """Why an image is no patch of a part of the original by layers and configuration; empty when it is one.
+def patch_difference(config: ImageConfig, part: PlatformPart) -> str:
+    """Return why an image is not a patch of a part of the original by layers and configuration; empty when it is one.
 
     Args:
         config: of the image.
         part: of the original.
     """
-    platforms = {patches.platform(one) for one in (part.listed, part.config.platform)}
-    if not _added(config, part) or patches.platform(config.platform) not in platforms:
+    platforms = {patch_detection.platform_without_variant(name) for name in (part.listed, part.config.platform)}
+    if not _added(config, part) or patch_detection.platform_without_variant(config.platform) not in platforms:
         return "it is not built on the original's layers and platforms"
-    field = patches.difference(config, part.config)
+    field = patch_detection.configuration_difference(config, part.config)
     return f"its configuration is not the original's ({field[:100]})" if field else ""
 
 
-def reusable(work: Work, reference: Reference, found: list[ImageConfig]) -> bool:
-    """Whether an earlier image, which is a patch by layers and configuration, may be handed on instead of a new one.
+def is_reusable(work: PatchWork, reference: Reference, images: list[ImageConfig]) -> bool:
+    """Return whether an earlier image, which is a patch by layers and configuration, may be used instead of a new one.
 
     Args:
         work: the original.
         reference: of the earlier image, pinned.
-        found: its images, as `images_of` returned them.
+        images: its configurations, as `images_of` returned them.
 
     Raises:
-        S3CError: whether a signature covers it could not be found out.
+        S3CError: it could not be determined whether it has a trusted signature.
     """
     exact = named = True
-    for config, part in zip(found, work.parts, strict=True):
+    for config, part in zip(images, work.parts, strict=True):
         if config.manifest == part.reference.digest:
-            if patchable(part.before.report, work.settings.library):
+            if patchable_findings(part.before.report, work.settings.library):
                 return False
             continue
         # Copa upgrades in two steps where the package manager is apk, in one elsewhere, and in any number of steps for
         # language packages; each leaves a layer.
         most = 2 if part.before.report.os.startswith(_APK) else 1
         exact = exact and (work.settings.library or min(_added(config, part)) <= most)
-        base = patches.base_of(config)
+        base = patch_detection.base_image(config)
         digests = (work.original.digest, part.reference.digest)
-        named = named and (base.rpartition("@")[2] in digests or (base != "" and base == patches.base_of(part.config)))
+        named = named and (
+            base.rpartition("@")[2] in digests or (base != "" and base == patch_detection.base_image(part.config))
+        )
     vouched = work.tools.vouched
     if vouched is None:
         return exact and named
@@ -258,6 +266,6 @@ def reusable(work: Work, reference: Reference, found: list[ImageConfig]) -> bool
     return False
 
 
-def _added(config: ImageConfig, part: Part) -> list[int]:
-    """How many layers an image has on top of the original's, and of the original's base; none where it has none."""
-    return [count for base in part.foundations if (count := patches.added(config, base)) > 0]
+def _added(config: ImageConfig, part: PlatformPart) -> list[int]:
+    """Return how many layers an image has on top of the original's, and of the original's base, where it has any."""
+    return [count for base in part.foundations if (count := patch_detection.count_added_layers(config, base)) > 0]

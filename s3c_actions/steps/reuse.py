@@ -1,4 +1,4 @@
-"""Reports kept for reuse: the same content, scanned in the same way with the same data, gives the same report."""
+"""Keep reports for reuse: the same content, scanned in the same way with the same data, gives the same report."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from s3c_actions import reading
-from s3c_actions.errors import S3CError
-from s3c_actions.report import trivy_json
-from s3c_actions.report.model import ScanReport
+from s3c_actions.core import reading
+from s3c_actions.core.errors import S3CError
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.model import ScanReport
+from s3c_actions.options.declare import Group, Input
 
-KEPT = 200
+MAX_KEPT = 200
 _THIS_PROCESS = secrets.token_bytes(32)
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A report that was kept: Trivy's JSON, and what is in it."""
+class KeptReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A report that was kept: Trivy's JSON, and its content."""
 
     path: Path
     report: ScanReport
 
 
-class Store:
-    """A folder of reports, each under the hash of everything that made it, and signed by who kept it.
+class ReportStore:
+    """A folder of reports, each under the hash of everything it depends on, and authenticated with a key.
 
     Args:
-        folder: made when something is kept.
-        key: what they are signed with; it must not lie where the folder does. Without one, only what this process keeps
-            is found again.
+        folder: created when something is kept.
+        key: for the HMAC; it must not lie in the folder. Without one, only reports of this process are found again.
     """
 
     def __init__(self, folder: Path, key: bytes = _THIS_PROCESS) -> None:
@@ -45,77 +46,111 @@ class Store:
 
     def find(
         self, facts: Mapping[str, object], *, digest: str, now: datetime, within: timedelta | None = None
-    ) -> Kept | None:
-        """The report made from these facts, if there is one that is whole and is what it says.
+    ) -> KeptReport | None:
+        """Return the report for these facts, if there is an intact one that matches them.
 
         Args:
-            facts: everything a report depends on, as JSON can hold it.
+            facts: everything a report depends on, as JSON values.
             digest: of the image; the report has to name it.
-            now: a report from the future is not believed.
-            within: an older one is not wanted; None takes any.
+            now: reports from the future are rejected.
+            within: the maximum age; None: any.
         """
         folder = self._folder / _key(facts)
         path = folder / "trivy.json"
         try:
-            about = reading.json_value(reading.text(folder / "about.json"))
-            data = reading.content(path, reading.REPORTS)
+            record = reading.parse_json(reading.read_text_file(folder / "about.json"))
+            data = reading.read_file(path, reading.MAX_REPORT_BYTES)
         except (OSError, ValueError):
             return None
-        if not isinstance(about, dict) or about.get("facts") != facts:
+        if not isinstance(record, dict) or record.get("facts") != facts:
             return None
-        if not hmac.compare_digest(str(about.get("signature")).encode(), self._signature(facts, data).encode()):
+        if not hmac.compare_digest(str(record.get("signature")).encode(), self._signature(facts, data).encode()):
             return None
         try:
-            report = trivy_json.parse(data)
-            made = datetime.fromisoformat(report.created)
+            report = trivy_report.parse(data)
+            created = datetime.fromisoformat(report.created)
         except (ValueError, S3CError):
             return None
-        if report.digest != digest or made.tzinfo is None or made > now or (within is not None and now - made > within):
+        if (
+            report.digest != digest
+            or created.tzinfo is None
+            or created > now
+            or (within is not None and now - created > within)
+        ):
             return None
-        return Kept(path=path, report=report)
+        return KeptReport(path=path, report=report)
 
     def keep(self, facts: Mapping[str, object], report: Path) -> None:
-        """Keep a report; silently not, where the cache cannot be written."""
+        """Keep a report; do nothing where the cache cannot be written."""
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            made = Path(tempfile.mkdtemp(prefix=".new-", dir=self._folder))
+            temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=self._folder))
             try:
-                shutil.copyfile(report, made / "trivy.json")
-                signature = self._signature(facts, (made / "trivy.json").read_bytes())
-                about = {"facts": dict(facts), "signature": signature}
-                (made / "about.json").write_text(json.dumps(about), encoding="utf-8")
+                shutil.copyfile(report, temporary / "trivy.json")
+                signature = self._signature(facts, (temporary / "trivy.json").read_bytes())
+                record = {"facts": dict(facts), "signature": signature}
+                (temporary / "about.json").write_text(json.dumps(record), encoding="utf-8")
                 target = self._folder / _key(facts)
                 shutil.rmtree(target, ignore_errors=True)
-                # A parallel run may have put the same report there in between: then that one is as good.
+                # A parallel run may have stored the same report in between, which is just as good.
                 with suppress(OSError):
-                    made.rename(target)
+                    temporary.rename(target)
             finally:
-                shutil.rmtree(made, ignore_errors=True)
+                shutil.rmtree(temporary, ignore_errors=True)
             self._prune()
 
     def _signature(self, facts: Mapping[str, object], report: bytes) -> str:
-        text = b"s3c kept report 1\0" + _plain(facts) + b"\0" + hashlib.sha256(report).digest()
+        text = b"s3c kept report 1\0" + _encode_facts(facts) + b"\0" + hashlib.sha256(report).digest()
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 
     def _prune(self) -> None:
-        kept = sorted(self._folder.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
-        for old in kept[KEPT:]:
+        entries = sorted(self._folder.iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True)
+        for old in entries[MAX_KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
 
 
 def _key(facts: Mapping[str, object]) -> str:
-    return hashlib.sha256(_plain(facts)).hexdigest()
+    return hashlib.sha256(_encode_facts(facts)).hexdigest()
 
 
-def _plain(facts: Mapping[str, object]) -> bytes:
+def _encode_facts(facts: Mapping[str, object]) -> bytes:
     return json.dumps(facts, sort_keys=True).encode()
 
 
-def content(path: Path | None) -> str:
-    """SHA-256 of a file, empty for none or one that is not there."""
+def asked(options: Group, group: type[Group]) -> tuple[tuple[str, str], ...]:
+    """Return the facts of every input of a group: its value, and for files the hash of their content.
+
+    Args:
+        options: the values.
+        group: the inputs that count; they are among those of `options`.
+
+    Returns:
+        Name and described value of each input.
+    """
+    return tuple(
+        (option.name, _describe_value(option, getattr(options, option.attribute))) for option in group.inputs()
+    )
+
+
+def _describe_value(option: Input[Any], value: object) -> str:
+    if not option.is_path:
+        return repr(value)
+    paths = value if isinstance(value, tuple) else () if value is None else (value,)
+    return repr([_hash_contents(Path(str(path)).expanduser()) or str(path) for path in paths])
+
+
+def _hash_contents(path: Path) -> str:
+    """Return the SHA-256 of a file, or of every file in a folder; empty when there is none."""
+    if not path.is_dir():
+        return file_hash(path)
+    return repr([(str(file.relative_to(path)), file_hash(file)) for file in sorted(path.rglob("*")) if file.is_file()])
+
+
+def file_hash(path: Path | None) -> str:
+    """Return the SHA-256 of a file; empty for none or one that does not exist."""
     if path is None:
         return ""
     try:
-        return hashlib.sha256(reading.content(path)).hexdigest()
+        return hashlib.sha256(reading.read_file(path)).hexdigest()
     except OSError:
         return ""

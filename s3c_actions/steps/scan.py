@@ -1,4 +1,4 @@
-"""Scan one image: one run of Trivy, every report of it, the gate apart, the difference to a baseline."""
+"""Scan one image: one run of Trivy, all its reports, the gate, the difference to a baseline."""
 
 from __future__ import annotations
 
@@ -6,65 +6,67 @@ import hashlib
 import threading
 import time
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import reading, writing
-from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.programs import trivy_ignore
-from s3c_actions.programs.oci_layout import platforms_behind
-from s3c_actions.programs.trivy import CONVERTED, Request, ScanOptions, Trivy
-from s3c_actions.progress import Progress
+from s3c_actions.core import reading, startup, writing
+from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.core.progress import Progress
+from s3c_actions.core.reference import Reference
+from s3c_actions.core.text import plural
+from s3c_actions.findings import trivy_report, trivy_warnings
+from s3c_actions.findings.advisories import Database
+from s3c_actions.findings.difference import compare_scans
+from s3c_actions.findings.model import ScanReport, Severity
+from s3c_actions.findings.scope import Scope, SettingsFile, describe_parts
+from s3c_actions.findings.threshold import Threshold, closed_error
+from s3c_actions.findings.trivy_warnings import WarningAssessment
+from s3c_actions.programs.trivy import ignore
+from s3c_actions.programs.trivy.trivy import Conversion, ScanOptions, ScanRequest
 from s3c_actions.registry import Registry, choose
-from s3c_actions.report import formats, trivy_json, trivy_warnings
-from s3c_actions.report.advisories import Database
-from s3c_actions.report.difference import compare
-from s3c_actions.report.gate import Gate, closed
-from s3c_actions.report.model import ScanReport, Severity
-from s3c_actions.report.scope import Scope, SettingsFile, named
-from s3c_actions.report.trivy_warnings import Judged
+from s3c_actions.registry.oci_layout import layout_platforms
+from s3c_actions.report import format_registry, formats
+from s3c_actions.report.format_registry import by_name
+from s3c_actions.report.rendering import Rendering
+from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import assess
-from s3c_actions.steps.assess import ALL_SEVERITIES, Criteria, filtered
-from s3c_actions.steps.results import ScanResult
-from s3c_actions.steps.reuse import Store, content
+from s3c_actions.steps.assess import ALL_SEVERITIES, Criteria, filter_report
+from s3c_actions.steps.reuse import ReportStore, file_hash
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
-    from s3c_actions.programs.trivy_ignore import Entry
-
-
-OF_ALL_PLATFORMS = ("html", "csv", "table")
-"""Reports that are written of an index as a whole, besides those of each platform."""
+    from s3c_actions.programs.trivy.ignore import IgnoreEntry
+    from s3c_actions.steps.protocols import Scanner
 
 
 class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How to scan, and what to make of it.
+    """How to scan, and how to judge the result.
 
     Attributes:
-        options: what Trivy is told.
-        folder: the image's reports go here.
-        entry_platform: the platform that an index gives the image, which Trivy is told.
-        temp: gone after the run.
+        options: for Trivy.
+        folder: for the image's reports.
+        entry_platform: the platform that an index states for the image, passed to Trivy.
+        temp: removed after the run.
         now: for what expires and for the age of a kept report.
         cwd: where Trivy finds its default files.
-        title: what people see this scan called: `scan` or `rescan`.
-        store: of kept reports; None scans anew and keeps nothing.
-        reuse_within: a kept report that is older is not taken; None takes any.
+        title: the name of this scan for people: `scan` or `rescan`.
+        store: of kept reports; None always scans and keeps nothing.
+        reuse_within: maximum age of a kept report; None: any.
         source: `auto`, one of `programs.trivy.SOURCES`, or `archive`.
         docker: `auto` may fall back on the local Docker daemon.
-        formats: of `report.formats.FILES`.
-        severities: shown in reports for people; `limit_sarif` in SARIF too.
-        ignore_unfixed: vulnerabilities without a fix count for nothing but Trivy's JSON.
-        gate: what is refused, of any severity shown or not.
-        policy: whose gate it is, None without one; it judges packages and licences too.
+        formats: names of `report.format_registry`.
+        severities: shown in reports for people; with `limit_sarif` in SARIF too.
+        ignore_unfixed: vulnerabilities without a fix count only in Trivy's JSON.
+        gate: the threshold, for every severity whether shown or not.
+        policy: the policy of the gate, None without one; it judges packages and licences too.
         unscanned_fails: packages that could not be checked close a gate.
         ignored: entries of the ignore files.
-        files: what suppresses findings, narrows the scan or decides its gate.
-        warnings: sentences that stand in the result from the start.
+        files: that suppress findings, narrow the scan or decide its gate.
+        warnings: initial sentences of the result.
     """
 
     options: ScanOptions
@@ -72,12 +74,12 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     temp: Path
     now: datetime
     cwd: Path
-    gate: Gate
+    gate: Threshold
     policy: Policy | None
     unscanned_fails: bool
     title: str = "scan"
     entry_platform: str = ""
-    store: Store | None = None
+    store: ReportStore | None = None
     reuse_within: timedelta | None = None
     source: str = "auto"
     docker: bool = False
@@ -89,15 +91,15 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     dockerfile: str = ""
     dockerfile_text: str = ""
     category: str = ""
-    ignored: tuple[Entry, ...] = ()
+    ignored: tuple[IgnoreEntry, ...] = ()
     files: tuple[SettingsFile, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def criteria(self, trivy: Trivy) -> Criteria:
-        """What every report of this run is judged by, scanned or given.
+    def criteria(self, trivy: Scanner) -> Criteria:
+        """Return the criteria for every report of this run, scanned or given.
 
         Args:
-            trivy: makes bills of materials.
+            trivy: creates bills of materials.
         """
         return Criteria(
             gate=self.gate,
@@ -105,21 +107,21 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
             unscanned_fails=self.unscanned_fails,
             ignore_unfixed=self.ignore_unfixed,
             now=self.now,
-            bill=lambda report: bill(report, trivy, self.temp),
+            bill=lambda report: make_sbom(report, trivy, self.temp),
         )
 
 
 class _Target(msgspec.Struct, frozen=True, kw_only=True):
-    """What Trivy is pointed at.
+    """The target of Trivy's scan.
 
     Attributes:
-        name: in Trivy's words; in a registry, pinned to the image of one platform.
-        source: where it is taken from.
-        reference: what is handed on, when it is known before the scan.
+        name: in Trivy's terms; in a registry, pinned to the image of one platform.
+        source: where Trivy reads it.
+        reference: to return, when it is known before the scan.
         digest: of the image of one platform, empty when none is known.
-        platform: that it has by an index.
-        notice: what of an index is not looked at, as a sentence.
-        refused: what the registry said of it before it was looked for elsewhere.
+        platform: as stated by an index.
+        notice: a sentence on what of an index is not scanned.
+        refused: the registry's error, before it was looked for elsewhere.
     """
 
     name: str
@@ -132,44 +134,42 @@ class _Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def pinned(self) -> str:
-        """The image of one platform with its digest; empty when none is known."""
+        """Return the image of one platform with its digest; empty when none is known."""
         return self.name if self.digest else ""
 
 
-def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry, progress: Progress) -> ScanResult:
+def run(image: str, settings: ScanSettings, *, trivy: Scanner, registry: Registry, progress: Progress) -> ScanResult:
     """Scan one image.
 
     Args:
         image: a reference, or the path of an archive or OCI layout when `settings.source` says so.
-        settings: how.
+        settings: how to scan.
         trivy: the program.
         registry: resolves the reference once; everything after works on its digest.
-        progress: told a step of its own.
+        progress: receives a step of its own.
 
     Returns:
-        The complete report and the one shown; whatever the gate says, all reports are written.
+        The complete report and the one shown; all reports are written, whatever the gate decides.
 
     Raises:
-        InputError: the image, its platform, or a file given is not there or not understood.
-        OutsideError: a registry, a database or Trivy failed, or gave an answer that cannot be relied on.
+        InputError: the image, its platform, or a given file does not exist or is not understood.
+        OutsideError: a registry, a database or Trivy failed, or gave an unreliable answer.
     """
     started = time.monotonic()
     with progress.step(settings.title) as step:
-        clear(settings.folder)
+        clear_reports(settings.folder)
         target = _resolve(image, settings, registry, progress, gated=settings.criteria(trivy).closes)
         if target.notice:
             progress.notice(target.notice)
             settings = replace(settings, warnings=(*settings.warnings, target.notice))
-        # 0.1 to 0.2 s that nobody waits for while Trivy works.
-        warming = threading.Thread(target=formats.prepare, args=(settings.formats,), daemon=True)
-        warming.start()
+        warming = startup.warm(then=partial(formats.prepare, settings.formats))
         path, reused, warned = _scan(image, target, settings, trivy, progress)
-        report = _believed(path, image, target, settings)
+        report = _read_checked(path, image, target, settings)
         database = trivy.database() if "vuln" in settings.options.scanners else None
         if database is not None:
             report = replace(report, database=database.updated_at.isoformat())
         warming.join()
-        result = _judged(
+        result = _judge(
             path,
             report,
             image=image,
@@ -182,28 +182,30 @@ def run(image: str, settings: ScanSettings, *, trivy: Trivy, registry: Registry,
         for warning in result.warnings:
             if warning not in settings.warnings:
                 progress.warning(warning)
-        result = _written(result, settings, trivy)
+        result = _write_reports(result, settings, trivy)
         result = replace(result, seconds=time.monotonic() - started)
-        again = "" if reused is None else f" (same digest as before, report reused: {assess.length(reused)} old)"
-        step.done(_sentence(result) + again)
+        reuse_note = (
+            "" if reused is None else f" (same digest as before, report reused: {assess.format_age(reused)} old)"
+        )
+        step.done(_summary(result) + reuse_note)
     return result
 
 
-def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused | None:
-    """Why the gate is closed for a scanned image, None when it is open.
+def closed_gate_error(result: ScanResult, gate: Threshold, *, consequence: str = "") -> Refused | None:
+    """Return why the gate is closed for a scanned image, None when it is open.
 
     Args:
         result: of the scan.
-        gate: the one it was scanned with.
+        gate: of the scan.
         consequence: a sentence on what was not done because of it.
     """
     then = f" {consequence}" if consequence else ""
     if result.refused:
-        return closed(result.reference, gate, result.refused, consequence=consequence)
+        return closed_error(result.reference, gate, result.refused, consequence=consequence)
     if result.contents:
-        from s3c_actions.policy.judge import objections
+        from s3c_actions.policy.judge import content_objections
 
-        what = "; ".join(one.text for one in objections(result.contents))
+        what = "; ".join(objection.text for objection in content_objections(result.contents))
         return Refused(
             f"{what[:1].upper()}{what[1:]}.",
             cause="The policy refuses packages and licences by name.",
@@ -212,7 +214,7 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
         )
     if result.missing:
         return Refused(
-            f"The policy requires a scan that looks at {named(result.missing)}, and this one did not.",
+            f"The policy requires a scan that looks at {describe_parts(result.missing)}, and this one did not.",
             cause="The inputs `scanners` and `pkg-types` leave it out, or the report given was made without it.",
             remedy=f"Scan with all that the policy requires, and list all packages.{then}",
             image=result.reference,
@@ -235,19 +237,19 @@ def refusal(result: ScanResult, gate: Gate, *, consequence: str = "") -> Refused
     return None
 
 
-def clear(folder: Path) -> None:
-    """No report of an earlier run is left to be taken for this one's."""
-    for name in formats.FILES.values():
-        writing.remove(folder / name)
+def clear_reports(folder: Path) -> None:
+    """Remove the reports of an earlier run, so that they are not mistaken for this one's."""
+    for form in format_registry.FORMATS:
+        writing.remove(folder / form.file)
 
 
-def _of_folder(image: str, *, gated: bool) -> str:
-    """What of a folder in OCI layout is not looked at, as a sentence; empty when there is one image.
+def _unscanned_in_folder(image: str, *, gated: bool) -> str:
+    """Return a sentence on what of a folder in OCI layout is not scanned; empty when there is one image.
 
     Raises:
-        InputError: a gate would let pass what was not looked at.
+        InputError: a gate would pass what was not scanned.
     """
-    platforms = platforms_behind(image)
+    platforms = layout_platforms(image)
     if len(platforms) < 2:
         return ""
     what = f"{image} holds images for {', '.join(platforms)}, and in a folder Trivy looks at the first alone."
@@ -267,29 +269,29 @@ def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: P
         path = Path(image)
         if not path.exists() and not Path(image.rpartition(":")[0] or image).is_dir():
             raise InputError("input", f"{image!r} does not exist.", remedy="Give the path of an image archive.")
-        return _Target(name=image, source="archive", reference=image, notice=_of_folder(image, gated=gated))
+        return _Target(name=image, source="archive", reference=image, notice=_unscanned_in_folder(image, gated=gated))
     reference = Reference.parse(image)
     if settings.source not in {"auto", "registry"}:
         return _Target(name=image, source=settings.source)
     try:
-        found = registry.resolve(reference)
+        descriptor = registry.resolve(reference)
     except S3CError as error:
         if settings.source == "registry" or not settings.docker:
             raise
         progress.note(f"{error.what} Looking for it in the local Docker.")
         return _Target(name=image, source="docker", refused=error)
-    pinned = reference.at(found.digest).pinned
-    if not found.is_index:
+    pinned = reference.at(descriptor.digest).pinned
+    if not descriptor.is_index:
         return _Target(
-            name=pinned, source="registry", reference=pinned, digest=found.digest, platform=settings.entry_platform
+            name=pinned, source="registry", reference=pinned, digest=descriptor.digest, platform=settings.entry_platform
         )
-    index = registry.flattened(reference, found)
+    index = registry.flatten(reference, descriptor)
     chosen = choose(index, settings.options.platform, reference)
     name = reference.at(chosen.digest).pinned
     target = _Target(name=name, source="registry", reference=pinned, digest=chosen.digest, platform=chosen.platform)
     if len(index.images) == 1:
         return target
-    # What is handed on is what was looked at.
+    # The returned reference is the scanned image.
     notice = (
         f"{image} is an image for {', '.join(index.platforms)}: {chosen.platform} alone is looked at, and handed on "
         "by its own digest."
@@ -298,26 +300,26 @@ def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: P
 
 
 def _scan(
-    image: str, target: _Target, settings: ScanSettings, trivy: Trivy, progress: Progress
-) -> tuple[Path, timedelta | None, Judged]:
-    """Trivy's JSON in the image's folder, the age of the kept report when it is one, and what Trivy's warnings mean."""
-    path = settings.folder / formats.FILES["json"]
+    image: str, target: _Target, settings: ScanSettings, trivy: Scanner, progress: Progress
+) -> tuple[Path, timedelta | None, WarningAssessment]:
+    """Return Trivy's JSON in the image's folder, the age of a kept report, and the judgement of Trivy's warnings."""
+    path = settings.folder / by_name("json").file
     store = settings.store
-    before = facts(target.pinned, settings, trivy) if store is not None else None
-    _make(settings.folder)
+    before = reuse_facts(target.pinned, settings, trivy) if store is not None else None
+    _make_folder(settings.folder)
     if store is not None and before is not None:
-        kept = store.find(before, digest=target.digest, now=settings.now, within=_within(settings, trivy))
+        kept = store.find(before, digest=target.digest, now=settings.now, within=_maximum_kept_age(settings, trivy))
         if kept is not None:
             _copy(kept.path, path)
-            return path, settings.now - datetime.fromisoformat(kept.report.created), trivy_warnings.NONE
+            return path, settings.now - datetime.fromisoformat(kept.report.created), trivy_warnings.NO_WARNINGS
     new = settings.temp / f"trivy-{threading.get_ident()}.json"
     new.unlink(missing_ok=True)
     try:
         options = replace(settings.options, platform=target.platform or settings.options.platform)
-        request = Request(image=target.name, source=target.source, output=new, options=options, asked=image)
-        warned = trivy_warnings.judge(trivy.scan(request, progress), settings.options.scanners)
+        request = ScanRequest(image=target.name, source=target.source, output=new, options=options, asked=image)
+        warned = trivy_warnings.assess_warnings(trivy.scan(request, progress), settings.options.scanners)
     except InputError as error:
-        # That it is not in the local Docker either is less of a reason than what the registry said.
+        # The registry's error explains more than the absence from the local Docker.
         if target.refused is not None and error.field == "image":
             raise target.refused from error
         raise
@@ -327,25 +329,25 @@ def _scan(
         raise
     _copy(new, path)
     new.unlink(missing_ok=True)
-    after = facts(target.pinned, settings, trivy) if store is not None else None
-    # A report that is kept is taken later as one that nothing was to be said of.
-    if store is not None and after is not None and before in (None, after) and warned == trivy_warnings.NONE:
+    after = reuse_facts(target.pinned, settings, trivy) if store is not None else None
+    # Only reports without warnings are kept: a kept report is later used as one.
+    if store is not None and after is not None and before in (None, after) and warned == trivy_warnings.NO_WARNINGS:
         store.keep(after, path)
     return path, None, warned
 
 
-def _within(settings: ScanSettings, trivy: Trivy) -> timedelta | None:
-    """How old a kept report may be: one that the gate would not take is not looked for."""
+def _maximum_kept_age(settings: ScanSettings, trivy: Scanner) -> timedelta | None:
+    """Return how old a kept report may be: one that the gate would reject is not looked for."""
     criteria = settings.criteria(trivy)
     limits = [settings.reuse_within, criteria.maximum_age if criteria.closes else None]
-    return min((one for one in limits if one is not None), default=None)
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
-def facts(reference: str, settings: ScanSettings, trivy: Trivy) -> dict[str, object] | None:
-    """Everything a report depends on; None when that cannot be known, and then nothing is reused.
+def reuse_facts(reference: str, settings: ScanSettings, trivy: Scanner) -> dict[str, object] | None:
+    """Return everything a report depends on, or may; None when that cannot be known, and then nothing is reused.
 
-    Not known is what a configuration file or policy refers to, what a VEX repository says today, which image a local
-    daemon or an archive has, and a database that Trivy would first replace by a newer one.
+    It cannot be determined for files that a configuration file or policy refers to, the current content of a VEX
+    repository, the image of a local daemon or an archive, and a database that Trivy would first replace by a newer one.
 
     Args:
         reference: with its digest; empty when it has none. The repository counts, because Trivy's report names it.
@@ -370,50 +372,49 @@ def facts(reference: str, settings: ScanSettings, trivy: Trivy) -> dict[str, obj
     if {"misconfig"} & {*options.scanners, *options.image_config_scanners}:
         if not options.offline and not _recent(checks, settings.now):
             return None
-        databases["checks"] = content(checks)
-    said = {name: _hashed(value) for name, value in sorted(trivy.settings_in_environment().items())}
+        databases["checks"] = file_hash(checks)
+    environment = {name: _hashed(value) for name, value in sorted(trivy.settings_in_environment().items())}
     return {
         "reference": reference,
         "trivy": trivy.version,
         "databases": databases,
-        "scanners": list(options.scanners),
-        "image_config_scanners": list(options.image_config_scanners),
-        "pkg_types": list(options.pkg_types),
-        "platform": options.platform,
-        "skip": [list(options.skip_dirs), list(options.skip_files)],
-        "ignore": content(options.ignore_file) if options.ignore_file else "",
-        # Trivy leaves out of account by itself what has expired.
-        "expired": sorted(one.id for one in settings.ignored if one.expires and one.expires < settings.now),
-        "secrets": content(options.secret_config) if options.secret_config else "",
-        "wider": list(options.wider),
-        "vex": [content(Path(one)) for one in options.vex],
-        "offline": options.offline,
-        "skips": sorted(options.skips),
-        "environment": said,
+        # Whatever Trivy is told: a field that is added counts without being named here.
+        "options": {name: _fact(getattr(options, name)) for name in options.__struct_fields__},
+        # Trivy ignores expired entries by itself.
+        "expired": sorted(entry.id for entry in settings.ignored if entry.expires and entry.expires < settings.now),
+        "vex": [file_hash(Path(document)) for document in options.vex],
+        "environment": environment,
     }
 
 
+def _fact(value: object) -> object:
+    """Return a value in a form that JSON can hold, a file by its hash."""
+    if isinstance(value, Path):
+        return file_hash(value)
+    return [_fact(item) for item in value] if isinstance(value, tuple) else value
+
+
 def _hashed(text: str) -> str:
-    """A setting that may hold a password."""
+    """Return the hash of a setting, which may contain a password."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _recent(path: Path, now: datetime) -> bool:
-    """Whether Trivy's checks are of the last day, so that it would not look for newer ones."""
+    """Return whether Trivy's checks are less than a day old, so that it would not look for newer ones."""
     try:
         return now.timestamp() - path.stat().st_mtime < timedelta(days=1).total_seconds()
     except OSError:
         return False
 
 
-def _believed(path: Path, image: str, target: _Target, settings: ScanSettings) -> ScanReport:
-    """The report of what was asked for: this digest, this platform."""
-    report = trivy_json.read_output(path, image=image)
-    wanted = settings.options.platform
-    if wanted and report.platform and not _same_platform(wanted, report.platform):
+def _read_checked(path: Path, image: str, target: _Target, settings: ScanSettings) -> ScanReport:
+    """Return the report, checked to be of the requested digest and platform."""
+    report = trivy_report.read_output(path, image=image)
+    requested = settings.options.platform
+    if requested and report.platform and not _same_platform(requested, report.platform):
         raise InputError(
             "platform",
-            f"the image has none for {wanted}: it is for {report.platform} alone.",
+            f"the image has none for {requested}: it is for {report.platform} alone.",
             remedy=f"Leave the platform out, or give {report.platform}.",
             image=image,
         )
@@ -427,26 +428,29 @@ def _believed(path: Path, image: str, target: _Target, settings: ScanSettings) -
     return replace(report, image=image, digest=target.digest or report.digest)
 
 
-def _same_platform(wanted: str, found: str) -> bool:
-    return all(one == other for one, other in zip(wanted.split("/"), found.split("/"), strict=False))
+def _same_platform(requested: str, actual: str) -> bool:
+    return all(
+        requested_part == actual_part
+        for requested_part, actual_part in zip(requested.split("/"), actual.split("/"), strict=False)
+    )
 
 
-def _judged(
+def _judge(
     path: Path,
     report: ScanReport,
     *,
     image: str,
     target: _Target,
     settings: ScanSettings,
-    trivy: Trivy,
+    trivy: Scanner,
     kept: bool,
-    warned: Judged,
+    warned: WarningAssessment,
 ) -> ScanResult:
     reference = target.reference
     if not reference:
         name = Reference.parse(image).name
         reference = f"{name}@{report.digest}" if report.digest else report.image_id
-    result = assess.scanned(
+    result = assess.assess_scan(
         path,
         report,
         image=image,
@@ -456,19 +460,19 @@ def _judged(
         criteria=settings.criteria(trivy),
         database=_database(settings, trivy),
         warned=warned,
-        warnings=(*settings.warnings, *unused_entries(report, settings)),
+        warnings=(*settings.warnings, *unused_entry_notices(report, settings)),
     )
-    shown = filtered(report, settings.severities, ignore_unfixed=settings.ignore_unfixed)
-    return _compared(replace(result, shown=shown), settings)
+    shown = filter_report(report, settings.severities, ignore_unfixed=settings.ignore_unfixed)
+    return _with_difference(replace(result, shown=shown), settings)
 
 
-def _compared(result: ScanResult, settings: ScanSettings) -> ScanResult:
-    """A scan with its difference to the baseline, and what its reports are written with."""
+def _with_difference(result: ScanResult, settings: ScanSettings) -> ScanResult:
+    """Return a scan with its difference to the baseline, and the settings for rendering its reports."""
     difference = None
     if settings.baseline is not None:
-        earlier = filtered(settings.baseline, settings.severities, ignore_unfixed=settings.ignore_unfixed)
-        difference = compare(earlier, result.shown or result.report)
-    rendering = formats.Rendering(
+        earlier = filter_report(settings.baseline, settings.severities, ignore_unfixed=settings.ignore_unfixed)
+        difference = compare_scans(earlier, result.shown or result.report)
+    rendering = Rendering(
         gate=settings.gate,
         difference=difference,
         dockerfile=settings.dockerfile,
@@ -478,8 +482,8 @@ def _compared(result: ScanResult, settings: ScanSettings) -> ScanResult:
     return replace(result, difference=difference, rendering=rendering)
 
 
-def assembled(whole: ScanResult, settings: ScanSettings) -> ScanResult:
-    """The scans of an index's platforms put together, with the reports for people written of all of them.
+def assemble_reports(whole: ScanResult, settings: ScanSettings) -> ScanResult:
+    """Complete the merged scans of an index's platforms: write the reports for people that cover all of them.
 
     Trivy's JSON, SARIF and bills of materials stay those of each platform: programs read them, one image each.
 
@@ -490,39 +494,39 @@ def assembled(whole: ScanResult, settings: ScanSettings) -> ScanResult:
     Raises:
         OutsideError: a report cannot be written.
     """
-    whole = _compared(whole, settings)
-    wanted = [name for name in settings.formats if name in OF_ALL_PLATFORMS]
-    files = formats.write(wanted, whole.shown or whole.report, whole.rendering or formats.Rendering(), settings.folder)
+    whole = _with_difference(whole, settings)
+    wanted = [name for name in settings.formats if not by_name(name).per_image]
+    files = formats.write(wanted, whole.shown or whole.report, whole.rendering or Rendering(), settings.folder)
     return replace(whole, files=files)
 
 
-def _database(settings: ScanSettings, trivy: Trivy) -> Database | None:
-    """The vulnerability database that Trivy used; None when it was not asked for vulnerabilities."""
+def _database(settings: ScanSettings, trivy: Scanner) -> Database | None:
+    """Return the vulnerability database that Trivy used; None when it did not scan for vulnerabilities."""
     if "vuln" not in settings.options.scanners:
         return None
     stated = trivy.database()
     return Database(updated=stated.updated_at if stated is not None else None, sources=trivy.sources())
 
 
-MOST_NAMED = 10
+MAX_NAMED = 10
 
 
-def unused_entries(report: ScanReport, settings: ScanSettings) -> tuple[str, ...]:
-    """A sentence on the entries of ignore files that set nothing aside; none after a patch, which took it away."""
+def unused_entry_notices(report: ScanReport, settings: ScanSettings) -> tuple[str, ...]:
+    """Return a sentence on the entries of ignore files that matched nothing; none after a patch, which fixed it."""
     if not settings.title.startswith("scan"):
         return ()
     looked_for = {*settings.options.scanners, *settings.options.image_config_scanners}
-    entries = trivy_ignore.unused(settings.ignored, report.suppressed, settings.now, looked_for)
-    named = list(dict.fromkeys(f"{one.id} ({one.file.name})" for one in entries))
-    if not named:
+    entries = ignore.unused_entries(settings.ignored, report.suppressed, settings.now, looked_for)
+    names = list(dict.fromkeys(f"{entry.id} ({entry.file.name})" for entry in entries))
+    if not names:
         return ()
-    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
-    number = "1 entry of ignore files sets" if len(named) == 1 else f"{len(named)} entries of ignore files set"
-    return (f"{number} nothing aside in this image: {', '.join(named[:MOST_NAMED])}{more}.",)
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    number = "1 entry of ignore files sets" if len(names) == 1 else f"{len(names)} entries of ignore files set"
+    return (f"{number} nothing aside in this image: {', '.join(names[:MAX_NAMED])}{more}.",)
 
 
 def _scope(report: ScanReport, settings: ScanSettings) -> Scope:
-    """How much Trivy was told to look at."""
+    """Return what Trivy was configured to cover."""
     options = settings.options
     return Scope(
         scanners=tuple(sorted(options.scanners)),
@@ -535,8 +539,8 @@ def _scope(report: ScanReport, settings: ScanSettings) -> Scope:
     )
 
 
-def bill(report: Path, trivy: Trivy, temp: Path) -> bytes:
-    """The SPDX document that Trivy makes of its report.
+def make_sbom(report: Path, trivy: Scanner, temp: Path) -> bytes:
+    """Return the SPDX document that Trivy creates from its report.
 
     Args:
         report: Trivy's JSON.
@@ -544,35 +548,39 @@ def bill(report: Path, trivy: Trivy, temp: Path) -> bytes:
         temp: a folder for it.
 
     Raises:
-        OutsideError: it makes none.
+        OutsideError: it creates none.
     """
     path = temp / f"spdx-{threading.get_ident()}.json"
-    trivy.convert(report, "spdx", path)
+    trivy.convert(report, Conversion(name="spdx", form=by_name("spdx").trivy, output=path))
     try:
-        return reading.content(path, reading.REPORTS)
+        return reading.read_file(path, reading.MAX_REPORT_BYTES)
     finally:
         path.unlink(missing_ok=True)
 
 
-def _written(result: ScanResult, settings: ScanSettings, trivy: Trivy) -> ScanResult:
-    """Every report asked for, from the one scan."""
-    rendering = result.rendering or formats.Rendering()
+def _write_reports(result: ScanResult, settings: ScanSettings, trivy: Scanner) -> ScanResult:
+    """Write every requested report, from the one scan."""
+    rendering = result.rendering or Rendering()
     severities = settings.severities if settings.limit_sarif else ALL_SEVERITIES
-    sarif = filtered(result.report, severities, ignore_unfixed=settings.ignore_unfixed)
+    sarif = filter_report(result.report, severities, ignore_unfixed=settings.ignore_unfixed)
     shown = result.shown or result.report
     files = {"json": result.trivy_json} if "json" in settings.formats else {}
-    sboms = {name: settings.folder / formats.FILES[name] for name in settings.formats if name in CONVERTED}
-    with trivy.converting(result.trivy_json, sboms) as made:
-        files |= formats.write([f for f in settings.formats if f == "sarif"], sarif, rendering, settings.folder)
-        files |= formats.write([f for f in settings.formats if f != "sarif"], shown, rendering, settings.folder)
-        made()
-    files |= sboms
+    sboms = formats.conversions(settings.formats, settings.folder)
+    with trivy.converting(result.trivy_json, sboms.values()) as wait_for_conversion:
+        files |= formats.write(
+            [name for name in settings.formats if name == "sarif"], sarif, rendering, settings.folder
+        )
+        files |= formats.write(
+            [name for name in settings.formats if name != "sarif"], shown, rendering, settings.folder
+        )
+        wait_for_conversion()
+    files |= {name: sbom.output for name, sbom in sboms.items()}
     return replace(result, files={name: files[name] for name in settings.formats})
 
 
-def _make(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
-        writing.folder(folder)
+        writing.make_folder(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
 
@@ -591,8 +599,8 @@ def _unwritable(folder: Path, error: OSError) -> OutsideError:
     )
 
 
-def _sentence(result: ScanResult) -> str:
-    """`35 fixable (22 high, 13 medium) in 8 packages, 4 without a fix`."""
+def _summary(result: ScanResult) -> str:
+    """Summarize a scan: `35 fixable (22 high, 13 medium) in 8 packages, 4 without a fix`."""
     report = result.shown or result.report
     if not report.findings:
         return "no findings" if not result.blind else "not checked"
@@ -601,10 +609,10 @@ def _sentence(result: ScanResult) -> str:
     if not fixable:
         return f"{rest} without a fix"
     counts = ", ".join(
-        f"{sum(f.severity is s for f in fixable)} {s.name.lower()}"
-        for s in sorted(Severity, reverse=True)
-        if any(f.severity is s for f in fixable)
+        f"{sum(finding.severity is severity for finding in fixable)} {severity.name.lower()}"
+        for severity in sorted(Severity, reverse=True)
+        if any(finding.severity is severity for finding in fixable)
     )
-    packages = len({f.package for f in fixable if f.package})
-    where = f" in {packages} package{'s' * (packages != 1)}" if packages else ""
+    packages = len({finding.package for finding in fixable if finding.package})
+    where = f" in {packages} {plural(packages, 'package')}" if packages else ""
     return f"{len(fixable)} fixable ({counts}){where}" + (f", {rest} without a fix" if rest else "")

@@ -1,4 +1,4 @@
-"""Sign digests, each verified afterwards by a trust policy that accepts this one signer; signed once, not twice."""
+"""Sign digests, and verify each signature by a trust policy that accepts this one signer; never sign twice."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3c_actions import certificates, reading
-from s3c_actions.errors import InputError, OutsideError, Refused, S3CError
-from s3c_actions.image import Reference
-from s3c_actions.programs.notation import Notation, Signature, SigningRequest
-from s3c_actions.programs.notation_home import Home, TrustPolicy, private_file
-from s3c_actions.programs.oci_layout import OCI_MANIFEST, Layout
-from s3c_actions.steps.results import Certificate, SignResult
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.programs.notation.home import NotationHome, TrustPolicy, write_private_file
+from s3c_actions.programs.notation.notation import ListedSignature, SigningRequest
+from s3c_actions.registry.oci_layout import OCI_MANIFEST, OciLayout
+from s3c_actions.result.model import CertificateFacts, SignResult
+from s3c_actions.signing import certificates
 
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-    from s3c_actions.progress import Progress
+    from s3c_actions.core.progress import Progress
     from s3c_actions.registry import Registry
+    from s3c_actions.steps import protocols
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ class KeyFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Pkcs12:
-    """A PKCS#12 file's content and its password."""
+    """The content of a PKCS#12 file and its password."""
 
     content: bytes = field(repr=False)
     password: str = field(default="", repr=False)
@@ -63,9 +65,9 @@ class PluginKey:
 
     Attributes:
         plugin: the plugin's name; it lies in `libexec`/plugins/NAME/notation-NAME.
-        config: what the plugin is told; values may be secret.
-        chain: its certificates, when they are known; without them, the plugin is asked.
-        failure: the reason of the plugin's last failure, when it is known better than by what notation says.
+        config: passed to the plugin; values may be secret.
+        chain: its certificates, when they are known; otherwise, the plugin is asked.
+        failure: returns the reason of the plugin's last failure, when it is more specific than notation's message.
     """
 
     plugin: str
@@ -80,9 +82,9 @@ class SignSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How to sign.
 
     Attributes:
-        key: where the key is.
-        request: what the signature holds.
-        warning_days: warn when the certificate expires within so many days.
+        key: the source of the key.
+        request: the content of the signature.
+        warning_days: warn when the certificate expires within this number of days.
     """
 
     key: KeyFiles | Pkcs12 | PluginKey
@@ -91,37 +93,37 @@ class SignSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Signer:
+class SigningKey:
     """A key that has been checked and is ready to sign.
 
     Attributes:
         chain: the certificates, leaf first.
-        home: notation's configuration for signing; `trust` the one for verifying what was signed.
+        home: notation's configuration for signing; `trust` the one for verifying its signatures.
         folder: for temporary files.
-        failure: the reason why signing failed, when it is known better than by what notation says.
+        failure: returns the reason why signing failed, when it is more specific than notation's message.
     """
 
     chain: tuple[x509.Certificate, ...]
-    certificate: Certificate
-    home: Home
-    trust: Home
+    certificate: CertificateFacts
+    home: NotationHome
+    trust: NotationHome
     request: SigningRequest
-    notation: Notation
+    notation: protocols.Signer
     registry: Registry
     folder: Path
     failure: Callable[[], S3CError | None] = field(default=lambda: None, repr=False)
 
-    def signatures(self, reference: str) -> tuple[Signature, ...]:
-        """Every signature at a digest; raises when the digest or the registry is not there."""
+    def signatures(self, reference: str) -> tuple[ListedSignature, ...]:
+        """Return every signature of a digest; raise when the digest or the registry does not exist."""
         return self.notation.signatures(self.trust, reference)
 
     def signed(self, reference: str) -> bool:
-        """Whether this key has signed a digest, and the signature verifies; raises as `signatures` does."""
-        mine = [one for one in self.signatures(reference) if _is_wanted(one, self)]
-        return bool(mine) and _verified(self, reference, mine) is not None
+        """Return whether this key has signed a digest, and the signature verifies; raise as `signatures` does."""
+        candidates = [signature for signature in self.signatures(reference) if _is_wanted(signature, self)]
+        return bool(candidates) and _find_verified(self, reference, candidates) is not None
 
     def sign(self, reference: str) -> None:
-        """Sign a digest and push the signature; raises what `Notation.sign` does, or the plugin's own reason."""
+        """Sign a digest and push the signature; raise as `Notation.sign` does, or the plugin's own reason."""
         try:
             self.notation.sign(self.home, reference, self.request)
         except S3CError as error:
@@ -134,65 +136,77 @@ class Signer:
 
 @contextmanager
 def prepare(
-    settings: SignSettings, *, notation: Notation, registry: Registry, temp: Path, now: datetime, progress: Progress
-) -> Iterator[Signer]:
-    """Check key and certificate against the Notary Project's rules; nothing is pushed.
+    settings: SignSettings,
+    *,
+    notation: protocols.Signer,
+    registry: Registry,
+    temp: Path,
+    now: datetime,
+    progress: Progress,
+) -> Iterator[SigningKey]:
+    """Check key and certificate by the Notary Project's rules; nothing is pushed.
 
-    A key that a plugin holds is asked for its certificate by signing something that stays on this machine.
+    The certificates of a plugin's key are obtained by signing something that stays on this machine.
 
     Args:
-        settings: the key and what is signed with it.
+        settings: the key and the content of signatures.
         notation: the program.
-        registry: read when a signature has to be judged apart from others.
-        temp: where a folder that only this user may read is made; it is removed in the end.
+        registry: read when a signature has to be judged separately from others.
+        temp: where a folder that only this user may read is created; it is removed at the end.
         now: the time of signing.
-        progress: told when a certificate expires soon.
+        progress: warned when a certificate expires soon.
 
     Raises:
-        CertificateError: the key or a certificate breaks a rule; `rule` says which.
+        CertificateError: the key or a certificate violates a rule; `rule` says which.
         InputError: the plugin or the time-stamp authority's certificate cannot be used.
         OutsideError: the plugin failed.
     """
     folder = Path(tempfile.mkdtemp(prefix="s3c-sign-", dir=temp))
     try:
-        yield _prepared(settings, notation=notation, registry=registry, folder=folder, now=now, progress=progress)
+        yield _prepare(settings, notation=notation, registry=registry, folder=folder, now=now, progress=progress)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _prepared(
-    settings: SignSettings, *, notation: Notation, registry: Registry, folder: Path, now: datetime, progress: Progress
-) -> Signer:
+def _prepare(
+    settings: SignSettings,
+    *,
+    notation: protocols.Signer,
+    registry: Registry,
+    folder: Path,
+    now: datetime,
+    progress: Progress,
+) -> SigningKey:
     config, trusted = folder / "config", folder / "trust"
     config.mkdir()
     trusted.mkdir()
     stamps = _timestamp_root(settings.request)
     source, key, certificate_field = settings.key, None, "certificate"
     if isinstance(source, PluginKey):
-        home = Home(config, source.libexec)
+        home = NotationHome(config, source.libexec)
         home.use_plugin(source.plugin, source.key_id, source.config)
-        chain = source.chain or _chain_of_plugin(notation, home, Layout(folder / "rehearsal"))
+        chain = source.chain or _chain_of_plugin(notation, home, OciLayout(folder / "rehearsal"))
         certificate_field = "key-id"
     else:
-        home = Home(config)
+        home = NotationHome(config)
         chain, key, certificate_field = _read(source)
     certificates.check(chain, now, key, certificate_field)
     if key is not None:
         home.use_files(
-            private_file(folder / "signing.key", certificates.key_pem(key)),
-            private_file(folder / "signing.crt", certificates.pem(chain)),
+            write_private_file(folder / "signing.key", certificates.encode_key_pem(key)),
+            write_private_file(folder / "signing.crt", certificates.encode_pem(chain)),
         )
     for certificate in chain:
-        left = certificates.days_left(certificate, now)
-        if left < settings.warning_days:
+        days = certificates.days_left(certificate, now)
+        if days < settings.warning_days:
             progress.warning(
-                f"The certificate {certificates.subject(certificate)} expires in {left} days"
-                f" ({certificates.timestamp(certificate.not_valid_after_utc)}): renew it."
+                f"The certificate {certificates.subject(certificate)} expires in {days} days"
+                f" ({certificates.format_time(certificate.not_valid_after_utc)}): renew it."
             )
-    trust = Home(trusted)
+    trust = NotationHome(trusted)
     policy = TrustPolicy(identities=(certificates.pinned_identity(chain, certificate_field),), timestamps=bool(stamps))
-    trust.trust(certificates.pem(certificates.anchor(chain)), policy, stamps)
-    return Signer(
+    trust.trust(certificates.encode_pem(certificates.trust_anchor(chain)), policy, stamps)
+    return SigningKey(
         chain=chain,
         certificate=describe(chain[0], now),
         home=home,
@@ -206,7 +220,7 @@ def _prepared(
 
 
 def _read(source: KeyFiles | Pkcs12) -> tuple[tuple[x509.Certificate, ...], PrivateKeyTypes, str]:
-    """Chain, key, and the input that the chain came from."""
+    """Return chain, key, and the input that the chain came from."""
     if isinstance(source, Pkcs12):
         key, chain = certificates.read_pkcs12(source.content, source.password)
         return chain, key, "pkcs12"
@@ -218,30 +232,30 @@ def _timestamp_root(request: SigningRequest) -> bytes:
     if request.timestamp_root is None:
         return b""
     try:
-        content = reading.content(request.timestamp_root)
+        content = reading.read_file(request.timestamp_root)
     except OSError as error:
         raise InputError(
             "timestamp-root-cert", f"{request.timestamp_root} cannot be read: {error.strerror}."
         ) from error
     roots = certificates.read_chain(content, "timestamp-root-cert")
-    if len(roots) != 1 or not certificates.self_signed(roots[0]):
+    if len(roots) != 1 or not certificates.is_self_signed(roots[0]):
         raise InputError(
             "timestamp-root-cert",
             "it is not the one root certificate of a time-stamp authority.",
             cause="It holds several certificates, or one that another authority issued.",
             remedy="Give the authority's self-signed root certificate alone.",
         )
-    return certificates.pem(roots)
+    return certificates.encode_pem(roots)
 
 
-def _chain_of_plugin(notation: Notation, home: Home, layout: Layout) -> tuple[x509.Certificate, ...]:
-    """The certificates a plugin signs with, from a signature of an empty image that stays in `layout`."""
+def _chain_of_plugin(notation: protocols.Signer, home: NotationHome, layout: OciLayout) -> tuple[x509.Certificate, ...]:
+    """Return the certificates of a plugin's key, from a signature of an empty image that stays in `layout`."""
     notation.rehearse(home, layout.folder, _add_empty(layout), SigningRequest(signature_format="jws"))
     for blob in layout.blobs():
         try:
-            chain = reading.json_value(blob)["header"]["x5c"]
+            chain = reading.parse_json(blob)["header"]["x5c"]
             return certificates.read_chain(
-                b"".join(_pem_block(base64.b64decode(one, validate=True)) for one in chain), "key-id"
+                b"".join(_pem_block(base64.b64decode(certificate, validate=True)) for certificate in chain), "key-id"
             )
         except (ValueError, KeyError, TypeError):
             continue
@@ -254,8 +268,8 @@ def _pem_block(der: bytes) -> bytes:
     return b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
 
 
-def _add_empty(layout: Layout) -> str:
-    """Add an artifact without content; returns its digest."""
+def _add_empty(layout: OciLayout) -> str:
+    """Add an artifact without content; return its digest."""
     empty = {"mediaType": "application/vnd.oci.empty.v1+json", **layout.add(b"{}")}
     document = {
         "schemaVersion": 2,
@@ -267,28 +281,30 @@ def _add_empty(layout: Layout) -> str:
     return layout.add_manifest(json.dumps(document).encode())
 
 
-def describe(certificate: x509.Certificate, now: datetime) -> Certificate:
-    """The facts of a signing certificate."""
-    return Certificate(
+def describe(certificate: x509.Certificate, now: datetime) -> CertificateFacts:
+    """Return the facts of a signing certificate."""
+    return CertificateFacts(
         subject=certificates.subject(certificate),
         issuer=certificate.issuer.rfc4514_string(),
         thumbprint=certificates.thumbprint(certificate),
-        not_before=certificates.timestamp(certificate.not_valid_before_utc),
-        not_after=certificates.timestamp(certificate.not_valid_after_utc),
+        not_before=certificates.format_time(certificate.not_valid_before_utc),
+        not_after=certificates.format_time(certificate.not_valid_after_utc),
         days_left=certificates.days_left(certificate, now),
         key=certificates.key_spec(certificate),
-        self_signed=certificates.self_signed(certificate),
+        self_signed=certificates.is_self_signed(certificate),
     )
 
 
-def run(signer: Signer, reference: str, progress: Progress, before: tuple[Signature, ...] | None = None) -> SignResult:
-    """Sign one digest, unless a valid signature by the same certificate is there, and verify it.
+def run(
+    signer: SigningKey, reference: str, progress: Progress, before: tuple[ListedSignature, ...] | None = None
+) -> SignResult:
+    """Sign one digest, unless a valid signature by the same certificate exists, and verify it.
 
     Args:
-        signer: as `prepare` made it.
+        signer: as `prepare` returned it.
         reference: `registry/repository@digest`.
-        progress: told the signature's digest.
-        before: the signatures there, when they have just been looked up.
+        progress: receives the signature's digest.
+        before: the existing signatures, when they have just been looked up.
 
     Raises:
         OutsideError: the registry, the plugin or the time-stamp authority failed.
@@ -296,21 +312,25 @@ def run(signer: Signer, reference: str, progress: Progress, before: tuple[Signat
     """
     started = time.monotonic()
     before = signer.signatures(reference) if before is None else before
-    mine = [one for one in before if _is_wanted(one, signer)]
-    verified = _verified(signer, reference, mine) if mine else None
+    candidates = [signature for signature in before if _is_wanted(signature, signer)]
+    verified = _find_verified(signer, reference, candidates) if candidates else None
     skipped = verified is not None
     if verified is None:
         signer.sign(reference)
-        known = {one.digest for one in before}
-        made = [one for one in signer.signatures(reference) if one.digest not in known and _is_wanted(one, signer)]
-        if not made:
+        known = {signature.digest for signature in before}
+        new_signatures = [
+            signature
+            for signature in signer.signatures(reference)
+            if signature.digest not in known and _is_wanted(signature, signer)
+        ]
+        if not new_signatures:
             raise OutsideError(
                 "The signature was pushed, but the registry does not list it.",
                 cause="The registry lost it, or another signer wrote the referrers tag at the same moment.",
                 remedy="Run it again; with a registry that has the Referrers API, set `force-referrers-tag: false`.",
                 image=reference,
             )
-        verified = _verified(signer, reference, made)
+        verified = _find_verified(signer, reference, new_signatures)
         if verified is None:
             raise Refused(
                 "It was signed, but the signature does not verify.",
@@ -333,8 +353,8 @@ def run(signer: Signer, reference: str, progress: Progress, before: tuple[Signat
     )
 
 
-def _is_wanted(signature: Signature, signer: Signer) -> bool:
-    """Whether a signature was made with this certificate and holds all that is asked for."""
+def _is_wanted(signature: ListedSignature, signer: SigningKey) -> bool:
+    """Return whether a signature was made with this certificate and contains everything requested."""
     return (
         signature.thumbprint == signer.certificate.thumbprint
         and (signature.timestamped or not signer.request.timestamp_url)
@@ -342,23 +362,25 @@ def _is_wanted(signature: Signature, signer: Signer) -> bool:
     )
 
 
-def _verified(signer: Signer, reference: str, candidates: list[Signature]) -> Signature | None:
-    """The candidate that verifies by the pinned policy, None when none does."""
+def _find_verified(signer: SigningKey, reference: str, candidates: list[ListedSignature]) -> ListedSignature | None:
+    """Return the candidate that verifies by the pinned policy, None when none does."""
     try:
         accepted = signer.notation.verify(signer.trust, reference, signer.request.metadata).signature_digest
     except Refused:
         return None
-    found = next((one for one in candidates if one.digest == accepted), None)
-    if found is not None:
-        return found
+    match = next((signature for signature in candidates if signature.digest == accepted), None)
+    if match is not None:
+        return match
     # Notation stops at the first signature it accepts. That was one by the same subject under the same authority, as
-    # after a certificate's renewal: each candidate is judged apart from it.
-    return next((one for one in candidates if _verifies_alone(signer, Reference.parse(reference), one)), None)
+    # after a certificate's renewal: each candidate is verified separately from it.
+    return next(
+        (signature for signature in candidates if _verifies_alone(signer, Reference.parse(reference), signature)), None
+    )
 
 
-def _verifies_alone(signer: Signer, reference: Reference, signature: Signature) -> bool:
+def _verifies_alone(signer: SigningKey, reference: Reference, signature: ListedSignature) -> bool:
     folder = Path(tempfile.mkdtemp(prefix="layout-", dir=signer.folder))
-    layout = Layout(folder / "image")
+    layout = OciLayout(folder / "image")
     image = signer.registry.manifest(reference)
     digest = layout.add_manifest(image.content, image.descriptor.media_type)
     manifest = signer.registry.manifest(reference.at(signature.digest))

@@ -1,8 +1,8 @@
-"""Tell the story of a digest from the registry alone.
+"""Trace a digest from the registry alone.
 
-Everything that refers to the digest is listed, the newest of each kind is read, and what is broken is told, not fatal:
-a stranger who may push there must not be able to hide the rest. How many are read is bounded, so that a thousand
-referrers cost little more than ten.
+Everything that refers to the digest is listed, the newest of each kind is read, and what is broken is reported, not
+fatal: a stranger who may push there must not be able to hide the rest. The number of referrers read is limited, so that
+a thousand of them cost little more than ten.
 """
 
 from __future__ import annotations
@@ -18,45 +18,46 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions import certificates, envelopes, evidence
-from s3c_actions.errors import InputError, Refused, S3CError
-from s3c_actions.image import Reference, is_digest
-from s3c_actions.programs.oci_layout import Layout
-from s3c_actions.report import attached
-from s3c_actions.report.story import (
+from s3c_actions.core import artifact_types
+from s3c_actions.core.errors import InputError, Refused, S3CError
+from s3c_actions.core.reference import Reference, is_digest
+from s3c_actions.evidence import documents as attached
+from s3c_actions.registry.oci_layout import OciLayout
+from s3c_actions.signing import certificates, envelopes
+from s3c_actions.trace.model import (
+    AdmissionVerdict,
     Ancestor,
-    Change,
-    Document,
-    Judgement,
-    Kind,
+    AttachedDocument,
+    DocumentKind,
+    PatchChange,
     Relation,
-    Signature,
-    Story,
+    SignatureTrust,
     Subject,
-    Trust,
-    Verdict,
+    Trace,
+    TracedSignature,
+    TraceJudgement,
 )
 
 if TYPE_CHECKING:
-    from s3c_actions.programs.notation import Notation
-    from s3c_actions.programs.notation_home import Home
+    from s3c_actions.programs.notation.home import NotationHome
     from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry
+    from s3c_actions.steps.protocols import Verifier
 
 A = TypeVar("A")
 B = TypeVar("B")
 
-KINDS: Mapping[str, Kind] = {
-    evidence.SARIF: Kind.REPORT,
-    evidence.SPDX: Kind.SBOM,
-    evidence.CYCLONEDX: Kind.SBOM,
-    evidence.OPENVEX: Kind.VEX,
-    evidence.RESULT: Kind.RESULT,
+DOCUMENT_KINDS: Mapping[str, DocumentKind] = {
+    artifact_types.SARIF: DocumentKind.REPORT,
+    artifact_types.SPDX: DocumentKind.SBOM,
+    artifact_types.CYCLONEDX: DocumentKind.SBOM,
+    artifact_types.OPENVEX: DocumentKind.VEX,
+    artifact_types.RESULT: DocumentKind.RESULT,
 }
-READ_SIGNATURES = 20
-READ_DOCUMENTS = 5
-READ_OTHERS = 20
-MOST_PLATFORMS = 20
-MOST_ANCESTORS = 5
+MAX_SIGNATURES = 20
+MAX_DOCUMENTS = 5
+MAX_OTHERS = 20
+MAX_PLATFORMS = 20
+MAX_ANCESTORS = 5
 WORKERS = 8
 
 _BASE_LABEL = "BaseImage"
@@ -66,65 +67,67 @@ _PATCHED = "sh.copa.image.patched"
 _EPOCHS = ("0001-01-01", "1970-01-01")
 
 
-class Checker(msgspec.Struct, frozen=True, kw_only=True):
-    """Asks notation about signatures, one by one.
+class SignatureChecker(msgspec.Struct, frozen=True, kw_only=True):
+    """Verifies signatures with notation, one by one.
 
     Attributes:
         notation: the program.
         homes: each with a trust store and a trust policy; one that accepts a signature is enough.
-        temp: where image layouts are laid out, removed after each use.
+        temp: for image layouts, removed after each use.
     """
 
-    notation: Notation
-    homes: tuple[Home, ...]
+    notation: Verifier
+    homes: tuple[NotationHome, ...]
     temp: Path
 
 
 class TraceTools(msgspec.Struct, frozen=True, kw_only=True):
-    """What a trace works with.
+    """The collaborators of a trace.
 
     Attributes:
-        checker: None when nobody said whom to trust.
-        judge: what a policy says of a pinned reference; by the trust in the image's signatures alone when None.
+        checker: None when no trust was configured.
+        judge: returns a policy's judgement of a pinned reference; when None, only the trust in its signatures counts.
     """
 
     registry: Registry
     now: datetime
-    checker: Checker | None = None
-    judge: Callable[[Reference], Judgement] | None = None
+    checker: SignatureChecker | None = None
+    judge: Callable[[Reference], TraceJudgement] | None = None
 
 
-def run(image: str, tools: TraceTools) -> Story:
-    """Tell the story of one image.
+def run(image: str, tools: TraceTools) -> Trace:
+    """Trace one image.
 
     Args:
         image: as people name it, by tag or digest.
         tools: as above.
 
     Raises:
-        InputError: it is no reference, or is not in the registry.
-        OutsideError: the registry could not be asked about the image itself.
+        InputError: it is not a reference, or is not in the registry.
+        OutsideError: the registry could not be reached for the image itself.
     """
-    asked = Reference.parse(image)
-    manifest = tools.registry.manifest(asked)
-    reference = asked.at(manifest.descriptor.digest)
+    requested = Reference.parse(image)
+    manifest = tools.registry.manifest(requested)
+    reference = requested.at(manifest.descriptor.digest)
     with ThreadPoolExecutor(WORKERS) as pool:
-        look = _Look(tools, pool)
+        look = _Reader(tools, pool)
         described = look.subject(reference, manifest, "")
-        listed = manifest.descriptor.images[:MOST_PLATFORMS]
-        platforms = look.each(lambda one: look.platform(reference.at(one.digest), one.platform), listed)
+        listed = manifest.descriptor.images[:MAX_PLATFORMS]
+        platforms = look.each(
+            lambda descriptor: look.platform(reference.at(descriptor.digest), descriptor.platform), listed
+        )
         subjects = [described, *platforms]
         original, change = look.patch(subjects)
         ancestors = look.ancestors(reference, subjects, original)
-    subject = _with_problem(described, manifest.descriptor.images[MOST_PLATFORMS:])
-    return Story(
+    subject = _with_problem(described, manifest.descriptor.images[MAX_PLATFORMS:])
+    return Trace(
         image=image,
-        told=certificates.timestamp(tools.now),
+        told=certificates.format_time(tools.now),
         subject=subject,
         platforms=tuple(platforms),
         ancestors=ancestors,
-        change=change or _compared(subject, ancestors),
-        judgement=_judged(reference, described, tools),
+        change=change or _compare(subject, ancestors),
+        judgement=_judge(reference, described, tools),
     )
 
 
@@ -132,37 +135,37 @@ def _with_problem(subject: Subject, more: Sequence[Descriptor]) -> Subject:
     return replace(subject, problem=f"{len(more)} more platforms were not looked at") if more else subject
 
 
-class _Look:
-    """One trace's look at the registry."""
+class _Reader:
+    """Reads the registry for one trace."""
 
     def __init__(self, tools: TraceTools, pool: ThreadPoolExecutor) -> None:
         self._tools, self._pool = tools, pool
         self._configs: dict[str, ImageConfig] = {}
-        self._results: dict[str, attached.Result] = {}
+        self._results: dict[str, attached.AttachedResult] = {}
 
     def each(self, do: Callable[[A], B], over: Iterable[A]) -> list[B]:
-        """Do it for each, several at a time, in their order; never from inside of one."""
+        """Call `do` for each item, several at a time; return the results in order. Never call it within `do`."""
         return list(self._pool.map(do, over))
 
     def platform(self, reference: Reference, platform: str) -> Subject:
-        """One image of an index; an unreadable one is told as that."""
+        """Return one image of an index; an unreadable one has a `problem`."""
         try:
-            return self._described(reference, self._tools.registry.manifest(reference), platform)
+            return self._describe(reference, self._tools.registry.manifest(reference), platform)
         except S3CError as error:
             return Subject(reference=reference.pinned, platform=platform, problem=_clause(error))
 
     def subject(self, reference: Reference, manifest: Manifest, platform: str) -> Subject:
-        """An image or index, with everything that refers to it."""
-        return self._described(reference, manifest, platform, self.each)
+        """Return an image or index, with everything that refers to it."""
+        return self._describe(reference, manifest, platform, self.each)
 
-    def _described(
+    def _describe(
         self,
         reference: Reference,
         manifest: Manifest,
         platform: str,
         each: Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]] | None = None,
     ) -> Subject:
-        each = each or (lambda do, over: [do(one) for one in over])
+        each = each or (lambda do, over: [do(item) for item in over])
         labels, problem = dict(manifest.descriptor.annotations), ""
         created, layers = "", 0
         if not manifest.descriptor.is_index:
@@ -173,19 +176,22 @@ class _Look:
                 created, layers, platform = _created(config), len(config.diff_ids), config.platform or platform
             except S3CError as error:
                 problem = _clause(error)
-        listed = self._listed(reference)
+        listed = self._list_referrers(reference)
         if isinstance(listed, str):
             problem, listed = problem or listed, []
-        signed = [one for one in listed if one.artifact_type == evidence.SIGNATURE]
-        attached_to = [one for one in listed if one.artifact_type != evidence.SIGNATURE]
+        signed = [descriptor for descriptor in listed if descriptor.artifact_type == artifact_types.SIGNATURE]
+        attached_to = [descriptor for descriptor in listed if descriptor.artifact_type != artifact_types.SIGNATURE]
         reading = _to_read(attached_to)
-        read = each(lambda one: self._document(reference, one), [one for one in attached_to if one.digest in reading])
+        read = each(
+            lambda descriptor: self._document(reference, descriptor),
+            [descriptor for descriptor in attached_to if descriptor.digest in reading],
+        )
         by_digest = {document.digest: document for document in read}
-        documents = [by_digest.get(one.digest) or _unread(one) for one in attached_to]
-        signatures = each(lambda one: self._signature(reference, manifest, one), signed[:READ_SIGNATURES])
-        documents.sort(key=lambda one: one.created, reverse=True)
-        patched = envelopes.utc(labels.pop(_PATCHED, ""))
-        labels.pop(evidence.CREATED, "")
+        documents = [by_digest.get(descriptor.digest) or _unread(descriptor) for descriptor in attached_to]
+        signatures = each(lambda descriptor: self._signature(reference, manifest, descriptor), signed[:MAX_SIGNATURES])
+        documents.sort(key=lambda document: document.created, reverse=True)
+        patched = envelopes.normalize_time(labels.pop(_PATCHED, ""))
+        labels.pop(artifact_types.CREATED, "")
         return Subject(
             reference=reference.pinned,
             platform=platform,
@@ -196,21 +202,21 @@ class _Look:
             signatures=tuple(signatures),
             documents=tuple(documents),
             referrers=len(listed),
-            unread=max(0, len(signed) - READ_SIGNATURES) + sum(1 for one in documents if not one.read),
+            unread=max(0, len(signed) - MAX_SIGNATURES) + sum(1 for document in documents if not document.read),
             problem=problem,
         )
 
-    def _listed(self, reference: Reference) -> list[Descriptor] | str:
-        """What refers to a digest, the newest first as far as is known; a clause when it is not to be had."""
+    def _list_referrers(self, reference: Reference) -> list[Descriptor] | str:
+        """Return the referrers of a digest, the newest first if known; a clause when they cannot be listed."""
         try:
-            found = {one.digest: one for one in self._tools.registry.referrers(reference)}
+            by_digest = {referrer.digest: referrer for referrer in self._tools.registry.referrers(reference)}
         except S3CError as error:
             return f"what refers to it could not be listed: {_clause(error)}"
-        # A registry without the referrers API keeps the order in which they came.
-        return sorted(found.values(), key=_listed_at)[::-1]
+        # A registry without the referrers API keeps the order in which they were pushed.
+        return sorted(by_digest.values(), key=_listed_at)[::-1]
 
-    def _signature(self, reference: Reference, subject: Manifest, listed: Descriptor) -> Signature:
-        """One signature, read and, when somebody said whom to trust, held against that."""
+    def _signature(self, reference: Reference, subject: Manifest, listed: Descriptor) -> TracedSignature:
+        """Read one signature, and verify it when trust was configured."""
         at = _listed_at(listed)
         try:
             manifest = self._tools.registry.manifest(reference.at(listed.digest))
@@ -219,10 +225,10 @@ class _Look:
             content = self._tools.registry.blob(reference, layer["digest"])
             envelope = envelopes.read(content, str(layer.get("mediaType")))
         except (S3CError, ValueError) as error:
-            return Signature(digest=listed.digest, listed=at, trust=Trust.BROKEN, reason=_clause(error))
-        read = Signature(
+            return TracedSignature(digest=listed.digest, listed=at, trust=SignatureTrust.BROKEN, reason=_clause(error))
+        read = TracedSignature(
             digest=listed.digest,
-            trust=Trust.UNCHECKED,
+            trust=SignatureTrust.UNCHECKED,
             listed=at,
             signature_format=envelope.signature_format,
             signer=envelope.signer,
@@ -234,18 +240,18 @@ class _Look:
             metadata=envelope.metadata,
         )
         if envelope.target != reference.digest:
-            return replace(read, trust=Trust.BROKEN, reason="it was made for another digest and moved here")
+            return replace(read, trust=SignatureTrust.BROKEN, reason="it was made for another digest and moved here")
         if self._tools.checker is None:
             return read
-        trust, reason = self._verified(self._tools.checker, reference, subject, manifest, content)
+        trust, reason = self._verify(self._tools.checker, reference, subject, manifest, content)
         return replace(read, trust=trust, reason=reason)
 
-    def _verified(
-        self, checker: Checker, reference: Reference, subject: Manifest, signature: Manifest, envelope: bytes
-    ) -> tuple[Trust, str]:
+    def _verify(
+        self, checker: SignatureChecker, reference: Reference, subject: Manifest, signature: Manifest, envelope: bytes
+    ) -> tuple[SignatureTrust, str]:
         folder = Path(tempfile.mkdtemp(prefix="trace-", dir=checker.temp))
         try:
-            layout = Layout(folder / "image")
+            layout = OciLayout(folder / "image")
             digest = layout.add_manifest(subject.content, subject.descriptor.media_type)
             layout.add(envelope)
             layout.add(self._tools.registry.blob(reference, str(signature.document["config"]["digest"])))
@@ -257,108 +263,112 @@ class _Look:
                 except Refused as refused:
                     refusals.append(refused.what)
                 else:
-                    return Trust.TRUSTED, ""
+                    return SignatureTrust.TRUSTED, ""
         except InputError:
             raise  # the trust store or the policy cannot be used: no verdict on any signature
         except (S3CError, KeyError, TypeError) as error:
-            return Trust.BROKEN, _clause(error)
+            return SignatureTrust.BROKEN, _clause(error)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        return Trust.REFUSED, " ".join(dict.fromkeys(refusals))
+        return SignatureTrust.REFUSED, " ".join(dict.fromkeys(refusals))
 
-    def _document(self, reference: Reference, listed: Descriptor) -> Document:
-        """One document, and its signatures when it is evidence."""
-        read = replace(_unread(listed), read=True)
+    def _document(self, reference: Reference, listed: Descriptor) -> AttachedDocument:
+        """Read one document, and its signatures when it is evidence."""
+        document = replace(_unread(listed), read=True)
         try:
             manifest = self._tools.registry.manifest(reference.at(listed.digest))
-            said = {**listed.annotations, **manifest.descriptor.annotations}
-            read = replace(
-                read,
-                created=envelopes.utc(said.get(evidence.CREATED)),
-                scanner=said.get(evidence.SCANNER, ""),
-                database=said.get(evidence.DATABASE, ""),
+            annotations = {**listed.annotations, **manifest.descriptor.annotations}
+            document = replace(
+                document,
+                created=envelopes.normalize_time(annotations.get(artifact_types.CREATED)),
+                scanner=annotations.get(artifact_types.SCANNER, ""),
+                database=annotations.get(artifact_types.DATABASE, ""),
             )
             _refers_to(manifest, reference.digest)
-            if read.kind is Kind.OTHER:
-                return read
+            if document.kind is DocumentKind.OTHER:
+                return document
             layer = _only_layer(manifest)
             content = self._tools.registry.blob(reference, layer["digest"])
         except (S3CError, ValueError) as error:
-            return replace(read, problem=_clause(error))
-        read = replace(read, content=layer["digest"], size=len(content))
-        signed = self._listed(reference.at(listed.digest))
+            return replace(document, problem=_clause(error))
+        document = replace(document, content=layer["digest"], size=len(content))
+        signed = self._list_referrers(reference.at(listed.digest))
         signatures = (
             [
-                self._signature(reference.at(listed.digest), manifest, one)
-                for one in signed
-                if one.artifact_type == evidence.SIGNATURE
-            ][:READ_DOCUMENTS]
+                self._signature(reference.at(listed.digest), manifest, descriptor)
+                for descriptor in signed
+                if descriptor.artifact_type == artifact_types.SIGNATURE
+            ][:MAX_DOCUMENTS]
             if not isinstance(signed, str)
             else []
         )
-        read = replace(read, signatures=tuple(signatures))
+        document = replace(document, signatures=tuple(signatures))
         try:
-            return self._understood(read, content, reference.digest)
-        except attached.Unusable as error:
-            return replace(read, problem=str(error))
+            return self._parse_content(document, content, reference.digest)
+        except attached.UnusableDocument as error:
+            return replace(document, problem=str(error))
 
-    def _understood(self, read: Document, content: bytes, subject: str) -> Document:
-        if read.kind is Kind.REPORT:
-            report = attached.sarif(content)
-            wrong = report.subject and report.subject != subject
+    def _parse_content(self, document: AttachedDocument, content: bytes, subject: str) -> AttachedDocument:
+        if document.kind is DocumentKind.REPORT:
+            report = attached.read_sarif(content)
+            other_subject = report.subject and report.subject != subject
             return replace(
-                read,
-                created=envelopes.utc(report.created) or read.created,
-                scanner=report.scanner or read.scanner,
-                database=report.database or read.database,
+                document,
+                created=envelopes.normalize_time(report.created) or document.created,
+                scanner=report.scanner or document.scanner,
+                database=report.database or document.database,
                 findings=report.findings,
-                counts=attached.count(report.findings),
+                counts=attached.count_by_severity(report.findings),
                 fixable=report.fixable,
                 omitted=report.omitted,
-                problem=f"it is about another image, {report.subject[:19]}" if wrong else "",
+                problem=f"it is about another image, {report.subject[:19]}" if other_subject else "",
             )
-        if read.kind is Kind.RESULT:
-            self._results[read.digest] = attached.result(content, subject)
-            return replace(read, told=self._results[read.digest].told)
-        tell = {
-            evidence.SPDX: attached.spdx,
-            evidence.CYCLONEDX: attached.cyclonedx,
-            evidence.OPENVEX: attached.openvex,
-        }[read.artifact_type]
-        return replace(read, told=tell(content))
+        if document.kind is DocumentKind.RESULT:
+            self._results[document.digest] = attached.read_attached_result(content, subject)
+            return replace(document, told=self._results[document.digest].told)
+        describe = {
+            artifact_types.SPDX: attached.describe_spdx,
+            artifact_types.CYCLONEDX: attached.describe_cyclonedx,
+            artifact_types.OPENVEX: attached.describe_openvex,
+        }[document.artifact_type]
+        return replace(document, told=describe(content))
 
-    def patch(self, subjects: Iterable[Subject]) -> tuple[str, Change | None]:
-        """The original and the change that an attached result tells of: one that is trusted before the newest."""
-        documents = [one for subject in subjects for one in subject.documents if one.digest in self._results]
-        for one in sorted(documents, key=lambda document: document.trust is not Trust.TRUSTED):
-            result = self._results[one.digest]
+    def patch(self, subjects: Iterable[Subject]) -> tuple[str, PatchChange | None]:
+        """Return the original and the change that an attached result states: of a trusted one, else of the newest."""
+        documents = [
+            document for subject in subjects for document in subject.documents if document.digest in self._results
+        ]
+        for document in sorted(documents, key=lambda candidate: candidate.trust is not SignatureTrust.TRUSTED):
+            result = self._results[document.digest]
             if result.original and result.change is not None:
-                return result.original, replace(result.change, source=f"{result.change.source}, {_standing(one)}")
+                return result.original, replace(
+                    result.change, source=f"{result.change.source}, {_describe_trust(document)}"
+                )
         return "", None
 
     def ancestors(self, reference: Reference, subjects: list[Subject], original: str) -> tuple[Ancestor, ...]:
-        """The images that these say they came from, the nearest first."""
-        found: list[Ancestor] = []
-        seen = {one.digest for one in subjects}
+        """Return the images that these claim to come from, the nearest first."""
+        ancestors_: list[Ancestor] = []
+        visited = {subject.digest for subject in subjects}
         for subject in subjects:
-            self._follow(reference, subject, original, seen, found)
-        return tuple(found)
+            self._follow(reference, subject, original, visited, ancestors_)
+        return tuple(ancestors_)
 
     def _follow(
-        self, reference: Reference, subject: Subject, original: str, seen: set[str], found: list[Ancestor]
+        self, reference: Reference, subject: Subject, original: str, visited: set[str], ancestors: list[Ancestor]
     ) -> None:
-        while len(found) < MOST_ANCESTORS:
-            named, relation, said_by = _parent(subject, original)
+        while len(ancestors) < MAX_ANCESTORS:
+            name, relation, source = _parent(subject, original)
             original = ""
-            if not named or any(one.named == named for one in found):
+            if not name or any(known_ancestor.named == name for known_ancestor in ancestors):
                 return
-            ancestor = self._ancestor(reference, subject, named, relation, said_by)
-            if ancestor.subject is not None and ancestor.subject.digest in seen:
+            ancestor = self._ancestor(reference, subject, name, relation, source)
+            if ancestor.subject is not None and ancestor.subject.digest in visited:
                 return
-            found.append(ancestor)
+            ancestors.append(ancestor)
             if ancestor.subject is None:
                 return
-            seen.add(ancestor.subject.digest)
+            visited.add(ancestor.subject.digest)
             subject = ancestor.subject
 
     def _ancestor(self, reference: Reference, child: Subject, named: str, relation: Relation, said_by: str) -> Ancestor:
@@ -366,22 +376,22 @@ class _Look:
         try:
             parent = Reference.parse(named)
             if parent.registry != reference.registry:
-                # A label may name any address: only the registry that was asked about is spoken to.
+                # A label may name any address: only the registry of the traced image is contacted.
                 return replace(bare, problem="it lies in another registry")
             manifest = self._tools.registry.manifest(parent)
             pinned = parent.at(manifest.descriptor.digest)
-            subject = self._described(pinned, manifest, "", self.each)
+            subject = self._describe(pinned, manifest, "", self.each)
         except S3CError as error:
             return replace(bare, problem=_clause(error))
-        own, theirs = self._configs.get(child.digest), self._configs.get(pinned.digest)
+        child_config, parent_config = self._configs.get(child.digest), self._configs.get(pinned.digest)
         proven = None
-        if own is not None and theirs is not None:
-            proven = own.diff_ids[: len(theirs.diff_ids)] == theirs.diff_ids
+        if child_config is not None and parent_config is not None:
+            proven = child_config.diff_ids[: len(parent_config.diff_ids)] == parent_config.diff_ids
         return replace(bare, subject=subject, proven=proven)
 
 
 def _parent(subject: Subject, original: str) -> tuple[str, Relation, str]:
-    """What an image says it came from, what that is to it, and where it says so."""
+    """Return the image that this one claims to come from, their relation, and where it is claimed."""
     if original and original.rpartition("@")[2] != subject.digest:
         return original, Relation.PATCHED, "the attached result.json"
     label = subject.labels.get(_BASE_LABEL, "")
@@ -394,41 +404,41 @@ def _parent(subject: Subject, original: str) -> tuple[str, Relation, str]:
     return pinned, Relation.BASE, f"the annotation {_BASE_NAME}"
 
 
-def _compared(subject: Subject, ancestors: tuple[Ancestor, ...]) -> Change | None:
-    """What the patch changed by the newest reports of both images."""
-    original = next((one.subject for one in ancestors if one.relation is Relation.PATCHED), None)
+def _compare(subject: Subject, ancestors: tuple[Ancestor, ...]) -> PatchChange | None:
+    """Return what the patch changed, by the newest reports of both images."""
+    original = next((ancestor.subject for ancestor in ancestors if ancestor.relation is Relation.PATCHED), None)
     if original is None or not original.reports or not subject.reports:
         return None
     newest = (original.reports[0], subject.reports[0])
-    before, after = (attached.Report(findings=one.findings, fixable=one.fixable) for one in newest)
-    short = ", which do not list everything" if any(one.omitted for one in newest) else ""
-    return attached.compare(before, after, f"the newest reports attached to both images{short}")
+    before, after = (attached.SarifReport(findings=report.findings, fixable=report.fixable) for report in newest)
+    short = ", which do not list everything" if any(report.omitted for report in newest) else ""
+    return attached.compare_attached(before, after, f"the newest reports attached to both images{short}")
 
 
-def _standing(document: Document) -> str:
+def _describe_trust(document: AttachedDocument) -> str:
     if not document.signatures:
         return "which nobody signed"
     return {
-        Trust.TRUSTED: "signed by a trusted signer",
-        Trust.UNCHECKED: "signed by someone",
+        SignatureTrust.TRUSTED: "signed by a trusted signer",
+        SignatureTrust.UNCHECKED: "signed by someone",
     }.get(document.trust, "whose signature does not count")
 
 
-def _judged(asked: Reference, subject: Subject, tools: TraceTools) -> Judgement:
+def _judge(pinned: Reference, subject: Subject, tools: TraceTools) -> TraceJudgement:
     if tools.judge is not None:
-        return tools.judge(asked)
+        return tools.judge(pinned)
     reference, trust = subject.reference, subject.trust
     if tools.checker is None:
-        return Judgement(
-            verdict=Verdict.UNKNOWN,
+        return TraceJudgement(
+            verdict=AdmissionVerdict.UNKNOWN,
             by="nothing: nobody said whom to trust",
             remedy=f"s3c trace {reference} --trust-store CERTIFICATE",
         )
-    if trust is Trust.TRUSTED:
-        return Judgement(verdict=Verdict.ADMITTED, by="its signature and the trust store alone")
-    reasons = [one.reason for one in subject.signatures if one.reason] or ["it has no signature"]
-    return Judgement(
-        verdict=Verdict.DENIED,
+    if trust is SignatureTrust.TRUSTED:
+        return TraceJudgement(verdict=AdmissionVerdict.ADMITTED, by="its signature and the trust store alone")
+    reasons = [signature.reason for signature in subject.signatures if signature.reason] or ["it has no signature"]
+    return TraceJudgement(
+        verdict=AdmissionVerdict.DENIED,
         by="its signature and the trust store alone",
         reasons=tuple(dict.fromkeys(reasons)),
         remedy=f"s3c sign {reference}",
@@ -436,33 +446,33 @@ def _judged(asked: Reference, subject: Subject, tools: TraceTools) -> Judgement:
 
 
 def _to_read(documents: Sequence[Descriptor]) -> set[str]:
-    """Digests of the newest of each type; of the types nobody knows, the newest of all."""
-    taken: dict[str, int] = {}
+    """Return the digests of the newest of each type; of all unknown types together, the newest."""
+    counts: dict[str, int] = {}
     chosen = set()
-    for one in documents:
-        known = one.artifact_type in KINDS
-        key = one.artifact_type if known else ""
-        taken[key] = taken.get(key, 0) + 1
-        if taken[key] <= (READ_DOCUMENTS if known else READ_OTHERS):
-            chosen.add(one.digest)
+    for document in documents:
+        is_known_type = document.artifact_type in DOCUMENT_KINDS
+        key = document.artifact_type if is_known_type else ""
+        counts[key] = counts.get(key, 0) + 1
+        if counts[key] <= (MAX_DOCUMENTS if is_known_type else MAX_OTHERS):
+            chosen.add(document.digest)
     return chosen
 
 
-def _unread(listed: Descriptor) -> Document:
-    said = listed.annotations
-    return Document(
+def _unread(listed: Descriptor) -> AttachedDocument:
+    annotations = listed.annotations
+    return AttachedDocument(
         digest=listed.digest,
         artifact_type=listed.artifact_type,
-        kind=KINDS.get(listed.artifact_type, Kind.OTHER),
+        kind=DOCUMENT_KINDS.get(listed.artifact_type, DocumentKind.OTHER),
         created=_listed_at(listed),
-        scanner=said.get(evidence.SCANNER, ""),
-        database=said.get(evidence.DATABASE, ""),
+        scanner=annotations.get(artifact_types.SCANNER, ""),
+        database=annotations.get(artifact_types.DATABASE, ""),
         read=False,
     )
 
 
-def _listed_at(one: Descriptor) -> str:
-    return envelopes.utc(one.annotations.get(evidence.CREATED))
+def _listed_at(descriptor: Descriptor) -> str:
+    return envelopes.normalize_time(descriptor.annotations.get(artifact_types.CREATED))
 
 
 def _refers_to(manifest: Manifest, digest: str) -> None:
@@ -482,18 +492,21 @@ def _only_layer(manifest: Manifest) -> Mapping[str, Any]:
 
 
 def _labels(config: ImageConfig) -> dict[str, str]:
-    """Labels, also those that Copa writes in small letters, where nobody looks."""
-    own = config.document.get("config")
-    small = own.get("labels") if isinstance(own, dict) else None
-    return {**config.labels, **({str(k): str(v) for k, v in small.items()} if isinstance(small, dict) else {})}
+    """Return labels, including those that Copa writes under a lower-case key, which other tools ignore."""
+    section = config.document.get("config")
+    lower_case = section.get("labels") if isinstance(section, dict) else None
+    return {
+        **config.labels,
+        **({str(key): str(value) for key, value in lower_case.items()} if isinstance(lower_case, dict) else {}),
+    }
 
 
 def _created(config: ImageConfig) -> str:
-    said = envelopes.utc(config.document.get("created"))
-    return "" if said.startswith(_EPOCHS) else said
+    created = envelopes.normalize_time(config.document.get("created"))
+    return "" if created.startswith(_EPOCHS) else created
 
 
 def _clause(error: Exception) -> str:
-    """An error's sentence as a clause, without what names the registry again."""
+    """Return an error's sentence as a clause, without the part that repeats the registry."""
     text = error.what if isinstance(error, S3CError) else str(error)
     return text.rpartition("cannot be believed: ")[2].rstrip(".")

@@ -1,4 +1,4 @@
-"""What a verifier has to have to trust one signer: notation's files, and Ratify's manifests."""
+"""Export what a verifier needs to trust one signer: notation's files, and Ratify's manifests."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions import certificates, writing
-from s3c_actions.cluster import gate_manifests
+from s3c_actions.cluster.gate import manifests
+from s3c_actions.core import writing
+from s3c_actions.signing import certificates
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from s3c_actions.cluster.client import Object
+    from s3c_actions.cluster.client import KubernetesObject
 
 
 class VaultTrust(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,14 +28,14 @@ class VaultTrust(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrustSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One signer and how it is trusted.
+    """A signer and how it is trusted.
 
     Attributes:
         chain: the signer's certificates, leaf first.
         field: the input they came from, for errors.
         name: of the trust store and of the policy's statement.
         scopes: repositories, or `*`.
-        fetched: Ratify reads the certificate from its vault; None: it stands in the manifest.
+        fetched: Ratify reads the certificate from this vault; None: the manifest contains it.
     """
 
     chain: tuple[x509.Certificate, ...]
@@ -48,8 +49,8 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
     """Write the files.
 
     Args:
-        settings: whom to trust.
-        folder: has `truststore/x509/ca/NAME/`, `trustpolicy.json` and `ratify.yaml` afterwards.
+        settings: the signer to trust.
+        folder: receives `truststore/x509/ca/NAME/`, `trustpolicy.json` and `ratify.yaml`.
 
     Returns:
         `trust-store` (the folder), `trust-policy` and `ratify`, each with its path.
@@ -58,30 +59,30 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
         CertificateError: no trust policy can name this signer; nothing is written.
     """
     identity = certificates.pinned_identity(settings.chain, settings.field)
-    anchor = certificates.pem(certificates.anchor(settings.chain))
+    anchor = certificates.encode_pem(certificates.trust_anchor(settings.chain))
     store = folder / "truststore" / "x509" / "ca" / settings.name
     writing.write(store / "certificates.pem", anchor)
     policy = folder / "trustpolicy.json"
     writing.write(policy, json.dumps(_policy(settings, identity), indent=2) + "\n")
     provider = (
-        gate_manifests.key_vault(
+        manifests.key_vault_store(
             settings.fetched.vault,
             settings.fetched.certificate,
             tenant=settings.fetched.tenant,
             client=settings.fetched.client,
         )
         if settings.fetched is not None
-        else gate_manifests.certificates(anchor.decode())
+        else manifests.certificate_store(anchor.decode())
     )
-    own = gate_manifests.policy((identity,), scopes=settings.scopes)
-    documents = [provider, *(one for one in own if one["apiVersion"].startswith(gate_manifests.RATIFY_GROUP))]
+    own = manifests.objects_for_identities((identity,), scopes=settings.scopes)
+    documents = [provider, *(document for document in own if document["apiVersion"].startswith(manifests.RATIFY_GROUP))]
     ratify = folder / "ratify.yaml"
     writing.write(ratify, _yaml(documents))
     return {"trust-store": folder / "truststore", "trust-policy": policy, "ratify": ratify}
 
 
-def _yaml(documents: list[Object]) -> str:
-    """As people write it: a certificate line by line."""
+def _yaml(documents: list[KubernetesObject]) -> str:
+    """Return YAML with certificates in block scalars, line by line."""
     import yaml
 
     class Dumper(yaml.SafeDumper):  # type: ignore[misc]

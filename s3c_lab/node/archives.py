@@ -13,7 +13,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class StaticImage:
-    """An image that holds nothing but static programs and what they read.
+    """An image of static programs alone.
 
     Attributes:
         reference: with a tag.
@@ -21,7 +21,7 @@ class StaticImage:
         entrypoint: absolute path and arguments.
         user: numeric `uid:gid`.
         environment: by name.
-        architecture: in Go's words.
+        architecture: Go's name.
     """
 
     reference: str
@@ -33,7 +33,7 @@ class StaticImage:
 
 
 def key(image: StaticImage) -> str:
-    """Identifies the image by what it is made of, in 12 hexadecimal digits."""
+    """Identify the image by its content, in 12 hexadecimal digits."""
     facts = [repr(replace(image, programs={}))]
     for path, program in sorted(image.programs.items()):
         stat = program.stat()
@@ -48,9 +48,9 @@ def write(image: StaticImage, into: Path) -> None:
     """
     layer = into.with_suffix(".layer")
     try:
-        _layer(image, layer)
-        layer_digest, layer_size = _digest(layer), layer.stat().st_size
-        config = _json(
+        _write_layer(image, layer)
+        layer_digest, layer_size = _file_digest(layer), layer.stat().st_size
+        config = _encode_json(
             {
                 "architecture": image.architecture,
                 "os": "linux",
@@ -62,16 +62,16 @@ def write(image: StaticImage, into: Path) -> None:
                 "rootfs": {"type": "layers", "diff_ids": [layer_digest]},
             }
         )
-        manifest = _json(
+        manifest = _encode_json(
             {
                 "schemaVersion": 2,
                 "mediaType": "application/vnd.oci.image.manifest.v1+json",
-                "config": _descriptor("application/vnd.oci.image.config.v1+json", _of(config), len(config)),
+                "config": _descriptor("application/vnd.oci.image.config.v1+json", _content_digest(config), len(config)),
                 "layers": [_descriptor("application/vnd.oci.image.layer.v1.tar", layer_digest, layer_size)],
             }
         )
-        described = _descriptor("application/vnd.oci.image.manifest.v1+json", _of(manifest), len(manifest))
-        index = _json(
+        described = _descriptor("application/vnd.oci.image.manifest.v1+json", _content_digest(manifest), len(manifest))
+        index = _encode_json(
             {
                 "schemaVersion": 2,
                 "mediaType": "application/vnd.oci.image.index.v1+json",
@@ -79,17 +79,17 @@ def write(image: StaticImage, into: Path) -> None:
             }
         )
         with tarfile.open(into, "w") as archive:
-            _add(archive, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
-            _add(archive, "index.json", index)
+            _add_member(archive, "oci-layout", _encode_json({"imageLayoutVersion": "1.0.0"}))
+            _add_member(archive, "index.json", index)
             for blob in (config, manifest):
-                _add(archive, _blob(_of(blob)), blob)
+                _add_member(archive, _blob_path(_content_digest(blob)), blob)
             with layer.open("rb") as content:
-                archive.addfile(_member(_blob(layer_digest), layer_size), content)
+                archive.addfile(_member(_blob_path(layer_digest), layer_size), content)
     finally:
         layer.unlink(missing_ok=True)
 
 
-def _layer(image: StaticImage, into: Path) -> None:
+def _write_layer(image: StaticImage, into: Path) -> None:
     with tarfile.open(into, "w") as archive:
         modes = {str(parent).lstrip("/"): 0o755 for path in image.programs for parent in Path(path).parents}
         modes["tmp"] = 0o1777
@@ -110,11 +110,11 @@ def _member(name: str, size: int, mode: int = 0o644) -> tarfile.TarInfo:
     return member
 
 
-def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+def _add_member(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     archive.addfile(_member(name, len(content)), io.BytesIO(content))
 
 
-def _blob(digest: str) -> str:
+def _blob_path(digest: str) -> str:
     return f"blobs/{digest.replace(':', '/')}"
 
 
@@ -122,14 +122,14 @@ def _descriptor(media_type: str, digest: str, size: int) -> dict[str, object]:
     return {"mediaType": media_type, "digest": digest, "size": size}
 
 
-def _json(value: object) -> bytes:
+def _encode_json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True).encode()
 
 
-def _of(content: bytes) -> str:
+def _content_digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def _digest(path: Path) -> str:
+def _file_digest(path: Path) -> str:
     with path.open("rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

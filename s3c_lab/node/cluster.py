@@ -1,4 +1,4 @@
-"""A cluster with the gate on it: the lab's own node, or one that is there already."""
+"""A cluster with the gate on it: the lab's own node, or an existing cluster."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from s3c_actions.errors import InputError
-from s3c_actions.programs.cache import locked, scratch
-from s3c_actions.programs.charts import chart
-from s3c_actions.programs.install import Program, Wanted, locate_all, present
-from s3c_actions.programs.pins import CHARTS, GATEKEEPER, HELM, RATIFY, Pin
+from s3c_actions.core.errors import InputError
+from s3c_actions.programs.helm.charts import fetch_chart
+from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
+from s3c_actions.programs.install.locate import Program, ProgramRequest, find_present, locate_all
+from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER, HELM, RATIFY, Pin
 from s3c_lab.machine import Machine
 from s3c_lab.node import archives, container, image
 from s3c_lab.node.files import PAUSE
@@ -21,7 +21,7 @@ from s3c_lab.node.programs import PAUSE as PAUSE_PIN
 
 FOLDER = "node"
 VALUES = Path(__file__).parent
-# What runc, the one program in C too, is built with.
+# For building runc, the only program that is partly in C.
 _C_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config")
 _HOST_NETWORK = """\
 resources: [all.yaml]
@@ -42,7 +42,7 @@ def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machi
         folder: of the lab's state; the node's own is below it.
         registry: `localhost:PORT`.
         certificate: PEM; whose signatures the gate trusts.
-        machine: what the lab works with.
+        machine: of the lab.
 
     Raises:
         OutsideError: something could not be built, started or installed.
@@ -50,7 +50,7 @@ def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machi
     progress = machine.progress
     own = folder / FOLDER
     with progress.step("programs") as step:
-        programs = _located((*NODE, *GATE), machine)
+        programs = _locate_programs((*NODE, *GATE), machine)
         step.done(f"Kubernetes {KUBECTL.version}, Gatekeeper {GATEKEEPER.version}, Ratify {RATIFY.version}")
     with progress.step("node") as step:
         kubeconfig = own / "kubeconfig"
@@ -61,29 +61,29 @@ def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machi
                 name=node_name(name),
                 image=image.loaded(machine),
                 programs={pin.name: programs[pin.name].path for pin in NODE},
-                images=_archives(programs, machine),
+                images=_pod_archives(programs, machine),
                 registry=registry,
                 folder=own,
             )
             kubeconfig = container.start(settings, machine).kubeconfig
         step.done(f"Ready: kubectl --kubeconfig {kubeconfig}")
-    _gate(kubeconfig, certificate, programs, machine, own=own)
+    _install_gate(kubeconfig, certificate, programs, machine, own=own)
     return kubeconfig
 
 
 def prepare(machine: Machine) -> None:
-    """Bring into the cache what a node is made of, in the order in which it is needed. Docker has to run.
+    """Fill the cache with the parts of a node, in the order in which they are needed. Docker has to run.
 
     Raises:
         OutsideError: something could not be built or downloaded.
     """
     with machine.progress.step("programs") as step:
-        programs = _located((*NODE, *GATE), machine)
-        _archives(programs, machine)
+        programs = _locate_programs((*NODE, *GATE), machine)
+        _pod_archives(programs, machine)
         step.done(f"Kubernetes {KUBECTL.version}, Gatekeeper {GATEKEEPER.version}, Ratify {RATIFY.version}")
     with machine.progress.step("charts") as step:
         for pin in CHARTS:
-            chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+            fetch_chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
         step.done("Gatekeeper's and Ratify's, from their modules")
     with machine.progress.step("image") as step:
         image.tarball(machine)
@@ -91,7 +91,7 @@ def prepare(machine: Machine) -> None:
 
 
 def use(kubeconfig: Path, certificate: Path, machine: Machine) -> Path:
-    """Install the gate on a cluster that is there; returns its kubeconfig.
+    """Install the gate on an existing cluster; returns its kubeconfig.
 
     Raises:
         InputError: there is no such file.
@@ -100,22 +100,22 @@ def use(kubeconfig: Path, certificate: Path, machine: Machine) -> Path:
     if not kubeconfig.is_file():
         raise InputError("kubeconfig", f"{kubeconfig} is not a file.", remedy="Name the kubeconfig of the cluster.")
     with machine.progress.step("programs") as step:
-        programs = _located((HELM,), machine)
-        step.done(", ".join(f"{one.name} {one.version}" for one in programs.values()))
-    _gate(kubeconfig, certificate, programs, machine, own=None)
+        programs = _locate_programs((HELM,), machine)
+        step.done(", ".join(f"{program.name} {program.version}" for program in programs.values()))
+    _install_gate(kubeconfig, certificate, programs, machine, own=None)
     return kubeconfig
 
 
 def down(name: str, machine: Machine) -> bool:
-    """Take the lab's node away; returns whether there was one."""
-    was = container.remove(node_name(name), machine)
-    if was:
+    """Remove the lab's node; returns whether it existed."""
+    removed = container.remove(node_name(name), machine)
+    if removed:
         image.unload(machine)
-    return was
+    return removed
 
 
 def made(folder: Path) -> bool:
-    """Whether a lab's folder tells of a node, running or not."""
+    """Whether a lab has a node, running or not."""
     return (folder / FOLDER).exists()
 
 
@@ -129,42 +129,42 @@ def node_name(lab: str) -> str:
     return "s3c-" + re.sub(r"[^a-z0-9]+", "-", lab).strip("-")
 
 
-def _gate(
+def _install_gate(
     kubeconfig: Path, certificate: Path, programs: Mapping[str, Program], machine: Machine, *, own: Path | None
 ) -> None:
-    """The gate, installed as `s3c gate install` does it; `own` is the folder of the lab's own node, if it is one.
+    """Install the gate as `s3c gate install` does; `own` is the folder of the lab's own node, if it is that.
 
     Raises:
         S3CError: it is not in force.
     """
-    from s3c_actions.cluster import gate_manifests
     from s3c_actions.cluster.client import connect
-    from s3c_actions.programs.helm import Chart, Helm
+    from s3c_actions.cluster.gate import manifests
+    from s3c_actions.programs.helm.helm import Chart, Helm
     from s3c_actions.steps import install_gate
 
     charts = []
     for pin in CHARTS:
-        path = chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
-        values = [gate_manifests.values(pin.name), *([VALUES / f"{pin.name}-values.yaml"] if own else [])]
-        renderer = _host_network(own, programs["kubectl"].path) if own and pin is RATIFY else None
+        path = fetch_chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+        values = [manifests.values_file(pin.name), *([VALUES / f"{pin.name}-values.yaml"] if own else [])]
+        renderer = _write_post_renderer(own, programs["kubectl"].path) if own and pin is RATIFY else None
         charts.append(Chart(name=pin.name, path=path, values=tuple(values), post_renderer=renderer))
     settings = install_gate.GateSettings(
         charts=tuple(charts),
-        objects=gate_manifests.with_others(
-            (gate_manifests.certificates(certificate.read_text()), *gate_manifests.policy(("*",))), ()
+        objects=manifests.merge_objects(
+            (manifests.certificate_store(certificate.read_text()), *manifests.objects_for_identities(("*",))), ()
         ),
     )
     helm = Helm(programs["helm"].path, machine.runner, kubeconfig=str(kubeconfig), context="", timeout=300)
     with TemporaryDirectory(prefix="s3c-lab-") as temp:
-        # The node's credentials are of this machine alone: there is nobody to hide them from.
+        # The node's credentials are of use on this machine alone: they need not be hidden.
         cluster = connect(str(kubeconfig), "", timeout=30, temp=Path(temp), hide=lambda _: None)
         done = install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=machine.progress))
     if done.failure is not None:
         raise done.failure
 
 
-def _host_network(folder: Path, kubectl: Path) -> Path:
-    """A program that puts Ratify into the node's network, where alone localhost means the node."""
+def _write_post_renderer(folder: Path, kubectl: Path) -> Path:
+    """Write a program that puts Ratify into the node's network, the only one in which localhost is the node."""
     home = folder / "post-renderer"
     home.mkdir(parents=True, exist_ok=True)
     (home / "kustomization.yaml").write_text(_HOST_NETWORK)
@@ -174,16 +174,19 @@ def _host_network(folder: Path, kubectl: Path) -> Path:
     return script
 
 
-def _located(pins: tuple[Pin, ...], machine: Machine) -> Mapping[str, Program]:
-    if any(pin.cgo and not _built(pin, machine) for pin in pins) and not _links_seccomp(machine):
+def _locate_programs(pins: tuple[Pin, ...], machine: Machine) -> Mapping[str, Program]:
+    if any(pin.cgo and not _is_built(pin, machine) for pin in pins) and not _links_seccomp(machine):
         machine.install_packages(_C_PACKAGES)
-    wanted = (Wanted(pin=pin) for pin in pins)
-    found = locate_all(wanted, cache=machine.cache, runner=machine.runner, progress=machine.progress)
-    return {program.name: program for program in found}
+    requests = (ProgramRequest(pin=pin) for pin in pins)
+    programs = locate_all(requests, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+    return {program.name: program for program in programs}
 
 
-def _built(pin: Pin, machine: Machine) -> bool:
-    return present(Wanted(pin=pin), cache=machine.cache, runner=machine.runner, progress=machine.progress) is not None
+def _is_built(pin: Pin, machine: Machine) -> bool:
+    return (
+        find_present(ProgramRequest(pin=pin), cache=machine.cache, runner=machine.runner, progress=machine.progress)
+        is not None
+    )
 
 
 def _links_seccomp(machine: Machine) -> bool:
@@ -195,8 +198,8 @@ def _links_seccomp(machine: Machine) -> bool:
     return machine.runner.run(["gcc", "-print-file-name=libc.a"]).stdout.startswith("/")
 
 
-def _archives(programs: Mapping[str, Program], machine: Machine) -> tuple[Path, ...]:
-    """The images of Pods that the node is born with; written once for each build of the programs."""
+def _pod_archives(programs: Mapping[str, Program], machine: Machine) -> tuple[Path, ...]:
+    """The preloaded images of the node's Pods; written once for each build of the programs."""
     plugins = {f"/.ratify/plugins/{pin.name}": programs[pin.name].path for pin in RATIFY_PLUGINS}
     images = (
         (
@@ -226,15 +229,15 @@ def _archives(programs: Mapping[str, Program], machine: Machine) -> tuple[Path, 
         ),
     )
     folder = machine.cache / "lab" / "node"
-    made = []
-    with locked(folder / ".lock"):
-        for pin, one in images:
-            kept = folder / f"{pin.name}-{pin.version}-{archives.key(one)}.tar"
-            if not kept.exists():
-                with scratch(folder, "archive-") as temp:
-                    archives.write(one, temp / kept.name)
+    paths = []
+    with lock_file(folder / ".lock"):
+        for pin, archive_image in images:
+            path = folder / f"{pin.name}-{pin.version}-{archives.key(archive_image)}.tar"
+            if not path.exists():
+                with open_scratch_folder(folder, "archive-") as temp:
+                    archives.write(archive_image, temp / path.name)
                     for old in folder.glob(f"{pin.name}-*.tar"):
                         old.unlink()
-                    (temp / kept.name).replace(kept)
-            made.append(kept)
-    return tuple(made)
+                    (temp / path.name).replace(path)
+            paths.append(path)
+    return tuple(paths)

@@ -1,7 +1,7 @@
-"""The container that is a whole Kubernetes node: started, waited for, taken away.
+"""The container that is a whole Kubernetes node: start, wait until it is Ready, remove.
 
 The registry is a process on the host's loopback interface, which containers do not reach. A second, tiny container in
-the host's network hands its connections on through a socket in a shared folder; so localhost:PORT is the same registry
+the host's network forwards its connections through a socket in a shared folder; so localhost:PORT is the same registry
 on the host, on the node and in Pods of the node's network.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s3c_actions.errors import OutsideError
+from s3c_actions.core.errors import OutsideError
 from s3c_lab import docker_engine
 from s3c_lab.machine import Machine
 from s3c_lab.node import files, pki
@@ -111,14 +111,22 @@ def start(settings: NodeSettings, machine: Machine) -> Node:
 
     certificates = pki.node_certificates(settings.name)
     configuration = files.node_files(registry=settings.registry, pki=certificates)
-    _write(settings.folder / "etc", configuration)
+    _write_files(settings.folder / "etc", configuration)
     (settings.folder / "registry").mkdir(parents=True, exist_ok=True)
-    _link(settings.programs, settings.folder / "bin")
-    began = time.monotonic()
+    _link_programs(settings.programs, settings.folder / "bin")
+    started = time.monotonic()
     with docker_engine.connect(machine) as docker:
         try:
-            _run(docker, f"{settings.name}-registry", settings.image, _forwarder(settings), _forward(settings.registry))
-            _run(docker, settings.name, settings.image, _privileges(settings, docker), ["/bin/bash", "/s3c-node.sh"])
+            _run_container(
+                docker,
+                f"{settings.name}-registry",
+                settings.image,
+                _forwarder_options(settings),
+                _forward_command(settings.registry),
+            )
+            _run_container(
+                docker, settings.name, settings.image, _node_options(settings, docker), ["/bin/bash", "/s3c-node.sh"]
+            )
             ports = docker.api.inspect_container(settings.name)["NetworkSettings"]["Ports"]
             port = int(ports["6443/tcp"][0]["HostPort"])
         except (DockerException, KeyError, IndexError, TypeError) as error:
@@ -132,24 +140,24 @@ def start(settings: NodeSettings, machine: Machine) -> Node:
         _write_private(kubeconfig, files.kubeconfig("admin", port, certificates).encode())
         node = Node(name=settings.name, kubeconfig=kubeconfig, port=port)
         machine.progress.note(f"node {settings.name} is started: waiting for Kubernetes")
-        _wait(node, settings.programs["kubectl"], docker, machine, began)
-    machine.progress.note(f"node {settings.name} is Ready after {time.monotonic() - began:.1f} s")
+        _wait_until_ready(node, settings.programs["kubectl"], docker, machine, started)
+    machine.progress.note(f"node {settings.name} is Ready after {time.monotonic() - started:.1f} s")
     return node
 
 
 def remove(name: str, machine: Machine) -> bool:
-    """Take the node away, with its volumes, interfaces and control groups; returns whether it was there."""
+    """Remove the node, with its volumes, interfaces and control groups; returns whether it existed."""
     from docker.errors import NotFound
 
-    was = False
+    removed = False
     with docker_engine.connect(machine) as docker:
         for container in (name, f"{name}-registry"):
             try:
                 docker.api.remove_container(container, v=True, force=True)
-                was = True
+                removed = True
             except NotFound:
                 continue
-    return was
+    return removed
 
 
 def running(name: str, machine: Machine) -> bool:
@@ -159,21 +167,22 @@ def running(name: str, machine: Machine) -> bool:
     with docker_engine.connect(machine) as docker:
         try:
             return all(
-                docker.api.inspect_container(one)["State"]["Running"] is True for one in (name, f"{name}-registry")
+                docker.api.inspect_container(container)["State"]["Running"] is True
+                for container in (name, f"{name}-registry")
             )
         except NotFound:
             return False
 
 
 def bounding_set() -> tuple[str, ...]:
-    """The capabilities this machine has to give; a privileged container fails where one is missing."""
+    """The capabilities this machine can grant; a privileged container fails where one is missing."""
     status = Path("/proc/self/status").read_text()
     bits = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapBnd:")), 16)
     return tuple(name for bit, name in enumerate(CAPABILITIES) if bits >> bit & 1)
 
 
-def _privileges(settings: NodeSettings, docker: DockerClient) -> dict[str, Any]:
-    """All a privileged container has, of what is to be had."""
+def _node_options(settings: NodeSettings, docker: DockerClient) -> dict[str, Any]:
+    """The options of a privileged container, as far as this machine can grant them."""
     mounts = {
         settings.folder / "etc": "/etc/s3c-node",
         settings.folder / "bin": "/usr/local/bin",
@@ -195,33 +204,33 @@ def _privileges(settings: NodeSettings, docker: DockerClient) -> dict[str, Any]:
     return {"host_config": host, "hostname": settings.name, "ports": [6443], "volumes": ["/var/lib/s3c-node"]}
 
 
-def _forwarder(settings: NodeSettings) -> dict[str, Any]:
+def _forwarder_options(settings: NodeSettings) -> dict[str, Any]:
     host = {"NetworkMode": "host", "Binds": [f"{settings.folder / 'registry'}:{SOCKET}"]}
     return {"host_config": host}
 
 
-def _forward(registry: str) -> list[str]:
+def _forward_command(registry: str) -> list[str]:
     port = registry.rpartition(":")[2]
     return ["socat", f"UNIX-LISTEN:{SOCKET}/socket,fork,unlink-early", f"TCP:127.0.0.1:{port}"]
 
 
-def _run(docker: DockerClient, name: str, image: str, more: dict[str, Any], command: list[str]) -> None:
-    made = docker.api.create_container(image, command, name=name, labels={LABEL: name}, detach=True, **more)
-    docker.api.start(made["Id"])
+def _run_container(docker: DockerClient, name: str, image: str, options: dict[str, Any], command: list[str]) -> None:
+    container = docker.api.create_container(image, command, name=name, labels={LABEL: name}, detach=True, **options)
+    docker.api.start(container["Id"])
 
 
-def _wait(node: Node, kubectl: Path, docker: DockerClient, machine: Machine, began: float) -> None:
-    ask: list[str | Path] = [kubectl, "--kubeconfig", node.kubeconfig, "--request-timeout=5s", "get"]
-    ready = [*ask, "node", node.name, "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}']
-    account = [*ask, "serviceaccount", "default"]  # without which no Pod is accepted
-    said = ""
-    while time.monotonic() - began < READY:
-        answer = machine.runner.run(ready, check=False, timeout=30)
-        if answer.stdout == "True":
-            answer = machine.runner.run(account, check=False, timeout=30)
-            if answer.code == 0:
+def _wait_until_ready(node: Node, kubectl: Path, docker: DockerClient, machine: Machine, started: float) -> None:
+    get: list[str | Path] = [kubectl, "--kubeconfig", node.kubeconfig, "--request-timeout=5s", "get"]
+    ready = [*get, "node", node.name, "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}']
+    account = [*get, "serviceaccount", "default"]  # without which no Pod is accepted
+    last_error = ""
+    while time.monotonic() - started < READY:
+        completed = machine.runner.run(ready, check=False, timeout=30)
+        if completed.stdout == "True":
+            completed = machine.runner.run(account, check=False, timeout=30)
+            if completed.code == 0:
                 return
-        said = answer.stderr or said
+        last_error = completed.stderr or last_error
         if not docker.api.inspect_container(node.name)["State"]["Running"]:
             raise OutsideError(
                 f"The node {node.name} ended before it was ready.",
@@ -234,14 +243,14 @@ def _wait(node: Node, kubectl: Path, docker: DockerClient, machine: Machine, beg
         f"The node {node.name} was not ready within {READY:.0f} s.",
         cause="The machine may be too busy or short of memory.",
         remedy=f"Look at `docker exec {node.name} tail -n 20 /var/log/s3c-node/kubelet.log`, or try again.",
-        original=said.strip(),
+        original=last_error.strip(),
     )
 
 
-def _link(programs: Mapping[str, Path], folder: Path) -> None:
-    """One folder with all programs.
+def _link_programs(programs: Mapping[str, Path], folder: Path) -> None:
+    """Link all programs into one folder.
 
-    They cannot be mounted one by one: runc seals itself in an overlay of its folder, where such mounts are missing.
+    They cannot be mounted individually: runc seals itself in an overlay of its folder, where such mounts are missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, path in programs.items():
@@ -252,7 +261,7 @@ def _link(programs: Mapping[str, Path], folder: Path) -> None:
             shutil.copy2(path, folder / name)
 
 
-def _write(folder: Path, content: Mapping[str, bytes]) -> None:
+def _write_files(folder: Path, content: Mapping[str, bytes]) -> None:
     for path, data in content.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The configuration files of one lab node. None depends on anything that is known only after the start."""
+"""The configuration files of one lab node. None depends on facts that are known only after the start."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def node_files(*, registry: str, pki: Mapping[str, bytes]) -> Mapping[str, bytes
 
     Args:
         registry: `localhost:PORT`, the one name of the registry on the host, the node and in Pods.
-        pki: what `pki.node_certificates` returned.
+        pki: as returned by `pki.node_certificates`.
     """
     text = {
         "containerd.toml": _CONTAINERD.format(pause=PAUSE),

@@ -1,4 +1,4 @@
-"""The image a node runs in: the lab's Debian base with what Kubernetes wants of a system. The programs are mounted."""
+"""The image a node runs in: the lab's Debian base with the packages that Kubernetes needs. The programs are mounted."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.programs.cache import locked, scratch
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_lab import docker_engine
 from s3c_lab.base import base
 from s3c_lab.machine import Machine
@@ -31,16 +31,16 @@ rm -rf /var/cache/apt/* /var/lib/apt/lists/* /var/log/* /usr/share/doc /usr/shar
 
 
 def loaded(machine: Machine) -> str:
-    """The image's name, loaded into Docker from the cache; made first when it is not there.
+    """Load the image into Docker from the cache, built first when it is missing; returns its name.
 
     Raises:
-        OutsideError: the Debian base or the packages cannot be had.
+        OutsideError: the Debian base or the packages cannot be obtained.
     """
-    made = tarball(machine)
-    name = f"{_REPOSITORY}:{_key(made)}"
+    archive = tarball(machine)
+    name = f"{_REPOSITORY}:{_key(archive)}"
     with docker_engine.connect(machine) as docker:
         if not docker.images.list(name=name):
-            _import(docker, made, name)
+            _import_tarball(docker, archive, name)
     return name
 
 
@@ -57,35 +57,35 @@ def unload(machine: Machine) -> None:
 
 
 def tarball(machine: Machine) -> Path:
-    """The image's file system as a tar file in the cache; made when it is not there.
+    """The image's file system as a tar file in the cache; built when it is missing.
 
     Raises:
-        OutsideError: the Debian base or the packages cannot be had.
+        OutsideError: the Debian base or the packages cannot be obtained.
     """
     from docker.errors import APIError
 
     debian = base(machine)
     folder = machine.cache / "lab" / "node"
-    made = folder / f"image-{_key(debian)}.tar"
-    with locked(folder / ".lock", notice=lambda: machine.progress.note("another lab makes the node's image")):
-        if made.exists():
-            return made
+    archive = folder / f"image-{_key(debian)}.tar"
+    with lock_file(folder / ".lock", notice=lambda: machine.progress.note("another lab makes the node's image")):
+        if archive.exists():
+            return archive
         machine.progress.note(f"installing {', '.join(PACKAGES)} for the node")
-        with scratch(folder, "image-") as temp, docker_engine.connect(machine) as docker:
+        with open_scratch_folder(folder, "image-") as temp, docker_engine.connect(machine) as docker:
             try:
-                _make(docker, debian, temp / "image.tar", f"{_REPOSITORY}-making:{os.getpid()}")
+                _export_system(docker, debian, temp / "image.tar", f"{_REPOSITORY}-making:{os.getpid()}")
             except APIError as error:
                 raise OutsideError("Docker could not make the node's image.", original=str(error)) from error
             for old in folder.glob("image-*.tar"):
                 old.unlink()
-            (temp / "image.tar").replace(made)
-    return made
+            (temp / "image.tar").replace(archive)
+    return archive
 
 
-def _make(docker: DockerClient, debian: Path, into: Path, name: str) -> None:
-    _import(docker, debian, name)
+def _export_system(docker: DockerClient, debian: Path, into: Path, name: str) -> None:
+    _import_tarball(docker, debian, name)
     try:
-        with _container(docker, name) as container:
+        with _installing_container(docker, name) as container:
             if docker.api.wait(container)["StatusCode"] != 0:
                 raise OutsideError(
                     f"Debian's packages {', '.join(PACKAGES)} could not be installed in a container.",
@@ -100,17 +100,19 @@ def _make(docker: DockerClient, debian: Path, into: Path, name: str) -> None:
 
 
 @contextmanager
-def _container(docker: DockerClient, image: str) -> Iterator[str]:
-    # In the host's network, where the mirror and its proxy are known to be reached.
-    made = docker.api.create_container(image, ["/bin/sh", "-c", _INSTALL], host_config={"NetworkMode": "host"})["Id"]
+def _installing_container(docker: DockerClient, image: str) -> Iterator[str]:
+    # In the host's network, where the mirror and its proxy are known to be reachable.
+    container = docker.api.create_container(image, ["/bin/sh", "-c", _INSTALL], host_config={"NetworkMode": "host"})[
+        "Id"
+    ]
     try:
-        docker.api.start(made)
-        yield made
+        docker.api.start(container)
+        yield container
     finally:
-        docker.api.remove_container(made, force=True, v=True)
+        docker.api.remove_container(container, force=True, v=True)
 
 
-def _import(docker: DockerClient, tarball: Path, name: str) -> None:
+def _import_tarball(docker: DockerClient, tarball: Path, name: str) -> None:
     repository, _, tag = name.partition(":")
     docker.api.import_image_from_file(str(tarball), repository=repository, tag=tag, changes=[f"ENV {_PATH}"])
 

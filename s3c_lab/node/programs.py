@@ -1,11 +1,11 @@
 """The programs of a lab node, each built static from its pinned Go module.
 
-None is taken from PATH: they are mounted into a container that has no libraries of this machine.
+None is taken from PATH: they are mounted into a container without this machine's libraries.
 """
 
 from __future__ import annotations
 
-from s3c_actions.programs.pins import GATEKEEPER, HELM, RATIFY, Pin
+from s3c_actions.programs.install.pins import GATEKEEPER, HELM, RATIFY, Pin
 from s3c_lab.programs import MODULES
 
 KUBERNETES = "1.37.2"
@@ -13,15 +13,15 @@ _CONTAINERD = "github.com/containerd/containerd/v2"
 
 
 def _kubernetes(name: str) -> Pin:
-    # Unless told, they report a version that clients refuse.
-    told = {"gitVersion": f"v{KUBERNETES}", "gitMajor": "1", "gitMinor": "37"}
+    # Without these, they report a version that clients refuse.
+    version_variables = {"gitVersion": f"v{KUBERNETES}", "gitMajor": "1", "gitMinor": "37"}
     return Pin(
         name=name,
         version=KUBERNETES,
         module="k8s.io/kubernetes",
         package=f"k8s.io/kubernetes/cmd/{name}",
         licence="Apache-2.0",
-        ldflags=tuple(f"-X k8s.io/component-base/version.{key}={value}" for key, value in told.items()),
+        ldflags=tuple(f"-X k8s.io/component-base/version.{key}={value}" for key, value in version_variables.items()),
         modules=MODULES,
         shared="kubernetes",
     )
@@ -90,7 +90,7 @@ PAUSE = Pin(
 RATIFY_PLUGINS = (_ratify_plugin("sbom"), _ratify_plugin("vulnerabilityreport"))
 KUBECTL = _kubernetes("kubectl")
 
-# What runs on the node itself, in the order it is needed there.
+# The programs on the node itself, in the order in which they are needed.
 NODE = (
     *(_containerd(name) for name in ("containerd", "containerd-shim-runc-v2", "ctr")),
     RUNC,
@@ -101,5 +101,5 @@ NODE = (
     COREDNS,
     PAUSE,
 )
-# What makes the gate.
+# The programs of the gate.
 GATE = (HELM, GATEKEEPER, RATIFY, *RATIFY_PLUGINS)

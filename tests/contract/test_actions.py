@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import ruamel.yaml
 
-from s3c_actions import arguments, commands
-from s3c_actions.inputs import variable
-from s3c_actions.shell import cache_folder
-from tests import act
+from s3c_actions.cli import parser
+from s3c_actions.cli.run import cache_path
+from s3c_actions.options.command import load
+from s3c_actions.options.declare import variable
+from tests.support import act
 from tools import docs
 
 ROOT = docs.ROOT
@@ -32,6 +33,10 @@ def names(action: docs.Action) -> set[str]:
     return {name for one in action.inputs for name in (one.name, *one.aliases)}
 
 
+def removed(action: docs.Action) -> set[str]:
+    return {one.name for one in action.removed}
+
+
 def the_step(action: docs.Action) -> dict[str, Any]:
     return next(step for step in loaded(action)["runs"]["steps"] if step.get("id") == "s3c")
 
@@ -39,7 +44,7 @@ def the_step(action: docs.Action) -> dict[str, Any]:
 @ACTIONS
 def test_inputs_are_those_of_the_command(action) -> None:
     declared = loaded(action)["inputs"]
-    assert set(declared) == names(action)
+    assert set(declared) == names(action) | removed(action)
     # A default here would hide an old name that was set, and what was asked for: only the run's own token has one.
     defaults = {name: one["default"] for name, one in declared.items() if "default" in one}
     assert defaults == ({"github-token": "${{ github.token }}"} if "github-token" in declared else {})
@@ -49,7 +54,9 @@ def test_inputs_are_those_of_the_command(action) -> None:
 @ACTIONS
 def test_every_input_reaches_the_command_through_its_variable(action) -> None:
     forwarded = the_step(action)["env"]
-    assert forwarded == {variable(name): f"${{{{ inputs.{name} }}}}" for name in names(action) - OF_THE_FILE}
+    assert forwarded == {
+        variable(name): f"${{{{ inputs.{name} }}}}" for name in names(action) - OF_THE_FILE | removed(action)
+    }
 
 
 @ACTIONS
@@ -62,18 +69,24 @@ def test_outputs_are_those_of_the_command(action) -> None:
 
 @ACTIONS
 def test_the_readme_has_a_row_for_each(action) -> None:
-    readme = ROOT / action.folder / "README.md"
-    if action.folder == ".":
-        return
+    readme = ROOT / ("docs/inputs.md" if action.folder == "." else f"{action.folder}/README.md")
     text = readme.read_text()
-    for name in [one.name for one in action.inputs] + [output.name for output in action.outputs]:
+    outputs = [] if action.folder == "." else action.outputs
+    for name in [one.name for one in (*action.inputs, *outputs)]:
         assert f"| `{name}` |" in text
+
+
+def test_the_inputs_of_the_whole_chain_stand_under_headings() -> None:
+    text = (ROOT / "action.yml").read_text().partition("  # generated: inputs\n")[2].partition("  # end\n")[0]
+    headings = re.findall(r"^  # (.+)$", text, re.MULTILINE)
+    assert headings == re.findall(r"^### (.+)$", (ROOT / "docs" / "inputs.md").read_text(), re.MULTILINE)
+    assert {"Image", "Gate", "Reports", "Registry", "Key and signature", "GitHub", "Azure", "Programs"} <= {*headings}
 
 
 @ACTIONS
 def test_the_help_text_has_a_flag_for_each(action) -> None:
-    command = commands.load(action.command)
-    text = arguments.help_text(command)
+    command = load(action.command)
+    text = parser.help_text(command)
     for one in command.inputs:
         assert one.flag in text or (one.positional and one.name.upper() in text), one.name
 
@@ -149,7 +162,7 @@ def test_wrong_input_ends_the_job_and_is_told(tmp_path) -> None:
     restore, save = "\n".join(job.services).split("\nsave ")
     assert restore.startswith(f"restore {save}")
     *paths, _key = save.split()
-    assert paths == [str(cache_folder(os.environ) / part) for part in ("archives", "trivy/db", "trivy/java-db")]
+    assert paths == [str(cache_path(os.environ) / part) for part in ("archives", "trivy/db", "trivy/java-db")]
     assert re.search(r" s3c-1-\w+-\w+-[0-9a-f]{16}-scan-\d{4}-\d\d-\d\d ", restore)
 
 
@@ -166,7 +179,7 @@ def test_a_job_that_holds_a_key_restores_nothing(tmp_path) -> None:
         if finds is None:
             assert "actions/cache" not in path.read_text()
             continue
-        told = finds["env"]["S3C_HOLDS"]
+        told = finds.get("env", {}).get("S3C_HOLDS", "")
         held = HOLDING & set(action["inputs"])
         assert all(f"inputs.{name} != ''" in told for name in held) or told == "${{ inputs.render-only != 'true' }}", (
             path
@@ -176,7 +189,7 @@ def test_a_job_that_holds_a_key_restores_nothing(tmp_path) -> None:
                 assert "steps.cache.outputs.paths != ''" in step["if"]
                 found += 1
     assert found >= 14
-    job = act.run(BAD.replace('old-baseline: ""', "key-pem: x"), tmp_path)
+    job = act.run(BAD.replace('old-baseline: ""', "key-pem: x").replace("actions/scan", "actions/sign"), tmp_path)
     assert not job.succeeded
     assert "the cache of GitHub Actions is not used" in job.log
     assert job.services == []
@@ -210,6 +223,18 @@ def test_the_scripts_use_what_every_system_has() -> None:
     for path in [ROOT / "action.yml", *(ROOT / "actions").glob("*/action.yml")]:
         for step in YAML.load(path)["runs"]["steps"]:
             assert not gnu.search(step.get("run", "")), path
+
+
+@pytest.mark.parametrize("name", ["scan", "patch"])
+def test_who_still_attaches_with_a_step_that_signs_nothing_is_told(tmp_path, name) -> None:
+    given = BAD.replace('"$(touch pwned) ::set-output name=digest::sha256:0"', "app:1\n          cache: false")
+    job = act.run(
+        given.replace('old-baseline: ""', "attach: true").replace("actions/scan", f"actions/{name}"), tmp_path
+    )
+    assert not job.succeeded
+    assert f"attach: it is not an input of `s3c {name}` any more." in job.log
+    assert "s3c sign --attach true --results" in job.log
+    assert "exit 2)" in job.log
 
 
 def test_an_unknown_severity_is_told_with_the_choices(tmp_path) -> None:

@@ -4,17 +4,16 @@ import io
 import json
 
 import pytest
-from msgspec.structs import replace
 
-from s3c_actions import shell
-from s3c_actions.commands import load
-from s3c_actions.errors import Exit, OutsideError
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.cli import run
+from s3c_actions.core.errors import Exit, OutsideError
+from s3c_actions.options.command import load
+from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_lab.certificates import make
-from tests import canaries
-from tests.github import events
-from tests.github.server import GitHub
-from tests.unit import bare
+from tests.support import bare, canaries
+from tests.support.commands import with_function
+from tests.support.github import events
+from tests.support.github.server import GitHub
 
 COMMANDS = {
     "deploy": {"S3C_MANIFESTS": "app.yaml", "S3C_POLICY": "missing.yaml"},
@@ -62,7 +61,7 @@ def step(github: GitHub, tmp_path, monkeypatch):
         }
         before = canaries.files(tmp_path) - {tmp_path / "output", tmp_path / "summary"}
         said = io.StringIO()
-        code = shell.run(name, [], {**environment, **COMMANDS[name], **given}, said, said)
+        code = run.run(name, [], {**environment, **COMMANDS[name], **given}, said, said)
         return code, said.getvalue(), before
 
     return go
@@ -120,7 +119,7 @@ def test_a_failure_that_quotes_secrets_is_commented_on_without_them(github, step
         return Outcome(command="scan", images=(ImageOutcome(image=bare.IMAGE, failure=failure),), error=said)
 
     scan = load("scan")
-    monkeypatch.setattr(shell, "load", lambda _name: replace(scan, run=fail))
+    monkeypatch.setattr(run, "load", lambda _name: with_function(scan, fail))
     code, log, before = step("scan", **secrets)
     pieces = tuple(piece for text in secrets.values() for piece in canaries.pieces(text))
     assert code == Exit.OUTSIDE_FAILED, log

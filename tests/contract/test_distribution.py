@@ -16,7 +16,7 @@ import pytest
 def node(on_the_node):
     pass
 
-@pytest.mark.parametrize("one", "abc")
+@pytest.mark.parametrize("one", ["a", "b", "c[_]"])
 def test_on_it(node, one):
     time.sleep(0.1)
 

@@ -17,21 +17,21 @@ import pytest
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
-from s3c_actions import result, shell
-from s3c_actions.errors import Exit
+from s3c_actions.cli import run
+from s3c_actions.core.errors import Exit
+from s3c_actions.core.process import Secrets
+from s3c_actions.findings import trivy_report
 from s3c_actions.github import artifact
-from s3c_actions.github.run import Run
-from s3c_actions.process import Secrets
-from s3c_actions.report import trivy_json
-from s3c_actions.steps.results import ImageOutcome, Outcome
-from tests import outcomes, reports
+from s3c_actions.github.run import WorkflowRun
+from s3c_actions.result import document as result
+from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.contract.test_github_comments import EITHER, client, texts
-from tests.github import events
-from tests.github.server import GitHub
-from tests.github.state import READ_ONLY, Artifact, Token
-from tests.hostile import HOSTILE
-from tests.unit import samples
-from tests.unit.test_shell import outputs_of
+from tests.support import outcomes, reports, samples
+from tests.support.github import events
+from tests.support.github.server import GitHub
+from tests.support.github.state import READ_ONLY, Artifact, Token
+from tests.support.hostile import HOSTILE
+from tests.unit.cli.test_run import outputs_of
 
 Comment = Callable[..., tuple[int, str]]
 RUN = 77
@@ -39,8 +39,8 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 def document(outcome: Outcome | None = None) -> bytes:
-    made = result.document(outcome or samples.outcome(samples.chained(), command="scan"), NOW, Secrets())
-    return result.text(made).encode()
+    made = result.build_document(outcome or samples.outcome(samples.chained(), command="scan"), NOW, Secrets())
+    return result.render_document(made).encode()
 
 
 def archive(*files: bytes, named: Mapping[str, bytes] | None = None) -> bytes:
@@ -69,7 +69,7 @@ def comment(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         environment |= {"S3C_FROM_RUN": "true", "S3C_GITHUB_TOKEN": "run-token", "GITHUB_JOB": "comment"}
         environment |= {f"S3C_{name.upper()}": text for name, text in inputs.items()}
         out = io.StringIO()
-        code = shell.run("comment", [], environment, out, out)
+        code = run.run("comment", [], environment, out, out)
         assert {path.name for path in tmp_path.iterdir()} == {"event.json"}, "something was written"
         return code, out.getvalue()
 
@@ -129,6 +129,14 @@ HOSTILE_ARCHIVES: dict[str, tuple[bytes, str]] = {
     "a bomb": (archive(b" " * (artifact.RESULT_BYTES + 1)), "are over 67,108,864 bytes when unpacked"),
     "not JSON": (archive(b"{"), "is not JSON"),
     "not finite": (archive(document().replace(b'"seconds": 7.5', b'"seconds": NaN')), "accepted: NaN"),
+    "larger than numbers are": (
+        archive(document().replace(b'"seconds": 7.5', b'"seconds": 1e400')),
+        "larger than numbers are",
+    ),
+    "a number without an end": (
+        archive(document().replace(b'"total": 1', b'"total": 1' + b"0" * 400)),
+        "more than 18 digits",
+    ),
     "nested": (archive(b"[" * 100_000), "is not JSON"),
     "not UTF-8": (archive(b"\xff\xfe\x00"), "is not JSON"),
     "another shape": (archive(b"[]"), "not as schemas/result-1.json has it, at $"),
@@ -136,6 +144,7 @@ HOSTILE_ARCHIVES: dict[str, tuple[bytes, str]] = {
     "another key": (archive(spoiled(markdown="# Approved")), "at $"),
     "another verdict": (archive(spoiled(verdict="<b>fine</b>")), "at $.verdict"),
     "another command": (archive(spoiled(command="rm")), "at $.command"),
+    "a key that names a place": (archive(spoiled(**{"x - at `$.<b>": 1})), "at $."),
     "images of another kind": (archive(spoiled(images=[{"image": "x"}])), "at $.images[0]"),
     "a digest that is none": (
         archive(document().replace(b'"digest": "sha256:', b'"digest": "](javascript:')),
@@ -180,7 +189,7 @@ def test_the_size_is_looked_at_before_and_while_downloading(github: GitHub, comm
 
 
 def test_a_result_of_30_000_findings_is_commented(github: GitHub, comment: Comment) -> None:
-    report = trivy_json.parse(reports.large())
+    report = trivy_report.parse(reports.large())
     image = ImageOutcome(image=report.image, reference=report.image, scan=outcomes.scan(report))
     large = document(Outcome(command="scan", images=(image,)))
     assert len(large) > 13_000_000
@@ -204,7 +213,7 @@ def test_all_results_of_a_run_may_be_of_64_mib_together(github: GitHub, comment:
 def test_of_very_many_images_one_comment_tells(
     github: GitHub, comment: Comment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("s3c_actions.commands.comment.MOST_COMMENTS", 3)
+    monkeypatch.setattr("s3c_actions.commands.comment.MAX_COMMENTS", 3)
 
     def several(number: int) -> bytes:
         images = [samples.chained(image=f"localhost:5000/app-{one}:1") for one in range(number)]
@@ -222,15 +231,15 @@ def test_other_artifacts_are_left_alone(github: GitHub, comment: Comment) -> Non
     assert comment()[0] == Exit.DONE
     name, archive_ = "coverage", archive(b"{}")
     github.state.artifacts = [Artifact(1, RUN, name, archive_), Artifact(2, RUN + 1, f"s3c-comment-{name}", archive_)]
-    assert artifact.results(client(github), Run(repository="octo/shop", id=RUN), "run-token") == []
+    assert artifact.download_results(client(github), WorkflowRun(repository="octo/shop", id=RUN), "run-token") == []
     assert github.made("zip") == []
     # Ours is found behind any number of others, up to a limit.
     others = [Artifact(number, RUN, f"log-{number}", b"") for number in range(100, 1099)]
     github.state.artifacts = [*others, Artifact(1, RUN, "s3c-comment-1", archive(document()))]
-    assert len(artifact.results(client(github), Run(repository="octo/shop", id=RUN), "run-token")) == 1
+    assert len(artifact.download_results(client(github), WorkflowRun(repository="octo/shop", id=RUN), "run-token")) == 1
     github.state.artifacts.append(Artifact(2, RUN, "log", b""))
-    with pytest.raises(artifact.NotAccepted, match="over 1000 artifacts"):
-        artifact.results(client(github), Run(repository="octo/shop", id=RUN), "run-token")
+    with pytest.raises(artifact.InvalidArtifact, match="over 1000 artifacts"):
+        artifact.download_results(client(github), WorkflowRun(repository="octo/shop", id=RUN), "run-token")
 
 
 def test_a_token_that_may_not_read_artifacts_is_told(github: GitHub, comment: Comment) -> None:
@@ -247,7 +256,7 @@ def test_it_is_for_workflow_run_alone(github: GitHub, tmp_path: Path) -> None:
         ([], "results: this input is required"),
     ):
         out = io.StringIO()
-        assert shell.run("comment", flags, environment, out, out) == Exit.WRONG_INPUT
+        assert run.run("comment", flags, environment, out, out) == Exit.WRONG_INPUT
         assert said in out.getvalue()
 
 
@@ -267,7 +276,7 @@ def test_what_a_forks_job_may_not_merge_is_left_and_merged_later(
     environment = events.of_pull(github, tmp_path, dataclasses.replace(pull, head_repository="mallory/shop"))
     environment |= {"S3C_GITHUB_TOKEN": "run-token", "GITHUB_OUTPUT": str(tmp_path / "output")}
     out = io.StringIO()
-    code = shell.run("comment", [str(tmp_path / "results"), "--merge"], environment, out, out)
+    code = run.run("comment", [str(tmp_path / "results"), "--merge"], environment, out, out)
     assert code == Exit.DONE, out.getvalue()
     assert "::notice" in out.getvalue()
     outputs = outputs_of(tmp_path / "output")

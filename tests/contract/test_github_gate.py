@@ -12,17 +12,18 @@ from typing import Any
 
 import pytest
 
-from s3c_actions import shell
-from s3c_actions.errors import OutsideError
+from s3c_actions.cli import run
+from s3c_actions.core.errors import OutsideError
 from s3c_actions.github import target_branch
-from s3c_actions.github.trouble import GitHubError, Trouble
-from tests.github import events
-from tests.github.git import Link, Submodule
-from tests.github.server import GitHub
-from tests.github.state import READ_ONLY, Token
+from s3c_actions.github.errors import FailureKind, GitHubError
+from tests.support import ROOT
+from tests.support.github import events
+from tests.support.github.git import Link, Submodule
+from tests.support.github.server import GitHub
+from tests.support.github.state import READ_ONLY, Token
 
 EITHER = pytest.mark.parametrize("github", ["api.github.com", "ghes-3.19"], indirect=True)
-REPORT = Path(__file__).parent.parent / "data" / "trivy" / "debian.json"
+REPORT = ROOT / "tests" / "data" / "trivy" / "debian.json"
 STRICT = "version: 1\nfindings:\n  refuse: [CRITICAL, HIGH, MEDIUM, LOW, UNKNOWN]\n"
 LAX = "version: 1\nfindings:\n  refuse: []\n"
 LABEL = "accept-gate-change"
@@ -30,7 +31,7 @@ LABEL = "accept-gate-change"
 
 def branch(github: GitHub, folder: Path, **more: Any) -> Any:
     environment = events.of_pull(github, folder, github.state.pulls[7], **more)
-    found = target_branch.of(environment, lambda: "run-token", lambda _said: None)
+    found = target_branch.find_target_branch(environment, lambda: "run-token", lambda _said: None)
     assert found is not None
     return found
 
@@ -72,13 +73,13 @@ def test_the_commit_of_the_event_is_taken_when_the_branch_is_gone(github: GitHub
     environment = events.of_pull(github, tmp_path, github.state.pulls[7])
     event = Path(environment["GITHUB_EVENT_PATH"])
     payload = json.loads(event.read_text())
-    target = target_branch.of(environment, lambda: "run-token", lambda _said: None)
+    target = target_branch.find_target_branch(environment, lambda: "run-token", lambda _said: None)
     assert target is not None
     with pytest.raises(GitHubError, match="target branch"):
         target.content("a")
     payload["pull_request"]["base"]["sha"] = commit
     event.write_text(json.dumps(payload))
-    target = target_branch.of(environment, lambda: "run-token", lambda _said: None)
+    target = target_branch.find_target_branch(environment, lambda: "run-token", lambda _said: None)
     assert target is not None
     assert target.content("a") == b"one"
 
@@ -141,7 +142,7 @@ class Job:
             **more,
         }
         out, err = io.StringIO(), io.StringIO()
-        code = shell.run("report", [str(REPORT), *argv], environment, out, err)
+        code = run.run("report", [str(REPORT), *argv], environment, out, err)
         said = out.getvalue() + err.getvalue()
         return code, json.loads((self.folder / "out" / "result.json").read_text()), said
 
@@ -153,7 +154,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
     made = datetime.fromisoformat(json.loads(REPORT.read_bytes())["CreatedAt"])
     monkeypatch.setattr(
-        shell, "datetime", type("Then", (), {"now": staticmethod(lambda zone=UTC: made.astimezone(zone))})
+        run, "datetime", type("Then", (), {"now": staticmethod(lambda zone=UTC: made.astimezone(zone))})
     )
 
 
@@ -342,4 +343,4 @@ def test_no_permission_is_told_as_such(github: GitHub, tmp_path: Path) -> None:
     github.state.tokens["run-token"] = Token(permissions=frozenset())
     with pytest.raises(GitHubError) as caught:
         branch(github, tmp_path).content("a")
-    assert caught.value.trouble is Trouble.PERMISSION
+    assert caught.value.trouble is FailureKind.PERMISSION

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from s3c_actions.github import api, issues, marker
-from s3c_actions.github.issues import Done, Ticket
-from s3c_actions.github.trouble import GitHubError, Trouble
-from tests.github.server import GitHub
-from tests.github.state import Token
+from s3c_actions.github.errors import FailureKind, GitHubError
+from s3c_actions.github.issues import IssueDraft, IssueOutcome
+from tests.support.github.server import GitHub
+from tests.support.github.state import Token
 
 KEY = "0" * 16
 EITHER = pytest.mark.parametrize("github", ["api.github.com", "ghes-3.19"], indirect=True)
@@ -26,40 +26,40 @@ def client(github: GitHub) -> Any:
     return api.connect("run-token", {"GITHUB_API_URL": github.api}, lambda _said: None)
 
 
-def put(github: GitHub, body: str = "two images\n", **more: Any) -> tuple[Done, str]:
-    ticket = Ticket(key=more.pop("key", KEY), title=more.pop("title", "2 images"), body=body, says=body, **more)
+def put(github: GitHub, body: str = "two images\n", **more: Any) -> tuple[IssueOutcome, str]:
+    ticket = IssueDraft(key=more.pop("key", KEY), title=more.pop("title", "2 images"), body=body, says=body, **more)
     return issues.put(client(github), github.state.repository, ticket)
 
 
 @EITHER
 def test_one_issue_is_opened_updated_in_place_and_closed(github: GitHub) -> None:
     done, url = put(github, labels=("security",))
-    assert done is Done.OPENED
+    assert done is IssueOutcome.OPENED
     [made] = github.state.issues.values()
     assert url == f"{github.url}/octo/shop/issues/{made.number}"
     assert (made.title, made.labels) == ("2 images", ["security"])
     github.calls.clear()
-    assert put(github)[0] is Done.UNCHANGED
+    assert put(github)[0] is IssueOutcome.UNCHANGED
     assert not github.made("^(POST|PATCH|DELETE) /repos")
-    assert put(github, "one image\n", title="1 image", run=2) == (Done.UPDATED, url)
+    assert put(github, "one image\n", title="1 image", run=2) == (IssueOutcome.UPDATED, url)
     assert (made.title, made.body.partition("\n")[2]) == ("1 image", "one image\n")
-    assert issues.close(client(github), "octo/shop", KEY, "Nothing is left.") == (Done.CLOSED, url)
+    assert issues.close(client(github), "octo/shop", KEY, "Nothing is left.") == (IssueOutcome.CLOSED, url)
     assert (made.state, made.reason) == ("closed", "completed")
     assert [one.body for one in github.state.of(made.number)] == ["Nothing is left."]
-    assert issues.close(client(github), "octo/shop", KEY, "Nothing is left.") == (Done.NOTHING, "")
-    assert put(github)[0] is Done.OPENED
+    assert issues.close(client(github), "octo/shop", KEY, "Nothing is left.") == (IssueOutcome.NOTHING, "")
+    assert put(github)[0] is IssueOutcome.OPENED
     assert len(github.state.issues) == 2
 
 
 def test_among_others_forgeries_and_pull_requests(github: GitHub) -> None:
-    ours = marker.marked("two images\n", key=KEY, says="two images\n", run=0)
+    ours = marker.add_marker("two images\n", key=KEY, says="two images\n", run=0)
     for number in range(120):
         github.state.issue(f"bug {number}", "it does not work", "somebody")
     forged = github.state.issue("2 images", ours, "somebody")
-    other = github.state.issue("2 images", marker.marked("x", key="1" * 16, says="x", run=0))
+    other = github.state.issue("2 images", marker.add_marker("x", key="1" * 16, says="x", run=0))
     done, url = put(github)
-    assert done is Done.OPENED
-    assert put(github, "one image\n") == (Done.UPDATED, url)
+    assert done is IssueOutcome.OPENED
+    assert put(github, "one image\n") == (IssueOutcome.UPDATED, url)
     assert (forged.body, other.state) == (ours, "open")
 
 
@@ -79,5 +79,5 @@ def test_a_token_that_may_not_is_told(github: GitHub) -> None:
     github.state.tokens["run-token"] = Token(permissions=frozenset({"contents:read"}))
     with pytest.raises(GitHubError) as told:
         put(github)
-    assert told.value.trouble is Trouble.PERMISSION
+    assert told.value.trouble is FailureKind.PERMISSION
     assert "issues: write" in told.value.remedy

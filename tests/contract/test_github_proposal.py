@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from s3c_actions import shell
-from s3c_actions.steps.results import Outcome
-from tests import outcomes
-from tests.github.server import GitHub
-from tests.github.state import FULL, READ_ONLY, Token
+from s3c_actions.cli import run as shell
+from s3c_actions.result import document as result
+from s3c_actions.result.model import Outcome
+from tests.support import outcomes
+from tests.support.github.server import GitHub
+from tests.support.github.state import FULL, READ_ONLY, Token
 
 OLD, NEW, OTHER = (f"sha256:{digit * 64}" for digit in "123")
 APP = "registry.example/shop/app"
@@ -129,10 +130,10 @@ def test_nothing_to_propose(github: GitHub, propose: Callable[..., Ran]) -> None
 def test_from_results_the_pull_request_tells_what_was_fixed(
     github: GitHub, propose: Callable[..., Ran], tmp_path: Path
 ) -> None:
-    document = outcomes.document(Outcome(command="chain", images=(outcomes.chain(),)))
-    document["images"][0] |= {"reference": f"{APP}@{NEW}", "digest": NEW}
+    image = replace(outcomes.chain(), reference=f"{APP}@{NEW}")
+    document = outcomes.document(Outcome(command="chain", images=(image,)))
     (tmp_path / "results" / "0").mkdir(parents=True)
-    (tmp_path / "results" / "0" / "result.json").write_text(json.dumps(document))
+    (tmp_path / "results" / "0" / "result.json").write_text(result.render_document(document))
     ran = propose("k8s", "--results", str(tmp_path / "results"))
     assert ran.code == 0, ran.err
     (pull,) = github.state.pulls.values()

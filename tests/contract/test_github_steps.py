@@ -10,19 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions import shell
-from s3c_actions.commands import Command, Context, load
-from s3c_actions.errors import Exit
-from s3c_actions.inputs import Values
-from s3c_actions.inputs.common import OUTPUT_DIR
-from s3c_actions.steps.results import ImageOutcome, Outcome
+from s3c_actions.cli import run
+from s3c_actions.core.errors import Exit
+from s3c_actions.options.command import load
+from s3c_actions.options.common import OutputOptions
+from s3c_actions.result.model import ImageOutcome, Outcome
+from s3c_actions.wiring.context import Context
 from tests.contract.test_github_comments import EITHER, texts
-from tests.github import events
-from tests.github.server import GitHub
-from tests.github.state import READ_ONLY, Token
-from tests.hostile import HOSTILE
-from tests.unit import samples
-from tests.unit.test_shell import outputs_of
+from tests.support import samples
+from tests.support.commands import FunctionCommand
+from tests.support.github import events
+from tests.support.github.server import GitHub
+from tests.support.github.state import READ_ONLY, Token
+from tests.support.hostile import HOSTILE
+from tests.unit.cli.test_run import outputs_of
 
 APP, DATABASE = "localhost:5000/voting-app:1.0", "localhost:5000/voting-db:15"
 
@@ -42,12 +43,12 @@ def step(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ste
     """Runs `s3c scan` as a step, whose outcome is given, with the inputs and the environment given."""
 
     def go(outcome: Outcome, environment: dict[str, str], comment: str = "always", **inputs: str) -> Ran:
-        def do(_values: Values, context: Context) -> Outcome:
+        def do(_options: OutputOptions, context: Context) -> Outcome:
             assert "run-token" not in context.environment.values()
             return outcome
 
-        command = Command(name="scan", help="", inputs=(OUTPUT_DIR,), run=do, comments=True)
-        monkeypatch.setattr(shell, "load", lambda _name: command)
+        command = FunctionCommand(name="scan", help="", options=OutputOptions, function=do, comments=True)
+        monkeypatch.setattr(run, "load", lambda _name: command)
         monkeypatch.chdir(tmp_path)
         for name in ("output", "summary"):
             (tmp_path / name).write_text("")
@@ -59,7 +60,7 @@ def step(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ste
             **{f"S3C_{name.upper()}": text for name, text in inputs.items()},
         }
         out = io.StringIO()
-        code = shell.run("scan", [], environment | given, out, out)
+        code = run.run("scan", [], environment | given, out, out)
         assert (tmp_path / "summary").read_text()
         return Ran(code, out.getvalue(), outputs_of(tmp_path / "output"))
 

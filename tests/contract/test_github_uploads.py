@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 
-from s3c_actions import shell
-from s3c_actions.errors import Exit, InputError
+from s3c_actions.cli import run as shell
+from s3c_actions.core.errors import Exit, InputError
+from s3c_actions.findings import trivy_report
 from s3c_actions.github import code_scanning
-from s3c_actions.report import sarif, trivy_json
-from s3c_actions.report.formats import Rendering
-from tests import reports
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.rendering import Rendering
 from tests.contract.test_github_comments import EITHER, LATER, client
-from tests.github.server import GitHub
-from tests.github.state import READ_ONLY, Token
+from tests.support import reports
+from tests.support.github.server import GitHub
+from tests.support.github.state import READ_ONLY, Token
 
 MAIN = "refs/heads/main"
 COMMIT = "4b6472266afd7b471e86085a6659e8c7f2b119da"
@@ -29,7 +30,7 @@ Upload = Callable[..., tuple[int, str]]
 
 def rendered(report: bytes) -> bytes:
     return sarif.render(
-        trivy_json.parse(report), Rendering(dockerfile="Dockerfile", dockerfile_text="FROM debian:12\n")
+        trivy_report.parse(report), Rendering(dockerfile="Dockerfile", dockerfile_text="FROM debian:12\n")
     )
 
 
@@ -178,10 +179,13 @@ def test_a_file_at_the_limit_is_sent_and_one_over_it_is_not(
 ) -> None:
     path = tmp_path / "report.sarif"
     path.write_bytes(rendered(reports.SHAPES["alpine"]))
-    report, target = code_scanning.read(path), code_scanning.Target(repository="octo/shop", commit=COMMIT, ref=MAIN)
+    report, target = (
+        code_scanning.read(path),
+        code_scanning.UploadTarget(repository="octo/shop", commit=COMMIT, ref=MAIN),
+    )
     size = len(gzip.compress(report.data, mtime=0))
-    monkeypatch.setattr(code_scanning, "BYTES", size)
+    monkeypatch.setattr(code_scanning, "MAX_BYTES", size)
     assert code_scanning.upload(client(github), target, report, wait=0, note=print).status == "pending"
-    monkeypatch.setattr(code_scanning, "BYTES", size - 1)
+    monkeypatch.setattr(code_scanning, "MAX_BYTES", size - 1)
     with pytest.raises(InputError, match="when packed, and code scanning takes"):
         code_scanning.upload(client(github), target, report, wait=0, note=print)

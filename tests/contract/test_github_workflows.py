@@ -6,15 +6,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests import act
 from tests.contract.test_github_comments import texts
 from tests.contract.test_github_forks import RUN, archive, document
-from tests.github import events
-from tests.github.server import GitHub
-from tests.github.state import Artifact, Pull
-from tests.unit import samples
+from tests.support import ROOT, act, samples
+from tests.support.github import events
+from tests.support.github.server import GitHub
+from tests.support.github.state import Artifact, Pull
 
-GUIDE = (act.ROOT / "docs" / "github.md").read_text()
+GUIDE = (ROOT / "docs" / "github.md").read_text()
 (CALLER,) = (block for block in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL) if "workflow_run:" in block)
 
 

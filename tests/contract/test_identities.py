@@ -17,14 +17,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID as N
 from cryptography.x509.oid import ObjectIdentifier
 
-from s3c_actions import certificates, identities
-from s3c_actions.certificates import CertificateError
-from s3c_actions.errors import InputError
-from s3c_actions.process import Runner
-from s3c_actions.programs import gobuild
-from s3c_actions.programs.pins import NOTATION, Pin
-from s3c_actions.progress import Silent
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.run import cache_path
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Silent
+from s3c_actions.programs.install import gobuild
+from s3c_actions.programs.install.pins import NOTATION, Pin
+from s3c_actions.signing import certificates, identities
+from s3c_actions.signing.certificates import CertificateError
 from s3c_lab.certificates import Identity, make, make_authority, make_key
 
 SEED = 8
@@ -96,7 +96,7 @@ def notation(tmp_path_factory: pytest.TempPathFactory) -> Notation:
         shutil.copyfile(file, folder / "names" / file.name)
     pin = Pin(name="names", version="0", module="", package=".", licence="", modules=folder)
     program = folder / "program"
-    gobuild.build(pin, program, cache=cache_folder(os.environ), runner=Runner(os.environ), progress=Silent())
+    gobuild.build(pin, program, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent())
     return Notation(program)
 
 
@@ -148,7 +148,7 @@ def test_every_identity_that_is_written_is_one_that_notation_reads_and_matches(
         named += bool(identity)
         if identity:
             assert said.matches, said
-            assert identities.covers((identity,), identity)
+            assert identities.covers_identity((identity,), identity)
             assert certificates.pinned_identity(signer.chain) == identity
         else:
             with pytest.raises(CertificateError) as refused:
@@ -209,12 +209,12 @@ def test_names_that_people_give_are_read_as_notation_reads_them(notation: Notati
             continue
         good += 1
         covered = (
-            identities.covers(identities.entries([one]), other),
-            identities.covers(identities.entries([other]), one),
+            identities.covers_identity(identities.identity_entries([one]), other),
+            identities.covers_identity(identities.identity_entries([other]), one),
         )
         assert any(covered) is said.matches, (one, other, said)
         try:
-            identities.entries((one, other))
+            identities.identity_entries((one, other))
         except InputError as error:
             assert said.matches, (error, said)
         else:

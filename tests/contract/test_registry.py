@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from s3c_actions.credentials import Credentials, Logins
-from s3c_actions.errors import InputError, OutsideError
-from s3c_actions.image import Reference
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.reference import Reference
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Registry, Writer
+from s3c_actions.registry.credentials import Credentials, Logins
 
 
 def digest_of(body: bytes) -> str:

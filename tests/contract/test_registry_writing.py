@@ -9,13 +9,13 @@ from collections import Counter
 
 import pytest
 
-from s3c_actions.console import LogProgress
-from s3c_actions.credentials import Logins
-from s3c_actions.errors import OutsideError
-from s3c_actions.image import Reference
-from s3c_actions.process import Runner
+from s3c_actions.cli.console import LogProgress
+from s3c_actions.cli.run import cache_path
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.process import Runner
+from s3c_actions.core.reference import Reference
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Registry, Writer
-from s3c_actions.shell import cache_folder
+from s3c_actions.registry.credentials import Logins
 from s3c_lab import daemons, registry_server
 from s3c_lab.machine import Machine, with_system_path
 from tests.contract.test_registry import Server, digest_of, reply
@@ -28,7 +28,7 @@ EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 def real(tmp_path_factory):
     """The address of Debian's docker-registry."""
     environment = with_system_path(dict(os.environ))
-    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_folder(environment))
+    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
     folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
     registry_server.start(folder, port, machine)
     yield f"localhost:{port}"

@@ -10,17 +10,18 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from s3c_actions.report import sarif, trivy_json
-from s3c_actions.report.formats import Rendering
-from tests import npm, reports
+from s3c_actions.findings import trivy_report
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.rendering import Rendering
 from tests.contract.test_programs import CLOSED
-from tests.hostile import HOSTILE
-from tests.unit.test_report_hostile import report
+from tests.support import npm, reports
+from tests.support.hostile import HOSTILE
+from tests.unit.report.test_hostile import report
 
 HERE = Path(__file__).parent
 RECORDED = {path.stem: path.read_bytes() for path in sorted((HERE.parent / "data" / "trivy").glob("*.json"))}
-READ = {name: trivy_json.parse(data) for name, data in (RECORDED | reports.SHAPES).items()}
-READ |= {"large": trivy_json.parse(reports.large(300))}
+READ = {name: trivy_report.parse(data) for name, data in (RECORDED | reports.SHAPES).items()}
+READ |= {"large": trivy_report.parse(reports.large(300))}
 READ |= {f"hostile-{name}": report(HOSTILE[name]) for name in ("markdown", "html", "separators", "long-line")}
 
 

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.places import account_home, cache_folder
+from s3c_actions.core.folders import account_home, cache_folder
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"actions_toolkit", "cryptography", "docker", "jinja2", "oras", "requests", "rich", "sarif_om"}
+HEAVY = {"actions_toolkit", "cryptography", "docker", "jinja2", "requests", "rich", "sarif_om"}
 
 
 @pytest.mark.parametrize(
     "code",
     [
         "import s3c_actions",
-        "from s3c_actions.shell import run; run('scan', ['--help'], {}, sys.stdout, sys.stderr)",
-        "from s3c_actions.shell import run; run('scan', ['a', '--no-such'], {}, sys.stdout, sys.stderr)",
+        "from s3c_actions.cli.run import run; run('scan', ['--help'], {}, sys.stdout, sys.stderr)",
+        "from s3c_actions.cli.run import run; run('scan', ['a', '--no-such'], {}, sys.stdout, sys.stderr)",
         "from s3c_actions.__main__ import main; sys.argv = ['s3c', '--help']; main()",
     ],
 )
@@ -35,6 +35,24 @@ def test_nothing_heavy_is_imported_before_there_is_work(code):
     _, imported, names = ended.stdout.rpartition("imported:")
     assert imported, ended.stderr
     assert HEAVY.isdisjoint(names.split())
+
+
+DECLARATIONS = """
+import io, sys
+from s3c_actions.cli.run import run
+from s3c_actions.options.command import COMMANDS
+for name in COMMANDS:
+    for arguments, code in (["--help"], 0), (["--no-such"], 2):
+        assert run(name, arguments, {}, io.StringIO(), io.StringIO()) == code, (name, arguments)
+print([name for name in sys.modules if name.startswith(("s3c_actions.commands", "s3c_actions.wiring."))])
+"""
+
+
+def test_help_and_a_wrong_flag_import_no_implementation():
+    ended = subprocess.run(
+        [sys.executable, "-c", DECLARATIONS], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (0, "['s3c_actions.wiring.context']\n"), ended.stderr
 
 
 SETUP, RUN, S3C = ROOT / "actions" / "setup.sh", ROOT / "actions" / "run.sh", ROOT / "bin" / "s3c"
@@ -111,6 +129,7 @@ def test_setup_from_nothing_takes_nothing_from_the_workspace(shadowed: Path, tmp
         **private,
         PIP_INDEX_URL="http://127.0.0.1:9",
         UV_DEFAULT_INDEX="http://127.0.0.1:9",
+        UV_HTTP_RETRIES="0",
     )
     assert ended.returncode == 3
     assert "was changed: it is made anew" in ended.stderr
@@ -279,7 +298,7 @@ def test_uv_is_told_where_pip_finds_packages(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_records_lie_outside_of_what_is_restored() -> None:
-    from s3c_actions.places import state_folder
+    from s3c_actions.core.folders import state_folder
 
     for given in ({}, {"HOME": "/home/x"}, {"S3C_CACHE": "/c"}, {"XDG_CACHE_HOME": "/c"}):
         cache, state = cache_folder(given).path, state_folder(given)

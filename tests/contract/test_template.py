@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.cluster import denials, gate_manifests, places
-from s3c_actions.cluster.manifests import objects
+from s3c_actions.cli.run import cache_path
+from s3c_actions.cluster import image_places
+from s3c_actions.cluster.gate import denials, manifests
+from s3c_actions.cluster.manifests import parse_objects
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Silent
 from s3c_actions.policy import export, model
-from s3c_actions.process import Runner
-from s3c_actions.programs.install import locate
-from s3c_actions.progress import Silent
-from s3c_actions.shell import cache_folder
+from s3c_actions.programs.install.locate import locate
 from s3c_lab.programs import OPA
 
 SIGNED, UNSIGNED = (f"registry.test/{name}@sha256:{digit * 64}" for name, digit in (("signed", "a"), ("unsigned", "b")))
@@ -40,11 +41,11 @@ def verdict(image: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def opa() -> Path:
-    return locate(OPA, cache=cache_folder(os.environ), runner=Runner(os.environ), progress=Silent()).path
+    return locate(OPA, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent()).path
 
 
 def template() -> dict[str, Any]:
-    (document,) = objects((gate_manifests.MANIFESTS / "gatekeeper" / "template.yaml").read_text(), "template.yaml")
+    (document,) = parse_objects((manifests.MANIFESTS / "gatekeeper" / "template.yaml").read_text(), "template.yaml")
     return document
 
 
@@ -78,19 +79,19 @@ answered(keys) = {"errors": [], "system_error": "", "responses": [[key, input.an
 """
 
 
-def item(place: places.Place, image: str | None) -> dict[str, Any]:
+def item(place: image_places.ImagePlace, image: str | None) -> dict[str, Any]:
     made: Any = {} if image is None else {place.path[-1]: image}
     for step in reversed(place.path[:-1]):
         made = {step: made}
     return {"name": "tried", **made}
 
 
-def pod(place: places.Place, image: str | None, **more: Any) -> dict[str, Any]:
+def pod(place: image_places.ImagePlace, image: str | None, **more: Any) -> dict[str, Any]:
     spec: dict[str, Any] = {"containers": [{"name": "main", "image": SIGNED}]}
     return {**spec, place.field: [*spec.get(place.field, []), item(place, image)], **more}
 
 
-def review(one: places.Workload, spec: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str, Any]:
+def review(one: image_places.Workload, spec: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str, Any]:
     def of(pod: dict[str, Any]) -> dict[str, Any]:
         made: Any = pod
         for step in reversed(one.template):
@@ -101,9 +102,9 @@ def review(one: places.Workload, spec: dict[str, Any], old: dict[str, Any] | Non
     return {"object": of(spec), "oldObject": of(old) if old is not None else None}
 
 
-POD = places.WORKLOADS[0]
-KINDS = pytest.mark.parametrize("one", places.WORKLOADS, ids=lambda one: one.kind)
-PLACES = pytest.mark.parametrize("place", places.PLACES, ids=lambda one: one.noun)
+POD = image_places.WORKLOADS[0]
+KINDS = pytest.mark.parametrize("one", image_places.WORKLOADS, ids=lambda one: one.kind)
+PLACES = pytest.mark.parametrize("place", image_places.PLACES, ids=lambda one: one.noun)
 
 
 @KINDS
@@ -144,7 +145,7 @@ def test_a_pod_alone_needs_digests(one, place, tried: Tried) -> None:
     ],
 )
 def test_what_is_no_digest(image: str, tried: Tried) -> None:
-    (said,) = [one for one in tried(review(POD, pod(places.CONTAINERS, image))) if "has no digest" in one]
+    (said,) = [one for one in tried(review(POD, pod(image_places.CONTAINERS, image))) if "has no digest" in one]
     assert f"Write {image}@sha256:…; `docker buildx imagetools inspect {image}` tells the digest." in said
 
 
@@ -152,7 +153,7 @@ def test_what_is_no_digest(image: str, tried: Tried) -> None:
 def test_a_pod_from_before_keeps_its_tag_and_gets_no_other(place, tried: Tried) -> None:
     before = pod(place, TAG)
     assert tried(review(POD, before, old=before)) == []
-    other = places.PLACES[2] if place is not places.PLACES[2] else places.PLACES[1]
+    other = image_places.PLACES[2] if place is not image_places.PLACES[2] else image_places.PLACES[1]
     added = {**before, other.field: [item(other, TAG)]}
     (said,) = tried(review(POD, added, old=before))
     assert "has no digest" in said
@@ -162,19 +163,19 @@ def test_a_pod_from_before_keeps_its_tag_and_gets_no_other(place, tried: Tried) 
 
 def test_other_volumes_are_no_images(tried: Tried) -> None:
     volumes = [{"name": "a", "emptyDir": {}}, {"name": "b", "persistentVolumeClaim": {"claimName": "image"}}]
-    assert tried(review(POD, pod(places.CONTAINERS, SIGNED, volumes=volumes))) == []
+    assert tried(review(POD, pod(image_places.CONTAINERS, SIGNED, volumes=volumes))) == []
 
 
 @pytest.mark.parametrize("volume", [{"image": None}, {"image": {}}, {"image": {"reference": 7}}, {"image": "x"}])
 def test_a_volume_that_is_an_image_and_names_none_is_refused(volume: dict[str, Any], tried: Tried) -> None:
-    said = tried(review(POD, pod(places.CONTAINERS, SIGNED, volumes=[{"name": "v", **volume}])))
+    said = tried(review(POD, pod(image_places.CONTAINERS, SIGNED, volumes=[{"name": "v", **volume}])))
     assert "image volume v names no image. Give it one, by digest." in said
 
 
 @PLACES
 def test_the_template_of_a_policy_looks_at_the_same_places(place, tried: Tried) -> None:
     """Admission by evidence: the digest is asked for as well, and Ratify's word is not all that counts."""
-    made = export.gatekeeper(model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n"), template())
+    made = export.constraint_template(model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n"), template())
     said = tried(review(POD, pod(place, TAG)), of=made)
     assert any(one.startswith(f"{TAG} has no digest") for one in said)
     assert any("it has no scan report" in one for one in said if one.startswith(f"{TAG} is not trusted"))

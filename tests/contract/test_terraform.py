@@ -21,12 +21,12 @@ from typing import Any
 import hcl2
 import pytest
 
-from s3c_actions.console import LogProgress
-from s3c_actions.process import Runner
-from s3c_actions.programs.install import locate
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.console import LogProgress
+from s3c_actions.cli.run import cache_path
+from s3c_actions.core.process import Runner
+from s3c_actions.programs.install.locate import locate
 from s3c_lab.programs import HCLFMT
-from tests import npm
+from tests.support import npm
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TERRAFORM = ROOT / "infra" / "terraform"
@@ -40,7 +40,7 @@ def test_it_is_formatted(file: Path) -> None:
     environment = dict(os.environ)
     hclfmt = locate(
         HCLFMT,
-        cache=cache_folder(environment),
+        cache=cache_path(environment),
         runner=Runner(environment),
         progress=LogProgress(sys.stderr),
     )
@@ -100,7 +100,7 @@ def test_files_it_reads_are_there() -> None:
 
 
 def test_the_charts_are_those_of_the_lab() -> None:
-    from s3c_actions.programs.pins import GATEKEEPER, RATIFY
+    from s3c_actions.programs.install.pins import GATEKEEPER, RATIFY
 
     charts = {name: body for _, name, body in read(TERRAFORM / "gate").blocks("resource")}
     assert charts["gatekeeper"]["version"] == GATEKEEPER.version

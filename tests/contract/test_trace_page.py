@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3c_actions.report import story_page
-from s3c_actions.report.story import Story
-from tests import stories
-from tests.browser.chromium import Theme, chromium, opened
-from tests.hostile import HOSTILE
-from tests.npm import installed
+from s3c_actions.trace import page as story_page
+from s3c_actions.trace.model import Trace
+from tests.support import ROOT, stories
+from tests.support.browser.chromium import Theme, chromium, opened
+from tests.support.hostile import HOSTILE
+from tests.support.npm import installed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-AXE = Path(__file__).parent.parent / "browser" / "axe"
+AXE = ROOT / "tests" / "support" / "browser" / "axe"
 STORIES = {"patched": stories.patched(), "denied": stories.denied()}
 
 
@@ -33,7 +32,7 @@ def axe() -> str:
     return (installed(AXE) / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
-def source(story: Story) -> str:
+def source(story: Trace) -> str:
     return story_page.render(story).decode()
 
 

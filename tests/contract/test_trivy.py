@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from s3c_actions.process import Runner
-from s3c_actions.programs import trivy_settings
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.pins import TRIVY
-from s3c_actions.programs.trivy import Request, ScanOptions, arguments, downloading
-from s3c_actions.progress import Silent
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.run import cache_path
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Silent
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import TRIVY
+from s3c_actions.programs.trivy import settings
+from s3c_actions.programs.trivy.trivy import ScanOptions, ScanRequest, download_arguments, scan_arguments
 
 HIDDEN = {"trace-http", "version", "config", "help"}
 """Flags that are not in the help text, or not among those of a setting."""
@@ -27,7 +27,7 @@ HIDDEN = {"trace-http", "version", "config", "help"}
 @pytest.fixture(scope="module")
 def trivy() -> Path:
     runner = Runner(os.environ)
-    return locate(TRIVY, cache=cache_folder(os.environ), runner=runner, progress=Silent()).path
+    return locate(TRIVY, cache=cache_path(os.environ), runner=runner, progress=Silent()).path
 
 
 def ran(trivy: Path, *words: str, cwd: Path) -> str:
@@ -46,8 +46,8 @@ def keys(document: Mapping[str, Any], above: str = "") -> Iterator[str]:
 def test_every_flag_of_a_scan_is_known_and_every_known_one_is_a_flag(trivy: Path, tmp_path: Path) -> None:
     shown = set(re.findall(r"^\s+(?:-\w, )?--([a-z0-9-]+)", ran(trivy, "image", "--help", cwd=tmp_path), re.MULTILINE))
     assert len(shown) > 80
-    assert shown - trivy_settings.flags() == set()
-    assert trivy_settings.flags() - shown - HIDDEN == set()
+    assert shown - settings.known_flags() == set()
+    assert settings.known_flags() - shown - HIDDEN == set()
 
 
 def test_every_key_of_a_configuration_is_known(trivy: Path, tmp_path: Path) -> None:
@@ -56,19 +56,19 @@ def test_every_key_of_a_configuration_is_known(trivy: Path, tmp_path: Path) -> N
     every = set(keys(YAML(typ="safe").load(made.read_text())))
     assert len(every) > 80
     # That none is unknown is what reads it; and as it has the defaults alone, next to none is worth a word.
-    found = trivy_settings.read(made)
+    found = settings.read(made)
     assert set(found.unused) <= {"module.dir", *(one for one in every if one.startswith("license."))}
 
 
 def test_the_program_takes_every_flag_as_it_is_given(trivy: Path, tmp_path: Path) -> None:
     options = ScanOptions(scanners=("vuln", "secret", "misconfig", "license"), offline=True)
-    request = Request(
+    request = ScanRequest(
         image=str(tmp_path / "nothing.tar"), source="archive", output=tmp_path / "o", options=options, asked="nothing"
     )
     cache = tmp_path / "cache"
     for argv in (
-        arguments(request, cache=cache, repositories=("127.0.0.1:9/db:2",), timeout=20),
-        downloading("db", options, cache=cache, repositories=("127.0.0.1:9/db:2",), timeout=20),
+        scan_arguments(request, cache=cache, repositories=("127.0.0.1:9/db:2",), timeout=20),
+        download_arguments("db", options, cache=cache, repositories=("127.0.0.1:9/db:2",), timeout=20),
     ):
         said = ran(trivy, *argv, cwd=tmp_path)
         assert "FATAL" in said

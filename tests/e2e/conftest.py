@@ -14,19 +14,19 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from s3c_actions.console import LogProgress
-from s3c_actions.process import Runner
-from s3c_actions.programs.install import locate
-from s3c_actions.shell import cache_folder
+from s3c_actions.cli.console import LogProgress
+from s3c_actions.cli.run import cache_path
+from s3c_actions.core.process import Runner
+from s3c_actions.programs.install.locate import locate
 from s3c_lab import lab as labs
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine, with_system_path
 from s3c_lab.node.programs import KUBECTL
-from tests.e2e.cluster import Kubectl
-from tests.e2e.oci import Repository, copy_image, layer
-from tests.e2e.signing import Ended, push_image
-from tests.e2e.signing import s3c as run_s3c
+from tests.support.cluster import Kubectl
+from tests.support.oci import Repository, copy_image, layer
+from tests.support.signing import Ended, push_image
+from tests.support.signing import s3c as run_s3c
 
 PREFIX = "test-"
 TOGETHER = "@node"
@@ -40,7 +40,7 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return TOGETHER if TOGETHER in nodeid.rpartition("[")[2] else nodeid
+        return TOGETHER if TOGETHER in nodeid.partition("[")[2] else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -61,7 +61,7 @@ def machine() -> Machine:
     return Machine(
         runner=Runner(environment=environment),
         progress=LogProgress(sys.stderr),
-        cache=cache_folder(environment),
+        cache=cache_path(environment),
     )
 
 

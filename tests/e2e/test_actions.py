@@ -11,10 +11,10 @@ from typing import Any
 import jsonschema
 
 from s3c_lab.lab import Lab
-from tests import act
-from tests.e2e.cluster import Kubectl, workload
+from tests.support import ROOT, act
+from tests.support.cluster import Kubectl, workload
 
-SCHEMA = json.loads((act.ROOT / "s3c_actions" / "schemas" / "result-1.json").read_text())
+SCHEMA = json.loads((ROOT / "s3c_actions" / "schemas" / "result-1.json").read_text())
 
 STEPS = act.one_job(
     """

@@ -1,19 +1,20 @@
-"""`attach:` on the steps that make evidence: what each attaches to a real registry, signed by notation, once."""
+"""`attach:` on the steps that sign: what each attaches to a real registry, signed by notation, once."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from s3c_actions import evidence
+from s3c_actions.core import artifact_types
 from s3c_lab.lab import Lab
-from tests.e2e.oci import Repository, copy_image, layer
-from tests.e2e.scanning import HIGH, database, debian
-from tests.e2e.signing import Ended
+from tests.support.oci import Repository, copy_image, layer
+from tests.support.scanning import HIGH, database, debian
+from tests.support.signing import Ended
 
 EVERYTHING = {"sarif", "spdx", "cyclonedx", "vex", "result"}
 
@@ -35,9 +36,9 @@ class Beside:
 
     def documents(self) -> dict[str, str]:
         """Kind → digest of the manifest, each kind once and signed once."""
-        found = {kind: self.digests(artifact_type) for kind, artifact_type in evidence.TYPES.items()}
+        found = {kind: self.digests(artifact_type) for kind, artifact_type in artifact_types.TYPES.items()}
         for digest in (one for listed in found.values() for one in listed):
-            assert [one["artifactType"] for one in self.listed(digest)] == [evidence.SIGNATURE]
+            assert [one["artifactType"] for one in self.listed(digest)] == [artifact_types.SIGNATURE]
         assert all(len(listed) <= 1 for listed in found.values())
         return {kind: listed[0] for kind, listed in found.items() if listed}
 
@@ -58,10 +59,12 @@ def run(lab: Lab, s3c: Callable[..., Ended], signing_key: tuple[Path, Path]) -> 
     def go(
         command: str, image: str, *flags: str | Path, attach: str = "true", code: int = 0, db: Path | None = None
     ) -> Ended:
-        signer = ("--key", signing_key[0], "--certificate", signing_key[1])
+        # What patches signs nothing: it only has to know whose signature counts.
+        key = ("--attach", attach, "--key", signing_key[0]) if command != "patch" else ()
+        signer = (*key, "--certificate", signing_key[1])
         look = ("--trivy-cache-dir", db or lab.trivy_cache, "--offline") if command != "sign" else ()
         buildkit = ("--buildkit-addr", lab.buildkit) if command in {"patch", "chain"} else ()
-        ended = s3c(command, image, "--attach", attach, *signer, *look, *buildkit, *flags)
+        ended = s3c(command, image, *signer, *look, *buildkit, *flags)
         assert ended.code == code, ended.stderr
         return ended
 
@@ -94,7 +97,7 @@ def test_the_chain_attaches_everything_once(fresh: Callable[[str], str], run: Ca
     beside = Beside(first.image["reference"])
     assert beside.documents().keys() == EVERYTHING
     check(beside, first)
-    assert len(beside.digests(evidence.SIGNATURE)) == 1
+    assert len(beside.digests(artifact_types.SIGNATURE)) == 1
     (facts,) = beside.document("result")["images"]
     assert len(facts["patch"]["fixed"]) == len(first.image["patch"]["fixed"]) > 0
     fixed = {one["vulnerability"]["name"] for one in beside.document("vex")["statements"]}
@@ -111,25 +114,33 @@ def test_the_chain_attaches_everything_once(fresh: Callable[[str], str], run: Ca
     assert beside.state() == state
 
 
-def test_patch_attaches_the_rescan_and_sign_what_it_is_given(
+def test_sign_attaches_what_the_patch_left(
     fresh: Callable[[str], str], run: Callable[..., Ended], tmp_path: Path
 ) -> None:
     image = fresh("voting-db")
     first = run("patch", image)
     beside = Beside(first.image["reference"])
+    assert beside.documents() == {}
+    assert beside.digests(artifact_types.SIGNATURE) == []
+    left = tmp_path / "left"
+    shutil.copytree(tmp_path / "s3c-out", left)
+    reference = first.image["reference"]
+    attached = run("attach", reference, "--results", left)
     assert beside.documents().keys() == EVERYTHING
-    check(beside, first)
-    assert beside.digests(evidence.SIGNATURE) == [], "evidence vouches for no image"
+    check(beside, attached)
+    assert beside.digests(artifact_types.SIGNATURE) == [], "evidence vouches for no image"
+    (facts,) = beside.document("result")["images"]
+    assert len(facts["patch"]["fixed"]) == len(first.image["patch"]["fixed"]) > 0
     report, openvex = Path(first.image["files"]["json"]), tmp_path / "fixed.openvex.json"
     openvex.write_bytes((report.parent.parent / "fixed.openvex.json").read_bytes())
     kept = tmp_path / "trivy.json"
     kept.write_bytes(report.read_bytes())
 
     # What signs takes an earlier patch only when a signature covers it.
-    run("sign", first.image["reference"], attach="false")
+    run("sign", reference, attach="false")
     state = beside.state()
     again = run("patch", image)
-    assert anew(again) == []
+    assert (again.image["reference"], again.image["patch"]["skipped"]) == (reference, True)
     assert beside.state() == state
 
     tag = first.image["patch"]["tag"]
@@ -139,12 +150,28 @@ def test_patch_attaches_the_rescan_and_sign_what_it_is_given(
     assert other.digest == beside.digest
     assert other.documents().keys() == EVERYTHING
     check(other, signed)
-    assert len(other.digests(evidence.SIGNATURE)) == 1
+    assert len(other.digests(artifact_types.SIGNATURE)) == 1
     state = other.state()
     assert anew(run("sign", copy, "--report", kept, "--openvex", openvex)) == []
     assert other.state() == state
     nothing = run("sign", copy, code=2)
     assert "attach: there is no report to make evidence of" in nothing.stderr
+    another = run("sign", image, "--results", left, code=2)
+    assert "results: none of them has a scan of" in another.stderr
+
+    third = copy_image(f"{image.rpartition(':')[0]}:{tag}", f"{beside.repository.name}-results")
+    signed = run("sign", third, "--results", left, "--fail-on", "HIGH", "--fixable-only")
+    last = Beside(signed.image["reference"])
+    assert last.documents().keys() == EVERYTHING
+    check(last, signed)
+    assert signed.image["sign"]["judged"]
+    (facts,) = last.document("result")["images"]
+    assert facts["patch"]["original"] == first.image["patch"]["original"]
+    fixed = {one["vulnerability"]["name"] for one in last.document("vex")["statements"]}
+    assert fixed == {one["id"] for one in first.image["patch"]["fixed"]}
+    state = last.state()
+    assert anew(run("sign", third, "--results", left, "--fail-on", "HIGH", "--fixable-only")) == []
+    assert last.state() == state
 
 
 def test_what_the_gate_refuses_gets_its_report_and_no_signature(
@@ -167,9 +194,36 @@ def test_what_the_gate_refuses_gets_its_report_and_no_signature(
         assert results == [HIGH, HIGH]
         for one in (pushed, *platforms):
             kinds = [referrer["artifactType"] for referrer in beside.listed(one["digest"])]
-            assert kinds == [evidence.SARIF], "a report, and no signature"
+            assert kinds == [artifact_types.SARIF], "a report, and no signature"
     # Once it has passed and is signed, so are its platforms.
     passed = run("chain", image, "--patch=false", "--fail-on", "none", attach="sarif", db=db)
     assert passed.image["sign"]["verified"]
     for one in (pushed, *platforms):
-        assert evidence.SIGNATURE in {referrer["artifactType"] for referrer in Beside(image).listed(one["digest"])}
+        assert artifact_types.SIGNATURE in {
+            referrer["artifactType"] for referrer in Beside(image).listed(one["digest"])
+        }
+
+
+def test_sign_attaches_the_scan_of_every_platform_and_signs_what_passes(
+    repository: Repository, run: Callable[..., Ended], s3c: Callable[..., Ended], tmp_path: Path
+) -> None:
+    platforms = [
+        repository.image([layer({**debian(), "etc/arch": one.encode()})], one, architecture=one)
+        for one in ("amd64", "arm64")
+    ]
+    pushed = repository.index(platforms, "1")
+    image = f"{repository.registry}/{repository.name}@{pushed['digest']}"
+    left = tmp_path / "left"
+    look = ("--trivy-cache-dir", database(tmp_path / "made"), "--offline")
+    scan = s3c("scan", image, "--fail-on", "HIGH", "--exit-code", "0", *look)
+    assert scan.code == 0, scan.stderr
+    shutil.copytree(tmp_path / "s3c-out", left)
+    refused = run("sign", image, "--results", left, "--fail-on", "HIGH", attach="sarif", code=1)
+    assert "Nothing was signed" in refused.stderr
+    beside = Beside(image)
+    for one in (pushed, *platforms):
+        assert [referrer["artifactType"] for referrer in beside.listed(one["digest"])] == [artifact_types.SARIF]
+    signed = run("sign", image, "--results", left, "--fail-on", "CRITICAL", attach="sarif")
+    assert signed.image["sign"]["judged"]
+    for one in (pushed, *platforms):
+        assert artifact_types.SIGNATURE in {referrer["artifactType"] for referrer in beside.listed(one["digest"])}

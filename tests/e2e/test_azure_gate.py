@@ -24,17 +24,17 @@ from s3c_lab.certificates import make, pem
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node import cluster, files
-from tests import act
-from tests.azure.entra import EXCHANGE, VAULT, Application, Federated
-from tests.azure.kubernetes_service import GROUP, SUBSCRIPTION, KubernetesService, behind
-from tests.azure.registry import ContainerRegistry, container_registry
-from tests.azure.stage import Azure
-from tests.azure.stage import azure as staged
-from tests.azure.vault import SIGNER, Vault
-from tests.azure.workload_identity import AUTHORITIES, WorkloadIdentity, trust_cluster
-from tests.e2e.cluster import GATE, Kubectl, deployment, pod, pod_spec
-from tests.e2e.signing import Ended, push_image
 from tests.e2e.test_actions import filled, result
+from tests.support import act
+from tests.support.azure.entra import EXCHANGE, VAULT, Application, Federated
+from tests.support.azure.kubernetes_service import GROUP, SUBSCRIPTION, KubernetesService, behind
+from tests.support.azure.registry import ContainerRegistry, container_registry
+from tests.support.azure.stage import Azure
+from tests.support.azure.stage import azure as staged
+from tests.support.azure.vault import SIGNER, Vault
+from tests.support.azure.workload_identity import AUTHORITIES, WorkloadIdentity, trust_cluster
+from tests.support.cluster import GATE, Kubectl, deployment, pod, pod_spec
+from tests.support.signing import Ended, push_image
 
 WORKFLOW = act.one_job(
     """

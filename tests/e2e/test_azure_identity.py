@@ -11,16 +11,16 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.azure.entra import VAULT, Federated, Signer, tokens
-from tests.azure.stage import Azure
-from tests.azure.stage import azure as staged
+from tests.support.azure.entra import VAULT, Federated, Signer, tokens
+from tests.support.azure.stage import Azure
+from tests.support.azure.stage import azure as staged
 
 # Asks for tokens by the settings on standard input, and tells what came of it.
 ASK = """
 import json, os, sys, time
 from s3c_actions.azure import identity
-from s3c_actions.errors import S3CError
-from s3c_actions.process import Secrets
+from s3c_actions.core.errors import S3CError
+from s3c_actions.core.process import Secrets
 asked = json.loads(os.environ["ASKED"])
 secrets = Secrets()
 try:

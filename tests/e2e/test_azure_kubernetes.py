@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from s3c_lab.certificates import make, pem
-from tests.azure.kubernetes_service import GROUP, SUBSCRIPTION, KubernetesService
-from tests.azure.stage import Azure
-from tests.azure.stage import azure as staged
-from tests.azure.web import Answer, Request, json_answer
-from tests.e2e.signing import Ended
+from tests.support.azure.kubernetes_service import GROUP, SUBSCRIPTION, KubernetesService
+from tests.support.azure.stage import Azure
+from tests.support.azure.stage import azure as staged
+from tests.support.azure.web import Answer, Request, json_answer
+from tests.support.signing import Ended
 
 DIGEST = "sha256:" + "0" * 64
 POD = f"""\

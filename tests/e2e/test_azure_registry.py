@@ -18,17 +18,18 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.programs.pins import COPA, NOTATION, TRIVY, Pin
+from s3c_actions.programs.install.pins import COPA, NOTATION, TRIVY, Pin
 from s3c_lab import registry_server
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
-from tests.azure.entra import BadToken
-from tests.azure.registry import NULL_GUID, ContainerRegistry, container_registry
-from tests.azure.stage import ROOT, Azure
-from tests.azure.stage import azure as staged
-from tests.azure.web import Answer, Request
-from tests.e2e.scanning import program
-from tests.e2e.signing import Ended
+from tests.support import ROOT
+from tests.support.azure.entra import BadToken
+from tests.support.azure.registry import NULL_GUID, ContainerRegistry, container_registry
+from tests.support.azure.stage import Azure
+from tests.support.azure.stage import azure as staged
+from tests.support.azure.web import Answer, Request
+from tests.support.scanning import program
+from tests.support.signing import Ended
 
 
 @dataclass

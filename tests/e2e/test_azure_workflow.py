@@ -10,10 +10,10 @@ import pytest
 
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
-from tests import act
-from tests.azure.stage import azure as staged
-from tests.e2e.signing import signatures
 from tests.e2e.test_actions import filled, result
+from tests.support import act
+from tests.support.azure.stage import azure as staged
+from tests.support.signing import signatures
 
 CHAIN = act.one_job(
     """

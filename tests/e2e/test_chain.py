@@ -22,21 +22,22 @@ from typing import ClassVar
 import jsonschema
 import pytest
 
-from s3c_actions import result
+from s3c_actions.result import document as result
 from s3c_lab.certificates import SERVER_AUTH, make, usage
-from tests.e2e.oci import Repository, copy_image, digest_of, look_alike
-from tests.e2e.scanning import program
-from tests.e2e.signing import ROOT, answering, s3c, serving, signatures
-from tests.processes import gone
+from tests.support import ROOT
+from tests.support.oci import Repository, copy_image, digest_of, look_alike
+from tests.support.processes import gone
+from tests.support.scanning import program
+from tests.support.signing import answering, s3c, serving, signatures
 
-SCHEMA = json.loads((Path(result.__file__).parent / "schemas" / "result-1.json").read_text())
+SCHEMA = json.loads((Path(result.__file__).parent.parent / "schemas" / "result-1.json").read_text())
 
 
 class Chain:
     """`s3c chain` on the lab, with a Copa and a notation that write down how they are called."""
 
     def __init__(self, lab, key, folder):
-        from s3c_actions.programs.pins import COPA, NOTATION
+        from s3c_actions.programs.install.pins import COPA, NOTATION
 
         self.lab, self.key, self.folder = lab, key, folder
         self.calls = folder / "calls"

@@ -11,14 +11,15 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.pins import HELM, NOTATION
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import HELM, NOTATION
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
-from tests.e2e.cluster import CONSTRAINT, WEBHOOK, Kubectl, deployment, pod_spec, workload
-from tests.e2e.signing import ROOT, Ended, signatures
-from tests.processes import gone, told
+from tests.support import ROOT
+from tests.support.cluster import CONSTRAINT, WEBHOOK, Kubectl, deployment, pod_spec, workload
+from tests.support.processes import gone, told
+from tests.support.signing import Ended, signatures
 
 APP = Path(__file__).parent.parent.parent / "manifests" / "app" / "overlays" / "lab"
 

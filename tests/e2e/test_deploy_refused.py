@@ -14,9 +14,10 @@ import ruamel.yaml
 
 from s3c_lab.certificates import make_authority
 from s3c_lab.lab import Lab
-from tests.e2e.cluster import Kubectl, deployment
-from tests.e2e.oci import Repository
-from tests.e2e.signing import ROOT, Ended
+from tests.support import ROOT
+from tests.support.cluster import Kubectl, deployment
+from tests.support.oci import Repository
+from tests.support.signing import Ended
 
 ROLES = ROOT / "manifests" / "rbac"
 

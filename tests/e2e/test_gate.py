@@ -19,9 +19,9 @@ from s3c_lab.certificates import Identity, make, make_authority
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.cluster import node_name
-from tests.e2e.cluster import CONSTRAINT, WEBHOOK, Kubectl, deployment, image_volume, pod, pod_spec
-from tests.e2e.oci import Repository, copy_image, digest_of
-from tests.e2e.signing import Ended, push_image, send, signatures
+from tests.support.cluster import CONSTRAINT, WEBHOOK, Kubectl, deployment, image_volume, pod, pod_spec
+from tests.support.oci import Repository, copy_image, digest_of
+from tests.support.signing import Ended, push_image, send, signatures
 
 KEYS = "keymanagementprovider/signers"
 SHORT_LIFE = timedelta(seconds=45)
@@ -194,17 +194,6 @@ def test_a_signature_taken_away_after_the_deploy(
     ended = deploy(deployment(image), trust_store="")
     assert ended.code == 1, ended.stderr
     assert ended.image["admission"]["reason"] == "it has no signature"
-
-
-def test_denied_then_signed_then_deployed(
-    unsigned: str, sign: Callable[..., str], deploy: Callable[..., Ended], kubectl: Kubectl
-) -> None:
-    kubectl.until_denied(pod("early", pod_spec(unsigned)), "it has no signature")
-    sign(unsigned)
-    ended = deploy(deployment(unsigned), "--dry-run")
-    assert ended.code == 0, ended.stderr
-    assert "the gate remembers it without" in ended.stderr
-    assert ended.image["admission"]["verdict"] == "admitted"
 
 
 TEMPLATE = "constrainttemplate/ratifyverification"

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from s3c_lab.lab import Lab
-from tests import act
 from tests.contract.test_github_comments import texts
 from tests.contract.test_github_forks import RUN, archive
 from tests.contract.test_github_workflows import ended
 from tests.e2e.test_actions import filled
-from tests.github import events
-from tests.github.server import GitHub
-from tests.github.state import READ_ONLY, Artifact, Pull, Token
+from tests.support import act
+from tests.support.github import events
+from tests.support.github.server import GitHub
+from tests.support.github.state import READ_ONLY, Artifact, Pull, Token
 
 MATRIX = """
 on: pull_request

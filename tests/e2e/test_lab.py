@@ -1,4 +1,4 @@
-"""The lab itself, with everything real: it serves, stands beside others, mends itself, and leaves nothing behind."""
+"""The lab itself, with everything real: it serves, stands beside others, fixes itself, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.errors import OutsideError
+from s3c_actions.core.errors import OutsideError
 from s3c_lab import daemons, docker_engine
 from s3c_lab.base import base
 from s3c_lab.lab import Lab, folder_of, names
 from s3c_lab.machine import Machine
-from tests.e2e.signing import ROOT, Ended
+from tests.support import ROOT
+from tests.support.signing import Ended
 
 
 def s3c_lab(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 
 from s3c_lab import daemons, registry_server
-from tests.e2e.oci import CONFIG, Repository, descriptor, digest_of, layer
-from tests.layout import Layout
+from tests.support.layout import Layout
+from tests.support.oci import CONFIG, Repository, descriptor, digest_of, layer
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "s3c_actions" / "schemas" / "result-1.json").read_text())
 ARCHITECTURES = ("amd64", "arm64", "s390x")

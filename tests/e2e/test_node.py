@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from s3c_actions.cluster.client import connect
-from s3c_actions.cluster.deployed import look
+from s3c_actions.cluster.deployed import list_deployed
 from s3c_lab import lab as labs
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.cluster import node_name
 from s3c_lab.node.programs import KUBECTL
-from tests.e2e.cluster import Kubectl, image_volume, pod, pod_spec, workload
 from tests.e2e.conftest import PREFIX
-from tests.e2e.signing import Ended
+from tests.support.cluster import Kubectl, image_volume, pod, pod_spec, workload
+from tests.support.signing import Ended
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_a_signed_image_volume_is_mounted_and_listed_among_what_runs(
     kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=180s")
     assert "etc" in kubectl("exec", name, "--", "ls", "/tools").split()
     cluster = connect(gated.kubeconfig, "", timeout=30, temp=tmp_path, hide=lambda _: None)
-    running = look(cluster, ["default"]).running
+    running = list_deployed(cluster, ["default"]).running
     places = {one.image: one.places for one in running}
     assert f"default/{name}" in places[mounted]
     assert f"default/{name}" in places[signed]

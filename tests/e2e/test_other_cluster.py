@@ -15,18 +15,19 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.programs.charts import chart
-from s3c_actions.programs.install import Wanted, locate_all
-from s3c_actions.programs.pins import GATEKEEPER, RATIFY
+from s3c_actions.cluster.gate.inspection import REMEMBERED_SECONDS
+from s3c_actions.programs.helm.charts import fetch_chart
+from s3c_actions.programs.install.locate import ProgramRequest, locate_all
+from s3c_actions.programs.install.pins import GATEKEEPER, RATIFY
 from s3c_lab import lab as labs
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node import archives, container, image
 from s3c_lab.node.files import PAUSE
 from s3c_lab.node.programs import GATE, NODE
-from tests.e2e.cluster import CACHED, CONSTRAINT, image_volume, pod, pod_spec
 from tests.e2e.conftest import PREFIX
-from tests.e2e.signing import Ended
+from tests.support.cluster import CONSTRAINT, image_volume, pod, pod_spec
+from tests.support.signing import Ended
 
 # Beside no other test of a node: each takes what Docker has of them away when it is the last.
 pytestmark = pytest.mark.usefixtures("on_the_node")
@@ -40,7 +41,7 @@ PULLED = (
 
 @pytest.fixture(scope="module")
 def programs(machine: Machine) -> dict[str, Path]:
-    wanted = (Wanted(pin=pin) for pin in (*NODE, *GATE))
+    wanted = (ProgramRequest(pin=pin) for pin in (*NODE, *GATE))
     found = locate_all(wanted, cache=machine.cache, runner=machine.runner, progress=machine.progress)
     return {program.name: program.path for program in found}
 
@@ -71,7 +72,7 @@ def _images(folder: Path, machine: Machine, programs: dict[str, Path]) -> Iterat
     made = [(PAUSE, {"/pause": programs["pause"]}, "/pause")]
     for pin, program, repository in PULLED:
         made.append((f"{repository}:v{pin.version}", {program: programs[pin.name]}, program))
-        home = chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+        home = fetch_chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
         definitions = (home / "crds").glob("*.yaml")
         files = {"/kubectl": programs["kubectl"], **{f"/crds/{file.name}": file for file in definitions}}
         made.append((f"{repository}-crds:v{pin.version}", files, "/kubectl"))
@@ -147,9 +148,9 @@ def test_the_gate_is_installed_on_a_cluster_that_is_there_kept_and_mended(
     hook = "validatingwebhookconfiguration/gatekeeper-validating-webhook-configuration"
     opened = '[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"Ignore"}]'
     assert kubectl("patch", hook, "--type=json", "-p", opened).returncode == 0
-    mended = install(*trust)
-    assert mended.code == 0, mended.stderr
-    assert charts(mended) == ["configured", "configured"]
+    fixed = install(*trust)
+    assert fixed.code == 0, fixed.stderr
+    assert charts(fixed) == ["configured", "configured"]
     policy = kubectl("get", hook, "-o", "jsonpath={.webhooks[0].failurePolicy}").stdout
     assert policy == "Fail"
 
@@ -164,7 +165,7 @@ def test_the_gate_is_installed_on_a_cluster_that_is_there_kept_and_mended(
         )
         allowed = kubectl("get", CONSTRAINT, "-o", "jsonpath={.spec.parameters.allowTags}").stdout
         assert allowed == parameters
-        until = time.monotonic() + CACHED
+        until = time.monotonic() + REMEMBERED_SECONDS
         while said is not (
             f"{tag} has no digest" in (denied := kubectl("create", "-f", _file(tmp_path, tried)).stderr)
         ):

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.programs.pins import COPA
+from s3c_actions.programs.install.pins import COPA
 from s3c_lab import registry_server
-from tests.e2e.oci import Repository, digest_of, layer, look_alike
-from tests.e2e.scanning import program
+from tests.support.oci import Repository, digest_of, layer, look_alike
+from tests.support.scanning import program
 
 ROOT = Path(__file__).resolve().parents[2]
 # bcrypt of "s3cret-word", as docker-registry's htpasswd file wants it.

@@ -10,10 +10,10 @@ import pytest
 
 from s3c_actions.github import marker
 from s3c_lab.lab import Lab
-from tests.e2e.cluster import Kubectl
-from tests.e2e.signing import Ended, s3c
-from tests.github.server import GitHub
-from tests.github.state import Token
+from tests.support.cluster import Kubectl
+from tests.support.github.server import GitHub
+from tests.support.github.state import Token
+from tests.support.signing import Ended, s3c
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def test_a_list_its_issue_and_its_end(
     assert "stays open" in lost.stderr
     assert len(open_issues(github)) == 1
 
-    mended = refresh(image, "--fail-on", "none")
-    assert mended.code == 0, mended.stderr
+    fixed = refresh(image, "--fail-on", "none")
+    assert fixed.code == 0, fixed.stderr
     assert (made.state, made.reason) == ("closed", "completed")
 
 

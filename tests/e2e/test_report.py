@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.signing import s3c
+from tests.support import ROOT
+from tests.support.signing import s3c
 
-REPORT = Path(__file__).parents[1] / "data" / "trivy" / "deb.json"
+REPORT = ROOT / "tests" / "data" / "trivy" / "deb.json"
 NO_TRIVY = ("--trivy-path", "/bin/false")
 
 

@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.programs.pins import TRIVY
+from s3c_actions.programs.install.pins import TRIVY
 from s3c_lab import registry_server
 from s3c_lab.machine import Machine
-from tests.e2e import scanning
-from tests.e2e.oci import Repository, layer
-from tests.e2e.scanning import HIGH, LOW, MEDIUM
-from tests.e2e.signing import ROOT, Ended, answering, own_registry, s3c
-from tests.github import events
+from tests.support import ROOT, scanning
+from tests.support.github import events
+from tests.support.oci import Repository, layer
+from tests.support.scanning import HIGH, LOW, MEDIUM
+from tests.support.signing import Ended, answering, own_registry, s3c
 
 PASSWORD = "s3cret,with:comma"
 # Of bcrypt, as Apache's htpasswd writes it, with the password above.

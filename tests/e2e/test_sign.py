@@ -21,13 +21,13 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.notation_home import Home
-from s3c_actions.programs.pins import NOTATION
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import NOTATION
+from s3c_actions.programs.notation.home import NotationHome
 from s3c_lab import registry_server
 from s3c_lab.certificates import SERVER_AUTH, Identity, make, make_authority, pem, subject
 from s3c_lab.machine import Machine
-from tests.e2e.signing import (
+from tests.support.signing import (
     TimeStamps,
     answering,
     own_registry,
@@ -334,7 +334,7 @@ def test_a_plugin_out_of_an_archive(image: str, keys: Path, identities: dict[str
 
     from http.server import SimpleHTTPRequestHandler
 
-    from tests.e2e.signing import serving
+    from tests.support.signing import serving
 
     class Files(SimpleHTTPRequestHandler):
         def __init__(self, *arguments: object, **_: object) -> None:
@@ -473,7 +473,7 @@ def test_a_signature_by_a_subject_that_notation_cannot_read_is_refused(
     image: str, keys: Path, notation: Path, identities: dict[str, Identity]
 ) -> None:
     """It is the signer's fault, not the policy's; one of before that `sign` refuses now stays where it is."""
-    home = Home(keys / "plain")
+    home = NotationHome(keys / "plain")
     home.folder.mkdir()
     home.use_files(keys / "issued-e-mail.key", keys / "issued-e-mail.crt")
     environment = {**os.environ, **home.environment}

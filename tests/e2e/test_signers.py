@@ -13,15 +13,16 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from s3c_actions import certificates, evidence
+from s3c_actions.core import artifact_types
+from s3c_actions.signing import certificates
 from s3c_lab import lab as labs
 from s3c_lab.certificates import Identity, make, make_authority, pem, subject
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
-from tests import evidence as made
-from tests.e2e.cluster import CACHED, Kubectl, pod, pod_spec
-from tests.e2e.oci import Repository, attach
-from tests.e2e.signing import Ended, push_image
+from tests.support import evidence as made
+from tests.support.cluster import CACHED, Kubectl, pod, pod_spec
+from tests.support.oci import Repository, attach
+from tests.support.signing import Ended, push_image
 
 VERIFIERS = "verifiers.config.ratify.deislabs.io"
 PROVIDERS = "keymanagementproviders.config.ratify.deislabs.io"
@@ -99,7 +100,7 @@ def settled(kubectl: Kubectl, images: dict[str, str], wanted: Callable[[dict[str
         said = {name: kubectl.tried(pod("tried", pod_spec(image))) for name, image in images.items()}
         if wanted(said) or time.monotonic() > until:
             return said
-        time.sleep(11)
+        time.sleep(0.5)
 
 
 def test_a_signer_is_trusted_below_its_own_authority_and_nowhere_else(
@@ -115,9 +116,9 @@ def test_a_signer_is_trusted_below_its_own_authority_and_nowhere_else(
         report = attach(
             Repository(gated.registry, repository.partition("/")[2]),
             digest,
-            evidence.SARIF,
+            artifact_types.SARIF,
             made.sarif(made.run(now, subject=digest)),
-            **{evidence.CREATED: made.stamp(now)},
+            **{artifact_types.CREATED: made.stamp(now)},
         )
         for reference in (images[name], f"{repository}@{report}"):
             signed = s3c("sign", reference, "--key", key, "--certificate", certificate)

@@ -11,18 +11,30 @@ from typing import Any
 import jsonschema
 import pytest
 
-from s3c_actions import evidence, result
-from s3c_actions.process import Secrets
-from s3c_actions.report import formats, sarif
-from s3c_actions.steps.results import Outcome
+from s3c_actions.core import artifact_types
+from s3c_actions.core.process import Secrets
+from s3c_actions.report import rendering
+from s3c_actions.report.formats import sarif
+from s3c_actions.result import document
+from s3c_actions.result.model import Outcome
 from s3c_lab import registry_server
 from s3c_lab.certificates import make
 from s3c_lab.machine import Machine
-from tests import outcomes
-from tests.e2e.oci import INDEX, MANIFEST, Repository, attach, descriptor, digest_of, document_of, layer, list_referrers
-from tests.e2e.signing import Ended, own_registry, s3c, signatures
+from tests.support import outcomes
+from tests.support.oci import (
+    INDEX,
+    MANIFEST,
+    Repository,
+    attach,
+    descriptor,
+    digest_of,
+    document_of,
+    layer,
+    list_referrers,
+)
+from tests.support.signing import Ended, own_registry, s3c, signatures
 
-SCHEMA = json.loads((Path(result.__file__).parent / "schemas" / "trace-1.json").read_text())
+SCHEMA = json.loads((Path(document.__file__).parent.parent / "schemas" / "trace-1.json").read_text())
 BASE = [layer({"etc/os-release": b"ID=debian\n"}), layer({"app": b"1"})]
 PATCHES = [layer({"var/lib/dpkg/status": f"patch {number}".encode()}) for number in range(3)]
 COPA = "sh.copa.image.patched"
@@ -91,9 +103,9 @@ def reports(digest: str) -> tuple[bytes, bytes, bytes]:
     assert chained.patch is not None
     assert chained.patch.after is not None
     outcome = Outcome(command="chain", images=(chained,))
-    text = result.text(result.document(outcome, outcomes.NOW, Secrets()))
+    text = document.render_document(document.build_document(outcome, outcomes.NOW, Secrets()))
     before, after = (
-        sarif.render(one.report, formats.Rendering()) for one in (chained.patch.before, chained.patch.after)
+        sarif.render(one.report, rendering.Rendering()) for one in (chained.patch.before, chained.patch.after)
     )
     ours, theirs = outcomes.AFTER.encode(), digest.encode()
     return before, after.replace(ours, theirs), text.encode().replace(ours, theirs)
@@ -122,17 +134,17 @@ def test_the_whole_story(
     original = repository.image(BASE, "1.0")
     image = patched(repository, original, [*BASE, PATCHES[0]], "1.0-1")["digest"]
     before, after, facts = reports(image)
-    attach(repository, original["digest"], evidence.SARIF, before)
+    attach(repository, original["digest"], artifact_types.SARIF, before)
     for artifact_type, content in (
-        (evidence.SARIF, after),
-        (evidence.RESULT, facts),
-        (evidence.SPDX, b'{"spdxVersion": "SPDX-2.3", "packages": [{}, {}]}'),
-        (evidence.OPENVEX, b'{"@context": "https://openvex.dev/ns/v0.2.0", "statements": [{"status": "fixed"}]}'),
-        (evidence.CYCLONEDX, b'{"bomFormat": "CycloneDX", "components": [{}]}'),
+        (artifact_types.SARIF, after),
+        (artifact_types.RESULT, facts),
+        (artifact_types.SPDX, b'{"spdxVersion": "SPDX-2.3", "packages": [{}, {}]}'),
+        (artifact_types.OPENVEX, b'{"@context": "https://openvex.dev/ns/v0.2.0", "statements": [{"status": "fixed"}]}'),
+        (artifact_types.CYCLONEDX, b'{"bomFormat": "CycloneDX", "components": [{}]}'),
     ):
-        sign(attach(repository, image, artifact_type, content, **{evidence.CREATED: "2026-11-23T06:00:00Z"}))
+        sign(attach(repository, image, artifact_type, content, **{artifact_types.CREATED: "2026-11-23T06:00:00Z"}))
     older = before.replace(b"2026-11-23T06", b"2026-11-20T06")
-    sign(attach(repository, image, evidence.SARIF, older), "stranger")
+    sign(attach(repository, image, artifact_types.SARIF, older), "stranger")
     attach(repository, image, "application/vnd.example.note", b"hello")
     sign(image, "ours", "--user-metadata", "run=1", "--signature-format", "jws")
     sign(image, "stranger")
@@ -156,7 +168,7 @@ def test_the_whole_story(
     assert len(stranger["thumbprint"]) == 64
     assert stranger["signed_at"] > "2026"
     documents = {(one["kind"], one["artifact_type"], one["created"][:10]): one for one in subject["documents"]}
-    newest = documents["report", evidence.SARIF, "2026-11-23"]
+    newest = documents["report", artifact_types.SARIF, "2026-11-23"]
     assert (newest["problem"], newest["counts"]["low"], len(newest["findings"])) == ("", 1, 1)
     assert [one["trust"] for one in newest["signatures"]] == ["trusted"]
     told = {kind: one["told"] for (kind, *_), one in documents.items() if one["told"]}
@@ -201,8 +213,8 @@ def test_patched_twice_and_a_label_that_lies(repository: Repository, trace: Call
     second = patched(repository, first, [*BASE, PATCHES[0]], "1.0-1")
     third = patched(repository, second, [*BASE, PATCHES[0], PATCHES[1]], "1.0-2")
     before, after, _ = reports(third["digest"])
-    attach(repository, second["digest"], evidence.SARIF, before)
-    attach(repository, third["digest"], evidence.SARIF, after)
+    attach(repository, second["digest"], artifact_types.SARIF, before)
+    attach(repository, third["digest"], artifact_types.SARIF, after)
     story = trace("1.0-2")
     assert [one["named"].partition("@")[2] for one in story["ancestors"]] == [second["digest"], first["digest"]]
     assert [one["proven"] for one in story["ancestors"]] == [True, True]
@@ -228,19 +240,19 @@ def test_what_is_broken_is_told_and_hides_nothing(
     _, after, _ = reports(image)
     sign(image)
     sign(other)
-    sign(attach(repository, image, evidence.SARIF, after))
+    sign(attach(repository, image, artifact_types.SARIF, after))
     [moved] = signatures(f"{repository.registry}/{repository.name}@{other}")
     manifest = repository.get(moved)
     manifest["subject"]["digest"] = image
     moved_here = repository.put_manifest(manifest, "moved")
-    wrong = document_of(repository, other, evidence.SPDX, b"{}", {})
-    missing = document_of(repository, image, evidence.CYCLONEDX, b"{}", {})
+    wrong = document_of(repository, other, artifact_types.SPDX, b"{}", {})
+    missing = document_of(repository, image, artifact_types.CYCLONEDX, b"{}", {})
     envelope = repository.put_manifest(
         {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "artifactType": evidence.SIGNATURE,
-            "config": descriptor(evidence.SIGNATURE, b"{}"),
+            "artifactType": artifact_types.SIGNATURE,
+            "config": descriptor(artifact_types.SIGNATURE, b"{}"),
             "layers": [{"mediaType": "application/cose", "digest": repository.put_blob(b"\x81" * 5000), "size": 5000}],
             "subject": descriptor(MANIFEST, repository.raw(image)[0]),
         },
@@ -248,15 +260,15 @@ def test_what_is_broken_is_told_and_hides_nothing(
     )
     index = repository.index([], "strange")
     more = [
-        {**moved_here, "artifactType": evidence.SIGNATURE},
+        {**moved_here, "artifactType": artifact_types.SIGNATURE},
         wrong,
         missing,
-        {**envelope, "artifactType": evidence.SIGNATURE},
-        {**index, "mediaType": INDEX, "artifactType": evidence.OPENVEX},
-        document_of(repository, image, evidence.RESULT, b"[" * 100_000, {}),
-        document_of(repository, image, evidence.SARIF, b"{", {evidence.CREATED: "yesterday"}),
+        {**envelope, "artifactType": artifact_types.SIGNATURE},
+        {**index, "mediaType": INDEX, "artifactType": artifact_types.OPENVEX},
+        document_of(repository, image, artifact_types.RESULT, b"[" * 100_000, {}),
+        document_of(repository, image, artifact_types.SARIF, b"{", {artifact_types.CREATED: "yesterday"}),
         document_of(repository, image, "", b"no type", {}),
-        document_of(repository, image, evidence.SARIF, b"no blob", {}),
+        document_of(repository, image, artifact_types.SARIF, b"no blob", {}),
     ]
     list_referrers(repository, image, more)
     repository.delete(missing["digest"])
@@ -273,13 +285,13 @@ def test_what_is_broken_is_told_and_hides_nothing(
     problems |= {one["artifact_type"]: one["problem"] for one in documents if one["problem"] and one["content"]}
     assert f"{digest_of(b'no blob')}, which a manifest names, is missing" in {one["problem"] for one in documents}
     assert problems == {
-        evidence.SPDX: "its manifest refers to another digest",
-        evidence.CYCLONEDX: problems[evidence.CYCLONEDX],
-        evidence.OPENVEX: "its manifest refers to another digest",
-        evidence.RESULT: "it is not JSON",
-        evidence.SARIF: "it is not JSON",
+        artifact_types.SPDX: "its manifest refers to another digest",
+        artifact_types.CYCLONEDX: problems[artifact_types.CYCLONEDX],
+        artifact_types.OPENVEX: "its manifest refers to another digest",
+        artifact_types.RESULT: "it is not JSON",
+        artifact_types.SARIF: "it is not JSON",
     }
-    assert "does not exist" in problems[evidence.CYCLONEDX]
+    assert "does not exist" in problems[artifact_types.CYCLONEDX]
     good = [one for one in documents if one["counts"] and not one["problem"]]
     assert [len(one["findings"]) for one in good] == [1]
     assert story["judgement"]["verdict"] == "admitted"
@@ -291,7 +303,7 @@ def test_a_thousand_referrers(
     image = repository.image(BASE, "1.0")["digest"]
     _, after, _ = reports(image)
     data, media_type = repository.raw(image)
-    report = {"mediaType": evidence.SARIF, "digest": repository.put_blob(after), "size": len(after)}
+    report = {"mediaType": artifact_types.SARIF, "digest": repository.put_blob(after), "size": len(after)}
     repository.put_blob(b"{}")
     sign(image)
     more = []
@@ -299,11 +311,11 @@ def test_a_thousand_referrers(
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "artifactType": evidence.SARIF,
+            "artifactType": artifact_types.SARIF,
             "config": descriptor("application/vnd.oci.empty.v1+json", b"{}"),
             "layers": [report],
             "subject": descriptor(media_type, data),
-            "annotations": {evidence.CREATED: f"2026-11-23T{number // 60:02}:{number % 60:02}:00Z"},
+            "annotations": {artifact_types.CREATED: f"2026-11-23T{number // 60:02}:{number % 60:02}:00Z"},
         }
         tag = digest_of(json.dumps(manifest).encode())
         more.append(
@@ -327,7 +339,7 @@ def test_an_index_and_its_platforms(
     _, after, _ = reports(images[1]["digest"])
     sign(index)
     sign(images[1]["digest"])
-    sign(attach(repository, images[1]["digest"], evidence.SARIF, after))
+    sign(attach(repository, images[1]["digest"], artifact_types.SARIF, after))
     story = trace("1.0")
     assert story["subject"]["platform"] == ""
     assert [one["trust"] for one in story["subject"]["signatures"]] == ["trusted"]

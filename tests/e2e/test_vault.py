@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from s3c_actions.programs.install import locate
-from s3c_actions.programs.pins import NOTATION
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import NOTATION
 from s3c_lab import registry_server
 from s3c_lab.certificates import make, make_authority, pem
 from s3c_lab.machine import Machine
-from tests.azure.entra import LOGIN
-from tests.azure.stage import Azure
-from tests.azure.stage import azure as staged
-from tests.azure.vault import ALL, SIGNER
-from tests.e2e.cluster import deployment
-from tests.e2e.signing import own_registry, push_image, signatures
+from tests.support.azure.entra import LOGIN
+from tests.support.azure.stage import Azure
+from tests.support.azure.stage import azure as staged
+from tests.support.azure.vault import ALL, SIGNER
+from tests.support.cluster import deployment
+from tests.support.signing import own_registry, push_image, signatures
 
 CERTIFICATE = ["--vault", "kv-voting", "--vault-certificate", "signing"]
 

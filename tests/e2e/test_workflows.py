@@ -12,23 +12,23 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.programs.install import locate
-from s3c_actions.registry.archive import Archive
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.registry.archive import ArchiveSource
 from s3c_lab import registry_server
 from s3c_lab.certificates import make, pem
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.programs import BUILDCTL
-from tests import act
-from tests.azure.registry import ContainerRegistry, container_registry
-from tests.azure.stage import Azure
-from tests.azure.stage import azure as staged
-from tests.azure.vault import Vault
-from tests.e2e.cluster import Kubectl, workload
-from tests.e2e.scanning import planted
-from tests.e2e.signing import signatures
-from tests.github.server import GitHub
-from tests.github.state import Token
+from tests.support import act
+from tests.support.azure.registry import ContainerRegistry, container_registry
+from tests.support.azure.stage import Azure
+from tests.support.azure.stage import azure as staged
+from tests.support.azure.vault import Vault
+from tests.support.cluster import Kubectl, workload
+from tests.support.github.server import GitHub
+from tests.support.github.state import Token
+from tests.support.scanning import planted
+from tests.support.signing import signatures
 
 CALLED = """
 on: push
@@ -158,7 +158,7 @@ def test_from_a_dockerfile_to_a_signed_image_with_an_oidc_token_alone(
     first = "s3c-voting-db-15.0-"
     artifacts = {path.name.partition(first)[2][8:]: path for path in (job.folder / "artifacts").iterdir()}
     assert set(artifacts) == {"", "-scan", "-patch", "-gate"}
-    with Archive(artifacts[""] / "image.tar") as archive:
+    with ArchiveSource(artifacts[""] / "image.tar") as archive:
         assert image["built"].endswith(f"@{archive.image().descriptor.digest}")
         assert any(one.platform == "unknown/unknown" for one in archive.image().descriptor.manifests)
     assert "build-push push=false outputs=type=oci,dest=image.tar" in noted(job)

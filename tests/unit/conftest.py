@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import sys
 from collections.abc import Iterator
@@ -9,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions import places
+from s3c_actions.core import folders
 from s3c_lab.certificates import Identity, make
-from tests.unit import bare
+from tests.support import bare
 
 FORBIDDEN = {
     "subprocess.Popen": "starts a process",
@@ -53,7 +54,7 @@ def no_outside() -> Iterator[dict[str, str]]:
 def own_records(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Each test is on a machine that has installed nothing yet; the value is the account's home folder there."""
     home = tmp_path_factory.getbasetemp() / f"home-{next(_numbers)}"
-    monkeypatch.setattr(places, "account_home", lambda: home)
+    monkeypatch.setattr(folders, "account_home", lambda: home)
     return home
 
 
@@ -76,3 +77,9 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, identity: Identity) -
 def programs(alone: Path) -> None:
     """The programs are found there, and do not start."""
     bare.install_programs(alone)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()

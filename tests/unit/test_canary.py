@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions import arguments, hidden, pasted, shell
-from s3c_actions.commands import COMMANDS, load
-from s3c_actions.errors import Exit, InputError, OutsideError
-from s3c_actions.inputs import github as commenting
-from s3c_actions.inputs import variable
-from s3c_actions.process import Secrets
-from s3c_actions.steps.results import ImageOutcome, Outcome
-from tests import canaries
-from tests.unit import bare
+from s3c_actions.cli import parser
+from s3c_actions.cli import run as shell
+from s3c_actions.core import pasted_content, secret_values
+from s3c_actions.core.errors import Exit, InputError, OutsideError
+from s3c_actions.core.process import Secrets
+from s3c_actions.options import github as commenting
+from s3c_actions.options.command import COMMANDS, load
+from s3c_actions.options.declare import variable
+from s3c_actions.result.model import ImageOutcome, Outcome
+from tests.support import bare, canaries
+from tests.support.commands import with_function
 from tests.unit.test_every_command import LINES
 
 BASES = {line[0]: line for line in reversed(LINES)}
@@ -39,13 +41,17 @@ SECRET_VARIABLES = (
     "AWS_SESSION_TOKEN",
     "SIGNING_KEY",
     "MY_REGISTRY_PASSWORD",
-    *(variable(name) for name in hidden.INPUTS),
+    *(variable(name) for name in secret_values.SECRET_INPUTS),
 )
 
 
 def inputs_of(name):
     command = load(name)
-    return (*command.inputs, *arguments.EVERYWHERE, *(commenting.COMMENTING if command.comments else ()))
+    return (
+        *command.inputs,
+        *parser.COMMON_INPUTS,
+        *(commenting.CommentingOptions.inputs() if command.comments else ()),
+    )
 
 
 def is_path(one):
@@ -112,6 +118,7 @@ def tried(folder, runner, name, one, canary):
     return code, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_key_in_any_input_of_any_command_is_refused_unseen(name, alone, runner):
     for one in inputs_of(name):
@@ -121,15 +128,21 @@ def test_a_key_in_any_input_of_any_command_is_refused_unseen(name, alone, runner
             assert f"{one.name}: it holds a private key" in said, said
 
 
-@pytest.mark.parametrize(("name", "one"), FIRST.values(), ids=[f"{name} {one.name}" for name, one in FIRST.values()])
-def test_content_in_every_input_is_refused_unseen(name, one, alone, runner):
-    for shape in ("PKCS#12 in base64", "kubeconfig", "YAML", "long"):
-        if shape in canaries.TEXTS and not is_path(one):
-            continue
-        code, said = tried(alone, runner, name, one, {**canaries.KEYS, **canaries.TEXTS}[shape])
-        if not (pasted.KUBECONFIG in one.takes and shape == "kubeconfig"):
-            assert code == Exit.WRONG_INPUT, (shape, said)
-            assert f"{one.name}: it holds " in said, (shape, said)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "one", "shape"),
+    [
+        pytest.param(name, one, shape, id=f"{name} {one.name} {shape}")
+        for name, one in FIRST.values()
+        for shape in ("PKCS#12 in base64", "kubeconfig", "YAML", "long")
+        if is_path(one) or shape not in canaries.TEXTS
+    ],
+)
+def test_content_in_every_input_is_refused_unseen(name, one, shape, alone, runner):
+    code, said = tried(alone, runner, name, one, {**canaries.KEYS, **canaries.TEXTS}[shape])
+    if not (pasted_content.KUBECONFIG in one.takes and shape == "kubeconfig"):
+        assert code == Exit.WRONG_INPUT, said
+        assert f"{one.name}: it holds " in said, said
 
 
 @pytest.mark.parametrize("shape", [*canaries.KEYS, *canaries.TEXTS])
@@ -143,10 +156,11 @@ def test_content_of_every_shape_is_recognized_and_hidden(shape):
             continue
         with pytest.raises(InputError, match=f"^{one.name}: it holds ") as caught:
             one.value(canary.text)
-        assert pasted.is_secret(one.content(canary.text))
+        assert pasted_content.is_secret_kind(one.content(canary.text))
         assert not [piece for piece in canary.pieces if piece in str(caught.value) + str(vars(caught.value))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "one"),
     [(n, o) for n, o in FIRST.values() if is_path(o)],
@@ -160,7 +174,7 @@ def test_content_in_a_flag_is_refused_unseen_on_a_terminal_too(name, one, alone,
                 alone, {"RUNNER_TEMP": runner["RUNNER_TEMP"]}, name, argv, canary, **base(name, one), S3C_DEBUG="true"
             )
             assert not seen, (seen, said)
-            if not (pasted.KUBECONFIG in one.takes and "kubeconfig" in shape):
+            if not (pasted_content.KUBECONFIG in one.takes and "kubeconfig" in shape):
                 assert code == Exit.WRONG_INPUT
 
 
@@ -196,13 +210,16 @@ def test_content_anywhere_on_a_command_line_is_not_echoed(argv, shape, alone, ru
 LONG = "/".join(["kanarie-in-a-folder", *("der-name-ist-lang",) * 12, "file.txt"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "one"),
     [(n, o) for n, o in OPEN if is_path(o) and o.name not in {"output-dir", "source"}],
     ids=lambda value: str(getattr(value, "name", value)),
 )
 def test_a_message_shows_forty_characters_of_a_path(name, one, alone, runner):
-    windows = tuple(LONG[start : start + pasted.LONGEST + 1] for start in range(len(LONG) - pasted.LONGEST))
+    windows = tuple(
+        LONG[start : start + pasted_content.MAX_SHOWN + 1] for start in range(len(LONG) - pasted_content.MAX_SHOWN)
+    )
     canary = canaries.Canary(text=LONG, pieces=tuple(dict.fromkeys(windows)))
     argv = {variable(one.name): LONG, **base(name, one)}
     _, seen, said = run(alone, runner, name, (), canary, **argv)
@@ -216,7 +233,7 @@ def test_a_message_shows_forty_characters_of_a_value_that_is_malformed(value, al
             one.value(value)
         except InputError as error:
             shown = re.findall(r"'[^']*'|\"[^\"]*\"", error.what)
-            assert all(len(part) <= pasted.LONGEST + 2 for part in shown), (name, one.name, error.what)
+            assert all(len(part) <= pasted_content.MAX_SHOWN + 2 for part in shown), (name, one.name, error.what)
             assert value not in str(error)
 
 
@@ -236,7 +253,7 @@ def test_no_input_that_names_files_forgets_to_look():
 
 
 def test_the_secret_inputs_are_known_to_whom_hides_them():
-    assert {one.name for name in COMMANDS for one in inputs_of(name) if one.secret} == set(hidden.INPUTS)
+    assert {one.name for name in COMMANDS for one in inputs_of(name) if one.secret} == set(secret_values.SECRET_INPUTS)
 
 
 # Secrets
@@ -259,6 +276,7 @@ def chatty(monkeypatch, alone):
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", LINES, ids=" ".join)
 @pytest.mark.usefixtures("programs")
 def test_secrets_reach_no_output_of_any_command(line, alone, runner, chatty):
@@ -277,7 +295,7 @@ def test_secrets_reach_no_output_of_any_command(line, alone, runner, chatty):
     assert not any(piece in chatty["argv"] for piece in pieces)
 
 
-@pytest.mark.parametrize("one", [variable(name) for name in hidden.INPUTS])
+@pytest.mark.parametrize("one", [variable(name) for name in secret_values.SECRET_INPUTS])
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 20])
 @pytest.mark.parametrize("action", [True, False])
 def test_whatever_a_command_says_is_redacted(one, length, action, alone, runner, monkeypatch):
@@ -301,9 +319,7 @@ def test_whatever_a_command_says_is_redacted(one, length, action, alone, runner,
             error=said,
         )
 
-    from msgspec.structs import replace
-
-    monkeypatch.setattr(shell, "load", lambda _name: replace(command, run=talk))
+    monkeypatch.setattr(shell, "load", lambda _name: with_function(command, talk))
     name = next(line for line in LINES if line[0] == command.name)
     around = runner if action else {"RUNNER_TEMP": runner["RUNNER_TEMP"], "S3C_VERBOSE": "true"}
     code, said_then = bare.ended(name, alone, **around, **{one: secret})
@@ -318,10 +334,8 @@ def test_a_bug_s_traceback_is_redacted(alone, runner, monkeypatch):
     def fail(_values, _context):
         raise RuntimeError(f"cannot use {canaries.PASSWORD!r} of {'; '.join(canaries.forms(canaries.PASSWORD))}")
 
-    from msgspec.structs import replace
-
     scan = load("scan")
-    monkeypatch.setattr(shell, "load", lambda _name: replace(scan, run=fail))
+    monkeypatch.setattr(shell, "load", lambda _name: with_function(scan, fail))
     canary = canaries.Canary(text="", pieces=canaries.pieces(canaries.PASSWORD))
     code, seen, said = run(alone, runner, "scan", ("image",), canary, S3C_REGISTRY_PASSWORD=canaries.PASSWORD)
     assert code == Exit.BUG
@@ -377,6 +391,7 @@ def test_what_is_left_of_a_secret_where_a_text_was_cut_off_is_hidden(cut):
     assert secrets.redact(("geheim-" * 9)[-cut:] + " it said") == "*** it said"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hostile", ["\n", "- ", "{", "eyJ-", "glpat-", "-----BEGIN CERTIFICATE-----", 'a: "', "=", "a/"]
 )
@@ -384,8 +399,8 @@ def test_a_hostile_value_is_looked_at_in_no_time(hostile):
     value = hostile * (120_000 // len(hostile))
     for _, one in FIRST.values():
         one.content(value[:2000])
-    pasted.quoted(value)
-    pasted.certificates(value)
+    pasted_content.quote_value(value)
+    pasted_content.normalize_certificates(value)
     secrets = Secrets()
     secrets.add_content(value)
     assert secrets.redact("nothing of it") == "nothing of it"

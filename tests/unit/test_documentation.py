@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,16 @@ import ruamel.yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from s3c_actions import arguments, inputs
-from s3c_actions.commands import COMMANDS, load
+from s3c_actions.cli import parser
+from s3c_actions.options import declare
+from s3c_actions.options.command import COMMANDS, load
+from s3c_actions.options.report import FormatOptions
+from s3c_actions.report.format_registry import FORMATS
 from s3c_lab.__main__ import parser as lab_parser
-from tests.unit.test_lab import a_lab
+from tests.support import ROOT
+from tests.unit.lab.test_lab import a_lab
+from tools import docs
 
-ROOT = Path(__file__).parents[2]
 YAML = ruamel.yaml.YAML(typ="safe", pure=True)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(ROOT.glob("docs/*.md"))]
 PAGES += sorted(ROOT.glob("actions/*/README.md")) + sorted(ROOT.glob("infra/**/README.md"))
@@ -40,12 +45,17 @@ VARIABLES = {
 }
 
 
+@cache
 def code(page: Path) -> list[Token]:
-    return [
-        one
-        for one in MarkdownIt("gfm-like", {"linkify": False}).parse(page.read_text())
-        if one.type in {"fence", "code_block"}
-    ]
+    # Blocks alone: what stands within a paragraph is no code of theirs.
+    blocks = MarkdownIt("commonmark").disable("inline").parse(page.read_text())
+    return [one for one in blocks if one.type in {"fence", "code_block"}]
+
+
+@cache
+def parsed(text: str) -> Any:
+    """A YAML document; tests only read it."""
+    return YAML.load(text)
 
 
 def shell_lines(block: Token) -> Iterator[str]:
@@ -85,7 +95,7 @@ def command_lines(page: Path) -> Iterator[list[str]]:
 
 def workflows(page: Path) -> list[dict[str, Any]]:
     """The steps shown in YAML that use an action of this repository."""
-    return [step for block in code(page) if block.info in {"yaml", "yml"} for step in steps(YAML.load(block.content))]
+    return [step for block in code(page) if block.info in {"yaml", "yml"} for step in steps(parsed(block.content))]
 
 
 def steps(node) -> list[dict[str, Any]]:
@@ -127,16 +137,30 @@ def test_a_command_line_is_understood(page, words):
         return
     assert name in COMMANDS
     command = load(name)
-    given = arguments.read(command, [filled(word) for word in argv])
+    given = parser.read(command, [filled(word) for word in argv])
     assert given is not None
     told: list[str] = []
-    inputs.resolve(command.inputs, given, {}, told.append)
+    declare.read(command.options, given, {}, told.append)
     assert not told, "an old name is shown"
 
 
 def test_what_make_is_asked_for_can_be_made():
     asked = {word for _, words in SHOWN if words[0] == "make" for word in words[1:]}
     assert {"demo", "test"} <= asked <= TARGETS
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=[form.name for form in FORMATS])
+def test_every_action_that_writes_reports_has_every_format(form):
+    actions = [one for one in docs.ACTIONS if FormatOptions.format in one.inputs]
+    assert {one.command for one in actions} == {"chain", "scan", "patch", "refresh"}
+    for action in actions:
+        declared = parsed((ROOT / action.folder / "action.yml").read_text())["inputs"]["format"]["description"]
+        assert f"`{form.name}`" in declared, action.folder
+        readme = ROOT / action.folder / "README.md"
+        # The README of the whole lists no inputs.
+        rows = [row for row in readme.read_text().splitlines() if row.startswith("| `format` |")]
+        assert len(rows) == (action.folder != ".")
+        assert all(f"`{form.name}`" in row for row in rows), readme
 
 
 def test_what_terraform_is_asked_for_is_an_output():
@@ -149,21 +173,21 @@ def test_a_step_gives_inputs_that_there_are(page, step):
     folder = ROOT / step["uses"].removeprefix("org/s3c").partition("@")[0].strip("/")
     if folder.suffix == ".yml":
         # A job that calls a reusable workflow. YAML 1.2 keeps the key `on`.
-        called = YAML.load(folder.read_text())
+        called = parsed(folder.read_text())
         asked = called["on"]["workflow_call"]
         assert set(step.get("with", {})) <= set(asked["inputs"])
         assert set(step.get("secrets", {})) <= set(asked.get("secrets", {}))
         for name, level in [one for job in called["jobs"].values() for one in job["permissions"].items()]:
             assert step["permissions"].get(name) in {level, "write"}, name
         return
-    declared = YAML.load((folder / "action.yml").read_text())["inputs"]
+    declared = parsed((folder / "action.yml").read_text())["inputs"]
     assert set(step.get("with", {})) <= set(declared)
 
 
 OWN = [
     (path, step)
     for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-    for step in steps(YAML.load(path.read_text()))
+    for step in steps(parsed(path.read_text()))
 ]
 
 
@@ -176,10 +200,10 @@ REUSABLE = sorted(
     path
     for path in (ROOT / ".github" / "workflows").glob("*.yml")
     # Those of this repository alone take no inputs.
-    if (YAML.load(path.read_text())["on"].get("workflow_call") or {}).get("inputs")
+    if (parsed(path.read_text())["on"].get("workflow_call") or {}).get("inputs")
 )
 GUIDE = ROOT / "docs" / "workflows.md"
-EXAMPLES = [YAML.load(block.content) for block in code(GUIDE) if block.info == "yaml"]
+EXAMPLES = [parsed(block.content) for block in code(GUIDE) if block.info == "yaml"]
 CALLS = [(example, name) for example in EXAMPLES for name in example["jobs"]]
 
 
@@ -188,7 +212,7 @@ def called(job: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     name, _, version = job["uses"].removeprefix("org/s3c/").partition("@")
     assert version == "v1"
     path = ROOT / name
-    return path, YAML.load(path.read_text())
+    return path, parsed(path.read_text())
 
 
 def test_every_workflow_for_others_has_an_example():
@@ -231,7 +255,7 @@ def test_every_permission_of_an_example_says_what_for():
 def test_a_reusable_workflow_declares_what_it_uses(path):
     """Every input and secret that is declared is read, and every one that is read is declared."""
     text = path.read_text()
-    declared = YAML.load(text)["on"]["workflow_call"]
+    declared = parsed(text)["on"]["workflow_call"]
     for part in ("inputs", "secrets"):
         read = set(re.findall(rf"\b{part}\.([\w-]+)", text))
         assert read == set(declared.get(part) or {}), part
@@ -239,7 +263,7 @@ def test_a_reusable_workflow_declares_what_it_uses(path):
 
 def test_what_runs_a_dockerfile_has_no_credentials():
     """Whoever may change what is built runs code in that job: nothing there is worth taking."""
-    workflow = YAML.load((ROOT / ".github" / "workflows" / "secure-image.yml").read_text())
+    workflow = parsed((ROOT / ".github" / "workflows" / "secure-image.yml").read_text())
     builds = [job for job in workflow["jobs"].values() if "docker/build-push-action" in str(job)]
     assert [job["permissions"] for job in builds] == [{"contents": "read"}]
     for job in builds:
@@ -255,7 +279,7 @@ def test_what_runs_a_dockerfile_has_no_credentials():
 
 def test_what_ran_the_image_does_not_decide_about_it():
     """Whoever controls the image controls the job that ran its package manager, and everything that it hands on."""
-    workflow = YAML.load((ROOT / ".github" / "workflows" / "secure-image.yml").read_text())
+    workflow = parsed((ROOT / ".github" / "workflows" / "secure-image.yml").read_text())
     jobs = workflow["jobs"]
     gate, sign = jobs["gate"], jobs["sign"]
     assert "fail-on" not in str(jobs["patch"])
@@ -275,7 +299,7 @@ def test_what_ran_the_image_does_not_decide_about_it():
 
 
 def test_what_patches_on_a_schedule_has_no_key():
-    workflow = YAML.load((ROOT / ".github" / "workflows" / "scheduled-patch.yml").read_text())
+    workflow = parsed((ROOT / ".github" / "workflows" / "scheduled-patch.yml").read_text())
     jobs = workflow["jobs"]
     patch, sign = (
         next(step["with"] for step in jobs[name]["steps"] if step.get("uses", "").startswith("org/s3c@"))
@@ -301,7 +325,7 @@ USED = [
 )
 def test_an_output_that_is_used_is_one_of_the_action(page, uses, output):
     folder = ROOT / uses.removeprefix("org/s3c").partition("@")[0].strip("/")
-    assert output in YAML.load((folder / "action.yml").read_text())["outputs"]
+    assert output in parsed((folder / "action.yml").read_text())["outputs"]
 
 
 # Every command of the original workshop's pages, scripts and workflows.

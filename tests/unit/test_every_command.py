@@ -5,18 +5,18 @@ import re
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions.commands import COMMANDS, load
-from s3c_actions.errors import Exit, OutsideError, S3CError
+from s3c_actions.core.errors import Exit, OutsideError, S3CError
+from s3c_actions.options.command import COMMANDS, load
 from s3c_actions.steps import chain
-from tests.unit import samples
-from tests.unit.bare import IMAGE, KEY, PINNED, ended
+from tests.support import samples
+from tests.support.bare import IMAGE, KEY, PINNED, ended
 
 SCANS = [
     ("scan", IMAGE),
-    ("scan", IMAGE, "--fail-on", "HIGH", "--attach", "true", *KEY),
+    ("scan", IMAGE, "--fail-on", "HIGH"),
     ("scan", IMAGE, "--baseline", "registry.example/voting-app:main"),
     ("patch", IMAGE),
-    ("patch", IMAGE, "--attach", "true", *KEY),
+    ("patch", IMAGE, "--certificate", "signing.crt"),
     ("attach", PINNED, *KEY),
     ("refresh", PINNED),
 ]
@@ -34,6 +34,8 @@ LINES: list[tuple[str, ...]] = [
     ("report", "trivy.json", "--format", "spdx"),
     ("sign", IMAGE, *KEY),
     ("sign", PINNED, *KEY),
+    ("sign", PINNED, "--attach", "true", "--results", "result.json", *KEY),
+    ("attach", PINNED, "--results", "result.json", *KEY),
     ("sign", PINNED, "--vault", "kv-voting", "--vault-certificate", "signing", "--azure-identity", "azure-cli"),
     ("verify", IMAGE, "--trust-store", "signing.crt"),
     ("trust", "export", "--vault", "kv-voting", "--vault-certificate", "signing", "--azure-identity", "azure-cli"),
@@ -135,7 +137,7 @@ def test_the_mirror_given_is_the_one_asked(argv, alone, monkeypatch):
         asked.append(url)
         raise OutsideError("asked")
 
-    monkeypatch.setattr("s3c_actions.programs.releases.download", refused)
+    monkeypatch.setattr("s3c_actions.programs.install.releases.download", refused)
     code, said = ended((*argv, "--programs-mirror", "https://mirror.example/github"), alone)
     assert code == Exit.OUTSIDE_FAILED, said
     assert asked

@@ -14,24 +14,27 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 import s3c_actions
-from s3c_actions.commands import attach as attaching
-from s3c_actions.commands import logins
-from s3c_actions.commands import trace as tracing
-from s3c_actions.errors import Exit, OutsideError
-from s3c_actions.image import Reference
-from s3c_actions.programs.notation import Notation
-from s3c_actions.programs.trivy import Metadata, Trivy
+from s3c_actions.core.errors import Exit, OutsideError
+from s3c_actions.core.process import Secrets
+from s3c_actions.core.reference import Reference
+from s3c_actions.evidence.statement import Statement
+from s3c_actions.findings.coverage import Coverage
+from s3c_actions.findings.model import ScanReport
+from s3c_actions.findings.scope import Scope
+from s3c_actions.findings.threshold import Threshold
+from s3c_actions.programs.notation.notation import Notation
+from s3c_actions.programs.trivy.trivy import Conversion, DatabaseMetadata, Trivy
 from s3c_actions.registry import OCI_MANIFEST, Descriptor, ImageConfig, Manifest
-from s3c_actions.report.coverage import Coverage
-from s3c_actions.report.gate import Gate
-from s3c_actions.report.model import ScanReport
-from s3c_actions.report.scope import Scope
-from s3c_actions.report.statement import Statement
+from s3c_actions.result import document
+from s3c_actions.result.model import AttachResult, ImageOutcome, Outcome, PolicyJudgement, ScanResult
 from s3c_actions.steps.assess import Criteria
-from s3c_actions.steps.results import AttachResult, Judgement, ScanResult
-from tests.unit.bare import KEY, ended, furnish, install_programs, silence
+from s3c_actions.wiring import attaching, logins, tracing
+from tests.support import samples
+from tests.support.bare import KEY, ended, furnish, install_programs, silence
+from tests.support.sources import nodes
 
 ROOT = Path(s3c_actions.__file__).parent
 DIGEST = "sha256:" + 64 * "a"
@@ -52,7 +55,7 @@ READ_BY_A_GATE: dict[type, Set[str]] = {
     Coverage: {"blind", "warnings", "uncovered"},
     Statement: {"subject", "gate", "blind", "policy"},
     Criteria: {"gate", "policy", "unscanned_fails", "ignore_unfixed", "now", "bill"},
-    Judgement: {"policy", "refusals"},
+    PolicyJudgement: {"policy", "refusals"},
     Scope: {"scanners", "pkg_types", "platforms", "skip_dirs", "skip_files", "files", "stated"},
 }
 
@@ -61,14 +64,14 @@ def test_one_module_makes_scan_results_and_two_say_what_a_gate_reads() -> None:
     made, said = set(), set()
     for path in ROOT.rglob("*.py"):
         name = path.relative_to(ROOT).as_posix()
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.Call):
                 called = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 made |= {name} if called == "ScanResult" else set()
                 named = {one.arg for one in node.keywords}
                 said |= {name} if called == "replace" and named & (JUDGED - STATED) else set()
     assert made == {"steps/assess.py"}
-    assert said == {"steps/merging.py"}
+    assert said == {"steps/merge.py"}
 
 
 @pytest.mark.parametrize("kind", READ_BY_A_GATE, ids=lambda kind: kind.__name__)
@@ -81,7 +84,7 @@ def test_what_a_gate_reads_has_no_default(kind: type) -> None:
 
 def test_a_gate_says_what_it_refuses() -> None:
     with pytest.raises(TypeError):
-        Gate()  # type: ignore[call-arg]
+        Threshold()  # type: ignore[call-arg]
 
 
 def report(*results: dict[str, Any], age: timedelta = timedelta(minutes=1), **system: Any) -> bytes:
@@ -152,13 +155,22 @@ class World:
         request.output.write_bytes(self.given)
         return ()
 
-    def convert(self, given: Path, _form: str, output: Path) -> None:
+    def convert(self, given: Path, conversion: Conversion) -> None:
         listed = [
             {"name": one["Name"], "versionInfo": one["Version"]}
             for result in json.loads(given.read_bytes())["Results"]
             for one in result.get("Packages", ())
         ]
-        output.write_text(json.dumps({"packages": listed}))
+        conversion.output.write_text(json.dumps({"packages": listed}))
+
+
+def scanned(report: Path, reference: str = IMAGE) -> str:
+    """What a scan of the image leaves, whose report is there."""
+    scan = replace(samples.scan(), reference=reference, trivy_json=report, files={})
+    one = ImageOutcome(image=IMAGE, reference=reference, scan=scan)
+    return document.render_document(
+        document.build_document(Outcome(command="scan", images=(one,)), datetime.now(UTC), Secrets())
+    )
 
 
 def _signed(*_arguments: Any, **_named: Any) -> None:
@@ -172,7 +184,7 @@ def ran(tmp_path, identity, monkeypatch) -> Callable[..., tuple[int, str]]:
     def run(given: bytes, *argv: str) -> tuple[int, str]:
         world = World(given)
         (tmp_path / "report.json").write_bytes(given)
-        monkeypatch.setattr(logins, "registry", lambda *_a, **_n: world)
+        monkeypatch.setattr(logins, "create_registry", lambda *_a, **_n: world)
         monkeypatch.setattr(Trivy, "scan", world.scan)
         monkeypatch.setattr(Trivy, "convert", world.convert)
         return ended(argv if argv[0] == "sign" else (*argv, "--format", "json"), tmp_path)
@@ -180,13 +192,14 @@ def ran(tmp_path, identity, monkeypatch) -> Callable[..., tuple[int, str]]:
     install_programs(tmp_path)
     furnish(tmp_path, identity)
     (tmp_path / "telnetd.yaml").write_text(POLICY)
+    (tmp_path / "result.json").write_text(scanned(Path("report.json")))
     monkeypatch.chdir(tmp_path)
     silence(monkeypatch)
-    monkeypatch.setattr(Trivy, "database", lambda *_: Metadata(updated_at=datetime.now(UTC)))
+    monkeypatch.setattr(Trivy, "database", lambda *_: DatabaseMetadata(updated_at=datetime.now(UTC)))
     monkeypatch.setattr(Notation, "signatures", lambda *_a, **_n: ())
     monkeypatch.setattr(Notation, "sign", _signed)
     monkeypatch.setattr(attaching.Attacher, "attach", lambda *_a: AttachResult(reference=IMAGE, documents=()))
-    monkeypatch.setattr(tracing, "tell", _untold)
+    monkeypatch.setattr(tracing, "trace_image", _untold)
     return run
 
 
@@ -200,10 +213,11 @@ GIVEN = [
     ("attach", IMAGE, "--report", "report.json", *KEY),
     ("sign", IMAGE, "--report", "report.json", *KEY),
     ("sign", IMAGE, "--report", "report.json", "--attach", "sarif", *KEY),
+    ("sign", IMAGE, "--results", "result.json", "--attach", "true", *KEY),
+    ("attach", IMAGE, "--results", "result.json", *KEY),
 ]
 SCANNED = [
     ("scan", IMAGE),
-    ("scan", IMAGE, "--attach", "true", *KEY),
     ("patch", IMAGE),
     ("attach", IMAGE, *KEY),
     ("chain", IMAGE, *KEY),
@@ -254,7 +268,28 @@ def test_without_a_gate_an_old_report_is_a_notice(ran, given) -> None:
     assert "The report" in said
 
 
-@pytest.mark.parametrize("argv", [*GIVEN[:3], *SCANNED[:4]], ids=_named)
+@pytest.mark.parametrize("argv", [*GIVEN[:3], GIVEN[-1], *SCANNED[:3]], ids=_named)
 def test_a_clean_image_gets_through(ran, argv) -> None:
     code, said = ran(CLEAN, *argv, "--fail-on", "LOW")
     assert code == Exit.DONE, said
+
+
+@pytest.mark.parametrize("attach", ["sarif", "none"])
+def test_a_closed_gate_is_attached_and_not_signed(ran, tmp_path, attach) -> None:
+    refused = ("sign", IMAGE, "--results", "result.json", "--policy", "telnetd.yaml", "--attach", attach, *KEY)
+    code, said = ran(CLEAN, *refused)
+    assert (code, "Nothing was signed" in said) == (Exit.REFUSED, True), said
+    (one,) = json.loads((tmp_path / "s3c-out" / "result.json").read_text())["images"]
+    assert (one["verdict"], one["sign"], one["attach"] is not None) == ("refused", None, attach == "sarif")
+
+
+def test_results_of_another_digest_are_wrong_input(ran, tmp_path) -> None:
+    other = IMAGE.replace("a" * 64, "c" * 64)
+    argv = ("sign", IMAGE, "--attach", "true", *KEY, "--results", "result.json")
+    (tmp_path / "result.json").write_text(scanned(Path("report.json"), other))
+    code, said = ran(CLEAN, *argv)
+    assert (code, f"results: none of them has a scan of {IMAGE}." in said) == (Exit.WRONG_INPUT, True), said
+    # A result that says so of a report of another digest.
+    (tmp_path / "result.json").write_text(scanned(Path("report.json")))
+    code, said = ran(CLEAN.replace(b"a" * 64, b"c" * 64), *argv)
+    assert (code, f"none of the reports is of {IMAGE}" in said) == (Exit.WRONG_INPUT, True), said

@@ -9,7 +9,8 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
+
 PAGES = [
     page
     for folder in ("docs", "actions", "infra", ".devcontainer", "tests/standins")
@@ -78,3 +79,37 @@ def test_every_guide_is_reached_from_the_readme():
             (page.parent / link.partition("#")[0]).resolve() for link in links(page) if not re.match(r"[a-z]+:|#", link)
         ]
     assert not set(ROOT.glob("docs/*.md")) - seen
+
+
+def test_every_decision_stands_in_the_index_with_its_title():
+    folder = ROOT / "docs" / "decisions"
+    index = dict(
+        re.findall(r"^\| \[\d{4}\]\((\d{4}-[a-z0-9-]+\.md)\) \| (.+) \|$", (folder / "README.md").read_text(), re.M)
+    )
+    titles = {page.name: page.read_text().splitlines()[0] for page in folder.glob("[0-9]*.md")}
+    assert titles == {name: f"# {name[:4]}: {title}" for name, title in index.items()}
+    assert len(titles) >= 12
+
+
+NAMED = [
+    (page, name)
+    for page in [
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "docs" / "architecture.md",
+        *(ROOT / "docs" / "decisions").glob("*.md"),
+    ]
+    for name in sorted(
+        set(re.findall(r"(?<![\w./-])[\w.]+(?:/[\w.-]+)*/[\w.-]+\.(?:py|rego|j2|md|json)\b", page.read_text()))
+    )
+    if not name.startswith("s3c-out/")
+]
+
+
+@pytest.mark.parametrize(("page", "name"), NAMED, ids=[f"{page.name}: {name}" for page, name in NAMED])
+def test_a_file_that_is_named_to_developers_is_there(page, name):
+    places = [ROOT, ROOT / "s3c_actions", page.parent]
+    assert any((place / name).is_file() for place in places)
+
+
+def test_files_are_named():
+    assert len(NAMED) > 60

@@ -1,4 +1,4 @@
-"""Records what the real notation says, for tests/unit/test_notation.py. Run it as
+"""Records what the real notation says, for tests/unit/programs/notation/test_notation.py. Run it as
 
     python -m tests.data.notation.record NOTATION
 
@@ -18,9 +18,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from s3c_actions.programs.notation_home import Home, TrustPolicy
+from s3c_actions.programs.notation.home import NotationHome, TrustPolicy
 from s3c_lab.certificates import SERVER_AUTH, Identity, make, make_authority, pem
-from tests.e2e.signing import answering, own_registry, push_image, time_stamp_authority, write_plugin
+from tests.support.signing import answering, own_registry, push_image, time_stamp_authority, write_plugin
 
 HERE = Path(__file__).parent
 NOWHERE = "localhost:9"
@@ -31,14 +31,14 @@ class Recorder:
         self.notation, self.folder = notation, folder
         self.names: dict[str, str] = {str(folder): "/tmp/lab"}
 
-    def home(self, name: str, identity: Identity | None = None) -> Home:
-        home = Home(self.folder / "homes" / name)
+    def home(self, name: str, identity: Identity | None = None) -> NotationHome:
+        home = NotationHome(self.folder / "homes" / name)
         home.folder.mkdir(parents=True)
         if identity:
             home.use_files(*identity.write(home.folder, name))
         return home
 
-    def run(self, name: str, home: Home, *arguments: str, experimental: bool = False) -> None:
+    def run(self, name: str, home: NotationHome, *arguments: str, experimental: bool = False) -> None:
         extra = {"NOTATION_EXPERIMENTAL": "1"} if experimental else {}
         ended = subprocess.run(
             [self.notation, *arguments],
@@ -94,7 +94,7 @@ def record(to: Recorder, registry: str, tsa: str, tsa_root: Path) -> None:
         )
         assert ended.returncode == 0, ended.stderr
 
-    def trusting(name: str, anchors: bytes, policy: TrustPolicy | None = None, stamps: bytes = b"") -> Home:
+    def trusting(name: str, anchors: bytes, policy: TrustPolicy | None = None, stamps: bytes = b"") -> NotationHome:
         home = to.home(name)
         home.trust(anchors, policy or TrustPolicy(identities=("*",)), stamps)
         return home
@@ -177,13 +177,13 @@ def record(to: Recorder, registry: str, tsa: str, tsa_root: Path) -> None:
         libexec = to.folder / name
         place = libexec / "plugins" / "lab"
         write_plugin(place, identity_, source) if source else write_plugin(place, identity_)
-        home = Home(to.home(name).folder, libexec)
+        home = NotationHome(to.home(name).folder, libexec)
         home.use_plugin("lab", str(place), config)
         to.run(name, home, "sign", *key, good)
     absent = to.home("sign-plugin-absent")
     absent.use_plugin("absent", "id", {})
     to.run("sign-plugin-absent", absent, "sign", *key, good)
-    renamed = Home(to.home("sign-plugin-renamed").folder, to.folder / "renamed")
+    renamed = NotationHome(to.home("sign-plugin-renamed").folder, to.folder / "renamed")
     place = to.folder / "renamed" / "plugins" / "other"
     write_plugin(place, make("p", spec="RSA-2048")).rename(place / "notation-other")
     renamed.use_plugin("other", str(place), {"tenant": "lab"})

@@ -1,0 +1,1 @@
+"""The command line: arguments in, one command run, its outcome published as console lines, files and outputs."""

@@ -1,0 +1,392 @@
+"""One command from its arguments to its exit code: inputs, console, context, result, outputs, errors.
+
+Everything it uses is an argument, so that a test gives it another environment and other streams.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import msgspec
+from msgspec.structs import replace
+
+from s3c_actions.cli import os_errors, parser
+from s3c_actions.cli.publish import Publisher
+from s3c_actions.cli.streams import Console, open_console
+from s3c_actions.core import folders, pasted_content, secret_values, startup, tempdir, writing
+from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
+from s3c_actions.core.process import Runner
+from s3c_actions.options import declare
+from s3c_actions.options import github as commenting
+from s3c_actions.options.command import Command, load
+from s3c_actions.options.common import AnnotationOptions, EverywhereOptions, OutputOptions, UploadOptions
+from s3c_actions.wiring.context import Context
+
+if TYPE_CHECKING:
+    from s3c_actions.findings.scope import SettingsFile
+    from s3c_actions.options.declare import G, Group, Input
+    from s3c_actions.result.gate_change import GateChange
+    from s3c_actions.result.model import Outcome
+    from s3c_actions.wiring.target_files import GovernedInputs
+
+_SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy"})
+"""Inputs that `wiring.settings_files` handles: a command without any does not import it."""
+
+
+def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    """Run one command.
+
+    Args:
+        name: of the command, as typed.
+        argv: its arguments.
+        environment: the process's.
+        stdout: where results go.
+        stderr: where everything else goes.
+
+    Returns:
+        The exit code, see `errors.Exit`.
+    """
+    console = open_console(environment, stdout, stderr)
+    try:
+        command = load(parser.command_name(name))
+        flags = parser.read(command, argv)
+        if flags is None:
+            stdout.write(parser.help_text(command))
+            return Exit.DONE
+        shown = declare.read(EverywhereOptions, flags, environment, console.progress.notice)
+        debug = shown.debug or environment.get("RUNNER_DEBUG") == "1"
+        console = open_console(
+            environment, stdout, stderr, quiet=shown.quiet, verbose=shown.verbose or debug, debug=debug
+        )
+    except S3CError as error:
+        console.error(name if isinstance(error, InputError) and error.field != "command" else "", error)
+        return int(error.exit_code)
+    except OSError:
+        raise  # standard output: `__main__` reports it
+    except Exception as error:
+        console.bug(name, error)
+        return Exit.BUG
+    else:
+        return _Run(command, flags, environment, console).run()
+    finally:
+        console.close()
+
+
+class _Run(msgspec.Struct):
+    command: Command[Any]
+    flags: Mapping[str, str]
+    environment: Mapping[str, str]
+    console: Console
+    upload: bool = False
+    annotations: bool = False
+    comment: commenting.CommentingOptions | None = None
+    settings: tuple[SettingsFile, ...] = ()
+    changes: tuple[GateChange, ...] = ()
+    now: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
+
+    def run(self) -> int:
+        """Run the command and publish its outcome; the reports are written even when it fails."""
+        try:
+            root = writing.guarded_folder(self.environment, _working_folder())
+        except S3CError:  # there is no working folder, which `_run` reports
+            return self._run()
+        with writing.guard_links(root):
+            return self._run()
+
+    def _run(self) -> int:
+        from s3c_actions.result.model import Outcome
+
+        started = time.monotonic()
+        output: Path | None = None
+        failure: S3CError | None = None
+        try:
+            self._hide_secrets()
+            self._reject_removed()
+            _working_folder()
+            if issubclass(self.command.options, OutputOptions):
+                output = _make_output_folder(self._read_group(OutputOptions).output_dir)
+            self.upload = self._read_group(UploadOptions).upload_sarif
+            if self.command.comments:
+                self.annotations = self._read_group(AnnotationOptions).annotations
+                self.comment = declare.read(
+                    commenting.CommentingOptions, self.flags, self.environment, self.console.progress.notice
+                )
+            outcome = self._shorten_outcome(self._run_command(output))
+        except S3CError as error:
+            failure = error
+        except OSError as error:
+            failure = os_errors.translate(error) or os_errors.translate_conflict(error, output)
+            if failure is None:
+                return self._report_bug(error, output, started)
+        except Exception as error:
+            return self._report_bug(error, output, started)
+        if failure is not None:
+            self._shorten(failure)
+            outcome = Outcome(
+                command=self.command.name, images=(), exit_code=int(failure.exit_code), error=failure.what
+            )
+        outcome = replace(outcome, seconds=time.monotonic() - started)
+        outcome = replace(outcome, settings=self.settings, gate_changes=self.changes)
+        try:
+            return self._publisher().publish(outcome, output, failure)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            translated = os_errors.translate(error)
+            if translated is None:
+                return self._report_bug(error, output, started)
+            self.console.error(self.command.name, translated)
+            return int(translated.exit_code)
+        except Exception as error:
+            # Uncaught, it would end with Python's own exit code 1, which here means that the policy refused.
+            return self._report_bug(error, output, started)
+
+    def _publisher(self) -> Publisher:
+        return Publisher(
+            command=self.command,
+            environment=self.environment,
+            console=self.console,
+            now=self.now,
+            upload=self.upload,
+            annotations=self.annotations,
+            comment=self.comment,
+        )
+
+    def _all_inputs(self) -> tuple[Input[Any], ...]:
+        """Return every input of this command, including those of the shell itself."""
+        shell_inputs = (*parser.COMMON_INPUTS, AnnotationOptions.annotations, UploadOptions.upload_sarif)
+        return (
+            *self.command.inputs,
+            *shell_inputs,
+            *(commenting.CommentingOptions.inputs() if self.command.comments else ()),
+        )
+
+    def _hide_secrets(self) -> None:
+        """Hide every secret before an input is used, including secrets given in the wrong input."""
+        secrets = self.console.secrets
+        for value in secret_values.environment_secrets(self.environment):
+            secrets.add(value)
+        for option, text in declare.texts(self._all_inputs(), self.flags, self.environment):
+            if option.secret:
+                secrets.add(text)
+            elif (kind := option.content(text)) in option.takes and kind == pasted_content.KUBECONFIG:
+                for value in pasted_content.kubeconfig_secrets(pasted_content.normalize_kubeconfig(text)):
+                    secrets.add(value)
+            elif pasted_content.is_secret_kind(kind):
+                secrets.add_content(text)
+
+    def _reject_removed(self) -> None:
+        """Raise InputError when a variable sets a removed input; in an action every input is a variable."""
+        removed = self.command.removed
+        if removed is not None:
+            for option, _ in declare.texts(removed.asking, {}, self.environment):
+                raise removed.error(option, self.command.name)
+
+    def _program_environment(self) -> dict[str, str]:
+        """Return the environment without secret inputs of any command, and without content given in place of a path."""
+        excluded = {declare.variable(name) for name in secret_values.SECRET_INPUTS}
+        for option in self._all_inputs():
+            names = [declare.variable(name) for name in (option.name, *option.aliases)] if not option.secret else []
+            excluded.update(name for name in names if option.content(self.environment.get(name, "")))
+        return {name: text for name, text in self.environment.items() if name not in excluded}
+
+    def _shorten(self, error: S3CError) -> None:
+        """Cut values of inputs that an error contains to the length that messages show."""
+        cut = self._create_shortener()
+        error.what, error.cause, error.remedy, error.original = map(
+            cut, (error.what, error.cause, error.remedy, error.original)
+        )
+        error.args = (error.what,)
+
+    def _shorten_outcome(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with its errors cut as `_shorten` does."""
+        failures = [image.failure for image in outcome.images]
+        for failure in (*failures, outcome.deploy.failure if outcome.deploy is not None else None):
+            if failure is not None:
+                self._shorten(failure)
+        return replace(outcome, error=self._create_shortener()(outcome.error))
+
+    def _create_shortener(self) -> Callable[[str], str]:
+        cuts: dict[str, str] = {}
+        for option, text in declare.texts(self._all_inputs(), self.flags, self.environment):
+            cuts.update(option.cuts(text))
+
+        def cut(text: str) -> str:
+            for long in sorted(cuts, key=len, reverse=True):
+                text = text.replace(long, cuts[long])
+            return pasted_content.hide_kept_paths(text)
+
+        return cut
+
+    def _read_group(self, group: type[G]) -> G:
+        """Read inputs that the shell itself uses."""
+        return declare.read(group, self.flags, self.environment, lambda _old: None)
+
+    def _run_command(self, output: Path | None) -> Outcome:
+        environment = self._program_environment()
+        progress = self.console.progress
+        cache = folders.cache_folder(environment)
+        if cache.notice:
+            progress.notice(cache.notice)
+        program_environment = folders.program_environment(environment, folders.working_folder())
+        with tempdir.open_run_folder(_temp_parent(environment)) as temp:
+            values = declare.read(
+                self.command.options, self.flags, self.environment, progress.notice, partial(_write_content, temp)
+            )
+            context = Context(
+                environment=environment,
+                runner=Runner(
+                    {**program_environment, "TMPDIR": str(temp)},
+                    self.console.secrets,
+                    echo=lambda line: progress.note(f"$ {line}"),
+                    meanwhile=_warm_summary,
+                ),
+                progress=progress,
+                secrets=self.console.secrets,
+                output=output or Path(),
+                cache=cache.path,
+                temp=temp,
+                cwd=_working_folder(),
+                now=self.now,
+            )
+            return self.command.run(self._add_settings_files(values, context), context)
+
+    def _add_settings_files(self, values: Group, context: Context) -> Group:
+        """Return the values with the settings files added, and record those files in the outcome."""
+        declared = self.command.inputs
+        if not _SETTINGS.intersection(option.name for option in declared):
+            return values
+        from s3c_actions.wiring import settings_files
+
+        governed = self._apply_target_files(values, context)
+        values = settings_files.add_default_files(governed.options, declared, context.cwd)
+        proposed = governed.proposed
+        if proposed is not None:
+            proposed = settings_files.add_default_files(proposed, declared, context.cwd)
+        settings_files.share_files(context, settings_files.RunFiles(names=governed.names, proposed=proposed))
+        self.changes = governed.changes
+        self.settings = settings_files.list_files(values, declared, context.cwd, governed.names)
+        return values
+
+    def _apply_target_files(self, values: Group, context: Context) -> GovernedInputs:
+        """Return the values with the files of a pull request's target branch; unchanged outside a pull request."""
+        from s3c_actions.wiring import target_files
+
+        if not self.environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
+            return target_files.GovernedInputs(options=values)
+        from s3c_actions.github import target_branch
+
+        progress = self.console.progress
+        gating = declare.read(commenting.GatingOptions, {}, self.environment, progress.notice)
+        branch = target_branch.find_target_branch(self.environment, lambda: self._find_token(gating), progress.notice)
+        if branch is None:
+            return target_files.GovernedInputs(options=values)
+        checkout = target_files.Checkout(
+            workspace=Path(self.environment.get("GITHUB_WORKSPACE") or context.cwd),
+            repository=self.environment.get("GITHUB_REPOSITORY", ""),
+            cwd=context.cwd,
+        )
+        label = gating.gate_label
+        governed = target_files.apply_target_files(
+            values, self.command.inputs, checkout, branch, label=label, temp=context.temp
+        )
+        for change in governed.changes:
+            progress.warning(target_files.describe_change(change, branch.name, label))
+        return governed
+
+    def _find_token(self, gating: commenting.GatingOptions) -> str:
+        """Return the token that reads the target branch."""
+        names = ("GITHUB_TOKEN", "GH_TOKEN")
+        token = gating.github_token or next(filter(None, map(self.environment.get, names)), "")
+        if not token:
+            raise OutsideError(
+                "The target branch's files could not be read: there is no token for GitHub.",
+                cause="On a pull request the files that decide its gate are compared with the target branch's.",
+                remedy="Give `github-token`, with the permission `contents: read`.",
+            )
+        self.console.secrets.add(token)
+        return token
+
+    def _report_bug(self, error: Exception, output: Path | None, started: float) -> int:
+        from s3c_actions.result.model import Outcome
+
+        what = f"A bug of s3c ended it: {type(error).__name__}."
+        bug = S3CError(what, remedy="Please report it with the traceback from the log.")
+        outcome = Outcome(
+            command=self.command.name,
+            images=(),
+            exit_code=Exit.BUG,
+            error=what,
+            seconds=time.monotonic() - started,
+        )
+        try:
+            self._publisher().write(outcome, output, bug)
+        except Exception as second:
+            self.console.write_problem("".join(traceback.format_exception(second)))
+        self.console.bug(self.command.name, error)
+        return Exit.BUG
+
+
+def _write_content(temp: Path, name: str, content: str) -> Path:
+    """Write content given in place of a path to a file, which is removed with the run's temporary folder."""
+    folder = temp / pasted_content.KEPT_FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / name
+    path.touch(mode=0o600)
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+@cache
+def _warm_summary() -> None:
+    """Import and compile the summary's renderer while the first program runs."""
+    startup.warm(then="s3c_actions.report.github.summary:prepare")
+
+
+def cache_path(environment: Mapping[str, str]) -> Path:
+    """Return the folder of programs and databases kept between runs: `S3C_CACHE`, else the user's cache folder."""
+    return folders.cache_folder(environment).path
+
+
+_OWN_FILES = ("summary.md", "result.json")
+
+
+def _make_output_folder(output: Path) -> Path:
+    """Create the output folder, before anything is done that would have to be reported in it."""
+    try:
+        writing.check_inside(output, _OWN_FILES)
+        writing.make_folder(output)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise os_errors.no_output_folder(error) from error
+    if not os.access(output, os.W_OK | os.X_OK):
+        raise InputError("output-dir", f"this user may not write to {output}.", remedy="Give another folder.")
+    return output
+
+
+def _temp_parent(environment: Mapping[str, str]) -> Path | None:
+    """Return the parent of the run's temporary folder; None for the system's own."""
+    folder = environment.get("RUNNER_TEMP")
+    if folder and not Path(folder).is_dir():
+        raise InputError(
+            "RUNNER_TEMP", f"{folder} is not a folder.", remedy="Make it; outside of a workflow, unset the variable."
+        )
+    return Path(folder) if folder else None
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise InputError(
+            "working folder", "it was removed.", remedy="Go to one that is there, and run it again."
+        ) from None

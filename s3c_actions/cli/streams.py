@@ -1,0 +1,138 @@
+"""The streams of one run: results on standard output, the rest on standard error or in the log of GitHub Actions."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+import msgspec
+
+from s3c_actions import __version__
+from s3c_actions.cli.console import LogProgress, QuietProgress, TerminalProgress, error_lines
+from s3c_actions.core.errors import S3CError
+from s3c_actions.core.process import Secrets
+from s3c_actions.report.render.terminal import plain_line
+
+if TYPE_CHECKING:
+    from s3c_actions.core.progress import Progress
+    from s3c_actions.github.log import ActionsProgress
+
+
+class Console(msgspec.Struct):
+    """The destination of everything that is shown.
+
+    Attributes:
+        stdout, stderr: results go to `stdout`, everything else to `stderr`.
+        progress: of the steps; `actions` is the same object when it is the log of GitHub Actions.
+        secrets: redacted in everything shown.
+    """
+
+    stdout: TextIO
+    stderr: TextIO
+    progress: Progress
+    secrets: Secrets
+    actions: ActionsProgress | None = None
+    quiet: bool = False
+    debug: bool = False
+
+    def say(self, text: str) -> None:
+        """Print lines of a result, unchanged except for control characters; untrusted."""
+        self._lines(text, self.stdout)
+
+    def write_problem(self, text: str) -> None:
+        """Print lines about a problem; untrusted."""
+        self._lines(text, self.stderr)
+
+    def error(self, command: str, error: S3CError) -> None:
+        """Show an error as `error_lines` formats it; under GitHub Actions as an annotation."""
+        lines = [self.secrets.redact(line) for line in error_lines(command, error)]
+        if self.debug:
+            self.write_problem("".join(traceback.format_exception(error)))
+        if self.actions is not None:
+            self.actions.annotate("error", "\n".join(lines), title=f"s3c {command}".strip())
+        else:
+            self.write_problem("\n".join(lines))
+
+    def bug(self, command: str, error: BaseException) -> None:
+        """Show a traceback and the versions, for a bug report."""
+        message = f"s3c {command}: this is a bug of s3c {__version__}; please report it with what stands above."
+        versions = f"s3c {__version__}, {_platform_description()}"
+        self.write_problem("".join(traceback.format_exception(error)) + versions)
+        if self.actions is not None:
+            self.actions.annotate("error", message)
+        else:
+            self.write_problem(message)
+
+    def close(self) -> None:
+        """End the output: nothing more is shown."""
+        if self.actions is not None:
+            self.actions.close()
+        self.stdout.flush()
+
+    def _lines(self, text: str, stream: TextIO) -> None:
+        text = self.secrets.redact(text)
+        if self.actions is not None:
+            self.actions.print(text)
+        else:
+            stream.write("".join(f"{plain_line(line, 20_000)}\n" for line in text.splitlines()))
+            stream.flush()
+
+
+def open_console(
+    environment: Mapping[str, str],
+    stdout: TextIO,
+    stderr: TextIO,
+    *,
+    quiet: bool = False,
+    verbose: bool = False,
+    debug: bool = False,
+) -> Console:
+    """Choose how a run shows its progress: the log of GitHub Actions, a terminal, a plain log, or nothing.
+
+    Args:
+        environment: of the process; GITHUB_ACTIONS, CI, TERM and NO_COLOR decide.
+        stdout: for results.
+        stderr: for everything else, outside of GitHub Actions.
+        quiet: show errors only.
+        verbose: show notes too.
+        debug: show tracebacks of errors too.
+    """
+    if environment.get("GITHUB_ACTIONS") == "true":
+        from s3c_actions.github.log import ActionsProgress, ActionsSecrets
+
+        actions = ActionsProgress(stdout, quiet=quiet)
+        masks = ActionsSecrets(actions)
+        actions.redact = masks.redact
+        return Console(stdout, stderr, actions, masks, actions, quiet, debug)
+    progress: Progress
+    secrets = Secrets()
+    stream = cast(TextIO, _Redacting(stderr, secrets))
+    if quiet:
+        progress = QuietProgress(stream)
+    elif stderr.isatty() and not environment.get("CI") and environment.get("TERM") != "dumb":
+        progress = TerminalProgress(stream, color=not environment.get("NO_COLOR"), verbose=verbose)
+    else:
+        progress = LogProgress(stream, verbose=verbose)
+    return Console(stdout, stderr, progress, secrets, quiet=quiet, debug=debug)
+
+
+class _Redacting:
+    """A stream that redacts secrets in what is written to it."""
+
+    def __init__(self, stream: TextIO, secrets: Secrets) -> None:
+        self._stream, self._secrets = stream, secrets
+
+    def write(self, text: str) -> int:
+        """Write a text with its secrets redacted."""
+        return self._stream.write(self._secrets.redact(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _platform_description() -> str:
+    import platform
+
+    # platform.platform() would start a program.
+    return f"Python {platform.python_version()}, {platform.system()} {platform.release()} {platform.machine()}"

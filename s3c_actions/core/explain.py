@@ -1,0 +1,99 @@
+"""Explains the errors of outside programs and services: a table of known cases beside each, and one function.
+
+A new case is one row in the table of its program, and a recorded output in the tests: every row has to be hit by one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
+
+EXAMINED = 64 * 1024
+"""Characters of an output that patterns are searched in, half of them from its start and half from its end."""
+
+_PLACE = re.compile(r"\{(\w+)(!r)?\}")
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """A known error: how it shows, and what to say.
+
+    In `what`, `cause`, `remedy` and `field`, `{name}` stands for a named group of the pattern or for a fact, `{name!r}`
+    for its quoted form; other braces stand for themselves.
+
+    Attributes:
+        pattern: regular expression, searched in the output; bound its gaps, for outputs are untrusted and long.
+        also: a second one, which has to be found too.
+        what, cause, remedy: as in `S3CError`.
+        field: the input at fault; it makes an InputError.
+        kind: makes the error when there is no field.
+    """
+
+    pattern: str
+    what: str
+    cause: str = ""
+    remedy: str = ""
+    also: str = ""
+    field: str = ""
+    kind: Callable[..., S3CError] = OutsideError
+
+    def error(self, facts: Mapping[str, object], *, image: str = "", original: str = "") -> S3CError:
+        """The error of this case, with the facts filled in."""
+
+        def filled(text: str) -> str:
+            return _PLACE.sub(lambda place: _fact(place, facts), text)
+
+        more = {"cause": filled(self.cause), "remedy": filled(self.remedy), "image": image, "original": original}
+        if self.field:
+            return InputError(filled(self.field), filled(self.what), **more)
+        return self.kind(filled(self.what), **more)
+
+
+def explain(
+    text: str,
+    cases: Iterable[Case],
+    facts: Mapping[str, object] | None = None,
+    *,
+    image: str = "",
+    original: str = "",
+    flags: int = 0,
+) -> S3CError | None:
+    """The error of the first case that an output shows; None when it shows none.
+
+    Args:
+        text: the output.
+        cases: the table.
+        facts: what the messages may name; a group of the pattern that matched comes before the fact of its name.
+        image: reference that the error is about.
+        original: the part of the output to show last.
+        flags: of `re`, for all patterns.
+    """
+    text = _examined(text)
+    for case in cases:
+        groups = match(text, case, flags)
+        if groups is not None:
+            return case.error({**(facts or {}), **groups}, image=image, original=original)
+    return None
+
+
+def match(text: str, case: Case, flags: int = 0) -> dict[str, str] | None:
+    """The named groups of a case that a text shows; None when it does not show it."""
+    found = re.search(case.pattern, text, flags)
+    if found is None or (case.also and re.search(case.also, text, flags) is None):
+        return None
+    return {name: group for name, group in found.groupdict().items() if group is not None}
+
+
+def _examined(text: str) -> str:
+    half = EXAMINED // 2
+    return text if len(text) <= EXAMINED else f"{text[:half]}\n{text[-half:]}"
+
+
+def _fact(place: re.Match[str], facts: Mapping[str, object]) -> str:
+    name, quoted = place.groups()
+    if name not in facts:
+        return place[0]
+    return repr(facts[name]) if quoted else str(facts[name])

@@ -1,0 +1,66 @@
+"""The progress shown to people while long work runs. Steps call it; the command line chooses the implementation."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """A place to report progress to people. Text passed to it may be untrusted: it escapes it."""
+
+    def step(self, name: str) -> StepContext:
+        """Begin a named step (`scan`, `patch`, …); it ends with its duration and the sentence given to `done`."""
+
+    def about(self, image: str) -> None:
+        """Set the image that the following steps concern; called when there are several."""
+
+    def note(self, text: str) -> None:
+        """Report a line of detail, such as a program's command or its progress."""
+
+    def notice(self, text: str) -> None:
+        """Report something a person should know (an old input name, a reused report)."""
+
+    def warning(self, text: str) -> None:
+        """Report something a person should change."""
+
+
+class StepContext(Protocol):
+    """One running step."""
+
+    def __enter__(self) -> StepContext: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def done(self, sentence: str) -> None:
+        """Set the result of the step, in one short sentence."""
+
+
+class _SilentStep:
+    def __enter__(self) -> _SilentStep:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def done(self, sentence: str) -> None:
+        """Ignore the text."""
+
+
+class Silent:
+    """Progress that is not shown, for tests and for use as a library."""
+
+    def step(self, name: str) -> StepContext:
+        """Return a step that reports nothing."""
+        return _SilentStep()
+
+    def about(self, image: str) -> None:
+        """Ignore the text."""
+
+    def note(self, text: str) -> None:
+        """Ignore the text."""
+
+    def notice(self, text: str) -> None:
+        """Ignore the text."""
+
+    def warning(self, text: str) -> None:
+        """Ignore the text."""

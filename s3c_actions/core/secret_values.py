@@ -1,0 +1,57 @@
+"""Find the environment variables that hold secrets: those of our inputs, and others by their names or values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote, urlsplit
+
+from s3c_actions.core import pasted_content
+
+SECRET_INPUTS = ("github-token", "key-password", "key-pem", "registry-password", "source-password")
+"""The secret inputs of all commands."""
+
+# What a workflow's `env:` is likely to hold, besides GITHUB_TOKEN, ACTIONS_ID_TOKEN_REQUEST_TOKEN, AZURE_CLIENT_SECRET,
+# AZURE_CLIENT_CERTIFICATE_PASSWORD, NOTATION_PASSWORD, TRIVY_PASSWORD, IDENTITY_HEADER, AWS_SECRET_ACCESS_KEY.
+_SECRET = re.compile(
+    r"(?:^|_)(?:TOKENS?|SECRETS?|SECRET_ACCESS_KEY|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|PAT|CREDENTIALS?|PRIVATE_KEY"
+    r"|API_?KEY|ACCESS_?KEY|SIGNING_KEY|PEM|CONNECTION_STRING|IDENTITY_HEADER|AUTH_CONFIG)$",
+    re.IGNORECASE,
+)
+_NOT = frozenset({"PWD", "OLDPWD"})
+_SHORTEST = 6
+_PATHS = re.compile(r"(?:[A-Za-z]:)?[./~][^\n]*")
+
+
+def environment_secrets(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the secret values in an environment.
+
+    A value is secret by the variable's name, by its content (a key, a kubeconfig, a token), or as the password in an
+    address, such as a proxy's. Paths are not secret, nor are words as short as `true`.
+
+    Args:
+        environment: of the process.
+    """
+    for name, value in environment.items():
+        if _SECRET.search(name) and name not in _NOT:
+            is_input = name.removeprefix("S3C_").lower().replace("_", "-") in SECRET_INPUTS
+            if is_input or (len(value) >= _SHORTEST and not _PATHS.fullmatch(value)):
+                yield value
+        elif (kind := pasted_content.recognize(value)) == pasted_content.KUBECONFIG:
+            # A kubeconfig may be passed as text, and a message may name its cluster.
+            yield from pasted_content.kubeconfig_secrets(pasted_content.normalize_kubeconfig(value))
+        elif pasted_content.is_secret_kind(kind):
+            yield from (value, *pasted_content.secret_parts(value))
+        elif "://" in value and "@" in value:
+            yield from address_secrets(value)
+
+
+def address_secrets(address: str) -> Iterator[str]:
+    """Yield the password in an address, and user and password together, as written and decoded."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return
+    if parts.password:
+        yield from (parts.password, unquote(parts.password))
+        yield parts.netloc.rpartition("@")[0]

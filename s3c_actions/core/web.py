@@ -1,0 +1,54 @@
+"""Create the HTTP sessions of `requests`, in one place: credentials for a host are sent to that host alone.
+
+`requests` looks for credentials in ~/.netrc: for each request that has none, and again after each redirect, whatever
+the request had. A registry or an API that redirects could choose who receives them. Our credentials are those of the
+inputs and of Docker's configuration, so that file is never read. Proxies and CA bundles are those of the environment.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from s3c_actions.core import response_limits
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Request, Response, Session
+
+
+def create_session() -> Session:
+    """Return a new session, whose answers have a time limit (`answers`); the caller closes it."""
+    response_limits.install_limits()
+    new: Session = _session_class()()
+    new.headers["User-Agent"] = "s3c"
+    return new
+
+
+@cache
+def _session_class() -> type[Session]:
+    import requests
+    from requests.utils import get_auth_from_url
+
+    class OwnCredentials(requests.Session):
+        """A session that uses no credentials but those of the request."""
+
+        def prepare_request(self, request: Request) -> PreparedRequest:
+            """Prepare a request without reading ~/.netrc, which the library skips for a request that has an `auth`."""
+            if request.auth is None and self.auth is None:
+                embedded = get_auth_from_url(str(request.url))
+                request.auth = embedded if any(embedded) else _unchanged
+            return super().prepare_request(request)
+
+        def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
+            """Drop the credentials where a redirect leads to another host, and look for no others."""
+            before, now = str(response.request.url), str(prepared_request.url)
+            leaves_host = self.should_strip_auth(before, now)  # type: ignore[no-untyped-call]
+            if leaves_host and "Authorization" in prepared_request.headers:
+                del prepared_request.headers["Authorization"]
+
+    return OwnCredentials
+
+
+def _unchanged(request: Any) -> Any:
+    """Return the request unchanged: an `auth` that adds nothing."""
+    return request

@@ -1,0 +1,273 @@
+"""Read documents attached to an image: reports, bills of materials, OpenVEX, `result.json`.
+
+They come from anyone who may push there, and from other tools as well: of a malformed document the usable part is read,
+and a document without one is reported as unusable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from s3c_actions.core import reading
+from s3c_actions.core.artifact_types import STATEMENT
+from s3c_actions.core.text import counted
+from s3c_actions.findings.model import Severity
+from s3c_actions.trace.model import AttachedFinding, PatchChange
+
+MAX_FINDINGS = 50_000
+_SEVERITY = re.compile(r"^Severity: *([A-Za-z]+)", re.MULTILINE)
+_PACKAGE = re.compile(r"^Package: *(\S.*)$", re.MULTILINE)
+_FIXED = re.compile(r"^Fixed [Vv]ersion: *(\S.*)$", re.MULTILINE)
+
+
+class UnusableDocument(ValueError):
+    """A document that is not of its stated type; the text is a clause that says why."""
+
+
+class SarifReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A SARIF report: its findings, the most severe first, and how many of them have a fix.
+
+    Attributes:
+        omitted: the number of further findings it states: a report that is judged in a cluster lists no more than fits.
+        created: the time of the scan, empty when not stated.
+        subject: the digest of its image, empty when not stated.
+    """
+
+    findings: tuple[AttachedFinding, ...]
+    fixable: int
+    omitted: int = 0
+    created: str = ""
+    subject: str = ""
+    scanner: str = ""
+    database: str = ""
+
+
+def read_sarif(content: bytes) -> SarifReport:
+    """Read a SARIF 2.1.0 report, of s3c or of another tool.
+
+    Raises:
+        Unusable: it is not such a report.
+    """
+    document = _object(content)
+    runs = document.get("runs")
+    if not isinstance(runs, list) or not runs or not all(isinstance(run, dict) for run in runs):
+        raise UnusableDocument("it is no SARIF report: it has no runs")
+    findings: list[AttachedFinding] = []
+    fixable = 0
+    for run in runs:
+        for finding, has_fix in _results(run):
+            findings.append(finding)
+            fixable += has_fix
+            if len(findings) > MAX_FINDINGS:
+                raise UnusableDocument(f"it holds more than {MAX_FINDINGS:,} findings")
+    properties = _map(runs[0].get("properties"))
+    statement = _map(properties.get(STATEMENT))
+    driver = _map(_map(runs[0].get("tool")).get("driver"))
+    return SarifReport(
+        findings=tuple(sorted(findings, key=lambda finding: (-finding.severity, finding.package, finding.id))),
+        fixable=fixable,
+        omitted=sum(_omitted(run) for run in runs),
+        created=_text(statement.get("created")) or _text(properties.get("scanned")),
+        subject=_text(statement.get("subject")) or _text(properties.get("digest")),
+        scanner=f"{_text(driver.get('name'))} {_text(driver.get('version'))}".strip(),
+        database=_text(statement.get("database")) or _text(properties.get("database")),
+    )
+
+
+def _results(run: Mapping[str, Any]) -> Iterator[tuple[AttachedFinding, bool]]:
+    """Yield each finding that counts, and whether it has a fix."""
+    listed = _map(_map(run.get("tool")).get("driver")).get("rules")
+    rules = (
+        {_text(rule_object.get("id")): rule_object for rule_object in listed if isinstance(rule_object, dict)}
+        if isinstance(listed, list)
+        else {}
+    )
+    results = run.get("results")
+    if not isinstance(results, list):
+        raise UnusableDocument("it is no SARIF report: a run has no results")
+    for result in results:
+        if not isinstance(result, dict):
+            raise UnusableDocument("it is no SARIF report: a result is no object")
+        own = _map(result.get("properties"))
+        if own.get("suppressed") is True or result.get("suppressions"):
+            continue
+        name = _text(result.get("ruleId"))
+        rule = _map(rules.get(name))
+        help_text = _text(_map(rule.get("help")).get("text"))
+        fixed = _text(own.get("fixed")) or _first_match(_FIXED, help_text)
+        fixed = "" if fixed == "none yet" else fixed
+        severity = _text(own.get("severity")) or _first_match(_SEVERITY, help_text)
+        finding = AttachedFinding(
+            id=_text(own.get("id")) or name,
+            severity=Severity.of(severity),
+            package=_text(own.get("package")) or _first_match(_PACKAGE, help_text),
+            installed=_text(own.get("installed")),
+            fixed=fixed,
+            title=_text(_map(rule.get("shortDescription")).get("text"))
+            or _text(_map(result.get("message")).get("text")),
+            url=_text(rule.get("helpUri")),
+        )
+        fixable = own.get("fixable")
+        yield finding, fixable if isinstance(fixable, bool) else bool(fixed)
+
+
+def _omitted(run: Mapping[str, Any]) -> int:
+    properties = _map(run.get("properties"))
+    number = _map(properties.get(STATEMENT)).get("omitted", properties.get("omitted"))
+    return number if type(number) is int and number > 0 else 0
+
+
+def describe_spdx(content: bytes) -> str:
+    """Describe the content of a bill of materials in SPDX, in a clause.
+
+    Raises:
+        Unusable: it is not one.
+    """
+    document = _object(content)
+    if not isinstance(document.get("packages"), list) or not _text(document.get("spdxVersion")):
+        raise UnusableDocument("it is no SPDX document")
+    return counted(len(document["packages"]), "package")
+
+
+def describe_cyclonedx(content: bytes) -> str:
+    """Describe the content of a bill of materials in CycloneDX, in a clause.
+
+    Raises:
+        Unusable: it is not one.
+    """
+    document = _object(content)
+    if document.get("bomFormat") != "CycloneDX":
+        raise UnusableDocument("it is no CycloneDX document")
+    components = document.get("components")
+    return counted(len(components) if isinstance(components, list) else 0, "component")
+
+
+def describe_openvex(content: bytes) -> str:
+    """Describe the content of an OpenVEX document, in a clause.
+
+    Raises:
+        Unusable: it is not one.
+    """
+    document = _object(content)
+    statements = document.get("statements")
+    if "openvex" not in _text(document.get("@context")) or not isinstance(statements, list):
+        raise UnusableDocument("it is no OpenVEX document")
+    fixed = sum(1 for statement in statements if _map(statement).get("status") == "fixed")
+    return f"{counted(len(statements), 'statement')}, {fixed:,} fixed"
+
+
+class AttachedResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts of a `result.json` about the image: the original of the patch, and the changes by the patch."""
+
+    told: str
+    original: str = ""
+    change: PatchChange | None = None
+
+
+def read_attached_result(content: bytes, digest: str) -> AttachedResult:
+    """Read the facts of one image in a `result.json` (schemas/result-1.json).
+
+    Args:
+        content: the document.
+        digest: of the image it is attached to.
+
+    Raises:
+        Unusable: it is not one, or does not contain that image.
+    """
+    document = _object(content)
+    images = document.get("images")
+    if document.get("version") != 1 or not isinstance(images, list):
+        raise UnusableDocument("it is no result of s3c in version 1")
+    image = next((entry for entry in map(_map, images) if _text(entry.get("digest")) == digest), None)
+    if image is None:
+        raise UnusableDocument("it tells nothing of this image")
+    summary = f"s3c {_text(document.get('command'))}: {_text(image.get('verdict'))}"
+    patch = _map(image.get("patch"))
+    if not patch.get("patched"):
+        return AttachedResult(told=summary)
+    change = PatchChange(
+        source="the attached result.json",
+        before=_counts(patch.get("before")),
+        after=_counts(patch.get("after")),
+        fixed=_read_findings(patch.get("fixed")),
+        left=_read_findings(patch.get("left")),
+        new=_read_findings(patch.get("new")),
+    )
+    return AttachedResult(told=summary, original=_text(patch.get("original")), change=change)
+
+
+def compare_attached(before: SarifReport, after: SarifReport, source: str) -> PatchChange:
+    """Compare two reports, by id and package.
+
+    Args:
+        before: of the original.
+        after: of the image.
+        source: where both come from, in a clause.
+    """
+    earlier = {(finding.id, finding.package) for finding in before.findings}
+    later = {(finding.id, finding.package) for finding in after.findings}
+    return PatchChange(
+        source=source,
+        before=count_by_severity(before.findings),
+        after=count_by_severity(after.findings),
+        fixed=tuple(finding for finding in before.findings if (finding.id, finding.package) not in later),
+        left=tuple(finding for finding in after.findings if (finding.id, finding.package) in earlier),
+        new=tuple(finding for finding in after.findings if (finding.id, finding.package) not in earlier),
+    )
+
+
+def count_by_severity(findings: tuple[AttachedFinding, ...]) -> dict[Severity, int]:
+    """Count findings by severity, each severity present, the most severe first."""
+    counts = dict.fromkeys(sorted(Severity, reverse=True), 0)
+    for finding in findings:
+        counts[finding.severity] += 1
+    return counts
+
+
+def _read_findings(value: object) -> tuple[AttachedFinding, ...]:
+    listed = value[:MAX_FINDINGS] if isinstance(value, list) else []
+    return tuple(
+        AttachedFinding(
+            id=_text(entry.get("id")),
+            severity=Severity.of(_text(entry.get("severity"))),
+            package=_text(entry.get("package")),
+            installed=_text(entry.get("installed")),
+            fixed=_text(entry.get("fixed_version")),
+            title=_text(entry.get("title")),
+            reason=_text(entry.get("reason")),
+        )
+        for entry in map(_map, listed)
+    )
+
+
+def _counts(value: object) -> dict[Severity, int]:
+    counts = _map(value)
+    numbers = {severity: counts.get(severity.name.lower()) for severity in sorted(Severity, reverse=True)}
+    return {severity: number if type(number) is int and number >= 0 else 0 for severity, number in numbers.items()}
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        document = reading.parse_json(content)
+    except ValueError:
+        raise UnusableDocument("it is not JSON") from None
+    if not isinstance(document, dict):
+        raise UnusableDocument("it is no JSON object")
+    return document
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _first_match(pattern: re.Pattern[str], text: str) -> str:
+    match = pattern.search(text)
+    return match[1].strip() if match else ""

@@ -1,0 +1,99 @@
+"""A finding as an entry of `result.json`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from s3c_actions.findings.model import Finding, FindingKind, Severity
+
+SeverityName = Literal["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"]
+NAMES: dict[Severity, SeverityName] = {
+    Severity.CRITICAL: "CRITICAL",
+    Severity.HIGH: "HIGH",
+    Severity.MEDIUM: "MEDIUM",
+    Severity.LOW: "LOW",
+    Severity.UNKNOWN: "UNKNOWN",
+}
+
+
+class FindingEntry(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """One finding."""
+
+    id: str
+    kind: FindingKind
+    severity: SeverityName
+    package: str
+    package_type: Annotated[str, Meta(description="Trivy's type of the result: debian, python-pkg, dockerfile, …")]
+    class_: Annotated[
+        str, Meta(description="Trivy's class of the result: os-pkgs, lang-pkgs, config, secret, license, …")
+    ] = field(name="class")
+    installed: str
+    fixed_version: Annotated[str, Meta(description="Empty when no version fixes it.")]
+    status: Annotated[str, Meta(description="Trivy's word on an unfixed one: affected, will_not_fix, end_of_life, …")]
+    target: str
+    line: Annotated[int, Meta(ge=0, description="In the target; 0 when it has none.")]
+    title: str
+    url: str
+    remedy: Annotated[str, Meta(description="Of a misconfiguration.")]
+
+    @property
+    def fixable(self) -> bool:
+        """As of `model.Finding`."""
+        return (
+            bool(self.fixed_version) if self.kind is FindingKind.VULNERABILITY else self.kind is not FindingKind.LICENSE
+        )
+
+
+class ReasonedFinding(FindingEntry, frozen=True, kw_only=True, gc=False):
+    """One finding, and why it is still there or was set aside."""
+
+    reason: Annotated[
+        str, Meta(description="Why it is still there, or why it was set aside; empty when no reason was given.")
+    ]
+
+
+def entry(finding: Finding) -> FindingEntry:
+    """The entry of a finding."""
+    return FindingEntry(**_facts(finding))
+
+
+def reasoned(finding: Finding, reason: str) -> ReasonedFinding:
+    """The entry of a finding with the reason why it is still there or was set aside."""
+    return ReasonedFinding(**_facts(finding), reason=reason)
+
+
+def _facts(finding: Finding) -> dict[str, Any]:
+    return {
+        "id": finding.id,
+        "kind": finding.kind,
+        "severity": NAMES[finding.severity],
+        "package": finding.package,
+        "package_type": finding.package_type,
+        "class_": finding.result_class,
+        "installed": finding.installed,
+        "fixed_version": finding.fixed,
+        "status": finding.status,
+        "target": finding.target,
+        "line": finding.line,
+        "title": finding.title,
+        "url": finding.url,
+        "remedy": finding.remedy,
+    }
+
+
+def finding(entry: FindingEntry) -> Finding:
+    """Rebuild the finding of an entry, as far as the entry holds it: enough to compare it with others."""
+    return Finding(
+        kind=entry.kind,
+        id=entry.id,
+        severity=Severity[entry.severity],
+        package=entry.package,
+        installed=entry.installed,
+        fixed=entry.fixed_version,
+        target=entry.target,
+        title=entry.title,
+        url=entry.url,
+        result_class=entry.class_,
+    )

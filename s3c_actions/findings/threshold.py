@@ -1,0 +1,166 @@
+"""The gate: whether findings let an image pass. Independent of what is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+
+from s3c_actions.core.errors import Refused
+from s3c_actions.core.text import plural
+from s3c_actions.findings.model import Finding, FindingKind, Severity, count_by_severity
+
+
+class Exemption(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding that is accepted for a while.
+
+    Attributes:
+        id: of the finding.
+        package: only in this one; None: in any.
+        ends: from then on it has no effect; `until` is its last day, `YYYY-MM-DD`.
+        why, who: for people; untrusted.
+    """
+
+    id: str
+    package: str | None
+    ends: datetime
+    until: str
+    why: str
+    who: str
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What is refused.
+
+    Attributes:
+        fail_on: the lowest severity refused; None lets everything pass.
+        fixable_only: findings without a fix pass.
+        refuse: severities refused, when a policy sets them; then `fail_on` has no effect.
+        deny: ids in capitals that are refused regardless of everything else.
+        exemptions: findings that pass until they expire, compared with `now`.
+    """
+
+    fail_on: Severity | None
+    fixable_only: bool = False
+    refuse: frozenset[Severity] | None = None
+    deny: frozenset[str] = frozenset()
+    exemptions: tuple[Exemption, ...] = ()
+    now: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
+
+    @property
+    def closes(self) -> bool:
+        """Whether anything can close it."""
+        return self.fail_on is not None or self.refuse is not None
+
+    @property
+    def threshold(self) -> str:
+        """What it refuses, for people: `at or over High`."""
+        if self.refuse is not None:
+            return "refused by the policy"
+        return f"at or over {self.fail_on.title if self.fail_on is not None else 'any severity'}"
+
+    def rejects(self, finding: Finding) -> bool:
+        """Whether this finding closes the gate."""
+        if finding.id.upper() in self.deny:
+            return True
+        return self.matches(finding) and not self.is_exempt(finding)
+
+    def matches(self, finding: Finding) -> bool:
+        """Whether this finding closes the gate unless an exemption lets it pass."""
+        if finding.id.upper() in self.deny:
+            return True
+        if self.refuse is not None:
+            rejected = finding.severity in self.refuse
+        else:
+            rejected = self.fail_on is not None and finding.severity >= self.fail_on
+        return rejected and (finding.fixable or not self.fixable_only)
+
+    def is_exempt(self, finding: Finding) -> bool:
+        """Whether an exemption lets this finding pass today."""
+        return any(exemption.ends > self.now for exemption in self.matching_exemptions(finding))
+
+    def matching_exemptions(self, finding: Finding) -> tuple[Exemption, ...]:
+        """The exemptions that name a finding, expired or not."""
+        return tuple(
+            exemption
+            for exemption in self.exemptions
+            if exemption.id == finding.id and exemption.package in {None, finding.package}
+        )
+
+    def refused(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """The findings that close the gate; it is open when there are none."""
+        return tuple(f for f in findings if self.rejects(f))
+
+
+def explain_rejection(refused: Sequence[Finding]) -> str:
+    """Explain why the gate is closed and what opens it, in one clause without a full stop; package names are untrusted.
+
+    "2 critical findings have a fix: bump libssl3 and curl".
+
+    Args:
+        refused: what closes it, at least one finding.
+    """
+    worst = max(finding.severity for finding in refused)
+    at_worst = [finding for finding in refused if finding.severity is worst]
+    packages = list(dict.fromkeys(f.package for f in at_worst if f.fixable and f.package))
+    if packages:
+        fixable = [f for f in at_worst if f.fixable and f.package]
+        return f"{count_phrase(len(fixable), worst)} {_verb(len(fixable))} a fix: bump {enumerate_names(packages)}"
+    own_content = [f for f in at_worst if f.kind in {FindingKind.SECRET, FindingKind.MISCONFIGURATION}]
+    if own_content:
+        locations = list(dict.fromkeys(f"{f.id} in {f.target}" for f in own_content))
+        return f"{count_phrase(len(own_content), worst)} to fix: {enumerate_names(locations)}"
+    if all(f.kind is FindingKind.LICENSE for f in at_worst):
+        names = list(dict.fromkeys(f.id for f in at_worst))
+        return f"{count_phrase(len(at_worst), worst)} in licences: {enumerate_names(names)}"
+    names = list(dict.fromkeys(f.id for f in at_worst))
+    return f"{count_phrase(len(at_worst), worst)} without a fix: {enumerate_names(names)}"
+
+
+def closed_error(reference: str, gate: Threshold, refused: Sequence[Finding], *, consequence: str = "") -> Refused:
+    """The error of findings that the gate refuses.
+
+    Args:
+        reference: the image.
+        gate: that refuses.
+        refused: at least one finding.
+        consequence: a sentence on what was not done because of it.
+    """
+    total = f"{len(refused)} {plural(len(refused), 'finding')} {gate.threshold}"
+    per_severity = ", ".join(f"{n} {severity.name.lower()}" for severity, n in count_by_severity(refused).items() if n)
+    return Refused(
+        f"{explain_rejection(refused)}.",
+        cause=f"The gate refuses {total} ({per_severity})" + (" that have a fix." if gate.fixable_only else "."),
+        remedy=(
+            "Bump what is named, let the patch step run, or"
+            if any(f.package and f.fixable for f in refused)
+            else "Fix what is named, or"
+        )
+        + (
+            " accept the finding in the policy, with a reason and a date."
+            if gate.refuse is not None
+            else " name the finding with a reason and a date in an ignore file."
+        )
+        + (f" {consequence}" if consequence else ""),
+        image=reference,
+    )
+
+
+def count_phrase(amount: int, severity: Severity) -> str:
+    """`2 critical findings`."""
+    return f"{amount:,} {severity.name.lower()} {plural(amount, 'finding')}"
+
+
+def _verb(amount: int) -> str:
+    return "has" if amount == 1 else "have"
+
+
+def enumerate_names(names: Sequence[str], most: int = 3) -> str:
+    """`a, b and c`, the rest as a count; each name cut at 80 characters."""
+    shown = [name if len(name) <= 80 else name[:79] + "…" for name in names[:most]]
+    if len(names) > most:
+        return f"{', '.join(shown)} and {len(names) - most:,} more"
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

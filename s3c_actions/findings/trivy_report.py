@@ -1,0 +1,509 @@
+"""Trivy's JSON report (schema version 2, `trivy … --format json`) read into the finding model.
+
+The shape is that of `pkg/types/report.go` in Trivy 0.74. Unneeded fields are skipped, the others are typed: a
+report that is cut off, of another tool or with unknown values is an error, never "no findings".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.startup import paused
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, rank_findings
+
+SCHEMA_VERSION = 2
+ARTIFACT_TYPES = ("container_image", "filesystem", "repository", "vm", "cyclonedx", "spdx")
+
+_SeverityWord = Literal["", "UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
+_SUPPRESSING = {"ignored", "not_affected", "fixed"}
+
+
+class _Struct(msgspec.Struct, rename="pascal", frozen=True, gc=False):
+    """Go's field names are the JSON's, unless a tag says otherwise."""
+
+
+class _Layer(_Struct, frozen=True):
+    digest: str = ""
+    diff_id: str = msgspec.field(default="", name="DiffID")
+
+
+class _DataSource(_Struct, frozen=True):
+    id: str = msgspec.field(default="", name="ID")
+    name: str = ""
+
+
+class _Identifier(_Struct, frozen=True):
+    purl: str = msgspec.field(default="", name="PURL")
+
+
+class _Score(_Struct, frozen=True):
+    v3_vector: str = msgspec.field(default="", name="V3Vector")
+    v3_score: float = msgspec.field(default=0.0, name="V3Score")
+    v40_vector: str = msgspec.field(default="", name="V40Vector")
+    v40_score: float = msgspec.field(default=0.0, name="V40Score")
+
+
+_NO_LAYER, _NO_IDENTIFIER, _NO_SOURCE = _Layer(), _Identifier(), _DataSource()
+
+
+class _Vulnerability(_Struct, frozen=True):
+    vulnerability_id: str = msgspec.field(name="VulnerabilityID")
+    pkg_name: str
+    installed_version: str = ""
+    fixed_version: str = ""
+    status: str = ""
+    severity: _SeverityWord = ""
+    severity_source: str = ""
+    pkg_path: str = ""
+    pkg_identifier: _Identifier = _NO_IDENTIFIER
+    layer: _Layer = _NO_LAYER
+    primary_url: str = msgspec.field(default="", name="PrimaryURL")
+    data_source: _DataSource = _NO_SOURCE
+    title: str = ""
+    description: str = ""
+    cwe_ids: tuple[str, ...] = msgspec.field(default=(), name="CweIDs")
+    cvss: dict[str, _Score] = msgspec.field(default_factory=dict, name="CVSS")
+    references: tuple[str, ...] = ()
+
+
+class _Cause(_Struct, frozen=True):
+    start_line: int = 0
+    end_line: int = 0
+
+
+_NO_CAUSE = _Cause()
+
+
+class _Misconfiguration(_Struct, frozen=True):
+    id: str = msgspec.field(name="ID")
+    severity: _SeverityWord
+    status: str = ""
+    title: str = ""
+    description: str = ""
+    message: str = ""
+    resolution: str = ""
+    primary_url: str = msgspec.field(default="", name="PrimaryURL")
+    references: tuple[str, ...] = ()
+    layer: _Layer = _NO_LAYER
+    cause_metadata: _Cause = _NO_CAUSE
+
+
+class _Secret(_Struct, frozen=True):
+    rule_id: str = msgspec.field(name="RuleID")
+    severity: _SeverityWord
+    category: str = ""
+    title: str = ""
+    start_line: int = 0
+    end_line: int = 0
+    match: str = ""
+    layer: _Layer = _NO_LAYER
+
+
+class _License(_Struct, frozen=True):
+    name: str
+    severity: _SeverityWord
+    category: str = ""
+    pkg_name: str = ""
+    file_path: str = ""
+    link: str = ""
+
+
+class _Modified(_Struct, frozen=True):
+    type: Literal["vulnerability", "misconfiguration", "secret", "license"]
+    finding: msgspec.Raw
+    status: str = ""
+    statement: str = ""
+    source: str = ""
+
+
+class _Result(_Struct, frozen=True):
+    target: str
+    # Go's class is `json:"Class,omitempty"`, and so are Type and the lists.
+    class_: str = msgspec.field(default="", name="Class")
+    type: str = ""
+    vulnerabilities: list[_Vulnerability] = msgspec.field(default_factory=list)
+    misconfigurations: list[_Misconfiguration] = msgspec.field(default_factory=list)
+    secrets: list[_Secret] = msgspec.field(default_factory=list)
+    licenses: list[_License] = msgspec.field(default_factory=list)
+    modified: list[_Modified] = msgspec.field(default_factory=list, name="ExperimentalModifiedFindings")
+
+
+class _OS(_Struct, frozen=True):
+    family: str = ""
+    name: str = ""
+    eosl: bool = msgspec.field(default=False, name="EOSL")
+
+
+class _HistoryEntry(msgspec.Struct, frozen=True):
+    created_by: str = ""
+    empty_layer: bool = False
+
+
+class _ContainerConfig(msgspec.Struct, frozen=True):
+    labels: dict[str, str] | None = msgspec.field(default=None, name="Labels")
+
+
+class _ImageConfig(msgspec.Struct, frozen=True):
+    """The OCI image configuration, as go-containerregistry writes it."""
+
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
+    history: list[_HistoryEntry] = msgspec.field(default_factory=list)
+    config: _ContainerConfig = _ContainerConfig()
+
+
+class _Metadata(_Struct, frozen=True):
+    os: _OS | None = msgspec.field(default=None, name="OS")
+    image_id: str = msgspec.field(default="", name="ImageID")
+    diff_ids: list[str] = msgspec.field(default_factory=list, name="DiffIDs")
+    repo_digests: list[str] = msgspec.field(default_factory=list)
+    image_config: _ImageConfig = _ImageConfig()
+
+
+class _Trivy(_Struct, frozen=True):
+    version: str = ""
+
+
+class _Report(_Struct, frozen=True):
+    schema_version: int
+    artifact_name: str
+    artifact_type: str
+    trivy: _Trivy = _Trivy()
+    created_at: str = ""
+    metadata: _Metadata = _Metadata()
+    results: list[_Result] = msgspec.field(default_factory=list)
+
+
+class InvalidTrivyReport(ValueError):
+    """The bytes are not a Trivy report that can be relied on; the message completes "FILE …"."""
+
+
+_DECODER = msgspec.json.Decoder(_Report)
+_MODIFIED: dict[str, msgspec.json.Decoder[Any]] = {
+    "vulnerability": msgspec.json.Decoder(_Vulnerability),
+    "misconfiguration": msgspec.json.Decoder(_Misconfiguration),
+    "secret": msgspec.json.Decoder(_Secret),
+    "license": msgspec.json.Decoder(_License),
+}
+
+
+def read(path: Path, *, field: str = "report") -> ScanReport:
+    """Read a report given as an input.
+
+    Args:
+        path: of Trivy's JSON report.
+        field: the input that named it, for the error.
+
+    Raises:
+        InputError: the file cannot be read, or is no Trivy report of schema version 2.
+    """
+    try:
+        data = reading.read_file(path, reading.MAX_REPORT_BYTES)
+    except OSError as error:
+        raise InputError(
+            field,
+            f"{str(path)!r} cannot be read: {error.strerror or error}.",
+            remedy="Give the path of a report written by `trivy image --format json`.",
+        ) from error
+    try:
+        return parse(data)
+    except InvalidTrivyReport as error:
+        raise InputError(
+            field,
+            f"{str(path)!r} {error}.",
+            remedy="Give the whole of a report written by `trivy image --format json` (schema version 2).",
+        ) from error
+
+
+def read_output(path: Path, *, image: str) -> ScanReport:
+    """Read a report that Trivy has just written.
+
+    Args:
+        path: of the report.
+        image: what was scanned, for the error.
+
+    Raises:
+        OutsideError: there is none, or it cannot be understood. It is never taken for "no findings".
+    """
+    try:
+        return parse(reading.read_file(path, reading.MAX_REPORT_BYTES))
+    except (OSError, InvalidTrivyReport) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise OutsideError(
+            f"The report that Trivy wrote to {path.name} cannot be used: it {why}.",
+            cause="Trivy was probably stopped while writing, the disk is full, or its format is newer than 0.74's.",
+            remedy="Look at Trivy's messages above and scan again.",
+            image=image,
+        ) from error
+
+
+def parse(data: bytes) -> ScanReport:
+    """Read a report.
+
+    Args:
+        data: the whole JSON text, UTF-8.
+
+    Returns:
+        All findings, the most severe first; those that an ignore file, VEX or policy suppresses are in `suppressed`.
+
+    Raises:
+        InvalidTrivyReport: it is something else, which the message names.
+    """
+    try:
+        with paused():
+            return _scan_report(_check_format(_DECODER.decode(data)))
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise InvalidTrivyReport(f"is not JSON that can be read: {error}") from error
+    except msgspec.ValidationError as error:
+        raise InvalidTrivyReport(f"is {_recognise_format(data)}: {_error_clause(error)}") from error
+    except msgspec.DecodeError as error:
+        raise InvalidTrivyReport(_explain_damage(data, error)) from error
+
+
+class _Package(_Struct, frozen=True):
+    name: str = ""
+    version: str = ""
+    release: str = ""
+    epoch: int = 0
+
+    @property
+    def installed(self) -> str:
+        """The version as in a finding of Trivy's: `1:2.3-4`."""
+        epoch = f"{self.epoch}:" if self.epoch else ""
+        return f"{epoch}{self.version}" + (f"-{self.release}" if self.release else "")
+
+
+class _Packages(_Struct, frozen=True):
+    packages: list[_Package] = msgspec.field(default_factory=list)
+
+
+class _Inventory(_Struct, frozen=True):
+    results: list[_Packages] = msgspec.field(default_factory=list)
+
+
+def installed_versions(data: bytes) -> dict[str, str]:
+    """The version of each package that a report lists, by name; the last one of a name that is listed twice.
+
+    Args:
+        data: a valid report, written with all packages.
+    """
+    inventory = msgspec.json.decode(data, type=_Inventory)
+    return {package.name: package.installed for result in inventory.results for package in result.packages}
+
+
+def _check_format(report: _Report) -> _Report:
+    if report.schema_version != SCHEMA_VERSION:
+        raise InvalidTrivyReport(f"has Trivy's schema version {report.schema_version}; {SCHEMA_VERSION} is understood")
+    if report.artifact_type not in ARTIFACT_TYPES:
+        raise InvalidTrivyReport(
+            f"is a report on an artifact of type {_shorten(report.artifact_type)}; "
+            f"{', '.join(ARTIFACT_TYPES)} are understood"
+        )
+    return report
+
+
+def _scan_report(report: _Report) -> ScanReport:
+    findings: list[Finding] = []
+    suppressed: list[Finding] = []
+    set_aside: list[Finding] = []
+    for result in report.results:
+        findings.extend(_vulnerability_finding(vulnerability, result) for vulnerability in result.vulnerabilities)
+        findings.extend(_secret_finding(secret, result) for secret in result.secrets)
+        findings.extend(_license_finding(license_, result) for license_ in result.licenses)
+        findings.extend(
+            # Passed checks are listed with --include-non-failures; any status but these two is a failure.
+            _misconfiguration_finding(misconfiguration, result)
+            for misconfiguration in result.misconfigurations
+            if misconfiguration.status not in {"PASS", "EXCEPTION"}
+        )
+        for modified in result.modified:
+            (suppressed if modified.status in _SUPPRESSING else set_aside).append(_modified_finding(modified, result))
+    if set_aside:
+        # Modified, but with a status that does not mean harmless: it stays a finding.
+        known = {finding.key for finding in findings}
+        findings.extend(finding for finding in set_aside if finding.key not in known)
+    metadata = report.metadata
+    config = metadata.image_config
+    layers = [entry.created_by for entry in config.history if not entry.empty_layer]
+    return ScanReport(
+        image=report.artifact_name,
+        artifact_type=report.artifact_type,
+        digest=_find_digest(report.artifact_name, metadata.repo_digests),
+        image_id=metadata.image_id,
+        platform="/".join(part for part in (config.os, config.architecture, config.variant) if part),
+        os=" ".join(part for part in (metadata.os.family, metadata.os.name) if part) if metadata.os else "",
+        os_end_of_life=bool(metadata.os and metadata.os.eosl),
+        findings=rank_findings(findings),
+        suppressed=rank_findings(suppressed),
+        created=report.created_at,
+        database="",
+        scanner_version=report.trivy.version,
+        diff_ids=tuple(metadata.diff_ids),
+        # Without one history entry a layer it is unknown which instruction made which.
+        history=tuple(layers) if len(layers) == len(metadata.diff_ids) else (),
+        labels=dict(config.config.labels or {}),
+    )
+
+
+def _vulnerability_finding(vulnerability: _Vulnerability, result: _Result, suppressed: str = "") -> Finding:
+    score, vector = _cvss_score(vulnerability)
+    return Finding(
+        kind=FindingKind.VULNERABILITY,
+        id=vulnerability.vulnerability_id,
+        severity=Severity.of(vulnerability.severity),
+        package=vulnerability.pkg_name,
+        installed=vulnerability.installed_version,
+        fixed=vulnerability.fixed_version,
+        package_type=result.type,
+        result_class=result.class_,
+        purl=vulnerability.pkg_identifier.purl,
+        target=result.target,
+        path=vulnerability.pkg_path,
+        title=vulnerability.title,
+        description=vulnerability.description,
+        status=vulnerability.status,
+        url=vulnerability.primary_url,
+        references=vulnerability.references,
+        score=score,
+        vector=vector,
+        cwes=vulnerability.cwe_ids,
+        source=vulnerability.data_source.name,
+        layer=vulnerability.layer.diff_id or vulnerability.layer.digest,
+        suppressed=suppressed,
+    )
+
+
+def _cvss_score(vulnerability: _Vulnerability) -> tuple[float | None, str]:
+    """The score of the vendor whose severity Trivy used, else of a vendor that rates nearly everything."""
+    for vendor in (vulnerability.severity_source, "nvd", "ghsa", "redhat"):
+        score = vulnerability.cvss.get(vendor)
+        if score is None:
+            continue
+        if score.v3_score:
+            return score.v3_score, score.v3_vector
+        if score.v40_score:
+            return score.v40_score, score.v40_vector
+    return None, ""
+
+
+def _secret_finding(secret: _Secret, result: _Result, suppressed: str = "") -> Finding:
+    return Finding(
+        kind=FindingKind.SECRET,
+        id=secret.rule_id,
+        severity=Severity.of(secret.severity),
+        result_class=result.class_,
+        target=result.target,
+        title=secret.title,
+        description=secret.match,
+        category=secret.category,
+        layer=secret.layer.diff_id or secret.layer.digest,
+        line=secret.start_line,
+        end_line=secret.end_line,
+        suppressed=suppressed,
+    )
+
+
+def _misconfiguration_finding(misconfiguration: _Misconfiguration, result: _Result, suppressed: str = "") -> Finding:
+    return Finding(
+        kind=FindingKind.MISCONFIGURATION,
+        id=misconfiguration.id,
+        severity=Severity.of(misconfiguration.severity),
+        package_type=result.type,
+        result_class=result.class_,
+        target=result.target,
+        title=misconfiguration.title,
+        description="\n".join(part for part in (misconfiguration.message, misconfiguration.description) if part),
+        url=misconfiguration.primary_url,
+        references=misconfiguration.references,
+        layer=misconfiguration.layer.diff_id or misconfiguration.layer.digest,
+        line=misconfiguration.cause_metadata.start_line,
+        end_line=misconfiguration.cause_metadata.end_line,
+        remedy=misconfiguration.resolution,
+        suppressed=suppressed,
+    )
+
+
+def _license_finding(license_: _License, result: _Result, suppressed: str = "") -> Finding:
+    return Finding(
+        kind=FindingKind.LICENSE,
+        id=license_.name,
+        severity=Severity.of(license_.severity),
+        package=license_.pkg_name,
+        result_class=result.class_,
+        target=license_.file_path or result.target,
+        category=license_.category,
+        url=license_.link,
+        suppressed=suppressed,
+    )
+
+
+def _modified_finding(modified: _Modified, result: _Result) -> Finding:
+    statement = modified.statement or modified.status.replace("_", " ") or "set aside"
+    reason = f"{statement} ({modified.source})" if modified.source else statement
+    finding = _MODIFIED[modified.type].decode(modified.finding)
+    if modified.type == "vulnerability":
+        return _vulnerability_finding(finding, result, reason)
+    if modified.type == "misconfiguration":
+        return _misconfiguration_finding(finding, result, reason)
+    if modified.type == "secret":
+        return _secret_finding(finding, result, reason)
+    return _license_finding(finding, result, reason)
+
+
+def _find_digest(name: str, repo_digests: Iterable[str]) -> str:
+    """The digest under the name scanned; a local image may be known by several repositories."""
+    digests = [entry.rpartition("@") for entry in repo_digests]
+    for repository, _, digest in digests:
+        if repository and name.startswith(repository) and name[len(repository) :][:1] in {"", ":", "@"}:
+            return digest
+    return digests[0][2] if digests else ""
+
+
+def _error_clause(error: msgspec.ValidationError) -> str:
+    return _shorten(str(error), quote=False)
+
+
+def _shorten(text: str, *, quote: bool = True) -> str:
+    short = text if len(text) <= 200 else text[:200] + "…"
+    return repr(short) if quote else short
+
+
+def _explain_damage(data: bytes, error: msgspec.DecodeError) -> str:
+    if not data.strip():
+        return "is empty"
+    if data.lstrip()[:1] not in b"{[":
+        return "is not JSON"
+    if "truncated" in str(error):
+        return f"is cut off after {len(data):,} bytes"
+    return f"is not JSON: {_shorten(str(error), quote=False)}"
+
+
+_FORMATS = (
+    ("matches", "Grype's JSON report"),
+    ("bomFormat", "a CycloneDX document"),
+    ("spdxVersion", "an SPDX document"),
+    ("lockfileVersion", "an npm lock file"),
+    ("runs", "a SARIF file"),
+    ("vulnerabilities", "another scanner's report"),
+)
+
+
+def _recognise_format(data: bytes) -> str:
+    """Describe what the JSON is, for the error of a wrong file."""
+    try:
+        keys = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "no Trivy report"
+    if "SchemaVersion" in keys:
+        return "a damaged Trivy report"
+    for key, name in _FORMATS:
+        if key in keys:
+            return f"{name}, not Trivy's JSON report"
+    return "no Trivy report" if keys else "an empty object, no Trivy report"

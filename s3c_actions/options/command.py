@@ -1,0 +1,108 @@
+"""The declaration of a command, apart from its implementation, which help and wrong input do not import."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, cast
+
+import msgspec
+
+from s3c_actions.core.errors import InputError
+from s3c_actions.options.declare import G, Input
+
+if TYPE_CHECKING:
+    from s3c_actions.result.model import Outcome
+    from s3c_actions.wiring.context import Context
+
+COMMANDS: Mapping[str, str] = {
+    "chain": "Scan, patch, rescan, sign and verify images in one go.",
+    "scan": "Find vulnerabilities, secrets, misconfigurations and licences in images.",
+    "report": "Render, gate and compare an existing Trivy report, without a scan.",
+    "patch": "Patch the operating-system packages of images, and prove by a rescan what is gone.",
+    "sign": "Sign images by digest, and verify what was signed.",
+    "attach": "Attach signed evidence to images: scan report, SBOM, OpenVEX, result.",
+    "verify": "Verify the signatures of images.",
+    "trust": "Write what a verifier has to have to trust a signer.",
+    "trace": "Tell the whole story of a digest from the registry alone.",
+    "deploy": "Deploy manifests by signed digests, behind a gate that is proved.",
+    "policy": "Read a policy, judge images by it as the cluster would, and export it.",
+    "gate": "Install the cluster's gate, and prove that it closes: an unsigned image is denied.",
+    "propose": "Propose patched images as a pull request that writes their digests into manifests.",
+    "comment": "Write results as comments on their pull request.",
+    "upload": "Upload SARIF files to code scanning, and report how they were processed.",
+    "mirror": "Copy an image by digest to a registry, from another or from an archive: all platforms.",
+    "refresh": "Scan again what is deployed, and keep one issue on what can be fixed.",
+    "programs": "List and install the programs that do the work.",
+}
+"""Every command, in the order of the help text; a module of this package, which declares it, has its name."""
+
+
+class Removed(msgspec.Struct, frozen=True, kw_only=True):
+    """Inputs that were removed from a command.
+
+    Attributes:
+        inputs: all of the removed inputs; as flags they are rejected.
+        asking: those of them that request something that would otherwise be ignored silently. They are rejected
+            as variables and inputs of an action too; the others may be there for another command of the same job.
+        remedy: what to do instead.
+    """
+
+    inputs: tuple[Input[Any], ...]
+    asking: tuple[Input[Any], ...]
+    remedy: str
+
+    def error(self, one: Input[Any], command: str) -> InputError:
+        """Return the error of a removed input that is given."""
+        return InputError(one.name, f"it is not an input of `s3c {command}` any more.", remedy=self.remedy)
+
+
+class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
+    """One command of `s3c`, declared as `COMMAND` beside its inputs.
+
+    Attributes:
+        name: as in COMMANDS.
+        help: what it does, in one or two sentences.
+        options: its inputs. A command with `OutputOptions` among them has its `summary.md` and `result.json` written
+            there.
+        implementation: the function that implements it, as `module:function`; imported when it runs.
+        examples: command lines for the help text, without the `$`.
+        removed: inputs that were removed; the error of a removed input names the command that has it now.
+        comments: whether the shell comments the result on the pull request, when asked (`CommentingOptions`).
+    """
+
+    name: str
+    help: str
+    options: type[G]
+    implementation: str
+    examples: tuple[str, ...] = ()
+    removed: Removed | None = None
+    comments: bool = False
+
+    @property
+    def inputs(self) -> tuple[Input[Any], ...]:
+        """The inputs, in README order."""
+        return self.options.inputs()
+
+    def run(self, options: G, context: Context) -> Outcome:
+        """Run the command.
+
+        Args:
+            options: the values of the inputs.
+            context: the context of the run.
+
+        Returns:
+            What was done; what became of single images is told by `ImageOutcome.failure`, so that the reports of the
+            others are written.
+
+        Raises:
+            S3CError: nothing could be done.
+        """
+        module, _, function = self.implementation.partition(":")
+        run: Callable[[G, Context], Outcome] = getattr(importlib.import_module(module), function)
+        return run(options, context)
+
+
+def load(name: str) -> Command[Any]:
+    """Load the command of a name, one of COMMANDS."""
+    return cast(Command[Any], importlib.import_module(f"s3c_actions.options.{name}").COMMAND)

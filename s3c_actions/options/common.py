@@ -1,0 +1,181 @@
+"""Inputs that several commands take."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from s3c_actions.core import pasted_content
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import boolean, items, lines, some_time
+
+
+def path(value: str) -> Path:
+    """Parse a path and expand `~`; content pasted in place of a path is rejected."""
+    return Path(path_text(value)).expanduser()
+
+
+def paths(value: str) -> tuple[Path, ...]:
+    """Parse paths, one a line."""
+    return tuple(Path(line).expanduser() for line in path_lines(value))
+
+
+def path_text(value: str) -> str:
+    """Check as `path` does and return the text unchanged, for values that may be something else than a path."""
+    if "\0" in value:
+        raise ValueError("a path: it holds a NUL byte")
+    kind = pasted_content.recognize_in_path(value)
+    if kind:
+        raise pasted_content.PastedContent(kind)
+    return value
+
+
+def path_items(value: str) -> tuple[str, ...]:
+    """Parse paths, or what may be given in place of one, separated by commas or lines."""
+    return tuple(path_text(item) for item in items(_reject_structured(value)))
+
+
+def path_lines(value: str) -> tuple[str, ...]:
+    """Parse paths, or what may be given in place of one, one a line."""
+    return tuple(path_text(line) for line in lines(_reject_structured(value)))
+
+
+def _reject_structured(value: str) -> str:
+    """Return the value, unless it is JSON, YAML or PEM as a whole: its parts alone could pass as paths."""
+    kind = pasted_content.recognize(value) or pasted_content.describe_structure(value)
+    if kind:
+        raise pasted_content.PastedContent(kind)
+    return value
+
+
+def _platform(value: str) -> str:
+    """Parse `os/architecture[/variant]`."""
+    if not re.fullmatch(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?", value.strip()):
+        raise ValueError("a platform such as linux/amd64 or linux/arm/v7")
+    return value.strip()
+
+
+CACHE = Input(
+    name="cache",
+    help="Keep release archives and vulnerability data in the cache of GitHub Actions, also when the gate is closed. "
+    "With a key or a way into a cluster nothing is kept or restored, whatever this says.",
+    parse=boolean,
+    default="true",
+    absent=True,
+)
+
+KEEP_TRACE = Input(
+    name="keep-trace",
+    help="Keep the page of each image's story as an artifact of the run.",
+    parse=boolean,
+    default="true",
+    absent=True,
+)
+
+
+class ImageOptions(Group):
+    """The images that a command works on."""
+
+    image: Input[tuple[str, ...]] = Input(
+        name="image",
+        help="Images, as `registry/repository:tag` or `registry/repository@sha256:…`; several by commas or lines. "
+        "A tag is resolved once, and everything after works on the digest.",
+        parse=items,
+        absent=(),
+        example="localhost:5000/voting-app:1.4.0",
+        aliases=("image-ref", "images", "target-artifact-reference"),
+        required=True,
+        positional=True,
+        many=True,
+    )
+
+
+class OutputOptions(Group):
+    """The output folder."""
+
+    output_dir = Input(
+        name="output-dir",
+        help="Folder for everything written: reports, `summary.md`, `result.json`. Made when it is not there.",
+        parse=path,
+        default="s3c-out",
+    )
+
+
+class PlatformOptions(Group):
+    """The platform of an image."""
+
+    platform = Input(
+        name="platform",
+        help="Platform of a multi-platform image, as `os/architecture[/variant]`.",
+        parse=_platform,
+        absent="",
+        example="linux/amd64",
+    )
+
+
+class TimeoutOptions(Group):
+    """The time limit of programs."""
+
+    timeout = Input(
+        name="timeout",
+        help="Time limit of each outside program.",
+        parse=some_time,
+        default="10m",
+        absent=600.0,
+        example="15m",
+    )
+
+
+class EverywhereOptions(Group):
+    """The inputs of every command."""
+
+    quiet = Input(
+        name="quiet",
+        help="Show warnings and errors only, and print the resulting references, one a line.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    verbose = Input(
+        name="verbose",
+        help="Show the programs run and what they say.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    debug = Input(
+        name="debug",
+        help="As verbose, and every error with its traceback.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+
+
+class AnnotationOptions(Group):
+    """Whether the shell annotates the files of a pull request."""
+
+    annotations = Input(
+        name="annotations",
+        help="Annotate the pull request's files with what closed the gate, and what is critical or high and has a "
+        "fix: at most 5 errors and 5 warnings, at the Dockerfile's line where it is known.",
+        parse=boolean,
+        default="true",
+        absent=True,
+    )
+
+
+class UploadOptions(Group):
+    """Whether a step of a workflow uploads to code scanning."""
+
+    upload_sarif = Input(
+        name="upload-sarif",
+        help="Upload the findings to code scanning, one category for each image. Needs the permission "
+        "`security-events: write`.",
+        parse=boolean,
+        default="false",
+        absent=False,
+    )

@@ -1,0 +1,191 @@
+"""Inputs of `gate`: the images to try, and the parts of the gate to install."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from s3c_actions.options.azure import guid
+from s3c_actions.options.command import Command
+from s3c_actions.options.common import ImageOptions, OutputOptions, path, paths
+from s3c_actions.options.declare import Input
+from s3c_actions.options.deploy import (
+    ClusterOptions,
+    DeployInputs,
+    ManifestOptions,
+    NamespaceOptions,
+    RolloutOptions,
+    namespace_name,
+)
+from s3c_actions.options.parse import boolean, choice, items
+from s3c_actions.options.programs import HelmProgram, ProgramsMirror
+from s3c_actions.options.registry import REGISTRY_INPUTS, RegistryOptions
+from s3c_actions.options.report import PolicyOptions
+from s3c_actions.options.vault import VaultCertificateOptions
+from s3c_actions.options.verify import TrustOptions
+
+TASKS = ("check", "demo", "install")
+
+
+def namespaces(value: str) -> tuple[str, ...]:
+    """Parse namespaces; a `*` at the end matches any ending, as in Gatekeeper's match."""
+    names = items(value)
+    for name in names:
+        namespace_name(name.removesuffix("*").rstrip("-") if name.endswith("*") else name)
+    return names
+
+
+def _chart(name: str) -> Input[Path | None]:
+    return Input(
+        name=f"{name.lower()}-chart",
+        help=f"`install`: {name}'s Helm chart, a folder or an archive. Without it, the one in its pinned module.",
+        parse=path,
+        example=f"charts/{name.lower()}",
+    )
+
+
+def _values(name: str) -> Input[tuple[Path, ...]]:
+    return Input(
+        name=f"{name.lower()}-values",
+        help=f"`install`: files of values for {name}'s chart, one a line, over those of s3c: its images' mirror, "
+        "replicas, resources.",
+        parse=paths,
+        absent=(),
+        many=True,
+        example="values.yaml",
+    )
+
+
+class GateInputs(
+    ClusterOptions,
+    NamespaceOptions,
+    ManifestOptions,
+    RolloutOptions,
+    HelmProgram,
+    RegistryOptions,
+    PolicyOptions,
+    ImageOptions,
+    OutputOptions,
+):
+    """The inputs of `gate`."""
+
+    task: Input[str] = Input(
+        name="task",
+        help="`check` fails when an image given is denied; `demo` shows what becomes of each; `install` installs "
+        "Gatekeeper and Ratify, or brings those that are there to the same state, and then proves that they close.",
+        parse=choice(*TASKS),
+        default="check",
+        absent="check",
+        choices=TASKS,
+        positional=True,
+    )
+    image: Input[tuple[str, ...]] = replace(
+        DeployInputs.image,
+        help="Images to try; `check` and `demo` need one. Of a signed one, the unsigned counterpart for the proof is "
+        "found by itself: its signature, which is something in its repository that nobody signed.",
+    )
+    trust_store: Input[tuple[Path, ...]] = replace(
+        TrustOptions.trust_store,
+        help="`install`: certificates whose signatures are admitted: files (PEM or DER) or folders of them, one a "
+        "line, or the PEM itself.",
+        required=False,
+    )
+    trusted_identity: Input[tuple[str, ...]] = replace(
+        TrustOptions.trusted_identity,
+        help="`install`: subject of a signer to admit, one a line; it names at least C, ST and O. Needed when the "
+        "trust store holds an authority: `*` is everyone whom that certified. Of a vault's certificate the subject is "
+        "taken.",
+    )
+    policy: Input[Path | None] = replace(
+        PolicyOptions.policy,
+        help="`install`: the policy (`s3c-policy.yaml`) by which the cluster admits: who may sign, which evidence is "
+        "asked for, which findings, packages and licences are refused. Instead of `trust-store` and `vault`.",
+    )
+    vault = replace(
+        VaultCertificateOptions.vault,
+        help="`install`: Azure Key Vault that has the signing certificate, its name or its address, instead of "
+        "`trust-store`. Ratify fetches it with workload identity. Goes with `vault-certificate`, `tenant-id` and "
+        "`ratify-client-id`.",
+    )
+    vault_certificate = VaultCertificateOptions.vault_certificate
+    ratify_client_id: Input[str] = Input(
+        name="ratify-client-id",
+        help="`install`: client of Ratify's managed identity, which may read the vault and pull from the registry, "
+        "and is federated with the service account gatekeeper-system:ratify-admin. Ratify reads Azure Container "
+        "Registry with it.",
+        parse=guid,
+        absent="",
+        example="01234567-89ab-cdef-0123-456789abcdef",
+    )
+    exempt_namespaces: Input[tuple[str, ...]] = Input(
+        name="exempt-namespaces",
+        help="`install`: namespaces that go around the gate, besides kube-system and gatekeeper-system, such as those "
+        "of a cloud's own Pods, which you cannot sign.",
+        parse=namespaces,
+        absent=(),
+        many=True,
+        example="app-routing-system",
+    )
+    allow_tags: Input[bool] = Input(
+        name="allow-tags",
+        help="`install`: admit Pods whose images have no digest. Without it, they are refused where Ratify has not "
+        "pinned them: what a node pulls by a tag later may be another image than the one that was verified.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    manifests: Input[tuple[str, ...]] = replace(
+        ManifestOptions.manifests,
+        help="`install`: manifests of your own for the gate, such as Ratify's Store, Verifier or Policy: one of the "
+        "same kind and name takes the place of the one that s3c brings.",
+        required=False,
+        positional=False,
+        example="ratify/",
+    )
+    gatekeeper_chart = _chart("Gatekeeper")
+    gatekeeper_values = _values("Gatekeeper")
+    ratify_chart = _chart("Ratify")
+    ratify_values = _values("Ratify")
+    order = (
+        task,
+        image,
+        *ClusterOptions.own(),
+        NamespaceOptions.namespace,
+        trust_store,
+        trusted_identity,
+        policy,
+        vault,
+        vault_certificate,
+        ratify_client_id,
+        exempt_namespaces,
+        allow_tags,
+        manifests,
+        gatekeeper_chart,
+        gatekeeper_values,
+        ratify_chart,
+        ratify_values,
+        RolloutOptions.rollout_timeout,
+        *HelmProgram.own(),
+        ProgramsMirror.programs_mirror,
+        *REGISTRY_INPUTS,
+    )
+
+
+COMMAND = Command(
+    name="gate",
+    help="Proves that the cluster's gate closes: looks for holes, then has the cluster try, by dry run, a Pod of an "
+    "image that nobody signed, and the images given. `check` fails when one of those is denied; `demo` shows why. "
+    "`install` first puts Gatekeeper and Ratify on the cluster by their Helm charts, failing closed, or brings those "
+    "that are there to the same state; it may be run again at any time.",
+    options=GateInputs,
+    implementation="s3c_actions.commands.gate:run",
+    examples=(
+        "s3c gate install --trust-store signing.crt",
+        "s3c gate install --vault kv-voting --vault-certificate signing --tenant-id "
+        "01234567-89ab-cdef-0123-456789abcdef --ratify-client-id 89abcdef-0123-4567-89ab-0123456789ab",
+        "s3c gate check --image registry.example/app@sha256:…",
+        "s3c gate demo --image registry.example/app:unsigned --image registry.example/app:signed",
+    ),
+)

@@ -1,0 +1,71 @@
+"""Inputs of `policy`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from s3c_actions.options.command import Command
+from s3c_actions.options.common import ImageOptions, OutputOptions
+from s3c_actions.options.declare import Input
+from s3c_actions.options.parse import boolean, choice
+from s3c_actions.options.programs import NotationProgram, ProgramsMirror
+from s3c_actions.options.registry import REGISTRY_INPUTS
+from s3c_actions.options.report import PolicyOptions
+from s3c_actions.options.sign import NotationOptions
+
+TASKS = ("check", "export", "schema")
+
+
+class PolicyInputs(NotationOptions, PolicyOptions, ImageOptions, OutputOptions):
+    """The inputs of `policy`."""
+
+    task: Input[str] = Input(
+        name="task",
+        help="`check` reads the policy, and judges the images given by the evidence in their registry, as the cluster "
+        "would. `export` prints what the cluster's gate is told. `schema` prints the file's JSON Schema.",
+        parse=choice(*TASKS),
+        default="check",
+        absent="check",
+        choices=TASKS,
+        positional=True,
+    )
+    image: Input[tuple[str, ...]] = replace(ImageOptions.image, required=False, absent=())
+    policy: Input[Path | None] = replace(
+        PolicyOptions.policy,
+        help="The policy to judge by, or to export.",
+        default="s3c-policy.yaml",
+    )
+    ratify = Input(
+        name="ratify",
+        help="Export for Ratify and Gatekeeper: keys, verifiers, policy, constraint template and constraint, in YAML.",
+        parse=boolean,
+        default="true",
+        absent=True,
+        switch=True,
+    )
+    order = (
+        task,
+        image,
+        policy,
+        ratify,
+        *REGISTRY_INPUTS,
+        *NotationProgram.own(),
+        ProgramsMirror.programs_mirror,
+    )
+
+
+COMMAND = Command(
+    name="policy",
+    help="Reads a policy, judges images by the evidence in their registry exactly as the cluster's gate would, and "
+    "exports the policy for that gate.",
+    options=PolicyInputs,
+    implementation="s3c_actions.commands.policy:run",
+    examples=(
+        "s3c policy check registry.example/app@sha256:…",
+        "s3c policy check --policy s3c-policy.yaml",
+        "s3c policy export --ratify > gate.yaml",
+        "s3c policy schema > s3c-policy.schema.json",
+    ),
+)

@@ -1,0 +1,205 @@
+"""Inputs about findings: reports to write, baselines to compare with, and what is refused. Scan shares them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from s3c_actions.core import pasted_content
+from s3c_actions.options.command import Command
+from s3c_actions.options.common import OutputOptions, path
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import boolean, choice, choices, integer, text
+from s3c_actions.options.programs import ProgramsMirror, TrivyProgram
+from s3c_actions.report import format_registry
+
+SEVERITIES = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+
+
+def _severity(value: str) -> str | None:
+    """Parse a severity's name; None for `none`."""
+    word = choice("none", *SEVERITIES)(value)
+    return None if word == "none" else word
+
+
+def _category(value: str) -> str:
+    """Parse an analysis category that GitHub accepts."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,199}", value.strip()):
+        raise ValueError("a category: letters, digits and . _ : / + -, 200 at most")
+    return value.strip()
+
+
+def _dockerfile(value: str) -> Path:
+    """Parse a path that is valid in a SARIF location: relative, and inside the repository."""
+    dockerfile = path(value)
+    if dockerfile.is_absolute() or ".." in dockerfile.parts:
+        raise ValueError("a path relative to the repository's root")
+    return dockerfile
+
+
+class FormatOptions(Group):
+    """The reports to write."""
+
+    format = Input(
+        name="format",
+        help="Reports to write, from one scan.",
+        parse=choices(*format_registry.names()),
+        default="json,sarif,html,table",
+        choices=format_registry.names(),
+        many=True,
+        example="sarif,html,csv",
+    )
+
+
+class PolicyOptions(Group):
+    """The policy."""
+
+    policy: Input[Path | None] = Input(
+        name="policy",
+        help="The policy, `s3c-policy.yaml`: which findings, packages and licences are refused, and what is excepted "
+        "until when. A file's path, or the YAML itself. It takes the place of `fail-on` and `fixable-only`, and the "
+        "cluster decides by the same file.",
+        parse=path,
+        takes=(pasted_content.POLICY,),
+        absent=None,
+        example="s3c-policy.yaml",
+    )
+
+
+class ThresholdOptions(PolicyOptions):
+    """The threshold of the gate."""
+
+    fail_on = Input(
+        name="fail-on",
+        help="Lowest severity that closes the gate, or `none`. The reports stay complete whatever the gate says.",
+        parse=_severity,
+        default="none",
+        choices=("none", *SEVERITIES),
+        example="HIGH",
+    )
+    fixable_only = Input(
+        name="fixable-only",
+        help="Findings without a fix do not close the gate.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+
+
+class ExitCodeOptions(Group):
+    """The exit code of a closed gate."""
+
+    exit_code = Input(
+        name="exit-code",
+        help="Exit code when the gate is closed. With `0` the verdict is told and the step succeeds.",
+        parse=integer(0, 1),
+        default="1",
+        absent=1,
+        choices=("0", "1"),
+    )
+
+
+class BaselineNameOptions(Group):
+    """The name of a baseline."""
+
+    baseline_name = Input(
+        name="baseline-name",
+        help="What the baseline is called in comment and summary. Without it, the branch that the pull request goes "
+        "to, else the baseline itself.",
+        parse=text,
+        absent="",
+        example="main",
+    )
+
+
+class CodeScanningOptions(Group):
+    """The location where code scanning shows findings."""
+
+    dockerfile = Input(
+        name="dockerfile",
+        help="The image's Dockerfile, relative to the repository's root: where code scanning shows the findings. "
+        "Without it, `Dockerfile` is taken when there is one.",
+        parse=_dockerfile,
+        absent=None,
+        example="app/Dockerfile",
+    )
+    sarif_category = Input(
+        name="sarif-category",
+        help="Category of the SARIF file in code scanning. Without it, one for each image repository and platform, so "
+        "that two images never close each other's alerts.",
+        parse=_category,
+        absent="",
+        example="s3c/voting-app",
+    )
+
+
+class UnscannedOptions(Group):
+    """The verdict on an image that could not be checked."""
+
+    unscanned = Input(
+        name="unscanned",
+        help="What an image means whose packages could not be checked (unknown or dead distribution, package database "
+        "removed) when `fail-on` is set: `fail` closes the gate, `warn` only tells.",
+        parse=choice("fail", "warn"),
+        default="fail",
+        choices=("fail", "warn"),
+    )
+
+
+class ReportInputs(
+    FormatOptions,
+    ThresholdOptions,
+    ExitCodeOptions,
+    BaselineNameOptions,
+    CodeScanningOptions,
+    UnscannedOptions,
+    TrivyProgram,
+    OutputOptions,
+):
+    """The inputs of `report`."""
+
+    report = Input(
+        name="report",
+        help="Trivy's JSON report (`trivy image --format json`, schema version 2).",
+        parse=path,
+        required=True,
+        positional=True,
+        example="trivy.json",
+    )
+    baseline = Input(
+        name="baseline",
+        help="What to compare with: Trivy's JSON report of an earlier scan, or the `result.json` of an earlier run.",
+        parse=path,
+        absent=None,
+        example="main/trivy.json",
+    )
+    order = (
+        report,
+        FormatOptions.format,
+        OutputOptions.output_dir,
+        ThresholdOptions.fail_on,
+        ThresholdOptions.fixable_only,
+        PolicyOptions.policy,
+        ExitCodeOptions.exit_code,
+        baseline,
+        BaselineNameOptions.baseline_name,
+        CodeScanningOptions.dockerfile,
+        CodeScanningOptions.sarif_category,
+        UnscannedOptions.unscanned,
+        *TrivyProgram.own(),
+        ProgramsMirror.programs_mirror,
+    )
+
+
+COMMAND = Command(
+    name="report",
+    help="Renders an existing JSON report of Trivy in every form, compares it with an earlier one and gates it, with "
+    "no scan.",
+    options=ReportInputs,
+    implementation="s3c_actions.commands.report:run",
+    examples=(
+        "s3c report trivy.json --format sarif,html,csv --output-dir reports",
+        "s3c report trivy.json --baseline main/trivy.json --fail-on HIGH --fixable-only",
+    ),
+)

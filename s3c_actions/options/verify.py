@@ -1,0 +1,103 @@
+"""Inputs of `verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from s3c_actions.core import pasted_content
+from s3c_actions.options.command import Command
+from s3c_actions.options.common import ImageOptions, OutputOptions, path, paths
+from s3c_actions.options.declare import Input
+from s3c_actions.options.parse import choice, lines
+from s3c_actions.options.programs import NotationProgram, ProgramsMirror
+from s3c_actions.options.registry import REGISTRY_INPUTS
+from s3c_actions.options.sign import CertificateOptions, MetadataOptions, NotationOptions
+from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
+
+LEVELS = ("strict", "permissive", "audit")
+
+
+class TrustOptions(VaultOptions):
+    """The trusted signers: by a trust store, or by a certificate in Azure Key Vault."""
+
+    trust_store: Input[tuple[Path, ...]] = Input(
+        name="trust-store",
+        help="Certificates to trust: files (PEM or DER) or folders of them, one a line, or the PEM itself. With "
+        "`trust-policy`, the folder that holds notation's `x509/TYPE/NAME/`. Needed unless `vault` "
+        "names the certificate to trust.",
+        parse=paths,
+        takes=(pasted_content.CERTIFICATE,),
+        absent=(),
+        many=True,
+        example="signing-root.crt",
+    )
+    trust_policy: Input[Path | None] = Input(
+        name="trust-policy",
+        help="Notation's trust policy (JSON). Without it, one is made from the inputs below: for every repository, "
+        "strict.",
+        parse=path,
+        example="trustpolicy.json",
+    )
+    trusted_identity: Input[tuple[str, ...]] = Input(
+        name="trusted-identity",
+        help="Subject of a signer to trust, one a line; it names at least C, ST and O. Without it, any signer is "
+        "trusted whose certificate the trust store leads to.",
+        parse=lines,
+        absent=(),
+        many=True,
+        example="C=US, ST=WA, O=wabbit-networks.io",
+    )
+    verification_level = Input(
+        name="verification-level",
+        help="Level of the policy that is made. Integrity and origin are held at every level; `strict` holds expiry, "
+        "time-stamp and revocation as well, `permissive` and `audit` only warn of them.",
+        parse=choice(*LEVELS),
+        default="strict",
+        absent="strict",
+        choices=LEVELS,
+    )
+    trusted_timestamp_root: Input[tuple[Path, ...]] = Input(
+        name="trusted-timestamp-root",
+        help="Root certificates of time-stamp authorities, one a line. With one, a signature needs a time-stamp of "
+        "theirs.",
+        parse=paths,
+        absent=(),
+        many=True,
+        example="digicert-tsa-root.cer",
+    )
+
+
+class VerifyingOptions(TrustOptions, MetadataOptions, NotationOptions):
+    """How signatures are verified."""
+
+
+class VouchingOptions(CertificateOptions, TrustOptions, NotationOptions):
+    """The signers whose signatures on an earlier run's image count: the trusted ones, else the certificate's."""
+
+
+class VerifyInputs(VerifyingOptions, ImageOptions, OutputOptions):
+    """The inputs of `verify`."""
+
+    order = (
+        ImageOptions.image,
+        *TrustOptions.own(),
+        *VaultCertificateOptions.own(),
+        MetadataOptions.user_metadata,
+        *REGISTRY_INPUTS,
+        *NotationProgram.own(),
+        ProgramsMirror.programs_mirror,
+    )
+
+
+COMMAND = Command(
+    name="verify",
+    help="Verifies the signatures of images with notation, by a trust store and a trust policy, given or made. "
+    "A verdict of no is exit code 1, wrong input 2, a registry that fails 3.",
+    options=VerifyInputs,
+    implementation="s3c_actions.commands.verify:run",
+    examples=(
+        "s3c verify localhost:5000/voting-app@sha256:… --trust-store signing.crt",
+        "s3c verify acr.example/app:1.2 --trust-store root.crt --trusted-identity 'C=US, ST=WA, O=example'",
+        "s3c verify acr.example/app:1.2 --vault kv-voting --vault-certificate signing",
+    ),
+)

@@ -1,0 +1,1 @@
+"""BuildKit: the daemon that patches are built by."""

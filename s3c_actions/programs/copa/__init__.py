@@ -1,0 +1,1 @@
+"""Copa: its command line and errors."""

@@ -1,0 +1,1 @@
+"""Helm, and the charts of the gate."""

@@ -1,0 +1,1 @@
+"""notation: its command line, its home, keys, plugins and errors."""

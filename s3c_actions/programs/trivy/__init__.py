@@ -1,0 +1,1 @@
+"""Trivy: its command line, settings, database, ignore files and errors."""

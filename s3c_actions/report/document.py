@@ -1,0 +1,454 @@
+"""The types of `result.json`: everything a command did, as it is written, published as a schema, read and shown.
+
+schemas/result-1.json is generated from the types below (`make docs`). A document may come from a fork, so they are
+strict: every limit of a field is declared at the field, and an unknown key is an error. Within a version keys are only
+added; a key that was added later is `UNSET` in an older document. Text in it is untrusted data.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from s3c_actions.findings.entry import FindingEntry, ReasonedFinding
+
+SCHEMA = "result-1.json"
+
+CommandName = Literal[
+    "chain",
+    "scan",
+    "report",
+    "patch",
+    "sign",
+    "verify",
+    "trust",
+    "trace",
+    "deploy",
+    "gate",
+    "mirror",
+    "attach",
+    "policy",
+    "refresh",
+]
+Verdict = Literal["passed", "refused", "failed"]
+
+Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Digest = Annotated[str, Meta(pattern=r"^$|^sha(256|384|512):[0-9a-f]+$")]
+Pinned = Annotated[str, Meta(pattern=r"@sha(256|384|512):[0-9a-f]+$")]
+PinnedOrEmpty = Annotated[str, Meta(pattern=r"^$|@sha(256|384|512):[0-9a-f]+$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Sha256OrEmpty = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")]
+Files = Annotated[dict[str, str], Meta(description="Format to path.")]
+
+
+class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every part of the document has in common: a key that is not known is an error."""
+
+
+class ErrorEntry(Entry, frozen=True, kw_only=True):
+    """What went wrong, why probably, and what to do."""
+
+    what: str
+    cause: str
+    remedy: str
+    image: str
+    field: Annotated[str | None, Meta(description="The input, when it is wrong.")]
+    original: str
+    exit_code: Annotated[int, Meta(ge=1, le=4)]
+
+
+class SettingEntry(Entry, frozen=True, kw_only=True):
+    """A file that suppressed findings, narrowed the scan or decided the gate."""
+
+    kind: Annotated[str, Meta(description="The input that takes it.")]
+    path: str
+    sha256: Annotated[
+        Sha256OrEmpty, Meta(description="Of its content; empty for what has none of its own, as VEX of a repository.")
+    ]
+
+
+class GateChangeEntry(Entry, frozen=True, kw_only=True):
+    """A file of the gate that a pull request changes."""
+
+    kind: Annotated[str, Meta(description="The input that takes it.")]
+    path: str
+    target_sha256: Annotated[
+        Sha256OrEmpty, Meta(description="Of its content on the target branch; empty where it is not there.")
+    ]
+    head_sha256: Annotated[
+        Sha256OrEmpty, Meta(description="Of its content in the pull request; empty where it is not there.")
+    ]
+    used: Literal["target", "head"]
+    accepted_by: Annotated[
+        str, Meta(description="Who set the label that lets the pull request's own count; empty when nobody did.")
+    ]
+
+
+class Counts(Entry, frozen=True, kw_only=True):
+    """Findings by severity."""
+
+    critical: Count
+    high: Count
+    medium: Count
+    low: Count
+    unknown: Count
+    total: Count
+    fixable: Count
+
+    def of(self, severity: str) -> int:
+        """Return the number of findings of a severity, by its name in lower case."""
+        return int(getattr(self, severity))
+
+
+class Changes(Entry, frozen=True, kw_only=True):
+    """A scan against the baseline."""
+
+    new: tuple[FindingEntry, ...]
+    fixed: tuple[FindingEntry, ...]
+    left: Count
+
+
+class BaseEntry(Entry, frozen=True, kw_only=True):
+    """What an image is compared with, and what changed."""
+
+    name: Annotated[str, Meta(description="What people call the baseline: main.")]
+    new: tuple[FindingEntry, ...]
+    fixed: tuple[FindingEntry, ...]
+    left: Count
+
+
+class ScopeFile(Entry, frozen=True, kw_only=True):
+    """A file that suppressed findings or narrowed the scan."""
+
+    kind: Annotated[str, Meta(description="The input that takes it.")]
+    path: str
+    sha256: Annotated[str, Meta(description="Of its content; empty for what has none of its own.")]
+
+
+class ScopeEntry(Entry, frozen=True, kw_only=True):
+    """How much was looked at."""
+
+    scanners: tuple[str, ...]
+    pkg_types: tuple[str, ...]
+    platforms: tuple[str, ...]
+    skip_dirs: tuple[str, ...]
+    skip_files: tuple[str, ...]
+    files: Annotated[tuple[ScopeFile, ...], Meta(description="What suppressed findings or narrowed the scan.")]
+    stated: Annotated[bool, Meta(description="Whether the scan was told so; false where a report given shows it.")]
+
+
+class ContentEntry(Entry, frozen=True, kw_only=True):
+    """A package or licence that the policy refuses for being there."""
+
+    kind: Literal["package", "license"]
+    by: str
+    text: str
+
+
+class ProposedEntry(Entry, frozen=True, kw_only=True):
+    """What a scan would have come to with the pull request's own files."""
+
+    verdict: Verdict
+    refused: Count
+    reason: str
+
+
+class ScanEntry(Entry, frozen=True, kw_only=True):
+    """One scan."""
+
+    reference: str
+    platform: str
+    os: str
+    os_end_of_life: bool
+    created: str
+    scanner_version: str
+    database: Annotated[str, Meta(description="When the vulnerability data was last updated; empty when unknown.")]
+    findings: Counts
+    set_aside: Annotated[Count, Meta(description="Findings an ignore file, VEX or policy set aside.")]
+    refused: Annotated[tuple[FindingEntry, ...], Meta(description="What closes the gate.")]
+    difference: Changes | None
+    reused: bool
+    gated: Annotated[bool | UnsetType, Meta(description="Whether a gate judged the scan.")] = UNSET
+    blind: Annotated[
+        str,
+        Meta(description="Why findings that are not there mean nothing; empty when everything could be looked at."),
+    ]
+    overridden: Annotated[
+        str | UnsetType, Meta(description="The same, where `unscanned: warn` lets it pass; then `blind` is empty.")
+    ] = UNSET
+    outdated: Annotated[
+        str | UnsetType, Meta(description="Why the report's age closes the gate; empty when it does not.")
+    ] = UNSET
+    missing: Annotated[
+        tuple[str, ...] | UnsetType,
+        Meta(description="What the policy requires to be looked at and was not, in Trivy's names."),
+    ] = UNSET
+    scope: ScopeEntry | UnsetType = UNSET
+    policy: Annotated[str, Meta(description="Digest of the policy that was the gate; empty without one.")]
+    contents: Annotated[
+        tuple[ContentEntry, ...], Meta(description="Packages and licences that the policy refuses for being there.")
+    ]
+    warnings: tuple[str, ...]
+    files: Files
+    platforms: Annotated[
+        tuple[ScanEntry, ...] | UnsetType, Meta(description="Of an index, the scans of its platforms.")
+    ] = UNSET
+    proposed: ProposedEntry | UnsetType | None = UNSET
+    seconds: Seconds
+
+    @property
+    def closed(self) -> bool:
+        """Return whether it closes the gate; a scan of a version without `gated` counts as judged by a gate."""
+        if self.gated is False:
+            return False
+        return bool(self.refused or self.contents or self.blind or self.missing or self.outdated)
+
+
+class PatchEntry(Entry, frozen=True, kw_only=True):
+    """One image patched, or found to need none."""
+
+    original: PinnedOrEmpty
+    reference: PinnedOrEmpty
+    tag: str
+    patched: bool
+    skipped: bool
+    reason: str
+    before: Counts
+    after: Counts | None
+    fixed: tuple[FindingEntry, ...]
+    left: tuple[ReasonedFinding, ...]
+    new: tuple[FindingEntry, ...]
+    upgraded: Annotated[
+        dict[str, str],
+        Meta(description="Package to the version now installed, of packages that had a finding fixed."),
+    ]
+    platforms: tuple[str, ...]
+    vex: str | None
+    seconds: Seconds
+
+
+class CertificateEntry(Entry, frozen=True, kw_only=True):
+    """The certificate that signed."""
+
+    subject: str
+    issuer: str
+    thumbprint: Sha256
+    not_before: str
+    not_after: str
+    days_left: int
+    key: str
+    self_signed: bool
+
+
+class SignEntry(Entry, frozen=True, kw_only=True):
+    """One digest signed, or found to be."""
+
+    reference: PinnedOrEmpty
+    signature_digest: Digest
+    signature_format: Literal["cose", "jws"]
+    skipped: bool
+    verified: bool
+    timestamped: bool
+    expires: str
+    metadata: dict[str, str]
+    certificate: CertificateEntry
+    seconds: Seconds
+    judged: Annotated[bool | UnsetType, Meta(description="Whether a gate judged what is signed, in this run.")] = UNSET
+
+
+class AttachedEntry(Entry, frozen=True, kw_only=True):
+    """One document attached."""
+
+    kind: Literal["sarif", "spdx", "cyclonedx", "vex", "result"]
+    artifact_type: str
+    digest: Annotated[str, Meta(description="Of its manifest.")]
+    size: Annotated[int, Meta(description="Of the document, in bytes.")]
+    created: Time
+    signature_digest: str
+    skipped: Annotated[bool, Meta(description="It was there, and signed.")]
+
+
+class AttachEntry(Entry, frozen=True, kw_only=True):
+    """The evidence attached to one digest."""
+
+    reference: str
+    documents: tuple[AttachedEntry, ...]
+    platforms: Annotated[tuple[AttachEntry, ...], Meta(description="What was attached to the platforms of an index.")]
+    pruned: Annotated[tuple[str, ...], Meta(description="Digests of the manifests deleted.")]
+    skipped: bool
+    seconds: float
+
+
+class RefusalEntry(Entry, frozen=True, kw_only=True):
+    """What a policy has against an image."""
+
+    code: str
+    text: str
+
+
+class JudgementEntry(Entry, frozen=True, kw_only=True):
+    """What a policy says of the image, by the evidence in the registry."""
+
+    reference: str
+    policy: str
+    admitted: bool
+    refusals: tuple[RefusalEntry, ...]
+    seconds: float
+
+
+class VerifyEntry(Entry, frozen=True, kw_only=True):
+    """One digest verified."""
+
+    reference: PinnedOrEmpty
+    policy: str
+    signature_digest: Digest
+    signer: str
+    metadata: dict[str, str]
+    seconds: Seconds
+
+
+class AdmissionEntry(Entry, frozen=True, kw_only=True):
+    """What the cluster's gate says of one image."""
+
+    image: Annotated[str, Meta(description="As the manifests name it.")]
+    reference: Annotated[str, Meta(description="What stands there now.")]
+    verdict: Literal["admitted", "denied", "unknown"]
+    places: Annotated[tuple[str, ...], Meta(description="Where the manifests use the image.")]
+    reason: str
+    remedy: str
+    trace: str
+    constraint: str
+
+
+class MirrorEntry(Entry, frozen=True, kw_only=True):
+    """One image copied to another repository, or found to be there."""
+
+    source: Annotated[Pinned, Meta(description="What was copied.")]
+    reference: Annotated[Pinned, Meta(description="What stands at the target.")]
+    tag: Annotated[str, Meta(description="Set at the target; empty without one.")]
+    replaced: Annotated[Digest, Meta(description="The digest the tag had before, when it was another.")]
+    platforms: tuple[str, ...]
+    skipped: Annotated[bool, Meta(description="Everything was there.")]
+    manifests: Annotated[Count, Meta(description="Sent.")]
+    blobs: Annotated[Count, Meta(description="Sent.")]
+    mounted: Annotated[Count, Meta(description="Blobs taken over from another repository of the registry.")]
+    found: Annotated[Count, Meta(description="Manifests and blobs that were there.")]
+    size: Annotated[Count, Meta(description="Bytes sent.")]
+    referrers: Annotated[Count, Meta(description="Signatures, reports and the like that came along.")]
+    seconds: Seconds
+
+
+class ImageResult(Entry, frozen=True, kw_only=True):
+    """What was done to one image; a step that was not run is null."""
+
+    image: Annotated[str, Meta(description="As it was asked for.")]
+    reference: Annotated[
+        str,
+        Meta(
+            description="registry/repository@digest of what the last step handed on, or the path of a tarball; empty "
+            "when it was not resolved."
+        ),
+    ]
+    digest: Digest
+    verdict: Verdict
+    error: ErrorEntry | None
+    findings: Annotated[Counts | None, Meta(description="What is left in `reference`; null when it was not scanned.")]
+    remaining: Annotated[
+        tuple[ReasonedFinding, ...],
+        Meta(description="The findings in `reference` that are shown, all of them, the most severe first."),
+    ]
+    set_aside: Annotated[tuple[ReasonedFinding, ...], Meta(description="What an ignore file, VEX or policy set aside.")]
+    base: Annotated[BaseEntry | None, Meta(description="`reference` against the baseline.")]
+    files: Files
+    scan: ScanEntry | None
+    patch: PatchEntry | None
+    rescan: Annotated[ScanEntry | None, Meta(description="The scan that proves the patch.")]
+    sign: SignEntry | None
+    attach: AttachEntry | None
+    judgement: JudgementEntry | None
+    verify: VerifyEntry | None
+    admission: AdmissionEntry | None
+    mirror: MirrorEntry | UnsetType | None = UNSET
+
+    @property
+    def last_scan(self) -> ScanEntry | None:
+        """Return the scan that describes `reference`."""
+        return self.rescan or self.scan
+
+
+class AppliedEntry(Entry, frozen=True, kw_only=True):
+    """One object and what was done to it."""
+
+    kind: str
+    namespace: str
+    name: str
+    action: Literal["created", "configured", "unchanged", "pruned", "restored", "removed"]
+
+
+class GateEntry(Entry, frozen=True, kw_only=True):
+    """The cluster's gate."""
+
+    unsigned_denied: Annotated[
+        str, Meta(description="The unsigned image that the gate denied as a proof; empty without a proof.")
+    ]
+    denial: str
+    constraints: tuple[str, ...]
+    exempt: Annotated[dict[str, str], Meta(description="Namespaces that go around the gate, with the reason.")]
+
+
+class DeployEntry(Entry, frozen=True, kw_only=True):
+    """One deployment, also one that stopped half-way."""
+
+    cluster: str
+    manifests: tuple[str, ...]
+    admissions: Annotated[tuple[AdmissionEntry, ...], Meta(description="Of every image of the manifests.")]
+    gate: GateEntry
+    applied: Annotated[
+        tuple[AppliedEntry, ...],
+        Meta(description="In the order in which it was done, also of a deployment that failed half-way."),
+    ]
+    unchanged: bool
+    address: str
+    warnings: tuple[str, ...]
+    error: Annotated[ErrorEntry | None, Meta(description="What ended the command, when no single image is to blame.")]
+    seconds: Seconds
+
+
+class ResultDocument(Entry, frozen=True, kw_only=True):
+    """Everything one command did. Keys are only ever added within a version."""
+
+    version: Literal[1]
+    s3c: Annotated[str, Meta(description="The version of s3c.")]
+    command: CommandName
+    created: Time
+    verdict: Annotated[
+        Verdict,
+        Meta(description="Over all images. refused: the policy said no; failed: something did not work."),
+    ]
+    exit_code: Annotated[int, Meta(ge=0, le=4)]
+    error: Annotated[ErrorEntry | None, Meta(description="What ended the command, when no single image is to blame.")]
+    seconds: Seconds
+    files: Annotated[dict[str, str], Meta(description="Written for all images together, format to path.")]
+    settings: Annotated[
+        tuple[SettingEntry, ...] | UnsetType,
+        Meta(description="The files that suppressed findings, narrowed the scan or decided the gate."),
+    ] = UNSET
+    gate_changes: Annotated[
+        tuple[GateChangeEntry, ...] | UnsetType,
+        Meta(description="Of those files, the ones that a pull request changes."),
+    ] = UNSET
+    images: tuple[ImageResult, ...]
+    deploy: Annotated[DeployEntry | None, Meta(description="What was deployed, of commands that deploy.")]
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "result.json of s3c, version 1",
+        **msgspec.json.schema(ResultDocument),
+    }

@@ -1,0 +1,67 @@
+"""CSV (RFC 4180): a row for each finding, suppressed findings at the end with their reason."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from s3c_actions.findings.model import Finding, ScanReport
+from s3c_actions.report.render.escape import FORMULA_STARTS, MAX_CELL, cell, is_visible
+
+if TYPE_CHECKING:
+    from s3c_actions.report.rendering import Rendering
+
+HEADER = (
+    *("severity", "kind", "id", "package", "installed", "fixed", "status", "type", "target", "line", "title"),
+    *("score", "url", "purl", "suppressed", "image", "digest", "platform"),
+)
+
+_FORMULA_CELL = re.compile(f",[{re.escape(''.join(sorted(FORMULA_STARTS)))}]")
+
+
+def render(report: ScanReport, rendering: Rendering) -> bytes:
+    """Render a report; nothing is omitted, and a spreadsheet interprets no cell as a formula."""
+    row_end = f",{_joined((report.image, report.digest, report.platform))}\r\n"
+    # Python's csv module checks each character separately: three quarters of the time of a large report.
+    rows = (_joined(_row(finding)) + row_end for finding in (*report.findings, *report.suppressed))
+    return f"{','.join(HEADER)}\r\n{''.join(rows)}".encode()
+
+
+def _joined(texts: tuple[str, ...]) -> str:
+    """Join cells to a line, each escaped; most rows need no escape, which one check of the whole line shows."""
+    joined = ",".join(texts)
+    if (
+        joined.count(",") == len(texts) - 1
+        and len(joined) < MAX_CELL
+        and is_visible(joined)
+        and '"' not in joined
+        and not _FORMULA_CELL.search(f",{joined}")
+    ):
+        return joined
+    return ",".join(_quote_field(cell(text)) for text in texts)
+
+
+def _quote_field(text: str) -> str:
+    """Quote a cell by RFC 4180, 2.6 and 2.7; its line ends are already blanks."""
+    return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
+    """Return the cells, unescaped."""
+    return (
+        finding.severity.name,
+        finding.kind,
+        finding.id,
+        finding.package,
+        finding.installed,
+        finding.fixed,
+        finding.status,
+        finding.package_type,
+        finding.path or finding.target,
+        str(finding.line) if finding.line else "",
+        finding.title,
+        f"{finding.score:.1f}" if finding.score is not None else "",
+        finding.url,
+        finding.purl,
+        finding.suppressed,
+    )

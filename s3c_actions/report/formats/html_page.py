@@ -1,0 +1,135 @@
+"""A self-contained page: it loads nothing, runs only its own script, and shows the worst findings without it.
+
+Rows are data that the script adds to the page as text nodes, so that 30,000 of them stay fast; the most severe are in
+a static table for readers without scripts.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, count_by_severity
+from s3c_actions.findings.threshold import explain_rejection
+from s3c_actions.report.render import escape, page
+
+if TYPE_CHECKING:
+    from s3c_actions.report.rendering import Rendering
+
+STATIC_ROWS = 100
+_TEMPLATE = "report.html.j2"
+
+_KINDS = {
+    FindingKind.VULNERABILITY: "vulnerability",
+    FindingKind.SECRET: "secret",
+    FindingKind.MISCONFIGURATION: "misconfiguration",
+    FindingKind.LICENSE: "licence",
+}
+
+
+def render(report: ScanReport, rendering: Rendering) -> bytes:
+    """Render a report; nothing is omitted.
+
+    Args:
+        report: every finding.
+        rendering: its gate marks what closes it, its difference what is new.
+    """
+    new = {finding.key for finding in rendering.difference.new} if rendering.difference else set()
+    rows = [_row(finding, bool(new) and finding.key in new) for finding in report.findings]
+    suppressed_rows = [_row(finding, False) for finding in report.suppressed]
+    refused = rendering.gate.refused(report.findings)
+    counts = report.counts
+    fixable = count_by_severity(report.fixable)
+    data = msgspec.json.encode({"rows": rows, "aside": suppressed_rows}).decode()
+    script, script_hash = _script()
+    text = (
+        page.page_environment()
+        .get_template(_TEMPLATE)
+        .render(
+            report={
+                "image": escape.line(report.image),
+                "facts": [(name, escape.line(value)) for name, value in _facts(report) if value],
+                "total": len(report.findings),
+                "suppressed": len(report.suppressed),
+                "end_of_life": report.os_end_of_life,
+                "os": escape.line(report.os),
+            },
+            tiles=[
+                {"name": severity.name.lower(), "title": severity.title, "count": number, "fixable": fixable[severity]}
+                for severity, number in counts.items()
+                if number or severity is not Severity.UNKNOWN
+            ],
+            difference=rendering.difference,
+            gate=rendering.gate.closes,
+            refused=escape.line(explain_rejection(refused)) if refused else "",
+            static=[_static_row(row) for row in rows[:STATIC_ROWS]],
+            data=data.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
+            script=script,
+            policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src '{script_hash}'; "
+            "base-uri 'none'; form-action 'none'",
+        )
+    )
+    return text.encode()
+
+
+def prepare() -> None:
+    """Load ahead of time what `render` caches."""
+    for name in (_TEMPLATE, "page.css"):
+        page.page_environment().get_template(name)
+    _script()
+
+
+def _facts(report: ScanReport) -> tuple[tuple[str, str], ...]:
+    return (
+        ("digest", report.digest),
+        ("platform", report.platform),
+        ("system", report.os),
+        ("scanned", report.created[:19].replace("T", " ")),
+        ("scanner", f"Trivy {report.scanner_version}" if report.scanner_version else ""),
+        ("database of", report.database[:10]),
+    )
+
+
+def _row(finding: Finding, new: bool) -> list[Any]:
+    """Return the values that the script reads.
+
+    Severity, kind, id, link, package, installed, fixed, place, title, score, new, reason, fixable.
+    """
+    place = finding.path or finding.target
+    text = finding.title
+    if finding.kind is not FindingKind.VULNERABILITY:
+        text = ": ".join(part for part in (finding.title, finding.remedy or finding.description) if part)
+        place = f"{place}:{finding.line}" if finding.line else place
+    fixed = finding.fixed or (finding.status.replace("_", " ") if finding.kind is FindingKind.VULNERABILITY else "")
+    return [
+        int(finding.severity),
+        _KINDS[finding.kind],
+        escape.line(finding.id, 200),
+        escape.url(finding.url),
+        escape.line(finding.package, 200),
+        escape.line(finding.installed, 100),
+        escape.line(fixed, 100),
+        "" if finding.os_package else escape.line(place, 200),
+        escape.line(text, 300),
+        finding.score,
+        int(new),
+        escape.line(finding.suppressed, 300),
+        int(finding.fixable),
+    ]
+
+
+def _static_row(row: list[Any]) -> dict[str, Any]:
+    names = ("severity", "kind", "id", "url", "package", "installed", "fixed", "place", "title", "score", "new")
+    return dict(zip(names, row, strict=False)) | {
+        "word": Severity(row[0]).title,
+        "class": Severity(row[0]).name.lower(),
+    }
+
+
+@cache
+def _script() -> tuple[str, str]:
+    """Return the page's script and its hash for the content security policy, which allows no other."""
+    source = page.template_source("report.js")
+    return source, page.csp_hash(source)

@@ -1,0 +1,132 @@
+"""Plain text for terminals and logs: no colours, no Markdown, no line longer than a terminal's."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from s3c_actions.core.text import counted
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, count_by_severity
+from s3c_actions.report.render.escape import line
+
+if TYPE_CHECKING:
+    from s3c_actions.report.rendering import Rendering
+
+WIDTH = 120
+
+_HEADINGS = {
+    FindingKind.VULNERABILITY: ("Vulnerabilities", ("SEVERITY", "ID", "PACKAGE", "INSTALLED", "FIXED IN", "TITLE")),
+    FindingKind.SECRET: ("Secrets", ("SEVERITY", "RULE", "FILE", "LINE", "TITLE")),
+    FindingKind.MISCONFIGURATION: ("Misconfigurations", ("SEVERITY", "CHECK", "FILE", "LINE", "TITLE")),
+    FindingKind.LICENSE: ("Licences", ("SEVERITY", "LICENCE", "PACKAGE", "CATEGORY", "FILE")),
+}
+# Maximum widths of the columns; the last column gets the rest of the line.
+_MAX_WIDTHS = (8, 24, 28, 20, 24)
+
+
+def render(report: ScanReport, rendering: Rendering) -> bytes:
+    """Render a report, 120 columns wide; long cells are cut, findings are not."""
+    facts = [report.digest, report.platform, report.os]
+    lines = [
+        cut_line(report.image),
+        cut_line("  ".join(line(fact, 80) for fact in facts if fact)),
+        "",
+        summary_line(report),
+        "",
+    ]
+    if report.os_end_of_life:
+        lines += [
+            f"{fit_column(line(report.os), 50).rstrip()} is past its end of life: "
+            "its distributor no longer publishes fixes.",
+            "",
+        ]
+    if rendering.difference is not None:
+        difference = rendering.difference
+        lines += [
+            f"Compared with the baseline: {len(difference.new):,} new, {len(difference.fixed):,} fixed, "
+            f"{len(difference.left):,} left.",
+            "",
+        ]
+    for kind, (heading, columns) in _HEADINGS.items():
+        findings = [finding for finding in report.findings if finding.kind is kind]
+        if findings:
+            lines += [f"{heading} ({len(findings):,})", *_table(columns, (_row(finding) for finding in findings)), ""]
+    if report.suppressed:
+        rows = (
+            (finding.severity.name, finding.id, finding.package or finding.target, finding.suppressed)
+            for finding in report.suppressed
+        )
+        lines += [f"Set aside ({len(report.suppressed):,})", *_table(("SEVERITY", "ID", "WHERE", "REASON"), rows), ""]
+    return "\n".join(lines).encode()
+
+
+def summary_line(report: ScanReport) -> str:
+    """Return the counts in one line, such as `35 findings: 22 high, 13 medium; 35 can be fixed`."""
+    total = len(report.findings)
+    if not total:
+        return "Nothing found."
+    counts = ", ".join(
+        f"{count:,} {severity.name.lower()}" for severity, count in count_by_severity(report.findings).items() if count
+    )
+    fixable = len(report.fixable)
+    return f"{counted(total, 'finding')}: {counts}; {fixable:,} can be fixed."
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
+    """Return the cells of a finding, which `_table` escapes."""
+    severity = finding.severity.name
+    if finding.kind is FindingKind.VULNERABILITY:
+        fixed = line(finding.fixed) or (finding.status.replace("_", " ") if finding.status.isascii() else "") or "-"
+        return (severity, finding.id, finding.package, finding.installed, fixed, finding.title)
+    if finding.kind is FindingKind.LICENSE:
+        return (severity, finding.id, finding.package, finding.category, finding.target)
+    position = str(finding.line) if finding.line else "-"
+    return (severity, finding.id, finding.target, position, finding.title)
+
+
+def _table(columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    fitted_columns, remaining = [], WIDTH
+    for number, column in enumerate(zip(columns, *rows, strict=True)):
+        # Each text only once: in thousands of rows most texts repeat.
+        lines = {text: line(text) for text in set(column)}
+        last = number == len(columns) - 1
+        width = remaining if last else min(_MAX_WIDTHS[number], max(map(_columns, lines.values())))
+        cells = {text: fit_column(line_text, width) for text, line_text in lines.items()}
+        fitted_columns.append([cells[text] for text in column])
+        remaining -= width + 2
+    return ["  ".join(row).rstrip() for row in zip(*fitted_columns, strict=True)]
+
+
+def _columns(text: str) -> int:
+    """Return the width of a text in columns of a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(_character_width(character) for character in text)
+
+
+def _character_width(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in {"Mn", "Me"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def cut_line(text: str) -> str:
+    """Return one line of printable text, no wider than WIDTH columns."""
+    return fit_column(line(text), WIDTH).rstrip()
+
+
+def fit_column(text: str, width: int) -> str:
+    """Fit a text to a width in columns of a terminal: padded, or cut with `…`."""
+    columns = _columns(text)
+    if columns <= width:
+        return text + " " * (width - columns)
+    if text.isascii():
+        return f"{text[: width - 1]}…"
+    kept, used = [], 0
+    for character in text:
+        if used + _character_width(character) > width - 1:
+            break
+        kept.append(character)
+        used += _character_width(character)
+    return "".join(kept) + "…" + " " * (width - 1 - used)

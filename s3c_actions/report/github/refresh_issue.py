@@ -1,0 +1,150 @@
+"""Render the deployed images with fixable vulnerabilities as an issue and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from s3c_actions.core.text import counted, plural
+from s3c_actions.findings.model import Finding, Severity, count_by_severity
+from s3c_actions.report.render import escape
+
+MAX_FINDINGS = 100
+MAX_PLACES = 10
+BODY_BYTES = 60_000
+
+
+class RefreshedImage(msgspec.Struct, frozen=True, kw_only=True):
+    """One deployed image and its scan of today.
+
+    Attributes:
+        image: as it is deployed.
+        reference: pinned.
+        places: the workloads that run it; empty when they are not known.
+        findings: those that must be fixed and have a fix, the most severe first.
+        refused: clauses about what else is refused and cannot be fixed by a patch; untrusted.
+        total: number of findings in all.
+        problem: a sentence about why it could not be scanned; empty when it was.
+        evidence: a clause about its report in the registry; empty when nothing had to be attached.
+    """
+
+    image: str
+    reference: str = ""
+    places: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    refused: tuple[str, ...] = ()
+    total: int = 0
+    problem: str = ""
+    evidence: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Return whether there is nothing to fix, now or later."""
+        return not self.findings and not self.refused and not self.problem
+
+
+def issue_title(images: Sequence[RefreshedImage]) -> str:
+    """Return the issue's title."""
+    count = sum(1 for image in images if image.findings)
+    findings = sum(len(image.findings) for image in images)
+    return (
+        f"{count} deployed {plural(count, 'image')} can be patched: {counted(findings, 'finding')} "
+        f"{'have' if findings != 1 else 'has'} a fix"
+    )
+
+
+def issue_body(images: Sequence[RefreshedImage], *, run_url: str = "") -> str:
+    """Render the issue in GitHub's Markdown: a row for each image, its findings folded, the next step.
+
+    Args:
+        images: all that were scanned; those with nothing to fix are counted.
+        run_url: of the run that writes the issue.
+    """
+    due = [image for image in images if image.findings]
+    clean = [image for image in images if image.done]
+    failed = [image for image in images if image.problem]
+    lines = [
+        "What is deployed was scanned again with today's vulnerability data. These images have findings with a fix:",
+        "",
+        "| Image | Where | Critical | High | Medium | Low |",
+        "|---|---|--:|--:|--:|--:|",
+        *(_row(image) for image in due),
+        "",
+    ]
+    for image in due:
+        lines += _finding_lines(image)
+    for image in failed:
+        lines += [f"⚠ {escape.code(image.image)} could not be scanned: {escape.markdown(image.problem)}", ""]
+    for image in images:
+        if image.refused:
+            lines += [f"{escape.code(image.image)}: {escape.markdown(', '.join(image.refused), 300)}.", ""]
+    if clean:
+        lines += [f"{len(clean)} other deployed image{'s have' if len(clean) != 1 else ' has'} nothing to fix.", ""]
+    lines += (
+        [f"**Next:** {escape.code(f's3c chain {due[0].image}', 400)}, then deploy the new digest.", ""] if due else []
+    )
+    lines.append(
+        "This issue is kept up to date by every run, and closed when nothing is left."
+        + (f" [Last run]({run_url})" if escape.url(run_url) else "")
+    )
+    return _cut_to_size(lines)
+
+
+def render_text(images: Sequence[RefreshedImage]) -> str:
+    """Render a line for each image."""
+    lines = []
+    for image in images:
+        clauses = ([f"{_count_severities(image.findings)} can be fixed"] if image.findings else []) + list(
+            image.refused
+        )
+        outcome = image.problem or ", ".join(clauses) or "nothing to fix"
+        outcome += f"; {image.evidence}" if image.evidence else ""
+        lines.append(f"{'✔' if image.done else '✘'} {escape.line(image.image)}   {escape.line(outcome)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _row(image: RefreshedImage) -> str:
+    counts = count_by_severity(image.findings)
+    columns = " | ".join(str(counts[severity]) for severity in sorted(Severity, reverse=True) if severity)
+    places = ", ".join(escape.code(place, 120) for place in image.places[:MAX_PLACES])
+    more = f" and {len(image.places) - MAX_PLACES} more" if len(image.places) > MAX_PLACES else ""
+    return f"| {escape.code(image.image, 300)} | {places}{more} | {columns} |"
+
+
+def _finding_lines(image: RefreshedImage) -> list[str]:
+    rows = [
+        f"| {escape.markdown_link(finding.id, finding.url)} | {finding.severity.title} "
+        f"| {escape.code(finding.package)} | {escape.code(finding.installed)} | {escape.code(finding.fixed)} |"
+        for finding in image.findings[:MAX_FINDINGS]
+    ]
+    more = len(image.findings) - len(rows)
+    return [
+        f"<details><summary>{escape.markdown(image.image)} ({len(image.findings)})</summary>",
+        "",
+        "| Id | Severity | Package | Installed | Fixed in |",
+        "|---|---|---|---|---|",
+        *rows,
+        *([f"| and {more:,} more | | | | |"] if more else []),
+        "",
+        "</details>",
+        "",
+    ]
+
+
+def _count_severities(findings: Sequence[Finding]) -> str:
+    return ", ".join(
+        f"{count:,} {severity.name.lower()}" for severity, count in count_by_severity(findings).items() if count
+    )
+
+
+def _cut_to_size(lines: list[str]) -> str:
+    """Cut whole lines to the size limit of an issue, the last rows of findings first."""
+    starts = ("| [", "| `", "| <code>")
+    while len("\n".join(lines).encode()) > BODY_BYTES:
+        rows = [number for number, line in enumerate(lines) if line.startswith(starts) and number > 4]
+        if not rows:
+            break
+        for number in reversed(rows[-max(1, len(rows) // 10) :]):
+            del lines[number]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,46 @@
+"""The job summary and `summary.md`: the verdict first, the facts under it, long lists folded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from s3c_actions.report.document import ResultDocument
+from s3c_actions.report.github import deploy_view, image_view
+from s3c_actions.report.render import markdown
+
+SUMMARY_BYTES = 1_000_000
+_TEMPLATE = "summary.md.j2"
+_PARTS = "parts.md.j2"
+
+
+def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
+    """Render what a command did.
+
+    Args:
+        document: a `result.json`, of one image, several or none.
+        budget: maximum bytes of UTF-8; the least severe rows are omitted first, and counted.
+
+    Returns:
+        Markdown that ends with a newline; empty when there is nothing to show.
+    """
+    images: list[dict[str, Any]] = [
+        image_view.view(image) | {"name": name}
+        for image, name in zip(document.images, image_view.distinct_names(document.images), strict=True)
+    ]
+    values = {
+        "command": document.command,
+        "images": images,
+        "error": image_view.error_view(document.error) if document.error is not None else None,
+        "verdict": image_view.overall_verdict(document.images) if len(images) > 1 else "",
+        "good": all(image["good"] for image in images),
+        "settings": image_view.describe_settings([document]),
+        "gate_changes": image_view.describe_gate_changes([document]),
+        "deploy": deploy_view.deploy_view(document, document.deploy) if document.deploy is not None else None,
+    }
+    return markdown.render(_TEMPLATE, values, [table for image in images for table in image["tables"]], budget)
+
+
+def prepare() -> None:
+    """Load ahead of time what `render` caches."""
+    for name in (_TEMPLATE, _PARTS):
+        markdown.markdown_environment().get_template(name)

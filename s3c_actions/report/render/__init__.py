@@ -1,0 +1,1 @@
+"""Escaping, Markdown and HTML: the tools that every report is rendered with."""

@@ -1,0 +1,31 @@
+"""The input of a renderer besides the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from s3c_actions.findings.difference import Difference
+from s3c_actions.findings.threshold import Threshold
+
+if TYPE_CHECKING:
+    pass
+
+
+class Rendering(msgspec.Struct, frozen=True, kw_only=True):
+    """The input of a renderer besides the report.
+
+    Attributes:
+        gate: so that a page can mark what closes it; nothing is omitted because of it.
+        difference: against a baseline.
+        dockerfile: path relative to the repository's root, in POSIX form, empty when there is none.
+        dockerfile_text: its text, to find the line that created a layer.
+        category: SARIF category; empty means the image's own.
+    """
+
+    gate: Threshold = msgspec.field(default_factory=lambda: Threshold(None))
+    difference: Difference | None = None
+    dockerfile: str = ""
+    dockerfile_text: str = ""
+    category: str = ""

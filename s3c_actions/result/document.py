@@ -1,0 +1,331 @@
+"""Build the document of `result.json` (`report.document`) from an outcome, and render its text.
+
+Secrets are redacted in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from s3c_actions import __version__
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.process import Secrets
+from s3c_actions.core.startup import paused
+from s3c_actions.findings.difference import Difference
+from s3c_actions.findings.entry import FindingEntry, ReasonedFinding, entry, reasoned
+from s3c_actions.findings.model import Finding, ScanReport
+from s3c_actions.report import document as shape
+from s3c_actions.report.document import ImageResult, ResultDocument, ScanEntry
+from s3c_actions.result import outputs
+from s3c_actions.result.model import (
+    AttachResult,
+    DeployResult,
+    ImageOutcome,
+    Outcome,
+    PatchResult,
+    PolicyJudgement,
+    ScanResult,
+    SignResult,
+)
+
+_EntryType = TypeVar("_EntryType", bound=shape.Entry)
+
+
+def build_document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError | None = None) -> ResultDocument:
+    """Build the document that describes what a command did.
+
+    Args:
+        outcome: of the command.
+        now: the time of the run, with its zone.
+        secrets: replaced wherever they occur.
+        error: that ended the command, when it concerns no single image.
+    """
+    if any(image.failure is error for image in outcome.images):
+        error = None
+    with paused():
+        document = ResultDocument(
+            version=1,
+            s3c=__version__,
+            command=cast("shape.CommandName", outcome.command),
+            created=now.isoformat(timespec="seconds"),
+            verdict=outputs.outcome_verdict(outcome),
+            exit_code=outputs.exit_code(outcome),
+            error=_error_entry(error),
+            seconds=round(outcome.seconds, 3),
+            files=_file_paths(outcome.files),
+            settings=tuple(_copy_fields(shape.SettingEntry, setting) for setting in outcome.settings),
+            gate_changes=tuple(_copy_fields(shape.GateChangeEntry, change) for change in outcome.gate_changes),
+            images=tuple(_image_result(image) for image in outcome.images),
+            deploy=_deploy_entry(outcome.deploy) if outcome.deploy else None,
+        )
+        return redacted(document, secrets) if _may_contain_secret(document, secrets) else document
+
+
+def render_document(document: ResultDocument | Mapping[str, Any]) -> str:
+    """Render the document as JSON: indented, except that a value without nested containers is one line."""
+    with paused():
+        return "".join([*_pieces(msgspec.to_builtins(document), ""), "\n"])
+
+
+def _pieces(value: Any, indent: str) -> Iterator[str]:
+    if _is_flat(value):
+        yield _compact_json(value)
+        return
+    inner_indent = f"{indent}  "
+    if isinstance(value, Mapping):
+        separator = "{\n"
+        for name, member in value.items():
+            yield f"{separator}{inner_indent}{_compact_json(name)}: "
+            yield from (_compact_json(member),) if name in _ONE_LINE_KEYS else _pieces(member, inner_indent)
+            separator = ",\n"
+        yield f"\n{indent}}}"
+        return
+    if rows := _rows(value, inner_indent):
+        yield from ("[\n", inner_indent, rows, f"\n{indent}]")
+        return
+    separator = "[\n"
+    for member in value:
+        yield f"{separator}{inner_indent}"
+        yield from _pieces(member, inner_indent)
+        separator = ",\n"
+    yield f"\n{indent}]"
+
+
+_CONTAINERS = frozenset((dict, list, tuple))
+_ONE_LINE_KEYS = frozenset({"scope"})
+"""Keys whose value is one line although it is nested."""
+
+
+def _is_flat(value: Any) -> bool:
+    """Return whether none of its members has members."""
+    members = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    return _CONTAINERS.isdisjoint(map(type, members)) or not any(
+        member for member in members if type(member) in _CONTAINERS
+    )
+
+
+def _rows(value: Sequence[Any], indent: str) -> str:
+    """Render a list of objects with the same first key, one a line, in a single call; empty for other lists."""
+    first_key = next(iter(value[0]), "") if isinstance(value[0], dict) else ""
+    if (
+        not first_key.isidentifier()
+        or set(map(type, value)) != {dict}
+        or not _CONTAINERS.isdisjoint(map(type, chain.from_iterable(map(dict.values, value))))
+        or any(next(iter(row), "") != first_key for row in value)
+    ):
+        return ""
+    # Within a string a quote is escaped, and a quote that ends a string is not followed by a name: so this text occurs
+    # between members only.
+    boundary = f'}}, {{"{first_key}": '
+    return _compact_json(value)[1:-1].replace(boundary, f'}},\n{indent}{{"{first_key}": ')
+
+
+def _compact_json(value: Any) -> str:
+    """Encode a value in ASCII only: control characters and bidirectional marks of untrusted text become escapes."""
+    try:
+        # A report may have tens of thousands of findings, and this needs half the time of json.dumps.
+        text = msgspec.json.format(msgspec.json.encode(value), indent=0)
+    except UnicodeEncodeError:  # a lone surrogate
+        return json.dumps(value)
+    return text.decode() if text.isascii() and b"\x7f" not in text else json.dumps(value)
+
+
+def _copy_fields(kind: type[_EntryType], value: object, **others: Any) -> _EntryType:
+    """Return an entry with the fields of the same names of a result, except those in `others`."""
+    copied = (name for name in kind.__struct_fields__ if name not in others)
+    return kind(**{name: getattr(value, name) for name in copied}, **others)
+
+
+def _image_result(image: ImageOutcome) -> ImageResult:
+    scan = image.scan or (image.patch.before if image.patch else None)
+    report = image.final_report
+    return ImageResult(
+        image=image.image,
+        reference=image.reference,
+        digest=image.reference.rpartition("@")[2] if "@" in image.reference else "",
+        verdict=outputs.outcome_verdict(image),
+        error=_error_entry(image.failure),
+        findings=_counts(report) if report else None,
+        remaining=_remaining_findings(image),
+        set_aside=tuple(reasoned(finding, finding.suppressed) for finding in (report.suppressed if report else ())),
+        base=_copy_fields(shape.BaseEntry, image.base, **_changes(image.base.difference)) if image.base else None,
+        files=_file_paths(outputs.report_files(image)),
+        scan=_scan_entry(scan) if scan else None,
+        patch=_patch_entry(image.patch) if image.patch else None,
+        rescan=_scan_entry(image.patch.after) if image.patch and image.patch.after else None,
+        sign=_sign_entry(image.sign, judged=image.judged) if image.sign else None,
+        attach=_attach_entry(image.attach) if image.attach else None,
+        judgement=_judgement_entry(image.judgement) if image.judgement else None,
+        verify=_copy_fields(
+            shape.VerifyEntry,
+            image.verify,
+            metadata=dict(image.verify.metadata),
+            seconds=round(image.verify.seconds, 3),
+        )
+        if image.verify
+        else None,
+        admission=_copy_fields(shape.AdmissionEntry, image.admission) if image.admission else None,
+        mirror=_copy_fields(shape.MirrorEntry, image.mirror, seconds=round(image.mirror.seconds, 3))
+        if image.mirror
+        else None,
+    )
+
+
+def _remaining_findings(image: ImageOutcome) -> tuple[ReasonedFinding, ...]:
+    report = image.final_report
+    if report is None:
+        return ()
+    reasons = {left.finding.key: left.reason for left in image.patch.left} if image.patch else {}
+    return tuple(reasoned(finding, reasons.get(finding.key, "") if reasons else "") for finding in report.findings)
+
+
+def _changes(difference: Difference) -> dict[str, Any]:
+    return {
+        "new": _finding_entries(difference.new),
+        "fixed": _finding_entries(difference.fixed),
+        "left": len(difference.left),
+    }
+
+
+def _scan_entry(scan: ScanResult) -> ScanEntry:
+    report, scope = scan.report, scan.scope
+    return ScanEntry(
+        reference=scan.reference,
+        platform=report.platform,
+        os=report.os,
+        os_end_of_life=report.os_end_of_life,
+        created=report.created,
+        scanner_version=report.scanner_version,
+        database=report.database,
+        findings=_counts(scan.shown or report),
+        set_aside=len(report.suppressed),
+        refused=_finding_entries(scan.refused),
+        difference=shape.Changes(**_changes(scan.difference)) if scan.difference is not None else None,
+        reused=scan.reused,
+        gated=scan.gated,
+        blind=scan.blind,
+        overridden=scan.overridden,
+        outdated=scan.outdated,
+        missing=scan.missing,
+        scope=_copy_fields(
+            shape.ScopeEntry, scope, files=tuple(_copy_fields(shape.ScopeFile, file) for file in scope.files)
+        ),
+        policy=scan.policy,
+        contents=tuple(_copy_fields(shape.ContentEntry, content) for content in scan.contents),
+        warnings=scan.warnings,
+        files=_file_paths({**({} if scan.parts else {"json": scan.trivy_json}), **scan.files}),
+        platforms=tuple(_scan_entry(part) for part in scan.parts),
+        proposed=_copy_fields(shape.ProposedEntry, scan.proposed) if scan.proposed is not None else None,
+        seconds=round(scan.seconds, 3),
+    )
+
+
+def _patch_entry(patch: PatchResult) -> shape.PatchEntry:
+    return _copy_fields(
+        shape.PatchEntry,
+        patch,
+        before=_counts(patch.before.shown or patch.before.report),
+        after=_counts(patch.after.shown or patch.after.report) if patch.after else None,
+        fixed=_finding_entries(patch.fixed),
+        left=tuple(reasoned(left.finding, left.reason) for left in patch.left),
+        new=_finding_entries(patch.new),
+        upgraded=dict(patch.upgraded),
+        vex=str(patch.vex) if patch.vex else None,
+        seconds=round(patch.seconds, 3),
+    )
+
+
+def _sign_entry(sign: SignResult, *, judged: bool) -> shape.SignEntry:
+    return _copy_fields(
+        shape.SignEntry,
+        sign,
+        metadata=dict(sign.metadata),
+        certificate=_copy_fields(shape.CertificateEntry, sign.certificate),
+        seconds=round(sign.seconds, 3),
+        judged=judged,
+    )
+
+
+def _attach_entry(attach: AttachResult) -> shape.AttachEntry:
+    return _copy_fields(
+        shape.AttachEntry,
+        attach,
+        documents=tuple(_copy_fields(shape.AttachedEntry, document) for document in attach.documents),
+        platforms=tuple(_attach_entry(platform) for platform in attach.platforms),
+        seconds=round(attach.seconds, 3),
+    )
+
+
+def _judgement_entry(judgement: PolicyJudgement) -> shape.JudgementEntry:
+    return _copy_fields(
+        shape.JudgementEntry,
+        judgement,
+        admitted=not judgement.refusals,
+        refusals=tuple(_copy_fields(shape.RefusalEntry, refusal) for refusal in judgement.refusals),
+        seconds=round(judgement.seconds, 3),
+    )
+
+
+def _deploy_entry(deploy: DeployResult) -> shape.DeployEntry:
+    return _copy_fields(
+        shape.DeployEntry,
+        deploy,
+        manifests=tuple(str(path) for path in deploy.manifests),
+        admissions=tuple(_copy_fields(shape.AdmissionEntry, admission) for admission in deploy.admissions),
+        gate=_copy_fields(shape.GateEntry, deploy, exempt=dict(deploy.exempt)),
+        applied=tuple(_copy_fields(shape.AppliedEntry, applied) for applied in deploy.applied),
+        error=_error_entry(deploy.failure),
+        seconds=round(deploy.seconds, 3),
+    )
+
+
+def _finding_entries(findings: Iterable[Finding]) -> tuple[FindingEntry, ...]:
+    return tuple(entry(finding) for finding in findings)
+
+
+def _counts(report: ScanReport) -> shape.Counts:
+    counts = {severity.name.lower(): count for severity, count in report.counts.items()}
+    return shape.Counts(**counts, total=len(report.findings), fixable=len(report.fixable))
+
+
+def _file_paths(files: Mapping[str, Path]) -> dict[str, str]:
+    return {form: str(path) for form, path in files.items()}
+
+
+def _error_entry(error: S3CError | None) -> shape.ErrorEntry | None:
+    if error is None:
+        return None
+    return _copy_fields(
+        shape.ErrorEntry,
+        error,
+        field=error.field if isinstance(error, InputError) else None,
+        exit_code=int(error.exit_code),
+    )
+
+
+def _may_contain_secret(document: object, secrets: Secrets) -> bool:
+    """Return whether it may contain a secret; the whole is checked at once, since a large report rarely has one."""
+    try:
+        text = msgspec.json.encode(document)
+        # JSON escapes each character separately, so a part of a text is also a part of its escaped form.
+        return secrets.occur_in(lambda value: msgspec.json.encode(value)[1:-1] in text)
+    except UnicodeEncodeError:  # a lone surrogate
+        return True
+
+
+def redacted(value: Any, secrets: Secrets) -> Any:
+    """Return a document, or a part of it, with every secret in its texts replaced."""
+    if isinstance(value, str):
+        return secrets.redact(value)
+    if isinstance(value, msgspec.Struct):
+        return type(value)(**{name: redacted(getattr(value, name), secrets) for name in value.__struct_fields__})
+    if isinstance(value, dict):
+        return {key: redacted(part, secrets) for key, part in value.items()}
+    return type(value)(redacted(part, secrets) for part in value) if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,449 @@
+"""The results that steps return. Every reference is pinned to a digest; a tag is only additional information."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from s3c_actions.findings.scope import describe_parts
+
+if TYPE_CHECKING:
+    from s3c_actions.core.errors import S3CError
+    from s3c_actions.findings.difference import Difference
+    from s3c_actions.findings.model import Finding, ForbiddenContent, ScanReport
+    from s3c_actions.findings.scope import Scope, SettingsFile
+    from s3c_actions.policy.judge import Objection
+    from s3c_actions.report.rendering import Rendering
+    from s3c_actions.result.gate_change import GateChange, ProposedVerdict
+    from s3c_actions.trace.model import Trace
+
+
+class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of scanning one image. Fields that a gate reads have no default; only `steps.assess` creates one.
+
+    Attributes:
+        image: as requested.
+        reference: `registry/repository@digest`, or the path of a tarball.
+        report: the finding model, complete; `files` the reports written, format → path.
+        shown: the findings that the inputs `severity` and `ignore-unfixed` select for display; None shows them all.
+        trivy_json: path of Trivy's own JSON, which patch uses and `s3c report` reads.
+        gated: whether a gate judged it; without one, nothing below closes anything.
+        refused: findings that close the gate (empty: it is open).
+        blind: why the absence of findings means nothing (an unknown distribution, …); it closes a gate like a finding
+            does. Empty when everything could be checked.
+        overridden: the same where `unscanned: warn` lets it pass; then `blind` is empty.
+        contents: packages and licences that a policy forbids; they close the gate.
+        policy: digest of the policy of the gate, empty without one.
+        scope: what the scan covered.
+        uncovered: how many packages come from sources that publish no advisories.
+        missing: what the policy requires the scan to cover and it did not, in Trivy's names; it closes the gate.
+        outdated: why the report's age closes the gate; empty when it is recent enough, or without a gate.
+        difference: against the baseline, None without one.
+        reused: whether an earlier report of the same digest, database and settings was used.
+        warnings: sentences about what a person should know or change; they may contain untrusted text.
+        parts: the scans of the platforms, when all platforms of an index were scanned.
+        rendering: what its reports were rendered with; None when none were written.
+        proposed: its verdict with the files of a pull request; None when those are the same.
+    """
+
+    image: str
+    reference: str
+    report: ScanReport
+    shown: ScanReport | None = None
+    trivy_json: Path
+    gated: bool
+    refused: tuple[Finding, ...]
+    blind: str
+    overridden: str
+    contents: tuple[ForbiddenContent, ...]
+    policy: str
+    scope: Scope
+    uncovered: int
+    missing: tuple[str, ...]
+    outdated: str
+    files: Mapping[str, Path] = msgspec.field(default_factory=dict)
+    difference: Difference | None = None
+    reused: bool = False
+    warnings: tuple[str, ...] = ()
+    parts: tuple[ScanResult, ...] = ()
+    rendering: Rendering | None = None
+    proposed: ProposedVerdict | None = None
+    seconds: float = 0.0
+
+    @property
+    def unreliable(self) -> str:
+        """Return why the absence of findings does not open the gate; empty when it does."""
+        return " ".join(reason for reason in (self.blind, self.left_out, self.outdated) if reason)
+
+    @property
+    def left_out(self) -> str:
+        """Return a sentence about what the policy requires the scan to cover and it did not; empty when nothing."""
+        return f"The policy requires a scan that looks at {describe_parts(self.missing)}." if self.missing else ""
+
+
+class LeftFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding that remains after a patch, with the reason as a clause."""
+
+    finding: Finding
+    reason: str
+
+
+class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of patching one image, also when it needed no patch.
+
+    Attributes:
+        image: as requested; `original` is its pinned reference.
+        reference: pinned: of the patched image, or the original when `patched` is false.
+        tag: the patched tag, or the original's.
+        patched: whether `reference` is a patched image (of this run or an earlier one).
+        skipped: nothing was pushed in this run; `reason` is a sentence that explains why.
+        before, after: the scans that prove it; `after` is None when nothing was patched.
+        fixed: absent from the rescan; `left`: still present; `new`: introduced by the patch.
+        upgraded: the version now installed of each package that had a finding fixed, as far as the rescan lists it.
+        platforms: the platforms patched, of a multi-platform image.
+    """
+
+    image: str
+    original: str
+    reference: str
+    tag: str
+    patched: bool
+    skipped: bool
+    reason: str = ""
+    before: ScanResult
+    after: ScanResult | None = None
+    fixed: tuple[Finding, ...] = ()
+    left: tuple[LeftFinding, ...] = ()
+    new: tuple[Finding, ...] = ()
+    upgraded: Mapping[str, str] = msgspec.field(default_factory=dict)
+    vex: Path | None = None
+    platforms: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def digest(self) -> str:
+        """Return the digest that the next step uses."""
+        return self.reference.rpartition("@")[2]
+
+
+class CertificateFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts of a signing certificate; times are RFC 3339, `thumbprint` is SHA-256 in hexadecimal."""
+
+    subject: str
+    issuer: str
+    thumbprint: str
+    not_before: str
+    not_after: str
+    days_left: int
+    key: str
+    self_signed: bool
+
+
+class SignResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of signing one digest, also when it was already signed.
+
+    Attributes:
+        reference: pinned.
+        signature_digest: of the signature's manifest.
+        signature_format: `cose` or `jws`.
+        skipped: a valid signature by the same certificate already existed.
+        timestamped: it contains an RFC 3161 time-stamp.
+        expires: RFC 3339 expiry of the signature, empty without one.
+        verified: it was verified after signing.
+    """
+
+    reference: str
+    signature_digest: str
+    certificate: CertificateFacts
+    signature_format: str
+    skipped: bool
+    verified: bool
+    timestamped: bool = False
+    expires: str = ""
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class AttachedEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """One document attached to an image.
+
+    Attributes:
+        kind: of `evidence.TYPES`; `artifact_type` its media type.
+        digest: of its manifest; `size` the document's, in bytes.
+        created: RFC 3339 time of what it describes.
+        signature_digest: of its signature's manifest.
+        skipped: it already existed, signed.
+    """
+
+    kind: str
+    artifact_type: str
+    digest: str
+    size: int
+    created: str
+    signature_digest: str
+    skipped: bool
+
+
+class AttachResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The evidence attached to one digest.
+
+    Attributes:
+        reference: pinned.
+        platforms: what was attached to the platforms of an index, each by its own digest.
+        pruned: digests of the manifests deleted.
+    """
+
+    reference: str
+    documents: tuple[AttachedEvidence, ...]
+    platforms: tuple[AttachResult, ...] = ()
+    pruned: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def skipped(self) -> bool:
+        """Return whether everything already existed."""
+        return all(document.skipped for document in self.documents) and all(part.skipped for part in self.platforms)
+
+
+class PolicyJudgement(msgspec.Struct, frozen=True, kw_only=True):
+    """The judgement of a policy about one image, by the evidence in the registry.
+
+    Attributes:
+        reference: pinned.
+        policy: its digest.
+        refusals: its objections to the image; empty when it admits it.
+    """
+
+    reference: str
+    policy: str
+    refusals: tuple[Objection, ...]
+    seconds: float = 0.0
+
+
+class VerifyResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of verifying one digest; a verification that fails raises Refused."""
+
+    reference: str
+    policy: str
+    signature_digest: str
+    signer: str
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class MirrorResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of copying one image to another repository, also when it already existed.
+
+    Attributes:
+        source: pinned; `reference` is the image at the target, pinned, with the same digest unless a selection of the
+            platforms was copied.
+        tag: set at the target, empty without one; `replaced` is the digest it had before, when it was another.
+        platforms: what was copied, as `os/architecture[/variant]`.
+        skipped: everything already existed.
+        manifests, blobs, mounted, found: how many were sent, mounted from another repository, already existed.
+        size: bytes sent.
+        referrers: signatures and the like that were copied as well.
+    """
+
+    image: str
+    source: str
+    reference: str
+    tag: str
+    replaced: str = ""
+    platforms: tuple[str, ...] = ()
+    skipped: bool
+    manifests: int = 0
+    blobs: int = 0
+    mounted: int = 0
+    found: int = 0
+    size: int = 0
+    referrers: int = 0
+    seconds: float = 0.0
+
+
+class TraceResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The trace of one digest; `files` are its page and JSON, format → path."""
+
+    reference: str
+    story: Trace
+    files: Mapping[str, Path] = msgspec.field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of the cluster's gate about one image, from a dry run before anything is applied.
+
+    Attributes:
+        image: as the manifests name it; `reference` is what they contain now, pinned.
+        verdict: `admitted`, `denied`, or `unknown` (the gate was not asked).
+        places: where the manifests use it, for display.
+        reason, remedy, trace, constraint: of a denial.
+    """
+
+    image: str
+    reference: str
+    verdict: str
+    places: tuple[str, ...] = ()
+    reason: str = ""
+    remedy: str = ""
+    trace: str = ""
+    constraint: str = ""
+
+
+class AppliedObject(msgspec.Struct, frozen=True, kw_only=True):
+    """One object and what was done to it.
+
+    Attributes:
+        action: `created`, `configured`, `unchanged`, `pruned`, `restored` (to its earlier state) or `removed` (created
+            and deleted again).
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    action: str
+
+
+class DeployResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of one deployment, also of one that failed half-way.
+
+    Attributes:
+        cluster: address of the API server; empty when none was contacted.
+        manifests: the rewritten files.
+        unsigned_denied: the unsigned image that proves that the gate closes, empty without a proof; `denial` is the
+            gate's answer to it.
+        exempt: namespaces that bypass the gate.
+        applied: in the order in which it was done; empty in a dry run.
+        unchanged: everything was already deployed.
+        address: where the application is reached; empty when it is not known.
+        warnings: sentences about what a person should know or change.
+        failure: the error that ended it; `applied` was done before that.
+    """
+
+    cluster: str = ""
+    manifests: tuple[Path, ...] = ()
+    admissions: tuple[Admission, ...] = ()
+    unsigned_denied: str = ""
+    denial: str = ""
+    constraints: tuple[str, ...] = ()
+    exempt: Mapping[str, str] = msgspec.field(default_factory=dict)
+    applied: tuple[AppliedObject, ...] = ()
+    unchanged: bool = False
+    address: str = ""
+    warnings: tuple[str, ...] = ()
+    failure: S3CError | None = None
+    seconds: float = 0.0
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """The difference of one image from a baseline: in a pull request, the base branch's image.
+
+    Attributes:
+        name: of the baseline (`main`); untrusted.
+        difference: from the baseline's findings to those of the resulting image.
+    """
+
+    name: str
+    difference: Difference
+
+
+class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of rescanning what is deployed.
+
+    Attributes:
+        due: references of the images that can be patched, as they are deployed: the input of the patch.
+        unknown: running images whose digest the cluster does not report.
+        issue: address of the issue, empty without one; `done` is what was done to it.
+    """
+
+    due: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    issue: str = ""
+    done: str = ""
+
+
+class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was done to one image; a step that was not run is None.
+
+    Attributes:
+        reference: pinned, of what the last step returned.
+        base: against the baseline, None without one.
+        failure: the error that ended it; None when every step succeeded.
+    """
+
+    image: str
+    reference: str = ""
+    scan: ScanResult | None = None
+    patch: PatchResult | None = None
+    sign: SignResult | None = None
+    attach: AttachResult | None = None
+    judgement: PolicyJudgement | None = None
+    verify: VerifyResult | None = None
+    admission: Admission | None = None
+    mirror: MirrorResult | None = None
+    base: Comparison | None = None
+    trace: TraceResult | None = None
+    failure: S3CError | None = None
+
+    @property
+    def final_report(self) -> ScanReport | None:
+        """Return the report of the last scan that describes `reference`, as it is shown."""
+        last = self.last_scan
+        return (last.shown or last.report) if last is not None else None
+
+    @property
+    def judged(self) -> bool:
+        """Return whether a gate judged the image `reference`."""
+        return self.last_scan is not None and self.last_scan.gated
+
+    @property
+    def last_scan(self) -> ScanResult | None:
+        """Return the scan that describes `reference`; None when it was not scanned."""
+        return self.scan if self.patch is None else self.patch.after or self.patch.before
+
+
+class LeftResults(msgspec.Struct, frozen=True, kw_only=True):
+    """Results left for a workflow that may comment, because this run may not.
+
+    Attributes:
+        artifact: its name.
+        folder: its content.
+    """
+
+    artifact: str
+    folder: Path
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of one command for one or several images; rendered as summary, outputs and result.json.
+
+    Attributes:
+        exit_code: the process exits with the highest of this and of the images' failures.
+        error: a sentence, when the command ended with an error of no single image; the shell sets it.
+        files: written for all images together, format → path (one image's are in its steps' results).
+        deploy: the deployment, of commands that deploy.
+        settings: the files that suppressed findings, narrowed the scan or decided the gate; the shell sets it.
+        gate_changes: those of them that a pull request changes; the shell sets it.
+        text: printed on standard output unchanged; for commands that print information (`programs list`, `report`).
+        pull_request: address of the pull request that was opened or updated.
+        comments: addresses of the comments, of the command that writes no results of its own.
+        left: the results that this command may not comment.
+    """
+
+    command: str
+    images: tuple[ImageOutcome, ...]
+    exit_code: int = 0
+    error: str = ""
+    files: Mapping[str, Path] = msgspec.field(default_factory=dict)
+    seconds: float = 0.0
+    deploy: DeployResult | None = None
+    refresh: RefreshResult | None = None
+    settings: tuple[SettingsFile, ...] = ()
+    gate_changes: tuple[GateChange, ...] = ()
+    text: str = ""
+    pull_request: str = ""
+    comments: tuple[str, ...] = ()
+    left: LeftResults | None = None

@@ -1,0 +1,1 @@
+"""Certificates, the identities in them, and signature envelopes."""

@@ -1,0 +1,184 @@
+"""Render a trace for a terminal: plain text, the verdict first, no line longer than 120 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from s3c_actions.core.text import plural, short_digest
+from s3c_actions.findings.model import Severity
+from s3c_actions.report.formats.text_table import WIDTH, cut_line, fit_column
+from s3c_actions.report.render.escape import line
+from s3c_actions.trace.model import (
+    AdmissionVerdict,
+    Ancestor,
+    AttachedDocument,
+    AttachedFinding,
+    PatchChange,
+    Relation,
+    SignatureTrust,
+    Subject,
+    Trace,
+    TracedSignature,
+    TraceJudgement,
+)
+
+T = TypeVar("T")
+
+TRUST_MARKS = {
+    SignatureTrust.TRUSTED: "✔",
+    SignatureTrust.REFUSED: "✘",
+    SignatureTrust.BROKEN: "✘",
+    SignatureTrust.UNCHECKED: "·",
+}
+VERDICT_MARKS = {AdmissionVerdict.ADMITTED: "✔", AdmissionVerdict.DENIED: "✘", AdmissionVerdict.UNKNOWN: "?"}
+MAX_FINDINGS = 20
+MAX_DOCUMENTS = 30
+MAX_LABELS = 12
+
+
+def render(story: Trace) -> str:
+    """Render a trace; long lists are cut, with the number of omitted items."""
+    out = [line(story.reference, 200), verdict_line(story.judgement)]
+    out += [f"  {line(reason, WIDTH * 3)}" for reason in story.judgement.reasons]
+    out += [f"  → {line(story.judgement.remedy, WIDTH * 3)}"] if story.judgement.remedy else []
+    out += _section("Where it came from", [*_origin_rows(story.subject), *_flat_map(_ancestor_rows, story.ancestors)])
+    if story.change is not None:
+        out += _section(f"What the patch changed ({line(story.change.source)})", _change_rows(story.change))
+    for subject in story.subjects:
+        of_platform = f", {line(subject.platform)} {short_digest(subject.digest)}" if subject in story.platforms else ""
+        out += _section(f"Who signed it{of_platform}", _flat_map(_signature_rows, subject.signatures) or ["nobody"])
+        out += _section(f"Evidence{of_platform}", _document_rows(subject))
+    return "\n".join(cut_line(row) for row in out) + "\n"
+
+
+def verdict_line(judgement: TraceJudgement) -> str:
+    """Return the verdict in one line: `✔ admitted, by the policy …`."""
+    words = {AdmissionVerdict.UNKNOWN: "not judged"}
+    word = words.get(judgement.verdict, judgement.verdict.value)
+    return f"{VERDICT_MARKS[judgement.verdict]} {word}, by {line(judgement.by)}"
+
+
+def format_time(text: str) -> str:
+    """Return `2026-11-24 19:18` for RFC 3339 in UTC."""
+    return text[:16].replace("T", " ") if text else ""
+
+
+def short_label(name: str) -> str:
+    """Return a label's name without its common prefix."""
+    return name.removeprefix("org.opencontainers.image.")
+
+
+def describe_counts(counts: Mapping[Severity, int]) -> str:
+    """Describe counts by severity: `67 high, 228 medium`, or `no findings`."""
+    return (
+        ", ".join(f"{number:,} {severity.name.lower()}" for severity, number in counts.items() if number)
+        or "no findings"
+    )
+
+
+def describe_document(document: AttachedDocument) -> str:
+    """Describe the content of a document, in a clause."""
+    if document.problem:
+        return document.problem
+    if document.counts is not None:
+        more = f", {document.omitted:,} more not listed" if document.omitted else ""
+        fixable = f"; {document.fixable:,} can be fixed" if document.findings else ""
+        return describe_counts(document.counts) + more + fixable
+    return document.told or ("not looked into" if not document.read else document.artifact_type or "of no known type")
+
+
+def _flat_map(do: Callable[[T], list[str]], over: Iterable[T]) -> list[str]:
+    return [row for value in over for row in do(value)]
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", title, *(f"  {row}" for row in lines)] if lines else []
+
+
+def _origin_rows(subject: Subject) -> list[str]:
+    facts = []
+    if subject.problem:
+        facts.append(("problem", subject.problem))
+    if subject.created:
+        facts.append(("built", format_time(subject.created)))
+    if subject.platform:
+        facts.append(("platform", f"{subject.platform}, {subject.layers} layers"))
+    if subject.patched:
+        facts.append(("patched", f"{format_time(subject.patched)} by Copa"))
+    shown = list(subject.labels.items())[:MAX_LABELS]
+    facts += [(short_label(name), text) for name, text in shown]
+    return [f"{fit_column(line(name, 40), 12)} {line(text)}" for name, text in facts]
+
+
+def _ancestor_rows(ancestor: Ancestor) -> list[str]:
+    relation = "original" if ancestor.relation is Relation.PATCHED else "base"
+    proof = {True: "its layers are the first of this image", False: "its layers are NOT in this image"}
+    notes = [f"by {ancestor.said_by}", *([proof[ancestor.proven]] if ancestor.proven is not None else [])]
+    notes += [ancestor.problem] if ancestor.problem else []
+    lines = [f"{relation:<12} {line(ancestor.named)}", f"{'':<12} {line(', '.join(notes))}"]
+    if ancestor.subject is not None and ancestor.subject.reports:
+        lines.append(f"{'':<12} had {describe_document(ancestor.subject.reports[0])}")
+    return lines
+
+
+def _change_rows(change: PatchChange) -> list[str]:
+    columns = [
+        severity
+        for severity in sorted(Severity, reverse=True)
+        if change.before.get(severity) or change.after.get(severity)
+    ]
+    lines = []
+    if columns:
+        lines.append(f"{'':<8}" + "".join(f"{severity.title:>10}" for severity in columns))
+        for name, counts in (("before", change.before), ("after", change.after)):
+            lines.append(f"{name:<8}" + "".join(f"{counts.get(severity, 0):>10,}" for severity in columns))
+    packages = len({finding.package for finding in change.fixed})
+    lines.append(
+        f"{len(change.fixed):,} fixed in {packages:,} {plural(packages, 'package')}, {len(change.left):,} left, "
+        f"{len(change.new):,} new"
+    )
+    return lines + _finding_rows("left", change.left) + _finding_rows("new", change.new)
+
+
+def _finding_rows(name: str, findings: Sequence[AttachedFinding]) -> list[str]:
+    lines = [
+        f"{name:<8}{finding.severity.name:<9}{fit_column(line(finding.id), 20)} "
+        f"{fit_column(line(finding.package), 24)} "
+        + line(finding.reason or (f"fixed in {finding.fixed}" if finding.fixed else "no fix yet"))
+        for finding in findings[:MAX_FINDINGS]
+    ]
+    return lines + ([f"{'':<8}… and {len(findings) - MAX_FINDINGS:,} more"] if len(findings) > MAX_FINDINGS else [])
+
+
+def _signature_rows(signature: TracedSignature) -> list[str]:
+    if not signature.signer:
+        return [f"{TRUST_MARKS[signature.trust]} {short_digest(signature.digest)}  {line(signature.reason)}"]
+    parts = [
+        format_time(signature.signed_at) or "no time",
+        signature.signature_format,
+        f"certificate {signature.thumbprint[:16]}",
+    ]
+    parts += ["time-stamped"] if signature.timestamped else []
+    parts += [f"until {format_time(signature.expires)}"] if signature.expires else []
+    lines = [f"{TRUST_MARKS[signature.trust]} {line(signature.signer)}", f"  {', '.join(parts)}"]
+    lines += [f"  {line(signature.reason)}"] if signature.reason else []
+    return lines + [
+        f"  {line(name, 60)} = {line(text)}" for name, text in list(signature.metadata.items())[:MAX_LABELS]
+    ]
+
+
+def _document_rows(subject: Subject) -> list[str]:
+    documents = subject.documents[:MAX_DOCUMENTS]
+    lines = []
+    for document in documents:
+        mark = "✘" if document.problem else TRUST_MARKS[document.trust]
+        signer = next((signature.signer for signature in document.signatures if signature.trust is document.trust), "")
+        signed = f"signed by {signer}" if signer else "not signed" * document.read
+        lines.append(
+            f"{mark} {document.kind.value:<7} {fit_column(format_time(document.created), 16)}  "
+            f"{fit_column(line(describe_document(document)), 44)}  "
+            f"{line(signed)}"
+        )
+    more = len(subject.documents) - len(documents)
+    return lines + ([f"… and {more:,} more"] if more else []) or ["none is attached"]

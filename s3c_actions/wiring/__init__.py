@@ -1,0 +1,1 @@
+"""Build the collaborators of the steps from the options of a command."""

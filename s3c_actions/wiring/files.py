@@ -1,0 +1,36 @@
+"""Files that inputs name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError
+
+
+def read_dockerfile(path: Path) -> str:
+    """Read the Dockerfile that code scanning shows the findings in.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return reading.read_text_file(path, errors="replace")
+    except OSError as error:
+        raise InputError(
+            "dockerfile", f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."
+        ) from error
+
+
+def read_input_file(path: Path, field: str) -> bytes:
+    """Read a file that an input names.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return reading.read_file(path)
+    except OSError as error:
+        raise InputError(
+            field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path and its permissions."
+        ) from error

@@ -1,0 +1,31 @@
+"""The token for GitHub."""
+
+from __future__ import annotations
+
+from s3c_actions.core.errors import InputError
+from s3c_actions.options.github import TokenOptions
+from s3c_actions.wiring.context import Context
+
+
+def find_token(options: TokenOptions, context: Context, *permissions: str) -> str:
+    """Return the token given, else that of the variables that GitHub's own tools read.
+
+    Args:
+        options: of the command.
+        context: of the run.
+        permissions: what the token needs, as in `issues: write`; named in the error.
+
+    Raises:
+        InputError: there is no token.
+    """
+    names = ("GITHUB_TOKEN", "GH_TOKEN")
+    token = options.github_token or next(filter(None, map(context.environment.get, names)), "")
+    if not token:
+        raise InputError(
+            "github-token",
+            "this input is required.",
+            remedy="Set GITHUB_TOKEN, or give --github-token-file. The token needs "
+            f"{' and '.join(f'`{permission}`' for permission in permissions)}.",
+        )
+    context.secrets.add(token)
+    return token

@@ -1,0 +1,47 @@
+"""Process images one after another; a failure of one does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from msgspec.structs import replace
+
+from s3c_actions.core.errors import Refused, S3CError
+from s3c_actions.core.progress import Progress
+from s3c_actions.options.report import ExitCodeOptions
+from s3c_actions.result.model import ImageOutcome
+
+
+def for_each_image(
+    images: Collection[str], progress: Progress, do: Callable[[str], ImageOutcome]
+) -> tuple[ImageOutcome, ...]:
+    """Call a function for each image, in order, and return the outcomes.
+
+    Args:
+        images: as given.
+        progress: shows the image's name above its steps when there are several images.
+        do: processes one image; an S3CError that it raises becomes the outcome of that image.
+    """
+    outcomes = []
+    for image in images:
+        if len(images) > 1:
+            progress.about(image)
+        try:
+            outcomes.append(do(image))
+        except S3CError as error:
+            outcomes.append(failed(ImageOutcome(image=image), error))
+    return tuple(outcomes)
+
+
+def failed(outcome: ImageOutcome, error: S3CError) -> ImageOutcome:
+    """Return the outcome with the error; what was done before stays in it."""
+    error.image = error.image or outcome.image
+    return replace(outcome, failure=error)
+
+
+def unless_exempt(refused: Refused | None, image: str, options: ExitCodeOptions, progress: Progress) -> Refused | None:
+    """Return the error of a closed gate; with `exit-code` 0, report it as a warning and return None."""
+    if refused is None or options.exit_code:
+        return refused
+    progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
+    return None

@@ -1,0 +1,244 @@
+"""Create the gate's objects and charts from the options, and install them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from s3c_actions.cluster import manifests
+from s3c_actions.cluster.gate import manifests as gate_manifests
+from s3c_actions.cluster.gate.manifests import TRUST_STORE_NAME
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.options import gate as inputs
+from s3c_actions.options.gate import GateInputs
+from s3c_actions.options.vault import VaultCertificateOptions
+from s3c_actions.policy import model
+from s3c_actions.result.model import DeployResult
+from s3c_actions.signing import certificates, identities
+from s3c_actions.steps import install_gate
+from s3c_actions.steps.verify import trusted_certificates, trusted_identities, unrestricted_authorities
+from s3c_actions.wiring.azure import identity_from_inputs
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.judging import read_certificates
+from s3c_actions.wiring.kubernetes import find_kubeconfig
+
+if TYPE_CHECKING:
+    from s3c_actions.cluster.client import Cluster, KubernetesObject
+    from s3c_actions.programs.helm.helm import Chart
+
+
+def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployResult:
+    """Install the gate that the inputs describe, and prove that it closes.
+
+    Raises:
+        InputError: an input is wrong: nothing was changed.
+        OutsideError: helm or a chart could not be obtained, or the cluster does not respond.
+    """
+    from s3c_actions.programs.helm.helm import Helm
+    from s3c_actions.wiring import programs
+
+    objects = _objects(options, context, _vault_identities(options, context))
+    if any(_trusts_nobody(document) for document in objects):
+        raise InputError(
+            inputs.GateInputs.trusted_identity.name,
+            f"it is missing, and the manifests' KeyManagementProvider {gate_manifests.TRUST_STORE_NAME} may trust an "
+            "authority.",
+            cause="Everyone whom an authority certified could have images admitted.",
+            remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
+        )
+    charts = _charts(options, context)
+    helm = Helm(
+        programs.helm(options, context).path,
+        context.runner,
+        kubeconfig=find_kubeconfig(options, context),
+        context=options.context,
+        timeout=options.timeout,
+    )
+    settings = install_gate.GateSettings(
+        charts=charts,
+        objects=objects,
+        namespace=options.namespace or cluster.namespace,
+        timeout=options.rollout_timeout,
+    )
+    return install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=context.progress))
+
+
+def _objects(
+    options: GateInputs, context: Context, vault_identities: tuple[str, ...] = ()
+) -> tuple[KubernetesObject, ...]:
+    """Return the gate's own objects and the user's, in the order in which they are applied.
+
+    Args:
+        options: of the command.
+        context: of the command.
+        vault_identities: the identity trusted from the vault when the inputs name none; empty: no identity.
+    """
+    sources = options.manifests
+    manifest_files = (
+        manifests.read(sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MAX_BYTES + 1))
+        if sources
+        else ()
+    )
+    user_objects = [document for file in manifest_files for document in manifests.parse_objects(file.text, file.source)]
+    if (path := options.policy) is not None:
+        for option in (inputs.GateInputs.trust_store, inputs.GateInputs.trusted_identity, inputs.GateInputs.vault):
+            if options.given(option):
+                raise InputError(
+                    option.name, "it is given beside a policy, which names the signers.", remedy="Give one of both."
+                )
+        ruling = read_certificates(model.read(path), options, context)
+        return gate_manifests.merge_objects(
+            gate_manifests.objects_for_policy(ruling, options.exempt_namespaces, allow_tags=options.allow_tags),
+            user_objects,
+        )
+    provider = _certificate_provider(options)
+    gate_objects = gate_manifests.objects_for_identities(
+        _identities(options, user_objects) or vault_identities, options.exempt_namespaces, allow_tags=options.allow_tags
+    )
+    if provider is not None:
+        gate_objects = (provider, *gate_objects)
+    elif not any(document["kind"] == "KeyManagementProvider" for document in user_objects):
+        raise InputError(
+            "trust-store",
+            "nobody is trusted: neither trust-store nor vault is given.",
+            remedy="Give the certificate whose signatures are to be admitted, or the Key Vault that has it.",
+        )
+    return gate_manifests.merge_objects(gate_objects, user_objects)
+
+
+def _identities(options: GateInputs, user_objects: list[KubernetesObject]) -> tuple[str, ...]:
+    """Return the signers to trust among those that the certificates vouch for; none when these are not known.
+
+    Raises:
+        InputError: no signer is named, and an authority is trusted that has issued certificates to others.
+    """
+    trusted, stores = options.trusted_identity, options.trust_store
+    listed = trusted_identities(trusted)
+    issuing = unrestricted_authorities(trusted_certificates(stores), listed) if stores else ()
+    if issuing and not trusted:
+        raise InputError(
+            inputs.GateInputs.trusted_identity.name,
+            f"it is missing, and trust-store holds an authority, {issuing[0]}.",
+            cause="Everyone whom it certified could have images admitted.",
+            remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
+        )
+    providers = [
+        document
+        for document in user_objects
+        if document["kind"] == "KeyManagementProvider" and document["metadata"].get("name") == TRUST_STORE_NAME
+    ]
+    certificates_limit_signers = trusted or (
+        all(_is_self_anchored(provider) for provider in providers) if providers else stores
+    )
+    return listed or ((identities.ANYONE,) if certificates_limit_signers else ())
+
+
+def _is_self_anchored(provider: KubernetesObject) -> bool:
+    """Return whether a provider holds certificates, and each of them is its own trust anchor."""
+    parameters = (provider.get("spec") or {}).get("parameters") or {}
+    try:
+        chain = certificates.read_chain(str(parameters.get("value")).encode(), inputs.GateInputs.manifests.name)
+    except InputError:
+        return False
+    return all(certificates.is_own_anchor(certificate) for certificate in chain)
+
+
+def _trusts_nobody(document: KubernetesObject) -> bool:
+    """Return whether a document is a verifier that names no signer."""
+    parameters = (document.get("spec") or {}).get("parameters") or {}
+    statements = (parameters.get("trustPolicyDoc") or {}).get("trustPolicies") or ()
+    return any(statement.get("trustedIdentities") == [] for statement in statements)
+
+
+def _vault_identities(options: GateInputs, context: Context) -> tuple[str, ...]:
+    """Return the identity in the vault's current certificate, when the inputs name a vault only.
+
+    Ratify trusts the issuer of the certificate in the vault, so the subject is pinned.
+    """
+    alternatives = (inputs.GateInputs.trust_store, inputs.GateInputs.trusted_identity, inputs.GateInputs.policy)
+    if any(options.given(option) for option in alternatives) or not all(_vault_inputs(options).values()):
+        return ()
+    from s3c_actions.azure.vault import Vault, vault_host
+
+    name = options.vault_certificate
+    try:
+        with context.progress.step("vault") as step:
+            identity = identity_from_inputs(options, context)
+            vault = Vault(vault_host(options.vault, identity.cloud.vaults), identity, context.progress)
+            chain = vault.certificate(name, issuers=()).chain
+            step.done(f"{name} of {vault.host}, read with {identity.told}")
+        return (certificates.pinned_identity(chain, VaultCertificateOptions.vault_certificate.name),)
+    except S3CError as error:
+        error.remedy = f"{error.remedy} Or name the signer with `trusted-identity`: then the vault is not read here."
+        raise
+
+
+def _vault_inputs(options: GateInputs) -> dict[str, str]:
+    """Return the inputs that trust in a vault's certificate requires: name → value."""
+    return {
+        GateInputs.vault.name: options.vault,
+        GateInputs.vault_certificate.name: options.vault_certificate,
+        GateInputs.tenant_id.name: options.tenant_id,
+        GateInputs.ratify_client_id.name: options.ratify_client_id,
+    }
+
+
+def _certificate_provider(options: GateInputs) -> KubernetesObject | None:
+    """Return the provider of the trusted certificates; None when the user's own manifests have it."""
+    from s3c_actions.azure import clouds
+    from s3c_actions.azure.vault import vault_host
+
+    stores, vault = options.trust_store, options.vault
+    if stores and vault:
+        raise InputError("vault", "it is given beside trust-store.", remedy="Give one of both.")
+    if stores:
+        return gate_manifests.certificate_store(trusted_certificates(stores).decode())
+    vault_inputs = _vault_inputs(options)
+    given_names = [name for name, value in vault_inputs.items() if value]
+    if not vault and VaultCertificateOptions.vault_certificate.name not in given_names:
+        return None
+    if missing := [name for name in vault_inputs if name not in given_names]:
+        raise InputError(
+            missing[0],
+            f"it is missing, and {given_names[0]} is given.",
+            remedy=f"Trust in a Key Vault takes {', '.join(vault_inputs)}.",
+        )
+    return gate_manifests.key_vault_store(
+        f"https://{vault_host(vault, clouds.find_cloud(options.azure_cloud).vaults)}",
+        options.vault_certificate,
+        tenant=options.tenant_id,
+        client=options.ratify_client_id,
+    )
+
+
+def _charts(options: GateInputs, context: Context) -> tuple[Chart, ...]:
+    """Return both charts, with the default values overridden by the user's."""
+    from s3c_actions.programs.helm.charts import fetch_chart
+    from s3c_actions.programs.helm.helm import Chart
+    from s3c_actions.programs.install.pins import CHARTS
+
+    chart_inputs = {
+        "gatekeeper": (options.gatekeeper_chart, options.gatekeeper_values),
+        "ratify": (options.ratify_chart, options.ratify_values),
+    }
+    selected = []
+    for pin in CHARTS:
+        path, user_values = chart_inputs[pin.name]
+        for file in (*([path] if path else []), *user_values):
+            if not file.exists():
+                field = f"{pin.name}-chart" if file is path else f"{pin.name}-values"
+                raise InputError(field, f"{file} is not there.", remedy="Look at the path.")
+        selected.append((pin, path, [gate_manifests.values_file(pin.name), *user_values]))
+    if ratify_values := gate_manifests.ratify_values(options.ratify_client_id, options.exempt_namespaces):
+        file = context.temp / "ratify-values.json"
+        file.write_text(json.dumps(ratify_values))
+        selected[-1][2].insert(1, file)
+    return tuple(
+        Chart(
+            name=pin.name,
+            path=path or fetch_chart(pin, cache=context.cache, runner=context.runner, progress=context.progress),
+            values=tuple(files),
+        )
+        for pin, path, files in selected
+    )

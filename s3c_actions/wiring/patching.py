@@ -1,0 +1,188 @@
+"""Create a patcher from the options: Copa, BuildKit, and the scans before and after."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
+from s3c_actions.options.common import PlatformOptions
+from s3c_actions.options.patch import PatchingOptions
+from s3c_actions.programs.buildkit import buildkit
+from s3c_actions.programs.buildkit.buildkit import TlsFiles
+from s3c_actions.programs.copa.copa import Copa, PatchRequest
+from s3c_actions.result.model import PatchResult, ScanResult
+from s3c_actions.steps import patch
+from s3c_actions.wiring.context import Context
+
+if TYPE_CHECKING:
+    from s3c_actions.programs.buildkit.buildkit import BuildKit
+    from s3c_actions.wiring.scanning import ImageScanner
+    from s3c_actions.wiring.vouching import VouchCheck
+
+VEX_FILE = "fixed.openvex.json"
+PATCHED_FOLDER = "patched"
+"""Folder of the rescan's reports, in the image's own."""
+
+
+def reject_platform(options: PlatformOptions) -> None:
+    """Raise InputError when one platform is asked for."""
+    if options.platform:
+        raise InputError(
+            "platform",
+            "every platform of an image is patched, so that none is left behind under the new tag.",
+            remedy="Leave it out, or give the digest of the one platform's image.",
+        )
+
+
+class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
+    """Patch images; everything but the image is bound once for all images of a run.
+
+    Attributes:
+        registries: of the images.
+        vouched: as in `PatchTools`; None only where nothing signs the result.
+    """
+
+    options: PatchingOptions
+    context: Context
+    scanner: ImageScanner
+    registries: Collection[str]
+    vouched: VouchCheck | None
+    login: Callable[[], Mapping[str, str]]
+    stack: ExitStack
+    found: list[BuildKit] = msgspec.field(default_factory=list)
+
+    def patch(self, image: str, folder: Path, before: ScanResult | None = None) -> PatchResult:
+        """Patch one image, with its reports in a folder and the rescan's in `patched` below it.
+
+        Args:
+            image: as given.
+            folder: for reports and the OpenVEX document.
+            before: the scan of the original; scanned here when not given.
+
+        Raises:
+            S3CError: as `steps.patch.run`.
+        """
+        from s3c_actions.registry import Writer
+
+        options, context = self.options, self.context
+        settings = patch.PatchSettings(
+            image=image,
+            tag=options.patched_tag,
+            overwrite=options.overwrite_tag,
+            allow_partial=options.allow_partial,
+            library="library" in options.patch_types,
+            vex=folder / VEX_FILE,
+            temp=context.temp,
+        )
+        every_platform = replace(self.scanner.settings.options, platform="")
+        scanner = replace(self.scanner, settings=replace(self.scanner.settings, options=every_platform))
+        rescanner = replace(scanner, settings=replace(scanner.settings, title="rescan"))
+        tools = patch.PatchTools(
+            registry=self.scanner.registry,
+            writer=Writer(self.scanner.registry),
+            vouched=self.vouched,
+            scan=lambda pinned, name: scanner.scan(pinned, folder / name),
+            rescan=lambda pinned, name: rescanner.scan(pinned, folder / PATCHED_FOLDER / name),
+            patch=self.copa,
+            builds=lambda platform: buildkit.can_run_platform(platform, context.environment.get("PATH", "")),
+            host=buildkit.host_architecture(),
+            progress=context.progress,
+            now=context.now,
+        )
+        return patch.run(settings, tools, before)
+
+    def copa(self, image: Reference, report: Path, tag: str) -> str:
+        """Run Copa, on a BuildKit that is found or started at the first image that needs one; as `Patcher`."""
+        from s3c_actions.wiring import programs
+
+        options, context = self.options, self.context
+        program = programs.copa(options, context)
+        if not self.found:
+            self.found.append(self._open_buildkit())
+        copa = Copa(program.path, context.runner)
+        with tempfile.TemporaryDirectory(prefix="s3c-copa-", dir=context.temp) as folder:
+            patch = PatchRequest(
+                image=image,
+                report=report,
+                tag=tag,
+                vex=Path(folder) / "copa.openvex.json",
+                address=self.found[0].address,
+                tls=_tls_files(options),
+                library="library" in options.patch_types,
+                ignore_errors=options.allow_partial,
+                timeout=options.timeout,
+            )
+            return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
+
+    def _open_buildkit(self) -> BuildKit:
+        from s3c_actions.wiring import programs
+
+        options, context = self.options, self.context
+        request = buildkit.BuildKitRequest(
+            address=options.buildkit_addr,
+            tls=_tls_files(options),
+            config=options.buildkit_config,
+            insecure=tuple(sorted(self.registries)) if options.insecure_registry else (),
+            temp=context.temp,
+        )
+        if request.config is not None and not request.config.is_file():
+            raise InputError("buildkit-config", f"{str(request.config)!r} is not a file.", remedy="Look at the path.")
+        return self.stack.enter_context(
+            buildkit.open_buildkit(
+                request, context.runner, context.progress, lambda: programs.buildkitd(options, context).path
+            )
+        )
+
+
+@contextmanager
+def open_patcher(
+    options: PatchingOptions,
+    context: Context,
+    scanner: ImageScanner,
+    images: tuple[str, ...],
+    vouched: VouchCheck | None,
+) -> Iterator[ImagePatcher]:
+    """Open the patcher that the inputs describe; a BuildKit that it started is stopped when the context ends.
+
+    Args:
+        options: of the command.
+        context: of the run.
+        scanner: scans what is patched.
+        images: references, whose registries the credentials given are for; they are sent to no other.
+        vouched: whether a signature that the run trusts covers an earlier patch. None when the run does not sign the
+            result and names no signer to trust: an earlier patch is then reused by its content.
+
+    Raises:
+        InputError: an input is wrong.
+    """
+    from s3c_actions.registry import credentials
+    from s3c_actions.wiring.logins import create_logins
+
+    hosts = {Reference.parse(image).registry for image in images}
+    login = credentials.open_program_login(create_logins(options, context, hosts), hosts, context.temp)
+    with ExitStack() as stack:
+        yield ImagePatcher(
+            options=options,
+            context=context,
+            scanner=scanner,
+            registries=hosts,
+            vouched=vouched,
+            login=login,
+            stack=stack,
+        )
+
+
+def _tls_files(options: PatchingOptions) -> TlsFiles:
+    tls = TlsFiles(ca=options.buildkit_ca, certificate=options.buildkit_certificate, key=options.buildkit_key)
+    for name, path in (("buildkit-ca", tls.ca), ("buildkit-certificate", tls.certificate), ("buildkit-key", tls.key)):
+        if path is not None and not path.is_file():
+            raise InputError(name, f"{str(path)!r} is not a file.", remedy="Look at the path.")
+    return tls

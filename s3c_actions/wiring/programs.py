@@ -1,0 +1,100 @@
+"""The programs that a command needs, as its options choose them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from s3c_actions.options.programs import (
+    BuildkitdProgram,
+    CopaProgram,
+    HelmProgram,
+    NotationProgram,
+    ProgramsInputs,
+    ProgramsMirror,
+    TrivyProgram,
+)
+from s3c_actions.programs.install.locate import Program, ProgramRequest, locate_all
+from s3c_actions.programs.install.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY
+from s3c_actions.wiring.context import Context
+
+
+def _trivy(options: TrivyProgram) -> ProgramRequest:
+    return ProgramRequest(
+        pin=TRIVY, explicit=options.trivy_path, version=options.trivy_version, checksum=options.trivy_checksum
+    )
+
+
+def _copa(options: CopaProgram) -> ProgramRequest:
+    return ProgramRequest(
+        pin=COPA, explicit=options.copa_path, version=options.copa_version, checksum=options.copa_checksum
+    )
+
+
+def _notation(options: NotationProgram) -> ProgramRequest:
+    return ProgramRequest(
+        pin=NOTATION,
+        explicit=options.notation_path,
+        version=options.notation_version,
+        checksum=options.notation_checksum,
+    )
+
+
+def _buildkitd(options: BuildkitdProgram) -> ProgramRequest:
+    return ProgramRequest(
+        pin=BUILDKITD,
+        explicit=options.buildkitd_path,
+        version=options.buildkitd_version,
+        checksum=options.buildkitd_checksum,
+    )
+
+
+def _helm(options: HelmProgram) -> ProgramRequest:
+    return ProgramRequest(
+        pin=HELM, explicit=options.helm_path, version=options.helm_version, checksum=options.helm_checksum
+    )
+
+
+WANTED: Mapping[str, Callable[[ProgramsInputs], ProgramRequest]] = {
+    "trivy": _trivy,
+    "copa": _copa,
+    "notation": _notation,
+    "buildkitd": _buildkitd,
+    "helm": _helm,
+}
+"""Program → function that creates its request from the options."""
+
+
+def trivy(options: TrivyProgram, context: Context) -> Program:
+    """Find or install Trivy; raises as `locate_all`."""
+    return _locate(_trivy(options), options, context)
+
+
+def copa(options: CopaProgram, context: Context) -> Program:
+    """Find or install Copa; raises as `locate_all`."""
+    return _locate(_copa(options), options, context)
+
+
+def notation(options: NotationProgram, context: Context) -> Program:
+    """Find or install notation; raises as `locate_all`."""
+    return _locate(_notation(options), options, context)
+
+
+def buildkitd(options: BuildkitdProgram, context: Context) -> Program:
+    """Find or install BuildKit's daemon; raises as `locate_all`."""
+    return _locate(_buildkitd(options), options, context)
+
+
+def helm(options: HelmProgram, context: Context) -> Program:
+    """Find or install helm; raises as `locate_all`."""
+    return _locate(_helm(options), options, context)
+
+
+def _locate(request: ProgramRequest, options: ProgramsMirror, context: Context) -> Program:
+    (program,) = locate_all(
+        [request],
+        cache=context.cache,
+        runner=context.runner,
+        progress=context.progress,
+        mirror=options.programs_mirror,
+    )
+    return program

@@ -1,0 +1,156 @@
+"""The files that suppress findings, narrow a scan or decide a gate: which of them a run uses, and their hashes.
+
+Files that are used by default are added to the options here like those given, so that every command sees the same
+ones, and no file is used that is not listed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError
+from s3c_actions.findings.scope import SettingsFile
+from s3c_actions.options import scan as scanning
+from s3c_actions.options.declare import G, Group, Input
+from s3c_actions.options.report import PolicyOptions
+from s3c_actions.options.verify import TrustOptions
+from s3c_actions.programs.trivy import ignore, settings
+from s3c_actions.wiring.context import Context
+
+FILE_INPUTS: tuple[Input[Any], ...] = (
+    scanning.TrivyOptions.ignore_files,
+    scanning.TrivyOptions.trivy_config,
+    scanning.TrivyOptions.secret_config,
+    scanning.TrivyOptions.ignore_policy,
+    scanning.TrivyOptions.vex,
+    PolicyOptions.policy,
+    TrustOptions.trust_store,
+    TrustOptions.trust_policy,
+)
+"""Inputs that take such files; a `SettingsFile`'s kind is the input's name."""
+
+DEFAULT_FILES: Mapping[str, str] = {
+    scanning.TrivyOptions.ignore_files.name: ignore.DEFAULT_FILE,
+    scanning.TrivyOptions.trivy_config.name: settings.CONFIG_FILE,
+    scanning.TrivyOptions.secret_config.name: settings.SECRET_CONFIG,
+}
+"""Input → the file in the working folder that is used when the input is not given."""
+
+SOURCES_WITHOUT_FILES = frozenset({"repo", "oci"})
+
+
+class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings files of a run.
+
+    Attributes:
+        names: path of a copy → name of the file in messages.
+        proposed: the options with the pull request's own files, when the target branch's decide; else None.
+    """
+
+    names: Mapping[str, str] = msgspec.field(default_factory=dict)
+    proposed: Group | None = None
+
+
+_SHARED = "settings-files"
+
+
+def share_files(context: Context, files: RunFiles) -> None:
+    """Share the files with the commands of a run."""
+    context.shared[_SHARED] = files
+
+
+def shared_files(context: Context) -> RunFiles:
+    """Return what `share_files` shared."""
+    files = context.shared.get(_SHARED)
+    return files if isinstance(files, RunFiles) else RunFiles()
+
+
+def add_default_files(options: G, declared: Iterable[Input[Any]], cwd: Path) -> G:
+    """Return the options with the files that are used by default, and without those disabled by /dev/null.
+
+    Args:
+        options: of a command.
+        declared: the command's inputs.
+        cwd: the working folder.
+    """
+    names = {option.name for option in declared}
+    replacements: dict[Input[Any], object] = {}
+    for option in FILE_INPUTS:
+        if option.name not in names:
+            continue
+        paths = input_paths(options, option)
+        used_paths = tuple(path for path in paths if path != os.devnull)
+        if option.name in DEFAULT_FILES and not options.given(option) and (cwd / DEFAULT_FILES[option.name]).is_file():
+            used_paths = (DEFAULT_FILES[option.name],)
+        if used_paths != paths:
+            replacements[option] = input_value(option, used_paths)
+    return options.replaced(replacements) if replacements else options
+
+
+def input_paths(options: Group, option: Input[Any]) -> tuple[str, ...]:
+    """Return the paths of an input of FILE_INPUTS, as given."""
+    value = getattr(options, option.attribute)
+    if value is None:
+        return ()
+    return tuple(str(path) for path in (value if isinstance(value, tuple) else (value,)))
+
+
+def input_value(option: Input[Any], paths: tuple[str, ...]) -> object:
+    """Return the value of an input of FILE_INPUTS with these paths."""
+    if not option.many:
+        return Path(paths[0]) if paths else None
+    return tuple(map(Path, paths)) if option.name == TrustOptions.trust_store.name else paths
+
+
+def list_files(
+    options: Group, declared: Iterable[Input[Any]], cwd: Path, names: Mapping[str, str] | None = None
+) -> tuple[SettingsFile, ...]:
+    """List every file that the options name, with its hash.
+
+    Args:
+        options: of a command.
+        declared: the command's inputs.
+        cwd: relative paths start here.
+        names: path → name in messages, where it differs.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    declared_names = {option.name for option in declared}
+    files = []
+    for option in FILE_INPUTS:
+        for path in input_paths(options, option) if option.name in declared_names else ():
+            files += list(_hash_files(option.name, path, cwd, names or {}))
+    return tuple(sorted(set(files)))
+
+
+def _hash_files(kind: str, path: str, cwd: Path, names: Mapping[str, str]) -> Iterator[SettingsFile]:
+    name = names.get(path, path)
+    if kind == scanning.TrivyOptions.vex.name and path in SOURCES_WITHOUT_FILES:
+        yield SettingsFile(kind=kind, path=path, sha256="")
+        return
+    place = cwd / Path(path).expanduser()
+    files = sorted(file for file in place.rglob("*") if file.is_file()) if place.is_dir() else [place]
+    for file in files:
+        shown = name if file == place else f"{name.rstrip('/')}/{file.relative_to(place).as_posix()}"
+        yield SettingsFile(kind=kind, path=shown, sha256=_sha256(kind, file))
+
+
+def _sha256(kind: str, path: Path) -> str:
+    try:
+        if not path.exists():
+            raise InputError(kind, f"{str(path)!r} does not exist.", remedy="Look at the path.")
+        if not path.is_file():
+            raise InputError(kind, f"{str(path)!r} is not a file.", remedy="Look at the path.")
+        return hashlib.sha256(reading.read_file(path, reading.MAX_DOCUMENT_BYTES)).hexdigest()
+    except OSError as error:
+        raise InputError(
+            kind, f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."
+        ) from error

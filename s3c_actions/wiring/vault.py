@@ -1,0 +1,184 @@
+"""The certificate in Azure Key Vault that a command's inputs name, checked against the rules for signing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from s3c_actions.core.errors import InputError
+from s3c_actions.options import vault as inputs
+from s3c_actions.options.sign import KeyOptions
+from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
+from s3c_actions.signing import certificates
+from s3c_actions.wiring.azure import identity_from_inputs
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.files import read_input_file
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from s3c_actions.azure.identity import Identity
+    from s3c_actions.azure.vault import Vault, VaultCertificate
+    from s3c_actions.steps.sign import PluginKey
+
+_POLICY = (
+    '{"issuerParameters": {"name": "Self"}, "keyProperties": {"exportable": false, "keyType": "RSA", "keySize": 3072, '
+    '"reuseKey": false}, "secretProperties": {"contentType": "application/x-pem-file"}, "x509CertificateProperties": '
+    '{"subject": "CN=voting.example,O=example,ST=WA,C=US", "keyUsage": ["digitalSignature"], "ekus": '
+    '["1.3.6.1.5.5.7.3.3"], "validityInMonths": 12}}'
+)
+_ANEW = "Make a new version with a policy for signing; without one, Key Vault makes certificates for web servers:\n"
+_KIND_OF = {"authority", "key-usage", "extended-key-usage", "key-size", "key-type"}
+
+
+class OpenVault(msgspec.Struct, frozen=True, kw_only=True):
+    """A vault, its certificate, and the identity that reads it."""
+
+    vault: Vault
+    certificate: VaultCertificate
+    identity: Identity
+
+    @property
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        """The certificate, followed by its issuers."""
+        return self.certificate.chain
+
+
+def names_certificate(options: VaultCertificateOptions) -> bool:
+    """Return whether the inputs name a certificate in a vault.
+
+    Raises:
+        InputError: one of vault and certificate is missing.
+    """
+    given = [option for option in inputs.VaultCertificateOptions.own() if options.given(option)]
+    for option in (
+        (inputs.VaultCertificateOptions.vault, inputs.VaultCertificateOptions.vault_certificate) if given else ()
+    ):
+        if option not in given:
+            raise InputError(
+                option.name,
+                f"it is missing, and {given[0].name} is given.",
+                remedy="Give `vault` and `vault-certificate`, or neither.",
+            )
+    return bool(given)
+
+
+def open_vault(options: VaultOptions, context: Context) -> OpenVault:
+    """Read and check the certificate that the inputs name; nothing else is requested from the vault yet.
+
+    Raises:
+        InputError: an input is wrong, or the certificate cannot sign images.
+        OutsideError: Azure gave no token, or the vault denied access.
+    """
+    from s3c_actions.azure import vault
+
+    issuers = _issuers(options)
+    with context.progress.step("vault") as step:
+        identity = identity_from_inputs(options, context)
+        host = vault.vault_host(options.vault, identity.cloud.vaults)
+        vault_client = vault.Vault(host, identity, context.progress)
+        certificate = vault_client.certificate(options.vault_certificate, options.vault_certificate_version, issuers)
+        key = _check_certificate(certificate, vault_client, datetime.now(UTC))
+        step.done(f"{certificate.name} of {host}, {key}, read with {identity.told}")
+    return OpenVault(vault=vault_client, certificate=certificate, identity=identity)
+
+
+def _issuers(options: VaultCertificateOptions) -> Sequence[x509.Certificate] | None:
+    path: Path | None = options.vault_ca_certs
+    return None if path is None else certificates.read_chain(read_input_file(path, "vault-ca-certs"), "vault-ca-certs")
+
+
+def _check_certificate(certificate: VaultCertificate, vault: Vault, now: datetime) -> str:
+    """Check the certificate against the rules for signing, and return its key specification."""
+    try:
+        certificates.check(certificate.chain, now, field=inputs.VaultCertificateOptions.vault_certificate.name)
+    except certificates.CertificateError as error:
+        create = f"az keyvault certificate create --vault-name {vault.name} --name {certificate.name} --policy"
+        if error.rule in _KIND_OF:
+            error.cause = "The certificate's policy in the vault says so."
+            error.remedy = f"{_ANEW}{create} '{_POLICY}'"
+        elif error.rule == "expired":
+            error.remedy = f"Make a new version and sign with it:\n{create} @policy.json"
+        elif error.rule == "chain-incomplete":
+            error.remedy = "Give the issuers' certificates, the root last, with `vault-ca-certs`."
+        if error.rule in ("expired", "not-yet-valid") and vault.clock:
+            error.cause = vault.clock
+        raise
+    return certificates.key_spec(certificate.chain[0])
+
+
+@contextmanager
+def open_plugin_key(options: KeyOptions, context: Context) -> Iterator[PluginKey]:
+    """Open the vault's key for notation, which signs with it by a plugin.
+
+    Raises:
+        InputError: an input is wrong, or the certificate cannot sign images.
+        OutsideError: Azure gave no token, the vault denied access, or the plugin cannot be obtained.
+    """
+    from s3c_actions.azure import plugin
+    from s3c_actions.steps.sign import PluginKey
+
+    opened = open_vault(options, context)
+    if options.vault_plugin == inputs.OFFICIAL_PLUGIN:
+        yield _official_key(context, opened)
+        return
+    with plugin.open_plugin(opened.vault, opened.certificate, context.temp) as running:
+        yield PluginKey(
+            plugin=plugin.PLUGIN_NAME,
+            libexec=running.libexec,
+            key_id=opened.certificate.key_id,
+            chain=opened.chain,
+            failure=lambda: running.failure,
+        )
+        context.progress.note(f"{opened.vault.host}: {opened.vault.requests} requests")
+
+
+# https://github.com/Azure/notation-azure-kv#credential-types
+_OFFICIAL_CREDENTIALS = {
+    "environment": "environment",
+    "workload-identity": "workloadid",
+    "managed-identity": "managedid",
+    "azure-cli": "azurecli",
+}
+
+
+# The release for Linux on x86-64, with its SHA-256.
+_OFFICIAL_ARCHIVE = (
+    "https://github.com/Azure/notation-azure-kv/releases/download/v1.2.1/notation-azure-kv_1.2.1_linux_amd64.tar.gz",
+    "67c5ccaaf28dd44d2b6572684d84e344a02c2258af1d65ead3910b3156d3eaf5",
+)
+
+
+def _official_key(context: Context, opened: OpenVault) -> PluginKey:
+    """Return a key of the official plugin, which logs in by itself, with the same credential where it can."""
+    from s3c_actions.programs.notation import keys, plugins
+    from s3c_actions.programs.notation.home import write_private_file
+    from s3c_actions.steps.sign import PluginKey
+
+    credential = _OFFICIAL_CREDENTIALS.get(opened.identity.source)
+    if credential is None:
+        raise InputError(
+            KeyOptions.vault_plugin.name,
+            f"{inputs.OFFICIAL_PLUGIN} cannot log in with {opened.identity.told}.",
+            cause="It knows no OIDC token of GitHub's.",
+            remedy="Leave `vault-plugin` out: the plugin that comes with s3c can. Or log in with azure/login before, "
+            "and set `azure-identity: azure-cli`.",
+        )
+    config: dict[str, str] = {"credential_type": credential}
+    if certificates.is_self_signed(opened.chain[0]):
+        config["self_signed"] = "true"
+    else:
+        config["ca_certs"] = str(
+            write_private_file(context.temp / "ca-certs.pem", certificates.encode_pem(opened.chain[1:]))
+        )
+    libexec = keys.notation_folders(context.environment)[1]
+    name = inputs.OFFICIAL_PLUGIN
+    if not (libexec / "plugins" / name / f"notation-{name}").is_file():
+        libexec = context.temp / "libexec"
+        plugins.install_archive(*_OFFICIAL_ARCHIVE, name, libexec, context.progress)
+    return PluginKey(plugin=name, libexec=libexec, key_id=opened.certificate.key_id, config=config, chain=opened.chain)

@@ -1,0 +1,91 @@
+"""Check whether a trusted signature covers an image that an earlier run pushed; no private key is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from s3c_actions.core.errors import InputError, Refused
+from s3c_actions.options.sign import CertificateOptions
+from s3c_actions.options.verify import VouchingOptions
+from s3c_actions.programs.notation.home import write_private_file
+from s3c_actions.signing import certificates
+from s3c_actions.steps import verify
+from s3c_actions.steps.verify import VerifySettings
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.files import read_input_file
+from s3c_actions.wiring.signing import create_notation
+from s3c_actions.wiring.verifying import names_trust, trust_settings
+
+if TYPE_CHECKING:
+    from s3c_actions.programs.notation.home import NotationHome
+    from s3c_actions.steps.protocols import Verifier
+
+VouchCheck = Callable[[str], bool]
+"""Whether a trusted signature covers a pinned reference; raises S3CError when that could not be determined."""
+
+
+def vouch_by_policy(program: Verifier, home: NotationHome) -> VouchCheck:
+    """Return a check by an existing trust policy.
+
+    Args:
+        program: notation.
+        home: with the trust policy.
+    """
+
+    def vouched(reference: str) -> bool:
+        try:
+            program.verify(home, reference)
+        except Refused:
+            return False
+        return True
+
+    return vouched
+
+
+@contextmanager
+def by_options(options: VouchingOptions, context: Context, registries: Collection[str]) -> Iterator[VouchCheck | None]:
+    """Open a check by the trust store, the certificate in a vault, or the certificate that the options name.
+
+    Args:
+        options: of the command.
+        context: of the run.
+        registries: of the images.
+
+    Yields:
+        None when they name no signer.
+
+    Raises:
+        InputError: what they name cannot be used, or an input is missing.
+        OutsideError: the vault denied access, or notation could not be obtained.
+    """
+    settings = _trust_settings(options, context)
+    if settings is None:
+        yield None
+        return
+    program = create_notation(options, context, registries)
+    with verify.prepare(settings, context.temp, context.progress) as home:
+        yield vouch_by_policy(program, home)
+
+
+def _trust_settings(options: VouchingOptions, context: Context) -> VerifySettings | None:
+    if names_trust(options):
+        return trust_settings(options, context, {})
+    path = options.certificate
+    if path is None:
+        return None
+    chain = certificates.read_chain(
+        read_input_file(path, CertificateOptions.certificate.name), CertificateOptions.certificate.name
+    )
+    identity = certificates.trusted_identity(chain[0])
+    if not identity and not certificates.is_self_signed(chain[0]):
+        raise InputError(
+            CertificateOptions.certificate.name,
+            "its subject cannot be named in a trust policy, and its authority has issued others.",
+            remedy="Name whom to trust with `trust-store` and `trusted-identity`.",
+        )
+    anchor = write_private_file(
+        context.temp / "certificate-anchor.pem", certificates.encode_pem(certificates.trust_anchor(chain))
+    )
+    return VerifySettings(stores=(anchor,), identities=(identity,) if identity else ())

@@ -1,0 +1,165 @@
+"""Runs workflows with act (nektos/act, from the locked environment) on this machine, as a runner does."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ruamel.yaml
+
+from tests.support import ROOT
+
+STANDINS = ROOT / "tests" / "standins"
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a workflow ended.
+
+    Attributes:
+        succeeded: every job of it did.
+        log: what act printed.
+        outputs: of each step that has an id, and of each job that calls a workflow: id → name → value.
+        services: what GitHub's stand-ins were asked, one line each.
+        folder: of the stand-ins; has `sarif/` after an upload.
+    """
+
+    succeeded: bool
+    log: str
+    outputs: dict[str, dict[str, str]]
+    services: list[str]
+    folder: Path
+
+
+def one_job(steps: str) -> str:
+    """The workflow of one job with these steps, a YAML list as it stands below `steps:`."""
+    return f"on: push\njobs:\n  job:\n    runs-on: ubuntu-latest\n    steps:{steps}"
+
+
+def run(
+    workflow: str,
+    folder: Path,
+    *,
+    files: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+    inside: Callable[[list[str], Path], list[str]] = lambda argv, _cwd: argv,
+    event: str = "push",
+    payload: Mapping[str, Any] | None = None,
+) -> Job:
+    """Run a workflow that says `uses: org/s3c/…@v1`.
+
+    Args:
+        workflow: its YAML. Outputs are collected by a step appended to each job, and by a job after those that call.
+        folder: a new one.
+        files: of the caller's repository, path → text.
+        secrets: name → value.
+        environment: of every step, beside what act gives it.
+        variables: of the repository, name → value.
+        inside: makes of a command and its folder the command that runs it elsewhere, such as in another network.
+        event: that causes the run.
+        payload: of the event.
+    """
+    repository, services, kept = folder / "repository", folder / "services", folder / "outputs"
+    for made in (repository / ".github" / "workflows", services, kept):
+        made.mkdir(parents=True)
+    (repository / ".github" / "workflows" / "workflow.yml").write_text(_collecting(workflow))
+    for path, text in (files or {}).items():
+        (repository / path).parent.mkdir(parents=True, exist_ok=True)
+        (repository / path).write_text(text)
+    _git(repository, "init", "--quiet")
+    _git(repository, "add", "--all")
+    _git(repository, "-c", "user.name=tester", "-c", "user.email=tester@example.org", "commit", "--quiet", "-m", "test")
+    if payload is not None:
+        (folder / "event.json").write_text(json.dumps(payload))
+    argv = [
+        str(Path(sys.executable).parent / "act"),
+        event,
+        *(("--eventpath", str(folder / "event.json")) if payload is not None else ()),
+        *("--platform", "ubuntu-latest=-self-hosted", "--platform", "ubuntu-24.04=-self-hosted"),
+        # By default it looks for an address that other machines reach.
+        *("--cache-server-addr", "127.0.0.1", "--artifact-server-addr", "127.0.0.1"),
+        *("--action-cache-path", str(folder / "actions")),
+        *("--local-repository", f"org/s3c@v1={ROOT}"),
+        *(
+            part
+            for name, commit in _pinned().items()
+            for part in ("--local-repository", f"{name}@{commit}={STANDINS / name.partition('/')[2]}")
+        ),
+        *("--env", f"STANDINS={services}"),
+        *("--env", f"KEPT={kept}"),
+        *(part for name, value in (variables or {}).items() for part in ("--var", f"{name}={value}")),
+        *(part for name, value in (environment or {}).items() for part in ("--env", f"{name}={value}")),
+        *(part for name, value in (secrets or {}).items() for part in ("--secret", f"{name}={value}")),
+    ]
+    ended = subprocess.run(
+        inside(argv, repository),
+        cwd=repository,
+        env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    log = services / "log"
+    return Job(
+        succeeded=ended.returncode == 0,
+        log=ended.stdout + ended.stderr,
+        outputs={path.name: _outputs(path.read_text()) for path in kept.iterdir()},
+        # A cache's paths stand one a line.
+        services=log.read_text().replace("\n/", " /").splitlines() if log.exists() else [],
+        folder=services,
+    )
+
+
+def _pinned() -> dict[str, str]:
+    """The repositories of other people's actions that ours use and that have a stand-in, name → commit."""
+    paths = [ROOT / "action.yml", *ROOT.glob("actions/*/action.yml"), *ROOT.glob(".github/workflows/*.yml")]
+    text = "\n".join(path.read_text() for path in paths)
+    found = re.findall(r"uses: ([^/\s]+/[^/@\s]+)[^@\s]*@([0-9a-f]{40})", text)
+    return {name: commit for name, commit in found if (STANDINS / name.partition("/")[2]).is_dir()}
+
+
+def _collecting(workflow: str) -> str:
+    """The workflow with a step in each job, and a job, that keep the outputs of steps with an id and of called ones."""
+    yaml = ruamel.yaml.YAML(typ="safe", pure=True)
+    document = yaml.load(workflow)
+    called = [name for name, job in document["jobs"].items() if "uses" in job]
+    for job in document["jobs"].values():
+        if "steps" in job:
+            job["steps"].append(_keeping([step["id"] for step in job["steps"] if "id" in step], "steps"))
+    if called:
+        document["jobs"]["kept"] = {
+            "if": "always()",
+            "needs": called,
+            "runs-on": "ubuntu-latest",
+            "steps": [_keeping(called, "needs")],
+        }
+    text = io.StringIO()
+    yaml.dump(document, text)
+    return text.getvalue()
+
+
+def _keeping(ids: list[str], context: str) -> dict[str, object]:
+    return {
+        "if": "always()",
+        "env": {f"OUTPUTS_{one}": f"${{{{ toJSON({context}.{one}.outputs) }}}}" for one in ids},
+        "run": "\n".join(f'printf "%s" "$OUTPUTS_{one}" >"$KEPT/{one}"' for one in ids) or "true",
+    }
+
+
+def _outputs(text: str) -> dict[str, str]:
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)

@@ -1,0 +1,415 @@
+"""Evidence made up for tests, and the same as Ratify would hand it to its policy."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from s3c_actions.core import artifact_types
+from s3c_actions.policy.export import VERIFIER
+from s3c_actions.policy.judge import Evidence, EvidenceDocument, SignerStatus
+from s3c_actions.policy.model import (
+    AcceptedFinding,
+    FindingRules,
+    LicenseRules,
+    PackageRules,
+    Policy,
+    ReportRules,
+    SbomRules,
+)
+
+REFERENCE = "registry.example/team/app"
+SUBJECT = "sha256:" + 64 * "a"
+OTHER = "sha256:" + 64 * "b"
+
+
+def stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def finding(name: str, severity: str = "HIGH", *, package: str = "libssl3", fixed: str = "3.0.2", **more: Any) -> Any:
+    facts = {"id": name, "severity": severity, "package": package, "installed": "3.0.1", "fixed": fixed}
+    return {"properties": {**facts, "fixable": bool(fixed), "suppressed": False, **more}}
+
+
+def run(created: datetime, findings: tuple[Any, ...] = (), **stated: Any) -> dict[str, Any]:
+    severities = ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"]
+    policy = {"refuse": severities, "deny": [], "fixable-only": False, "packages": [], "licenses": []}
+    statement = {
+        "version": 2,
+        "subject": SUBJECT,
+        "created": stamp(created),
+        "database": stamp(created),
+        "blind": "",
+        "sbom": "",
+        "omitted": 0,
+        "contents": [],
+        "policy": policy,
+        "scope": scope(),
+        "uncovered": 0,
+        "unscanned": "fail",
+        **stated,
+    }
+    return {"properties": {"s3c": statement}, "results": list(findings)}
+
+
+def scope(**stated: Any) -> dict[str, Any]:
+    everything = {"scanners": ["secret", "vuln"], "pkg-types": ["library", "os"], "platforms": ["linux/amd64"]}
+    return {**everything, "skip-dirs": [], "skip-files": [], "files": [], "stated": True, **stated}
+
+
+def sarif(*runs: dict[str, Any]) -> bytes:
+    return json.dumps({"version": "2.1.0", "runs": list(runs)}).encode()
+
+
+def document(
+    content: bytes | None, trust: SignerStatus = SignerStatus.ALLOWED, number: int = 1, attached: str = ""
+) -> EvidenceDocument:
+    return EvidenceDocument(digest=f"sha256:{number:064x}", trust=trust, content=content, attached=attached)
+
+
+def beside(
+    reports: tuple[EvidenceDocument, ...] = (),
+    sboms: tuple[EvidenceDocument, ...] = (),
+    trust: SignerStatus = SignerStatus.ALLOWED,
+) -> Evidence:
+    return Evidence(reference=f"{REFERENCE}@{SUBJECT}", subject=SUBJECT, trust=trust, reports=reports, sboms=sboms)
+
+
+def as_ratify_has_it(given: Evidence) -> list[dict[str, Any]]:
+    """`verifierReports` of Ratify 1.4.6 with a rego-policy, as recorded in tests/data/ratify."""
+    found = [
+        _report(artifact_types.SIGNATURE, 10_000 + number, one) for number, one in enumerate(_signatures(given.trust))
+    ]
+    for kind, documents in ((artifact_types.SARIF, given.reports), (artifact_types.SPDX, given.sboms)):
+        for one in documents:
+            nested = [_report(artifact_types.SIGNATURE, 20_000, v, one.digest) for v in _signatures(one.trust)]
+            whole = {"referenceDigest": one.digest, "nestedReports": nested}
+            if kind == artifact_types.SPDX:
+                found.append({**_report(kind, 0, {}), **whole, "verifierReports": []})
+                continue
+            extensions: dict[str, Any] | None = {"createdAt": one.attached} if one.attached else {}
+            if one.content is None:
+                verdict = {"isSuccess": False, "extensions": extensions or None}
+            else:
+                text = one.content.decode("utf-8", "replace")
+                verdict = {"isSuccess": True, "extensions": {**(extensions or {}), "passthrough": True, "report": text}}
+            found.append({**_report(kind, 0, verdict), **whole})
+    return found
+
+
+def _signatures(trust: SignerStatus) -> list[dict[str, Any]]:
+    """The second stranger's is one that a verifier vouches for which is none of the policy's, as of an earlier one."""
+    denied = {"isSuccess": False, "name": VERIFIER}
+    return {
+        SignerStatus.UNSIGNED: [],
+        SignerStatus.STRANGER: [denied, {"isSuccess": True, "name": f"{VERIFIER}-former"}],
+        SignerStatus.ALLOWED: [denied, {"isSuccess": True, "name": VERIFIER}],
+    }[trust]
+
+
+def _report(kind: str, number: int, verdict: dict[str, Any], subject: str = SUBJECT) -> dict[str, Any]:
+    return {
+        "subject": f"{REFERENCE}@{subject}",
+        "referenceDigest": f"sha256:{number:064x}",
+        "artifactType": kind,
+        "verifierReports": [{"message": "", **verdict}],
+        "nestedReports": [],
+    }
+
+
+# Generated policies and evidence
+
+_IDS = ("CVE-2024-1", "CVE-2024-2", "CVE-2023-3", "cve-2022-4", "DLA-5-1", "AVD-DS-0001")
+_PACKAGES = ("libssl3", "zlib1g", "xz-utils", "")
+_REFUSED = ("zlib1g", "xz-utils@5.6.0", "@scope/left-pad")
+_LICENCES = ("AGPL-3.0-only", "SSPL-1.0", "LicenseRef-1")
+_CONTENTS = (
+    *({"kind": "package", "by": one, "text": f"{one.rpartition('@')[0] or one} 1"} for one in _REFUSED),
+    *({"kind": "license", "by": one, "text": f"adduser ({one})"} for one in _LICENCES),
+    {"kind": "license", "by": "MIT", "text": "adduser (MIT)"},
+    {"kind": "other", "by": "zlib1g", "text": "zlib1g 1"},
+)
+
+
+def a_policy(dice: random.Random, now: datetime) -> Policy:
+    severities = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+    return Policy(
+        version=1,
+        findings=FindingRules(
+            refuse=tuple(one for one in severities if dice.random() < 0.4),  # type: ignore[misc]
+            fixable_only=dice.random() < 0.5,
+            deny=tuple(dice.sample(_IDS, dice.choice((0, 0, 1)))),
+        ),
+        exceptions=tuple(
+            AcceptedFinding(
+                id=dice.choice(_IDS),
+                package=dice.choice((None, *_PACKAGES[:2])),
+                until=_day(now, dice.choice((-30, -2, 2, 30))),
+                why="It is not reached.",
+                who="security",
+            )
+            for _ in range(dice.choice((0, 1, 4)))
+        ),
+        report=ReportRules(
+            maximum_age=dice.choice(("1h", "24h", "7d", "1d12h")),
+            maximum_database_age=dice.choice((None, "24h", "7d")),
+            scanners=dice.choices((("vuln",), ("vuln", "secret"), ("vuln", "license")), (24, 2, 1))[0],
+            pkg_types=dice.choices((("os", "library"), ("os",), ()), (12, 2, 1))[0],
+            allow_skipped=dice.random() < 0.3,
+            require_stated=dice.random() < 0.15,
+            require_covered_sources=dice.random() < 0.2,
+            unscanned=dice.choices(("fail", "warn"), (3, 1))[0],
+            accept_previous_until=dice.choice((None, None, _day(now, -1), _day(now, 0), _day(now, 30))),
+        ),
+        sbom=SbomRules(required=dice.random() < 0.3),
+        packages=PackageRules(
+            refuse=tuple(dice.sample(("zlib1g", "xz-utils@5.6.0", "@scope/left-pad"), dice.choice((0, 1))))
+        ),
+        licenses=LicenseRules(
+            refuse=tuple(dice.sample(("AGPL-3.0-only", "SSPL-1.0", "LicenseRef-1", "GPL-2.0"), dice.choice((0, 1, 2))))
+        ),
+    )
+
+
+def a_written_policy(dice: random.Random, now: datetime) -> Policy:
+    """A policy that a file may say: nothing in it is denied and excepted."""
+    policy = a_policy(dice, now)
+    denied = {one.upper() for one in policy.findings.deny}
+    lawful = tuple(one for one in policy.exceptions if one.id.upper() not in denied)
+    return msgspec.structs.replace(policy, exceptions=lawful)
+
+
+def _some(dice: random.Random, words: tuple[str, ...], most: int) -> tuple[str, ...]:
+    return tuple(dice.sample(words, dice.randint(0, most)))
+
+
+def _day(now: datetime, days: int) -> date:
+    return (now + timedelta(days=days)).date()
+
+
+def some_evidence(dice: random.Random, now: datetime) -> Evidence:
+    if dice.random() < 0.3:
+        return _good_evidence(dice, now)
+    sboms = tuple(_an_sbom(dice, 100 + number) for number in range(dice.choice((0, 1, 1, 2))))
+    named = ("", f"sha256:{999:064x}") if dice.random() < 0.1 else tuple(one.digest for one in sboms) or ("",)
+    return beside(
+        reports=tuple(_a_report(dice, now, number, named) for number in range(dice.choice((0, 1, 1, 1, 2, 3)))),
+        sboms=sboms,
+        trust=_trust(dice),
+    )
+
+
+def _good_evidence(dice: random.Random, now: datetime) -> Evidence:
+    """All as it should be; which of its findings count, is the policy's."""
+    made = now - timedelta(minutes=dice.choice((1, 50)))
+    sbom = document(None, number=100)
+    findings = [finding(dice.choice(_IDS), dice.choice(("LOW", "HIGH"))) for _ in range(dice.choice((0, 0, 1)))]
+    everything = {
+        "refuse": ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"],
+        "deny": [one.upper() for one in _IDS],
+        "fixable-only": False,
+        "packages": list(_REFUSED),
+        "licenses": list(_LICENCES),
+    }
+    report = document(sarif(run(made, tuple(findings), sbom=sbom.digest, policy=everything)), attached=stamp(made))
+    return beside(reports=(report,), sboms=(sbom,))
+
+
+def _trust(dice: random.Random) -> SignerStatus:
+    return dice.choices((SignerStatus.ALLOWED, SignerStatus.UNSIGNED, SignerStatus.STRANGER), (16, 1, 1))[0]
+
+
+def _when(dice: random.Random, now: datetime) -> datetime:
+    hours = dice.choice((0.1, 0.1, 0.1, 0.5, 0.5, 5, 5, 20, 30, 400, -2, -0.01))
+    return now - timedelta(hours=hours)
+
+
+def _attached(dice: random.Random, now: datetime) -> str:
+    return dice.choice((stamp(_when(dice, now)), stamp(now), ""))
+
+
+def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str, ...]) -> EvidenceDocument:
+    made = _when(dice, now)
+    findings = tuple(
+        finding(
+            dice.choice(_IDS),
+            dice.choice(("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")),
+            package=dice.choice(_PACKAGES),
+            fixed=dice.choice(("", "2.0-1")),
+            suppressed=dice.random() < 0.1,
+            fixable=dice.random() < 0.7,
+        )
+        for _ in range(dice.choice((0, 0, 0, 1, 1, 3, 12)))
+    )
+    runs = [
+        run(
+            made + timedelta(minutes=dice.choice((0, 0, 3))),
+            findings if not part else (),
+            subject=dice.choices((SUBJECT, OTHER), (12, 1))[0],
+            sbom=dice.choice(sboms),
+            omitted=dice.choices((0, 4), (25, 1))[0],
+            policy={
+                "refuse": ["CRITICAL", "HIGH", "MEDIUM", "LOW", *dice.choices((["UNKNOWN"], []), (12, 1))[0]],
+                "deny": [one.upper() for one in _IDS[: dice.choices((9, 3), (12, 1))[0]]],
+                "fixable-only": dice.random() < 0.1,
+                "packages": list(_REFUSED[: dice.choices((9, 1), (12, 1))[0]]),
+                "licenses": list(_LICENCES[: dice.choices((9, 1), (12, 1))[0]]),
+            },
+            contents=dice.sample(_CONTENTS, dice.choices((0, 1, 3), (12, 2, 1))[0]),
+            blind=dice.choices(("", "the distribution is unknown"), (25, 1))[0],
+            database=dice.choice((stamp(made - timedelta(hours=dice.choice((1, 30, 200)))), stamp(made), "")),
+            **_stated(dice),
+        )
+        for part in range(dice.choice((1, 1, 1, 2)))
+    ]
+    return document(_spoilt(dice, sarif(*runs)), _trust(dice), number, _attached(dice, now))
+
+
+def _stated(dice: random.Random) -> dict[str, Any]:
+    """How much was scanned; now and then less than everything, or by an earlier version that does not state it."""
+    if dice.random() < 0.1:
+        return {"version": 1, "scope": None, "uncovered": None, "unscanned": None}
+    looked = scope(
+        scanners=dice.choices((["secret", "vuln"], ["vuln"], ["secret"], ["vuln", "license"]), (12, 3, 1, 1))[0],
+        **{"pkg-types": dice.choices((["library", "os"], ["os"], ["library"], []), (12, 2, 1, 1))[0]},
+        **{"skip-dirs": dice.choices(([], ["usr/share/doc"]), (12, 1))[0]},
+        **{"skip-files": dice.choices(([], ["**/*.pem"]), (12, 1))[0]},
+        stated=dice.random() < 0.95,
+    )
+    return {
+        "version": 2,
+        "scope": looked,
+        "uncovered": dice.choices((0, 1, 12), (12, 1, 1))[0],
+        "unscanned": dice.choices(("fail", "warn"), (3, 1))[0],
+    }
+
+
+def _an_sbom(dice: random.Random, number: int) -> EvidenceDocument:
+    return document(None, _trust(dice), number)
+
+
+def _spoilt(dice: random.Random, content: bytes) -> bytes | None:
+    """The content as it is, most of the time; else broken in one of the ways that a reader must not take for clean."""
+    if dice.random() < 0.85:
+        return content
+    whole = json.loads(content)
+    runs = whole.get("runs")
+    ways = [
+        lambda: None,
+        lambda: content[: len(content) // 2],
+        lambda: b"[]",
+        lambda: b"null",
+        lambda: content.replace(b'"created": "20', b'"created": "19'),
+        lambda: content.replace(b'Z"', b'+00:00"'),
+        lambda: content.replace(b'"severity": "', b'"severity": "VERY '),
+        lambda: content.replace(b'"fixable": true', b'"fixable": "yes"'),
+        lambda: content.replace(b'"contents": [', b'"contents": [null, '),
+        lambda: content.replace(b'"omitted"', b'"left"'),
+        lambda: content.replace(b'"deny"', b'"denied"'),
+        lambda: content.replace(b'"s3c"', b'"s4c"'),
+        lambda: content.replace(b'"version": 2', b'"version": 3'),
+        lambda: content.replace(b'"version": 2', b'"version": true'),
+        lambda: content.replace(b'"scope"', b'"looked-at"'),
+        lambda: content.replace(b'"skip-dirs": [', b'"skip-dirs": [1, '),
+        lambda: content.replace(b'"stated": ', b'"stated": 1, "else": '),
+        lambda: content.replace(b'"unscanned": "', b'"unscanned": "not '),
+        lambda: content.replace(b'"uncovered": ', b'"uncovered": "x", "else": '),
+        lambda: content.replace(b'"results"', b'"result"'),
+        lambda: content.replace(b'"packages"', b'"package"'),
+        lambda: content[:-1] + b', "more": NaN}',
+        lambda: json.dumps({**whole, "runs": [] if runs else {}, "packages": {}}).encode(),
+        lambda: json.dumps({**whole, "runs": runs and [*runs, None], "packages": [None]}).encode(),
+    ]
+    spoilt: bytes | None = dice.choice(ways)()
+    return spoilt
+
+
+# Generated scans: what Trivy would have found, for the gate in CI and for the report that is attached
+
+
+def a_scan(dice: random.Random, now: datetime, policy: Policy) -> bytes:
+    """Trivy's JSON on an image: findings, packages and licences that policies mind, or what this one accepts."""
+    found = [_a_vulnerability(dice) for _ in range(dice.choice((0, 0, 0, 0, 1, 1, 3, 12)))]
+    if policy.exceptions and policy.findings.refuse and dice.random() < 0.3:
+        found = [
+            {
+                **_a_vulnerability(dice),
+                "VulnerabilityID": one.id,
+                "PkgName": one.package or "libssl3",
+                "Severity": dice.choice(policy.findings.refuse),
+            }
+            for one in policy.exceptions
+        ]
+    system = ({"Family": "debian", "Name": "12.5"}, {"Family": "debian", "Name": "8.11", "EOSL": True}, None)
+    results = [
+        {
+            "Target": f"{REFERENCE} (debian)",
+            "Class": "os-pkgs",
+            "Type": "debian",
+            "Packages": [_a_package(dice, name) for name in ("zlib1g", "libssl3", "xz-utils") if dice.random() < 0.8],
+            "Vulnerabilities": found,
+            "ExperimentalModifiedFindings": [_set_aside(dice) for _ in range(dice.choice((0, 0, 0, 1)))],
+        },
+        {
+            "Target": "Node.js",
+            "Class": "lang-pkgs",
+            "Type": "node-pkg",
+            "Packages": [_a_package(dice, "@scope/left-pad")] if dice.random() < 0.4 else [],
+        },
+    ]
+    if dice.random() < 0.1:
+        severity = dice.choice(("HIGH", "CRITICAL"))
+        results.append(
+            {"Target": "/app/key", "Class": "secret", "Secrets": [{"RuleID": "AVD-DS-0001", "Severity": severity}]}
+        )
+    metadata = {
+        "OS": dice.choices(system, (20, 1, 1))[0],
+        "RepoDigests": [f"{REFERENCE}@{SUBJECT}"],
+        "ImageConfig": {"architecture": "amd64", "os": "linux"},
+    }
+    document = {
+        "SchemaVersion": 2,
+        "Trivy": {"Version": "0.74.0"},
+        "CreatedAt": stamp(now),
+        "ArtifactName": f"{REFERENCE}@{SUBJECT}",
+        "ArtifactType": "container_image",
+        "Metadata": {key: value for key, value in metadata.items() if value is not None},
+        "Results": results,
+    }
+    return json.dumps(document).encode()
+
+
+def _a_package(dice: random.Random, name: str) -> dict[str, Any]:
+    version = dice.choice(("5.6.0", "1.2.13"))
+    kind = "npm" if name.startswith("@") else "deb/debian"
+    licences = dice.choices((["MIT"], ["GPL-2.0"], ["AGPL-3.0-only"], ["MIT OR SSPL-1.0"]), (8, 1, 1, 1))[0]
+    return {
+        "ID": f"{name}@{version}",
+        "Name": name,
+        "Version": version,
+        "Licenses": licences,
+        "Identifier": {
+            "PURL": f"pkg:{kind}/{name.replace('@', '%40')}@{version}",
+            "UID": f"{name}{version}".encode().hex(),
+        },
+    }
+
+
+def _a_vulnerability(dice: random.Random) -> dict[str, Any]:
+    return {
+        "VulnerabilityID": dice.choice(_IDS),
+        "PkgName": dice.choice(_PACKAGES[:3]),
+        "InstalledVersion": "1.0-1",
+        "FixedVersion": dice.choice(("", "2.0-1")),
+        "Severity": dice.choice(("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")),
+    }
+
+
+def _set_aside(dice: random.Random) -> dict[str, Any]:
+    how = {"Type": "vulnerability", "Status": "ignored", "Statement": "not reached", "Source": ".trivyignore"}
+    return {**how, "Finding": {**_a_vulnerability(dice), "PkgName": "set-aside"}}

@@ -1,0 +1,187 @@
+"""Failures that no recording has: what each program or service says by its source or documentation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An HTTP answer: status, and the error in its body."""
+
+    status: int
+    error: dict[str, Any]
+
+
+GIVEN: dict[str, tuple[str, ...]] = {
+    "trivy": (
+        "x\tFATAL\tFatal error\tdatabase error: the version of DB schema doesn't match. Local DB: 1, Expected: 2",
+        "x\tFATAL\tFatal error\tinit error: DB error: failed to download vulnerability DB: OCI artifact error: "
+        "unexpected status code 500",
+        "x\tFATAL\tFatal error\timage scan error: unable to find the specified image: 1 error occurred:\n"
+        "\t* docker error: unable to inspect the image (app:1): Error response from daemon: No such image: app:1",
+    ),
+    "copa": (
+        "Error: emulation is not enabled for platform linux/arm64",
+        "Error: failed to do request: x509: certificate signed by unknown authority",
+        'Error: process "/bin/sh -c apt-get update" did not complete successfully: exit code: 100',
+        "Error: write /var/lib/buildkit/x: no space left on device",
+        "Error: unexpected status from HEAD request: 401 Unauthorized",
+    ),
+    "notation sign": (
+        "Error: failed to check root certificate in the file root.crt: it is a leaf",
+        "Error: dial tcp 192.0.2.1:443: i/o timeout",
+        "Error: http: server gave HTTP response to HTTPS client",
+        "Error: tls: failed to verify certificate",
+    ),
+    "notation verify": (
+        "Error: failed to read the trusted certificate x.crt: asn1: structure error",
+        'Error: trust policy statement "s3c": x',
+    ),
+    "notation reject": (
+        "unable to find specified metadata in the signature",
+        "no timestamp countersignature was found in the signature envelope",
+        "signing certificate with subject CN=x is revoked",
+        'certificate "CN=x" is not valid: verification time is before certificate "CN=x" validity period',
+        "content descriptor mismatch",
+        "signature is invalid. Error: signature is invalid",
+        'error while parsing the certificate subject from the digital signature. error : "x"',
+    ),
+    "helm": (
+        "Error: failed to parse x.yaml: yaml: line 1",
+        "Error: values don't meet the specifications of the schema(s) in the following chart(s): ratify",
+        "Error: Chart.yaml file is missing",
+        "Error: invalid ownership metadata; label validation error",
+        'Error: secrets is forbidden: User "x" cannot list resource "secrets"',
+        "Error: UPGRADE FAILED: timed out waiting for the condition",
+    ),
+    "go": (
+        "write /x: no space left on device",
+        "verifying example.com/x@v1: checksum mismatch",
+        "missing go.sum entry for module providing package x",
+        "Get https://proxy.example: dial tcp: lookup proxy.example: no such host",
+        "Get https://proxy.example: net/http: TLS handshake: i/o timeout",
+    ),
+    "entra": (
+        "AADSTS700024: Client assertion is not within its valid time range.",
+        "AADSTS700213: No matching federated identity record found for presented assertion subject 's'.",
+        "AADSTS700212: No matching federated identity record found for presented assertion audience 'u'.",
+        "AADSTS700211: No matching federated identity record found for presented assertion issuer 'i'.",
+        "AADSTS700027: Client assertion failed signature validation.",
+        "AADSTS700016: Application with identifier 'c' was not found in the directory 't'.",
+        "AADSTS7000112: Application 'c' is disabled.",
+        "AADSTS90002: Tenant 't' not found.",
+        "AADSTS500011: The resource principal named https://vault.example was not found in the tenant named t.",
+        "AADSTS7000215: Invalid client secret provided.",
+        "AADSTS53003: Access has been blocked by Conditional Access policies.",
+        "AADSTS50196: The server terminated an operation because it encountered a client request loop.",
+        "AADSTS999999: Something new.",
+    ),
+    "key vault network": ("[Errno -2] Name or service not known", "Connection refused"),
+    "registry login": (
+        "403 DENIED: client with IP '192.0.2.1' is not allowed access. Refer https://aka.ms/acr/firewall",
+        "404 ",
+        "401 UNAUTHORIZED: authentication required",
+        "500 ",
+    ),
+    "registry login network": ("Failed to resolve 'reg.azurecr.io'", "Connection refused"),
+    "gate": (
+        "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
+        "signature is not produced by a trusted signer",
+        "the integrity check failed",
+        "HEAD https://example.com/v2/: response status code 401: unauthorized",
+        "manifest unknown",
+        "no signature is associated with it",
+        'failed calling webhook "validation.gatekeeper.sh": Post "https://x": context deadline exceeded',
+        "something new",
+    ),
+}
+
+VAULT = (
+    Answer(
+        403,
+        {
+            "code": "Forbidden",
+            "message": "Client address is not authorized and caller is not a trusted service.\r\n"
+            "Client address: 192.0.2.1\r\nCaller: name=NotSpecified",
+            "innererror": {"code": "ForbiddenByFirewall"},
+        },
+    ),
+    Answer(
+        403,
+        {
+            "code": "Forbidden",
+            "message": "Public network access is disabled and request is not from a trusted service",
+            "innererror": {"code": "ForbiddenByConnection"},
+        },
+    ),
+    *(
+        Answer(
+            403,
+            {
+                "code": "Forbidden",
+                "message": "Caller is not authorized to perform action on resource.\r\nCaller: appid=c;oid=o\r\n"
+                f"Action: 'Microsoft.KeyVault/vaults/{action}'\r\nResource: '/subscriptions/s/resourcegroups/g/"
+                "providers/microsoft.keyvault/vaults/v/keys/signing'\r\nAssignment: (not found)",
+                "innererror": {"code": "ForbiddenByRbac"},
+            },
+        )
+        for action in ("keys/sign/action", "certificates/read", "keys/wrap/action")
+    ),
+    Answer(
+        403,
+        {
+            "code": "Forbidden",
+            "message": "The user, group or application 'appid=c' does not have keys sign permission on key vault 'v'.",
+            "innererror": {"code": "ForbiddenByPolicy"},
+        },
+    ),
+    Answer(403, {"code": "Forbidden", "message": "Not so.", "innererror": {"code": "AccessDenied"}}),
+    Answer(
+        403,
+        {
+            "code": "Forbidden",
+            "message": "Operation sign is not allowed on a disabled key.",
+            "innererror": {"code": "KeyDisabled"},
+        },
+    ),
+    Answer(403, {"code": "Forbidden", "message": "Operation sign is not allowed on an expired key."}),
+    Answer(403, {"code": "Forbidden", "message": "The key isn't yet valid."}),
+    Answer(404, {"code": "CertificateNotFound", "message": "A certificate with (name/id) signing was not found."}),
+    Answer(
+        401,
+        {
+            "code": "Unauthorized",
+            "message": "AKV10032: Invalid issuer. Expected one of https://sts.windows.net/0a1b/, "
+            "found https://sts.windows.net/2c3d/.",
+        },
+    ),
+    Answer(401, {"code": "Unauthorized", "message": "AKV10032: Invalid issuer."}),
+    Answer(401, {"code": "Unauthorized", "message": "AKV10000: Request is missing a Bearer or PoP token."}),
+    Answer(429, {"code": "Throttled", "message": "Too many requests."}),
+    Answer(500, {"code": "InternalServerError", "message": "It failed."}),
+)
+"""https://learn.microsoft.com/azure/key-vault/general/rest-error-codes"""
+
+RESOURCE_MANAGER = (
+    Answer(404, {"code": "SubscriptionNotFound", "message": "The subscription 's' could not be found."}),
+    Answer(404, {"code": "ResourceGroupNotFound", "message": "Resource group 'g' could not be found."}),
+    Answer(404, {"code": "ResourceNotFound", "message": "The Resource 'n' was not found."}),
+    Answer(401, {"code": "InvalidAuthenticationTokenTenant", "message": "The access token is from the wrong issuer."}),
+    Answer(403, {"code": "AuthorizationFailed", "message": "The client 'c' does not have authorization."}),
+    Answer(503, {"code": "ServerBusy", "message": "Try again."}),
+)
+
+GITHUB = (
+    Answer(429, {"message": "You have exceeded a secondary rate limit."}),
+    Answer(403, {"message": "Unable to create comment because issue is locked."}),
+    Answer(403, {"message": "Code scanning is not enabled for this repository."}),
+    Answer(401, {"message": "Bad credentials"}),
+    Answer(403, {"message": "Resource not accessible by integration"}),
+    Answer(404, {"message": "Not Found"}),
+    Answer(413, {"message": "Payload Too Large"}),
+    Answer(422, {"message": "Validation Failed", "errors": [{"message": "body is too long"}]}),
+    Answer(200, {"message": "", "errors": [{"type": "FORBIDDEN", "message": "Resource not accessible"}]}),
+    Answer(500, {"message": "Server Error"}),
+)

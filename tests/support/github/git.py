@@ -1,0 +1,232 @@
+"""What the stand-in for GitHub knows of git: branches, commits and trees, as the Git database of its REST API has them.
+
+https://docs.github.com/rest/git, https://docs.github.com/rest/repos/contents
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import posixpath
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from tests.support.github.routes import Request
+
+REPO = "/repos/{owner}/{repo}"
+GET_REF, REFS, EDIT_REF = f"{REPO}/git/ref/{{ref}}", f"{REPO}/git/refs", f"{REPO}/git/refs/{{ref}}"
+COMMITS, COMMIT = f"{REPO}/git/commits", f"{REPO}/git/commits/{{commit_sha}}"
+TREES = f"{REPO}/git/trees"
+CONTENTS = f"{REPO}/contents/{{path}}"
+BLOB = f"{REPO}/git/blobs/{{file_sha}}"
+INLINE = 1_000_000
+"""Bytes of a file that the contents API gives; a larger one has to be asked for as a blob."""
+
+
+class Link(bytes):
+    """A symbolic link: its target."""
+
+
+class Submodule(bytes):
+    """Another repository: its commit."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit: its tree, its parents and its message."""
+
+    tree: str
+    parents: tuple[str, ...]
+    message: str
+
+
+@dataclass
+class Git:
+    """The repository's branches, commits and trees; a tree is flat, path → content."""
+
+    branches: dict[str, str] = field(default_factory=dict)
+    commits: dict[str, Commit] = field(default_factory=dict)
+    trees: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
+
+    def commit(self, branch: str, files: Mapping[str, str | bytes], message: str = "Begin") -> str:
+        """Put files on a branch, on top of what it has; returns the commit."""
+        parent = self.branches.get(branch)
+        before = self.trees[self.commits[parent].tree] if parent else {}
+        new = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
+        tree = self.tree({**before, **new})
+        self.branches[branch] = made = self.make(Commit(tree, (parent,) if parent else (), message))
+        return made
+
+    def files(self, branch: str) -> dict[str, str]:
+        """What a branch has."""
+        return {path: text.decode() for path, text in self.trees[self.commits[self.branches[branch]].tree].items()}
+
+    def tree(self, files: Mapping[str, bytes]) -> str:
+        """Keep a tree; returns its name."""
+        name = _name(repr(sorted(files.items())))
+        self.trees[name] = dict(files)
+        return name
+
+    def make(self, commit: Commit) -> str:
+        """Keep a commit; returns its name, another one each time, as with the time that git writes into it."""
+        name = _name(f"{len(self.commits)} {commit}")
+        self.commits[name] = commit
+        return name
+
+
+def _name(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
+def _get_ref(request: Request) -> Any:
+    branch = request.path["ref"].removeprefix("heads/")
+    return _ref(request, branch, GET_REF, "get", 200)
+
+
+def _create_ref(request: Request) -> Any:
+    from tests.support.github.server import Answered
+
+    request.needs("contents:write")
+    branch = request.body["ref"].removeprefix("refs/heads/")
+    if branch in request.state.git.branches:
+        request.ends(422, "Reference already exists")
+    request.state.git.branches[branch] = request.body["sha"]
+    return Answered(201, _ref(request, branch, REFS, "post", 201))
+
+
+def _edit_ref(request: Request) -> Any:
+    request.needs("contents:write")
+    git, branch = request.state.git, request.path["ref"].removeprefix("heads/")
+    if branch not in git.branches:
+        request.ends(422, "Reference does not exist")
+    if not request.body.get("force") and git.branches[branch] not in git.commits[request.body["sha"]].parents:
+        request.ends(422, "Update is not a fast forward")
+    git.branches[branch] = request.body["sha"]
+    return _ref(request, branch, EDIT_REF, "patch", 200)
+
+
+def _ref(request: Request, branch: str, template: str, method: str, status: int) -> dict[str, Any]:
+    sha = request.state.git.branches.get(branch) or request.ends(404, "Not Found")
+    made: dict[str, Any] = request.github.described.example(template, method, status)
+    api = f"{request.github.api}/repos/{request.state.repository}"
+    at = {**made["object"], "sha": sha, "type": "commit", "url": f"{api}/git/commits/{sha}"}
+    return {**made, "ref": f"refs/heads/{branch}", "url": f"{api}/git/refs/heads/{branch}", "object": at}
+
+
+def _get_commit(request: Request) -> Any:
+    return _commit(request, request.path["commit_sha"], COMMIT, "get", 200)
+
+
+def _create_commit(request: Request) -> Any:
+    from tests.support.github.server import Answered
+
+    request.needs("contents:write")
+    body = request.body
+    if body["tree"] not in request.state.git.trees:
+        request.ends(422, "Tree SHA does not exist")
+    made = request.state.git.make(Commit(body["tree"], tuple(body.get("parents") or ()), body["message"]))
+    return Answered(201, _commit(request, made, COMMITS, "post", 201))
+
+
+def _commit(request: Request, sha: str, template: str, method: str, status: int) -> dict[str, Any]:
+    commit = request.state.git.commits.get(sha) or request.ends(404, "Not Found")
+    made: dict[str, Any] = request.github.described.example(template, method, status)
+    api = f"{request.github.api}/repos/{request.state.repository}/git"
+    parents = [{"sha": one, "url": f"{api}/commits/{one}", "html_url": request.github.url} for one in commit.parents]
+    tree = {"sha": commit.tree, "url": f"{api}/trees/{commit.tree}"}
+    return {
+        **made,
+        "sha": sha,
+        "url": f"{api}/commits/{sha}",
+        "message": commit.message,
+        "tree": tree,
+        "parents": parents,
+    }
+
+
+def _create_tree(request: Request) -> Any:
+    from tests.support.github.server import Answered
+
+    request.needs("contents:write")
+    git, body = request.state.git, request.body
+    base = git.trees.get(body["base_tree"]) or request.ends(422, "base_tree is not a valid tree oid")
+    name = git.tree({**base, **{one["path"]: one["content"].encode() for one in body["tree"]}})
+    made: dict[str, Any] = request.github.described.example(TREES, "post", 201)
+    return Answered(201, {**made, "sha": name})
+
+
+def _get_contents(request: Request) -> Any:
+    request.needs("contents:read")
+    git = request.state.git
+    reference = request.query.get("ref", ["main"])[0]
+    commit = git.commits.get(git.branches.get(reference, reference)) or request.ends(404, "No commit found for the ref")
+    tree, path = git.trees[commit.tree], unquote(request.path["path"])
+    if path in tree:
+        found = tree[path]
+        if isinstance(found, Link) and (target := posixpath.join(posixpath.dirname(path), found.decode())) in tree:
+            found = tree[posixpath.normpath(target)]
+        return _content(request, path, found)
+    below = sorted({one[len(path) + 1 :].split("/")[0] for one in tree if one.startswith(f"{path}/")})
+    if not below:
+        request.ends(404, "Not Found")
+    inside = [(f"{path}/{name}", tree.get(f"{path}/{name}")) for name in below]
+    return [_content(request, one, found, listed=True) for one, found in inside]
+
+
+def _content(request: Request, path: str, found: bytes | None, *, listed: bool = False) -> dict[str, Any]:
+    """What the API tells of a file, a link, a submodule or (None) a folder; GitHub's example shows a file."""
+    address = f"{request.github.api}/repos/{request.state.repository}/contents/{quote(path)}"
+    made: dict[str, Any] = {
+        "size": len(found or b""),
+        "name": path.rpartition("/")[2],
+        "path": path,
+        "sha": _blob(found or b""),
+        "url": address,
+        "git_url": address,
+        "html_url": f"{request.github.url}/{request.state.repository}/blob/main/{quote(path)}",
+        "download_url": f"{request.github.url}/raw/{quote(path)}",
+        "_links": {"self": address, "git": address, "html": address},
+    }
+    if found is None:
+        return {**made, "type": "dir", "download_url": None}
+    if isinstance(found, Link):
+        return {**made, "type": "symlink", "target": found.decode()}
+    if isinstance(found, Submodule):
+        # A list calls them files, as it did before there was a type: https://docs.github.com/rest/repos/contents
+        return {**made, "type": "file" if listed else "submodule", "submodule_git_url": address, "download_url": None}
+    if listed:
+        return {**made, "type": "file"}
+    if len(found) > INLINE:
+        return {**made, "type": "file", "encoding": "none", "content": ""}
+    return {**made, "type": "file", "encoding": "base64", "content": base64.encodebytes(found).decode()}
+
+
+def _blob(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _get_blob(request: Request) -> Any:
+    request.needs("contents:read")
+    sha = request.path["file_sha"]
+    every = (content for tree in request.state.git.trees.values() for content in tree.values())
+    found = next((one for one in every if _blob(one) == sha), None)
+    if found is None:
+        request.ends(404, "Not Found")
+    made: dict[str, Any] = request.github.described.example(BLOB)
+    content = base64.encodebytes(found).decode()
+    return {**made, "sha": sha, "size": len(found), "content": content, "encoding": "base64"}
+
+
+ROUTES: tuple[tuple[str, str, Callable[[Request], Any]], ...] = (
+    ("get", GET_REF, _get_ref),
+    ("post", REFS, _create_ref),
+    ("patch", EDIT_REF, _edit_ref),
+    ("get", COMMIT, _get_commit),
+    ("post", COMMITS, _create_commit),
+    ("post", TREES, _create_tree),
+    ("get", CONTENTS, _get_contents),
+    ("get", BLOB, _get_blob),
+)

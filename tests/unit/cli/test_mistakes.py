@@ -1,0 +1,217 @@
+"""Mistakes people make: exit code 2, the field named, what to change said, and nothing left half done."""
+
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from s3c_actions import __main__ as main
+from s3c_actions.core.errors import Exit
+from tests.support.bare import IMAGE, KEY, PINNED, ended
+
+FILES = {
+    "empty": "",
+    "binary": "\x89PNG\udcff",
+    "list.json": "[]",
+    "broken.yaml": "kind: Pod\nspec: [\n",
+    "text.yaml": "hello\n",
+    "mapping.yaml": "{kind: Deployment, apiVersion: apps/v1, metadata: {name: x}, "
+    "spec: {template: {spec: {containers: {}}}}}",
+    "key.yaml": "version: 1\nsignrs: []\n",
+    "version.yaml": "version: 2\n",
+    "date.yaml": "version: 1\nexceptions: [{id: CVE-2026-1, until: tomorrow, why: x, who: y}]\n",
+    "age.yaml": "version: 1\nreport: {maximum-age: never}\n",
+    "signer.yaml": "version: 1\nsigners: [{name: a, certificate: missing.crt}]\n",
+    "context.kubeconfig": "apiVersion: v1\nkind: Config\n",
+    "broken.kubeconfig": "not: [yaml",
+}
+CASES: list[tuple[tuple[str, ...], str, str]] = [
+    (("scna",), "command", "Did you mean `s3c scan`?"),
+    (("scan",), "image", "Give a reference"),
+    (("scan", "nginx:1:2"), "image", "registry/repository:tag"),
+    (("scan", "nginx@sha256:abc"), "image", "registry/repository@sha256:"),
+    (("scan", IMAGE, IMAGE), "image", "Give each image once"),
+    (("scan", IMAGE, "--severity", "HIHG"), "severity", "Did you mean HIGH? Choose from UNKNOWN"),
+    (("scan", IMAGE, "--severity", "HIGH,CRITCAL"), "severity", "'CRITCAL' is none of them"),
+    (("scan", IMAGE, "--severity"), "severity", "given without a value"),
+    (("scan", IMAGE, "--fail-on", "all"), "fail-on", "Choose from none, UNKNOWN"),
+    (("scan", IMAGE, "--format", "pdf"), "format", "Choose from json, sarif"),
+    (("scan", IMAGE, "--platform", "windows"), "platform", "linux/amd64"),
+    (("scan", IMAGE, "--timeout", "soon"), "timeout", "90s, 5m or 1h30m"),
+    (("scan", IMAGE, "--timeout", "0"), "timeout", "longer than 0"),
+    (("scan", IMAGE, "--timeout", "inf"), "timeout", "90s, 5m or 1h30m"),
+    (("scan", IMAGE, "--timeout", "99999999999d"), "timeout", "at most 36500d"),
+    (("scan", IMAGE, "--comment", "always"), "command line", "s3c comment"),
+    (("scan", IMAGE, "--upload-sarif"), "command line", "s3c upload"),
+    (("scan", IMAGE, "--sevrity", "HIGH"), "command line", "Did you mean --severity?"),
+    (("scan", IMAGE, "--registry-password", "hunter2"), "registry-password", "S3C_REGISTRY_PASSWORD"),
+    (("scan", IMAGE, "--registry-password-file", "empty"), "registry-password", "is empty"),
+    (("scan", IMAGE, "--output-dir", "empty"), "output-dir", "Give another folder"),
+    (("scan", IMAGE, "--output-dir", "/proc/nope"), "output-dir", "Give another folder"),
+    (("scan", IMAGE, "--policy", "missing.yaml"), "policy", "Look at the path"),
+    (("scan", IMAGE, "--policy", "key.yaml"), "policy", "unknown field `signrs`"),
+    (("scan", IMAGE, "--policy", "version.yaml"), "policy", "this is not 1, the only version there is"),
+    (("scan", IMAGE, "--policy", "date.yaml"), "policy", "at exceptions[0].until: this is no date such as"),
+    (("scan", IMAGE, "--policy", "age.yaml"), "policy", "at report.maximum-age: this is no duration such as"),
+    (("scan", IMAGE, "--policy", "policy.yaml", "--fail-on", "HIGH"), "fail-on", "Give one of both"),
+    (("policy", "check", PINNED, "--policy", "signer.yaml"), "policy", "relative to the policy"),
+    (("report", "empty"), "report", "Give the whole of a report"),
+    (("report", "list.json"), "report", "Give the whole of a report"),
+    (("patch", IMAGE, "--buildkit-addr", "here"), "buildkit-addr", "docker-container://"),
+    (("patch", IMAGE, "--patched-tag", "a tag"), "patched-tag", "{tag}"),
+    (("scan", IMAGE, "--attach", "true", *KEY), "attach", "`s3c sign --attach true --results"),
+    (("scan", IMAGE, "--key-pem-file", "signing.key"), "key-pem", "`s3c attach`"),
+    (("scan", IMAGE, "--notation-path=/usr/bin/notation"), "notation-path", "`s3c attach`"),
+    (("patch", IMAGE, *KEY), "key", "`s3c sign --attach true --results"),
+    (("patch", IMAGE, "--no-prune-evidence"), "prune-evidence", "`s3c attach`"),
+    (("patch", IMAGE, "--plugin-name", "x"), "plugin", "`s3c attach`"),
+    (("sign", PINNED), "key", "`vault` and `vault-certificate`"),
+    (("sign", PINNED, "--key", "signing.key"), "certificate", "Give the key's certificates"),
+    (("sign", PINNED, "--key", "missing.key", "--certificate", "signing.crt"), "key", "Look at the path"),
+    (("sign", PINNED, "--key", "signing.crt", "--certificate", "signing.crt"), "key", "Give the private key"),
+    (("sign", PINNED, "--key", "signing.key", "--certificate", "binary"), "certificate", "Give a PEM file"),
+    (("verify", PINNED), "trust-store", "Give certificates"),
+    (("verify", PINNED, "--trust-store", "missing"), "trust-store", "Look at the path"),
+    (("verify", PINNED, "--trust-store", "binary"), "trust-store", "binary holds no certificate that can be read"),
+    (("verify", PINNED, "--trust-store", "cache"), "trust-store", "Name a certificate"),
+    (
+        ("verify", PINNED, "--trust-store", "signing.crt", "--trust-policy", "broken.yaml"),
+        "trust-policy",
+        "docs/sign.md",
+    ),
+    (("chain", IMAGE), "key", "set `sign` to false"),
+    (("chain", IMAGE, "--attach", *KEY), "attach", "given without a value"),
+    (("chain", IMAGE, "--deploy", *KEY), "manifests", "Name the manifests"),
+    (("deploy", "missing"), "manifests", "Look at the path"),
+    (("deploy", "broken.yaml"), "manifests", "Look at the indentation"),
+    (("deploy", "text.yaml", "--render-only"), "manifests", "there is no Kubernetes object"),
+    (("deploy", "mapping.yaml", "--render-only"), "manifests", "Deployment x: containers is not a list"),
+    (("deploy", "app.yaml", "--image", "registry.example/app="), "image", "a side of it is empty"),
+    (("deploy", "app.yaml", "--kubeconfig", "missing"), "kubeconfig", "name another"),
+    (("deploy", "app.yaml", "--kubeconfig", "context.kubeconfig"), "kubeconfig", "Fetch it anew"),
+    (("deploy", "app.yaml", "--kubeconfig", "broken.kubeconfig"), "kubeconfig", "Fetch it anew"),
+    (("gate", "check"), "image", "Give one that is signed"),
+    (("gate", "install"), "trust-store", "Give the certificate"),
+    (("trust", "export"), "vault", "`certificate`"),
+    (("comment", "missing.json", "--pull-request", "7"), "results", "Look at the path"),
+    (("upload", "list.json"), "sarif", "s3c scan --format sarif"),
+    (("programs", "install", "tryvi"), "program", "Did you mean trivy?"),
+]
+
+
+@pytest.fixture
+def folder(alone, programs):
+    for name, text in FILES.items():
+        (alone / name).write_text(text, errors="surrogateescape")
+    return alone
+
+
+def there(folder: Path) -> set[str]:
+    return {str(one.relative_to(folder)) for one in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(("argv", "field", "remedy"), CASES, ids=[" ".join(argv) for argv, _, _ in CASES])
+def test_a_mistake(argv, field, remedy, folder):
+    before = there(folder)
+    code, said = ended(argv, folder)
+    assert code == Exit.WRONG_INPUT, said
+    assert re.search(rf"^s3c ?[a-z]*: {re.escape(field)}: ", said, re.MULTILINE), said
+    assert remedy in said
+    assert "Traceback" not in said
+    assert there(folder) - before <= {"s3c-out", "s3c-out/result.json", "s3c-out/summary.md"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "field"),
+    [
+        ("S3C_CACHE", "/proc/nope", "S3C_CACHE"),
+        ("S3C_CACHE", "empty", "S3C_CACHE"),
+        ("RUNNER_TEMP", "/nonexistent", "RUNNER_TEMP"),
+        ("S3C_SEVERITY", "HIHG", "severity"),
+    ],
+)
+def test_a_mistake_in_the_environment(variable, value, field, folder):
+    code, said = ended(("scan", IMAGE), folder, **{variable: value})
+    assert code == Exit.WRONG_INPUT, said
+    assert f"s3c scan: {field}: " in said
+
+
+@pytest.mark.parametrize(
+    ("argv", "needed"),
+    [
+        (("comment", "result.json", "--pull-request", "7"), "`pull-requests: write`"),
+        (("upload", "report.sarif", "--commit", "4" * 40, "--ref", "refs/heads/main"), "`security-events: write`"),
+        (("propose", "app.yaml", "--image", PINNED), "`contents: write` and `pull-requests: write`"),
+        (("refresh", PINNED, "--issue"), "`issues: write`"),
+    ],
+)
+def test_without_a_token_the_permissions_it_needs_are_told(argv, needed, folder):
+    code, said = ended(argv, folder, GITHUB_TOKEN="")
+    assert code == Exit.WRONG_INPUT, said
+    assert "github-token: this input is required." in said
+    assert f"The token needs {needed}." in said
+
+
+@pytest.mark.parametrize("variable", ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"])
+def test_a_file_of_the_runner_that_cannot_be_written_is_named(variable, folder):
+    code, said = ended(("scan", IMAGE), folder, GITHUB_ACTIONS="true", **{variable: "/nonexistent/file"})
+    assert code == Exit.OUTSIDE_FAILED, "the registry that does not answer is graver"
+    assert f"s3c scan: {variable}: the runner's file /nonexistent/file" in said
+
+
+def test_a_file_where_the_reports_of_an_image_go(folder):
+    (folder / "s3c-out").mkdir()
+    (folder / "s3c-out" / "voting-app").touch()
+    code, said = ended(("scan", IMAGE), folder)
+    assert code == Exit.WRONG_INPUT, said
+    assert "s3c scan: output-dir: s3c-out/voting-app" in said
+
+
+def test_a_working_folder_that_was_removed(folder):
+    gone = folder / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    code, said = ended(("scan", IMAGE), folder)
+    os.chdir(folder)
+    assert code == Exit.WRONG_INPUT, said
+    assert "s3c scan: working folder: it was removed." in said
+
+
+@pytest.mark.parametrize(
+    ("manifests", "said"), [("-", "there are no manifests"), ("text.yaml", "no Kubernetes object")]
+)
+def test_standard_input_that_is_closed_is_empty(manifests, said, folder, monkeypatch, capsys):
+    monkeypatch.setattr(signal, "signal", lambda *_handler: None)
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main.main(["deploy", manifests, "--render-only"]) == Exit.WRONG_INPUT
+    assert said in capsys.readouterr().err
+
+
+def test_output_that_nobody_reads_is_no_verdict(folder, monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *_handler: None)
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main.main(["programs", "list"]) == Exit.DONE
+
+
+def test_output_that_cannot_be_written_is_no_verdict(folder, monkeypatch, capfd):
+    monkeypatch.setattr(signal, "signal", lambda *_handler: None)
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code = main.main(["programs", "list"])
+    assert code == Exit.OUTSIDE_FAILED
+    assert "No space left on device" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["scan", "patch"])
+@pytest.mark.parametrize(
+    ("name", "text", "rejected"), [("ATTACH", "sarif", True), ("PRUNE_EVIDENCE", "true", True), ("KEY", "k", False)]
+)
+def test_a_variable_that_asks_a_step_to_attach_is_rejected(folder, command, name, text, rejected) -> None:
+    """One that only names the key may be there for `sign`, which another step of the job runs."""
+    code, said = ended((command, IMAGE), folder, **{f"S3C_{name}": text})
+    assert ("is not an input of" in said, code == Exit.WRONG_INPUT) == (rejected, rejected), said

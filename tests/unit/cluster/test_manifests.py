@@ -1,0 +1,263 @@
+"""Images in manifests: found wherever a Pod template hides, replaced, and nothing else touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from s3c_actions.cluster import images, manifests
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
+
+DIGEST = "sha256:" + "65a0dd9b" * 8
+
+
+def pod(indent: int, image: str = "registry.example:5000/app:1.4") -> str:
+    text = f"""spec:
+  containers:
+    - name: web
+      image: {image}
+"""
+    return "".join(" " * indent + line for line in text.splitlines(keepends=True))
+
+
+KINDS = {
+    "Pod": "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n" + pod(0),
+    "PodTemplate": "apiVersion: v1\nkind: PodTemplate\nmetadata: {name: x}\ntemplate:\n" + pod(2),
+    **{
+        kind: f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x}}\nspec:\n  template:\n" + pod(4)
+        for kind, version in {
+            "Deployment": "apps/v1",
+            "StatefulSet": "apps/v1",
+            "DaemonSet": "apps/v1",
+            "ReplicaSet": "apps/v1",
+            "ReplicationController": "v1",
+            "Job": "batch/v1",
+            "Rollout": "argoproj.io/v1alpha1",
+        }.items()
+    },
+    "CronJob": "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: x}\n"
+    "spec:\n  jobTemplate:\n    spec:\n      template:\n" + pod(8),
+}
+
+
+def found(text: str) -> manifests.ManifestFile:
+    return manifests.parse(text, source="app.yaml")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_that_makes_pods(kind):
+    text = KINDS[kind]
+    manifest = found(text)
+    assert [(use.kind, use.name, use.container, use.image) for use in manifest.uses] == [
+        (kind, "x", "web", "registry.example:5000/app:1.4")
+    ]
+    pinned = f"registry.example:5000/app@{DIGEST}"
+    after = manifest.rewritten({"registry.example:5000/app:1.4": pinned})
+    assert after == text.replace("registry.example:5000/app:1.4", pinned)
+    assert text.splitlines()[manifest.uses[0].line - 1].endswith("app:1.4")
+
+
+def test_init_ephemeral_and_volume_images():
+    text = """apiVersion: v1
+kind: Pod
+metadata: {name: x, namespace: shop}
+spec:
+  initContainers: [{name: a, image: init:1}]
+  containers: [{name: b, image: main:1}]
+  ephemeralContainers: [{name: c, image: debug:1}]
+  volumes: [{name: d, image: {reference: data:1}}, {name: e, emptyDir: {}}]
+"""
+    assert [(use.container, use.image, use.namespace) for use in found(text).uses] == [
+        ("a", "init:1", "shop"),
+        ("b", "main:1", "shop"),
+        ("c", "debug:1", "shop"),
+        ("d", "data:1", "shop"),
+    ]
+
+
+def test_lists_and_several_documents():
+    items = "".join(f"- {line}" if not n else f"  {line}" for n, line in enumerate(KINDS["Pod"].splitlines(True)))
+    text = f"# first\n---\n{KINDS['Job']}---\n# nothing here\n---\napiVersion: v1\nkind: List\nitems:\n{items}...\n"
+    assert [use.kind for use in found(text).uses] == ["Job", "Pod"]
+    assert [one["kind"] for one in manifests.parse_objects(text, "app.yaml")] == ["Job", "Pod"]
+
+
+ODD = """\
+# A comment with image: app:1\r
+%s\r
+kind: Pod\r
+metadata: {name: x, annotations: {note: 'image: app:1'}}\r
+x-base: &base {image: app:1,   imagePullPolicy: Always}\r
+x-name: &name 'app:1'\r
+spec:\r
+    containers:\r
+    -   <<: *base\t# tab and comment\r
+        name: merged\r
+    - {name: alias, image: *name}\r
+    - name: tagged\r
+      image:  !!str &own "app:1"   # é, trailing blanks  \r
+    - {"name":"json","image":"app:1"}\r
+    - image: app:1\r
+      name: last\r
+"""
+
+
+def test_everything_else_stays_as_it_was():
+    text = ODD % "apiVersion: v1"
+    new = f"acr.example/app@{DIGEST}"
+    after = found(text).rewritten({"app:1": new})
+    changed = [(old, now) for old, now in zip(text.splitlines(True), after.splitlines(True), strict=True) if old != now]
+    assert changed == [
+        (old, old.replace(was, new))
+        for old, was in zip([one[0] for one in changed], ["app:1", "*name", "app:1", "app:1", "app:1"], strict=True)
+    ]
+    (document,) = manifests.parse_objects(after, "app.yaml")
+    assert {one["image"] for one in document["spec"]["containers"]} == {new}
+    assert document["x-name"] == "app:1", "what an alias stands for elsewhere is not changed"
+    assert after.startswith("# A comment with image: app:1\r\n")
+
+
+def test_a_byte_order_mark_and_line_ends_survive():
+    text = "\ufeff" + KINDS["Pod"].replace("\n", "\r\n")
+    manifest = found(text)
+    assert manifest.mark + manifest.rewritten({}) == text
+    assert manifest.mark + manifest.rewritten({"registry.example:5000/app:1.4": "new:2"}) == text.replace(
+        "registry.example:5000/app:1.4", "new:2"
+    )
+
+
+def test_an_address_in_brackets_is_quoted():
+    after = found(KINDS["Pod"]).rewritten({"registry.example:5000/app:1.4": f"[::1]:5000/app@{DIGEST}"})
+    (document,) = manifests.parse_objects(after, "app.yaml")
+    assert document["spec"]["containers"][0]["image"] == f"[::1]:5000/app@{DIGEST}"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("kind: Pod\napiVersion: v1\nmetadata: {name: x}\n spec: {}\n", 4, "not valid YAML"),
+        ("a: \x07\n", 1, "not valid YAML"),
+        ("a: b\n", 1, "no kind"),
+        ("kind: Pod\n", 1, "no apiVersion"),
+        ("- a\n", 1, "a list"),
+        ("hello\n", 1, "the text 'hello'"),
+        ("kind: Pod\napiVersion: v1\n", 1, "has no name"),
+        (
+            "kind: Pod\napiVersion: v1\nmetadata: {name: x}\nspec:\n  containers:\n  - name: c\n",
+            6,
+            "container c has no image",
+        ),
+        (KINDS["Pod"].replace("image: ", "image: |\n        "), 7, "block scalar"),
+        (KINDS["Pod"] + "      image: other:1\n", 8, "stands twice"),
+        (KINDS["Pod"].replace("image: ", "image: &i ") + "      args: [*i]\n", 8, "would change with it"),
+        ("{{ if .Values.x }}\nkind: Pod\n{{ end }}\n", 1, "template of Helm's"),
+        ("kind: List\napiVersion: v1\nitems: [&a {kind: List, apiVersion: v1, items: [*a]}]\n", 3, "contains itself"),
+        ("[" * 100_000, 1, "levels deep"),
+        ("- " * 100_000 + "a", 1, "levels deep"),
+    ],
+)
+def test_bad_input_names_file_and_line(text, line, said):
+    with pytest.raises(InputError) as error:
+        found(text)
+    assert error.value.field == "manifests"
+    assert f"app.yaml, line {line}:" in str(error.value)
+    assert said in str(error.value)
+
+
+def test_brackets_in_comments_are_no_depth():
+    assert found("# " + "[" * 1000 + "\n" + KINDS["Pod"]).uses
+
+
+def test_aliases_of_aliases_end():
+    bomb = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\na0: &a0 [x]\n" + "".join(
+        f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+    )
+    with pytest.raises(InputError, match="larger than any object"):
+        found(bomb)
+    with pytest.raises(InputError, match="larger than any object"):
+        list(manifests.parse_objects(bomb, "bomb.yaml"))
+
+
+def test_values_are_those_the_api_server_reads():
+    values = "[2024-01-01, 12:30, 0644, 1e3, .5, 1.5, 0x1f, yes, ~, 08, 1_0]"
+    text = f"apiVersion: v1\nkind: X\nmetadata: {{name: a}}\nv: {values}\n"
+    (one,) = manifests.parse_objects(text, "x.yaml")
+    assert one["v"] == ["2024-01-01", "12:30", 420, 1000.0, 0.5, 1.5, 31, True, None, "08", 10]
+
+
+def test_a_key_twice_is_told_wherever_it_stands():
+    with pytest.raises(InputError, match=r"x\.yaml, line 4: .*'a' stands twice"):
+        list(manifests.parse_objects("apiVersion: v1\nkind: X\nmetadata: {name: a}\nspec: {a: 1, a: 2}\n", "x.yaml"))
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def nothing() -> bytes:
+    raise AssertionError("standard input is not asked for")
+
+
+def test_files_folders_globs_and_stdin(tmp_path):
+    write(tmp_path, k8s__a_yaml=KINDS["Pod"], k8s__sub__b_yml=KINDS["Job"], k8s__note_txt="no", c_yaml=KINDS["CronJob"])
+    write(tmp_path, **{"k8s__.git__d_yaml": "no: manifest"})
+    read = manifests.read(["k8s", "*.yaml", "k8s/**/*.yml", "-"], cwd=tmp_path, stdin=KINDS["Pod"].encode)
+    assert [one.source for one in read] == ["k8s/a.yaml", "k8s/sub/b.yml", "c.yaml", "<stdin>"]
+    assert [str(one.relative) for one in read] == ["a.yaml", "sub/b.yml", "c.yaml", "stdin.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        ([], "there are no manifests"),
+        (["absent.yaml"], "is not there"),
+        (["*.json"], "matches no file"),
+        (["empty"], "no .yaml"),
+        (["blank.yaml"], "there are no manifests"),
+        (["comments.yaml"], "comments alone"),
+        (["base"], "kubectl kustomize base"),
+        (["latin.yaml"], "line 2: it is not UTF-8"),
+    ],
+)
+def test_what_cannot_be_read(tmp_path, sources, said):
+    (tmp_path / "empty").mkdir()
+    write(tmp_path, blank_yaml="\n", comments_yaml="# a\n---\n---\n# b\n", base__kustomization_yaml="resources: []\n")
+    (tmp_path / "latin.yaml").write_bytes(b"# one\n# \xe9\n")
+    with pytest.raises(InputError, match=r"manifests: ") as error:
+        manifests.read(sources, cwd=tmp_path, stdin=nothing)
+    assert said in str(error.value)
+
+
+def chosen(image: str, *given: str) -> str:
+    one = images.find_replacement(Reference.parse(image), [images.Replacement.parse(text) for text in given])
+    return str(one.image) if one else ""
+
+
+def test_images_match_by_repository_and_tag():
+    pinned = f"localhost:5000/app@{DIGEST}"
+    assert chosen("localhost:5000/app:1.4", pinned) == pinned
+    assert chosen("localhost:5000/app", pinned) == pinned
+    assert chosen(f"localhost:5000/app@sha256:{'0' * 64}", pinned) == pinned
+    assert chosen("localhost/app:1.4", pinned) == ""
+    assert chosen("localhost:5000/other/app:1.4", pinned) == ""
+    assert chosen("postgres:15.0", f"docker.io/library/postgres={pinned}") == pinned
+    assert chosen("app:1", "app:1=new:1", "app:2=new:2") == "docker.io/library/new:1"
+    assert chosen("app:3", "app:1=new:1", "app:2=new:2") == ""
+    assert chosen("app:1", "app:1=new:1", f"app={pinned}") == "docker.io/library/new:1"
+    assert chosen("app:3", "app:1=new:1", f"app={pinned}") == pinned
+
+
+def test_two_that_match_are_refused():
+    with pytest.raises(InputError, match="could become any of"):
+        chosen("app:1", "app=new:1", "app=new:2")
+    assert chosen("app:1", "app=new:1", "app=new:1")
+
+
+def test_replacements_name_what_is_wrong():
+    with pytest.raises(InputError, match="image: 'UPPER' is not"):
+        images.Replacement.parse("app=UPPER")

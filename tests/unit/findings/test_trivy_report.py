@@ -1,0 +1,166 @@
+"""Reading Trivy's JSON: what is understood, and that nothing unintelligible is ever taken for "no findings"."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.findings import trivy_report
+from s3c_actions.findings.model import FindingKind, Severity
+from tests.support import reports
+
+
+def report(**changes: Any) -> bytes:
+    whole: dict[str, Any] = {
+        "SchemaVersion": 2,
+        "ArtifactName": "localhost:5000/app:1",
+        "ArtifactType": "container_image",
+        "Metadata": {
+            "OS": {"Family": "debian", "Name": "12.5"},
+            "DiffIDs": ["sha256:aa", "sha256:bb"],
+            "RepoDigests": ["other/app@sha256:11", "localhost:5000/app@sha256:22"],
+            "ImageConfig": {
+                "os": "linux",
+                "architecture": "arm",
+                "variant": "v7",
+                "history": [{"created_by": "base"}, {"created_by": "ENV", "empty_layer": True}, {"created_by": "RUN"}],
+                "config": {"Labels": {"a": "b"}},
+            },
+        },
+        "Results": [
+            {
+                "Target": "localhost:5000/app:1 (debian 12.5)",
+                "Class": "os-pkgs",
+                "Type": "debian",
+                "Vulnerabilities": [vulnerability()],
+            }
+        ],
+    }
+    return json.dumps(whole | changes).encode()
+
+
+def vulnerability(**changes: Any) -> dict[str, Any]:
+    return {
+        "VulnerabilityID": "CVE-2024-1",
+        "PkgName": "libssl3",
+        "InstalledVersion": "3.0.1",
+        "FixedVersion": "3.0.2",
+        "Severity": "HIGH",
+    } | changes
+
+
+def result(**lists: Any) -> list[dict[str, Any]]:
+    return [{"Target": "etc/app.conf", "Class": "secret", **lists}]
+
+
+def test_image_facts() -> None:
+    read = trivy_report.parse(report())
+    assert (read.digest, read.platform, read.os) == ("sha256:22", "linux/arm/v7", "debian 12.5")
+    assert read.history == ("base", "RUN")
+    assert read.labels == {"a": "b"}
+    [finding] = read.findings
+    assert (finding.key, finding.fixable) == ((FindingKind.VULNERABILITY, "CVE-2024-1", "libssl3", ""), True)
+
+
+def test_an_image_with_nothing_to_scan_has_no_results_member() -> None:
+    whole = json.loads(report())
+    del whole["Results"]
+    assert trivy_report.parse(json.dumps(whole).encode()).findings == ()
+
+
+def test_score_is_the_vendors_whose_severity_was_taken() -> None:
+    cvss = {"nvd": {"V3Score": 9.8, "V3Vector": "nvd"}, "ghsa": {"V3Score": 5.3, "V3Vector": "ghsa"}}
+    one = vulnerability(CVSS=cvss, SeveritySource="ghsa")
+    [finding] = trivy_report.parse(report(Results=[{"Target": "t", "Vulnerabilities": [one]}])).findings
+    assert (finding.score, finding.vector) == (5.3, "ghsa")
+
+
+def test_passed_checks_are_no_findings_but_every_other_status_is() -> None:
+    checks = [{"ID": f"DS-{status}", "Severity": "LOW", "Status": status} for status in ("PASS", "FAIL", "", "ODD")]
+    found = trivy_report.parse(report(Results=result(Misconfigurations=checks))).findings
+    assert {finding.id for finding in found} == {"DS-FAIL", "DS-", "DS-ODD"}
+
+
+@pytest.mark.parametrize(
+    ("status", "suppressed"),
+    [("ignored", True), ("not_affected", True), ("fixed", True), ("affected", False), ("under_investigation", False)],
+)
+def test_only_words_that_say_no_harm_suppress(status: str, suppressed: bool) -> None:
+    modified = {"Type": "vulnerability", "Status": status, "Statement": "because", "Source": "vex.json"}
+    results = result(ExperimentalModifiedFindings=[modified | {"Finding": vulnerability()}])
+    read = trivy_report.parse(report(Results=results))
+    assert (len(read.suppressed), len(read.findings)) == ((1, 0) if suppressed else (0, 1))
+    assert (read.suppressed or read.findings)[0].suppressed == "because (vex.json)"
+
+
+def test_the_most_severe_and_fixable_come_first() -> None:
+    found = [
+        vulnerability(VulnerabilityID="low", Severity="LOW"),
+        vulnerability(VulnerabilityID="unfixed", Severity="CRITICAL", FixedVersion=""),
+        vulnerability(VulnerabilityID="fixed", Severity="CRITICAL"),
+        vulnerability(VulnerabilityID="none", Severity=""),
+    ]
+    read = trivy_report.parse(report(Results=[{"Target": "t", "Vulnerabilities": found}]))
+    assert [finding.id for finding in read.findings] == ["fixed", "unfixed", "low", "none"]
+    assert read.findings[-1].severity is Severity.UNKNOWN
+
+
+UNINTELLIGIBLE = {
+    "empty": (b"", "is empty"),
+    "not JSON": (b"FATAL error", "is not JSON"),
+    "truncated": (report()[:-20], "is cut off after"),
+    "two reports": (report() + report(), "is not JSON"),
+    "not UTF-8": (report().replace(b"CVE", b"\xff\xff"), "is not JSON"),
+    "bottomless": (b'{"a":' + b"[" * 100_000, "is not JSON"),
+    "null": (b"null", "no Trivy report"),
+    "a list": (b"[]", "no Trivy report"),
+    "an empty object": (b"{}", "an empty object"),
+    "Grype's": (b'{"matches": [], "source": {}, "descriptor": {"name": "grype"}}', "Grype"),
+    "an npm lock": (b'{"name": "x", "lockfileVersion": 3, "packages": {}}', "npm lock file"),
+    "CycloneDX": (b'{"bomFormat": "CycloneDX", "specVersion": "1.6"}', "CycloneDX"),
+    "another schema": (report(SchemaVersion=1), "schema version 1"),
+    "an account": (report(ArtifactType="aws_account"), "'aws_account'"),
+    "results null": (report(Results=None), "damaged"),
+    "results an object": (report(Results={}), "damaged"),
+    "no id": (report(Results=result(Vulnerabilities=[{"PkgName": "x", "Severity": "HIGH"}])), "damaged"),
+    "a new severity": (report(Results=result(Vulnerabilities=[vulnerability(Severity="AWFUL")])), "AWFUL"),
+    "a wrong type": (report(Results=result(Vulnerabilities=[vulnerability(PkgName=7)])), "damaged"),
+    "a hollow suppression": (
+        report(Results=result(ExperimentalModifiedFindings=[{"Type": "secret", "Status": "ignored", "Finding": {}}])),
+        "damaged",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNINTELLIGIBLE)
+def test_unintelligible_reports_are_refused_and_named(name: str, tmp_path: Any) -> None:
+    data, said = UNINTELLIGIBLE[name]
+    path = tmp_path / "report.json"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"report: .*report\.json") as caught:
+        trivy_report.read(path)
+    assert said in str(caught.value)
+    with pytest.raises(OutsideError, match=r"report\.json"):
+        trivy_report.read_output(path, image="app")
+
+
+def test_a_report_that_is_not_there(tmp_path: Any) -> None:
+    with pytest.raises(InputError, match=r"baseline: .*none\.json.*No such file"):
+        trivy_report.read(tmp_path / "none.json", field="baseline")
+
+
+def test_the_versions_of_packages_are_as_those_of_findings() -> None:
+    packages = [
+        {"Name": "libperl5.36", "Version": "5.36.0", "Release": "7+deb12u4"},
+        {"Name": "bsdutils", "Version": "2.38.1", "Release": "5+deb12u3", "Epoch": 1},
+    ]
+    python = [{"Name": "pip", "Version": "24.0"}]
+    listed = reports.image([{"Target": "x", "Packages": packages}, {"Target": "y", "Packages": python}])
+    assert trivy_report.installed_versions(listed) == {
+        "libperl5.36": "5.36.0-7+deb12u4",
+        "bsdutils": "1:2.38.1-5+deb12u3",
+        "pip": "24.0",
+    }

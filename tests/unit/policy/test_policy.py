@@ -1,0 +1,290 @@
+"""The policy file: what it may say, and what is told of what it may not."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+from ruamel.yaml import YAML
+
+from s3c_actions.cluster.gate import denials, manifests
+from s3c_actions.core.errors import InputError
+from s3c_actions.findings.model import Finding, FindingKind, ForbiddenContent, Severity
+from s3c_actions.findings.threshold import Threshold
+from s3c_actions.policy import export, model
+from s3c_actions.policy.judge import SignerStatus, content_objections, forbidden_contents, judge_evidence
+from s3c_lab.certificates import make, make_authority
+from tests.support import evidence as made
+from tests.support.hostile import TEXTS
+
+SCHEMA = Path(model.__file__).parent.parent / "schemas" / model.SCHEMA
+WHOLE = """\
+version: 1
+signers:
+  - name: release
+    certificate: keys/release.crt
+    identities: ["C=US, ST=WA, O=example, CN=release"]
+findings: {refuse: [HIGH, CRITICAL], fixable-only: true, deny: [CVE-2021-44228]}
+exceptions:
+  - {id: CVE-2023-45853, package: zlib1g, until: 2027-01-31, why: Not reached., who: security}
+report: {maximum-age: 24h, maximum-database-age: 7d}
+sbom: {required: true}
+packages: {refuse: [telnetd, xz-utils@5.6.0, "@scope/pad@1"]}
+licenses: {refuse: [AGPL-3.0-only]}
+"""
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def test_everything_it_may_say_is_read():
+    policy = model.parse(WHOLE)
+    assert policy.refused_packages == (("telnetd", ""), ("xz-utils", "5.6.0"), ("@scope/pad", "1"))
+    assert policy.maximum_age == timedelta(days=1)
+    assert policy.needs_sbom
+    assert policy.digest == model.parse("# Ours\n" + WHOLE.replace("[HIGH, CRITICAL]", "[ HIGH, CRITICAL ]")).digest
+    assert policy.digest != model.parse(WHOLE.replace("24h", "25h")).digest
+
+
+def test_the_published_schema_takes_what_we_take():
+    schema = json.loads(SCHEMA.read_text())
+    document = YAML(typ="safe").load(WHOLE)
+    document["exceptions"][0]["until"] = "2027-01-31"
+    jsonschema.validate(document, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**document, "finding": {}}, schema)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "holds no mapping"),
+        ("- 1", "holds no mapping"),
+        ("version: 2", "at version"),
+        ("version: 1\nfinding: {}", "unknown field `finding`"),
+        ("version: 1\nfindings: {refuse: [SEVERE]}", "at findings.refuse[0]"),
+        ("version: 1\nfindings: {fixable-only: maybe}", "at findings.fixable-only"),
+        ("version: 1\nexceptions: [{id: CVE-1, until: never, why: because, who: me}]", "at exceptions[0].until"),
+        ("version: 1\nexceptions: [{id: CVE-1, until: 2027-01-01, who: me}]", "`why`"),
+        ("version: 1\nreport: {maximum-age: old}", "at report.maximum-age"),
+        ("version: 1\nreport: {maximum-age: 0s}", "no time at all"),
+        ("version: 1\nlicenses: {refuse: ['GPL or so']}", "at licenses.refuse[0]"),
+        ("version: 1\nversion: 1", "not YAML, line 2"),
+        ("version: [1", "not YAML"),
+        ("version: 1\nsigners: [{name: a, certificate: x}, {name: a, certificate: y}]", "two signers are called a"),
+        (
+            "version: 1\nfindings: {deny: [cve-1]}\nexceptions: [{id: CVE-1, until: 2027-01-01, why: why, who: me}]",
+            "no exception excuses",
+        ),
+    ],
+)
+def test_what_it_may_not_say_is_told_by_its_place(text, told):
+    with pytest.raises(InputError) as error:
+        model.parse(text)
+    assert error.value.field == "policy"
+    assert told in str(error.value)
+
+
+def test_certificates_are_read_beside_the_policy(tmp_path):
+    make("release").write(tmp_path, "release")
+    path = tmp_path / "s3c-policy.yaml"
+    path.write_text("version: 1\nsigners: [{name: release, certificate: release.crt}]\n")
+    (signer,) = model.read(path).signers
+    assert signer.certificate.startswith("-----BEGIN CERTIFICATE-----")
+    path.write_text("version: 1\nsigners: [{name: release, certificate: other.crt}]\n")
+    with pytest.raises(InputError, match="signer release"):
+        model.read(path)
+
+
+def test_a_certificate_of_a_vault_is_named_and_read_later(tmp_path):
+    path = tmp_path / "s3c-policy.yaml"
+    named = "https://kv-voting.vault.azure.net/certificates/signing"
+    for certificate, vault in (
+        (named, ("kv-voting.vault.azure.net", "signing", "")),
+        (f"{named}/{32 * 'a'}", ("kv-voting.vault.azure.net", "signing", 32 * "a")),
+    ):
+        path.write_text(f"version: 1\nsigners: [{{name: release, certificate: '{certificate}'}}]\n")
+        (signer,) = model.read(path).signers
+        assert (signer.certificate, signer.vault) == (certificate, vault)
+    path.write_text("version: 1\nsigners: [{name: release, certificate: 'https://example.com/release.crt'}]\n")
+    with pytest.raises(InputError, match="is none of a key vault"):
+        model.read(path)
+
+
+@pytest.mark.parametrize(
+    ("finding", "refused"),
+    [
+        ({"severity": Severity.HIGH, "fixed": "2"}, True),
+        ({"severity": Severity.HIGH}, False),
+        ({"severity": Severity.MEDIUM, "fixed": "2"}, False),
+        ({"severity": Severity.LOW, "id": "cve-2021-44228"}, True),
+        ({"severity": Severity.HIGH, "fixed": "2", "id": "CVE-2023-45853", "package": "zlib1g"}, False),
+        ({"severity": Severity.HIGH, "fixed": "2", "id": "CVE-2023-45853", "package": "other"}, True),
+    ],
+)
+def test_the_gate_is_the_policys(finding, refused):
+    one = Finding(**{"kind": FindingKind.VULNERABILITY, "id": "CVE-1", "package": "p", **finding})
+    assert model.parse(WHOLE).gate(NOW).rejects(one) is refused
+
+
+def test_an_exception_counts_to_the_end_of_its_last_day():
+    one = Finding(
+        kind=FindingKind.VULNERABILITY, id="CVE-2023-45853", package="zlib1g", severity=Severity.HIGH, fixed="2"
+    )
+    last = datetime(2027, 1, 31, 23, 59, 59, tzinfo=UTC)
+    assert not model.parse(WHOLE).gate(last).rejects(one)
+    assert model.parse(WHOLE).gate(last + timedelta(seconds=1)).rejects(one)
+
+
+def test_licences_are_found_in_expressions_and_behind_references():
+    policy = model.parse(WHOLE)
+    document = {
+        "packages": [
+            {"name": "a", "licenseConcluded": "MIT AND (agpl-3.0-only OR MIT)"},
+            {"name": "b", "licenseDeclared": "LicenseRef-1"},
+            {"name": "c", "licenseConcluded": "LAGPL-3.0-only"},
+            {"name": "xz-utils", "versionInfo": "5.6.1"},
+            {"name": "xz-utils", "versionInfo": "5.6.0"},
+        ],
+        "hasExtractedLicensingInfos": [{"licenseId": "LicenseRef-1", "name": "AGPL-3.0-only WITH x"}],
+    }
+    assert forbidden_contents(policy, document) == (
+        ForbiddenContent("license", "AGPL-3.0-only", "a (AGPL-3.0-only)"),
+        ForbiddenContent("license", "AGPL-3.0-only", "b (AGPL-3.0-only)"),
+        ForbiddenContent("package", "xz-utils@5.6.0", "xz-utils 5.6.0"),
+    )
+    assert [one.code for one in content_objections(forbidden_contents(policy, document))] == ["package", "license"]
+
+
+def test_of_several_reports_the_newest_decides_whoever_made_it():
+    policy = model.parse("version: 1\nreport: {maximum-age: 24h}\n")
+    clean = made.document(made.sarif(made.run(NOW - timedelta(hours=2))), number=1)
+    dirty = made.document(made.sarif(made.run(NOW - timedelta(hours=1), (made.finding("CVE-1"),))), number=2)
+    foreign = made.document(made.sarif(made.run(NOW)), SignerStatus.UNSIGNED, number=3)
+    timeless = made.document(b"{}", SignerStatus.STRANGER, number=4)
+
+    def codes(*reports):
+        return {one.code for one in judge_evidence(policy, made.beside(reports), NOW)}
+
+    assert codes(clean) == set()
+    assert codes(clean, dirty) == {"finding"}
+    assert codes(dirty, foreign) == {"unsigned-report"}
+    assert codes(clean, timeless) == {"stranger-report", "unreadable-report"}
+
+
+def test_the_clusters_objects_hold_the_policy(tmp_path):
+    _, certificate = make("release").write(tmp_path, "release")
+    policy = model.parse(WHOLE.replace("keys/release.crt", str(certificate)))
+    objects = manifests.objects_for_policy(policy)
+    kinds = [one["kind"] for one in objects]
+    assert kinds == [
+        "KeyManagementProvider",
+        "Verifier",
+        "Verifier",
+        "Policy",
+        "ConstraintTemplate",
+        "RatifyVerification",
+    ]
+    rego = objects[3]["spec"]["parameters"]["policy"]
+    template = objects[4]["spec"]["targets"][0]["rego"]
+    for text in (rego, template):
+        assert policy.digest in text
+        assert export.rego_library() in text
+    assert "\t" not in template
+    with pytest.raises(InputError, match="names no signer"):
+        export.ratify_objects(model.parse("version: 1"))
+
+
+def signers(folder, **identities):
+    """A policy of signers below authorities of their own, each with its identities."""
+    lines = []
+    for name, subjects in identities.items():
+        certificate = folder / f"{name}.crt"
+        certificate.write_bytes(make_authority(name).chain_pem())
+        lines.append(f"  - {{name: {name}, certificate: {certificate.name}, identities: {json.dumps(subjects)}}}\n")
+    path = folder / "s3c-policy.yaml"
+    path.write_text(f"version: 1\nsigners:\n{''.join(lines)}")
+    return model.read(path)
+
+
+def test_what_one_signer_is_trusted_for_does_not_count_below_anothers_authority(tmp_path):
+    """The cluster's verifiers, and the trust policies of s3c itself, are apart; e2e/test_signers.py tries both."""
+    one, two = "C=US, ST=WA, O=one, CN=release", "C=US, ST=WA, O=two, CN=release"
+    policy = signers(tmp_path, first=[one], second=[two], third=["*"])
+    documents = export.trust_policies(policy)
+    statements = [statement for document in documents for statement in document["trustPolicies"]]
+    assert [(one["trustStores"], one["trustedIdentities"]) for one in statements] == [
+        (["ca:s3c-first"], [f"x509.subject: {one}"]),
+        (["ca:s3c-second"], [f"x509.subject: {two}"]),
+        (["ca:s3c-third"], ["*"]),
+    ]
+    verifiers = {
+        made["metadata"]["name"]: made["spec"]["parameters"]
+        for made in export.ratify_objects(policy)
+        if made["kind"] == "Verifier" and made["spec"]["name"] == "notation"
+    }
+    assert tuple(verifiers) == export.verifier_names(policy)
+    for parameters, document, signer in zip(verifiers.values(), documents, policy.signers, strict=True):
+        store = export.store_name(signer)
+        assert parameters == {"verificationCertStores": {"ca": {store: [store]}}, "trustPolicyDoc": document}
+    counted = json.loads(export.rego_values(policy).partition("policy := ")[2])["verifiers"]
+    assert counted == list(verifiers)
+
+
+def test_everyone_below_an_authority_is_trusted_only_when_that_is_asked_for(tmp_path):
+    policy = signers(tmp_path, release=[])
+    for exported in (export.ratify_objects, export.trust_policies, manifests.objects_for_policy):
+        with pytest.raises(InputError, match="signer release has no identities") as caught:
+            exported(policy)
+        assert (caught.value.field, "CN=release" in caught.value.what) == ("policy", True)
+    alone = make("release").chain_pem().decode()
+    both = msgspec.structs.replace(policy.signers[0], certificate=alone + policy.signers[0].certificate)
+    with pytest.raises(InputError, match="has no identities"):
+        export.trust_policies(msgspec.structs.replace(policy, signers=(both,)))
+    trusted = msgspec.structs.replace(policy.signers[0], certificate=alone + make("renewed").chain_pem().decode())
+    (document,) = export.trust_policies(msgspec.structs.replace(policy, signers=(trusted,)))
+    assert document["trustPolicies"][0]["trustedIdentities"] == ["*"]
+
+
+@pytest.mark.parametrize(
+    "identities",
+    [
+        ["CN=release"],
+        ["C=US, ST=WA, O=a, O=b"],
+        ["C=US, ST=WA, O=a+CN=b"],
+        ["C=US, ST=WA, O=a, CN==#b"],
+        ["C=US, ST=WA, O=a, Inc."],
+        ["*", "C=US, ST=WA, O=a"],
+        ["C=US, ST=WA, O=a", "C=US, ST=WA, O=a, CN=b"],
+    ],
+)
+def test_an_identity_that_notation_cannot_read_is_refused_where_it_stands(identities, tmp_path):
+    with pytest.raises(InputError) as caught:
+        signers(tmp_path, release=identities)
+    assert "at signers[0].identities" in caught.value.what
+
+
+def test_what_the_policy_says_comes_out_of_a_denial_whole():
+    image = f"{made.REFERENCE}@{made.SUBJECT}"
+    said = "; ".join(
+        one.text for one in judge_evidence(model.parse("version: 1"), made.beside(trust=SignerStatus.UNSIGNED), NOW)
+    )
+    message = (
+        'admission webhook "validation.gatekeeper.sh" denied the request: '
+        f"[ratify-verification] {image} is not trusted: {said} (trace 1234-abcd)"
+    )
+    (denial,) = denials.parse(message)
+    assert (denial.image, denial.reason, denial.trace) == (image, said, "1234-abcd")
+    assert "s3c policy check" in denial.remedy
+
+
+@TEXTS
+def test_hostile_names_are_in_a_statement_as_one_line(text):
+    from s3c_actions.evidence.statement import Statement
+
+    one = Finding(kind=FindingKind.VULNERABILITY, id=text or "x", package=text, severity=Severity.HIGH, fixed=text)
+    facts = Statement(subject=made.SUBJECT, gate=Threshold(None), blind="", policy="").finding(one)
+    for value in facts.values():
+        assert not isinstance(value, str) or (value.isprintable() and "\n" not in value)

@@ -1,0 +1,130 @@
+"""How much was scanned, as a policy in Python judges it; tests/contract/test_policy.py compares the cluster's rules."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from s3c_actions.evidence.statement import Statement, scope_facts
+from s3c_actions.findings.model import ScanReport
+from s3c_actions.findings.scope import SettingsFile, missing_parts
+from s3c_actions.policy.judge import judge_evidence
+from s3c_actions.policy.model import Policy, ReportRules, parse
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.rendering import Rendering
+from tests.support import evidence as made
+from tests.support.outcomes import LOOKED_AT
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def refusals(policy, **stated):
+    report = made.document(made.sarif(made.run(NOW - timedelta(hours=1), **stated)))
+    return [one.code for one in judge_evidence(policy, made.beside(reports=(report,)), NOW)]
+
+
+def policy(**report):
+    return Policy(version=1, report=ReportRules(**report))
+
+
+def test_a_full_report_passes_the_default_policy():
+    assert refusals(policy()) == []
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        made.scope(scanners=["secret"]),
+        made.scope(**{"pkg-types": ["library"]}),
+        made.scope(**{"pkg-types": ["os"]}),
+        made.scope(**{"skip-dirs": ["usr"]}),
+        made.scope(**{"skip-files": ["**/*.jar"]}),
+    ],
+)
+def test_a_report_that_looked_at_less_is_refused(scope):
+    assert refusals(policy(), scope=scope) == ["narrow-report"]
+
+
+def test_a_policy_may_ask_for_more_scanners_and_for_fewer_packages():
+    assert refusals(policy(scanners=("vuln", "license"))) == ["narrow-report"]
+    assert refusals(policy(pkg_types=("os",)), scope=made.scope(**{"pkg-types": ["os"]})) == []
+    assert refusals(policy(allow_skipped=True), scope=made.scope(**{"skip-dirs": ["usr"]}, stated=False)) == []
+    assert refusals(policy(require_stated=True), scope=made.scope(stated=False)) == ["narrow-report"]
+    assert refusals(policy(), scope=made.scope(stated=False)) == []
+
+
+def test_a_statement_without_a_scope_cannot_be_read():
+    assert refusals(policy(), scope=None) == ["unreadable-report"]
+    assert refusals(policy(), version=3) == ["unreadable-report"]
+    assert refusals(policy(), version=None) == ["unreadable-report"]
+
+
+@pytest.mark.parametrize(("until", "counts"), [(None, False), (-1, False), (0, True), (30, True)])
+def test_the_previous_version_counts_for_as_long_as_the_policy_says(until, counts):
+    day = None if until is None else (NOW + timedelta(days=until)).date()
+    found = refusals(policy(accept_previous_until=day), version=1, scope=None, uncovered=None, unscanned=None)
+    assert found == ([] if counts else ["previous-report"])
+
+
+def test_packages_without_advisories_are_refused_where_the_policy_asks_for_it():
+    assert refusals(policy(), uncovered=3) == []
+    assert refusals(policy(require_covered_sources=True), uncovered=3) == ["uncovered"]
+    assert refusals(policy(require_covered_sources=True), uncovered=0) == []
+
+
+def test_blindness_that_was_accepted_needs_the_policy_too():
+    blind = {"blind": "Nothing was checked."}
+    assert refusals(policy(), **blind) == ["blind"]
+    assert refusals(policy(), **blind, unscanned="warn") == ["blind"]
+    assert refusals(policy(unscanned="warn"), **blind) == ["blind"]
+    assert refusals(policy(unscanned="warn"), **blind, unscanned="warn") == []
+
+
+@pytest.mark.parametrize(
+    "report",
+    [{}, {"require_stated": True}, {"scanners": ("vuln", "secret")}, {"pkg_types": ("os",)}, {"allow_skipped": True}],
+)
+@pytest.mark.parametrize("scanners", [("vuln",), ("secret",), ("secret", "vuln"), ()])
+@pytest.mark.parametrize("pkg_types", [("library", "os"), ("os",), ("library",), ()])
+@pytest.mark.parametrize(("skipped", "stated"), [((), True), (("usr",), True), ((), False)])
+def test_the_gate_asks_for_the_same_scope(report, scanners, pkg_types, skipped, stated):
+    scope = replace(LOOKED_AT, scanners=scanners, pkg_types=pkg_types, skip_dirs=skipped, stated=stated)
+    by_gate = missing_parts(scope, policy(**report).required_scope)
+    by_report = refusals(policy(**report), scope=scope_facts(scope))
+    assert bool(by_gate) is bool(by_report)
+
+
+def test_what_is_stated_is_what_is_judged():
+    digest = made.SUBJECT
+    report = ScanReport(
+        image="x", digest=digest, platform="linux/amd64", findings=(), created=made.stamp(NOW), database=made.stamp(NOW)
+    )
+    file = SettingsFile(kind="ignore-files", path=".trivyignore", sha256="ab" * 32)
+
+    def judged(scope):
+        stated = Statement(subject=digest, gate=policy().gate(NOW), blind="", policy="", scope=scope, uncovered=0)
+        content = sarif.render_evidence([(report, stated)], Rendering())
+        found = judge_evidence(policy(), made.beside(reports=(made.document(content),)), NOW)
+        return content.decode(), [one.code for one in found]
+
+    assert judged(None)[1] == ["narrow-report"]
+    content, codes = judged(replace(LOOKED_AT, files=(file,)))
+    assert codes == []
+    assert file.sha256 in content
+    assert ".trivyignore" in content
+
+
+def test_the_policy_is_read_from_its_file():
+    text = (
+        "version: 1\nreport: {scanners: [vuln, secret], pkg-types: [os], allow-skipped: true, require-stated: true, "
+        "require-covered-sources: true, unscanned: warn, accept-previous-until: 2027-01-31}\n"
+    )
+    assert parse(text).report == ReportRules(
+        scanners=("vuln", "secret"),
+        pkg_types=("os",),
+        allow_skipped=True,
+        require_stated=True,
+        require_covered_sources=True,
+        unscanned="warn",
+        accept_previous_until=date(2027, 1, 31),
+    )

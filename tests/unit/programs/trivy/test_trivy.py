@@ -1,0 +1,268 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.process import CompletedProgram, Runner
+from s3c_actions.core.progress import Silent
+from s3c_actions.programs.install.locate import Program
+from s3c_actions.programs.trivy import settings, trivy
+from s3c_actions.programs.trivy.trivy import DatabaseMetadata, ScanOptions, ScanRequest, Trivy, scan_arguments
+from tests.support import ROOT
+
+DATA = ROOT / "tests" / "data" / "trivy"
+PROGRAM = Program(name="trivy", path=Path("/bin/trivy"), version="0.74.0", origin="given")
+
+
+def argv(source="registry", image="localhost:5000/a@sha256:1", **options):
+    request = ScanRequest(
+        image=image,
+        source=source,
+        output=Path("o.json"),
+        asked=image,
+        options=ScanOptions(scanners=("vuln",), **options),
+    )
+    return scan_arguments(request, cache=Path("c"), repositories=("r1", "r2"), timeout=90)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"pkg_types": ("os",)}, ["--pkg-types=os"]),
+        ({"image_config_scanners": ("misconfig", "secret")}, ["--image-config-scanners=misconfig,secret"]),
+        ({"platform": "linux/arm64"}, ["--platform=linux/arm64"]),
+        ({"skip_dirs": ("usr/share", "a,b")}, ["--skip-dirs=usr/share", '--skip-dirs="a,b"']),
+        ({"skip_files": ('x"y,z',)}, ['--skip-files="x""y,z"']),
+        ({"skip_files": ("--help",)}, ["--skip-files=--help"]),
+        ({"ignore_file": Path("i.yaml")}, ["--ignorefile=i.yaml"]),
+        ({"ignore_policy": Path("p.rego")}, ["--ignore-policy=p.rego"]),
+        ({"vex": ("a.json", "repo")}, ["--vex=a.json", "--vex=repo"]),
+        ({"config": Path("t.yaml")}, ["--config=t.yaml"]),
+        ({"java_db_repositories": ("j",)}, ["--java-db-repository=j"]),
+        ({"checks_bundle_repository": "k"}, ["--checks-bundle-repository=k"]),
+        ({"insecure": True}, ["--insecure=true"]),
+        ({"secret_config": Path("s.yaml")}, ["--secret-config=s.yaml"]),
+        ({}, ["--timeout=90s", "--scanners=vuln", "--db-repository=r1", "--db-repository=r2"]),
+    ],
+)
+def test_every_option_reaches_trivy_glued_to_its_flag(options, expected):
+    given = argv(**options)
+    assert [one for one in given if one in expected] == expected
+
+
+def test_the_report_is_json_complete_and_never_trivys_own_gate():
+    given = argv()
+    for flag in ("--format=json", "--list-all-pkgs=true", "--show-suppressed=true", "--exit-code=0", "--exit-on-eol=0"):
+        assert flag in given
+    assert given[-3:] == ["--input=", "--image-src=remote", "localhost:5000/a@sha256:1"]
+
+
+def test_whatever_trivy_would_take_from_a_file_or_a_variable_is_given():
+    given = argv()
+    names = [one.removeprefix("--").partition("=")[0] for one in given[1:-1]]
+    table = settings
+    assert set(names) == {*table.FIXED_FLAGS, *table.FLAGS_OF_INPUTS, *table.REPORT_FLAGS, *table.RUN_FLAGS}
+    for flag in (
+        "--severity=UNKNOWN,LOW,MEDIUM,HIGH,CRITICAL",
+        "--ignore-unfixed=false",
+        "--ignore-status=",
+        "--ignorefile=/dev/null",
+        "--ignore-policy=",
+        "--secret-config=",
+        "--config=/dev/null",
+        "--vex=",
+        "--skip-dirs=",
+        "--skip-files=",
+        "--pkg-types=os,library",
+        "--insecure=false",
+    ):
+        assert flag in given
+    assert "--license-full=true" in argv(wider=(("license-full", "true"),))
+
+
+def test_an_archive_is_an_input_and_offline_downloads_nothing():
+    assert argv(source="archive", image="-x.tar")[-1] == "--input=-x.tar"
+    for flag in settings.SKIP_FLAGS:
+        assert f"--{flag}=true" in argv(offline=True)
+        assert f"--{flag}=false" in argv()
+        assert f"--{flag}=true" in argv(skips=(flag,))
+
+
+class Fake(Runner):
+    """A runner that plays recordings, one a run; an empty one is a scan that worked."""
+
+    def __init__(self, *plays):
+        super().__init__({"TRIVY_SEVERITY": "HIGH", "HOME": "/x"})
+        object.__setattr__(self, "plays", list(plays))
+        object.__setattr__(self, "runs", [])
+
+    plays: list[str]
+    runs: list[list[str]]
+
+    def run(self, argv, **_more):
+        args = [str(one) for one in argv]
+        self.runs.append(args)
+        play = self.plays.pop(0)
+        if play == "":
+            output = next(one.removeprefix("--output=") for one in args if one.startswith("--output="))
+            Path(output).write_text("{}")
+        said = (DATA / f"{play}.txt").read_text() if play not in ("", "silent") else ""
+        return CompletedProgram(argv=tuple(args), code=int(bool(said)), stdout="", stderr=said, seconds=0.1)
+
+
+class Told(Silent):
+    def __init__(self):
+        self.warnings = []
+
+    def warning(self, text):
+        self.warnings.append(text)
+
+
+def scanned(tmp_path, *plays, fails=None, match="", **options):
+    """The runs of Trivy and the warnings, of a scan that plays these recordings."""
+    fake, told = Fake(*plays), Told()
+    program = Trivy(PROGRAM, fake, cache=tmp_path / "cache", retry_waits=(0.0,))
+    request = ScanRequest(
+        image="x",
+        source="registry",
+        output=tmp_path / "o.json",
+        asked="x",
+        options=ScanOptions(scanners=("vuln",), **options),
+    )
+    if fails is None:
+        program.scan(request, told)
+    else:
+        with pytest.raises(fails, match=match):
+            program.scan(request, told)
+    return fake.runs, told.warnings
+
+
+def test_one_run_when_it_works(tmp_path):
+    runs, _ = scanned(tmp_path, "")
+    assert len(runs) == 1
+
+
+def test_a_run_without_a_report_is_a_failure(tmp_path):
+    scanned(tmp_path, "silent", fails=OutsideError, match="without a report")
+
+
+def test_an_error_is_translated_and_nothing_tried_again(tmp_path):
+    runs, _ = scanned(tmp_path, "notag", fails=InputError, match="does not exist")
+    assert len(runs) == 1
+
+
+def test_the_next_repository_is_asked_when_one_cannot_be_reached(tmp_path):
+    names = ("nohost.invalid/trivy-db:2", "mirror.example/trivy-db:2")
+    runs, warnings = scanned(tmp_path, "db-net", "", db_repositories=names)
+    assert [one for one in runs[1] if one.startswith("--db-")] == ["--db-repository=mirror.example/trivy-db:2"]
+    assert "nohost.invalid" in warnings[0]
+
+
+def test_the_last_repositorys_failure_is_told(tmp_path):
+    names = ("nohost.invalid/trivy-db:2",)
+    scanned(tmp_path, "db-net", db_repositories=names, fails=OutsideError, match=r"nohost\.invalid")
+
+
+def test_too_many_requests_are_tried_again_and_told(tmp_path):
+    names = ("localhost:5103/trivy-db:2",)
+    runs, warnings = scanned(tmp_path, "db-busy", "db-busy", db_repositories=names, fails=OutsideError, match="429")
+    assert len(runs) == 2
+    assert "too many requests (429)" in warnings[0]
+    runs, _ = scanned(tmp_path, "db-busy", "", db_repositories=names)
+    assert len(runs) == 2
+
+
+def test_a_locked_cache_is_waited_for(tmp_path):
+    runs, _ = scanned(tmp_path, "locked-cache", "locked-cache", "")
+    assert len(runs) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "reaches", "worth_a_word"),
+    [
+        ("TRIVY_SEVERITY", False, True),
+        ("TRIVY_SKIP_FILES", False, True),
+        ("TRIVY_VULN_TYPE", False, True),
+        ("TRIVY_SOMETHING_NEW", False, True),
+        ("TRIVY_NON_SSL", False, True),
+        ("TRIVY_INSECURE", False, True),
+        ("TRIVY_RUN_AS_PLUGIN", False, True),
+        ("TRIVY_CONFIG", False, True),
+        ("TRIVY_FORMAT", False, False),
+        ("TRIVY_SKIP_DB_UPDATE", False, False),
+        ("TRIVY_DB_REPOSITORY", False, False),
+        ("TRIVY_PASSWORD", True, False),
+        ("TRIVY_CACHE_DIR", True, False),
+        ("GITHUB_TOKEN", True, False),
+    ],
+)
+def test_no_variable_reaches_trivy_that_could_leave_findings_out(tmp_path, name, reaches, worth_a_word):
+    program = Trivy(PROGRAM, Runner({name: "x", "HOME": "/x"}), cache=tmp_path)
+    assert (name in program._runner.environment) == reaches
+    assert program.set_aside == ((name,) if worth_a_word else ())
+    reached = {name: "x"} if reaches and name.startswith("TRIVY_") else {}
+    assert program.settings_in_environment() == reached
+
+
+def test_beside_an_insecure_registry_databases_are_downloaded_first_and_securely(tmp_path):
+    runs, _ = scanned(tmp_path, "silent", "", insecure=True, db_repositories=("db.example/trivy-db:2",))
+    download, scan = runs
+    for flag in ("--download-db-only=true", "--insecure=false", "--db-repository=db.example/trivy-db:2"):
+        assert flag in download
+    for flag in ("--insecure=true", *(f"--skip-{one}-update=true" for one in ("db", "java-db", "check", "vex-repo"))):
+        assert flag in scan
+    (tmp_path / "cache" / "java-db").mkdir()
+    (tmp_path / "cache" / "java-db" / "metadata.json").write_text("{}")
+    runs, _ = scanned(tmp_path, "silent", "silent", "", insecure=True)
+    assert ["--download-db-only=true" in one for one in runs] == [True, False, False]
+    assert ["--download-java-db-only=true" in one for one in runs] == [False, True, False]
+    assert ["--insecure=true" in one for one in runs] == [False, False, True]
+
+
+def test_the_java_database_is_downloaded_securely_when_the_image_turns_out_to_need_it(tmp_path):
+    runs, _ = scanned(tmp_path, "silent", "first-run-java", "silent", "", insecure=True)
+    assert ["--download-java-db-only=true" in one for one in runs] == [False, False, True, False]
+    assert ["--insecure=true" in one for one in runs] == [False, True, False, True]
+    unwanted = {"skips": ("skip-java-db-update",), "fails": InputError, "match": "Java database"}
+    scanned(tmp_path, "silent", "first-run-java", insecure=True, **unwanted)
+
+
+def test_nothing_is_downloaded_beside_an_insecure_registry_when_offline(tmp_path):
+    runs, _ = scanned(tmp_path, "", insecure=True, offline=True)
+    assert len(runs) == 1
+
+
+def test_a_database_that_cannot_be_had_securely_ends_the_scan(tmp_path):
+    names = ("nohost.invalid/trivy-db:2",)
+    runs, _ = scanned(tmp_path, "db-net", insecure=True, db_repositories=names, fails=OutsideError, match="nohost")
+    assert ["--insecure=true" in one for one in runs] == [False]
+
+
+def test_a_database_is_fresh_as_trivy_sees_it():
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    hours = timedelta(hours=1)
+    assert DatabaseMetadata(updated_at=now, next_update=now + hours, downloaded_at=now - 5 * hours).fresh(now)
+    assert DatabaseMetadata(updated_at=now, next_update=now - hours, downloaded_at=now - hours / 2).fresh(now)
+    assert not DatabaseMetadata(updated_at=now, next_update=now - hours, downloaded_at=now - 2 * hours).fresh(now)
+    zero = datetime(1, 1, 1, tzinfo=UTC)
+    assert not DatabaseMetadata(updated_at=now, next_update=now + hours, downloaded_at=zero).fresh(now)
+
+
+def test_a_database_that_cannot_be_read_is_none(tmp_path):
+    (tmp_path / "db").mkdir()
+    program = Trivy(PROGRAM, Fake(), cache=tmp_path)
+    assert program.database() is None
+    (tmp_path / "db" / "metadata.json").write_text('{"Version":2,"UpdatedAt":')
+    assert program.database() is None
+    (tmp_path / "db" / "metadata.json").write_text(
+        '{"Version":2,"NextUpdate":"2026-11-24T06:48:40.012883761Z","UpdatedAt":"2026-11-23T06:48:40.012884031Z",'
+        '"DownloadedAt":"0001-01-01T00:00:00Z"}'
+    )
+    found = program.database()
+    assert found is not None
+    assert found.updated_at.year == 2026
+
+
+def test_recordings_are_of_sources_that_exist():
+    assert set(trivy.SOURCES) == {"registry", "docker", "containerd", "podman"}

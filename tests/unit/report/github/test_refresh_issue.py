@@ -1,0 +1,142 @@
+"""What the issue says of what is deployed, and what a Pod's status tells of its images."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from msgspec.structs import replace
+
+from s3c_actions.cluster import deployed
+from s3c_actions.findings.model import Finding, Severity
+from s3c_actions.options.azure import IdentityOptions
+from s3c_actions.options.command import COMMANDS, load
+from s3c_actions.options.common import TimeoutOptions
+from s3c_actions.options.deploy import ClusterOptions
+from s3c_actions.report.github import refresh_issue
+from s3c_actions.report.github.refresh_issue import RefreshedImage
+from tests.support.hostile import TEXTS
+from tests.support.samples import finding
+from tests.unit.report.test_hostile import ANY, check_inline, skeleton, unprintable
+
+DIGEST = "sha256:" + "a" * 64
+
+
+def image(text: str = "openssl", findings: int = 2) -> RefreshedImage:
+    found: list[Finding] = [
+        finding(text, Severity.CRITICAL if number == 1 else Severity.HIGH, number) for number in range(1, findings + 1)
+    ]
+    return RefreshedImage(
+        image=f"registry.example/{text}", places=(f"shop/{text}",), findings=tuple(found), total=findings + 3
+    )
+
+
+def test_the_issue_says_what_is_due_where_and_what_to_do() -> None:
+    images = [
+        image(),
+        image("db", 1),
+        RefreshedImage(image="clean"),
+        RefreshedImage(image="lost", problem="It is gone."),
+    ]
+    assert refresh_issue.issue_title(images) == "2 deployed images can be patched: 3 findings have a fix"
+    body = refresh_issue.issue_body(images, run_url="https://github.com/octo/shop/actions/runs/5")
+    assert "| `registry.example/openssl` | `shop/openssl` | 1 | 1 | 0 | 0 |" in body
+    assert "<details><summary>registry.example/db (1)</summary>" in body
+    assert "⚠ `lost` could not be scanned: It is gone." in body
+    assert "1 other deployed image has nothing to fix." in body
+    assert "`s3c chain registry.example/openssl`" in body
+    assert "[Last run](https://github.com/octo/shop/actions/runs/5)" in body
+    assert refresh_issue.issue_title([image("db", 1)]) == "1 deployed image can be patched: 1 finding has a fix"
+
+
+def test_the_text_has_a_line_for_each() -> None:
+    assert refresh_issue.render_text(
+        [image(), RefreshedImage(image="clean"), RefreshedImage(image="lost", problem="It is gone.")]
+    ) == (
+        "✘ registry.example/openssl   1 critical, 1 high can be fixed\n✔ clean   nothing to fix\n✘ lost   It is gone.\n"
+    )
+
+
+def test_what_no_patch_mends_and_what_became_of_the_report_are_told() -> None:
+    waiting = RefreshedImage(
+        image="db", refused=("2 refused findings have no fix yet",), evidence="new report attached"
+    )
+    assert refresh_issue.render_text([waiting]) == "✘ db   2 refused findings have no fix yet; new report attached\n"
+    body = refresh_issue.issue_body([image(), waiting])
+    assert "`db`: 2 refused findings have no fix yet." in body
+    assert "nothing to fix" not in body
+
+
+def test_a_large_issue_stays_within_what_github_takes() -> None:
+    body = refresh_issue.issue_body([image(f"image{number}", 100) for number in range(200)])
+    assert len(body.encode()) <= refresh_issue.BODY_BYTES
+    assert body.rstrip().endswith("closed when nothing is left.")
+
+
+def check(text: str) -> None:
+    body, harmless = (
+        refresh_issue.issue_body(
+            [image(one), RefreshedImage(image=one, problem=one), RefreshedImage(image=one, refused=(one,))]
+        )
+        for one in (text or "x", "no harm")
+    )
+    assert skeleton(check_inline(body)) == skeleton(check_inline(harmless))
+    assert not unprintable(body.replace("\N{WORD JOINER}", ""))
+    assert len(refresh_issue.render_text([replace(image(text), refused=(text,), evidence=text)]).splitlines()) == 1
+
+
+@TEXTS
+def test_hostile_text_in_the_issue(text: str) -> None:
+    check(text)
+
+
+@settings(deadline=None, max_examples=50)
+@given(ANY)
+def test_any_text_in_the_issue(text: str) -> None:
+    check(text)
+
+
+@pytest.mark.parametrize(
+    ("image", "pulled", "expected"),
+    [
+        ("registry.example/app:1", f"registry.example/app@{DIGEST}", (f"registry.example/app:1@{DIGEST}", True)),
+        ("app", f"docker-pullable://docker.io/library/app@{DIGEST}", (f"docker.io/library/app@{DIGEST}", True)),
+        (f"registry.example/app@{DIGEST}", "", (f"registry.example/app@{DIGEST}", True)),
+        ("registry.example/app:1", "", ("registry.example/app:1", False)),
+        ("registry.example/app:1", DIGEST, ("registry.example/app:1", False)),
+        ("NOT an image", DIGEST, ("NOT an image", False)),
+    ],
+)
+def test_the_digest_a_kubelet_pulled(image: str, pulled: str, expected: tuple[str, bool]) -> None:
+    pod = {
+        "spec": {"containers": [{"name": "main", "image": image}]},
+        "status": {"containerStatuses": [{"name": "main", "imageID": pulled}]},
+    }
+    assert deployed._images(pod) == [expected]
+
+
+def test_a_place_is_named_as_people_know_it() -> None:
+    about = {
+        "namespace": "shop",
+        "name": "web-5d9c7b-xk2p",
+        "labels": {"pod-template-hash": "5d9c7b"},
+        "ownerReferences": [{"kind": "ReplicaSet", "name": "web-5d9c7b"}],
+    }
+    assert deployed._place(about) == "shop/web"
+    assert re.fullmatch("shop/one", deployed._place({"namespace": "shop", "name": "one"}))
+
+
+REACHING = [
+    name for name in COMMANDS if {one.name for one in load(name).inputs} & {one.name for one in ClusterOptions.own()}
+]
+
+
+def test_every_command_that_reaches_a_cluster_takes_all_that_leads_to_one() -> None:
+    # What they share (`commands.deploy.cluster_of`) reads all of these: without one, it is a bug at run time.
+    assert {"chain", "deploy", "gate", "refresh"} <= set(REACHING)
+    for name in REACHING:
+        lacking = {one.name for one in (*ClusterOptions.own(), *IdentityOptions.own(), TimeoutOptions.timeout)} - {
+            one.name for one in load(name).inputs
+        }
+        assert not lacking, name

@@ -1,0 +1,357 @@
+"""What a gate is made of, what the inputs of `s3c gate install` ask for, and what Helm says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from kubernetes.client import ApiClient
+from msgspec.structs import replace
+
+from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
+from s3c_actions.cluster.client import Cluster, Resource
+from s3c_actions.cluster.gate import manifests
+from s3c_actions.commands import gate
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.process import CompletedProgram, Runner, Secrets
+from s3c_actions.core.progress import Silent
+from s3c_actions.options import declare
+from s3c_actions.options import gate as declared
+from s3c_actions.programs.helm.helm import Chart, Helm
+from s3c_actions.steps.install_gate import is_status_current
+from s3c_actions.wiring import install_gate
+from s3c_actions.wiring.context import Context
+from s3c_lab.certificates import make, make_authority
+
+UUID = "01234567-89ab-cdef-0123-456789abcdef"
+OTHER = "fedcba98-89ab-cdef-0123-456789abcdef"
+VAULT = {"vault": "kv-voting", "vault-certificate": "signing", "tenant-id": UUID, "ratify-client-id": OTHER}
+
+
+CLUSTER = Cluster(ApiClient(), address="nowhere")
+TARGET = ApplyTarget(document={}, resource=Resource(path="", plural="", namespaced=False), namespace="", source="")
+
+
+def given(**flags):
+    named = {name.replace("_", "-"): value for name, value in flags.items()}
+    return declare.read(declared.GateInputs, {"task": "install", **named}, {}, lambda _old: None)
+
+
+@pytest.fixture
+def context(tmp_path):
+    temp = tmp_path / "temp"
+    temp.mkdir()
+    return Context(
+        environment={},
+        runner=Runner({}),
+        progress=Silent(),
+        secrets=Secrets(),
+        output=tmp_path / "out",
+        cache=tmp_path / "cache",
+        temp=temp,
+        cwd=tmp_path,
+        now=datetime.now(UTC),
+    )
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    return make("release").write(tmp_path, "release")[1]
+
+
+def kinds(objects):
+    return [one["kind"] for one in objects]
+
+
+def test_everything_a_gate_is_made_of_in_the_order_it_is_needed(context, certificate):
+    objects = install_gate._objects(given(trust_store=str(certificate)), context)
+    order = ["KeyManagementProvider", "Verifier", "Policy", "ConstraintTemplate", "RatifyVerification"]
+    assert kinds(objects) == order
+    provider, verifier, *_ = objects
+    assert provider["metadata"]["name"] == manifests.TRUST_STORE_NAME
+    assert provider["spec"]["parameters"] == {"contentType": "certificate", "value": certificate.read_text()}
+    stores = verifier["spec"]["parameters"]["verificationCertStores"]["ca"]
+    assert stores == {manifests.TRUST_STORE_NAME: [manifests.TRUST_STORE_NAME]}
+
+
+def test_a_pod_needs_a_digest_unless_tags_are_allowed(context, certificate):
+    for flags, parameters in (
+        ({}, None),
+        ({"allow_tags": "true"}, {"allowTags": True}),
+        ({"allow_tags": "false"}, None),
+    ):
+        *_, template, constraint = install_gate._objects(given(trust_store=str(certificate), **flags), context)
+        assert constraint["spec"].get("parameters") == parameters
+        schema = template["spec"]["crd"]["spec"]["validation"]["openAPIV3Schema"]
+        assert schema["properties"]["allowTags"]["type"] == "boolean"
+
+
+def test_a_key_vault_instead_of_a_file(context):
+    provider = install_gate._objects(given(**VAULT), context)[0]
+    assert provider["spec"]["type"] == "azurekeyvault"
+    assert provider["spec"]["refreshInterval"]
+    assert provider["spec"]["parameters"] == {
+        "vaultURI": "https://kv-voting.vault.azure.net",
+        "tenantID": UUID,
+        "clientID": OTHER,
+        "certificates": [{"name": "signing"}],
+    }
+
+
+@pytest.mark.parametrize("missing", sorted(VAULT))
+def test_a_key_vault_takes_four_inputs(context, missing):
+    with pytest.raises(InputError, match=r"is missing, and|nobody is trusted") as raised:
+        install_gate._objects(given(**{name: value for name, value in VAULT.items() if name != missing}), context)
+    assert raised.value.field == missing
+
+
+def test_one_source_of_trust(context, certificate):
+    with pytest.raises(InputError, match="beside trust-store"):
+        install_gate._objects(given(trust_store=str(certificate), **VAULT), context)
+    with pytest.raises(InputError, match="nobody is trusted"):
+        install_gate._objects(given(), context)
+
+
+def test_signers_and_exempt_namespaces(context, certificate):
+    values = given(
+        trust_store=str(certificate),
+        trusted_identity="C=US, ST=WA, O=x",
+        exempt_namespaces="app-routing-system,azure-*",
+    )
+    _, verifier, _, _, constraint = install_gate._objects(values, context)
+    (policy,) = verifier["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]
+    assert policy["trustedIdentities"] == ["x509.subject: C=US, ST=WA, O=x"]
+    excluded = ["kube-system", "gatekeeper-system", "app-routing-system", "azure-*"]
+    assert constraint["spec"]["match"]["excludedNamespaces"] == excluded
+    made = manifests.ratify_values("", values.exempt_namespaces)
+    assert made == {"provider": {"mutationExcludedNamespaces": excluded}}
+
+
+def test_a_users_manifests_take_the_place_of_ours(context, certificate, tmp_path):
+    head = "apiVersion: config.ratify.deislabs.io/v1beta1\nkind: {}\nmetadata: {{name: {}}}\nspec: {{type: mine}}\n"
+    text = head.format("Policy", "ratify-policy") + "---\n" + head.format("Store", "mirror")
+    (tmp_path / "own.yaml").write_text(text)
+    objects = install_gate._objects(given(trust_store=str(certificate), manifests="own.yaml"), context)
+    assert kinds(objects)[:4] == ["KeyManagementProvider", "Store", "Verifier", "Policy"]
+    assert [one["spec"]["type"] for one in objects if one["kind"] == "Policy"] == ["mine"]
+
+
+def identities(objects):
+    (verifier,) = (one for one in objects if one["kind"] == "Verifier")
+    (statement,) = verifier["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]
+    return statement["trustedIdentities"]
+
+
+def test_everyone_is_admitted_only_below_the_signers_own_certificates_or_when_that_is_asked_for(context, tmp_path):
+    root, alone, other = tmp_path / "root.crt", tmp_path / "alone.crt", tmp_path / "other.crt"
+    root.write_bytes(make_authority("root").chain_pem())
+    alone.write_bytes(make("alone").chain_pem())
+    other.write_bytes(make_authority("other").chain_pem())
+    assert identities(install_gate._objects(given(trust_store=str(alone)), context)) == ["*"]
+    for store in (str(root), f"{alone}\n{root}"):
+        with pytest.raises(InputError, match="holds an authority, CN=root") as raised:
+            install_gate._objects(given(trust_store=store), context)
+        assert raised.value.field == "trusted-identity"
+        assert identities(install_gate._objects(given(trust_store=store, trusted_identity="*"), context)) == ["*"]
+    one, two = "C=US, ST=WA, O=x, CN=a", "C=US, ST=WA, O=x, CN=b"
+    stores = f"{root}\n{other}"
+    made = install_gate._objects(given(trust_store=stores, trusted_identity=one), context)
+    assert identities(made) == [f"x509.subject: {one}"]
+    with pytest.raises(InputError, match="several authorities") as raised:
+        install_gate._objects(given(trust_store=stores, trusted_identity=f"{one}\n{two}"), context)
+    assert raised.value.field == "trusted-identity"
+    with pytest.raises(InputError, match="no subject that a trust policy can name"):
+        install_gate._objects(given(trust_store=str(root), trusted_identity="CN=a"), context)
+
+
+def test_nobody_is_trusted_of_a_vault_that_was_not_read(context):
+    assert identities(install_gate._objects(given(**VAULT), context)) == []
+    named = install_gate._objects(given(**VAULT), context, ("x509.subject:C=US,ST=WA,O=x",))
+    assert identities(named) == ["x509.subject:C=US,ST=WA,O=x"]
+
+
+@pytest.mark.parametrize(
+    ("value", "trusted"),
+    [(make("alone").chain_pem().decode(), ["*"]), (make_authority("root").chain_pem().decode(), []), ("PEM", [])],
+)
+def test_the_users_own_certificates_are_looked_at_as_well(value, trusted, context, certificate, tmp_path):
+    (tmp_path / "own.json").write_text(json.dumps(manifests.certificate_store(value)))
+    for store in ({}, {"trust_store": str(certificate)}):
+        assert identities(install_gate._objects(given(manifests="own.json", **store), context)) == trusted
+    if not trusted:
+        with pytest.raises(InputError, match="may trust an authority") as raised:
+            install_gate.install(given(manifests="own.json"), context, CLUSTER)
+        assert raised.value.field == "trusted-identity"
+
+
+def test_trust_may_be_the_users_own(context, tmp_path):
+    provider = manifests.certificate_store("PEM")
+    (tmp_path / "own.json").write_text(json.dumps(provider))
+    assert install_gate._objects(given(manifests="own.json"), context)[0] == provider
+
+
+@pytest.mark.parametrize(
+    ("action", "fetched", "told"),
+    [
+        ("created", "2026-11-26T10:00:03Z", True),
+        ("unchanged", "2026-11-26T10:00:00Z", True),
+        ("configured", "2026-11-26T10:00:00Z", False),  # told of what was there before
+        ("configured", "2026-11-26T10:00:03Z", True),
+        ("created", "", True),  # a kind that is not fetched has no time
+        ("configured", "", True),
+    ],
+)
+def test_ratifys_word_on_an_object_as_it_was_does_not_count(action, fetched, told):
+    old = {"lastfetchedtime": "2026-11-26T10:00:00Z"} if fetched else {}
+    written = [
+        {"manager": "s3c", "operation": "Apply", "time": "2026-11-26T10:00:02Z"},
+        {"manager": "ratify", "operation": "Update", "time": "2026-11-26T10:00:04Z", "subresource": "status"},
+    ]
+    change = ObjectChange(
+        target=TARGET,
+        action=action,
+        before=None if action == "created" else {"status": old},
+        after={"metadata": {"managedFields": written}},
+    )
+    assert is_status_current(change, {"issuccess": True, "lastfetchedtime": fetched}) is told
+
+
+def test_a_fetch_in_the_second_of_the_change_counts():
+    second = "2026-11-26T10:00:02Z"
+    written = [{"manager": "s3c", "operation": "Apply", "time": second}]
+    change = ObjectChange(
+        target=TARGET,
+        action="configured",
+        before={"status": {"lastfetchedtime": second}},
+        after={"metadata": {"managedFields": written}},
+    )
+    assert is_status_current(change, {"issuccess": True, "lastfetchedtime": second})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("vault", "no_underscores"),
+        ("vault", "http://kv.vault.azure.net"),
+        ("vault", "https://kv.vault.azure.net/keys/x"),
+        ("vault", "a--b"),
+        ("vault-certificate", "signing/1"),
+        ("ratify-client-id", "contoso"),
+        ("exempt-namespaces", "UPPER"),
+        ("exempt-namespaces", "*"),
+    ],
+)
+def test_wrong_input_is_named(name, value):
+    with pytest.raises(InputError) as raised:
+        given(**{name: value})
+    assert raised.value.field == name
+
+
+def test_the_address_of_a_vault(context):
+    for name, cloud, address in (
+        ("KV-Voting", "public", "https://kv-voting.vault.azure.net"),
+        ("kv-voting", "china", "https://kv-voting.vault.azure.cn"),
+        ("https://kv-other.vault.example/", "public", "https://kv-other.vault.example"),
+    ):
+        provider = install_gate._objects(given(**VAULT | {"vault": name, "azure-cloud": cloud}), context)[0]
+        assert provider["spec"]["parameters"]["vaultURI"] == address
+
+
+@pytest.mark.parametrize("field", ["ratify-chart", "gatekeeper-values"])
+def test_a_chart_or_values_that_are_not_there(context, field, tmp_path):
+    with pytest.raises(InputError, match="is not there") as raised:
+        install_gate._charts(given(**{field: str(tmp_path / "nowhere")}), context)
+    assert raised.value.field == field
+
+
+def test_check_and_demo_need_an_image(context):
+    for task in ("check", "demo"):
+        with pytest.raises(InputError, match="needs an image"):
+            gate.run(given(task=task), context)
+
+
+def test_charts_given_are_installed_with_our_values_below_the_users(context, tmp_path):
+    for name in ("gatekeeper", "ratify"):
+        (tmp_path / name).mkdir()
+    own = tmp_path / "own.yaml"
+    own.touch()
+    flags = {"gatekeeper-chart": "gatekeeper", "ratify-chart": "ratify", "ratify-values": str(own), **VAULT}
+    paths = {name: str(tmp_path / value) if name.endswith("-chart") else value for name, value in flags.items()}
+    gatekeeper, ratify = install_gate._charts(given(**paths), context)
+    assert (gatekeeper.name, gatekeeper.values) == ("gatekeeper", (manifests.values_file("gatekeeper"),))
+    ours, azure, users = ratify.values
+    assert (ours, users) == (manifests.values_file("ratify"), own)
+    assert json.loads(azure.read_text())["azureWorkloadIdentity"] == {"clientId": OTHER}
+
+
+def test_a_fingerprint_follows_everything_that_decides_what_is_installed(tmp_path):
+    (tmp_path / "chart").mkdir()
+    files = [tmp_path / "chart" / "Chart.yaml", tmp_path / "values.yaml", tmp_path / "render"]
+    for file in files:
+        file.write_text("1")
+    chart = Chart(name="ratify", path=files[0].parent, values=(files[1],), post_renderer=files[2])
+    seen = {chart.fingerprint, replace(chart, values=()).fingerprint, replace(chart, post_renderer=None).fingerprint}
+    for file in files:
+        file.write_text("2")
+        seen.add(chart.fingerprint)
+    assert len(seen) == 6
+    assert chart.fingerprint in seen
+
+
+@dataclass(frozen=True)
+class Told(Runner):
+    """Answers what helm would."""
+
+    code: int = 0
+    stdout: str = ""
+    stderr: str = ""
+
+    def run(self, argv, **_):
+        return CompletedProgram(argv=tuple(argv), code=self.code, stdout=self.stdout, stderr=self.stderr, seconds=0.0)
+
+
+def helm(code, stdout="", stderr=""):
+    runner = Told({}, code=code, stdout=stdout, stderr=stderr)
+    return Helm(Path("helm"), runner, kubeconfig="k", context="", timeout=5)
+
+
+def status(word, description, began):
+    info = {"status": word, "description": description, "last_deployed": began.isoformat()}
+    return json.dumps({"name": "ratify", "version": 3, "info": info})
+
+
+def test_what_helm_tells_of_a_release():
+    assert helm(1, stderr="Error: release: not found\n").release("ratify") is None
+    began = datetime.now(UTC) - timedelta(seconds=300)
+    found = helm(0, status("pending-upgrade", "Preparing upgrade", began)).release("ratify")
+    assert found is not None
+    assert (found.revision, found.pending, found.fingerprint, found.age > 299) == (3, True, "", True)
+    found = helm(0, status("deployed", "s3c 0123456789abcdef", began)).release("ratify")
+    assert found is not None
+    assert (found.pending, found.fingerprint) == (False, "0123456789abcdef")
+
+
+@pytest.mark.parametrize("answer", [(0, ""), (0, "[]"), (0, "<html>"), (1, "")])
+def test_an_answer_that_is_none_is_a_failure(answer):
+    with pytest.raises(OutsideError, match="does not tell"):
+        helm(*answer).release("ratify")
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "words"),
+    [
+        ("Error: failed to parse x.yaml: yaml: line 1", InputError, "ratify-values"),
+        ("Error: Chart.yaml file is missing", InputError, "ratify-chart"),
+        ("Error: invalid ownership metadata; label", OutsideError, "other means than Helm"),
+        ('secrets is forbidden: User "x" cannot list', OutsideError, "no administrator"),
+        ("Error: something new", OutsideError, "could not be installed"),
+    ],
+)
+def test_what_helm_says_is_explained(said, kind, words, tmp_path):
+    with pytest.raises(kind) as raised:
+        helm(1, stderr=said).upgrade(Chart(name="ratify", path=tmp_path))
+    assert words in str(raised.value)
+    assert raised.value.original == said

@@ -1,0 +1,189 @@
+"""The tables of known errors: a recorded or a given output hits each row, and no pattern hangs on hostile text."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import re
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import s3c_actions
+from s3c_actions.azure import container_registry, kubernetes_service, login_errors, vault_errors
+from s3c_actions.cluster.gate import denials
+from s3c_actions.core import explain
+from s3c_actions.core.errors import OutsideError, S3CError
+from s3c_actions.core.explain import EXAMINED, Case
+from s3c_actions.core.process import CompletedProgram, ProgramFailed
+from s3c_actions.core.reference import Reference
+from s3c_actions.github import errors as github_errors
+from s3c_actions.programs.copa import errors as copa_errors
+from s3c_actions.programs.helm import errors as helm_errors
+from s3c_actions.programs.install import errors as install_errors
+from s3c_actions.programs.notation import errors as notation_errors
+from s3c_actions.programs.trivy import errors as trivy_errors
+from tests.support import DATA
+from tests.support.failures import GITHUB, GIVEN, RESOURCE_MANAGER, VAULT, Answer
+
+IMAGE = Reference.parse("localhost:5000/app@sha256:" + "0" * 64)
+
+
+def tables() -> Iterator[tuple[str, tuple[Case, ...]]]:
+    """Every tuple of cases in the package, by the name of its module and its own."""
+    for module in pkgutil.walk_packages(s3c_actions.__path__, "s3c_actions."):
+        if module.name.endswith("__main__"):
+            continue
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, tuple) and value and all(isinstance(entry, Case) for entry in value):
+                yield f"{module.name}.{name}", value
+
+
+TABLES = dict(tables())
+ROWS = [pytest.param(case, id=f"{name}[{at}]") for name, cases in TABLES.items() for at, case in enumerate(cases)]
+
+
+def completed(stderr: str, stdout: str = "") -> CompletedProgram:
+    return CompletedProgram(argv=("program",), code=1, stdout=stdout, stderr=stderr, seconds=1.0)
+
+
+def trivy(text: str) -> S3CError:
+    about = trivy_errors.ErrorContext(image="example.com/app:1", cache=Path("cache"))
+    return trivy_errors.translate(text, about)
+
+
+def notation(text: str) -> S3CError:
+    return notation_errors.not_signed(completed(text))
+
+
+def verified(text: str) -> S3CError:
+    return notation_errors.not_verified(completed(text))
+
+
+def gate(text: str) -> S3CError:
+    denied = 'admission webhook "validation.gatekeeper.sh" denied the request: [s3c] example.com/app is not trusted: '
+    (denial,) = denials.parse(text if "webhook" in text else denied + text)
+    return OutsideError(denial.reason, remedy=denial.remedy)
+
+
+def login(text: str) -> S3CError:
+    who = login_errors.LoginAttempt(tenant="t", client="c", authority="a", claims={"iss": "i", "sub": "s", "aud": "u"})
+    return login_errors.translate_login_error(text, who, datetime.now(UTC))
+
+
+ABOUT = vault_errors.VaultContext(vault="v.vault.azure.net", certificate="signing", client="c")
+
+
+def vault(answer: Answer) -> S3CError:
+    response = SimpleNamespace(text=lambda: json.dumps({"error": answer.error}))
+    error: Any = SimpleNamespace(status_code=answer.status, response=response, message="")
+    return vault_errors.translate_vault_error(error, ABOUT)
+
+
+IDENTITY: Any = SimpleNamespace(told="an identity", tenant="t", client="c")
+
+
+def cluster(answer: Answer) -> S3CError:
+    which = kubernetes_service.AksCluster(subscription="s", group="g", name="n")
+    return kubernetes_service._refusal_error(which, IDENTITY, answer.status, json.dumps({"error": answer.error}))
+
+
+def registry_login(text: str) -> S3CError:
+    status, _, said = text.partition(" ")
+    return container_registry._exchange_error("reg.azurecr.io", IDENTITY, "t", int(status), said)
+
+
+def github(answer: Answer) -> S3CError:
+    error = SimpleNamespace(status=answer.status, headers={}, data=answer.error)
+    return github_errors._translate_answer(error, "The comment could not be written", "pull-requests: write")
+
+
+TRANSLATE: dict[str, Callable[[str], S3CError]] = {
+    "trivy": trivy,
+    "copa": lambda text: copa_errors.translate(completed(text), IMAGE, 60.0),
+    "notation sign": notation,
+    "notation verify": verified,
+    "notation reject": lambda text: notation_errors.rejection([text]),
+    "helm": lambda text: helm_errors.not_installed("ratify", Path("chart"), "gatekeeper-system", text),
+    "go": lambda text: install_errors.not_built("It failed.", ProgramFailed(completed(text))),
+    "entra": login,
+    "key vault network": lambda text: vault_errors._unreachable_error(OSError(text), ABOUT),
+    "registry login": registry_login,
+    "registry login network": lambda text: container_registry._unreachable_error("reg.azurecr.io", OSError(text)),
+    "gate": gate,
+}
+
+
+def recorded() -> Iterator[tuple[str, str]]:
+    """Program and output, of every recording of a failure."""
+    for path in sorted((DATA / "trivy").glob("*.txt")):
+        yield "trivy", path.read_text()
+    for path in sorted((DATA / "copa").glob("*.stderr")):
+        yield "copa", path.read_text()
+    for path in sorted((DATA / "notation").glob("*.json")):
+        recording = json.loads(path.read_text())
+        kind = "notation sign" if path.stem.startswith("sign") else "notation verify"
+        yield kind, f"{recording['stderr']}\n{recording['stdout']}"
+    for path in sorted((DATA / "gate").glob("*.txt")):
+        yield "gate", path.read_text().strip()
+
+
+def errors() -> Iterator[S3CError]:
+    for program, text in [*recorded(), *((program, text) for program, texts in GIVEN.items() for text in texts)]:
+        yield TRANSLATE[program](text)
+    for answers, translate in ((VAULT, vault), (RESOURCE_MANAGER, cluster), (GITHUB, github)):
+        for answer in answers:
+            yield translate(answer)
+
+
+def test_every_row_is_hit_by_a_recorded_or_a_given_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    hit: set[int] = set()
+    match = explain.match
+
+    def recording(text: str, case: Case, flags: int = 0) -> dict[str, str] | None:
+        groups = match(text, case, flags)
+        if groups is not None:
+            hit.add(id(case))
+        return groups
+
+    monkeypatch.setattr(explain, "match", recording)
+    assert len(list(errors())) > len(list(recorded()))
+    dead = [f"{name}: {case.pattern}" for name, cases in TABLES.items() for case in cases if id(case) not in hit]
+    assert dead == []
+
+
+def test_every_place_in_a_message_is_filled() -> None:
+    messages = [text for error in errors() for text in (error.what, error.cause, error.remedy)]
+    assert [text for text in messages if explain._PLACE.search(text)] == []
+
+
+def test_the_tables_are_where_they_are_looked_for() -> None:
+    assert {name.rpartition(".")[0].removeprefix("s3c_actions.") for name in TABLES} == {
+        "azure.container_registry",
+        "azure.kubernetes_service",
+        "azure.login_errors",
+        "azure.vault_errors",
+        "cluster.gate.denials",
+        "github.errors",
+        "programs.copa.errors",
+        "programs.helm.errors",
+        "programs.install.errors",
+        "programs.notation.errors",
+        "programs.trivy.errors",
+    }
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_a_pattern_ends_on_hostile_text(case: Case) -> None:
+    words = re.sub(r"\\[AZbSswd]|\(\?P?<?\w*>?:?|[\\^$*+?{}()\[\]]", " ", case.pattern + " " + case.also)
+    parts = sorted({part.strip() + " " for part in words.replace("|", "\n").split("\n") if part.strip()})
+    began = time.process_time()
+    for text in (*parts, "".join(parts), words.replace("|", " "), 'error: "', "a: ", "notation-", "://", " "):
+        explain.explain(text * (EXAMINED * 2 // len(text)), [case], flags=re.DOTALL | re.IGNORECASE)
+    assert time.process_time() - began < 10.0

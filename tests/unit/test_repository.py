@@ -1,0 +1,66 @@
+"""What GitHub and editors read of this repository besides its code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ruamel.yaml
+
+from tests.support import ROOT
+
+YAML = ruamel.yaml.YAML(typ="safe", pure=True)
+FORMS = sorted(path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml")
+HOOKS: list[dict[str, Any]] = [
+    hook for repo in YAML.load((ROOT / ".pre-commit-config.yaml").read_text())["repos"] for hook in repo["hooks"]
+]
+
+
+def test_hooks_come_from_here_and_run_what_lint_runs() -> None:
+    config = YAML.load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert {repo["repo"] for repo in config["repos"]} == {"local"}
+    assert [hook["id"] for hook in HOOKS] == ["ruff", "ruff-format", "generated-files"]
+    for hook in HOOKS:
+        program, option, module, *_ = shlex.split(hook["entry"])
+        assert (hook["language"], program, option) == ("system", "tools/python.sh", "-m")
+        assert module in {"ruff", "tools.docs"}
+    assert (ROOT / "tools" / "python.sh").stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.name)
+def test_a_form_for_issues_has_what_github_asks_for(path: Path) -> None:
+    form = YAML.load(path.read_text())
+    assert form["name"]
+    assert form["description"]
+    fields = [one for one in form["body"] if one["type"] != "markdown"]
+    assert len({one["id"] for one in fields}) == len(fields) > 0
+    assert all(one["attributes"]["label"] for one in fields)
+    assert {one["type"] for one in fields} <= {"input", "textarea", "dropdown", "checkboxes"}
+    assert any(one.get("validations", {}).get("required") for one in fields)
+
+
+def test_a_vulnerability_is_not_reported_in_public() -> None:
+    config = YAML.load((ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml").read_text())
+    assert [one["url"] for one in config["contact_links"]] == ["https://github.com/org/s3c/security/advisories/new"]
+
+
+def test_every_target_is_explained_and_those_of_a_request_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = dict(re.findall(r"^([a-z0-9]+):.*?(?:## (.+))?$", makefile, re.MULTILINE))
+    assert all(targets.values()), targets
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    assert set(phony.split()) == set(targets)
+    shown = (ROOT / ".github" / "pull_request_template.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
+    asked = set(re.findall(r"`make ([a-z0-9]+)", shown))
+    assert {"check", "unit", "fix"} <= asked <= set(targets)
+
+
+def test_what_unit_leaves_out_is_run_by_test() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (everything,) = re.findall(r"^test: (.+?) ##", makefile, re.MULTILINE)
+    assert {"unit", "slow"} <= set(everything.split())
+    assert "-m 'not slow'" in makefile
+    assert re.search(r"-m slow$", makefile, re.MULTILINE)

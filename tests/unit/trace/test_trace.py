@@ -1,0 +1,265 @@
+"""The story of a digest: its renderings, its schema, the documents and envelopes it is read from."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import cbor2
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from s3c_actions.evidence import documents
+from s3c_actions.findings.model import Severity
+from s3c_actions.report import rendering
+from s3c_actions.report.formats import sarif, text_table
+from s3c_actions.result import document as result
+from s3c_actions.signing import envelopes
+from s3c_actions.trace import document as story_json
+from s3c_actions.trace import page as story_page
+from s3c_actions.trace import text as story_text
+from s3c_actions.trace.model import Trace
+from tests.support import outcomes, stories
+from tests.support.hostile import HOSTILE, TEXTS
+from tests.unit.report.test_hostile import ANY, Page, unprintable
+
+SCHEMA = json.loads((Path(result.__file__).parent.parent / "schemas" / "trace-1.json").read_text())
+
+
+def checked(story: Trace) -> dict[str, object]:
+    text = story_json.render(story)
+    assert text.isascii()
+    document = json.loads(text)
+    jsonschema.Draft202012Validator(SCHEMA).validate(document)
+    return document  # type: ignore[no-any-return]
+
+
+def test_the_json_is_what_the_schema_says() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    document = checked(stories.patched())
+    assert document["reference"] == f"{stories.NAME}@{stories.DIGEST}"
+    assert document["judgement"]["verdict"] == "admitted"  # type: ignore[index]
+    assert document["change"]["before"] == {"critical": 0, "high": 7, "medium": 15, "low": 1, "unknown": 0}  # type: ignore[index]
+    assert checked(stories.denied())["change"] is None
+
+
+def test_what_a_report_leaves_out_is_counted() -> None:
+    runs = [{"results": [], "properties": {"s3c": {"omitted": number}}} for number in (20, 3, -1, "4", True)]
+    report = documents.read_sarif(json.dumps({"runs": runs}).encode())
+    assert report.omitted == 23
+    whole = stories.patched()
+    short = replace(stories.report(1, stories.found(1)), omitted=report.omitted)
+    story = replace(whole, subject=replace(whole.subject, documents=(short,)))
+    assert "1 high, 23 more not listed; 1 can be fixed" in story_text.render(story)
+    assert "1 high · 23 more" in story_page.render(story).decode()
+    checked(story)
+
+
+def test_the_text_begins_with_the_verdict_and_has_every_part() -> None:
+    lines = story_text.render(stories.patched()).splitlines()
+    assert lines[:2] == [
+        f"{stories.NAME}@{stories.DIGEST}",
+        "✔ admitted, by its signature and the trust store alone",
+    ]
+    text = "\n".join(lines)
+    assert "original     localhost:5000/voting-app:1.4.0@sha256:65a0dd9b" in text
+    assert "had 7 high, 15 medium, 1 low; 23 can be fixed" in text
+    assert "22 fixed in 6 packages, 1 left, 0 new" in text
+    assert "  ✔ CN=release,O=Voting,ST=WA,C=US" in lines
+    assert "  ✘ CN=stranger,O=Else,ST=WA,C=US" in lines
+    assert "trust store does not lead to" in text
+    assert re.search(r"✘ report +2026-11-21 07:08 +it is about another image", text)
+    denied = story_text.render(stories.denied())
+    assert "✘ denied" in denied
+    assert f"→ s3c sign {stories.NAME}@{stories.DIGEST}" in denied
+    assert "Evidence, linux/arm64 sha256:888888888888…" in denied
+
+
+def check_text(text: str) -> None:
+    lines = story_text.render(stories.hostile(text)).split("\n")
+    assert not [one for one in lines if unprintable(one) or "\r" in one]
+    assert not [one for one in lines if text_table._columns(one) > text_table.WIDTH + 1]
+    assert len(lines) < 120
+    checked(stories.hostile(text))
+
+
+@TEXTS
+def test_hostile_text_in_the_text_and_the_json(text: str) -> None:
+    check_text(text)
+
+
+@cache
+def harmless_page() -> Page:
+    return Page(story_page.render(stories.hostile("text")).decode())
+
+
+def check_page(text: str) -> None:
+    source = story_page.render(stories.hostile(text)).decode()
+    page, harmless = Page(source), harmless_page()
+    # A link appears only where the text is a URL, and the picture's lines break where the text does.
+    ours, theirs = ([tag for tag, _ in one.tags if tag not in {"a", "text"}] for one in (page, harmless))
+    assert ours == theirs
+    for tag, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on") or name in {"src", "style", "srcdoc"}]
+        assert tag not in {"script", "img", "iframe", "link", "object", "use", "image", "foreignobject"}
+        if tag == "a":
+            assert re.match(r"https?://[A-Za-z0-9.-]+|#", attributes["href"])
+    assert not unprintable(source)
+
+
+@TEXTS
+def test_hostile_text_in_the_page(text: str) -> None:
+    check_page(text)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=50)
+@given(ANY)
+def test_any_text(text: str) -> None:
+    check_page(text)
+    check_text(text)
+
+
+def test_the_policy_allows_the_pages_own_style_and_no_script() -> None:
+    source = story_page.render(stories.patched()).decode()
+    style = source.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    [policy] = [a["content"] for tag, a in Page(source).tags if tag == "meta" and a.get("http-equiv")]
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_the_page_tells_everything() -> None:
+    page = Page(story_page.render(stories.patched()).decode())
+    for told in ("It would be admitted today", "22 fixed", "183 packages", "CN=stranger", "CVE-2026-0022", "1.4.0-1"):
+        assert told in page.text
+    [title] = [attributes for tag, attributes in page.tags if tag == "svg"]
+    assert title["role"] == "img"
+    assert "patched from the original localhost:5000/voting-app:1.4.0" in page.text
+
+
+# Documents
+
+
+def test_our_own_report_and_its_difference() -> None:
+    chained = outcomes.chain()
+    assert chained.patch is not None
+    assert chained.patch.after is not None
+    before, after = (
+        documents.read_sarif(sarif.render(one.report, rendering.Rendering()))
+        for one in (chained.patch.before, chained.patch.after)
+    )
+    assert documents.count_by_severity(before.findings) == chained.patch.before.report.counts
+    assert before.fixable == len(chained.patch.before.report.fixable)
+    assert before.subject == outcomes.BEFORE
+    assert before.created == "2026-11-23T06:00:00Z"
+    assert before.findings[0].severity is Severity.HIGH
+    change = documents.compare_attached(before, after, "both")
+    assert len(change.fixed) == len(chained.patch.fixed)
+    assert [one.id for one in change.left] == ["CVE-2024-0009"]
+
+
+def test_a_report_by_another_tool() -> None:
+    content = {
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"name": "Grype", "rules": [{"id": "x", "help": {"text": "Severity: CRITICAL\n"}}]}},
+                "results": [
+                    {"ruleId": "x", "message": {"text": "openssl is old"}},
+                    {"ruleId": "x", "message": {"text": "aside"}, "suppressions": [{"kind": "external"}]},
+                    {"ruleId": "unknown", "message": {}},
+                ],
+            }
+        ],
+    }
+    report = documents.read_sarif(json.dumps(content).encode())
+    assert [(one.severity, one.title) for one in report.findings] == [
+        (Severity.CRITICAL, "openssl is old"),
+        (Severity.UNKNOWN, ""),
+    ]
+    assert report.scanner == "Grype"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"\xff", b"null", b"{}", b'{"runs": []}', b'{"runs": [1]}', b'{"runs": [{}]}', b"[" * 100_000,
+     b'{"runs": [{"results": [1]}]}', b'{"version": 1, "images": [{"digest": 5}, null]}', b'{"packages": {}}'],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "read", [documents.read_sarif, documents.describe_spdx, documents.describe_cyclonedx, documents.describe_openvex]
+)
+def test_what_is_no_document_is_told_as_that(content: bytes, read: object) -> None:
+    with pytest.raises(documents.UnusableDocument, match=r"^it "):
+        read(content)  # type: ignore[operator]
+    with pytest.raises(documents.UnusableDocument, match=r"^it "):
+        documents.read_attached_result(content, stories.DIGEST)
+
+
+def test_a_result_of_another_image_is_not_believed() -> None:
+    document = {"version": 1, "command": "chain", "images": [{"digest": stories.ORIGINAL, "verdict": "passed"}]}
+    with pytest.raises(documents.UnusableDocument, match="tells nothing of this image"):
+        documents.read_attached_result(json.dumps(document).encode(), stories.DIGEST)
+    assert documents.read_attached_result(json.dumps(document).encode(), stories.ORIGINAL).told == "s3c chain: passed"
+
+
+# Envelopes
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "its envelope is not CBOR"),
+        (b"\x9f" * 1000, "its envelope is not CBOR"),
+        (b"\x81" * 1000 + b"\x00", "its envelope is not CBOR"),
+        (b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff", "its envelope is not CBOR"),
+        (cbor2.dumps([1, 2, 3, 4]), "it is no COSE_Sign1"),
+        (cbor2.dumps(cbor2.CBORTag(18, [b"", {}, b"", b""])), "its protected header is not CBOR"),
+        (cbor2.dumps(cbor2.CBORTag(18, [cbor2.dumps({}), {}, b"[]", b""])), "its payload is no object"),
+        (b"x" * (envelopes.MAX_ENVELOPE + 1), "it is larger than 1024 KiB"),
+    ],
+)
+def test_what_is_no_cose_envelope(content: bytes, why: str) -> None:
+    with pytest.raises(envelopes.EnvelopeError, match=why):
+        envelopes.read(content, envelopes.COSE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"payload": "!"}, "its payload is not Base64"),
+        ({"payload": "e30"}, "its target is no object"),
+        ({"header": {}}, "it holds no certificate"),
+        ({"header": {"x5c": ["AAAA"]}}, "its certificate cannot be read"),
+        ({"header": {"x5c": ["AAAA"] * 21}}, "it holds more than 20 certificates"),
+        ({"header": {"x5c": [5]}}, "it has no certificate"),
+        ({"protected": None}, "it has no protected header"),
+    ],
+)
+def test_what_is_no_jws_envelope(changes: dict[str, object], why: str) -> None:
+    payload = base64.urlsafe_b64encode(json.dumps({"targetArtifact": {"digest": stories.DIGEST}}).encode()).decode()
+    whole = {"payload": payload, "protected": "e30", "header": {"x5c": ["AAAA"]}, "signature": ""} | changes
+    with pytest.raises(envelopes.EnvelopeError, match=why):
+        envelopes.read(json.dumps(whole).encode(), envelopes.JWS)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=200)
+@given(st.binary(max_size=300) | st.recursive(st.none() | st.binary() | st.integers(), st.lists).map(cbor2.dumps))
+def test_any_bytes_are_an_envelope_or_told_as_none(content: bytes) -> None:
+    for media_type in (envelopes.COSE, envelopes.JWS, "text/plain"):
+        with pytest.raises(envelopes.EnvelopeError):
+            envelopes.read(content, media_type)
+
+
+@pytest.mark.slow
+def test_a_million_characters_do_not_make_a_large_page() -> None:
+    assert len(story_page.render(stories.hostile(HOSTILE["long-line"]))) < 200_000

@@ -1,0 +1,62 @@
+"""What becomes of one image keeps no other from its turn."""
+
+import pytest
+
+from s3c_actions.core.errors import OutsideError, Refused
+from s3c_actions.core.progress import Silent
+from s3c_actions.options.declare import read
+from s3c_actions.options.report import ExitCodeOptions
+from s3c_actions.result.model import ImageOutcome
+from s3c_actions.wiring.images import failed, for_each_image, unless_exempt
+
+
+class Shown(Silent):
+    def __init__(self):
+        self.names, self.warnings = [], []
+
+    def about(self, image):
+        self.names.append(image)
+
+    def warning(self, text):
+        self.warnings.append(text)
+
+
+def test_an_error_is_the_outcome_of_its_image_alone():
+    def do(image):
+        if image == "b":
+            raise OutsideError("It failed.")
+        return ImageOutcome(image=image, reference=f"{image}@sha256:1")
+
+    outcomes = for_each_image(("a", "b", "c"), shown := Shown(), do)
+    assert [one.image for one in outcomes] == ["a", "b", "c"] == shown.names
+    assert [one.failure and one.failure.image for one in outcomes] == [None, "b", None]
+    assert outcomes[2].reference == "c@sha256:1"
+
+
+def test_one_image_has_no_name_above_its_steps():
+    for_each_image(("a",), shown := Shown(), lambda image: ImageOutcome(image=image))
+    assert shown.names == []
+
+
+def test_a_bug_is_not_an_outcome():
+    def do(_image):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        for_each_image(("a",), Silent(), do)
+
+
+def test_what_was_done_before_an_error_stays():
+    error = OutsideError("It failed.", image="other")
+    outcome = failed(ImageOutcome(image="a", reference="a@sha256:1"), error)
+    assert (outcome.reference, outcome.failure) == ("a@sha256:1", error)
+    assert error.image == "other"
+
+
+@pytest.mark.parametrize(("given", "closed"), [({}, True), ({"exit-code": "1"}, True), ({"exit-code": "0"}, False)])
+def test_a_closed_gate_ends_the_step_unless_the_exit_code_is_0(given, closed):
+    refused = Refused("Findings of HIGH and over.")
+    options = read(ExitCodeOptions, given, {}, lambda _notice: None)
+    assert unless_exempt(refused, "a", options, shown := Shown()) is (refused if closed else None)
+    assert len(shown.warnings) == (0 if closed else 1)
+    assert unless_exempt(None, "a", options, shown) is None

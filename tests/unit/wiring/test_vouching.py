@@ -1,0 +1,114 @@
+"""Whom the inputs of patch trust for an earlier patch, and that nothing is signed that nobody has vouched for."""
+
+import pytest
+
+from s3c_actions.commands import patch
+from s3c_actions.core.errors import InputError, OutsideError, Refused
+from s3c_actions.options import patch as inputs
+from s3c_actions.options.declare import read
+from s3c_actions.programs.notation.home import NotationHome
+from s3c_actions.steps.patch import PatchTools
+from s3c_actions.wiring import vouching
+from s3c_lab.certificates import make, make_authority
+from tests.unit.wiring.test_signing import IMAGE, context
+
+SIGNED = "localhost:5000/app@sha256:" + "b" * 64
+OTHER = "localhost:5000/app@sha256:" + "c" * 64
+
+
+def values(**given):
+    flags = {"image": IMAGE, **{name.replace("_", "-"): str(text) for name, text in given.items()}}
+    return read(inputs.PatchInputs, flags, {}, lambda _notice: None)
+
+
+class Notation:
+    """Accepts one reference; keeps the trust policy that it was asked by."""
+
+    def __init__(self):
+        self.policies = []
+
+    def verify(self, home, reference, metadata=None):
+        self.policies.append((home.folder / "trustpolicy.json").read_text())
+        if reference == "fails":
+            raise OutsideError("The registry failed.")
+        if reference != SIGNED:
+            raise Refused("No signature is accepted.")
+
+
+@pytest.fixture
+def notation(monkeypatch):
+    program = Notation()
+    monkeypatch.setattr(vouching, "create_notation", lambda *_: program)
+    return program
+
+
+def vouched(tmp_path, **given):
+    with patch._open_vouch_check(values(**given), context(tmp_path)) as found:
+        return found and [found(one) for one in (SIGNED, OTHER)]
+
+
+def test_without_anybody_to_trust_the_content_decides(tmp_path):
+    assert vouched(tmp_path) is None
+    assert vouched(tmp_path, reuse_patched="content") is None
+
+
+def test_never_is_never(tmp_path):
+    assert vouched(tmp_path, reuse_patched="never") == [False, False]
+    _, path = make("release").write(tmp_path, "release")
+    assert vouched(tmp_path, certificate=path, reuse_patched="never") == [False, False]
+
+
+@pytest.mark.parametrize("how", ["certificate", "trust_store"])
+@pytest.mark.parametrize("reuse", ["", "signed"])
+def test_a_certificate_is_enough_and_no_key_is_needed(tmp_path, notation, how, reuse):
+    _, path = make("release").write(tmp_path, "release")
+    given = {"reuse_patched": reuse} if reuse else {}
+    with patch._open_vouch_check(values(**{how: path}, **given), context(tmp_path)) as found:
+        assert found is not None
+        assert [found(SIGNED), found(OTHER)] == [True, False]
+        with pytest.raises(OutsideError):
+            found("fails")
+    assert "strict" in notation.policies[0]
+    assert ("CN=release" in notation.policies[0]) is (how == "certificate")
+
+
+def test_a_certificate_of_an_authority_is_pinned_to_its_subject(tmp_path, notation):
+    authority = make_authority("root")
+    _, path = make("release", issuer=authority).write(tmp_path, "release")
+    assert vouched(tmp_path, certificate=path) == [True, False]
+    assert "CN=release" in notation.policies[0]
+
+
+def test_what_signs_takes_what_its_own_key_has_signed(tmp_path):
+    found = vouching.vouch_by_policy(Notation(), NotationHome(folder=tmp_path))  # type: ignore[arg-type]
+    (tmp_path / "trustpolicy.json").write_text("{}")
+    assert [found(SIGNED), found(OTHER)] == [True, False]
+
+
+def test_patch_signs_nothing_and_takes_no_key():
+    signing = {"attach", "key", "key-pem", "pkcs12", "key-password", "key-name", "plugin", "key-id", "vault-plugin"}
+    assert not {one.name for one in inputs.PatchInputs.inputs()} & signing
+    assert not [one.name for one in inputs.PatchInputs.inputs() if one.secret and one.name != "registry-password"]
+
+
+def test_signed_by_nobody_is_wrong_input(tmp_path):
+    with pytest.raises(InputError, match=r"^reuse-patched: it is `signed`, and nothing says"):
+        vouched(tmp_path, reuse_patched="signed")
+    with pytest.raises(InputError, match=r"^trust-store"):
+        vouched(tmp_path, trusted_identity="C=US, ST=WA, O=x")
+
+
+def test_nobody_can_forget_to_say_who_vouches():
+    """Neither the step nor what binds it has a default for it."""
+    with pytest.raises(TypeError, match="vouched"):
+        PatchTools(  # type: ignore[call-arg]
+            registry=None,  # type: ignore[arg-type]
+            writer=None,  # type: ignore[arg-type]
+            scan=None,  # type: ignore[arg-type]
+            rescan=None,  # type: ignore[arg-type]
+            patch=None,  # type: ignore[arg-type]
+            builds=None,  # type: ignore[arg-type]
+            host="amd64",
+            progress=None,  # type: ignore[arg-type]
+            now=None,  # type: ignore[arg-type]
+        )
