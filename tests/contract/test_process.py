@@ -98,6 +98,7 @@ def test_an_interruption_ends_a_program_that_is_just_being_started(tmp_path, mon
 
     def slow(*arguments, **options):
         process = popen(*arguments, **options)
+        told(tmp_path / "ids")
         started.set()
         interrupted.wait(60)
         return process
@@ -110,7 +111,7 @@ def test_an_interruption_ends_a_program_that_is_just_being_started(tmp_path, mon
         interrupted.set()
         with pytest.raises(ProgramFailed):
             waited.result(timeout=60)
-    assert not (tmp_path / "ids").exists() or gone(tmp_path / "ids")
+    assert gone(tmp_path / "ids")
 
 
 def test_what_is_not_there_is_told(tmp_path):
