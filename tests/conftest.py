@@ -1,4 +1,4 @@
-"""Fixtures that contract and end-to-end tests share."""
+"""What the tests of all folders share."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from tests.support.github.server import GitHub
+
+# No test is about time: on a machine that does something else besides, an example may take long to make or to run.
+settings.register_profile("s3c", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("s3c")
 
 
 @pytest.fixture(params=["api.github.com"])
