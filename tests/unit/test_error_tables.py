@@ -179,6 +179,7 @@ def test_the_tables_are_where_they_are_looked_for() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ROWS)
 def test_a_pattern_ends_on_hostile_text(case: Case) -> None:
     words = re.sub(r"\\[AZbSswd]|\(\?P?<?\w*>?:?|[\\^$*+?{}()\[\]]", " ", case.pattern + " " + case.also)

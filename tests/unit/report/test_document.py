@@ -150,6 +150,7 @@ def test_what_is_written_is_read_and_written_the_same(name: str) -> None:
         assert result.render_document(artifact.decode_result(text.encode())) == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", OBJECTS, ids=lambda path: ".".join(map(str, path)))
 def test_each_key_is_needed_and_no_other_is_known(path: Path) -> None:
     keys = at(WHOLE, path)
@@ -228,6 +229,7 @@ LIMITS: list[tuple[Path, Sequence[object]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "values"), LIMITS, ids=[".".join(map(str, path)) for path, _ in LIMITS])
 def test_the_limits_of_each_field_hold_in_the_reader_and_in_the_schema(path: Path, values: Sequence[object]) -> None:
     for value in values:
