@@ -138,6 +138,7 @@ def test_an_archive_and_a_layout(world, tmp_path):
     assert found(reports(tmp_path, "layout") / "trivy.json") == {HIGH, MEDIUM, LOW}
 
 
+@pytest.mark.usefixtures("lab")  # which keeps a Docker running
 def test_the_local_daemon_when_the_registry_does_not_have_it(world, tmp_path):
     name = f"{world.registry}/only-local:1"
     archive = scanning.docker_archive(tmp_path / "image.tar", scanning.debian(), name)
