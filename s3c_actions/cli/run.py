@@ -192,7 +192,7 @@ class _Run(msgspec.Struct):
 
     def _program_environment(self) -> dict[str, str]:
         """Return the environment without secret inputs of any command, and without content given in place of a path."""
-        excluded = {declare.variable(name) for name in secret_values.SECRET_INPUTS}
+        excluded = {declare.variable(name) for name in folders.SECRET_INPUTS}
         for option in self._all_inputs():
             names = [declare.variable(name) for name in (option.name, *option.aliases)] if not option.secret else []
             excluded.update(name for name in names if option.content(self.environment.get(name, "")))
@@ -304,8 +304,9 @@ class _Run(msgspec.Struct):
 
     def _find_token(self, gating: commenting.GatingOptions) -> str:
         """Return the token that reads the target branch."""
-        names = ("GITHUB_TOKEN", "GH_TOKEN")
-        token = gating.github_token or next(filter(None, map(self.environment.get, names)), "")
+        from s3c_actions.wiring.github import look_up_token
+
+        token = look_up_token(gating, self.environment)
         if not token:
             raise OutsideError(
                 "The target branch's files could not be read: there is no token for GitHub.",

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
 from s3c_actions.core import pasted_content
-
-SECRET_INPUTS = ("github-token", "key-password", "key-pem", "registry-password", "source-password")
-"""The secret inputs of all commands."""
+from s3c_actions.core.folders import SECRET_INPUTS
 
 # What a workflow's `env:` is likely to hold, besides GITHUB_TOKEN, ACTIONS_ID_TOKEN_REQUEST_TOKEN, AZURE_CLIENT_SECRET,
 # AZURE_CLIENT_CERTIFICATE_PASSWORD, NOTATION_PASSWORD, TRIVY_PASSWORD, IDENTITY_HEADER, AWS_SECRET_ACCESS_KEY.

@@ -11,7 +11,7 @@ import pytest
 
 from s3c_actions.cli import parser
 from s3c_actions.cli import run as shell
-from s3c_actions.core import pasted_content, secret_values
+from s3c_actions.core import folders, pasted_content
 from s3c_actions.core.errors import Exit, InputError, OutsideError
 from s3c_actions.core.process import Secrets
 from s3c_actions.options import github as commenting
@@ -41,7 +41,7 @@ SECRET_VARIABLES = (
     "AWS_SESSION_TOKEN",
     "SIGNING_KEY",
     "MY_REGISTRY_PASSWORD",
-    *(variable(name) for name in secret_values.SECRET_INPUTS),
+    *(variable(name) for name in folders.SECRET_INPUTS),
 )
 
 
@@ -253,7 +253,7 @@ def test_no_input_that_names_files_forgets_to_look():
 
 
 def test_the_secret_inputs_are_known_to_whom_hides_them():
-    assert {one.name for name in COMMANDS for one in inputs_of(name) if one.secret} == set(secret_values.SECRET_INPUTS)
+    assert {one.name for name in COMMANDS for one in inputs_of(name) if one.secret} == set(folders.SECRET_INPUTS)
 
 
 # Secrets
@@ -295,7 +295,7 @@ def test_secrets_reach_no_output_of_any_command(line, alone, runner, chatty):
     assert not any(piece in chatty["argv"] for piece in pieces)
 
 
-@pytest.mark.parametrize("one", [variable(name) for name in secret_values.SECRET_INPUTS])
+@pytest.mark.parametrize("one", [variable(name) for name in folders.SECRET_INPUTS])
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 20])
 @pytest.mark.parametrize("action", [True, False])
 def test_whatever_a_command_says_is_redacted(one, length, action, alone, runner, monkeypatch):

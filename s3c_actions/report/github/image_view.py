@@ -59,7 +59,7 @@ def view(image: ImageResult, *, titles: bool = True) -> dict[str, Any]:
         "counts": counts,
         "severities": severity_columns(image),
         "changes": [_change(image, severity) for severity in RATED_SEVERITIES],
-        "digest": mark_safe(escape.code(short_digest(image.digest))),
+        "digest": mark_safe(escape.code(brief_digest(image.digest))),
         "system": _system(image),
         "base": _base(image),
         "new": len(image.base.new) if image.base is not None else None,
@@ -221,7 +221,7 @@ def image_warnings(image: ImageResult) -> list[str]:
     return distinct[:MAX_WARNINGS] + ([f"and {more:,} more warnings: they are in the log"] if more > 0 else [])
 
 
-def short_digest(digest: str) -> str:
+def brief_digest(digest: str) -> str:
     """Return a short digest, `sha256:33955bb0…`; empty when the text is no digest."""
     return f"{digest[:15]}…" if re.fullmatch(r"sha(256|384|512):[0-9a-f]{64,128}", digest) else ""
 
@@ -229,7 +229,7 @@ def short_digest(digest: str) -> str:
 def short_reference(reference: str) -> str:
     """Return a reference with a short digest."""
     name_of, _, digest = reference.rpartition("@")
-    return f"{name_of}@{short_digest(digest)}" if short_digest(digest) else reference
+    return f"{name_of}@{brief_digest(digest)}" if brief_digest(digest) else reference
 
 
 def format_seconds(value: float) -> str:
@@ -454,7 +454,7 @@ def _mirrored(image: ImageResult) -> Markup:
         sentence += f"; {escape.markdown(', '.join(mirror.platforms), 500)}"
     if mirror.tag:
         sentence += f"; tag {escape.code(mirror.tag)}"
-        sentence += f", which was {escape.code(short_digest(mirror.replaced))}" if mirror.replaced else ""
+        sentence += f", which was {escape.code(brief_digest(mirror.replaced))}" if mirror.replaced else ""
     return mark_safe(sentence)
 
 
@@ -582,16 +582,16 @@ def _flow(image: ImageResult) -> Markup:
         steps.append(("scan", _scan_label(scan), scan.seconds))
     if patch is not None:
         outcome = f"{len(patch.fixed):,} fixed" if patch.patched else "nothing to patch"
-        steps.append(("patch", [outcome, short_digest(patch.reference.rpartition("@")[2])], patch.seconds))
+        steps.append(("patch", [outcome, brief_digest(patch.reference.rpartition("@")[2])], patch.seconds))
     if rescan is not None:
         steps.append(("rescan", _scan_label(rescan), rescan.seconds))
     if sign is not None:
         outcome = "already signed" if sign.skipped else "signed"
-        steps.append(("sign", [outcome, short_digest(sign.signature_digest)], sign.seconds))
+        steps.append(("sign", [outcome, brief_digest(sign.signature_digest)], sign.seconds))
     if verify is not None:
-        steps.append(("verify", ["valid", short_digest(verify.signature_digest)], verify.seconds))
+        steps.append(("verify", ["valid", brief_digest(verify.signature_digest)], verify.seconds))
     if image.admission is not None:
-        steps.append(("admit", [ADMISSIONS[image.admission.verdict], short_digest(image.digest)], None))
+        steps.append(("admit", [ADMISSIONS[image.admission.verdict], brief_digest(image.digest)], None))
     if len(steps) < 2:
         return mark_safe("")
     lines = ["flowchart LR"]
@@ -611,7 +611,7 @@ def _flow(image: ImageResult) -> Markup:
 def _scan_label(scan: ScanEntry) -> list[str]:
     counts = scan.findings
     outcome = f"{counts.total:,} found, {counts.fixable:,} fixable" if counts.total else "nothing found"
-    return [outcome, short_digest(scan.reference.rpartition("@")[2])]
+    return [outcome, brief_digest(scan.reference.rpartition("@")[2])]
 
 
 def _commands(image: ImageResult) -> list[Markup]:
