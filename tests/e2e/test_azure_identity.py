@@ -141,7 +141,9 @@ def test_the_session_that_azure_login_leaves(
 def test_the_managed_identity_of_this_machine(azure: Azure, tmp_path: Path) -> None:
     azure.entra.managed = azure.application
     assert ask(azure, tmp_path, own(azure))["source"] == "managed-identity"
-    (asked,) = azure.world.sites.asked("169.254.169.254")
+    # Is this machine Azure's? Then the token.
+    instance, asked = azure.world.sites.asked("169.254.169.254")
+    assert (instance.path, instance.headers["metadata"]) == ("/metadata/instance", "true")
     assert (asked.query["resource"], asked.headers["metadata"]) == (VAULT, "true")
 
 

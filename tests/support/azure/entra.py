@@ -348,6 +348,8 @@ class Entra:
             return json_answer(
                 {"error": "invalid_request", "error_description": "Required metadata header not specified"}, 400
             )
+        if request.path == "/metadata/instance":
+            return instance_metadata(request)
         if request.path != "/metadata/identity/oauth2/token":
             return json_answer({"error": "Not found"}, 404)
         wanted = request.query.get("client_id")
@@ -366,6 +368,16 @@ class Entra:
                 "token_type": "Bearer",
             }
         )
+
+
+def instance_metadata(request: Request) -> Answer:
+    """Azure's answer on the machine: https://learn.microsoft.com/azure/virtual-machines/instance-metadata-service"""
+    versions = ["2021-02-01", "2021-01-01", "2020-12-01"]
+    if request.query.get("api-version") not in versions:
+        error = "Bad request. api-version is invalid or was not specified in the request. For more information refer to"
+        return json_answer({"error": f"{error} aka.ms/azureimds", "newest-versions": versions}, 400)
+    compute = {"azEnvironment": "AzurePublicCloud", "location": "westeurope", "provider": "Microsoft.Compute"}
+    return json_answer({"compute": compute, "network": {"interface": []}})
 
 
 def _moment(seconds: float) -> str:
