@@ -19,6 +19,7 @@ from s3c_actions.azure.transport import count_tries
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain
+from s3c_actions.registry import challenges
 from s3c_actions.registry.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ USERNAME = "00000000-0000-0000-0000-000000000000"
 """Marks the password as a refresh token of the registry."""
 MARGIN = 300.0
 """Seconds for which a login has to be still valid when a program starts; half of its lifetime when that is less."""
-_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
 class AzureLogin:
@@ -177,8 +177,12 @@ def _token_service(registry: str) -> tuple[str, str]:
         return registry, registry
     reply = transport.send("GET", f"https://{registry}/v2/")
     headers = {name.lower(): value for name, value in reply.headers.items()}
-    challenge = dict(_CHALLENGE.findall(headers.get("www-authenticate", "")))
-    realm, service = urlsplit(challenge.get("realm", "")), challenge.get("service", "")
+    challenge = challenges.choose(challenges.parse([headers.get("www-authenticate", "")]))
+    parameters = challenge.parameters if challenge is not None else {}
+    try:
+        realm, service = urlsplit(parameters.get("realm", "")), parameters.get("service", "")
+    except ValueError:
+        return registry, registry
     host = realm.netloc.lower()
     if realm.scheme == "https" and is_azure(host) and login_server(host) == login_server(registry) and service:
         return host, service

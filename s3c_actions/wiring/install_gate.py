@@ -157,7 +157,9 @@ def _vault_identities(options: GateInputs, context: Context) -> tuple[str, ...]:
     Ratify trusts the issuer of the certificate in the vault, so the subject is pinned.
     """
     alternatives = (inputs.GateInputs.trust_store, inputs.GateInputs.trusted_identity, inputs.GateInputs.policy)
-    if any(options.given(option) for option in alternatives) or not all(_vault_inputs(options, context).values()):
+    if any(options.given(option) for option in alternatives) or not options.vault:
+        return ()
+    if not all(_vault_inputs(options, context).values()):
         return ()
     from s3c_actions.azure.vault import Vault, vault_host
 
@@ -194,10 +196,10 @@ def _certificate_provider(options: GateInputs, context: Context) -> KubernetesOb
         raise InputError("vault", "it is given beside trust-store.", remedy="Give one of both.")
     if stores:
         return gate_manifests.certificate_store(trusted_certificates(stores).decode())
+    if not vault and not options.vault_certificate:
+        return None
     vault_inputs = _vault_inputs(options, context)
     given_names = [name for name, value in vault_inputs.items() if value]
-    if not vault and VaultCertificateOptions.vault_certificate.name not in given_names:
-        return None
     if missing := [name for name in vault_inputs if name not in given_names]:
         raise InputError(
             missing[0],
