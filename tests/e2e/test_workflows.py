@@ -41,6 +41,7 @@ jobs:
       id-token: write
       packages: write
       security-events: write
+      actions: read
     with:
 """
 SECURE = (
@@ -228,7 +229,9 @@ DEPLOYED = (
       push-environment: registry
       sign-environment: signing
       deploy-environment: production
+      registry-username: octo
     secrets:
+      REGISTRY_PASSWORD: ${{ secrets.GITHUB_TOKEN }}
       SIGNING_KEY: ${{ secrets.SIGNING_KEY }}
       KUBECONFIG: ${{ secrets.KUBECONFIG }}
 """
@@ -239,7 +242,8 @@ def test_to_a_cluster_with_a_key_that_is_a_secret(
     gated: Lab, kubectl: Kubectl, namespace: str, machine: Machine, tmp_path: Path
 ) -> None:
     (base,) = (one for one in gated.images if "/voting-app:" in one)
-    image = f"{gated.registry}/{uuid.uuid4().hex[:12]}/voting-app:1.4.0"
+    # As in a repository of one's own: whoever runs the workflow is in the image's name, and logs in to the registry.
+    image = f"{gated.registry}/octo/{uuid.uuid4().hex[:12]}/voting-app:1.4.0"
     main = {"name": "main", "image": image, "command": ["sleep", "infinity"]}
     spec = {"terminationGracePeriodSeconds": 0, "containers": [main]}
     kubectl("create", "namespace", namespace)
@@ -253,7 +257,7 @@ def test_to_a_cluster_with_a_key_that_is_a_secret(
             "s3c-policy.yaml": POLICY.format(severities="CRITICAL", certificate="keys/signing.crt"),
             "k8s/app.json": json.dumps(workload("Deployment", "app", spec)),
         },
-        secrets={"SIGNING_KEY": key, "KUBECONFIG": kubeconfig},
+        secrets={"SIGNING_KEY": key, "KUBECONFIG": kubeconfig, "GITHUB_TOKEN": "run-token"},
         environment=surroundings(gated, gated.buildkit, machine),
     )
     assert job.succeeded, job.log
@@ -298,6 +302,7 @@ jobs:
       packages: write
       pull-requests: write
       security-events: write
+      actions: read
     with:
       images: ${{ needs.refresh.outputs.due }}
       certificate: keys/signing.crt
