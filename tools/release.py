@@ -1,7 +1,7 @@
 """Support a release: compare a tag with the package, print its part of the changelog, write the repository's name.
 
 `check TAG` refuses a tag whose version, changelog or repository (GITHUB_REPOSITORY) is not what the files say;
-`notes TAG` prints; `name OWNER/NAME` writes another name of the repository in all files. `s3c_actions/__init__.py` sets it.
+`notes TAG` prints; `name OWNER/NAME` writes the repository's name, which `s3c_actions/__init__.py` sets, everywhere.
 Runs on Python alone, before anything is installed.
 """
 

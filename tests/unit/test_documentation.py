@@ -233,7 +233,9 @@ def test_an_example_can_be_pasted(example, name):
     assert example["on"]
     assert example["permissions"] == {}
     job = example["jobs"][name]
-    _, workflow = called(job)
+    path, workflow = called(job)
+    # What deploys keeps the order of what is pushed, which its own jobs cannot.
+    assert ("concurrency" in example) is (path.name == "secure-image.yml")
     declared = workflow["on"]["workflow_call"]
     required = {
         one for part in ("inputs", "secrets") for one, about in declared.get(part, {}).items() if about.get("required")
@@ -358,3 +360,16 @@ def test_the_workshops_table_has_every_command_of_the_original():
     asked = [one.strip() for one in re.split(r"[;\n]", ORIGINAL) if one.strip()]
     assert not [one for one in asked if not re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", left)]
     assert all(len(row) == 3 and row[1].strip() for row in rows), "each has ours beside it"
+
+
+def test_one_namespace_is_shown_and_it_is_the_one_that_terraform_lets_deploy():
+    variables = (ROOT / "infra/terraform/variables.tf").read_text()
+    (allowed,) = re.findall(r'variable "namespaces" \{[^}]*default +\= \["(\w+)"\]', variables)
+    flags, keys = r"--namespaces?[ =]|\s-n ", r"\bnamespaces?: "
+    texts = [(path, flags) for path in (ROOT / "s3c_actions" / "options").glob("*.py")]
+    texts += [(path, f"{flags}|{keys}") for path in PAGES]
+    shown = {
+        (path.name, name) for path, form in texts for name in re.findall(rf"(?:{form})([a-z][a-z-]*)", path.read_text())
+    }
+    assert len(shown) >= 8
+    assert {name for _, name in shown} <= {allowed, "gatekeeper-system"}, shown
