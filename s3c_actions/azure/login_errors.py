@@ -49,7 +49,8 @@ CASES = (
     Case(
         pattern=r"\A700213\Z",
         what="The identity {client} does not trust this workflow: no federated credential of it has the subject {sub}.",
-        cause="The subject names repository and branch, tag, environment or `pull_request`; this run has another.",
+        cause="The subject names repository and branch, tag, environment or `pull_request`; this run has another. "
+        "{form}",
         remedy="Add it, or run where a credential allows:\n{federation}",
     ),
     Case(
@@ -73,7 +74,7 @@ CASES = (
     Case(
         pattern=r"\A70021\d{0,3}\Z",
         what="The identity {client} does not trust this token: issuer {iss}, subject {sub}, audience {aud}.",
-        cause="It has no federated credential for them, or it was added a moment ago.",
+        cause="It has no federated credential for them, or it was added a moment ago. {form}",
         remedy="Add it, and wait a minute:\n{federation}",
     ),
     Case(
@@ -140,6 +141,39 @@ CASES = (
 )
 
 
+_GITHUB_SUBJECT = re.compile(
+    r"\Arepo:(?P<owner>[^/@:]{1,100})(?P<ids>@\d{1,20})?/(?P<name>[^/@:]{1,100})(?:@\d{1,20})?(?P<rest>:.*)\Z",
+    re.DOTALL,
+)
+
+
+def describe_subject_form(subject: str) -> str:
+    """Sentences on whether a GitHub subject holds the ids of owner and repository, and which one does not match it.
+
+    GitHub issues one of two forms for a repository and Entra compares them to the letter:
+    https://docs.github.com/en/actions/reference/security/oidc#immutable-subject-claims
+
+    Returns: text for a cause; empty for the subject of another issuer, or of a customized template.
+    """
+    match = _GITHUB_SUBJECT.match(subject)
+    if match is None:
+        return ""
+    owner, name, rest = match["owner"], match["name"], match["rest"]
+    if match["ids"]:
+        return (
+            "It holds the ids of owner and repository, as GitHub issues it for every repository made, renamed or "
+            f"transferred since 15 July 2026: a credential for repo:{owner}/{name}{rest}, without the ids, does not "
+            "match it. With infra/terraform, set `github_subject_prefix` to "
+            f"{subject.removesuffix(rest)} and apply."
+        )
+    return (
+        "It holds no ids of owner and repository, as GitHub issues it for older repositories: a credential for "
+        f"repo:{owner}@OWNER_ID/{name}@REPOSITORY_ID{rest} does not match it. With infra/terraform, set "
+        "`github_subject_prefix` to what this prints, and apply: "
+        f"gh api repos/{owner}/{name}/actions/oidc/customization/sub --jq .sub_claim_prefix"
+    )
+
+
 def error_code(message: str) -> str:
     """The AADSTS code in a message, digits alone; empty when there is none."""
     match = re.search(r"AADSTS(\d+)", message)
@@ -163,6 +197,7 @@ def translate_login_error(message: str, login: LoginAttempt, now: datetime) -> S
         "authority": login.authority,
         **{name: value or "(not known)" for name, value in claims.items()},
         "federation": describe_federation(login.client, claims),
+        "form": describe_subject_form(claims["sub"]),
     }
     original = message[:4000]
     error = explain(code, CASES, facts, original=original)

@@ -17,6 +17,7 @@ The endpoints as published, each with its page:
 from __future__ import annotations
 
 import base64
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -389,11 +390,12 @@ class GitHub:
     """GitHub's OIDC provider for one job.
 
     Attributes:
-        subject: of the job, such as `repo:org/repo:ref:refs/heads/main`.
+        subject: of the job. By default with the ids of owner and repository, as GitHub issues it for a repository of
+            today; an older repository's has names alone (`without_ids`).
         lifetime: seconds a token lives; GitHub's live five minutes.
     """
 
-    subject: str = "repo:org/voting-app:ref:refs/heads/main"
+    subject: str = "repo:org@9919/voting-app@1296269:ref:refs/heads/main"
     lifetime: float = 300.0
     signer: Signer = field(default_factory=lambda: Signer(f"https://{GITHUB_ISSUER}"))
     request_token: str = field(default_factory=lambda: f"ghs-request-{uuid.uuid4().hex}", repr=False)
@@ -441,6 +443,15 @@ class GitHub:
         )
         self.given.append(token)
         return json_answer({"value": token, "count": len(token)})
+
+
+def without_ids(subject: str) -> str:
+    """A subject as GitHub issues it for a repository without immutable subjects.
+
+    https://docs.github.com/en/actions/reference/security/oidc#immutable-subject-claims
+    """
+    repository, rest = re.fullmatch(r"repo:([^:]+)(:.+)", subject, re.DOTALL).groups()  # type: ignore[union-attr]
+    return "repo:" + re.sub(r"@\d+", "", repository) + rest
 
 
 def tokens(sites: Sites) -> list[Request]:
