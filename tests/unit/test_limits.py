@@ -25,7 +25,7 @@ from s3c_actions.policy import licences, model
 from s3c_actions.policy.judge import forbidden_contents
 from s3c_actions.programs.trivy import ignore
 from s3c_actions.registry import challenges
-from s3c_actions.report.formats import csv_file, dockerfile
+from s3c_actions.report.formats import csv_file, dockerfile_parser
 from s3c_actions.report.render import escape
 from tests.support.sources import nodes
 
@@ -588,7 +588,7 @@ def test_an_event_that_is_none_is_wrong_input(tmp_path, event):
 
 
 def test_a_dockerfile_of_continued_lines_is_no_hang():
-    (one,) = dockerfile.parse_instructions("RUN a " + "\\\n" * 500_000 + "b")
+    (one,) = dockerfile_parser.parse_instructions("RUN a " + "\\\n" * 500_000 + "b")
     assert one.keyword == "RUN"
 
 

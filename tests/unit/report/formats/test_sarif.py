@@ -10,7 +10,7 @@ import pytest
 
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.model import Finding, FindingKind, Severity
-from s3c_actions.report.formats import dockerfile, sarif
+from s3c_actions.report.formats import sarif
 from s3c_actions.report.formats.size_budget import PackedSize
 from s3c_actions.report.rendering import Rendering
 from tests.support import outcomes, reports
@@ -91,22 +91,6 @@ def test_suppressed_findings_are_there_with_their_reason() -> None:
     assert suppression["status"] == "accepted"
 
 
-DOCKERFILE = """# syntax=docker/dockerfile:1
-FROM debian:12 AS build
-RUN step 8
-FROM debian:12
-ENV A=1
-RUN step 6 \\
-    # a comment
-
-COPY --chown=1 app /app
-RUN <<EOF
-FROM nothing
-EOF
-RUN ["step", "x"]
-"""
-
-
 def test_a_finding_is_shown_at_the_line_that_brought_its_layer() -> None:
     rendering = Rendering(dockerfile="web/Dockerfile", dockerfile_text="FROM debian:12\nRUN step 7\nRUN step 8\n")
     data = json.loads(reports.SHAPES["alpine"])
@@ -119,30 +103,6 @@ def test_a_finding_is_shown_at_the_line_that_brought_its_layer() -> None:
     ]
     assert base["Layer"]["DiffID"] == reports.DIFF_IDS[0]
     assert places == [("web/Dockerfile", 1), ("web/Dockerfile", 3)]
-
-
-def test_dockerfile_lines() -> None:
-    layers = ("base", "run", "copy", "heredoc", "patch")
-    history = (
-        "debian",
-        "RUN /bin/sh -c step 6 # buildkit",
-        "COPY app /app # buildkit",
-        "RUN /bin/sh -c <<EOF # buildkit",
-        "copa",
-    )
-    report = outcomes.report(diff_ids=layers, history=history)
-    assert dockerfile.map_layers_to_lines(DOCKERFILE, report) == {
-        "": 4,
-        "base": 4,
-        "run": 6,
-        "copy": 9,
-        "heredoc": 10,
-        "patch": 4,
-    }
-
-
-def test_what_is_no_dockerfile_gives_no_lines() -> None:
-    assert dockerfile.map_layers_to_lines("just text", outcomes.report()) == {}
 
 
 def test_a_filesystem_scan_points_at_its_files() -> None:
