@@ -23,7 +23,7 @@ from s3c_actions.programs.notation.home import NotationHome, TrustPolicy, write_
 from s3c_actions.programs.notation.notation import ListedSignature, SigningRequest
 from s3c_actions.registry.oci_layout import OCI_MANIFEST, OciLayout
 from s3c_actions.result.model import CertificateFacts, SignResult
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificates, timestamps
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -204,7 +204,7 @@ def _prepare(
                 f" ({certificates.format_time(certificate.not_valid_after_utc)}): renew it."
             )
     trust = NotationHome(trusted)
-    policy = TrustPolicy(identities=(certificates.pinned_identity(chain, certificate_field),), timestamps=bool(stamps))
+    policy = TrustPolicy(identities=(certificates.pinned_identity(chain, certificate_field),), stamped=bool(stamps))
     trust.trust(certificates.encode_pem(certificates.trust_anchor(chain)), policy, stamps)
     return SigningKey(
         chain=chain,
@@ -237,13 +237,12 @@ def _timestamp_root(request: SigningRequest) -> bytes:
         raise InputError(
             "timestamp-root-cert", f"{request.timestamp_root} cannot be read: {error.strerror}."
         ) from error
-    roots = certificates.read_chain(content, "timestamp-root-cert")
-    if len(roots) != 1 or not certificates.is_self_signed(roots[0]):
+    roots = timestamps.read_roots(content, "timestamp-root-cert")
+    if len(roots) != 1:
         raise InputError(
             "timestamp-root-cert",
-            "it is not the one root certificate of a time-stamp authority.",
-            cause="It holds several certificates, or one that another authority issued.",
-            remedy="Give the authority's self-signed root certificate alone.",
+            f"it holds {len(roots)} certificates.",
+            remedy="Give the root certificate of the one authority that `timestamp-url` names.",
         )
     return certificates.encode_pem(roots)
 
