@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from s3c_actions.core.errors import InputError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="ExtensionType")
 
+SHORT_LIFE = timedelta(days=7)
+"""Longest life of a short-lived certificate, as the CA/Browser Forum's Baseline Requirements 1.6.1 define one."""
 RSA_BITS = (2048, 3072, 4096)
 EC_CURVES = {"secp256r1": "EC-256", "secp384r1": "EC-384", "secp521r1": "EC-521"}
 _FORBIDDEN_USES = {
@@ -497,6 +499,11 @@ def thumbprint(certificate: Certificate) -> str:
     from cryptography.hazmat.primitives.hashes import SHA256
 
     return certificate.fingerprint(SHA256()).hex()
+
+
+def is_short_lived(certificate: Certificate) -> bool:
+    """Return whether a certificate is renewed every few days, as those of a signing service are."""
+    return certificate.not_valid_after_utc - certificate.not_valid_before_utc <= SHORT_LIFE
 
 
 def days_left(certificate: Certificate, now: datetime) -> int:
