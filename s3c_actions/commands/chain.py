@@ -15,7 +15,9 @@ from s3c_actions.options import chain as inputs
 from s3c_actions.options.sign import KeyOptions
 from s3c_actions.options.verify import TrustOptions
 from s3c_actions.policy import model
+from s3c_actions.programs.notation.home import write_private_file
 from s3c_actions.result.model import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
+from s3c_actions.signing import certificates
 from s3c_actions.steps import chain, deploy, sign, verify
 from s3c_actions.steps.chain import ChainSteps
 from s3c_actions.steps.trace import SignatureChecker, TraceTools
@@ -158,6 +160,12 @@ def _prepare_verification(
     notation: Verifier = signer.notation
     settings: VerifySettings = given_trust_settings(options, options.user_metadata)
     home: NotationHome = signer.trust
+    if settings.timestamp_roots and not settings.stores:
+        anchor = write_private_file(
+            context.temp / "signing-anchor.pem", certificates.encode_pem(certificates.trust_anchor(signer.chain))
+        )
+        pinned = (certificates.pinned_identity(signer.chain),)
+        settings = replace(settings, stores=(anchor,), identities=settings.identities or pinned)
     for option in TrustOptions.own():
         if options.given(option) and not settings.stores:
             raise InputError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import trust as inputs
 from s3c_actions.result.model import Outcome
@@ -12,6 +14,7 @@ from s3c_actions.wiring import vault
 from s3c_actions.wiring.azure import find_tenant
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
+from s3c_actions.wiring.verifying import require_timestamp_roots
 
 if TYPE_CHECKING:
     from s3c_actions.steps.trust import TrustSettings
@@ -33,6 +36,7 @@ def run(options: inputs.TrustInputs, context: Context) -> Outcome:
 
 def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
     from s3c_actions.steps.trust import TrustSettings, VaultTrust
+    from s3c_actions.steps.verify import timestamp_authorities
 
     path = options.certificate
     if vault.names_certificate(options) == (path is not None):
@@ -41,24 +45,38 @@ def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
             "it is given beside vault." if path is not None else "nothing is given that could be trusted.",
             remedy="Give `vault` and `vault-certificate`, or `certificate`.",
         )
-    name, scopes = options.trust_name, options.registry_scope
+    require_timestamp_roots(options)
+    settings = TrustSettings(
+        chains=(),
+        name=options.trust_name,
+        scopes=options.registry_scope,
+        timestamp_roots=timestamp_authorities(options.trusted_timestamp_root),
+        timestamp_check=options.verify_timestamp,
+    )
     client = options.ratify_client_id
     if path is not None:
-        if client:
-            raise InputError("ratify-client-id", "it goes with vault, which is not given.", remedy="Leave it out.")
-        chain = certificates.read_chain(read_input_file(path, "certificate"))
-        certificates.check(chain, context.now)
-        return TrustSettings(chain=chain, name=name, scopes=scopes)
-    opened = vault.open_vault(options, context)
+        for option in (inputs.TrustInputs.ratify_client_id, inputs.TrustInputs.trusted_vault_version):
+            if options.given(option):
+                raise InputError(option.name, "it goes with vault, which is not given.", remedy="Leave it out.")
+        chains = certificates.split_chains(certificates.read_chain(read_input_file(path, "certificate")))
+        for chain in chains:
+            # With trust in time-stamps, what a certificate signed is trusted after its end.
+            certificates.check(chain, None if settings.timestamp_roots else context.now)
+        return replace(settings, chains=chains)
+    versions = options.trusted_vault_version or (options.vault_certificate_version,)
+    opened = vault.open_versions(options, context, versions, valid_now=not settings.timestamp_roots)
     fetched = None
     if client:
-        tenant = opened.identity.tenant or find_tenant(options, context)
+        tenant = opened[0].identity.tenant or find_tenant(options, context)
         if not tenant:
             raise InputError("tenant-id", "it is missing, and ratify-client-id is given.", remedy="Give both.")
         fetched = VaultTrust(
-            vault=f"https://{opened.vault.host}",
-            certificate=opened.certificate.name,
+            vault=f"https://{opened[0].vault.host}",
+            certificate=opened[0].certificate.name,
+            versions=versions,
             tenant=tenant,
             client=client,
         )
-    return TrustSettings(chain=opened.chain, field="vault-certificate", name=name, scopes=scopes, fetched=fetched)
+    return replace(
+        settings, chains=tuple(version.chain for version in opened), field="vault-certificate", fetched=fetched
+    )

@@ -57,6 +57,10 @@ def _values(name: str) -> Input[tuple[Path, ...]]:
     )
 
 
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
+
+
 class GateInputs(
     ClusterOptions,
     NamespaceOptions,
@@ -97,6 +101,13 @@ class GateInputs(
         "trust store holds an authority: `*` is everyone whom that certified. Of a vault's certificate the subject is "
         "taken.",
     )
+    trusted_timestamp_root: Input[tuple[Path, ...]] = replace(
+        TrustOptions.trusted_timestamp_root,
+        help=f"`install`: {_lower(TrustOptions.trusted_timestamp_root.help)}",
+    )
+    verify_timestamp: Input[str] = replace(
+        TrustOptions.verify_timestamp, help=f"`install`: {_lower(TrustOptions.verify_timestamp.help)}"
+    )
     policy: Input[Path | None] = replace(
         PolicyOptions.policy,
         help="`install`: the policy (`s3c-policy.yaml`) by which the cluster admits: who may sign, which evidence is "
@@ -109,6 +120,12 @@ class GateInputs(
         "`ratify-client-id`.",
     )
     vault_certificate = VaultCertificateOptions.vault_certificate
+    trusted_vault_version: Input[tuple[str, ...]] = replace(
+        TrustOptions.trusted_vault_version,
+        help="`install`, with `vault`: versions of the certificate that are trusted, one a line; `newest` is whichever "
+        "is the newest when Ratify looks, every hour. Name the old one and the new one while a certificate is renewed. "
+        "Without it, the newest.",
+    )
     ratify_client_id: Input[str] = Input(
         name="ratify-client-id",
         help="`install`: client of Ratify's managed identity, which may read the vault and pull from the registry, "
@@ -155,9 +172,12 @@ class GateInputs(
         NamespaceOptions.namespace,
         trust_store,
         trusted_identity,
+        trusted_timestamp_root,
+        verify_timestamp,
         policy,
         vault,
         vault_certificate,
+        trusted_vault_version,
         ratify_client_id,
         exempt_namespaces,
         allow_tags,

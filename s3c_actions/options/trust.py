@@ -15,6 +15,7 @@ from s3c_actions.options.gate import GateInputs
 from s3c_actions.options.parse import choice, items
 from s3c_actions.options.sign import CertificateOptions
 from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
+from s3c_actions.options.verify import TrustOptions
 
 TASKS = ("export",)
 
@@ -41,8 +42,11 @@ class TrustInputs(VaultOptions, OutputOptions):
     certificate: Input[Path | None] = replace(
         CertificateOptions.certificate,
         help="Certificates of the signer, a file's path or the PEM itself, instead of `vault`: the signing "
-        "certificate first, each issuer after it.",
+        "certificate first, each issuer after it. While it is renewed, the new one follows with its issuers.",
     )
+    trusted_vault_version = TrustOptions.trusted_vault_version
+    trusted_timestamp_root = TrustOptions.trusted_timestamp_root
+    verify_timestamp = TrustOptions.verify_timestamp
     trust_name = Input(
         name="trust-name",
         help="What the trust store and the statement of the policy are called.",
@@ -67,7 +71,10 @@ class TrustInputs(VaultOptions, OutputOptions):
     order = (
         task,
         *VaultCertificateOptions.own(),
+        trusted_vault_version,
         certificate,
+        trusted_timestamp_root,
+        verify_timestamp,
         trust_name,
         registry_scope,
         ratify_client_id,

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.signing.identities import ANYONE, MANDATORY_ATTRIBUTES, PREFIX, parse
+from s3c_actions.signing.identities import ANYONE, MANDATORY_ATTRIBUTES, PREFIX, parse, widest
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="ExtensionType")
 
+SHORT_LIFE = timedelta(days=7)
+"""Longest life of a short-lived certificate, as the CA/Browser Forum's Baseline Requirements 1.6.1 define one."""
 RSA_BITS = (2048, 3072, 4096)
 EC_CURVES = {"secp256r1": "EC-256", "secp384r1": "EC-384", "secp521r1": "EC-521"}
 _FORBIDDEN_USES = {
@@ -206,6 +208,17 @@ def order_chain(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certi
     return tuple(chain)
 
 
+def split_chains(listed: Sequence[Certificate]) -> tuple[tuple[Certificate, ...], ...]:
+    """Return the chains of a file that has several, one after the other; each leaf first, as they are in the file."""
+    chains: list[list[Certificate]] = []
+    for certificate in listed:
+        if chains and not is_self_signed(chains[-1][-1]) and _issued_by(chains[-1][-1], certificate):
+            chains[-1].append(certificate)
+        else:
+            chains.append([certificate])
+    return tuple(map(tuple, chains))
+
+
 def _wrong_password(field: str, what: str) -> CertificateError:
     return CertificateError(
         field,
@@ -216,13 +229,13 @@ def _wrong_password(field: str, what: str) -> CertificateError:
 
 
 def check(
-    chain: Sequence[Certificate], now: datetime, key: PrivateKeyTypes | None = None, field: str = "certificate"
+    chain: Sequence[Certificate], now: datetime | None, key: PrivateKeyTypes | None = None, field: str = "certificate"
 ) -> None:
     """Check a signing certificate and its chain by the Notary Project's rules.
 
     Args:
         chain: leaf first, each issued by the next, the last one self-signed.
-        now: the time of signing, with a time zone.
+        now: the time of signing, with a time zone; None: whether it is valid now does not matter.
         key: the private key that has to match the leaf; None when it is not available (a plugin holds it).
         field: the input the chain came from.
 
@@ -246,7 +259,7 @@ def check(
         ) from error
 
 
-def _check(chain: Sequence[Certificate], now: datetime, key: PrivateKeyTypes | None, field: str) -> None:
+def _check(chain: Sequence[Certificate], now: datetime | None, key: PrivateKeyTypes | None, field: str) -> None:
     _check_order(chain, field)
     for certificate in chain:
         _check_validity(certificate, now, field)
@@ -293,7 +306,7 @@ def _check_order(chain: Sequence[Certificate], field: str) -> None:
             )
 
 
-def _check_validity(certificate: Certificate, now: datetime, field: str) -> None:
+def _check_validity(certificate: Certificate, now: datetime | None, field: str) -> None:
     if certificate.serial_number < 0:
         raise CertificateError(
             field,
@@ -302,6 +315,8 @@ def _check_validity(certificate: Certificate, now: datetime, field: str) -> None
             cause="RFC 5280 forbids it, and neither notation nor Ratify reads such a certificate.",
             remedy="Have it issued anew.",
         )
+    if now is None:
+        return
     if now > certificate.not_valid_after_utc:
         raise CertificateError(
             field,
@@ -432,6 +447,14 @@ def _check_authority(authority: Certificate, below: int, field: str) -> None:
     )
 
 
+def is_authority(certificate: Certificate) -> bool:
+    """Return whether a certificate may issue others (basicConstraints CA=true)."""
+    from cryptography import x509
+
+    constraints = _extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.value.ca
+
+
 def _issued_by(certificate: Certificate, issuer: Certificate) -> bool:
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
@@ -476,6 +499,11 @@ def thumbprint(certificate: Certificate) -> str:
     from cryptography.hazmat.primitives.hashes import SHA256
 
     return certificate.fingerprint(SHA256()).hex()
+
+
+def is_short_lived(certificate: Certificate) -> bool:
+    """Return whether a certificate is renewed every few days, as those of a signing service are."""
+    return certificate.not_valid_after_utc - certificate.not_valid_before_utc <= SHORT_LIFE
 
 
 def days_left(certificate: Certificate, now: datetime) -> int:
@@ -563,12 +591,35 @@ def pinned_identity(chain: Sequence[Certificate], field: str = "certificate") ->
     )
 
 
+def pinned_identities(chains: Sequence[Sequence[Certificate]], field: str = "certificate") -> tuple[str, ...]:
+    """Return the identities by which a policy over the anchors of all chains trusts these signers and no other.
+
+    Args:
+        chains: of several certificates of one signer, such as the old and the renewed one; each leaf first.
+        field: the input they came from, for errors.
+
+    Raises:
+        CertificateError: `subject`: as `pinned_identity`, or the certificates have several subjects and authorities, so
+            that each authority could certify the other's subject.
+    """
+    identities = tuple(dict.fromkeys(pinned_identity(chain, field) for chain in chains))
+    if all(is_own_anchor(chain[0]) for chain in chains):
+        return (ANYONE,) if ANYONE in identities else widest(identities)
+    issuers = {chain[0].issuer for chain in chains}
+    if len(identities) > 1 and (len(issuers) > 1 or ANYONE in identities):
+        raise CertificateError(
+            field,
+            "subject",
+            f"{subject(chains[0][0])} and another certificate have neither the subject nor the authority in common.",
+            cause="One statement of a trust policy trusts each of its subjects below each of its authorities.",
+            remedy="Trust them separately: as `signers` of a policy (docs/policy.md), or in separate runs.",
+        )
+    return widest(identities)
+
+
 def is_own_anchor(certificate: Certificate) -> bool:
     """Return whether trusting a certificate trusts its own key alone: it is self-signed, and cannot issue others."""
-    from cryptography import x509
-
-    constraints = _extension(certificate, x509.BasicConstraints)
-    return is_self_signed(certificate) and not (constraints is not None and constraints.value.ca)
+    return is_self_signed(certificate) and not is_authority(certificate)
 
 
 def _identity(certificate: Certificate) -> tuple[str, str]:

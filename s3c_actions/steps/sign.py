@@ -23,7 +23,7 @@ from s3c_actions.programs.notation.home import NotationHome, TrustPolicy, write_
 from s3c_actions.programs.notation.notation import ListedSignature, SigningRequest
 from s3c_actions.registry.oci_layout import OCI_MANIFEST, OciLayout
 from s3c_actions.result.model import CertificateFacts, SignResult
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificates, timestamps
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -113,6 +113,15 @@ class SigningKey:
     folder: Path
     failure: Callable[[], S3CError | None] = field(default=lambda: None, repr=False)
 
+    @property
+    def renews_daily(self) -> bool:
+        """Whether a time-stamped signature of the same identity counts, whichever of its certificates made it.
+
+        A signing service issues a short-lived certificate for each few days; without this, the same digest would be
+        signed again under each. A certificate of longer life that is renewed signs again, once.
+        """
+        return bool(self.request.timestamp_url) and certificates.is_short_lived(self.chain[0])
+
     def signatures(self, reference: str) -> tuple[ListedSignature, ...]:
         """Return every signature of a digest; raise when the digest or the registry does not exist."""
         return self.notation.signatures(self.trust, reference)
@@ -196,16 +205,14 @@ def _prepare(
             write_private_file(folder / "signing.key", certificates.encode_key_pem(key)),
             write_private_file(folder / "signing.crt", certificates.encode_pem(chain)),
         )
-    for certificate in chain:
-        days = certificates.days_left(certificate, now)
-        if days < settings.warning_days:
-            progress.warning(
-                f"The certificate {certificates.subject(certificate)} expires in {days} days"
-                f" ({certificates.format_time(certificate.not_valid_after_utc)}): renew it."
-            )
+    _warn_of_end(chain, settings, now, progress)
     trust = NotationHome(trusted)
-    policy = TrustPolicy(identities=(certificates.pinned_identity(chain, certificate_field),), timestamps=bool(stamps))
-    trust.trust(certificates.encode_pem(certificates.trust_anchor(chain)), policy, stamps)
+    policy = TrustPolicy(identities=(certificates.pinned_identity(chain, certificate_field),), stamped=bool(stamps))
+    anchors = certificates.trust_anchor(chain)
+    if certificates.is_short_lived(chain[0]) and chain[1:]:
+        # The authority that issues directly differs from day to day as well.
+        anchors = chain[1:]
+    trust.trust(certificates.encode_pem(anchors), policy, stamps)
     return SigningKey(
         chain=chain,
         certificate=describe(chain[0], now),
@@ -217,6 +224,23 @@ def _prepare(
         folder=folder,
         failure=source.failure if isinstance(source, PluginKey) else lambda: None,
     )
+
+
+def _warn_of_end(
+    chain: tuple[x509.Certificate, ...], settings: SignSettings, now: datetime, progress: Progress
+) -> None:
+    """Warn of certificates that expire soon; of a short-lived one, only when nothing outlives it."""
+    for certificate in chain:
+        days = certificates.days_left(certificate, now)
+        if days >= settings.warning_days:
+            continue
+        end = f"The certificate {certificates.subject(certificate)} expires in {days} days" + (
+            f" ({certificates.format_time(certificate.not_valid_after_utc)})"
+        )
+        if not certificates.is_short_lived(certificate):
+            progress.warning(f"{end}: renew it.")
+        elif not settings.request.timestamp_url:
+            progress.warning(f"{end}, and its signatures with it: have them time-stamped, with `timestamp-url`.")
 
 
 def _read(source: KeyFiles | Pkcs12) -> tuple[tuple[x509.Certificate, ...], PrivateKeyTypes, str]:
@@ -237,13 +261,12 @@ def _timestamp_root(request: SigningRequest) -> bytes:
         raise InputError(
             "timestamp-root-cert", f"{request.timestamp_root} cannot be read: {error.strerror}."
         ) from error
-    roots = certificates.read_chain(content, "timestamp-root-cert")
-    if len(roots) != 1 or not certificates.is_self_signed(roots[0]):
+    roots = timestamps.read_roots(content, "timestamp-root-cert")
+    if len(roots) != 1:
         raise InputError(
             "timestamp-root-cert",
-            "it is not the one root certificate of a time-stamp authority.",
-            cause="It holds several certificates, or one that another authority issued.",
-            remedy="Give the authority's self-signed root certificate alone.",
+            f"it holds {len(roots)} certificates.",
+            remedy="Give the root certificate of the one authority that `timestamp-url` names.",
         )
     return certificates.encode_pem(roots)
 
@@ -298,7 +321,9 @@ def describe(certificate: x509.Certificate, now: datetime) -> CertificateFacts:
 def run(
     signer: SigningKey, reference: str, progress: Progress, before: tuple[ListedSignature, ...] | None = None
 ) -> SignResult:
-    """Sign one digest, unless a valid signature by the same certificate exists, and verify it.
+    """Sign one digest, unless a valid signature by the same signer exists, and verify it.
+
+    The same signer is the same certificate; of short-lived ones, the same subject below the same authority.
 
     Args:
         signer: as `prepare` returned it.
@@ -354,9 +379,9 @@ def run(
 
 
 def _is_wanted(signature: ListedSignature, signer: SigningKey) -> bool:
-    """Return whether a signature was made with this certificate and contains everything requested."""
+    """Return whether a signature may be this signer's and contains everything requested; whose it is, is verified."""
     return (
-        signature.thumbprint == signer.certificate.thumbprint
+        (signature.thumbprint == signer.certificate.thumbprint or signer.renews_daily)
         and (signature.timestamped or not signer.request.timestamp_url)
         and all(signature.metadata.get(key) == value for key, value in signer.request.metadata.items())
     )

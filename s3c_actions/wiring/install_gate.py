@@ -17,11 +17,17 @@ from s3c_actions.policy import model
 from s3c_actions.result.model import DeployResult
 from s3c_actions.signing import certificates, identities
 from s3c_actions.steps import install_gate
-from s3c_actions.steps.verify import trusted_certificates, trusted_identities, unrestricted_authorities
+from s3c_actions.steps.verify import (
+    timestamp_authorities,
+    trusted_certificates,
+    trusted_identities,
+    unrestricted_authorities,
+)
 from s3c_actions.wiring.azure import find_tenant, identity_from_inputs
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.judging import read_certificates
 from s3c_actions.wiring.kubernetes import find_kubeconfig
+from s3c_actions.wiring.verifying import require_timestamp_roots
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster, KubernetesObject
@@ -64,6 +70,17 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
     return install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=context.progress))
 
 
+_TRUST_INPUTS = (
+    inputs.GateInputs.trust_store,
+    inputs.GateInputs.trusted_identity,
+    inputs.GateInputs.vault,
+    inputs.GateInputs.trusted_vault_version,
+    inputs.GateInputs.trusted_timestamp_root,
+    inputs.GateInputs.verify_timestamp,
+)
+"""Inputs on whom to trust, which a policy says instead."""
+
+
 def _objects(
     options: GateInputs, context: Context, vault_identities: tuple[str, ...] = ()
 ) -> tuple[KubernetesObject, ...]:
@@ -72,7 +89,7 @@ def _objects(
     Args:
         options: of the command.
         context: of the command.
-        vault_identities: the identity trusted from the vault when the inputs name none; empty: no identity.
+        vault_identities: those trusted from the vault when the inputs name none; empty: no identity.
     """
     sources = options.manifests
     manifest_files = (
@@ -82,7 +99,7 @@ def _objects(
     )
     user_objects = [document for file in manifest_files for document in manifests.parse_objects(file.text, file.source)]
     if (path := options.policy) is not None:
-        for option in (inputs.GateInputs.trust_store, inputs.GateInputs.trusted_identity, inputs.GateInputs.vault):
+        for option in _TRUST_INPUTS:
             if options.given(option):
                 raise InputError(
                     option.name, "it is given beside a policy, which names the signers.", remedy="Give one of both."
@@ -93,9 +110,17 @@ def _objects(
             user_objects,
         )
     provider = _certificate_provider(options, context)
+    require_timestamp_roots(options)
+    stamps = timestamp_authorities(options.trusted_timestamp_root).decode()
     gate_objects = gate_manifests.objects_for_identities(
-        _identities(options, user_objects) or vault_identities, options.exempt_namespaces, allow_tags=options.allow_tags
+        _identities(options, user_objects) or vault_identities,
+        options.exempt_namespaces,
+        timestamp_check=options.verify_timestamp if stamps else "",
+        allow_tags=options.allow_tags,
     )
+    if stamps:
+        store = gate_manifests.certificate_store(stamps, gate_manifests.TIMESTAMP_STORE_NAME)
+        gate_objects = (store, *gate_objects)
     if provider is not None:
         gate_objects = (provider, *gate_objects)
     elif not any(document["kind"] == "KeyManagementProvider" for document in user_objects):
@@ -152,7 +177,7 @@ def _trusts_nobody(document: KubernetesObject) -> bool:
 
 
 def _vault_identities(options: GateInputs, context: Context) -> tuple[str, ...]:
-    """Return the identity in the vault's current certificate, when the inputs name a vault only.
+    """Return the identities in the vault's trusted certificates, when the inputs name a vault only.
 
     Ratify trusts the issuer of the certificate in the vault, so the subject is pinned.
     """
@@ -168,9 +193,10 @@ def _vault_identities(options: GateInputs, context: Context) -> tuple[str, ...]:
         with context.progress.step("vault") as step:
             identity = identity_from_inputs(options, context)
             vault = Vault(vault_host(options.vault, identity.cloud.vaults), identity, context.progress)
-            chain = vault.certificate(name, issuers=()).chain
+            versions = options.trusted_vault_version or ("",)
+            chains = [vault.certificate(name, version, issuers=()).chain for version in versions]
             step.done(f"{name} of {vault.host}, read with {identity.told}")
-        return (certificates.pinned_identity(chain, VaultCertificateOptions.vault_certificate.name),)
+        return certificates.pinned_identities(chains, VaultCertificateOptions.vault_certificate.name)
     except S3CError as error:
         error.remedy = f"{error.remedy} Or name the signer with `trusted-identity`: then the vault is not read here."
         raise
@@ -192,6 +218,12 @@ def _certificate_provider(options: GateInputs, context: Context) -> KubernetesOb
     from s3c_actions.azure.vault import vault_host
 
     stores, vault = options.trust_store, options.vault
+    if options.trusted_vault_version and not vault:
+        raise InputError(
+            GateInputs.vault.name,
+            f"it is missing, and {GateInputs.trusted_vault_version.name} is given.",
+            remedy="Give the vault that has these versions.",
+        )
     if stores and vault:
         raise InputError("vault", "it is given beside trust-store.", remedy="Give one of both.")
     if stores:
@@ -209,6 +241,7 @@ def _certificate_provider(options: GateInputs, context: Context) -> KubernetesOb
     return gate_manifests.key_vault_store(
         f"https://{vault_host(vault, clouds.find_cloud(options.azure_cloud).vaults)}",
         options.vault_certificate,
+        options.trusted_vault_version or ("",),
         tenant=vault_inputs[GateInputs.tenant_id.name],
         client=options.ratify_client_id,
     )

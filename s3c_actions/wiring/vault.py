@@ -75,6 +75,24 @@ def open_vault(options: VaultOptions, context: Context) -> OpenVault:
         InputError: an input is wrong, or the certificate cannot sign images.
         OutsideError: Azure gave no token, or the vault denied access.
     """
+    (opened,) = open_versions(options, context, (options.vault_certificate_version,), valid_now=True)
+    return opened
+
+
+def open_versions(
+    options: VaultOptions, context: Context, versions: Sequence[str], *, valid_now: bool
+) -> tuple[OpenVault, ...]:
+    """Read and check versions of the certificate that the inputs name, to trust them.
+
+    Args:
+        options: of the command.
+        context: of the run.
+        versions: an empty one is the newest.
+        valid_now: refuse one that has expired; where time-stamps are trusted, what it signed before still counts.
+
+    Raises:
+        InputError, OutsideError: as `open_vault`.
+    """
     from s3c_actions.azure import vault
 
     issuers = _issuers(options)
@@ -82,10 +100,14 @@ def open_vault(options: VaultOptions, context: Context) -> OpenVault:
         identity = identity_from_inputs(options, context)
         host = vault.vault_host(options.vault, identity.cloud.vaults)
         vault_client = vault.Vault(host, identity, context.progress)
-        certificate = vault_client.certificate(options.vault_certificate, options.vault_certificate_version, issuers)
-        key = _check_certificate(certificate, vault_client, datetime.now(UTC))
-        step.done(f"{certificate.name} of {host}, {key}, read with {identity.told}")
-    return OpenVault(vault=vault_client, certificate=certificate, identity=identity)
+        opened, keys = [], []
+        for version in versions:
+            certificate = vault_client.certificate(options.vault_certificate, version, issuers)
+            keys.append(_check_certificate(certificate, vault_client, datetime.now(UTC) if valid_now else None))
+            opened.append(OpenVault(vault=vault_client, certificate=certificate, identity=identity))
+        count = f", {len(opened)} versions" if len(opened) > 1 else ""
+        step.done(f"{options.vault_certificate} of {host}{count}, {', '.join(keys)}, read with {identity.told}")
+    return tuple(opened)
 
 
 def _issuers(options: VaultCertificateOptions) -> Sequence[x509.Certificate] | None:
@@ -93,7 +115,7 @@ def _issuers(options: VaultCertificateOptions) -> Sequence[x509.Certificate] | N
     return None if path is None else certificates.read_chain(read_input_file(path, "vault-ca-certs"), "vault-ca-certs")
 
 
-def _check_certificate(certificate: VaultCertificate, vault: Vault, now: datetime) -> str:
+def _check_certificate(certificate: VaultCertificate, vault: Vault, now: datetime | None) -> str:
     """Check the certificate against the rules for signing, and return its key specification."""
     try:
         certificates.check(certificate.chain, now, field=inputs.VaultCertificateOptions.vault_certificate.name)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from s3c_actions.core.errors import InputError, Refused
 from s3c_actions.options.sign import CertificateOptions
 from s3c_actions.options.verify import VouchingOptions
@@ -16,7 +18,7 @@ from s3c_actions.steps.verify import VerifySettings
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
 from s3c_actions.wiring.signing import create_notation
-from s3c_actions.wiring.verifying import names_trust, trust_settings
+from s3c_actions.wiring.verifying import TIMESTAMP_INPUTS, given_trust_settings, names_trust, trust_settings
 
 if TYPE_CHECKING:
     from s3c_actions.programs.notation.home import NotationHome
@@ -70,9 +72,10 @@ def by_options(options: VouchingOptions, context: Context, registries: Collectio
 
 
 def _trust_settings(options: VouchingOptions, context: Context) -> VerifySettings | None:
-    if names_trust(options):
-        return trust_settings(options, context, {})
     path = options.certificate
+    # A certificate alone says who is trusted, not whose time-stamps.
+    if names_trust(options, TIMESTAMP_INPUTS if path is not None else ()):
+        return trust_settings(options, context, {})
     if path is None:
         return None
     chain = certificates.read_chain(
@@ -88,4 +91,4 @@ def _trust_settings(options: VouchingOptions, context: Context) -> VerifySetting
     anchor = write_private_file(
         context.temp / "certificate-anchor.pem", certificates.encode_pem(certificates.trust_anchor(chain))
     )
-    return VerifySettings(stores=(anchor,), identities=(identity,) if identity else ())
+    return replace(given_trust_settings(options, {}), stores=(anchor,), identities=(identity,) if identity else ())

@@ -42,6 +42,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
     "notation reject": (
         "unable to find specified metadata in the signature",
         "no timestamp countersignature was found in the signature envelope",
+        'timestamping certificate with subject "CN=tsa" revocation status is unknown',
         "signing certificate with subject CN=x is revoked",
         'certificate "CN=x" is not valid: verification time is before certificate "CN=x" validity period',
         "content descriptor mismatch",
@@ -94,6 +95,10 @@ GIVEN: dict[str, tuple[str, ...]] = {
         "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
         "signature is not produced by a trusted signer",
         "the integrity check failed",
+        "no timestamp countersignature was found in the signature envelope",
+        "failed to verify the timestamp countersignature with error: failed to verify signed token: cms verification "
+        "failure: x509: certificate signed by unknown authority",
+        'timestamping certificate with subject "CN=tsa" revocation status is unknown',
         "HEAD https://example.com/v2/: response status code 401: unauthorized",
         "manifest unknown",
         "no signature is associated with it",

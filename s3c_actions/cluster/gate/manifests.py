@@ -19,6 +19,9 @@ MANIFESTS = next(folder for folder in (_PACKAGE / "manifests", _PACKAGE.parent /
 TRUST_STORE_NAME = "signers"
 """The name of the KeyManagementProvider that the verifier refers to."""
 
+TIMESTAMP_STORE_NAME = "time-stamp-authorities"
+"""The name of the one that holds the root certificates of time-stamp authorities."""
+
 EXEMPT_NAMESPACES = ("kube-system", "gatekeeper-system")
 """Namespaces that bypass every gate: the cluster's own parts, and the gate itself."""
 
@@ -37,6 +40,7 @@ def objects_for_identities(
     exempt: tuple[str, ...] = (),
     scopes: tuple[str, ...] = ("*",),
     *,
+    timestamp_check: str = "",
     allow_tags: bool = False,
 ) -> tuple[KubernetesObject, ...]:
     """Return the objects that configure how Ratify verifies, and when Gatekeeper asks it.
@@ -45,12 +49,16 @@ def objects_for_identities(
         identities: the trusted signers, as `x509.subject: C=…, ST=…, O=…`; `*` is every subject below the certificates.
         exempt: namespaces that bypass the gate, besides the cluster's own and the gate's.
         scopes: repositories whose signatures count; `*` is every one.
+        timestamp_check: when a signature needs a time-stamp of an authority in TIMESTAMP_STORE_NAME: one of
+            `signing.timestamps.CHECKS`; empty: no time-stamp counts.
         allow_tags: admit Pods whose images have no digest.
     """
     (verifier,) = _read_manifest("ratify/verifier.yaml")
     (constraint,) = _read_manifest("gatekeeper/constraint.yaml")
     (statement,) = verifier["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]
     statement |= {"registryScopes": list(scopes), "trustedIdentities": list(identities)}
+    if timestamp_check:
+        export.trust_timestamps(verifier["spec"]["parameters"], TIMESTAMP_STORE_NAME, timestamp_check)
     excluded = constraint["spec"]["match"]["excludedNamespaces"]
     constraint["spec"]["match"]["excludedNamespaces"] = list(dict.fromkeys([*excluded, *exempt]))
     if allow_tags:
@@ -75,19 +83,28 @@ def objects_for_policy(
     return (*export.ratify_objects(ruling), export.constraint_template(ruling, template), constraint)
 
 
-def certificate_store(pem: str) -> KubernetesObject:
-    """Return the object that trusts given certificates: the signers' own, or their authorities'; PEM, concatenated."""
+def certificate_store(pem: str, name: str = TRUST_STORE_NAME) -> KubernetesObject:
+    """Return the object that holds trusted certificates.
+
+    Args:
+        pem: the signers' certificates, their authorities' or time-stamp authorities', concatenated.
+        name: TRUST_STORE_NAME or TIMESTAMP_STORE_NAME.
+    """
     (provider,) = _read_manifest("ratify/key-management-provider-inline.yaml")
+    provider["metadata"]["name"] = name
     provider["spec"]["parameters"]["value"] = pem
     return provider
 
 
-def key_vault_store(vault: str, certificate: str, *, tenant: str, client: str) -> KubernetesObject:
+def key_vault_store(
+    vault: str, certificate: str, versions: tuple[str, ...] = ("",), *, tenant: str, client: str
+) -> KubernetesObject:
     """Return the object that trusts a certificate of Azure Key Vault, fetched by Ratify with workload identity.
 
     Args:
         vault: its address, `https://NAME.vault.azure.net`.
-        certificate: its name; the current version counts, and is fetched every hour.
+        certificate: its name.
+        versions: of it; an empty one is the newest of the moment in which Ratify looks, every hour.
         tenant: of the identity.
         client: of the identity that may get certificates and secrets.
     """
@@ -96,7 +113,7 @@ def key_vault_store(vault: str, certificate: str, *, tenant: str, client: str) -
         "vaultURI": vault,
         "tenantID": tenant,
         "clientID": client,
-        "certificates": [{"name": certificate}],
+        "certificates": [{"name": certificate, **({"version": version} if version else {})} for version in versions],
     }
     return provider
 

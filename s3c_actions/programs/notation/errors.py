@@ -180,10 +180,16 @@ REJECTIONS = (
         remedy="Sign it again with `timestamp-url`.",
     ),
     Case(
+        pattern=r"timestamping certificate .*revocation status is unknown",
+        kind=Refused,
+        what="Whether the authority of its time-stamp is revoked could not be found out.",
+        remedy="Let this machine reach the OCSP and CRL addresses in the authority's certificates, and try again.",
+    ),
+    Case(
         pattern=r"timestamp",
         kind=Refused,
         what="The time-stamp of its signature is not trusted.",
-        remedy="Give the root certificate of the authority that made it as `timestamp-root-cert`.",
+        remedy="Give the root certificate of the authority that made it as `trusted-timestamp-root`.",
     ),
     Case(
         pattern=r"is revoked",
