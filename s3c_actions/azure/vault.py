@@ -19,7 +19,7 @@ from s3c_actions.azure.transport import create_transport
 from s3c_actions.azure.vault_errors import VaultContext
 from s3c_actions.core import startup
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificates, key_files
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import HttpTransport
@@ -213,10 +213,10 @@ class Vault:
         document = answer.json()
         content_type, value = str(document.get("contentType")), str(document.get("value"))
         if content_type == _PEM:
-            return certificates.read_chain(value.encode(), "vault-certificate")
+            return key_files.read_chain(value.encode(), "vault-certificate")
         try:
             if content_type == _PKCS12:
-                return certificates.read_pkcs12_certificates(base64.b64decode(value))
+                return key_files.read_pkcs12_certificates(base64.b64decode(value))
         except ValueError:
             content_type += ", and cannot be read"
         raise InputError(

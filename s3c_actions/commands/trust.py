@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import trust as inputs
 from s3c_actions.result.model import Outcome
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificates, key_files
 from s3c_actions.wiring import vault
 from s3c_actions.wiring.azure import find_tenant
 from s3c_actions.wiring.context import Context
@@ -58,7 +58,8 @@ def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
         for option in (inputs.TrustInputs.ratify_client_id, inputs.TrustInputs.trusted_vault_version):
             if options.given(option):
                 raise InputError(option.name, "it goes with vault, which is not given.", remedy="Leave it out.")
-        chains = certificates.split_chains(certificates.read_chain(read_input_file(path, "certificate")))
+        with certificates.reject_unreadable("certificate"):
+            chains = certificates.split_chains(key_files.read_chain(read_input_file(path, "certificate")))
         for chain in chains:
             # With trust in time-stamps, what a certificate signed is trusted after its end.
             certificates.check(chain, None if settings.timestamp_roots else context.now)

@@ -14,7 +14,7 @@ from s3c_actions.core.artifact_types import SARIF, SIGNATURE
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.parse import duration
 from s3c_actions.policy.model import Policy, TrustedSigner, exception_end
-from s3c_actions.signing import certificates, identities, timestamps
+from s3c_actions.signing import certificates, identities, key_files, timestamps
 
 RATIFY_API = "config.ratify.deislabs.io/v1beta1"
 POLICY_NAME = "ratify-policy"
@@ -132,7 +132,7 @@ def _identities(signer: TrustedSigner) -> tuple[str, ...]:
     """Return the trusted identities below a signer's certificates; `*` only for that signer alone, or on request."""
     if signer.identities:
         return identities.identity_entries(signer.identities, "policy")
-    chain = certificates.read_chain(signer.certificate_pem.encode(), "policy")
+    chain = key_files.read_chain(signer.certificate_pem.encode(), "policy")
     authority = next((certificate for certificate in chain if not certificates.is_own_anchor(certificate)), None)
     if authority is not None:
         raise InputError(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificates, key_files
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -29,7 +29,7 @@ def read_roots(data: bytes, field: str) -> tuple[Certificate, ...]:
     Raises:
         InputError: one of them is no root: notation accepts no other in a trust store of time-stamp authorities.
     """
-    roots = certificates.read_chain(data, field)
+    roots = key_files.read_chain(data, field)
     for root in roots:
         if not (certificates.is_self_signed(root) and certificates.is_authority(root)):
             raise InputError(

@@ -137,13 +137,13 @@ def prepare(
     Raises:
         InputError: as `policy.export.trust_policies` does, or a certificate in the policy is invalid.
     """
-    from s3c_actions.signing import certificates
+    from s3c_actions.signing import certificates, key_files
 
     folder = Path(tempfile.mkdtemp(prefix="s3c-judge-", dir=temp))
     try:
         homes = []
         for signer, trust_policy in zip(policy.signers, trust_policies(policy), strict=True):
-            chain = certificates.read_chain(signer.certificate_pem.encode(), "policy")
+            chain = key_files.read_chain(signer.certificate_pem.encode(), "policy")
             home = NotationHome(folder / signer.name)
             home.folder.mkdir()
             home.write_policy(trust_policy)

@@ -23,7 +23,7 @@ from s3c_actions.programs.notation.home import NotationHome, TrustPolicy, write_
 from s3c_actions.programs.notation.notation import ListedSignature, SigningRequest
 from s3c_actions.registry.oci_layout import OCI_MANIFEST, OciLayout
 from s3c_actions.result.model import CertificateFacts, SignResult
-from s3c_actions.signing import certificates, timestamps
+from s3c_actions.signing import certificates, key_files, timestamps
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -202,7 +202,7 @@ def _prepare(
     certificates.check(chain, now, key, certificate_field)
     if key is not None:
         home.use_files(
-            write_private_file(folder / "signing.key", certificates.encode_key_pem(key)),
+            write_private_file(folder / "signing.key", key_files.encode_key_pem(key)),
             write_private_file(folder / "signing.crt", certificates.encode_pem(chain)),
         )
     _warn_of_end(chain, settings, now, progress)
@@ -246,10 +246,14 @@ def _warn_of_end(
 def _read(source: KeyFiles | Pkcs12) -> tuple[tuple[x509.Certificate, ...], PrivateKeyTypes, str]:
     """Return chain, key, and the input that the chain came from."""
     if isinstance(source, Pkcs12):
-        key, chain = certificates.read_pkcs12(source.content, source.password)
+        key, chain = key_files.read_pkcs12(source.content, source.password)
         return chain, key, "pkcs12"
-    chain = certificates.read_chain(source.certificates, source.certificate_field)
-    return chain, certificates.read_key(source.key, source.password, source.key_field), source.certificate_field
+    key = key_files.read_key(source.key, source.password, source.key_field)
+    return (
+        key_files.read_signing_chain(source.certificates, key, source.certificate_field),
+        key,
+        source.certificate_field,
+    )
 
 
 def _timestamp_root(request: SigningRequest) -> bytes:
@@ -277,7 +281,7 @@ def _chain_of_plugin(notation: protocols.Signer, home: NotationHome, layout: Oci
     for blob in layout.blobs():
         try:
             chain = reading.parse_json(blob)["header"]["x5c"]
-            return certificates.read_chain(
+            return key_files.read_chain(
                 b"".join(_pem_block(base64.b64decode(certificate, validate=True)) for certificate in chain), "key-id"
             )
         except (ValueError, KeyError, TypeError):

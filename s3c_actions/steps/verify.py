@@ -16,7 +16,7 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.programs.notation.home import NotationHome, TrustPolicy
 from s3c_actions.result.model import VerifyResult
-from s3c_actions.signing import identities, timestamps
+from s3c_actions.signing import identities, key_files, timestamps
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -133,7 +133,7 @@ def unrestricted_authorities(store: bytes, listed: Sequence[str]) -> tuple[str, 
     """
     from s3c_actions.signing import certificates
 
-    chain = tuple(dict.fromkeys(certificates.read_chain(store, "trust-store")))
+    chain = tuple(dict.fromkeys(key_files.read_chain(store, "trust-store")))
     authorities = [certificate for certificate in chain if not certificates.is_own_anchor(certificate)]
     if not listed:
         return tuple(certificates.subject(certificate) for certificate in authorities)
@@ -192,13 +192,11 @@ def chains_to_store(settings: VerifySettings, chain: tuple[x509.Certificate, ...
     Raises:
         InputError: a file does not exist or holds no certificate.
     """
-    from s3c_actions.signing import certificates
-
     if settings.policy is None:
         stored = [_certificates(path, "trust-store") for path in settings.stores]
     else:
         stored = [content for kind, _, content in _read_trust_store(settings.stores) if kind != "tsa"]
-    trusted = [certificate for content in stored for certificate in certificates.read_chain(content, "trust-store")]
+    trusted = [certificate for content in stored for certificate in key_files.read_chain(content, "trust-store")]
     return any(certificate in trusted for certificate in chain)
 
 
@@ -230,11 +228,10 @@ def _certificates(path: Path, field: str) -> bytes:
 
 
 def _chain(file: Path, field: str) -> tuple[x509.Certificate, ...]:
-    from s3c_actions.signing import certificates
 
     content = _read(file, field)
     try:
-        return certificates.read_chain(content, field)
+        return key_files.read_chain(content, field)
     except InputError as error:
         error.what = error.what.replace(f"{field}: it ", f"{field}: {file} ", 1)
         error.remedy = "Give certificates in PEM or DER."

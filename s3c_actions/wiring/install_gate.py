@@ -15,7 +15,7 @@ from s3c_actions.options.gate import GateInputs
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.policy import model
 from s3c_actions.result.model import DeployResult
-from s3c_actions.signing import certificates, identities
+from s3c_actions.signing import certificates, identities, key_files
 from s3c_actions.steps import install_gate
 from s3c_actions.steps.verify import (
     timestamp_authorities,
@@ -163,7 +163,7 @@ def _is_self_anchored(provider: KubernetesObject) -> bool:
     """Return whether a provider holds certificates, and each of them is its own trust anchor."""
     parameters = (provider.get("spec") or {}).get("parameters") or {}
     try:
-        chain = certificates.read_chain(str(parameters.get("value")).encode(), inputs.GateInputs.manifests.name)
+        chain = key_files.read_chain(str(parameters.get("value")).encode(), inputs.GateInputs.manifests.name)
     except InputError:
         return False
     return all(certificates.is_own_anchor(certificate) for certificate in chain)

@@ -14,7 +14,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.options import vault as inputs
 from s3c_actions.options.sign import KeyOptions
 from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificates, key_files
 from s3c_actions.wiring.azure import identity_from_inputs
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
@@ -112,7 +112,7 @@ def open_versions(
 
 def _issuers(options: VaultCertificateOptions) -> Sequence[x509.Certificate] | None:
     path: Path | None = options.vault_ca_certs
-    return None if path is None else certificates.read_chain(read_input_file(path, "vault-ca-certs"), "vault-ca-certs")
+    return None if path is None else key_files.read_chain(read_input_file(path, "vault-ca-certs"), "vault-ca-certs")
 
 
 def _check_certificate(certificate: VaultCertificate, vault: Vault, now: datetime | None) -> str:

@@ -12,7 +12,7 @@ from s3c_actions.core.errors import InputError, Refused
 from s3c_actions.options.sign import CertificateOptions
 from s3c_actions.options.verify import VouchingOptions
 from s3c_actions.programs.notation.home import write_private_file
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificates, key_files
 from s3c_actions.steps import verify
 from s3c_actions.steps.verify import VerifySettings
 from s3c_actions.wiring.context import Context
@@ -78,13 +78,12 @@ def _trust_settings(options: VouchingOptions, context: Context) -> VerifySetting
         return trust_settings(options, context, {})
     if path is None:
         return None
-    chain = certificates.read_chain(
-        read_input_file(path, CertificateOptions.certificate.name), CertificateOptions.certificate.name
-    )
+    field = CertificateOptions.certificate.name
+    chain = key_files.read_signing_chain(read_input_file(path, field), field=field)
     identity = certificates.trusted_identity(chain[0])
     if not identity and not certificates.is_self_signed(chain[0]):
         raise InputError(
-            CertificateOptions.certificate.name,
+            field,
             "its subject cannot be named in a trust policy, and its authority has issued others.",
             remedy="Name whom to trust with `trust-store` and `trusted-identity`.",
         )
