@@ -156,8 +156,10 @@ TRUST = (
         remedy='Add the repository to `registryScopes`, or a statement for `"*"`.',
     ),
     Case(
-        pattern=r"trust ?policy.*(?:malformed|invalid|missing|unsupported|not present|must|cannot|duplicate)"
-        r"|trust policy statement|distinguished name \(DN\)",
+        pattern=r"trust ?policy.{0,200}?(?:malformed|invalid|missing|unsupported|not present|must|cannot|duplicate)"
+        r"|trust policy (?:statement|document|is not a regular file|is not present)|trust policy: "
+        r"|(?:malformed|unable to read) trust policy|registry scope \\?\"|distinguished name \(DN\)"
+        r"|signature verification level|custom signature verification",
         field="trust-policy",
         what="notation does not accept it.",
         cause="It breaks the rules for trust policies; the original message says which.",
