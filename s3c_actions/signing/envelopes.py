@@ -50,6 +50,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         target: digest of the artifact that was signed.
         signer, issuer: names of the signing certificate, RFC 4514.
         thumbprint: SHA-256 of the signing certificate, hexadecimal.
+        key: SHA-256 of the signing certificate's public key, hexadecimal.
+        not_after: end of the signing certificate, RFC 3339.
         signed_at, expires: RFC 3339, empty when not stated.
         timestamped: whether it contains an RFC 3161 time-stamp.
         metadata: signed along with the digest.
@@ -61,6 +63,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     signer: str
     issuer: str
     thumbprint: str
+    key: str = ""
+    not_after: str = ""
     signed_at: str = ""
     expires: str = ""
     timestamped: bool = False
@@ -96,6 +100,8 @@ def read(content: bytes, media_type: str) -> Envelope:
         signer=certificates.subject(leaf),
         issuer=leaf.issuer.rfc4514_string(),
         thumbprint=certificates.thumbprint(leaf),
+        key=certificates.key_thumbprint(leaf),
+        not_after=certificates.format_time(leaf.not_valid_after_utc),
         signed_at=normalize_time(protected.get(_SIGNING_TIME) or protected.get(_AUTHENTIC_TIME)),
         expires=normalize_time(protected.get(_EXPIRY)),
         timestamped=bool(stamp),
@@ -170,6 +176,7 @@ def _decoded(value: object, what: str) -> bytes:
 
 
 def _leaf(chain: object) -> Certificate:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.x509 import load_der_x509_certificate
 
     if not isinstance(chain, list | tuple) or not chain or not all(isinstance(entry, bytes) for entry in chain):
@@ -180,7 +187,8 @@ def _leaf(chain: object) -> Certificate:
         leaf = load_der_x509_certificate(chain[0])
         leaf.issuer.rfc4514_string()  # parsed on access
         certificates.subject(leaf)
-    except ValueError:
+        certificates.key_thumbprint(leaf)
+    except (ValueError, UnsupportedAlgorithm):
         raise EnvelopeError("its certificate cannot be read") from None
     return leaf
 

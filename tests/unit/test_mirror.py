@@ -54,7 +54,7 @@ WITHOUT = {
         "artifact_types errors pasted_content process progress reading records response_limits "
         "secret_handover secret_values startup writing"
     ),
-    "evidence": "documents sbom statement",
+    "evidence": "documents sbom signatures statement",
     "findings": "difference model releases scope scope_inference threshold trivy_warnings",
     "github": (
         "api artifact code_scanning comments delivery errors files issues log marker proposal run target_branch"
@@ -77,7 +77,7 @@ WITHOUT = {
     "report": "rendering",
     "result": "gate_change model outputs",
     "signing": "envelopes identities",
-    "steps": "deploy judge merge mirror patch_building patching protocols sign trace verify",
+    "steps": "deploy judge list_signed merge mirror patch_building patching protocols sign trace verify",
     "trace": "diagram document model page text",
     "wiring": (
         "attaching azure baseline context deploying files github install_gate judging kubernetes logins "
