@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions.core import artifact_types
 from s3c_actions.core.reference import is_digest
 from s3c_actions.signing import envelopes
 from s3c_actions.signing.envelopes import Envelope
@@ -14,6 +16,10 @@ from s3c_actions.signing.envelopes import Envelope
 if TYPE_CHECKING:
     from s3c_actions.core.reference import Reference
     from s3c_actions.registry import Descriptor, Manifest, Registry
+
+
+MAX_SIGNATURES = 100
+"""Signatures of one digest that are read to find their ends."""
 
 
 class StoredSignature(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +55,35 @@ def read(registry: Registry, reference: Reference, listed: Descriptor) -> Stored
     return StoredSignature(
         manifest=manifest, content=content, envelope=envelopes.read(content, str(layer.get("mediaType")))
     )
+
+
+def find_ends(registry: Registry, reference: Reference) -> Mapping[str, datetime | None]:
+    """Return signer → when the last of its signatures at a digest ends; None: it has a time-stamp, and does not end.
+
+    A signature that cannot be read is left out. Nothing is verified: a signer is the subject that the signature claims.
+
+    Args:
+        registry: of the image.
+        reference: with a digest.
+
+    Raises:
+        S3CError: the registry could not be reached, or gave an invalid answer.
+    """
+    ends: dict[str, datetime | None] = {}
+    for listed in registry.referrers(reference, artifact_types.SIGNATURE)[:MAX_SIGNATURES]:
+        try:
+            envelope = read(registry, reference, listed).envelope
+        except ValueError:
+            continue
+        end = _end(envelope)
+        known = ends.get(envelope.signer, end)
+        ends[envelope.signer] = None if end is None or known is None else max(end, known)
+    return ends
+
+
+def _end(envelope: Envelope) -> datetime | None:
+    moments = [envelope.expires] if envelope.timestamped else [envelope.expires, envelope.not_after]
+    return min((datetime.fromisoformat(moment) for moment in moments if moment), default=None)
 
 
 def require_subject(manifest: Manifest, digest: str) -> None:

@@ -54,7 +54,7 @@ WITHOUT = {
         "artifact_types errors pasted_content process progress reading records response_limits "
         "secret_handover secret_values startup writing"
     ),
-    "evidence": "documents sbom signatures statement",
+    "evidence": "documents sbom statement",
     "findings": "difference model releases scope scope_inference threshold trivy_warnings",
     "github": (
         "api artifact code_scanning comments delivery errors files issues log marker proposal run target_branch"
