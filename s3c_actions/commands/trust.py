@@ -128,6 +128,7 @@ def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
             vault=f"https://{opened[0].vault.host}",
             certificate=opened[0].certificate.name,
             versions=versions,
+            issuers=certificates.encode_pem(opened[0].chain[1:]) if options.vault_ca_certs is not None else b"",
             tenant=tenant,
             client=client,
         )

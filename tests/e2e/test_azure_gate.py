@@ -21,7 +21,7 @@ import pytest
 
 from s3c_lab import lab as labs
 from s3c_lab import registry_server
-from s3c_lab.certificates import make, pem
+from s3c_lab.certificates import make, make_authority, pem
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node import cluster, files
@@ -263,6 +263,26 @@ def test_a_certificate_is_renewed_without_a_refused_image_and_then_withdrawn(sta
         assert kubectl.tried(pod("after", pod_spec(after))) == ""
         stage.s3c("sign", before, *named)
         stage.s3c(*check, f"--image={before}")
+    finally:
+        stage.install()
+
+
+def test_issuers_that_the_vault_does_not_have_are_given_to_the_gate(stage: Stage, kubectl: Kubectl) -> None:
+    """A certificate that was merged into the vault without its chain."""
+    root = make_authority("root")
+    signer = make("bare", spec="RSA-2048", issuer=root)
+    stage.vault.add("bare", signer, stored=(signer.certificate,))
+    issuers = stage.folder / "issuers.pem"
+    issuers.write_bytes(pem(root.certificate))
+    given = ("--vault-ca-certs", str(issuers))
+    good, foreign = stage.image("--vault", "kv-voting", "--vault-certificate", "bare", *given), stage.image(*STRANGER)
+    try:
+        stage.install(*given, certificate="bare")
+        ended = stage.s3c(
+            *("gate", "check", "--kubeconfig", stage.lab.kubeconfig, f"--image={good}", f"--image={foreign}"), code=1
+        )
+        verdicts = {one["image"]: one["admission"]["verdict"] for one in ended.result["images"]}
+        assert verdicts == {good: "admitted", foreign: "denied"}
     finally:
         stage.install()
 
