@@ -69,12 +69,13 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
         for image, workloads in unknown.items()
     ]
     due = tuple(image.image for image in refreshed if image.findings)
+    ending = tuple(image.reference for image in refreshed if image.ending)
     issue_action, url = _update_issue(options, context, refreshed) if options.issue else ("", "")
     keyless = attacher is None and bool(options.attach)
     return Outcome(
         command=NAME,
         images=tuple(outcomes),
-        refresh=RefreshResult(due=due, unknown=tuple(unknown), issue=url, done=issue_action),
+        refresh=RefreshResult(due=due, ending=ending, unknown=tuple(unknown), issue=url, done=issue_action),
         text=refresh_issue.render_text(refreshed) + (f"{NO_KEY_NOTICE}\n" if keyless else ""),
     )
 
