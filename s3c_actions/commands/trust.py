@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.core import writing
-from s3c_actions.core.errors import InputError
+from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.options import trust as inputs
@@ -76,9 +76,16 @@ def _list_signed(options: inputs.TrustInputs, context: Context) -> Outcome:
         for entry in listing.signed
     ]
     count = f"{counted(len(lines), 'signature')} of this key, {counted(listing.searched, 'digest')} searched"
-    unknown = f", {counted(len(listing.unreadable), 'signature')} could not be read" if listing.unreadable else ""
+    unknown = f"{counted(len(listing.unreadable), 'signature')} could not be read" if listing.unreadable else ""
+    summary = ", ".join(filter(None, (count, unknown)))
     return Outcome(
-        command="trust", images=(), files={"signed": file}, text="\n".join([*lines, f"{count}{unknown}: {file}"])
+        command="trust",
+        images=(),
+        files={"signed": file},
+        text="\n".join([*lines, f"{summary}: {file}"]),
+        # Whose the others are is unknown, so the list may lack some of this key.
+        exit_code=int(OutsideError.exit_code) if unknown else 0,
+        error=f"{unknown}." if unknown else "",
     )
 
 

@@ -157,7 +157,10 @@ class _Search:
                 waiting += [_Waiting(digest=entry.digest) for entry in manifest.descriptor.manifests][::-1]
             documents = self._digest(here, current, tags.get(current.digest, ()))
             image = current.image or here.pinned
-            waiting += [_Waiting(digest=one.digest, kind=one.artifact_type, image=image) for one in documents][::-1]
+            waiting += [
+                _Waiting(digest=document.digest, kind=document.artifact_type, image=image)
+                for document in reversed(documents)
+            ]
 
     def _digest(self, reference: Reference, current: _Waiting, tags: tuple[str, ...]) -> list[Descriptor]:
         """Look at the signatures of a digest; return the documents beside it."""
