@@ -87,7 +87,12 @@ class Vault:
         self._retries: Retries | None = None
 
     def certificate(
-        self, name: str, version: str = "", issuers: Sequence[x509.Certificate] | None = None
+        self,
+        name: str,
+        version: str = "",
+        issuers: Sequence[x509.Certificate] | None = None,
+        *,
+        disabled: bool = False,
     ) -> VaultCertificate:
         """Read a certificate, and its issuers when another authority than itself issued it.
 
@@ -95,6 +100,7 @@ class Vault:
             name: of the certificate.
             version: empty for the newest.
             issuers: the certificates of its issuers; None: they are read from the vault's secret.
+            disabled: read it also when it is disabled.
 
         Raises:
             InputError: there is no such certificate, it is disabled or deleted, or its issuers are not available.
@@ -108,7 +114,7 @@ class Vault:
             certificate = self._get_certificate(client, name, version, context)
         leaf = x509.load_der_x509_certificate(bytes(certificate.cer or b""))
         properties = certificate.properties
-        if properties is None or properties.enabled is False:
+        if properties is None or (properties.enabled is False and not disabled):
             raise InputError(
                 "vault-certificate",
                 f"{name} is disabled in the vault {context.name}.",

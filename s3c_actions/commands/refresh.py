@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from s3c_actions.cluster import deployed
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
+from s3c_actions.evidence import signatures
 from s3c_actions.github import api, issues, marker
 from s3c_actions.github import run as runs
 from s3c_actions.options import refresh as inputs
@@ -29,7 +31,7 @@ from s3c_actions.wiring.images import failed
 from s3c_actions.wiring.kubernetes import connect_cluster
 from s3c_actions.wiring.patching import reject_platform
 from s3c_actions.wiring.scanning import create_scanner
-from s3c_actions.wiring.signing import open_signing_key
+from s3c_actions.wiring.signing import open_signing_key, signing_registry
 
 if TYPE_CHECKING:
     from s3c_actions.wiring.attaching import Attacher
@@ -59,18 +61,21 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
             context.progress.about(image)
             outcome, image_result = _refresh_image(image, deployed[image], folders[image], scanner, attacher)
             outcomes.append(outcome)
+            if outcome.reference:
+                image_result = replace(image_result, ending=_find_ending(outcome.reference, options, context))
             refreshed.append(image_result)
     refreshed += [
         refresh_issue.RefreshedImage(image=image, places=workloads, problem="The cluster does not tell its digest.")
         for image, workloads in unknown.items()
     ]
     due = tuple(image.image for image in refreshed if image.findings)
+    ending = tuple(image.reference for image in refreshed if image.ending)
     issue_action, url = _update_issue(options, context, refreshed) if options.issue else ("", "")
     keyless = attacher is None and bool(options.attach)
     return Outcome(
         command=NAME,
         images=tuple(outcomes),
-        refresh=RefreshResult(due=due, unknown=tuple(unknown), issue=url, done=issue_action),
+        refresh=RefreshResult(due=due, ending=ending, unknown=tuple(unknown), issue=url, done=issue_action),
         text=refresh_issue.render_text(refreshed) + (f"{NO_KEY_NOTICE}\n" if keyless else ""),
     )
 
@@ -104,6 +109,21 @@ def _refresh_image(
     except S3CError as error:
         return failed(outcome, error), replace(refreshed, evidence=f"no report attached: {error.what}")
     return outcome, replace(refreshed, evidence="new report attached")
+
+
+def _find_ending(reference: str, options: inputs.RefreshInputs, context: Context) -> Mapping[str, str]:
+    """Return signer → day of its signature's end, of those that end within `certificate-warning-days`."""
+    pinned = Reference.parse(reference)
+    try:
+        ends = signatures.find_ends(signing_registry(options, context, {pinned.registry}), pinned)
+    except S3CError as error:
+        context.progress.warning(f"{reference}: when its signatures end could not be found out: {error.what}")
+        return {}
+    soon = context.now + timedelta(days=options.certificate_warning_days)
+    ending = {signer: f"{end:%Y-%m-%d}" for signer, end in ends.items() if end is not None and end < soon}
+    for signer, day in ending.items():
+        context.progress.warning(f"{reference}: the signature by {signer} ends on {day}: sign it again.")
+    return ending
 
 
 def _unfixable(scan: ScanResult) -> tuple[str, ...]:
@@ -174,7 +194,7 @@ def _update_issue(options: inputs.RefreshInputs, context: Context, images: Seque
     client = api.connect(_token(options, context), context.environment, context.progress.notice)
     key = marker.comment_key(NAME, workflow_run.workflow)
     with context.progress.step("issue") as step:
-        if any(image.findings for image in images):
+        if any(image.findings or image.ending for image in images):
             draft = issues.IssueDraft(
                 key=key,
                 title=refresh_issue.issue_title(images),

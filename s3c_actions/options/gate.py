@@ -126,6 +126,11 @@ class GateInputs(
         "is the newest when Ratify looks, every hour. Name the old one and the new one while a certificate is renewed. "
         "Without it, the newest.",
     )
+    vault_ca_certs = replace(
+        VaultCertificateOptions.vault_ca_certs,
+        help="`install`, with `vault`: the issuers of the certificate in PEM, where the vault's secret does not "
+        "have them: Ratify trusts the authorities in the secret, and these.",
+    )
     ratify_client_id: Input[str] = Input(
         name="ratify-client-id",
         help="`install`: client of Ratify's managed identity, which may read the vault and pull from the registry, "
@@ -178,6 +183,7 @@ class GateInputs(
         vault,
         vault_certificate,
         trusted_vault_version,
+        vault_ca_certs,
         ratify_client_id,
         exempt_namespaces,
         allow_tags,

@@ -5,6 +5,7 @@ https://github.com/notaryproject/specifications/blob/main/specs/signature-specif
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -394,6 +395,11 @@ def thumbprint(certificate: Certificate) -> str:
     from cryptography.hazmat.primitives.hashes import SHA256
 
     return certificate.fingerprint(SHA256()).hex()
+
+
+def key_thumbprint(certificate: Certificate) -> str:
+    """Return the SHA-256 of the certificate's public key (SubjectPublicKeyInfo) in hexadecimal."""
+    return hashlib.sha256(public_bytes(certificate.public_key())).hexdigest()
 
 
 def is_short_lived(certificate: Certificate) -> bool:

@@ -25,12 +25,14 @@ class VaultTrust(msgspec.Struct, frozen=True, kw_only=True):
         vault: the vault's address.
         certificate: its name there.
         versions: of it; an empty one is the newest at any time.
+        issuers: given by the user, PEM: Ratify does not get them from the vault; empty: it does.
         tenant, client: Ratify's identity.
     """
 
     vault: str
     certificate: str
     versions: tuple[str, ...] = ("",)
+    issuers: bytes = b""
     tenant: str
     client: str
 
@@ -90,10 +92,16 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
         if settings.fetched is not None
         else manifests.certificate_store(anchor.decode())
     )
+    issuers = settings.fetched.issuers if settings.fetched is not None else b""
     own = manifests.objects_for_identities(
-        identities, scopes=settings.scopes, timestamp_check=settings.timestamp_check if stamps else ""
+        identities,
+        scopes=settings.scopes,
+        issuers=bool(issuers),
+        timestamp_check=settings.timestamp_check if stamps else "",
     )
     documents = [provider]
+    if issuers:
+        documents.append(manifests.certificate_store(issuers.decode(), manifests.ISSUERS_STORE_NAME))
     if stamps:
         documents.append(manifests.certificate_store(stamps.decode(), manifests.TIMESTAMP_STORE_NAME))
     documents += [document for document in own if document["apiVersion"].startswith(manifests.RATIFY_GROUP)]

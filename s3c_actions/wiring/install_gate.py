@@ -25,6 +25,7 @@ from s3c_actions.steps.verify import (
 )
 from s3c_actions.wiring.azure import find_tenant, identity_from_inputs
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.files import read_input_file
 from s3c_actions.wiring.judging import read_certificates
 from s3c_actions.wiring.kubernetes import find_kubeconfig
 from s3c_actions.wiring.verifying import require_timestamp_roots
@@ -75,6 +76,7 @@ _TRUST_INPUTS = (
     inputs.GateInputs.trusted_identity,
     inputs.GateInputs.vault,
     inputs.GateInputs.trusted_vault_version,
+    inputs.GateInputs.vault_ca_certs,
     inputs.GateInputs.trusted_timestamp_root,
     inputs.GateInputs.verify_timestamp,
 )
@@ -115,9 +117,14 @@ def _objects(
     gate_objects = gate_manifests.objects_for_identities(
         _identities(options, user_objects) or vault_identities,
         options.exempt_namespaces,
+        issuers=options.vault_ca_certs is not None,
         timestamp_check=options.verify_timestamp if stamps else "",
         allow_tags=options.allow_tags,
     )
+    if (path := options.vault_ca_certs) is not None:
+        field = inputs.GateInputs.vault_ca_certs.name
+        issuers = certificates.encode_pem(key_files.read_chain(read_input_file(path, field), field)).decode()
+        gate_objects = (gate_manifests.certificate_store(issuers, gate_manifests.ISSUERS_STORE_NAME), *gate_objects)
     if stamps:
         store = gate_manifests.certificate_store(stamps, gate_manifests.TIMESTAMP_STORE_NAME)
         gate_objects = (store, *gate_objects)
@@ -218,12 +225,13 @@ def _certificate_provider(options: GateInputs, context: Context) -> KubernetesOb
     from s3c_actions.azure.vault import vault_host
 
     stores, vault = options.trust_store, options.vault
-    if options.trusted_vault_version and not vault:
-        raise InputError(
-            GateInputs.vault.name,
-            f"it is missing, and {GateInputs.trusted_vault_version.name} is given.",
-            remedy="Give the vault that has these versions.",
-        )
+    for option in (GateInputs.trusted_vault_version, GateInputs.vault_ca_certs):
+        if options.given(option) and not vault:
+            raise InputError(
+                GateInputs.vault.name,
+                f"it is missing, and {option.name} is given.",
+                remedy="Give the vault that has the certificate.",
+            )
     if stores and vault:
         raise InputError("vault", "it is given beside trust-store.", remedy="Give one of both.")
     if stores:

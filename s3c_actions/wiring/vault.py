@@ -110,6 +110,29 @@ def open_versions(
     return tuple(opened)
 
 
+def read_leaves(options: VaultOptions, context: Context, versions: Sequence[str]) -> tuple[x509.Certificate, ...]:
+    """Return versions of the certificate that the inputs name, also disabled or expired ones, to look for its uses.
+
+    Args:
+        options: of the command.
+        context: of the run.
+        versions: an empty one is the newest.
+
+    Raises:
+        InputError: there is no such certificate.
+        OutsideError: Azure gave no token, or the vault denied access.
+    """
+    from s3c_actions.azure import vault
+
+    with context.progress.step("vault") as step:
+        identity = identity_from_inputs(options, context)
+        client = vault.Vault(vault.vault_host(options.vault, identity.cloud.vaults), identity, context.progress)
+        name = options.vault_certificate
+        leaves = tuple(client.certificate(name, version, issuers=(), disabled=True).chain[0] for version in versions)
+        step.done(f"{name} of {client.host}, read with {identity.told}")
+    return leaves
+
+
 def _issuers(options: VaultCertificateOptions) -> Sequence[x509.Certificate] | None:
     path: Path | None = options.vault_ca_certs
     return None if path is None else key_files.read_chain(read_input_file(path, "vault-ca-certs"), "vault-ca-certs")

@@ -176,3 +176,26 @@ def test_only_the_jobs_that_sign_are_given_the_identity_that_signs() -> None:
     for workflow in ("scheduled-patch.yml", "secure-image.yml"):
         inputs = YAML.load(workflow_rules.WORKFLOWS / workflow)["on"]["workflow_call"]["inputs"]
         assert inputs["sign-environment"]["default"] == "signing"
+
+
+SIGNING = ("key-pem", "certificate", "vault", "vault-certificate", "vault-certificate-version")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
+def test_what_a_workflow_takes_for_signing_and_trust_reaches_every_step_that_signs_or_verifies(path: Path) -> None:
+    """A time-stamp in one job and not in the next would end with the certificate, and nobody would see it."""
+    workflow = YAML.load(path)
+    declared = (
+        ((workflow["on"].get("workflow_call") or {}).get("inputs") or {}) if isinstance(workflow["on"], dict) else {}
+    )
+    steps = [step.get("with") or {} for job in workflow["jobs"].values() for step in job.get("steps") or ()]
+    signing = [given for given in steps if "key-pem" in given]
+    verifying = [given for given in steps if "trusted-timestamp-root" in given]
+    for given in signing:
+        assert {*SIGNING, "timestamp-url", "timestamp-root-cert"} <= given.keys()
+    assert bool(signing) == ("timestamp-url" in declared)
+    # `trusted-timestamp-root` alone trusts nobody: who is trusted is given beside it.
+    for given in verifying:
+        assert "trust-store" in given or {"vault", "vault-certificate", "certificate"} <= given.keys()
+    for name in declared.keys() & {*SIGNING, "timestamp-url", "timestamp-root-cert", "trust-store", "trusted-identity"}:
+        assert any(f"inputs.{name}" in str(given.get(name)) for given in steps), name

@@ -27,7 +27,9 @@ from s3c_actions.programs.notation.home import NotationHome
 from s3c_lab import registry_server
 from s3c_lab.certificates import SERVER_AUTH, Identity, make, make_authority, pem, subject
 from s3c_lab.machine import Machine
+from tests.support.oci import Repository, attach
 from tests.support.signing import (
+    Ended,
     TimeStamps,
     answering,
     own_registry,
@@ -266,6 +268,61 @@ def test_a_signing_services_next_certificate_signs_nothing_again(
     trust = ("--trust-store", root_file, "--trusted-identity", "C=US, ST=WA, O=s3c lab, CN=release")
     verified = s3c(keys, "verify", image, *trust, "--trusted-timestamp-root", time_stamps.root)
     assert verified.code == 0, verified.stderr
+
+
+def test_what_a_key_has_signed_is_listed(registry: str, keys: Path, identities: dict[str, Identity]) -> None:
+    """By tag, without one, in an index, beside an image; by another certificate of the key; and nothing of others."""
+    name = f"sign/{uuid.uuid4().hex[:12]}"
+    repository = Repository(registry, name)
+    base = f"{registry}/{name}"
+    make("renewed", key=identities["ec"].key).write(keys, "renewed")
+
+    def signed(reference: str, *signers: str) -> str:
+        for signer in signers:
+            ended = s3c(keys, "sign", reference, *pair(keys, signer))
+            assert ended.code == 0, ended.stderr
+        return reference
+
+    both = signed(push_image(registry, name, "1.0", "both"), "ec", "rsa")
+    other = signed(push_image(registry, name, "1.1", "other"), "rsa")
+    untagged = push_image(registry, name, "moved", "untagged")
+    push_image(registry, name, "moved", "the tag's next image")
+    signed(untagged, "renewed")
+    child = push_image(registry, name, "child", "child")
+    body, media_type = repository.raw("child")
+    entry = {"mediaType": media_type, "digest": child.partition("@")[2], "size": len(body)}
+    repository.index([{**entry, "platform": {"os": "linux", "architecture": "amd64"}}], "index")
+    signed(child, "ec")
+    report = f"{base}@{attach(repository, other.partition('@')[2], 'application/sarif+json', b'{}')}"
+    signed(report, "ec")
+
+    def listed(*images: str) -> tuple[Ended, dict[str, dict[str, object]]]:
+        flags = [f"--image={image}" for image in images]
+        ended = s3c(keys, "trust", "list-signed", *flags, "--certificate", keys / "ec.crt")
+        found = json.loads((keys / "s3c-out" / "signed.json").read_text()) if ended.code != 2 else []
+        assert [one["reference"] in ended.stdout for one in found] == [True] * len(found)
+        return ended, {one["reference"]: one for one in found}
+
+    ended, found = listed(base)
+    assert ended.code == 0, ended.stderr
+    assert set(found) == {both, untagged, child, report}
+    assert (found[both]["tags"], found[untagged]["tags"], found[child]["tags"]) == (["1.0"], [], ["child"])
+    assert [("CN=rsa" in one) for one in found[both]["others"]] == [True]  # type: ignore[attr-defined]
+    assert found[untagged]["others"] == []
+    assert (found[report]["kind"], found[report]["image"]) == ("application/sarif+json", other)
+    assert found[both]["signature"] in signatures(both)
+    assert str(found[both]["signed_at"]).startswith(str(datetime.now(UTC).year))
+    # Of one image, or of an index by its tag.
+    assert set(listed(other)[1]) == {report}
+    assert set(listed(f"{base}:index")[1]) == {child}
+    # One that cannot be read is no clean bill: it is named, and the list counts as incomplete.
+    broken = attach(repository, other.partition("@")[2], "application/vnd.cncf.notary.signature", b"broken")
+    ended, found = listed(base)
+    assert set(found) == {both, untagged, child, report}
+    assert (ended.code, f"{broken} cannot be read" in ended.stderr) == (3, True)
+    assert "1 signature could not be read" in ended.stdout
+    missing, _ = listed(f"{base}/nothing")
+    assert (missing.code, "does not exist" in missing.stderr) == (2, True)
 
 
 def test_time_stamp_failures(image: str, keys: Path, time_stamps: TimeStamps) -> None:

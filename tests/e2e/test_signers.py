@@ -137,8 +137,8 @@ def test_a_time_stamp_outlives_its_certificate_at_the_gate(
     assert checked.code == 1
     assert checked.image["admission"]["reason"] == "its signature has no time-stamp, and the gate asks for one"
     for more in (trust, trust[:2]):
-        codes = {name: s3c("verify", image, "--trust-store", certificate, *more).code for name, image in images.items()}
-        assert codes == {"stamped": 0, "plain": 1}
+        ended = {name: s3c("verify", image, "--trust-store", certificate, *more).code for name, image in images.items()}
+        assert ended == {"stamped": 0, "plain": 1}
 
     signer = {"name": "short", "certificate": certificate.name, "timestamp-roots": [str(root.relative_to(tmp_path))]}
     policy = tmp_path / "s3c-policy.yaml"

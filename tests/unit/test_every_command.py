@@ -39,6 +39,7 @@ LINES: list[tuple[str, ...]] = [
     ("sign", PINNED, "--vault", "kv-voting", "--vault-certificate", "signing", "--azure-identity", "azure-cli"),
     ("verify", IMAGE, "--trust-store", "signing.crt"),
     ("trust", "export", "--vault", "kv-voting", "--vault-certificate", "signing", "--azure-identity", "azure-cli"),
+    ("trust", "list-signed", "--image", IMAGE, "--certificate", "signing.crt"),
     ("trace", IMAGE, "--trust-store", "signing.crt"),
     ("trace", IMAGE, "--policy", "policy.yaml"),
     ("deploy", "app.yaml", "--trust-store", "signing.crt"),

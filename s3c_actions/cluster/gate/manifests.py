@@ -19,6 +19,8 @@ MANIFESTS = next(folder for folder in (_PACKAGE / "manifests", _PACKAGE.parent /
 TRUST_STORE_NAME = "signers"
 """The name of the KeyManagementProvider that the verifier refers to."""
 
+ISSUERS_STORE_NAME = "signers-issuers"
+"""The name of the one beside it with the issuers of a vault's certificate, where the vault does not have them."""
 TIMESTAMP_STORE_NAME = "time-stamp-authorities"
 """The name of the one that holds the root certificates of time-stamp authorities."""
 
@@ -40,6 +42,7 @@ def objects_for_identities(
     exempt: tuple[str, ...] = (),
     scopes: tuple[str, ...] = ("*",),
     *,
+    issuers: bool = False,
     timestamp_check: str = "",
     allow_tags: bool = False,
 ) -> tuple[KubernetesObject, ...]:
@@ -49,6 +52,7 @@ def objects_for_identities(
         identities: the trusted signers, as `x509.subject: C=…, ST=…, O=…`; `*` is every subject below the certificates.
         exempt: namespaces that bypass the gate, besides the cluster's own and the gate's.
         scopes: repositories whose signatures count; `*` is every one.
+        issuers: certificates of ISSUERS_STORE_NAME are trusted besides those of TRUST_STORE_NAME.
         timestamp_check: when a signature needs a time-stamp of an authority in TIMESTAMP_STORE_NAME: one of
             `signing.timestamps.CHECKS`; empty: no time-stamp counts.
         allow_tags: admit Pods whose images have no digest.
@@ -57,6 +61,8 @@ def objects_for_identities(
     (constraint,) = _read_manifest("gatekeeper/constraint.yaml")
     (statement,) = verifier["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]
     statement |= {"registryScopes": list(scopes), "trustedIdentities": list(identities)}
+    if issuers:
+        verifier["spec"]["parameters"]["verificationCertStores"]["ca"][TRUST_STORE_NAME].append(ISSUERS_STORE_NAME)
     if timestamp_check:
         export.trust_timestamps(verifier["spec"]["parameters"], TIMESTAMP_STORE_NAME, timestamp_check)
     excluded = constraint["spec"]["match"]["excludedNamespaces"]
@@ -88,7 +94,7 @@ def certificate_store(pem: str, name: str = TRUST_STORE_NAME) -> KubernetesObjec
 
     Args:
         pem: the signers' certificates, their authorities' or time-stamp authorities', concatenated.
-        name: TRUST_STORE_NAME or TIMESTAMP_STORE_NAME.
+        name: TRUST_STORE_NAME, ISSUERS_STORE_NAME or TIMESTAMP_STORE_NAME.
     """
     (provider,) = _read_manifest("ratify/key-management-provider-inline.yaml")
     provider["metadata"]["name"] = name

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -25,9 +26,11 @@ from s3c_actions.report.document import (
     ProposedEntry,
     ResultDocument,
     ScanEntry,
+    SignEntry,
 )
 from s3c_actions.report.render import escape
 from s3c_actions.report.render.markdown import MAX_ROWS, Table, mark_safe, table_head
+from s3c_actions.signing.certificates import SHORT_LIFE
 
 MAX_IDS = 8
 MAX_WARNINGS = 10
@@ -376,12 +379,21 @@ def _signed_sentence(image: ImageResult) -> Markup:
     days = sign.certificate.days_left
     until = f"expires in {counted(days, 'day')}" if days >= 0 else f"expired {counted(-days, 'day')} ago"
     verb = "Already signed" if sign.skipped else "Signed"
-    warning = "⚠️ " if days < EXPIRY_NOTICE_DAYS else ""
+    warning = "⚠️ " if days < EXPIRY_NOTICE_DAYS and not _outlived(sign) else ""
     # The result of another step may say whether a gate judged it; results of older versions do not.
     last = image.last_scan
     judged = sign.judged is not False or (last is not None and last.gated is True)
     note = "" if judged else ", not judged by any gate"
     return mark_safe(f"{verb} by {escape.code(sign.certificate.subject)} ({warning}certificate {until}){note}")
+
+
+def _outlived(sign: SignEntry) -> bool:
+    """Return whether the signature's end is no news: a signing service's certificate of a few days, time-stamped."""
+    try:
+        life = datetime.fromisoformat(sign.certificate.not_after) - datetime.fromisoformat(sign.certificate.not_before)
+    except (ValueError, TypeError):  # a document of another version, or not ours
+        return False
+    return sign.timestamped and life <= SHORT_LIFE
 
 
 def _signature(image: ImageResult) -> Markup:

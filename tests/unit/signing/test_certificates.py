@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from s3c_actions.signing import certificates, key_files
+from s3c_actions.signing import certificates, identities, key_files
 from s3c_actions.signing.certificates import CertificateError
 from s3c_lab.certificates import (
     CODE_SIGNING,
@@ -286,3 +286,67 @@ def test_a_key_for_pss_alone_is_refused() -> None:
     with pytest.raises(CertificateError) as caught:
         certificates.check(chain, NOW)
     assert (caught.value.rule, "PSS" in caught.value.what) == ("key-type", True)
+
+
+def test_whether_it_is_valid_now_may_not_matter() -> None:
+    """What a certificate signed before its end is trusted by a time-stamp; every other rule holds."""
+    ended = make("ended", start=NOW - 9 * DAY, end=NOW - DAY)
+    with pytest.raises(CertificateError, match="expired"):
+        certificates.check(ended.chain, NOW)
+    certificates.check(ended.chain, None)
+    with pytest.raises(CertificateError, match="serverAuth"):
+        certificates.check(make("web", end=NOW - DAY / 2, extended=(SERVER_AUTH,)).chain, None)
+
+
+def test_the_chains_of_one_file_are_separated(chained: Identity, root: Identity) -> None:
+    alone, below = make("alone"), make("below", issuer=root)
+    listed = [*chained.chain, *alone.chain, *below.chain]
+    assert certificates.split_chains(listed) == (chained.chain, alone.chain, below.chain)
+    assert certificates.split_chains(chained.chain) == (chained.chain,)
+    assert certificates.split_chains([]) == ()
+    # Their order in the file does not matter, and a certificate that stands there twice is one.
+    assert certificates.split_chains([*listed[::-1], *listed]) == (below.chain, alone.chain, chained.chain)
+
+
+def test_several_certificates_of_one_signer_are_named_once_and_nobody_besides(root: Identity) -> None:
+    def pinned(*signers: Identity) -> tuple[str, ...]:
+        return certificates.pinned_identities([signer.chain for signer in signers])
+
+    def named(name: str) -> str:
+        return f"x509.subject:C=US,ST=WA,O=s3c lab,CN={name}"
+
+    first, renewed, other = make("a", issuer=root), make("a", issuer=root), make("b", issuer=root)
+    assert pinned(first, renewed) == (named("a"),)
+    assert pinned(first, other) == (named("a"), named("b"))
+    assert pinned(make("a"), make("b")) == (named("a"), named("b"))
+    # The same subject below another authority is asked for: both are named.
+    assert pinned(first, make("a", issuer=make_authority("second"))) == (named("a"),)
+    for pair in ((first, make("b", issuer=make_authority("second"))), (first, make("b"))):
+        with pytest.raises(CertificateError) as caught:
+            pinned(*pair)
+        assert caught.value.rule == "subject"
+    # A subject that no policy can name is trusted alone only; beside an authority it would be everybody.
+    assert pinned(make("odd", subject_name=ODD), make("a")) == ("*",)
+    with pytest.raises(CertificateError):
+        pinned(make("odd", subject_name=ODD), first)
+
+
+def test_an_identity_that_another_covers_is_left_out() -> None:
+    wide, narrow, other = (f"x509.subject: C=US, ST=WA, O={rest}" for rest in ("a", "a, CN=b", "c"))
+    assert identities.widest([narrow, wide, other, wide]) == (wide, other)
+    assert identities.widest([wide, narrow]) == (wide,)
+    assert identities.identity_entries(identities.widest([narrow, wide, other])) == (wide, other)
+
+
+def test_a_renewed_certificate_of_the_same_key_is_the_same_key() -> None:
+    first = make("a")
+    again, other = make("a", key=first.key), make("a")
+    assert certificates.thumbprint(first.certificate) != certificates.thumbprint(again.certificate)
+    assert certificates.key_thumbprint(first.certificate) == certificates.key_thumbprint(again.certificate)
+    assert certificates.key_thumbprint(first.certificate) != certificates.key_thumbprint(other.certificate)
+
+
+@pytest.mark.parametrize(("days", "short"), [(3, True), (7, True), (8, False), (365, False)])
+def test_a_certificate_of_a_week_is_short_lived(days: int, short: bool) -> None:
+    signer = make("daily", start=NOW.replace(microsecond=0), end=NOW.replace(microsecond=0) + days * DAY)
+    assert certificates.is_short_lived(signer.certificate) is short

@@ -117,11 +117,25 @@ def test_several_versions_of_a_vaults_certificate(context):
     ]
     for flags, field in (
         ({"trusted_vault_version": "newest"}, "vault"),
+        ({"vault_ca_certs": "ca.pem"}, "vault"),
         ({**VAULT, "trusted_vault_version": "second"}, "trusted-vault-version"),
     ):
         with pytest.raises(InputError) as error:
             install_gate._objects(given(**flags), context)
         assert error.value.field == field
+
+
+def test_issuers_that_the_vault_does_not_have_are_trusted_beside_it(context, tmp_path):
+    """Of a certificate that was merged alone: Ratify finds no authority in the vault's secret."""
+    authority = make_authority("root").chain_pem()
+    (tmp_path / "ca.pem").write_bytes(authority)
+    objects = install_gate._objects(given(**VAULT, vault_ca_certs=str(tmp_path / "ca.pem")), context)
+    providers = {one["metadata"]["name"]: one["spec"] for one in objects if one["kind"] == "KeyManagementProvider"}
+    assert set(providers) == {manifests.TRUST_STORE_NAME, manifests.ISSUERS_STORE_NAME}
+    assert providers[manifests.ISSUERS_STORE_NAME]["parameters"]["value"].encode() == authority
+    (verifier,) = (one for one in objects if one["kind"] == "Verifier")
+    stores = verifier["spec"]["parameters"]["verificationCertStores"]["ca"]
+    assert stores == {manifests.TRUST_STORE_NAME: [manifests.TRUST_STORE_NAME, manifests.ISSUERS_STORE_NAME]}
 
 
 def test_time_stamps_are_trusted_beside_the_signers(context, certificate, tmp_path):

@@ -154,6 +154,9 @@ def test_trusted_time_stamps_are_exported_for_notation_and_ratify(tmp_path: Path
         ({"certificate": "CERTIFICATE", "verify_timestamp": "afterCertExpiry"}, "trusted-timestamp-root"),
         ({"certificate": "CERTIFICATE", "trusted_timestamp_root": "CERTIFICATE"}, "trusted-timestamp-root"),
         ({"certificate": "CERTIFICATE", "task": "import"}, "task"),
+        ({"certificate": "CERTIFICATE", "image": "registry.example/app"}, "image"),
+        ({"certificate": "CERTIFICATE", "task": "list-signed"}, "image"),
+        ({"task": "list-signed", "image": "registry.example/app"}, "vault"),
     ],
 )
 def test_wrong_input_is_named(given: dict[str, str], field: str, tmp_path: Path) -> None:

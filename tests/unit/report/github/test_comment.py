@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from s3c_actions.findings.model import Severity
 from s3c_actions.report.document import ResultDocument
@@ -53,6 +54,29 @@ def test_steps_on_one_digest_are_one_image_whichever_document_they_came_in() -> 
     parts = [Outcome(command=command, images=(image,)) for command, image in images.items()]
     together = comment.render([outcomes.document(part) for part in parts], run_url=RUN)
     assert together == comment.render([outcomes.document(Outcome(command="chain", images=(whole,)))], run_url=RUN)
+
+
+@pytest.mark.parametrize(
+    ("begins", "stamped", "warned"),
+    [
+        ("2025-12-01T00:00:00Z", False, True),
+        ("2025-12-01T00:00:00Z", True, True),
+        ("2026-11-28T00:00:00Z", False, True),
+        ("2026-11-28T00:00:00Z", True, False),
+        ("", True, True),
+    ],
+)
+def test_a_certificate_that_ends_soon_is_marked_unless_that_is_its_nature(
+    begins: str, stamped: bool, warned: bool
+) -> None:
+    """A signing service's certificate of three days is outlived by its time-stamps; the next one is another."""
+    whole = outcomes.chain()
+    assert whole.sign is not None
+    certificate = replace(whole.sign.certificate, not_before=begins, not_after="2026-12-01T00:00:00Z", days_left=2)
+    image = replace(whole, sign=replace(whole.sign, certificate=certificate, timestamped=stamped))
+    source = comment.render([outcomes.document(Outcome(command="chain", images=(image,)))], run_url=RUN)
+    assert "certificate expires in 2 days" in source
+    assert ("⚠️ certificate expires" in source) is warned
 
 
 def test_links_that_are_none_are_left_out() -> None:
