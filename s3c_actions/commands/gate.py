@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate import inspection, proof
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError
@@ -86,19 +86,19 @@ def _try_images(
     def signatures(reference: Reference) -> list[str]:
         return [signature.digest for signature in registry.referrers(reference, SIGNATURE)]
 
-    unsigned = inspection.find_unsigned(list(references.values()), signatures)
+    unsigned = proof.find_unsigned(list(references.values()), signatures)
     denial = ""
     if unsigned:
         with context.progress.step("proof") as step:
             signed = next(iter(references.values())).pinned
-            proof = inspection.prove_closed(cluster, unsigned, namespace, inspected.constraints, signed)
-            denial = proof.what
-            step.done(f"{denial} Tried {proof.told}.")
+            closed_by = proof.prove_closed(cluster, unsigned, namespace, inspected.constraints, signed)
+            denial = closed_by.what
+            step.done(f"{denial} Tried {closed_by.told}.")
     admissions = []
     until = time.monotonic() + patience
     for image, reference in references.items():
         with context.progress.step("try") as step:
-            while denied := inspection.try_signed_image(
+            while denied := proof.try_signed_image(
                 cluster, reference, namespace, signatures=signatures, tell=context.progress.notice
             ):
                 if time.monotonic() > until:
@@ -108,7 +108,7 @@ def _try_images(
                 judge_admission(Admission(image=image, reference=reference.pinned, verdict="unknown"), denied)
             )
             step.done(f"{reference.pinned} is admitted" if denied is None else denied.denials[0].what)
-    inspection.reject_unsigned(
+    proof.reject_unsigned(
         (references[admission.image] for admission in admissions if admission.verdict == "admitted"), signatures
     )
     return DeployResult(

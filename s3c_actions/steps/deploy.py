@@ -22,7 +22,7 @@ from s3c_actions.cluster import image_places as places
 from s3c_actions.cluster import manifests as texts
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, KubernetesObject, Resource
-from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate import inspection, proof
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.cluster.manifests import ManifestFile
 from s3c_actions.core import writing
@@ -408,22 +408,20 @@ def _pass_gate(
             return
         references = {image.reference.pinned: image.reference for image in used}
         signatures = _signatures(tools, references.values())
-        unsigned = inspection.find_unsigned(list(references.values()), signatures)
+        unsigned = proof.find_unsigned(list(references.values()), signatures)
         proved = ""
         for namespace in sorted({namespace for _, _, namespace in wanted}):
             if unsigned:
-                proof = inspection.prove_closed(
-                    cluster, unsigned, namespace, looked.constraints, next(iter(references))
-                )
-                state.result = replace(state.result, unsigned_denied=unsigned, denial=proof.what)
-                proved = f"an unsigned image is denied {proof.told}"
+                closed_by = proof.prove_closed(cluster, unsigned, namespace, looked.constraints, next(iter(references)))
+                state.result = replace(state.result, unsigned_denied=unsigned, denial=closed_by.what)
+                proved = f"an unsigned image is denied {closed_by.told}"
             try:
                 _ask_gate(cluster, namespace, references, tools, state)
             except AdmissionDenied:
                 denied = sum(admission.verdict == "denied" for admission in state.result.admissions)
                 step.done(f"{denied} of {len(state.result.admissions)} images denied")
                 raise
-            inspection.reject_unsigned(references.values(), signatures)
+            proof.reject_unsigned(references.values(), signatures)
         if not proved and settings.require_gate:
             raise Refused(
                 "The gate was not proved: nothing that is deployed names an image.",
@@ -467,10 +465,10 @@ def _ask_gate(
     """Ask the gate about every image; the first denial is raised after all have been asked."""
     first: AdmissionDenied | None = None
     admissions = []
-    together = inspection.admitted_images(cluster, list(references), namespace)
+    together = proof.admitted_images(cluster, list(references), namespace)
     for admission in state.result.admissions:
         denied = (
-            inspection.try_signed_image(
+            proof.try_signed_image(
                 cluster,
                 references[admission.reference],
                 namespace,

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from s3c_actions.cluster import apply, rollout
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, KubernetesObject, Resource
-from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate import inspection, proof
 from s3c_actions.cluster.gate.manifests import CONSTRAINT_GROUP, RATIFY_GROUP
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.progress import Progress
@@ -235,21 +235,21 @@ class _Installer:
         deadline = time.monotonic() + min(self.remaining(), max(TAKEN_SECONDS, self.settings.timeout / 2))
         while True:
             looked = self.inspect()
-            proof = (
+            closed_by = (
                 _holes_error(looked)
                 if looked.holes
-                else inspection.prove_closed_by_absent_image(self.cluster, self.settings.namespace, looked.constraints)
+                else proof.prove_closed_by_absent_image(self.cluster, self.settings.namespace, looked.constraints)
             )
-            if isinstance(proof, inspection.GateProof):
-                self.proved = f"an image that is not there is denied {proof.told}"
+            if isinstance(closed_by, proof.GateProof):
+                self.proved = f"an image that is not there is denied {closed_by.told}"
                 return DeployResult(
-                    unsigned_denied=inspection.ABSENT_IMAGE,
-                    denial=proof.what,
+                    unsigned_denied=proof.ABSENT_IMAGE,
+                    denial=closed_by.what,
                     constraints=looked.constraints,
                     exempt=looked.exempt,
                 )
             if time.monotonic() > deadline:
-                raise proof
+                raise closed_by
             time.sleep(POLL)
 
     def retried(self, task: Callable[[], T]) -> T:

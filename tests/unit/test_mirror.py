@@ -16,7 +16,6 @@ PACKAGES = {"lab": ROOT / "s3c_lab", "tools": ROOT / "tools"}
 
 ACROSS = {
     "cli/test_mistakes.py",
-    "cluster/gate/test_proof.py",
     "cluster/test_manifests_corpus.py",
     "lab/test_node_files.py",
     "lab/test_node_programs.py",

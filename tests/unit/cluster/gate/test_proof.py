@@ -11,7 +11,7 @@ import pytest
 
 from s3c_actions.cluster import apply, image_places, rollout
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Resource
-from s3c_actions.cluster.gate import denials, inspection
+from s3c_actions.cluster.gate import denials, inspection, proof
 from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.progress import Silent, StepContext
 from s3c_actions.core.reference import Reference
@@ -54,7 +54,7 @@ class Answers(Cluster):
         self.tried: list[tuple[str, dict[image_places.ImagePlace, list[str]]]] = []
 
     def create(self, resource: Resource, document: dict[str, Any], namespace: str = "", *, dry_run: bool) -> Any:
-        assert (resource, dry_run) == (inspection.PODS, True)
+        assert (resource, dry_run) == (proof.PODS, True)
         found: dict[image_places.ImagePlace, list[str]] = {}
         for one in image_places.pod_images(document["spec"]):
             found.setdefault(one.place, []).append(one.image)
@@ -64,7 +64,7 @@ class Answers(Cluster):
         return document
 
     def list(self, resource: Resource, namespace: str = "", **query: str) -> list[dict[str, Any]]:
-        assert (resource, namespace) == (inspection.PODS, inspection.NAMESPACE)
+        assert (resource, namespace) == (proof.PODS, inspection.NAMESPACE)
         return []  # of Ratify's log there is nothing to read
 
 
@@ -84,13 +84,13 @@ def closed(*, but: image_places.ImagePlace | None = None, bad: frozenset[str] = 
     return Answers(answer)
 
 
-@pytest.mark.parametrize("beside", [APP, inspection._BESIDE])
+@pytest.mark.parametrize("beside", [APP, proof._BESIDE])
 def test_an_unsigned_image_is_tried_in_every_place_that_a_new_pod_has(beside):
     cluster = closed()
-    proof = inspection.prove_closed(cluster, SIGNATURE, "shop", [CONSTRAINT], beside)
-    assert proof.places == (*CREATABLE,)
-    assert proof.told == "as a container, an init container and an image volume"
-    assert "it has no signature" in proof.what
+    closed_by = proof.prove_closed(cluster, SIGNATURE, "shop", [CONSTRAINT], beside)
+    assert closed_by.places == (*CREATABLE,)
+    assert closed_by.told == "as a container, an init container and an image volume"
+    assert "it has no signature" in closed_by.what
     assert [found.get(place) for place, (_, found) in zip(CREATABLE, cluster.tried, strict=True)] == [[SIGNATURE]] * 3
     assert all(found[image_places.CONTAINERS] == [beside] for _, found in cluster.tried[1:])
 
@@ -98,7 +98,7 @@ def test_an_unsigned_image_is_tried_in_every_place_that_a_new_pod_has(beside):
 @pytest.mark.parametrize("place", CREATABLE, ids=lambda one: one.noun)
 def test_a_gate_that_leaves_out_a_place_is_open(place):
     with pytest.raises(Refused, match=rf"The gate is open: .* nobody signed, {place.phrase}") as raised:
-        inspection.prove_closed(closed(but=place), SIGNATURE, "shop", [CONSTRAINT], APP)
+        proof.prove_closed(closed(but=place), SIGNATURE, "shop", [CONSTRAINT], APP)
     assert raised.value.image == SIGNATURE
     assert (f"not at {place.noun}s" in raised.value.cause) is (place is not image_places.CONTAINERS)
 
@@ -116,8 +116,8 @@ OWN_POLICY = "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'no-images' wit
 
 @pytest.mark.parametrize(("status", "message"), [(422, NO_VOLUMES), (422, OWN_POLICY)])
 def test_a_place_that_the_cluster_has_not_is_not_claimed(status, message):
-    proof = inspection.prove_closed(in_place(VOLUME, refused(status, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
-    assert proof.told == "as a container and an init container"
+    closed_by = proof.prove_closed(in_place(VOLUME, refused(status, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
+    assert closed_by.told == "as a container and an init container"
 
 
 QUOTA = "pods is forbidden: exceeded quota: few, requested: pods=1, used: pods=1, limited: pods=1"
@@ -129,12 +129,12 @@ RIGHT = 'pods is forbidden: User "ci" cannot create resource "pods" in API group
 @pytest.mark.parametrize("message", [QUOTA, SECURITY, RIGHT])
 def test_what_refuses_without_the_gate_proves_nothing(place, message):
     with pytest.raises(ApiError):
-        inspection.prove_closed(in_place(place, refused(403, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
+        proof.prove_closed(in_place(place, refused(403, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
 
 
 def test_the_first_place_has_to_be_there():
     with pytest.raises(ApiError):
-        inspection.prove_closed(
+        proof.prove_closed(
             in_place(image_places.CONTAINERS, refused(422, OWN_POLICY)), SIGNATURE, "shop", [CONSTRAINT], APP
         )
 
@@ -156,22 +156,20 @@ def test_a_denial_for_another_reason_proves_nothing(place, error):
     with pytest.raises(
         Refused, match=f"An unsigned image {place.phrase} was denied in shop, but not for its signature"
     ):
-        inspection.prove_closed(in_place(place, error), SIGNATURE, "shop", [CONSTRAINT], APP)
+        proof.prove_closed(in_place(place, error), SIGNATURE, "shop", [CONSTRAINT], APP)
 
 
 @pytest.mark.parametrize("place", CREATABLE[1:], ids=lambda one: one.noun)
-@pytest.mark.parametrize("beside", [APP, inspection._BESIDE])
+@pytest.mark.parametrize("beside", [APP, proof._BESIDE])
 def test_a_denial_of_the_image_beside_it_shows_that_the_place_is_left_out(place, beside):
     with pytest.raises(Refused, match=f"The gate is open: .*{place.phrase}"):
-        inspection.prove_closed(
-            in_place(place, denied(entry("unsigned", beside))), SIGNATURE, "shop", [CONSTRAINT], beside
-        )
+        proof.prove_closed(in_place(place, denied(entry("unsigned", beside))), SIGNATURE, "shop", [CONSTRAINT], beside)
 
 
 @pytest.mark.parametrize("name", ["absent-digest", "registry-down", "no-host"])
 def test_no_verdict_on_the_unsigned_image_proves_nothing(name):
     with pytest.raises(OutsideError, match="The gate admits nothing"):
-        inspection.prove_closed(
+        proof.prove_closed(
             in_place(image_places.CONTAINERS, denied(entry(name, SIGNATURE))), SIGNATURE, "shop", [CONSTRAINT], APP
         )
 
@@ -179,20 +177,20 @@ def test_no_verdict_on_the_unsigned_image_proves_nothing(name):
 def test_a_ratify_that_is_stopped_proves_nothing():
     message = (DATA / "ratify-stopped.txt").read_text().strip()
     with pytest.raises(OutsideError, match="Ratify could not be asked"):
-        inspection.prove_closed(
+        proof.prove_closed(
             Answers(lambda _: AdmissionDenied(denials.parse(message), message)), SIGNATURE, "x", [CONSTRAINT]
         )
 
 
 def test_an_image_that_is_not_there_proves_an_installed_gate():
-    proof = inspection.prove_closed_by_absent_image(closed(), "shop", [CONSTRAINT])
-    assert isinstance(proof, inspection.GateProof)
-    assert proof.places == (*CREATABLE,)
+    closed_by = proof.prove_closed_by_absent_image(closed(), "shop", [CONSTRAINT])
+    assert isinstance(closed_by, proof.GateProof)
+    assert closed_by.places == (*CREATABLE,)
     for place in CREATABLE:
-        open_ = inspection.prove_closed_by_absent_image(closed(but=place), "shop", [CONSTRAINT])
+        open_ = proof.prove_closed_by_absent_image(closed(but=place), "shop", [CONSTRAINT])
         assert isinstance(open_, Refused)
         assert f"which is not there, {place.phrase}" in open_.what
-    assert isinstance(inspection.prove_closed_by_absent_image(closed(), "shop", ["another"]), OutsideError)
+    assert isinstance(proof.prove_closed_by_absent_image(closed(), "shop", ["another"]), OutsideError)
 
 
 # Deploying
