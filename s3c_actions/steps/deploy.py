@@ -47,6 +47,7 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
         namespace: of objects that name none; empty: the kubeconfig's.
         create_namespace: create namespaces that do not exist.
         require_gate: holes in the gate are errors; otherwise they are warnings.
+        accept_paused_gate: deploy while the gate is paused, and admits everything; otherwise that is an error.
         prune: label `key=value`: set on every object, and objects that have it and are no longer in the manifests are
             deleted.
         timeout: seconds for the rollout.
@@ -61,6 +62,7 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str = ""
     create_namespace: bool = False
     require_gate: bool = True
+    accept_paused_gate: bool = False
     prune: str = ""
     timeout: float = 300.0
     rollback: bool = False
@@ -399,7 +401,16 @@ def _pass_gate(
         return
     with tools.progress.step("gate") as step:
         looked = inspection.inspect(inspection.read_gate_objects(cluster), wanted)
-        state.result = replace(state.result, constraints=looked.constraints, exempt=looked.exempt)
+        state.result = replace(state.result, constraints=looked.constraints, exempt=looked.exempt, pauses=looked.pauses)
+        state.warnings += looked.warnings
+        if looked.active_pauses:
+            paused = inspection.pause_error(looked)
+            if not settings.accept_paused_gate:
+                raise paused
+            # What the pause is for may be a defect of the gate.
+            state.warnings += [paused.what, *(hole.what for hole in looked.holes)]
+            step.done("paused; deployed all the same, as accept-paused-gate asks")
+            return
         if looked.holes:
             if settings.require_gate:
                 raise inspection.defects_error(looked)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -16,9 +17,10 @@ from msgspec.structs import replace
 from s3c_actions.cluster import apply, rollout
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, KubernetesObject, Resource
-from s3c_actions.cluster.gate import inspection, proof
+from s3c_actions.cluster.gate import constraints, inspection, proof
 from s3c_actions.cluster.gate.manifests import CONSTRAINT_GROUP, RATIFY_GROUP
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.core.gate_pause import GatePause
 from s3c_actions.core.progress import Progress
 from s3c_actions.policy.export import DIGEST_ANNOTATION as POLICY_DIGEST
 from s3c_actions.programs.helm.helm import NAMESPACE, Chart, Helm, HelmRelease
@@ -112,6 +114,7 @@ class _Installer:
             for change in [self.apply(document) for document in self.settings.objects]:
                 if _group(change.target.document) == RATIFY_GROUP:
                     self.await_taken(change)
+                self.end_pause(change)
             self.forget()
             step.done(_describe_applied(self.applied))
         with self.progress.step("proof") as step:
@@ -173,6 +176,14 @@ class _Installer:
         )
         self.progress.note(f"{target.where} {change.action}")
         return change
+
+    def end_pause(self, change: ObjectChange) -> None:
+        """End a constraint's pause: another field manager wrote it, so that applying the constraint keeps it."""
+        pause = GatePause.of(change.after)
+        if _group(change.target.document) != CONSTRAINT_GROUP or pause is None:
+            return
+        constraints.write_pause(self.cluster, change.after, None)
+        self.progress.notice(f"{pause.describe(datetime.now(UTC))} It is taken out: an installed gate is in force.")
 
     def forget(self) -> None:
         """Remove the verifiers of a policy that is no longer this gate's: Ratify would continue to trust by them."""

@@ -6,6 +6,7 @@ import fnmatch
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ import msgspec
 from s3c_actions.cluster import image_places
 from s3c_actions.cluster.client import ApiError, Cluster, KubernetesObject, Resource
 from s3c_actions.core.errors import Refused
+from s3c_actions.core.gate_pause import GatePause, PauseState
 
 WEBHOOK = "validation.gatekeeper.sh"
 CONSTRAINT_TEMPLATES = Resource(path="/apis/templates.gatekeeper.sh/v1", plural="constrainttemplates", namespaced=False)
@@ -26,6 +28,7 @@ WEBHOOKS = Resource(
 ENDPOINT_SLICES = Resource(path="/apis/discovery.k8s.io/v1", plural="endpointslices", namespaced=True)
 NAMESPACES = Resource(path="/api/v1", plural="namespaces", namespaced=False)
 NAMESPACE = "gatekeeper-system"
+_AZURE_POLICY = "azure-policy-"
 _AT_ONCE = 6
 INSTALL = "Install or repair it with `s3c gate install`."
 
@@ -63,11 +66,16 @@ class GateInspection(msgspec.Struct, frozen=True, kw_only=True):
         holes: empty for a gate without holes for the requested objects.
         constraints: the names of those that ask Ratify.
         exempt: namespaces that bypass the gate, with the reason.
+        pauses: of the constraints that look at the requested objects, in whatever state; see `active_pauses`.
+        warnings: sentences about what is no hole, and should be changed or known.
     """
 
     holes: tuple[GateDefect, ...]
     constraints: tuple[str, ...]
     exempt: Mapping[str, str]
+    pauses: tuple[GatePause, ...] = ()
+    active_pauses: tuple[GatePause, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def read_gate_objects(cluster: Cluster) -> GateObjects:
@@ -77,16 +85,16 @@ def read_gate_objects(cluster: Cluster) -> GateObjects:
         OutsideError: the cluster does not answer, or does not allow reading them.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        look = partial(_list_if_served, cluster)
+        look = partial(list_if_served, cluster)
         templates, webhooks, providers, configs, namespaces, slices = pool.map(
             look, (CONSTRAINT_TEMPLATES, WEBHOOKS, PROVIDERS, CONFIGS, NAMESPACES, ENDPOINT_SLICES)
         )
-        kinds = sorted({kind for template in templates if (kind := _template_kind(template))})
+        kinds = sorted({kind for template in templates if (kind := template_kind(template))})
         return GateObjects(
             webhooks=webhooks,
             templates=templates,
             constraints=tuple(
-                constraint for served in pool.map(partial(_constraints, cluster), kinds) for constraint in served
+                constraint for served in pool.map(partial(list_constraints, cluster), kinds) for constraint in served
             ),
             providers=providers,
             configs=configs,
@@ -99,15 +107,20 @@ def read_gate_objects(cluster: Cluster) -> GateObjects:
         )
 
 
-def inspect(facts: GateObjects, targets: Iterable[tuple[str, str, str]]) -> GateInspection:
+def inspect(
+    facts: GateObjects, targets: Iterable[tuple[str, str, str]], *, now: datetime | None = None
+) -> GateInspection:
     """Find holes in the gate.
 
     Args:
         facts: the objects of the gate.
         targets: API group, kind and namespace of everything to be deployed; Pods are always checked.
+        now: with a time zone; the moment at which pauses are judged, by default the present.
     """
+    now = now or datetime.now(UTC)
     targets = sorted(set(targets))
     namespaces = sorted({namespace for _, _, namespace in targets})
+    checked = sorted({*targets, *(("", "Pod", name) for name in namespaces)})
     webhooks = [
         (configuration, webhook)
         for configuration in facts.webhooks
@@ -125,7 +138,7 @@ def inspect(facts: GateObjects, targets: Iterable[tuple[str, str, str]]) -> Gate
         for configuration, webhook in webhooks
         for hole in _webhook_holes(str(configuration["metadata"]["name"]), webhook, facts)
     ]
-    asking = {kind for template in facts.templates if _asks_provider(template) and (kind := _template_kind(template))}
+    asking = {kind for template in facts.templates if asks_provider(template) and (kind := template_kind(template))}
     constraints = [constraint for constraint in facts.constraints if constraint["kind"] in asking]
     denying = [constraint for constraint in constraints if not _not_enforced(constraint)]
     if not asking:
@@ -145,7 +158,7 @@ def inspect(facts: GateObjects, targets: Iterable[tuple[str, str, str]]) -> Gate
         if namespace in exempt
     ]
     if denying:
-        for group, kind, namespace in sorted({*targets, *(("", "Pod", name) for name in namespaces)}):
+        for group, kind, namespace in checked:
             labels = _labels(facts, namespace)
             if namespace not in exempt and not any(
                 _matches_kind(constraint, group, kind) and _matches_namespace(constraint, namespace, labels)
@@ -160,10 +173,24 @@ def inspect(facts: GateObjects, targets: Iterable[tuple[str, str, str]]) -> Gate
                     )
                 )
         holes += _provider_holes(facts, webhooks[0][1])
+    pauses = tuple(
+        pause
+        for constraint in denying
+        if any(
+            _matches_kind(constraint, group, kind) and _matches_namespace(constraint, name, _labels(facts, name))
+            for group, kind, name in checked
+        )
+        and (pause := GatePause.of(constraint))
+    )
     return GateInspection(
         holes=tuple(dict.fromkeys(holes)),
         constraints=tuple(str(constraint["metadata"]["name"]) for constraint in denying),
         exempt=exempt,
+        pauses=pauses,
+        active_pauses=tuple(pause for pause in pauses if pause.state(now) is PauseState.ACTIVE),
+        warnings=tuple(
+            pause.describe(now) for pause in pauses if pause.state(now) in {PauseState.PENDING, PauseState.VOID}
+        ),
     )
 
 
@@ -303,7 +330,7 @@ def _provider_holes(facts: GateObjects, webhook: Mapping[str, Any]) -> list[Gate
     return holes
 
 
-def _asks_provider(template: Mapping[str, Any]) -> bool:
+def asks_provider(template: Mapping[str, Any]) -> bool:
     """Return whether a template uses an external data provider; its code is `rego` or in `code[].source.rego`."""
     sources = []
     for target in _dig(template, "spec", "targets") or ():
@@ -375,6 +402,20 @@ def selector_matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> 
     return True
 
 
+def pause_error(looked: GateInspection) -> Refused:
+    """Return the error of a gate that is paused."""
+    return Refused(
+        " ".join(pause.describe(datetime.now(UTC)) for pause in looked.active_pauses),
+        cause="Until then the cluster admits every image, signed or not.",
+        remedy="Wait for its end, or end it: `s3c gate pause --end`. `accept-paused-gate: true` deploys all the same.",
+    )
+
+
+def is_azure_policy(configuration: Mapping[str, Any]) -> bool:
+    """Return whether a webhook's configuration is that of Azure Policy's own Gatekeeper."""
+    return str(configuration["metadata"]["name"]).startswith(_AZURE_POLICY)
+
+
 def defects_error(looked: GateInspection) -> Refused:
     """Return the error of a gate with holes."""
     first = looked.holes[0]
@@ -385,13 +426,14 @@ def defects_error(looked: GateInspection) -> Refused:
     )
 
 
-def _constraints(cluster: Cluster, kind: str) -> list[KubernetesObject]:
+def list_constraints(cluster: Cluster, kind: str) -> list[KubernetesObject]:
     """Return the constraints of a template's kind; Gatekeeper serves them by the kind in lower case."""
     resource = Resource(path=CONSTRAINTS, plural=kind.lower(), namespaced=False)
-    return [{**constraint, "kind": kind} for constraint in _list_if_served(cluster, resource)]
+    return [{**constraint, "kind": kind} for constraint in list_if_served(cluster, resource)]
 
 
-def _list_if_served(cluster: Cluster, resource: Resource) -> tuple[KubernetesObject, ...]:
+def list_if_served(cluster: Cluster, resource: Resource) -> tuple[KubernetesObject, ...]:
+    """Return all objects of a kind; none when the cluster does not know it."""
     try:
         return tuple(cluster.list(resource))
     except ApiError as error:
@@ -400,7 +442,8 @@ def _list_if_served(cluster: Cluster, resource: Resource) -> tuple[KubernetesObj
         raise
 
 
-def _template_kind(template: Mapping[str, Any]) -> Any:
+def template_kind(template: Mapping[str, Any]) -> Any:
+    """Return the kind of a template's constraints."""
     return _dig(template, "spec", "crd", "spec", "names", "kind")
 
 

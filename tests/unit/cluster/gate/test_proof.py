@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from s3c_actions.cluster import apply, image_places, rollout
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Resource
@@ -17,7 +20,7 @@ from s3c_actions.core.progress import Silent, StepContext
 from s3c_actions.core.reference import Reference
 from s3c_actions.result.model import Admission, DeployResult
 from s3c_actions.steps import deploy
-from tests.unit.cluster.gate.test_inspection import DATA, facts
+from tests.unit.cluster.gate.test_inspection import DATA, FACTS, facts, paused
 
 CONSTRAINT = "ratify-verification"
 APP, OTHER, SIGNATURE = (f"registry.test/app@sha256:{one * 64}" for one in "abc")
@@ -222,6 +225,8 @@ def deployed(
     signatures: dict[str, list[str]] = SIGNED,
     monkeypatch: pytest.MonkeyPatch,
     require: bool = True,
+    accept: bool = False,
+    pause: dict[str, str] | None = None,
 ) -> tuple[DeployResult, list[str]]:
     """The result after the step of the gate, and what the step said."""
     said: list[str] = []
@@ -241,16 +246,19 @@ def deployed(
             assert name == "gate"
             return Step()
 
+    (constraint,) = copy.deepcopy(FACTS["constraints"])
+    constraint["spec"]["parameters"] = {"pause": pause} if pause else {}
+    namespaces: dict[str, dict[str, str]] = {"shop": {}, "other": {}, "second": {}, "monitoring": {}}
     monkeypatch.setattr(
-        inspection,
-        "read_gate_objects",
-        lambda _: facts(namespaces={"shop": {}, "other": {}, "second": {}, "monitoring": {}}),
+        inspection, "read_gate_objects", lambda _: facts(namespaces=namespaces, constraints=[constraint])
     )
     references = [Reference.parse(one) for one in images]
     used = [deploy._Image(text=str(one), reference=one, platforms=(), places=("m.yaml, line 1",)) for one in references]
     admissions = tuple(Admission(image=str(one), reference=one.pinned, verdict="unknown") for one in references)
     found = deploy._State(DeployResult(admissions=admissions))
-    settings = deploy.DeploySettings(manifests=(), replacements=(), output=Path("x"), require_gate=require)
+    settings = deploy.DeploySettings(
+        manifests=(), replacements=(), output=Path("x"), require_gate=require, accept_paused_gate=accept
+    )
     tools = deploy.DeployTools(
         resolve=None,
         verify=None,
@@ -259,9 +267,9 @@ def deployed(
         progress=Progress(),
     )
     deploy._pass_gate(settings, tools, cluster, found, used=used, targets=targets)
-    assert require is False or found.result.unsigned_denied == SIGNATURE
-    assert {one.verdict for one in found.result.admissions} == {"admitted"}
-    return found.result, said
+    assert accept or not require or found.result.unsigned_denied == SIGNATURE
+    assert {one.verdict for one in found.result.admissions} == {"unknown" if accept else "admitted"}
+    return replace(found.result, warnings=tuple(found.warnings)), said
 
 
 EVERY = [target(one.kind, f"{one.group}/{one.version}".lstrip("/")) for one in image_places.WORKLOADS]
@@ -334,6 +342,40 @@ def test_a_set_without_images_asks_for_no_gate_unless_it_makes_pods(monkeypatch)
     monkeypatch.setattr(inspection, "read_gate_objects", lambda _: facts(namespaces={"shop": {}}))
     with pytest.raises(Refused, match="was not proved"):
         deploy._pass_gate(settings, tools, cluster, result, used=[], targets=[DEPLOYMENT])
+
+
+@pytest.mark.parametrize("require", [True, False])
+def test_a_paused_gate_is_refused_unless_it_is_accepted(require, monkeypatch):
+    pause = paused(timedelta(minutes=-1), timedelta(minutes=5))
+    open_gate = Answers(lambda _: None)
+    with pytest.raises(Refused, match=r"is paused from .* until .*: registry down\.") as raised:
+        deployed(open_gate, DEPLOYMENT, monkeypatch=monkeypatch, pause=pause, require=require)
+    assert "accept-paused-gate" in raised.value.remedy
+    result, (said,) = deployed(
+        open_gate, DEPLOYMENT, monkeypatch=monkeypatch, pause=pause, accept=True, require=require
+    )
+    assert "paused" in said
+    assert [one.reason for one in result.pauses] == ["registry down"]
+    assert any("is paused from" in warning for warning in result.warnings)
+    assert open_gate.tried == []
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "told"),
+    [
+        (timedelta(hours=-1), timedelta(minutes=-1), False),
+        (timedelta(minutes=1), timedelta(hours=1), True),
+        (timedelta(hours=-1), timedelta(hours=9), True),
+    ],
+    ids=["over", "to come", "too long"],
+)
+def test_a_pause_that_is_not_in_force_is_proved_to_be_none(since, until, told, monkeypatch):
+    pause = paused(since, until)
+    with pytest.raises(Refused, match="The gate is open"):
+        deployed(Answers(lambda _: None), DEPLOYMENT, monkeypatch=monkeypatch, pause=pause)
+    result, _ = deployed(closed(), DEPLOYMENT, monkeypatch=monkeypatch, pause=pause)
+    assert bool(result.warnings) is told
+    assert len(result.pauses) == 1
 
 
 def test_what_is_not_watched_is_named():
