@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions.cluster import image_places
 from s3c_actions.cluster.client import ApiError, Cluster, KubernetesObject, Resource
+from s3c_actions.cluster.gate import webhook as webhooks
 from s3c_actions.core.errors import Refused
 from s3c_actions.core.gate_pause import GatePause, PauseState
 
@@ -30,6 +30,11 @@ NAMESPACES = Resource(path="/api/v1", plural="namespaces", namespaced=False)
 NAMESPACE = "gatekeeper-system"
 _AZURE_POLICY = "azure-policy-"
 _AT_ONCE = 6
+_MOST_NOUNS = 8
+# A namespace's name is its own; Gatekeeper's second webhook denies its label to all but the exempt namespaces.
+_GUARDED_LABELS = {"kubernetes.io/metadata.name", "admission.gatekeeper.sh/ignore"}
+_Configured = tuple[KubernetesObject, Mapping[str, Any]]
+"""A webhook of Gatekeeper's, behind its configuration."""
 INSTALL = "Install or repair it with `s3c gate install`."
 
 
@@ -121,26 +126,23 @@ def inspect(
     targets = sorted(set(targets))
     namespaces = sorted({namespace for _, _, namespace in targets})
     checked = sorted({*targets, *(("", "Pod", name) for name in namespaces)})
-    webhooks = [
+    found = [
         (configuration, webhook)
         for configuration in facts.webhooks
         for webhook in configuration.get("webhooks") or ()
         if webhook.get("name") == WEBHOOK
     ]
-    if not webhooks:
+    if not found:
         return GateInspection(
             holes=(GateDefect(what="Gatekeeper's webhook is not there: everything is admitted.", remedy=INSTALL),),
             constraints=(),
             exempt=dict.fromkeys(sorted(facts.namespaces), "there is no gate"),
         )
-    holes = [
-        hole
-        for configuration, webhook in webhooks
-        for hole in _webhook_holes(str(configuration["metadata"]["name"]), webhook, facts)
-    ]
     asking = {kind for template in facts.templates if asks_provider(template) and (kind := template_kind(template))}
     constraints = [constraint for constraint in facts.constraints if constraint["kind"] in asking]
     denying = [constraint for constraint in constraints if not _not_enforced(constraint)]
+    kinds = webhooks.constrained_kinds(denying or constraints) or (("*", "*"),)
+    asked, holes = _sound_webhooks(found, facts, kinds)
     if not asking:
         holes.append(GateDefect(what="No ConstraintTemplate asks Ratify about images.", remedy=INSTALL))
     elif not constraints:
@@ -148,7 +150,7 @@ def inspect(
             GateDefect(what=f"No constraint of the kind {', '.join(sorted(asking))} is there.", remedy=INSTALL)
         )
     holes += [hole for constraint in constraints if (hole := _not_enforced(constraint))]
-    exempt = _exempt(facts, [webhook for _, webhook in webhooks], denying)
+    exempt = _exempt(facts, [webhook for _, webhook in asked], denying)
     holes += [
         GateDefect(
             what=f"The namespace {namespace} goes around the gate: {exempt[namespace]}.",
@@ -172,7 +174,7 @@ def inspect(
                         remedy=f"Add the kind to `match.kinds` of {denying[0]['metadata']['name']}.",
                     )
                 )
-        holes += _provider_holes(facts, webhooks[0][1])
+        holes += _provider_holes(facts, asked[0][1])
     pauses = tuple(
         pause
         for constraint in denying
@@ -188,13 +190,57 @@ def inspect(
         exempt=exempt,
         pauses=pauses,
         active_pauses=tuple(pause for pause in pauses if pause.state(now) is PauseState.ACTIVE),
-        warnings=tuple(
-            pause.describe(now) for pause in pauses if pause.state(now) in {PauseState.PENDING, PauseState.VOID}
+        warnings=(
+            *(pause.describe(now) for pause in pauses if pause.state(now) in {PauseState.PENDING, PauseState.VOID}),
+            *_width_warnings(asked, kinds, [one for one in facts.constraints if one not in constraints]),
         ),
     )
 
 
-def _webhook_holes(name: str, webhook: Mapping[str, Any], facts: GateObjects) -> list[GateDefect]:
+def _sound_webhooks(
+    found: Sequence[_Configured], facts: GateObjects, kinds: Sequence[tuple[str, str]]
+) -> tuple[Sequence[_Configured], list[GateDefect]]:
+    """Return the webhooks that count, and their holes: those without any, else all but Azure Policy's own.
+
+    One webhook that denies is enough, so that another Gatekeeper's beside it, which fails open, is no hole.
+    """
+    holes = {
+        number: _webhook_holes(str(configuration["metadata"]["name"]), webhook, facts, kinds)
+        for number, (configuration, webhook) in enumerate(found)
+    }
+    if sound := [found[number] for number, defects in holes.items() if not defects]:
+        return sound, []
+    own = [number for number in holes if not is_azure_policy(found[number][0])] or list(holes)
+    return [found[number] for number in own], [hole for number in own for hole in holes[number]]
+
+
+def _width_warnings(
+    asked: Sequence[_Configured], kinds: Sequence[tuple[str, str]], others: Sequence[KubernetesObject]
+) -> Iterable[str]:
+    for configuration, webhook in asked:
+        name = configuration["metadata"]["name"]
+        nouns = webhooks.excess(webhook, kinds, webhooks.constrained_kinds(others))
+        if nouns:
+            shown = ", ".join(nouns[:_MOST_NOUNS]) + (" and more" if len(nouns) > _MOST_NOUNS else "")
+            yield (
+                f"{name} is asked about more than the gate's constraint looks at ({shown}): without Gatekeeper the "
+                f"cluster can do none of it, and may not start again. {INSTALL}"
+            )
+        keys = {
+            str(expression.get("key"))
+            for expression in _dig(webhook, "namespaceSelector", "matchExpressions") or ()
+            if expression.get("operator") in {"NotIn", "DoesNotExist"}
+        } - _GUARDED_LABELS
+        if keys:
+            yield (
+                f"{name} leaves out namespaces by the labels {', '.join(sorted(keys))}, as on Azure Kubernetes "
+                "Service: whoever may label a namespace with them goes around the gate."
+            )
+
+
+def _webhook_holes(
+    name: str, webhook: Mapping[str, Any], facts: GateObjects, kinds: Sequence[tuple[str, str]]
+) -> list[GateDefect]:
     holes = []
     if webhook.get("failurePolicy") != "Fail":
         holes.append(
@@ -205,7 +251,8 @@ def _webhook_holes(name: str, webhook: Mapping[str, Any], facts: GateObjects) ->
             )
         )
     holes += [
-        GateDefect(what=f"{name} does not look at {what}.", remedy=remedy) for what, remedy in _uncovered(webhook)
+        GateDefect(what=f"{name} does not look at {what}.", remedy=remedy)
+        for what, remedy in webhooks.uncovered(webhook, kinds)
     ]
     selector = webhook.get("objectSelector") or {}
     if selector.get("matchLabels") or selector.get("matchExpressions"):
@@ -224,55 +271,6 @@ def _webhook_holes(name: str, webhook: Mapping[str, Any], facts: GateObjects) ->
             )
         )
     return holes
-
-
-def _uncovered(webhook: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what brings an image into the cluster without matching a rule of the webhook, and how to fix it."""
-    gaps = [
-        workload
-        for workload in image_places.WORKLOADS
-        if not all(
-            _looks_at(webhook, workload.group, workload.version, workload.plural, operation)
-            for operation in ("CREATE", "UPDATE")
-        )
-    ]
-    uncovered = []
-    if any(workload.kind == "Pod" for workload in gaps):
-        uncovered.append(("Pods that are created or updated", "Install Gatekeeper's chart."))
-    if others := [workload for workload in gaps if workload.kind != "Pod"]:
-        kinds = ", ".join(f"{workload.kind}s" for workload in others)
-        plurals = ", ".join(workload.plural for workload in others)
-        uncovered.append(
-            (f"{kinds}: they are accepted, and their Pods alone are judged", f"Add {plurals} to its rules.")
-        )
-    for subresource, noun in image_places.SUBRESOURCES.items():
-        if not _looks_at(webhook, "", "v1", subresource, "UPDATE"):
-            uncovered.append(
-                (
-                    f"{noun} ({subresource}), which change the images of a Pod that runs",
-                    f"Add {subresource} to its rules: `*` does not mean subresources.",
-                )
-            )
-    return uncovered
-
-
-def _looks_at(webhook: Mapping[str, Any], group: str, version: str, resource: str, operation: str) -> bool:
-    """Return whether a webhook is called for a request, by the rules of the API server.
-
-    https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#matching-requests-rules
-    """
-    plural, _, sub = resource.partition("/")
-    return any(
-        set(rule.get("apiGroups") or ()) & {"*", group}
-        and set(rule.get("apiVersions") or ()) & {"*", version}
-        and set(rule.get("operations") or ()) & {"*", operation}
-        and (rule.get("scope") or "*") in {"*", "Namespaced"}
-        and any(
-            rule_plural in {"*", plural} and rule_sub in {"*", sub}
-            for rule_plural, _, rule_sub in (str(name).partition("/") for name in rule.get("resources") or ())
-        )
-        for rule in webhook.get("rules") or ()
-    )
 
 
 def _not_enforced(constraint: Mapping[str, Any]) -> GateDefect | None:

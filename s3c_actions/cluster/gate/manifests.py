@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import yaml
+
 from s3c_actions.azure import clouds
 from s3c_actions.cluster import manifests
 from s3c_actions.cluster.client import KubernetesObject
+from s3c_actions.cluster.yaml_loader import KubernetesLoader
 from s3c_actions.policy import export
 from s3c_actions.policy.model import Policy
 
@@ -24,6 +27,7 @@ EXEMPT_NAMESPACES = ("kube-system", "gatekeeper-system")
 
 RATIFY_GROUP = "config.ratify.deislabs.io"
 CONSTRAINT_GROUP = "constraints.gatekeeper.sh"
+CONSTRAINT_KIND = "RatifyVerification"
 _FIRST = ("KeyManagementProvider", "Store", "Verifier", "Policy", "ConstraintTemplate")
 
 
@@ -119,6 +123,32 @@ def ratify_values(
     if exempt:
         chart_values |= {"provider": {"mutationExcludedNamespaces": [*EXEMPT_NAMESPACES, *exempt]}}
     return chart_values
+
+
+def exempt_namespaces(objects: Iterable[KubernetesObject], names: Iterable[str]) -> tuple[KubernetesObject, ...]:
+    """Return objects whose constraints on images leave out further namespaces."""
+    exempted = []
+    for document in objects:
+        if document["kind"] == CONSTRAINT_KIND:
+            match = document["spec"].get("match") or {}
+            excluded = list(dict.fromkeys([*(match.get("excludedNamespaces") or ()), *names]))
+            spec = {**document["spec"], "match": {**match, "excludedNamespaces": excluded}}
+            document = {**document, "spec": spec}  # noqa: PLW2901
+        exempted.append(document)
+    return tuple(exempted)
+
+
+def gatekeeper_values(validating: Iterable[KubernetesObject], mutating: Iterable[KubernetesObject]) -> KubernetesObject:
+    """Return values for Gatekeeper's chart in addition to its file: its webhooks' rules; empty when the file has them.
+
+    Args:
+        validating: the rules, as `webhook.rules` returns them.
+        mutating: the same, of the webhook that pins tags.
+    """
+    wanted = {"validatingWebhookCustomRules": list(validating), "mutatingWebhookCustomRules": list(mutating)}
+    text = values_file("gatekeeper").read_text(encoding="utf-8")
+    shipped = yaml.load(text, Loader=KubernetesLoader)  # noqa: S506 - a safe loader
+    return {name: rules for name, rules in wanted.items() if rules != shipped.get(name)}
 
 
 def merge_objects(
