@@ -44,7 +44,7 @@ WITHOUT = {
     "azure": "clouds github_token kubernetes_service plugin plugin_client transport vault_errors",
     "cli": "os_errors parser publish streams",
     "cluster": "apply client deployed images rollout yaml_loader",
-    "cluster/gate": "denials manifests",
+    "cluster/gate": "denials",
     "commands": (
         "attach chain comment deploy gate mirror patch policy programs propose refresh report scan sign trace "
         "trust upload verify"

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from s3c_actions.cluster.client import ApiError, Cluster, KubernetesObject, Resource
+from s3c_actions.cluster.gate import manifests
 from s3c_actions.cluster.gate import webhook as webhooks
 from s3c_actions.core.errors import Refused
 from s3c_actions.core.gate_pause import GatePause, PauseState
@@ -192,6 +193,7 @@ def inspect(
         active_pauses=tuple(pause for pause in pauses if pause.state(now) is PauseState.ACTIVE),
         warnings=(
             *(pause.describe(now) for pause in pauses if pause.state(now) in {PauseState.PENDING, PauseState.VOID}),
+            *(sentence for one in facts.templates if (sentence := manifests.describe_template(one))),
             *_width_warnings(asked, kinds, [one for one in facts.constraints if one not in constraints]),
         ),
     )

@@ -5,11 +5,15 @@ The charts' values lie beside them, in `manifests/`; in a checkout that is a fol
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
 
+from s3c_actions import __version__
 from s3c_actions.azure import clouds
 from s3c_actions.cluster import manifests
 from s3c_actions.cluster.client import KubernetesObject
@@ -24,6 +28,11 @@ TRUST_STORE_NAME = "signers"
 
 EXEMPT_NAMESPACES = ("kube-system", "gatekeeper-system")
 """Namespaces that bypass every gate: the cluster's own parts, and the gate itself."""
+
+TEMPLATE_ANNOTATION = "s3c.dev/template"
+"""Annotation of the gate's template with the hash of what this version ships."""
+VERSION_ANNOTATION = "s3c.dev/version"
+"""Annotation with the version of s3c that made an object."""
 
 RATIFY_GROUP = "config.ratify.deislabs.io"
 CONSTRAINT_GROUP = "constraints.gatekeeper.sh"
@@ -59,7 +68,7 @@ def objects_for_identities(
     constraint["spec"]["match"]["excludedNamespaces"] = list(dict.fromkeys([*excluded, *exempt]))
     if allow_tags:
         constraint["spec"]["parameters"] = {"allowTags": True}
-    return (verifier, *_read_manifest("ratify/policy.yaml"), *_read_manifest("gatekeeper/template.yaml"), constraint)
+    return (verifier, *_read_manifest("ratify/policy.yaml"), template(), constraint)
 
 
 def objects_for_policy(
@@ -77,6 +86,51 @@ def objects_for_policy(
     """
     *_, template, constraint = objects_for_identities((), exempt, allow_tags=allow_tags)
     return (*export.ratify_objects(ruling), export.constraint_template(ruling, template), constraint)
+
+
+def template() -> KubernetesObject:
+    """Return the gate's constraint template, marked with this version and with the hash of what it says."""
+    (document,) = _read_manifest("gatekeeper/template.yaml")
+    said = json.dumps(document["spec"], sort_keys=True).encode()
+    document["metadata"].setdefault("annotations", {}).update(
+        {TEMPLATE_ANNOTATION: f"sha256:{hashlib.sha256(said).hexdigest()}", VERSION_ANNOTATION: __version__}
+    )
+    return document
+
+
+def describe_template(live: KubernetesObject) -> str:
+    """Return a sentence on a template of the gate that is not this version's; empty when it is.
+
+    What it says is compared, not its annotations: these only name the version in the sentence.
+
+    Args:
+        live: a ConstraintTemplate of the cluster; of another name, it is not the gate's own.
+    """
+    ours = template()
+    if live["metadata"].get("name") != ours["metadata"]["name"] or _says_the_same(live, ours):
+        return ""
+    annotated = str((live["metadata"].get("annotations") or {}).get(VERSION_ANNOTATION) or "")
+    if _version(annotated) > _version(__version__):
+        return f"The gate's template is of s3c {annotated[:20]}, a later version than this ({__version__}): update s3c."
+    return (
+        f"The gate's template is not that of this version of s3c ({__version__}): it is of an earlier one, or was "
+        "changed. `s3c gate install` brings it up to date, and stays closed meanwhile."
+    )
+
+
+def _says_the_same(live: KubernetesObject, ours: KubernetesObject) -> bool:
+    """Return whether a template is ours, but for the policy that was exported into it."""
+    spec = live.get("spec") or {}
+    targets = spec.get("targets") or [{}]
+    if len(targets) != 1 or (spec.get("crd") or {}) != ours["spec"]["crd"]:
+        return False
+    (shipped,) = ours["spec"]["targets"]
+    return export.is_exported(str(targets[0].get("rego")), str(shipped["rego"]))
+
+
+def _version(text: str) -> tuple[int, ...]:
+    match = re.match(r"([0-9]{1,6})\.([0-9]{1,6})\.([0-9]{1,6})", text)
+    return tuple(int(part) for part in match.groups()) if match else ()
 
 
 def certificate_store(pem: str) -> KubernetesObject:

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from s3c_actions.cluster import rollout
-from s3c_actions.cluster.gate import denials, inspection
+from s3c_actions.cluster.gate import denials, inspection, manifests
 from s3c_actions.core.gate_pause import format_moment
 from tests.support import ROOT
 
 DATA = ROOT / "tests" / "data" / "gate"
-FACTS = json.loads((DATA / "facts.json").read_text())
+RECORDED = json.loads((DATA / "facts.json").read_text())
+FACTS = RECORDED | {"templates": [manifests.template()]}
+"""What was recorded, with the template of today."""
 WANTED = [("apps", "Deployment", "default")]
 
 
