@@ -81,9 +81,7 @@ def _again(node: str, before: Kubectl, folder: Path) -> Kubectl:
     kubectl = Kubectl(before.program, str(file))
     until = time.monotonic() + 180
     while kubectl.run("get", "--raw", "/readyz").returncode != 0:
-        assert time.monotonic() < until, subprocess.run(
-            ["docker", "logs", node], capture_output=True, text=True, check=False
-        )
+        assert time.monotonic() < until, subprocess.run(["docker", "logs", node], capture_output=True, check=False)
         time.sleep(1)
     return kubectl
 

@@ -38,8 +38,8 @@ def earlier(gated: Lab, kubectl: Kubectl, machine: Machine) -> Iterator[None]:
     live = json.loads(kubectl("get", TEMPLATE, "-o", "json"))
     metadata: dict[str, Any] = {"name": "ratifyverification", "resourceVersion": live["metadata"]["resourceVersion"]}
     kubectl("replace", "-f", "-", stdin=json.dumps({**old, "metadata": metadata}))
-    rules = json.dumps(hooks["webhooks"][0]["rules"])
-    kubectl("patch", WEBHOOK, "--type=json", "-p", '[{"op":"replace","path":"/webhooks/0/rules","value":%s}]' % rules)
+    wide = [{"op": "replace", "path": "/webhooks/0/rules", "value": hooks["webhooks"][0]["rules"]}]
+    kubectl("patch", WEBHOOK, "--type=json", "-p", json.dumps(wide))
     until = time.monotonic() + 60
     while not _taken(kubectl):
         assert time.monotonic() < until
