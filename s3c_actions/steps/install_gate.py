@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -111,6 +112,7 @@ class _Installer:
                 self.await_deployment(DEPLOYMENTS[chart.name])
                 step.done(f"chart {action}, and it runs")
         with self.progress.step("policy") as step:
+            self.leave_refusals_to_validation()
             for change in [self.apply(document) for document in self.settings.objects]:
                 if _group(change.target.document) == RATIFY_GROUP:
                     self.await_taken(change)
@@ -176,6 +178,22 @@ class _Installer:
         )
         self.progress.note(f"{target.where} {change.action}")
         return change
+
+    def leave_refusals_to_validation(self) -> None:
+        """Have Ratify's mutations leave an image as it is when Ratify does not answer, in place of denying the Pod.
+
+        Validation denies it then, but for a pause, which a denial by mutation would not let through. The chart has no
+        value for this; Helm keeps it, since it is in no manifest of the chart.
+        """
+        patch = {"spec": {"parameters": {"assign": {"externalData": {"failurePolicy": "Ignore"}}}}}
+        for mutation in filter(inspection.asks_ratify, inspection.list_if_served(self.cluster, inspection.ASSIGNS)):
+            name = str(mutation["metadata"]["name"])
+            data = mutation["spec"]["parameters"]["assign"]["externalData"]
+            action = "unchanged"
+            if data.get("failurePolicy") != "Ignore":
+                self.retried(partial(self.cluster.merge, inspection.ASSIGNS, name, patch))
+                action = "configured"
+            self.applied.append(AppliedObject(kind="Assign", namespace="", name=name, action=action))
 
     def end_pause(self, change: ObjectChange) -> None:
         """End a constraint's pause: another field manager wrote it, so that applying the constraint keeps it."""

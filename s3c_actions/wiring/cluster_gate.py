@@ -29,8 +29,6 @@ AKS_LABEL = "kubernetes.azure.com/cluster"
 """A label of every node of Azure Kubernetes Service."""
 _DEPLOYMENTS = Resource(path="/apis/apps/v1", plural="deployments", namespaced=True)
 _NODES = Resource(path="/api/v1", plural="nodes", namespaced=False)
-# Ratify's chart has these; its kinds are the constraint's.
-_RATIFY_MUTATIONS = ("mutate-pod-image", "mutate-workload-image", "mutate-cronjob-image")
 _MUTATIONS = (("v1", "assign"), ("v1", "assignmetadata"), ("v1", "modifyset"), ("v1alpha1", "assignimage"))
 
 
@@ -106,7 +104,7 @@ def _mutated_kinds(cluster: Cluster) -> tuple[tuple[str, str], ...]:
     for version, plural in _MUTATIONS:
         resource = Resource(path=f"/apis/mutations.gatekeeper.sh/{version}", plural=plural, namespaced=False)
         for mutation in inspection.list_if_served(cluster, resource):
-            if mutation["metadata"]["name"] in _RATIFY_MUTATIONS:
+            if inspection.asks_ratify(mutation):  # of the constraint's kinds
                 continue
             spec = mutation.get("spec") or {}
             # An AssignMetadata names its kinds in `match` alone.

@@ -22,7 +22,7 @@ from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.cluster import VALUES
 from tests.support import ROOT
-from tests.support.cluster import GATE, WEBHOOK, Kubectl, node_helm, pod, pod_spec
+from tests.support.cluster import WEBHOOK, Kubectl, node_helm, pod, pod_spec
 from tests.support.signing import Ended
 
 RECORDED = json.loads((ROOT / "tests" / "data" / "gate" / "facts.json").read_text())
@@ -98,16 +98,19 @@ def test_a_gate_of_an_earlier_version_is_told_and_upgraded_without_an_open_momen
     assert refused.code == 3, refused.stderr
     assert "knows no pause" in refused.stderr
 
+    program = locate(HELM, cache=machine.cache, runner=machine.runner, progress=machine.progress).path
+    values = [
+        part for name in ("gatekeeper", "ratify") for part in (f"--{name}-values", VALUES / f"{name}-values.yaml")
+    ]
+    flags = ("--trust-store", gated.certificate, "--trusted-identity", "*", *values)
+    install = (
+        *("gate", "install", "--kubeconfig", gated.kubeconfig),
+        *("--helm-path", node_helm(gated, program, tmp_path), *flags),
+    )
     hammer = Hammer(gated.kubeconfig, [unsigned, proof.ABSENT_IMAGE], tmp_path)
     hammer.start()
     try:
-        values = [
-            part for name in ("gatekeeper", "ratify") for part in (f"--{name}-values", VALUES / f"{name}-values.yaml")
-        ]
-        program = locate(HELM, cache=machine.cache, runner=machine.runner, progress=machine.progress).path
-        helm = node_helm(gated, program, tmp_path)
-        trust = ("--trust-store", gated.certificate, "--trusted-identity", "*")
-        installed = s3c(*("gate", "install", "--kubeconfig", gated.kubeconfig, "--helm-path", helm), *trust, *values)
+        installed = s3c(*install)
         time.sleep(3)
     finally:
         hammer.over.set()
@@ -129,4 +132,17 @@ def test_a_gate_of_an_earlier_version_is_told_and_upgraded_without_an_open_momen
         live = json.loads(kubectl("get", hook, "-o", "json"))["webhooks"][0]["rules"]
         shipped = yaml.safe_load((ROOT / "manifests" / "gatekeeper" / "values.yaml").read_text())
         assert live == shipped[f"{kind}WebhookCustomRules"]
-    assert kubectl("get", "deployments", "-n", GATE, "-o", "name")
+    mutations = json.loads(kubectl("get", "assign", "-o", "json"))["items"]
+    policies = {one["spec"]["parameters"]["assign"]["externalData"]["failurePolicy"] for one in mutations}
+    assert (len(mutations) > 2, policies) == (True, {"Ignore"})
+
+    # An installed gate is in force: a pause ends with it.
+    paused = s3c("gate", "pause", "--kubeconfig", gated.kubeconfig, "--for", "5m", "--reason", "x")
+    assert paused.code == 0, paused.stderr
+    assert kubectl.tried(ABSENT) == ""
+    again = s3c(*install)
+    assert again.code == 0, again.stderr
+    assert "It is taken out" in again.stderr
+    assert "[ratify-verification]" in kubectl.tried(ABSENT)
+    third = s3c(*install)
+    assert (third.code, third.result["deploy"]["unchanged"]) == (0, True), third.stderr

@@ -27,6 +27,8 @@ WEBHOOKS = Resource(
     path="/apis/admissionregistration.k8s.io/v1", plural="validatingwebhookconfigurations", namespaced=False
 )
 ENDPOINT_SLICES = Resource(path="/apis/discovery.k8s.io/v1", plural="endpointslices", namespaced=True)
+ASSIGNS = Resource(path="/apis/mutations.gatekeeper.sh/v1", plural="assign", namespaced=False)
+MUTATION_PROVIDER = "ratify-mutation-provider"
 NAMESPACES = Resource(path="/api/v1", plural="namespaces", namespaced=False)
 NAMESPACE = "gatekeeper-system"
 _AZURE_POLICY = "azure-policy-"
@@ -409,6 +411,11 @@ def pause_error(looked: GateInspection) -> Refused:
         cause="Until then the cluster admits every image, signed or not.",
         remedy="Wait for its end, or end it: `s3c gate pause --end`. `accept-paused-gate: true` deploys all the same.",
     )
+
+
+def asks_ratify(mutation: Mapping[str, Any]) -> bool:
+    """Return whether a mutation of Gatekeeper's is one of Ratify's chart, which write digests in the place of tags."""
+    return bool(_dig(mutation, "spec", "parameters", "assign", "externalData", "provider") == MUTATION_PROVIDER)
 
 
 def is_azure_policy(configuration: Mapping[str, Any]) -> bool:

@@ -81,7 +81,8 @@ def test_azures_namespaces_are_exempt_on_aks_alone_and_if_they_are_there():
 
 def test_the_shipped_rules_fit_a_cluster_with_the_gate_alone():
     own = {"constrainttemplates": FACTS["templates"], "ratifyverification": FACTS["constraints"]}
-    ratifys = named("mutate-pod-image", "mutate-workload-image", "mutate-cronjob-image")
+    asks = {"assign": {"externalData": {"provider": "ratify-mutation-provider"}}}
+    ratifys: list[dict[str, Any]] = [{"metadata": {"name": "mutate-pod-image"}, "spec": {"parameters": asks}}]
     assert cluster_gate.webhook_values(Api(), OBJECTS) == {}
     assert cluster_gate.webhook_values(Api(**own, assign=ratifys), OBJECTS) == {}
 
