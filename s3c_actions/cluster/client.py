@@ -228,7 +228,8 @@ class Cluster:
                     path,
                     query_params=list(query.items()),
                     header_params={"Accept": "application/json, */*", "Content-Type": content_type},
-                    body=body if content_type == "application/json" or body is None else json.dumps(body),
+                    # The library writes the body of every kind of JSON itself.
+                    body=body if content_type.endswith("json") or body is None else json.dumps(body),
                     auth_settings=["BearerToken"],
                 ),
                 _request_timeout=self._timeout,
