@@ -161,6 +161,19 @@ class Cluster:
         query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         return self.request("POST", resource.url(namespace), query=query, body=document)
 
+    def merge(
+        self, resource: Resource, name: str, patch: KubernetesObject, namespace: str = "", *, dry_run: bool = False
+    ) -> KubernetesObject:
+        """Change an object by a JSON merge patch (RFC 7396); return it as it is afterwards.
+
+        Raises:
+            AdmissionDenied: an admission webhook denied it.
+            ApiError: it does not exist, or the change is rejected otherwise.
+        """
+        query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        url = resource.url(namespace, name)
+        return self.request("PATCH", url, query=query, body=patch, content_type=MERGE_PATCH)
+
     def delete(self, resource: Resource, name: str, namespace: str = "") -> None:
         """Delete an object and, in the background, what it owns; one that does not exist is no error."""
         body = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
@@ -215,7 +228,8 @@ class Cluster:
                     path,
                     query_params=list(query.items()),
                     header_params={"Accept": "application/json, */*", "Content-Type": content_type},
-                    body=body if content_type == "application/json" or body is None else json.dumps(body),
+                    # The library writes the body of every kind of JSON itself.
+                    body=body if content_type.endswith("json") or body is None else json.dumps(body),
                     auth_settings=["BearerToken"],
                 ),
                 _request_timeout=self._timeout,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.cluster import deployed
+from s3c_actions.cluster.gate import constraints
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
@@ -34,6 +35,7 @@ from s3c_actions.wiring.scanning import create_scanner
 from s3c_actions.wiring.signing import open_signing_key, signing_registry
 
 if TYPE_CHECKING:
+    from s3c_actions.cluster.client import Cluster
     from s3c_actions.wiring.attaching import Attacher
     from s3c_actions.wiring.scanning import ImageScanner
 
@@ -51,7 +53,7 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
     """
     if options.issue:
         _token(options, context)  # a missing token is reported before minutes are spent
-    deployed, unknown = _list_images(options, context)
+    deployed, unknown, pauses = _list_images(options, context)
     images = tuple(deployed)
     folders = image_folders(context.output, images)
     scanner = create_scanner(options, context, images, evidence=bool(options.attach))
@@ -70,13 +72,13 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
     ]
     due = tuple(image.image for image in refreshed if image.findings)
     ending = tuple(image.reference for image in refreshed if image.ending)
-    issue_action, url = _update_issue(options, context, refreshed) if options.issue else ("", "")
+    issue_action, url = _update_issue(options, context, refreshed, pauses) if options.issue else ("", "")
     keyless = attacher is None and bool(options.attach)
     return Outcome(
         command=NAME,
         images=tuple(outcomes),
         refresh=RefreshResult(due=due, ending=ending, unknown=tuple(unknown), issue=url, done=issue_action),
-        text=refresh_issue.render_text(refreshed) + (f"{NO_KEY_NOTICE}\n" if keyless else ""),
+        text=refresh_issue.render_text(refreshed, pauses) + (f"{NO_KEY_NOTICE}\n" if keyless else ""),
     )
 
 
@@ -155,15 +157,16 @@ def _open_attacher(
 
 def _list_images(
     options: inputs.RefreshInputs, context: Context
-) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    """Return image → workloads that run it, and the same for images whose digest is unknown."""
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Return image → workloads that run it, the same for unknown digests, and sentences on the gate's pauses."""
     given_images: dict[str, tuple[str, ...]] = {str(Reference.parse(image)): () for image in options.image}
     cluster_inputs = (*ClusterOptions.own(), inputs.RefreshInputs.namespaces)
     if given_images and not any(options.given(option) for option in cluster_inputs):
-        return given_images, {}
+        return given_images, {}, ()
 
     with context.progress.step("cluster") as step:
-        listing = deployed.list_deployed(connect_cluster(options, context), options.namespaces)
+        cluster = connect_cluster(options, context)
+        listing = deployed.list_deployed(cluster, options.namespaces)
         running = {image.image: image.places for image in listing.running}
         unknown = {image.image: image.places for image in listing.unknown}
         step.done(f"{len(running)} images run" + (f", {len(unknown)} of unknown digest" if unknown else ""))
@@ -178,14 +181,28 @@ def _list_images(
             cause="The namespaces are empty, or the kubeconfig is another cluster's.",
             remedy="Look at `kubectl get pods --all-namespaces`, or give what is deployed with --image.",
         )
-    return {**given_images, **running}, unknown
+    return {**given_images, **running}, unknown, _read_pauses(cluster, context)
+
+
+def _read_pauses(cluster: Cluster, context: Context) -> tuple[str, ...]:
+    """Return a sentence on each pause of the gate, in force or over; none when that may not be read, with a warning."""
+    try:
+        pauses = tuple(pause.describe(context.now) for pause in constraints.read_pauses(cluster))
+    except S3CError as error:
+        context.progress.warning(f"Whether the gate is paused is not known. {error.what}")
+        return ()
+    for sentence in pauses:
+        context.progress.warning(sentence)
+    return pauses
 
 
 def _token(options: TokenOptions, context: Context) -> str:
     return find_token(options, context, "issues: write")
 
 
-def _update_issue(options: inputs.RefreshInputs, context: Context, images: Sequence[RefreshedImage]) -> tuple[str, str]:
+def _update_issue(
+    options: inputs.RefreshInputs, context: Context, images: Sequence[RefreshedImage], pauses: Sequence[str]
+) -> tuple[str, str]:
     """Update the issue, and return the action and its URL.
 
     It is closed only when every image could be scanned: what is unknown is not fixed.
@@ -198,8 +215,8 @@ def _update_issue(options: inputs.RefreshInputs, context: Context, images: Seque
             draft = issues.IssueDraft(
                 key=key,
                 title=refresh_issue.issue_title(images),
-                body=refresh_issue.issue_body(images, run_url=workflow_run.url),
-                says=refresh_issue.issue_body(images),
+                body=refresh_issue.issue_body(images, pauses, run_url=workflow_run.url),
+                says=refresh_issue.issue_body(images, pauses),
                 run=workflow_run.id,
                 labels=options.issue_labels,
             )

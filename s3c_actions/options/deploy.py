@@ -162,6 +162,15 @@ class DeployingOptions(ManifestOptions, ClusterOptions, NamespaceOptions, Rollou
         default="true",
         absent=True,
     )
+    accept_paused_gate = Input(
+        name="accept-paused-gate",
+        help="Deploy also while the gate is paused (`s3c gate pause`) and admits every image, signed or not. Without "
+        "it, a pause is an error.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
     render_only = Input(
         name="render-only",
         help="Write the manifests with digests and stop: for a GitOps repository. No cluster is asked.",
@@ -210,6 +219,7 @@ DEPLOY_INPUTS: tuple[Input[Any], ...] = (
     NamespaceOptions.namespace,
     DeployingOptions.create_namespace,
     DeployingOptions.require_gate,
+    DeployingOptions.accept_paused_gate,
     DeployingOptions.render_only,
     ResolveOptions.resolve,
     DeployingOptions.dry_run,

@@ -166,6 +166,19 @@ def constraint_template(policy: Policy, template: KubernetesObject) -> Kubernete
     return dict(exported)
 
 
+def is_exported(rego: str, template: str) -> bool:
+    """Return whether a template's Rego is the gate's own, as it is or with a policy, as `constraint_template` has it.
+
+    Args:
+        rego: of a template on a cluster.
+        template: the Rego of the gate's own template.
+    """
+    if rego == template:
+        return True
+    before, _, after = template.partition(_NO_OBJECTIONS)
+    return rego.startswith(f"{before}{_OBJECTIONS}{after}\n\npolicy := {{") and rego.endswith(f"}}\n\n{rego_library()}")
+
+
 def ratify_rego(policy: Policy) -> str:
     """Return the Rego module of Ratify's policy."""
     return f"package ratify.policy\n{_DECIDES}\n{rego_values(policy)}\n{rego_library()}"

@@ -279,7 +279,12 @@ def _deploy_entry(deploy: DeployResult) -> shape.DeployEntry:
         deploy,
         manifests=tuple(str(path) for path in deploy.manifests),
         admissions=tuple(_copy_fields(shape.AdmissionEntry, admission) for admission in deploy.admissions),
-        gate=_copy_fields(shape.GateEntry, deploy, exempt=dict(deploy.exempt)),
+        gate=_copy_fields(
+            shape.GateEntry,
+            deploy,
+            exempt=dict(deploy.exempt),
+            pauses=tuple(_copy_fields(shape.PauseEntry, pause) for pause in deploy.pauses),
+        ),
         applied=tuple(_copy_fields(shape.AppliedEntry, applied) for applied in deploy.applied),
         error=_error_entry(deploy.failure),
         seconds=round(deploy.seconds, 3),

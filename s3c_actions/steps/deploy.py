@@ -22,7 +22,7 @@ from s3c_actions.cluster import image_places as places
 from s3c_actions.cluster import manifests as texts
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, KubernetesObject, Resource
-from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate import inspection, proof
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.cluster.manifests import ManifestFile
 from s3c_actions.core import writing
@@ -47,6 +47,7 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
         namespace: of objects that name none; empty: the kubeconfig's.
         create_namespace: create namespaces that do not exist.
         require_gate: holes in the gate are errors; otherwise they are warnings.
+        accept_paused_gate: deploy while the gate is paused, and admits everything; otherwise that is an error.
         prune: label `key=value`: set on every object, and objects that have it and are no longer in the manifests are
             deleted.
         timeout: seconds for the rollout.
@@ -61,6 +62,7 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str = ""
     create_namespace: bool = False
     require_gate: bool = True
+    accept_paused_gate: bool = False
     prune: str = ""
     timeout: float = 300.0
     rollback: bool = False
@@ -399,7 +401,16 @@ def _pass_gate(
         return
     with tools.progress.step("gate") as step:
         looked = inspection.inspect(inspection.read_gate_objects(cluster), wanted)
-        state.result = replace(state.result, constraints=looked.constraints, exempt=looked.exempt)
+        state.result = replace(state.result, constraints=looked.constraints, exempt=looked.exempt, pauses=looked.pauses)
+        state.warnings += looked.warnings
+        if looked.active_pauses:
+            paused = inspection.pause_error(looked)
+            if not settings.accept_paused_gate:
+                raise paused
+            # What the pause is for may be a defect of the gate.
+            state.warnings += [paused.what, *(hole.what for hole in looked.holes)]
+            step.done("paused; deployed all the same, as accept-paused-gate asks")
+            return
         if looked.holes:
             if settings.require_gate:
                 raise inspection.defects_error(looked)
@@ -408,22 +419,20 @@ def _pass_gate(
             return
         references = {image.reference.pinned: image.reference for image in used}
         signatures = _signatures(tools, references.values())
-        unsigned = inspection.find_unsigned(list(references.values()), signatures)
+        unsigned = proof.find_unsigned(list(references.values()), signatures)
         proved = ""
         for namespace in sorted({namespace for _, _, namespace in wanted}):
             if unsigned:
-                proof = inspection.prove_closed(
-                    cluster, unsigned, namespace, looked.constraints, next(iter(references))
-                )
-                state.result = replace(state.result, unsigned_denied=unsigned, denial=proof.what)
-                proved = f"an unsigned image is denied {proof.told}"
+                closed_by = proof.prove_closed(cluster, unsigned, namespace, looked.constraints, next(iter(references)))
+                state.result = replace(state.result, unsigned_denied=unsigned, denial=closed_by.what)
+                proved = f"an unsigned image is denied {closed_by.told}"
             try:
                 _ask_gate(cluster, namespace, references, tools, state)
             except AdmissionDenied:
                 denied = sum(admission.verdict == "denied" for admission in state.result.admissions)
                 step.done(f"{denied} of {len(state.result.admissions)} images denied")
                 raise
-            inspection.reject_unsigned(references.values(), signatures)
+            proof.reject_unsigned(references.values(), signatures)
         if not proved and settings.require_gate:
             raise Refused(
                 "The gate was not proved: nothing that is deployed names an image.",
@@ -467,10 +476,10 @@ def _ask_gate(
     """Ask the gate about every image; the first denial is raised after all have been asked."""
     first: AdmissionDenied | None = None
     admissions = []
-    together = inspection.admitted_images(cluster, list(references), namespace)
+    together = proof.admitted_images(cluster, list(references), namespace)
     for admission in state.result.admissions:
         denied = (
-            inspection.try_signed_image(
+            proof.try_signed_image(
                 cluster,
                 references[admission.reference],
                 namespace,

@@ -35,6 +35,7 @@ from s3c_actions.trace.model import (
     SignatureTrust,
     Subject,
     Trace,
+    TracedGate,
     TracedSignature,
     TraceJudgement,
 )
@@ -88,12 +89,14 @@ class TraceTools(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         checker: None when no trust was configured.
         judge: returns a policy's judgement of a pinned reference; when None, only the trust in its signatures counts.
+        gate: of the cluster that was named; None when none was.
     """
 
     registry: Registry
     now: datetime
     checker: SignatureChecker | None = None
     judge: Callable[[Reference], TraceJudgement] | None = None
+    gate: TracedGate | None = None
 
 
 def run(image: str, tools: TraceTools) -> Trace:
@@ -129,6 +132,7 @@ def run(image: str, tools: TraceTools) -> Trace:
         ancestors=ancestors,
         change=change or _compare(subject, ancestors),
         judgement=_judge(reference, described, tools),
+        gate=tools.gate,
     )
 
 

@@ -52,6 +52,7 @@ def deploy_settings(
         namespace=options.namespace,
         create_namespace=options.create_namespace,
         require_gate=options.require_gate,
+        accept_paused_gate=options.accept_paused_gate,
         prune=options.prune,
         timeout=options.rollout_timeout,
         rollback=options.rollback_on_failure,

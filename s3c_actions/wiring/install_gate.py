@@ -23,6 +23,7 @@ from s3c_actions.steps.verify import (
     trusted_identities,
     unrestricted_authorities,
 )
+from s3c_actions.wiring import cluster_gate
 from s3c_actions.wiring.azure import find_tenant, identity_from_inputs
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
@@ -40,7 +41,8 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
 
     Raises:
         InputError: an input is wrong: nothing was changed.
-        OutsideError: helm or a chart could not be obtained, or the cluster does not respond.
+        OutsideError: helm or a chart could not be obtained, or the cluster does not respond, or has Azure Policy's own
+            Gatekeeper.
     """
     from s3c_actions.programs.helm.helm import Helm
     from s3c_actions.wiring import programs
@@ -54,7 +56,15 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
             cause="Everyone whom an authority certified could have images admitted.",
             remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
         )
-    charts = _charts(options, context)
+    cluster_gate.reject_azure_policy(cluster)
+    if exempt := cluster_gate.find_aks_namespaces(cluster):
+        context.progress.notice(
+            f"Exempt are namespaces of Azure Kubernetes Service's own Pods, which you cannot sign: {', '.join(exempt)}."
+        )
+        named = tuple(dict.fromkeys([*options.exempt_namespaces, *exempt]))
+        options = options.replaced({inputs.GateInputs.exempt_namespaces: named})
+        objects = gate_manifests.exempt_namespaces(objects, exempt)
+    charts = _charts(options, context, cluster_gate.webhook_values(cluster, objects))
     helm = Helm(
         programs.helm(options, context).path,
         context.runner,
@@ -255,8 +265,16 @@ def _certificate_provider(options: GateInputs, context: Context) -> KubernetesOb
     )
 
 
-def _charts(options: GateInputs, context: Context) -> tuple[Chart, ...]:
-    """Return both charts, with the default values overridden by the user's."""
+def _charts(
+    options: GateInputs, context: Context, gatekeeper_values: KubernetesObject | None = None
+) -> tuple[Chart, ...]:
+    """Return both charts, with the default values overridden by the user's.
+
+    Args:
+        options: of the command.
+        context: of the command.
+        gatekeeper_values: for Gatekeeper's chart, besides those of its file; None or empty: none.
+    """
     from s3c_actions.azure import clouds
     from s3c_actions.programs.helm.charts import fetch_chart
     from s3c_actions.programs.helm.helm import Chart
@@ -274,6 +292,10 @@ def _charts(options: GateInputs, context: Context) -> tuple[Chart, ...]:
                 field = f"{pin.name}-chart" if file is path else f"{pin.name}-values"
                 raise InputError(field, f"{file} is not there.", remedy="Look at the path.")
         selected.append((pin, path, [gate_manifests.values_file(pin.name), *user_values]))
+    if gatekeeper_values:
+        file = context.temp / "gatekeeper-values.json"
+        file.write_text(json.dumps(gatekeeper_values))
+        selected[0][2].insert(1, file)
     registries = clouds.find_cloud(options.azure_cloud).registries
     if ratify_values := gate_manifests.ratify_values(options.ratify_client_id, options.exempt_namespaces, registries):
         file = context.temp / "ratify-values.json"

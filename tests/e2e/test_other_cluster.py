@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.cluster.gate.inspection import REMEMBERED_SECONDS
+from s3c_actions.cluster.gate.proof import REMEMBERED_SECONDS
 from s3c_actions.programs.helm.charts import fetch_chart
 from s3c_actions.programs.install.locate import ProgramRequest, locate_all
 from s3c_actions.programs.install.pins import GATEKEEPER, RATIFY

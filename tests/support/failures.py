@@ -57,6 +57,10 @@ GIVEN: dict[str, tuple[str, ...]] = {
         'Error: secrets is forbidden: User "x" cannot list resource "secrets"',
         "Error: UPGRADE FAILED: timed out waiting for the condition",
     ),
+    "helm uninstall": (
+        'Error: uninstall: Release not loaded: ratify: secrets is forbidden: User "x" cannot list resource "secrets"',
+        'Error: Kubernetes cluster unreachable: Get "https://127.0.0.1:1/version": connect: connection refused',
+    ),
     "go": (
         "write /x: no space left on device",
         "verifying example.com/x@v1: checksum mismatch",

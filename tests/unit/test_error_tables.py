@@ -116,6 +116,7 @@ TRANSLATE: dict[str, Callable[[str], S3CError]] = {
     "notation verify": verified,
     "notation reject": lambda text: notation_errors.rejection([text]),
     "helm": lambda text: helm_errors.not_installed("ratify", Path("chart"), "gatekeeper-system", text),
+    "helm uninstall": lambda text: helm_errors.not_uninstalled("ratify", "gatekeeper-system", text),
     "go": lambda text: install_errors.not_built("It failed.", ProgramFailed(completed(text))),
     "entra": login,
     "key vault network": lambda text: vault_errors._unreachable_error(OSError(text), ABOUT, 4),

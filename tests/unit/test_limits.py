@@ -230,6 +230,7 @@ PARSED = {
     "s3c_actions/core/reading.py": "the parser",
     "s3c_actions/core/records.py": "our own JSON in a private folder",
     "s3c_actions/policy/export.py": "our own JSON",
+    "s3c_actions/cluster/gate/manifests.py": "a file of the package",
     "s3c_actions/github/artifact.py": "a file of the package",
     "s3c_actions/azure/kubernetes_service.py": "looked at by check_yaml before",
 }

@@ -5,12 +5,19 @@ The charts' values lie beside them, in `manifests/`; in a checkout that is a fol
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import yaml
+
+from s3c_actions import __version__
 from s3c_actions.azure import clouds
 from s3c_actions.cluster import manifests
 from s3c_actions.cluster.client import KubernetesObject
+from s3c_actions.cluster.yaml_loader import KubernetesLoader
 from s3c_actions.policy import export
 from s3c_actions.policy.model import Policy
 
@@ -27,8 +34,14 @@ TIMESTAMP_STORE_NAME = "time-stamp-authorities"
 EXEMPT_NAMESPACES = ("kube-system", "gatekeeper-system")
 """Namespaces that bypass every gate: the cluster's own parts, and the gate itself."""
 
+TEMPLATE_ANNOTATION = "s3c.dev/template"
+"""Annotation of the gate's template with the hash of what this version ships."""
+VERSION_ANNOTATION = "s3c.dev/version"
+"""Annotation with the version of s3c that made an object."""
+
 RATIFY_GROUP = "config.ratify.deislabs.io"
 CONSTRAINT_GROUP = "constraints.gatekeeper.sh"
+CONSTRAINT_KIND = "RatifyVerification"
 _FIRST = ("KeyManagementProvider", "Store", "Verifier", "Policy", "ConstraintTemplate")
 
 
@@ -69,7 +82,7 @@ def objects_for_identities(
     constraint["spec"]["match"]["excludedNamespaces"] = list(dict.fromkeys([*excluded, *exempt]))
     if allow_tags:
         constraint["spec"]["parameters"] = {"allowTags": True}
-    return (verifier, *_read_manifest("ratify/policy.yaml"), *_read_manifest("gatekeeper/template.yaml"), constraint)
+    return (verifier, *_read_manifest("ratify/policy.yaml"), template(), constraint)
 
 
 def objects_for_policy(
@@ -87,6 +100,51 @@ def objects_for_policy(
     """
     *_, template, constraint = objects_for_identities((), exempt, allow_tags=allow_tags)
     return (*export.ratify_objects(ruling), export.constraint_template(ruling, template), constraint)
+
+
+def template() -> KubernetesObject:
+    """Return the gate's constraint template, marked with this version and with the hash of what it says."""
+    (document,) = _read_manifest("gatekeeper/template.yaml")
+    content = json.dumps(document["spec"], sort_keys=True).encode()
+    document["metadata"].setdefault("annotations", {}).update(
+        {TEMPLATE_ANNOTATION: f"sha256:{hashlib.sha256(content).hexdigest()}", VERSION_ANNOTATION: __version__}
+    )
+    return document
+
+
+def describe_template(live: KubernetesObject) -> str:
+    """Return a sentence on a template of the gate that is not this version's; empty when it is.
+
+    What it says is compared, not its annotations: these only name the version in the sentence.
+
+    Args:
+        live: a ConstraintTemplate of the cluster; of another name, it is not the gate's own.
+    """
+    ours = template()
+    if live["metadata"].get("name") != ours["metadata"]["name"] or _says_the_same(live, ours):
+        return ""
+    annotated = str((live["metadata"].get("annotations") or {}).get(VERSION_ANNOTATION) or "")
+    if _version(annotated) > _version(__version__):
+        return f"The gate's template is of s3c {annotated[:20]}, a later version than this ({__version__}): update s3c."
+    return (
+        f"The gate's template is not that of this version of s3c ({__version__}): it is of an earlier one, or was "
+        "changed. `s3c gate install` brings it up to date, and stays closed meanwhile."
+    )
+
+
+def _says_the_same(live: KubernetesObject, ours: KubernetesObject) -> bool:
+    """Return whether a template is ours, but for the policy that was exported into it."""
+    spec = live.get("spec") or {}
+    targets = spec.get("targets") or [{}]
+    if len(targets) != 1 or (spec.get("crd") or {}) != ours["spec"]["crd"]:
+        return False
+    (shipped,) = ours["spec"]["targets"]
+    return export.is_exported(str(targets[0].get("rego")), str(shipped["rego"]))
+
+
+def _version(text: str) -> tuple[int, ...]:
+    match = re.match(r"([0-9]{1,6})\.([0-9]{1,6})\.([0-9]{1,6})", text)
+    return tuple(int(part) for part in match.groups()) if match else ()
 
 
 def certificate_store(pem: str, name: str = TRUST_STORE_NAME) -> KubernetesObject:
@@ -142,6 +200,32 @@ def ratify_values(
     if exempt:
         chart_values |= {"provider": {"mutationExcludedNamespaces": [*EXEMPT_NAMESPACES, *exempt]}}
     return chart_values
+
+
+def exempt_namespaces(objects: Iterable[KubernetesObject], names: Iterable[str]) -> tuple[KubernetesObject, ...]:
+    """Return objects whose constraints on images leave out further namespaces."""
+    exempted = []
+    for document in objects:
+        if document["kind"] == CONSTRAINT_KIND:
+            match = document["spec"].get("match") or {}
+            excluded = list(dict.fromkeys([*(match.get("excludedNamespaces") or ()), *names]))
+            spec = {**document["spec"], "match": {**match, "excludedNamespaces": excluded}}
+            document = {**document, "spec": spec}  # noqa: PLW2901
+        exempted.append(document)
+    return tuple(exempted)
+
+
+def gatekeeper_values(validating: Iterable[KubernetesObject], mutating: Iterable[KubernetesObject]) -> KubernetesObject:
+    """Return values for Gatekeeper's chart in addition to its file: its webhooks' rules; empty when the file has them.
+
+    Args:
+        validating: the rules, as `webhook.rules` returns them.
+        mutating: the same, of the webhook that pins tags.
+    """
+    wanted = {"validatingWebhookCustomRules": list(validating), "mutatingWebhookCustomRules": list(mutating)}
+    text = values_file("gatekeeper").read_text(encoding="utf-8")
+    shipped = yaml.load(text, Loader=KubernetesLoader)  # noqa: S506 - a safe loader
+    return {name: rules for name, rules in wanted.items() if rules != shipped.get(name)}
 
 
 def merge_objects(

@@ -60,11 +60,12 @@ def issue_title(images: Sequence[RefreshedImage]) -> str:
     )
 
 
-def issue_body(images: Sequence[RefreshedImage], *, run_url: str = "") -> str:
+def issue_body(images: Sequence[RefreshedImage], pauses: Sequence[str] = (), *, run_url: str = "") -> str:
     """Render the issue in GitHub's Markdown: a row for each image, its findings folded, the next step.
 
     Args:
         images: all that were scanned; those with nothing to fix are counted.
+        pauses: a sentence on each pause of the cluster's gate; untrusted.
         run_url: of the run that writes the issue.
     """
     due = [image for image in images if image.findings]
@@ -87,6 +88,8 @@ def issue_body(images: Sequence[RefreshedImage], *, run_url: str = "") -> str:
     for image in images:
         if image.refused:
             lines += [f"{escape.code(image.image)}: {escape.markdown(', '.join(image.refused), 300)}.", ""]
+    for pause in pauses:
+        lines += [f"⚠ {escape.markdown(pause, 800)}", ""]
     if clean:
         lines += [f"{len(clean)} other deployed image{'s have' if len(clean) != 1 else ' has'} nothing to fix.", ""]
     lines += (
@@ -99,9 +102,9 @@ def issue_body(images: Sequence[RefreshedImage], *, run_url: str = "") -> str:
     return _cut_to_size(lines)
 
 
-def render_text(images: Sequence[RefreshedImage]) -> str:
-    """Render a line for each image."""
-    lines = []
+def render_text(images: Sequence[RefreshedImage], pauses: Sequence[str] = ()) -> str:
+    """Render a line for each pause of the gate, and for each image."""
+    lines = [f"⚠ {escape.line(pause)}" for pause in pauses]
     for image in images:
         clauses = ([f"{_count_severities(image.findings)} can be fixed"] if image.findings else []) + list(
             image.refused

@@ -5,16 +5,20 @@ from __future__ import annotations
 import copy
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from s3c_actions.cluster import rollout
-from s3c_actions.cluster.gate import denials, inspection
+from s3c_actions.cluster.gate import denials, inspection, manifests
+from s3c_actions.core.gate_pause import format_moment
 from tests.support import ROOT
 
 DATA = ROOT / "tests" / "data" / "gate"
-FACTS = json.loads((DATA / "facts.json").read_text())
+RECORDED = json.loads((DATA / "facts.json").read_text())
+FACTS = RECORDED | {"templates": [manifests.template()]}
+"""What was recorded, with the template of today."""
 WANTED = [("apps", "Deployment", "default")]
 
 
@@ -169,6 +173,29 @@ def test_each_hole_is_found(made, what):
     found = inspection.inspect(made, WANTED)
     assert any(what in hole.what for hole in found.holes), found.holes
     assert all(hole.remedy for hole in found.holes)
+
+
+def paused(since: timedelta, until: timedelta) -> dict[str, str]:
+    """A pause between two times, from now."""
+    now = datetime.now(UTC)
+    return {"since": format_moment(now + since), "until": format_moment(now + until), "reason": "registry down"}
+
+
+def test_a_pause_of_a_constraint_that_looks_elsewhere_is_none_of_these_objects():
+    (own,) = copy.deepcopy(FACTS["constraints"])
+    other = copy.deepcopy(own)
+    other["metadata"]["name"] = "elsewhere"
+    other["spec"]["match"]["namespaces"] = ["shop"]
+    other["spec"]["parameters"] = {"pause": paused(timedelta(minutes=-1), timedelta(minutes=5))}
+    found = inspection.inspect(facts(constraints=[own, other]), WANTED)
+    assert (found.pauses, found.active_pauses, found.holes) == ((), (), ())
+    found = inspection.inspect(facts(constraints=[own, other]), [("apps", "Deployment", "shop")])
+    assert [pause.constraint for pause in found.active_pauses] == ["elsewhere"]
+    assert "is paused from" in inspection.pause_error(found).what
+    later = inspection.inspect(
+        facts(constraints=[own, other]), [("", "Pod", "shop")], now=datetime.now(UTC) + timedelta(minutes=6)
+    )
+    assert (len(later.pauses), later.active_pauses) == (1, ())
 
 
 POD_RULE = {
