@@ -80,6 +80,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         expected: Collection[int] = (200, 404, 405),
         also: str = "",
+        redirects: bool = True,
     ) -> Response:
         """Send a request, and return its answer, which the caller reads and closes.
 
@@ -92,6 +93,7 @@ class Connection:
             headers: additional headers.
             expected: status codes to return; all others raise.
             also: another repository of the registry, which needs the permission to pull.
+            redirects: whether a redirect is followed; otherwise `expected` has its status codes.
 
         Raises:
             OutsideError: the registry could not be reached, rejected the request, or redirects to another host.
@@ -105,7 +107,7 @@ class Connection:
         sent = {"Accept": accept, **(headers or {})}
         if key in self._authorizations:
             sent["Authorization"] = self._authorizations[key]
-        response = self._send(reference.registry, url, sent, method=method, content=content)
+        response = self._send(reference.registry, url, sent, method=method, content=content, redirects=redirects)
         if response.status_code == 401:
             challenge = _challenge(response)
             if key not in self._authorizations and challenge is not None and challenge.scheme == "bearer":
@@ -115,7 +117,9 @@ class Connection:
             if authorization and authorization != sent.get("Authorization"):
                 self.dismiss(response, reference)
                 self._authorizations[key] = sent["Authorization"] = authorization
-                response = self._send(reference.registry, url, sent, method=method, content=content)
+                response = self._send(
+                    reference.registry, url, sent, method=method, content=content, redirects=redirects
+                )
         if response.status_code in expected:
             return response
         raise self._http_error(reference, response, writes)

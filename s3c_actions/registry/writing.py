@@ -209,12 +209,20 @@ class Writer:
         """
         tag = subject.tagged(referrers_tag(subject.digest))
         for _ in range(_LISTING_TRIES):
-            entries = self._entries(tag)
+            entries = self._entries(tag, subject)
+            if entries is None:
+                raise OutsideError(
+                    f"{referrer.digest} was pushed, and {subject.registry} keeps no list of what refers to "
+                    f"{subject.pinned}.",
+                    cause=f"It has no Referrers API and takes the tag {tag.tag}, which stands in for it, for a digest.",
+                    remedy="Use a registry that has one of the two (docs/registries.md).",
+                    image=str(subject),
+                )
             if any(entry.get("digest") == referrer.digest for entry in entries):
                 return
             # Another client may write it at the same moment, and registries have no conditional write: check again.
             self._put_index(tag, [*entries, _entry(referrer)])
-        if not any(entry.get("digest") == referrer.digest for entry in self._entries(tag)):
+        if not any(entry.get("digest") == referrer.digest for entry in self._entries(tag, subject) or ()):
             raise OutsideError(
                 f"{referrer.digest} was pushed, and could not be listed as a referrer of {subject.pinned}.",
                 cause="Other clients write the list of referrers at the same time.",
@@ -224,13 +232,16 @@ class Writer:
 
     def _unlist_referrer(self, subject: Reference, digest: str) -> None:
         tag = subject.tagged(referrers_tag(subject.digest))
-        entries = self._entries(tag)
+        entries = self._entries(tag, subject) or []
         remaining = [entry for entry in entries if entry.get("digest") != digest]
         if len(remaining) < len(entries):
             self._put_index(tag, remaining)
 
-    def _entries(self, tag: Reference) -> list[dict[str, Any]]:
+    def _entries(self, tag: Reference, subject: Reference) -> list[dict[str, Any]] | None:
+        """Return what the tag lists; None where the registry takes it for the subject's digest, as GitLab's does."""
         index = self._registry.find(tag)
+        if index is not None and index.descriptor.digest == subject.digest:
+            return None
         if index is None or index.descriptor.media_type not in INDEX_TYPES:
             return []
         return list(index.document.get("manifests") or [])

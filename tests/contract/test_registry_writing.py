@@ -283,6 +283,21 @@ def test_a_registry_that_lists_referrers_is_left_to_it(server, registry):
     assert [path for _, path, _ in server.requests] == [f"/v2/app/manifests/{digest}"]
 
 
+@pytest.mark.parametrize("kind", [OCI_INDEX, OCI_MANIFEST])
+def test_a_registry_that_takes_the_tag_for_the_digest_keeps_no_referrers(server, registry, kind):
+    """As GitLab's does: what was pushed could not be found again, and nothing is written in the subject's place."""
+    subject = json.dumps({"mediaType": kind, "manifests": []} if kind == OCI_INDEX else {"mediaType": kind}).encode()
+    digest = digest_of(subject)
+    content = json.dumps({"mediaType": OCI_MANIFEST, "subject": {"digest": digest}}).encode()
+    server.answers[f"/v2/app/manifests/{digest_of(content)}"] = reply(201, b"")
+    tag = f"/v2/app/manifests/{digest.replace(':', '-')}"
+    server.answers[tag] = reply(200, subject, {"Content-Type": kind})
+    with pytest.raises(OutsideError, match="keeps no list of what refers to") as caught:
+        Writer(registry).push_manifest(Reference.parse(f"{server.name}/app"), content, OCI_MANIFEST)
+    assert "registries.md" in caught.value.remedy
+    assert [method for method, path, _ in server.requests if path == tag] == ["GET"]
+
+
 def test_a_digest_that_the_registry_made_of_it_is_compared(server, registry):
     server.answers["/v2/app/manifests/1"] = reply(201, b"", {"Docker-Content-Digest": "sha256:" + "0" * 64})
     with pytest.raises(OutsideError, match="took the manifest for"):
