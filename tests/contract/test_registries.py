@@ -1,0 +1,141 @@
+"""What s3c does on registries with and without the Referrers API, and with tags that cannot be moved.
+
+docs/registries.md shows the results; they are measured here, and compared with the page.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3c_actions.cli.console import LogProgress
+from s3c_actions.cli.run import cache_path
+from s3c_actions.core.artifact_types import SIGNATURE
+from s3c_actions.core.process import Runner
+from s3c_actions.core.reference import Reference
+from s3c_actions.registry import Registry
+from s3c_actions.registry.credentials import Logins
+from s3c_lab import daemons, registry_server
+from s3c_lab.certificates import make
+from s3c_lab.machine import Machine, with_system_path
+from tests.support import ROOT, reports
+from tests.support.oci import Repository, layer
+from tests.support.other_registries import CRANE, crane, immutable
+from tests.support.signing import Ended
+from tests.support.signing import s3c as run_s3c
+
+PAGE = ROOT / "docs" / "registries.md"
+DEBIAN = "Debian's docker-registry 2.8.2"
+SERVED = f"`crane registry serve` {CRANE.version}"
+NAMES = (DEBIAN, SERVED, f"{DEBIAN}, tags immutable", f"{SERVED}, tags immutable")
+
+
+@pytest.fixture(scope="module")
+def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    environment = with_system_path(dict(os.environ))
+    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
+    folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
+    registry_server.start(folder, port, machine)
+    with ExitStack() as stack:
+        stack.callback(daemons.stop, folder / "registry.pid", machine)
+        served = stack.enter_context(crane(machine))
+        fixed = [stack.enter_context(immutable(registry)) for registry in (f"localhost:{port}", served)]
+        yield dict(zip(NAMES, (f"localhost:{port}", served, *fixed), strict=True))
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, Path]]:
+    folder = tmp_path_factory.mktemp("keys")
+    return [make(name).write(folder, name) for name in ("first", "second")]
+
+
+class Image:
+    """A new image, mirrored into a registry, and what is done with it."""
+
+    def __init__(self, source: str, registry: str, s3c: Callable[..., Ended], keys: list[tuple[Path, Path]]) -> None:
+        self.s3c, self.keys = s3c, keys
+        self.name = f"{uuid.uuid4().hex[:12]}/app"
+        self.origin = Repository(source, self.name)
+        self.descriptor = self.origin.image([layer({"etc/id": self.name.encode()})], "1")
+        self.pushed = s3c("mirror", f"{source}/{self.name}:1", f"{registry}/mirrored/{self.name}:1")
+        self.reference = f"{registry}/mirrored/{self.name}@{self.descriptor['digest']}"
+
+    def sign(self, key: int, *flags: str) -> Ended:
+        private, certificate = self.keys[key]
+        return self.s3c("sign", self.reference, "--key", private, "--certificate", certificate, *flags)
+
+    def attach(self, folder: Path, *flags: str) -> Ended:
+        manifest = self.origin.get("1")
+        config = json.loads(self.origin.blob(manifest["config"]["digest"]))
+        document = json.loads(reports.image([], name=f"{self.reference.partition('@')[0]}:1"))
+        document["Metadata"] |= {
+            "ImageID": manifest["config"]["digest"],
+            "DiffIDs": config["rootfs"]["diff_ids"],
+            "RepoDigests": [self.reference],
+        }
+        report = folder / "trivy.json"
+        report.write_text(json.dumps(document))
+        private, certificate = self.keys[0]
+        key = ("--key", private, "--certificate", certificate)
+        return self.s3c("attach", self.reference, "--attach", "sarif", "--report", report, *key, *flags)
+
+    def verify(self, key: int) -> Ended:
+        return self.s3c("verify", self.reference, "--trust-store", self.keys[key][1])
+
+    def listed(self) -> list[str]:
+        """The types of what the registry client finds beside the image."""
+        registry = Registry(Logins(environment={"HOME": "/nonexistent"}), timeout=10)
+        return [one.artifact_type for one in registry.referrers(Reference.parse(self.reference))]
+
+
+def row(name: str, registry: str, source: str, s3c: Callable[..., Ended], keys: Any, folder: Path) -> str:
+    """The results on a registry as a row of the page's table."""
+    by_tag, by_api = (Image(source, registry, s3c, keys) for _ in range(2))
+    for image in (by_tag, by_api):
+        assert image.pushed.code == 0, image.pushed.stderr
+        assert image.verify(0).code == 1, "nobody has signed it"
+        assert image.listed() == []
+    written: list[str] = []
+
+    def attempt(ended: Ended) -> str:
+        # What a registry refuses is told as its refusal, and never as a mistake of s3c's.
+        assert ended.code in {0, 3}, ended.stderr
+        assert ended.code == 0 or "immutable" in ended.stderr, ended.stderr
+        assert "Traceback" not in ended.stderr
+        written.append("yes" if ended.code == 0 else "refused")
+        return written[-1]
+
+    cells = [attempt(by_tag.sign(0)), attempt(by_tag.sign(1))]
+    api = "--force-referrers-tag=false"
+    cells += [attempt(by_api.sign(0, api)), attempt(by_api.sign(1, api)), attempt(by_api.attach(folder, api))]
+    tags = Repository(registry, by_api.reference.partition("/")[2].partition("@")[0]).tags()
+    has_api = by_api.descriptor["digest"].replace(":", "-") not in tags
+    # What was written is found again, by verification too, and nothing else is.
+    assert [by_tag.verify(key).code for key in (0, 1)] == [0 if cell == "yes" else 1 for cell in cells[:2]]
+    assert [by_api.verify(key).code for key in (0, 1)] == [0 if cell == "yes" else 1 for cell in cells[2:4]]
+    assert by_tag.listed().count(SIGNATURE) == cells[:2].count("yes")
+    assert len(by_api.listed()) == cells[2:].count("yes")
+    return f"| {' | '.join((name, 'yes' if has_api else 'no', *cells))} |"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_registry_does_what_the_page_says(
+    name: str, addresses: dict[str, str], keys: list[tuple[Path, Path]], tmp_path: Path
+) -> None:
+    measured = row(name, addresses[name], addresses[DEBIAN], partial(run_s3c, tmp_path), keys, tmp_path)
+    assert measured in PAGE.read_text().splitlines()
+
+
+def test_the_page_shows_no_result_that_is_not_measured() -> None:
+    rows = re.findall(r"^\| (.*?) \| (?:yes|no) \|(?: (?:yes|refused) \|)+$", PAGE.read_text(), re.MULTILINE)
+    assert tuple(rows) == NAMES
