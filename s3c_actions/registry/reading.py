@@ -266,6 +266,20 @@ class Registry:
         Raises:
             OutsideError: the registry could not be reached, or gave an invalid answer.
         """
+        listed = self.referrers_by_api(reference)
+        if listed is None:
+            listed = self._fallback_referrers(reference)
+        return tuple(referrer for referrer in listed if artifact_type in ("", referrer.artifact_type))
+
+    def referrers_by_api(self, reference: Reference) -> tuple[Descriptor, ...] | None:
+        """Return the referrers that the Referrers API lists, None where the registry has no such API.
+
+        Args:
+            reference: with a digest.
+
+        Raises:
+            OutsideError: the registry could not be reached, or gave an invalid answer.
+        """
         if not reference.digest:
             raise ValueError(f"{reference} has no digest")
         path = f"/v2/{reference.repository}/referrers/{reference.digest}"
@@ -278,7 +292,7 @@ class Registry:
             # GitHub's registry, which has no such API, redirects to github.com's web pages, which answer anything.
             if number == 0 and (response.status_code in {404, 405} or _leaves_host(response)):
                 self.connection.dismiss(response, reference)
-                return self._fallback_referrers(reference, artifact_type)
+                return None
             if response.is_redirect:
                 self.connection.dismiss(response, reference)
                 path = urljoin(response.url, response.headers["Location"])
@@ -286,11 +300,11 @@ class Registry:
             listed += self._parse_index(reference, self.connection.body(response, reference, MAX_MANIFEST))
             next_page = _next_page(response)
             if not next_page:
-                return tuple(referrer for referrer in listed if artifact_type in ("", referrer.artifact_type))
+                return tuple(listed)
             path = next_page
         raise invalid_answer(reference, f"its list of referrers has more than {MAX_PAGES} pages")
 
-    def _fallback_referrers(self, reference: Reference, artifact_type: str) -> tuple[Descriptor, ...]:
+    def _fallback_referrers(self, reference: Reference) -> tuple[Descriptor, ...]:
         # Any media type is accepted: older clients wrote others.
         path = f"/v2/{reference.repository}/manifests/{referrers_tag(reference.digest)}"
         response = self._get(reference, path, accept=OCI_INDEX)
@@ -300,11 +314,7 @@ class Registry:
         content = self.connection.body(response, reference, MAX_MANIFEST)
         if compute_digest(content, reference.digest.partition(":")[0]) == reference.digest:
             return ()  # GitLab's registry takes this tag for the digest: an index's own entries refer to nothing
-        return tuple(
-            referrer
-            for referrer in self._parse_index(reference, content)
-            if artifact_type in ("", referrer.artifact_type)
-        )
+        return self._parse_index(reference, content)
 
     def _parse_index(self, reference: Reference, content: bytes) -> tuple[Descriptor, ...]:
         refuse = partial(invalid_answer, reference)

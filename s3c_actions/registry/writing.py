@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 CHUNK = 8 * 1024 * 1024
 OCTET_STREAM = "application/octet-stream"
 _LISTING_TRIES = 5
+# A registry without such deletions, or whose tags are immutable, is none that failed.
+_TAG_DELETIONS = (200, 202, 204, 400, 404, 405, 409, 412)
 # Azure Container Registry: https://learn.microsoft.com/rest/api/containerregistry/tag/delete
 _ACR = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
 
@@ -155,7 +157,11 @@ class Writer:
         )
         subject = document.get("subject")
         if isinstance(subject, dict) and not listed:
-            self._list_referrer(target.at(str(subject.get("digest"))), descriptor)
+            listing = target.at(str(subject.get("digest")))
+            # Quay's and go-containerregistry's have the API, and do not announce it by that header.
+            by_api = self._registry.referrers_by_api(listing) or ()
+            if all(referrer.digest != digest for referrer in by_api):
+                self._list_referrer(listing, descriptor)
         return descriptor
 
     def delete_manifest(self, target: Reference) -> bool:
@@ -199,7 +205,7 @@ class Writer:
         if target.registry.endswith(_ACR):
             # On ACR the path above accepts digests only; this one keeps the manifest.
             path = f"/acr/v1/{target.repository}/_tags/{target.tag}"
-        with self._connection.request("DELETE", target, path, expected=(200, 202, 204, 400, 404, 405)) as response:
+        with self._connection.request("DELETE", target, path, expected=_TAG_DELETIONS) as response:
             return response.status_code < 300
 
     def _list_referrer(self, subject: Reference, referrer: Descriptor) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections import Counter
+from contextlib import nullcontext
 
 import pytest
 
@@ -283,6 +284,22 @@ def test_a_registry_that_lists_referrers_is_left_to_it(server, registry):
     assert [path for _, path, _ in server.requests] == [f"/v2/app/manifests/{digest}"]
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_list_of_an_api_that_is_not_announced_counts(server, registry, listed):
+    """As on Quay: with immutable tags the list of the tag schema could not be written a second time."""
+    subject = "sha256:" + "c" * 64
+    content = json.dumps({"mediaType": OCI_MANIFEST, "subject": {"digest": subject}}).encode()
+    digest = digest_of(content)
+    server.answers[f"/v2/app/manifests/{digest}"] = reply(201, b"")
+    entry = {"mediaType": OCI_MANIFEST, "digest": digest if listed else "sha256:" + "d" * 64, "size": len(content)}
+    server.answers[f"/v2/app/referrers/{subject}"] = reply(200, json.dumps({"manifests": [entry]}).encode())
+    tag = f"/v2/app/manifests/{subject.replace(':', '-')}"
+    server.answers[tag] = reply(409, b"{}")
+    with nullcontext() if listed else pytest.raises(OutsideError):
+        Writer(registry).push_manifest(Reference.parse(f"{server.name}/app"), content, OCI_MANIFEST)
+    assert any(path == tag for _, path, _ in server.requests) is not listed
+
+
 @pytest.mark.parametrize("kind", [OCI_INDEX, OCI_MANIFEST])
 def test_a_registry_that_takes_the_tag_for_the_digest_keeps_no_referrers(server, registry, kind):
     """As GitLab's does: what was pushed could not be found again, and nothing is written in the subject's place."""
@@ -312,7 +329,7 @@ def test_a_tag_is_deleted_without_its_manifest_or_stays(registry, place):
     assert registry.find(place.at(tagged.digest)) is not None
 
 
-@pytest.mark.parametrize(("code", "deleted"), [(202, True), (404, False), (405, False), (400, False)])
+@pytest.mark.parametrize(("code", "deleted"), [(202, True), (404, False), (405, False), (400, False), (412, False)])
 def test_deleting_a_tag_names_the_tag_and_nothing_else(server, registry, code, deleted):
     server.answers["/v2/app/manifests/s3c-1"] = reply(code, b"{}")
     assert Writer(registry).delete_tag(Reference.parse(f"{server.name}/app:s3c-1@sha256:{'0' * 64}")) is deleted
