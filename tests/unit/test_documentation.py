@@ -298,6 +298,10 @@ def test_a_reusable_workflow_declares_what_it_uses(path):
     for part in ("inputs", "secrets"):
         read = set(re.findall(rf"\b{part}\.([\w-]+)", text))
         assert read == set(declared.get(part) or {}), part
+    # Names that an environment's secret can have: letters, digits and underscores, kept in capitals.
+    assert [
+        name for name in declared.get("secrets") or {} if not re.fullmatch(r"(?!GITHUB_)[A-Z][A-Z0-9_]*", name)
+    ] == []
 
 
 def test_what_runs_a_dockerfile_has_no_credentials():
