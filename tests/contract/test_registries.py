@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from s3c_actions.cli.run import cache_path
 from s3c_actions.core.process import Runner
 from s3c_actions.core.reference import Reference
 from s3c_actions.registry import Registry
-from s3c_actions.registry.credentials import Logins
+from s3c_actions.registry.credentials import Credentials, Logins
 from s3c_lab import daemons, registry_server
 from s3c_lab.certificates import make
 from s3c_lab.machine import Machine, with_system_path
+from tests.contract.test_registry import Server, reply
 from tests.support import ROOT, reports
 from tests.support.oci import Repository, layer
 from tests.support.other_registries import (
@@ -163,3 +165,62 @@ def test_a_registry_does_what_the_page_says(
 def test_the_page_shows_no_result_that_is_not_measured() -> None:
     rows = re.findall(r"^\| (.*?) \| (?:yes|no) \|(?: (?:yes|refused) \|)+$", PAGE.read_text(), re.MULTILINE)
     assert tuple(rows) == NAMES
+
+
+# Service → how it asks for a login, URL being its own address. Read in its source, or in what its clients log.
+CHALLENGES = {
+    "GitHub": ['Bearer realm="URL/token",service="ghcr.io",scope="repository:app:pull"'],
+    "Amazon": ['Basic realm="URL/",service="ecr.amazonaws.com"'],
+    "Google": ['Bearer realm="URL/v2/token",service="127.0.0.1",scope="repository:app:pull"'],
+    "Docker Hub": ['Bearer realm="URL/token",service="registry.docker.io",scope="repository:app:pull"'],
+    "Harbor": ['Bearer realm="URL/service/token",service="harbor-registry",scope="repository:app:pull"'],
+    "Quay": ['Bearer realm="URL/v2/auth",service="quay.io",scope="repository:app:pull"'],
+    "GitLab": ['Bearer realm="URL/jwt/auth",service="container_registry",scope="repository:app:pull"'],
+    "Gitea": ['Bearer realm="URL/v2/token",service="container_registry",scope="*"', "Basic"],
+}
+
+
+def logins_of_the_page() -> dict[str, str]:
+    """Service → the first user name that the page shows for it; empty where none is needed."""
+    table = PAGE.read_text().partition("## Login\n")[2].partition("\n\n|")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
+    return {row[0]: (re.findall(r"`([^`]+)`", row[1]) or [row[1]])[0] for row in rows}
+
+
+def test_the_page_has_a_login_for_each_service() -> None:
+    assert [name for name, user in logins_of_the_page().items() if user] == list(CHALLENGES)
+
+
+@pytest.mark.parametrize("service", CHALLENGES)
+def test_a_service_is_logged_in_to_as_it_asks(service: str) -> None:
+    server = Server()
+    server.image()
+    image = server.answers["/v2/app/manifests/1"]
+    login = Credentials(username=logins_of_the_page()[service], password="geheim-1")
+    bearer = CHALLENGES[service][0].startswith("Bearer")
+    wanted = "Bearer tkn" if bearer else f"Basic {login.basic()}"
+
+    def guarded(handler: BaseHTTPRequestHandler) -> None:
+        if handler.headers.get("Authorization") == wanted:
+            image(handler)
+            return
+        handler.send_response(401)
+        for line in CHALLENGES[service]:
+            handler.send_header("WWW-Authenticate", line.replace("URL", server.url))
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    server.answers["/v2/app/manifests/1"] = guarded
+    realm = re.search(r'realm="URL([^"]+)"', CHALLENGES[service][0])
+    assert realm
+    server.answers[realm[1]] = reply(200, b'{"token":"tkn"}')
+    try:
+        client = Registry(Logins(environment={"HOME": "/nonexistent"}, given={server.name: login}), timeout=5)
+        assert client.resolve(Reference.parse(f"{server.name}/app:1")).digest
+    finally:
+        server.http.shutdown()
+        server.http.server_close()
+    asked = [(path, who) for _, path, who in server.requests if path.partition("?")[0] == realm[1]]
+    # The password goes to the service that the registry named, once, and a token to the registry.
+    assert [who for _, who in asked] == ([f"Basic {login.basic()}"] if bearer else [])
+    assert all("service=" in path and "scope=" in path for path, _ in asked)
