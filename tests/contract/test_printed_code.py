@@ -67,7 +67,13 @@ def workflow_of(document: Any) -> dict[str, Any] | None:
         jobs = {name: job if "uses" in job else {**around, **job} for name, job in document["jobs"].items()}
         return {**shell, **document, "jobs": jobs}
     if "steps" in document:
-        return {**shell, "jobs": {"job": {"runs-on": "ubuntu-latest", **document}}}
+        # Steps are part of a workflow whose other jobs are not shown.
+        earlier: dict[str, Any] = {}
+        for name, output in re.findall(r"\bneeds\.([\w-]+)\.outputs\.([\w-]+)", str(document)):
+            job = earlier.setdefault(name, {"runs-on": "ubuntu-latest", "outputs": {}, "steps": [{"run": "true"}]})
+            job["outputs"][output] = "text"
+        needs = {"needs": list(earlier)} if earlier else {}
+        return {**shell, "jobs": {**earlier, "job": {"runs-on": "ubuntu-latest", **needs, **document}}}
     if set(document) == {"permissions"}:
         return {**shell, **document, "jobs": {"job": {"runs-on": "ubuntu-latest", "steps": [{"run": "true"}]}}}
     return None
