@@ -23,7 +23,7 @@ from s3c_actions.cli.console import LogProgress
 from s3c_actions.cli.run import cache_path
 from s3c_actions.core.process import Runner
 from s3c_actions.core.reference import Reference
-from s3c_actions.registry import Registry
+from s3c_actions.registry import Registry, Writer
 from s3c_actions.registry.credentials import Credentials, Logins
 from s3c_lab import daemons, registry_server
 from s3c_lab.certificates import make
@@ -50,13 +50,14 @@ from tests.support.signing import s3c as run_s3c
 PAGE = ROOT / "docs" / "registries.md"
 DEBIAN = "Debian's docker-registry 2.8.2"
 SERVED = f"go-containerregistry's {REFERRERS_REGISTRY.version}"
+GITHUB = "as GitHub's"
 SERVICES: dict[str, tuple[str, type[Proxy]]] = {
     "tags immutable, no API": (DEBIAN, Immutable),
     "as Amazon's, tags immutable": (SERVED, Amazon),
     "as Azure's, tags locked": (SERVED, Azure),
     "as Harbor, tags immutable": (SERVED, Harbor),
     "as Quay, tags immutable": (SERVED, Quay),
-    "as GitHub's": (DEBIAN, GitHub),
+    GITHUB: (DEBIAN, GitHub),
     "as GitLab's": (DEBIAN, GitLab),
 }
 NAMES = (DEBIAN, SERVED, *SERVICES)
@@ -160,6 +161,16 @@ def test_a_registry_does_what_the_page_says(
 ) -> None:
     measured = row(name, addresses[name], addresses[DEBIAN], partial(run_s3c, tmp_path), keys, tmp_path)
     assert measured in PAGE.read_text().splitlines()
+
+
+def test_a_tag_that_a_service_does_not_delete_stays(addresses: dict[str, str]) -> None:
+    """As on GitHub's: the temporary tag of a patch stays, and the patch is made all the same."""
+    name = f"{uuid.uuid4().hex[:12]}/app"
+    image = Repository(addresses[DEBIAN], name).image([layer({"etc/id": b"x"})], "s3c-1")
+    client = Registry(Logins(environment={"HOME": "/nonexistent"}), timeout=10)
+    tag = Reference.parse(f"{addresses[GITHUB]}/{name}:s3c-1")
+    assert Writer(client).delete_tag(tag) is False
+    assert client.resolve(tag).digest == image["digest"]
 
 
 def test_the_page_shows_no_result_that_is_not_measured() -> None:
