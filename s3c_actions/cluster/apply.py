@@ -12,7 +12,8 @@ import msgspec
 from s3c_actions.cluster.client import ApiError, Cluster, KubernetesObject, Resource
 from s3c_actions.core.errors import InputError
 
-# Dependencies first, in Helm's order; kinds that are not listed come after these and before workloads.
+# Dependencies first, in Helm's order; kinds that are not listed come after these and before workloads. A route comes
+# last, after its Gateway and the Services that it leads to.
 _FIRST = (
     "Namespace",
     "CustomResourceDefinition",
@@ -30,6 +31,9 @@ _FIRST = (
     "Role",
     "RoleBinding",
     "Service",
+    "GatewayClass",
+    "Gateway",
+    "ReferenceGrant",
 )
 _LAST = (
     "DaemonSet",
@@ -41,6 +45,9 @@ _LAST = (
     "Job",
     "CronJob",
     "Ingress",
+    "HTTPRoute",
+    "GRPCRoute",
+    "TLSRoute",
 )
 
 
@@ -188,7 +195,9 @@ def prune(
     label: str,
     kept: Iterable[ApplyTarget],
     namespaces: Iterable[str],
+    *,
     deleted: Callable[[ObjectChange], None],
+    skipped: Callable[[str], None],
 ) -> None:
     """Delete objects with a label that are no longer in the manifests, in the namespaces deployed to.
 
@@ -198,6 +207,10 @@ def prune(
         kept: the objects to keep.
         namespaces: where to look.
         deleted: called with each deletion.
+        skipped: called with a sentence for each custom kind that the account may not list.
+
+    Raises:
+        S3CError: as `Cluster.request` does.
     """
     kept_keys = {(target.resource.plural, target.namespace, target.name) for target in kept}
     for api_version, kind in PRUNABLE:
@@ -206,7 +219,15 @@ def prune(
         except InputError:
             continue
         for namespace in namespaces:
-            for live in cluster.list(resource, namespace, labelSelector=label):
+            try:
+                labelled = cluster.list(resource, namespace, labelSelector=label)
+            except ApiError as error:
+                # Azure's built-in roles have no custom kinds: whoever never deployed one is not to fail for that.
+                if error.status != 403 or api_version not in CUSTOM_VERSIONS:
+                    raise
+                skipped(f"{resource.plural} in {namespace} are not pruned: the account may not list them.")
+                continue
+            for live in labelled:
                 metadata = live["metadata"]
                 if metadata.get("ownerReferences") or (resource.plural, namespace, metadata["name"]) in kept_keys:
                     continue
@@ -221,6 +242,9 @@ def prune(
 
 
 PRUNABLE = (
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    ("gateway.networking.k8s.io/v1", "GRPCRoute"),
+    ("gateway.networking.k8s.io/v1", "Gateway"),
     ("networking.k8s.io/v1", "Ingress"),
     ("batch/v1", "CronJob"),
     ("batch/v1", "Job"),
@@ -235,3 +259,5 @@ PRUNABLE = (
     ("v1", "ServiceAccount"),
 )
 """Kinds that `prune` deletes: the parts of an application. Volumes and namespaces hold data, and are kept."""
+CUSTOM_VERSIONS = frozenset({"gateway.networking.k8s.io/v1"})
+"""Those of them that are no part of Kubernetes itself."""

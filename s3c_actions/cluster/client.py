@@ -34,6 +34,17 @@ _AZURE_RBAC = (
     '--assignee CLIENT-ID --scope CLUSTER-ID (namespaces and the gate need "… RBAC Cluster Admin").',
 )
 
+# Group of custom kinds → the cause and the remedy where a cluster has none of them.
+# https://learn.microsoft.com/azure/aks/app-routing-gateway-api
+_NOT_INSTALLED = {
+    "gateway.networking.k8s.io": (
+        "The Gateway API is not installed on it.",
+        "On AKS: `az aks update --resource-group GROUP --name CLUSTER --enable-gateway-api "
+        "--enable-app-routing-istio`. Elsewhere install a controller with its definitions: "
+        "https://gateway-api.sigs.k8s.io/guides/getting-started/",
+    )
+}
+
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """How the API serves one kind.
@@ -111,13 +122,26 @@ class Cluster:
         served = self._groups[api_version].get(kind)
         if served is None:
             del self._groups[api_version]  # its definition may be installed a moment later
-            raise InputError(
-                "manifests",
-                f"the cluster knows no {kind} of {api_version}.",
-                cause="Its custom resource definition is not installed, or this version of Kubernetes serves another.",
-                remedy="Look at `kubectl api-resources`.",
-            )
+            raise self._unknown_kind(api_version, kind)
         return served
+
+    def _unknown_kind(self, api_version: str, kind: str) -> InputError:
+        """Return the error of a kind that is not served, with what the cluster has of its group."""
+        group = api_version.rpartition("/")[0]
+        versions: list[str] = []
+        if group:
+            try:
+                versions = [entry["groupVersion"] for entry in self.request("GET", f"/apis/{group}")["versions"]]
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+        cause = "Its custom resource definition is not installed, or this version of Kubernetes serves another."
+        remedy = "Look at `kubectl api-resources`."
+        if versions:
+            cause = f"Of this group it serves {', '.join(versions)}; the kind may be of one of these, or not installed."
+        elif group in _NOT_INSTALLED:
+            cause, remedy = _NOT_INSTALLED[group]
+        return InputError("manifests", f"the cluster knows no {kind} of {api_version}.", cause=cause, remedy=remedy)
 
     def get(self, resource: Resource, name: str, namespace: str = "") -> KubernetesObject | None:
         """Return one object; None when it does not exist."""

@@ -196,6 +196,11 @@ def _event_messages(cluster: Cluster, namespace: str, uid: str, *, latest: bool 
     return [str(event.get("message") or "") for event in events if event.get("type") == "Warning"]
 
 
+def warning_events(cluster: Cluster, target: ApplyTarget, live: KubernetesObject) -> list[str]:
+    """Return the messages of warnings about an object, the newest first."""
+    return _event_messages(cluster, target.namespace, str(live["metadata"]["uid"]))
+
+
 def _failure(cluster: Cluster, target: ApplyTarget, live: KubernetesObject, what: str) -> S3CError:
     """Return the error with the reason, as far as the cluster reports one."""
     pods = [live] if target.kind == "Pod" else cluster.list(_PODS, target.namespace, labelSelector=_selector(live))
@@ -259,19 +264,3 @@ def _selector(live: Mapping[str, Any]) -> str:
             }[expression["operator"]]
         )
     return ",".join(parts)
-
-
-def external_address(cluster: Cluster, changes: Sequence[ObjectChange]) -> str:
-    """Return the external address of the application: an Ingress's host or address, else a LoadBalancer's; or empty."""
-    for kind, scheme in (("Ingress", "http"), ("Service", "http")):
-        for change in changes:
-            target = change.target
-            if target.kind != kind or not (live := read_object(cluster, target)):
-                continue
-            spec = live.get("spec") or {}
-            hosts = [rule["host"] for rule in spec.get("rules") or () if rule.get("host")]
-            points = ((live.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
-            addresses = hosts or [str(point.get("hostname") or point.get("ip")) for point in points]
-            if addresses:
-                return f"{'https' if spec.get('tls') else scheme}://{addresses[0]}"
-    return ""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from msgspec.structs import replace
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from requests import Response
 
 MAX_PAGES = 100
+_REDIRECTS = (301, 302, 303, 307, 308)
 # Tags that are not offered as alternatives: lists of referrers, and the temporary tags of patches.
 _NOT_OFFERED = re.compile(r"sha256-[0-9a-f]{64}|s3c-[0-9a-f]{32}[a-z0-9-]*")
 _COMPARED = 5000
@@ -265,41 +266,59 @@ class Registry:
         Raises:
             OutsideError: the registry could not be reached, or gave an invalid answer.
         """
+        listed = self.referrers_by_api(reference)
+        if listed is None:
+            listed = self._fallback_referrers(reference)
+        return tuple(referrer for referrer in listed if artifact_type in ("", referrer.artifact_type))
+
+    def referrers_by_api(self, reference: Reference) -> tuple[Descriptor, ...] | None:
+        """Return the referrers that the Referrers API lists, None where the registry has no such API.
+
+        Args:
+            reference: with a digest.
+
+        Raises:
+            OutsideError: the registry could not be reached, or gave an invalid answer.
+        """
         if not reference.digest:
             raise ValueError(f"{reference} has no digest")
         path = f"/v2/{reference.repository}/referrers/{reference.digest}"
         listed: list[Descriptor] = []
         for number in range(MAX_PAGES):
             # Filtered here: a registry may ignore the query, and reports that in a header only.
-            response = self._get(reference, path, accept=OCI_INDEX)
-            if response.status_code in {404, 405} and number == 0:
+            response = self.connection.request(
+                "GET", reference, path, accept=OCI_INDEX, expected=(200, 404, 405, *_REDIRECTS), redirects=False
+            )
+            # GitHub's registry, which has no such API, redirects to github.com's web pages, which answer anything.
+            if number == 0 and (response.status_code in {404, 405} or _leaves_host(response)):
                 self.connection.dismiss(response, reference)
-                return self._fallback_referrers(reference, artifact_type)
-            listed += self._read_index(reference, response)
+                return None
+            if response.is_redirect:
+                self.connection.dismiss(response, reference)
+                path = urljoin(response.url, response.headers["Location"])
+                continue
+            listed += self._parse_index(reference, self.connection.body(response, reference, MAX_MANIFEST))
             next_page = _next_page(response)
             if not next_page:
-                return tuple(referrer for referrer in listed if artifact_type in ("", referrer.artifact_type))
+                return tuple(listed)
             path = next_page
         raise invalid_answer(reference, f"its list of referrers has more than {MAX_PAGES} pages")
 
-    def _fallback_referrers(self, reference: Reference, artifact_type: str) -> tuple[Descriptor, ...]:
+    def _fallback_referrers(self, reference: Reference) -> tuple[Descriptor, ...]:
         # Any media type is accepted: older clients wrote others.
         path = f"/v2/{reference.repository}/manifests/{referrers_tag(reference.digest)}"
         response = self._get(reference, path, accept=OCI_INDEX)
         if response.status_code == 404:
             self.connection.dismiss(response, reference)
             return ()
-        return tuple(
-            referrer
-            for referrer in self._read_index(reference, response)
-            if artifact_type in ("", referrer.artifact_type)
-        )
+        content = self.connection.body(response, reference, MAX_MANIFEST)
+        if compute_digest(content, reference.digest.partition(":")[0]) == reference.digest:
+            return ()  # GitLab's registry takes this tag for the digest: an index's own entries refer to nothing
+        return self._parse_index(reference, content)
 
-    def _read_index(self, reference: Reference, response: Response) -> tuple[Descriptor, ...]:
+    def _parse_index(self, reference: Reference, content: bytes) -> tuple[Descriptor, ...]:
         refuse = partial(invalid_answer, reference)
-        return parse_descriptors(
-            parse_json_object(self.connection.body(response, reference, MAX_MANIFEST), refuse), refuse
-        )
+        return parse_descriptors(parse_json_object(content, refuse), refuse)
 
     def _not_found_error(self, reference: Reference, field: str) -> S3CError:
         if reference.digest:
@@ -330,6 +349,12 @@ class Registry:
 
     def _get(self, reference: Reference, path: str, *, accept: str = "application/json") -> Response:
         return self.connection.request("GET", reference, path, accept=accept)
+
+
+def _leaves_host(response: Response) -> bool:
+    """Return whether an answer redirects to another host."""
+    target = urlsplit(urljoin(response.url, response.headers.get("Location", "")))
+    return response.is_redirect and target.netloc != urlsplit(response.url).netloc
 
 
 def _next_page(response: Response) -> str:

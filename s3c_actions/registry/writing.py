@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 CHUNK = 8 * 1024 * 1024
 OCTET_STREAM = "application/octet-stream"
 _LISTING_TRIES = 5
+# A registry without such deletions, or whose tags are immutable, is none that failed.
+_TAG_DELETIONS = (200, 202, 204, 400, 404, 405, 409, 412)
 # Azure Container Registry: https://learn.microsoft.com/rest/api/containerregistry/tag/delete
 _ACR = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
 
@@ -155,7 +157,11 @@ class Writer:
         )
         subject = document.get("subject")
         if isinstance(subject, dict) and not listed:
-            self._list_referrer(target.at(str(subject.get("digest"))), descriptor)
+            listing = target.at(str(subject.get("digest")))
+            # Quay's and go-containerregistry's have the API, and do not announce it by that header.
+            by_api = self._registry.referrers_by_api(listing) or ()
+            if all(referrer.digest != digest for referrer in by_api):
+                self._list_referrer(listing, descriptor)
         return descriptor
 
     def delete_manifest(self, target: Reference) -> bool:
@@ -199,7 +205,7 @@ class Writer:
         if target.registry.endswith(_ACR):
             # On ACR the path above accepts digests only; this one keeps the manifest.
             path = f"/acr/v1/{target.repository}/_tags/{target.tag}"
-        with self._connection.request("DELETE", target, path, expected=(200, 202, 204, 400, 404, 405)) as response:
+        with self._connection.request("DELETE", target, path, expected=_TAG_DELETIONS) as response:
             return response.status_code < 300
 
     def _list_referrer(self, subject: Reference, referrer: Descriptor) -> None:
@@ -209,12 +215,20 @@ class Writer:
         """
         tag = subject.tagged(referrers_tag(subject.digest))
         for _ in range(_LISTING_TRIES):
-            entries = self._entries(tag)
+            entries = self._entries(tag, subject)
+            if entries is None:
+                raise OutsideError(
+                    f"{referrer.digest} was pushed, and {subject.registry} keeps no list of what refers to "
+                    f"{subject.pinned}.",
+                    cause=f"It has no Referrers API and takes the tag {tag.tag}, which stands in for it, for a digest.",
+                    remedy="Use a registry that has one of the two (docs/registries.md).",
+                    image=str(subject),
+                )
             if any(entry.get("digest") == referrer.digest for entry in entries):
                 return
             # Another client may write it at the same moment, and registries have no conditional write: check again.
             self._put_index(tag, [*entries, _entry(referrer)])
-        if not any(entry.get("digest") == referrer.digest for entry in self._entries(tag)):
+        if not any(entry.get("digest") == referrer.digest for entry in self._entries(tag, subject) or ()):
             raise OutsideError(
                 f"{referrer.digest} was pushed, and could not be listed as a referrer of {subject.pinned}.",
                 cause="Other clients write the list of referrers at the same time.",
@@ -224,13 +238,16 @@ class Writer:
 
     def _unlist_referrer(self, subject: Reference, digest: str) -> None:
         tag = subject.tagged(referrers_tag(subject.digest))
-        entries = self._entries(tag)
+        entries = self._entries(tag, subject) or []
         remaining = [entry for entry in entries if entry.get("digest") != digest]
         if len(remaining) < len(entries):
             self._put_index(tag, remaining)
 
-    def _entries(self, tag: Reference) -> list[dict[str, Any]]:
+    def _entries(self, tag: Reference, subject: Reference) -> list[dict[str, Any]] | None:
+        """Return what the tag lists; None where the registry takes it for the subject's digest, as GitLab's does."""
         index = self._registry.find(tag)
+        if index is not None and index.descriptor.digest == subject.digest:
+            return None
         if index is None or index.descriptor.media_type not in INDEX_TYPES:
             return []
         return list(index.document.get("manifests") or [])

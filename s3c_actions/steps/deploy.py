@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.cluster import apply, images, rollout
+from s3c_actions.cluster import addresses, apply, images, rollout
 from s3c_actions.cluster import image_places as places
 from s3c_actions.cluster import manifests as texts
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
@@ -179,7 +179,7 @@ def _run(settings: DeploySettings, tools: DeployTools, state: _State) -> None:
         if settings.rollback:
             _roll_back(tools, cluster, state)
         raise
-    state.result = replace(state.result, address=rollout.external_address(cluster, state.changes))
+    _find_address(settings, tools, cluster, state)
 
 
 def _prepare_manifests(
@@ -552,7 +552,14 @@ def _apply(
             tools.progress.note(f"{target.where} {change.action}")
         if settings.prune:
             namespaces = sorted({target.namespace for target in targets} - {""})
-            apply.prune(cluster, settings.prune, targets, namespaces, state.changes.append)
+            apply.prune(
+                cluster,
+                settings.prune,
+                targets,
+                namespaces,
+                deleted=state.changes.append,
+                skipped=state.warnings.append,
+            )
         step.done(describe_applied([_applied_object(change) for change in state.changes]))
     with tools.progress.step("rollout") as step:
         rollout.wait_for_rollout(cluster, state.changes, timeout=settings.timeout, note=tools.progress.note)
@@ -568,6 +575,25 @@ def _apply(
             if unwatched
             else "everything is up"
         )
+
+
+def _find_address(settings: DeploySettings, tools: DeployTools, cluster: Cluster, state: _State) -> None:
+    """Find where the application is reached. It runs by now: what is missing is a warning."""
+    if not addresses.exposing_targets(state.changes):
+        return
+    with tools.progress.step("address") as step:
+        try:
+            address, missing = addresses.find_address(
+                cluster,
+                state.changes,
+                timeout=min(settings.timeout, addresses.WAIT_SECONDS),
+                note=tools.progress.note,
+            )
+        except S3CError as error:
+            address, missing = "", (f"Where the application is reached was not found out: {error.what}",)
+        state.warnings += missing
+        state.result = replace(state.result, address=address)
+        step.done(address or "none is known")
 
 
 def _roll_back(tools: DeployTools, cluster: Cluster, state: _State) -> None:

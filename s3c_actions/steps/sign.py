@@ -19,6 +19,7 @@ import msgspec
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.reference import Reference
+from s3c_actions.programs.notation.errors import UnlistedSignature
 from s3c_actions.programs.notation.home import NotationHome, TrustPolicy, write_private_file
 from s3c_actions.programs.notation.notation import ListedSignature, SigningRequest
 from s3c_actions.registry.oci_layout import OCI_MANIFEST, OciLayout
@@ -345,7 +346,11 @@ def run(
     verified = _find_verified(signer, reference, candidates) if candidates else None
     skipped = verified is not None
     if verified is None:
-        signer.sign(reference)
+        unlisted = None
+        try:
+            signer.sign(reference)
+        except UnlistedSignature as error:
+            unlisted = error  # where the Referrers API lists it, nothing is missing
         known = {signature.digest for signature in before}
         new_signatures = [
             signature
@@ -353,7 +358,7 @@ def run(
             if signature.digest not in known and _is_wanted(signature, signer)
         ]
         if not new_signatures:
-            raise OutsideError(
+            raise unlisted or OutsideError(
                 "The signature was pushed, but the registry does not list it.",
                 cause="The registry lost it, or another signer wrote the referrers tag at the same moment.",
                 remedy="Run it again; with a registry that has the Referrers API, set `force-referrers-tag: false`.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -169,6 +170,8 @@ def open_plugin_key(options: KeyOptions, context: Context) -> Iterator[PluginKey
     from s3c_actions.steps.sign import PluginKey
 
     opened = open_vault(options, context)
+    if sentence := shared_subject(opened.identity):
+        context.progress.warning(sentence)
     if options.vault_plugin == inputs.OFFICIAL_PLUGIN:
         yield _official_key(context, opened)
         return
@@ -181,6 +184,22 @@ def open_plugin_key(options: KeyOptions, context: Context) -> Iterator[PluginKey
             failure=lambda: running.failure,
         )
         context.progress.note(f"{opened.vault.host}: {opened.vault.requests} requests")
+
+
+def shared_subject(identity: Identity) -> str:
+    """Return a warning that other jobs than this one can sign as this identity; empty where its subject names the job.
+
+    https://docs.github.com/actions/reference/security/oidc#example-subject-claims
+    """
+    subject = identity.claims.get("sub", "")
+    names_job = re.search(r":(?:environment|job_workflow_ref):", f":{subject}")
+    if identity.source != "github-oidc" or not subject or names_job:
+        return ""
+    return (
+        f"The identity that signs is trusted for `{subject}`: every job of that subject with `id-token: write` can "
+        "sign. Let this job run in an environment, and trust that alone; where the plan has none, nothing holds others "
+        "back (docs/azure-roles.md)."
+    )
 
 
 # https://github.com/Azure/notation-azure-kv#credential-types

@@ -197,6 +197,41 @@ def test_referrers_by_type(server, client, where):
     assert len(client.referrers(reference)) == 2
 
 
+@pytest.mark.parametrize("there", [(404, b"<html>"), (429, b""), (200, b"<html>a page</html>")])
+def test_a_registry_that_redirects_referrers_elsewhere_has_no_such_api(server, client, there):
+    """As GitHub's does, to web pages of another host: they are not asked."""
+    elsewhere = Server()
+    elsewhere.answers["/page"] = reply(*there)
+    server.answers[f"/v2/app/referrers/sha256:{'c' * 64}"] = reply(303, b"", {"Location": f"{elsewhere.url}/page"})
+    server.answers[f"/v2/app/manifests/sha256-{'c' * 64}"] = reply(200, REFERRERS)
+    reference = Reference.parse(f"{server.name}/app@sha256:{'c' * 64}")
+    try:
+        assert len(client.referrers(reference)) == 2
+        assert elsewhere.requests == []
+    finally:
+        elsewhere.http.shutdown()
+        elsewhere.http.server_close()
+
+
+def test_a_redirect_within_the_registry_is_followed_and_a_circle_is_not(server, client):
+    path = f"/v2/app/referrers/sha256:{'c' * 64}"
+    reference = Reference.parse(f"{server.name}/app@sha256:{'c' * 64}")
+    server.answers[path] = reply(307, b"", {"Location": "/elsewhere"})
+    server.answers["/elsewhere"] = reply(200, REFERRERS)
+    assert len(client.referrers(reference)) == 2
+    server.answers["/elsewhere"] = reply(307, b"", {"Location": path})
+    with pytest.raises(OutsideError, match="more than 100 pages"):
+        client.referrers(reference)
+
+
+def test_the_platforms_of_an_index_are_no_referrers_where_the_tag_means_the_digest(server, client):
+    """As in GitLab's registry, which answers the tag of the referrers with the subject itself."""
+    subject = index("linux/amd64", "linux/arm64")
+    digest = digest_of(subject)
+    server.answers[f"/v2/app/manifests/{digest.replace(':', '-')}"] = reply(200, subject)
+    assert client.referrers(Reference.parse(f"{server.name}/app@{digest}")) == ()
+
+
 def test_no_referrers(server, client):
     assert client.referrers(Reference.parse(f"{server.name}/app@sha256:{'c' * 64}")) == ()
 

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections import Counter
+from contextlib import nullcontext
 
 import pytest
 
@@ -283,6 +284,37 @@ def test_a_registry_that_lists_referrers_is_left_to_it(server, registry):
     assert [path for _, path, _ in server.requests] == [f"/v2/app/manifests/{digest}"]
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_list_of_an_api_that_is_not_announced_counts(server, registry, listed):
+    """As on Quay: with immutable tags the list of the tag schema could not be written a second time."""
+    subject = "sha256:" + "c" * 64
+    content = json.dumps({"mediaType": OCI_MANIFEST, "subject": {"digest": subject}}).encode()
+    digest = digest_of(content)
+    server.answers[f"/v2/app/manifests/{digest}"] = reply(201, b"")
+    entry = {"mediaType": OCI_MANIFEST, "digest": digest if listed else "sha256:" + "d" * 64, "size": len(content)}
+    server.answers[f"/v2/app/referrers/{subject}"] = reply(200, json.dumps({"manifests": [entry]}).encode())
+    tag = f"/v2/app/manifests/{subject.replace(':', '-')}"
+    server.answers[tag] = reply(409, b"{}")
+    with nullcontext() if listed else pytest.raises(OutsideError):
+        Writer(registry).push_manifest(Reference.parse(f"{server.name}/app"), content, OCI_MANIFEST)
+    assert any(path == tag for _, path, _ in server.requests) is not listed
+
+
+@pytest.mark.parametrize("kind", [OCI_INDEX, OCI_MANIFEST])
+def test_a_registry_that_takes_the_tag_for_the_digest_keeps_no_referrers(server, registry, kind):
+    """As GitLab's does: what was pushed could not be found again, and nothing is written in the subject's place."""
+    subject = json.dumps({"mediaType": kind, "manifests": []} if kind == OCI_INDEX else {"mediaType": kind}).encode()
+    digest = digest_of(subject)
+    content = json.dumps({"mediaType": OCI_MANIFEST, "subject": {"digest": digest}}).encode()
+    server.answers[f"/v2/app/manifests/{digest_of(content)}"] = reply(201, b"")
+    tag = f"/v2/app/manifests/{digest.replace(':', '-')}"
+    server.answers[tag] = reply(200, subject, {"Content-Type": kind})
+    with pytest.raises(OutsideError, match="keeps no list of what refers to") as caught:
+        Writer(registry).push_manifest(Reference.parse(f"{server.name}/app"), content, OCI_MANIFEST)
+    assert "registries.md" in caught.value.remedy
+    assert [method for method, path, _ in server.requests if path == tag] == ["GET"]
+
+
 def test_a_digest_that_the_registry_made_of_it_is_compared(server, registry):
     server.answers["/v2/app/manifests/1"] = reply(201, b"", {"Docker-Content-Digest": "sha256:" + "0" * 64})
     with pytest.raises(OutsideError, match="took the manifest for"):
@@ -297,7 +329,7 @@ def test_a_tag_is_deleted_without_its_manifest_or_stays(registry, place):
     assert registry.find(place.at(tagged.digest)) is not None
 
 
-@pytest.mark.parametrize(("code", "deleted"), [(202, True), (404, False), (405, False), (400, False)])
+@pytest.mark.parametrize(("code", "deleted"), [(202, True), (404, False), (405, False), (400, False), (412, False)])
 def test_deleting_a_tag_names_the_tag_and_nothing_else(server, registry, code, deleted):
     server.answers["/v2/app/manifests/s3c-1"] = reply(code, b"{}")
     assert Writer(registry).delete_tag(Reference.parse(f"{server.name}/app:s3c-1@sha256:{'0' * 64}")) is deleted

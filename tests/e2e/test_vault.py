@@ -70,6 +70,21 @@ def test_every_kind_of_key_signs(spec: str, azure: Azure, image: str, tmp_path: 
     assert by_vault.code == 0, by_vault.stderr
 
 
+def test_a_job_outside_of_an_environment_is_warned_that_others_can_sign(
+    azure: Azure, image: str, tmp_path: Path
+) -> None:
+    azure.vault().add("signing", make("signing", authority=False))
+    signed = azure.s3c(tmp_path, "sign", image, *CERTIFICATE, *azure.ids)
+    assert signed.code == 0, signed.stderr
+    assert f"is trusted for `{azure.github.subject}`" in signed.stderr
+    repository = azure.github.subject.partition(":ref:")[0]
+    azure.github.subject = f"{repository}:environment:signing"
+    azure.application.federated.append(azure.github.federated)
+    again = azure.s3c(tmp_path, "sign", image, *CERTIFICATE, *azure.ids)
+    assert again.code == 0, again.stderr
+    assert "is trusted for" not in again.stderr
+
+
 def test_a_certificate_of_an_authority_signs_with_its_chain(azure: Azure, image: str, tmp_path: Path) -> None:
     root = make_authority("root")
     identity = make("signing", issuer=make_authority("issuing", issuer=root), spec="RSA-3072")

@@ -275,7 +275,7 @@ def test_to_a_cluster_with_a_key_that_is_a_secret(
 PATCHED = Change(
     without=(*AZURE, "sign-client-id", "vault", "vault-certificate"),
     added={"certificate": "keys/signing.crt"},
-    secrets={"key-pem": "${{ secrets.SIGNING_KEY }}"},
+    secrets={"SIGNING_KEY": "${{ secrets.SIGNING_KEY }}"},
 )
 
 

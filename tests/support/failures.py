@@ -34,6 +34,13 @@ GIVEN: dict[str, tuple[str, ...]] = {
         "Error: dial tcp 192.0.2.1:443: i/o timeout",
         "Error: http: server gave HTTP response to HTTPS client",
         "Error: tls: failed to verify certificate",
+        f'Error: failed to push referrers index tagged by sha256-{"0" * 64}: PUT "http://r.test/": response status '
+        "code 412: precondition: Failed to process request due to 'app:1' configured as immutable.",
+    ),
+    "registry write": (
+        "400 TAG_INVALID: The image tag '1' already exists in the 'app' repository and cannot be overwritten because "
+        "the tag is immutable.",
+        "400 MANIFEST_INVALID: manifest invalid: unknown media type: application/sarif+json",
     ),
     "notation verify": (
         "Error: failed to read the trusted certificate x.crt: asn1: structure error",

@@ -150,6 +150,37 @@ def test_a_command_line_is_understood(page, words):
     assert not told, "an old name is shown"
 
 
+def flags_of(name: str) -> set[str]:
+    """The flags of a command."""
+    return {flag for action in parser._create_parser(load(name))._actions for flag in action.option_strings}
+
+
+def within_paragraphs(page: Path) -> Iterator[tuple[str, set[str]]]:
+    """Command and flags of each `s3c …` that stands in a sentence, whole or with its arguments left out."""
+    for span in re.findall(
+        r"`(?:bin/)?s3c ([^`\n]+)`", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
+    ):
+        words = span.split()
+        name = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
+        yield name, {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+
+
+SPANS = sorted({(page, name, tuple(sorted(flags))) for page in PAGES for name, flags in within_paragraphs(page)})
+
+
+def test_a_command_in_a_sentence_has_the_flags_that_are_shown():
+    assert len(SPANS) > 30
+    unknown = [(page.name, name) for page, name, _ in SPANS if name not in COMMANDS and not name.startswith("-")]
+    assert unknown == []
+    wrong = [
+        (page.name, name, flag)
+        for page, name, flags in SPANS
+        if name in COMMANDS
+        for flag in set(flags) - flags_of(name)
+    ]
+    assert wrong == []
+
+
 def test_what_make_is_asked_for_can_be_made():
     asked = {word for _, words in SHOWN if words[0] == "make" for word in words[1:]}
     assert {"demo", "test"} <= asked <= TARGETS
@@ -267,6 +298,10 @@ def test_a_reusable_workflow_declares_what_it_uses(path):
     for part in ("inputs", "secrets"):
         read = set(re.findall(rf"\b{part}\.([\w-]+)", text))
         assert read == set(declared.get(part) or {}), part
+    # Names that an environment's secret can have: letters, digits and underscores, kept in capitals.
+    assert [
+        name for name in declared.get("secrets") or {} if not re.fullmatch(r"(?!GITHUB_)[A-Z][A-Z0-9_]*", name)
+    ] == []
 
 
 def test_what_runs_a_dockerfile_has_no_credentials():
@@ -372,4 +407,5 @@ def test_one_namespace_is_shown_and_it_is_the_one_that_terraform_lets_deploy():
         (path.name, name) for path, form in texts for name in re.findall(rf"(?:{form})([a-z][a-z-]*)", path.read_text())
     }
     assert len(shown) >= 8
-    assert {name for _, name in shown} <= {allowed, "gatekeeper-system"}, shown
+    # The Gateway in front of the app has its own, which an administrator makes.
+    assert {name for _, name in shown} <= {allowed, f"{allowed}-gateway", "gatekeeper-system"}, shown

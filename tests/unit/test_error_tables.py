@@ -30,6 +30,8 @@ from s3c_actions.programs.helm import errors as helm_errors
 from s3c_actions.programs.install import errors as install_errors
 from s3c_actions.programs.notation import errors as notation_errors
 from s3c_actions.programs.trivy import errors as trivy_errors
+from s3c_actions.registry.connection import Connection
+from s3c_actions.registry.credentials import Logins
 from tests.support import DATA
 from tests.support.failures import GITHUB, GIVEN, RESOURCE_MANAGER, VAULT, Answer
 
@@ -104,6 +106,18 @@ def registry_login(text: str) -> S3CError:
     return container_registry._exchange_error("reg.azurecr.io", IDENTITY, "t", Reply(int(status), {}, body, 1))
 
 
+def registry_write(text: str) -> S3CError:
+    status, _, said = text.partition(" ")
+    code, _, message = said.partition(": ")
+    response: Any = SimpleNamespace(
+        status_code=int(status),
+        iter_content=lambda _: iter([json.dumps({"errors": [{"code": code, "message": message}]}).encode()]),
+        close=lambda: None,
+    )
+    connection = Connection(logins=Logins(environment={}), insecure=False, timeout=1, retries=0)
+    return connection._http_error(IMAGE.tagged("1"), response, writes=True)
+
+
 def github(answer: Answer) -> S3CError:
     error = SimpleNamespace(status=answer.status, headers={}, data=answer.error)
     return github_errors._translate_answer(error, "The comment could not be written", "pull-requests: write")
@@ -121,6 +135,7 @@ TRANSLATE: dict[str, Callable[[str], S3CError]] = {
     "entra": login,
     "key vault network": lambda text: vault_errors._unreachable_error(OSError(text), ABOUT, 4),
     "registry login": registry_login,
+    "registry write": registry_write,
     "registry login network": lambda text: container_registry._unreachable_error("reg.azurecr.io", OSError(text), 4),
     "gate": gate,
 }
@@ -182,6 +197,7 @@ def test_the_tables_are_where_they_are_looked_for() -> None:
         "programs.install.errors",
         "programs.notation.errors",
         "programs.trivy.errors",
+        "registry.connection",
     }
 
 

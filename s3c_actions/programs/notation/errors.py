@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from s3c_actions.core.errors import Refused, S3CError
+from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.explain import Case, explain
 from s3c_actions.core.process import ProgramFailed
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 _TIMESTAMP = "Without a time-stamp the signature ends with the certificate: nothing was pushed."
 _UNREADABLE_SUBJECT = "parsing the certificate subject from the digital signature"
+
+
+class UnlistedSignature(OutsideError):
+    """The signature was pushed, and the list of the referrers tag schema could not be written."""
+
 
 SIGNING = (
     Case(
@@ -74,6 +79,14 @@ SIGNING = (
 )
 
 REGISTRY = (
+    Case(
+        pattern=r"failed to push referrers index tagged by (?P<tag>sha256-[0-9a-f]{64}): [^\n]{0,1000}?"
+        r"response status code (?:400|405|409|412|403[^\n]{0,500}?(?:immutable|locked|protected))",
+        kind=UnlistedSignature,
+        what="The signature was pushed, and the registry did not let its list be written, the tag {tag}.",
+        cause="Tags are immutable or locked there, or the registry takes such a tag for a digest, as GitLab's does.",
+        remedy="Exempt tags `sha256-*` from the rule, or use a registry with the Referrers API (docs/registries.md).",
+    ),
     Case(
         pattern=r"manifest descriptor: \S+: not found|MANIFEST_UNKNOWN|NAME_UNKNOWN",
         field="image",
