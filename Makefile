@@ -29,12 +29,13 @@ unit: ## the quick loop: no network, no programs (k=gate: those named so, slow o
 slow: ## the unit tests that `unit` leaves out
 	@$(memory) $(RUN) -m pytest tests/unit --numprocesses 2 -m slow
 
+# Three processes for the two cores of a runner: these tests wait a lot, for programs, a cluster, certificates that expire.
 contract: ## recorded outputs, schemas, the actions under act (only=registry: some files)
-	@$(RUN) -m pytest $(if $(only),$(call files,contract),tests/contract) --numprocesses 2 --dist worksteal
+	@$(RUN) -m pytest $(if $(only),$(call files,contract),tests/contract) --numprocesses 3 --dist worksteal
 
 e2e: ## the real programs on the lab
 	@$(RUN) -m s3c_lab prepare # builds show their progress here, and take no processor from the tests
-	@$(RUN) -m pytest tests/e2e --numprocesses 3 # for two cores: half of what these tests do is wait
+	@$(RUN) -m pytest tests/e2e --numprocesses 3
 
 lint: ## ruff, mypy, import rules, actionlint, zizmor
 	@$(RUN) -m tools.lint

@@ -30,7 +30,7 @@ from tests.support.signing import s3c as run_s3c
 
 PREFIX = "test-"
 TOGETHER = "@node"
-LONG = {"test_demo.py", "test_lab.py", "test_workflows.py"}
+LONG = {"test_demo.py", "test_lab.py", "test_other_cluster.py", "test_workflows.py"}
 """With tests of a minute or more: at the end, one process would work on them alone."""
 
 
