@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -344,6 +345,7 @@ def read(path: Path, *, field: str = "policy") -> Policy:
     return msgspec.structs.replace(policy, signers=signers)
 
 
+@lru_cache(maxsize=4)  # a run reads its policy several times, and YAML is slow to parse
 def parse(text: str, *, name: str = DEFAULT_FILE, field: str = "policy") -> Policy:
     """Parse the text of a policy as `read` does, but keep the paths of certificates.
 

@@ -29,9 +29,6 @@ from tests.e2e.conftest import PREFIX
 from tests.support.cluster import CONSTRAINT, image_volume, pod, pod_spec
 from tests.support.signing import Ended
 
-# Beside no other test of a node: each takes what Docker has of them away when it is the last.
-pytestmark = pytest.mark.usefixtures("on_the_node")
-
 # What the charts pull, by the program in it.
 PULLED = (
     (GATEKEEPER, "/manager", "docker.io/openpolicyagent/gatekeeper"),
@@ -55,11 +52,12 @@ def kubeconfig(
     name = f"s3c-{PREFIX}{os.getpid()}-other"
     settings = container.NodeSettings(
         name=name,
-        image=image.loaded(machine),
         programs={pin.name: programs[pin.name] for pin in NODE},
         images=tuple(_images(folder, machine, programs)),
         registry=lab.registry,
         folder=folder / "node",
+        # Last: until a container is made of it, another lab that goes down takes it away.
+        image=image.loaded(machine),
     )
     try:
         yield container.start(settings, machine).kubeconfig

@@ -9,10 +9,13 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from s3c_actions import REPOSITORY
 from tests.support import ROOT, workflow_rules
 
 STANDINS = ROOT / "tests" / "standins"
+_RUN_BY_ACTIONS = ("action.yml", "actions", "manifests", "requirements", "s3c_actions")
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def run(
         # By default it looks for an address that other machines reach.
         *("--cache-server-addr", "127.0.0.1", "--artifact-server-addr", "127.0.0.1"),
         *("--action-cache-path", str(folder / "actions")),
-        *("--local-repository", f"{REPOSITORY}@v1={ROOT}"),
+        *("--local-repository", f"{REPOSITORY}@v1={_checkout().name}"),
         *("--local-repository", f"{REPOSITORY}@{workflow_rules.CALLED}={folder / 'called'}"),
         *(
             part
@@ -137,6 +141,20 @@ def run(
     )
 
 
+@cache
+def _checkout() -> tempfile.TemporaryDirectory[str]:
+    """What of this repository the actions run, for act to copy: it copies all there is, at each step that uses one.
+
+    What Python compiled comes along, as it stays on a runner from one step to the next.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="s3c-checkout-")
+    for name in _RUN_BY_ACTIONS:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, Path(folder.name) / name)
+    return folder
+
+
+@cache
 def pinned() -> dict[str, str]:
     """The repositories of other people's actions that ours use and that have a stand-in, name → commit."""
     paths = [ROOT / "action.yml", *ROOT.glob("actions/*/action.yml"), *ROOT.glob(".github/workflows/*.yml")]

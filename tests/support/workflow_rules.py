@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import ruamel.yaml
 
 from s3c_actions import REPOSITORY
 from tests.support import ROOT
+from tests.support.sources import parse_yaml
 
 CALLED = "called"
 """The version under which act finds the workflows as they are rewritten here."""
@@ -34,7 +36,7 @@ def refusals(workflow: dict[str, Any]) -> list[str]:
         granted = job.get("permissions", workflow.get("permissions"))
         if call is None or granted is None:
             continue
-        for inner, called in _YAML.load(WORKFLOWS / call[1])["jobs"].items():
+        for inner, called in parse_yaml((WORKFLOWS / call[1]).read_text())["jobs"].items():
             for scope, level in called["permissions"].items():
                 if level == "write" != granted.get(scope) or scope not in granted:
                     lines.append(
@@ -73,13 +75,21 @@ def write_called(folder: Path) -> None:
     """Write the workflows of this repository that others call, as act runs them, below a new folder."""
     target = folder / ".github" / "workflows"
     target.mkdir(parents=True)
+    for name, text in _called().items():
+        (target / name).write_text(text)
+
+
+@cache
+def _called() -> dict[str, str]:
+    texts = {}
     for path in WORKFLOWS.glob("*.yml"):
         workflow = _YAML.load(path)
         if "workflow_call" not in workflow["on"]:
             continue
         text = io.StringIO()
         _YAML.dump(enforced(workflow), text)
-        (target / path.name).write_text(with_known_uses(text.getvalue()))
+        texts[path.name] = with_known_uses(text.getvalue())
+    return texts
 
 
 def _unless_secret(value: str, secrets: list[str]) -> str:

@@ -126,13 +126,13 @@ def _try_pod(cluster: Cluster, namespace: str, document: KubernetesObject) -> Ad
         try:
             cluster.create(PODS, document, namespace, dry_run=True)
         except AdmissionDenied as denied:
-            # Ratify and Gatekeeper cache Ratify's verdict for 10 s.
+            # Ratify and Gatekeeper cache Ratify's verdict for 10 s, or for less.
             if (
                 not any(denials.RATIFY_BUSY in denial.reason for denial in denied.denials)
                 or time.monotonic() > busy_deadline
             ):
                 return denied
-            time.sleep(5)
+            time.sleep(1)
         except OutsideError as error:
             # A namespace's service account is created a moment after the namespace.
             if "serviceaccount" not in error.original or time.monotonic() > account_deadline:
