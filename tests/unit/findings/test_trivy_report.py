@@ -62,7 +62,8 @@ def test_image_facts() -> None:
     assert read.history == ("base", "RUN")
     assert read.labels == {"a": "b"}
     [finding] = read.findings
-    assert (finding.key, finding.fixable) == ((FindingKind.VULNERABILITY, "CVE-2024-1", "libssl3", ""), True)
+    assert (finding.kind, finding.id, finding.package) == (FindingKind.VULNERABILITY, "CVE-2024-1", "libssl3")
+    assert finding.fixable
 
 
 def test_an_image_with_nothing_to_scan_has_no_results_member() -> None:
