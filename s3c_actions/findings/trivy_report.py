@@ -17,6 +17,7 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.startup import paused
+from s3c_actions.findings import go_json
 from s3c_actions.findings.identity import hash_detail
 from s3c_actions.findings.model import IMAGE_CONFIGURATION, Finding, FindingKind, ScanReport, Severity, rank_findings
 
@@ -265,11 +266,13 @@ def parse(data: bytes) -> ScanReport:
     """
     try:
         with paused():
-            return _scan_report(_check_format(_DECODER.decode(data)))
+            return _scan_report(_check_format(go_json.decode(data, _DECODER)))
     except (UnicodeDecodeError, RecursionError) as error:
         raise InvalidTrivyReport(f"is not JSON that can be read: {error}") from error
     except msgspec.ValidationError as error:
-        raise InvalidTrivyReport(f"is {_recognise_format(data)}: {_error_clause(error)}") from error
+        what = _recognise_format(data)
+        known = what not in {"a damaged Trivy report", "no Trivy report"}
+        raise InvalidTrivyReport(f"is {what}" if known else f"is {what}: {_error_clause(error)}") from error
     except msgspec.DecodeError as error:
         raise InvalidTrivyReport(_explain_damage(data, error)) from error
 
@@ -295,19 +298,24 @@ class _Inventory(_Struct, frozen=True):
     results: list[_Packages] = msgspec.field(default_factory=list)
 
 
+_INVENTORY = msgspec.json.Decoder(_Inventory)
+
+
 def installed_versions(data: bytes) -> dict[str, str]:
     """The version of each package that a report lists, by name; the last one of a name that is listed twice.
 
     Args:
         data: a valid report, written with all packages.
     """
-    inventory = msgspec.json.decode(data, type=_Inventory)
+    inventory = go_json.decode(data, _INVENTORY)
     return {package.name: package.installed for result in inventory.results for package in result.packages}
 
 
 def _check_format(report: _Report) -> _Report:
     if report.schema_version != SCHEMA_VERSION:
-        raise InvalidTrivyReport(f"has Trivy's schema version {report.schema_version}; {SCHEMA_VERSION} is understood")
+        raise InvalidTrivyReport(
+            f"is {_describe_schema(report.schema_version)}; version {SCHEMA_VERSION} is understood"
+        )
     if report.artifact_type not in ARTIFACT_TYPES:
         raise InvalidTrivyReport(
             f"is a report on an artifact of type {_shorten(report.artifact_type)}; "
@@ -482,7 +490,7 @@ def _license_finding(license_: _License, result: _Result, suppressed: str = "") 
 def _modified_finding(modified: _Modified, result: _Result) -> Finding:
     statement = modified.statement or modified.status.replace("_", " ") or "set aside"
     reason = f"{statement} ({modified.source})" if modified.source else statement
-    finding = _MODIFIED[modified.type].decode(modified.finding)
+    finding = go_json.decode(bytes(modified.finding), _MODIFIED[modified.type])
     if modified.type == "vulnerability":
         return _vulnerability_finding(finding, result, reason)
     if modified.type == "misconfiguration":
@@ -528,12 +536,20 @@ def _explain_damage(data: bytes, error: msgspec.DecodeError) -> str:
     return f"is not JSON: {_shorten(str(error), quote=False)}"
 
 
+_FIRST_SCHEMA = "a report of a Trivy before 0.20 (schema version 1), and an old one may come first on PATH"
+
+
+def _describe_schema(version: int) -> str:
+    return _FIRST_SCHEMA if version < SCHEMA_VERSION else f"a report of a newer Trivy (schema version {version})"
+
+
 _FORMATS = (
     ("matches", "Grype's JSON report"),
     ("bomFormat", "a CycloneDX document"),
     ("spdxVersion", "an SPDX document"),
     ("lockfileVersion", "an npm lock file"),
     ("runs", "a SARIF file"),
+    ("ClusterName", "a report of `trivy k8s`"),
     ("vulnerabilities", "another scanner's report"),
 )
 
@@ -541,12 +557,22 @@ _FORMATS = (
 def _recognise_format(data: bytes) -> str:
     """Describe what the JSON is, for the error of a wrong file."""
     try:
-        keys = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        document = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "no Trivy report"
-    if "SchemaVersion" in keys:
+    if isinstance(document, dict):
+        return _recognise_object(document)
+    old = isinstance(document, list) and document and all(isinstance(row, dict) and "Target" in row for row in document)
+    return _FIRST_SCHEMA if old else "no Trivy report"
+
+
+def _recognise_object(document: dict[str, Any]) -> str:
+    version = document.get("SchemaVersion")
+    if isinstance(version, int) and version != SCHEMA_VERSION:
+        return _describe_schema(version)
+    if version is not None:
         return "a damaged Trivy report"
-    for key, name in _FORMATS:
-        if key in keys:
-            return f"{name}, not Trivy's JSON report"
-    return "no Trivy report" if keys else "an empty object, no Trivy report"
+    name = next((name for key, name in _FORMATS if key in document), "")
+    if name:
+        return f"{name}, not Trivy's JSON report"
+    return "no Trivy report" if document else "an empty object, no Trivy report"
