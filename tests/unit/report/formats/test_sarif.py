@@ -156,13 +156,12 @@ def test_a_filesystem_scan_points_at_its_files() -> None:
     assert (place["region"]["startLine"], place["region"]["endLine"]) == (7, 9)
 
 
-@pytest.mark.parametrize(
-    "name", [".", "./", "/", "", "/github/workspace", "https://github.com/acme/app", "C:\\\\src", "//h/x"]
-)
+NOWHERE = ("", ".", "./", "/", "//h/x", "C:\\src", "../up", "file:///x", "https://h/x", "git::https://h/x?ref=1")
+
+
+@pytest.mark.parametrize("name", NOWHERE)
 @pytest.mark.parametrize("kind", ["filesystem", "repository", "vm", "container_image"])
-@pytest.mark.parametrize(
-    "target", ["", ".", "/", "./", "//host/x", "C:\\\\x\\\\y", "git::https://h/x?ref=1", "../up", "file:///x"]
-)
+@pytest.mark.parametrize("target", NOWHERE)
 def test_no_place_is_empty_absolute_or_outside(name: str, kind: str, target: str) -> None:
     results = [
         {"Target": target, "Class": class_, "Type": "debian", list_: [finding | {"Severity": "HIGH"}]}
@@ -186,7 +185,6 @@ def test_no_place_is_empty_absolute_or_outside(name: str, kind: str, target: str
         assert split.path
         assert not split.path.startswith("/")
         assert not {"..", ".", ""} & set(split.path.split("/"))
-    assert written["automationDetails"]["id"].strip("/") != "s3c"
 
 
 def test_cvss_and_the_images_names_are_there_as_in_trivys_own_sarif() -> None:
