@@ -20,6 +20,7 @@ from s3c_actions.core.process import Secrets
 from s3c_actions.core.startup import paused
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.entry import FindingEntry, ReasonedFinding, entry, reasoned
+from s3c_actions.findings.identity import identify
 from s3c_actions.findings.model import Finding, ScanReport
 from s3c_actions.report import document as shape
 from s3c_actions.report.document import ImageResult, ResultDocument, ScanEntry
@@ -182,8 +183,10 @@ def _remaining_findings(image: ImageOutcome) -> tuple[ReasonedFinding, ...]:
     report = image.final_report
     if report is None:
         return ()
-    reasons = {left.finding.key: left.reason for left in image.patch.left} if image.patch else {}
-    return tuple(reasoned(finding, reasons.get(finding.key, "") if reasons else "") for finding in report.findings)
+    reasons = {identify(left.finding): left.reason for left in image.patch.left} if image.patch else {}
+    return tuple(
+        reasoned(finding, reasons.get(identify(finding), "") if reasons else "") for finding in report.findings
+    )
 
 
 def _changes(difference: Difference) -> dict[str, Any]:

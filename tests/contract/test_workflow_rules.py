@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ruamel.yaml
 
-from tests.support import act, workflow_rules
+from s3c_actions.findings import trivy_report
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.rendering import Rendering
+from tests.support import ROOT, act, reports, workflow_rules
 
 WORKFLOWS = sorted(workflow_rules.WORKFLOWS.glob("*.yml"))
 YAML = ruamel.yaml.YAML(typ="safe", pure=True)
@@ -113,6 +118,51 @@ def test_an_upload_needs_all_that_github_asks_for(tmp_path: Path, missing: str) 
         not missing
         or f"Resource not accessible by integration - https://docs.github.com/rest (403: {missing})" in job.log
     )
+
+
+STEPS = [
+    (path, step)
+    for path in (ROOT / "action.yml", *sorted(ROOT.glob("actions/*/action.yml")))
+    for step in YAML.load(path)["runs"]["steps"]
+    if "codeql-action/upload-sarif" in step.get("uses", "")
+]
+WITH_DOCKERFILE = """
+on: push
+jobs:
+  upload:
+    runs-on: ubuntu-latest
+    permissions: {actions: read, contents: read, security-events: write}
+    steps:
+      - uses: actions/checkout@v7
+      - id: s3c
+        run: |
+          folder=$(mktemp -d)
+          cp "$SARIF" "$folder/0.sarif"
+          echo "sarif-folder=$folder" >>"$GITHUB_OUTPUT"
+"""
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["as the actions do", "in the checkout"])
+def test_the_upload_warns_of_no_finding_in_a_dockerfile_of_the_checkout(tmp_path: Path, beside: bool) -> None:
+    assert len(STEPS) >= 3
+    uploads = {json.dumps({"env": step.get("env"), "with": step["with"]}) for _, step in STEPS}
+    [upload] = uploads
+    step = {"uses": STEPS[0][1]["uses"]} | json.loads(upload)
+    if not beside:
+        del step["with"]["checkout_path"]
+    dockerfile = "FROM debian:12\nRUN step 7\nRUN step 8\n"
+    written = tmp_path / "report.sarif"
+    rendering = Rendering(dockerfile="Dockerfile", dockerfile_text=dockerfile)
+    written.write_bytes(sarif.render(trivy_report.parse(reports.SHAPES["alpine"]), rendering))
+    workflow = f"{WITH_DOCKERFILE}      - {json.dumps(step)}\n"
+    job = act.run(workflow, tmp_path / "run", files={"Dockerfile": dockerfile}, environment={"SARIF": str(written)})
+    assert job.succeeded, job.log
+    assert job.log.count("existing inconsistent fingerprint value") == (0 if beside else 2)
+    assert (job.folder / "sarif" / "0.sarif").read_bytes() == written.read_bytes()
+    head = subprocess.run(
+        ["git", "-C", tmp_path / "run" / "repository", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    )
+    assert (job.folder / "commit").read_text() == head.stdout
 
 
 UPLOADS = [(path, name, job) for path, name, job in JOBS if "upload-sarif" in str(job) or "from-run" in str(job)]

@@ -37,7 +37,7 @@ class Job:
         log: what act printed.
         outputs: of each step that has an id, and of each job that calls a workflow: id → name → value.
         services: what GitHub's stand-ins were asked, one line each.
-        folder: of the stand-ins; has `sarif/` after an upload.
+        folder: of the stand-ins; has `sarif/` and the file `commit` after an upload.
     """
 
     succeeded: bool
@@ -117,6 +117,7 @@ def run(
         ),
         *("--env", f"STANDINS={services}"),
         *("--env", f"KEPT={kept}"),
+        *("--env", f"FINGERPRINTS={sys.executable} {ROOT / 'tests' / 'support' / 'github' / 'fingerprints.py'}"),
         *(part for name, value in (variables or {}).items() for part in ("--var", f"{name}={value}")),
         *(part for name, value in (environment or {}).items() for part in ("--env", f"{name}={value}")),
         *(part for name, value in (secrets or {}).items() for part in ("--secret", f"{name}={value}")),

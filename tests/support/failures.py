@@ -28,6 +28,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
         'Error: process "/bin/sh -c apt-get update" did not complete successfully: exit code: 100',
         "Error: write /var/lib/buildkit/x: no space left on device",
         "Error: unexpected status from HEAD request: 401 Unauthorized",
+        "Error: patch failed: GPG error: http://mirror.example bookworm InRelease: NO_PUBKEY 0E98404D386FA1D9",
     ),
     "notation sign": (
         "Error: failed to check root certificate in the file root.crt: it is a leaf",

@@ -167,8 +167,8 @@ def test_every_row_is_hit_by_a_recorded_or_a_given_output(monkeypatch: pytest.Mo
     hit: set[int] = set()
     match = explain.match
 
-    def recording(text: str, case: Case, flags: int = 0) -> dict[str, str] | None:
-        groups = match(text, case, flags)
+    def recording(text: str, case: Case, flags: int = 0, **more: Any) -> dict[str, str] | None:
+        groups = match(text, case, flags, **more)
         if groups is not None:
             hit.add(id(case))
         return groups
@@ -210,3 +210,48 @@ def test_a_pattern_ends_on_hostile_text(case: Case) -> None:
     for text in (*parts, "".join(parts), words.replace("|", " "), 'error: "', "a: ", "notation-", "://", " "):
         explain.explain(text * (EXAMINED * 2 // len(text)), [case], flags=re.DOTALL | re.IGNORECASE)
     assert time.process_time() - began < 10.0
+
+
+@pytest.mark.parametrize("code", ["401", "403", "404", "429"])
+@pytest.mark.parametrize("program", ["trivy", "copa"])
+def test_a_status_in_a_digest_a_port_a_version_or_a_name_is_none(program: str, code: str) -> None:
+    digest = f"sha256:ab{code}c" + "0" * (64 - 3 - len(code))
+    translate = TRANSLATE[program]
+    plain = translate("Error: something else").what
+    for text in (
+        f"example.com/app@{digest}: something else",
+        f"example.com/v{code}/app@sha256:{code}{'1' * 61}: something else",
+        f"dial tcp 192.0.2.1:{code}: something else",
+        f"package 1.{code}.2-{code} was something else",
+        f"layer {code * 6}: something else",
+    ):
+        assert translate(f"Error: {text}").what == plain
+    for text in (
+        f"status code {code}",
+        f"unexpected status: {code} Text",
+        f"it answered ({code}): no",
+        f"HTTP {code}.",
+    ):
+        assert (translate(f"Error: {text}").what != plain) is (program == "trivy" or code in {"401", "403"}), text
+
+
+@pytest.mark.parametrize("name", ["denied", "unauthorized", "x509-app", "policy-server", "rego", "no-certificate"])
+def test_the_name_of_an_image_is_no_sign_of_an_error(name: str) -> None:
+    image = f"registry.example/{name}"
+    context = trivy_errors.ErrorContext(image=f"{image}:1", cache=Path("cache"))
+    assert trivy_errors.translate(f"{image}:1: something else", context).what == "Trivy failed."
+    reference = Reference.parse(f"{image}@sha256:" + "0" * 64)
+    assert copa_errors.translate(completed(f"Error: {reference}: x"), reference, 1).what.startswith("Copa could not")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('process "/bin/sh -c apt-get install x" did not complete successfully: no space left on device', "disk space"),
+        ("patch failed: GPG error: http://mirror.example bookworm InRelease: EXPKEYSIG 0E98404D386FA1D9", "signature"),
+        ('process "/bin/sh -c dnf upgrade" did not complete successfully: Error: GPG check FAILED', "signature"),
+        ('process "/bin/sh -c apt-get update" did not complete successfully: exit code: 100', "package manager"),
+    ],
+)  # fmt: skip
+def test_of_several_signs_the_cause_counts(text: str, what: str) -> None:
+    assert what in TRANSLATE["copa"](f"Error: {text}").what

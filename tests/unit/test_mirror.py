@@ -54,7 +54,7 @@ WITHOUT = {
         "secret_handover secret_values startup writing"
     ),
     "evidence": "documents sbom statement",
-    "findings": "difference model releases scope scope_inference threshold trivy_warnings",
+    "findings": "difference go_json model releases scope scope_inference threshold trivy_warnings",
     "github": (
         "api artifact code_scanning comments delivery errors files issues log marker proposal run target_branch"
     ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import S3CError
-from s3c_actions.core.explain import Case, explain
+from s3c_actions.core.explain import Case, explain, status
 from s3c_actions.core.process import CompletedProgram, ProgramFailed
 
 if TYPE_CHECKING:
@@ -65,6 +65,20 @@ CASES = (
         remedy="Look at the package sources in the image, or accept a partial patch with `allow-partial`.",
     ),
     Case(
+        pattern=r"no space left on device",
+        what="BuildKit ran out of disk space.",
+        cause="Its state folder is full.",
+        remedy="Free some space (`docker buildx prune`), then run this again.",
+    ),
+    Case(
+        pattern=r"GPG error|NO_PUBKEY|EXPKEYSIG|KEYEXPIRED|BADSIG|GPG check FAILED|UNTRUSTED signature"
+        r"|signatures? (?:couldn't|could not) be verified|is not signed",
+        what="The package manager in the image does not trust its repository's signature.",
+        cause="The image's keys of the distribution have expired or were replaced, or the repository is not the "
+        "distribution's.",
+        remedy="Build the image on a newer base, which has today's keys.",
+    ),
+    Case(
         pattern=r"(?:apt-get|apk|tdnf|dnf|yum|microdnf|zypper|pacman) .{0,3000}did not complete successfully",
         what="The package manager in the image could not upgrade its packages.",
         cause="Its repositories cannot be reached from BuildKit, or no longer carry the release.",
@@ -78,19 +92,13 @@ CASES = (
         '(`[registry."docker.io"] mirrors` in buildkitd.toml).',
     ),
     Case(
-        pattern=r"no space left on device",
-        what="BuildKit ran out of disk space.",
-        cause="Its state folder is full.",
-        remedy="Free some space (`docker buildx prune`), then run this again.",
-    ),
-    Case(
         pattern=r"failed to list workers|Unavailable: (?:connection )?error|error reading from server|no such job",
         what="BuildKit went away.",
         cause="Its daemon was stopped, or ran out of memory.",
         remedy="Look at its log, then run this again.",
     ),
     Case(
-        pattern=r"unauthorized|401|403|denied",
+        pattern=rf"unauthorized|forbidden|denied|{status(401)}|{status(403)}",
         what="{registry} did not let BuildKit read or write {repository}.",
         cause="The credentials are missing, wrong or not enough.",
         remedy="Run `docker login {registry}`, or give registry-username and registry-password.",
@@ -113,7 +121,7 @@ def translate(ended: CompletedProgram, image: Reference, limit: float) -> S3CErr
         "repository": image.repository,
         "package": "a package",
     }
-    return explain(text, CASES, facts, original=text, flags=re.IGNORECASE) or ProgramFailed(
+    return explain(text, CASES, facts, original=text, flags=re.IGNORECASE, names=(image.name,)) or ProgramFailed(
         replace(ended, stderr=text),
         what=f"Copa could not patch {image.name} (exit code {ended.code}).",
         remedy="What Copa said stands below; nothing was handed on as patched.",

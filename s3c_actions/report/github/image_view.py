@@ -7,6 +7,7 @@ was escaped here; all other text is escaped by the templates.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
@@ -16,6 +17,7 @@ from markupsafe import Markup
 
 from s3c_actions.core.text import counted
 from s3c_actions.findings.entry import FindingEntry, ReasonedFinding
+from s3c_actions.findings.identity import COLLECTIVE_TARGETS
 from s3c_actions.findings.model import FindingKind
 from s3c_actions.findings.threshold import enumerate_names
 from s3c_actions.report.document import (
@@ -475,12 +477,11 @@ def _mirrored(image: ImageResult) -> Markup:
 
 def _tables(image: ImageResult, titles: bool) -> Iterable[Table]:
     refused = image.scan.refused if image.scan is not None and image.patch is None else ()
-    closing = {_finding_key(finding) for finding in refused}
     base = image.base
     new = base.new if base is not None else ()
     new_keys = {_finding_key(finding) for finding in new}
     # New findings that close the gate are in the gate's table, marked.
-    open_findings = [finding for finding in new if _finding_key(finding) not in closing]
+    open_findings = _without(new, refused)
     if refused:
         yield findings_table("What closes the gate", refused, titles=titles, opened=True, new=new_keys)
     if base is not None and open_findings:
@@ -494,7 +495,7 @@ def _tables(image: ImageResult, titles: bool) -> Iterable[Table]:
         if image.remaining:
             yield _left_table(image.remaining)
     elif image.scan is not None:
-        others = [finding for finding in image.remaining if _finding_key(finding) not in closing | new_keys]
+        others = _without(image.remaining, [*refused, *open_findings])
         if others:
             yield findings_table("Other findings" if refused or new else "Findings", others, titles=titles)
     if image.set_aside:
@@ -507,7 +508,20 @@ def _tables(image: ImageResult, titles: bool) -> Iterable[Table]:
 
 
 def _finding_key(finding: FindingEntry) -> tuple[Any, ...]:
-    return (finding.kind, finding.id, finding.package, finding.target, finding.line)
+    return (finding.kind, finding.id, finding.package, finding.installed, finding.place, finding.line, finding.detail)
+
+
+def _without(findings: Sequence[FindingEntry], others: Iterable[FindingEntry]) -> list[FindingEntry]:
+    """Return the findings without as many of each as there are among the others."""
+    shown = Counter(map(_finding_key, others))
+    left = []
+    for finding in findings:
+        key = _finding_key(finding)
+        if shown[key]:
+            shown[key] -= 1
+        else:
+            left.append(finding)
+    return left
 
 
 def _left_table(remaining: Sequence[ReasonedFinding]) -> Table:
@@ -567,9 +581,16 @@ def _id_links(findings: Sequence[FindingEntry]) -> str:
 
 def _where(finding: FindingEntry) -> str:
     if finding.package:
-        return f"{escape.code(finding.package)} {escape.markdown(finding.installed, 60)}".rstrip()
+        package = f"{escape.code(finding.package)} {escape.markdown(finding.installed, 60)}".rstrip()
+        place = "" if finding.class_ == "os-pkgs" or finding.place in COLLECTIVE_TARGETS else finding.place
+        return f"{package} in {escape.code(_path_end(place))}" if place else package
     line = f":{finding.line}" if finding.line else ""
-    return escape.code(f"{finding.target}{line}")
+    return escape.code(f"{_path_end(finding.place)}{line}")
+
+
+def _path_end(path: str, most: int = 100) -> str:
+    """Return a path that a table has room for: its end, which has the file's name."""
+    return path if len(path) <= most else f"…{path[1 - most :]}"
 
 
 def _fix(finding: FindingEntry) -> str:
