@@ -23,7 +23,8 @@ from s3c_actions import REPOSITORY
 from s3c_actions.policy import model
 from s3c_actions.programs.trivy import ignore
 from tests.support import ROOT
-from tests.unit.test_documentation import PAGES, code, parsed
+from tests.support.sources import parse_yaml
+from tests.unit.test_documentation import PAGES, code
 from tools import lint
 
 YAML = ruamel.yaml.YAML(typ="safe", pure=True)
@@ -144,7 +145,7 @@ def test_a_printed_block_is_what_it_is_shown_as(
     if block.info != "yaml":
         {"json": json.loads, "toml": tomllib.loads}[block.info](text)
         return
-    document = parsed(text)
+    document = parse_yaml(text)
     workflow = workflow_of(document)
     if workflow is None:
         assert is_policy(document, text) or is_ignore_file(document, text, tmp_path), "no check knows what this is"
@@ -160,7 +161,7 @@ def test_a_printed_block_is_what_it_is_shown_as(
 
 def test_there_are_blocks_of_every_kind() -> None:
     texts = [block.values[1].content for block in BLOCKS if block.values[1].info == "yaml"]  # type: ignore[union-attr]
-    documents = [parsed(text) for text in texts]
+    documents = [parse_yaml(text) for text in texts]
     assert sum(workflow_of(document) is not None for document in documents) >= 30
     assert sum("signers" in document for document in documents) >= 1
 
