@@ -71,7 +71,7 @@ CASES: list[tuple[tuple[str, ...], str, str]] = [
     (("sign", PINNED), "key", "`vault` and `vault-certificate`"),
     (("sign", PINNED, "--key", "signing.key"), "certificate", "Give the key's certificates"),
     (("sign", PINNED, "--key", "missing.key", "--certificate", "signing.crt"), "key", "Look at the path"),
-    (("sign", PINNED, "--key", "signing.crt", "--certificate", "signing.crt"), "key", "Give the key here and the certificate as `certificate`"),
+    (("sign", PINNED, "--key", "signing.crt", "--certificate", "signing.crt"), "key", "Give the key here and the"),
     (("sign", PINNED, "--key", "signing.key", "--certificate", "binary"), "certificate", "Give a PEM file"),
     (("verify", PINNED), "trust-store", "Give certificates"),
     (("verify", PINNED, "--trust-store", "missing"), "trust-store", "Look at the path"),
