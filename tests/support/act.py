@@ -183,7 +183,11 @@ def _keeping(ids: list[str], context: str) -> dict[str, object]:
     return {
         "if": "always()",
         "env": {f"OUTPUTS_{one}": f"${{{{ toJSON({context}.{one}.outputs) }}}}" for one in ids},
-        "run": "\n".join(f'printf "%s" "$OUTPUTS_{one}" >"$KEPT/{one}"' for one in ids) or "true",
+        # Two legs of a matrix write the same file, perhaps at the same moment.
+        "run": "\n".join(
+            f'printf "%s" "$OUTPUTS_{one}" >"$KEPT/../{one}.$$" && mv "$KEPT/../{one}.$$" "$KEPT/{one}"' for one in ids
+        )
+        or "true",
     }
 
 

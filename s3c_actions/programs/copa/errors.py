@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # The colours and boxes of Copa's error display, and the time stamps of its log.
 DECORATION = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[│╭╮╰╯─┃━┏┓┗┛]+")
+_MANAGER = r"(?:apt-get|apk|tdnf|dnf|yum|microdnf|zypper|pacman) "
 
 CASES = (
     Case(
@@ -79,7 +80,8 @@ CASES = (
         remedy="Build the image on a newer base, which has today's keys.",
     ),
     Case(
-        pattern=r"(?:apt-get|apk|tdnf|dnf|yum|microdnf|zypper|pacman) .{0,3000}did not complete successfully",
+        # From the last of them before these words: from each would take long where they are repeated.
+        pattern=rf"{_MANAGER}(?:(?!{_MANAGER}).){{0,3000}}did not complete successfully",
         what="The package manager in the image could not upgrade its packages.",
         cause="Its repositories cannot be reached from BuildKit, or no longer carry the release.",
         remedy="Look at the network of BuildKit (proxy, DNS) and at the package sources in the image.",
