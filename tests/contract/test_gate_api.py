@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -272,6 +272,41 @@ def test_a_pause_lets_everything_through_also_where_mutation_is_not_answered_and
         assert "[ratify-verification]" in gated.tried(STRANGE)
     _pause(gated, None)
     gated.kubectl("delete", "assign", "mutate-pod-image")
+
+
+def test_pausing_is_a_permission_of_its_own(gated: Api) -> None:
+    for name in ("gate-pauser", "gate-pause-policy", "gate-pause-binding"):
+        gated.kubectl("apply", "-f", str(ROOT / "manifests" / "rbac" / f"{name}.yaml"))
+    gated.kubectl("create", "serviceaccount", "pauser")
+    bound = ("--clusterrole=s3c-gate-pauser", "--serviceaccount=default:pauser")
+    gated.kubectl("create", "clusterrolebinding", "pauser", *bound)
+    document = yaml.safe_load(Path(gated.kubectl.kubeconfig).read_text())
+    document["users"][0]["user"] = {"token": gated.kubectl("create", "token", "pauser").strip()}
+    file = gated.folder / "pauser"
+    file.write_text(yaml.safe_dump(document))
+    account = Kubectl(gated.kubectl.program, str(file))
+    wider: list[dict[str, Any]] = [
+        {"op": "add", "path": "/spec/match/excludedNamespaces/-", "value": "default"},
+        {"op": "replace", "path": "/spec/enforcementAction", "value": "dryrun"},
+        {"op": "add", "path": "/spec/parameters", "value": {"allowTags": True}},
+        {"op": "remove", "path": "/spec/match"},
+    ]
+
+    def refused(change: dict[str, Any]) -> bool:
+        patch = ("patch", CONSTRAINT, "--dry-run=server", "--type=json", "-p", json.dumps([change]))
+        return "may not delete the constraint" in account.run(*patch).stderr
+
+    gated.until(lambda: all(refused(change) for change in wider))
+    assert "cannot delete" in account.run("delete", CONSTRAINT, "--dry-run=server").stderr
+    theirs = replace(gated, cluster=connect(str(file), "", timeout=30, temp=gated.folder, hide=lambda _: None))
+    (pause,) = _pause(theirs, timedelta(minutes=5))
+    assert pause.state(datetime.now(UTC)) is PauseState.ACTIVE
+    gated.until(lambda: gated.tried(STRANGE) == "")
+    assert all(refused(change) for change in wider)
+    assert _pause(theirs, None) == ()
+    assert "[ratify-verification]" in gated.tried(STRANGE)
+    for change in wider[1:2] + wider[3:]:
+        gated.kubectl("patch", CONSTRAINT, "--dry-run=server", "--type=json", "-p", json.dumps([change]))
 
 
 def test_a_template_is_upgraded_without_an_open_moment(gated: Api) -> None:
