@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
 from s3c_actions.findings.identity import FindingIdentity, identify, identify_roughly
-from s3c_actions.findings.model import Finding, ScanReport, rank_findings
+from s3c_actions.findings.model import Finding, ScanReport
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -33,28 +33,36 @@ def compare_scans(before: ScanReport, after: ScanReport) -> Difference:
     """
     # An older result.json has less of each finding; then the rest of it decides.
     known = all(finding.detail is not None for finding in before.findings)
-    earlier, later = (_group_by_identity(report.findings, known=known) for report in (before, after))
-    fixed: list[Finding] = []
-    new: list[Finding] = []
-    left: list[Finding] = []
+    earlier, later = (_positions(report.findings, known=known) for report in (before, after))
+    gone: set[int] = set()
+    added: set[int] = set()
     for identity in earlier.keys() | later.keys():
-        gone, added = list(earlier.get(identity, ())), list(later.get(identity, ()))
-        number = min(len(gone), len(added))
-        if len(gone) != len(added):
-            places_before, places_after = {_place(f) for f in gone}, {_place(f) for f in added}
-            gone.sort(key=lambda finding: _place(finding) not in places_after)
-            added.sort(key=lambda finding: _place(finding) not in places_before)
-        left += added[:number]
-        new += added[number:]
-        fixed += gone[number:]
-    return Difference(fixed=rank_findings(fixed), new=rank_findings(new), left=rank_findings(left))
+        old, new = earlier.get(identity, []), later.get(identity, [])
+        if len(old) != len(new):
+            matched = min(len(old), len(new))
+            gone.update(_matches_first(before.findings, old, after.findings, new)[matched:])
+            added.update(_matches_first(after.findings, new, before.findings, old)[matched:])
+    return Difference(
+        fixed=tuple(before.findings[position] for position in sorted(gone)),
+        new=tuple(after.findings[position] for position in sorted(added)),
+        left=tuple(finding for position, finding in enumerate(after.findings) if position not in added),
+    )
 
 
-def _group_by_identity(findings: Iterable[Finding], *, known: bool) -> dict[FindingIdentity, list[Finding]]:
-    groups: dict[FindingIdentity, list[Finding]] = defaultdict(list)
-    for finding in findings:
-        groups[identify(finding) if known else identify_roughly(finding)].append(finding)
-    return groups
+def _positions(findings: Sequence[Finding], *, known: bool) -> dict[FindingIdentity, list[int]]:
+    positions: dict[FindingIdentity, list[int]] = defaultdict(list)
+    name = identify if known else identify_roughly
+    for position, finding in enumerate(findings):
+        positions[name(finding)].append(position)
+    return positions
+
+
+def _matches_first(
+    findings: Sequence[Finding], positions: list[int], others: Sequence[Finding], at: list[int]
+) -> list[int]:
+    """Return the positions of findings, those first that are at a place where the others have one as well."""
+    places = {_place(others[position]) for position in at}
+    return sorted(positions, key=lambda position: _place(findings[position]) not in places)
 
 
 def _place(finding: Finding) -> tuple[str, int, str]:

@@ -49,11 +49,11 @@ class FindingIdentity(msgspec.Struct, frozen=True, gc=False):
 
 def identify(finding: Finding) -> FindingIdentity:
     """Return the identity of a finding."""
-    place, detail = finding.target, finding.detail or ""
     if finding.os_package:
         # The target names the image and its tag.
-        place = ""
-    elif finding.path and finding.kind is FindingKind.VULNERABILITY:
+        return FindingIdentity(finding.kind, finding.id, finding.package, "", finding.detail or "")
+    place, detail = finding.target, finding.detail or ""
+    if finding.path and finding.kind is FindingKind.VULNERABILITY:
         if place in COLLECTIVE_TARGETS:
             place = finding.path
         elif finding.path != place:
