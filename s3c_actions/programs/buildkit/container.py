@@ -34,6 +34,13 @@ PULL_SECONDS = 300.0
 START_SECONDS = 60.0
 QUERY_SECONDS = 30.0
 _FOLDER = "/etc/s3c"
+_PRIVILEGED = ("--privileged",)
+# What BuildKit uses of it, for a Docker inside of a container that was not given every capability.
+_CAPABLE = (
+    *("--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--cap-add", "SYS_PTRACE"),
+    *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
+    *("--security-opt", "systempaths=unconfined"),
+)
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
@@ -171,7 +178,7 @@ def _start(name: str, image: str, request: ContainerRequest, runner: Runner) -> 
         if environment.get(variable) and variable.lower() != "no_proxy"
     ]
     places = [*request.registries, *proxies, *([host] if host else []), *mirrors_of(given)]
-    argv = ["create", "--name", name, "--label", f"{LABEL}={identity()}", "--privileged", "--rm"]
+    argv = ["create", "--name", name, "--label", f"{LABEL}={identity()}", "--rm"]
     argv += ["--network", "host"] if needs_host_network(places) else []
     # By name alone: a proxy's password is not in the command line.
     argv += [word for variable in _PROXIES if environment.get(variable) for word in ("--env", variable)]
@@ -185,9 +192,15 @@ def _start(name: str, image: str, request: ContainerRequest, runner: Runner) -> 
         if bundle:
             (files / "ca.pem").write_bytes(bundle)
             argv += ["--env", f"SSL_CERT_FILE={_FOLDER}/ca.pem"]
-        _must(_docker(runner, [*argv, image, "--config", f"{_FOLDER}/buildkitd.toml"]), image)
-        _must(_docker(runner, ["cp", str(files), f"{name}:{_FOLDER}"]), image)
-    _must(_docker(runner, ["start", name], START_SECONDS), image)
+        for rights in (_PRIVILEGED, _CAPABLE):
+            command = [*argv, *rights, image, "--config", f"{_FOLDER}/buildkitd.toml"]
+            _must(_docker(runner, command), image)
+            _must(_docker(runner, ["cp", str(files), f"{name}:{_FOLDER}"]), image)
+            started = _docker(runner, ["start", name], START_SECONDS)
+            if "unable to apply caps" not in started.stderr:
+                break
+            _docker(runner, ["rm", "--force", "--volumes", name])
+        _must(started, image)
     deadline = time.monotonic() + START_SECONDS
     while True:
         ready = _docker(runner, ["exec", name, "buildctl", "debug", "workers"])

@@ -72,6 +72,14 @@ def test_a_container_that_does_not_start_is_removed(run: Callable[..., str], wor
     assert docker.words("rm")
 
 
+def test_a_docker_without_every_capability_is_asked_for_those_that_buildkit_uses(run: Callable[..., str]) -> None:
+    docker = Docker({"start": "runc create failed: unable to apply caps: operation not permitted"})
+    with pytest.raises(OutsideError, match="could not start in a container"):
+        run(docker)
+    privileged, capable = docker.words("create")
+    assert "--privileged" in privileged and "--privileged" not in capable and "SYS_ADMIN" in capable
+
+
 def test_a_run_that_is_interrupted_removes_its_container(tmp_path: Path) -> None:
     docker = Docker()
     with (
