@@ -1,7 +1,7 @@
 """A BuildKit in a privileged container of Docker's, for one run: what `docker buildx create` makes, without its plugin.
 
-Everything goes through Docker's API, nothing is mounted: the daemon may run elsewhere than its socket. The image names
-an anonymous volume for BuildKit's state, and both are removed together.
+Files go through Docker's API and are not mounted: the daemon may run elsewhere than its socket. The image names an
+anonymous volume for BuildKit's state, and both are removed together.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PRIVILEGED = ("--privileged",)
 _CAPABLE = (
     *("--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--cap-add", "SYS_PTRACE"),
     *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
-    *("--security-opt", "systempaths=unconfined"),
+    *("--security-opt", "systempaths=unconfined", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup"),
 )
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
