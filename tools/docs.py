@@ -1,6 +1,7 @@
 """Write the generated parts of action.yml files and READMEs from the declarations of inputs and outputs.
 
-The JSON Schemas of the policy, of `result.json` and of `trace.json` are written too, from their types.
+The JSON Schemas of the policy, of `result.json` and of `trace.json` are written too, from their types, and
+`actions/chain` from the root action.
 
 A generated part is between a line with `generated: NAME` and a line with `end`; the rest is written by hand.
 With `--check` nothing is written, and the exit code is 1 when something is out of date.
@@ -136,6 +137,16 @@ def filled(text: str, generated: dict[str, list[str]]) -> str:
     return _GENERATED_PART.sub(fill, text)
 
 
+def chain_action(root: str) -> str:
+    """Return the root action as it stands in `actions/chain`: `uses: $/` names no action without a path.
+
+    Args:
+        root: the text of the repository's own action.yml.
+    """
+    head = "# generated from the root action, for `uses: $/actions/chain`: `make docs`.\n"
+    return head + root.partition("\n")[2].replace("$GITHUB_ACTION_PATH/actions/", "$GITHUB_ACTION_PATH/../")
+
+
 _GENERATED_PART = re.compile(
     r"(?P<begin>^(?P<indent> *)(?:#|<!--) generated: (?P<name>[a-z-]+)[^\n]*\n)"
     r"(?:.*?\n)??(?P<close> *(?:#|<!--) end\b[^\n]*$)",
@@ -222,14 +233,19 @@ def main() -> int:
             if "--check" not in sys.argv:
                 path.write_text(after, encoding="utf-8")
             print(f"{path.relative_to(ROOT)} {state}")
-    for document in (policy, result, trace):
-        schema = ROOT / "s3c_actions" / "schemas" / document.SCHEMA
-        text = json.dumps(document.schema(), indent=2) + "\n"
-        if not schema.exists() or schema.read_text(encoding="utf-8") != text:
+    derived = {
+        ROOT / "s3c_actions" / "schemas" / document.SCHEMA: json.dumps(document.schema(), indent=2) + "\n"
+        for document in (policy, result, trace)
+    }
+    chain = ROOT / "actions" / "chain" / "action.yml"
+    derived[chain] = chain_action((ROOT / "action.yml").read_text(encoding="utf-8"))
+    for path, text in derived.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale += 1
             if "--check" not in sys.argv:
-                schema.write_text(text, encoding="utf-8")
-            print(f"{schema.relative_to(ROOT)} {state}")
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            print(f"{path.relative_to(ROOT)} {state}")
     return int(stale > 0 and "--check" in sys.argv)
 
 

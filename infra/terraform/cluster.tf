@@ -52,11 +52,6 @@ resource "azurerm_kubernetes_cluster" "this" {
     network_policy      = "cilium"
   }
 
-  # The ingress class of manifests/app/overlays/aks.
-  web_app_routing {
-    dns_zone_ids = []
-  }
-
   dynamic "api_server_access_profile" {
     for_each = length(var.api_server_authorized_ranges) > 0 ? [var.api_server_authorized_ranges] : []
 
@@ -66,7 +61,8 @@ resource "azurerm_kubernetes_cluster" "this" {
   }
 
   lifecycle {
-    # The patch channel moves it.
-    ignore_changes = [kubernetes_version]
+    # The patch channel moves the version. The Gateway API of application routing, for which the provider has no argument, is
+    # enabled with az (README.md); what the provider reads of it must not be undone.
+    ignore_changes = [kubernetes_version, web_app_routing]
   }
 }

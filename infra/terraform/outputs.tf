@@ -14,8 +14,10 @@ output "github_variables" {
     AZURE_TENANT_ID              = data.azurerm_client_config.current.tenant_id
     AZURE_SUBSCRIPTION_ID        = var.subscription_id
     AZURE_CLIENT_ID_PULL_REQUEST = azurerm_user_assigned_identity.github["pull-request"].client_id
-    AZURE_CLIENT_ID_BUILD        = azurerm_user_assigned_identity.github["build"].client_id
+    AZURE_CLIENT_ID_PUSH         = azurerm_user_assigned_identity.github["push"].client_id
+    AZURE_CLIENT_ID_SIGN         = azurerm_user_assigned_identity.github["sign"].client_id
     AZURE_CLIENT_ID_DEPLOY       = azurerm_user_assigned_identity.github["deploy"].client_id
+    AZURE_CLIENT_ID_REFRESH      = azurerm_user_assigned_identity.github["refresh"].client_id
     AZURE_REGISTRY               = azurerm_container_registry.this.login_server
     AZURE_VAULT                  = azurerm_key_vault.this.name
     AZURE_CERTIFICATE            = azurerm_key_vault_certificate.signing.name

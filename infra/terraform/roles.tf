@@ -51,9 +51,10 @@ resource "azurerm_role_assignment" "administrator_certificates" {
   description          = "Whoever runs Terraform makes the certificate."
 }
 
-# Azure answers 403 for a while after a role is given.
+# Azure answers 403 for a while after a role is given: mostly for less than three minutes, at times for ten. A second apply
+# finishes what this wait was too short for.
 resource "time_sleep" "roles_known" {
-  create_duration = "90s"
+  create_duration = "180s"
 
   triggers = {
     assignment = azurerm_role_assignment.administrator_certificates.id
@@ -92,20 +93,36 @@ resource "azurerm_role_assignment" "pull_request_pull" {
   description          = "Pull requests scan images, and compare them with the base branch's."
 }
 
-resource "azurerm_role_assignment" "build_push" {
+resource "azurerm_role_assignment" "push_push" {
   scope                = azurerm_container_registry.this.id
   role_definition_name = "AcrPush"
-  principal_id         = azurerm_user_assigned_identity.github["build"].principal_id
+  principal_id         = azurerm_user_assigned_identity.github["push"].principal_id
   principal_type       = "ServicePrincipal"
-  description          = "The branch's workflows push images, patches, signatures and reports."
+  description          = "The branch's workflows push images and patches."
 }
 
-resource "azurerm_role_assignment" "build_sign" {
+resource "azurerm_role_assignment" "push_certificate" {
+  scope              = azurerm_key_vault.this.id
+  role_definition_id = azurerm_role_definition.certificate_reader.role_definition_resource_id
+  principal_id       = azurerm_user_assigned_identity.github["push"].principal_id
+  principal_type     = "ServicePrincipal"
+  description        = "A job that patches verifies the signature of an earlier patch by the certificate."
+}
+
+resource "azurerm_role_assignment" "sign_push" {
+  scope                = azurerm_container_registry.this.id
+  role_definition_name = "AcrPush"
+  principal_id         = azurerm_user_assigned_identity.github["sign"].principal_id
+  principal_type       = "ServicePrincipal"
+  description          = "The job that signs pushes signatures and reports."
+}
+
+resource "azurerm_role_assignment" "sign_sign" {
   scope              = azurerm_key_vault.this.id
   role_definition_id = azurerm_role_definition.signer.role_definition_resource_id
-  principal_id       = azurerm_user_assigned_identity.github["build"].principal_id
+  principal_id       = azurerm_user_assigned_identity.github["sign"].principal_id
   principal_type     = "ServicePrincipal"
-  description        = "The branch's workflows sign."
+  description        = "The job that signs uses the key."
 }
 
 resource "azurerm_role_assignment" "deploy_pull" {
@@ -148,4 +165,48 @@ resource "azurerm_role_assignment" "deploy_namespace" {
   principal_id         = azurerm_user_assigned_identity.github["deploy"].principal_id
   principal_type       = "ServicePrincipal"
   description          = "The deploy job applies manifests in its namespaces."
+}
+
+resource "azurerm_role_assignment" "refresh_pull" {
+  scope                = azurerm_container_registry.this.id
+  role_definition_name = "AcrPull"
+  principal_id         = azurerm_user_assigned_identity.github["refresh"].principal_id
+  principal_type       = "ServicePrincipal"
+  description          = "The refresh scans what is deployed."
+}
+
+resource "azurerm_role_assignment" "refresh_kubeconfig" {
+  scope                = azurerm_kubernetes_cluster.this.id
+  role_definition_name = "Azure Kubernetes Service Cluster User Role"
+  principal_id         = azurerm_user_assigned_identity.github["refresh"].principal_id
+  principal_type       = "ServicePrincipal"
+  description          = "The refresh asks for the cluster's address. It is no right inside the cluster."
+}
+
+resource "azurerm_role_assignment" "refresh_gate" {
+  scope              = azurerm_kubernetes_cluster.this.id
+  role_definition_id = azurerm_role_definition.gate_reader.role_definition_resource_id
+  principal_id       = azurerm_user_assigned_identity.github["refresh"].principal_id
+  principal_type     = "ServicePrincipal"
+  description        = "The refresh lists what is deployed, and looks at the gate."
+}
+
+resource "azurerm_role_assignment" "refresh_attach_push" {
+  count = var.refresh_attach ? 1 : 0
+
+  scope                = azurerm_container_registry.this.id
+  role_definition_name = "AcrPush"
+  principal_id         = azurerm_user_assigned_identity.github["refresh"].principal_id
+  principal_type       = "ServicePrincipal"
+  description          = "The refresh pushes new reports and their signatures."
+}
+
+resource "azurerm_role_assignment" "refresh_attach_sign" {
+  count = var.refresh_attach ? 1 : 0
+
+  scope              = azurerm_key_vault.this.id
+  role_definition_id = azurerm_role_definition.signer.role_definition_resource_id
+  principal_id       = azurerm_user_assigned_identity.github["refresh"].principal_id
+  principal_type     = "ServicePrincipal"
+  description        = "The refresh signs new reports."
 }

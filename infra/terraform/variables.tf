@@ -8,10 +8,29 @@ variable "subscription_id" {
   }
 }
 
+variable "azure_environment" {
+  description = "Azure's cloud: public, usgovernment or china. The tokens' audience follows from it."
+  type        = string
+  default     = "public"
+
+  validation {
+    condition     = contains(["public", "usgovernment", "china"], var.azure_environment)
+    error_message = "azure_environment is not public, usgovernment or china."
+  }
+}
+
 variable "location" {
-  description = "The region."
+  description = "The region; give it when azure_environment is not public."
   type        = string
   default     = "westeurope"
+
+  validation {
+    condition = (
+      startswith(var.location, "china") == (var.azure_environment == "china") &&
+      can(regex("^us(gov|dod)", var.location)) == (var.azure_environment == "usgovernment")
+    )
+    error_message = "location is not a region of the cloud that azure_environment names, such as usgovvirginia or chinanorth3."
+  }
 }
 
 variable "name" {
@@ -25,7 +44,7 @@ variable "name" {
 }
 
 variable "github_repository" {
-  description = "The repository whose workflows may sign and deploy, as `owner/name`."
+  description = "The repository whose workflows may push, sign and deploy, as `owner/name`."
   type        = string
 
   validation {
@@ -34,22 +53,56 @@ variable "github_repository" {
   }
 }
 
+variable "github_subject_prefix" {
+  description = "How the tokens of its workflows begin, which `gh api repos/OWNER/NAME/actions/oidc/customization/sub --jq .sub_claim_prefix` prints: repo:OWNER@OWNER_ID/NAME@REPOSITORY_ID, or repo:OWNER/NAME."
+  type        = string
+
+  validation {
+    condition     = can(regex("^repo:([^/@:]+@[0-9]+/[^/@:]+@[0-9]+|[^/@:]+/[^/@:]+)$", var.github_subject_prefix))
+    error_message = "github_subject_prefix is neither repo:OWNER@OWNER_ID/NAME@REPOSITORY_ID nor repo:OWNER/NAME. Take what this prints: gh api repos/OWNER/NAME/actions/oidc/customization/sub --jq .sub_claim_prefix"
+  }
+
+  validation {
+    condition     = replace(var.github_subject_prefix, "/@[0-9]+/", "") == "repo:${var.github_repository}"
+    error_message = "github_subject_prefix names another repository than github_repository. Entra compares capitals too."
+  }
+}
+
 variable "github_branch" {
-  description = "The branch whose workflows may push and sign."
+  description = "The branch whose workflows may push, and refresh."
   type        = string
   default     = "main"
 }
 
-variable "github_environment" {
-  description = "The environment whose jobs may deploy; its protection rules are GitHub's to keep."
+variable "github_sign_environment" {
+  description = "The environment whose jobs may sign: `sign-environment` of the workflows. Empty where the plan has no environments: then every job of the branch can sign."
+  type        = string
+  default     = "signing"
+  nullable    = false
+}
+
+variable "github_deploy_environment" {
+  description = "The environment whose jobs may deploy: `deploy-environment` of the workflow. Empty where the plan has none: then every job of the branch can."
   type        = string
   default     = "production"
+  nullable    = false
 }
 
 variable "github_issuer" {
   description = "Who issues the workflows' tokens; GitHub Enterprise Server has its own."
   type        = string
   default     = "https://token.actions.githubusercontent.com"
+
+  validation {
+    condition     = can(regex("^https://[^/]+(/[^/]+)*$", var.github_issuer))
+    error_message = "github_issuer is no https address, or ends in a slash."
+  }
+}
+
+variable "refresh_attach" {
+  description = "Whether the refresh attaches new reports: then its identity may push and sign."
+  type        = bool
+  default     = false
 }
 
 variable "certificate_subject" {
@@ -69,8 +122,19 @@ variable "certificate_months" {
   }
 }
 
+variable "certificate_contacts" {
+  description = "E-mail addresses that Key Vault writes to 30 days before the signing certificate expires."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for address in var.certificate_contacts : can(regex("^[^@ ]+@[^@ ]+$", address))])
+    error_message = "certificate_contacts holds what is no e-mail address."
+  }
+}
+
 variable "namespaces" {
-  description = "Namespaces that the deploy identity may write to."
+  description = "Namespaces that the deploy identity may write to. Neither Terraform nor the identity creates them: `kubectl create namespace voting`, once, as an administrator of the cluster."
   type        = set(string)
   default     = ["voting"]
 }

@@ -34,7 +34,7 @@ resource "azurerm_key_vault_certificate" "signing" {
     }
 
     # A self-signed certificate that renews itself is a new root of trust: images that the old one signed would be refused from
-    # that moment. So a person is told, adds the new version to what the gate trusts, and then lets it sign.
+    # that moment. So certificate_contacts are told, add the new version to what the gate trusts, and then let it sign.
     lifetime_action {
       action {
         action_type = "EmailContacts"
@@ -51,6 +51,22 @@ resource "azurerm_key_vault_certificate" "signing" {
       validity_in_months = var.certificate_months
       key_usage          = ["digitalSignature"]
       extended_key_usage = ["1.3.6.1.5.5.7.3.3"]
+    }
+  }
+
+  depends_on = [time_sleep.roles_known]
+}
+
+resource "azurerm_key_vault_certificate_contacts" "this" {
+  count = length(var.certificate_contacts) > 0 ? 1 : 0
+
+  key_vault_id = azurerm_key_vault.this.id
+
+  dynamic "contact" {
+    for_each = var.certificate_contacts
+
+    content {
+      email = contact.value
     }
   }
 

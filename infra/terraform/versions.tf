@@ -4,7 +4,7 @@ terraform {
   required_providers {
     azurerm = {
       source  = "hashicorp/azurerm"
-      version = "~> 4.55"
+      version = ">= 4.65, < 5"
     }
 
     time = {
@@ -16,6 +16,7 @@ terraform {
 
 provider "azurerm" {
   subscription_id     = var.subscription_id
+  environment         = var.azure_environment
   storage_use_azuread = true
 
   features {

@@ -11,12 +11,15 @@ import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from s3c_actions.azure import clouds
-from s3c_actions.azure.transport import create_transport
-from s3c_actions.core import reading, response_limits
-from s3c_actions.core.errors import OutsideError, S3CError
+from s3c_actions.azure import clouds, transport
+from s3c_actions.azure.identity import AbsentIdentityError
+from s3c_actions.azure.transport import count_tries
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain
+from s3c_actions.registry import challenges
 from s3c_actions.registry.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -31,11 +34,10 @@ USERNAME = "00000000-0000-0000-0000-000000000000"
 """Marks the password as a refresh token of the registry."""
 MARGIN = 300.0
 """Seconds for which a login has to be still valid when a program starts; half of its lifetime when that is less."""
-TIMEOUT = 30.0
 
 
 class AzureLogin:
-    """Logs in to `NAME.azurecr.io` (or another cloud's) with the available Azure identity.
+    """Logs in to `NAME.azurecr.io`, also one of its regions or in another cloud, with the available Azure identity.
 
     Args:
         identity: chooses it, when it is first needed.
@@ -58,6 +60,8 @@ class AzureLogin:
         self._chosen: Identity | None = None
         self._identity_error: S3CError | None = None
         self._kept: dict[str, tuple[Credentials, float]] = {}
+        self._principal = ""
+        self._rejected: dict[str, InputError] = {}
 
     def __call__(self, registry: str) -> Credentials | None:
         """See `credentials.Exchange`.
@@ -66,7 +70,7 @@ class AzureLogin:
             InputError: the requested identity is missing, or may not log in.
             OutsideError: the registry, or Microsoft Entra ID, gave nothing in exchange.
         """
-        if not is_azure(registry):
+        if not is_azure(registry) or registry in self._rejected:
             return None
         login_kept, renew = self._kept.get(registry, (None, 0.0))
         if login_kept is not None and self._clock() < renew:
@@ -75,7 +79,13 @@ class AzureLogin:
         access = self._get_access_token(identity) if identity is not None else ""
         if identity is None or not access:
             return None
-        token = self._exchange_token(registry, identity, access)
+        self._principal = identity.client or str(_read_claims(access).get("oid", ""))
+        try:
+            token = self._exchange_token(registry, identity, access)
+        except InputError as error:
+            # Another tenant's registry may be open to everybody; it decides.
+            self._rejected[registry] = error
+            return None
         self._secrets.add(token)
         now = self._clock()
         ends = _read_claims(token).get("exp")
@@ -89,26 +99,32 @@ class AzureLogin:
         return login
 
     def refusal(self, registry: str, repository: str, writes: bool, said: str) -> tuple[str, str] | None:
-        """See `credentials.Exchange`."""
+        """See `credentials.Exchange`.
+
+        Raises:
+            InputError: the registry knows no identity of ours, and lets in nobody without one.
+        """
         if not is_azure(registry):
             return None
         denied = explain_firewall(registry, said)
         if denied is not None:
             return denied
+        error = self._rejected.get(registry) or self._identity_error
+        if isinstance(error, InputError):
+            error.original = error.original or said
+            raise error
         if self._chosen is None:
-            error = self._identity_error
             return (
                 "It lets nobody in who is not logged in" + (f", and nobody is: {error.what}" if error else "."),
                 (error.remedy if error else "") or f"Run `docker login {registry}`, or give an Azure identity.",
             )
-        name = registry.partition(".")[0]
         role, action = ("AcrPush", "push to") if writes else ("AcrPull", "pull from")
         return (
             f"The identity ({self._chosen.told}) has no role that lets it {action} {repository}, "
             "or got it a moment ago.",
             f"Grant it, and wait some minutes:\n"
-            f"az role assignment create --role {role} --assignee {self._chosen.client or 'CLIENT-ID'} "
-            f'--scope "$(az acr show --name {name} --query id --output tsv)"\n'
+            f"az role assignment create --role {role} --assignee {self._principal or 'CLIENT-ID'} "
+            f"--scope {look_up(registry, 'id')}\n"
             f"(a registry with repository permissions wants `Container Registry Repository "
             f"{'Writer' if writes else 'Reader'}` instead)",
         )
@@ -117,7 +133,7 @@ class AzureLogin:
         if self._chosen is None and self._identity_error is None:
             try:
                 self._chosen = self._identity()
-            except OutsideError as error:
+            except (OutsideError, AbsentIdentityError) as error:
                 # Anonymous pulls may be allowed; the registry decides.
                 self._identity_error = error
         return self._chosen
@@ -133,48 +149,67 @@ class AzureLogin:
             return ""
 
     def _exchange_token(self, registry: str, identity: Identity, access: str) -> str:
-        from azure.core.exceptions import ServiceRequestError, ServiceResponseError
-        from azure.core.rest import HttpRequest
-
         tenant = identity.tenant or str(_read_claims(access).get("tid", ""))
-        form = {"grant_type": "access_token", "service": registry, "access_token": access}
-        if tenant:
-            form["tenant"] = tenant
-        client = pipeline(f"https://{registry}")
-        request = HttpRequest("POST", f"https://{registry}/oauth2/exchange", data=form)
         try:
-            with client, client.send_request(request) as response:
-                status, body = response.status_code, response.text()
-        except (ServiceRequestError, ServiceResponseError) as error:
-            raise _unreachable_error(registry, error) from None
+            host, service = _token_service(registry)
+            form = {"grant_type": "access_token", "service": service, "access_token": access}
+            if tenant:
+                form["tenant"] = tenant
+            reply = transport.send("POST", f"https://{host}/oauth2/exchange", form=form)
+        except transport.UnreachableError as error:
+            raise _unreachable_error(registry, error, error.tries) from None
         try:
-            document = reading.parse_json(body)
-            token = document["refresh_token"] if status == 200 else ""
+            token = reading.parse_json(reply.body)["refresh_token"] if reply.status == 200 else ""
         except (ValueError, KeyError, TypeError):
-            token, document = "", {}
+            token = ""
         if isinstance(token, str) and re.fullmatch(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", token):
             return token
-        raise _exchange_error(registry, identity, tenant, status, _error_messages(document))
+        raise _exchange_error(registry, identity, tenant, reply)
 
 
-def pipeline(base: str) -> Any:
-    """Create an azure-core client: it retries throttled and failed requests, with Retry-After, and logs nothing."""
-    from azure.core import PipelineClient
-    from azure.core.pipeline.policies import RetryPolicy, UserAgentPolicy
+def _token_service(registry: str) -> tuple[str, str]:
+    """Return the host that exchanges tokens for a registry, and the service they are for.
 
-    response_limits.install_limits()
-    policies = [UserAgentPolicy("s3c"), RetryPolicy(retry_total=4, retry_backoff_factor=0.5, retry_backoff_max=20)]
-    return PipelineClient(
-        base, policies=policies, transport=create_transport(), connection_timeout=10, read_timeout=TIMEOUT
-    )
+    The address of a region names them in its challenge, as it does to `az acr login`; another registry is never taken.
+    https://learn.microsoft.com/azure/container-registry/container-registry-endpoint-reference
+    """
+    if registry == login_server(registry):
+        return registry, registry
+    reply = transport.send("GET", f"https://{registry}/v2/")
+    headers = {name.lower(): value for name, value in reply.headers.items()}
+    challenge = challenges.choose(challenges.parse([headers.get("www-authenticate", "")]))
+    parameters = challenge.parameters if challenge is not None else {}
+    try:
+        realm, service = urlsplit(parameters.get("realm", "")), parameters.get("service", "")
+    except ValueError:
+        return registry, registry
+    host = realm.netloc.lower()
+    if realm.scheme == "https" and is_azure(host) and login_server(host) == login_server(registry) and service:
+        return host, service
+    return registry, registry
+
+
+def login_server(registry: str) -> str:
+    """The login server of a registry's host: `NAME.REGION.geo.azurecr.io` is an address of `NAME.azurecr.io`."""
+    match = _HOST.fullmatch(registry.lower())
+    return f"{match['name']}.{match['domain']}" if match else registry
+
+
+def look_up(registry: str, field: str) -> str:
+    """A shell's look-up of a registry's field: with a domain name label, its name is not the first part of its host."""
+    query = f"[?loginServer=='{login_server(registry)}'].{field} | [0]"
+    return f'"$(az acr list --query "{query}" --output tsv)"'
+
+
+_HOST = re.compile(
+    r"(?P<name>[a-z0-9][a-z0-9-]{3,61}[a-z0-9])(?P<region>\.[a-z0-9]+\.geo)?"
+    rf"\.(?P<domain>{'|'.join(re.escape(cloud.registries) for cloud in clouds.CLOUDS)})"
+)
 
 
 def is_azure(registry: str) -> bool:
-    """Whether a registry's host belongs to an Azure cloud; with a port or further labels it does not."""
-    name, _, suffix = registry.partition(".")
-    return bool(re.fullmatch(r"[a-zA-Z0-9-]{5,63}", name)) and suffix.lower() in {
-        cloud.registries for cloud in clouds.CLOUDS
-    }
+    """Whether a host is the login server of a registry in an Azure cloud, or one of its regions; without a port."""
+    return _HOST.fullmatch(registry.lower()) is not None
 
 
 _NO_LOGIN = "{registry} gave no login in exchange for an Azure token (HTTP {status})."
@@ -199,8 +234,8 @@ CASES = (
         field="tenant-id",
         what="{registry} does not accept a token of the tenant {tenant} (HTTP {status}).",
         cause="The registry belongs to another tenant, or does not know this identity ({identity}).",
-        remedy="Give the tenant of the registry's subscription: "
-        "az acr show --name {name} --query identity.tenantId, or `az account show`.",
+        remedy="Give the tenant of the registry's subscription:\n"
+        "az account list --query '[].{name: name, tenant: tenantId}' --output table",
     ),
 )
 # Network errors, without an answer.
@@ -216,37 +251,42 @@ NETWORK = (
 
 def explain_firewall(registry: str, message: str) -> tuple[str, str] | None:
     """Cause and remedy when the registry's network rules refused; None otherwise."""
-    error = explain(message, (_FIREWALL,), {"name": registry.partition(".")[0]})
+    error = explain(message, (_FIREWALL,), {"name": look_up(registry, "name")})
     return (error.cause, error.remedy) if error is not None else None
 
 
-def _exchange_error(registry: str, identity: Identity, tenant: str, status: int, message: str) -> S3CError:
+def _exchange_error(registry: str, identity: Identity, tenant: str, reply: transport.Reply) -> S3CError:
+    status, message = reply.status, _error_messages(reply.body)
     facts = {
         "registry": registry,
-        "name": registry.partition(".")[0],
+        "name": look_up(registry, "name"),
         "tenant": tenant or "logged in to",
         "identity": identity.told,
         "status": status,
     }
     return explain(f"{status} {message}", CASES, facts, original=message) or OutsideError(
         f"{registry} gave no login in exchange for an Azure token (HTTP {status}).",
-        cause="It is busy or has a fault; it was asked five times.",
+        cause=f"It is busy or has a fault; it was tried {count_tries(reply.tries)}.",
         remedy="Try again later; see https://azure.status.microsoft.",
         original=message,
     )
 
 
-def _unreachable_error(registry: str, error: Exception) -> S3CError:
+def _unreachable_error(registry: str, error: Exception, tries: int) -> S3CError:
     text = str(error)
     return explain(text, NETWORK, {"registry": registry}, original=text[:1000]) or OutsideError(
-        f"{registry}: it could not be reached to log in.",
+        f"{registry}: it could not be reached to log in; it was tried {count_tries(tries)}.",
         cause="The network, a proxy or a firewall is in the way, or its certificate is not trusted.",
         remedy=f"Let this machine reach https://{registry}, and try again.",
         original=text[:1000],
     )
 
 
-def _error_messages(document: object) -> str:
+def _error_messages(body: str) -> str:
+    try:
+        document = reading.parse_json(body)
+    except ValueError:
+        return ""
     errors = document.get("errors") if isinstance(document, dict) else None
     if not isinstance(errors, list):
         return ""

@@ -9,6 +9,7 @@ import base64
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from s3c_actions.azure.transport import RETRIED
 from s3c_actions.core import reading, web
 from s3c_actions.core.errors import OutsideError
 
@@ -35,7 +36,14 @@ def fetch(environment: Mapping[str, str], audience: str) -> str:
     from requests.adapters import HTTPAdapter
     from urllib3.util.retry import Retry
 
-    retries = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
+    retries = Retry(
+        total=4,
+        backoff_factor=0.5,
+        backoff_jitter=0.25,
+        retry_after_max=60,
+        status_forcelist=RETRIED,
+        raise_on_status=False,
+    )
     try:
         with web.create_session() as session:
             session.mount("https://", HTTPAdapter(max_retries=retries))

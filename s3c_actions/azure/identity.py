@@ -10,7 +10,6 @@ or azure/login, a managed identity.
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions.azure import clouds, github_token, login_errors
+from s3c_actions.azure import clouds, github_token, login_errors, metadata_service
 from s3c_actions.azure.clouds import Cloud
 from s3c_actions.azure.login_errors import LoginAttempt
 from s3c_actions.azure.transport import create_transport
@@ -32,10 +31,6 @@ from s3c_actions.options.azure import https_host, tenant
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
-
-# https://learn.microsoft.com/azure/virtual-machines/instance-metadata-service
-METADATA_SERVICE = ("169.254.169.254", 80)
-PROBE_SECONDS = 1.0
 
 
 class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +48,10 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     cloud: Cloud = clouds.PUBLIC
     authority: str = ""
     source: str = "auto"
+
+
+class AbsentIdentityError(InputError):
+    """No identity is here and none was asked for by name: what lets everybody in can still be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +146,7 @@ def choose(
         settings: from the inputs.
         environment: the process's.
         secrets: hidden in all output.
-        probe: whether a managed identity answers on this machine; by default its metadata service is tried.
+        probe: whether a managed identity answers on this machine; by default its metadata service is asked.
         now: this machine's time.
 
     Raises:
@@ -160,7 +159,7 @@ def choose(
     for name in ("AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD", github_token.TOKEN, "IDENTITY_HEADER"):
         if environment.get(name):
             secrets.add(environment[name])
-    choice = _IdentityChooser(settings, environment, secrets, probe or _metadata_service_answers, now)
+    choice = _IdentityChooser(settings, environment, secrets, probe or metadata_service.is_azure_machine, now)
     makers: dict[str, Callable[[], Identity | None]] = {
         "github-oidc": choice.github,
         "workload-identity": choice.workload,
@@ -208,6 +207,11 @@ class _IdentityChooser:
         except ValueError as error:
             raise InputError("authority-host", f"AZURE_AUTHORITY_HOST: {quote_value(host)} is not {error}.") from None
 
+    def _login_options(self) -> dict[str, Any]:
+        from s3c_actions.azure.retries import Retries
+
+        return {"authority": self.authority, "retry_policy_class": Retries}
+
     def github(self) -> Identity | None:
         """The job's OIDC token, requested anew for each login: it lives for minutes, a job for hours."""
         if not github_token.is_available(self.environment):
@@ -253,7 +257,7 @@ class _IdentityChooser:
 
             if secret:
                 return ClientSecretCredential(
-                    self.tenant, self.client, secret, authority=self.authority, transport=create_transport()
+                    self.tenant, self.client, secret, transport=create_transport(), **self._login_options()
                 )
             password = self.environment.get("AZURE_CLIENT_CERTIFICATE_PASSWORD")
             try:
@@ -261,9 +265,9 @@ class _IdentityChooser:
                     self.tenant,
                     self.client,
                     certificate,
-                    authority=self.authority,
                     password=password,
                     transport=create_transport(),
+                    **self._login_options(),
                 )
             except (ValueError, OSError) as error:
                 raise InputError(
@@ -279,7 +283,7 @@ class _IdentityChooser:
 
     def cli(self) -> Identity | None:
         """The session of `az login`, which azure/login creates as well."""
-        if not _az_is_logged_in(self.environment):
+        if not _az_accounts(self.environment):
             return None
 
         def make() -> Any:
@@ -313,7 +317,7 @@ class _IdentityChooser:
             "workload-identity": "AZURE_FEDERATED_TOKEN_FILE is not set.",
             "environment": "Neither AZURE_CLIENT_SECRET nor AZURE_CLIENT_CERTIFICATE_PATH is set.",
             "azure-cli": "The program `az` is not on PATH, or nobody is logged in.",
-            "managed-identity": "Neither a metadata service nor IDENTITY_ENDPOINT is here.",
+            "managed-identity": "Neither Azure's metadata service nor IDENTITY_ENDPOINT is here.",
         }[source]
         return InputError(
             "azure-identity",
@@ -325,11 +329,12 @@ class _IdentityChooser:
     def nothing(self) -> S3CError:
         """The error of a machine without any source."""
         if self.environment.get("GITHUB_ACTIONS") == "true":
-            return (
+            error = (
                 self._missing_ids_error()
                 if github_token.is_available(self.environment)
                 else self._no_permission_error()
             )
+            return AbsentIdentityError(error.field, error.what, cause=error.cause, remedy=error.remedy)
         return OutsideError(
             "There is no Azure identity here.",
             cause="Neither GitHub's OIDC token, a workload identity, AZURE_CLIENT_SECRET, `az login` nor a managed "
@@ -338,15 +343,16 @@ class _IdentityChooser:
             "`tenant-id` and `client-id`.",
         )
 
-    def _no_permission_error(self) -> S3CError:
+    def _no_permission_error(self) -> InputError:
         return InputError(
             "azure-identity",
             "this job may not ask GitHub for an OIDC token.",
-            cause="It does not have the permission `id-token: write`; a pull request from a fork never has it.",
+            cause="It does not have the permission `id-token: write`. A fork's pull request never has it; Dependabot's "
+            "has what the workflow's `permissions:` give.",
             remedy=f"Add it to the job:\n{github_token.PERMISSION}",
         )
 
-    def _missing_ids_error(self) -> S3CError:
+    def _missing_ids_error(self) -> InputError:
         field_name = "tenant-id" if not self.tenant else "client-id"
         return InputError(
             field_name,
@@ -357,10 +363,7 @@ class _IdentityChooser:
 
     def _require_ids(self, source: str) -> None:
         if self.tenant and self.client:
-            try:
-                tenant(self.tenant)
-            except ValueError as error:
-                raise InputError("tenant-id", f"AZURE_TENANT_ID: {quote_value(self.tenant)} is not {error}.") from None
+            _check_tenant(self.tenant)
             return
         if source == "github-oidc":
             raise self._missing_ids_error()
@@ -385,7 +388,7 @@ class _IdentityChooser:
             from azure.identity import ClientAssertionCredential
 
             return ClientAssertionCredential(
-                self.tenant, self.client, assertion, authority=self.authority, transport=create_transport()
+                self.tenant, self.client, assertion, transport=create_transport(), **self._login_options()
             )
 
         return self._make_identity(source, label, make, claims=last)
@@ -416,21 +419,38 @@ class _IdentityChooser:
         )
 
 
-def _az_is_logged_in(environment: Mapping[str, str]) -> bool:
+def tenant_of(environment: Mapping[str, str]) -> str:
+    """The tenant that the environment names, else that of az's current account; empty when neither is there.
+
+    Raises:
+        InputError: the environment's is malformed.
+    """
+    value = environment.get("AZURE_TENANT_ID")
+    if value:
+        return _check_tenant(value)
+    current = next((entry for entry in _az_accounts(environment) if entry.get("isDefault") is True), {})
+    value = current.get("tenantId")
+    try:
+        return tenant(value) if isinstance(value, str) else ""
+    except ValueError:
+        return ""
+
+
+def _check_tenant(value: str) -> str:
+    try:
+        return tenant(value)
+    except ValueError as error:
+        raise InputError("tenant-id", f"AZURE_TENANT_ID: {quote_value(value)} is not {error}.") from None
+
+
+def _az_accounts(environment: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The subscriptions that somebody logged in to with az; empty without az."""
     if not find("az", environment):
-        return False
+        return []
     folder = environment.get("AZURE_CONFIG_DIR") or str(Path(environment.get("HOME") or "/") / ".azure")
     try:
         # Written by az with a byte order mark.
         profile = reading.parse_json(reading.read_text_file(Path(folder) / "azureProfile.json", encoding="utf-8-sig"))
-        return bool(profile["subscriptions"])
+        return [entry for entry in profile["subscriptions"] if isinstance(entry, dict)]
     except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _metadata_service_answers() -> bool:
-    try:
-        with socket.create_connection(METADATA_SERVICE, timeout=PROBE_SECONDS):
-            return True
-    except OSError:
-        return False
+        return []

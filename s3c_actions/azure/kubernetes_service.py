@@ -7,12 +7,14 @@ azure-core: azure-mgmt-containerservice would add the models of every version of
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from s3c_actions.azure.container_registry import pipeline
+from s3c_actions.azure import transport
+from s3c_actions.azure.transport import RETRIED, count_tries
 from s3c_actions.core import reading
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain
@@ -95,31 +97,26 @@ def fetch_access(cluster: AksCluster, identity: Identity, secrets: Secrets) -> C
 
 
 def _request_credential(cluster: AksCluster, identity: Identity) -> str:
-    from azure.core.exceptions import ServiceRequestError, ServiceResponseError
-    from azure.core.rest import HttpRequest
-
     base = f"https://{identity.cloud.management}"
     token = identity.credential.get_token(f"{base}/.default").token
-    request = HttpRequest(
-        "POST",
-        f"{base}{cluster.id}/listClusterUserCredential",
-        params={"api-version": API_VERSION},
-        headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-    )
-    client = pipeline(base)
     try:
-        with client, client.send_request(request) as response:
-            status, body = response.status_code, response.text()
-    except (ServiceRequestError, ServiceResponseError) as error:
+        reply = transport.send(
+            "POST",
+            f"{base}{cluster.id}/listClusterUserCredential",
+            params={"api-version": API_VERSION},
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+        )
+    except transport.UnreachableError as error:
         raise OutsideError(
-            f"Azure's Resource Manager at {identity.cloud.management} could not be reached.",
+            f"Azure's Resource Manager at {identity.cloud.management} could not be reached; "
+            f"it was tried {count_tries(error.tries)}.",
             cause="The network, a proxy or a firewall is in the way.",
             remedy=f"Let this machine reach {base}, and try again.",
             original=str(error)[:1000],
         ) from None
-    if status != 200:
-        raise _refusal_error(cluster, identity, status, body)
-    return str(body)
+    if reply.status != 200:
+        raise _refusal_error(cluster, identity, reply)
+    return reply.body
 
 
 def _parse_kubeconfig(cluster: AksCluster, body: str) -> dict[str, Any]:
@@ -187,13 +184,15 @@ CASES = (
 )
 
 
-def _refusal_error(cluster: AksCluster, identity: Identity, status: int, body: str) -> S3CError:
+def _refusal_error(cluster: AksCluster, identity: Identity, reply: transport.Reply) -> S3CError:
+    status, body = reply.status, reply.body
     try:
         error = reading.parse_json(body)["error"]
         code, message = str(error["code"]), str(error["message"])
     except (ValueError, KeyError, TypeError):
         code, message = "", body
     original = f"{code}: {message}"[:2000]
+    caller = re.search(r"with object id '([0-9a-fA-F-]{36})'", message)
     facts = {
         "subscription": cluster.subscription,
         "group": cluster.group,
@@ -202,11 +201,13 @@ def _refusal_error(cluster: AksCluster, identity: Identity, status: int, body: s
         "status": status,
         "identity": identity.told,
         "tenant": identity.tenant or "ours",
-        "client": identity.client or "CLIENT-ID",
+        "client": identity.client or (caller[1] if caller else "CLIENT-ID"),
     }
     return explain(f"{status} {code}", CASES, facts, original=original) or OutsideError(
         f"Azure's Resource Manager answered HTTP {status} for the cluster {cluster.name}.",
-        cause="It is busy or has a fault." if status in {429, 500, 502, 503, 504} else "It did not understand us.",
+        cause=f"It is busy or has a fault; it was tried {count_tries(reply.tries)}."
+        if status in RETRIED
+        else "It did not understand us.",
         remedy="Try again later; see https://azure.status.microsoft.",
         original=original,
     )

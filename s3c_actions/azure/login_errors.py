@@ -5,15 +5,20 @@ https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
+from s3c_actions.azure import clouds
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain
 
+_PRESENTED = re.compile(r"presented assertion (issuer|subject|audience) '([^'\n]{1,1000})'")
+_CLAIMS = {"issuer": "iss", "subject": "sub", "audience": "aud"}
 CLOCK_TOLERANCE = 120.0
 """Seconds that this machine's clock may be off before it is reported."""
 
@@ -32,8 +37,6 @@ class LoginAttempt(msgspec.Struct, frozen=True, kw_only=True):
     claims: Mapping[str, str] | None = None
 
 
-_FEDERATION = """az ad app federated-credential create --id {client} --parameters \
-'{"name": "s3c", "issuer": "{iss}", "subject": "{sub}", "audiences": ["{aud}"]}'"""
 # The patterns match the digits after AADSTS.
 CASES = (
     Case(
@@ -45,23 +48,41 @@ CASES = (
     ),
     Case(
         pattern=r"\A700213\Z",
-        what="The application {client} does not trust this workflow: no federated credential of it has the "
-        "subject {sub}.",
-        cause="The subject names repository and branch, tag, environment or `pull_request`; this run has another.",
-        remedy="Add it, or run where the credential allows:\n" + _FEDERATION,
+        what="The identity {client} does not trust this workflow: no federated credential of it has the subject {sub}.",
+        cause="The subject names repository and branch, tag, environment or `pull_request`; this run has another. "
+        "{form}",
+        remedy="Add it, or run where a credential allows:\n{federation}",
+    ),
+    Case(
+        pattern=r"\A7002138\Z",
+        what="The identity {client} trusts the subject {sub} in other letters: upper and lower case count.",
+        cause="Its federated credential writes owner, repository, branch or environment otherwise.",
+        remedy="Write them as GitHub does, in a credential for exactly this subject:\n{federation}",
     ),
     Case(
         pattern=r"\A700212\Z",
-        what="The application {client} does not trust this token: no federated credential of it has the "
-        "audience {aud}.",
+        what="The identity {client} does not trust this token: no federated credential of it has the audience {aud}.",
         cause="The credential was made for another cloud, or for another audience.",
-        remedy="Look at `azure-cloud`, or add the audience:\n" + _FEDERATION,
+        remedy="Look at `azure-cloud`, or add the audience:\n{federation}",
     ),
     Case(
-        pattern=r"\A(?:700211|70021)\Z",
-        what="The application {client} does not trust this token's issuer and subject: {iss}, {sub}.",
-        cause="It has no federated credential for them, or it was added a moment ago.",
-        remedy="Add it, and wait a minute:\n" + _FEDERATION,
+        pattern=r"\A70025\Z",
+        what="The identity {client} has no federated credential at all; the token has issuer {iss}, subject {sub}.",
+        cause="None was created for it, or `client-id` is another identity's, or it was added a moment ago.",
+        remedy="Look at `client-id`, or add one, and wait a minute:\n{federation}",
+    ),
+    Case(
+        pattern=r"\A70021\d{0,3}\Z",
+        what="The identity {client} does not trust this token: issuer {iss}, subject {sub}, audience {aud}.",
+        cause="It has no federated credential for them, or it was added a moment ago. {form}",
+        remedy="Add it, and wait a minute:\n{federation}",
+    ),
+    Case(
+        pattern=r"\A70022[26]\Z",
+        what="Microsoft Entra ID does not exchange a token that it issued itself: issuer {iss}, subject {sub}.",
+        cause="The token is a user's or an application's; those of other issuers are exchanged, and a managed "
+        "identity's.",
+        remedy="Use the OIDC token of GitHub or of the cluster, or choose another source with `azure-identity`.",
     ),
     Case(
         pattern=r"\A(?:5002710|50013|700027|7000272)\Z",
@@ -72,16 +93,18 @@ CASES = (
     Case(
         pattern=r"\A700016\Z",
         field="client-id",
-        what="there is no application {client} in the tenant {tenant}.",
-        cause="The id is misspelt, is an object's id, or belongs to another tenant.",
-        remedy="Give the application (client) id, and the tenant it is in as `tenant-id`.",
+        what="there is no application or managed identity {client} in the tenant {tenant}.",
+        cause="The id is misspelt, is an object's (principal's) id, or belongs to another tenant.",
+        remedy="Give the application (client) id, of a managed identity its client id, and the tenant as `tenant-id`:\n"
+        "az identity list --query '[].{name: name, client: clientId, tenant: tenantId}' --output table\n"
+        "az ad app list --all --query '[].{name: displayName, client: appId}' --output table   # an application",
     ),
     Case(
         pattern=r"\A(?:7000112|7000113)\Z",
         field="client-id",
-        what="the application {client} is disabled or may not be used so.",
-        cause="Somebody switched its sign-in off.",
-        remedy="Enable the enterprise application, or use another one.",
+        what="the identity {client} is disabled or may not be used so.",
+        cause="Somebody switched the sign-in of its service principal off.",
+        remedy="Enable it, or use another one:\naz ad sp update --id {client} --set accountEnabled=true",
     ),
     Case(
         pattern=r"\A(?:90002|900023|90013|900021)\Z",
@@ -118,6 +141,39 @@ CASES = (
 )
 
 
+_GITHUB_SUBJECT = re.compile(
+    r"\Arepo:(?P<owner>[^/@:]{1,100})(?P<ids>@\d{1,20})?/(?P<name>[^/@:]{1,100})(?:@\d{1,20})?(?P<rest>:.*)\Z",
+    re.DOTALL,
+)
+
+
+def describe_subject_form(subject: str) -> str:
+    """Sentences on whether a GitHub subject holds the ids of owner and repository, and which one does not match it.
+
+    GitHub issues one of two forms for a repository and Entra compares them to the letter:
+    https://docs.github.com/en/actions/reference/security/oidc#immutable-subject-claims
+
+    Returns: text for a cause; empty for the subject of another issuer, or of a customized template.
+    """
+    match = _GITHUB_SUBJECT.match(subject)
+    if match is None:
+        return ""
+    owner, name, rest = match["owner"], match["name"], match["rest"]
+    if match["ids"]:
+        return (
+            "It holds the ids of owner and repository, as GitHub issues it for every repository made, renamed or "
+            f"transferred since 15 July 2026: a credential for repo:{owner}/{name}{rest}, without the ids, does not "
+            "match it. With infra/terraform, set `github_subject_prefix` to "
+            f"{subject.removesuffix(rest)} and apply."
+        )
+    return (
+        "It holds no ids of owner and repository, as GitHub issues it for older repositories: a credential for "
+        f"repo:{owner}@OWNER_ID/{name}@REPOSITORY_ID{rest} does not match it. With infra/terraform, set "
+        "`github_subject_prefix` to what this prints, and apply: "
+        f"gh api repos/{owner}/{name}/actions/oidc/customization/sub --jq .sub_claim_prefix"
+    )
+
+
 def error_code(message: str) -> str:
     """The AADSTS code in a message, digits alone; empty when there is none."""
     match = re.search(r"AADSTS(\d+)", message)
@@ -133,27 +189,50 @@ def translate_login_error(message: str, login: LoginAttempt, now: datetime) -> S
         now: this machine's time, compared with Entra's when the message holds it.
     """
     code = error_code(message)
-    claims = {"iss": "", "sub": "", "aud": "", **(login.claims or {})}
+    presented = {_CLAIMS[match[1]]: match[2] for match in _PRESENTED.finditer(message[:4000])}
+    claims = {name: (login.claims or {}).get(name) or presented.get(name, "") for name in ("iss", "sub", "aud")}
     facts = {
         "client": login.client or "(none)",
         "tenant": login.tenant or "(none)",
         "authority": login.authority,
-        **claims,
+        **{name: value or "(not known)" for name, value in claims.items()},
+        "federation": describe_federation(login.client, claims),
+        "form": describe_subject_form(claims["sub"]),
     }
     original = message[:4000]
     error = explain(code, CASES, facts, original=original)
     if error is not None:
         error.cause = describe_clock(message, now) or error.cause
         return error
+    page = f"https://{login.authority or clouds.PUBLIC.authority}/error?code={code}"
     return OutsideError(
         "Azure gave no token.",
         cause="The identity is not set up for this, or Microsoft Entra ID could not be reached."
         if not code
         else f"Microsoft Entra ID refused with AADSTS{code}.",
-        remedy=f"Look at https://login.microsoftonline.com/error?code={code}, and at the original below."
+        remedy=f"Look at {page}, and at the original below."
         if code
         else "Look at what it said, at `tenant-id` and at `client-id`.",
         original=original,
+    )
+
+
+def describe_federation(client: str, claims: Mapping[str, str]) -> str:
+    """The commands that let an identity trust a token: a managed identity's, and an application's.
+
+    Args:
+        client: id; may be empty.
+        claims: `iss`, `sub` and `aud` of the token, untrusted; empty when not known.
+    """
+    client = client or "CLIENT-ID"
+    issuer, subject, audience = (claims.get(name) or name.upper() for name in ("iss", "sub", "aud"))
+    parameters = {"name": "s3c", "issuer": issuer, "subject": subject, "audiences": [audience]}
+    return (
+        f"az identity list --query \"[?clientId=='{client}'].[name, resourceGroup]\" --output tsv\n"
+        "az identity federated-credential create --name s3c --identity-name NAME --resource-group GROUP "
+        f"--issuer {shlex.quote(issuer)} --subject {shlex.quote(subject)} --audiences {shlex.quote(audience)}\n"
+        "or, for an application in place of a managed identity:\n"
+        f"az ad app federated-credential create --id {client} --parameters {shlex.quote(json.dumps(parameters))}"
     )
 
 

@@ -1,16 +1,41 @@
-"""The transport of Azure's libraries: sessions that use no credentials but those of the request."""
+"""Requests to Azure: sessions that use no credentials but those of the request, and single requests."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from s3c_actions.core import web
+import msgspec
+
+from s3c_actions.core import response_limits, web
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import RequestsTransport
 
+CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
+RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+"""The HTTP statuses after which a request is sent again."""
+MAX_TRIES = 6
 
-def create_transport(*, connect: float = 10.0, read: float = 60.0) -> RequestsTransport:
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer, and how often it was asked for."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+    tries: int
+
+
+class UnreachableError(Exception):
+    """There was no answer; `tries` says how often it was tried."""
+
+    def __init__(self, original: str, tries: int) -> None:
+        super().__init__(original)
+        self.tries = tries
+
+
+def create_transport(*, connect: float = CONNECT_SECONDS, read: float = 60.0) -> RequestsTransport:
     """Create a transport for an Azure client; every client gets one, because their own reads ~/.netrc.
 
     Args:
@@ -20,3 +45,54 @@ def create_transport(*, connect: float = 10.0, read: float = 60.0) -> RequestsTr
     from azure.core.pipeline.transport import RequestsTransport
 
     return RequestsTransport(session=web.create_session(), connection_timeout=connect, read_timeout=read)
+
+
+def send(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    params: Mapping[str, str] | None = None,
+    form: Mapping[str, str] | None = None,
+) -> Reply:
+    """Send a request that may be repeated; it is, as `retries` says, and nothing is logged.
+
+    Args:
+        method: of the request.
+        url: of the request, without a query.
+        headers: besides azure-core's.
+        params: of the query.
+        form: the fields of an `application/x-www-form-urlencoded` body.
+
+    Raises:
+        UnreachableError: there was no answer.
+    """
+    from azure.core import PipelineClient
+    from azure.core.exceptions import AzureError
+    from azure.core.pipeline.policies import UserAgentPolicy
+    from azure.core.rest import HttpRequest
+
+    from s3c_actions.azure.retries import Retries
+
+    response_limits.install_limits()
+    retries = Retries()
+    client: PipelineClient[Any, Any] = PipelineClient(
+        url, policies=[UserAgentPolicy("s3c"), retries], transport=create_transport(read=READ_SECONDS)
+    )
+    request = HttpRequest(
+        method,
+        url,
+        headers=dict(headers or {}),
+        params=dict(params or {}),
+        data=dict(form) if form is not None else None,
+    )
+    try:
+        with client, client.send_request(request) as response:
+            return Reply(response.status_code, dict(response.headers), response.text(), retries.tries)
+    except AzureError as error:
+        raise UnreachableError(str(error), retries.tries) from None
+
+
+def count_tries(tries: int) -> str:
+    """Describe a number of tries, such as `once` or `6 times`."""
+    return "once" if tries <= 1 else f"{tries} times"

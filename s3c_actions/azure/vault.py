@@ -5,6 +5,7 @@ https://learn.microsoft.com/azure/key-vault/certificates/about-certificates
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from s3c_actions.azure.identity import Identity
+    from s3c_actions.azure.retries import Retries
     from s3c_actions.core.progress import Progress
 
-MAX_TRIES = 6
-"""How often a throttled request is tried again, each time after the delay of Retry-After."""
+_PEM, _PKCS12 = "application/x-pem-file", "application/x-pkcs12"
 
 
 class VaultCertificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +84,7 @@ class Vault:
         self._identity, self._now, self._progress = identity, now, progress
         self._clients: dict[str, CryptographyClient] = {}
         self._shared: HttpTransport[Any, Any] | None = None
+        self._retries: Retries | None = None
 
     def certificate(
         self, name: str, version: str = "", issuers: Sequence[x509.Certificate] | None = None
@@ -102,7 +104,7 @@ class Vault:
 
         context = self._context(name)
         client = self._certificate_client()
-        with vault_errors.translate_errors(context):
+        with vault_errors.translate_errors(context, self._policy()):
             certificate = self._get_certificate(client, name, version, context)
         leaf = x509.load_der_x509_certificate(bytes(certificate.cer or b""))
         properties = certificate.properties
@@ -146,7 +148,7 @@ class Vault:
         client = self._clients.get(certificate.key_id)
         if client is None:
             client = self._clients[certificate.key_id] = self._crypto_client(certificate)
-        with vault_errors.translate_errors(self._context(certificate.name)):
+        with vault_errors.translate_errors(self._context(certificate.name), self._policy()):
             signed = client.sign(SignatureAlgorithm(algorithm), digest, raw_response_hook=self._record_response)
         return signed.signature
 
@@ -190,7 +192,8 @@ class Vault:
     ) -> tuple[x509.Certificate, ...]:
         """The certificates of the secret that belongs to a certificate whose key cannot be exported.
 
-        The secret of an exportable one holds the private key, which must not leave the vault.
+        The secret of an exportable one holds the private key, which must not leave the vault. The secret has the
+        certificates in the order in which they were imported, with the certificate itself in any place.
         """
         give = "Give the issuers' certificates, the root last, with `vault-ca-certs`."
         if certificate.policy is None or certificate.policy.exportable is not False or not certificate.secret_id:
@@ -202,27 +205,45 @@ class Vault:
             )
         from azure.core.rest import HttpRequest
 
-        with vault_errors.translate_errors(context):
+        with vault_errors.translate_errors(context, self._policy()):
             answer = client.send_request(
                 HttpRequest("GET", certificate.secret_id), raw_response_hook=self._record_response
             )
             answer.raise_for_status()
         document = answer.json()
-        if document.get("contentType") != "application/x-pem-file":
-            raise InputError(
-                "vault-ca-certs",
-                f"it is missing, and the secret of {context.certificate} is no PEM.",
-                cause=f"The certificate's policy has the content type {str(document.get('contentType'))[:100]}.",
-                remedy=give,
-            )
-        return certificates.read_chain(str(document.get("value")).encode(), "vault-certificate")[1:]
+        content_type, value = str(document.get("contentType")), str(document.get("value"))
+        if content_type == _PEM:
+            return certificates.read_chain(value.encode(), "vault-certificate")
+        try:
+            if content_type == _PKCS12:
+                return certificates.read_pkcs12_certificates(base64.b64decode(value))
+        except ValueError:
+            content_type += ", and cannot be read"
+        raise InputError(
+            "vault-ca-certs",
+            f"it is missing, and the secret of {context.certificate} does not give the issuers.",
+            cause=f"Its content type is {content_type[:100]}.",
+            remedy=give,
+        )
 
     def _certificate_client(self) -> CertificateClient:
         from azure.keyvault.certificates import CertificateClient
 
         return CertificateClient(
-            f"https://{self.host}", self._identity.credential, transport=self._transport(), retry_status=MAX_TRIES
+            f"https://{self.host}", self._identity.credential, transport=self._transport(), retry_policy=self._policy()
         )
+
+    def _policy(self) -> Retries:
+        """The retry policy of all clients, which knows how often the last request was sent."""
+        from s3c_actions.azure.retries import Retries
+
+        if self._retries is None:
+            self._retries = Retries(announce=self._announce_wait)
+        return self._retries
+
+    def _announce_wait(self, seconds: float, status: int) -> None:
+        reason = f"is busy (HTTP {status})" if status else "did not answer"
+        self._progress.note(f"{self.host} {reason}: trying again in {seconds:.0f} s")
 
     def _transport(self) -> HttpTransport[Any, Any]:
         """The transport of all clients: they use one host, over one connection."""
@@ -242,7 +263,7 @@ class Vault:
             policies.UserAgentPolicy(base_user_agent="s3c"),
             policies.ProxyPolicy(),
             policies.ContentDecodePolicy(),
-            policies.RetryPolicy(retry_status=MAX_TRIES),
+            self._policy(),
             policies.BearerTokenCredentialPolicy(
                 self._identity.credential, f"https://{self._identity.cloud.vaults}/.default", enable_cae=True
             ),
@@ -256,9 +277,6 @@ class Vault:
         """Record an answer of the vault; called with each."""
         self.requests += 1
         reply = response.http_response
-        if reply.status_code == 429:
-            wait = reply.headers.get("Retry-After")
-            self._progress.note(f"{self.host} is busy: trying again" + (f" in {wait} s" if wait else ""))
         try:
             vault_time = parsedate_to_datetime(reply.headers["Date"])
             skew = describe_skew(vault_time, self._now())

@@ -5,6 +5,7 @@ https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions.azure.transport import count_tries
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain
 
 if TYPE_CHECKING:
     from azure.core.exceptions import HttpResponseError
+
+    from s3c_actions.azure.retries import Retries
 
 # The right and the role of each action, by https://learn.microsoft.com/azure/key-vault/general/rbac-guide
 _ROLES = {
@@ -43,16 +47,28 @@ class VaultContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def translate_errors(context: VaultContext) -> Iterator[None]:
-    """Translate the Azure SDK's exceptions into S3CError."""
+def translate_errors(context: VaultContext, retries: Retries) -> Iterator[None]:
+    """Translate the Azure SDK's exceptions into S3CError.
+
+    Args:
+        context: the request.
+        retries: the policy that sent it, and knows how often.
+    """
     from azure.core.exceptions import AzureError, HttpResponseError
 
     try:
         yield
     except HttpResponseError as error:
-        raise translate_vault_error(error, context) from None
+        raise translate_vault_error(error, context, retries.tries) from None
     except AzureError as error:
-        raise _unreachable_error(error, context) from None
+        raise _unreachable_error(error, context, retries.tries) from None
+    except json.JSONDecodeError as error:
+        raise OutsideError(
+            f"The vault {context.name} gave an answer that is no key vault's.",
+            cause="A proxy or a sign-in page of the network answers in its place.",
+            remedy=f"Let this machine reach https://{context.vault} itself, and try again.",
+            original=str(error)[:500],
+        ) from None
     except ValueError as error:
         if "challenge" not in str(error):
             raise
@@ -93,7 +109,7 @@ CASES = (
         also=r"\A403 ",
         what="{who} may not do this in the vault {vault}: its access policy lacks {kind} {right}.",
         cause="The vault has access policies, and none gives this right to this identity.",
-        remedy="Add it:\naz keyvault set-policy --name {vault} --spn {assignee} --{single}-permissions {right}",
+        remedy="Add it:\naz keyvault set-policy --name {vault} {principal} --{single}-permissions {right}",
     ),
     Case(
         pattern=r"KeyDisabled|SecretDisabled|on a disabled",
@@ -152,7 +168,7 @@ CASES = (
     ),
     Case(
         pattern=r"\A429 ",
-        what="The vault {vault} turned the request away, each time it was tried: there are too many.",
+        what="The vault {vault} turned the request away: there are too many. It was tried {tries}.",
         cause="Other jobs use the same vault; it allows so many operations in ten seconds.",
         remedy="Run fewer jobs at a time, or give the signing certificate a vault of its own.",
     ),
@@ -170,30 +186,34 @@ NETWORK = (
 )
 
 
-def translate_vault_error(error: HttpResponseError, context: VaultContext) -> S3CError:
-    """Translate an error answer of the vault."""
+def translate_vault_error(error: HttpResponseError, context: VaultContext, tries: int) -> S3CError:
+    """Translate an error answer of the vault, to a request that was sent so many times."""
     code, inner, message = _parse_error(error)
     text = f"{error.status_code or 0} {' '.join(f'{inner} {code}'.split())}\n{message.strip()}"
     original = f"{error.status_code} {inner or code}: {message}"[:4000]
-    return explain(text, CASES, _facts(message, context), original=original) or OutsideError(
-        f"The vault {context.name} answered HTTP {error.status_code}.",
+    return explain(text, CASES, _facts(message, context, tries), original=original) or OutsideError(
+        f"The vault {context.name} answered HTTP {error.status_code}. It was tried {count_tries(tries)}.",
         cause="Key Vault has a fault, or does not take the request.",
         remedy="Try again; look at https://azure.status.microsoft.",
         original=f"{inner or code}: {message}"[:4000],
     )
 
 
-def _facts(message: str, context: VaultContext) -> dict[str, str]:
+def _facts(message: str, context: VaultContext, tries: int) -> dict[str, str]:
     action = re.search(_ACTION, message)
     lacking = action["action"] if action else ""
     right, role = _ROLES.get(lacking, (lacking, "Key Vault Crypto User"))
+    # Every kind of principal has an object id: an application, a managed identity, a user.
+    caller = re.search(r"\boid=([0-9a-fA-F-]{36})\b", message)
     scope = re.search(r"Resource: '(/[^']+/vaults/[^/']+)", message)
     return {
         "vault": context.name,
         "host": context.vault,
+        "tries": count_tries(tries),
         "certificate": context.certificate,
         "who": f"The identity {context.client}" if context.client else "The identity",
-        "assignee": context.client or "IDENTITY",
+        "assignee": context.client or (caller[1] if caller else "CLIENT-ID"),
+        "principal": f"--object-id {caller[1]}" if caller else f"--spn {context.client or 'CLIENT-ID'}",
         "right": right,
         "role": role,
         "scope": scope[1] if scope else "VAULT-ID",
@@ -231,10 +251,10 @@ def missing_version_error(context: VaultContext, version: str) -> S3CError:
     )
 
 
-def _unreachable_error(error: Exception, context: VaultContext) -> S3CError:
+def _unreachable_error(error: Exception, context: VaultContext, tries: int) -> S3CError:
     message = str(error)
-    return explain(message, NETWORK, _facts("", context), original=message[:1000]) or OutsideError(
-        f"The vault {context.vault} could not be reached.",
+    return explain(message, NETWORK, _facts("", context, tries), original=message[:1000]) or OutsideError(
+        f"The vault {context.vault} could not be reached. It was tried {count_tries(tries)}.",
         cause="The network, a proxy or a firewall is in the way.",
         remedy=f"Let this machine reach https://{context.vault}, and try again.",
         original=message[:1000],

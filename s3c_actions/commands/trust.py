@@ -9,6 +9,7 @@ from s3c_actions.options import trust as inputs
 from s3c_actions.result.model import Outcome
 from s3c_actions.signing import certificates
 from s3c_actions.wiring import vault
+from s3c_actions.wiring.azure import find_tenant
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
 
@@ -51,12 +52,13 @@ def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
     opened = vault.open_vault(options, context)
     fetched = None
     if client:
-        if not opened.identity.tenant:
+        tenant = opened.identity.tenant or find_tenant(options, context)
+        if not tenant:
             raise InputError("tenant-id", "it is missing, and ratify-client-id is given.", remedy="Give both.")
         fetched = VaultTrust(
             vault=f"https://{opened.vault.host}",
             certificate=opened.certificate.name,
-            tenant=opened.identity.tenant,
+            tenant=tenant,
             client=client,
         )
     return TrustSettings(chain=opened.chain, field="vault-certificate", name=name, scopes=scopes, fetched=fetched)

@@ -237,8 +237,9 @@ def may_exist_already(done: Sequence[DeliveredComment], workflow_run: WorkflowRu
 def saved_notice(left: LeftResults) -> str:
     """Describe for people what happens with the left results."""
     return (
-        "This run's token may only read, as always for a fork or Dependabot: the comment is left to a workflow that "
-        f"may write. The results are in the artifact {left.artifact}; docs/github.md has that workflow."
+        "This run's token may only read, as always for a fork, and for Dependabot without `permissions:`: the comment "
+        "is left to a workflow that may write. "
+        f"The results are in the artifact {left.artifact}; docs/github.md has that workflow."
     )
 
 

@@ -154,7 +154,8 @@ CASES = (
         pattern=r"\Aanswered 403:",
         kind=partial(GitHubError, FailureKind.PERMISSION),
         what="{doing}: the token may not do that.",
-        cause="The job does not have the permission, or it runs for a fork or Dependabot, whose token is read-only.",
+        cause="The job does not have the permission, or it runs for a fork, whose token is read-only; so is that of a "
+        "run for Dependabot without `permissions:`.",
         remedy="{permission}",
     ),
     Case(

@@ -92,7 +92,7 @@ class WorkflowRun(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def read_only(self) -> bool:
-        """Return whether GitHub gives this run a read-only token: it is for a fork or for Dependabot."""
+        """Return whether this run's token may be read-only: a fork's is, Dependabot's without `permissions:`."""
         pull = self.payload.get("pull_request") or {}
         head = (pull.get("head") or {}).get("repo") or {}
         fork = self.event == "pull_request" and bool(pull) and head.get("full_name") != self.repository

@@ -114,7 +114,7 @@ COMMAND = Command(
         "s3c chain localhost:5000/voting-db:15.0 --key signing.key --certificate signing.crt",
         "s3c chain registry.example/app:1.4 registry.example/db:15.0 --key-name release --fail-on HIGH",
         "s3c chain registry.example/app:1.4 --sign false",
-        "s3c chain registry.example/app:1.4 --key-name release --deploy --manifests k8s/ --namespace shop",
+        "s3c chain registry.example/app:1.4 --key-name release --deploy --manifests k8s/ --namespace voting",
         "s3c chain registry.example/app:pr-7 --baseline registry.example/app:main --baseline-name main",
     ),
 )

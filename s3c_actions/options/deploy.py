@@ -98,7 +98,7 @@ class NamespaceOptions(Group):
         help="Namespace of objects that name none; one that names another is refused. Without it, the kubeconfig's.",
         parse=namespace_name,
         absent="",
-        example="shop",
+        example="voting",
     )
 
 
@@ -268,7 +268,7 @@ COMMAND = Command(
     examples=(
         "s3c deploy k8s/ --image registry.example/app@sha256:… --trust-store signing.crt",
         "s3c deploy k8s/ --vault kv-voting --vault-certificate signing",
-        "s3c deploy - --namespace shop --create-namespace",
+        "s3c deploy - --namespace voting --create-namespace",
         "s3c deploy k8s/ --render-only --output-dir out",
     ),
 )

@@ -46,7 +46,7 @@ class RefreshInputs(
         parse=_namespaces,
         absent=(),
         many=True,
-        example="shop,billing",
+        example="voting,billing",
     )
     attach = replace(
         EvidenceOptions.attach,
@@ -106,8 +106,8 @@ COMMAND = Command(
     options=RefreshInputs,
     implementation="s3c_actions.commands.refresh:run",
     examples=(
-        "s3c refresh --namespaces shop --fail-on MEDIUM",
-        "s3c refresh --namespaces shop --policy s3c-policy.yaml --key signing.key --certificate signing.crt",
+        "s3c refresh --namespaces voting --fail-on MEDIUM",
+        "s3c refresh --namespaces voting --policy s3c-policy.yaml --key signing.key --certificate signing.crt",
         "s3c refresh registry.example/app@sha256:… registry.example/db:15.0-1 --issue --repository octo/shop",
     ),
 )

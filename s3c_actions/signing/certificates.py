@@ -178,14 +178,30 @@ def read_pkcs12(data: bytes, password: str = "") -> tuple[PrivateKeyTypes, tuple
     return bag.key, order_chain(bag.cert.certificate, [extra.certificate for extra in bag.additional_certs])
 
 
+def read_pkcs12_certificates(data: bytes) -> tuple[Certificate, ...]:
+    """Return the certificates of a PKCS#12 file without a password, in any order; raise ValueError when unreadable."""
+    from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
+
+    bag = load_pkcs12(data, None)
+    own = (bag.cert,) if bag.cert is not None else ()
+    return tuple(entry.certificate for entry in (*own, *bag.additional_certs))
+
+
 def order_chain(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
-    """Return the leaf and its issuers, as far as they are among the others; PKCS#12 has them in any order."""
-    chain, rest = [leaf], list(others)
-    while chain[-1].issuer != chain[-1].subject:
-        parent = next((certificate for certificate in rest if certificate.subject == chain[-1].issuer), None)
+    """Return the leaf and its issuers, as far as they are among the others, which are in any order.
+
+    An authority may have several certificates of one name, such as an old and a renewed one: the one whose key signed
+    is taken. Without it, one of that name is, for the error that says so.
+    """
+    chain, rest = [leaf], [certificate for certificate in others if certificate != leaf]
+    while not (chain[-1].issuer == chain[-1].subject and _issued_by(chain[-1], chain[-1])):
+        named = [certificate for certificate in rest if certificate.subject == chain[-1].issuer]
+        parent = next((certificate for certificate in named if _issued_by(chain[-1], certificate)), None)
+        if parent is None and chain[-1].issuer != chain[-1].subject:
+            parent = next(iter(named), None)
         if parent is None:
             break
-        rest.remove(parent)
+        rest = [certificate for certificate in rest if certificate != parent]
         chain.append(parent)
     return tuple(chain)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions import __version__
+from s3c_actions import REPOSITORY, __version__
 from s3c_actions.findings.model import Severity
 from s3c_actions.trace.model import Trace
 
@@ -51,7 +51,7 @@ def schema() -> dict[str, Any]:
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "https://github.com/org/s3c/schemas/trace-1.json",
+        "$id": f"https://github.com/{REPOSITORY}/schemas/trace-1.json",
         "title": "The story of a digest, as `s3c trace --format json` tells it",
         "description": "Times are RFC 3339 in UTC, or empty. Text is untrusted data. Keys are only ever added within "
         "this version.",

@@ -38,3 +38,14 @@ def identity_from_inputs(options: IdentityOptions, context: Context) -> Identity
     context.progress.note(f"Azure: {chosen.told} ({chosen.cloud.name} cloud)")
     context.shared["azure identity"] = chosen
     return chosen
+
+
+def find_tenant(options: IdentityOptions, context: Context) -> str:
+    """Return the tenant: the input's, else that of `AZURE_TENANT_ID`, else the signed-in az account's; empty: none.
+
+    Raises:
+        InputError: the variable's is malformed.
+    """
+    from s3c_actions.azure import identity
+
+    return options.tenant_id or identity.tenant_of(context.environment)

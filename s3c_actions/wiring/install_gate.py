@@ -18,7 +18,7 @@ from s3c_actions.result.model import DeployResult
 from s3c_actions.signing import certificates, identities
 from s3c_actions.steps import install_gate
 from s3c_actions.steps.verify import trusted_certificates, trusted_identities, unrestricted_authorities
-from s3c_actions.wiring.azure import identity_from_inputs
+from s3c_actions.wiring.azure import find_tenant, identity_from_inputs
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.judging import read_certificates
 from s3c_actions.wiring.kubernetes import find_kubeconfig
@@ -92,7 +92,7 @@ def _objects(
             gate_manifests.objects_for_policy(ruling, options.exempt_namespaces, allow_tags=options.allow_tags),
             user_objects,
         )
-    provider = _certificate_provider(options)
+    provider = _certificate_provider(options, context)
     gate_objects = gate_manifests.objects_for_identities(
         _identities(options, user_objects) or vault_identities, options.exempt_namespaces, allow_tags=options.allow_tags
     )
@@ -157,7 +157,9 @@ def _vault_identities(options: GateInputs, context: Context) -> tuple[str, ...]:
     Ratify trusts the issuer of the certificate in the vault, so the subject is pinned.
     """
     alternatives = (inputs.GateInputs.trust_store, inputs.GateInputs.trusted_identity, inputs.GateInputs.policy)
-    if any(options.given(option) for option in alternatives) or not all(_vault_inputs(options).values()):
+    if any(options.given(option) for option in alternatives) or not options.vault:
+        return ()
+    if not all(_vault_inputs(options, context).values()):
         return ()
     from s3c_actions.azure.vault import Vault, vault_host
 
@@ -174,17 +176,17 @@ def _vault_identities(options: GateInputs, context: Context) -> tuple[str, ...]:
         raise
 
 
-def _vault_inputs(options: GateInputs) -> dict[str, str]:
+def _vault_inputs(options: GateInputs, context: Context) -> dict[str, str]:
     """Return the inputs that trust in a vault's certificate requires: name → value."""
     return {
         GateInputs.vault.name: options.vault,
         GateInputs.vault_certificate.name: options.vault_certificate,
-        GateInputs.tenant_id.name: options.tenant_id,
+        GateInputs.tenant_id.name: find_tenant(options, context),
         GateInputs.ratify_client_id.name: options.ratify_client_id,
     }
 
 
-def _certificate_provider(options: GateInputs) -> KubernetesObject | None:
+def _certificate_provider(options: GateInputs, context: Context) -> KubernetesObject | None:
     """Return the provider of the trusted certificates; None when the user's own manifests have it."""
     from s3c_actions.azure import clouds
     from s3c_actions.azure.vault import vault_host
@@ -194,10 +196,10 @@ def _certificate_provider(options: GateInputs) -> KubernetesObject | None:
         raise InputError("vault", "it is given beside trust-store.", remedy="Give one of both.")
     if stores:
         return gate_manifests.certificate_store(trusted_certificates(stores).decode())
-    vault_inputs = _vault_inputs(options)
-    given_names = [name for name, value in vault_inputs.items() if value]
-    if not vault and VaultCertificateOptions.vault_certificate.name not in given_names:
+    if not vault and not options.vault_certificate:
         return None
+    vault_inputs = _vault_inputs(options, context)
+    given_names = [name for name, value in vault_inputs.items() if value]
     if missing := [name for name in vault_inputs if name not in given_names]:
         raise InputError(
             missing[0],
@@ -207,13 +209,14 @@ def _certificate_provider(options: GateInputs) -> KubernetesObject | None:
     return gate_manifests.key_vault_store(
         f"https://{vault_host(vault, clouds.find_cloud(options.azure_cloud).vaults)}",
         options.vault_certificate,
-        tenant=options.tenant_id,
+        tenant=vault_inputs[GateInputs.tenant_id.name],
         client=options.ratify_client_id,
     )
 
 
 def _charts(options: GateInputs, context: Context) -> tuple[Chart, ...]:
     """Return both charts, with the default values overridden by the user's."""
+    from s3c_actions.azure import clouds
     from s3c_actions.programs.helm.charts import fetch_chart
     from s3c_actions.programs.helm.helm import Chart
     from s3c_actions.programs.install.pins import CHARTS
@@ -230,7 +233,8 @@ def _charts(options: GateInputs, context: Context) -> tuple[Chart, ...]:
                 field = f"{pin.name}-chart" if file is path else f"{pin.name}-values"
                 raise InputError(field, f"{file} is not there.", remedy="Look at the path.")
         selected.append((pin, path, [gate_manifests.values_file(pin.name), *user_values]))
-    if ratify_values := gate_manifests.ratify_values(options.ratify_client_id, options.exempt_namespaces):
+    registries = clouds.find_cloud(options.azure_cloud).registries
+    if ratify_values := gate_manifests.ratify_values(options.ratify_client_id, options.exempt_namespaces, registries):
         file = context.temp / "ratify-values.json"
         file.write_text(json.dumps(ratify_values))
         selected[-1][2].insert(1, file)

@@ -20,7 +20,11 @@ from typing import Any
 
 import hcl2
 import pytest
+import yaml
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
+from s3c_actions.azure import clouds
 from s3c_actions.cli.console import LogProgress
 from s3c_actions.cli.run import cache_path
 from s3c_actions.core.process import Runner
@@ -109,6 +113,186 @@ def test_the_charts_are_those_of_the_lab() -> None:
     assert f"({RATIFY.version})" in values
 
 
+# What azurerm 4.81.0 still takes and 5.10.0 does not, of the resources here (from the bindings of both).
+DEPRECATED = {
+    "azurerm_federated_identity_credential": {"parent_id", "resource_group_name"},
+    "azurerm_key_vault": {"enable_rbac_authorization", "contact"},
+    "azurerm_container_registry": {"trust_policy_enabled"},
+}
+
+
+def test_no_argument_is_deprecated() -> None:
+    used = {
+        (type_name, argument)
+        for type_name, _, body in read(TERRAFORM).blocks("resource")
+        for argument in DEPRECATED.get(type_name, set()) & set(body)
+    }
+    assert not used
+    assert all(list(read(TERRAFORM).of(type_name)) for type_name in DEPRECATED)
+
+
+def test_the_lock_file_pins_each_provider_within_its_constraint() -> None:
+    with (TERRAFORM / ".terraform.lock.hcl").open() as file:
+        locked = {name: body for block in _plain(hcl2.load(file))["provider"] for name, body in block.items()}
+    (settings,) = read(TERRAFORM).document["terraform"]
+    (required,) = settings["required_providers"]
+    assert set(locked) == {f"registry.terraform.io/{one['source']}" for one in required.values()}
+    for one in required.values():
+        body = locked[f"registry.terraform.io/{one['source']}"]
+        specifiers = SpecifierSet(re.sub(r"~> (\d+\.\d+)", r"~=\1", one["version"]))
+        assert Version(body["version"]) in specifiers
+        assert len([text for text in body["hashes"] if re.fullmatch(r"zh:[0-9a-f]{64}", text)]) >= 11
+        assert all(re.fullmatch(r"zh:[0-9a-f]{64}|h1:[A-Za-z0-9+/]{43}=", text) for text in body["hashes"])
+
+
+@pytest.mark.parametrize(
+    ("variable", "accepted", "rejected"),
+    [
+        (
+            "github_subject_prefix",
+            ["repo:acme@12/voting@345", "repo:acme/voting", "repo:acme/vo.t_ing-1"],
+            [
+                "acme/voting",
+                "repo:acme@12/voting",
+                "repo:acme/voting@345",
+                "repo:acme@12/voting@345:",
+                "repo:acme",
+                "null",
+                "",
+            ],
+        ),
+        ("github_issuer", ["https://ghe.example.com/_services/token"], ["https://ghe.example.com/", "http://a", ""]),
+    ],
+)
+def test_a_variable_takes_what_its_rule_allows(variable: str, accepted: list[str], rejected: list[str]) -> None:
+    rules = read(TERRAFORM).variables[variable]["validation"]
+    (pattern,) = re.findall(r'can\(regex\("(.+?)", var\.', rules[0]["condition"])
+    assert [text for text in accepted if not re.search(pattern, text)] == []
+    assert [text for text in rejected if re.search(pattern, text)] == []
+
+
+def subjects(prefix: str = "PREFIX", branch: str = "main") -> dict[str, str]:
+    """Which subject each identity of `subjects.tf` trusts, with the variables' defaults."""
+    (first,) = [block for block in read(TERRAFORM).document["locals"] if "github_subjects" in block]
+    variables = {name: body.get("default") for name, body in read(TERRAFORM).variables.items()}
+    values = variables | {"github_subject_prefix": prefix, "github_branch": branch}
+    # The one expression that is computed here: each environment, or the branch where there is none.
+    places = dict(re.findall(r"(\w+) *= *var\.(github_\w+_environment)", _source("subjects.tf")))
+    branch_subject = _filled(first["branch_subject"], values)
+    environments = {
+        name: f"{prefix}:environment:{values[place]}" if values[place] else branch_subject
+        for name, place in places.items()
+    }
+    result = {}
+    for name, text in first["github_subjects"].items():
+        if match := re.fullmatch(r'\$\{local\.environment_subjects\["(\w+)"\]\}', text):
+            result[name] = environments[match[1]]
+        else:
+            result[name] = branch_subject if text == "${local.branch_subject}" else _filled(text, values)
+    return result
+
+
+def _source(name: str) -> str:
+    return (TERRAFORM / name).read_text()
+
+
+def _filled(text: str, values: Mapping[str, Any]) -> str:
+    return re.sub(r"\$\{var\.(\w+)\}", lambda place: str(values[place[1]]), text)
+
+
+def signers() -> set[str]:
+    """The identities that a role lets sign, with the variables' defaults."""
+    module = read(TERRAFORM)
+    may_sign = {
+        name
+        for name, body in ((name, body) for _, name, body in module.of("azurerm_role_definition"))
+        if any("/keys/sign/" in one or "/keys/*" in one for one in body["permissions"][0].get("data_actions", []))
+    }
+    wide = {"Key Vault Crypto User", "Key Vault Crypto Officer", "Key Vault Administrator", "Owner", "Contributor"}
+    result = set()
+    for _, _, body in module.of("azurerm_role_assignment"):
+        condition = re.match(r"\$\{var\.(\w+) \?", str(body.get("count", "")))
+        if condition and module.variables[condition[1]]["default"] is False:
+            continue
+        own = re.search(r"azurerm_role_definition\.(\w+)\.", body.get("role_definition_id", ""))
+        if (own and own[1] in may_sign) or body.get("role_definition_name") in wide:
+            result |= set(re.findall(r'user_assigned_identity\.github\["([\w-]+)"\]', body["principal_id"]))
+    return result
+
+
+def job_subjects(workflow: str, prefix: str = "PREFIX", branch: str = "main") -> dict[str, str]:
+    """Job → the subject of its token, of those that may ask for one; the workflow's inputs have their defaults."""
+    document = yaml.safe_load((ROOT / ".github" / "workflows" / workflow).read_text())
+    inputs = document[True]["workflow_call"]["inputs"]
+    result = {}
+    for name, job in document["jobs"].items():
+        if job["permissions"].get("id-token") == "write":
+            place = re.fullmatch(r"\$\{\{ inputs\.([\w-]+) \}\}", job.get("environment", ""))
+            environment = inputs[place[1]].get("default", "") if place else job.get("environment", "")
+            result[name] = f"{prefix}:environment:{environment}" if environment else f"{prefix}:ref:refs/heads/{branch}"
+    return result
+
+
+@pytest.mark.parametrize(
+    ("workflow", "expected"),
+    [("secure-image.yml", {"sign"}), ("scheduled-patch.yml", {"sign"}), ("refresh.yml", set())],
+)
+def test_only_the_job_that_signs_could_sign(workflow: str, expected: set[str]) -> None:
+    """By the subject alone: a client id is no secret, so a job could name any identity that trusts its token."""
+    trusted = {subjects()[identity] for identity in signers()}
+    jobs = job_subjects(workflow)
+    assert {job for job, subject in jobs.items() if subject in trusted} == expected
+    assert len(jobs) >= 1
+    assert signers() == {"sign"}
+
+
+def test_each_documented_identity_trusts_the_jobs_it_is_given_to() -> None:
+    """The variables of the pages' examples, each with the jobs whose input takes it."""
+    guide = (ROOT / "docs" / "workflows.md").read_text()
+    blocks = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(name: .+?)```", guide, re.DOTALL)]
+    seen = set()
+    for block in blocks:
+        for call in block["jobs"].values():
+            given = call.get("with", {})
+            # What the deploy job's environment is, the caller says.
+            workflow = call["uses"].split("@")[0].rsplit("/", 1)[1]
+            document = yaml.safe_load((ROOT / ".github" / "workflows" / workflow).read_text())
+            inputs = {name: one.get("default", "") for name, one in document[True]["workflow_call"]["inputs"].items()}
+            inputs |= given
+            for name, job in document["jobs"].items():
+                place = re.fullmatch(r"\$\{\{ inputs\.([\w-]+) \}\}", job.get("environment", ""))
+                environment = inputs[place[1]] if place else ""
+                subject = f"PREFIX:environment:{environment}" if environment else "PREFIX:ref:refs/heads/main"
+                for step in job["steps"]:
+                    names = re.findall(r"inputs\.([\w-]*client-id)", step.get("with", {}).get("client-id", ""))
+                    value = next((inputs[one] for one in names if inputs[one]), "")
+                    if match := re.search(r"vars\.AZURE_CLIENT_ID_(\w+)", value):
+                        identity = match[1].lower().replace("_", "-")
+                        seen.add(identity)
+                        assert subjects()[identity] == subject, (workflow, name)
+    assert seen == {"push", "sign", "deploy", "refresh"}
+
+
+def test_every_identity_is_an_output() -> None:
+    (output,) = (
+        block["github_variables"] for block in read(TERRAFORM).document["output"] if "github_variables" in block
+    )
+    given = dict(
+        re.findall(
+            r'AZURE_CLIENT_ID_(\w+) *= *azurerm_user_assigned_identity\.github\["([\w-]+)"\]', _source("outputs.tf")
+        )
+    )
+    assert "AZURE_TENANT_ID" in str(output)
+    assert {name.lower().replace("_", "-"): identity for name, identity in given.items()} == {
+        identity: identity for identity in subjects()
+    }
+
+
+def test_the_tokens_audience_is_that_of_the_cloud() -> None:
+    (first,) = [block for block in read(TERRAFORM).document["locals"] if "audiences" in block]
+    assert first["audiences"] == {cloud.name: cloud.exchange_audience for cloud in clouds.CLOUDS}
+
+
 def test_nothing_has_more_rights_than_are_explained() -> None:
     """Each role assignment has a row in the document, with the role and the scope that the code gives it."""
     rows = {}
@@ -150,6 +334,8 @@ def test_no_secret_and_no_shared_account() -> None:
     (policy,) = certificate["certificate_policy"]
     assert policy["key_properties"][0]["exportable"] is False
     assert policy["x509_certificate_properties"][0]["key_usage"] == ["digitalSignature"]
+    contacts = one["azurerm_key_vault_certificate_contacts"]
+    assert contacts["dynamic"][0]["contact"]["for_each"] == "${var.certificate_contacts}"
     secret = re.compile(r"azuread_application_password|client_secret|admin_password|kube_admin_config|\bsensitive\b")
     assert not [text for text in _strings(module.document) if secret.search(text)]
 
@@ -268,7 +454,8 @@ def provider_schema(name: str) -> Schema:
 
 @cache
 def _schema(provider: str, folder: str) -> Schema:
-    package = npm.installed(Path(__file__).parent / "terraform") / "@cdktf" / f"provider-{provider}"
+    modules = npm.installed(Path(__file__).parent / "terraform")
+    (package,) = modules.glob(f"@cdkt*/provider-{provider}")
     text = (package / "lib" / folder / "index.d.ts").read_text()
     interfaces = {}
     for found in re.finditer(r"^export interface (\w+)[^{]*\{(.*?)^\}", text, re.MULTILINE | re.DOTALL):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ from tests.support.azure.registry import ContainerRegistry, container_registry
 from tests.support.azure.stage import Azure
 from tests.support.azure.stage import azure as staged
 from tests.support.azure.vault import SIGNER, Vault
-from tests.support.azure.workload_identity import AUTHORITIES, WorkloadIdentity, trust_cluster
+from tests.support.azure.workload_identity import AUTHORITIES, USE, WorkloadIdentity, trust_cluster
 from tests.support.cluster import GATE, Kubectl, deployment, pod, pod_spec
 from tests.support.signing import Ended, push_image
 
@@ -168,6 +169,7 @@ def stage(gated: Lab, machine: Machine, kubectl: Kubectl, tmp_path_factory: pyte
         configuration = webhook.configuration(f"https://localhost:{WEBHOOK_PORT}", authority)
         kubectl("apply", "-n", GATE, "-f", "-", stdin=json.dumps(trusted))
         kubectl("apply", "-f", "-", stdin=json.dumps(configuration))
+        _wait_until_asked(webhook, kubectl)
         try:
             made.install()
             yield made
@@ -175,6 +177,18 @@ def stage(gated: Lab, machine: Machine, kubectl: Kubectl, tmp_path_factory: pyte
             kubectl("delete", "-f", "-", stdin=json.dumps(configuration))
             labs.up(gated.name, None, machine, node=True)
             kubectl("delete", "-n", GATE, "configmap", AUTHORITIES)
+
+
+def _wait_until_asked(webhook: WorkloadIdentity, kubectl: Kubectl) -> None:
+    """The API server takes up a new webhook a moment later: a Pod made before that gets no token."""
+    labelled = pod("asked", pod_spec(f"example.com/app@sha256:{0:064}"))
+    labelled["metadata"]["labels"] = {USE: "true"}
+    deadline = time.monotonic() + 60
+    while not webhook.changed:
+        assert time.monotonic() < deadline, "the API server does not ask the webhook"
+        kubectl.tried(labelled)
+        time.sleep(0.2)
+    webhook.changed.clear()
 
 
 def _annotations(kubectl: Kubectl, namespace: str, name: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.support.azure.entra import VAULT, Federated, Signer, tokens
+from tests.support.azure.entra import VAULT, Federated, Signer, tokens, without_ids
 from tests.support.azure.stage import Azure
 from tests.support.azure.stage import azure as staged
 
@@ -73,6 +73,13 @@ def test_a_job_exchanges_its_own_token_for_one_of_entras(azure: Azure, tmp_path:
     (asked,) = tokens(azure.world.sites)
     assert asked.form()["client_assertion"] == azure.github.given[0]
     assert "client_secret" not in asked.form()
+
+
+def test_a_repository_without_immutable_subjects_logs_in_too(azure: Azure, tmp_path: Path) -> None:
+    azure.github.subject = without_ids(azure.github.subject)
+    azure.application.federated[:] = [azure.github.federated]
+    ids = {"tenant": azure.entra.tenant, "client": azure.application.client}
+    assert ask(azure, tmp_path, azure.job, ids)["source"] == "github-oidc"
 
 
 def test_a_job_that_outlives_its_tokens_asks_with_a_fresh_one_each_time(azure: Azure, tmp_path: Path) -> None:
@@ -141,7 +148,9 @@ def test_the_session_that_azure_login_leaves(
 def test_the_managed_identity_of_this_machine(azure: Azure, tmp_path: Path) -> None:
     azure.entra.managed = azure.application
     assert ask(azure, tmp_path, own(azure))["source"] == "managed-identity"
-    (asked,) = azure.world.sites.asked("169.254.169.254")
+    # Is this machine Azure's? Then the token.
+    instance, asked = azure.world.sites.asked("169.254.169.254")
+    assert (instance.path, instance.headers["metadata"]) == ("/metadata/instance", "true")
     assert (asked.query["resource"], asked.headers["metadata"]) == (VAULT, "true")
 
 
@@ -152,7 +161,28 @@ def test_the_managed_identity_of_this_machine(azure: Azure, tmp_path: Path) -> N
         (
             "subject",
             3,
-            ["does not trust this workflow", "repo:org/voting-app:pull_request", "federated-credential create"],
+            [
+                "does not trust this workflow",
+                "repo:org@9919/voting-app@1296269:pull_request",
+                "federated-credential create",
+            ],
+        ),
+        (
+            "old form trusted",
+            3,
+            [
+                "repo:org@9919/voting-app@1296269:ref:refs/heads/main",
+                "repo:org/voting-app:ref:refs/heads/main, without",
+            ],
+        ),
+        (
+            "new form trusted",
+            3,
+            [
+                "subject repo:org/voting-app:ref:refs/heads/main",
+                "repo:org@OWNER_ID/voting-app@REPOSITORY_ID:",
+                "gh api",
+            ],
         ),
         ("issuer", 3, ["https://token.actions.githubusercontent.com", "federated-credential create"]),
         ("audience", 3, ["has the audience api://AzureADTokenExchange", "azure-cloud"]),
@@ -168,7 +198,11 @@ def test_what_entra_refuses_is_told(change: str, code: int, told: list[str], azu
     settings = {"tenant": azure.entra.tenant, "client": azure.application.client}
     trusted = azure.github.federated
     if change == "subject":
-        azure.github.subject = "repo:org/voting-app:pull_request"
+        azure.github.subject = "repo:org@9919/voting-app@1296269:pull_request"
+    elif change == "old form trusted":
+        azure.application.federated[:] = [Federated(trusted.issuer, without_ids(trusted.subject))]
+    elif change == "new form trusted":
+        azure.github.subject = without_ids(trusted.subject)
     elif change == "issuer":
         azure.application.federated.clear()
     elif change == "audience":

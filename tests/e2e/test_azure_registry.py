@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from s3c_actions.azure.transport import MAX_TRIES
 from s3c_actions.programs.install.pins import COPA, NOTATION, TRIVY, Pin
 from s3c_lab import registry_server
 from s3c_lab.lab import Lab
@@ -256,7 +257,10 @@ def _puts(stage: Stage) -> list[Request]:
     return [one for one in stage.azure.world.sites.asked(stage.host) if one.method == "PUT"]
 
 
-FIREWALL = "az acr network-rule add --name acrvoting --ip-address 203.0.113.7"
+FIREWALL = (
+    'az acr network-rule add --name "$(az acr list --query "[?loginServer==\'acrvoting.azurecr.io\'].name | [0]" '
+    '--output tsv)" --ip-address 203.0.113.7'
+)
 
 
 @pytest.mark.parametrize(
@@ -305,11 +309,11 @@ def test_who_is_turned_away_is_told_why(stage: Stage) -> None:
     other = stage.azure.entra.signer.key
     stage.azure.entra.signer.key = type(stage.azure.entra.signer)("x").key
     stage.azure.entra.checked, kept = _never, stage.azure.entra.checked  # type: ignore[method-assign]
-    tenant = fails(2, "tenant-id:", stage.azure.entra.tenant, "az acr show --name acrvoting")
+    tenant = fails(2, "tenant-id:", stage.azure.entra.tenant, "az account list")
     stage.azure.entra.checked, stage.azure.entra.signer.key = kept, other  # type: ignore[method-assign]
-    stage.registry.failures = [Answer(503)] * 5
-    fails(3, "HTTP 503", "busy")
-    stage.registry.failures = [Answer(429, headers={"Retry-After": "1"})]
+    stage.registry.failures = [Answer(503)] * MAX_TRIES
+    fails(3, "HTTP 503", "busy", f"it was tried {MAX_TRIES} times")
+    stage.registry.failures = [Answer(429), Answer(broken=0), Answer(429, headers={"Retry-After": "86400"})]
     assert stage.s3c("mirror", stage.lab.images[0], target).code == 0
     unknown = fails(3, "nowhere12.azurecr.io: its name cannot be resolved", to="nowhere12.azurecr.io/a:1")
     stage.azure.world.answer_for(_plain, "plain12.azurecr.io")
@@ -347,6 +351,25 @@ def test_nobody_pulls_from_a_registry_that_lets_everybody(stage: Stage) -> None:
     mirrored(stage, "open/db")
     stage.registry.anonymous_pull = True
     stage.azure.world.sites.requests.clear()
-    within = stage.s3c("mirror", f"{stage.host}/open/db:15.0", "localhost:1/x", identity=False, job=False)
-    assert "localhost:1: it refused the connection" in within.stderr
+    image = f"{stage.host}/open/db:15.0"
+    # On a machine; in a job without `id-token: write`, as a fork's is; in a job that names nobody to log in as.
+    hosted = {"GITHUB_ACTIONS": "true", "RUNNER_ENVIRONMENT": "github-hosted"}
+    for job, environment in ((False, {}), (False, hosted), (True, hosted)):
+        within = stage.s3c("mirror", image, "localhost:1/x", identity=False, job=job, environment=environment)
+        assert "localhost:1: it refused the connection" in within.stdout + within.stderr
+        scanned = stage.s3c(
+            "scan",
+            image,
+            "--fail-on=none",
+            f"--trivy-cache-dir={stage.lab.trivy_cache}",
+            "--offline",
+            *stage.shims(TRIVY),
+            identity=False,
+            job=job,
+            environment=environment,
+        )
+        assert scanned.code == 0, scanned.stdout + scanned.stderr
     assert stage.exchanges() == 0
+    stage.registry.anonymous_pull = False
+    refused = stage.s3c("mirror", image, "localhost:1/x", identity=False, job=False, environment=hosted)
+    assert (refused.code, "id-token: write" in refused.stdout + refused.stderr) == (2, True), refused.stdout

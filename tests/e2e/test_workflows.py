@@ -6,7 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,41 +19,30 @@ from s3c_lab.certificates import make, pem
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.programs import BUILDCTL
-from tests.support import act
+from tests.support import act, examples
 from tests.support.azure.registry import ContainerRegistry, container_registry
 from tests.support.azure.stage import Azure
 from tests.support.azure.stage import azure as staged
 from tests.support.azure.vault import Vault
 from tests.support.cluster import Kubectl, workload
+from tests.support.examples import Change
 from tests.support.github.server import GitHub
 from tests.support.github.state import Token
 from tests.support.scanning import planted
 from tests.support.signing import signatures
 
-CALLED = """
-on: push
-permissions: {}
-jobs:
-  image:
-    uses: org/s3c/.github/workflows/secure-image.yml@v1
-    permissions:
-      contents: read
-      id-token: write
-      packages: write
-      security-events: write
-    with:
-"""
-SECURE = (
-    CALLED
-    + """\
-      image: acrvoting.azurecr.io/team/voting-db:15.0
-      context: database
-      tenant-id: ${{ vars.AZURE_TENANT_ID }}
-      client-id: ${{ vars.AZURE_CLIENT_ID }}
-      vault: kv-voting
-      vault-certificate: signing
-"""
-)
+CLUSTER = ("aks-cluster", "resource-group", "subscription")
+AZURE = ("tenant-id", "client-id")
+
+
+def secure(image: str, added: Mapping[str, str] | None = None) -> str:
+    """The guide's first example, which signs with a vault's key, up to the signature."""
+    change = Change(
+        given={"image": f"${{{{ vars.AZURE_REGISTRY }}}}/{image}", "context": "database"},
+        without=("manifests", "namespace", *CLUSTER, "deploy-client-id", "deploy-environment"),
+        added=added or {},
+    )
+    return examples.workflow("secure-image.yml", {"image": change})
 
 
 @dataclass
@@ -68,12 +57,19 @@ class Stage:
 
     def run(self, workflow: str, folder: Path, files: Mapping[str, str]) -> act.Job:
         """Run a workflow whose only secret is its OIDC token."""
-        ids = {"AZURE_TENANT_ID": self.azure.entra.tenant, "AZURE_CLIENT_ID": self.azure.application.client}
+        variables = {
+            "AZURE_TENANT_ID": self.azure.entra.tenant,
+            "AZURE_CLIENT_ID_PUSH": self.azure.application.client,
+            "AZURE_CLIENT_ID_SIGN": self.azure.application.client,
+            "AZURE_REGISTRY": self.registry.host,
+            "AZURE_VAULT": "kv-voting",
+            "AZURE_CERTIFICATE": "signing",
+        }
         return act.run(
             workflow,
             folder,
             files=files,
-            variables=ids,
+            variables=variables,
             environment={**self.environment, **self.azure.github.environment, **self.azure.world.environment},
             inside=self.azure.world.inside,
         )
@@ -146,7 +142,7 @@ def test_from_a_dockerfile_to_a_signed_image_with_an_oidc_token_alone(
     stage: Stage, files: dict[str, str], tmp_path: Path
 ) -> None:
     stage.azure.world.sites.requests.clear()
-    job = stage.run(SECURE, tmp_path, files)
+    job = stage.run(secure("team/voting-db:15.0"), tmp_path, files)
     assert job.succeeded, job.log
     image = job.outputs["image"]
     assert (image["patched"], image["admission"]) == ("true", "")
@@ -194,7 +190,7 @@ findings: {{refuse: [{severities}]}}
 def test_nothing_is_signed_behind_a_gate_that_is_closed(stage: Stage, files: dict[str, str], tmp_path: Path) -> None:
     """Somebody left a password in the image, which no patch takes out."""
     stage.azure.world.sites.requests.clear()
-    workflow = SECURE.replace("team/voting-db", "closed/voting-db") + "      policy: s3c-policy.yaml\n"
+    workflow = secure("closed/voting-db:15.0", {"policy": "s3c-policy.yaml"})
     policy = POLICY.format(severities="CRITICAL", certificate="signing.crt")
     certificate = pem(make("release").certificate).decode()
     left = {"database/about": planted()["app/key.env"].decode()}
@@ -213,39 +209,32 @@ def test_nothing_is_signed_behind_a_gate_that_is_closed(stage: Stage, files: dic
     assert not any(b"application/vnd.cncf.notary.signature" in body for body in manifests.values())
 
 
-DEPLOYED = (
-    CALLED
-    + """\
-      image: IMAGE
-      file: app/Dockerfile
-      context: app
-      build-args: GREETING=hello
-      policy: s3c-policy.yaml
-      attach: sarif
-      certificate: keys/signing.crt
-      manifests: k8s/
-      namespace: NAMESPACE
-      push-environment: registry
-      sign-environment: signing
-      deploy-environment: production
-    secrets:
-      SIGNING_KEY: ${{ secrets.SIGNING_KEY }}
-      KUBECONFIG: ${{ secrets.KUBECONFIG }}
-"""
-)
+def deployed(image: str, namespace: str) -> str:
+    """The guide's second example, whose key and cluster are secrets, with a policy."""
+    added = {
+        "file": "app/Dockerfile",
+        "context": "app",
+        "build-args": "GREETING=hello",
+        "policy": "s3c-policy.yaml",
+        "attach": "sarif",
+        "push-environment": "registry",
+    }
+    change = Change(given={"image": image, "namespace": namespace, "registry-username": "octo"}, added=added)
+    return examples.workflow("secure-image.yml", {"image": change}, 1)
 
 
 def test_to_a_cluster_with_a_key_that_is_a_secret(
     gated: Lab, kubectl: Kubectl, namespace: str, machine: Machine, tmp_path: Path
 ) -> None:
     (base,) = (one for one in gated.images if "/voting-app:" in one)
-    image = f"{gated.registry}/{uuid.uuid4().hex[:12]}/voting-app:1.4.0"
+    # As in a repository of one's own: whoever runs the workflow is in the image's name, and logs in to the registry.
+    image = f"{gated.registry}/octo/{uuid.uuid4().hex[:12]}/voting-app:1.4.0"
     main = {"name": "main", "image": image, "command": ["sleep", "infinity"]}
     spec = {"terminationGracePeriodSeconds": 0, "containers": [main]}
     kubectl("create", "namespace", namespace)
     key, kubeconfig = Path(gated.key).read_text(), Path(gated.kubeconfig).read_text()
     job = act.run(
-        DEPLOYED.replace("IMAGE", image).replace("NAMESPACE", namespace),
+        deployed(image, namespace),
         tmp_path,
         files={
             "app/Dockerfile": f"FROM {base}\nARG GREETING\nENV GREETING=$GREETING\n",
@@ -253,7 +242,7 @@ def test_to_a_cluster_with_a_key_that_is_a_secret(
             "s3c-policy.yaml": POLICY.format(severities="CRITICAL", certificate="keys/signing.crt"),
             "k8s/app.json": json.dumps(workload("Deployment", "app", spec)),
         },
-        secrets={"SIGNING_KEY": key, "KUBECONFIG": kubeconfig},
+        secrets={"SIGNING_KEY": key, "KUBECONFIG": kubeconfig, "GITHUB_TOKEN": "run-token"},
         environment=surroundings(gated, gated.buildkit, machine),
     )
     assert job.succeeded, job.log
@@ -271,40 +260,19 @@ def test_to_a_cluster_with_a_key_that_is_a_secret(
     assert left == []
 
 
-REFRESHED = """
-on: push
-permissions: {}
-jobs:
-  refresh:
-    uses: org/s3c/.github/workflows/refresh.yml@v1
-    permissions:
-      contents: read
-      id-token: write
-      issues: write
-      packages: write
-    with:
-      images: |
-        APP
-        DATABASE
-      fail-on: MEDIUM
-      issue-labels: security
-  patch:
-    needs: refresh
-    if: needs.refresh.outputs.due != ''
-    uses: org/s3c/.github/workflows/scheduled-patch.yml@v1
-    permissions:
-      contents: write
-      id-token: write
-      packages: write
-      pull-requests: write
-      security-events: write
-    with:
-      images: ${{ needs.refresh.outputs.due }}
-      certificate: keys/signing.crt
-      manifests: k8s/
-    secrets:
-      key-pem: ${{ secrets.SIGNING_KEY }}
-"""
+PATCHED = Change(
+    without=(*AZURE, "sign-client-id", "vault", "vault-certificate"),
+    added={"certificate": "keys/signing.crt"},
+    secrets={"key-pem": "${{ secrets.SIGNING_KEY }}"},
+)
+
+
+def refreshed(*images: str) -> str:
+    """The guide's refresh and what follows it, without Azure."""
+    added = {"images": "\n".join(images), "fail-on": "MEDIUM", "issue-labels": "security"}
+    refresh = Change(without=("namespaces", *CLUSTER, *AZURE), added=added)
+    return examples.workflow("refresh.yml", {"refresh": refresh, "patch": PATCHED})
+
 
 MANIFEST = """\
 kind: Deployment
@@ -340,7 +308,7 @@ def test_what_is_deployed_is_refreshed_patched_and_proposed(
     github.state.git.commit("main", {"k8s/shop.yaml": manifest, "README.md": "# Shop\n"})
     key = Path(lab.key).read_text()
     job = act.run(
-        REFRESHED.replace("APP", app).replace("DATABASE", database),
+        refreshed(app, database),
         tmp_path,
         files={"k8s/shop.yaml": manifest, "keys/signing.crt": Path(lab.certificate).read_text()},
         secrets={"SIGNING_KEY": key, "GITHUB_TOKEN": "run-token"},
@@ -388,9 +356,8 @@ def test_an_image_that_fails_is_not_proposed_and_the_others_are(
     gone = f"{app.rpartition('/')[0]}/gone:1"
     manifest = MANIFEST.format(app=app, database=gone)
     github.state.git.commit("main", {"k8s/shop.yaml": manifest})
-    workflow = re.sub(r"  refresh:.*?  patch:\n.*?\n    uses", "  patch:\n    uses", REFRESHED, flags=re.DOTALL)
-    workflow = workflow.replace("${{ needs.refresh.outputs.due }}", f"|\n        # ours\n        {app}\n        {gone}")
-    workflow = re.sub(r"    needs: refresh\n.*\n", "", workflow)
+    patch = replace(PATCHED, given={"images": f"# ours\n{app}\n{gone}"})
+    workflow = examples.workflow("refresh.yml", {"patch": patch})
     job = act.run(
         workflow,
         tmp_path,

@@ -1,4 +1,7 @@
-"""Runs workflows with act (nektos/act, from the locked environment) on this machine, as a runner does."""
+"""Runs workflows with act (nektos/act, from the locked environment) on this machine, as a runner does.
+
+What GitHub and its runner enforce and act does not is added to the workflows: see `tests.support.workflow_rules`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from typing import Any
 
 import ruamel.yaml
 
-from tests.support import ROOT
+from s3c_actions import REPOSITORY
+from tests.support import ROOT, workflow_rules
 
 STANDINS = ROOT / "tests" / "standins"
 
@@ -56,7 +60,7 @@ def run(
     event: str = "push",
     payload: Mapping[str, Any] | None = None,
 ) -> Job:
-    """Run a workflow that says `uses: org/s3c/…@v1`.
+    """Run a workflow that says `uses: org/s3c/…@v1`. One that GitHub would refuse to start is not started.
 
     Args:
         workflow: its YAML. Outputs are collected by a step appended to each job, and by a job after those that call.
@@ -72,7 +76,18 @@ def run(
     repository, services, kept = folder / "repository", folder / "services", folder / "outputs"
     for made in (repository / ".github" / "workflows", services, kept):
         made.mkdir(parents=True)
-    (repository / ".github" / "workflows" / "workflow.yml").write_text(_collecting(workflow))
+    yaml = ruamel.yaml.YAML(typ="safe", pure=True)
+    document = yaml.load(workflow)
+    refusals = workflow_rules.refusals(document)
+    if refusals:
+        return Job(succeeded=False, log="\n".join(refusals), outputs={}, services=[], folder=services)
+    _collect(workflow_rules.enforced(document))
+    written = io.StringIO()
+    yaml.dump(document, written)
+    (repository / ".github" / "workflows" / "workflow.yml").write_text(
+        workflow_rules.with_known_uses(written.getvalue())
+    )
+    workflow_rules.write_called(folder / "called")
     for path, text in (files or {}).items():
         (repository / path).parent.mkdir(parents=True, exist_ok=True)
         (repository / path).write_text(text)
@@ -89,10 +104,11 @@ def run(
         # By default it looks for an address that other machines reach.
         *("--cache-server-addr", "127.0.0.1", "--artifact-server-addr", "127.0.0.1"),
         *("--action-cache-path", str(folder / "actions")),
-        *("--local-repository", f"org/s3c@v1={ROOT}"),
+        *("--local-repository", f"{REPOSITORY}@v1={ROOT}"),
+        *("--local-repository", f"{REPOSITORY}@{workflow_rules.CALLED}={folder / 'called'}"),
         *(
             part
-            for name, commit in _pinned().items()
+            for name, commit in pinned().items()
             for part in ("--local-repository", f"{name}@{commit}={STANDINS / name.partition('/')[2]}")
         ),
         *("--env", f"STANDINS={services}"),
@@ -121,7 +137,7 @@ def run(
     )
 
 
-def _pinned() -> dict[str, str]:
+def pinned() -> dict[str, str]:
     """The repositories of other people's actions that ours use and that have a stand-in, name → commit."""
     paths = [ROOT / "action.yml", *ROOT.glob("actions/*/action.yml"), *ROOT.glob(".github/workflows/*.yml")]
     text = "\n".join(path.read_text() for path in paths)
@@ -129,10 +145,8 @@ def _pinned() -> dict[str, str]:
     return {name: commit for name, commit in found if (STANDINS / name.partition("/")[2]).is_dir()}
 
 
-def _collecting(workflow: str) -> str:
-    """The workflow with a step in each job, and a job, that keep the outputs of steps with an id and of called ones."""
-    yaml = ruamel.yaml.YAML(typ="safe", pure=True)
-    document = yaml.load(workflow)
+def _collect(document: dict[str, Any]) -> None:
+    """Add a step to each job, and a job, that keep the outputs of steps with an id and of called workflows."""
     called = [name for name, job in document["jobs"].items() if "uses" in job]
     for job in document["jobs"].values():
         if "steps" in job:
@@ -144,9 +158,6 @@ def _collecting(workflow: str) -> str:
             "runs-on": "ubuntu-latest",
             "steps": [_keeping(called, "needs")],
         }
-    text = io.StringIO()
-    yaml.dump(document, text)
-    return text.getvalue()
 
 
 def _keeping(ids: list[str], context: str) -> dict[str, object]:

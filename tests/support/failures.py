@@ -78,6 +78,10 @@ GIVEN: dict[str, tuple[str, ...]] = {
         "AADSTS700213: No matching federated identity record found for presented assertion subject 's'.",
         "AADSTS700212: No matching federated identity record found for presented assertion audience 'u'.",
         "AADSTS700211: No matching federated identity record found for presented assertion issuer 'i'.",
+        "AADSTS7002138: No matching federated identity record found for presented assertion subject 's'. The subject "
+        "matches with case-insensitive comparison, but not with case-sensitive comparison.",
+        "AADSTS70025: The client 'c' has no configured federated identity credentials.",
+        "AADSTS700222: AAD-issued tokens may not be used for federated identity flows.",
         "AADSTS700027: Client assertion failed signature validation.",
         "AADSTS700016: Application with identifier 'c' was not found in the directory 't'.",
         "AADSTS7000112: Application 'c' is disabled.",

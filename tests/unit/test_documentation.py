@@ -12,6 +12,7 @@ import ruamel.yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from s3c_actions import REPOSITORY
 from s3c_actions.cli import parser
 from s3c_actions.options import declare
 from s3c_actions.options.command import COMMANDS, load
@@ -100,9 +101,14 @@ def workflows(page: Path) -> list[dict[str, Any]]:
 
 def steps(node) -> list[dict[str, Any]]:
     if isinstance(node, dict):
-        own = [node] if str(node.get("uses", "")).startswith("org/s3c") else []
+        own = [node] if str(node.get("uses", "")).startswith((REPOSITORY, "$/")) else []
         return own + [step for value in node.values() for step in steps(value)]
     return [step for value in node for step in steps(value)] if isinstance(node, list) else []
+
+
+def own_path(uses: str) -> Path:
+    """The folder of an action of ours, or the file of a workflow, by what a step or job says."""
+    return ROOT / uses.removeprefix(REPOSITORY).removeprefix("$").partition("@")[0].strip("/")
 
 
 SHOWN = [(page, words) for page in PAGES for words in command_lines(page)]
@@ -170,12 +176,12 @@ def test_what_terraform_is_asked_for_is_an_output():
 
 @pytest.mark.parametrize(("page", "step"), STEPS, ids=[f"{page.parent.name}/{page.name}" for page, _ in STEPS])
 def test_a_step_gives_inputs_that_there_are(page, step):
-    folder = ROOT / step["uses"].removeprefix("org/s3c").partition("@")[0].strip("/")
+    folder = own_path(step["uses"])
     if folder.suffix == ".yml":
         # A job that calls a reusable workflow. YAML 1.2 keeps the key `on`.
         called = parsed(folder.read_text())
-        asked = called["on"]["workflow_call"]
-        assert set(step.get("with", {})) <= set(asked["inputs"])
+        asked = called["on"]["workflow_call"] or {}
+        assert set(step.get("with", {})) <= set(asked.get("inputs", {}))
         assert set(step.get("secrets", {})) <= set(asked.get("secrets", {}))
         for name, level in [one for job in called["jobs"].values() for one in job["permissions"].items()]:
             assert step["permissions"].get(name) in {level, "write"}, name
@@ -209,7 +215,7 @@ CALLS = [(example, name) for example in EXAMPLES for name in example["jobs"]]
 
 def called(job: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     """The workflow that a job calls: its file, and what it declares."""
-    name, _, version = job["uses"].removeprefix("org/s3c/").partition("@")
+    name, _, version = job["uses"].removeprefix(f"{REPOSITORY}/").partition("@")
     assert version == "v1"
     path = ROOT / name
     return path, parsed(path.read_text())
@@ -227,7 +233,9 @@ def test_an_example_can_be_pasted(example, name):
     assert example["on"]
     assert example["permissions"] == {}
     job = example["jobs"][name]
-    _, workflow = called(job)
+    path, workflow = called(job)
+    # What deploys keeps the order of what is pushed, which its own jobs cannot.
+    assert ("concurrency" in example) is (path.name == "secure-image.yml")
     declared = workflow["on"]["workflow_call"]
     required = {
         one for part in ("inputs", "secrets") for one, about in declared.get(part, {}).items() if about.get("required")
@@ -302,7 +310,7 @@ def test_what_patches_on_a_schedule_has_no_key():
     workflow = parsed((ROOT / ".github" / "workflows" / "scheduled-patch.yml").read_text())
     jobs = workflow["jobs"]
     patch, sign = (
-        next(step["with"] for step in jobs[name]["steps"] if step.get("uses", "").startswith("org/s3c@"))
+        next(step["with"] for step in jobs[name]["steps"] if step.get("uses", "") == "$/actions/chain")
         for name in ("patch", "sign")
     )
     assert (patch["sign"], sign["patch"]) == (False, False)
@@ -324,7 +332,7 @@ USED = [
     ("page", "uses", "output"), USED, ids=[f"{page.parent.name}: {used}" for page, _, used in USED]
 )
 def test_an_output_that_is_used_is_one_of_the_action(page, uses, output):
-    folder = ROOT / uses.removeprefix("org/s3c").partition("@")[0].strip("/")
+    folder = own_path(uses)
     assert output in parsed((folder / "action.yml").read_text())["outputs"]
 
 
@@ -352,3 +360,16 @@ def test_the_workshops_table_has_every_command_of_the_original():
     asked = [one.strip() for one in re.split(r"[;\n]", ORIGINAL) if one.strip()]
     assert not [one for one in asked if not re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", left)]
     assert all(len(row) == 3 and row[1].strip() for row in rows), "each has ours beside it"
+
+
+def test_one_namespace_is_shown_and_it_is_the_one_that_terraform_lets_deploy():
+    variables = (ROOT / "infra/terraform/variables.tf").read_text()
+    (allowed,) = re.findall(r'variable "namespaces" \{[^}]*default +\= \["(\w+)"\]', variables)
+    flags, keys = r"--namespaces?[ =]|\s-n ", r"\bnamespaces?: "
+    texts = [(path, flags) for path in (ROOT / "s3c_actions" / "options").glob("*.py")]
+    texts += [(path, f"{flags}|{keys}") for path in PAGES]
+    shown = {
+        (path.name, name) for path, form in texts for name in re.findall(rf"(?:{form})([a-z][a-z-]*)", path.read_text())
+    }
+    assert len(shown) >= 8
+    assert {name for _, name in shown} <= {allowed, "gatekeeper-system"}, shown

@@ -17,6 +17,7 @@ import pytest
 
 import s3c_actions
 from s3c_actions.azure import container_registry, kubernetes_service, login_errors, vault_errors
+from s3c_actions.azure.transport import Reply
 from s3c_actions.cluster.gate import denials
 from s3c_actions.core import explain
 from s3c_actions.core.errors import OutsideError, S3CError
@@ -84,7 +85,7 @@ ABOUT = vault_errors.VaultContext(vault="v.vault.azure.net", certificate="signin
 def vault(answer: Answer) -> S3CError:
     response = SimpleNamespace(text=lambda: json.dumps({"error": answer.error}))
     error: Any = SimpleNamespace(status_code=answer.status, response=response, message="")
-    return vault_errors.translate_vault_error(error, ABOUT)
+    return vault_errors.translate_vault_error(error, ABOUT, 6)
 
 
 IDENTITY: Any = SimpleNamespace(told="an identity", tenant="t", client="c")
@@ -92,12 +93,16 @@ IDENTITY: Any = SimpleNamespace(told="an identity", tenant="t", client="c")
 
 def cluster(answer: Answer) -> S3CError:
     which = kubernetes_service.AksCluster(subscription="s", group="g", name="n")
-    return kubernetes_service._refusal_error(which, IDENTITY, answer.status, json.dumps({"error": answer.error}))
+    return kubernetes_service._refusal_error(
+        which, IDENTITY, Reply(answer.status, {}, json.dumps({"error": answer.error}), 1)
+    )
 
 
 def registry_login(text: str) -> S3CError:
     status, _, said = text.partition(" ")
-    return container_registry._exchange_error("reg.azurecr.io", IDENTITY, "t", int(status), said)
+    code, _, message = said.partition(": ")
+    body = json.dumps({"errors": [{"code": code, "message": message}]})
+    return container_registry._exchange_error("reg.azurecr.io", IDENTITY, "t", Reply(int(status), {}, body, 1))
 
 
 def github(answer: Answer) -> S3CError:
@@ -115,9 +120,9 @@ TRANSLATE: dict[str, Callable[[str], S3CError]] = {
     "helm": lambda text: helm_errors.not_installed("ratify", Path("chart"), "gatekeeper-system", text),
     "go": lambda text: install_errors.not_built("It failed.", ProgramFailed(completed(text))),
     "entra": login,
-    "key vault network": lambda text: vault_errors._unreachable_error(OSError(text), ABOUT),
+    "key vault network": lambda text: vault_errors._unreachable_error(OSError(text), ABOUT, 4),
     "registry login": registry_login,
-    "registry login network": lambda text: container_registry._unreachable_error("reg.azurecr.io", OSError(text)),
+    "registry login network": lambda text: container_registry._unreachable_error("reg.azurecr.io", OSError(text), 4),
     "gate": gate,
 }
 

@@ -42,10 +42,7 @@ ACROSS = {
 
 WITHOUT = {
     ".": "__main__",
-    "azure": (
-        "clouds container_registry github_token kubernetes_service login_errors plugin plugin_client "
-        "transport vault vault_errors"
-    ),
+    "azure": "clouds github_token kubernetes_service plugin plugin_client transport vault_errors",
     "cli": "os_errors parser publish streams",
     "cluster": "apply client deployed images rollout yaml_loader",
     "cluster/gate": "denials manifests",

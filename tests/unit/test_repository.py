@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import ruamel.yaml
 
+from s3c_actions import REPOSITORY
 from tests.support import ROOT
 
 YAML = ruamel.yaml.YAML(typ="safe", pure=True)
@@ -44,7 +45,9 @@ def test_a_form_for_issues_has_what_github_asks_for(path: Path) -> None:
 
 def test_a_vulnerability_is_not_reported_in_public() -> None:
     config = YAML.load((ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml").read_text())
-    assert [one["url"] for one in config["contact_links"]] == ["https://github.com/org/s3c/security/advisories/new"]
+    assert [one["url"] for one in config["contact_links"]] == [
+        f"https://github.com/{REPOSITORY}/security/advisories/new"
+    ]
 
 
 def test_every_target_is_explained_and_those_of_a_request_exist() -> None:
@@ -64,3 +67,40 @@ def test_what_unit_leaves_out_is_run_by_test() -> None:
     assert {"unit", "slow"} <= set(everything.split())
     assert "-m 'not slow'" in makefile
     assert re.search(r"-m slow$", makefile, re.MULTILINE)
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+OWN = [*WORKFLOWS, ROOT / "action.yml", *sorted((ROOT / "actions").glob("*/action.yml"))]
+
+
+def uses(node: object) -> list[str]:
+    """Everything that a workflow or an action uses."""
+    if isinstance(node, dict):
+        own = [node["uses"]] if isinstance(node.get("uses"), str) else []
+        return own + [one for value in node.values() for one in uses(value)]
+    return [one for value in node for one in uses(value)] if isinstance(node, list) else []
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_we_use_is_this_commit_or_pinned(path: Path) -> None:
+    """Whoever pins us by a commit has then pinned everything, and a fork runs its own code."""
+    for one in uses(YAML.load(path.read_text())):
+        if one.startswith("$/"):
+            # The runner refuses `$/` without a path, and one with a version.
+            target = ROOT / one.removeprefix("$/")
+            assert target.is_file() or (target / "action.yml").is_file(), one
+        elif one != "./":
+            assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", one), f"{one} is not pinned by a commit"
+            assert not one.startswith(REPOSITORY), f"{one} is ours: $/"
+
+
+def test_the_root_action_itself_is_used_by_its_own_test_alone() -> None:
+    assert [path.name for path in OWN if "./" in uses(YAML.load(path.read_text()))] == ["self-test.yml"]
+
+
+def test_the_chain_is_the_root_action() -> None:
+    root, chain = (YAML.load((ROOT / folder / "action.yml").read_text()) for folder in ("", "actions/chain"))
+    assert {key: value for key, value in root.items() if key != "runs"} == {
+        key: value for key, value in chain.items() if key != "runs"
+    }
+    assert str(root["runs"]).replace("$GITHUB_ACTION_PATH/actions/", "$GITHUB_ACTION_PATH/../") == str(chain["runs"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from s3c_actions.azure import clouds
 from s3c_actions.cluster import manifests
 from s3c_actions.cluster.client import KubernetesObject
 from s3c_actions.policy import export
@@ -100,16 +101,20 @@ def key_vault_store(vault: str, certificate: str, *, tenant: str, client: str) -
     return provider
 
 
-def ratify_values(client: str = "", exempt: tuple[str, ...] = ()) -> KubernetesObject:
+def ratify_values(
+    client: str = "", exempt: tuple[str, ...] = (), registries: str = clouds.PUBLIC.registries
+) -> KubernetesObject:
     """Return values for Ratify's chart in addition to its file; empty when there are none.
 
     Args:
         client: of the identity with which it reads Azure Container Registry, by workload identity.
         exempt: namespaces whose images it does not change, as in `policy`.
+        registries: domain of the cloud's container registries, to which it sends its token. Ratify's wildcard stands
+            for one label, so a region's address (`NAME.REGION.geo.azurecr.io`) has to be named by the user's values.
     """
     chart_values: KubernetesObject = {}
     if client:
-        providers = {"azureWorkloadIdentityEnabled": True, "azureContainerRegistryEndpoints": ["*.azurecr.io"]}
+        providers = {"azureWorkloadIdentityEnabled": True, "azureContainerRegistryEndpoints": [f"*.{registries}"]}
         chart_values |= {"azureWorkloadIdentity": {"clientId": client}, "oras": {"authProviders": providers}}
     if exempt:
         chart_values |= {"provider": {"mutationExcludedNamespaces": [*EXEMPT_NAMESPACES, *exempt]}}

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
+from s3c_actions import REPOSITORY
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, count_by_severity
 from s3c_actions.findings.threshold import enumerate_names
 from s3c_actions.report.formats import dockerfile
@@ -136,5 +137,5 @@ def _advice(findings: Sequence[Finding], *, patched: bool) -> str:
     elif patched:
         advice = "The patch did not get it: build the image on an updated base."
     else:
-        advice = "Patch the image (org/s3c/actions/patch), or build it on an updated base."
+        advice = f"Patch the image ({REPOSITORY}/actions/patch), or build it on an updated base."
     return f"{fix.strip()} {advice}"

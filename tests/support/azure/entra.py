@@ -17,6 +17,7 @@ The endpoints as published, each with its page:
 from __future__ import annotations
 
 import base64
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -348,6 +349,8 @@ class Entra:
             return json_answer(
                 {"error": "invalid_request", "error_description": "Required metadata header not specified"}, 400
             )
+        if request.path == "/metadata/instance":
+            return instance_metadata(request)
         if request.path != "/metadata/identity/oauth2/token":
             return json_answer({"error": "Not found"}, 404)
         wanted = request.query.get("client_id")
@@ -368,6 +371,16 @@ class Entra:
         )
 
 
+def instance_metadata(request: Request) -> Answer:
+    """Azure's answer on the machine: https://learn.microsoft.com/azure/virtual-machines/instance-metadata-service"""
+    versions = ["2021-02-01", "2021-01-01", "2020-12-01"]
+    if request.query.get("api-version") not in versions:
+        error = "Bad request. api-version is invalid or was not specified in the request. For more information refer to"
+        return json_answer({"error": f"{error} aka.ms/azureimds", "newest-versions": versions}, 400)
+    compute = {"azEnvironment": "AzurePublicCloud", "location": "westeurope", "provider": "Microsoft.Compute"}
+    return json_answer({"compute": compute, "network": {"interface": []}})
+
+
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
@@ -377,11 +390,12 @@ class GitHub:
     """GitHub's OIDC provider for one job.
 
     Attributes:
-        subject: of the job, such as `repo:org/repo:ref:refs/heads/main`.
+        subject: of the job. By default with the ids of owner and repository, as GitHub issues it for a repository of
+            today; an older repository's has names alone (`without_ids`).
         lifetime: seconds a token lives; GitHub's live five minutes.
     """
 
-    subject: str = "repo:org/voting-app:ref:refs/heads/main"
+    subject: str = "repo:org@9919/voting-app@1296269:ref:refs/heads/main"
     lifetime: float = 300.0
     signer: Signer = field(default_factory=lambda: Signer(f"https://{GITHUB_ISSUER}"))
     request_token: str = field(default_factory=lambda: f"ghs-request-{uuid.uuid4().hex}", repr=False)
@@ -429,6 +443,15 @@ class GitHub:
         )
         self.given.append(token)
         return json_answer({"value": token, "count": len(token)})
+
+
+def without_ids(subject: str) -> str:
+    """A subject as GitHub issues it for a repository without immutable subjects.
+
+    https://docs.github.com/en/actions/reference/security/oidc#immutable-subject-claims
+    """
+    repository, rest = re.fullmatch(r"repo:([^:]+)(:.+)", subject, re.DOTALL).groups()  # type: ignore[union-attr]
+    return "repo:" + re.sub(r"@\d+", "", repository) + rest
 
 
 def tokens(sites: Sites) -> list[Request]:

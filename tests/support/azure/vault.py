@@ -29,9 +29,10 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.serialization import pkcs12
 
 from s3c_lab.certificates import Identity, pem
-from tests.support.azure.entra import LOGIN, VAULT, BadToken, Entra, base64url
+from tests.support.azure.entra import LOGIN, BadToken, Entra, base64url
 from tests.support.azure.web import Answer, Request, json_answer
 from tests.support.azure.world import World
 
@@ -61,7 +62,11 @@ class Denied(Exception):
 
 @dataclass
 class Version:
-    """One version of a certificate, with its key and its secret."""
+    """One version of a certificate, with its key and its secret.
+
+    Attributes:
+        stored: the certificates in the secret, in the order in which they were imported; empty: the whole chain.
+    """
 
     identity: Identity = field(repr=False)
     version: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -69,6 +74,7 @@ class Version:
     key_enabled: bool = True
     exportable: bool = False
     content_type: str = "application/x-pem-file"
+    stored: tuple[x509.Certificate, ...] = ()
     created: int = field(default_factory=lambda: int(time.time()))
 
     @property
@@ -81,11 +87,15 @@ class Vault:
     """One vault.
 
     Attributes:
-        name: of it; its host is NAME.vault.azure.net.
+        name: of it; its host is NAME.vault.azure.net, or another cloud's.
+        domain: of the cloud's vaults.
         rights: object id of a service principal → what it may do, as access policies call it.
         rbac: whether roles decide rather than access policies; it shows in what is said of a right that is missing.
         open_to_all: whether its firewall lets everybody in.
         throttled: how many requests more are turned away for being too many.
+        retry_after: its header; None: Key Vault's own answers on `sign` have none
+            (https://github.com/vcsjones/AzureSignTool/issues/219).
+        failures: answers to the next signatures, the first one first.
         offset: seconds that its clock is ahead.
         tenant: whose tokens it takes.
         while_signing: called while a client waits for a signature.
@@ -97,16 +107,18 @@ class Vault:
     rbac: bool = True
     open_to_all: bool = True
     throttled: int = 0
-    retry_after: int = 1
+    retry_after: str | None = None
+    failures: list[Answer] = field(default_factory=list)
     offset: float = 0.0
     tenant: str = ""
     while_signing: Callable[[], None] = lambda: None
+    domain: str = "vault.azure.net"
     certificates: dict[str, list[Version]] = field(default_factory=dict)
     deleted: dict[str, list[Version]] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
-        return f"{self.name}.vault.azure.net"
+        return f"{self.name}.{self.domain}"
 
     @property
     def url(self) -> str:
@@ -139,7 +151,7 @@ class Vault:
             "x-ms-request-id": str(uuid.uuid4()),
             "x-ms-keyvault-network-info": "conn_type=Ipv4;addr=127.0.0.1;act_addr_fam=InterNetwork;",
         }
-        return Answer(answer.status, answer.body, {**own, **answer.headers})
+        return Answer(answer.status, answer.body, {**own, **answer.headers}, answer.broken)
 
     def _answer(self, request: Request) -> Answer:
         claims = self._authenticated(request)
@@ -152,7 +164,7 @@ class Vault:
                 "Throttled",
                 "Request was not processed because too many requests were received. Reason: "
                 "VaultRequestTypeLimitReached",
-                Retry_After=str(self.retry_after),
+                **({"Retry_After": self.retry_after} if self.retry_after is not None else {}),
             )
         if not self.open_to_all:
             raise Denied(
@@ -189,7 +201,7 @@ class Vault:
 
     def _authenticated(self, request: Request) -> dict[str, Any]:
         tenant = self.tenant or self.entra.tenant
-        challenge = f'Bearer authorization="https://{LOGIN}/{tenant}", resource="{VAULT}"'
+        challenge = f'Bearer authorization="https://{LOGIN}/{tenant}", resource="https://{self.domain}"'
         if not request.bearer:
             raise Denied(
                 401,
@@ -198,7 +210,7 @@ class Vault:
                 WWW_Authenticate=challenge,
             )
         try:
-            claims = self.entra.checked(request.bearer, VAULT)
+            claims = self.entra.checked(request.bearer, f"https://{self.domain}")
         except BadToken as error:
             raise Denied(
                 401,
@@ -287,9 +299,13 @@ class Vault:
     def _secret(self, name: str, of: Version) -> Answer:
         if not of.enabled:
             raise Denied(403, "Forbidden", "Operation get is not allowed on a disabled secret.", "SecretDisabled")
-        value = b"".join(pem(one) for one in of.identity.chain)
+        stored = of.stored or of.identity.chain
+        value = b"".join(pem(one) for one in stored)
         if of.exportable:
             value = of.identity.key_pem() + value
+        if of.content_type == "application/x-pkcs12":
+            bundle = pkcs12.serialize_key_and_certificates(None, None, None, stored, serialization.NoEncryption())
+            value = base64.b64encode(bundle)
         return json_answer(
             {
                 "value": value.decode(),
@@ -319,6 +335,8 @@ class Vault:
         return {**kid, "kty": "EC", "crv": _CURVES[public.curve.name], **xy}
 
     def _sign(self, name: str, of: Version, asked: dict[str, str]) -> Answer:
+        if self.failures:
+            return self.failures.pop(0)
         if not of.key_enabled or not of.enabled:
             raise Denied(403, "Forbidden", "Operation sign is not allowed on a disabled key.", "KeyDisabled")
         now = datetime.now(UTC)

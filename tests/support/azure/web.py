@@ -44,15 +44,23 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
+    """`broken`: the connection ends before the answer begins (0), or after so many bytes of its body."""
+
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    broken: int | None = None
 
 
 def json_answer(document: Any, status: int = 200, **headers: str) -> Answer:
     """A document as JSON; underscores in the names of headers are dashes."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status, json.dumps(document).encode(), {"Content-Type": "application/json; charset=utf-8", **named})
+
+
+def throttled(**headers: str) -> Answer:
+    """An answer of a service that has too many requests."""
+    return json_answer({"error": {"code": "Throttled", "message": "Too many requests."}}, 429, **headers)
 
 
 Application = Callable[[Request], Answer]
@@ -100,6 +108,10 @@ def _handler(sites: Sites) -> type[BaseHTTPRequestHandler]:
                 target=self.path,
             )
             answer = sites.answer(request)
+            if answer.broken is not None:
+                self.close_connection = True
+            if answer.broken == 0:
+                return
             self.send_response_only(answer.status)
             if "Date" not in answer.headers:
                 self.send_header("Date", self.date_time_string())
@@ -109,7 +121,7 @@ def _handler(sites: Sites) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(answer.body)
+                self.wfile.write(answer.body[: answer.broken])
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _any  # noqa: N815
 

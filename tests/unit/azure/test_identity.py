@@ -142,6 +142,42 @@ def test_an_error_that_nobody_knows_is_told_with_its_code() -> None:
     assert error.original == "AADSTS999999: Something new."
 
 
+@pytest.mark.parametrize(
+    ("subject", "parts"),
+    [
+        (
+            "repo:acme@12/voting@345:environment:signing",
+            [
+                "repo:acme/voting:environment:signing, without the ids",
+                "`github_subject_prefix` to repo:acme@12/voting@345",
+            ],
+        ),
+        (
+            "repo:acme/voting:ref:refs/heads/a@1/b",
+            [
+                "repo:acme@OWNER_ID/voting@REPOSITORY_ID:ref:refs/heads/a@1/b",
+                "gh api repos/acme/voting/actions/oidc/customization/sub --jq .sub_claim_prefix",
+            ],
+        ),
+    ],
+)
+@pytest.mark.parametrize("code", ["700213", "70021", "700211"])
+def test_the_form_of_the_presented_subject_is_described(subject: str, parts: list[str], code: str) -> None:
+    login = LoginAttempt(client="c", claims={"iss": "i", "sub": subject, "aud": "a"})
+    error = login_errors.translate_login_error(f"AADSTS{code}: No matching …", login, datetime.now(UTC))
+    assert subject in error.what
+    for part in parts:
+        assert part in error.cause
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["", "system:serviceaccount:runners:s3c", "repository_owner_id:1:repository_id:2", "repo:acme", "repo:a:b/c:d"],
+)
+def test_a_subject_that_is_not_of_githubs_default_template_has_no_form(subject: str) -> None:
+    assert login_errors.describe_subject_form(subject) == ""
+
+
 def test_a_clock_that_is_off_is_told() -> None:
     now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
     said = "AADSTS700024: … Current time: 2026-11-24T11:30:00.1234567Z, assertion valid from …"

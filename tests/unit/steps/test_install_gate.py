@@ -11,6 +11,8 @@ import pytest
 from kubernetes.client import ApiClient
 from msgspec.structs import replace
 
+from s3c_actions.azure.clouds import CLOUDS
+from s3c_actions.cli import parser
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
 from s3c_actions.cluster.client import Cluster, Resource
 from s3c_actions.cluster.gate import manifests
@@ -20,11 +22,15 @@ from s3c_actions.core.process import CompletedProgram, Runner, Secrets
 from s3c_actions.core.progress import Silent
 from s3c_actions.options import declare
 from s3c_actions.options import gate as declared
+from s3c_actions.options.command import load
+from s3c_actions.programs.helm import charts
 from s3c_actions.programs.helm.helm import Chart, Helm
 from s3c_actions.steps.install_gate import is_status_current
 from s3c_actions.wiring import install_gate
 from s3c_actions.wiring.context import Context
 from s3c_lab.certificates import make, make_authority
+from tests.support import ROOT
+from tests.unit import test_documentation
 
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
 OTHER = "fedcba98-89ab-cdef-0123-456789abcdef"
@@ -106,6 +112,72 @@ def test_a_key_vault_takes_four_inputs(context, missing):
     with pytest.raises(InputError, match=r"is missing, and|nobody is trusted") as raised:
         install_gate._objects(given(**{name: value for name, value in VAULT.items() if name != missing}), context)
     assert raised.value.field == missing
+
+
+def az_account(context, *subscriptions):
+    """Somebody is signed in with az."""
+    program = context.cwd / "az"
+    program.touch(mode=0o755)
+    profile = context.cwd / ".azure" / "azureProfile.json"
+    profile.parent.mkdir(exist_ok=True)
+    profile.write_text(json.dumps({"subscriptions": subscriptions}), encoding="utf-8-sig")
+    return {"PATH": str(context.cwd), "HOME": str(context.cwd)}
+
+
+def test_the_tenant_is_the_inputs_else_the_environments_else_that_of_azs_account(context):
+    without = given(**{name: value for name, value in VAULT.items() if name != "tenant-id"})
+    first, current = "11111111-89ab-cdef-0123-456789abcdef", "22222222-89ab-cdef-0123-456789abcdef"
+    signed_in = az_account(context, {"tenantId": first}, {"isDefault": True, "tenantId": current})
+    variable = {"AZURE_TENANT_ID": "33333333-89ab-cdef-0123-456789abcdef"}
+
+    def tenant(options, environment):
+        (provider, *_) = install_gate._objects(options, replace(context, environment=environment))
+        return provider["spec"]["parameters"]["tenantID"]
+
+    assert tenant(given(**VAULT), signed_in | variable) == UUID
+    assert tenant(without, signed_in | variable) == variable["AZURE_TENANT_ID"]
+    assert tenant(without, signed_in) == current
+    for environment, message in (({"AZURE_TENANT_ID": "my tenant"}, "AZURE_TENANT_ID"), ({}, "is missing, and")):
+        with pytest.raises(InputError, match=message) as raised:
+            tenant(without, environment)
+        assert raised.value.field == "tenant-id"
+    for account in ({"isDefault": True}, {"isDefault": True, "tenantId": 5}, {"tenantId": first}):
+        with pytest.raises(InputError, match="is missing, and"):
+            tenant(without, az_account(context, account))
+
+
+def test_the_workshops_command_takes_only_what_the_page_gives(context):
+    page = ROOT / "docs" / "workshop.md"
+    (words,) = (
+        words
+        for words in test_documentation.command_lines(page)
+        if words[1:3] == ["gate", "install"] and "--vault" in words
+    )
+    options = parser.read(load("gate"), [test_documentation.filled(word) for word in words[2:]])
+    assert options is not None
+    values = declare.read(declared.GateInputs, options, {}, lambda _old: None)
+    # The page exports what infra/terraform prints; the names are held to its outputs in test_documentation.
+    assert 'eval "$(tofu -chdir=infra/terraform output -raw github_variables)"' in page.read_text()
+    assert "AZURE_TENANT_ID " in (ROOT / "infra/terraform/outputs.tf").read_text()
+    exported = {name: value for name, value in test_documentation.VARIABLES.items() if name.startswith("AZURE_")}
+    (provider, *_) = install_gate._objects(values, replace(context, environment={**exported, "AZURE_TENANT_ID": UUID}))
+    assert provider["spec"]["parameters"]["tenantID"] == UUID
+
+
+@pytest.mark.parametrize("cloud", CLOUDS, ids=lambda cloud: cloud.name)
+def test_ratify_reads_the_vault_and_the_registries_of_the_cloud(context, monkeypatch, cloud):
+    values = given(**VAULT, azure_cloud=cloud.name)
+    (provider, *_) = install_gate._objects(values, context)
+    assert provider["spec"]["parameters"]["vaultURI"] == f"https://kv-voting.{cloud.vaults}"
+    monkeypatch.setattr(charts, "fetch_chart", lambda pin, **_: context.cwd / pin.name)
+    (_, ratify) = install_gate._charts(values, context)
+    (document,) = (json.loads(file.read_text()) for file in ratify.values if file.suffix == ".json")
+    assert document["azureWorkloadIdentity"] == {"clientId": OTHER}
+    providers = document["oras"]["authProviders"]
+    assert providers == {
+        "azureWorkloadIdentityEnabled": True,
+        "azureContainerRegistryEndpoints": [f"*.{cloud.registries}"],
+    }
 
 
 def test_one_source_of_trust(context, certificate):

@@ -1,0 +1,178 @@
+"""The harness holds workflows to GitHub's rules, and the workflows keep them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ruamel.yaml
+
+from tests.support import act, workflow_rules
+
+WORKFLOWS = sorted(workflow_rules.WORKFLOWS.glob("*.yml"))
+YAML = ruamel.yaml.YAML(typ="safe", pure=True)
+JOBS: list[tuple[Path, str, dict[str, Any]]] = [
+    (path, name, job) for path in WORKFLOWS for name, job in YAML.load(path)["jobs"].items()
+]
+
+TWO_JOBS = """
+on: push
+permissions: {}
+jobs:
+  made:
+    runs-on: ubuntu-latest
+    outputs:
+      image: ${{ steps.name.outputs.image }}
+      digest: ${{ steps.name.outputs.digest }}
+    steps:
+      - id: name
+        run: |
+          echo "image=ghcr.io/octo/app@sha256:0" >>"$GITHUB_OUTPUT"
+          echo "digest=sha256:0" >>"$GITHUB_OUTPUT"
+        env:
+          PASSED: ${{ secrets.NAME }}
+  used:
+    needs: made
+    runs-on: ubuntu-latest
+    steps:
+      - id: got
+        run: |
+          echo "image=$IMAGE" >>"$GITHUB_OUTPUT"
+          echo "digest=$DIGEST" >>"$GITHUB_OUTPUT"
+        env:
+          IMAGE: ${{ needs.made.outputs.image }}
+          DIGEST: ${{ needs.made.outputs.digest }}
+"""
+
+
+@pytest.mark.parametrize(("secret", "image"), [("octo", ""), ("another", "ghcr.io/octo/app@sha256:0")])
+def test_an_output_that_contains_a_secret_is_dropped(tmp_path: Path, secret: str, image: str) -> None:
+    job = act.run(TWO_JOBS, tmp_path, secrets={"NAME": secret})
+    assert job.succeeded, job.log
+    assert job.outputs["got"] == {"image": image, "digest": "sha256:0"}
+
+
+PATCH = """
+on: push
+permissions: {}
+jobs:
+  patch:
+    uses: org/s3c/.github/workflows/scheduled-patch.yml@v1
+    permissions: PERMISSIONS
+    with:
+      images: IMAGES
+"""
+GRANTED = (
+    "actions: read, contents: write, id-token: write, packages: write, pull-requests: write, security-events: write"
+)
+
+
+def patching(images: str, granted: str = GRANTED) -> str:
+    return PATCH.replace("PERMISSIONS", f"{{{granted}}}").replace("IMAGES", images)
+
+
+def test_a_call_that_grants_too_little_is_refused(tmp_path: Path) -> None:
+    job = act.run(patching("app:1", GRANTED.replace("actions: read, ", "")), tmp_path / "without")
+    assert not job.succeeded
+    assert "is requesting 'actions: read', but is only allowed 'actions: none'" in job.log
+    job = act.run(patching("app:1", GRANTED.replace("packages: write", "packages: read")), tmp_path / "less")
+    assert "is requesting 'packages: write', but is only allowed 'packages: read'" in job.log
+
+
+def test_more_images_than_a_matrix_may_have_are_refused_before_any_job_of_it(tmp_path: Path) -> None:
+    images = "|\n" + "\n".join(f"        registry.example/app-{number}:1" for number in range(257))
+    job = act.run(patching(images), tmp_path)
+    assert not job.succeeded
+    assert "lists 257 images, and GitHub runs at most 256 jobs of a matrix" in job.log
+    assert job.services == []
+
+
+UPLOAD = """
+on: push
+jobs:
+  upload:
+    runs-on: ubuntu-latest
+    permissions: {PERMISSIONS}
+    steps:
+      - run: mkdir sarif && touch sarif/one
+      - uses: github/codeql-action/upload-sarif@COMMIT
+        with: {sarif_file: sarif}
+"""
+
+
+@pytest.mark.parametrize("missing", ["", "actions", "contents", "security-events"])
+def test_an_upload_needs_all_that_github_asks_for(tmp_path: Path, missing: str) -> None:
+    rights = {"actions": "read", "contents": "read", "security-events": "write"}
+    rights.pop(missing, None)
+    granted = ", ".join(f"{scope}: {level}" for scope, level in rights.items())
+    workflow = UPLOAD.replace("PERMISSIONS", granted).replace("COMMIT", act.pinned()["github/codeql-action"])
+    job = act.run(workflow, tmp_path)
+    assert job.succeeded is (missing == "")
+    assert (
+        not missing
+        or f"Resource not accessible by integration - https://docs.github.com/rest (403: {missing})" in job.log
+    )
+
+
+UPLOADS = [(path, name, job) for path, name, job in JOBS if "upload-sarif" in str(job) or "from-run" in str(job)]
+
+
+@pytest.mark.parametrize(("path", "name", "job"), UPLOADS, ids=[f"{path.name} {name}" for path, name, _ in UPLOADS])
+def test_a_job_that_uploads_may_look_its_run_up(path: Path, name: str, job: dict[str, Any]) -> None:
+    assert job["permissions"]["actions"] == "read"
+    if "upload-sarif" in str(job):
+        assert job["permissions"]["security-events"] == "write"
+        assert job["permissions"]["contents"] == "read"
+
+
+def test_there_are_some() -> None:
+    assert len(UPLOADS) == 4
+
+
+def test_no_user_name_is_a_secret() -> None:
+    secrets = [
+        name for path in WORKFLOWS for name in (YAML.load(path)["on"].get("workflow_call") or {}).get("secrets", {})
+    ]
+    assert len(secrets) >= 6
+    assert not [name for name in secrets if "user" in name.lower()]
+
+
+def test_artifacts_are_named_by_the_call_and_taken_by_that_name() -> None:
+    """What is kept by one call is never what another call of the same run keeps or takes."""
+    named = 0
+    for path in WORKFLOWS:
+        if "inputs" not in ((YAML.load(path)["on"] or {}).get("workflow_call") or {}):
+            continue
+        for job in YAML.load(path)["jobs"].values():
+            for step in job.get("steps", ()):
+                if "-artifact@" in step.get("uses", ""):
+                    given = step["with"]
+                    assert ".outputs.call" in str(given) or ".outputs.artifact" in str(given), (path.name, given)
+                    named += 1
+    assert named >= 12
+    for name in ("refresh.yml", "scheduled-patch.yml", "secure-image.yml"):
+        assert "CALL: ${{ toJSON(inputs) }} ${{ job.check_run_id }}" in (workflow_rules.WORKFLOWS / name).read_text()
+
+
+def test_deployments_into_one_target_wait_for_each_other() -> None:
+    for path, name, job in JOBS:
+        if "$/actions/deploy" in str(job) and path.name != "self-test.yml":
+            group = job["concurrency"]["group"]
+            assert all(part in group for part in ("github.repository", "inputs.aks-cluster", "inputs.namespace")), name
+            assert "inputs.image" not in group
+            assert (job["concurrency"]["cancel-in-progress"], job["concurrency"]["queue"]) == (False, "max")
+            break
+    else:
+        pytest.fail("no workflow deploys")
+
+
+def test_only_the_jobs_that_sign_are_given_the_identity_that_signs() -> None:
+    signing = [(path.name, name) for path, name, job in JOBS if "inputs.sign-client-id" in str(job)]
+    assert signing == [("scheduled-patch.yml", "sign"), ("secure-image.yml", "sign")]
+    for path, name, job in JOBS:
+        if (path.name, name) in signing:
+            assert job["environment"] == "${{ inputs.sign-environment }}"
+    for workflow in ("scheduled-patch.yml", "secure-image.yml"):
+        inputs = YAML.load(workflow_rules.WORKFLOWS / workflow)["on"]["workflow_call"]["inputs"]
+        assert inputs["sign-environment"]["default"] == "signing"
