@@ -41,6 +41,7 @@ _CAPABLE = (
     *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
     *("--security-opt", "systempaths=unconfined", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup"),
 )
+MAX_BUNDLE = 16 * 1024 * 1024
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
@@ -223,5 +224,5 @@ def _bundle(environment: Mapping[str, str]) -> bytes:
     for path in (environment.get("SSL_CERT_FILE", ""), *_BUNDLES):
         with suppress(OSError):
             if path:
-                return Path(path).read_bytes()
+                return reading.read_file(Path(path), MAX_BUNDLE)
     return b""
