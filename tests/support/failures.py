@@ -50,7 +50,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
     ),
     "buildkit": (
         "Error response from daemon: toomanyrequests: You have reached your unauthenticated pull rate limit.",
-        "Error response from daemon: privileged mode is incompatible with user namespaces.",
+        "Error response from daemon: authorization denied by plugin x: privileged containers are not allowed",
         "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
         "Error response from daemon: pull access denied for x, repository does not exist or may require 'docker login'",
         'Error response from daemon: Get "https://x/v2/": http: server gave HTTP response to HTTPS client',

@@ -6,7 +6,6 @@ Addresses are BuildKit's own (`unix://`, `tcp://`, `docker-container://`, `kube-
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import re
@@ -289,7 +288,7 @@ def _no_daemon_reason(runner: Runner) -> str:
     if os.uname().sysname != "Linux":
         return "a daemon of our own runs on Linux only"
     if os.geteuid() != 0:
-        return f"a daemon of our own needs root, and this is {getpass.getuser()}"
+        return f"a daemon of our own needs root, and this is the user {os.geteuid()}"
     if _worker(runner) is None:
         return "a daemon of our own needs runc, which is not on PATH (Debian: `apt-get install runc`)"
     return ""

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from s3c_actions.core import reading, tempdir
-from s3c_actions.core.errors import S3CError
+from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.process import CompletedProgram, ProgramTimedOut, Runner
 from s3c_actions.core.progress import Progress
 from s3c_actions.programs.buildkit import errors
@@ -72,6 +72,7 @@ def run_container(request: ContainerRequest, runner: Runner, progress: Progress)
         Its address, `docker-container://NAME`.
 
     Raises:
+        InputError: `config` cannot be read.
         OutsideError: the image cannot be pulled, or Docker or BuildKit did not start it.
     """
     _remove_leftovers(runner, progress)
@@ -172,7 +173,7 @@ def _pull(request: ContainerRequest, runner: Runner, progress: Progress) -> tupl
 def _start(name: str, image: str, request: ContainerRequest, runner: Runner) -> None:
     environment = runner.environment
     host = urlsplit(request.mirror).netloc.rpartition("@")[2]
-    given = reading.read_text_file(request.config) if request.config is not None else ""
+    given = _read_config(request.config) if request.config is not None else ""
     proxies = [
         urlsplit(environment[variable]).netloc.rpartition("@")[2]
         for variable in _PROXIES
@@ -180,6 +181,7 @@ def _start(name: str, image: str, request: ContainerRequest, runner: Runner) -> 
     ]
     places = [*request.registries, *proxies, *([host] if host else []), *mirrors_of(given)]
     argv = ["create", "--name", name, "--label", f"{LABEL}={identity()}", "--rm"]
+    argv += ["--userns", "host"]  # where Docker maps users, a privileged container has to be outside of the map
     argv += ["--network", "host"] if needs_host_network(places) else []
     # By name alone: a proxy's password is not in the command line.
     argv += [word for variable in _PROXIES if environment.get(variable) for word in ("--env", variable)]
@@ -212,6 +214,15 @@ def _start(name: str, image: str, request: ContainerRequest, runner: Runner) -> 
         if "No such container" in log.stderr + ready.stderr or time.monotonic() > deadline:
             raise errors.not_started(f"{ready.stderr}\n{log.stdout}\n{log.stderr}", image)
         time.sleep(0.2)
+
+
+def _read_config(path: Path) -> str:
+    try:
+        return reading.read_text_file(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            "buildkit-config", f"{path} cannot be read: {error}.", remedy="Give a buildkitd.toml in UTF-8."
+        ) from error
 
 
 def _must(ended: CompletedProgram, image: str) -> None:

@@ -19,10 +19,9 @@ CASES = (
         remedy="Log in (`docker login`, on a runner docker/login-action). " + _OTHER,
     ),
     Case(
-        pattern=r"privileged mode is incompatible|privileged.{0,100}(?:not allowed|denied|forbidden)"
-        r"|authorization denied by plugin",
+        pattern=r"privileged.{0,100}(?:not allowed|denied|forbidden)|authorization denied by plugin",
         what="Docker here does not start privileged containers, which BuildKit needs.",
-        cause="It maps user namespaces, or a plugin of it refuses them.",
+        cause="A plugin of it refuses them.",
         remedy=_OTHER,
     ),
     Case(

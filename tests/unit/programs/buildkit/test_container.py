@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.process import CompletedProgram
 from s3c_actions.programs.buildkit import container
 from s3c_actions.programs.buildkit.container import ContainerRequest, run_container
@@ -66,7 +66,7 @@ def test_the_container_and_its_volume_are_removed_at_the_end(run: Callable[..., 
 
 @pytest.mark.parametrize("words", ["create", "cp", "start"])
 def test_a_container_that_does_not_start_is_removed(run: Callable[..., str], words: str) -> None:
-    docker = Docker({words: "privileged mode is incompatible with user namespaces"})
+    docker = Docker({words: "authorization denied by plugin x: no"})
     with pytest.raises(OutsideError, match="privileged containers"):
         run(docker)
     assert docker.words("rm")
@@ -88,6 +88,14 @@ def test_a_run_that_is_interrupted_removes_its_container(tmp_path: Path) -> None
     ):
         raise KeyboardInterrupt
     assert docker.words("rm")
+
+
+def test_a_configuration_that_cannot_be_read_is_wrong_input(run: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "buildkitd.toml").write_bytes(b"\xff")
+    docker = Docker()
+    with pytest.raises(InputError, match=r"buildkitd\.toml cannot be read"):
+        run(docker, config=tmp_path / "buildkitd.toml")
+    assert docker.words("create") == []
 
 
 @pytest.mark.parametrize("registry", ["localhost:5000", "127.0.0.1:5000", "[::1]:5000", "reg.localhost"])
