@@ -81,7 +81,7 @@ WITHOUT = {
     "trace": "diagram document model page text",
     "wiring": (
         "attaching azure baseline context deploying files github install_gate judging kubernetes logins "
-        "patching programs result_files target_files tracing vault verifying"
+        "programs result_files target_files tracing vault verifying"
     ),
 }
 """Package → its modules without a test file of their name: what they do is tested through others, or by the contract
