@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 import socket
 import time
@@ -33,6 +34,9 @@ LABEL = "io.github.s3c.owner"
 PULL_SECONDS = 300.0
 START_SECONDS = 60.0
 QUERY_SECONDS = 30.0
+IN_CONTAINER = Path("/.dockerenv")
+"""Docker's mark in every container of its own."""
+_CONTAINER_ID = re.compile("[0-9a-f]{12}")
 _FOLDER = "/etc/s3c"
 _PRIVILEGED = ("--privileged",)
 # What BuildKit uses of it, for a Docker inside of a container that was not given every capability.
@@ -182,7 +186,7 @@ def _start(name: str, image: str, request: ContainerRequest, runner: Runner) -> 
     places = [*request.registries, *proxies, *([host] if host else []), *mirrors_of(given)]
     argv = ["create", "--name", name, "--label", f"{LABEL}={identity()}", "--rm"]
     argv += ["--userns", "host"]  # where Docker maps users, a privileged container has to be outside of the map
-    argv += ["--network", "host"] if needs_host_network(places) else []
+    argv += _network(places, runner)
     # By name alone: a proxy's password is not in the command line.
     argv += [word for variable in _PROXIES if environment.get(variable) for word in ("--env", variable)]
     with tempdir.open_run_folder(request.temp) as folder:
@@ -214,6 +218,16 @@ def _start(name: str, image: str, request: ContainerRequest, runner: Runner) -> 
         if "No such container" in log.stderr + ready.stderr or time.monotonic() > deadline:
             raise errors.not_started(f"{ready.stderr}\n{log.stdout}\n{log.stderr}", image)
         time.sleep(0.2)
+
+
+def _network(places: Collection[str], runner: Runner) -> list[str]:
+    """Return flags for a network in which the places have the addresses that they have here."""
+    own = socket.gethostname()
+    # A job's container, beside which ours is to run: in its network are its loopback and its service containers.
+    may_be_known = IN_CONTAINER.exists() and _CONTAINER_ID.fullmatch(own)
+    if may_be_known and _docker(runner, ["container", "inspect", "--format", "{{.Id}}", own]).code == 0:
+        return ["--network", f"container:{own}"]
+    return ["--network", "host"] if needs_host_network(places) else []
 
 
 def _read_config(path: Path) -> str:

@@ -1,6 +1,7 @@
 """The BuildKit in a container, as Docker is asked for it."""
 
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,11 @@ class Notes:
 
     def note(self, text: str) -> None:
         self.lines.append(text)
+
+
+@pytest.fixture(autouse=True)
+def not_in_a_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(container, "IN_CONTAINER", tmp_path / "nothing")
 
 
 @pytest.fixture
@@ -104,6 +110,34 @@ def test_a_registry_on_loopback_is_reached_through_the_hosts_network(run: Callab
     run(docker, registries=(registry,))
     (create,) = docker.words("create")
     assert create[create.index("--network") + 1] == "host"
+
+
+@pytest.mark.parametrize(
+    ("inside", "hostname", "fails", "network"),
+    [
+        (True, "0123456789ab", {}, ["container:0123456789ab"]),
+        # A Docker of its own in the container does not know the container itself; a name may be chosen.
+        (True, "0123456789ab", {"container inspect": "No such container"}, ["host"]),
+        (True, "runner-1", {}, ["host"]),
+        (False, "0123456789ab", {}, ["host"]),
+    ],
+)
+def test_a_job_in_a_container_shares_its_network(
+    run: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    inside: bool,
+    hostname: str,
+    fails: dict[str, str],
+    network: list[str],
+) -> None:
+    if inside:
+        monkeypatch.setattr(container, "IN_CONTAINER", tmp_path)
+    monkeypatch.setattr(socket, "gethostname", lambda: hostname)
+    docker = Docker(fails)
+    run(docker, registries=("localhost:5000",))
+    (create,) = docker.words("create")
+    assert [create[at + 1] for at, word in enumerate(create) if word == "--network"] == network
 
 
 def test_the_mirrors_registry_is_asked_first_and_then_mirrors_the_tooling_image(run: Callable[..., str]) -> None:
