@@ -216,6 +216,24 @@ def test_privileged_where_docker_can_and_with_what_buildkit_uses_where_not(
         assert run.left(container) == []
 
 
+def test_where_docker_maps_users_to_others(start: Any, short_folder: Path) -> None:
+    """The map of root's is in files of /etc, which this Docker alone sees with a line more."""
+    docker = short_folder / "docker"
+    docker.mkdir()
+    mount = ""
+    for name in ("subuid", "subgid"):
+        (docker / name).write_text("root:100000:65536\n")
+        Path("/etc", name).touch()
+        mount += f"mount --bind {docker / name} /etc/{name} && "
+    before = ["unshare", "--mount", "sh", "-c", f'{mount} exec "$@"', "sh"]
+    with own_docker(docker, before, "--userns-remap=root") as address:
+        run, process = start(docker=address, then="echo 'Error: failed to solve: x' >&2; exit 1")
+        output = ended(process, 3)
+        container = run.container(process.pid)
+        assert container["HostConfig"]["UsernsMode"] == "host"
+        assert run.left(container) == [], output
+
+
 def test_after_a_failure_nothing_is_left(start: Any) -> None:
     run, process = start(then="echo 'Error: failed to solve: x' >&2; exit 1")
     output = ended(process, 3)

@@ -162,9 +162,11 @@ def _remove_leftovers(runner: Runner, progress: Progress) -> None:
 
 def _pull(request: ContainerRequest, runner: Runner, progress: Progress) -> tuple[str, bool]:
     failures: list[S3CError] = []
-    for image, from_mirror in images(request.mirror):
+    names = images(request.mirror)
+    for image, from_mirror in names:
         if _docker(runner, ["image", "inspect", "--format", "{{.Id}}", image]).code == 0:
             return image, from_mirror
+    for image, from_mirror in names:
         progress.note(f"BuildKit: pulling {image}")
         pulled = _docker(runner, ["pull", "--quiet", image], PULL_SECONDS)
         if pulled.code == 0:

@@ -147,6 +147,13 @@ def test_the_mirrors_registry_is_asked_first_and_then_mirrors_the_tooling_image(
     assert 'mirrors = ["127.0.0.1:8080"]' in docker.files["buildkitd.toml"]
 
 
+def test_an_image_that_is_in_docker_is_not_pulled_from_anywhere(run: Callable[..., str]) -> None:
+    docker = Docker({"image inspect --format {{.Id}} mirror.example": "No such image"})
+    run(docker, mirror="https://mirror.example/github")
+    assert docker.words("pull") == []
+    assert docker.words("create")[0][-3] == "docker.io" + HERE
+
+
 def test_a_mirror_without_the_image_leaves_the_usual_one(run: Callable[..., str]) -> None:
     docker = Docker({"image inspect": "No such image", "pull --quiet mirror.example": "manifest unknown"})
     run(docker, mirror="https://mirror.example/github")
