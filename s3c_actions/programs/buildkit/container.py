@@ -34,6 +34,7 @@ LABEL = "io.github.s3c.owner"
 PULL_SECONDS = 300.0
 START_SECONDS = 60.0
 QUERY_SECONDS = 30.0
+SETTLE_SECONDS = 0.5
 IN_CONTAINER = Path("/.dockerenv")
 """Docker's mark in every container of its own."""
 _CONTAINER_ID = re.compile("[0-9a-f]{12}")
@@ -83,7 +84,11 @@ def run_container(request: ContainerRequest, runner: Runner, progress: Progress)
     image, from_mirror = _pull(request, runner, progress)
     name = f"s3c-buildkit-{secrets.token_hex(8)}"
     try:
-        _start(name, image, request if from_mirror else msgspec.structs.replace(request, mirror=""), runner)
+        try:
+            _start(name, image, request if from_mirror else msgspec.structs.replace(request, mirror=""), runner)
+        except KeyboardInterrupt:
+            time.sleep(SETTLE_SECONDS)  # Docker finishes the container that it was asked for, and only then has it
+            raise
         progress.note(f"BuildKit: container {name} of {image} (for this run)")
         yield f"docker-container://{name}"
     finally:

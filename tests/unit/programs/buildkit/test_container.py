@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +103,24 @@ def test_a_configuration_that_cannot_be_read_is_wrong_input(run: Callable[..., s
     with pytest.raises(InputError, match=r"buildkitd\.toml cannot be read"):
         run(docker, config=tmp_path / "buildkitd.toml")
     assert docker.words("create") == []
+
+
+@pytest.mark.parametrize("verb", ["create", "cp", "start", "exec"])
+def test_a_start_that_is_interrupted_leaves_docker_time_to_finish_what_is_removed_then(
+    run: Callable[..., str], monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    class Interrupted(Docker):
+        def run(self, argv: list[str], **keywords: object) -> CompletedProgram:
+            if argv[1] == verb:
+                raise KeyboardInterrupt
+            return super().run(argv, **keywords)
+
+    docker = Interrupted()
+    monkeypatch.setattr(time, "sleep", lambda seconds: docker.asked.append(["sleep", str(seconds)]))
+    with pytest.raises(KeyboardInterrupt):
+        run(docker)
+    slept, removed = docker.asked[-2:]
+    assert (slept, removed[:3]) == (["sleep", str(container.SETTLE_SECONDS)], ["rm", "--force", "--volumes"])
 
 
 @pytest.mark.parametrize("registry", ["localhost:5000", "127.0.0.1:5000", "[::1]:5000", "reg.localhost"])
