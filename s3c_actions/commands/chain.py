@@ -25,7 +25,7 @@ from s3c_actions.wiring import baseline, tracing
 from s3c_actions.wiring.attaching import attacher_for_scanner
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.deploying import create_verifier, denied_error, deploy_settings, deploy_tools, image_registry
-from s3c_actions.wiring.patching import open_patcher, reject_platform
+from s3c_actions.wiring.patching import check_system, open_patcher, reject_platform
 from s3c_actions.wiring.scanning import create_scanner, threshold_from_inputs
 from s3c_actions.wiring.signing import open_signing_key, registries_of
 from s3c_actions.wiring.verifying import given_trust_settings
@@ -48,6 +48,8 @@ def run(options: inputs.ChainInputs, context: Context) -> Outcome:
         InputError: an input, the certificate or an image is wrong: nothing has been pushed.
         OutsideError: a program could not be obtained, or a registry could not be reached: nothing has been pushed.
     """
+    if options.patch:
+        check_system(options, context)
     images = options.image
     for image in images:
         Reference.parse(image)
