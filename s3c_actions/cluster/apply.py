@@ -12,36 +12,42 @@ import msgspec
 from s3c_actions.cluster.client import ApiError, Cluster, KubernetesObject, Resource
 from s3c_actions.core.errors import InputError
 
-# Dependencies first, in Helm's order; kinds that are not listed come after these and before workloads.
-_FIRST = (
+INSTALL_ORDER = (
+    "PriorityClass",
     "Namespace",
-    "CustomResourceDefinition",
+    "NetworkPolicy",
     "ResourceQuota",
     "LimitRange",
-    "PriorityClass",
-    "StorageClass",
+    "PodSecurityPolicy",
+    "PodDisruptionBudget",
     "ServiceAccount",
     "Secret",
     "ConfigMap",
+    "StorageClass",
     "PersistentVolume",
     "PersistentVolumeClaim",
+    "CustomResourceDefinition",
     "ClusterRole",
     "ClusterRoleBinding",
     "Role",
     "RoleBinding",
     "Service",
-)
-_LAST = (
     "DaemonSet",
     "Pod",
     "ReplicationController",
     "ReplicaSet",
     "Deployment",
+    "HorizontalPodAutoscaler",
     "StatefulSet",
     "Job",
     "CronJob",
+    "IngressClass",
     "Ingress",
+    "APIService",
 )
+"""Kinds in Helm's order (`make contract` compares it); the other kinds follow, by name."""
+# What they ask about would be denied while the workload behind them is not up.
+_LAST = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 
 
 class ApplyTarget(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -132,10 +138,12 @@ def plan_targets(
     return tuple(sorted(by_identity.values(), key=lambda target: _rank(target.kind)))
 
 
-def _rank(kind: str) -> int:
-    if kind in _FIRST:
-        return _FIRST.index(kind)
-    return len(_FIRST) + (1 + _LAST.index(kind) if kind in _LAST else 0)
+def _rank(kind: str) -> tuple[int, str]:
+    if kind in INSTALL_ORDER:
+        return INSTALL_ORDER.index(kind), ""
+    if kind in _LAST:
+        return len(INSTALL_ORDER) + 1 + _LAST.index(kind), ""
+    return len(INSTALL_ORDER), kind
 
 
 def read_object(cluster: Cluster, target: ApplyTarget) -> KubernetesObject | None:

@@ -12,7 +12,7 @@ from s3c_actions.options.azure import IdentityOptions, guid
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path_items, path_text
 from s3c_actions.options.declare import Group, Input
-from s3c_actions.options.parse import boolean, duration, text
+from s3c_actions.options.parse import boolean, duration, items, text
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions
@@ -119,6 +119,30 @@ class ManifestOptions(Group):
     )
 
 
+class ImagePathOptions(Group):
+    """Where custom kinds name images."""
+
+    image_paths: Input[tuple[str, ...]] = Input(
+        name="image-paths",
+        help="Places of images in custom kinds, besides those that are known: `KIND.GROUP=PATH`, with `[]` for each "
+        "item of a list, `*` for any key and `**` for any depth; several by commas or lines. `!KIND.GROUP=PATH` says "
+        "that what stands there is not an image.",
+        parse=items,
+        absent=(),
+        example="Database.data.example=spec.backup.image",
+        many=True,
+    )
+    require_digests = Input(
+        name="require-digests",
+        help="Refuse manifests in which an image is still named by a tag, such as in a place of a custom kind that is "
+        "not known. Without it each is a warning.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+
+
 class RolloutOptions(Group):
     """The time limit of the rollout."""
 
@@ -143,7 +167,7 @@ class ResolveOptions(Group):
     )
 
 
-class DeployingOptions(ManifestOptions, ClusterOptions, NamespaceOptions, RolloutOptions):
+class DeployingOptions(ManifestOptions, ImagePathOptions, ClusterOptions, NamespaceOptions, RolloutOptions):
     """What to deploy, and how."""
 
     create_namespace = Input(
@@ -206,6 +230,7 @@ class DeployingOptions(ManifestOptions, ClusterOptions, NamespaceOptions, Rollou
 
 
 DEPLOY_INPUTS: tuple[Input[Any], ...] = (
+    *ImagePathOptions.own(),
     *ClusterOptions.own(),
     NamespaceOptions.namespace,
     DeployingOptions.create_namespace,

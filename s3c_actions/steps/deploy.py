@@ -17,14 +17,17 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.cluster import apply, images, rollout
+from s3c_actions.cluster import apply, hooks, image_finder, images, rollout
 from s3c_actions.cluster import image_places as places
 from s3c_actions.cluster import manifests as texts
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, KubernetesObject, Resource
 from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.image_finder import ImageUse
+from s3c_actions.cluster.image_paths import ImagePath
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.cluster.manifests import ManifestFile
+from s3c_actions.cluster.mentions import find_mentions
 from s3c_actions.core import writing
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.progress import Progress
@@ -43,6 +46,8 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         manifests: as read.
         replacements: images that replace those of their repository.
+        image_paths: places of images in custom kinds, besides those that are known.
+        require_digests: an image that is still named by tag is an error; otherwise it is a warning.
         output: folder for the rewritten manifests.
         namespace: of objects that name none; empty: the kubeconfig's.
         create_namespace: create namespaces that do not exist.
@@ -58,6 +63,8 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
     manifests: tuple[ManifestFile, ...]
     replacements: tuple[Replacement, ...]
     output: Path
+    image_paths: tuple[ImagePath, ...] = ()
+    require_digests: bool = False
     namespace: str = ""
     create_namespace: bool = False
     require_gate: bool = True
@@ -151,6 +158,7 @@ def _run(settings: DeploySettings, tools: DeployTools, state: _State) -> None:
         (document, manifest.source)
         for manifest, text in rewritten
         for document in texts.parse_objects(text, manifest.source)
+        if hooks.is_applied(document)
     ]
     namespace = settings.namespace or cluster.namespace
     labels = dict([settings.prune.split("=", 1)]) if settings.prune else None
@@ -184,9 +192,15 @@ def _prepare_manifests(
     settings: DeploySettings, tools: DeployTools, state: _State
 ) -> tuple[list[_Image], list[tuple[ManifestFile, str]]]:
     """Return the images, each signed by a trusted signer, and the rewritten manifests: all that needs no cluster."""
-    used = _resolve_images(settings, tools)
+    used = _resolve_images(settings, tools, state)
     pinned = {image.text: image.reference.pinned for image in used}
-    rewritten = [(manifest, manifest.rewritten(pinned)) for manifest in settings.manifests]
+    rewritten = [(manifest, manifest.rewritten(pinned, without_hooks=True)) for manifest in settings.manifests]
+    for manifest in settings.manifests:
+        state.warnings += [
+            f"{manifest.source}, line {hook.line}: {hook.what} is left out." for hook in manifest.left_out
+        ]
+        for hook in manifest.applied_hooks:
+            tools.progress.notice(f"{manifest.source}: {hook} is applied as an ordinary object.")
     state.result = replace(
         state.result,
         manifests=_write_manifests(rewritten, settings.output),
@@ -199,38 +213,109 @@ def _prepare_manifests(
     return used, rewritten
 
 
-def _resolve_images(settings: DeploySettings, tools: DeployTools) -> list[_Image]:
-    places: dict[str, list[str]] = {}
-    for manifest in settings.manifests:
-        for use in manifest.uses:
-            manifest.reference(use)
-            places.setdefault(use.image, []).append(manifest.at(use))
-    matched: set[Replacement] = set()
+def _resolve_images(settings: DeploySettings, tools: DeployTools, state: _State) -> list[_Image]:
+    """Return the images that are deployed by digest; those that are not are warnings or errors."""
+    places, by_tag = _choose_images(settings, state)
     used = []
     with tools.progress.step("images") as step:
-        for text, locations in places.items():
-            used.append(_resolve_image(text, locations, settings, tools, matched))
-        step.done(f"{len(used)} {plural(len(used), 'image')} in {sum(map(len, places.values()))} places, by digest")
-    for replacement in settings.replacements:
-        if replacement not in matched:
-            tools.progress.warning(
-                f"The manifests use no image {replacement.name}: {replacement.image} is deployed nowhere."
-            )
+        for text, (replacement, locations) in places.items():
+            used.append(_resolve_image(text, locations, replacement, tools))
+        step.done(
+            f"{len(used)} {plural(len(used), 'image')} in {sum(len(found) for _, found in places.values())} places, "
+            "by digest"
+        )
+    names = [name for image in settings.replacements for name in (image.name, image.image) if name is not None]
+    for manifest in settings.manifests:
+        by_tag += [
+            f"{manifest.at(use)} names {use.image} by tag: it is not a place of an image, and stays as it is."
+            for use in find_mentions(manifest, names, settings.image_paths)
+        ]
+    if by_tag and settings.require_digests:
+        raise InputError(
+            image_finder.FIELD,
+            " ".join(by_tag),
+            cause="`require-digests` is set.",
+            remedy="Write them by digest, give them with `image`, or name the places with `image-paths` "
+            "(`!KIND.GROUP=PATH` where it is not an image).",
+        )
+    state.warnings += by_tag
     return used
 
 
-def _resolve_image(
-    text: str,
-    locations: list[str],
-    settings: DeploySettings,
-    tools: DeployTools,
-    matched: set[Replacement],
-) -> _Image:
-    written = Reference.parse(text, field=texts.FIELD)
-    replacement = images.find_replacement(written, settings.replacements)
-    if replacement is not None:
-        matched.add(replacement)
-    reference = replacement.image if replacement is not None else written
+def _choose_images(
+    settings: DeploySettings, state: _State
+) -> tuple[dict[str, tuple[Replacement | None, list[str]]], list[str]]:
+    """Return each image to deploy with its replacement and its places; and a sentence for each that stays by tag.
+
+    Raises:
+        InputError: an image is not a reference; a replacement by tag matches nothing, although its repository is there.
+    """
+    places: dict[str, tuple[Replacement | None, list[str]]] = {}
+    by_tag: list[str] = []
+    matched: set[Replacement] = set()
+    repositories: dict[str, str] = {}
+
+    def choose(manifest: ManifestFile, use: ImageUse, *, certain: bool) -> None:
+        name = images.parse_name(use.image)
+        if name is not None:
+            repositories.setdefault(name.name, manifest.at(use))
+        replacement = None if use.fixed else images.find_replacement(use.image, settings.replacements)
+        if replacement is not None:
+            matched.add(replacement)
+        elif certain and not (use.path and _is_filled_in(use.image)):
+            manifest.reference(use)
+        elif certain or use.fixed or name is None or not name.digest:
+            if sentence := _describe_unpinned(manifest, use, name):
+                by_tag.append(sentence)
+            return
+        places.setdefault(use.image, (replacement, []))[1].append(manifest.at(use))
+
+    for manifest in settings.manifests:
+        for use in manifest.uses:
+            choose(manifest, use, certain=True)
+    for manifest in settings.manifests:
+        for use in manifest.candidates:
+            if not use.fixed and use.image in places:
+                places[use.image][1].append(manifest.at(use))
+            else:
+                choose(manifest, use, certain=False)
+    for replacement in settings.replacements:
+        if replacement in matched:
+            continue
+        if replacement.name is not None and replacement.name.tag and replacement.name.name in repositories:
+            raise InputError(
+                images.FIELD,
+                f"the manifests use no image {replacement.name}, but another tag of it "
+                f"({repositories[replacement.name.name]}).",
+                remedy=f"Replace every tag with `{replacement.name.name}={replacement.image}`, or name the tag there.",
+                image=str(replacement.image),
+            )
+        state.warnings.append(
+            f"The manifests use no image {replacement.shown}: {replacement.image} is deployed nowhere."
+        )
+    return places, by_tag
+
+
+def _is_filled_in(image: str) -> bool:
+    """Return whether an image of a custom kind is a variable that its controller fills in: `{{inputs.image}}`."""
+    return any(mark in image for mark in ("{{", "$(", "${"))
+
+
+def _describe_unpinned(manifest: ManifestFile, use: ImageUse, name: Reference | None) -> str:
+    """Return what stays without a digest, as a sentence; empty where a place that may name an image names none."""
+    if not use.image:
+        return f"{manifest.at(use)} has no image: whatever fills it in is not known."
+    if _is_filled_in(use.image):
+        return f"{manifest.at(use)}: the image {use.image} is filled in later."
+    if name is None or name.digest or not (name.tag or use.path.endswith(".image")):
+        return ""
+    return f"{manifest.at(use)} names {use.image} by tag" + (
+        ": it is given in parts, and stays as it is." if use.fixed else ": it is not known to be an image to deploy."
+    )
+
+
+def _resolve_image(text: str, locations: list[str], replacement: Replacement | None, tools: DeployTools) -> _Image:
+    reference = replacement.image if replacement is not None else Reference.parse(text, field=image_finder.FIELD)
     platforms: tuple[str, ...] = ()
     if tools.resolve is not None:
         try:
@@ -241,7 +326,7 @@ def _resolve_image(
             raise
     elif not reference.digest:
         raise InputError(
-            texts.FIELD,
+            image_finder.FIELD,
             f"{locations[0]}: {text} has no digest, and no registry is asked.",
             remedy="Give it by digest with `image`, or leave out `resolve: false`.",
             image=text,

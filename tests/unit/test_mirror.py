@@ -44,7 +44,7 @@ WITHOUT = {
     ".": "__main__",
     "azure": "clouds github_token kubernetes_service plugin plugin_client transport vault_errors",
     "cli": "os_errors parser publish streams",
-    "cluster": "apply client deployed images rollout yaml_loader",
+    "cluster": "apply client deployed hooks image_finder mentions rollout yaml_loader",
     "cluster/gate": "denials manifests",
     "commands": (
         "attach chain comment deploy gate mirror patch policy programs propose refresh report scan sign trace "
@@ -77,7 +77,7 @@ WITHOUT = {
     "report": "rendering",
     "result": "gate_change model outputs",
     "signing": "envelopes identities",
-    "steps": "deploy judge merge mirror patch_building patching protocols sign trace verify",
+    "steps": "judge merge mirror patch_building patching protocols sign trace verify",
     "trace": "diagram document model page text",
     "wiring": (
         "attaching azure baseline context deploying files github install_gate judging kubernetes logins "
