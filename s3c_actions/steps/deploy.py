@@ -631,19 +631,9 @@ def _apply(
             apply.prune(cluster, settings.prune, targets, namespaces, state.changes.append)
         step.done(describe_applied([_applied_object(change) for change in state.changes]))
     with tools.progress.step("rollout") as step:
-        rollout.wait_for_rollout(cluster, state.changes, timeout=settings.timeout, note=tools.progress.note)
-        unwatched = rollout.unwatched_targets(state.changes)
-        state.warnings += [
-            f"{target.where} is applied and not watched: whether its Pods are admitted and come up is not known. "
-            f"Look at it: `kubectl describe {target.resource.plural} {target.name}"
-            + (f" -n {target.namespace}`." if target.namespace else "`.")
-            for target in unwatched
-        ]
-        step.done(
-            f"everything is up but for {len(unwatched)} objects that are not watched"
-            if unwatched
-            else "everything is up"
-        )
+        left = rollout.wait_for_rollout(cluster, state.changes, timeout=settings.timeout, note=tools.progress.note)
+        state.warnings += left
+        step.done(f"everything is up but for {len(left)} warnings" if left else "everything is up")
 
 
 def _roll_back(tools: DeployTools, cluster: Cluster, state: _State) -> None:
