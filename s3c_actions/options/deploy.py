@@ -12,7 +12,7 @@ from s3c_actions.options.azure import IdentityOptions, guid
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path_items, path_text
 from s3c_actions.options.declare import Group, Input
-from s3c_actions.options.parse import boolean, duration, items, text
+from s3c_actions.options.parse import boolean, choice, duration, items, text
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions
@@ -213,10 +213,18 @@ class DeployingOptions(ManifestOptions, ImagePathOptions, ClusterOptions, Namesp
     prune: Input[str] = Input(
         name="prune",
         help="A label, `key=value`: it is set on every object, and objects that have it and are no longer in the "
-        "manifests are deleted. Volumes and namespaces stay.",
+        "manifests are deleted. Volumes, namespaces and custom resources stay, and are listed.",
         parse=label,
         absent="",
         example="app.kubernetes.io/part-of=shop",
+    )
+    recreate: Input[str] = Input(
+        name="recreate",
+        help="`jobs`: a Job that has finished is deleted and created anew when what it runs has changed, which the API "
+        "does not allow otherwise. One that still runs is an error.",
+        parse=choice("", "jobs"),
+        absent="",
+        example="jobs",
     )
     force_conflicts = Input(
         name="force-conflicts",
@@ -241,6 +249,7 @@ DEPLOY_INPUTS: tuple[Input[Any], ...] = (
     RolloutOptions.rollout_timeout,
     DeployingOptions.rollback_on_failure,
     DeployingOptions.prune,
+    DeployingOptions.recreate,
     DeployingOptions.force_conflicts,
 )
 """Inputs on how to deploy."""

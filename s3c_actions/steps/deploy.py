@@ -8,7 +8,7 @@ that, the applied objects are reported even when a later object fails.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -17,11 +17,11 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.cluster import apply, hooks, image_finder, images, rollout
+from s3c_actions.cluster import apply, custom_definitions, hooks, image_finder, images, prune, rollout
 from s3c_actions.cluster import image_places as places
 from s3c_actions.cluster import manifests as texts
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
-from s3c_actions.cluster.client import AdmissionDenied, Cluster, KubernetesObject, Resource
+from s3c_actions.cluster.client import AdmissionDenied, Cluster, ImmutableField, KubernetesObject, Resource
 from s3c_actions.cluster.gate import inspection
 from s3c_actions.cluster.image_finder import ImageUse
 from s3c_actions.cluster.image_paths import ImagePath
@@ -54,6 +54,7 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
         require_gate: holes in the gate are errors; otherwise they are warnings.
         prune: label `key=value`: set on every object, and objects that have it and are no longer in the manifests are
             deleted.
+        recreate_jobs: delete finished Jobs and create them anew, where what they run has changed.
         timeout: seconds for the rollout.
         rollback: revert the applied changes on a failure.
         force: take over fields that another tool manages.
@@ -69,6 +70,7 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
     create_namespace: bool = False
     require_gate: bool = True
     prune: str = ""
+    recreate_jobs: bool = False
     timeout: float = 300.0
     rollback: bool = False
     force: bool = False
@@ -168,9 +170,10 @@ def _run(settings: DeploySettings, tools: DeployTools, state: _State) -> None:
     created = _create_namespaces(settings, targets, cluster, state)
     try:
         _pass_gate(settings, tools, cluster, state, used=used, targets=targets)
-        _dry_run(settings, tools, cluster, targets)
+        targets = _keep_scaled(tools, cluster, targets)
+        recreated = _try_all(settings, tools, cluster, targets, state=state, created=created)
     except BaseException:
-        for change in created:
+        for change in reversed(created):
             apply.undo(cluster, change)
             state.changes.remove(change)
         raise
@@ -180,7 +183,7 @@ def _run(settings: DeploySettings, tools: DeployTools, state: _State) -> None:
             state.changes.remove(change)
         return
     try:
-        _apply(settings, tools, cluster, targets, state)
+        _apply(settings, tools, cluster, targets, state=state, recreated=recreated)
     except S3CError:
         if settings.rollback:
             _roll_back(tools, cluster, state)
@@ -430,7 +433,7 @@ def _check_namespace(targets: Sequence[ApplyTarget], namespace: str) -> None:
 
 def _create_namespaces(
     settings: DeploySettings, targets: Sequence[ApplyTarget], cluster: Cluster, state: _State
-) -> tuple[ObjectChange, ...]:
+) -> list[ObjectChange]:
     """Create the namespaces that do not exist, since nothing can be tried in one that does not exist."""
     declared = {entry.name: entry for entry in targets if entry.kind == "Namespace" and entry.group == ""}
     created = []
@@ -450,7 +453,7 @@ def _create_namespaces(
         change = apply.apply(cluster, target, None, force=settings.force)
         created.append(change)
         state.changes.append(change)
-    return tuple(created)
+    return created
 
 
 def _exists(cluster: Cluster, namespace: str) -> bool:
@@ -597,22 +600,86 @@ def _naming_object(target: ApplyTarget) -> Iterator[None]:
         raise
 
 
-def _dry_run(settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[ApplyTarget]) -> None:
+def _keep_scaled(tools: DeployTools, cluster: Cluster, targets: Sequence[ApplyTarget]) -> tuple[ApplyTarget, ...]:
+    """Return the objects, without the replicas that an autoscaler has set."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        kept = list(pool.map(partial(apply.keep_scaled, cluster), targets))
+    for _, sentence in kept:
+        if sentence:
+            tools.progress.notice(sentence)
+    return tuple(target for target, _ in kept)
+
+
+def _try_all(
+    settings: DeploySettings,
+    tools: DeployTools,
+    cluster: Cluster,
+    targets: Sequence[ApplyTarget],
+    *,
+    state: _State,
+    created: list[ObjectChange],
+) -> Collection[ApplyTarget]:
+    """Try every object by dry run; return the Jobs to create anew.
+
+    Objects of kinds that are defined in the same manifests are tried once the definitions are applied.
+    """
+    served = [target for target in targets if not target.undefined]
+    undefined = [target for target in targets if target.undefined]
+    recreated = _dry_run(settings, tools, cluster, served)
+    if undefined and settings.dry_run:
+        state.warnings += [
+            f"{target.where} was not tried: the definition of its kind is in these manifests, and not on the cluster."
+            for target in undefined
+        ]
+    elif undefined:
+        names = {f"{target.resource.plural}.{target.group}" for target in undefined}
+        for target in targets:
+            if target.kind == custom_definitions.KIND and target.name in names:
+                with _naming_object(target):
+                    change = apply.apply(cluster, target, apply.read_object(cluster, target), force=settings.force)
+                created.append(change)
+                state.changes.append(change)
+                tools.progress.note(f"{target.where} {change.action}")
+        kinds = {(str(target.document["apiVersion"]), target.kind) for target in undefined}
+        custom_definitions.wait_until_served(cluster, names, sorted(kinds))
+        _dry_run(settings, tools, cluster, undefined)
+    return recreated
+
+
+def _dry_run(
+    settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[ApplyTarget]
+) -> Collection[ApplyTarget]:
+    """Let the cluster try every object; return the Jobs that are to be created anew."""
+    recreated: list[ApplyTarget] = []
+
     def attempt(target: ApplyTarget) -> None:
         with _naming_object(target):
-            cluster.apply(target.resource, target.document, target.namespace, dry_run=True, force=settings.force)
+            try:
+                cluster.apply(target.resource, target.document, target.namespace, dry_run=True, force=settings.force)
+            except ImmutableField:
+                if not settings.recreate_jobs or (target.group, target.kind) != ("batch", "Job"):
+                    raise
+                apply.try_recreation(cluster, target)
+                recreated.append(target)
 
     with tools.progress.step("dry-run") as step, ThreadPoolExecutor(_AT_ONCE) as pool:
         for _ in pool.map(attempt, targets):
             pass  # raises the error of the first that is rejected
         step.done(f"the cluster takes all {len(targets)} objects")
+    return recreated
 
 
 def _apply(
-    settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[ApplyTarget], state: _State
+    settings: DeploySettings,
+    tools: DeployTools,
+    cluster: Cluster,
+    targets: Sequence[ApplyTarget],
+    *,
+    state: _State,
+    recreated: Collection[ApplyTarget],
 ) -> None:
-    done = {change.target for change in state.changes}
-    pending = [target for target in targets if target not in done]
+    done = {_identify(change.target) for change in state.changes}
+    pending = [target for target in targets if _identify(target) not in done]
 
     def look_up(target: ApplyTarget) -> KubernetesObject | None:
         with _naming_object(target):
@@ -623,17 +690,25 @@ def _apply(
             before = list(pool.map(look_up, pending))
         for target, live in zip(pending, before, strict=True):
             with _naming_object(target):
-                change = apply.apply(cluster, target, live, force=settings.force)
+                change = (
+                    apply.recreate(cluster, target, live)
+                    if target in recreated
+                    else apply.apply(cluster, target, live, force=settings.force)
+                )
             state.changes.append(change)
             tools.progress.note(f"{target.where} {change.action}")
         if settings.prune:
             namespaces = sorted({target.namespace for target in targets} - {""})
-            apply.prune(cluster, settings.prune, targets, namespaces, state.changes.append)
+            state.warnings += prune.prune(cluster, settings.prune, targets, namespaces, state.changes.append)
         step.done(describe_applied([_applied_object(change) for change in state.changes]))
     with tools.progress.step("rollout") as step:
         left = rollout.wait_for_rollout(cluster, state.changes, timeout=settings.timeout, note=tools.progress.note)
         state.warnings += left
         step.done(f"everything is up but for {len(left)} warnings" if left else "everything is up")
+
+
+def _identify(target: ApplyTarget) -> tuple[str, str, str]:
+    return target.resource.url(), target.namespace, target.name
 
 
 def _roll_back(tools: DeployTools, cluster: Cluster, state: _State) -> None:

@@ -59,6 +59,7 @@ def deploy_settings(
         create_namespace=options.create_namespace,
         require_gate=options.require_gate,
         prune=options.prune,
+        recreate_jobs=options.recreate == "jobs",
         timeout=options.rollout_timeout,
         rollback=options.rollback_on_failure,
         force=options.force_conflicts,

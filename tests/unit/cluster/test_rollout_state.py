@@ -25,11 +25,6 @@ def stateful(partition: int, updated: int, **more: Any) -> dict[str, Any]:
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": partition}}
     revisions = {"currentRevision": "a", "updateRevision": "b"}
     pods: dict[str, Any] = {"readyReplicas": 3, "updatedReplicas": updated, **revisions}
-        "readyReplicas": 3,
-        "updatedReplicas": updated,
-        "currentRevision": "a",
-        "updateRevision": "b",
-    }
     return live({"replicas": 3, "updateStrategy": strategy}, **pods, **more)
 
 
