@@ -70,7 +70,8 @@ def wait_until_served(
                 )
             if conditions.get("Established", {}).get("status") == "True":
                 waiting.remove(name)
-        unserved = [] if waiting else [kind for kind in unserved if not _is_served(cluster, *kind)]
+        if not waiting:
+            unserved = [kind for kind in unserved if not _is_served(cluster, *kind)]
         if (waiting or unserved) and clock() > deadline:
             missing = ", ".join([*waiting, *(kind for _, kind in unserved)])
             raise OutsideError(

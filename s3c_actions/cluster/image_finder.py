@@ -110,6 +110,7 @@ class Finder:
         self._source = source
         self._paths = paths
         self._line = line
+        self._classifiers: dict[tuple[str, str], Classifier] = {}
         self._uses: dict[int, ImageUse] = {}
         self._candidates: dict[int, ImageUse] = {}
         self._hook_uses: dict[int, ImageUse] = {}
@@ -172,9 +173,14 @@ class Finder:
         identity = _Identity(kind, name, scalar_text(metadata.get("namespace")), group, hook is None or hook.applied)
         if identity.is_strict or image_paths.is_own_group(group):
             self._pods(node, identity)
-        classifier = Classifier(group, kind, self._paths)
+        classifier = self._classifier(group, kind)
         if classifier.is_extended or not image_paths.is_own_group(group):
             self._walk(node, (), (), identity, classifier)
+
+    def _classifier(self, group: str, kind: str) -> Classifier:
+        if (group, kind) not in self._classifiers:
+            self._classifiers[group, kind] = Classifier(group, kind, self._paths)
+        return self._classifiers[group, kind]
 
     def _hook(self, node: Node, what: str, hook: hooks.Hook, *, is_item: bool) -> None:
         if hook.applied:
@@ -222,7 +228,8 @@ class Finder:
     ) -> None:
         """Find the images of a custom kind, below one of its nodes; `names` are those of the enclosing list items."""
         for number, item in enumerate(sequence(node) or ()):
-            self._walk(item, (*path, ITEM), (*names, self._item_name(item, number)), identity, classifier)
+            if not is_scalar(item):
+                self._walk(item, (*path, ITEM), (*names, self._item_name(item, number)), identity, classifier)
         keys = self._keys(node)
         for name, (key, value) in keys.items():
             inner = (*path, name)

@@ -10,6 +10,7 @@ import binascii
 import math
 import re
 import struct
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -42,6 +43,7 @@ _EXACT = float(1 << 53)
 _DIGITS = 6
 
 
+@lru_cache(4096)
 def resolve_scalar(text: str) -> tuple[str, Any]:
     """Return the tag and the value of a plain scalar, as go-yaml's `resolve` does."""
     if text in _WORDS:

@@ -44,7 +44,7 @@ WITHOUT = {
     ".": "__main__",
     "azure": "clouds github_token kubernetes_service plugin plugin_client transport vault_errors",
     "cli": "os_errors parser publish streams",
-    "cluster": "apply client custom_definitions deployed hooks image_finder mentions prune rollout yaml_loader",
+    "cluster": "client custom_definitions deployed hooks image_finder mentions prune rollout yaml_loader",
     "cluster/gate": "denials manifests",
     "commands": (
         "attach chain comment deploy gate mirror patch policy programs propose refresh report scan sign trace "
