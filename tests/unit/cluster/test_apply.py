@@ -14,6 +14,10 @@ from s3c_actions.core.errors import InputError, OutsideError
 
 JOBS = Resource(path="/apis/batch/v1", plural="jobs", namespaced=True)
 DEPLOYMENTS = Resource(path="/apis/apps/v1", plural="deployments", namespaced=True)
+ORDER = """
+Namespace CustomResourceDefinition Service Deployment HorizontalPodAutoscaler Job APIService Certificate Widget
+MutatingWebhookConfiguration ValidatingWebhookConfiguration
+"""
 CORE = (("ConfigMap", "configmaps"), ("PersistentVolumeClaim", "claims"), ("Endpoints", "endpoints"))
 CRD = {
     "apiVersion": "apiextensions.k8s.io/v1",
